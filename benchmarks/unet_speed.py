@@ -1,0 +1,220 @@
+"""Times a UNet training step and a one-step classification, in JAX and in PyTorch, side by side on one CPU.
+
+    python benchmarks/unet_speed.py --output benchmarks/results/unet_speed.json
+
+The two take turns within every round, in one process with equal thread counts, so that a busy machine slows both.
+CPU time stands beside wall time for the same reason. Compilation is timed apart.
+"""
+
+import argparse
+import json
+import os
+import platform
+import statistics
+import sys
+import time
+from collections.abc import Callable
+from typing import Any
+
+Run = Callable[[], None]
+CHANNELS, SIDE, LABELS, WIDTH = 6, 32, 3, 64
+
+
+def parse(arguments: list[str] | None = None) -> argparse.Namespace:
+    """Command-line arguments."""
+    parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
+    parser.add_argument("--rounds", type=int, default=8, help="timed runs of each (default 8)")
+    parser.add_argument("--train-batch", type=int, default=32)
+    parser.add_argument("--classify-batch", type=int, default=64)
+    parser.add_argument("--threads", type=int, default=2)
+    parser.add_argument("--width", type=int, default=WIDTH, help="base width (64 as published)")
+    parser.add_argument("--side", type=int, default=SIDE)
+    parser.add_argument("--output", help="write the measurements to this JSON file")
+    return parser.parse_args(arguments)
+
+
+def jax_runs(options: argparse.Namespace) -> tuple[dict[str, Run], dict[str, float]]:
+    """Compiled training step and classification in JAX, and the seconds each took to compile."""
+    import jax
+    import jax.numpy as jnp
+    import optax
+
+    from msflow_jax.nets import UNet, init_params
+
+    net = UNet(channels=CHANNELS, width=options.width)
+    shape = (options.train_batch, options.side, options.side, CHANNELS)
+    key = jax.random.key(0)
+    x = jax.random.normal(key, shape, jnp.float32)
+    u = jax.random.uniform(key, shape[:1], jnp.float32)
+    params = init_params(net, key, x, u)
+    optimiser = optax.adamw(4e-4, weight_decay=0.0)
+
+    def loss(params: Any, x: jax.Array, noise: jax.Array, u: jax.Array) -> jax.Array:
+        w = u[:, None, None, None]
+        velocity = net.apply({"params": params}, (1 - w) * noise + w * x, u)
+        return jnp.mean((velocity - (x - noise)) ** 2)
+
+    def step(state: Any, x: jax.Array, noise: jax.Array, u: jax.Array) -> tuple[Any, jax.Array]:
+        params, moments = state
+        value, gradient = jax.value_and_grad(loss)(params, x, noise, u)
+        updates, moments = optimiser.update(gradient, moments, params)
+        return (optax.apply_updates(params, updates), moments), value
+
+    def classify(params: Any, image: jax.Array, noise: jax.Array) -> jax.Array:
+        joined = jnp.concatenate([image, noise], axis=-1)
+        velocity = net.apply({"params": params}, joined, jnp.ones(image.shape[:1]))
+        return noise - velocity[..., -LABELS:]
+
+    fresh = jax.tree.map(jnp.copy, params)
+    state = (params, optimiser.init(params))
+    many = (options.classify_batch, options.side, options.side, CHANNELS - LABELS)
+    image = jax.random.normal(key, many, jnp.float32)
+    label_noise = jax.random.normal(key, (*many[:3], LABELS), jnp.float32)
+    start = time.perf_counter()
+    train = jax.jit(step, donate_argnums=0).lower(state, x, x, u).compile()
+    middle = time.perf_counter()
+    read = jax.jit(classify).lower(fresh, image, label_noise).compile()
+    compile_s = {"train": middle - start, "classify": time.perf_counter() - middle}
+    holder = [state]
+
+    def run_train() -> None:
+        holder[0], value = train(holder[0], x, x[::-1], u)
+        jax.block_until_ready((holder[0], value))
+
+    return {
+        "train": run_train,
+        "classify": lambda: jax.block_until_ready(read(fresh, image, label_noise)),
+    }, compile_s
+
+
+def torch_runs(options: argparse.Namespace) -> dict[str, Run]:
+    """The same two in PyTorch, channels_last."""
+    import torch
+    from torch_unet import UNet
+
+    torch.set_num_threads(options.threads)
+    torch.manual_seed(0)
+
+    def images(batch: int, channels: int) -> torch.Tensor:
+        image = torch.randn(batch, channels, options.side, options.side)
+        return image.to(memory_format=torch.channels_last)
+
+    net = UNet(CHANNELS, options.width).to(memory_format=torch.channels_last)
+    optimiser = torch.optim.AdamW(net.parameters(), lr=4e-4, weight_decay=0.0)
+    x, noise = images(options.train_batch, CHANNELS), images(options.train_batch, CHANNELS)
+    u = torch.rand(options.train_batch)
+    image = images(options.classify_batch, CHANNELS - LABELS)
+    label_noise = images(options.classify_batch, LABELS)
+    ones = torch.ones(options.classify_batch)
+
+    def train() -> None:
+        w = u[:, None, None, None]
+        velocity = net((1 - w) * noise + w * x, u)
+        optimiser.zero_grad(set_to_none=True)
+        ((velocity - (x - noise)) ** 2).mean().backward()
+        optimiser.step()
+
+    def classify() -> None:
+        with torch.inference_mode():
+            velocity = net(torch.cat([image, label_noise], dim=1), ones)
+            label_noise - velocity[:, -LABELS:]
+
+    return {"train": train, "classify": classify}
+
+
+def measure(runs: dict[str, Run], rounds: int) -> dict[str, list[tuple[float, float]]]:
+    """Wall and CPU seconds of every run, by name, taken in turns after two warm-up rounds."""
+    times: dict[str, list[tuple[float, float]]] = {name: [] for name in runs}
+    for number in range(rounds + 2):
+        for name, run in runs.items():
+            wall, cpu = time.perf_counter(), time.process_time()
+            run()
+            if number >= 2:
+                times[name].append((time.perf_counter() - wall, time.process_time() - cpu))
+            # Idle workers of either library spin for a moment after a run: let them fall asleep.
+            time.sleep(0.05)
+    return times
+
+
+def summary(times: list[tuple[float, float]], batch: int) -> dict[str, float]:
+    """Least and median milliseconds, median CPU milliseconds, images a second at the least."""
+    wall = [1e3 * w for w, _ in times]
+    return {
+        "min_ms": min(wall),
+        "median_ms": statistics.median(wall),
+        "cpu_ms": 1e3 * statistics.median(c for _, c in times),
+        "images_per_s": 1e3 * batch / min(wall),
+    }
+
+
+def table(results: dict[str, dict[str, dict[str, float]]]) -> str:
+    """Text table; a ratio below 1 means that JAX took less time."""
+    head = f"{'task':<10}{'library':<9}{'min ms':>9}{'median ms':>11}{'CPU ms':>9}{'images/s':>10}"
+    lines = [head]
+    for task, by_library in results.items():
+        for library, r in by_library.items():
+            lines.append(
+                f"{task:<10}{library:<9}{r['min_ms']:>9.1f}{r['median_ms']:>11.1f}{r['cpu_ms']:>9.1f}"
+                f"{r['images_per_s']:>10.1f}"
+            )
+        if len(by_library) == 2:
+            ours, theirs = by_library["jax"], by_library["torch"]
+            ratios = [ours[k] / theirs[k] for k in ("min_ms", "median_ms", "cpu_ms")]
+            lines.append(f"{task:<10}{'ratio':<9}{ratios[0]:>9.2f}{ratios[1]:>11.2f}{ratios[2]:>9.2f}")
+    return "\n".join(lines)
+
+
+def device() -> str:
+    """The processor's name where the system tells it."""
+    try:
+        with open("/proc/cpuinfo") as file:
+            names = [line.split(":")[1].strip() for line in file if line.startswith("model name")]
+        return f"{names[0]} x {len(os.sched_getaffinity(0))}"
+    except (OSError, IndexError):
+        return platform.processor() or platform.machine()
+
+
+def main(arguments: list[str] | None = None) -> None:
+    """Runs the benchmark."""
+    options = parse(arguments)
+    # One thread count for both; read when the libraries load.
+    os.environ["OMP_NUM_THREADS"] = str(options.threads)
+    os.sched_setaffinity(0, sorted(os.sched_getaffinity(0))[: options.threads])
+    import jax
+    import torch
+
+    ours, compile_s = jax_runs(options)
+    theirs = torch_runs(options)
+    runs = {
+        f"{task} {library}": by_library[task]
+        for task in ("train", "classify")
+        for library, by_library in (("jax", ours), ("torch", theirs))
+    }
+    times = measure(runs, options.rounds)
+    batches = {"train": options.train_batch, "classify": options.classify_batch}
+    results = {
+        task: {lib: summary(times[f"{task} {lib}"], batch) for lib in ("jax", "torch")}
+        for task, batch in batches.items()
+    }
+    print(table(results))
+    print("compile s:", ", ".join(f"{task} {seconds:.1f}" for task, seconds in compile_s.items()))
+    if options.output:
+        record = {
+            "command": " ".join(["python", *sys.argv]),
+            "device": device(),
+            "versions": {
+                "python": platform.python_version(),
+                "jax": jax.__version__,
+                "torch": torch.__version__,
+            },
+            "options": {k: v for k, v in vars(options).items() if k != "output"},
+            "compile_s": compile_s,
+            "results": results,
+        }
+        os.makedirs(os.path.dirname(os.path.abspath(options.output)), exist_ok=True)
+        with open(options.output, "w") as file:
+            json.dump(record, file, indent=2)
+
+
+if __name__ == "__main__":
+    main()

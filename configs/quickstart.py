@@ -1,0 +1,14 @@
+"""Quickstart: graded lesions in head phantoms, on two cores, in minutes. No download.
+
+Paper: MedSymmFlow (arXiv 2507.19098), in pixel space, much smaller than published.
+Command: python -m experiments.train --config=configs/quickstart.py
+"""
+
+from msflow_jax.defaults import cpu, default_config
+
+
+def get_config():
+    """The whole configuration of the run."""
+    config = cpu(default_config())
+    config.data.name = "phantoms"
+    return config

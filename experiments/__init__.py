@@ -1,0 +1,1 @@
+"""Entry points: thin; parse, call the library, print."""

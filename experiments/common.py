@@ -1,0 +1,65 @@
+"""What the commands share: one-line errors, flags, and the way from a workdir to a model."""
+
+import argparse
+import dataclasses
+import sys
+from collections.abc import Callable, Sequence
+from pathlib import Path
+from typing import Any
+
+from ml_collections import ConfigDict
+
+EXPECTED_ERRORS = (ValueError, OSError, FloatingPointError)
+
+
+def parser(description: str) -> argparse.ArgumentParser:
+    """A parser with the flags of every command."""
+    out = argparse.ArgumentParser(description=description)
+    out.add_argument("--debug", action="store_true", help="show the traceback of an error")
+    return out
+
+
+def run(main: Callable[[Sequence[str]], Any]) -> None:
+    """Run a command: what a user can mend is one line on stderr and exit status 2."""
+    from msflow_jax.training.loop import Stopped
+
+    try:
+        main(sys.argv[1:])
+    except (*EXPECTED_ERRORS, Stopped) as error:
+        if "--debug" in sys.argv:
+            raise
+        message = " ".join(str(error).split())
+        print(f"error: {message} (--debug shows the traceback)", file=sys.stderr)
+        sys.exit(2)
+
+
+@dataclasses.dataclass(frozen=True)
+class Trained:
+    """A workdir opened for use."""
+
+    path: Path
+    config: ConfigDict
+    info: Any
+    model: Any
+    params: Any
+    step: int
+
+
+def open_workdir(path: str | Path) -> Trained:
+    """The model of a workdir with the parameters of its best checkpoint.
+
+    Raises:
+      FileNotFoundError: no workdir, or no checkpoint in it.
+    """
+    from msflow_jax import workdir
+    from msflow_jax.build import build
+    from msflow_jax.training.checkpoints import Checkpoints
+
+    path = Path(path)
+    config, info = workdir.read(path)
+    folder = path / "checkpoints"
+    if not folder.is_dir():
+        raise FileNotFoundError(f"no checkpoint in {folder}: train first, or check --workdir")
+    with Checkpoints(folder, select=config.train.select, read_only=True) as checkpoints:
+        step, params = checkpoints.restore_params()
+    return Trained(path, config, info, build(config.model, info), params, step)

@@ -1,0 +1,203 @@
+"""Evaluate a workdir on a split: evaluation.json, evaluation.npz and report/index.html.
+
+    python -m experiments.evaluate --workdir=runs/quickstart --split=test --draws=8
+"""
+
+import argparse
+from collections.abc import Sequence
+from pathlib import Path
+from typing import Any
+
+from experiments.common import Trained, open_workdir, parser, run
+
+# How many of each the report shows.
+_SHOWN_SAMPLES, _SHOWN_CASES = 10, 8
+
+
+def evaluate(
+    workdir: Path, split: str = "test", root: str = "", draws: int = 0, steps: int = 0
+) -> dict[str, Any]:
+    """Measure the best checkpoint on a split, write the results, build the report.
+
+    Args:
+      workdir: of a trained model.
+      split: ``val`` or ``test``; the official test split is for the end.
+      root: where the data lie, if no longer where the configuration says.
+      draws: noise draws of the classification, 0 as configured.
+      steps: solver steps of the classification, 0 as configured.
+
+    Raises:
+      ValueError: the data there are not the ones that the model was trained on.
+    """
+    import numpy as np
+
+    from msflow_jax import data
+    from msflow_jax.reports import build_report
+    from msflow_jax.workdir import write_json
+
+    trained = open_workdir(workdir)
+    config = trained.config.unlock()
+    config.data.root = root or config.data.root
+    config.sample.classify.draws = draws or config.sample.classify.draws
+    config.sample.classify.steps = steps or config.sample.classify.steps
+    splits = data.load(config.data)
+    if splits.info.md5 != trained.info.md5:
+        raise ValueError(
+            f"{splits.info.source} has md5 {splits.info.md5}, but {workdir} was trained on "
+            f"{trained.info.md5}: point --root at the data of the run"
+        )
+    found: dict[str, Any] = {
+        "split": split,
+        "family": config.model.family,
+        "data": trained.info.to_dict(),
+        "settings": {**config.sample.to_dict(), "step": trained.step},
+    }
+    if config.model.task == "segment":
+        arrays = _segmentation(trained, splits, split, found)
+    else:
+        arrays = _classification(trained, splits, split, found)
+        arrays |= _generation(trained, splits, split, found)
+        arrays |= _paths(trained, splits[split], found)
+    write_json(workdir / "evaluation.json", found)
+    np.savez_compressed(workdir / "evaluation.npz", **arrays)
+    report = build_report(workdir)
+    _print_summary(found, report)
+    return found
+
+
+def _print_summary(found: dict[str, Any], report: Path) -> None:
+    for part in ("classification", "segmentation"):
+        for name in ("accuracy", "balanced_accuracy", "auc_probability", "auc_distance", "ece", "mean_dice"):
+            if name in found.get(part, {}):
+                print(f"{found['split']} {name:18s} {found[part][name]:.4f}")
+    print(f"report: {report}")
+
+
+def _classification(trained: Trained, splits, split: str, found: dict[str, Any]) -> dict[str, Any]:
+    """Metrics of the classification, the abstention table, and the surest and least sure images."""
+    import numpy as np
+
+    from msflow_jax.evaluation import evaluate_classifier
+    from msflow_jax.inference import make_classifier
+    from msflow_jax.symmetric import uncertainties
+
+    sample, chosen = trained.config.sample, splits[split]
+    classify = make_classifier(
+        trained.model, seed=sample.seed, batch=sample.batch, **sample.classify.to_dict()
+    )
+    val = classify(trained.params, splits.val.images, "reading the validation split")
+    doubts = uncertainties(val.distances, val.probabilities)
+    shares = np.linspace(0.05, 1, 20)
+    # Largest uncertainty among the surest share of the validation split: the thresholds to abstain.
+    found["abstain"] = {
+        "coverage": [round(float(s), 2) for s in shares],
+        **{name: np.quantile(d, shares).tolist() for name, d in doubts.items()},
+    }
+    reading = val if split == "val" else classify(
+        trained.params, chosen.images, f"reading the {split} split"
+    )  # fmt: skip
+    doubts = uncertainties(reading.distances, reading.probabilities)
+    found["classification"] = evaluate_classifier(
+        chosen.labels, reading.distances, reading.probabilities, doubts, trained.model.classes
+    )
+    found["classification"]["nfe"] = float(reading.nfe.mean())
+    mode = (reading.mode == chosen.labels).mean(axis=1)
+    found["classification"]["accuracy_mode_rule"] = float(mode.mean())
+    prediction = reading.distances.mean(0).argmin(1)
+    order = np.argsort(doubts["distance"], kind="stable")
+    arrays = {}
+    for name, index in (("certain", order[:_SHOWN_CASES]), ("uncertain", order[::-1][:_SHOWN_CASES])):
+        arrays[f"{name}_images"] = chosen.images[index]
+        arrays[f"{name}_labels"] = chosen.labels[index]
+        arrays[f"{name}_predictions"] = prediction[index]
+        arrays[f"{name}_uncertainty"] = doubts["distance"][index]
+    return arrays
+
+
+def _segmentation(trained: Trained, splits, split: str, found: dict[str, Any]) -> dict[str, Any]:
+    from msflow_jax.evaluation.segmentation import evaluate_segmentation
+    from msflow_jax.inference import make_segmenter
+
+    sample, chosen = trained.config.sample, splits[split]
+    segment = make_segmenter(
+        trained.model, seed=sample.seed, batch=sample.batch, **sample.classify.to_dict()
+    )
+    maps = segment(trained.params, chosen.images, f"segmenting the {split} split")
+    found["segmentation"] = evaluate_segmentation(chosen.maps, maps, trained.model.classes)
+    return {}
+
+
+def _generation(trained: Trained, splits, split: str, found: dict[str, Any]) -> dict[str, Any]:
+    """Images of every class, and how they compare with the split's."""
+    import numpy as np
+
+    from msflow_jax.evaluation import evaluate_generation
+    from msflow_jax.inference import make_generator
+
+    sample = trained.config.sample
+    settings = sample.generate.to_dict()
+    count, classes = settings.pop("per_class"), len(trained.model.classes)
+    labels = np.tile(np.arange(classes, dtype=np.int32), count)
+    generate = make_generator(trained.model, seed=sample.seed, batch=sample.batch, **settings)
+    images = generate(trained.params, labels, "generating")
+    chosen = splits[split]
+    found["generation"] = evaluate_generation(
+        images,
+        labels,
+        (splits.train.images, splits.train.labels),
+        (chosen.images, chosen.labels),
+        trained.model.classes,
+        seed=sample.seed,
+        flips="horizontal" in trained.info.flips,
+    )
+    shown = np.concatenate([np.flatnonzero(labels == k)[:_SHOWN_SAMPLES] for k in range(classes)])
+    real = np.concatenate(
+        [np.flatnonzero(splits.train.labels == k)[:_SHOWN_SAMPLES] for k in range(classes)]
+    )
+    nearest = found["generation"]["memorisation"]["nearest"]
+    return {
+        "samples": images[shown],
+        "sample_labels": labels[shown],
+        "real": splits.train.images[real],
+        "real_labels": splits.train.labels[real],
+        "nearest_generated": images[nearest["generated_index"]][:_SHOWN_CASES],
+        "nearest_training": splits.train.images[nearest["training_index"]][:_SHOWN_CASES],
+    }
+
+
+def _paths(trained: Trained, split, found: dict[str, Any]) -> dict[str, Any]:
+    """One generation and one classification as film strips."""
+    import jax
+    import numpy as np
+
+    from msflow_jax.data.batches import to_float, to_uint8
+
+    model, key = trained.model, jax.random.key(trained.config.sample.seed)
+    label = len(model.classes) - 1
+    drawn = jax.jit(model.generation_path)(trained.params, np.array([label]), key)
+    image = to_float(jax.numpy.asarray(split.images[:1]))
+    read = jax.jit(model.reading_path)(trained.params, image, key)
+    arrays: dict[str, Any] = {"classify_true": split.labels[0], "generate_class": np.array(label)}
+    for name, (u, states) in (("generate", drawn), ("classify", read)):
+        arrays[f"{name}_u"] = np.asarray(u)
+        arrays[f"{name}_image"] = to_uint8(states["image"][:, 0])
+        arrays[f"{name}_label"] = to_uint8(model.code.to_rgb(states["label"][:, 0]))
+    predicted = model.code.distances(read[1]["label"][-1])[0].argmin()
+    return {**arrays, "classify_predicted": np.asarray(predicted)}
+
+
+def main(arguments: Sequence[str]) -> None:
+    """The command."""
+    flags = parser(__doc__ or "")
+    flags.formatter_class = argparse.RawDescriptionHelpFormatter
+    flags.add_argument("--workdir", required=True, type=Path)
+    flags.add_argument("--split", default="test", choices=("train", "val", "test"))
+    flags.add_argument("--root", default="", help="where the data lie now")
+    flags.add_argument("--draws", type=int, default=0, help="noise draws of the classification")
+    flags.add_argument("--steps", type=int, default=0, help="solver steps of the classification")
+    options = flags.parse_args(arguments)
+    evaluate(options.workdir, options.split, options.root, options.draws, options.steps)
+
+
+if __name__ == "__main__":
+    run(main)

@@ -1,0 +1,112 @@
+"""Train a model, evaluate it on the test split once, and write the report. Resumes by itself.
+
+    python -m experiments.train --config=configs/quickstart.py
+    python -m experiments.train --config=configs/pixel_retina.py:cpu --config.data.root=DIR
+"""
+
+import argparse
+import difflib
+import re
+from collections.abc import Sequence
+from pathlib import Path
+
+from experiments.common import parser, run
+
+
+def load_config(arguments: Sequence[str]):
+    """The configuration named by ``--config=FILE[:ARGUMENT]`` with its ``--config.a.b=v`` overrides.
+
+    Raises:
+      FileNotFoundError: no such file.
+      ValueError: an unknown key (the nearest known ones are named) or a value of another type.
+    """
+    from absl import flags
+    from ml_collections import config_flags
+
+    named = [a.split("=", 1)[1] for a in arguments if a.startswith("--config=")]
+    file = Path(re.sub(r":[^:/\\]*$", "", named[-1])) if named else None
+    if file is not None and not file.is_file():
+        raise FileNotFoundError(f"no configuration file {file}")
+    values = flags.FlagValues()
+    config_flags.DEFINE_config_file("config", flag_values=values, lock_config=True)
+    try:
+        values(["train", *arguments])
+    except (AttributeError, KeyError) as error:
+        raise ValueError(_unknown_key(arguments, error)) from error
+    except (flags.Error, TypeError) as error:
+        raise ValueError(f"{error}".strip('"')) from error
+    return values.config
+
+
+def _unknown_key(arguments: Sequence[str], error: Exception) -> str:
+    from msflow_jax.defaults import default_config
+
+    known = [key for key, _ in _leaves(default_config().to_dict())]
+    for argument in arguments:
+        key = argument.split("=")[0].removeprefix("--config.")
+        if argument.startswith("--config.") and key not in known:
+            near = difflib.get_close_matches(key, known, n=3, cutoff=0.4) or known
+            return f"unknown configuration key {key!r}; near it: {', '.join(near)}"
+    return f"unknown configuration key: {error}"
+
+
+def _leaves(tree: dict, prefix: str = ""):
+    for key, value in tree.items():
+        if isinstance(value, dict):
+            yield from _leaves(value, f"{prefix}{key}.")
+        else:
+            yield f"{prefix}{key}", value
+
+
+def default_workdir(config: str) -> Path:
+    """``runs/NAME`` or ``runs/NAME-ARGUMENT`` for ``configs/NAME.py[:ARGUMENT]``."""
+    stem, _, argument = Path(config).name.partition(":")
+    return Path("runs") / "-".join(filter(None, (stem.removesuffix(".py"), argument)))
+
+
+def train(config, workdir: Path) -> None:
+    """Load, build, fit: leaves a workdir that every other command accepts."""
+    from msflow_jax import data
+    from msflow_jax import workdir as workdirs
+    from msflow_jax.build import build
+    from msflow_jax.inference import make_validation
+    from msflow_jax.training import fit
+
+    splits = data.load(config.data)
+    info, split = splits.info, splits.train
+    model = build(config.model, info)
+    workdirs.create(workdir, config, info)
+    print(
+        f"{info.name}: {len(split)} training, {len(splits.val)} validation, {len(splits.test)} test"
+        f" images of {info.side} x {info.side} x {info.channels}, {len(info.classes)} classes"
+    )
+    per_pixel = config.model.task == "segment"
+    arrays = {"image": split.images, "label": split.maps if per_pixel else split.labels}
+    validate = make_validation(model, splits.val, config)
+    fit(model, arrays, config.train, workdir, flips=info.flips, validate=validate)
+
+
+def main(arguments: Sequence[str]) -> None:
+    """The command."""
+    from experiments.evaluate import evaluate
+
+    flags = parser(__doc__ or "")
+    flags.formatter_class = argparse.RawDescriptionHelpFormatter
+    flags.add_argument(
+        "--config", required=True, metavar="FILE[:ARGUMENT]",
+        help="a file under configs/; --config.a.b=v changes a value",
+    )  # fmt: skip
+    flags.add_argument("--workdir", help="where to keep the run (default: runs/NAME)")
+    flags.add_argument("--no-evaluate", action="store_true", help="stop after training")
+    options, rest = flags.parse_known_args(arguments)
+    if unknown := [a for a in rest if not a.startswith("--config.")]:
+        flags.error(f"unknown argument {unknown[0]}")
+    config = load_config([f"--config={options.config}", *rest])
+    workdir = Path(options.workdir) if options.workdir else default_workdir(options.config)
+    train(config, workdir)
+    if not options.no_evaluate:
+        evaluate(workdir, split="test")
+
+
+if __name__ == "__main__":
+    run(main)

@@ -1,0 +1,6 @@
+"""PyTorch state dicts to Flax parameters, and back."""
+
+from msflow_jax.convert.medsymmflow import convert_unet, unet_state_dict
+from msflow_jax.convert.state_dicts import read_state_dict
+
+__all__ = ["convert_unet", "read_state_dict", "unet_state_dict"]

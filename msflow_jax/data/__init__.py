@@ -1,0 +1,93 @@
+"""Data sources behind one door: MedMNIST, folders, CSV manifests and head phantoms.
+
+`load(config)` gives the three splits as uint8 arrays with the facts on them; `read_images` reads
+what a trained model is to classify. Layout `[N, S, S, C]`.
+"""
+
+from __future__ import annotations
+
+from ml_collections import ConfigDict
+
+from msflow_jax.data.base import Info, Split, Splits
+from msflow_jax.data.images import read_images
+from msflow_jax.data.medmnist_table import TABLE as _MEDMNIST
+
+__all__ = ["Info", "Split", "Splits", "default_config", "known", "load", "read_images"]
+
+
+def known() -> tuple[str, ...]:
+    """Returns the source names that `load` accepts."""
+    return ("phantoms", "folder", "manifest", *_MEDMNIST)
+
+
+def default_config(name: str = "phantoms") -> ConfigDict:
+    """Returns the data config of a source, every field with its default.
+
+    Fields:
+        name: One of `known()`.
+        root: The .npz file or its folder (MedMNIST; empty: `~/.medmnist`), the folder of class
+            folders (`folder`), or the CSV (`manifest`).
+        side: Height and width in pixels. 0: 28 (MedMNIST), 32 (phantoms), as stored (own files).
+        channels: 1 grey, 3 RGB, 0 as stored (own files: as the first; phantoms: 1).
+        seed: Seed of the phantoms and of the cut of own files into splits.
+        md5: If set, the data must have it (`Info.md5`).
+        download: Whether a missing MedMNIST file may be fetched from its publisher.
+        phantoms: The phantoms' own settings, see `msflow_jax.data.phantoms`.
+    """
+    return ConfigDict(
+        {
+            "name": name,
+            "root": "",
+            "side": 0,
+            "channels": 0,
+            "seed": 0,
+            "md5": "",
+            "download": False,
+            "phantoms": {
+                "contrast": "flair",  # t1w, t2w, pdw or flair
+                "subjects": 480,
+                "slices": 4,  # per subject
+                "noise": 0.02,  # standard deviation, as a share of the brightest grey value
+                "bias": 0.2,  # spread of the smooth coil shading, as a share
+            },
+        }
+    )
+
+
+def load(config: ConfigDict) -> Splits:
+    """Loads the source named by `config.name`; see `default_config` for the fields.
+
+    Returns:
+        Train, val and test splits: images uint8 `[N, S, S, C]`, labels int32 `[N]`.
+
+    Raises:
+        FileNotFoundError: If the data is not where the config says; names the places looked at.
+        ValueError: For an unknown source, or data that is damaged or not what the source should
+            hold; names the file and the remedy.
+    """
+    if config.name not in known():
+        raise ValueError(f"unknown data source {config.name!r}; known: {', '.join(known())}")
+    if config.side < 0 or config.channels not in (0, 1, 3):
+        raise ValueError(
+            f"data.side={config.side}, data.channels={config.channels}: the side is a number of "
+            "pixels or 0, the channels 1, 3 or 0"
+        )
+    splits = _source(config)
+    if config.md5 and splits.info.md5 != config.md5:
+        raise ValueError(
+            f"{splits.info.source} has md5 {splits.info.md5}, but config.data.md5 asks for "
+            f"{config.md5}: use that data, or clear --config.data.md5"
+        )
+    return splits
+
+
+def _source(config: ConfigDict) -> Splits:
+    """Calls the source's own loader; imported here so that the others' needs are not."""
+    from msflow_jax.data import files, medmnist, phantoms
+
+    own = {
+        "phantoms": phantoms.load,
+        "folder": files.load_folder,
+        "manifest": files.load_manifest,
+    }
+    return own.get(config.name, medmnist.load)(config)

@@ -1,0 +1,52 @@
+"""Cuts examples into train, val and test: stratified, by group, and stable from seed and names."""
+
+from __future__ import annotations
+
+from collections import Counter
+from collections.abc import Sequence
+
+from msflow_jax.data.base import digest
+
+# Dealt in turn over the groups sorted by class, so each class and the whole are cut 70/10/20 to
+# within one group. No two neighbours are withheld: a class of two groups always keeps one in train.
+PATTERN = ("train", "test", "train", "train", "val", "train", "train", "test", "train", "train")
+VAL_PATTERN = ("train", "train", "val", "train", "train", "train", "train", "train")
+
+
+def assign(
+    groups: Sequence[str],
+    labels: Sequence[int],
+    seed: int,
+    pattern: Sequence[str] = PATTERN,
+) -> list[str]:
+    """Returns the split of each example; a group (patient, subject, file) is never cut.
+
+    Within a class groups are ordered by the MD5 of (seed, group name), so the cut depends on nothing
+    else: not on the file system's order, nor on a random generator's version. A group's class is
+    its most frequent label, the lowest on a tie.
+
+    Args:
+        groups: Group of each example, length N.
+        labels: Class of each example, length N.
+        seed: Another seed gives another cut.
+        pattern: Splits dealt in turn; the shares of the names in it are the shares of the cut.
+
+    Raises:
+        ValueError: Where there are too few groups for every split to have one.
+    """
+    counts: dict[str, Counter[int]] = {}
+    for group, label in zip(groups, labels, strict=True):
+        counts.setdefault(group, Counter())[label] += 1
+    major = {g: min(c, key=lambda k, c=c: (-c[k], k)) for g, c in counts.items()}  # type: ignore[misc]
+    size = Counter(major.values())
+    split = {g: "train" for g in major if size[major[g]] == 1}  # a lone group teaches its class
+    rest = [g for g in major if g not in split]
+    rest.sort(key=lambda g: (major[g], digest(f"{seed}:{g}".encode())))
+    split.update({g: pattern[i % len(pattern)] for i, g in enumerate(rest)})
+    if missing := sorted(set(pattern) - set(split.values())):
+        raise ValueError(
+            f"{len(counts)} images (or patients) are too few to cut into "
+            f"{', '.join(dict.fromkeys(pattern))}: nothing left for {', '.join(missing)}; "
+            "add images or give the splits yourself (train/ val/ test/ folders, a split column)"
+        )
+    return [split[group] for group in groups]

@@ -1,0 +1,100 @@
+"""The default configuration. Files under ``configs/`` change what they need; unknown keys are errors."""
+
+from ml_collections import ConfigDict
+
+from msflow_jax import data
+
+
+def default_config() -> ConfigDict:
+    """A pixel-space symmetric flow at the published size (MedSymmFlow "MSF", arXiv 2507.19098).
+
+    Returns:
+      A locked ``ConfigDict`` with the parts ``data`` (what is read), ``model`` (what is built),
+      ``train`` (how it is trained) and ``sample`` (how it is used).
+    """
+    config = ConfigDict()
+    config.data = data.default_config()
+    config.model = ConfigDict(
+        dict(
+            family="symmetric",
+            task="classify",  # or "segment": labels are the per-pixel maps of the data
+            code=dict(scheme="palette", beta=4.0, pooling=""),
+            net=dict(
+                name="unet",  # or "dit"
+                width=64,
+                multipliers=(1, 2, 2, 2),  # unet: one a level
+                blocks=2,  # unet: residual blocks a level
+                attention=(2,),  # unet: down-sampling factors with attention
+                head_channels=64,
+                groups=32,  # unet: groups of the normalisation
+                dropout=0.0,
+                patch=4,  # dit
+                depth=6,  # dit
+                dtype="float32",  # or "bfloat16": compute; parameters stay float32
+                remat=False,
+            ),
+            resize=0,  # side inside the network; the authors' code makes 32 of 28
+            image_weight=0.7,
+            sigma_min=0.0,
+            time=dict(
+                name="uniform", loc=0.0, scale=1.0, reading_share=0.0, reading_weight=1.0
+            ),
+            code_dropout=0.0,
+        )
+    )
+    config.train = ConfigDict(
+        dict(
+            seed=0,
+            epochs=1000.0,
+            steps=0,  # overrides epochs where positive
+            batch=64,
+            learning_rate=4e-4,
+            warmup=0.1,
+            weight_decay=0.0,
+            clip=1.0,
+            ema=0.999,  # published: 0.7
+            flips=True,  # the data set's published flips
+            shift=0,  # random shifts by up to this many pixels
+            steps_per_dispatch=0,  # 0: 1 on CPU, where a loop is slow, 10 elsewhere
+            log_every=50,
+            eval_every=500,
+            keep=2,
+            select="val_auc",
+            draws=1,  # noise draws of a validation
+        )
+    )
+    config.sample = ConfigDict(
+        dict(
+            seed=0,
+            batch=128,
+            classify=dict(solver="euler", steps=1, draws=8),
+            generate=dict(solver="euler", steps=25, guidance=1.0, per_class=64),
+        )
+    )
+    return config.lock()
+
+
+
+def cpu(config: ConfigDict, variant: str = "cpu") -> ConfigDict:
+    """The same run sized for two cores, if the variant is ``cpu``; unchanged if it is empty.
+
+    A network of 1.1 M parameters, without resizing; the simplex code; half of each batch at the
+    reading time.
+
+    Raises:
+      ValueError: any other variant.
+    """
+    if variant not in ("", "cpu"):
+        raise ValueError(f"unknown variant {variant!r} of this configuration: choose 'cpu', or none")
+    if variant == "cpu":
+        config.model.net.update(
+            dict(width=32, multipliers=(1, 2, 2), blocks=1, attention=(4,), head_channels=32)
+        )
+        config.model.resize = 0
+        config.model.code.scheme = "simplex"
+        config.model.time.reading_share = 0.5
+        config.train.update(
+            dict(epochs=0.0, steps=600, batch=32, learning_rate=1e-3, ema=0.99, shift=2)
+        )
+        config.train.update(dict(eval_every=100, log_every=10, draws=2))
+    return config

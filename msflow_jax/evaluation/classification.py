@@ -1,0 +1,218 @@
+"""One call that measures a classifier read out over several noise draws."""
+
+from collections.abc import Callable, Sequence
+from itertools import combinations
+from typing import Any
+
+import numpy as np
+
+from msflow_jax.evaluation import auc, calibration
+from msflow_jax.evaluation.bootstrap import bootstrap_intervals
+from msflow_jax.evaluation.checks import (
+    check_finite,
+    check_labels,
+    check_probabilities,
+    check_shape,
+)
+from msflow_jax.evaluation.selective import evaluate_uncertainty
+
+_CONVENTIONS = {
+    "prediction": "class of the least distance, distances averaged over the noise draws",
+    "auc_distance": "mean over classes of the AUC of [label != k] against the distance to code k "
+    "(MedSymmFlow's official code; for 2 classes the mean of two one-sided AUCs)",
+    "auc_probability": "MedMNIST: for 2 classes the AUC of the probability of class 1, otherwise "
+    "the mean one-versus-rest AUC of the probabilities",
+    "balanced_accuracy": "mean recall over the classes present",
+    "ece": "expected calibration error of the most probable class, equal-width bins",
+    "brier": "sum over classes of squared error, mean over images (0 best, 2 worst)",
+    "nll": "mean negative log probability of the true class, in nats",
+    "intervals": "percentile bootstrap over test images: not the spread over trainings or draws",
+    "draws": "spread over inference-noise draws of one trained model; sd is the sample standard "
+    "deviation",
+}
+
+
+def evaluate_classifier(
+    labels: np.ndarray,
+    distances: np.ndarray,
+    probabilities: np.ndarray,
+    uncertainties: dict[str, np.ndarray],
+    classes: Sequence[str],
+    *,
+    resamples: int = 500,
+    seed: int = 0,
+    bins: int = 15,
+) -> dict[str, Any]:
+    """All classification metrics of one split, ready for `json.dump(..., allow_nan=False)`.
+
+    The pooled reading averages distances and probabilities over the draws; the prediction is the
+    argmin of the mean distance. AUC comes under two conventions, named in `conventions`:
+    `auc_distance` (MedSymmFlow's) and `auc_probability` (MedMNIST's). Classes without a test image
+    are left out of the averages over classes and named in `notes`.
+
+    Args:
+        labels: int `[N]` in 0..K-1.
+        distances: `[D, N, K]` to each class code for D noise draws, smaller = more likely.
+        probabilities: `[D, N, K]`, rows sum to 1.
+        uncertainties: name -> `[N]`, larger = less certain.
+        classes: K class names.
+        resamples: bootstrap resamples of the 95 % intervals; 0 leaves them out.
+        seed: of the bootstrap.
+        bins: of the calibration error.
+
+    Returns:
+        A dict of plain Python values; a metric that is undefined is None, with its reason under
+        `undefined`.
+
+    Raises:
+        ValueError: for shapes that disagree, non-finite values, or labels out of range.
+    """
+    labels, distances, probabilities = _checked(labels, distances, probabilities, classes)
+    distance, probability = distances.mean(axis=0), probabilities.mean(axis=0)
+    predictions = distance.argmin(axis=1)
+    reliability = calibration.reliability_table(labels, probability, bins)
+    metrics = {
+        **_headline(labels, predictions, len(classes)),
+        "auc_distance": auc.distance_auc(labels, distance),
+        "auc_probability": auc.probability_auc(labels, probability),
+        "ece": calibration.ece_of_table(reliability),
+        "brier": calibration.brier(labels, probability),
+        "nll": calibration.negative_log_likelihood(labels, probability),
+        "probability_agreement": float((probability.argmax(axis=1) == predictions).mean()),
+    }
+    confusion = confusion_matrix(labels, predictions, len(classes))
+    return {
+        "images": len(labels),
+        "classes": [str(name) for name in classes],
+        **metrics,
+        "intervals": _intervals(labels, predictions, probability, resamples, seed),
+        "confusion": confusion.tolist(),
+        "per_class": _per_class(confusion, classes),
+        "reliability": reliability,
+        "draws": _draws(labels, distances, probabilities),
+        "rejection": {
+            name: evaluate_uncertainty(
+                predictions == labels, check_shape(np.asarray(u), labels.shape, name)
+            )
+            for name, u in uncertainties.items()
+        },
+        "conventions": dict(_CONVENTIONS),
+        "undefined": {
+            name: "the labels hold only one class, so there is nothing to tell apart"
+            for name in ("auc_distance", "auc_probability")
+            if metrics[name] is None
+        },
+        "notes": _notes(confusion, classes),
+    }
+
+
+def confusion_matrix(labels: np.ndarray, predictions: np.ndarray, classes: int) -> np.ndarray:
+    """Counts `[K, K]`: row = true class, column = predicted class."""
+    flat = np.bincount(labels * classes + predictions, minlength=classes**2)
+    return flat.reshape(classes, classes)
+
+
+def draw_agreement(predictions: np.ndarray) -> dict[str, Any]:
+    """How far the draws agree on the class.
+
+    Args:
+        predictions: int `[D, N]`.
+
+    Returns:
+        `agreement` (mean over pairs of draws of the share of images read alike) and `unanimous`
+        (share of images read alike by all draws); None with one draw.
+    """
+    if len(predictions) < 2:
+        reason = "one draw only: draws=2 or more shows how far the noise changes the answer"
+        return {"agreement": None, "unanimous": None, "undefined": {"agreement": reason}}
+    pairs = [float((a == b).mean()) for a, b in combinations(predictions, 2)]
+    alike = (predictions == predictions[:1]).all(axis=0)
+    return {"agreement": float(np.mean(pairs)), "unanimous": float(alike.mean())}
+
+
+def _checked(
+    labels: np.ndarray, distances: np.ndarray, probabilities: np.ndarray, classes: Sequence[str]
+) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
+    if len(classes) < 2:
+        raise ValueError(f"classes must name at least 2 classes, got {list(classes)}.")
+    labels = check_labels(labels, len(classes))
+    distances = check_finite(distances, "distances")
+    if distances.ndim != 3 or distances.shape[0] == 0:
+        raise ValueError(f"distances must be [draws, N, K], got shape {distances.shape}.")
+    shape = (distances.shape[0], len(labels), len(classes))
+    check_shape(distances, shape, "distances")
+    probabilities = check_shape(np.asarray(probabilities), shape, "probabilities")
+    return labels, distances, check_probabilities(probabilities)
+
+
+def _headline(labels: np.ndarray, predictions: np.ndarray, classes: int) -> dict[str, float]:
+    counts = np.bincount(labels, minlength=classes)
+    hits = np.bincount(labels[predictions == labels], minlength=classes)
+    present = counts > 0
+    return {
+        "accuracy": float(hits.sum() / counts.sum()),
+        "balanced_accuracy": float((hits[present] / counts[present]).mean()),
+        # The score of always naming the most frequent class: what accuracy must be read against.
+        "majority_accuracy": float(counts.max() / counts.sum()),
+    }
+
+
+def _intervals(
+    labels: np.ndarray, predictions: np.ndarray, probability: np.ndarray, resamples: int, seed: int
+) -> dict[str, Any]:
+    correct = (predictions == labels).astype(np.float64)
+    metrics: dict[str, Callable[[np.ndarray], np.ndarray]] = {
+        "accuracy": lambda w: w @ correct / w.sum(axis=-1),
+        "auc_probability": lambda w: auc.probability_aucs(labels, probability, w),
+    }
+    return bootstrap_intervals(metrics, len(labels), resamples=resamples, seed=seed)
+
+
+def _per_class(confusion: np.ndarray, classes: Sequence[str]) -> list[dict[str, Any]]:
+    table = []
+    for k, name in enumerate(classes):
+        count, predicted, hit = confusion[k].sum(), confusion[:, k].sum(), confusion[k, k]
+        row: dict[str, Any] = {
+            "name": str(name),
+            "count": int(count),
+            "predicted": int(predicted),
+            "recall": float(hit / count) if count else None,
+            "precision": float(hit / predicted) if predicted else None,
+        }
+        reasons = {}
+        if not count:
+            reasons["recall"] = "no image of this class in the split"
+        if not predicted:
+            reasons["precision"] = "no image was given this class"
+        if reasons:
+            row["undefined"] = reasons
+        table.append(row)
+    return table
+
+
+def _draws(labels: np.ndarray, distances: np.ndarray, probabilities: np.ndarray) -> dict[str, Any]:
+    predictions = distances.argmin(axis=2)
+    per_draw: dict[str, list[float | None]] = {
+        "accuracy": [float((p == labels).mean()) for p in predictions],
+        "auc_distance": [auc.distance_auc(labels, d) for d in distances],
+        "auc_probability": [auc.probability_auc(labels, p) for p in probabilities],
+    }
+    out: dict[str, Any] = {"count": len(distances), **draw_agreement(predictions)}
+    for name, values in per_draw.items():
+        known = [v for v in values if v is not None]
+        out[name] = {
+            "values": values,
+            "mean": float(np.mean(known)) if known else None,
+            "sd": float(np.std(known, ddof=1)) if len(known) > 1 else None,
+        }
+    return out
+
+
+def _notes(confusion: np.ndarray, classes: Sequence[str]) -> list[str]:
+    absent = [str(name) for name, row in zip(classes, confusion, strict=True) if not row.sum()]
+    if not absent:
+        return []
+    return [
+        f"No image of {', '.join(absent)} in this split: AUC and balanced accuracy are averaged "
+        "over the other classes."
+    ]

@@ -1,0 +1,194 @@
+"""One call that measures generated images against held-out real ones.
+
+Every number stands beside what real images score in the same place (the floor) and what pure noise
+scores (the ceiling), from equal counts with equal class mix, as none of them means much alone.
+"""
+
+from collections.abc import Sequence
+from typing import Any
+
+import numpy as np
+
+from msflow_jax.evaluation.checks import check_images, check_labels
+from msflow_jax.evaluation.distances import frechet_distance, nearest_training, prdc
+
+Labelled = tuple[np.ndarray, np.ndarray]
+
+_LIMIT = 2000
+_PIXEL_SIDE = 32
+_NEIGHBOURS = 5
+FEATURES = "32 features of a small classifier trained on the same training data; not FID"
+
+
+def evaluate_generation(
+    generated: np.ndarray,
+    generated_labels: np.ndarray,
+    train: Labelled,
+    held_out: Labelled,
+    classes: Sequence[str],
+    *,
+    seed: int,
+    feature_steps: int = 400,
+    flips: bool = False,
+) -> dict[str, Any]:
+    """Distribution distances, class recognition and memorisation of generated images.
+
+    Generated, held-out and training-subset samples are matched class by class, so that both
+    comparisons with the held-out set have the same count and the same class mix.
+
+    Args:
+        generated: uint8 `[M, S, S, C]`.
+        generated_labels: int `[M]`, the class asked for.
+        train: uint8 images `[T, S, S, C]` and int labels `[T]` the generator was trained on.
+        held_out: real images and labels not trained on.
+        classes: K class names.
+        seed: of the classifier and of the random subsets.
+        feature_steps: training steps of the feature classifier.
+        flips: mirror images in the memorisation check (set it if training mirrored them).
+
+    Returns:
+        A dict of plain Python values; undefined metrics are None with a reason under `undefined`.
+
+    Raises:
+        ValueError: for another dtype or shape, or labels out of range.
+    """
+    # Here and not above: flax and optax are needed by this function alone.
+    from msflow_jax.evaluation.features import shrink, train_feature_classifier
+
+    rng = np.random.default_rng(seed)
+    fake, fake_labels, fake_index = _subset(
+        (generated, generated_labels), "generated", rng, classes
+    )
+    real, real_labels, _ = _subset(held_out, "held_out", rng, classes)
+    train_images = check_images(train[0], "train")
+    train_labels = check_labels(train[1], len(classes), "train labels")
+    classifier = train_feature_classifier(
+        train_images, train_labels, len(classes), seed=seed, steps=feature_steps
+    )
+    recognition, overall = _recognition(
+        classifier.predict(fake), fake_labels, classifier.predict(real), real_labels, classes
+    )
+    a, b, c = _matched(fake_labels, real_labels, train_labels, rng)
+    noise = rng.integers(0, 256, size=(len(a), *fake.shape[1:]), dtype=np.uint8)
+    sets = {"generated": fake[a], "real": train_images[c], "noise": noise}
+    near = nearest_training(
+        *(shrink(a, _PIXEL_SIDE) for a in (fake, real, train_images)), flips=flips
+    )
+    return {
+        "features": FEATURES,
+        "samples": len(a),
+        "comparison": _compare(classifier, sets, real[b]),
+        "recognition": recognition,
+        "recognition_overall": overall,
+        "memorisation": _memorisation(near, fake_index, len(train_images), fake.shape[1], flips),
+        "settings": {"seed": seed, "feature_steps": feature_steps, "flips": flips},
+        "notes": _notes(len(a), len(fake), len(generated)),
+    }
+
+
+def _subset(
+    pair: Labelled, name: str, rng: np.random.Generator, classes: Sequence[str]
+) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
+    """At most 2,000 images with labels, and their indices in the caller's arrays."""
+    images = check_images(pair[0], name)
+    labels = check_labels(pair[1], len(classes), f"{name} labels")
+    if len(images) != len(labels):
+        raise ValueError(f"{name} has {len(images)} images but {len(labels)} labels.")
+    size = min(len(images), _LIMIT)
+    index = np.sort(rng.choice(len(images), size=size, replace=False))
+    return images[index], labels[index], index
+
+
+def _matched(
+    fake: np.ndarray, real: np.ndarray, train: np.ndarray, rng: np.random.Generator
+) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
+    """Indices into the three sets with the same number of images of every class."""
+    picked: tuple[list[np.ndarray], ...] = ([], [], [])
+    for k in np.unique(fake):
+        members = [np.flatnonzero(labels == k) for labels in (fake, real, train)]
+        count = min(len(m) for m in members)
+        for chosen, m in zip(picked, members, strict=True):
+            chosen.append(rng.choice(m, size=count, replace=False))
+    a, b, c = (np.concatenate(chosen) for chosen in picked)
+    return a, b, c
+
+
+def _compare(
+    classifier: Any, sets: dict[str, np.ndarray], reference: np.ndarray
+) -> dict[str, dict[str, Any]]:
+    """Frechet distance and prdc of each set of images against the held-out reference."""
+    if len(reference) <= _NEIGHBOURS:
+        reason = (
+            f"{len(reference)} matched images a side, at least {_NEIGHBOURS + 1} are needed: "
+            "generate classes that the held-out split holds, and more of them"
+        )
+        empty = dict.fromkeys(("frechet", "precision", "recall", "density", "coverage"))
+        return {name: {**empty, "undefined": {metric: reason for metric in empty}} for name in sets}
+    real = classifier.features(reference)
+    out = {}
+    for name, images in sets.items():
+        fake = classifier.features(images)
+        out[name] = {"frechet": frechet_distance(fake, real), **prdc(real, fake, _NEIGHBOURS)}
+    return out
+
+
+def _recognition(
+    fake: np.ndarray,
+    fake_labels: np.ndarray,
+    real: np.ndarray,
+    real_labels: np.ndarray,
+    classes: Sequence[str],
+) -> tuple[list[dict[str, Any]], dict[str, float]]:
+    """Share of each class that the feature classifier names so: generated and held-out real."""
+    table = []
+    for k, name in enumerate(classes):
+        row: dict[str, Any] = {"name": str(name)}
+        reasons = {}
+        for kind, predicted, labels in (
+            ("generated", fake, fake_labels),
+            ("real", real, real_labels),
+        ):
+            inside = labels == k
+            row[f"{kind}_count"] = int(inside.sum())
+            row[kind] = float((predicted[inside] == k).mean()) if inside.any() else None
+            if not inside.any():
+                reasons[kind] = f"no {kind} image of this class"
+        if reasons:
+            row["undefined"] = reasons
+        table.append(row)
+    overall = {
+        "generated": float((fake == fake_labels).mean()),
+        "real": float((real == real_labels).mean()),
+    }
+    return table, overall
+
+
+def _memorisation(
+    near: Any, fake_index: np.ndarray, training: int, side: int, flips: bool, pairs: int = 16
+) -> dict[str, Any]:
+    """Summary of the check, and the nearest pairs as indices into the caller's arrays."""
+    closest = near.closest(pairs)
+    return {
+        **near.summary(),
+        "training": training,
+        "compared_at_side": min(side, _PIXEL_SIDE),
+        "flips": flips,
+        "nearest": {
+            "generated_index": fake_index[closest].tolist(),
+            "training_index": near.generated_index[closest].tolist(),
+            "distance": near.generated_distance[closest].tolist(),
+        },
+    }
+
+
+def _notes(matched: int, used: int, given: int) -> list[str]:
+    notes = [
+        f"Each comparison has {matched} images a side with the same class mix. Frechet distances "
+        "grow as the count falls: read them against the real-versus-real floor of the same count.",
+        "The classifier has seen the images the floor is drawn from, but not the held-out ones.",
+        "Features of images unlike any real one, such as noise, can still fall among those of real "
+        "ones: precision and density may look good there, Frechet distance and coverage do not.",
+    ]
+    if used < given:
+        notes.append(f"{used} of the {given} generated images were drawn at random for speed.")
+    return notes

@@ -1,0 +1,162 @@
+"""Run a model's verbs over many images: batched, padded, sharded over all devices, with a bar."""
+
+from collections.abc import Callable
+from contextlib import nullcontext
+from functools import partial
+from typing import Any
+
+import jax
+import jax.numpy as jnp
+import numpy as np
+from ml_collections import ConfigDict
+
+from msflow_jax.data import Split
+from msflow_jax.data.batches import to_float, to_uint8
+from msflow_jax.evaluation.auc import probability_auc
+from msflow_jax.evaluation.calibration import negative_log_likelihood
+from msflow_jax.evaluation.segmentation import evaluate_segmentation
+from msflow_jax.progress import bar
+from msflow_jax.symmetric import Reading, SymmetricFlow
+from msflow_jax.training.sharding import make_mesh, replicated, split_batch
+
+
+Runner = Callable[..., Any]
+
+
+def batched(function: Callable[[Any, jax.Array, jax.Array], Any], batch: int, axis: int = 0) -> Runner:
+    """``runner(params, items, description="")``: ``function`` over any number of items.
+
+    Args:
+      function: ``(params, items [B, ...], index [B]) -> arrays`` with the batch on ``axis``; compiled
+        once for each batch size.
+      batch: how many at a time. The last batch is padded and the padding cut off; since every
+        sample's noise depends on its global index alone, results do not depend on ``batch``.
+      axis: batch axis of the results.
+    """
+    mesh = make_mesh()
+    devices = mesh.shape["data"]
+    jitted = jax.jit(function)
+
+    def runner(params: Any, items: np.ndarray, description: str = "") -> Any:
+        count = len(items)
+        if not count:
+            raise ValueError("there is nothing to do: no images")
+        size = -(-min(batch, count) // devices) * devices
+        params = jax.device_put(params, replicated(mesh))
+        results = []
+        with bar(description, count) if description else nullcontext(lambda done: None) as advance:
+            for start in range(0, count, size):
+                index = np.arange(start, start + size)
+                chosen = items[np.minimum(index, count - 1)]
+                out = jitted(params, *jax.device_put((chosen, index), split_batch(mesh)))
+                keep = np.arange(min(size, count - start))
+                results.append([np.asarray(a).take(keep, axis) for a in jax.tree.leaves(out)])
+                advance(len(keep))
+        joined = [np.concatenate(parts, axis) for parts in zip(*results, strict=True)]
+        return jax.tree.unflatten(jax.tree.structure(out), joined)
+
+    return runner
+
+
+def make_classifier(
+    model: SymmetricFlow,
+    *,
+    seed: int,
+    steps: int = 1,
+    draws: int = 1,
+    solver: str = "euler",
+    batch: int = 128,
+) -> Runner:
+    """``runner(params, images uint8 [N, S, S, C]) -> Reading`` of numpy arrays ``[D, N, ...]``.
+
+    The runner raises FloatingPointError where a reading is not finite or an adaptive solver gave up.
+    """
+    verb = partial(model.classify, steps=steps, draws=draws, solver=solver)
+
+    def function(params, images, index):
+        out = verb(params, to_float(images), jax.random.key(seed), index=index)
+        shape = (draws, len(index))
+        ok = out.ok if out.ok.ndim == 2 else jnp.broadcast_to(out.ok[:, None], shape)
+        nfe = jnp.broadcast_to(out.nfe, shape)
+        return Reading(out.distances, out.probabilities, out.mode, nfe, ok)
+
+    run = batched(function, batch, axis=1)
+
+    def runner(params: Any, images: np.ndarray, description: str = "") -> Reading:
+        out = run(params, images, description)
+        bad = ~np.isfinite(out.distances).all(axis=(0, 2)) | ~out.ok.all(axis=0)
+        if bad.any():
+            raise FloatingPointError(
+                f"{int(bad.sum())} of {len(bad)} readings failed (the first is image {bad.argmax()}):"
+                " the parameters are damaged, or the adaptive solver needs more than its largest "
+                "number of steps; use the solver 'euler'"
+            )
+        return out
+
+    return runner
+
+
+def make_segmenter(model: SymmetricFlow, *, seed: int, batch: int = 128, **settings: Any) -> Runner:
+    """``runner(params, images uint8) -> class numbers uint8 [N, S, S]``."""
+    verb = partial(model.segment, **settings)
+
+    def function(params, images, index):
+        out = verb(params, to_float(images), jax.random.key(seed), index=index)
+        return jnp.argmax(out, axis=-1).astype(jnp.uint8)
+
+    return batched(function, batch)
+
+
+def make_generator(model: SymmetricFlow, *, seed: int, batch: int = 128, **settings: Any) -> Runner:
+    """``runner(params, labels int [N] or maps [N, S, S]) -> images uint8 [N, S, S, C]``.
+
+    ``settings``: ``steps``, ``solver`` and ``guidance`` of :meth:`SymmetricFlow.generate`. The runner
+    raises FloatingPointError where an image is not finite.
+    """
+    verb = partial(model.generate, **settings)
+
+    def function(params, labels, index):
+        return verb(params, labels, jax.random.key(seed), index=index)
+
+    run = batched(function, batch)
+
+    def runner(params: Any, labels: np.ndarray, description: str = "") -> np.ndarray:
+        images = run(params, labels, description)
+        if not np.isfinite(images).all():
+            raise FloatingPointError("generated images are not finite: the parameters are damaged")
+        return to_uint8(images)
+
+    return runner
+
+
+def make_validation(
+    model: SymmetricFlow, split: Split, config: ConfigDict
+) -> Callable[[Any], dict[str, float]]:
+    """``parameters -> metrics`` on the validation split, for :func:`msflow_jax.training.fit`.
+
+    Classification gives ``val_auc`` (MedMNIST's convention), ``val_accuracy`` and ``val_nll``; a
+    segmentation ``val_dice`` (mean over classes) and ``val_accuracy`` (of pixels).
+    """
+    chosen = {"seed": config.sample.seed, "batch": config.sample.batch}
+    chosen |= {"steps": config.sample.classify.steps, "solver": config.sample.classify.solver}
+    if config.model.task == "segment":
+        segment = make_segmenter(model, draws=config.train.draws, **chosen)
+
+        def validate_maps(params: Any) -> dict[str, float]:
+            out = evaluate_segmentation(split.maps, segment(params, split.images), model.classes)
+            return {"val_dice": out["mean_dice"], "val_accuracy": out["accuracy"]}
+
+        return validate_maps
+    classify = make_classifier(model, draws=config.train.draws, **chosen)
+
+    def validate(params: Any) -> dict[str, float]:
+        reading = classify(params, split.images)
+        p = reading.probabilities.mean(0)
+        accuracy = np.mean(reading.distances.mean(0).argmin(1) == split.labels)
+        return {
+            "val_auc": probability_auc(split.labels, p) or 0.0,
+            "val_accuracy": float(accuracy),
+            "val_nll": negative_log_likelihood(split.labels, p),
+        }
+
+    return validate

@@ -1,0 +1,146 @@
+"""A small diffusion transformer (DiT, Peebles and Xie 2023, arXiv 2212.09748) with the UNet's call signature."""
+
+import flax.linen as nn
+import jax
+import jax.numpy as jnp
+import numpy as np
+from jax import lax
+
+from msflow_jax.nets import ops
+from msflow_jax.nets.layers import Dense, Dtype
+
+# DiT's embedding was made for diffusion steps 0..999; raw u in [0, 1] would leave most of its frequencies constant.
+TIME_SCALE = 1000.0
+TIME_FREQUENCIES = 256
+NORM_EPSILON = 1e-6
+
+
+def position_code(rows: int, columns: int, width: int) -> np.ndarray:
+    """Fixed 2-D sine-cosine code [rows * columns, width]: one half of the channels for each axis."""
+    quarter = width // 4
+    frequencies = np.exp(-np.log(1e4) * np.arange(quarter) / quarter)
+    grid = np.meshgrid(np.arange(rows), np.arange(columns), indexing="ij")
+    angles = [axis.reshape(-1, 1) * frequencies for axis in grid]
+    parts = [function(angle) for angle in angles for function in (np.sin, np.cos)]
+    return np.concatenate(parts, axis=1).astype(np.float32)
+
+
+def modulated_norm(x: jax.Array, shift: jax.Array, scale: jax.Array) -> jax.Array:
+    """Layer norm of [B, T, C] without parameters, in float32, then `(1 + scale) x + shift` of [B, C]."""
+    x32 = x.astype(jnp.float32)
+    centred = x32 - x32.mean(-1, keepdims=True)
+    variance = jnp.square(centred).mean(-1, keepdims=True)
+    normal = centred * lax.rsqrt(variance + NORM_EPSILON)
+    return (normal * (1 + scale[:, None]) + shift[:, None]).astype(x.dtype)
+
+
+class DiTBlock(nn.Module):
+    """Attention and MLP, each between an adaptive norm and a gate that starts at zero (adaLN-zero)."""
+
+    heads: int
+    mlp_ratio: int
+    dtype: Dtype
+
+    @nn.compact
+    def __call__(self, x: jax.Array, activated_time: jax.Array) -> jax.Array:
+        """Maps tokens [B, T, C] and SiLU(time embedding) [B, C] to tokens [B, T, C]."""
+        width = x.shape[-1]
+        modulation = Dense(6 * width, name="modulation_zero")(activated_time)
+        shift1, scale1, gate1, shift2, scale2, gate2 = jnp.split(modulation, 6, axis=-1)
+        h = Dense(3 * width, self.dtype, name="qkv")(modulated_norm(x, shift1, scale1))
+        h = Dense(width, self.dtype, name="out")(ops.attend(h, self.heads))
+        x = x + gate1[:, None].astype(x.dtype) * h
+        h = Dense(self.mlp_ratio * width, self.dtype, name="mlp1")(modulated_norm(x, shift2, scale2))
+        h = Dense(width, self.dtype, name="mlp2")(nn.gelu(h))
+        return x + gate2[:, None].astype(x.dtype) * h
+
+
+class DiT(nn.Module):
+    """Velocity transformer: `__call__(x, u)` returns an image with the channels of `x`.
+
+    The joined streams are cut into patches and embedded by one linear map, which equals the sum of one embedding per
+    stream at each position. The output is zero-initialised: a fresh network returns exactly 0.
+
+    Attributes:
+        channels: channels in and out (all streams joined).
+        patch: side of a patch.
+        width: channels of a token; divisible by 4 and by `heads`.
+        depth: number of blocks.
+        heads: attention heads.
+        mlp_ratio: hidden width of the MLP over `width`.
+        dtype: compute dtype; parameters, norms, softmax, modulation and the output are float32.
+        remat: recompute blocks in the backward pass, to save memory.
+    """
+
+    channels: int
+    patch: int = 2
+    width: int = 256
+    depth: int = 8
+    heads: int = 4
+    mlp_ratio: int = 4
+    dtype: Dtype = jnp.float32
+    remat: bool = False
+
+    @nn.compact
+    def __call__(self, x: jax.Array, u: jax.Array, *, train: bool = False) -> jax.Array:
+        """Velocity at `x`.
+
+        Args:
+            x: [B, H, W, channels]. Sides that `patch` does not divide are padded inside by edge pixels, and the
+                result is cropped.
+            u: [B], time in [0, 1]; multiplied by 1000 for the sinusoidal embedding.
+            train: no effect (there is no dropout); taken for the UNet's signature.
+
+        Returns:
+            [B, H, W, channels] float32.
+
+        Raises:
+            ValueError: for shapes or widths that do not fit the configuration.
+        """
+        del train
+        self._check(x, u)
+        x, (rows, columns) = ops.pad_sides(x, self.patch)
+        time = nn.silu(self._time(u))
+        tokens = Dense(self.width, self.dtype, name="patches")(self._cut(x))
+        grid = (x.shape[1] // self.patch, x.shape[2] // self.patch)
+        tokens = tokens + position_code(*grid, self.width).astype(self.dtype)
+        block = nn.remat(DiTBlock) if self.remat else DiTBlock
+        for i in range(self.depth):
+            tokens = block(self.heads, self.mlp_ratio, self.dtype, name=f"block_{i}")(tokens, time)
+        shift, scale = jnp.split(Dense(2 * self.width, name="head_modulation_zero")(time), 2, -1)
+        tokens = modulated_norm(tokens, shift, scale)
+        out = Dense(self.patch**2 * self.channels, self.dtype, name="head_zero")(tokens)
+        return self._join(out, grid)[:, rows, columns, :].astype(jnp.float32)
+
+    @nn.nowrap
+    def _check(self, x: jax.Array, u: jax.Array) -> None:
+        if x.ndim != 4 or x.shape[-1] != self.channels:
+            raise ValueError(f"expected images [B, H, W, {self.channels}], got {x.shape}")
+        if u.shape != x.shape[:1]:
+            raise ValueError(f"expected one time per image, [{x.shape[0]}], got {u.shape}")
+        if self.width % 4 or self.width % self.heads:
+            raise ValueError(
+                f"width {self.width} must be divisible by 4 (position code) and by heads {self.heads}"
+            )
+
+    @nn.nowrap
+    def _time(self, u: jax.Array) -> jax.Array:
+        code = ops.time_embedding(TIME_SCALE * u, TIME_FREQUENCIES)
+        return Dense(self.width, name="time_dense2")(
+            nn.silu(Dense(self.width, name="time_dense1")(code))
+        )
+
+    @nn.nowrap
+    def _cut(self, x: jax.Array) -> jax.Array:
+        """[B, H, W, C] -> [B, H W / p^2, p p C], patches in row order."""
+        batch, height, width, channels = x.shape
+        p = self.patch
+        x = x.reshape(batch, height // p, p, width // p, p, channels).transpose(0, 1, 3, 2, 4, 5)
+        return x.reshape(batch, (height // p) * (width // p), p * p * channels)
+
+    @nn.nowrap
+    def _join(self, tokens: jax.Array, grid: tuple[int, int]) -> jax.Array:
+        """Undoes `_cut`."""
+        p = self.patch
+        x = tokens.reshape(tokens.shape[0], *grid, p, p, self.channels).transpose(0, 1, 3, 2, 4, 5)
+        return x.reshape(tokens.shape[0], grid[0] * p, grid[1] * p, self.channels)

@@ -1,0 +1,93 @@
+"""Parameters drawn leaf by leaf from a numpy generator keyed by the parameter's path.
+
+Nothing is compiled and nothing is run: `jax.eval_shape` of `module.init` gives the shapes, and every leaf is drawn
+from its own generator. A leaf therefore depends on the key and on its own path only, not on the order of the modules,
+the number of devices or the version of jax, and adding a module leaves all others as they were.
+"""
+
+import functools
+import hashlib
+from collections.abc import Mapping
+from typing import Any
+
+import flax.linen as nn
+import jax
+import jax.numpy as jnp
+import numpy as np
+
+POSITION_STD = 0.02
+
+Params = dict[str, Any]
+
+
+def init_params(
+    module: nn.Module, key: jax.Array, *inputs: jax.ShapeDtypeStruct | jax.Array, **options: Any
+) -> Params:
+    """Draws the parameters of `module` in the manner of torch's default layers.
+
+    * `kernel` [..., fan_out] and the `bias` beside it: U(-1, 1) / sqrt(fan_in), fan_in the product of all but the
+      last axis (`nn.Linear` and `nn.Conv2d`, Kaiming-uniform with a = sqrt(5));
+    * `scale`: ones, and the `bias` beside it zeros (norms);
+    * `embedding` and names ending in `_embedding` (positions, tokens): normal of standard deviation 0.02;
+    * every leaf below a path component ending in `_zero`: zeros (the zero-initialised output layers).
+
+    Stacked modules (`nn.scan`, `nn.vmap`) are not foreseen: their leading axis would count as fan-in.
+
+    Args:
+        module: a linen module whose only collection is `params`.
+        key: typed PRNG key, concrete (not traced).
+        *inputs: the arguments of `module.__call__`, as arrays or `jax.ShapeDtypeStruct`.
+        **options: keyword arguments of `module.__call__`, taken as static.
+
+    Returns:
+        Nested dict of float32 arrays.
+
+    Raises:
+        ValueError: if a leaf has a name with no rule above, or the module owns other collections.
+    """
+    variables = jax.eval_shape(
+        functools.partial(module.init, **options), jax.random.key(0), *inputs
+    )
+    others = sorted(set(variables) - {"params"})
+    if others:
+        raise ValueError(f"{type(module).__name__} has collections {others}; only 'params' can be initialised")
+    seed = np.asarray(jax.random.key_data(key)).tobytes()
+    return _draw_tree(seed, (), variables.get("params", {}))
+
+
+def _draw_tree(seed: bytes, path: tuple[str, ...], tree: Mapping[str, Any]) -> Params:
+    drawn: Params = {}
+    for name, node in tree.items():
+        here = (*path, name)
+        if isinstance(node, Mapping):
+            drawn[name] = _draw_tree(seed, here, node)
+        else:
+            drawn[name] = jnp.asarray(_draw_leaf(seed, here, node.shape, tree), jnp.float32)
+    return drawn
+
+
+def _draw_leaf(
+    seed: bytes, path: tuple[str, ...], shape: tuple[int, ...], siblings: Mapping[str, Any]
+) -> np.ndarray:
+    name = path[-1]
+    if any(part.endswith("_zero") for part in path):
+        return np.zeros(shape, np.float32)
+    if name == "scale":
+        return np.ones(shape, np.float32)
+    if name == "bias" and "scale" in siblings:
+        return np.zeros(shape, np.float32)
+    if name == "embedding" or name.endswith("_embedding"):
+        return POSITION_STD * _generator(seed, path).standard_normal(shape, np.float32)
+    if name == "kernel" or (name == "bias" and "kernel" in siblings):
+        fan_in = int(np.prod(siblings["kernel"].shape[:-1]))
+        return (2 * _generator(seed, path).random(shape, np.float32) - 1) / np.float32(np.sqrt(fan_in))
+    raise ValueError(
+        f"no initialisation rule for parameter {'/'.join(path)} of shape {shape}: name it kernel, bias, scale, "
+        "embedding or *_embedding, or end a component of its path in _zero"
+    )
+
+
+def _generator(seed: bytes, path: tuple[str, ...]) -> np.random.Generator:
+    digest = hashlib.sha256(seed + b"\0" + "/".join(path).encode()).digest()
+    # Philox is a counter generator whose stream numpy keeps across versions.
+    return np.random.Generator(np.random.Philox(int.from_bytes(digest[:16], "little")))

@@ -1,0 +1,123 @@
+"""Linen layers shared by the networks, all NHWC: convolution, product over channels, group norm, attention.
+
+Parameters are float32. Convolutions and products run in the layer's `dtype`; norm statistics and softmax in float32.
+Initial values come from `nets.init.init_params`, which goes by name; the initialisers here only fix shapes.
+"""
+
+from typing import Any
+
+import flax.linen as nn
+import jax
+import jax.numpy as jnp
+
+from msflow_jax.nets import ops
+
+Dtype = Any
+_zeros = nn.initializers.zeros
+
+
+class Conv(nn.Module):
+    """Convolution with `kernel` [k, k, C_in, C_out] and `bias`, padded by (k - 1) / 2 on each side as in torch.
+
+    Attributes:
+        features: output channels.
+        size: odd side k of the kernel.
+        stride: step in both directions.
+        upsample: convolve the 2-fold nearest enlargement of the input (size 3, stride 1 only).
+        dtype: compute dtype.
+    """
+
+    features: int
+    size: int = 3
+    stride: int = 1
+    upsample: bool = False
+    dtype: Dtype = jnp.float32
+
+    def __call__(self, x: jax.Array) -> jax.Array:
+        """Maps [B, H, W, C_in] to [B, H', W', C_out]."""
+        y, bias = self.parts(x)
+        return y + bias.astype(y.dtype)
+
+    @nn.compact
+    def parts(self, x: jax.Array) -> tuple[jax.Array, jax.Array]:
+        """The image without the bias, and the bias [C_out], for a norm behind it to take as its shift."""
+        shape = (self.size, self.size, x.shape[-1], self.features)
+        kernel = self.param("kernel", _zeros, shape, jnp.float32).astype(self.dtype)
+        bias = self.param("bias", _zeros, (self.features,), jnp.float32)
+        x = x.astype(self.dtype)
+        if self.upsample:
+            return ops.upsample_convolve(x, kernel), bias
+        pad = (self.size - 1) // 2
+        return ops.convolve(x, kernel, self.stride, ((pad, pad), (pad, pad))), bias
+
+
+class Dense(nn.Module):
+    """Product over the last axis, `kernel` [C_in, C_out] and `bias`; a 1x1 convolution of an image."""
+
+    features: int
+    dtype: Dtype = jnp.float32
+
+    @nn.compact
+    def __call__(self, x: jax.Array) -> jax.Array:
+        """Maps [..., C_in] to [..., C_out]."""
+        shape = (x.shape[-1], self.features)
+        kernel = self.param("kernel", _zeros, shape, jnp.float32).astype(self.dtype)
+        bias = self.param("bias", _zeros, (self.features,), jnp.float32).astype(self.dtype)
+        return x.astype(self.dtype) @ kernel + bias
+
+
+class GroupNorm(nn.Module):
+    """Group norm with `scale` and `bias` of the channels, followed by SiLU unless `silu=False`."""
+
+    groups: int
+    silu: bool = True
+
+    @nn.compact
+    def __call__(self, x: jax.Array, shift: jax.Array | None = None) -> jax.Array:
+        """Maps [B, H, W, C] to the same shape; `shift` [B, C] is added to the input beforehand."""
+        channels = x.shape[-1]
+        if channels % self.groups:
+            raise ValueError(f"{channels} channels cannot be normalised in {self.groups} groups: set groups")
+        scale = self.param("scale", nn.initializers.ones, (channels,), jnp.float32)
+        bias = self.param("bias", _zeros, (channels,), jnp.float32)
+        return ops.group_norm(x, scale, bias, shift, groups=self.groups, silu=self.silu)
+
+
+class Attention(nn.Module):
+    """Residual self-attention over the pixels, with a zero-initialised output and no position code."""
+
+    heads: int
+    groups: int
+    dtype: Dtype = jnp.float32
+
+    @nn.compact
+    def __call__(self, x: jax.Array) -> jax.Array:
+        """Maps [B, H, W, C] to the same shape."""
+        batch, height, width, channels = x.shape
+        h = GroupNorm(self.groups, silu=False, name="norm")(x)
+        h = Dense(3 * channels, self.dtype, name="qkv")(h.reshape(batch, height * width, channels))
+        h = Dense(channels, self.dtype, name="out_zero")(ops.attend(h, self.heads))
+        return x + h.reshape(x.shape)
+
+
+class ResidualBlock(nn.Module):
+    """Norm, SiLU, conv; time embedding added; norm, SiLU, dropout, zero-initialised conv; skip."""
+
+    features: int
+    groups: int
+    dropout: float = 0.0
+    dtype: Dtype = jnp.float32
+
+    @nn.compact
+    def __call__(self, x: jax.Array, activated_time: jax.Array) -> jax.Array:
+        """Maps [B, H, W, C] and SiLU(time embedding) [B, E] to [B, H, W, features]."""
+        h = GroupNorm(self.groups, name="norm1")(x)
+        h, bias = Conv(self.features, dtype=self.dtype, name="conv1").parts(h)
+        shift = Dense(self.features, name="time")(activated_time) + bias
+        h = GroupNorm(self.groups, name="norm2")(h, shift)
+        if self.dropout:
+            h = nn.Dropout(self.dropout, deterministic=False)(h)
+        h = Conv(self.features, dtype=self.dtype, name="conv2_zero")(h)
+        if x.shape[-1] != self.features:
+            x = Dense(self.features, self.dtype, name="skip")(x)
+        return x + h

@@ -1,0 +1,173 @@
+"""Pure functions under the layers, written for XLA on CPU as well as on accelerators; all NHWC."""
+
+import functools
+import math
+from typing import Any
+
+import jax
+import jax.numpy as jnp
+import numpy as np
+from jax import lax
+
+NORM_EPSILON = 1e-5
+
+
+def convolve(x: jax.Array, kernel: jax.Array, stride: int, padding: Any) -> jax.Array:
+    """NHWC convolution with an HWIO kernel and explicit padding `((top, bottom), (left, right))`."""
+    return lax.conv_general_dilated(
+        x, kernel, (stride, stride), padding, dimension_numbers=("NHWC", "HWIO", "NHWC")
+    )
+
+
+def upsample_convolve(x: jax.Array, kernel: jax.Array) -> jax.Array:
+    """3x3 convolution (padding 1) of the 2-fold nearest enlargement of `x`, without enlarging it.
+
+    Output rows 2i see the input rows i-1, i, i with weights k0, k1, k2, and rows 2i+1 see i, i, i+1; so each of the
+    four output phases is a 2x2 convolution at the low resolution with summed weights: 16 products instead of 36.
+
+    Args:
+        x: [B, H, W, C_in].
+        kernel: [3, 3, C_in, C_out].
+
+    Returns:
+        [B, 2H, 2W, C_out].
+    """
+    batch, height, width, _ = x.shape
+    # merge[phase, tap of the 2x2 kernel, tap of the 3x3 kernel]
+    merge = np.array([[[1, 0, 0], [0, 1, 1]], [[1, 1, 0], [0, 0, 1]]], np.float32)
+    merge = merge.astype(kernel.dtype)
+    small = jnp.einsum("pau,qbv,uvio->pqabio", merge, merge, kernel)
+    rows = []
+    for p in (0, 1):
+        row = [convolve(x, small[p, q], 1, ((1 - p, p), (1 - q, q))) for q in (0, 1)]
+        rows.append(jnp.stack(row, axis=3))
+    return jnp.stack(rows, axis=2).reshape(batch, 2 * height, 2 * width, kernel.shape[-1])
+
+
+def group_norm(
+    x: jax.Array,
+    scale: jax.Array,
+    bias: jax.Array,
+    shift: jax.Array | None = None,
+    *,
+    groups: int,
+    silu: bool,
+) -> jax.Array:
+    """Group norm of `x + shift`, then SiLU if asked, from one sum and one sum of squares per channel.
+
+    The shift (a convolution's bias, a time embedding) never touches the image: it only moves the channel means. The
+    derivative keeps `x` and numbers per channel, and recomputes the rest; it is a reverse-mode rule, so use
+    `group_norm_reference` where `jax.jvp` is needed.
+
+    Args:
+        x: [B, H, W, C].
+        scale: [C].
+        bias: [C].
+        shift: [B, C] or None.
+        groups: number of groups; divides C.
+        silu: apply SiLU to the result.
+
+    Returns:
+        [B, H, W, C] in the dtype of `x`; statistics in float32.
+    """
+    if shift is None:
+        shift = jnp.zeros((x.shape[0], x.shape[-1]), jnp.float32)
+    return _group_norm(groups, silu, x, scale, bias, shift)
+
+
+@functools.partial(jax.custom_vjp, nondiff_argnums=(0, 1))
+def _group_norm(groups, silu, x, scale, bias, shift):
+    return _group_norm_forward(groups, silu, x, scale, bias, shift)[0]
+
+
+def _pool(values: jax.Array, groups: int) -> jax.Array:
+    """Mean over the channels of each group, spread back to the channels: [B, C] -> [B, C]."""
+    batch, channels = values.shape
+    means = values.reshape(batch, groups, channels // groups).mean(-1, keepdims=True)
+    return jnp.broadcast_to(means, (batch, groups, channels // groups)).reshape(batch, channels)
+
+
+def _group_norm_forward(groups, silu, x, scale, bias, shift):
+    x32 = x.astype(jnp.float32)
+    # Sums about a pivot (the first pixel): E[x^2] - E[x]^2 would cancel for a large mean.
+    pivot = lax.stop_gradient(x32[:, :1, :1, :])
+    offset = jnp.mean(x32 - pivot, axis=(1, 2))
+    spread = jnp.mean(jnp.square(x32 - pivot), axis=(1, 2)) - jnp.square(offset)
+    mean = pivot[:, 0, 0, :] + offset + shift
+    group_mean = _pool(mean, groups)
+    variance = _pool(spread + jnp.square(mean - group_mean), groups)
+    inverse = lax.rsqrt(jnp.maximum(variance, 0.0) + NORM_EPSILON)
+    centre = group_mean - shift
+    gain = inverse * scale
+    y = (x32 - centre[:, None, None]) * gain[:, None, None] + bias
+    if silu:
+        y = y * jax.nn.sigmoid(y)
+    return y.astype(x.dtype), (x, scale, bias, centre, inverse, mean - group_mean)
+
+
+def _group_norm_backward(groups, silu, residuals, gradient):
+    x, scale, bias, centre, inverse, offset = residuals
+    pixels = x.shape[1] * x.shape[2]
+    normal = (x.astype(jnp.float32) - centre[:, None, None]) * inverse[:, None, None]
+    g = gradient.astype(jnp.float32)
+    if silu:
+        y = normal * scale + bias
+        s = jax.nn.sigmoid(y)
+        g = g * (s * (1 + y * (1 - s)))
+    sum_g = jnp.sum(g, axis=(1, 2))
+    sum_gn = jnp.sum(g * normal, axis=(1, 2))
+    mean_g = _pool(sum_g * scale, groups) / pixels
+    mean_gn = _pool(sum_gn * scale, groups) / pixels
+    dx = inverse[:, None, None] * (g * scale - mean_g[:, None, None] - normal * mean_gn[:, None, None])
+    # The sum of dx over the pixels, in closed form: a bias and an embedding cost no pass over the image.
+    dshift = inverse * (sum_g * scale - pixels * (mean_g + offset * inverse * mean_gn))
+    return dx.astype(x.dtype), sum_gn.sum(0), sum_g.sum(0), dshift
+
+
+_group_norm.defvjp(_group_norm_forward, _group_norm_backward)
+
+
+def attend(qkv: jax.Array, heads: int) -> jax.Array:
+    """Self-attention, softmax in float32, from per-head interleaved queries, keys and values.
+
+    The channels are ordered head by head, and within a head q, k, v (the "legacy" order of guided diffusion).
+
+    Args:
+        qkv: [B, T, 3 C].
+        heads: number of heads; divides C.
+
+    Returns:
+        [B, T, C] in the dtype of `qkv`.
+    """
+    batch, tokens, channels = qkv.shape
+    width = channels // (3 * heads)
+    parts = qkv.reshape(batch, tokens, heads, 3, width).transpose(3, 0, 2, 1, 4)
+    query, key, value = parts[0] * width**-0.5, parts[1], parts[2]
+    scores = jnp.einsum("bhtd,bhsd->bhts", query, key, preferred_element_type=jnp.float32)
+    weights = jax.nn.softmax(scores, axis=-1).astype(qkv.dtype)
+    mixed = jnp.einsum("bhts,bhsd->bhtd", weights, value)
+    return mixed.transpose(0, 2, 1, 3).reshape(batch, tokens, heads * width)
+
+
+def time_embedding(u: jax.Array, width: int, period: float = 1e4) -> jax.Array:
+    """Sinusoidal embedding of `u` [B], fed raw: half cosines first, then half sines, [B, width] float32.
+
+    Frequencies exp(-ln(period) i / half), i < half = width // 2; an odd width ends in a zero.
+    """
+    half = width // 2
+    frequencies = np.exp(-math.log(period) * np.arange(half) / half).astype(np.float32)
+    angles = u.astype(jnp.float32)[:, None] * frequencies
+    code = jnp.concatenate([jnp.cos(angles), jnp.sin(angles)], axis=-1)
+    return jnp.pad(code, ((0, 0), (0, width - 2 * half)))
+
+
+def pad_sides(x: jax.Array, multiple: int) -> tuple[jax.Array, tuple[slice, slice]]:
+    """Repeats the edge pixels of `x` [B, H, W, C] evenly on both sides up to a multiple; slices undo it."""
+    widths, crops = [], []
+    for side in x.shape[1:3]:
+        extra = -side % multiple
+        widths.append((extra // 2, extra - extra // 2))
+        crops.append(slice(extra // 2, extra // 2 + side))
+    if any(map(any, widths)):
+        x = jnp.pad(x, ((0, 0), *widths, (0, 0)), mode="edge")
+    return x, (crops[0], crops[1])

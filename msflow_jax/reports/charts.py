@@ -1,0 +1,191 @@
+"""Charts of numbers, each drawn for a light or a dark page, as PNG bytes on transparent ground."""
+
+import io
+from collections.abc import Sequence
+from dataclasses import dataclass
+from typing import Any
+
+import numpy as np
+
+
+@dataclass(frozen=True)
+class Theme:
+    """Colours of one page theme; `colours` are told apart by colour-blind readers too."""
+
+    ink: str
+    muted: str
+    grid: str
+    colours: tuple[str, ...]
+
+
+LIGHT = Theme("#1c2733", "#5d6b79", "#e3e7eb", ("#1f6fb2", "#c8571b", "#2a8a5c", "#8a5bb5"))
+DARK = Theme("#e6eaee", "#9aa7b4", "#313b46", ("#6db3ee", "#f0965a", "#63c596", "#bf9be0"))
+
+Rows = Sequence[dict[str, Any]]
+
+
+def _figure(width: float, height: float, columns: int = 1, rows: int = 1, **options: Any) -> Any:
+    from matplotlib.backends.backend_agg import FigureCanvasAgg
+    from matplotlib.figure import Figure
+
+    figure = Figure(figsize=(width, height), dpi=160, layout="constrained")
+    FigureCanvasAgg(figure)
+    return figure, figure.subplots(rows, columns, squeeze=False, **options).ravel()
+
+
+def _style(axis: Any, theme: Theme, x: str, y: str, title: str = "") -> None:
+    axis.set_facecolor("none")
+    axis.grid(True, color=theme.grid, linewidth=0.8)
+    axis.set_axisbelow(True)
+    for side in ("top", "right", "left"):
+        axis.spines[side].set_visible(False)
+    axis.spines["bottom"].set_color(theme.muted)
+    axis.tick_params(which="both", colors=theme.muted, labelsize=8, length=0)
+    axis.set_xlabel(x, color=theme.muted, fontsize=8.5)
+    axis.set_ylabel(y, color=theme.muted, fontsize=8.5)
+    if title:
+        axis.set_title(title, color=theme.ink, fontsize=10, loc="left", pad=8)
+
+
+def _legend(axis: Any, theme: Theme, **options: Any) -> None:
+    handles, labels = axis.get_legend_handles_labels()
+    if handles:
+        legend = axis.legend(handles, labels, frameon=False, fontsize=8, **options)
+        for text in legend.get_texts():
+            text.set_color(theme.ink)
+            text.set_parse_math(False)
+
+
+def _png(figure: Any) -> bytes:
+    buffer = io.BytesIO()
+    figure.savefig(buffer, format="png", transparent=True)
+    return buffer.getvalue()
+
+
+def series(rows: Rows, name: str) -> tuple[np.ndarray, np.ndarray]:
+    """Steps and finite values of one column of metrics.jsonl, in step order."""
+    pairs = [
+        (float(row["step"]), float(row[name]))
+        for row in rows
+        if isinstance(row.get(name), int | float) and np.isfinite(row[name])
+    ]
+    table = np.asarray(sorted(pairs), dtype=np.float64).reshape(-1, 2)
+    return table[:, 0], table[:, 1]
+
+
+def smooth(values: np.ndarray) -> np.ndarray:
+    """Centred running mean over about a twentieth of the points; short series stay as they are."""
+    half = len(values) // 40
+    if half == 0:
+        return values
+    total = np.concatenate([[0.0], np.cumsum(values)])
+    low = np.maximum(np.arange(len(values)) - half, 0)
+    high = np.minimum(np.arange(len(values)) + half + 1, len(values))
+    return (total[high] - total[low]) / (high - low)
+
+
+def curve_names(rows: Rows) -> tuple[list[str], list[str]]:
+    """Columns that hold losses, and those that hold validation scores, in order of appearance."""
+    names = list(dict.fromkeys(name for row in rows for name in row))
+    losses = [n for n in names if n.startswith("loss") or n.endswith(("_loss", "_nll"))]
+    return losses, [n for n in names if n.startswith("val_") and n not in losses]
+
+
+def training_chart(rows: Rows, theme: Theme) -> bytes:
+    """Losses (log scale) and validation scores against the training step.
+
+    Args:
+        rows: metrics.jsonl; values that are not finite are left out.
+        theme: colours.
+    """
+    groups = [(title, names) for title, names in zip(("Loss", "Validation"), curve_names(rows),
+              strict=True) if any(len(series(rows, n)[0]) for n in names)]  # fmt: skip
+    figure, axes = _figure(8.6, 2.9, columns=max(1, len(groups)))
+    for axis, (title, names) in zip(axes, groups, strict=False):
+        _style(axis, theme, "training step", "", title)
+        positive = True
+        for i, name in enumerate(names):
+            steps, values = series(rows, name)
+            if not len(values):
+                continue
+            colour = theme.colours[i % len(theme.colours)]
+            positive &= bool((values > 0).all())
+            if len(values) >= 40:
+                axis.plot(steps, values, color=colour, linewidth=0.7, alpha=0.25)
+            marker = "o" if len(values) < 40 else ""
+            label = name if title == "Loss" else name.removeprefix("val_")
+            label = label.replace("val_", "validation ").replace("_", " ")
+            axis.plot(steps, smooth(values), color=colour, lw=1.7, marker=marker, ms=3, label=label)
+        if title == "Loss" and positive:
+            _log_axis(axis)
+        axis.locator_params(axis="x", nbins=5)
+        _legend(axis, theme, loc="best")
+    return _png(figure)
+
+
+def _log_axis(axis: Any) -> None:
+    from matplotlib.ticker import FuncFormatter, LogLocator, NullFormatter
+
+    axis.set_yscale("log")
+    low, high = axis.get_ylim()
+    # A loss often stays within one decade, where the powers of ten alone leave the axis bare.
+    subs = (1.0, 2.0, 5.0) if high / low < 1000 else (1.0,)
+    axis.yaxis.set_major_locator(LogLocator(subs=subs))
+    axis.yaxis.set_major_formatter(FuncFormatter(lambda value, _: f"{value:g}"))
+    axis.yaxis.set_minor_formatter(NullFormatter())
+
+
+def rejection_chart(curves: dict[str, dict[str, Any]], theme: Theme) -> bytes:
+    """Accuracy of the images kept against the share put aside, one line an uncertainty.
+
+    The dotted line is the best any order of these predictions could do.
+
+    Args:
+        curves: name -> `rejection_curve`.
+        theme: colours.
+    """
+    figure, (axis,) = _figure(4.6, 4.2)
+    _style(axis, theme, "least certain images put aside (%)", "accuracy of the rest (%)")
+    first = next(iter(curves.values()))
+    kept = np.asarray(first["kept"], dtype=float)
+    best = np.minimum(1, first["accuracy"][0] * kept[0] / kept)
+    x = 100 * np.asarray(first["rejected"])
+    axis.plot(x, 100 * best, color=theme.muted, ls=":", lw=1.5, label="best possible order")
+    for i, (name, curve) in enumerate(curves.items()):
+        colour = theme.colours[i % len(theme.colours)]
+        values = 100 * np.asarray(curve["accuracy"], dtype=float)
+        x = 100 * np.asarray(curve["rejected"])
+        axis.plot(x, values, color=colour, lw=1.8, marker="o", ms=3, label=name.replace("_", " "))
+    axis.set_xlim(-2, 97)
+    _legend(axis, theme, loc="best")
+    return _png(figure)
+
+
+def reliability_chart(table: Rows, theme: Theme) -> bytes:
+    """Accuracy against confidence in bins, over a histogram of the confidences.
+
+    Args:
+        table: `reliability_table`.
+        theme: colours.
+    """
+    figure, (upper, lower) = _figure(
+        4.6, 4.2, rows=2, sharex=True, gridspec_kw={"height_ratios": [3, 1]}
+    )
+    _style(upper, theme, "", "accuracy (%)")
+    _style(lower, theme, "stated probability of the answer (%)", "images")
+    filled = [row for row in table if row["count"]]
+    left = [100 * row["lower"] for row in filled]
+    width = [100 * (row["upper"] - row["lower"]) * 0.9 for row in filled]
+    colour = theme.colours[0]
+    upper.bar(left, [100 * r["accuracy"] for r in filled], width, align="edge", color=colour,
+              alpha=0.75, label="observed")  # fmt: skip
+    upper.plot([0, 100], [0, 100], color=theme.muted, ls="--", lw=1.2, label="perfect")
+    points = [100 * row["confidence"] for row in filled]
+    upper.plot(points, points, ls="", marker="_", ms=9, mew=2, color=theme.colours[1],
+               label="stated (bin mean)")  # fmt: skip
+    upper.set_ylim(0, 104)
+    upper.set_xlim(0, 100)
+    _legend(upper, theme, loc="upper left")
+    lower.bar(left, [row["count"] for row in filled], width, align="edge", color=theme.muted)
+    lower.locator_params(axis="y", nbins=3)
+    return _png(figure)

@@ -1,0 +1,140 @@
+"""Pictures made of images: strips for the report, labelled grids for people.
+
+Pure functions to PNG bytes. Matplotlib is used through its object interface only (no pyplot), so
+nothing is left behind in global state.
+"""
+
+import io
+import os
+from collections.abc import Sequence
+from pathlib import Path
+
+import numpy as np
+
+
+def as_rgb(images: np.ndarray) -> np.ndarray:
+    """uint8 `[N, H, W, 3]` from uint8 images `[N, H, W, C]`, C = 1 or 3.
+
+    Raises:
+        ValueError: for another dtype or shape.
+    """
+    images = np.asarray(images)
+    if images.ndim != 4 or images.dtype != np.uint8 or images.shape[3] not in (1, 3):
+        raise ValueError(
+            f"images must be uint8 [N, H, W, 1 or 3], got {images.dtype} {images.shape}."
+        )
+    return np.repeat(images, 3, axis=3) if images.shape[3] == 1 else images
+
+
+def encode_png(pixels: np.ndarray) -> bytes:
+    """PNG bytes of uint8 pixels `[H, W, 3]` or `[H, W, 4]`."""
+    from PIL import Image
+
+    buffer = io.BytesIO()
+    Image.fromarray(np.ascontiguousarray(pixels)).save(buffer, "PNG", optimize=True)
+    return buffer.getvalue()
+
+
+def thumbnails(images: np.ndarray, limit: int = 128) -> np.ndarray:
+    """RGB images reduced to sides of at most `limit`; smaller ones are left as they are."""
+    from PIL import Image
+
+    images = as_rgb(images)
+    longest = max(images.shape[1:3])
+    if longest <= limit or len(images) == 0:
+        return images
+    height, width = (max(1, round(side * limit / longest)) for side in images.shape[1:3])
+    small = [Image.fromarray(i).resize((width, height), Image.Resampling.LANCZOS) for i in images]
+    return np.stack([np.asarray(i) for i in small])
+
+
+def strip(images: np.ndarray, per_row: int, gap: float = 0.07) -> bytes:
+    """One PNG with the images side by side, transparent gaps between, rows as needed.
+
+    Args:
+        images: uint8 `[N, H, W, C]`, N at least 1.
+        per_row: images a row.
+        gap: width of the gaps as a share of the image width.
+    """
+    images = thumbnails(images)
+    n, height, width = images.shape[:3]
+    columns, space = min(per_row, n), max(1, round(gap * width))
+    rows = -(-n // columns)
+    sheet = np.zeros(
+        (rows * (height + space) - space, columns * (width + space) - space, 4), np.uint8
+    )
+    for i, image in enumerate(images):
+        y, x = (i // columns) * (height + space), (i % columns) * (width + space)
+        sheet[y : y + height, x : x + width, :3] = image
+        sheet[y : y + height, x : x + width, 3] = 255
+    return encode_png(sheet)
+
+
+def image_grid(
+    images: np.ndarray, labels: np.ndarray, classes: Sequence[str], per_row: int = 8
+) -> bytes:
+    """PNG of images in rows, each under its class name.
+
+    Args:
+        images: uint8 `[N, H, W, C]`, C = 1 or 3, N at least 1.
+        labels: int `[N]` in 0..K-1.
+        classes: K class names.
+        per_row: images a row.
+
+    Raises:
+        ValueError: for no images, another dtype or shape, or labels that do not fit.
+    """
+    from matplotlib.backends.backend_agg import FigureCanvasAgg
+    from matplotlib.figure import Figure
+
+    images, labels = as_rgb(images), np.asarray(labels)
+    if len(images) == 0 or labels.shape != (len(images),):
+        raise ValueError(
+            f"need one label an image, got {len(images)} images, {labels.shape} labels."
+        )
+    if labels.min() < 0 or labels.max() >= len(classes):
+        raise ValueError(
+            f"labels must lie in 0..{len(classes) - 1}, got {labels.min()}..{labels.max()}."
+        )
+    columns = max(1, min(per_row, len(images)))
+    rows = -(-len(images) // columns)
+    figure = Figure(figsize=(1.25 * columns, 1.45 * rows), dpi=120, layout="constrained")
+    FigureCanvasAgg(figure)
+    axes = figure.subplots(rows, columns, squeeze=False).ravel()
+    sharp = "nearest" if images.shape[1] < 128 else "antialiased"
+    for axis in axes:
+        axis.set_axis_off()
+    for axis, image, label in zip(axes[: len(images)], images, labels, strict=True):
+        axis.imshow(image, interpolation=sharp)
+        # A dollar sign would otherwise start mathematics.
+        axis.set_title(_short(str(classes[int(label)])), fontsize=7, pad=3, parse_math=False)
+    buffer = io.BytesIO()
+    figure.savefig(buffer, format="png", facecolor="white")
+    return buffer.getvalue()
+
+
+def save_grid(
+    path: Path,
+    images: np.ndarray,
+    labels: np.ndarray,
+    classes: Sequence[str],
+    per_row: int = 8,
+) -> Path:
+    """Writes `image_grid` to `path`, whole or not at all, and returns the path."""
+    return write_atomically(Path(path), image_grid(images, labels, classes, per_row))
+
+
+def write_atomically(path: Path, content: bytes) -> Path:
+    """Writes through a temporary file beside `path`; makes the folder if need be."""
+    path.parent.mkdir(parents=True, exist_ok=True)
+    temporary = path.with_name(f".{path.name}.{os.getpid()}.tmp")
+    try:
+        temporary.write_bytes(content)
+        temporary.replace(path)
+    finally:
+        temporary.unlink(missing_ok=True)
+    return path
+
+
+def _short(name: str, limit: int = 20) -> str:
+    return name if len(name) <= limit else name[: limit - 1] + "…"

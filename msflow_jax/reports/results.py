@@ -1,0 +1,128 @@
+"""Reads what a workdir holds; a part that is missing or damaged is a remark, not a failure."""
+
+import json
+import zipfile
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+
+
+@dataclass(frozen=True)
+class Results:
+    """The contents of a workdir, as far as there are any.
+
+    Attributes:
+        name: name of the workdir.
+        config: config.json.
+        manifest: manifest.json.
+        evaluation: evaluation.json.
+        rows: metrics.jsonl, a dict a line.
+        arrays: evaluation.npz.
+        problems: one sentence for each file that is there but could not be read.
+    """
+
+    name: str
+    config: dict[str, Any] = field(default_factory=dict)
+    manifest: dict[str, Any] = field(default_factory=dict)
+    evaluation: dict[str, Any] = field(default_factory=dict)
+    rows: list[dict[str, Any]] = field(default_factory=list)
+    arrays: dict[str, np.ndarray] = field(default_factory=dict)
+    problems: list[str] = field(default_factory=list)
+
+    @property
+    def data(self) -> dict[str, Any]:
+        """Facts on the data set, from the evaluation or else from the manifest."""
+        for source in (self.evaluation, self.manifest):
+            if isinstance(source.get("data"), dict):
+                return source["data"]
+        return {}
+
+    @property
+    def classes(self) -> list[str]:
+        """Class names, as many as any part of the results knows."""
+        for source in (self.data, self.evaluation.get("classification") or {}):
+            if source.get("classes"):
+                return [str(name) for name in source["classes"]]
+        return []
+
+    @property
+    def phantom(self) -> bool:
+        """Whether the images are simulated."""
+        return str(self.data.get("name", "")).lower().startswith("phantom")
+
+    def part(self, name: str) -> dict[str, Any]:
+        """A block of evaluation.json, empty if it is not there."""
+        found = self.evaluation.get(name)
+        return found if isinstance(found, dict) else {}
+
+    def class_name(self, label: int) -> str:
+        """Name of a class, or its number."""
+        names = self.classes
+        return names[label] if 0 <= label < len(names) else f"class {label}"
+
+
+def read_results(workdir: Path) -> Results:
+    """Reads the files of a workdir, each optional.
+
+    Raises:
+        FileNotFoundError: if the folder itself is not there.
+    """
+    workdir = Path(workdir)
+    if not workdir.is_dir():
+        raise FileNotFoundError(
+            f"{workdir}: no such folder; pass the workdir that training or evaluation wrote."
+        )
+    problems: list[str] = []
+    return Results(
+        name=workdir.resolve().name,
+        config=_read_json(workdir / "config.json", problems),
+        manifest=_read_json(workdir / "manifest.json", problems),
+        evaluation=_read_json(workdir / "evaluation.json", problems),
+        rows=_read_rows(workdir / "metrics.jsonl", problems),
+        arrays=_read_arrays(workdir / "evaluation.npz", problems),
+        problems=problems,
+    )
+
+
+def _read_json(path: Path, problems: list[str]) -> dict[str, Any]:
+    if not path.exists():
+        return {}
+    try:
+        content = json.loads(path.read_text(encoding="utf-8"))
+    except (OSError, ValueError) as error:
+        problems.append(f"{path.name} could not be read ({error}); write it again.")
+        return {}
+    if not isinstance(content, dict):
+        problems.append(f"{path.name} does not hold a JSON object; write it again.")
+        return {}
+    return content
+
+
+def _read_rows(path: Path, problems: list[str]) -> list[dict[str, Any]]:
+    if not path.exists():
+        return []
+    rows, damaged = [], 0
+    for line in path.read_text(encoding="utf-8", errors="replace").splitlines():
+        try:
+            row = json.loads(line)
+        except ValueError:
+            damaged += bool(line.strip())
+            continue
+        if isinstance(row, dict) and "step" in row:
+            rows.append(row)
+    if damaged:
+        problems.append(f"{path.name}: {damaged} unreadable line(s) were left out.")
+    return rows
+
+
+def _read_arrays(path: Path, problems: list[str]) -> dict[str, np.ndarray]:
+    if not path.exists():
+        return {}
+    try:
+        with np.load(path, allow_pickle=False) as archive:
+            return {name: archive[name] for name in archive.files}
+    except (OSError, ValueError, EOFError, zipfile.BadZipFile) as error:
+        problems.append(f"{path.name} could not be read ({error}); evaluate again.")
+        return {}

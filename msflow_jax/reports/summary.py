@@ -1,0 +1,142 @@
+"""The head of the report: headline numbers and one sentence that reads them."""
+
+from typing import Any
+
+from msflow_jax.reports import page
+from msflow_jax.reports.results import Results
+
+_DISCLAIMER = "Research software, not a medical device."
+
+
+def title_of(results: Results) -> str:
+    """Name of the data set for a sentence."""
+    if results.phantom:
+        return "the phantom data"
+    return str(results.data.get("name") or "the data set")
+
+
+def summary_section(results: Results) -> str:
+    """Tiles, a sentence, and what could not be read."""
+    tiles = _classification_tiles(results.part("classification"))
+    tiles += _segmentation_tiles(results.part("segmentation"))
+    tiles += _generation_tiles(results.part("generation"))
+    reading = reading_of(results)
+    parts = [f'<div class="tiles">{"".join(tiles)}</div>' if tiles else ""]
+    if not tiles:
+        parts.append(page.missing("Nothing is measured yet: no evaluation.json in this workdir."))
+    if reading:
+        parts.append(page.paragraph(reading, "reading"))
+    parts.append(f"<p><strong>{_DISCLAIMER}</strong></p>")
+    parts += [page.paragraph(problem, "notice") for problem in results.problems]
+    return page.section("summary", "Summary", *parts)
+
+
+def reading_of(results: Results) -> str:
+    """What the headline numbers say, in words; empty if there are none."""
+    sentences = [
+        _read_classification(results),
+        _read_generation(results.part("generation")),
+    ]
+    return " ".join(sentence for sentence in sentences if sentence)
+
+
+def _classification_tiles(found: dict[str, Any]) -> list[str]:
+    if not found:
+        return []
+    intervals = found.get("intervals") or {}
+
+    def interval(key: str, show: Any) -> str:
+        span = intervals.get(key)
+        return f"95 % interval {show(span[0])} to {show(span[1])}" if span else ""
+
+    return [
+        page.tile(page.percent(found["accuracy"]), "accuracy", interval("accuracy", page.percent)),
+        page.tile(
+            page.number(found.get("auc_probability")),
+            "AUC (MedMNIST)",
+            interval("auc_probability", page.number),
+        ),
+        page.tile(
+            page.percent(found["balanced_accuracy"]),
+            "balanced accuracy",
+            "mean recall over classes",
+        ),
+        page.tile(page.percent(found["ece"]), "calibration error", "ECE, 0 is best"),
+    ]
+
+
+def _segmentation_tiles(found: dict[str, Any]) -> list[str]:
+    if not found:
+        return []
+    return [
+        page.tile(page.number(found.get("mean_dice")), "mean Dice", "over the classes present"),
+        page.tile(page.number(found.get("mean_iou")), "mean IoU", "over the classes present"),
+    ]
+
+
+def _generation_tiles(found: dict[str, Any]) -> list[str]:
+    if not found:
+        return []
+    comparison = found.get("comparison") or {}
+    own = (comparison.get("generated") or {}).get("frechet")
+    floor = (comparison.get("real") or {}).get("frechet")
+    recognised = found.get("recognition_overall") or {}
+    near = found.get("memorisation") or {}
+    return [
+        page.tile(
+            page.number(own, 2), "Fréchet distance", f"real against real: {page.number(floor, 2)}"
+        ),
+        page.tile(
+            page.percent(recognised.get("generated"), 0),
+            "generated images recognised",
+            f"real ones: {page.percent(recognised.get('real'), 0)}",
+        ),
+        page.tile(
+            page.percent(near.get("share_below_threshold")),
+            "closer than usual to training",
+            "about 1 % is expected without copying",
+        ),
+    ]
+
+
+def _read_classification(results: Results) -> str:
+    found = results.part("classification")
+    if not found:
+        return ""
+    split = results.evaluation.get("split", "evaluated")
+    text = (
+        f"On {found['images']:,} {split} images of {title_of(results)} the model names the right "
+        f"class for {page.percent(found['accuracy'])}"
+    )
+    majority = found.get("majority_accuracy")
+    if majority is not None:
+        text += f" (the most frequent class alone: {page.percent(majority)})"
+    curves = found.get("rejection") or {}
+    if curves:
+        name, curve = next(iter(curves.items()))
+        name = name.replace("_", " ")
+        fifth = min(range(len(curve["rejected"])), key=lambda i: abs(curve["rejected"][i] - 0.2))
+        text += (
+            f"; with the least certain {page.percent(curve['rejected'][fifth], 0)} put aside (by "
+            f"{name}) it is right for {page.percent(curve['accuracy'][fifth])} of "
+            "the rest"
+        )
+    return text + "."
+
+
+def _read_generation(found: dict[str, Any]) -> str:
+    comparison = found.get("comparison") or {}
+    own = (comparison.get("generated") or {}).get("frechet")
+    floor = (comparison.get("real") or {}).get("frechet")
+    if own is None or floor is None:
+        return ""
+    text = f"Generated images lie at Fréchet distance {own:.2f} from held-out real ones"
+    text += f", where real images of the training set lie at {floor:.2f}"
+    near = found.get("memorisation") or {}
+    share, copies = near.get("share_below_threshold"), near.get("generated_copies", 0)
+    if share is not None:
+        text += f"; {page.percent(share)} of them are closer to a training image than 99 % of the "
+        text += "held-out images are (about 1 % is expected without copying)"
+    if copies:
+        text += f", and {copies:,} are exact copies of one"
+    return text + "."

@@ -1,0 +1,140 @@
+"""Streams with clocks: interpolants, velocity targets and the flow loss (no networks here).
+
+A *stream* is an array with a leading batch axis. Its *clock* says where it stands between noise and
+data while the common time ``u`` runs from 0 to 1. A *route* maps stream names to clocks. With
+``start`` and ``end`` the two ends of a stream and ``s`` = sigma_min,
+
+    z_u = (1 - (1 - s) u) start + u end,        velocity = end - (1 - s) start
+
+which is the conditional optimal-transport path of flow matching (Lipman et al. 2023, eq. 22) and, for
+the route ``{image: FORWARD, label: BACKWARD}``, the symmetric path of SymmFlow (arXiv 2506.10634).
+"""
+
+import enum
+from collections.abc import Callable, Mapping
+
+import jax
+import jax.numpy as jnp
+
+Streams = dict[str, jax.Array]
+VelocityField = Callable[[jax.Array, Streams], Streams]
+
+
+class Clock(enum.Enum):
+    """How a stream's place between noise and data changes while u runs from 0 to 1."""
+
+    FORWARD = "forward"
+    """Noise at u = 0, data at u = 1: what is drawn when u runs forwards."""
+    BACKWARD = "backward"
+    """Data at u = 0, noise at u = 1: what is read when u runs backwards."""
+    CLEAN = "clean"
+    """Data at every u: what is only looked at. Velocity 0, not in the loss."""
+
+
+Route = Mapping[str, Clock]
+
+
+def _check_names(route: Route, **streams: Mapping[str, jax.Array]) -> None:
+    for what, names in streams.items():
+        needed = {n for n, c in route.items() if what != "noise" or c is not Clock.CLEAN}
+        if missing := needed - set(names):
+            raise ValueError(f"{what} lacks the stream(s) {sorted(missing)} of the route {dict(route)}")
+
+
+def expand(u: jax.Array, like: jax.Array) -> jax.Array:
+    """Reshape per-sample values ``u [B]`` to broadcast against ``like [B, ...]``."""
+    if u.ndim != 1 or u.shape[0] != like.shape[0]:
+        raise ValueError(f"per-sample values of shape {u.shape} do not fit a batch of {like.shape}")
+    return u.reshape(u.shape[0], *(1,) * (like.ndim - 1))
+
+
+def interpolate(
+    route: Route, data: Streams, noise: Streams, u: jax.Array, sigma_min: float = 0.0
+) -> tuple[Streams, Streams]:
+    """The state of every stream at time ``u`` and the velocity that a network should predict there.
+
+    Args:
+      route: stream name -> clock.
+      data: clean streams, each ``[B, ...]``.
+      noise: standard normal arrays of the same shapes (none is needed for a ``CLEAN`` stream).
+      u: times in [0, 1], ``[B]``.
+      sigma_min: share of the start that is left at the end (1e-4 in the authors' code, 0 in print).
+
+    Returns:
+      ``(states, velocities)``, dicts with the route's names.
+
+    Raises:
+      ValueError: a stream of the route is missing, or ``u`` is not one value a sample.
+    """
+    _check_names(route, data=data, noise=noise)
+    states, velocities = {}, {}
+    for name, clock in route.items():
+        if clock is Clock.CLEAN:
+            states[name], velocities[name] = data[name], jnp.zeros_like(data[name])
+            continue
+        ends = noise[name], data[name]
+        start, end = ends if clock is Clock.FORWARD else ends[::-1]
+        t = expand(u, start)
+        states[name] = (1 - (1 - sigma_min) * t) * start + t * end
+        velocities[name] = end - (1 - sigma_min) * start
+    return states, velocities
+
+
+def flow_loss(
+    route: Route,
+    predicted: Streams,
+    target: Streams,
+    weights: Mapping[str, float | jax.Array],
+    mask: jax.Array | None = None,
+) -> tuple[jax.Array, dict[str, jax.Array]]:
+    """Weighted mean squared error of the velocities, in float32.
+
+    Args:
+      route: stream name -> clock; ``CLEAN`` streams are not scored.
+      predicted: velocities, each ``[B, ...]``.
+      target: velocities of :func:`interpolate`.
+      weights: per stream a number or one number a sample ``[B]``.
+      mask: ``[B]``, 0 where a sample is padding.
+
+    Returns:
+      The scalar ``sum_s mean_b(w_s[b] mse_s[b])`` and ``{"loss_<stream>": ...}``, where a stream's
+      entry is its unweighted error over the samples whose weight is not 0.
+    """
+    batch = next(iter(predicted.values())).shape[0]
+    mask = jnp.ones(batch) if mask is None else mask.astype(jnp.float32)
+    total, metrics = jnp.zeros(()), {}
+    for name, clock in route.items():
+        if clock is Clock.CLEAN:
+            continue
+        difference = predicted[name].astype(jnp.float32) - target[name].astype(jnp.float32)
+        error = jnp.mean(difference**2, axis=tuple(range(1, difference.ndim)))
+        weight = jnp.broadcast_to(jnp.asarray(weights[name], jnp.float32), (batch,)) * mask
+        total += jnp.sum(weight * error) / jnp.maximum(jnp.sum(mask), 1)
+        scored = (weight != 0).astype(jnp.float32)
+        metrics[f"loss_{name}"] = jnp.sum(scored * error) / jnp.maximum(jnp.sum(scored), 1)
+    return total, metrics
+
+
+def at_end(route: Route, data: Streams, noise: Streams, u: float) -> Streams:
+    """The state from which to integrate: data or noise for each stream, as its clock says at u.
+
+    Args:
+      route: stream name -> clock.
+      data: the clean streams that are known at this end (a stream that is noise here needs none).
+      noise: standard normal arrays for the streams that are noise here.
+      u: 0 (to draw the ``FORWARD`` streams) or 1 (to read the ``BACKWARD`` streams).
+
+    Raises:
+      ValueError: ``u`` is neither 0 nor 1, or a stream is missing.
+    """
+    if u not in (0, 1):
+        raise ValueError(f"u must be 0 or 1 at an end of the route, not {u}")
+    noisy = Clock.FORWARD if u == 0 else Clock.BACKWARD
+    state = {}
+    for name, clock in route.items():
+        known = noise if clock is noisy else data
+        if name not in known:
+            what = "noise" if clock is noisy else "data"
+            raise ValueError(f"the stream {name!r} ({clock.name}) needs {what} at u = {u}")
+        state[name] = known[name]
+    return state

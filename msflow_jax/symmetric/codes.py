@@ -1,0 +1,197 @@
+"""Class codes: points in colour space that stand for classes, label pictures, and their read-out.
+
+A *label picture* spreads a class's code over the grid and adds dequantisation noise, so that a
+continuous flow can carry it. Three schemes share one interface:
+
+* ``palette``: the RGB codes of MedSymmFlow (arXiv 2507.19098), value for value;
+* ``grey``: the one-channel code of SymmFlow (arXiv 2506.10634), value for value;
+* ``simplex``: K equidistant points in K - 1 channels of unit variance. One Euler step of a perfect
+  symmetric flow returns ``E[code | image]``. With the vertices of a simplex this *is* the posterior,
+  and the nearest code is the most probable class, which holds for neither of the published codes.
+"""
+
+import math
+from dataclasses import dataclass
+
+import jax
+import jax.numpy as jnp
+import numpy as np
+
+SCHEMES = ("palette", "grey", "simplex")
+_PUBLISHED_STEPS = {4: 75, 6: 50}  # levels a channel -> 8-bit step: MedSymmFlow; SymmFlow on COCO-Stuff
+
+
+def palette_indices(classes: int, levels: int) -> np.ndarray:
+    """Which of the ``levels ** 3`` colours the classes take: evenly spaced, first and last included."""
+    return np.floor(np.linspace(0, levels**3 - 1, classes)).astype(int)
+
+
+def palette_table(classes: int) -> np.ndarray:
+    """RGB codes in [-1, 1], ``[K, 3]``: colour ``16 r + 4 g + b`` of the levels {0, 75, 150, 225}.
+
+    More than 64 classes take more levels a channel (6 levels of step 50 up to 216, as SymmFlow does).
+    """
+    levels = max(4, math.ceil(round(classes ** (1 / 3), 6)))
+    step = _PUBLISHED_STEPS.get(levels, 255 // (levels - 1))
+    index = palette_indices(classes, levels)
+    rgb = np.stack([index // levels**2, index // levels % levels, index % levels], axis=1) * step
+    return (rgb / 255 * 2 - 1).astype(np.float32)
+
+
+def grey_table(classes: int, beta: float) -> np.ndarray:
+    """Grey codes ``[K, 1]``: equally spaced over [-beta / 2, beta / 2]."""
+    return (np.linspace(-1, 1, classes)[:, None] * beta / 2).astype(np.float32)
+
+
+def simplex_table(classes: int) -> np.ndarray:
+    """Vertices of a regular simplex ``[K, K - 1]``: mean 0 and variance 1 in every channel.
+
+    Built from the Helmert contrasts, so that ``c_j . c_k = K [j = k] - 1``.
+    """
+    table = np.zeros((classes, classes - 1))
+    for j in range(1, classes):
+        table[:j, j - 1] = 1 / math.sqrt(j * (j + 1))
+        table[j, j - 1] = -j / math.sqrt(j * (j + 1))
+    return (math.sqrt(classes) * table).astype(np.float32)
+
+
+@dataclass(frozen=True)
+class Code:
+    """How classes are written into label pictures and read back.
+
+    Attributes:
+      scheme: ``palette``, ``grey`` or ``simplex``.
+      classes: number of classes K, at least 2.
+      beta: strength of the published dequantisation. For ``palette`` and ``simplex`` the noise is
+        uniform in +-beta / 255, in units of the image range [-1, 1] (+-beta / 2 grey levels). For
+        ``grey`` the codes themselves fill [-beta / 2, beta / 2] and the noise is uniform over half
+        of the spacing between two codes. The papers use 4 in both.
+      pooling: ``pixels`` measures the distance at every pixel and averages (published for ``palette``);
+        ``picture`` averages the picture first, which cancels the pixels' noise (published for
+        ``grey``, and what makes ``simplex`` Bayes-consistent); empty: what the scheme asks for.
+
+    Raises:
+      ValueError: unknown scheme or pooling, fewer than 2 classes, or a beta that is not positive.
+    """
+
+    scheme: str
+    classes: int
+    beta: float = 4.0
+    pooling: str = ""
+
+    def __post_init__(self):
+        if self.scheme not in SCHEMES:
+            raise ValueError(f"unknown code {self.scheme!r}: choose one of {', '.join(SCHEMES)}")
+        if self.classes < 2:
+            raise ValueError(f"a code needs at least 2 classes, got {self.classes}")
+        if not (math.isfinite(self.beta) and self.beta > 0):
+            raise ValueError(f"beta must be a positive number, got {self.beta}")
+        if self.pooling not in ("", "pixels", "picture"):
+            raise ValueError(f"pooling is 'pixels' or 'picture', not {self.pooling!r}")
+
+    @property
+    def channels(self) -> int:
+        """Channels of a label picture: 3, 1 or K - 1."""
+        return {"palette": 3, "grey": 1, "simplex": self.classes - 1}[self.scheme]
+
+    @property
+    def table(self) -> np.ndarray:
+        """The codes, ``[K, C]`` float32."""
+        if self.scheme == "grey":
+            return grey_table(self.classes, self.beta)
+        return palette_table(self.classes) if self.scheme == "palette" else simplex_table(self.classes)
+
+    @property
+    def noise_width(self) -> float:
+        """Half width of the uniform dequantisation noise."""
+        return self.beta / 4 / (self.classes - 1) if self.scheme == "grey" else self.beta / 255
+
+    def pictures(self, labels: jax.Array, height: int, width: int, key: jax.Array) -> jax.Array:
+        """Label pictures with fresh dequantisation noise.
+
+        Args:
+          labels: class numbers, ``[B]`` (one a picture) or ``[B, H, W]`` (one a pixel).
+          height: rows of the pictures.
+          width: columns of the pictures.
+          key: PRNG key.
+
+        Returns:
+          ``[B, H, W, C]`` float32.
+
+        Raises:
+          ValueError: labels of another shape.
+        """
+        codes = self.clean_pictures(labels, height, width)
+        return codes + self.noise_width * jax.random.uniform(key, codes.shape, minval=-1, maxval=1)
+
+    def clean_pictures(self, labels: jax.Array, height: int, width: int) -> jax.Array:
+        """Label pictures without noise; see :meth:`pictures`."""
+        labels = jnp.asarray(labels)
+        if labels.ndim == 1:
+            labels = jnp.broadcast_to(labels[:, None, None], (labels.shape[0], height, width))
+        if labels.shape[1:] != (height, width):
+            raise ValueError(f"labels must be [B] or [B, {height}, {width}], got {labels.shape}")
+        return jnp.asarray(self.table)[labels]
+
+    def pixel_distances(self, pictures: jax.Array) -> jax.Array:
+        """Euclidean distance of every pixel to every code, ``[..., C] -> [..., K]``.
+
+        Grey distances are in units of classes: ``|index - k|``, as published.
+        """
+        if pictures.shape[-1] != self.channels:
+            raise ValueError(
+                f"{self.scheme} pictures have {self.channels} channels, got {pictures.shape}"
+            )
+        difference = pictures[..., None, :].astype(jnp.float32) - jnp.asarray(self.table)
+        unit = self.beta / (self.classes - 1) if self.scheme == "grey" else 1.0
+        return jnp.sqrt(jnp.sum(difference**2, axis=-1)) / unit
+
+    def distances(self, pictures: jax.Array) -> jax.Array:
+        """Distance of each picture to each class, ``[B, H, W, C] -> [B, K]``.
+
+        The least one wins: the published mean rule (for ``grey`` the same as rounding the mean index
+        and clamping it to 0..K-1).
+        """
+        pooling = self.pooling or ("pixels" if self.scheme == "palette" else "picture")
+        if pooling == "pixels":
+            return self.pixel_distances(pictures).mean(axis=(1, 2))
+        return self.pixel_distances(pictures.mean(axis=(1, 2)))
+
+    def mode(self, pictures: jax.Array) -> jax.Array:
+        """The published mode rule: the class that is nearest at most pixels, ``[B]``."""
+        nearest = jnp.argmin(self.pixel_distances(pictures), axis=-1)
+        votes = jax.nn.one_hot(nearest, self.classes, dtype=jnp.float32).sum(axis=(1, 2))
+        return jnp.argmax(votes, axis=-1)
+
+    def probabilities(self, pictures: jax.Array) -> jax.Array:
+        """Class probabilities, ``[B, H, W, C] -> [B, K]``.
+
+        ``simplex`` inverts ``mean picture = sum_k p_k c_k``: the posterior of a perfect one-step
+        read-out, exactly ``(1 + c_k . mean) / K``, clipped to [0, 1] and renormalised. The other
+        codes do not determine a posterior; they give ``softmax(-distance)``, a convention only.
+        """
+        return self._probabilities(pictures.mean(axis=(1, 2)), self.distances(pictures))
+
+    def pixel_probabilities(self, pictures: jax.Array) -> jax.Array:
+        """Class probabilities at every pixel, ``[B, H, W, C] -> [B, H, W, K]``."""
+        return self._probabilities(pictures, self.pixel_distances(pictures))
+
+    def _probabilities(self, means: jax.Array, distances: jax.Array) -> jax.Array:
+        if self.scheme != "simplex":
+            return jax.nn.softmax(-distances, axis=-1)
+        inner = jnp.einsum("...c,kc->...k", means.astype(jnp.float32), jnp.asarray(self.table))
+        raw = jnp.clip((1 + inner) / self.classes, 1e-6, None)
+        return raw / raw.sum(axis=-1, keepdims=True)
+
+    def to_rgb(self, pictures: jax.Array) -> jax.Array:
+        """Label pictures as people look at them: ``[..., C] -> [..., 3]`` in [-1, 1].
+
+        ``palette`` pictures are colours already, ``grey`` ones are scaled to the image range, and
+        ``simplex`` ones mix the palette's colours by their (unclipped) class weights.
+        """
+        if self.scheme == "palette":
+            return jnp.clip(pictures, -1, 1)
+        if self.scheme == "grey":
+            return jnp.clip(jnp.repeat(pictures / (self.beta / 2), 3, axis=-1), -1, 1)
+        weights = (1 + jnp.einsum("...c,kc->...k", pictures, jnp.asarray(self.table))) / self.classes
+        return jnp.clip(weights @ jnp.asarray(palette_table(self.classes)), -1, 1)

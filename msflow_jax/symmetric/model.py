@@ -1,0 +1,394 @@
+"""SymmetricFlow: one velocity field that draws images forwards and reads labels backwards.
+
+MedSymmFlow (arXiv 2507.19098) and SymmFlow (arXiv 2506.10634), on the route
+``{image: FORWARD, label: BACKWARD}``: the label conditions the image by being the other stream, and
+the network has no class input at all.
+"""
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from typing import Any, Protocol
+
+import jax
+import jax.numpy as jnp
+import numpy as np
+
+from msflow_jax.nets import init_params
+from msflow_jax.ode import Solution, integrate
+from msflow_jax.streams import Clock, Streams, VelocityField, at_end, flow_loss, interpolate
+from msflow_jax.symmetric.codes import Code
+
+ROUTE = {"image": Clock.FORWARD, "label": Clock.BACKWARD}
+Params = Any
+
+
+class Network(Protocol):
+    """What a velocity network must offer: a flax module on joined channels."""
+
+    def init(self, *args: Any, **kwargs: Any) -> Any:
+        """Initialise from ``(key, x [B, H, W, C], u [B])``."""
+
+    def apply(self, *args: Any, **kwargs: Any) -> Any:
+        """``({"params": params}, x [B, H, W, C], u [B], train=...) -> [B, H, W, C]``."""
+
+
+@dataclass(frozen=True)
+class TimeDistribution:
+    """How training times are drawn.
+
+    Attributes:
+      name: ``uniform`` (published) or ``logit_normal`` (sigmoid of a normal variable).
+      loc: mean of that normal variable.
+      scale: its standard deviation.
+      reading_share: share of each batch put at the reading time u = 1, where classification starts
+        and only the label's velocity is scored. 0 as published.
+      reading_weight: weight of the label's error in those samples.
+
+    Raises:
+      ValueError: unknown name, or a share outside [0, 1].
+    """
+
+    name: str = "uniform"
+    loc: float = 0.0
+    scale: float = 1.0
+    reading_share: float = 0.0
+    reading_weight: float = 1.0
+
+    def __post_init__(self):
+        if self.name not in ("uniform", "logit_normal"):
+            raise ValueError(f"time distribution is 'uniform' or 'logit_normal', not {self.name!r}")
+        if not 0 <= self.reading_share <= 1:
+            raise ValueError(f"reading_share must lie in [0, 1], got {self.reading_share}")
+
+    def sample(self, key: jax.Array, batch: int) -> tuple[jax.Array, jax.Array]:
+        """Times ``[B]`` in [0, 1], and which samples are only read, ``[B]`` bool."""
+        if self.name == "uniform":
+            u = jax.random.uniform(key, (batch,))
+        else:
+            u = jax.nn.sigmoid(self.loc + self.scale * jax.random.normal(key, (batch,)))
+        reading = jnp.arange(batch) < round(self.reading_share * batch)
+        return jnp.where(reading, 1.0, u), reading
+
+
+@jax.tree_util.register_dataclass
+@dataclass(frozen=True)
+class Reading:
+    """What a classification returns; D noise draws, B images, K classes.
+
+    Attributes:
+      distances: to each class's code, ``[D, B, K]``.
+      probabilities: ``[D, B, K]``; see :meth:`Code.probabilities`.
+      mode: class by the published mode rule, ``[D, B]``.
+      nfe: network evaluations per image and draw.
+      ok: False where an adaptive solver gave up, ``[D]`` or ``[D, B]``.
+    """
+
+    distances: jax.Array
+    probabilities: jax.Array
+    mode: jax.Array
+    nfe: jax.Array
+    ok: jax.Array
+
+
+def sample_noise(key: jax.Array, index: jax.Array, shape: tuple[int, ...]) -> jax.Array:
+    """Standard normal ``[B, *shape]``, each sample's by its global index alone (``[B]`` int)."""
+    return jax.vmap(lambda i: jax.random.normal(jax.random.fold_in(key, i), shape))(index)
+
+
+@dataclass(frozen=True)
+class SymmetricFlow:
+    """A symmetric flow over images and label pictures. All methods are pure.
+
+    Attributes:
+      net: network on joined channels (image first), for instance ``UNet(channels=c_x + c_y)``.
+      code: how classes become label pictures.
+      classes: class names in label order.
+      image_channels: channels c_x of the images.
+      side: rows and columns of the images.
+      resize: rows and columns inside the network (bilinear; 32 is what the authors' code makes of
+        28), or 0 to leave the images as they are.
+      image_weight: weight w of the image's error, 1 - w for the label's; 0.7 published.
+      sigma_min: see :func:`msflow_jax.streams.interpolate`.
+      time: distribution of training times.
+      code_dropout: share of training samples that are drawn without a code, for guidance. Their
+        label's error is not scored, so that the read-out stays the posterior.
+
+    Raises:
+      ValueError: numbers that do not fit each other.
+    """
+
+    net: Network
+    code: Code
+    classes: tuple[str, ...]
+    image_channels: int
+    side: int
+    resize: int = 0
+    image_weight: float = 0.7
+    sigma_min: float = 0.0
+    time: TimeDistribution = TimeDistribution()
+    code_dropout: float = 0.0
+
+    def __post_init__(self):
+        if len(self.classes) != self.code.classes:
+            raise ValueError(f"{len(self.classes)} class names, but a code of {self.code.classes}")
+        if not (0 <= self.image_weight <= 1 and 0 <= self.code_dropout < 1):
+            raise ValueError(
+                f"image_weight must lie in [0, 1] and code_dropout in [0, 1), got {self.image_weight}"
+                f" and {self.code_dropout}"
+            )
+
+    @property
+    def grid(self) -> int:
+        """Rows and columns inside the network."""
+        return self.resize or self.side
+
+    def init(self, key: jax.Array) -> Params:
+        """Fresh parameters: a nested dict of float32 arrays (host side, see ``nets/init.py``)."""
+        channels = self.image_channels + self.code.channels
+        shape = jax.ShapeDtypeStruct((1, self.grid, self.grid, channels), jnp.float32)
+        return init_params(self.net, key, shape, jax.ShapeDtypeStruct((1,), jnp.float32))
+
+    def field(
+        self, params: Params, *, train: bool = False, key: jax.Array | None = None
+    ) -> VelocityField:
+        """The velocity field ``field(u, {"image", "label"})``; ``u`` a scalar or ``[B]``."""
+
+        def velocity(u: jax.Array, streams: Streams) -> Streams:
+            joined = jnp.concatenate([streams["image"], streams["label"]], axis=-1)
+            u = jnp.broadcast_to(jnp.asarray(u, jnp.float32), joined.shape[:1])
+            rngs = None if key is None else {"dropout": key}
+            out = self.net.apply({"params": params}, joined, u, train=train, rngs=rngs)
+            out = out.astype(jnp.float32)
+            c = self.image_channels
+            return {"image": out[..., :c], "label": out[..., c:]}
+
+        return velocity
+
+    def loss(
+        self, params: Params, batch: dict[str, jax.Array], key: jax.Array, *, train: bool = True
+    ) -> tuple[jax.Array, dict[str, jax.Array]]:
+        """Flow-matching loss of a batch.
+
+        Args:
+          params: parameters.
+          batch: ``image`` ``[B, S, S, c_x]`` in [-1, 1]; ``label`` class numbers, ``[B]`` (classes) or
+            ``[B, S, S]`` (segmentation); optionally ``mask`` ``[B]``, 0 for padding.
+          key: PRNG key of this step.
+          train: whether dropout acts.
+
+        Returns:
+          Scalar loss and metrics ``loss_image``, ``loss_label``.
+
+        Raises:
+          ValueError: images of another shape than the model's.
+        """
+        image = self._inside(batch["image"])
+        b, size = image.shape[0], self.grid
+        k_time, k_code, k_image, k_label, k_drop, k_net = jax.random.split(key, 6)
+        label = self.code.pictures(batch["label"], size, size, k_code)
+        dropped = jax.random.uniform(k_drop, (b,)) < self.code_dropout
+        label = jnp.where(dropped[:, None, None, None], 0.0, label)
+        u, reading = self.time.sample(k_time, b)
+        data = {"image": image, "label": label}
+        noise = {
+            "image": jax.random.normal(k_image, image.shape),
+            "label": jax.random.normal(k_label, label.shape),
+        }
+        states, target = interpolate(ROUTE, data, noise, u, self.sigma_min)
+        predicted = self.field(params, train=train, key=k_net)(u, states)
+        label_weight = jnp.where(reading, self.time.reading_weight, 1 - self.image_weight)
+        weights = {
+            "image": jnp.where(reading, 0.0, self.image_weight),
+            "label": jnp.where(dropped, 0.0, label_weight),
+        }
+        return flow_loss(ROUTE, predicted, target, weights, batch.get("mask"))
+
+    def classify(
+        self,
+        params: Params,
+        images: jax.Array,
+        key: jax.Array,
+        *,
+        steps: int = 1,
+        draws: int = 1,
+        solver: str = "euler",
+        index: jax.Array | None = None,
+    ) -> Reading:
+        """Read the class of each image: integrate from u = 1 to 0 and decode the label picture.
+
+        Args:
+          params: parameters.
+          images: ``[B, S, S, c_x]`` in [-1, 1].
+          key: PRNG key of the label noise.
+          steps: solver steps; 1 Euler step is the papers' setting.
+          draws: noise draws; all are returned.
+          solver: see :func:`msflow_jax.ode.integrate`.
+          index: global index of each image ``[B]``, on which alone its noise depends.
+
+        Raises:
+          ValueError: images of another shape than the model's, or ``draws`` < 1.
+        """
+
+        def one(draw: jax.Array) -> Reading:
+            out = self._read(params, images, jax.random.fold_in(key, draw), steps, solver, index)
+            label = out.end["label"]
+            return Reading(
+                self.code.distances(label), self.code.probabilities(label), self.code.mode(label),
+                out.nfe, out.ok,
+            )  # fmt: skip
+
+        if draws < 1:
+            raise ValueError(f"draws must be at least 1, got {draws}")
+        readings = jax.lax.map(one, jnp.arange(draws))
+        return Reading(
+            readings.distances, readings.probabilities, readings.mode,
+            readings.nfe.mean(), readings.ok,
+        )  # fmt: skip
+
+    def segment(
+        self,
+        params: Params,
+        images: jax.Array,
+        key: jax.Array,
+        *,
+        steps: int = 1,
+        draws: int = 1,
+        solver: str = "euler",
+        index: jax.Array | None = None,
+    ) -> jax.Array:
+        """Class probabilities of every pixel, averaged over draws: ``[B, S, S, K]`` (SymmFlow).
+
+        For a model trained on label maps. Arguments as for :meth:`classify`.
+        """
+
+        def one(draw: jax.Array) -> jax.Array:
+            out = self._read(params, images, jax.random.fold_in(key, draw), steps, solver, index)
+            return self.code.pixel_probabilities(out.end["label"])
+
+        return jax.lax.map(one, jnp.arange(draws)).mean(axis=0)
+
+    def generate(
+        self,
+        params: Params,
+        labels: jax.Array,
+        key: jax.Array,
+        *,
+        steps: int = 25,
+        solver: str = "euler",
+        guidance: float = 1.0,
+        index: jax.Array | None = None,
+    ) -> jax.Array:
+        """Draw an image for each label: integrate from u = 0 to 1.
+
+        Args:
+          params: parameters.
+          labels: class numbers ``[B]``, or label maps ``[B, S, S]``; see :meth:`numbers` for names.
+          key: PRNG key.
+          steps: solver steps; 25 Euler steps are the papers' setting.
+          solver: see :func:`msflow_jax.ode.integrate`.
+          guidance: classifier-free guidance weight g: v_null + g (v - v_null). 1 is none.
+          index: global index of each sample ``[B]``, on which alone its noise depends.
+
+        Returns:
+          Images ``[B, S, S, c_x]``, clipped to [-1, 1].
+
+        Raises:
+          ValueError: guidance for a model trained without code dropout.
+        """
+        out = self._draw(params, labels, key, steps, solver, guidance, index, None)
+        return self._outside(out.end["image"])
+
+    def generation_path(
+        self, params: Params, labels: jax.Array, key: jax.Array, *, steps: int = 25, grid: int = 9
+    ) -> tuple[jax.Array, Streams]:
+        """Times ``[G]`` and states ``[G, B, H, W, C]`` on the way from noise to images."""
+        out = self._draw(params, labels, key, steps, "euler", 1.0, None, grid)
+        return out.grid, out.states  # type: ignore[return-value]
+
+    def reading_path(
+        self, params: Params, images: jax.Array, key: jax.Array, *, steps: int = 24, grid: int = 9
+    ) -> tuple[jax.Array, Streams]:
+        """Times ``[G]`` and states ``[G, B, H, W, C]`` on the way from images to their labels."""
+        out = self._read(params, images, key, steps, "euler", None, grid)
+        return out.grid, out.states  # type: ignore[return-value]
+
+    def numbers(self, labels: Sequence[int | str]) -> np.ndarray:
+        """Class numbers ``[B]`` from numbers or names.
+
+        Raises:
+          ValueError: a name or number that is no class of this model (the known ones are listed).
+        """
+        known = {name: k for k, name in enumerate(self.classes)}
+        known |= {str(k): k for k in range(len(self.classes)) if str(k) not in known}
+        unknown = [label for label in labels if str(label) not in known]
+        if unknown:
+            names = ", ".join(f"{k} = {name}" for k, name in enumerate(self.classes))
+            raise ValueError(f"unknown class {unknown[0]!r}: this model knows {names}")
+        return np.array([known[str(label)] for label in labels], np.int32)
+
+    def _inside(self, images: jax.Array) -> jax.Array:
+        expected = (self.side, self.side, self.image_channels)
+        if images.shape[1:] != expected:
+            raise ValueError(f"images must be [B, {expected}], got {images.shape}")
+        if not self.resize:
+            return images
+        shape = (images.shape[0], self.resize, self.resize, self.image_channels)
+        return jax.image.resize(images, shape, "bilinear")
+
+    def _outside(self, images: jax.Array) -> jax.Array:
+        if self.resize:
+            shape = (images.shape[0], self.side, self.side, self.image_channels)
+            images = jax.image.resize(images, shape, "bilinear")
+        return jnp.clip(images, -1, 1)
+
+    def _read(self, params, images, key, steps, solver, index, grid=None) -> Solution:
+        image = self._inside(images)
+        index = jnp.arange(image.shape[0]) if index is None else index
+        noise = sample_noise(key, index, (self.grid, self.grid, self.code.channels))
+        state = at_end(ROUTE, {"image": image}, {"label": noise}, 1)
+        return integrate(self.field(params), state, 1.0, 0.0, solver=solver, steps=steps, grid=grid)
+
+    def _draw(self, params, labels, key, steps, solver, guidance, index, grid) -> Solution:
+        labels = jnp.asarray(labels)
+        index = jnp.arange(labels.shape[0]) if index is None else index
+        k_image, k_code, k_null = jax.random.split(key, 3)
+        shape = (self.grid, self.grid, self.image_channels)
+        clean = self.code.clean_pictures(labels, self.grid, self.grid)
+        dither = jax.vmap(
+            lambda i: jax.random.uniform(jax.random.fold_in(k_code, i), clean.shape[1:], minval=-1)
+        )(index)
+        label = clean + self.code.noise_width * dither
+        noise = sample_noise(k_image, index, shape)
+        state = at_end(ROUTE, {"label": label}, {"image": noise}, 0)
+        field = self.field(params)
+        if guidance != 1.0:
+            if not self.code_dropout:
+                raise ValueError(
+                    "guidance needs a model trained with code dropout: set model.code_dropout (0.1 is"
+                    " usual) and train again, or use guidance 1"
+                )
+            state["null"] = sample_noise(k_null, index, clean.shape[1:])
+            field = _guided(field, guidance)
+        return integrate(field, state, 0.0, 1.0, solver=solver, steps=steps, grid=grid)
+
+
+def _guided(field: VelocityField, guidance: float) -> VelocityField:
+    """Classifier-free guidance of the image (Ho and Salimans 2022), twice the network evaluations.
+
+    The codeless label is 0 at u = 0 and the noise of the clean stream ``null`` at u = 1: its path is
+    known and need not be integrated.
+    """
+
+    def velocity(u: jax.Array, streams: Streams) -> Streams:
+        null = streams["null"]
+        both = {
+            "image": jnp.concatenate([streams["image"]] * 2),
+            "label": jnp.concatenate([streams["label"], u * null]),
+        }
+        out = field(u, both)
+        image, codeless = jnp.split(out["image"], 2)
+        label = out["label"][: image.shape[0]]
+        guided = codeless + guidance * (image - codeless)
+        return {"image": guided, "label": label, "null": jnp.zeros_like(null)}
+
+    return velocity

@@ -1,0 +1,159 @@
+"""``fit``: the loop around the step. It knows no family, only ``init`` and ``loss``."""
+
+import time
+from collections.abc import Callable, Mapping
+from contextlib import nullcontext
+from pathlib import Path
+from typing import Any
+
+import jax
+import jax.numpy as jnp
+import numpy as np
+from ml_collections import ConfigDict
+
+from msflow_jax.data.batches import augment, batch_indices, to_float
+from msflow_jax.training.checkpoints import Checkpoints
+from msflow_jax.training.optimiser import make_optimiser
+from msflow_jax.training.records import Records
+from msflow_jax.training.sharding import check_batch, make_mesh, replicated, split_batch
+from msflow_jax.training.step import Model, TrainState, create_state, make_steps
+
+Validate = Callable[[Any], Mapping[str, float]]
+
+
+class Stopped(RuntimeError):
+    """Training ended before its time; the message says where, why, and what is kept."""
+
+
+def total_steps(config: ConfigDict, examples: int) -> int:
+    """Length of the run: ``steps`` where given, else ``epochs`` passes over the examples."""
+    if config.steps:
+        return config.steps
+    return max(1, round(config.epochs * examples / config.batch))
+
+
+def make_gather(config: ConfigDict, flips: tuple[str, ...]):
+    """``(data, indices, key) -> batch``: gather, flip, shift and scale on the device."""
+
+    def gather(data: dict[str, jax.Array], indices: jax.Array, key: jax.Array):
+        labels = data["label"][indices]
+        per_pixel = labels.ndim == 3
+        images, maps = augment(
+            data["image"][indices], labels if per_pixel else None, key, flips, config.shift
+        )
+        return {"image": to_float(images), "label": maps if per_pixel else labels}
+
+    return gather
+
+
+def fit(
+    model: Model,
+    data: dict[str, np.ndarray],
+    config: ConfigDict,
+    workdir: Path,
+    *,
+    flips: tuple[str, ...] = (),
+    validate: Validate | None = None,
+    progress: bool = True,
+) -> TrainState:
+    """Train, or go on training: the newest checkpoint of the workdir is where it resumes.
+
+    Args:
+      model: pure methods ``init`` and ``loss``.
+      data: ``image`` uint8 ``[N, S, S, C]`` and ``label`` int (``[N]`` or ``[N, S, S]``); they are kept
+        on the device whole.
+      config: the ``train`` part of a configuration (see ``msflow_jax/defaults.py``).
+      workdir: gets ``checkpoints/``, ``metrics.jsonl`` and ``tensorboard/``.
+      flips: random flips of the training images.
+      validate: ``parameters -> metrics``, called with the moving average every ``eval_every`` steps;
+        its metric ``select`` picks the best checkpoint.
+      progress: whether to draw a progress bar.
+
+    Returns:
+      The final state.
+
+    Raises:
+      ValueError: an empty training set, or a batch that the devices do not divide.
+      Stopped: the loss is not finite; the step and the batch are named.
+    """
+    examples = len(data["image"])
+    if not examples:
+        raise ValueError("the training split is empty")
+    mesh = make_mesh()
+    check_batch(config.batch, mesh)
+    steps = total_steps(config, examples)
+    optimiser, schedule = make_optimiser(config, steps)
+    function = make_steps(
+        model, optimiser, make_gather(config, flips if config.flips else ()),
+        seed=config.seed, ema=config.ema,
+    )  # fmt: skip
+    whole = replicated(mesh)
+    run = jax.jit(
+        function,
+        in_shardings=(whole, whole, split_batch(mesh, axis=1)),
+        out_shardings=(whole, whole),
+        donate_argnums=0,
+    )
+    state = jax.device_put(create_state(model, optimiser, config.seed), whole)
+    on_device = jax.device_put({k: jnp.asarray(v) for k, v in data.items()}, whole)
+
+    with Checkpoints(
+        workdir / "checkpoints", keep=config.keep, select=config.select
+    ) as checkpoints:
+        state = checkpoints.restore_state(state) or state
+        step = int(state.step)
+        with Records(workdir, resume_step=step) as records, _bar(progress, step, steps) as tick:
+            clock = time.perf_counter()
+            while step < steps:
+                count = _until_stop(step, steps, config)
+                indices = batch_indices(config.seed, step, count, examples, config.batch)
+                state, metrics = run(state, on_device, indices)
+                metrics = {k: np.asarray(v) for k, v in metrics.items()}
+                _check_finite(metrics["loss"], step, indices, checkpoints)
+                step += count
+                now = time.perf_counter()
+                row = {k: float(v.mean()) for k, v in metrics.items()}
+                row["images_per_second"] = count * config.batch / (now - clock)
+                row["learning_rate"] = float(schedule(step - 1))
+                clock = now
+                if step % config.log_every == 0 or step == steps:
+                    records.write(step, row)
+                tick(step, row)
+                if step % config.eval_every == 0 or step == steps:
+                    found = dict(validate(state.ema)) if validate else {}
+                    if found:
+                        records.write(step, found)
+                    checkpoints.save(state, found)
+                    tick(step, {**row, **found})
+                    clock = time.perf_counter()
+    return state
+
+
+def _until_stop(step: int, steps: int, config: ConfigDict) -> int:
+    """How many steps to dispatch at once: no further than the next evaluation or log."""
+    stops = [steps] + [(step // n + 1) * n for n in (config.eval_every, config.log_every)]
+    at_once = config.steps_per_dispatch or (1 if jax.default_backend() == "cpu" else 10)
+    return min(at_once, min(stops) - step)
+
+
+def _check_finite(loss: np.ndarray, step: int, indices: np.ndarray, kept: Checkpoints) -> None:
+    bad = np.flatnonzero(~np.isfinite(loss))
+    if not len(bad):
+        return
+    kept.wait()
+    last = kept.steps()[-1] if kept.steps() else None
+    shown = ", ".join(str(i) for i in indices[bad[0]][:8])
+    raise Stopped(
+        f"the loss is {loss[bad[0]]} at step {step + int(bad[0]) + 1} (training images {shown}, ...). "
+        + (f"The checkpoint of step {last} is kept. " if last is not None else "")
+        + "Lower train.learning_rate, or set train.clip=1"
+    )
+
+
+def _bar(show: bool, step: int, steps: int):
+    """Context manager giving ``tick(step, values)``."""
+    if not show:
+        return nullcontext(lambda step, values: None)
+    from msflow_jax.progress import training_bar
+
+    return training_bar(step, steps)

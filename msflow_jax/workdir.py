@@ -1,0 +1,126 @@
+"""A workdir: the unit that a user keeps. After training no flag repeats the architecture."""
+
+import dataclasses
+import datetime
+import importlib.metadata
+import json
+import platform
+import subprocess
+from pathlib import Path
+from typing import Any
+
+from ml_collections import ConfigDict
+
+from msflow_jax.data import Info
+from msflow_jax.defaults import default_config
+
+
+def create(path: Path, config: ConfigDict, info: Info) -> None:
+    """Write ``config.json`` and ``manifest.json``; a workdir that exists must hold the same model.
+
+    Raises:
+      ValueError: the workdir belongs to another configuration or other data (what differs is named).
+    """
+    path = Path(path)
+    path.mkdir(parents=True, exist_ok=True)
+    if (path / "config.json").exists():
+        old, old_info = read(path)
+        for part in ("data", "model", "train"):
+            _refuse_difference(path, old[part].to_dict(), config[part].to_dict(), part)
+        if old_info.md5 != info.md5:
+            raise ValueError(
+                f"{path} was made from data with md5 {old_info.md5}, these have {info.md5}: "
+                "use another --workdir"
+            )
+    write_json(path / "config.json", config.to_dict())
+    write_json(path / "manifest.json", manifest(config, info))
+
+
+# What may change when a run goes on: where the data lie, and how the loop reports and keeps.
+_FREE = {"root", "download", "steps_per_dispatch", "log_every", "keep"}
+
+
+def _refuse_difference(path: Path, old: dict, new: dict, where: str) -> None:
+    for key in sorted(set(old) | set(new)):
+        a, b = old.get(key), new.get(key)
+        if isinstance(a, dict) and isinstance(b, dict):
+            _refuse_difference(path, a, b, f"{where}.{key}")
+        elif key not in _FREE and _plain(a) != _plain(b):
+            raise ValueError(
+                f"{path} holds a run with {where}.{key}={a}, not {b}: use another --workdir, "
+                "or repeat the command with the old value to go on"
+            )
+
+
+def _plain(value: Any) -> Any:
+    return list(value) if isinstance(value, tuple) else value
+
+
+def read(path: Path) -> tuple[ConfigDict, Info]:
+    """Configuration and data description of a workdir.
+
+    Raises:
+      FileNotFoundError: no workdir there.
+      ValueError: a damaged file, or keys that this version does not know.
+    """
+    path = Path(path)
+    for name in ("config.json", "manifest.json"):
+        if not (path / name).is_file():
+            raise FileNotFoundError(f"{path} is no workdir: {name} is missing. Train first")
+    config = default_config()
+    try:
+        stored = json.loads((path / "config.json").read_text())
+        with config.unlocked():
+            _update(config, stored, path / "config.json")
+        info = Info.from_dict(json.loads((path / "manifest.json").read_text())["data"])
+    except (json.JSONDecodeError, KeyError, TypeError) as error:
+        raise ValueError(
+            f"{path}: config.json or manifest.json is damaged ({error}); restore it from a copy"
+        ) from error
+    return config, info
+
+
+def _update(config: ConfigDict, stored: dict[str, Any], source: Path, where: str = "") -> None:
+    for key, value in stored.items():
+        if key not in config:
+            raise ValueError(f"{source}: unknown key {where}{key}; was it written by a newer version?")
+        if isinstance(config[key], ConfigDict):
+            _update(config[key], value, source, f"{where}{key}.")
+        else:
+            config[key] = tuple(value) if isinstance(value, list) else value
+
+
+def manifest(config: ConfigDict, info: Info) -> dict[str, Any]:
+    """Versions, device, data, seed and source revision of a run."""
+    import jax
+
+    packages = ("jax", "jaxlib", "flax", "optax", "orbax-checkpoint", "diffrax", "numpy")
+    return {
+        "msflow_jax": importlib.metadata.version("msflow_jax"),
+        "created": datetime.datetime.now(datetime.UTC).isoformat(timespec="seconds"),
+        "python": platform.python_version(),
+        "packages": {p: importlib.metadata.version(p) for p in packages},
+        "device": f"{jax.device_count()} x {jax.devices()[0].device_kind}",
+        "platform": f"{platform.system()} {platform.machine()}",
+        "seed": config.train.seed,
+        "git": _git(),
+        "data": dataclasses.asdict(info),
+    }
+
+
+def _git() -> str | None:
+    command = ["git", "describe", "--always", "--dirty"]
+    try:
+        out = subprocess.run(
+            command, capture_output=True, text=True, timeout=10, cwd=Path(__file__).parent
+        )
+    except (OSError, subprocess.TimeoutExpired):
+        return None
+    return out.stdout.strip() or None
+
+
+def write_json(path: Path, value: Any) -> None:
+    """Write atomically: a reader never sees half a file."""
+    temporary = path.with_suffix(path.suffix + ".tmp")
+    temporary.write_text(json.dumps(value, indent=1, allow_nan=False) + "\n")
+    temporary.replace(path)

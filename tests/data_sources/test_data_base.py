@@ -1,0 +1,119 @@
+"""Facts and splits: JSON round trip, checks, channel conversion, and the door itself."""
+
+import json
+
+import numpy as np
+import pytest
+
+from msflow_jax import data
+from msflow_jax.data.base import convert_channels
+
+INFO = data.Info(
+    name="x",
+    classes=("a", "b"),
+    channels=3,
+    side=8,
+    task="binary-class",
+    licence="CC0",
+    md5="0" * 32,
+    source="somewhere",
+    flips=("horizontal",),
+)
+
+
+def make_split(count: int = 3) -> data.Split:
+    images = np.arange(count * 4 * 4, dtype=np.uint8).reshape(count, 4, 4, 1)
+    return data.Split(
+        images,
+        np.arange(count, dtype=np.int32),
+        tuple("abcdef"[:count]),
+        maps=images[..., 0],
+        truth={"area": np.arange(count) / 2},
+    )
+
+
+def test_info_survives_json():
+    again = data.Info.from_dict(json.loads(json.dumps(INFO.to_dict())))
+    assert again == INFO
+    assert isinstance(again.classes, tuple)
+
+
+def test_info_from_older_dict_without_map_classes():
+    fields = INFO.to_dict()
+    del fields["map_classes"]
+    assert data.Info.from_dict(fields) == INFO
+
+
+@pytest.mark.parametrize(
+    ("change", "words"),
+    [({"colour": 1}, "unknown fields: colour"), ({"md5": None}, "lacks the fields: md5")],
+)
+def test_info_names_wrong_fields(change, words):
+    fields = {k: v for k, v in {**INFO.to_dict(), **change}.items() if v is not None}
+    with pytest.raises(ValueError, match=words):
+        data.Info.from_dict(fields)
+
+
+def test_info_refuses_unknown_task():
+    with pytest.raises(ValueError, match="multi-label"):
+        data.Info.from_dict({**INFO.to_dict(), "task": "multi-label"})
+
+
+def test_take_keeps_rows_together():
+    part = make_split().take(np.array([2, 0]))
+    assert part.names == ("c", "a")
+    assert len(part) == 2
+    np.testing.assert_array_equal(part.labels, [2, 0])
+    np.testing.assert_array_equal(part.images[..., 0], part.maps)
+    np.testing.assert_array_equal(part.truth["area"], [1.0, 0.0])
+
+
+@pytest.mark.parametrize(
+    ("field", "value"),
+    [
+        ("images", np.zeros((3, 4, 4, 1), np.float32)),
+        ("images", np.zeros((3, 4, 5, 1), np.uint8)),
+        ("labels", np.zeros(3, np.int64)),
+        ("labels", np.zeros(2, np.int32)),
+        ("names", ("a",)),
+        ("maps", np.zeros((3, 4, 3), np.uint8)),
+        ("truth", {"area": np.zeros(4)}),
+    ],
+)
+def test_split_refuses_mismatched_parts(field, value):
+    split = make_split()
+    parts = {k: getattr(split, k) for k in ("images", "labels", "names", "maps", "truth")}
+    with pytest.raises(ValueError):
+        data.Split(**{**parts, field: value})
+
+
+def test_splits_by_name():
+    split = make_split()
+    splits = data.Splits(split, split, split, INFO)
+    assert splits["val"] is splits.val
+    with pytest.raises(ValueError, match="train, val, test"):
+        splits["valid"]
+
+
+def test_channels_both_ways():
+    grey = np.arange(32, dtype=np.uint8).reshape(2, 4, 4, 1)
+    rgb = convert_channels(grey, 3)
+    assert rgb.shape == (2, 4, 4, 3)
+    np.testing.assert_array_equal(convert_channels(rgb, 1), grey)
+    red = np.zeros((1, 1, 1, 3), np.uint8)
+    red[..., 0] = 255
+    assert convert_channels(red, 1).item() == 76  # ITU-R 601: 0.299 * 255
+    assert convert_channels(grey, 0) is grey
+
+
+def test_unknown_source_lists_the_known():
+    with pytest.raises(ValueError, match=r"unknown data source 'cifar'.*phantoms.*breastmnist"):
+        data.load(data.default_config("cifar"))
+
+
+@pytest.mark.parametrize(("field", "value"), [("side", -1), ("channels", 2)])
+def test_impossible_sizes(field, value):
+    config = data.default_config("folder")
+    config[field] = value
+    with pytest.raises(ValueError, match=f"data.{field}={value}"):
+        data.load(config)

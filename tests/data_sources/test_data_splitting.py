@@ -1,0 +1,50 @@
+"""Cutting into splits: shares, strata, groups, stability."""
+
+from collections import Counter
+
+import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
+
+from msflow_jax.data.splitting import VAL_PATTERN, assign
+
+
+@settings(max_examples=30, deadline=None)
+@given(st.lists(st.integers(0, 4), min_size=40, max_size=120), st.integers(0, 5))
+def test_shares_strata_and_order(labels, seed):
+    names = [f"image{i}" for i in range(len(labels))]
+    cut = assign(names, labels, seed)
+    total = Counter(cut)
+    # One lone image a class goes to train beside the pattern, hence the slack of five.
+    assert abs(total["test"] - 0.2 * len(labels)) <= 3
+    assert abs(total["val"] - 0.1 * len(labels)) <= 2
+    for label in set(labels):
+        mine = [c for c, k in zip(cut, labels, strict=True) if k == label]
+        assert "train" in mine
+        assert abs(mine.count("test") - 0.2 * len(mine)) <= 2
+    backwards = assign(names[::-1], labels[::-1], seed)
+    assert backwards[::-1] == cut
+
+
+@settings(max_examples=30, deadline=None)
+@given(st.lists(st.tuples(st.integers(0, 40), st.integers(0, 2)), min_size=150, max_size=200))
+def test_groups_are_never_cut(rows):
+    groups = [f"patient{g}" for g, _ in rows]
+    cut = assign(groups, [k for _, k in rows], seed=0)
+    assert len(set(zip(groups, cut, strict=True))) == len(set(groups))
+
+
+def test_seed_matters():
+    names, labels = [str(i) for i in range(50)], [0] * 50
+    assert assign(names, labels, 0) != assign(names, labels, 1)
+    assert assign(names, labels, 0) == assign(names, labels, 0)
+
+
+def test_val_alone():
+    cut = assign([str(i) for i in range(80)], [0] * 80, 0, VAL_PATTERN)
+    assert Counter(cut) == {"train": 70, "val": 10}
+
+
+def test_too_few():
+    with pytest.raises(ValueError, match="too few.*nothing left for val"):
+        assign(["a", "b", "c"], [0, 0, 0], 0)

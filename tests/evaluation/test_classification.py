@@ -1,0 +1,152 @@
+"""The one-call classifier evaluation: oracles, undefined metrics, plain JSON out."""
+
+import json
+
+import numpy as np
+import pytest
+
+from msflow_jax.evaluation import evaluate_classifier
+from msflow_jax.evaluation.classification import draw_agreement
+
+metrics = pytest.importorskip("sklearn.metrics")
+
+
+def softmax(scores):
+    powers = np.exp(scores - scores.max(axis=-1, keepdims=True))
+    return powers / powers.sum(axis=-1, keepdims=True)
+
+
+def readings(classes, n=120, draws=3, seed=0, present=None):
+    rng = np.random.default_rng(seed)
+    present = np.arange(classes) if present is None else np.asarray(present)
+    labels = np.r_[present, rng.choice(present, n - len(present))]
+    distances = 1 + rng.random((draws, n, classes)) - 0.5 * np.eye(classes)[labels]
+    return labels, distances, softmax(-4 * distances)
+
+
+def assert_plain(value):
+    if isinstance(value, dict):
+        assert all(type(key) is str for key in value)
+        [assert_plain(v) for v in value.values()]
+    elif isinstance(value, list):
+        [assert_plain(v) for v in value]
+    else:
+        assert type(value) in (int, float, str, bool, type(None)), type(value)
+
+
+def evaluate(labels, distances, probabilities, **options):
+    names = [f"class {k}" for k in range(distances.shape[2])]
+    uncertainties = {"distance": distances.mean(axis=0).min(axis=1)}
+    options = {"resamples": 40, **options}
+    return evaluate_classifier(labels, distances, probabilities, uncertainties, names, **options)
+
+
+@pytest.mark.parametrize("classes", [2, 4])
+def test_pooled_metrics_match_sklearn(classes):
+    labels, distances, probabilities = readings(classes)
+    result = evaluate(labels, distances, probabilities)
+    predictions = distances.mean(axis=0).argmin(axis=1)
+    assert result["accuracy"] == pytest.approx(metrics.accuracy_score(labels, predictions))
+    assert result["balanced_accuracy"] == pytest.approx(
+        metrics.balanced_accuracy_score(labels, predictions)
+    )
+    assert result["confusion"] == metrics.confusion_matrix(labels, predictions).tolist()
+    recall = metrics.recall_score(labels, predictions, average=None)
+    precision = metrics.precision_score(labels, predictions, average=None)
+    assert [row["recall"] for row in result["per_class"]] == pytest.approx(recall)
+    assert [row["precision"] for row in result["per_class"]] == pytest.approx(precision)
+    pooled = probabilities.mean(axis=0)
+    score = pooled[:, 1] if classes == 2 else pooled
+    expected = metrics.roc_auc_score(labels, score, multi_class="ovr")
+    assert result["auc_probability"] == pytest.approx(expected)
+
+
+def test_draw_statistics():
+    labels, distances, probabilities = readings(3)
+    result = evaluate(labels, distances, probabilities)["draws"]
+    accuracies = [float((d.argmin(axis=1) == labels).mean()) for d in distances]
+    assert result["count"] == 3
+    assert result["accuracy"]["values"] == pytest.approx(accuracies)
+    assert result["accuracy"]["mean"] == pytest.approx(np.mean(accuracies))
+    assert result["accuracy"]["sd"] == pytest.approx(np.std(accuracies, ddof=1))
+    assert 0 <= result["unanimous"] <= result["agreement"] <= 1
+
+
+def test_agreement_by_hand():
+    predictions = np.array([[0, 1, 2, 2], [0, 1, 2, 0], [0, 1, 0, 1]])
+    found = draw_agreement(predictions)
+    assert found["agreement"] == pytest.approx((0.75 + 0.5 + 0.5) / 3)
+    assert found["unanimous"] == 0.5
+
+
+def test_one_draw_has_no_spread_and_says_why():
+    result = evaluate(*readings(3, draws=1))
+    assert result["draws"]["accuracy"]["sd"] is None
+    assert result["draws"]["agreement"] is None
+    assert "one draw" in result["draws"]["undefined"]["agreement"]
+
+
+@pytest.mark.parametrize(("draws", "present"), [(1, [0, 1, 2]), (3, [0, 2]), (2, [1])])
+def test_result_is_plain_json_without_nan(draws, present):
+    result = evaluate(*readings(3, draws=draws, present=present))
+    assert_plain(result)
+    assert json.loads(json.dumps(result, allow_nan=False)) == result
+
+
+def test_absent_class_is_named_and_skipped():
+    result = evaluate(*readings(3, present=[0, 2]))
+    assert "class 1" in result["notes"][0]
+    row = result["per_class"][1]
+    assert row["count"] == 0 and row["recall"] is None and "no image" in row["undefined"]["recall"]
+    assert result["auc_distance"] is not None and result["undefined"] == {}
+
+
+def test_single_class_makes_auc_undefined_with_a_reason():
+    result = evaluate(*readings(3, present=[1]))
+    assert result["auc_distance"] is None and result["auc_probability"] is None
+    assert set(result["undefined"]) == {"auc_distance", "auc_probability"}
+    assert result["intervals"]["auc_probability"] is None
+
+
+def test_intervals_are_seeded_hold_the_estimate_and_have_the_right_width():
+    labels, distances, probabilities = readings(2, n=400)
+    first = evaluate(labels, distances, probabilities, resamples=500)
+    low, high = first["intervals"]["accuracy"]
+    p = first["accuracy"]
+    assert low <= p <= high
+    assert high - low == pytest.approx(2 * 1.96 * np.sqrt(p * (1 - p) / 400), rel=0.2)
+    low, high = first["intervals"]["auc_probability"]
+    assert low < first["auc_probability"] < high
+    assert (
+        first["intervals"] == evaluate(labels, distances, probabilities, resamples=500)["intervals"]
+    )
+    other = evaluate(labels, distances, probabilities, resamples=500, seed=1)
+    assert other["intervals"] != first["intervals"]
+
+
+def test_rejection_per_uncertainty():
+    labels, distances, probabilities = readings(2)
+    wrong = (distances.mean(axis=0).argmin(axis=1) != labels).astype(float)
+    result = evaluate_classifier(
+        labels, distances, probabilities, {"oracle": wrong}, ["a", "b"], resamples=0
+    )
+    assert result["rejection"]["oracle"]["excess_aurc"] == pytest.approx(0, abs=1e-12)
+    assert result["rejection"]["oracle"]["accuracy"][-1] == 1.0
+    assert result["intervals"]["accuracy"] is None
+
+
+@pytest.mark.parametrize(
+    ("change", "message"),
+    [
+        (lambda y, d, p: (y + 5, d, p), "0..2"),
+        (lambda y, d, p: (y.astype(float), d, p), "integers"),
+        (lambda y, d, p: (y[:-1], d, p), "shape"),
+        (lambda y, d, p: (y, d[0], p), "draws, N, K"),
+        (lambda y, d, p: (y, np.where(d > 1.9, np.nan, d), p), "non-finite"),
+        (lambda y, d, p: (y, d, 2 * p), "sum to 1"),
+    ],
+)
+def test_bad_input_is_refused(change, message):
+    labels, distances, probabilities = change(*readings(3))
+    with pytest.raises(ValueError, match=message):
+        evaluate_classifier(labels, distances, probabilities, {}, ["a", "b", "c"])

@@ -1,0 +1,110 @@
+"""Feature classifier and generation report on small pictures whose class is their brightness."""
+
+import json
+
+import numpy as np
+import pytest
+
+from msflow_jax.evaluation import evaluate_generation
+from msflow_jax.evaluation.features import FeatureClassifier, shrink, train_feature_classifier
+
+CLASSES = ["dark", "bright"]
+STEPS = 40
+
+
+def pictures(seed, n, side=8, channels=1, labels=None):
+    """Dark or bright noise: easy to tell apart."""
+    rng = np.random.default_rng(seed)
+    labels = rng.integers(0, 2, n) if labels is None else np.asarray(labels)
+    base = np.where(labels == 1, 170, 70)[:, None, None, None]
+    noise = rng.normal(0, 25, (n, side, side, channels))
+    return np.clip(base + noise, 0, 255).astype(np.uint8), labels
+
+
+@pytest.fixture(scope="module")
+def classifier() -> FeatureClassifier:
+    return train_feature_classifier(*pictures(0, 200), 2, seed=0, steps=STEPS)
+
+
+def test_classifier_learns_and_pads_without_trace(classifier):
+    images, labels = pictures(1, 300)
+    assert (classifier.predict(images) == labels).mean() > 0.98
+    features = classifier.features(images)
+    assert features.shape == (300, 32) and np.isfinite(features).all()
+    np.testing.assert_allclose(classifier.features(images[:3]), features[:3], atol=1e-5)
+
+
+def test_same_seed_same_classifier(classifier):
+    images = pictures(2, 8)[0]
+    again = train_feature_classifier(*pictures(0, 200), 2, seed=0, steps=STEPS)
+    np.testing.assert_array_equal(classifier.features(images), again.features(images))
+
+
+def test_shrink_keeps_small_images_and_averages_large_ones():
+    images = pictures(3, 4)[0]
+    assert shrink(images, 8) is images
+    large = np.full((2, 96, 64, 3), 77, np.uint8)
+    assert shrink(large, 32).shape == (2, 32, 21, 3)
+    assert (shrink(large, 32) == 77).all()
+
+
+@pytest.fixture(scope="module")
+def good():
+    train, held_out = pictures(0, 200), pictures(1, 90)
+    fake, labels = pictures(2, 60)
+    fake[5] = train[0][11]
+    return evaluate_generation(fake, labels, train, held_out, CLASSES, seed=0, feature_steps=STEPS)
+
+
+def test_good_generator_lies_near_the_floor_and_noise_far_off(good):
+    frechet = {name: row["frechet"] for name, row in good["comparison"].items()}
+    assert frechet["generated"] < 3 * frechet["real"] + 0.1
+    assert frechet["noise"] > 10 * frechet["generated"]
+    assert good["samples"] == 60
+    assert "not FID" in good["features"]
+
+
+def test_recognition_and_memorisation(good):
+    assert good["recognition_overall"]["generated"] > 0.95
+    assert [row["name"] for row in good["recognition"]] == CLASSES
+    assert sum(row["generated_count"] for row in good["recognition"]) == 60
+    memory = good["memorisation"]
+    assert memory["generated_copies"] == 1
+    assert memory["nearest"]["generated_index"][0] == 5
+    assert memory["nearest"]["training_index"][0] == 11
+    assert memory["training"] == 200
+
+
+def test_generation_result_is_plain_json(good):
+    assert json.loads(json.dumps(good, allow_nan=False)) == good
+
+
+def test_swapped_labels_are_not_recognised():
+    fake, labels = pictures(2, 40)
+    result = evaluate_generation(
+        fake, 1 - labels, pictures(0, 200), pictures(1, 60), CLASSES, seed=0, feature_steps=STEPS
+    )
+    assert result["recognition_overall"]["generated"] < 0.05
+
+
+def test_missing_class_and_too_few_images_have_reasons():
+    fake, labels = pictures(2, 6, labels=[0] * 6)
+    held_out = pictures(1, 4, labels=[0, 0, 1, 1])
+    result = evaluate_generation(
+        fake, labels, pictures(0, 60), held_out, CLASSES, seed=0, feature_steps=STEPS
+    )
+    assert result["samples"] == 2
+    for row in result["comparison"].values():
+        assert row["frechet"] is None and "at least 6" in row["undefined"]["frechet"]
+    bright = result["recognition"][1]
+    assert bright["generated"] is None and "no generated image" in bright["undefined"]["generated"]
+    json.dumps(result, allow_nan=False)
+
+
+def test_disagreeing_counts_are_refused():
+    fake, labels = pictures(2, 6)
+    train, held_out = pictures(0, 10), pictures(1, 10)
+    with pytest.raises(ValueError, match="6 images but 5 labels"):
+        evaluate_generation(fake, labels[:5], train, held_out, CLASSES, seed=0, feature_steps=1)
+    with pytest.raises(ValueError, match="10 images but 9 labels"):
+        train_feature_classifier(train[0], train[1][:9], 2, seed=0, steps=1)
