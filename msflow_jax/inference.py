@@ -153,10 +153,11 @@ def make_validation(
         reading = classify(params, split.images)
         p = reading.probabilities.mean(0)
         accuracy = np.mean(reading.distances.mean(0).argmin(1) == split.labels)
-        return {
-            "val_auc": probability_auc(split.labels, p) or 0.0,
+        found = {
+            "val_auc": probability_auc(split.labels, p),
             "val_accuracy": float(accuracy),
             "val_nll": negative_log_likelihood(split.labels, p),
         }
+        return {name: value for name, value in found.items() if value is not None}
 
     return validate

@@ -40,7 +40,6 @@ SOLVERS = (*FIXED, *ADAPTIVE)
 ADJOINTS = {
     "checkpoint": diffrax.RecursiveCheckpointAdjoint,
     "direct": diffrax.DirectAdjoint,
-    "backsolve": diffrax.BacksolveAdjoint,
 }
 
 
@@ -93,8 +92,8 @@ def integrate(
       atol: absolute tolerance of the adaptive solvers.
       max_steps: an adaptive solve that needs more stops there with ``ok`` False.
       grid: also return the states at this many equally spaced times, both ends included.
-      adjoint: how a gradient flows through: ``checkpoint``, ``direct`` (the one to take inside
-        ``shard_map`` or ``pmap``) or ``backsolve`` (the continuous adjoint, least memory).
+      adjoint: how a gradient flows through: ``checkpoint`` (least memory), or ``direct``, the one
+        that also works inside ``shard_map`` and ``pmap``.
 
     Raises:
       ValueError: unknown solver or adjoint, ``steps`` < 1, ``grid`` < 2, or ``u0 == u1``.

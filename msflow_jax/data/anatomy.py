@@ -10,6 +10,7 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 from pathlib import Path
+from typing import Any, cast
 
 import numpy as np
 
@@ -83,7 +84,7 @@ def _read(name: str, step: int) -> Volume:
             f"the phantoms need {path.name}, which nilearn ships since 0.8; it is not in {folder}: "
             "install nilearn anew"
         )
-    image = nibabel.load(path)  # type: ignore[attr-defined]
+    image = cast(Any, nibabel.load(path))
     origin = image.affine[:3, 3].astype(np.float64)
     low, high = (int(z - origin[2]) for z in (FLOOR, CEILING))
     voxels = np.asarray(image.dataobj[:, :, low:high])  # 1 mm, axes along x, y, z

@@ -1,4 +1,4 @@
-"""What every data source hands over: uint8 images with labels in three splits, and the facts on them."""
+"""What every data source hands over: uint8 images with labels in three splits, and their facts."""
 
 from __future__ import annotations
 
@@ -27,7 +27,7 @@ class Info:
         licence: Licence of the data, for reports.
         md5: MD5 of the source file, or of the files or arrays it was made from.
         source: File, folder or package the data came from.
-        flips: Train augmentation: any of `horizontal` and `vertical`, each drawn with probability 1/2.
+        flips: Train augmentation: `horizontal`, `vertical`, each drawn with probability 1/2.
         map_classes: Names of the per-pixel classes where a split has maps, else empty.
     """
 
@@ -105,7 +105,7 @@ class Split:
         return self.images.shape[0]
 
     def take(self, index: np.ndarray) -> Split:
-        """Returns the images at the integer positions `index` `[M]`, with all that goes with them."""
+        """Returns the images at the positions `index` `[M]`, with all that goes with them."""
         return Split(
             images=self.images[index],
             labels=self.labels[index],

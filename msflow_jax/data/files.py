@@ -78,6 +78,9 @@ def load_folder(config: ConfigDict) -> Splits:
     if not rows:
         kinds = ", ".join(sorted(SUFFIXES))
         raise FileNotFoundError(f"no images in the sub-folders of {root}: {LAYOUT} ({kinds})")
+    named = {folder.name for base in (given or {"": root}).values() for folder in _folders(base)}
+    if empty := sorted(named - {row.label for row in rows}):
+        raise ValueError(f"{root}: no image in the class folder {empty[0]}; remove it or fill it")
     return _assemble(rows, root, config)
 
 

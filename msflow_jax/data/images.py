@@ -1,4 +1,4 @@
-"""Decodes image files: one file, a folder or an .npz, to uint8 `[N, S, S, C]`, or says what is wrong."""
+"""Reads images from a file, a folder or an .npz to uint8 `[N, S, S, C]`, or says what is wrong."""
 
 from __future__ import annotations
 
@@ -16,7 +16,9 @@ from msflow_jax.data.progress import track
 if TYPE_CHECKING:
     from PIL import Image
 
-SUFFIXES = frozenset(".png .jpg .jpeg .bmp .tif .tiff .webp .gif .pgm .ppm .pnm".split())
+SUFFIXES = frozenset(
+    (".png", ".jpg", ".jpeg", ".bmp", ".tif", ".tiff", ".webp", ".gif", ".pgm", ".ppm", ".pnm")
+)
 DEEP_GREY = ("I;16", "I;16B", "I;16L", "I;16N", "I")
 
 

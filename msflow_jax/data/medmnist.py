@@ -1,4 +1,4 @@
-"""The 2-D MedMNIST v2 sets, read from the authors' .npz files (Yang et al., Scientific Data 2023)."""
+"""The 2-D MedMNIST v2 sets, from the authors' .npz files (Yang et al., Scientific Data 2023)."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""The 2-D MedMNIST v2 sets: a table made from `medmnist.INFO` of the authors' package, version 3.0.2.
+"""The 2-D MedMNIST v2 sets: a table made from `medmnist.INFO` of the authors' package, 3.0.2.
 
 Yang et al., "MedMNIST v2", Scientific Data 10, 41 (2023). The package itself is not needed: it asks
 for torch, and one table is all that is used of it. A test compares the two where it is installed.

@@ -35,12 +35,12 @@ class Sequence:
     inversion: float | None = None
 
 
-# FLAIR's inversion time nulls the fluid: T1 ln(2 / (1 + exp(-TR / T1))), 1728 ms for this table.
+# FLAIR's inversion time nulls the fluid: T1 ln(2 / (1 + exp(-TR / T1))), 1704 ms for this table.
 SEQUENCES = {
     "t1w": Sequence(repetition=500.0, echo=15.0),
     "t2w": Sequence(repetition=3000.0, echo=100.0),
     "pdw": Sequence(repetition=3000.0, echo=30.0),
-    "flair": Sequence(repetition=9000.0, echo=120.0, inversion=1728.0),
+    "flair": Sequence(repetition=9000.0, echo=120.0, inversion=1704.0),
 }
 
 

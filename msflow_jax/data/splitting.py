@@ -21,9 +21,9 @@ def assign(
 ) -> list[str]:
     """Returns the split of each example; a group (patient, subject, file) is never cut.
 
-    Within a class groups are ordered by the MD5 of (seed, group name), so the cut depends on nothing
-    else: not on the file system's order, nor on a random generator's version. A group's class is
-    its most frequent label, the lowest on a tie.
+    Within a class groups are ordered by the MD5 of (seed, group name): neither the file system's
+    order nor a random generator's version matters. A group's class is its most frequent label,
+    the lowest on a tie.
 
     Args:
         groups: Group of each example, length N.
@@ -37,7 +37,9 @@ def assign(
     counts: dict[str, Counter[int]] = {}
     for group, label in zip(groups, labels, strict=True):
         counts.setdefault(group, Counter())[label] += 1
-    major = {g: min(c, key=lambda k, c=c: (-c[k], k)) for g, c in counts.items()}  # type: ignore[misc]
+    major = {
+        group: min(c.items(), key=lambda kn: (-kn[1], kn[0]))[0] for group, c in counts.items()
+    }
     size = Counter(major.values())
     split = {g: "train" for g in major if size[major[g]] == 1}  # a lone group teaches its class
     rest = [g for g in major if g not in split]

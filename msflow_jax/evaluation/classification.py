@@ -22,6 +22,7 @@ _CONVENTIONS = {
     "(MedSymmFlow's official code; for 2 classes the mean of two one-sided AUCs)",
     "auc_probability": "MedMNIST: for 2 classes the AUC of the probability of class 1, otherwise "
     "the mean one-versus-rest AUC of the probabilities",
+    "probability_agreement": "share of images where the most probable class is the prediction",
     "balanced_accuracy": "mean recall over the classes present",
     "ece": "expected calibration error of the most probable class, equal-width bins",
     "brier": "sum over classes of squared error, mean over images (0 best, 2 worst)",
@@ -70,25 +71,14 @@ def evaluate_classifier(
     labels, distances, probabilities = _checked(labels, distances, probabilities, classes)
     distance, probability = distances.mean(axis=0), probabilities.mean(axis=0)
     predictions = distance.argmin(axis=1)
-    reliability = calibration.reliability_table(labels, probability, bins)
-    metrics = {
-        **_headline(labels, predictions, len(classes)),
-        "auc_distance": auc.distance_auc(labels, distance),
-        "auc_probability": auc.probability_auc(labels, probability),
-        "ece": calibration.ece_of_table(reliability),
-        "brier": calibration.brier(labels, probability),
-        "nll": calibration.negative_log_likelihood(labels, probability),
-        "probability_agreement": float((probability.argmax(axis=1) == predictions).mean()),
-    }
     confusion = confusion_matrix(labels, predictions, len(classes))
     return {
         "images": len(labels),
         "classes": [str(name) for name in classes],
-        **metrics,
+        **_pooled(labels, distance, probability, bins),
         "intervals": _intervals(labels, predictions, probability, resamples, seed),
         "confusion": confusion.tolist(),
         "per_class": _per_class(confusion, classes),
-        "reliability": reliability,
         "draws": _draws(labels, distances, probabilities),
         "rejection": {
             name: evaluate_uncertainty(
@@ -97,11 +87,6 @@ def evaluate_classifier(
             for name, u in uncertainties.items()
         },
         "conventions": dict(_CONVENTIONS),
-        "undefined": {
-            name: "the labels hold only one class, so there is nothing to tell apart"
-            for name in ("auc_distance", "auc_probability")
-            if metrics[name] is None
-        },
         "notes": _notes(confusion, classes),
     }
 
@@ -143,6 +128,26 @@ def _checked(
     check_shape(distances, shape, "distances")
     probabilities = check_shape(np.asarray(probabilities), shape, "probabilities")
     return labels, distances, check_probabilities(probabilities)
+
+
+def _pooled(
+    labels: np.ndarray, distance: np.ndarray, probability: np.ndarray, bins: int
+) -> dict[str, Any]:
+    """Metrics of the reading averaged over the draws, `[N, K]` each."""
+    predictions = distance.argmin(axis=1)
+    reliability = calibration.reliability_table(labels, probability, bins)
+    metrics = {
+        **_headline(labels, predictions, distance.shape[1]),
+        "auc_distance": auc.distance_auc(labels, distance),
+        "auc_probability": auc.probability_auc(labels, probability),
+        "ece": calibration.ece_of_table(reliability),
+        "brier": calibration.brier(labels, probability),
+        "nll": calibration.negative_log_likelihood(labels, probability),
+        "probability_agreement": float((probability.argmax(axis=1) == predictions).mean()),
+    }
+    reason = "the labels hold only one class, so there is nothing to tell apart"
+    undefined = {name: reason for name, value in metrics.items() if value is None}
+    return {**metrics, "reliability": reliability, "undefined": undefined}
 
 
 def _headline(labels: np.ndarray, predictions: np.ndarray, classes: int) -> dict[str, float]:

@@ -33,8 +33,7 @@ def evaluate_generation(
 ) -> dict[str, Any]:
     """Distribution distances, class recognition and memorisation of generated images.
 
-    Generated, held-out and training-subset samples are matched class by class, so that both
-    comparisons with the held-out set have the same count and the same class mix.
+    Generated, held-out and training-subset samples are matched class by class: equal counts.
 
     Args:
         generated: uint8 `[M, S, S, C]`.
@@ -52,8 +51,8 @@ def evaluate_generation(
     Raises:
         ValueError: for another dtype or shape, or labels out of range.
     """
-    # Here and not above: flax and optax are needed by this function alone.
-    from msflow_jax.evaluation.features import shrink, train_feature_classifier
+    # Here and not above: only this function needs flax and optax.
+    from msflow_jax.evaluation.features import train_feature_classifier
 
     rng = np.random.default_rng(seed)
     fake, fake_labels, fake_index = _subset(
@@ -65,22 +64,18 @@ def evaluate_generation(
     classifier = train_feature_classifier(
         train_images, train_labels, len(classes), seed=seed, steps=feature_steps
     )
-    recognition, overall = _recognition(
-        classifier.predict(fake), fake_labels, classifier.predict(real), real_labels, classes
-    )
+    named = classifier.predict(fake), fake_labels, classifier.predict(real), real_labels
+    recognition, overall = _recognition(*named, classes)
     a, b, c = _matched(fake_labels, real_labels, train_labels, rng)
     noise = rng.integers(0, 256, size=(len(a), *fake.shape[1:]), dtype=np.uint8)
     sets = {"generated": fake[a], "real": train_images[c], "noise": noise}
-    near = nearest_training(
-        *(shrink(a, _PIXEL_SIDE) for a in (fake, real, train_images)), flips=flips
-    )
     return {
         "features": FEATURES,
         "samples": len(a),
         "comparison": _compare(classifier, sets, real[b]),
         "recognition": recognition,
         "recognition_overall": overall,
-        "memorisation": _memorisation(near, fake_index, len(train_images), fake.shape[1], flips),
+        "memorisation": _memorisation(fake, real, train_images, fake_index, flips),
         "settings": {"seed": seed, "feature_steps": feature_steps, "flips": flips},
         "notes": _notes(len(a), len(fake), len(generated)),
     }
@@ -164,14 +159,23 @@ def _recognition(
 
 
 def _memorisation(
-    near: Any, fake_index: np.ndarray, training: int, side: int, flips: bool, pairs: int = 16
+    fake: np.ndarray,
+    real: np.ndarray,
+    train: np.ndarray,
+    fake_index: np.ndarray,
+    flips: bool,
+    pairs: int = 16,
 ) -> dict[str, Any]:
     """Summary of the check, and the nearest pairs as indices into the caller's arrays."""
+    from msflow_jax.evaluation.features import shrink
+
+    small = [shrink(images, _PIXEL_SIDE) for images in (fake, real, train)]
+    near = nearest_training(*small, flips=flips)
     closest = near.closest(pairs)
     return {
         **near.summary(),
-        "training": training,
-        "compared_at_side": min(side, _PIXEL_SIDE),
+        "training": len(train),
+        "compared_at_side": min(fake.shape[1], _PIXEL_SIDE),
         "flips": flips,
         "nearest": {
             "generated_index": fake_index[closest].tolist(),

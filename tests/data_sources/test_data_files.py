@@ -144,7 +144,7 @@ def test_missing_things(tmp_path):
         load(write_csv(tmp_path / "l.csv", "path,label", "gone.png,1"), "manifest")
     with pytest.raises(FileNotFoundError, match="nowhere"):
         load(tmp_path / "nowhere")
-    with pytest.raises(ValueError, match="needs a path: --config.data.root"):
+    with pytest.raises(ValueError, match=r"needs a path: --config.data.root"):
         load("")
 
 
@@ -152,6 +152,13 @@ def test_empty_folder_names_the_layout(tmp_path):
     with pytest.raises(FileNotFoundError, match="one sub-folder per class") as caught:
         load(tmp_path)
     assert str(tmp_path) in str(caught.value)
+
+
+def test_empty_class_folder(tmp_path):
+    fill(tmp_path)
+    (tmp_path / "rare").mkdir()
+    with pytest.raises(ValueError, match="no image in the class folder rare"):
+        load(tmp_path)
 
 
 def test_train_without_test(tmp_path):
@@ -176,7 +183,7 @@ def test_image_of_another_size(tmp_path):
 
 
 def test_oblong_image(tmp_path):
-    with pytest.raises(ValueError, match="8 x 10.*square"):
+    with pytest.raises(ValueError, match=r"8 x 10.*square"):
         load(fill(tmp_path, shape=(8, 10)))
 
 
@@ -191,7 +198,7 @@ def test_image_of_another_channel_count(tmp_path):
 def test_test_folder_with_a_class_of_its_own(tmp_path):
     fill(tmp_path / "train", count=16)
     fill(tmp_path / "test", classes=("ill", "other"), count=2)
-    with pytest.raises(ValueError, match="'other'.*outside the classes of train"):
+    with pytest.raises(ValueError, match=r"'other'.*outside the classes of train"):
         load(tmp_path)
 
 

@@ -234,7 +234,7 @@ def test_tampered_archive(tmp_path):
     whole = bytearray(path.read_bytes())
     whole[start + 2000] ^= 0xFF
     path.write_bytes(whole)
-    with pytest.raises(ValueError, match="damaged.*delete the file"):
+    with pytest.raises(ValueError, match=r"damaged.*delete the file"):
         load(path)
 
 

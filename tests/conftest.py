@@ -1,0 +1,26 @@
+"""Shared by all tests: where real data lie, strict broadcasting, a compilation cache."""
+
+import os
+import tempfile
+from pathlib import Path
+
+import jax
+import pytest
+
+ROOT = Path(__file__).resolve().parents[1]
+SHARED = ROOT.parent / "shared" / "data"
+
+# Tests compile the same small functions in every run.
+jax.config.update(
+    "jax_compilation_cache_dir",
+    os.environ.get("JAX_COMPILATION_CACHE_DIR", str(Path(tempfile.gettempdir()) / "msflow_jax_cache")),
+)
+jax.config.update("jax_persistent_cache_min_compile_time_secs", 0.5)
+
+
+@pytest.fixture
+def shared_data() -> Path:
+    """Folder of the real data sets; skips where it is absent."""
+    if not SHARED.is_dir():
+        pytest.skip(f"real data sets are not at {SHARED}")
+    return SHARED

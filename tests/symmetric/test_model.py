@@ -1,0 +1,215 @@
+import chex
+import flax.linen as nn
+import jax
+import jax.numpy as jnp
+import numpy as np
+import pytest
+
+from msflow_jax.nets import UNet
+from msflow_jax.symmetric import Code, SymmetricFlow, TimeDistribution, uncertainties
+
+
+class ClassGaussians(nn.Module):
+    """The exact velocity of the label at u = 1 for pixels x ~ N(mean of the class, 1), classes even.
+
+    v_label = e_label - E[code | x] (section 10 of the specification); the image's velocity is 0.
+    """
+
+    code: Code
+    means: tuple[float, ...]
+
+    def __call__(self, x, u, *, train=False):
+        del u, train
+        image, noise = x[..., :1], x[..., 1:]
+        pixels = image.shape[1] * image.shape[2]
+        mean = image.mean((1, 2))
+        logits = -0.5 * pixels * (mean - jnp.asarray(self.means)) ** 2
+        expected = jax.nn.softmax(logits, axis=-1) @ jnp.asarray(self.code.table)
+        return jnp.concatenate([jnp.zeros_like(image), noise - expected[:, None, None]], -1)
+
+
+MEANS = (-0.3, 0.0, 0.35)
+
+
+def gaussian_flow(scheme):
+    code = Code(scheme, 3)
+    return SymmetricFlow(ClassGaussians(code, MEANS), code, ("a", "b", "c"), 1, 4)
+
+
+def posterior(images):
+    logits = -0.5 * 16 * (np.asarray(images).mean((1, 2)) - np.array(MEANS)) ** 2
+    e = np.exp(logits - logits.max(1, keepdims=True))
+    return e / e.sum(1, keepdims=True)
+
+
+@pytest.mark.parametrize("scheme", ["palette", "grey", "simplex"])
+def test_one_step_reading_is_the_expected_code(scheme):
+    flow = gaussian_flow(scheme)
+    key = jax.random.key(0)
+    images = jnp.asarray(MEANS)[jnp.arange(60) % 3][:, None, None, None]
+    images = images + jax.random.normal(key, (60, 4, 4, 1))
+    u, states = flow.reading_path({}, images, key, steps=1, grid=2)
+    expected = posterior(images) @ flow.code.table
+    np.testing.assert_allclose(states["label"][-1].mean((1, 2)), expected, atol=1e-5)
+    assert u[0] == 1 and u[-1] == 0
+    reading = flow.classify({}, images, key, draws=2)
+    chex.assert_shape([reading.distances, reading.probabilities], (2, 60, 3))
+    assert reading.nfe == 1
+    if scheme == "simplex":
+        np.testing.assert_allclose(reading.probabilities[0], posterior(images), atol=1e-5)
+        np.testing.assert_array_equal(reading.distances[0].argmin(1), posterior(images).argmax(1))
+
+
+def test_training_finds_the_posterior():
+    """Regression at u = 1 tends to E[code | x]: a linear network on binary Gaussian classes."""
+    code = Code("simplex", 2)
+
+    class Linear(nn.Module):
+        @nn.compact
+        def __call__(self, x, u, *, train=False):
+            image, noise = x[..., :1], x[..., 1:]
+            h = nn.Dense(16, name="hidden")(image.mean((1, 2)))
+            h = nn.Dense(1, name="out")(nn.tanh(h))
+            return jnp.concatenate([0 * image, noise - h[:, None, None]], -1)
+
+    flow = SymmetricFlow(
+        Linear(), code, ("a", "b"), 1, 2, time=TimeDistribution(reading_share=1.0)
+    )
+    import optax
+
+    optimiser = optax.adam(2e-2)
+    params = flow.init(jax.random.key(0))
+    state = optimiser.init(params)
+
+    def batch(key, n=512):
+        k1, k2 = jax.random.split(key)
+        label = jax.random.randint(k1, (n,), 0, 2)
+        image = (label - 0.5)[:, None, None, None] + jax.random.normal(k2, (n, 2, 2, 1))
+        return {"image": image, "label": label}
+
+    @jax.jit
+    def step(params, state, key):
+        loss = lambda p: flow.loss(p, batch(key), key)[0]  # noqa: E731
+        updates, state = optimiser.update(jax.grad(loss)(params), state)
+        return optax.apply_updates(params, updates), state
+
+    for i in range(300):
+        params, state = step(params, state, jax.random.key(i))
+    images = batch(jax.random.key(999), 64)["image"]
+    p = flow.classify(params, images, jax.random.key(1)).probabilities[0, :, 1]
+    # Two Gaussians of means -+0.5, variance 1 a pixel, 4 pixels: log odds = 4 x mean.
+    exact = jax.nn.sigmoid(4 * images.mean((1, 2, 3)))
+    assert np.abs(p - exact).mean() < 0.04
+
+
+def small(**settings):
+    net = UNet(channels=1 + 2, width=8, multipliers=(1, 2), blocks=1, attention=(), groups=4,
+               head_channels=8)  # fmt: skip
+    return SymmetricFlow(net, Code("simplex", 3), ("a", "b", "c"), 1, 7, **settings)
+
+
+IMAGES = jax.random.uniform(jax.random.key(5), (5, 7, 7, 1), minval=-1)
+LABELS = jnp.array([0, 1, 2, 1, 0])
+
+
+def perturbed(flow):
+    """Parameters that are not the zero-output start."""
+    return jax.tree.map(lambda a: a + 0.05 * jnp.ones_like(a), flow.init(jax.random.key(0)))
+
+
+def test_loss_of_a_fresh_network_is_the_energy_of_the_velocity():
+    flow = small(image_weight=0.7)
+    loss, metrics = flow.loss(flow.init(jax.random.key(0)), {"image": IMAGES, "label": LABELS}, jax.random.key(1))
+    expected = 0.7 * metrics["loss_image"] + 0.3 * metrics["loss_label"]
+    assert loss == pytest.approx(float(expected), rel=1e-5)
+    assert metrics["loss_label"] == pytest.approx(2.0, rel=0.25)  # variances of code and noise
+
+
+def test_reading_samples_score_the_label_alone():
+    flow = small(time=TimeDistribution(reading_share=1.0))
+    loss, metrics = flow.loss(flow.init(jax.random.key(0)), {"image": IMAGES, "label": LABELS}, jax.random.key(1))
+    assert metrics["loss_image"] == 0 and loss == pytest.approx(float(metrics["loss_label"]))
+
+
+@pytest.mark.parametrize("name", ["uniform", "logit_normal"])
+def test_times_lie_between_the_ends(name):
+    u, reading = TimeDistribution(name, reading_share=0.25).sample(jax.random.key(0), 64)
+    assert reading.sum() == 16 and np.all(u[:16] == 1)
+    assert np.all((u >= 0) & (u <= 1)) and np.std(u[16:]) > 0.1
+
+
+def test_noise_depends_on_the_global_index_alone():
+    flow = small()
+    params, key = perturbed(flow), jax.random.key(3)
+    whole = flow.classify(params, IMAGES, key, draws=2)
+    part = flow.classify(params, IMAGES[3:], key, draws=2, index=jnp.array([3, 4]))
+    np.testing.assert_allclose(whole.distances[:, 3:], part.distances, atol=1e-5)
+    drawn = flow.generate(params, LABELS, key, steps=2)
+    again = flow.generate(params, LABELS[3:], key, steps=2, index=jnp.array([3, 4]))
+    np.testing.assert_allclose(drawn[3:], again, atol=1e-5)
+    assert drawn.shape == IMAGES.shape and np.abs(drawn).max() <= 1
+
+
+def test_guidance():
+    flow = small(code_dropout=0.1)
+    params, key = perturbed(flow), jax.random.key(3)
+    plain = flow.generate(params, LABELS, key, steps=2)
+    guided = flow.generate(params, LABELS, key, steps=2, guidance=3.0)
+    assert np.abs(plain - guided).max() > 1e-4
+    with pytest.raises(ValueError, match="code_dropout"):
+        small().generate(params, LABELS, key, guidance=2.0)
+
+
+def test_resizing_inside_the_network():
+    flow = small(resize=8)
+    params = flow.init(jax.random.key(0))
+    assert flow.generate(params, LABELS, jax.random.key(0), steps=1).shape == (5, 7, 7, 1)
+    assert flow.classify(params, IMAGES, jax.random.key(0)).distances.shape == (1, 5, 3)
+
+
+def test_segmentation_reads_a_map():
+    flow = small()
+    params = flow.init(jax.random.key(0))
+    maps = jax.random.randint(jax.random.key(1), (5, 7, 7), 0, 3)
+    loss, _ = flow.loss(params, {"image": IMAGES, "label": maps}, jax.random.key(2))
+    assert np.isfinite(loss)
+    p = flow.segment(params, IMAGES, jax.random.key(0), draws=2)
+    assert p.shape == (5, 7, 7, 3)
+    np.testing.assert_allclose(p.sum(-1), 1, rtol=1e-5)
+    assert flow.generate(params, maps, jax.random.key(0), steps=1).shape == IMAGES.shape
+
+
+def test_names_and_numbers_of_classes():
+    flow = small()
+    np.testing.assert_array_equal(flow.numbers(["b", 2, "0"]), [1, 2, 0])
+    with pytest.raises(ValueError, match="unknown class 'melanoma'.*0 = a"):
+        flow.numbers(["melanoma"])
+
+
+def test_images_of_another_shape_are_refused():
+    flow = small()
+    params = flow.init(jax.random.key(0))
+    with pytest.raises(ValueError, match="images must be"):
+        flow.classify(params, jnp.zeros((2, 8, 8, 1)), jax.random.key(0))
+    with pytest.raises(ValueError, match="images must be"):
+        flow.loss(params, {"image": jnp.zeros((2, 7, 7, 3)), "label": LABELS[:2]}, jax.random.key(0))
+
+
+@pytest.mark.parametrize("settings", [{"image_weight": 1.5}, {"code_dropout": 1.0}])
+def test_bad_settings_are_refused(settings):
+    with pytest.raises(ValueError):
+        small(**settings)
+
+
+def test_uncertainties():
+    distances = np.array([[[0.1, 1.0], [0.5, 0.6]], [[0.3, 1.0], [0.7, 0.6]]])
+    p = np.array([[[0.9, 0.1], [0.5, 0.5]], [[0.8, 0.2], [0.4, 0.6]]])
+    found = uncertainties(distances, p)
+    np.testing.assert_allclose(found["distance"], [0.2, 0.6])
+    np.testing.assert_allclose(found["margin"], [-0.8, 0.0])
+    np.testing.assert_allclose(found["posterior"], [0.15, 0.45])
+    assert found["entropy"][1] > found["entropy"][0]
+    np.testing.assert_allclose(found["spread"], np.std([0.9, 0.8], ddof=1), rtol=1e-6)
+    assert "spread" not in uncertainties(distances[:1], p[:1])
+    with pytest.raises(ValueError, match="D, N, K"):
+        uncertainties(distances[0], p[0])
