@@ -1,7 +1,9 @@
-"""The MedSymmFlow UNet in plain PyTorch, for side-by-side timings; official tensor names, channels_last, no checkpointing.
+"""The MedSymmFlow UNet in plain PyTorch, for side-by-side timings; official tensor names,
+channels_last, no checkpointing.
 
-Written from the published architecture (Dhariwal and Nichol 2021, arXiv 2105.05233, without scale-shift norm), with the
-library's own layers: `nn.GroupNorm`, `nn.Conv2d`, `F.scaled_dot_product_attention`.
+Written from the published architecture (Dhariwal and Nichol 2021, arXiv 2105.05233, without
+scale-shift norm), with the library's own layers: `nn.GroupNorm`, `nn.Conv2d`,
+`F.scaled_dot_product_attention`.
 """
 
 import math
@@ -49,7 +51,8 @@ class AttentionBlock(nn.Module):
     def forward(self, x: Tensor) -> Tensor:
         """[B, C, H, W] to the same shape."""
         batch, channels, height, width = x.shape
-        # Tokens before channels: a view of a channels_last image, so both products are plain matrix products.
+        # Tokens before channels: a view of a channels_last image, so both products are plain matrix
+        # products.
         h = self.norm(x).permute(0, 2, 3, 1).reshape(batch, height * width, channels)
         h = F.linear(h, self.qkv.weight[:, :, 0], self.qkv.bias)
         h = h.reshape(batch, height * width, self.heads, 3, -1).permute(3, 0, 2, 1, 4)

@@ -1,9 +1,10 @@
-"""Times a UNet training step and a one-step classification, in JAX and in PyTorch, side by side on one CPU.
+"""Times a UNet's training step and one-step classification in JAX and PyTorch on one CPU.
 
     python benchmarks/unet_speed.py --output benchmarks/results/unet_speed.json
 
-The two take turns within every round, in one process with equal thread counts, so that a busy machine slows both.
-CPU time stands beside wall time for the same reason. Compilation is timed apart.
+The two take turns within every round, in one process with equal thread counts, so that a busy
+machine slows both. CPU time stands beside wall time for the same reason. Compilation is timed
+apart.
 """
 
 import argparse
@@ -160,7 +161,9 @@ def table(results: dict[str, dict[str, dict[str, float]]]) -> str:
         if len(by_library) == 2:
             ours, theirs = by_library["jax"], by_library["torch"]
             ratios = [ours[k] / theirs[k] for k in ("min_ms", "median_ms", "cpu_ms")]
-            lines.append(f"{task:<10}{'ratio':<9}{ratios[0]:>9.2f}{ratios[1]:>11.2f}{ratios[2]:>9.2f}")
+            lines.append(
+                f"{task:<10}{'ratio':<9}{ratios[0]:>9.2f}{ratios[1]:>11.2f}{ratios[2]:>9.2f}"
+            )
     return "\n".join(lines)
 
 

@@ -14,4 +14,7 @@ def get_config(variant: str = ""):
     config = default_config()
     config.data.name = "breastmnist"
     config.model.resize = 32
-    return cpu(config, variant)
+    config = cpu(config, variant)
+    if variant:
+        config.train.steps = 800
+    return config

@@ -14,4 +14,7 @@ def get_config(variant: str = ""):
     config = default_config()
     config.data.name = "pneumoniamnist"
     config.model.resize = 32
-    return cpu(config, variant)
+    config = cpu(config, variant)
+    if variant:
+        config.train.steps = 600
+    return config

@@ -1,6 +1,6 @@
 """Evaluate a workdir on a split: evaluation.json, evaluation.npz and report/index.html.
 
-    python -m experiments.evaluate --workdir=runs/quickstart --split=test --draws=8
+python -m experiments.evaluate --workdir=runs/quickstart --split=test --draws=8
 """
 
 import argparse
@@ -67,7 +67,14 @@ def evaluate(
 
 def _print_summary(found: dict[str, Any], report: Path) -> None:
     for part in ("classification", "segmentation"):
-        for name in ("accuracy", "balanced_accuracy", "auc_probability", "auc_distance", "ece", "mean_dice"):
+        for name in (
+            "accuracy",
+            "balanced_accuracy",
+            "auc_probability",
+            "auc_distance",
+            "ece",
+            "mean_dice",
+        ):
             if name in found.get(part, {}):
                 print(f"{found['split']} {name:18s} {found[part][name]:.4f}")
     print(f"report: {report}")
@@ -106,7 +113,10 @@ def _classification(trained: Trained, splits, split: str, found: dict[str, Any])
     prediction = reading.distances.mean(0).argmin(1)
     order = np.argsort(doubts["distance"], kind="stable")
     arrays = {}
-    for name, index in (("certain", order[:_SHOWN_CASES]), ("uncertain", order[::-1][:_SHOWN_CASES])):
+    for name, index in (
+        ("certain", order[:_SHOWN_CASES]),
+        ("uncertain", order[::-1][:_SHOWN_CASES]),
+    ):
         arrays[f"{name}_images"] = chosen.images[index]
         arrays[f"{name}_labels"] = chosen.labels[index]
         arrays[f"{name}_predictions"] = prediction[index]

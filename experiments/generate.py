@@ -1,6 +1,6 @@
 """Generate images of a class: PNGs, a grid, and a record of seeds and classes.
 
-    python -m experiments.generate --workdir=runs/quickstart --label=severe --count=64 --output=DIR
+python -m experiments.generate --workdir=runs/quickstart --label=severe --count=64 --output=DIR
 """
 
 import argparse

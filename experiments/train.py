@@ -1,7 +1,7 @@
 """Train a model, evaluate it on the test split once, and write the report. Resumes by itself.
 
-    python -m experiments.train --config=configs/quickstart.py
-    python -m experiments.train --config=configs/pixel_retina.py:cpu --config.data.root=DIR
+python -m experiments.train --config=configs/quickstart.py
+python -m experiments.train --config=configs/pixel_retina.py:cpu --config.data.root=DIR
 """
 
 import argparse

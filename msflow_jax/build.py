@@ -58,5 +58,7 @@ def build_network(config: ConfigDict, channels: int) -> UNet | DiT:
         )
     if config.name == "dit":
         heads = max(1, config.width // config.head_channels)
-        return DiT(patch=config.patch, depth=config.depth, heads=heads, remat=config.remat, **common)
+        return DiT(
+            patch=config.patch, depth=config.depth, heads=heads, remat=config.remat, **common
+        )
     raise ValueError(f"unknown model.net.name {config.name!r}: choose 'unet' or 'dit'")

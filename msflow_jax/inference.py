@@ -19,11 +19,12 @@ from msflow_jax.progress import bar
 from msflow_jax.symmetric import Reading, SymmetricFlow
 from msflow_jax.training.sharding import make_mesh, replicated, split_batch
 
-
 Runner = Callable[..., Any]
 
 
-def batched(function: Callable[[Any, jax.Array, jax.Array], Any], batch: int, axis: int = 0) -> Runner:
+def batched(
+    function: Callable[[Any, jax.Array, jax.Array], Any], batch: int, axis: int = 0
+) -> Runner:
     """``runner(params, items, description="")``: ``function`` over any number of items.
 
     Args:

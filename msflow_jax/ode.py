@@ -103,7 +103,9 @@ def integrate(
     if adjoint not in ADJOINTS:
         raise ValueError(f"unknown adjoint {adjoint!r}: choose one of {', '.join(ADJOINTS)}")
     if steps < 1 or u0 == u1 or (grid is not None and grid < 2):
-        raise ValueError(f"need steps >= 1, grid >= 2, u0 != u1; got {steps=}, {grid=}, {u0=}, {u1=}")
+        raise ValueError(
+            f"need steps >= 1, grid >= 2, u0 != u1; got {steps=}, {grid=}, {u0=}, {u1=}"
+        )
     streams = jax.tree.map(lambda z: jnp.asarray(z, jnp.float32), streams)
     method, stages = FIXED[solver] if solver in FIXED else ADAPTIVE[solver]
     times = None if grid is None else jnp.linspace(u0, u1, grid)

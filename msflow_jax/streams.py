@@ -38,7 +38,9 @@ def _check_names(route: Route, **streams: Mapping[str, jax.Array]) -> None:
     for what, names in streams.items():
         needed = {n for n, c in route.items() if what != "noise" or c is not Clock.CLEAN}
         if missing := needed - set(names):
-            raise ValueError(f"{what} lacks the stream(s) {sorted(missing)} of the route {dict(route)}")
+            raise ValueError(
+                f"{what} lacks the stream(s) {sorted(missing)} of the route {dict(route)}"
+            )
 
 
 def expand(u: jax.Array, like: jax.Array) -> jax.Array:

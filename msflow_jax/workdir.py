@@ -6,6 +6,7 @@ import importlib.metadata
 import json
 import platform
 import subprocess
+from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
@@ -15,8 +16,16 @@ from msflow_jax.data import Info
 from msflow_jax.defaults import default_config
 
 
-def create(path: Path, config: ConfigDict, info: Info) -> None:
+def create(
+    path: Path, config: ConfigDict, info: Info, extra: Mapping[str, Any] | None = None
+) -> None:
     """Write ``config.json`` and ``manifest.json``; a workdir that exists must hold the same model.
+
+    Args:
+      path: the workdir; made when missing.
+      config: the whole configuration.
+      info: what the data are.
+      extra: further entries of the manifest, for instance where converted weights came from.
 
     Raises:
       ValueError: the workdir belongs to another configuration or other data (what differs is named).
@@ -33,7 +42,7 @@ def create(path: Path, config: ConfigDict, info: Info) -> None:
                 "use another --workdir"
             )
     write_json(path / "config.json", config.to_dict())
-    write_json(path / "manifest.json", manifest(config, info))
+    write_json(path / "manifest.json", {**manifest(config, info), **(extra or {})})
 
 
 # What may change when a run goes on: where the data lie, and how the loop reports and keeps.
@@ -73,7 +82,7 @@ def read(path: Path) -> tuple[ConfigDict, Info]:
         with config.unlocked():
             _update(config, stored, path / "config.json")
         info = Info.from_dict(json.loads((path / "manifest.json").read_text())["data"])
-    except (json.JSONDecodeError, KeyError, TypeError) as error:
+    except (json.JSONDecodeError, AttributeError, KeyError, TypeError) as error:
         raise ValueError(
             f"{path}: config.json or manifest.json is damaged ({error}); restore it from a copy"
         ) from error
@@ -83,7 +92,9 @@ def read(path: Path) -> tuple[ConfigDict, Info]:
 def _update(config: ConfigDict, stored: dict[str, Any], source: Path, where: str = "") -> None:
     for key, value in stored.items():
         if key not in config:
-            raise ValueError(f"{source}: unknown key {where}{key}; was it written by a newer version?")
+            raise ValueError(
+                f"{source}: unknown key {where}{key}; was it written by a newer version?"
+            )
         if isinstance(config[key], ConfigDict):
             _update(config[key], value, source, f"{where}{key}.")
         else:

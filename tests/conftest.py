@@ -13,7 +13,9 @@ SHARED = ROOT.parent / "shared" / "data"
 # Tests compile the same small functions in every run.
 jax.config.update(
     "jax_compilation_cache_dir",
-    os.environ.get("JAX_COMPILATION_CACHE_DIR", str(Path(tempfile.gettempdir()) / "msflow_jax_cache")),
+    os.environ.get(
+        "JAX_COMPILATION_CACHE_DIR", str(Path(tempfile.gettempdir()) / "msflow_jax_cache")
+    ),
 )
 jax.config.update("jax_persistent_cache_min_compile_time_secs", 0.5)
 

@@ -45,7 +45,9 @@ def test_known_solution_nfe_and_grid(solver, way):
     one = {"x": jnp.array([[1.5]])}
     steps = 40
     out = jax.jit(
-        lambda z: integrate(counted, z, *way, solver=solver, steps=steps, grid=5, rtol=1e-5, atol=1e-6)
+        lambda z: integrate(
+            counted, z, *way, solver=solver, steps=steps, grid=5, rtol=1e-5, atol=1e-6
+        )
     )(one)
     tolerance = {"euler": 0.2, "heun": 1e-2, "midpoint": 1e-2}.get(solver, 1e-4)
     np.testing.assert_allclose(out.end["x"], solution(1.5, *way)[None, None], rtol=tolerance)
@@ -82,7 +84,9 @@ def test_one_gaussian_is_transported(solver, way):
 
     noise = jax.random.normal(jax.random.key(0), (4096, 2))
     start = noise if way[0] == 0 else m + s * noise
-    out = jax.jit(lambda z: integrate(field, {"z": z}, *way, solver=solver, steps=60))(start).end["z"]
+    out = jax.jit(lambda z: integrate(field, {"z": z}, *way, solver=solver, steps=60))(start).end[
+        "z"
+    ]
     mean, sd = (m, s) if way[1] == 1 else (0.0, 1.0)
     # The exact map is affine: z -> mean + sd * (z - start's mean) / start's sd.
     np.testing.assert_allclose(out, mean + sd * np.asarray(noise), atol=5e-3)
@@ -93,7 +97,7 @@ def test_one_gaussian_is_transported(solver, way):
 @pytest.mark.parametrize("solver", ADAPTIVE)
 def test_adaptive_results_do_not_depend_on_batch_mates(solver):
     def stiff(u, z):
-        return {"x": -z["x"] ** 3 * (1 + u)}
+        return {"x": -(z["x"] ** 3) * (1 + u)}
 
     batch = {"x": jnp.array([[0.1], [1.0], [20.0]])}
     whole = integrate(stiff, batch, 0.0, 1.0, solver=solver)

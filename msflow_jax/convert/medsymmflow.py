@@ -1,4 +1,4 @@
-"""The official MedSymmFlow weights (UNet state dicts of caetas/MedSymmFlow) to `nets.UNet` parameters, and back."""
+"""The official MedSymmFlow weights (caetas/MedSymmFlow) to `nets.UNet` parameters, and back."""
 
 import re
 from collections.abc import Iterator, Mapping
@@ -21,16 +21,17 @@ def convert_unet(
     """Reads the architecture off a UNet state dict and converts its tensors.
 
     Args:
-        state: tensors by official name (`read_state_dict`); a common prefix `module.` or `model.` is dropped.
-        head_channels: channels per attention head. The shapes do not show it, and a wrong one gives wrong outputs
-            silently; every published model has 64.
+        state: tensors by official name (`read_state_dict`); a common prefix `module.` or `model.`
+            is dropped.
+        head_channels: channels per attention head. The shapes do not show it, and a wrong one gives
+            wrong outputs silently; every published model has 64.
 
     Returns:
         Keyword arguments of `UNet`, and its parameters (float32).
 
     Raises:
-        ValueError: naming the first offending tensors, if some are missing, left over, of another shape or not
-            finite, or if `head_channels` does not divide the attention's channels.
+        ValueError: naming the first offending tensors, if some are missing, left over, of another
+            shape or not finite, or if `head_channels` does not divide the attention's channels.
     """
     state = _without_prefix(state)
     config = {**_architecture(state), "head_channels": head_channels}
@@ -73,9 +74,13 @@ def _without_prefix(state: Mapping[str, np.ndarray]) -> dict[str, np.ndarray]:
 
 
 def _architecture(state: Mapping[str, np.ndarray]) -> dict[str, Any]:
-    """Channels, width, multipliers, blocks per level and attention factors, from names and shapes."""
-    _refuse("missing", [n for n in ("input_blocks.0.0.weight",) if n not in state])
-    width, channels = state["input_blocks.0.0.weight"].shape[:2]
+    """Channels, width, multipliers, blocks and attention factors, from names and shapes."""
+    stem = state.get("input_blocks.0.0.weight")
+    if stem is None or stem.ndim != 4:
+        raise ValueError(
+            "not a MedSymmFlow UNet: input_blocks.0.0.weight, a 4-D kernel, is missing"
+        )
+    width, channels = stem.shape[:2]
     levels: list[list[int]] = [[]]
     attention: set[int] = set()
     index = 1
@@ -91,7 +96,8 @@ def _architecture(state: Mapping[str, np.ndarray]) -> dict[str, Any]:
         index += 1
     if any(not level or level[0] % width for level in levels) or len(set(map(len, levels))) > 1:
         raise ValueError(
-            f"input_blocks of {levels} channels per level are no multiples of the width {width}, equally many a level"
+            f"input_blocks of {levels} channels per level are not multiples of the width {width}, "
+            "or not equally many in every level"
         )
     return {
         "channels": channels,
@@ -164,9 +170,9 @@ def _numbered_name(module: str, config: Mapping[str, Any]) -> str:
 
 def _to_flax(array: np.ndarray) -> np.ndarray:
     """[O, I, k, k] -> [k, k, I, O]; linear maps and 1x1 convolutions -> [I, O]."""
-    if array.ndim == 4 and array.shape[2:] != (1, 1):
-        return array.transpose(2, 3, 1, 0)
-    return array.reshape(array.shape[:2]).T if array.ndim > 1 else array
+    if set(array.shape[2:]) <= {1}:
+        return array.reshape(array.shape[:2]).T
+    return array.transpose(*range(2, array.ndim), 1, 0)
 
 
 def _to_torch(path: Path, array: np.ndarray) -> np.ndarray:

@@ -12,7 +12,8 @@ TORCH_SUFFIXES = (".pt", ".pth", ".bin", ".ckpt")
 
 
 def read_state_dict(path: str | os.PathLike[str]) -> dict[str, np.ndarray]:
-    """Reads named tensors from `.safetensors`, or from `.pt`, `.pth`, `.bin`, `.ckpt` by torch's weights-only loader.
+    """Reads named tensors from `.safetensors`, or from `.pt`, `.pth`, `.bin`, `.ckpt` by torch's
+    weights-only loader.
 
     A file that keeps its tensors under the key `state_dict` (Lightning) is unwrapped.
 
@@ -20,7 +21,8 @@ def read_state_dict(path: str | os.PathLike[str]) -> dict[str, np.ndarray]:
         path: the file.
 
     Returns:
-        Arrays by name; half precision (float16, bfloat16) and float64 become float32, other types stay.
+        Arrays by name; half precision (float16, bfloat16) and float64 become float32, other types
+        stay.
 
     Raises:
         FileNotFoundError: if there is no such file.
@@ -35,7 +37,8 @@ def read_state_dict(path: str | os.PathLike[str]) -> dict[str, np.ndarray]:
     if path.suffix in TORCH_SUFFIXES:
         return _read_torch(path)
     raise ValueError(
-        f"{path}: unknown weights format {path.suffix!r}; expected .safetensors or one of {', '.join(TORCH_SUFFIXES)}"
+        f"{path}: unknown weights format {path.suffix!r}; expected .safetensors or one of "
+        f"{', '.join(TORCH_SUFFIXES)}"
     )
 
 
@@ -58,18 +61,21 @@ def _read_torch(path: Path) -> dict[str, np.ndarray]:
         import torch
     except ImportError as error:
         raise ImportError(
-            f"{path}: reading it needs torch: pip install 'msflow_jax[torch]', or convert it to .safetensors"
+            f"{path}: reading it needs torch: pip install 'msflow_jax[torch]', "
+            "or convert it to .safetensors"
         ) from error
 
     try:
         loaded = torch.load(path, map_location="cpu", weights_only=True)
     except pickle.UnpicklingError as error:
         raise ValueError(
-            f"{path}: damaged, or holds more than tensors (torch's weights-only loader refused it; nothing in it was "
-            "run); save it again as torch.save(model.state_dict(), ...)"
+            f"{path}: damaged, or holds more than tensors (torch's weights-only loader refused it; "
+            "nothing in it was run); save it again as torch.save(model.state_dict(), ...)"
         ) from error
     except (RuntimeError, EOFError, OSError, KeyError, ValueError) as error:
-        raise ValueError(f"{path}: truncated or not a torch file ({error}); fetch it again") from error
+        raise ValueError(
+            f"{path}: truncated or not a torch file ({error}); fetch it again"
+        ) from error
     if isinstance(loaded, Mapping) and isinstance(loaded.get("state_dict"), Mapping):
         loaded = loaded["state_dict"]
     return {name: _plain_tensor(value, torch) for name, value in _checked(loaded, torch, path)}
@@ -77,12 +83,14 @@ def _read_torch(path: Path) -> dict[str, np.ndarray]:
 
 def _checked(loaded: Any, torch: Any, path: Path) -> list[tuple[str, Any]]:
     if not isinstance(loaded, Mapping) or not loaded:
-        raise ValueError(f"{path}: holds {type(loaded).__name__}, not a state dict of named tensors")
+        raise ValueError(
+            f"{path}: holds {type(loaded).__name__}, not a state dict of named tensors"
+        )
     wrong = [name for name, value in loaded.items() if not isinstance(value, torch.Tensor)]
     if wrong:
         raise ValueError(
-            f"{path}: not a plain state dict, {wrong[:3]} of {len(loaded)} entries are no tensors; save the network's "
-            "state_dict() alone"
+            f"{path}: not a plain state dict, {wrong[:3]} of {len(loaded)} entries are no tensors; "
+            "save the network's state_dict() alone"
         )
     return list(loaded.items())
 

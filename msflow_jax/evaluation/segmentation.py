@@ -29,7 +29,9 @@ def evaluate_segmentation(
         raise ValueError(f"need two arrays [N, H, W], got {truth.shape} and {predicted.shape}")
     for name, values in (("truth", truth), ("predicted", predicted)):
         if values.size and not 0 <= values.min() <= values.max() < k:
-            raise ValueError(f"{name} holds labels outside 0..{k - 1}: {values.min()}..{values.max()}")
+            raise ValueError(
+                f"{name} holds labels outside 0..{k - 1}: {values.min()}..{values.max()}"
+            )
     pairs = truth.astype(np.int64).ravel() * k + predicted.ravel()
     confusion = np.bincount(pairs, minlength=k * k).reshape(k, k)
     both, true, found = np.diag(confusion), confusion.sum(1), confusion.sum(0)

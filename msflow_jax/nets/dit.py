@@ -1,4 +1,7 @@
-"""A small diffusion transformer (DiT, Peebles and Xie 2023, arXiv 2212.09748) with the UNet's call signature."""
+"""A small diffusion transformer with the UNet's call signature.
+
+Source: DiT, Peebles and Xie 2023 (arXiv 2212.09748).
+"""
 
 import flax.linen as nn
 import jax
@@ -9,14 +12,15 @@ from jax import lax
 from msflow_jax.nets import ops
 from msflow_jax.nets.layers import Dense, Dtype
 
-# DiT's embedding was made for diffusion steps 0..999; raw u in [0, 1] would leave most of its frequencies constant.
+# DiT's embedding was made for diffusion steps 0..999; raw u in [0, 1] would leave most of its
+# frequencies constant.
 TIME_SCALE = 1000.0
 TIME_FREQUENCIES = 256
 NORM_EPSILON = 1e-6
 
 
 def position_code(rows: int, columns: int, width: int) -> np.ndarray:
-    """Fixed 2-D sine-cosine code [rows * columns, width]: one half of the channels for each axis."""
+    """Fixed 2-D sine-cosine code [rows * columns, width]: half of the channels for each axis."""
     quarter = width // 4
     frequencies = np.exp(-np.log(1e4) * np.arange(quarter) / quarter)
     grid = np.meshgrid(np.arange(rows), np.arange(columns), indexing="ij")
@@ -26,7 +30,7 @@ def position_code(rows: int, columns: int, width: int) -> np.ndarray:
 
 
 def modulated_norm(x: jax.Array, shift: jax.Array, scale: jax.Array) -> jax.Array:
-    """Layer norm of [B, T, C] without parameters, in float32, then `(1 + scale) x + shift` of [B, C]."""
+    """Parameter-free layer norm of [B, T, C] in float32, then `(1 + scale) x + shift` of [B, C]."""
     x32 = x.astype(jnp.float32)
     centred = x32 - x32.mean(-1, keepdims=True)
     variance = jnp.square(centred).mean(-1, keepdims=True)
@@ -35,7 +39,7 @@ def modulated_norm(x: jax.Array, shift: jax.Array, scale: jax.Array) -> jax.Arra
 
 
 class DiTBlock(nn.Module):
-    """Attention and MLP, each between an adaptive norm and a gate that starts at zero (adaLN-zero)."""
+    """Attention and MLP, each between an adaptive norm and a gate from zero (adaLN-zero)."""
 
     heads: int
     mlp_ratio: int
@@ -50,7 +54,9 @@ class DiTBlock(nn.Module):
         h = Dense(3 * width, self.dtype, name="qkv")(modulated_norm(x, shift1, scale1))
         h = Dense(width, self.dtype, name="out")(ops.attend(h, self.heads))
         x = x + gate1[:, None].astype(x.dtype) * h
-        h = Dense(self.mlp_ratio * width, self.dtype, name="mlp1")(modulated_norm(x, shift2, scale2))
+        h = Dense(self.mlp_ratio * width, self.dtype, name="mlp1")(
+            modulated_norm(x, shift2, scale2)
+        )
         h = Dense(width, self.dtype, name="mlp2")(nn.gelu(h))
         return x + gate2[:, None].astype(x.dtype) * h
 
@@ -58,8 +64,9 @@ class DiTBlock(nn.Module):
 class DiT(nn.Module):
     """Velocity transformer: `__call__(x, u)` returns an image with the channels of `x`.
 
-    The joined streams are cut into patches and embedded by one linear map, which equals the sum of one embedding per
-    stream at each position. The output is zero-initialised: a fresh network returns exactly 0.
+    The joined streams are cut into patches and embedded by one linear map, which equals the sum of
+    one embedding per stream at each position. The output is zero-initialised: a fresh network
+    returns exactly 0.
 
     Attributes:
         channels: channels in and out (all streams joined).
@@ -86,8 +93,8 @@ class DiT(nn.Module):
         """Velocity at `x`.
 
         Args:
-            x: [B, H, W, channels]. Sides that `patch` does not divide are padded inside by edge pixels, and the
-                result is cropped.
+            x: [B, H, W, channels]. Sides that `patch` does not divide are padded inside by edge
+                pixels, and the result is cropped.
             u: [B], time in [0, 1]; multiplied by 1000 for the sinusoidal embedding.
             train: no effect (there is no dropout); taken for the UNet's signature.
 
@@ -120,7 +127,8 @@ class DiT(nn.Module):
             raise ValueError(f"expected one time per image, [{x.shape[0]}], got {u.shape}")
         if self.width % 4 or self.width % self.heads:
             raise ValueError(
-                f"width {self.width} must be divisible by 4 (position code) and by heads {self.heads}"
+                f"width {self.width} must be divisible by 4 (position code) and by heads "
+                f"{self.heads}"
             )
 
     @nn.nowrap

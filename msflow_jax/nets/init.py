@@ -1,8 +1,9 @@
 """Parameters drawn leaf by leaf from a numpy generator keyed by the parameter's path.
 
-Nothing is compiled and nothing is run: `jax.eval_shape` of `module.init` gives the shapes, and every leaf is drawn
-from its own generator. A leaf therefore depends on the key and on its own path only, not on the order of the modules,
-the number of devices or the version of jax, and adding a module leaves all others as they were.
+Nothing is compiled and nothing is run: `jax.eval_shape` of `module.init` gives the shapes, and
+every leaf is drawn from its own generator. A leaf therefore depends on the key and on its own path
+only, not on the order of the modules, the number of devices or the version of jax, and adding a
+module leaves all others as they were.
 """
 
 import functools
@@ -25,13 +26,16 @@ def init_params(
 ) -> Params:
     """Draws the parameters of `module` in the manner of torch's default layers.
 
-    * `kernel` [..., fan_out] and the `bias` beside it: U(-1, 1) / sqrt(fan_in), fan_in the product of all but the
-      last axis (`nn.Linear` and `nn.Conv2d`, Kaiming-uniform with a = sqrt(5));
+    * `kernel` [..., fan_out] and the `bias` beside it: U(-1, 1) / sqrt(fan_in), fan_in the product
+      of all but the last axis (`nn.Linear` and `nn.Conv2d`, Kaiming-uniform with a = sqrt(5));
     * `scale`: ones, and the `bias` beside it zeros (norms);
-    * `embedding` and names ending in `_embedding` (positions, tokens): normal of standard deviation 0.02;
-    * every leaf below a path component ending in `_zero`: zeros (the zero-initialised output layers).
+    * `embedding` and names ending in `_embedding` (positions, tokens): normal of standard deviation
+      0.02;
+    * every leaf below a path component ending in `_zero`: zeros (the zero-initialised output
+      layers).
 
-    Stacked modules (`nn.scan`, `nn.vmap`) are not foreseen: their leading axis would count as fan-in.
+    Stacked modules (`nn.scan`, `nn.vmap`) are not foreseen: their leading axis would count as
+    fan-in.
 
     Args:
         module: a linen module whose only collection is `params`.
@@ -50,7 +54,9 @@ def init_params(
     )
     others = sorted(set(variables) - {"params"})
     if others:
-        raise ValueError(f"{type(module).__name__} has collections {others}; only 'params' can be initialised")
+        raise ValueError(
+            f"{type(module).__name__} has collections {others}; only 'params' can be initialised"
+        )
     seed = np.asarray(jax.random.key_data(key)).tobytes()
     return _draw_tree(seed, (), variables.get("params", {}))
 
@@ -80,10 +86,12 @@ def _draw_leaf(
         return POSITION_STD * _generator(seed, path).standard_normal(shape, np.float32)
     if name == "kernel" or (name == "bias" and "kernel" in siblings):
         fan_in = int(np.prod(siblings["kernel"].shape[:-1]))
-        return (2 * _generator(seed, path).random(shape, np.float32) - 1) / np.float32(np.sqrt(fan_in))
+        bound = np.float32(fan_in**-0.5)
+        return bound * (2 * _generator(seed, path).random(shape, np.float32) - 1)
     raise ValueError(
-        f"no initialisation rule for parameter {'/'.join(path)} of shape {shape}: name it kernel, bias, scale, "
-        "embedding or *_embedding, or end a component of its path in _zero"
+        f"no initialisation rule for parameter {'/'.join(path)} of shape {shape}: "
+        "name it kernel, bias, scale, embedding or *_embedding, or end a component of its path "
+        "in _zero"
     )
 
 

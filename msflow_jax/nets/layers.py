@@ -1,7 +1,9 @@
-"""Linen layers shared by the networks, all NHWC: convolution, product over channels, group norm, attention.
+"""Linen layers shared by the networks, all NHWC: convolution, product over channels, group norm,
+attention.
 
-Parameters are float32. Convolutions and products run in the layer's `dtype`; norm statistics and softmax in float32.
-Initial values come from `nets.init.init_params`, which goes by name; the initialisers here only fix shapes.
+Parameters are float32. Convolutions and products run in the layer's `dtype`; norm statistics and
+softmax in float32. Initial values come from `nets.init.init_params`, which goes by name; the
+initialisers here only fix shapes.
 """
 
 from typing import Any
@@ -17,7 +19,8 @@ _zeros = nn.initializers.zeros
 
 
 class Conv(nn.Module):
-    """Convolution with `kernel` [k, k, C_in, C_out] and `bias`, padded by (k - 1) / 2 on each side as in torch.
+    """Convolution with `kernel` [k, k, C_in, C_out] and `bias`, padded by (k - 1) / 2 on each side
+    as in torch.
 
     Attributes:
         features: output channels.
@@ -40,7 +43,7 @@ class Conv(nn.Module):
 
     @nn.compact
     def parts(self, x: jax.Array) -> tuple[jax.Array, jax.Array]:
-        """The image without the bias, and the bias [C_out], for a norm behind it to take as its shift."""
+        """The image without the bias, and the bias [C_out], for a norm behind to take as shift."""
         shape = (self.size, self.size, x.shape[-1], self.features)
         kernel = self.param("kernel", _zeros, shape, jnp.float32).astype(self.dtype)
         bias = self.param("bias", _zeros, (self.features,), jnp.float32)
@@ -52,10 +55,18 @@ class Conv(nn.Module):
 
 
 class Dense(nn.Module):
-    """Product over the last axis, `kernel` [C_in, C_out] and `bias`; a 1x1 convolution of an image."""
+    """Product over the last axis, `kernel` [C_in, C_out] and `bias`; a 1x1 convolution of an image.
+
+    Attributes:
+        features: output channels.
+        dtype: compute dtype.
+        image: the input is an image or its pixels, so take the product with the cheaper
+            reverse-mode derivative.
+    """
 
     features: int
     dtype: Dtype = jnp.float32
+    image: bool = False
 
     @nn.compact
     def __call__(self, x: jax.Array) -> jax.Array:
@@ -63,40 +74,58 @@ class Dense(nn.Module):
         shape = (x.shape[-1], self.features)
         kernel = self.param("kernel", _zeros, shape, jnp.float32).astype(self.dtype)
         bias = self.param("bias", _zeros, (self.features,), jnp.float32).astype(self.dtype)
-        return x.astype(self.dtype) @ kernel + bias
+        x = x.astype(self.dtype)
+        return (ops.channel_product(x, kernel) if self.image else x @ kernel) + bias
 
 
 class GroupNorm(nn.Module):
-    """Group norm with `scale` and `bias` of the channels, followed by SiLU unless `silu=False`."""
+    """Group norm with `scale` and `bias` of the channels, followed by SiLU unless `silu=False`.
+
+    `forward_mode` as in `ops.group_norm`.
+    """
 
     groups: int
     silu: bool = True
+    forward_mode: bool = False
 
     @nn.compact
     def __call__(self, x: jax.Array, shift: jax.Array | None = None) -> jax.Array:
         """Maps [B, H, W, C] to the same shape; `shift` [B, C] is added to the input beforehand."""
         channels = x.shape[-1]
         if channels % self.groups:
-            raise ValueError(f"{channels} channels cannot be normalised in {self.groups} groups: set groups")
+            raise ValueError(
+                f"{channels} channels cannot be normalised in {self.groups} groups: set groups"
+            )
         scale = self.param("scale", nn.initializers.ones, (channels,), jnp.float32)
         bias = self.param("bias", _zeros, (channels,), jnp.float32)
-        return ops.group_norm(x, scale, bias, shift, groups=self.groups, silu=self.silu)
+        return ops.group_norm(
+            x,
+            scale,
+            bias,
+            shift,
+            groups=self.groups,
+            silu=self.silu,
+            forward_mode=self.forward_mode,
+        )
 
 
 class Attention(nn.Module):
-    """Residual self-attention over the pixels, with a zero-initialised output and no position code."""
+    """Residual self-attention over the pixels: zero-initialised output, no position code."""
 
     heads: int
     groups: int
     dtype: Dtype = jnp.float32
+    forward_mode: bool = False
 
     @nn.compact
     def __call__(self, x: jax.Array) -> jax.Array:
         """Maps [B, H, W, C] to the same shape."""
         batch, height, width, channels = x.shape
-        h = GroupNorm(self.groups, silu=False, name="norm")(x)
-        h = Dense(3 * channels, self.dtype, name="qkv")(h.reshape(batch, height * width, channels))
-        h = Dense(channels, self.dtype, name="out_zero")(ops.attend(h, self.heads))
+        h = GroupNorm(self.groups, False, self.forward_mode, name="norm")(x)
+        h = h.reshape(batch, height * width, channels)
+        h = Dense(3 * channels, self.dtype, not self.forward_mode, name="qkv")(h)
+        h = ops.attend(h, self.heads)
+        h = Dense(channels, self.dtype, not self.forward_mode, name="out_zero")(h)
         return x + h.reshape(x.shape)
 
 
@@ -107,17 +136,18 @@ class ResidualBlock(nn.Module):
     groups: int
     dropout: float = 0.0
     dtype: Dtype = jnp.float32
+    forward_mode: bool = False
 
     @nn.compact
     def __call__(self, x: jax.Array, activated_time: jax.Array) -> jax.Array:
         """Maps [B, H, W, C] and SiLU(time embedding) [B, E] to [B, H, W, features]."""
-        h = GroupNorm(self.groups, name="norm1")(x)
+        h = GroupNorm(self.groups, True, self.forward_mode, name="norm1")(x)
         h, bias = Conv(self.features, dtype=self.dtype, name="conv1").parts(h)
         shift = Dense(self.features, name="time")(activated_time) + bias
-        h = GroupNorm(self.groups, name="norm2")(h, shift)
+        h = GroupNorm(self.groups, True, self.forward_mode, name="norm2")(h, shift)
         if self.dropout:
             h = nn.Dropout(self.dropout, deterministic=False)(h)
         h = Conv(self.features, dtype=self.dtype, name="conv2_zero")(h)
         if x.shape[-1] != self.features:
-            x = Dense(self.features, self.dtype, name="skip")(x)
+            x = Dense(self.features, self.dtype, not self.forward_mode, name="skip")(x)
         return x + h

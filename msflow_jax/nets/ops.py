@@ -13,7 +13,7 @@ NORM_EPSILON = 1e-5
 
 
 def convolve(x: jax.Array, kernel: jax.Array, stride: int, padding: Any) -> jax.Array:
-    """NHWC convolution with an HWIO kernel and explicit padding `((top, bottom), (left, right))`."""
+    """NHWC convolution, HWIO kernel, explicit padding `((top, bottom), (left, right))`."""
     return lax.conv_general_dilated(
         x, kernel, (stride, stride), padding, dimension_numbers=("NHWC", "HWIO", "NHWC")
     )
@@ -22,8 +22,9 @@ def convolve(x: jax.Array, kernel: jax.Array, stride: int, padding: Any) -> jax.
 def upsample_convolve(x: jax.Array, kernel: jax.Array) -> jax.Array:
     """3x3 convolution (padding 1) of the 2-fold nearest enlargement of `x`, without enlarging it.
 
-    Output rows 2i see the input rows i-1, i, i with weights k0, k1, k2, and rows 2i+1 see i, i, i+1; so each of the
-    four output phases is a 2x2 convolution at the low resolution with summed weights: 16 products instead of 36.
+    Output rows 2i see the input rows i-1, i, i with weights k0, k1, k2, and rows 2i+1 see i, i,
+    i+1; so each of the four output phases is a 2x2 convolution at the low resolution with summed
+    weights: 16 products instead of 36.
 
     Args:
         x: [B, H, W, C_in].
@@ -44,6 +45,30 @@ def upsample_convolve(x: jax.Array, kernel: jax.Array) -> jax.Array:
     return jnp.stack(rows, axis=2).reshape(batch, 2 * height, 2 * width, kernel.shape[-1])
 
 
+@jax.custom_vjp
+def channel_product(x: jax.Array, kernel: jax.Array) -> jax.Array:
+    """`x @ kernel` of [..., C_in] and [C_in, C_out], with a reverse-mode rule cheap on CPU."""
+    return x @ kernel
+
+
+def _channel_product_forward(x, kernel):
+    return x @ kernel, (x, kernel)
+
+
+def _channel_product_backward(residuals, gradient):
+    x, kernel = residuals
+    # Without the barrier XLA on CPU fuses the norms around into a strided transposition of the
+    # operands.
+    tall_x, tall_g = lax.optimization_barrier(
+        (x.reshape(-1, x.shape[-1]), gradient.reshape(-1, gradient.shape[-1]))
+    )
+    dkernel = lax.dot_general(tall_x, tall_g, (((0,), (0,)), ((), ())))
+    return gradient @ kernel.T, dkernel
+
+
+channel_product.defvjp(_channel_product_forward, _channel_product_backward)
+
+
 def group_norm(
     x: jax.Array,
     scale: jax.Array,
@@ -52,12 +77,13 @@ def group_norm(
     *,
     groups: int,
     silu: bool,
+    forward_mode: bool = False,
 ) -> jax.Array:
-    """Group norm of `x + shift`, then SiLU if asked, from one sum and one sum of squares per channel.
+    """Group norm of `x + shift`, then SiLU if asked, from one sum and one sum of squares per
+    channel.
 
-    The shift (a convolution's bias, a time embedding) never touches the image: it only moves the channel means. The
-    derivative keeps `x` and numbers per channel, and recomputes the rest; it is a reverse-mode rule, so use
-    `group_norm_reference` where `jax.jvp` is needed.
+    The shift (a convolution's bias, a time embedding) never touches the image: it only moves the
+    channel means. The derivative keeps `x` and a few numbers per channel, and recomputes the rest.
 
     Args:
         x: [B, H, W, C].
@@ -66,12 +92,15 @@ def group_norm(
         shift: [B, C] or None.
         groups: number of groups; divides C.
         silu: apply SiLU to the result.
+        forward_mode: leave the derivative to jax, so that `jax.jvp` works; dearer in reverse mode.
 
     Returns:
         [B, H, W, C] in the dtype of `x`; statistics in float32.
     """
     if shift is None:
         shift = jnp.zeros((x.shape[0], x.shape[-1]), jnp.float32)
+    if forward_mode:
+        return _group_norm_forward(groups, silu, x, scale, bias, shift)[0]
     return _group_norm(groups, silu, x, scale, bias, shift)
 
 
@@ -118,8 +147,11 @@ def _group_norm_backward(groups, silu, residuals, gradient):
     sum_gn = jnp.sum(g * normal, axis=(1, 2))
     mean_g = _pool(sum_g * scale, groups) / pixels
     mean_gn = _pool(sum_gn * scale, groups) / pixels
-    dx = inverse[:, None, None] * (g * scale - mean_g[:, None, None] - normal * mean_gn[:, None, None])
-    # The sum of dx over the pixels, in closed form: a bias and an embedding cost no pass over the image.
+    dx = inverse[:, None, None] * (
+        g * scale - mean_g[:, None, None] - normal * mean_gn[:, None, None]
+    )
+    # The sum of dx over the pixels, in closed form: a bias and an embedding cost no pass over the
+    # image.
     dshift = inverse * (sum_g * scale - pixels * (mean_g + offset * inverse * mean_gn))
     return dx.astype(x.dtype), sum_gn.sum(0), sum_g.sum(0), dshift
 
@@ -130,7 +162,8 @@ _group_norm.defvjp(_group_norm_forward, _group_norm_backward)
 def attend(qkv: jax.Array, heads: int) -> jax.Array:
     """Self-attention, softmax in float32, from per-head interleaved queries, keys and values.
 
-    The channels are ordered head by head, and within a head q, k, v (the "legacy" order of guided diffusion).
+    The channels are ordered head by head, and within a head q, k, v (the "legacy" order of guided
+    diffusion).
 
     Args:
         qkv: [B, T, 3 C].
@@ -141,16 +174,23 @@ def attend(qkv: jax.Array, heads: int) -> jax.Array:
     """
     batch, tokens, channels = qkv.shape
     width = channels // (3 * heads)
-    parts = qkv.reshape(batch, tokens, heads, 3, width).transpose(3, 0, 2, 1, 4)
-    query, key, value = parts[0] * width**-0.5, parts[1], parts[2]
+    parts = qkv.reshape(batch, tokens, 3 * heads, width).swapaxes(1, 2)
+    parts = parts.reshape(batch, heads, 3, tokens, width)
+    query, key, value = parts[:, :, 0] * width**-0.5, parts[:, :, 1], parts[:, :, 2]
     scores = jnp.einsum("bhtd,bhsd->bhts", query, key, preferred_element_type=jnp.float32)
-    weights = jax.nn.softmax(scores, axis=-1).astype(qkv.dtype)
-    mixed = jnp.einsum("bhts,bhsd->bhtd", weights, value)
+    # Softmax with its division after the second product, on [T, d] instead of [T, T] numbers.
+    weights = jnp.exp(scores - lax.stop_gradient(scores.max(-1, keepdims=True)))
+    total = weights.sum(-1, keepdims=True)
+    mixed = jnp.einsum(
+        "bhts,bhsd->bhtd", weights.astype(qkv.dtype), value, preferred_element_type=jnp.float32
+    )
+    mixed = (mixed / total).astype(qkv.dtype)
     return mixed.transpose(0, 2, 1, 3).reshape(batch, tokens, heads * width)
 
 
 def time_embedding(u: jax.Array, width: int, period: float = 1e4) -> jax.Array:
-    """Sinusoidal embedding of `u` [B], fed raw: half cosines first, then half sines, [B, width] float32.
+    """Sinusoidal embedding of `u` [B], fed raw: half cosines first, then half sines, [B, width]
+    float32.
 
     Frequencies exp(-ln(period) i / half), i < half = width // 2; an odd width ends in a zero.
     """
@@ -162,7 +202,7 @@ def time_embedding(u: jax.Array, width: int, period: float = 1e4) -> jax.Array:
 
 
 def pad_sides(x: jax.Array, multiple: int) -> tuple[jax.Array, tuple[slice, slice]]:
-    """Repeats the edge pixels of `x` [B, H, W, C] evenly on both sides up to a multiple; slices undo it."""
+    """Repeats the edge pixels of `x` [B, H, W, C] evenly up to a multiple; slices undo it."""
     widths, crops = [], []
     for side in x.shape[1:3]:
         extra = -side % multiple

@@ -1,7 +1,8 @@
 """The UNet of guided diffusion, time-conditioned only, as MedSymmFlow (arXiv 2507.19098) uses it.
 
-Source: Dhariwal and Nichol 2021 (arXiv 2105.05233), with scale-shift norm and residual resampling off. Given the same
-weights it returns the official network's output; the layout is NHWC and products over channels are matrix products.
+Source: Dhariwal and Nichol 2021 (arXiv 2105.05233), with scale-shift norm and residual resampling
+off. Given the same weights it returns the official network's output; the layout is NHWC and
+products over channels are matrix products.
 """
 
 from collections.abc import Sequence
@@ -22,14 +23,18 @@ class UNet(nn.Module):
     Attributes:
         channels: channels in and out (all streams joined).
         width: channels at full resolution.
-        multipliers: channels of each level over `width`; every level after the first halves the sides.
+        multipliers: channels of each level over `width`; every level after the first halves the
+            sides.
         blocks: residual blocks per level on the way down; one more on the way up.
-        attention: down-sampling factors (1, 2, 4, ...) at which attention is used; the middle always has it.
+        attention: down-sampling factors (1, 2, 4, ...) at which attention is used; the middle
+            always has it.
         head_channels: channels per attention head. The weights' shapes do not show it.
         dropout: rate inside the residual blocks when `train=True` (needs a 'dropout' key).
         groups: groups of the norms.
         dtype: compute dtype; parameters, norm statistics, softmax and the output are float32.
         remat: recompute blocks in the backward pass, to save memory.
+        forward_mode: allow `jax.jvp`, at a dearer reverse mode (the norms and 1x1 products then
+            have no rule of their own).
     """
 
     channels: int
@@ -42,14 +47,15 @@ class UNet(nn.Module):
     groups: int = 32
     dtype: Dtype = jnp.float32
     remat: bool = False
+    forward_mode: bool = False
 
     @nn.compact
     def __call__(self, x: jax.Array, u: jax.Array, *, train: bool = False) -> jax.Array:
         """Velocity at `x`.
 
         Args:
-            x: [B, H, W, channels]. Sides that 2^(levels - 1) does not divide are padded inside by edge pixels, and
-                the result is cropped.
+            x: [B, H, W, channels]. Sides that 2^(levels - 1) does not divide are padded inside by
+                edge pixels, and the result is cropped.
             u: [B], time in [0, 1], fed raw to the sinusoidal embedding.
             train: switches dropout on.
 
@@ -67,7 +73,7 @@ class UNet(nn.Module):
         x = self._attention(x, "middle_attention")
         x = self._block(x, time, self.multipliers[-1], "middle_block_1", train)
         x = self._up(x, time, skips, train)
-        x = GroupNorm(self.groups, name="head_norm")(x)
+        x = GroupNorm(self.groups, True, self.forward_mode, name="head_norm")(x)
         x = Conv(self.channels, dtype=self.dtype, name="head_zero")(x)
         return x[:, rows, columns, :].astype(jnp.float32)
 
@@ -81,25 +87,25 @@ class UNet(nn.Module):
             features = multiplier * self.width
             if features % self.groups or self.width % self.groups:
                 raise ValueError(
-                    f"width {self.width} times multiplier {multiplier} cannot be normalised in {self.groups} "
-                    "groups: choose a width divisible by it, or set groups"
+                    f"width {self.width} times multiplier {multiplier} cannot be normalised "
+                    f"in {self.groups} groups: choose a width divisible by it, or set groups"
                 )
             attends = 2**level in self.attention or level == len(self.multipliers) - 1
             if attends and features % self.head_channels:
                 raise ValueError(
-                    f"{features} channels at down-sampling factor {2**level} do not split into heads of "
-                    f"{self.head_channels}: set head_channels"
+                    f"{features} channels at down-sampling factor {2**level} do not split "
+                    f"into heads of {self.head_channels}: set head_channels"
                 )
-        missed = set(self.attention) - {2**level for level in range(len(self.multipliers))}
+        factors = [2**level for level in range(len(self.multipliers))]
+        missed = set(self.attention) - set(factors)
         if missed:
             raise ValueError(
-                f"attention at down-sampling factors {sorted(missed)}, but {len(self.multipliers)} levels only "
-                f"have factors 1 to {2 ** (len(self.multipliers) - 1)}"
+                f"attention at down-sampling factors {sorted(missed)}: the levels have {factors}"
             )
 
     @nn.nowrap
     def _time(self, u: jax.Array) -> jax.Array:
-        """SiLU of the time embedding [B, 4 width]: every user of the embedding starts with this SiLU."""
+        """SiLU of the time embedding [B, 4 width]: every user of it starts with this SiLU."""
         h = Dense(4 * self.width, name="time_dense1")(ops.time_embedding(u, self.width))
         return nn.silu(Dense(4 * self.width, name="time_dense2")(nn.silu(h)))
 
@@ -109,12 +115,14 @@ class UNet(nn.Module):
     ) -> jax.Array:
         block = nn.remat(ResidualBlock) if self.remat else ResidualBlock
         rate = self.dropout if train else 0.0
-        return block(multiplier * self.width, self.groups, rate, self.dtype, name=name)(x, time)
+        features = multiplier * self.width
+        return block(features, self.groups, rate, self.dtype, self.forward_mode, name=name)(x, time)
 
     @nn.nowrap
     def _attention(self, x: jax.Array, name: str) -> jax.Array:
         attention = nn.remat(Attention) if self.remat else Attention
-        return attention(x.shape[-1] // self.head_channels, self.groups, self.dtype, name=name)(x)
+        heads = x.shape[-1] // self.head_channels
+        return attention(heads, self.groups, self.dtype, self.forward_mode, name=name)(x)
 
     @nn.nowrap
     def _down(
@@ -136,9 +144,7 @@ class UNet(nn.Module):
         return x, skips
 
     @nn.nowrap
-    def _up(
-        self, x: jax.Array, time: jax.Array, skips: list[jax.Array], train: bool
-    ) -> jax.Array:
+    def _up(self, x: jax.Array, time: jax.Array, skips: list[jax.Array], train: bool) -> jax.Array:
         """Every block takes one skip, the last left first."""
         for level, multiplier in reversed(list(enumerate(self.multipliers))):
             for i in range(self.blocks + 1):

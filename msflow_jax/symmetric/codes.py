@@ -18,7 +18,10 @@ import jax.numpy as jnp
 import numpy as np
 
 SCHEMES = ("palette", "grey", "simplex")
-_PUBLISHED_STEPS = {4: 75, 6: 50}  # levels a channel -> 8-bit step: MedSymmFlow; SymmFlow on COCO-Stuff
+_PUBLISHED_STEPS = {
+    4: 75,
+    6: 50,
+}  # levels a channel -> 8-bit step: MedSymmFlow; SymmFlow on COCO-Stuff
 
 
 def palette_indices(classes: int, levels: int) -> np.ndarray:
@@ -99,7 +102,9 @@ class Code:
         """The codes, ``[K, C]`` float32."""
         if self.scheme == "grey":
             return grey_table(self.classes, self.beta)
-        return palette_table(self.classes) if self.scheme == "palette" else simplex_table(self.classes)
+        return (
+            palette_table(self.classes) if self.scheme == "palette" else simplex_table(self.classes)
+        )
 
     @property
     def noise_width(self) -> float:
@@ -193,5 +198,7 @@ class Code:
             return jnp.clip(pictures, -1, 1)
         if self.scheme == "grey":
             return jnp.clip(jnp.repeat(pictures / (self.beta / 2), 3, axis=-1), -1, 1)
-        weights = (1 + jnp.einsum("...c,kc->...k", pictures, jnp.asarray(self.table))) / self.classes
+        weights = (
+            1 + jnp.einsum("...c,kc->...k", pictures, jnp.asarray(self.table))
+        ) / self.classes
         return jnp.clip(weights @ jnp.asarray(palette_table(self.classes)), -1, 1)

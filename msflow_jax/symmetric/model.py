@@ -15,7 +15,14 @@ import numpy as np
 
 from msflow_jax.nets import init_params
 from msflow_jax.ode import Solution, integrate
-from msflow_jax.streams import Clock, Streams, VelocityField, at_end, flow_loss, interpolate
+from msflow_jax.streams import (
+    Clock,
+    Streams,
+    VelocityField,
+    at_end,
+    flow_loss,
+    interpolate,
+)
 from msflow_jax.symmetric.codes import Code
 
 ROUTE = {"image": Clock.FORWARD, "label": Clock.BACKWARD}

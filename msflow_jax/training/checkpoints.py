@@ -1,6 +1,8 @@
 """Checkpoints: orbax, asynchronous and atomic; the newest few and the best by validation are kept."""
 
+import json
 import logging
+import time
 import warnings
 from collections.abc import Mapping
 from pathlib import Path
@@ -9,11 +11,10 @@ from typing import Any
 import jax
 import numpy as np
 import orbax.checkpoint as ocp
+from jax.sharding import SingleDeviceSharding
 from orbax.checkpoint import checkpoint_managers
 
 from msflow_jax.training.step import TrainState
-
-log = logging.getLogger(__name__)
 
 
 class Checkpoints:
@@ -33,7 +34,7 @@ class Checkpoints:
     def __init__(
         self, folder: Path, *, keep: int = 2, select: str = "val_auc", read_only: bool = False
     ):
-        logging.getLogger("absl").setLevel(logging.WARNING)  # orbax narrates every save
+        logging.getLogger("absl").setLevel(logging.ERROR)  # orbax narrates every save
         self.folder = Path(folder).absolute()
         name, sign = select.lstrip("-"), -1.0 if select.startswith("-") else 1.0
 
@@ -41,6 +42,12 @@ class Checkpoints:
             return sign * (metrics or {}).get(name, -sign * np.inf)
 
         self._score = score
+        for path in self._unsound():
+            # orbax counts every numbered folder as saved, and stops at metrics that it cannot parse.
+            if not read_only:
+                self._set_aside(path)
+            elif (path / "ema").is_dir():
+                raise ValueError(_unreadable(path, "its metrics are damaged"))
         policies = [
             checkpoint_managers.LatestN(keep),
             checkpoint_managers.BestN(get_metric_fn=score, n=1),
@@ -63,8 +70,18 @@ class Checkpoints:
     def steps(self) -> list[int]:
         """Steps with a checkpoint, oldest first."""
         steps = sorted(self._manager.all_steps())
-        # orbax counts any folder whose name is a number.
         return [s for s in steps if (self.folder / str(s) / "ema").is_dir()]
+
+    def _unsound(self) -> list[Path]:
+        numbered = [p for p in self.folder.glob("*") if p.name.isdecimal() and p.is_dir()]
+        return [
+            p for p in numbered if not ((p / "ema").is_dir() and _parses(p / "metrics/metrics"))
+        ]
+
+    def _set_aside(self, path: Path) -> None:
+        new = path.with_name(f"{path.name}.damaged-{time.time_ns()}")
+        warnings.warn(f"{path} is no whole checkpoint: moved to {new.name}", stacklevel=3)
+        path.rename(new)
 
     def best(self) -> int | None:
         """The step that validation prefers (the newest of equals), or None without checkpoints."""
@@ -75,9 +92,14 @@ class Checkpoints:
         """What validation said at that step."""
         if not (self.folder / str(step) / "metrics").exists():
             return {}
-        return self._manager.restore(step, args=ocp.args.Composite(metrics=ocp.args.JsonRestore()))[
-            "metrics"
-        ]
+        return self._restore(step, metrics=ocp.args.JsonRestore())["metrics"]
+
+    def _restore(self, step: int, **items: Any) -> Any:
+        try:
+            return self._manager.restore(step, args=ocp.args.Composite(**items))
+        except Exception as error:  # whatever a broken file raises inside orbax
+            reason = (str(error).splitlines() or [""])[0]
+            raise ValueError(_unreadable(self.folder / str(step), reason)) from error
 
     def save(self, state: TrainState, metrics: Mapping[str, float]) -> None:
         """Start to save; returns before the files are complete. A step that exists is left alone."""
@@ -85,12 +107,18 @@ class Checkpoints:
         if step in self.steps():
             return
         rest = {"step": state.step, "params": state.params, "opt_state": state.opt_state}
-        args = ocp.args.Composite(
-            ema=ocp.args.StandardSave(state.ema),
-            state=ocp.args.StandardSave(rest),
-            metrics=ocp.args.JsonSave({k: float(v) for k, v in metrics.items()}),
-        )
-        self._manager.save(step, args=args)
+        self._save(step, metrics, ema=state.ema, state=rest)
+
+    def save_params(self, params: Any, step: int = 0) -> None:
+        """Save parameters to use, for instance converted ones, without what training needs."""
+        self._save(step, {}, ema=params)
+
+    def _save(self, step: int, metrics: Mapping[str, float], **items: Any) -> None:
+        values = {k: float(v) for k, v in metrics.items()}
+        args = {name: ocp.args.StandardSave(item) for name, item in items.items()}
+        args["metrics"] = ocp.args.JsonSave(values)
+        # Given twice: written as an item, and told to the policy that keeps the best.
+        self._manager.save(step, args=ocp.args.Composite(**args), metrics=values)
 
     def wait(self) -> None:
         """Until every save is complete."""
@@ -100,20 +128,23 @@ class Checkpoints:
         """The newest state that can be read, or None; a damaged one is named and skipped."""
         shapes = jax.tree.map(ocp.utils.to_shape_dtype_struct, like)
         rest = {"step": shapes.step, "params": shapes.params, "opt_state": shapes.opt_state}
-        args = ocp.args.Composite(
-            ema=ocp.args.StandardRestore(shapes.ema), state=ocp.args.StandardRestore(rest)
-        )
+        broken = []
         for step in reversed(self.steps()):
             try:
-                out = self._manager.restore(step, args=args)
-            except Exception as error:  # whatever a broken file raises inside orbax
-                reason = (str(error).splitlines() or [""])[0]
-                warnings.warn(
-                    f"checkpoint {self.folder / str(step)} cannot be read ({reason}); "
-                    "trying the one before",
-                    stacklevel=2,
+                out = self._restore(
+                    step,
+                    ema=ocp.args.StandardRestore(shapes.ema),
+                    state=ocp.args.StandardRestore(rest),
                 )
+            except ValueError as error:
+                warnings.warn(f"{error}. Trying the one before", stacklevel=2)
+                broken.append(self.folder / str(step))
                 continue
+            # Set aside only now: if none fits, it is not the files that are wrong.
+            for path in broken:
+                self._set_aside(path)
+            if broken:
+                self._manager.reload()
             state = out["state"]
             return TrainState(state["step"], state["params"], out["ema"], state["opt_state"])
         if self.steps():
@@ -128,6 +159,7 @@ class Checkpoints:
 
         Raises:
           FileNotFoundError: there is none (never random weights).
+          ValueError: it cannot be read.
         """
         step = self.best() if step is None else step
         if step is None or step not in self.steps():
@@ -135,5 +167,25 @@ class Checkpoints:
             raise FileNotFoundError(
                 f"no checkpoint{which} in {self.folder}: train first, or check --workdir"
             )
-        out = self._manager.restore(step, args=ocp.args.Composite(ema=ocp.args.StandardRestore()))
-        return step, out["ema"]
+        # For weights that come from devices which are not here.
+        here = SingleDeviceSharding(jax.local_devices()[0])
+        args = ocp.args.StandardRestore(fallback_sharding=here)
+        return step, self._restore(step, ema=args)["ema"]
+
+
+def _unreadable(path: Path, reason: str) -> str:
+    return (
+        f"checkpoint {path} cannot be read ({reason}): restore it from a copy, or remove that folder "
+        "to use the others"
+    )
+
+
+def _parses(path: Path) -> bool:
+    """Whether a file is absent or JSON."""
+    try:
+        json.loads(path.read_text())
+    except FileNotFoundError:
+        return True
+    except ValueError:
+        return False
+    return True

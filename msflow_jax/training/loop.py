@@ -109,7 +109,7 @@ def fit(
                 indices = batch_indices(config.seed, step, count, examples, config.batch)
                 state, metrics = run(state, on_device, indices)
                 metrics = {k: np.asarray(v) for k, v in metrics.items()}
-                _check_finite(metrics["loss"], step, indices, checkpoints)
+                _check_finite(metrics, step, indices, checkpoints)
                 step += count
                 now = time.perf_counter()
                 row = {k: float(v.mean()) for k, v in metrics.items()}
@@ -136,15 +136,20 @@ def _until_stop(step: int, steps: int, config: ConfigDict) -> int:
     return min(at_once, min(stops) - step)
 
 
-def _check_finite(loss: np.ndarray, step: int, indices: np.ndarray, kept: Checkpoints) -> None:
-    bad = np.flatnonzero(~np.isfinite(loss))
+def _check_finite(
+    metrics: Mapping[str, np.ndarray], step: int, indices: np.ndarray, kept: Checkpoints
+) -> None:
+    """Stop before parameters that are not finite are kept: the gradient can fail before the loss."""
+    bad = np.flatnonzero(~np.isfinite(metrics["loss"]) | ~np.isfinite(metrics["gradient_norm"]))
     if not len(bad):
         return
     kept.wait()
     last = kept.steps()[-1] if kept.steps() else None
+    loss, norm = metrics["loss"][bad[0]], metrics["gradient_norm"][bad[0]]
     shown = ", ".join(str(i) for i in indices[bad[0]][:8])
     raise Stopped(
-        f"the loss is {loss[bad[0]]} at step {step + int(bad[0]) + 1} (training images {shown}, ...). "
+        f"the loss is {loss} and its gradient's norm {norm} at step {step + int(bad[0]) + 1} "
+        f"(training images {shown}, ...). "
         + (f"The checkpoint of step {last} is kept. " if last is not None else "")
         + "Lower train.learning_rate, or set train.clip=1"
     )

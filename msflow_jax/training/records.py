@@ -33,7 +33,9 @@ class Records:
     def write(self, step: int, values: Mapping[str, float]) -> None:
         """One row: ``{"step": step, **values}``."""
         with self._path.open("a") as file:
-            file.write(json.dumps({"step": step, **{k: float(v) for k, v in values.items()}}) + "\n")
+            file.write(
+                json.dumps({"step": step, **{k: float(v) for k, v in values.items()}}) + "\n"
+            )
         if self._board:
             for name, value in values.items():
                 self._board.add_scalar(name, float(value), step)

@@ -24,4 +24,6 @@ def check_batch(batch: int, mesh: Mesh) -> None:
     """Raise a ValueError that names both numbers if the devices do not divide the batch."""
     devices = mesh.shape["data"]
     if batch % devices:
-        raise ValueError(f"batch size {batch} must be divisible by the number of devices, {devices}")
+        raise ValueError(
+            f"batch size {batch} must be divisible by the number of devices, {devices}"
+        )

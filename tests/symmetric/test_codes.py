@@ -18,7 +18,9 @@ PUBLISHED = {
 LEAST = {2: 3.057, 3: 1.176, 4: 1.019, 5: 0.588, 6: 0.832, 7: 1.019, 8: 1.315, 9: 0.588, 10: 1.019,
          11: 0.832, 14: 0.588}  # fmt: skip
 
-codes = st.builds(Code, st.sampled_from(SCHEMES), st.integers(2, 12), st.sampled_from([1.0, 4.0, 15.0]))
+codes = st.builds(
+    Code, st.sampled_from(SCHEMES), st.integers(2, 12), st.sampled_from([1.0, 4.0, 15.0])
+)
 
 
 @pytest.mark.parametrize("classes", PUBLISHED)
@@ -41,7 +43,9 @@ def test_many_classes_have_distinct_colours(classes):
 
 
 def test_levels_are_the_published_numbers():
-    np.testing.assert_allclose(np.unique(palette_table(64)), [-1, -0.411765, 0.176471, 0.764706], atol=1e-6)
+    np.testing.assert_allclose(
+        np.unique(palette_table(64)), [-1, -0.411765, 0.176471, 0.764706], atol=1e-6
+    )
 
 
 @settings(max_examples=30, deadline=None)

@@ -72,9 +72,7 @@ def test_training_finds_the_posterior():
             h = nn.Dense(1, name="out")(nn.tanh(h))
             return jnp.concatenate([0 * image, noise - h[:, None, None]], -1)
 
-    flow = SymmetricFlow(
-        Linear(), code, ("a", "b"), 1, 2, time=TimeDistribution(reading_share=1.0)
-    )
+    flow = SymmetricFlow(Linear(), code, ("a", "b"), 1, 2, time=TimeDistribution(reading_share=1.0))
     import optax
 
     optimiser = optax.adam(2e-2)
@@ -119,7 +117,9 @@ def perturbed(flow):
 
 def test_loss_of_a_fresh_network_is_the_energy_of_the_velocity():
     flow = small(image_weight=0.7)
-    loss, metrics = flow.loss(flow.init(jax.random.key(0)), {"image": IMAGES, "label": LABELS}, jax.random.key(1))
+    loss, metrics = flow.loss(
+        flow.init(jax.random.key(0)), {"image": IMAGES, "label": LABELS}, jax.random.key(1)
+    )
     expected = 0.7 * metrics["loss_image"] + 0.3 * metrics["loss_label"]
     assert loss == pytest.approx(float(expected), rel=1e-5)
     assert metrics["loss_label"] == pytest.approx(2.0, rel=0.25)  # variances of code and noise
@@ -127,7 +127,9 @@ def test_loss_of_a_fresh_network_is_the_energy_of_the_velocity():
 
 def test_reading_samples_score_the_label_alone():
     flow = small(time=TimeDistribution(reading_share=1.0))
-    loss, metrics = flow.loss(flow.init(jax.random.key(0)), {"image": IMAGES, "label": LABELS}, jax.random.key(1))
+    loss, metrics = flow.loss(
+        flow.init(jax.random.key(0)), {"image": IMAGES, "label": LABELS}, jax.random.key(1)
+    )
     assert metrics["loss_image"] == 0 and loss == pytest.approx(float(metrics["loss_label"]))
 
 
@@ -192,7 +194,9 @@ def test_images_of_another_shape_are_refused():
     with pytest.raises(ValueError, match="images must be"):
         flow.classify(params, jnp.zeros((2, 8, 8, 1)), jax.random.key(0))
     with pytest.raises(ValueError, match="images must be"):
-        flow.loss(params, {"image": jnp.zeros((2, 7, 7, 3)), "label": LABELS[:2]}, jax.random.key(0))
+        flow.loss(
+            params, {"image": jnp.zeros((2, 7, 7, 3)), "label": LABELS[:2]}, jax.random.key(0)
+        )
 
 
 @pytest.mark.parametrize("settings", [{"image_weight": 1.5}, {"code_dropout": 1.0}])

@@ -1,0 +1,148 @@
+"""Official weights become a workdir that the commands accept."""
+
+import csv
+import importlib.util
+import json
+import shutil
+import sys
+from pathlib import Path
+
+import jax
+import numpy as np
+import pytest
+from PIL import Image
+
+from experiments.classify import classify
+from experiments.common import open_workdir, run
+from experiments.generate import generate
+from msflow_jax.convert import read_state_dict
+from msflow_jax.ode import integrate
+
+ROOT = Path(__file__).resolve().parents[2]
+DATA = ROOT / "tests" / "data"
+WEIGHTS = DATA / "medsymmflow_unet_tiny_weights.safetensors"
+FLAGS = ("--classes=a,b", "--image-channels=3", "--side=16", "--head-channels=32")
+
+
+@pytest.fixture(scope="module")
+def tool():
+    spec = importlib.util.spec_from_file_location(
+        "convert_medsymmflow", ROOT / "tools" / "convert_medsymmflow.py"
+    )
+    module = importlib.util.module_from_spec(spec)
+    spec.loader.exec_module(module)
+    return module
+
+
+@pytest.fixture(scope="module")
+def workdir(tool, tmp_path_factory):
+    folder = tmp_path_factory.mktemp("converted") / "new" / "w"
+    tool.main([str(WEIGHTS), str(folder), *FLAGS])
+    return folder
+
+
+def test_the_workdir_says_what_it_is(workdir):
+    trained = open_workdir(workdir)
+    assert trained.step == 0 and trained.model.classes == ("a", "b")
+    net, expected = trained.config.model.net, json.loads(
+        (DATA / "medsymmflow_unet_tiny_config.json").read_text()
+    )  # fmt: skip
+    assert (net.width, net.blocks, net.head_channels) == (32, 1, expected["head_ch"])
+    assert net.multipliers == (1, 2) and net.attention == (2,)
+    assert trained.config.model.resize == 0
+    source = json.loads((workdir / "manifest.json").read_text())["converted_from"]
+    assert source["file"] == WEIGHTS.name and len(source["sha256"]) == 64
+    assert {p.name for p in workdir.parent.iterdir()} == {"w"}  # nothing temporary is left
+
+
+@pytest.mark.parametrize("steps", [1, 4])
+def test_reading_equals_the_official_code(workdir, steps):
+    trained = open_workdir(workdir)
+    arrays = read_state_dict(DATA / "medsymmflow_unet_tiny_io.safetensors")
+    x, expected = (arrays[k].transpose(0, 2, 3, 1) for k in ("x", f"classify_{steps}"))
+    state = {"image": x[..., :3], "label": x[..., 3:]}
+    field = trained.model.field(trained.params)
+    end = jax.jit(lambda z: integrate(field, z, 1.0, 0.0, steps=steps).end)(state)
+    got = np.concatenate([end["image"], end["label"]], axis=-1)
+    np.testing.assert_allclose(got, expected, rtol=1e-4, atol=1e-4 * np.abs(expected).max())
+
+
+def test_classify_and_generate_accept_it(workdir, tmp_path):
+    images = np.random.default_rng(0).integers(0, 256, (3, 16, 16, 3), dtype=np.uint8)
+    np.savez(tmp_path / "x.npz", images=images)
+    classify(workdir, str(tmp_path / "x.npz"), tmp_path / "p.csv", draws=1)
+    with (tmp_path / "p.csv").open() as file:
+        table = list(csv.DictReader(file))
+    assert [row["name"] for row in table] == [f"images/{i:05d}" for i in range(3)]
+    assert all(row["class"] in ("a", "b") and row["abstain"] == "" for row in table)
+    generate(workdir, ["b"], 2, tmp_path / "g", steps=2)
+    pictures = sorted((tmp_path / "g").glob("1_b_*.png"))
+    assert [np.asarray(Image.open(p)).shape for p in pictures] == [(16, 16, 3)] * 2
+
+
+def test_facts_of_a_published_set(tool):
+    info = tool.medmnist_info("bloodmnist")
+    assert (len(info.classes), info.channels, info.side) == (8, 3, 28)
+    assert info.flips == ("horizontal", "vertical")
+    network = {
+        "channels": 6, "width": 64, "multipliers": (1, 2, 2, 2), "blocks": 2, "attention": (2,),
+        "head_channels": 64,
+    }  # fmt: skip
+    config = tool.configure(info, network, "palette", 4.0, 32)
+    assert config.model.net.multipliers == (1, 2, 2, 2) and config.data.name == "bloodmnist"
+    with pytest.raises(ValueError, match="multi|unknown --data 'chestmnist'"):
+        tool.medmnist_info("chestmnist")
+
+
+@pytest.mark.parametrize(
+    "arguments, message",
+    [
+        (("--data=breastmnist", "--head-channels=32"), "6 channels, but an image of 1 .* make 4"),
+        ((*FLAGS, "--code=grey"), "6 channels, .* grey label picture of 1 make 4"),
+        (("--data=mnist",), "unknown --data 'mnist': choose one of .*bloodmnist"),
+        (("--data=bloodmnist", "--side=28"), "--data knows them"),
+        (("--classes=a,a", *FLAGS[1:]), "two or more different names, got 'a,a'"),
+        (FLAGS[:1], "--image-channels is 1 or 3"),
+        ((*FLAGS[:3], "--head-channels=48"), "heads of 48"),
+        ((*FLAGS, "--beta=-1"), "beta must be a positive number"),
+    ],
+)
+def test_bad_arguments_leave_nothing(tool, tmp_path, monkeypatch, capsys, arguments, message):
+    out = tmp_path / "out"
+    monkeypatch.setattr(sys, "argv", ["convert", str(WEIGHTS), str(out), *arguments])
+    with pytest.raises(SystemExit) as stop:
+        run(tool.main)
+    error = capsys.readouterr().err
+    assert stop.value.code == 2 and error.count("\n") == 1
+    with pytest.raises(ValueError, match=message):
+        raise ValueError(error)
+    assert not out.exists()
+
+
+def test_a_folder_in_use_is_refused(tool, workdir):
+    before = (workdir / "manifest.json").read_bytes()
+    with pytest.raises(ValueError, match="exists and is not empty"):
+        tool.main([str(WEIGHTS), str(workdir), *FLAGS])
+    assert (workdir / "manifest.json").read_bytes() == before
+
+
+def test_an_error_while_writing_leaves_nothing(tool, tmp_path, monkeypatch):
+    from msflow_jax.training.checkpoints import Checkpoints
+
+    def full(self, params):
+        raise OSError("no space left")
+
+    monkeypatch.setattr(Checkpoints, "save_params", full)
+    with pytest.raises(OSError, match="no space left"):
+        tool.main([str(WEIGHTS), str(tmp_path / "out"), *FLAGS])
+    assert list(tmp_path.iterdir()) == []
+
+
+def test_damaged_weights(tool, tmp_path):
+    broken = tmp_path / WEIGHTS.name
+    shutil.copy(WEIGHTS, broken)
+    broken.write_bytes(broken.read_bytes()[:1000])
+    with pytest.raises(ValueError, match="not a whole safetensors file"):
+        tool.main([str(broken), str(tmp_path / "out"), *FLAGS])
+    with pytest.raises(FileNotFoundError):
+        tool.main([str(tmp_path / "none.pt"), str(tmp_path / "out"), *FLAGS])

@@ -1,0 +1,105 @@
+"""The order of examples and the augmentation, by their laws."""
+
+import jax
+import jax.numpy as jnp
+import numpy as np
+import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
+
+from msflow_jax.data.batches import augment, batch_indices, to_float, to_uint8
+
+EACH = settings(max_examples=25, deadline=None)
+RNG = np.random.default_rng(0)
+IMAGES = jnp.asarray(RNG.integers(0, 256, (64, 6, 6, 3), dtype=np.uint8))
+MAPS = IMAGES[..., 0]  # a label map that is a channel of its image must stay one
+
+
+@EACH
+@given(
+    seed=st.integers(0, 2**31),
+    first=st.integers(0, 40),
+    counts=st.lists(st.integers(1, 6), min_size=1, max_size=4),
+    examples=st.integers(1, 30),
+    batch=st.integers(1, 20),
+)
+def test_chunks_of_steps_agree_with_one_call(seed, first, counts, examples, batch):
+    whole = batch_indices(seed, first, sum(counts), examples, batch)
+    assert whole.shape == (sum(counts), batch) and whole.dtype == np.int32
+    starts = first + np.cumsum([0, *counts[:-1]])
+    parts = [batch_indices(seed, int(s), n, examples, batch) for s, n in zip(starts, counts)]  # noqa: B905
+    np.testing.assert_array_equal(np.concatenate(parts), whole)
+
+
+@EACH
+@given(seed=st.integers(0, 2**31), examples=st.integers(1, 40), batch=st.integers(1, 50))
+def test_every_epoch_is_a_permutation(seed, examples, batch):
+    """Also where batches straddle epochs, or one batch holds several."""
+    steps = -(-3 * examples // batch)
+    flat = batch_indices(seed, 0, steps, examples, batch).ravel()
+    for epoch in range(3):
+        part = flat[epoch * examples : (epoch + 1) * examples]
+        np.testing.assert_array_equal(np.sort(part), np.arange(examples))
+
+
+def test_epochs_and_seeds_differ():
+    first, second = batch_indices(0, 0, 2, 50, 50)
+    assert (first != second).any()
+    assert (batch_indices(1, 0, 1, 50, 50)[0] != first).any()
+
+
+def test_uint8_survives_the_round_trip():
+    every = jnp.arange(256, dtype=jnp.uint8)
+    x = to_float(every)
+    assert x.dtype == jnp.float32 and x.min() == -1 and x.max() == 1
+    np.testing.assert_array_equal(to_uint8(x), every)
+    np.testing.assert_array_equal(to_uint8(jnp.array([-3.0, 3.0, 1 / 255])), [0, 255, 128])
+
+
+@pytest.mark.parametrize("flips, axes", [(("horizontal",), (1,)), (("vertical",), (0,))])
+def test_a_flip_mirrors_its_axis_or_nothing(flips, axes):
+    got, _ = augment(IMAGES, None, jax.random.key(0), flips)
+    turned = [np.array_equal(g, np.flip(i, axes)) for g, i in zip(got, IMAGES, strict=True)]
+    kept = [np.array_equal(g, i) for g, i in zip(got, IMAGES, strict=True)]
+    assert (np.array(turned) ^ np.array(kept)).all()
+    assert 16 < sum(turned) < 48
+
+
+def test_flips_are_involutions():
+    key, flips = jax.random.key(1), ("horizontal", "vertical")
+    once, _ = augment(IMAGES, None, key, flips)
+    twice, _ = augment(once, None, key, flips)
+    assert (once != IMAGES).any()
+    np.testing.assert_array_equal(twice, IMAGES)
+
+
+@EACH
+@given(
+    seed=st.integers(0, 1000),
+    shift=st.integers(0, 3),
+    flips=st.sets(st.sampled_from(["horizontal", "vertical"])),
+)
+def test_maps_move_with_their_images(seed, shift, flips):
+    images, maps = augment(IMAGES, MAPS, jax.random.key(seed), tuple(sorted(flips)), shift)
+    assert images.shape == IMAGES.shape and images.dtype == jnp.uint8
+    np.testing.assert_array_equal(maps, images[..., 0])
+
+
+def test_a_shift_moves_pixels_and_repeats_the_border():
+    rows = jnp.arange(8, dtype=jnp.uint8)[None, :, None, None]
+    images = jnp.broadcast_to(rows, (64, 8, 8, 1))
+    got, _ = augment(images, None, jax.random.key(0), (), 2)
+    seen = set()
+    for image in np.asarray(got)[..., 0].astype(int):
+        assert (image == image[:, :1]).all()  # columns are alike, wherever they moved
+        offset = image[4, 0] - 4
+        np.testing.assert_array_equal(image[:, 0], np.clip(np.arange(8) + offset, 0, 7))
+        seen.add(int(offset))
+    assert seen == {-2, -1, 0, 1, 2}
+
+
+def test_nothing_asked_nothing_done():
+    images, maps = augment(IMAGES, MAPS, jax.random.key(0), ())
+    assert images is IMAGES and maps is MAPS
+    with pytest.raises(ValueError, match="unknown flip.*diagonal.*horizontal"):
+        augment(IMAGES, None, jax.random.key(0), ("diagonal",))

@@ -1,0 +1,106 @@
+"""A workdir keeps its configuration, and belongs to one run."""
+
+import dataclasses
+import json
+
+import pytest
+
+from msflow_jax import workdir
+from msflow_jax.data import Info
+from msflow_jax.defaults import cpu, default_config
+
+INFO = Info(
+    name="folder", classes=("ill", "well"), channels=1, side=8, task="binary-class",
+    licence="unknown", md5="0" * 32, source="somewhere", flips=("horizontal",),
+)  # fmt: skip
+
+
+@pytest.mark.parametrize("config", [default_config(), cpu(default_config())])
+def test_round_trip(tmp_path, config):
+    workdir.create(tmp_path / "deep" / "w", config, INFO)
+    back, info = workdir.read(tmp_path / "deep" / "w")
+    assert back.to_dict() == config.to_dict()
+    assert isinstance(back.model.net.multipliers, tuple)
+    assert info == INFO
+    assert back.is_locked
+    workdir.create(tmp_path / "deep" / "w", back, info)  # goes on
+
+
+def test_manifest(tmp_path):
+    workdir.create(tmp_path, default_config(), INFO, {"converted_from": {"file": "a.pt"}})
+    manifest = json.loads((tmp_path / "manifest.json").read_text())
+    assert {"msflow_jax", "created", "python", "packages", "device", "seed"} <= set(manifest)
+    assert manifest["data"]["md5"] == INFO.md5
+    assert manifest["converted_from"] == {"file": "a.pt"}
+
+
+@pytest.mark.parametrize(
+    "part, changes, message",
+    [
+        ("model", {"net": {"width": 8}}, "model.net.width=64, not 8.*another --workdir"),
+        ("model", {"net": {"multipliers": (1, 2)}}, r"model.net.multipliers=\(1, 2, 2, 2\)"),
+        ("train", {"learning_rate": 1.0}, "train.learning_rate=0.0004, not 1.0"),
+        ("data", {"seed": 1}, "data.seed=0, not 1"),
+    ],
+)
+def test_another_run_is_refused(tmp_path, part, changes, message):
+    workdir.create(tmp_path, default_config(), INFO)
+    before = (tmp_path / "config.json").read_text()
+    other = default_config()
+    other[part].update(changes)
+    with pytest.raises(ValueError, match=message):
+        workdir.create(tmp_path, other, INFO)
+    assert (tmp_path / "config.json").read_text() == before
+
+
+def test_what_may_change_between_sessions(tmp_path):
+    workdir.create(tmp_path, default_config(), INFO)
+    moved = default_config()
+    moved.data.root = "elsewhere"
+    moved.train.update({"log_every": 7, "keep": 5})
+    moved.sample.batch = 3
+    workdir.create(tmp_path, moved, INFO)
+    assert workdir.read(tmp_path)[0].data.root == "elsewhere"
+
+
+def test_other_data_are_refused(tmp_path):
+    workdir.create(tmp_path, default_config(), INFO)
+    with pytest.raises(ValueError, match=f"{'0' * 32}, these have {'1' * 32}"):
+        workdir.create(tmp_path, default_config(), dataclasses.replace(INFO, md5="1" * 32))
+
+
+@pytest.mark.parametrize("name", ["config.json", "manifest.json"])
+def test_no_workdir(tmp_path, name):
+    with pytest.raises(FileNotFoundError, match=r"is no workdir: config.json is missing"):
+        workdir.read(tmp_path / "nowhere")
+    workdir.create(tmp_path, default_config(), INFO)
+    (tmp_path / name).unlink()
+    with pytest.raises(FileNotFoundError, match=f"{name} is missing"):
+        workdir.read(tmp_path)
+
+
+@pytest.mark.parametrize(
+    "file, text, message",
+    [
+        ("config.json", "", "damaged"),
+        ("config.json", '{"model": {"net": {"wide": 3}}}', "unknown key model.net.wide"),
+        ("config.json", '{"model": {"net": {"width": "x"}}}', "damaged.*restore it from a copy"),
+        ("config.json", '{"model": 3}', "damaged"),
+        ("config.json", "[]", "damaged"),
+        ("manifest.json", '{"data": {"name": "x"}}', "lacks the fields"),
+        ("manifest.json", "{}", "damaged"),
+    ],
+)
+def test_damage_is_named(tmp_path, file, text, message):
+    workdir.create(tmp_path, default_config(), INFO)
+    (tmp_path / file).write_text(text)
+    with pytest.raises(ValueError, match=message):
+        workdir.read(tmp_path)
+
+
+def test_json_is_written_whole_or_not_at_all(tmp_path):
+    path = tmp_path / "a.json"
+    workdir.write_json(path, {"a": 1})
+    with pytest.raises(ValueError):
+        workdir.write_json(path, {"a": float("nan")})
+    assert json.loads(path.read_text()) == {"a": 1}

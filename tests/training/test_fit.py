@@ -1,0 +1,155 @@
+"""The loop: resuming, recording, stopping."""
+
+import json
+from types import SimpleNamespace
+
+import jax
+import jax.numpy as jnp
+import numpy as np
+import pytest
+
+from msflow_jax.data.batches import batch_indices
+from msflow_jax.training import Stopped, fit
+from msflow_jax.training.checkpoints import Checkpoints
+from msflow_jax.training.loop import total_steps
+from msflow_jax.training.records import Records, read_records
+from msflow_jax.training.sharding import check_batch
+
+
+class Killed(Exception):
+    """Stands for whatever ends a run from outside."""
+
+
+class Line:
+    """A model that is no flow: a line through brightness and label. Label -1 breaks its loss."""
+
+    def init(self, key):
+        return {"slope": jax.random.normal(key), "offset": jnp.zeros(())}
+
+    def loss(self, params, batch, key, *, train):
+        brightness = batch["image"].mean((1, 2, 3)) + 0.1 * jax.random.normal(key)
+        error = params["slope"] * brightness + params["offset"] - jnp.log(batch["label"] + 1.0)
+        return jnp.mean(error**2), {"loss_line": jnp.mean(jnp.abs(error))}
+
+
+class Steep(Line):
+    """Finite loss, infinite gradient."""
+
+    def loss(self, params, batch, key, *, train):
+        return jnp.sqrt(jnp.abs(params["offset"])), {}
+
+
+def run(model, arrays, config, workdir, **settings):
+    workdir.mkdir(exist_ok=True)
+    return fit(model, arrays, config, workdir, progress=False, **settings)
+
+
+def rows(workdir):
+    """The records without the speed, which is the only thing that may differ."""
+    kept = [{k: v for k, v in r.items() if k != "images_per_second"} for r in read_records(workdir)]
+    return [row for row in kept if "loss" in row]
+
+
+def assert_equal(a, b):
+    jax.tree.map(np.testing.assert_array_equal, a, b)
+
+
+def test_a_resumed_run_equals_an_undisturbed_one(flow, arrays, train_config, tmp_path, undisturbed):
+    calls = []
+
+    def validate(params):
+        calls.append(params)
+        if len(calls) == 2:
+            raise Killed
+        return {"val_auc": 0.5}
+
+    settings = {"flips": ("horizontal",), "validate": validate}
+    with pytest.raises(Killed):
+        run(flow, arrays, train_config, tmp_path, **settings)
+    assert [r["step"] for r in rows(tmp_path)] == list(range(1, 9))
+    state = run(flow, arrays, train_config, tmp_path, **settings)
+    expected, folder = undisturbed
+    assert state.step == 12
+    assert_equal(state, expected)
+    assert rows(tmp_path) == rows(folder)
+    assert [r["step"] for r in rows(tmp_path)] == list(range(1, 13))  # 5 to 8 stand there once
+    validated = [r["step"] for r in read_records(tmp_path) if "val_auc" in r]
+    assert validated == [4, 8, 12]
+
+
+def test_a_finished_run_stays_as_it_is(flow, arrays, train_config, undisturbed):
+    state, folder = undisturbed
+    before = (folder / "metrics.jsonl").read_text()
+    assert_equal(run(flow, arrays, train_config, folder, flips=("horizontal",)), state)
+    assert (folder / "metrics.jsonl").read_text() == before
+
+
+def test_training_learns(undisturbed):
+    losses = [r["loss"] for r in rows(undisturbed[1])]
+    assert len(losses) == 12 and np.mean(losses[-4:]) < np.mean(losses[:4])
+    assert set(rows(undisturbed[1])[0]) >= {
+        "loss", "loss_image", "loss_label", "gradient_norm", "learning_rate", "step",
+    }  # fmt: skip
+    assert list((undisturbed[1] / "tensorboard").iterdir())
+
+
+def test_steps_a_dispatch_change_nothing(arrays, train_config, tmp_path):
+    train_config.log_every = 5
+    one = run(Line(), arrays, train_config, tmp_path / "one")
+    train_config.steps_per_dispatch = 3
+    several = run(Line(), arrays, train_config, tmp_path / "several")
+    jax.tree.map(lambda a, b: np.testing.assert_allclose(a, b, rtol=1e-5), several, one)
+    assert [r["step"] for r in rows(tmp_path / "several")] == [5, 10, 12]
+
+
+def test_a_loss_that_is_not_finite_stops_the_run(arrays, train_config, tmp_path):
+    train_config.eval_every = 1
+    third = batch_indices(train_config.seed, 2, 1, 40, 8)[0]
+    labels = arrays["label"].copy()
+    labels[third[3]] = -1
+    with pytest.raises(
+        Stopped, match=f"loss is inf .*at step 3 .*images {third[0]}, .*step 2 is kept"
+    ):
+        run(Line(), {**arrays, "label": labels}, train_config, tmp_path)
+    with Checkpoints(tmp_path / "checkpoints", read_only=True) as checkpoints:
+        assert checkpoints.steps()[-1] == 2
+        assert np.isfinite(checkpoints.restore_params()[1]["slope"])
+
+
+def test_a_gradient_that_is_not_finite_stops_the_run(arrays, train_config, tmp_path):
+    train_config.eval_every = 1
+    with pytest.raises(Stopped, match=r"loss is 0.0 and its gradient's norm (nan|inf) at step 1 "):
+        run(Steep(), arrays, train_config, tmp_path)
+    with Checkpoints(tmp_path / "checkpoints", read_only=True) as checkpoints:
+        assert checkpoints.steps() == []
+
+
+def test_the_batch_must_be_divisible():
+    with pytest.raises(ValueError, match="batch size 10 must be divisible by .* devices, 4"):
+        check_batch(10, SimpleNamespace(shape={"data": 4}))
+
+
+def test_no_images_no_training(train_config, tmp_path):
+    empty = {"image": np.zeros((0, 8, 8, 1), np.uint8), "label": np.zeros(0, np.int32)}
+    with pytest.raises(ValueError, match="training split is empty"):
+        run(Line(), empty, train_config, tmp_path)
+
+
+def test_length_of_a_run(train_config):
+    assert total_steps(train_config, 1000) == 12
+    train_config.update({"steps": 0, "epochs": 2.0})
+    assert total_steps(train_config, 1000) == 250
+    assert total_steps(train_config, 1) == 1
+
+
+def test_records_survive_a_torn_line(tmp_path):
+    with Records(tmp_path, tensorboard=False) as records:
+        for step in (1, 2, 3):
+            records.write(step, {"loss": step / 10})
+    path = tmp_path / "metrics.jsonl"
+    path.write_text(path.read_text()[:-5])
+    assert [r["step"] for r in read_records(tmp_path)] == [1, 2]
+    with Records(tmp_path, resume_step=1, tensorboard=False) as records:
+        records.write(2, {"loss": 9})
+    found = [json.loads(line) for line in path.read_text().splitlines()]
+    assert found == [{"step": 1, "loss": 0.1}, {"step": 2, "loss": 9.0}]

@@ -1,0 +1,54 @@
+"""A flow of 8 channels, 40 images and a run of 12 steps; as a script, on all devices there are."""
+
+import sys
+from pathlib import Path
+
+import numpy as np
+
+from msflow_jax.defaults import default_config
+from msflow_jax.inference import make_classifier
+from msflow_jax.nets import UNet
+from msflow_jax.symmetric import Code, SymmetricFlow
+from msflow_jax.training import fit
+
+FLIPS = ("horizontal",)
+
+
+def make_flow():
+    net = UNet(
+        channels=3, width=8, multipliers=(1,), blocks=1, attention=(), groups=4, head_channels=8
+    )
+    return SymmetricFlow(net, Code("simplex", 3), ("a", "b", "c"), 1, 8)
+
+
+def make_arrays():
+    """Images whose class is their brightness."""
+    rng = np.random.default_rng(0)
+    labels = rng.integers(0, 3, 40, dtype=np.int32)
+    images = rng.normal(60 + 70 * labels[:, None, None, None], 20, (40, 8, 8, 1))
+    return {"image": np.clip(images, 0, 255).astype(np.uint8), "label": labels}
+
+
+def make_config():
+    config = default_config().train
+    config.update({"steps": 12, "batch": 8, "eval_every": 4, "log_every": 1, "shift": 1})
+    return config
+
+
+def train(workdir):
+    return fit(make_flow(), make_arrays(), make_config(), workdir, flips=FLIPS, progress=False)
+
+
+def distances(params):
+    """Readings of 7 images in batches of 4: the last one is padded."""
+    classify = make_classifier(make_flow(), seed=3, batch=4)
+    return classify(params, make_arrays()["image"][:7]).distances
+
+
+def main(workdir):
+    state = train(workdir)
+    np.save(workdir / "distances.npy", distances(state.ema))
+
+
+if __name__ == "__main__":
+    main(Path(sys.argv[1]))
