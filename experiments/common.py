@@ -9,7 +9,8 @@ from typing import Any
 
 from ml_collections import ConfigDict
 
-EXPECTED_ERRORS = (ValueError, OSError, FloatingPointError)
+# ImportError: an optional package that is not there; its message says how to get it.
+EXPECTED_ERRORS = (ValueError, OSError, FloatingPointError, ImportError)
 
 
 def parser(description: str) -> argparse.ArgumentParser:

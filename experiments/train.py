@@ -28,9 +28,10 @@ def load_config(arguments: Sequence[str]):
     if file is not None and not file.is_file():
         raise FileNotFoundError(f"no configuration file {file}")
     values = flags.FlagValues()
-    config_flags.DEFINE_config_file("config", flag_values=values, lock_config=True)
+    line = ["train", *arguments]
+    config_flags.DEFINE_config_file("config", flag_values=values, lock_config=True, sys_argv=line)
     try:
-        values(["train", *arguments])
+        values(line)
     except (AttributeError, KeyError) as error:
         raise ValueError(_unknown_key(arguments, error)) from error
     except (flags.Error, TypeError) as error:
@@ -81,7 +82,8 @@ def train(config, workdir: Path) -> None:
         f" images of {info.side} x {info.side} x {info.channels}, {len(info.classes)} classes"
     )
     per_pixel = config.model.task == "segment"
-    arrays = {"image": split.images, "label": split.maps if per_pixel else split.labels}
+    labels = split.maps if per_pixel and split.maps is not None else split.labels
+    arrays = {"image": split.images, "label": labels}
     validate = make_validation(model, splits.val, config)
     fit(model, arrays, config.train, workdir, flips=info.flips, validate=validate)
 

@@ -99,10 +99,9 @@ def make_classifier(
 
 def make_segmenter(model: SymmetricFlow, *, seed: int, batch: int = 128, **settings: Any) -> Runner:
     """``runner(params, images uint8) -> class numbers uint8 [N, S, S]``."""
-    verb = partial(model.segment, **settings)
 
     def function(params, images, index):
-        out = verb(params, to_float(images), jax.random.key(seed), index=index)
+        out = model.segment(params, to_float(images), jax.random.key(seed), index=index, **settings)
         return jnp.argmax(out, axis=-1).astype(jnp.uint8)
 
     return batched(function, batch)
@@ -114,10 +113,9 @@ def make_generator(model: SymmetricFlow, *, seed: int, batch: int = 128, **setti
     ``settings``: ``steps``, ``solver`` and ``guidance`` of :meth:`SymmetricFlow.generate`. The runner
     raises FloatingPointError where an image is not finite.
     """
-    verb = partial(model.generate, **settings)
 
     def function(params, labels, index):
-        return verb(params, labels, jax.random.key(seed), index=index)
+        return model.generate(params, labels, jax.random.key(seed), index=index, **settings)
 
     run = batched(function, batch)
 
@@ -144,6 +142,7 @@ def make_validation(
         segment = make_segmenter(model, draws=config.train.draws, **chosen)
 
         def validate_maps(params: Any) -> dict[str, float]:
+            assert split.maps is not None  # build() refuses data without maps
             out = evaluate_segmentation(split.maps, segment(params, split.images), model.classes)
             return {"val_dice": out["mean_dice"], "val_accuracy": out["accuracy"]}
 

@@ -1,6 +1,7 @@
 """Integrate a velocity field. The only module that imports diffrax."""
 
 from dataclasses import dataclass
+from typing import Any
 
 import diffrax
 import jax
@@ -112,7 +113,7 @@ def integrate(
     save = diffrax.SaveAt(t1=True)
     if times is not None:
         save = diffrax.SaveAt(subs=[diffrax.SubSaveAt(t1=True), diffrax.SubSaveAt(ts=times)])
-    term = diffrax.ODETerm(lambda u, z, _: field(u, z))
+    term = diffrax.ODETerm(lambda u, z, _: field(jnp.asarray(u), z))
     common = dict(saveat=save, throw=False, adjoint=ADJOINTS[adjoint]())
 
     if solver in FIXED:
@@ -142,10 +143,11 @@ def integrate(
 
 def _solution(out: diffrax.Solution, nfe: jax.Array, times, *, batched: bool = False) -> Solution:
     first = (slice(None), 0) if batched else 0
-    ok = out.result == diffrax.RESULTS.successful
+    ok = jnp.asarray(out.result == diffrax.RESULTS.successful)
+    ys: Any = out.ys
     if times is None:
-        return Solution(jax.tree.map(lambda a: a[first], out.ys), nfe, ok)
-    end, states = out.ys
+        return Solution(jax.tree.map(lambda a: a[first], ys), nfe, ok)
+    end, states = ys
     if batched:
         states = jax.tree.map(lambda a: jnp.moveaxis(a, 1, 0), states)
     return Solution(jax.tree.map(lambda a: a[first], end), nfe, ok, states, times)

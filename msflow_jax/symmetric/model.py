@@ -7,8 +7,9 @@ the network has no class input at all.
 
 from collections.abc import Sequence
 from dataclasses import dataclass
-from typing import Any, Protocol
+from typing import Any
 
+import flax.linen as nn
 import jax
 import jax.numpy as jnp
 import numpy as np
@@ -27,16 +28,6 @@ from msflow_jax.symmetric.codes import Code
 
 ROUTE = {"image": Clock.FORWARD, "label": Clock.BACKWARD}
 Params = Any
-
-
-class Network(Protocol):
-    """What a velocity network must offer: a flax module on joined channels."""
-
-    def init(self, *args: Any, **kwargs: Any) -> Any:
-        """Initialise from ``(key, x [B, H, W, C], u [B])``."""
-
-    def apply(self, *args: Any, **kwargs: Any) -> Any:
-        """``({"params": params}, x [B, H, W, C], u [B], train=...) -> [B, H, W, C]``."""
 
 
 @dataclass(frozen=True)
@@ -107,7 +98,8 @@ class SymmetricFlow:
     """A symmetric flow over images and label pictures. All methods are pure.
 
     Attributes:
-      net: network on joined channels (image first), for instance ``UNet(channels=c_x + c_y)``.
+      net: flax module ``(x [B, H, W, C], u [B], train=...) -> [B, H, W, C]`` on the joined channels
+        (image first), for instance ``UNet(channels=c_x + c_y)``.
       code: how classes become label pictures.
       classes: class names in label order.
       image_channels: channels c_x of the images.
@@ -124,7 +116,7 @@ class SymmetricFlow:
       ValueError: numbers that do not fit each other.
     """
 
-    net: Network
+    net: nn.Module
     code: Code
     classes: tuple[str, ...]
     image_channels: int
@@ -164,7 +156,7 @@ class SymmetricFlow:
             joined = jnp.concatenate([streams["image"], streams["label"]], axis=-1)
             u = jnp.broadcast_to(jnp.asarray(u, jnp.float32), joined.shape[:1])
             rngs = None if key is None else {"dropout": key}
-            out = self.net.apply({"params": params}, joined, u, train=train, rngs=rngs)
+            out: Any = self.net.apply({"params": params}, joined, u, train=train, rngs=rngs)
             out = out.astype(jnp.float32)
             c = self.image_channels
             return {"image": out[..., :c], "label": out[..., c:]}

@@ -46,5 +46,5 @@ def update_ema(ema, params, rate: float, step: jax.Array):
 
     With the published rate of 0.7 the average spans about 3 steps: in effect none.
     """
-    rate = jnp.minimum(rate, (1.0 + step) / (10.0 + step))
-    return jax.tree.map(lambda e, p: e + (1 - rate) * (p - e), ema, params)
+    reached = jnp.minimum(rate, (1.0 + step) / (10.0 + step))
+    return jax.tree.map(lambda e, p: e + (1 - reached) * (p - e), ema, params)

@@ -3,6 +3,7 @@
 import csv
 import importlib.util
 import json
+import re
 import shutil
 import sys
 from pathlib import Path
@@ -55,14 +56,13 @@ def test_the_workdir_says_what_it_is(workdir):
     assert {p.name for p in workdir.parent.iterdir()} == {"w"}  # nothing temporary is left
 
 
-@pytest.mark.parametrize("steps", [1, 4])
-def test_reading_equals_the_official_code(workdir, steps):
+def test_reading_equals_the_official_code(workdir):
     trained = open_workdir(workdir)
     arrays = read_state_dict(DATA / "medsymmflow_unet_tiny_io.safetensors")
-    x, expected = (arrays[k].transpose(0, 2, 3, 1) for k in ("x", f"classify_{steps}"))
+    x, expected = (arrays[k].transpose(0, 2, 3, 1) for k in ("x", "classify_1"))
     state = {"image": x[..., :3], "label": x[..., 3:]}
     field = trained.model.field(trained.params)
-    end = jax.jit(lambda z: integrate(field, z, 1.0, 0.0, steps=steps).end)(state)
+    end = jax.jit(lambda z: integrate(field, z, 1.0, 0.0, steps=1).end)(state)
     got = np.concatenate([end["image"], end["label"]], axis=-1)
     np.testing.assert_allclose(got, expected, rtol=1e-4, atol=1e-4 * np.abs(expected).max())
 
@@ -114,8 +114,7 @@ def test_bad_arguments_leave_nothing(tool, tmp_path, monkeypatch, capsys, argume
         run(tool.main)
     error = capsys.readouterr().err
     assert stop.value.code == 2 and error.count("\n") == 1
-    with pytest.raises(ValueError, match=message):
-        raise ValueError(error)
+    assert re.search(message, error), error
     assert not out.exists()
 
 
