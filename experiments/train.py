@@ -35,8 +35,15 @@ def load_config(arguments: Sequence[str]):
     except (AttributeError, KeyError) as error:
         raise ValueError(_unknown_key(arguments, error)) from error
     except (flags.Error, TypeError) as error:
-        raise ValueError(f"{error}".strip('"')) from error
+        raise ValueError(_short(f"{error}".strip('"'), named[-1])) from error
     return values.config
+
+
+def _short(message: str, file: str) -> str:
+    """An error inside the configuration file comes as a whole traceback: its last line says it."""
+    if "Traceback" not in message:
+        return message
+    return f"{file} cannot be used: {message.strip().splitlines()[-1]}"
 
 
 def _unknown_key(arguments: Sequence[str], error: Exception) -> str:

@@ -75,7 +75,7 @@ def default_config() -> ConfigDict:
 def cpu(config: ConfigDict, variant: str = "cpu") -> ConfigDict:
     """The same run sized for two cores, if the variant is ``cpu``; unchanged if it is empty.
 
-    A network of 0.64 M parameters, without resizing; the simplex code; half of each batch at the
+    A network of 1.1 M parameters, without resizing; the simplex code; half of each batch at the
     reading time.
 
     Raises:
@@ -87,9 +87,7 @@ def cpu(config: ConfigDict, variant: str = "cpu") -> ConfigDict:
         )
     if variant == "cpu":
         config.model.net.update(
-            dict(
-                width=16, multipliers=(1, 2, 4), blocks=1, attention=(), head_channels=32, groups=8
-            )
+            dict(width=32, multipliers=(1, 2, 2), blocks=1, attention=(4,), head_channels=32)
         )
         config.model.resize = 0
         config.model.code.scheme = "simplex"

@@ -19,7 +19,7 @@ from msflow_jax.defaults import default_config
 def create(
     path: Path, config: ConfigDict, info: Info, extra: Mapping[str, Any] | None = None
 ) -> None:
-    """Write ``config.json`` and ``manifest.json``; a workdir that exists must hold the same model.
+    """Write ``config.json`` and ``manifest.json``; a workdir with checkpoints must hold the same run.
 
     Args:
       path: the workdir; made when missing.
@@ -32,7 +32,8 @@ def create(
     """
     path = Path(path)
     path.mkdir(parents=True, exist_ok=True)
-    if (path / "config.json").exists():
+    # A run that failed before its first checkpoint has nothing to go on from and is replaced.
+    if any((path / "checkpoints").glob("*/ema")):
         old, old_info = read(path)
         for part in ("data", "model", "train"):
             _refuse_difference(path, old[part].to_dict(), config[part].to_dict(), part)

@@ -15,9 +15,15 @@ INFO = Info(
 )  # fmt: skip
 
 
+def create(path, config, info=INFO):
+    """A workdir with something in it that is worth keeping."""
+    workdir.create(path, config, info)
+    (path / "checkpoints" / "4" / "ema").mkdir(parents=True, exist_ok=True)
+
+
 @pytest.mark.parametrize("config", [default_config(), cpu(default_config())])
 def test_round_trip(tmp_path, config):
-    workdir.create(tmp_path / "deep" / "w", config, INFO)
+    create(tmp_path / "deep" / "w", config)
     back, info = workdir.read(tmp_path / "deep" / "w")
     assert back.to_dict() == config.to_dict()
     assert isinstance(back.model.net.multipliers, tuple)
@@ -44,7 +50,7 @@ def test_manifest(tmp_path):
     ],
 )
 def test_another_run_is_refused(tmp_path, part, changes, message):
-    workdir.create(tmp_path, default_config(), INFO)
+    create(tmp_path, default_config())
     before = (tmp_path / "config.json").read_text()
     other = default_config()
     other[part].update(changes)
@@ -54,7 +60,7 @@ def test_another_run_is_refused(tmp_path, part, changes, message):
 
 
 def test_what_may_change_between_sessions(tmp_path):
-    workdir.create(tmp_path, default_config(), INFO)
+    create(tmp_path, default_config())
     moved = default_config()
     moved.data.root = "elsewhere"
     moved.train.update({"log_every": 7, "keep": 5})
@@ -64,9 +70,18 @@ def test_what_may_change_between_sessions(tmp_path):
 
 
 def test_other_data_are_refused(tmp_path):
-    workdir.create(tmp_path, default_config(), INFO)
+    create(tmp_path, default_config())
     with pytest.raises(ValueError, match=f"{'0' * 32}, these have {'1' * 32}"):
         workdir.create(tmp_path, default_config(), dataclasses.replace(INFO, md5="1" * 32))
+
+
+def test_a_run_without_a_checkpoint_is_replaced(tmp_path):
+    """So that a first try with a batch that no device divides does not block its workdir."""
+    workdir.create(tmp_path, default_config(), INFO)
+    other = default_config()
+    other.train.batch = 7
+    workdir.create(tmp_path, other, INFO)
+    assert workdir.read(tmp_path)[0].train.batch == 7
 
 
 @pytest.mark.parametrize("name", ["config.json", "manifest.json"])

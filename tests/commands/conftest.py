@@ -1,0 +1,91 @@
+"""A folder of small pictures, a small configuration, and a run of the train command on them."""
+
+import dataclasses
+import sys
+from pathlib import Path
+
+import numpy as np
+import pytest
+from PIL import Image
+
+CONFIG = """
+from msflow_jax.defaults import default_config
+
+
+def get_config():
+    config = default_config()
+    config.data.name = "folder"
+    config.model.code.scheme = "simplex"
+    # A transformer of one layer: what compiles fastest.
+    config.model.net.update({"name": "dit", "patch": 4, "depth": 1, "width": 8, "head_channels": 8})
+    config.train.update({"steps": 4, "batch": 8, "eval_every": 2, "log_every": 1})
+    config.sample.batch = 8
+    config.sample.classify.draws = 2
+    config.sample.generate.update({"steps": 2, "per_class": 6})
+    return config
+"""
+CLASSES = ("dark", "very bright")
+
+
+@dataclasses.dataclass(frozen=True)
+class Outcome:
+    """What a command left: exit status and both streams."""
+
+    status: int
+    out: str
+    err: str
+
+
+def fill(root: Path, *, seed: int = 0, side: int = 8) -> Path:
+    """train/, val/ and test/ with two classes that differ in brightness."""
+    rng = np.random.default_rng(seed)
+    for split, count in (("train", 12), ("val", 4), ("test", 6)):
+        for k, name in enumerate(CLASSES):
+            folder = root / split / name
+            folder.mkdir(parents=True)
+            for i in range(count):
+                pixels = np.clip(rng.normal(70 + 100 * k, 20, (side, side)), 0, 255)
+                Image.fromarray(pixels.astype(np.uint8)).save(folder / f"{i}.png")
+    return root
+
+
+@pytest.fixture
+def command(monkeypatch, capsys):
+    """`command("classify", "--images=x")`: as from the shell, but within this process."""
+    from importlib import import_module
+
+    from experiments.common import run
+
+    def call(name: str, *arguments: object) -> Outcome:
+        monkeypatch.setattr(sys, "argv", [name, *map(str, arguments)])
+        capsys.readouterr()
+        status = 0
+        try:
+            run(import_module(f"experiments.{name}").main)
+        except SystemExit as stop:
+            status = stop.code
+        return Outcome(status, *capsys.readouterr())
+
+    return call
+
+
+@pytest.fixture(scope="session")
+def pictures(tmp_path_factory):
+    return fill(tmp_path_factory.mktemp("pictures"))
+
+
+@pytest.fixture(scope="session")
+def config_file(tmp_path_factory):
+    path = tmp_path_factory.mktemp("configs") / "tiny.py"
+    path.write_text(CONFIG)
+    return path
+
+
+@pytest.fixture(scope="session")
+def trained(pictures, config_file, tmp_path_factory):
+    """Workdir of a whole run: trained, evaluated, reported. Not to be changed."""
+    from experiments.train import main
+
+    workdir = tmp_path_factory.mktemp("runs") / "tiny"
+    main([f"--config={config_file}", f"--workdir={workdir}", f"--config.data.root={pictures}"])
+    return workdir

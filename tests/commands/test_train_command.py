@@ -1,0 +1,188 @@
+"""The train command: a whole walk, resuming, and every mistake answered in one line."""
+
+import json
+import re
+import runpy
+import shutil
+import subprocess
+import sys
+from pathlib import Path
+
+import jax
+import jax.numpy as jnp
+import numpy as np
+import pytest
+
+from experiments.train import default_workdir, load_config
+from msflow_jax.build import build
+from msflow_jax.data import Info
+from msflow_jax.training.records import read_records
+
+ROOT = Path(__file__).resolve().parents[2]
+CONFIGS = sorted((ROOT / "configs").glob("*.py"))
+
+
+def test_a_run_leaves_everything(trained):
+    found = {p.name for p in trained.iterdir()}
+    assert found >= {
+        "config.json", "manifest.json", "metrics.jsonl", "checkpoints", "evaluation.json",
+        "evaluation.npz", "report", "tensorboard",
+    }  # fmt: skip
+    assert (trained / "report" / "index.html").stat().st_size > 10_000
+    evaluation = json.loads((trained / "evaluation.json").read_text())
+    assert evaluation["split"] == "test"
+    assert evaluation["classification"]["images"] == 12
+    assert evaluation["generation"]["samples"] == 12
+    assert evaluation["data"]["classes"] == ["dark", "very bright"]
+    with np.load(trained / "evaluation.npz", allow_pickle=False) as arrays:
+        assert arrays["samples"].shape == (12, 8, 8, 1)
+        assert set(arrays["certain_labels"]) <= {0, 1}
+
+
+def test_metrics_of_every_step(trained):
+    rows = read_records(trained)
+    assert [r["step"] for r in rows if "loss" in r] == [1, 2, 3, 4]
+    validated = [r for r in rows if "val_auc" in r]
+    assert [r["step"] for r in validated] == [2, 4]
+    assert {"val_auc", "val_accuracy", "val_nll"} <= set(validated[0])
+
+
+def test_a_finished_run_is_only_evaluated_again(trained, config_file, pictures, tmp_path, command):
+    workdir = shutil.copytree(trained, tmp_path / "copy")
+    out = command(
+        "train", f"--config={config_file}", f"--workdir={workdir}",
+        f"--config.data.root={pictures}", "--no-evaluate",
+    )  # fmt: skip
+    assert out.status == 0 and "24 training, 8 validation, 12 test images of 8 x 8 x 1" in out.out
+    assert (workdir / "metrics.jsonl").read_text() == (trained / "metrics.jsonl").read_text()
+
+
+def test_a_medmnist_file(config_file, tmp_path, command):
+    """The published format, with 28 pixels: resized inside the network."""
+    rng = np.random.default_rng(0)
+    arrays = {}
+    for split, count in (("train", 8), ("val", 4), ("test", 4)):
+        arrays[f"{split}_images"] = rng.integers(0, 256, (count, 28, 28), dtype=np.uint8)
+        arrays[f"{split}_labels"] = (np.arange(count) % 2).astype(np.uint8)[:, None]
+    np.savez(tmp_path / "breastmnist.npz", **arrays)
+    with pytest.warns(UserWarning, match="not the authors' file"):
+        out = command(
+            "train", f"--config={config_file}", f"--workdir={tmp_path / 'w'}", "--no-evaluate",
+            "--config.data.name=breastmnist", f"--config.data.root={tmp_path}",
+            "--config.model.resize=8", "--config.train.steps=2",
+        )  # fmt: skip
+    assert out.status == 0, out.err
+    manifest = json.loads((tmp_path / "w" / "manifest.json").read_text())
+    assert manifest["data"]["classes"] == ["malignant", "normal, benign"]
+    assert (tmp_path / "w" / "checkpoints" / "2").is_dir()
+
+
+MISTAKES = {
+    "unknown key": ("--config.train.stepz=3", "'train.stepz'; near it: train.steps"),
+    "unknown part": ("--config.trian.steps=3", "'trian.steps'; near it: train.steps"),
+    "word for a number": ("--config.train.steps=abc", "--config.train.steps=abc: invalid literal"),
+    "fraction for a whole number": ("--config.train.batch=1.5", "--config.train.batch=1.5"),
+    "value for a part": ("--config.train=3", "--config.train=3"),
+    "unknown data": ("--config.data.name=folderr", "'folderr'; known: phantoms, folder"),
+    "no such folder": ("--config.data.root=nowhere", "no folder at nowhere .*--config.data.root"),
+    "unknown code": ("--config.model.code.scheme=rgb", "'rgb': choose one of palette"),
+    "unknown network": ("--config.model.net.name=vit", "'vit': choose 'unet' or 'dit'"),
+    "unknown dtype": ("--config.model.net.dtype=float16", "dtype is 'float32' or 'bfloat16'"),
+    "no label maps": ("--config.model.task=segment", "has no label maps"),
+    "groups": ("--config.model.net.groups=3", "cannot be normalised in 3 groups"),
+    "attention": ("--config.model.net.attention=(4,)", "attention at down-sampling factors .4."),
+    "warm-up": ("--config.train.warmup=2.0", r"train.warmup is a share of the run in \(0, 1\)"),
+    "another network": ("--config.model.net.width=16", "model.net.width=8, not 16: use another"),
+    "another md5": (f"--config.data.md5={'0' * 32}", "config.data.md5 asks for"),
+}
+
+
+@pytest.mark.parametrize("argument, message", MISTAKES.values(), ids=MISTAKES)
+def test_mistakes(argument, message, trained, config_file, pictures, tmp_path, command):
+    """The workdir of the finished run is used where the mistake is about it."""
+    workdir = trained if "use another" in message else tmp_path / "w"
+    out = command(
+        "train", f"--config={config_file}", f"--workdir={workdir}", "--no-evaluate",
+        f"--config.data.root={pictures}", argument,
+    )  # fmt: skip
+    assert out.status == 2 and out.err.count("\n") == 1, out.err
+    assert re.search(message, out.err), out.err
+
+
+def test_mistakes_in_the_configuration_file(config_file, tmp_path, command):
+    out = command("train", "--config=configs/nothing.py")
+    assert out.status == 2 and "no configuration file configs/nothing.py" in out.err
+    out = command("train", f"--config={ROOT / 'configs' / 'pixel_retina.py'}:gpu")
+    assert out.status == 2 and "unknown variant 'gpu'" in out.err and out.err.count("\n") == 1
+    broken = tmp_path / "broken.py"
+    broken.write_text("import nothing_of_the_kind\n")
+    out = command("train", f"--config={broken}")
+    assert out.status == 2 and "nothing_of_the_kind" in out.err and out.err.count("\n") == 1
+
+
+def test_unknown_flag(config_file, command):
+    out = command("train", f"--config={config_file}", "--step=3")
+    assert out.status == 2 and "unknown argument --step=3" in out.err
+
+
+def test_debug_shows_the_traceback(command):
+    with pytest.raises(FileNotFoundError, match="no configuration file"):
+        command("train", "--config=configs/nothing.py", "--debug")
+
+
+def test_default_workdir():
+    assert default_workdir("configs/quickstart.py") == Path("runs/quickstart")
+    assert default_workdir("configs/pixel_retina.py:cpu") == Path("runs/pixel_retina-cpu")
+
+
+def variants():
+    for path in CONFIGS:
+        yield str(path)
+        if "variant" in path.read_text():
+            yield f"{path}:cpu"
+
+
+@pytest.mark.parametrize("name", variants(), ids=lambda name: Path(name).name)
+def test_every_configuration_builds(name):
+    """The network takes the data's channels and sides; nothing is computed."""
+    config = load_config([f"--config={name}"])
+    channels, side = (1, 32) if config.data.name == "phantoms" else (3, 28)
+    info = Info(
+        config.data.name, ("a", "b", "c"), channels, side, "multi-class", "", "", "", (), ("x", "y")
+    )
+    model = build(config.model, info)
+    total = channels + model.code.channels
+    x = jax.ShapeDtypeStruct((2, model.grid, model.grid, total), jnp.float32)
+    u = jax.ShapeDtypeStruct((2,), jnp.float32)
+    params = jax.eval_shape(model.net.init, jax.random.key(0), x, u)["params"]
+    out = jax.eval_shape(lambda p, x, u: model.net.apply({"params": p}, x, u), params, x, u)
+    assert out.shape == x.shape and out.dtype == jnp.float32
+
+
+@pytest.mark.parametrize("path", CONFIGS, ids=lambda path: path.name)
+def test_configurations_tell_what_they_are(path):
+    text = runpy.run_path(str(path))["__doc__"]
+    assert "arXiv" in text
+    assert f"--config=configs/{path.name}" in text
+
+
+def test_help_is_quick():
+    """No command loads JAX, matplotlib or scikit-learn to say what it does."""
+    script = """
+import sys
+from importlib import import_module
+for name in ("train", "evaluate", "classify", "generate"):
+    try:
+        import_module(f"experiments.{name}").main(["--help"])
+    except SystemExit as stop:
+        assert stop.code == 0
+    else:
+        raise AssertionError(name)
+heavy = {"jax", "matplotlib", "sklearn", "nilearn", "flax", "orbax", "torch", "PIL"}
+print("loaded:", sorted(heavy & set(sys.modules)))
+"""
+    done = subprocess.run([sys.executable, "-c", script], capture_output=True, text=True, cwd=ROOT)
+    assert done.returncode == 0, done.stderr
+    assert done.stdout.rstrip().endswith("loaded: []")
+    for flag in ("--config", "--workdir", "--images", "--label", "--split", "--debug"):
+        assert flag in done.stdout

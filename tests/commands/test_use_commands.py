@@ -1,0 +1,206 @@
+"""Evaluate, classify and generate on a finished run, and every mistake answered in one line."""
+
+import csv
+import json
+import re
+import shutil
+
+import numpy as np
+import pytest
+from PIL import Image
+
+
+def read(path):
+    with path.open() as file:
+        return list(csv.DictReader(file))
+
+
+@pytest.fixture
+def copied(trained, tmp_path):
+    """A copy of the run that may be changed."""
+    return shutil.copytree(trained, tmp_path / "copy")
+
+
+def test_classify_a_folder(trained, pictures, tmp_path, command):
+    out = command(
+        "classify", f"--workdir={trained}", f"--images={pictures / 'test'}",
+        f"--output={tmp_path / 'deep' / 'p.csv'}", "--coverage=0.5",
+    )  # fmt: skip
+    assert out.status == 0, out.err
+    rows = read(tmp_path / "deep" / "p.csv")
+    assert len(rows) == 12 and rows[0]["name"] == "dark/0.png"
+    assert list(rows[0]) == [
+        "name", "label", "class", "p_dark", "p_very bright", "uncertainty_distance",
+        "uncertainty_margin", "uncertainty_posterior", "uncertainty_entropy", "uncertainty_spread",
+        "abstain",
+    ]  # fmt: skip
+    assert {row["abstain"] for row in rows} <= {"0", "1"}
+    for row in rows:
+        assert row["class"] == ("dark", "very bright")[int(row["label"])]
+        assert float(row["p_dark"]) + float(row["p_very bright"]) == pytest.approx(1, abs=1e-5)
+
+
+def test_coverage_sets_the_threshold(trained, pictures, tmp_path, command):
+    """On the validation split itself, the share that is answered is the coverage."""
+    answered = []
+    for coverage in (0.25, 0.5, 1.0):
+        command(
+            "classify", f"--workdir={trained}", f"--images={pictures / 'val'}",
+            f"--output={tmp_path / 'p.csv'}", f"--coverage={coverage}", "--measure=entropy",
+        )  # fmt: skip
+        answered.append(np.mean([row["abstain"] == "0" for row in read(tmp_path / "p.csv")]))
+    np.testing.assert_allclose(answered, [0.25, 0.5, 1.0], atol=0.13)
+
+
+def test_classify_one_image_equals_the_folder(trained, pictures, tmp_path, command):
+    """The noise of the first image is its own, whatever comes after it."""
+    first = pictures / "test" / "dark" / "0.png"
+    for images, name in ((first, "one.csv"), (first.parent, "all.csv")):
+        out = command(
+            "classify", f"--workdir={trained}", f"--images={images}", f"--output={tmp_path / name}"
+        )
+        assert out.status == 0, out.err
+    one, every = read(tmp_path / "one.csv")[0], read(tmp_path / "all.csv")[0]
+    assert float(one["p_dark"]) == pytest.approx(float(every["p_dark"]), abs=1e-5)
+
+
+def test_generate(trained, tmp_path, command):
+    arguments = (f"--workdir={trained}", "--label=very bright", "--label=0", "--count=3", "--steps=2")
+    for seed, folder in ((5, "a"), (5, "b"), (6, "c")):
+        out = command("generate", *arguments, f"--seed={seed}", f"--output={tmp_path / folder}")
+        assert out.status == 0, out.err
+    names = sorted(p.name for p in (tmp_path / "a").iterdir())
+    assert len([n for n in names if n.startswith("1_very-bright_")]) == 3
+    assert len([n for n in names if n.startswith("0_dark_")]) == 3
+    assert {"grid.png", "generated.json"} <= set(names) and len(names) == 8
+    record = json.loads((tmp_path / "a" / "generated.json").read_text())
+    assert (record["seed"], record["steps"], len(record["images"])) == (5, 2, 6)
+    assert record["images"][0]["class"] == "very bright"
+    a, b, c = (
+        np.asarray(Image.open(tmp_path / folder / record["images"][0]["file"])) for folder in "abc"
+    )
+    assert a.shape == (8, 8) and a.dtype == np.uint8
+    np.testing.assert_array_equal(a, b)
+    assert (a != c).any()
+
+
+def test_evaluate_the_other_split(copied, pictures, tmp_path, command):
+    """From where the data lie now, with one draw."""
+    moved = shutil.copytree(pictures, tmp_path / "moved")
+    out = command("evaluate", f"--workdir={copied}", "--split=val", f"--root={moved}", "--draws=1")
+    assert out.status == 0, out.err
+    found = json.loads((copied / "evaluation.json").read_text())
+    assert found["split"] == "val" and found["classification"]["images"] == 8
+    assert found["settings"]["classify"]["draws"] == 1
+    assert "val accuracy" in out.out
+
+
+MISTAKES = {
+    "no workdir": ("classify", "--workdir={tmp}/nothing", "is no workdir: config.json is missing"),
+    "unknown split": ("evaluate", "--split=all", "invalid choice: 'all'"),
+    "empty folder": ("classify", "--images={tmp}", "no image in {tmp}"),
+    "missing image": ("classify", "--images={tmp}/x.png", "no image, folder or .npz at"),
+    "other size": ("classify", "--images={tmp}/large", "is 12 x 12, .* 8 x 8 .*--resize"),
+    "coverage": ("classify", "--coverage=1.5", r"--coverage must lie in \(0, 1\], got 1.5"),
+    "measure": ("classify", "--measure=doubt", "unknown uncertainty 'doubt': .*distance"),
+    "draws": ("classify", "--draws=-1", "draws must be at least 1"),
+    "unknown class": ("generate", "--label=melanoma", "'melanoma': .* 0 = dark, 1 = very bright"),
+    "count": ("generate", "--count=0", "--count must be at least 1, got 0"),
+    "solver": ("generate", "--solver=newton", "'newton': choose one of euler"),
+    "guidance": ("generate", "--guidance=2", "trained with code dropout"),
+    "other data": ("evaluate", "--root={tmp}/other", "has md5 .* was trained on .*--root"),
+    "no data": ("evaluate", "--root={tmp}/gone", "no folder at"),
+}
+
+
+@pytest.mark.parametrize("name, argument, message", MISTAKES.values(), ids=MISTAKES)
+def test_mistakes(name, argument, message, trained, pictures, tmp_path, command):
+    if "large" in argument:
+        (tmp_path / "large").mkdir()
+        Image.fromarray(np.zeros((12, 12), np.uint8)).save(tmp_path / "large" / "x.png")
+    if "other" in argument:
+        shutil.copytree(pictures, tmp_path / "other")
+        Image.fromarray(np.zeros((8, 8), np.uint8)).save(tmp_path / "other/test/dark/0.png")
+    usual = {
+        "evaluate": [],
+        "classify": [f"--images={pictures / 'test'}", f"--output={tmp_path / 'p.csv'}"],
+        "generate": ["--count=1", f"--output={tmp_path / 'g'}"],
+    }[name]
+    out = command(name, f"--workdir={trained}", *usual, argument.format(tmp=tmp_path))
+    assert out.status == 2, out.err
+    assert re.search(message.format(tmp=tmp_path), out.err), out.err
+    assert "Traceback" not in out.err
+    if "invalid choice" not in message:  # argparse shows the usage as well
+        assert out.err.startswith("error: ") and out.err.count("\n") == 1
+    assert not (tmp_path / "p.csv").exists() and not (tmp_path / "g").exists()
+
+
+def test_images_of_another_size_with_resize(trained, tmp_path, command):
+    Image.fromarray(np.zeros((12, 20, 3), np.uint8)).save(tmp_path / "x.png")
+    out = command(
+        "classify", f"--workdir={trained}", f"--images={tmp_path / 'x.png'}", "--resize",
+        f"--output={tmp_path / 'p.csv'}",
+    )  # fmt: skip
+    assert out.status == 0 and len(read(tmp_path / "p.csv")) == 1
+
+
+def empty(folder):
+    shutil.rmtree(folder / "checkpoints")
+    (folder / "checkpoints").mkdir()
+
+
+def tear(folder):
+    (folder / "config.json").write_text((folder / "config.json").read_text()[:200])
+
+
+def tamper(folder):
+    config = json.loads((folder / "config.json").read_text())
+    config["model"]["net"]["wide"] = 3
+    (folder / "config.json").write_text(json.dumps(config))
+
+
+def widen(folder):
+    config = json.loads((folder / "config.json").read_text())
+    config["model"]["net"]["width"] = 16
+    (folder / "config.json").write_text(json.dumps(config))
+
+
+def break_parameters(folder):
+    for file in (folder / "checkpoints").glob("*/ema/**/*"):
+        if file.is_file():
+            file.write_bytes(b"")
+
+
+DAMAGE = {
+    "checkpoints are gone": (lambda f: shutil.rmtree(f / "checkpoints"), "no checkpoint in"),
+    "checkpoints are empty": (empty, "no checkpoint in .*train first"),
+    "checkpoints are damaged": (break_parameters, r"checkpoints/\d cannot be read"),
+    "configuration is torn": (tear, "config.json .*is damaged"),
+    "configuration has another key": (tamper, "unknown key model.net.wide"),
+    "configuration has another width": (widen, "do not fit"),
+}
+
+
+@pytest.mark.parametrize("harm, message", DAMAGE.values(), ids=DAMAGE)
+@pytest.mark.parametrize("name", ["classify", "generate"])
+def test_damage_is_an_error_never_random_weights(
+    name, harm, message, copied, pictures, tmp_path, command
+):
+    harm(copied)
+    usual = {
+        "classify": [f"--images={pictures / 'test'}", f"--output={tmp_path / 'p.csv'}"],
+        "generate": ["--count=1", f"--output={tmp_path / 'g'}"],
+    }[name]
+    out = command(name, f"--workdir={copied}", *usual)
+    assert out.status == 2 and out.err.count("\n") == 1, out.err
+    assert re.search(message, out.err), out.err
+
+
+def test_without_an_evaluation_nothing_abstains(copied, pictures, tmp_path, command):
+    (copied / "evaluation.json").unlink()
+    out = command(
+        "classify", f"--workdir={copied}", f"--images={pictures / 'test'}",
+        f"--output={tmp_path / 'p.csv'}",
+    )  # fmt: skip
+    assert out.status == 0 and "no evaluation in the workdir" in out.out
+    assert {row["abstain"] for row in read(tmp_path / "p.csv")} == {""}
