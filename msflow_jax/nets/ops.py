@@ -124,8 +124,7 @@ def _group_norm_forward(groups, silu, x, scale, bias, shift):
     x32 = x.astype(jnp.float32)
     pixels = x.shape[1] * x.shape[2]
     # Plain sums, since centring first costs a pass over the image. Cancellation leaves a relative
-    # error of about
-    # 1e-7 mean^2 / variance: harmless until the mean is hundreds of standard deviations.
+    # error of about 1e-7 mean^2 / variance: harmless until the mean is hundreds of deviations.
     offset = jnp.sum(x32, axis=(1, 2)) / pixels
     spread = jnp.sum(jnp.square(x32), axis=(1, 2)) / pixels - jnp.square(offset)
     mean = offset + shift

@@ -2,8 +2,10 @@
 
 import dataclasses
 import sys
+from contextlib import contextmanager
 from pathlib import Path
 
+import jax
 import numpy as np
 import pytest
 from PIL import Image
@@ -81,11 +83,34 @@ def config_file(tmp_path_factory):
     return path
 
 
+@contextmanager
+def compile_quickly():
+    """These tests run little and compile much: leave XLA's optimisations out."""
+    jax.config.update("jax_disable_most_optimizations", True)
+    yield
+    jax.config.update("jax_disable_most_optimizations", False)
+
+
+@pytest.fixture(autouse=True, scope="module")
+def unoptimised():
+    with compile_quickly():
+        yield
+
+
+def barely_train(original):
+    """In place of the feature classifier's 400 steps."""
+    return lambda *args, steps, **kwargs: original(*args, steps=10, **kwargs)
+
+
 @pytest.fixture(scope="session")
 def trained(pictures, config_file, tmp_path_factory):
     """Workdir of a whole run: trained, evaluated, reported. Not to be changed."""
     from experiments.train import main
+    from msflow_jax.evaluation import features
 
     workdir = tmp_path_factory.mktemp("runs") / "tiny"
-    main([f"--config={config_file}", f"--workdir={workdir}", f"--config.data.root={pictures}"])
+    with compile_quickly(), pytest.MonkeyPatch.context() as patch:
+        quick = barely_train(features.train_feature_classifier)
+        patch.setattr(features, "train_feature_classifier", quick)
+        main([f"--config={config_file}", f"--workdir={workdir}", f"--config.data.root={pictures}"])
     return workdir

@@ -65,7 +65,13 @@ def test_classify_one_image_equals_the_folder(trained, pictures, tmp_path, comma
 
 
 def test_generate(trained, tmp_path, command):
-    arguments = (f"--workdir={trained}", "--label=very bright", "--label=0", "--count=3", "--steps=2")
+    arguments = (
+        f"--workdir={trained}",
+        "--label=very bright",
+        "--label=0",
+        "--count=3",
+        "--steps=2",
+    )
     for seed, folder in ((5, "a"), (5, "b"), (6, "c")):
         out = command("generate", *arguments, f"--seed={seed}", f"--output={tmp_path / folder}")
         assert out.status == 0, out.err

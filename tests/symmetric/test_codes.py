@@ -19,7 +19,7 @@ LEAST = {2: 3.057, 3: 1.176, 4: 1.019, 5: 0.588, 6: 0.832, 7: 1.019, 8: 1.315, 9
          11: 0.832, 14: 0.588}  # fmt: skip
 
 codes = st.builds(
-    Code, st.sampled_from(SCHEMES), st.integers(2, 12), st.sampled_from([1.0, 4.0, 15.0])
+    Code, st.sampled_from(SCHEMES), st.sampled_from([2, 5, 9]), st.sampled_from([1.0, 4.0, 15.0])
 )
 
 
@@ -48,7 +48,7 @@ def test_levels_are_the_published_numbers():
     )
 
 
-@settings(max_examples=30, deadline=None)
+@settings(max_examples=12, deadline=None)
 @given(code=codes)
 def test_what_is_written_is_read(code):
     labels = jnp.arange(code.classes)
@@ -89,7 +89,7 @@ def test_palette_distance_averages_pixels_first_to_last():
     np.testing.assert_allclose(code.distances(picture), expected, rtol=1e-5)
 
 
-@settings(max_examples=15, deadline=None)
+@settings(max_examples=6, deadline=None)
 @given(classes=st.integers(2, 20))
 def test_simplex_is_equidistant_with_unit_variance(classes):
     table = Code("simplex", classes).table
@@ -99,8 +99,8 @@ def test_simplex_is_equidistant_with_unit_variance(classes):
     np.testing.assert_allclose(table.T @ table / classes, np.eye(classes - 1), atol=1e-5)
 
 
-@settings(max_examples=20, deadline=None)
-@given(seed=st.integers(0, 10_000), classes=st.integers(2, 9))
+@settings(max_examples=10, deadline=None)
+@given(seed=st.integers(0, 10_000), classes=st.sampled_from([2, 3, 8]))
 def test_simplex_read_out_is_the_posterior(seed, classes):
     """E[code] = sum_k p_k c_k gives p back, and the nearest code is the most probable class."""
     code = Code("simplex", classes)

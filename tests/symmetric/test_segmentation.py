@@ -16,7 +16,7 @@ def test_tissues_of_phantoms_are_segmented(tmp_path):
     config.data.side = 16
     config.data.phantoms.update(subjects=60, slices=3)
     config.model.task = "segment"
-    config.model.net.update(width=8, multipliers=(1, 2), groups=4, head_channels=16)
+    config.model.net.update(width=8, multipliers=(1, 2), groups=4, attention=(), head_channels=16)
     config.train.update(steps=150, batch=16, learning_rate=3e-3, eval_every=150, shift=0)
     splits = data.load(config.data)
     model = build(config.model, splits.info)
@@ -34,4 +34,6 @@ def test_tissues_of_phantoms_are_segmented(tmp_path):
     assert found["accuracy"] > constant["accuracy"] + 0.15
     assert found["mean_dice"] > constant["mean_dice"] + 0.25
     drawn = make_generator(model, seed=0, steps=2)(state.ema, splits.test.maps[:3].astype(np.int32))
-    assert drawn.shape == splits.test.images[:3].shape and jax.tree.leaves(drawn)[0].dtype == np.uint8
+    assert (
+        drawn.shape == splits.test.images[:3].shape and jax.tree.leaves(drawn)[0].dtype == np.uint8
+    )
