@@ -22,12 +22,12 @@ def parser(description: str) -> argparse.ArgumentParser:
 
 def run(main: Callable[[Sequence[str]], Any]) -> None:
     """Run a command: what a user can mend is one line on stderr and exit status 2."""
-    from msflow_jax.training.loop import Stopped
-
     try:
         main(sys.argv[1:])
-    except (*EXPECTED_ERRORS, Stopped) as error:
-        if "--debug" in sys.argv:
+    except Exception as error:
+        from msflow_jax.training.loop import Stopped  # here: `--help` loads no JAX
+
+        if "--debug" in sys.argv or not isinstance(error, (*EXPECTED_ERRORS, Stopped)):
             raise
         message = " ".join(str(error).split())
         print(f"error: {message} (--debug shows the traceback)", file=sys.stderr)
@@ -51,6 +51,7 @@ def open_workdir(path: str | Path) -> Trained:
 
     Raises:
       FileNotFoundError: no workdir, or no checkpoint in it.
+      ValueError: the parameters are not those of the model in config.json.
     """
     from msflow_jax import workdir
     from msflow_jax.build import build
@@ -63,4 +64,24 @@ def open_workdir(path: str | Path) -> Trained:
         raise FileNotFoundError(f"no checkpoint in {folder}: train first, or check --workdir")
     with Checkpoints(folder, select=config.train.select, read_only=True) as checkpoints:
         step, params = checkpoints.restore_params()
-    return Trained(path, config, info, build(config.model, info), params, step)
+    model = build(config.model, info)
+    if wrong := _misfit(model, params):
+        raise ValueError(
+            f"{path}: the checkpoint of step {step} is not of the network in config.json ({wrong}): "
+            "restore config.json from a copy"
+        )
+    return Trained(path, config, info, model, params, step)
+
+
+def _misfit(model: Any, params: Any) -> str:
+    """The first parameter that the model and the checkpoint do not share, or an empty string."""
+    import jax
+
+    expected, found = (
+        {jax.tree_util.keystr(k): v.shape for k, v in jax.tree_util.tree_leaves_with_path(tree)}
+        for tree in (model.init(jax.random.key(0)), params)
+    )
+    for name in sorted(expected | found):
+        if expected.get(name) != found.get(name):
+            return f"{name} should be {expected.get(name)}, is {found.get(name)}"
+    return ""

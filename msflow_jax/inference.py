@@ -44,12 +44,16 @@ def batched(
             raise ValueError("there is nothing to do: no images")
         size = -(-min(batch, count) // devices) * devices
         params = jax.device_put(params, replicated(mesh))
+
+        def part(start: int) -> tuple[np.ndarray, np.ndarray]:
+            index = np.arange(start, start + size)
+            return items[np.minimum(index, count - 1)], index
+
+        jitted.eval_shape(params, *part(0))  # a wrong argument is an error before the bar is drawn
         results = []
         with bar(description, count) if description else nullcontext(lambda done: None) as advance:
             for start in range(0, count, size):
-                index = np.arange(start, start + size)
-                chosen = items[np.minimum(index, count - 1)]
-                out = jitted(params, *jax.device_put((chosen, index), split_batch(mesh)))
+                out = jitted(params, *jax.device_put(part(start), split_batch(mesh)))
                 keep = np.arange(min(size, count - start))
                 results.append([np.asarray(a).take(keep, axis) for a in jax.tree.leaves(out)])
                 advance(len(keep))

@@ -1,7 +1,7 @@
 """Turn official MedSymmFlow weights into a workdir that `classify` and `generate` accept.
 
     python tools/convert_medsymmflow.py derma.pt runs/derma --data dermamnist
-    python tools/convert_medsymmflow.py own.safetensors runs/own --classes ill,well --image-channels 1 --side 64
+    python tools/convert_medsymmflow.py own.pt runs/own --classes ill,well --image-channels 1 --side 64
 
 The weights are the state dict of the pixel-space UNet of caetas/MedSymmFlow (arXiv 2507.19098).
 """
@@ -144,12 +144,8 @@ def convert(
       ValueError: weights that do not fit, or a workdir that is not empty.
       FloatingPointError: the network's velocity is not finite.
     """
-    import jax
-
-    from msflow_jax import workdir as workdirs
     from msflow_jax.build import build
     from msflow_jax.convert import convert_unet, read_state_dict
-    from msflow_jax.training.checkpoints import Checkpoints
 
     if workdir.exists() and (not workdir.is_dir() or any(workdir.iterdir())):
         raise ValueError(f"{workdir} exists and is not empty: name a new folder")
@@ -161,22 +157,35 @@ def convert(
     check_velocity(model, params)
     with source.open("rb") as file:
         sha256 = hashlib.file_digest(file, "sha256").hexdigest()
-    workdir.parent.mkdir(parents=True, exist_ok=True)
-    with tempfile.TemporaryDirectory(prefix=".convert-", dir=workdir.parent) as temporary:
-        # Whole or not at all: the finished folder takes its name in one step.
-        folder = Path(temporary) / "workdir"
-        extra = {"converted_from": {"file": source.name, "sha256": sha256}}
-        workdirs.create(folder, config, info, extra)
-        with Checkpoints(folder / "checkpoints") as checkpoints:
-            checkpoints.save_params(params)
-        os.replace(folder, workdir)
-    count = sum(leaf.size for leaf in jax.tree.leaves(params))
-    print(f"{source.name} (sha256 {sha256}): UNet of {count:,} parameters")
+    origin = {"file": source.name, "sha256": sha256}
+    write(workdir, config, info, params, {"converted_from": origin})
+    print(f"{source.name} (sha256 {sha256}): UNet of {count(params):,} parameters")
     print("  ".join(f"{key} {value}" for key, value in network.items()))
     print(
         f"{info.name}: {len(info.classes)} classes, {info.side} x {info.side} x {info.channels}, "
         f"{scheme} code, side {model.grid} inside the network: {workdir}"
     )
+
+
+def write(workdir: Path, config: Any, info: Any, params: Any, extra: dict[str, Any]) -> None:
+    """Write the workdir whole or not at all: the finished folder takes its name in one step."""
+    from msflow_jax import workdir as workdirs
+    from msflow_jax.training.checkpoints import Checkpoints
+
+    workdir.parent.mkdir(parents=True, exist_ok=True)
+    with tempfile.TemporaryDirectory(prefix=".convert-", dir=workdir.parent) as temporary:
+        folder = Path(temporary) / "workdir"
+        workdirs.create(folder, config, info, extra)
+        with Checkpoints(folder / "checkpoints") as checkpoints:
+            checkpoints.save_params(params)
+        os.replace(folder, workdir)
+
+
+def count(params: Any) -> int:
+    """Number of parameters."""
+    import jax
+
+    return sum(leaf.size for leaf in jax.tree.leaves(params))
 
 
 def main(arguments: Sequence[str]) -> None:

@@ -84,33 +84,34 @@ def config_file(tmp_path_factory):
 
 
 @contextmanager
-def compile_quickly():
-    """These tests run little and compile much: leave XLA's optimisations out."""
+def quickly():
+    """Much is compiled and little run: no optimisations, 10 steps for the feature classifier."""
+    from msflow_jax.evaluation import features
+
+    original = features.train_feature_classifier
+
+    def barely(*args, steps, **kwargs):
+        return original(*args, steps=10, **kwargs)
+
     jax.config.update("jax_disable_most_optimizations", True)
-    yield
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(features, "train_feature_classifier", barely)
+        yield
     jax.config.update("jax_disable_most_optimizations", False)
 
 
 @pytest.fixture(autouse=True, scope="module")
-def unoptimised():
-    with compile_quickly():
+def quick():
+    with quickly():
         yield
-
-
-def barely_train(original):
-    """In place of the feature classifier's 400 steps."""
-    return lambda *args, steps, **kwargs: original(*args, steps=10, **kwargs)
 
 
 @pytest.fixture(scope="session")
 def trained(pictures, config_file, tmp_path_factory):
     """Workdir of a whole run: trained, evaluated, reported. Not to be changed."""
     from experiments.train import main
-    from msflow_jax.evaluation import features
 
     workdir = tmp_path_factory.mktemp("runs") / "tiny"
-    with compile_quickly(), pytest.MonkeyPatch.context() as patch:
-        quick = barely_train(features.train_feature_classifier)
-        patch.setattr(features, "train_feature_classifier", quick)
+    with quickly():
         main([f"--config={config_file}", f"--workdir={workdir}", f"--config.data.root={pictures}"])
     return workdir

@@ -69,8 +69,14 @@ MISTAKES = {
     "unknown network": ("--config.model.net.name=vit", "'vit': choose 'unet' or 'dit'"),
     "unknown dtype": ("--config.model.net.dtype=float16", "dtype is 'float32' or 'bfloat16'"),
     "no label maps": ("--config.model.task=segment", "has no label maps"),
-    "groups": ("--config.model.net.groups=3", "cannot be normalised in 3 groups"),
-    "attention": ("--config.model.net.attention=(4,)", "attention at down-sampling factors .4."),
+    "groups": (
+        "--config.model.net.name=unet --config.model.net.groups=3",
+        "cannot be normalised in 3 groups",
+    ),
+    "attention": (
+        "--config.model.net.name=unet --config.model.net.groups=4 --config.model.net.attention=(64,)",
+        "attention at down-sampling factors .64.",
+    ),
     "warm-up": ("--config.train.warmup=2.0", r"train.warmup is a share of the run in \(0, 1\)"),
     "another network": ("--config.model.net.width=16", "model.net.width=8, not 16: use another"),
     "another md5": (f"--config.data.md5={'0' * 32}", "config.data.md5 asks for"),
@@ -83,7 +89,7 @@ def test_mistakes(argument, message, trained, config_file, pictures, tmp_path, c
     workdir = trained if "use another" in message else tmp_path / "w"
     out = command(
         "train", f"--config={config_file}", f"--workdir={workdir}", "--no-evaluate",
-        f"--config.data.root={pictures}", argument,
+        f"--config.data.root={pictures}", *argument.split(),
     )  # fmt: skip
     assert out.status == 2 and out.err.count("\n") == 1, out.err
     assert re.search(message, out.err), out.err
@@ -149,9 +155,11 @@ def test_help_is_quick():
     script = """
 import sys
 from importlib import import_module
+from experiments.common import run
 for name in ("train", "evaluate", "classify", "generate"):
+    sys.argv = [name, "--help"]
     try:
-        import_module(f"experiments.{name}").main(["--help"])
+        run(import_module(f"experiments.{name}").main)
     except SystemExit as stop:
         assert stop.code == 0
     else:

@@ -1,16 +1,7 @@
 """The run of `tiny_training`, done once."""
 
-import jax
 import pytest
 import tiny_training
-
-
-@pytest.fixture(autouse=True, scope="session")
-def unoptimised():
-    """These tests run little and compile much: leave XLA's optimisations out."""
-    jax.config.update("jax_disable_most_optimizations", True)
-    yield
-    jax.config.update("jax_disable_most_optimizations", False)
 
 
 @pytest.fixture(scope="session")
