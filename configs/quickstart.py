@@ -11,6 +11,6 @@ def get_config():
     """The whole configuration of the run."""
     config = cpu(default_config())
     config.data.name = "phantoms"
-    config.train.steps = 500
+    config.train.steps = 400
     config.sample.generate.per_class = 32
     return config

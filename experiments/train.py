@@ -10,7 +10,7 @@ import re
 from collections.abc import Sequence
 from pathlib import Path
 
-from experiments.common import parser, run
+from experiments.common import parser, run, use_cores
 
 
 def load_config(arguments: Sequence[str]):
@@ -111,6 +111,7 @@ def main(arguments: Sequence[str]) -> None:
     if unknown := [a for a in rest if not a.startswith("--config.")]:
         flags.error(f"unknown argument {unknown[0]}")
     config = load_config([f"--config={options.config}", *rest])
+    use_cores(config.train.batch)
     workdir = Path(options.workdir) if options.workdir else default_workdir(options.config)
     train(config, workdir)
     if not options.no_evaluate:

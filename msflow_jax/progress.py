@@ -19,7 +19,7 @@ def _progress(*extra: TextColumn) -> Progress:
     return Progress(
         SpinnerColumn(),
         TextColumn("{task.description}"),
-        BarColumn(),
+        BarColumn(20),
         MofNCompleteColumn(),
         *extra,
         TimeElapsedColumn(),
@@ -37,8 +37,8 @@ def training_bar(step: int, steps: int) -> Iterator[Callable[[int, Mapping[str, 
         parts = [f"loss {seen['loss']:.4f}"] if "loss" in seen else []
         if "images_per_second" in seen:
             parts.append(f"{seen['images_per_second']:.0f} images/s")
-        parts += [f"{k} {v:.3f}" for k, v in seen.items() if k.startswith("val_")]
-        return "  ".join(parts)
+        found = [f"{k} {v:.3f}" for k, v in seen.items() if k.startswith("val_")]
+        return "  ".join(parts + found[:1])
 
     with _progress(TextColumn("{task.fields[text]}")) as progress:
         task = progress.add_task("training", total=steps, completed=step, text="compiling")
