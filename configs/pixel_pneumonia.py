@@ -3,7 +3,7 @@
 Published: MSF (arXiv 2507.19098): AUC 95.2 +- 0.4, accuracy 88.0 +- 0.6.
 Command: python -m experiments.train --config=configs/pixel_pneumonia.py --config.data.root=FOLDER
 On two cores: configs/pixel_pneumonia.py:cpu. Training set: 4,708 images.
-Results of ours, with hardware and spread: RESULTS_LINE
+Results of ours: none at the published size yet (not run); the README says what was measured.
 """
 
 from msflow_jax.defaults import cpu, default_config

@@ -3,7 +3,7 @@
 Published: MSF (arXiv 2507.19098): AUC 73.1 +- 0.4, accuracy 51.4 +- 2.1.
 Command: python -m experiments.train --config=configs/pixel_retina.py --config.data.root=FOLDER
 On two cores: configs/pixel_retina.py:cpu. Training set: 1,080 images.
-Results of ours, with hardware and spread: RESULTS_LINE
+Results of ours: none at the published size yet (not run); the README says what was measured.
 """
 
 from msflow_jax.defaults import cpu, default_config
