@@ -2,6 +2,7 @@
 
 Paper: MedSymmFlow (arXiv 2507.19098), in pixel space, much smaller than published.
 Command: python -m experiments.train --config=configs/quickstart.py
+Measured: 6 min 13 s on two CPU cores with evaluation; test AUC 90.6, accuracy 67.7 (seed 0).
 """
 
 from msflow_jax.defaults import cpu, default_config
