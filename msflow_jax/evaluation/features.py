@@ -15,6 +15,7 @@ import numpy as np
 import optax
 from flax import linen as nn
 
+from msflow_jax.data.batches import to_float
 from msflow_jax.evaluation.checks import check_images, check_labels
 
 _BATCH = 64
@@ -118,13 +119,9 @@ def _balanced_batches(labels: np.ndarray, steps: int, rng: np.random.Generator) 
     return order
 
 
-def _scale(images: jax.Array) -> jax.Array:
-    return images.astype(jnp.float32) / 127.5 - 1.0
-
-
 @functools.partial(jax.jit, static_argnames="network")
 def _forward(network: FeatureNetwork, params: Any, images: jax.Array) -> tuple[Any, Any]:
-    return network.apply(params, _scale(images))
+    return network.apply(params, to_float(images))
 
 
 def _optimiser(steps: int) -> optax.GradientTransformation:
@@ -133,7 +130,7 @@ def _optimiser(steps: int) -> optax.GradientTransformation:
 
 @functools.partial(jax.jit, static_argnames=("network", "steps"))
 def _init(network: FeatureNetwork, steps: int, key: jax.Array, images: jax.Array) -> Any:
-    params = network.init(key, _scale(images))
+    params = network.init(key, to_float(images))
     return params, _optimiser(steps).init(params)
 
 
@@ -142,7 +139,7 @@ def _step(
     network: FeatureNetwork, steps: int, carry: Any, images: jax.Array, labels: jax.Array
 ) -> Any:
     def loss(params: Any) -> jax.Array:
-        _, logits = network.apply(params, _scale(images))
+        _, logits = network.apply(params, to_float(images))
         return optax.softmax_cross_entropy_with_integer_labels(logits, labels).mean()
 
     params, state = carry

@@ -1,7 +1,8 @@
 """MedSymmFlow and SymmFlow: one velocity field carries image and label in opposite directions."""
 
 from msflow_jax.symmetric.codes import Code
-from msflow_jax.symmetric.model import Reading, SymmetricFlow, TimeDistribution
+from msflow_jax.symmetric.model import Reading, SymmetricFlow
+from msflow_jax.symmetric.times import TimeDistribution
 from msflow_jax.symmetric.uncertainty import uncertainties
 
 __all__ = ["Code", "Reading", "SymmetricFlow", "TimeDistribution", "uncertainties"]

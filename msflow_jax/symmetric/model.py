@@ -5,6 +5,7 @@ MedSymmFlow (arXiv 2507.19098) and SymmFlow (arXiv 2506.10634), on the route
 the network has no class input at all.
 """
 
+import dataclasses
 from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Any
@@ -25,47 +26,11 @@ from msflow_jax.streams import (
     interpolate,
 )
 from msflow_jax.symmetric.codes import Code
+from msflow_jax.symmetric.guidance import guided
+from msflow_jax.symmetric.times import TimeDistribution
 
 ROUTE = {"image": Clock.FORWARD, "label": Clock.BACKWARD}
 Params = Any
-
-
-@dataclass(frozen=True)
-class TimeDistribution:
-    """How training times are drawn.
-
-    Attributes:
-      name: ``uniform`` (published) or ``logit_normal`` (sigmoid of a normal variable).
-      loc: mean of that normal variable.
-      scale: its standard deviation.
-      reading_share: share of each batch put at the reading time u = 1, where classification starts
-        and only the label's velocity is scored. 0 as published.
-      reading_weight: weight of the label's error in those samples.
-
-    Raises:
-      ValueError: unknown name, or a share outside [0, 1].
-    """
-
-    name: str = "uniform"
-    loc: float = 0.0
-    scale: float = 1.0
-    reading_share: float = 0.0
-    reading_weight: float = 1.0
-
-    def __post_init__(self):
-        if self.name not in ("uniform", "logit_normal"):
-            raise ValueError(f"time distribution is 'uniform' or 'logit_normal', not {self.name!r}")
-        if not 0 <= self.reading_share <= 1:
-            raise ValueError(f"reading_share must lie in [0, 1], got {self.reading_share}")
-
-    def sample(self, key: jax.Array, batch: int) -> tuple[jax.Array, jax.Array]:
-        """Times ``[B]`` in [0, 1], and which samples are only read, ``[B]`` bool."""
-        if self.name == "uniform":
-            u = jax.random.uniform(key, (batch,))
-        else:
-            u = jax.nn.sigmoid(self.loc + self.scale * jax.random.normal(key, (batch,)))
-        reading = jnp.arange(batch) < round(self.reading_share * batch)
-        return jnp.where(reading, 1.0, u), reading
 
 
 @jax.tree_util.register_dataclass
@@ -124,7 +89,7 @@ class SymmetricFlow:
     resize: int = 0
     image_weight: float = 0.7
     sigma_min: float = 0.0
-    time: TimeDistribution = TimeDistribution()
+    time: TimeDistribution = dataclasses.field(default_factory=TimeDistribution)
     code_dropout: float = 0.0
 
     def __post_init__(self):
@@ -367,27 +332,5 @@ class SymmetricFlow:
                     " usual) and train again, or use guidance 1"
                 )
             state["null"] = sample_noise(k_null, index, clean.shape[1:])
-            field = _guided(field, guidance)
+            field = guided(field, guidance)
         return integrate(field, state, 0.0, 1.0, solver=solver, steps=steps, grid=grid)
-
-
-def _guided(field: VelocityField, guidance: float) -> VelocityField:
-    """Classifier-free guidance of the image (Ho and Salimans 2022), twice the network evaluations.
-
-    The codeless label is 0 at u = 0 and the noise of the clean stream ``null`` at u = 1: its path is
-    known and need not be integrated.
-    """
-
-    def velocity(u: jax.Array, streams: Streams) -> Streams:
-        null = streams["null"]
-        both = {
-            "image": jnp.concatenate([streams["image"]] * 2),
-            "label": jnp.concatenate([streams["label"], u * null]),
-        }
-        out = field(u, both)
-        image, codeless = jnp.split(out["image"], 2)
-        label = out["label"][: image.shape[0]]
-        guided = codeless + guidance * (image - codeless)
-        return {"image": guided, "label": label, "null": jnp.zeros_like(null)}
-
-    return velocity
