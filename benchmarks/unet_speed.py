@@ -39,6 +39,8 @@ def jax_runs(options: argparse.Namespace) -> tuple[dict[str, Run], dict[str, flo
     import jax
     import jax.numpy as jnp
     import optax
+    from jax.sharding import Mesh, NamedSharding
+    from jax.sharding import PartitionSpec as P
 
     from msflow_jax.nets import UNet, init_params
 
@@ -66,20 +68,26 @@ def jax_runs(options: argparse.Namespace) -> tuple[dict[str, Run], dict[str, flo
         velocity = net.apply({"params": params}, joined, jnp.ones(image.shape[:1]))
         return noise - velocity[..., -LABELS:]
 
-    fresh = jax.tree.map(jnp.copy, params)
-    state = (params, optimiser.init(params))
+    # As the commands do: the batch is sharded over the cores, each of them a device of JAX.
+    mesh = Mesh(jax.devices(), ("data",))
+    replicated, sharded = NamedSharding(mesh, P()), NamedSharding(mesh, P("data"))
+    x, u = jax.device_put((x, u), sharded)
+    noise = jax.device_put(x[::-1], sharded)
+    fresh = jax.device_put(jax.tree.map(jnp.copy, params), replicated)
+    state = jax.device_put((params, optimiser.init(params)), replicated)
     many = (options.classify_batch, options.side, options.side, CHANNELS - LABELS)
     image = jax.random.normal(key, many, jnp.float32)
     label_noise = jax.random.normal(key, (*many[:3], LABELS), jnp.float32)
+    image, label_noise = jax.device_put((image, label_noise), sharded)
     start = time.perf_counter()
-    train = jax.jit(step, donate_argnums=0).lower(state, x, x, u).compile()
+    train = jax.jit(step, donate_argnums=0).lower(state, x, noise, u).compile()
     middle = time.perf_counter()
     read = jax.jit(classify).lower(fresh, image, label_noise).compile()
     compile_s = {"train": middle - start, "classify": time.perf_counter() - middle}
     holder = [state]
 
     def run_train() -> None:
-        holder[0], value = train(holder[0], x, x[::-1], u)
+        holder[0], value = train(holder[0], x, noise, u)
         jax.block_until_ready((holder[0], value))
 
     return {
@@ -186,6 +194,7 @@ def main(arguments: list[str] | None = None) -> None:
     import jax
     import torch
 
+    jax.config.update("jax_num_cpu_devices", options.threads)
     ours, compile_s = jax_runs(options)
     theirs = torch_runs(options)
     runs = {
