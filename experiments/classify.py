@@ -7,12 +7,14 @@ PATH is an image, a folder (read with its sub-folders), or an .npz (FILE.npz:tes
 
 import argparse
 import csv
+import io
 import json
 from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
 from experiments.common import open_workdir, parser, run, use_cores
+from msflow_jax.atomic import write_atomically
 
 
 def thresholds(workdir: Path, measure: str, coverage: float) -> float | None:
@@ -98,14 +100,12 @@ def classify(
 
 
 def write_csv(path: Path, rows: list[dict[str, Any]]) -> None:
-    """Write atomically."""
-    path.parent.mkdir(parents=True, exist_ok=True)
-    temporary = path.with_name(path.name + ".tmp")
-    with temporary.open("w", newline="") as file:
-        writer = csv.DictWriter(file, fieldnames=list(rows[0]))
-        writer.writeheader()
-        writer.writerows(rows)
-    temporary.replace(path)
+    """Write, whole or not at all."""
+    text = io.StringIO(newline="")
+    writer = csv.DictWriter(text, fieldnames=list(rows[0]))
+    writer.writeheader()
+    writer.writerows(rows)
+    write_atomically(path, text.getvalue().encode())
 
 
 def main(arguments: Sequence[str]) -> None:

@@ -12,6 +12,7 @@ from typing import Any
 
 from ml_collections import ConfigDict
 
+from msflow_jax.atomic import write_atomically
 from msflow_jax.data import Info
 from msflow_jax.defaults import default_config
 
@@ -132,7 +133,5 @@ def _git() -> str | None:
 
 
 def write_json(path: Path, value: Any) -> None:
-    """Write atomically: a reader never sees half a file."""
-    temporary = path.with_suffix(path.suffix + ".tmp")
-    temporary.write_text(json.dumps(value, indent=1, allow_nan=False) + "\n")
-    temporary.replace(path)
+    """Write JSON, whole or not at all; a value that is not finite raises ValueError."""
+    write_atomically(path, (json.dumps(value, indent=1, allow_nan=False) + "\n").encode())

@@ -6,6 +6,7 @@ import json
 import pytest
 
 from msflow_jax import workdir
+from msflow_jax.atomic import write_atomically
 from msflow_jax.data import Info
 from msflow_jax.defaults import cpu, default_config
 
@@ -119,3 +120,10 @@ def test_json_is_written_whole_or_not_at_all(tmp_path):
     with pytest.raises(ValueError):
         workdir.write_json(path, {"a": float("nan")})
     assert json.loads(path.read_text()) == {"a": 1}
+
+
+def test_a_failed_write_leaves_nothing(tmp_path):
+    (tmp_path / "taken").mkdir()
+    with pytest.raises(OSError):
+        write_atomically(tmp_path / "taken", b"content")
+    assert [p.name for p in tmp_path.iterdir()] == ["taken"]

@@ -17,6 +17,7 @@ from flax import linen as nn
 
 from msflow_jax.data.batches import to_float
 from msflow_jax.evaluation.checks import check_images, check_labels
+from msflow_jax.inference import Runner, batched
 
 _BATCH = 64
 _SIDE = 64
@@ -54,17 +55,14 @@ class FeatureClassifier:
         return self._apply(images)[1].argmax(axis=1)
 
     def _apply(self, images: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
-        images = shrink(check_images(images, "images"), _SIDE)
-        features, logits = [], []
-        for start in range(0, len(images), _APPLY_BATCH):
-            part = images[start : start + _APPLY_BATCH]
-            # Padding to one batch size keeps this at one compilation; the padding is cut off again.
-            padded = np.zeros((_APPLY_BATCH, *part.shape[1:]), np.uint8)
-            padded[: len(part)] = part
-            f, z = _forward(self.network, self.params, padded)
-            features.append(np.asarray(f)[: len(part)])
-            logits.append(np.asarray(z)[: len(part)])
-        return np.concatenate(features), np.concatenate(logits)
+        return self._run(self.params, shrink(check_images(images, "images"), _SIDE))
+
+    @functools.cached_property
+    def _run(self) -> Runner:
+        def forward(params: Any, images: jax.Array, index: jax.Array) -> Any:
+            return self.network.apply(params, to_float(images))
+
+        return batched(forward, _APPLY_BATCH)
 
 
 def train_feature_classifier(
@@ -117,11 +115,6 @@ def _balanced_batches(labels: np.ndarray, steps: int, rng: np.random.Generator) 
     for k, indices in enumerate(members):
         order[drawn == k] = rng.choice(indices, size=int((drawn == k).sum()))
     return order
-
-
-@functools.partial(jax.jit, static_argnames="network")
-def _forward(network: FeatureNetwork, params: Any, images: jax.Array) -> tuple[Any, Any]:
-    return network.apply(params, to_float(images))
 
 
 def _optimiser(steps: int) -> optax.GradientTransformation:

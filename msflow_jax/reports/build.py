@@ -2,8 +2,8 @@
 
 from pathlib import Path
 
+from msflow_jax.atomic import write_atomically
 from msflow_jax.reports import gallery, page, sections
-from msflow_jax.reports.figures import write_atomically
 from msflow_jax.reports.results import Results, read_results
 from msflow_jax.reports.summary import summary_section
 

@@ -5,11 +5,12 @@ nothing is left behind in global state.
 """
 
 import io
-import os
 from collections.abc import Sequence
 from pathlib import Path
 
 import numpy as np
+
+from msflow_jax.atomic import write_atomically
 
 
 def as_rgb(images: np.ndarray) -> np.ndarray:
@@ -122,18 +123,6 @@ def save_grid(
 ) -> Path:
     """Writes `image_grid` to `path`, whole or not at all, and returns the path."""
     return write_atomically(Path(path), image_grid(images, labels, classes, per_row))
-
-
-def write_atomically(path: Path, content: bytes) -> Path:
-    """Writes through a temporary file beside `path`; makes the folder if need be."""
-    path.parent.mkdir(parents=True, exist_ok=True)
-    temporary = path.with_name(f".{path.name}.{os.getpid()}.tmp")
-    try:
-        temporary.write_bytes(content)
-        temporary.replace(path)
-    finally:
-        temporary.unlink(missing_ok=True)
-    return path
 
 
 def _short(name: str, limit: int = 20) -> str:

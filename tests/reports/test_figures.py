@@ -60,13 +60,6 @@ def test_bad_grids_are_refused(given, labels, message):
         figures.image_grid(given, np.array(labels, int), ["a", "b"])
 
 
-def test_a_failed_write_leaves_nothing(tmp_path):
-    (tmp_path / "taken").mkdir()
-    with pytest.raises(OSError):
-        figures.write_atomically(tmp_path / "taken", b"content")
-    assert [p.name for p in tmp_path.iterdir()] == ["taken"]
-
-
 ROWS = [{"step": s, "loss": 1 / s, "loss_image": 2 / s} for s in range(1, 90)] + [
     {"step": 5, "loss": float("nan")},
     {"step": 40, "val_accuracy": 0.5, "val_nll": 1.2},
