@@ -1,7 +1,6 @@
-"""Run a model's verbs over many images: batched, padded, sharded over all devices, with a bar."""
+"""A model's verbs over many images."""
 
 from collections.abc import Callable
-from contextlib import nullcontext
 from functools import partial
 from typing import Any
 
@@ -10,57 +9,13 @@ import jax.numpy as jnp
 import numpy as np
 from ml_collections import ConfigDict
 
+from msflow_jax.batching import Runner, batched
 from msflow_jax.data import Split
 from msflow_jax.data.batches import to_float, to_uint8
 from msflow_jax.evaluation.auc import probability_auc
 from msflow_jax.evaluation.calibration import negative_log_likelihood
 from msflow_jax.evaluation.segmentation import evaluate_segmentation
-from msflow_jax.progress import bar
 from msflow_jax.symmetric import Reading, SymmetricFlow
-from msflow_jax.training.sharding import make_mesh, replicated, split_batch
-
-Runner = Callable[..., Any]
-
-
-def batched(
-    function: Callable[[Any, jax.Array, jax.Array], Any], batch: int, axis: int = 0
-) -> Runner:
-    """``runner(params, items, description="")``: ``function`` over any number of items.
-
-    Args:
-      function: ``(params, items [B, ...], index [B]) -> arrays`` with the batch on ``axis``; compiled
-        once for each batch size.
-      batch: how many at a time. The last batch is padded and the padding cut off; since every
-        sample's noise depends on its global index alone, results do not depend on ``batch``.
-      axis: batch axis of the results.
-    """
-    mesh = make_mesh()
-    devices = mesh.shape["data"]
-    jitted = jax.jit(function)
-
-    def runner(params: Any, items: np.ndarray, description: str = "") -> Any:
-        count = len(items)
-        if not count:
-            raise ValueError("there is nothing to do: no images")
-        size = -(-min(batch, count) // devices) * devices
-        params = jax.device_put(params, replicated(mesh))
-
-        def part(start: int) -> tuple[np.ndarray, np.ndarray]:
-            index = np.arange(start, start + size)
-            return items[np.minimum(index, count - 1)], index
-
-        jitted.eval_shape(params, *part(0))  # a wrong argument is an error before the bar is drawn
-        results = []
-        with bar(description, count) if description else nullcontext(lambda done: None) as advance:
-            for start in range(0, count, size):
-                out = jitted(params, *jax.device_put(part(start), split_batch(mesh)))
-                keep = np.arange(min(size, count - start))
-                results.append([np.asarray(a).take(keep, axis) for a in jax.tree.leaves(out)])
-                advance(len(keep))
-        joined = [np.concatenate(parts, axis) for parts in zip(*results, strict=True)]
-        return jax.tree.unflatten(jax.tree.structure(out), joined)
-
-    return runner
 
 
 def make_classifier(

@@ -15,9 +15,9 @@ import numpy as np
 import optax
 from flax import linen as nn
 
+from msflow_jax.batching import Runner, batched
 from msflow_jax.data.batches import to_float
 from msflow_jax.evaluation.checks import check_images, check_labels
-from msflow_jax.inference import Runner, batched
 
 _BATCH = 64
 _SIDE = 64
