@@ -1,0 +1,102 @@
+"""Compares rates of the moving average of the parameters within one training run.
+
+    python benchmarks/ema_rates.py --config=configs/pixel_retina.py:cpu --config.data.root=FOLDER \\
+        --output benchmarks/results/ema_retina.json
+
+The raw parameters do not depend on the rate, so one run serves all rates, and what differs is the
+rate alone. Only the validation split is read.
+"""
+
+import argparse
+import json
+import sys
+from pathlib import Path
+from typing import Any
+
+from experiments.common import use_cores
+from experiments.train import load_config
+
+RATES = (0.0, 0.7, 0.9, 0.99, 0.999)  # 0: the raw parameters; 0.7 as published
+
+
+def measure(config: Any) -> dict[str, list[dict[str, float]]]:
+    """Validation metrics of every rate at every evaluation, by rate."""
+    import jax
+    import jax.numpy as jnp
+
+    from msflow_jax import data
+    from msflow_jax.build import build
+    from msflow_jax.data.batches import batch_indices, to_float
+    from msflow_jax.inference import make_validation
+    from msflow_jax.progress import bar
+    from msflow_jax.training.loop import make_gather, total_steps
+    from msflow_jax.training.optimiser import make_optimiser, update_ema
+    from msflow_jax.training.sharding import make_mesh, replicated, split_batch
+    from msflow_jax.training.step import create_state, make_steps
+
+    splits, train = data.load(config.data), config.train
+    model = build(config.model, splits.info)
+    steps = total_steps(train, len(splits.train))
+    optimiser, _ = make_optimiser(train, steps)
+    gather = make_gather(train, splits.info.flips if train.flips else ())
+    whole, part = replicated(make_mesh()), split_batch(make_mesh(), axis=1)
+    run = jax.jit(
+        make_steps(model, optimiser, gather, seed=train.seed, ema=0.0),
+        in_shardings=(whole, whole, part),
+        donate_argnums=0,
+    )
+    held_out = {"image": to_float(splits.val.images), "label": jnp.asarray(splits.val.labels)}
+
+    @jax.jit
+    def losses(params: Any) -> dict[str, jax.Array]:
+        return model.loss(params, held_out, jax.random.key(0), train=False)[1]
+
+    @jax.jit
+    def track(averages: dict[str, Any], params: Any, step: jax.Array) -> dict[str, Any]:
+        return {r: update_ema(a, params, float(r), step) for r, a in averages.items()}
+
+    validate = make_validation(model, splits.val, config)
+    arrays = {"image": jnp.asarray(splits.train.images), "label": jnp.asarray(splits.train.labels)}
+    arrays = jax.device_put(arrays, whole)
+    state = jax.device_put(create_state(model, optimiser, train.seed), whole)
+    averages = {str(r): jax.tree.map(jnp.copy, state.params) for r in RATES}
+    found: dict[str, list[dict[str, float]]] = {str(r): [] for r in RATES}
+    with bar("training", steps) as advance:
+        for step in range(steps):
+            indices = batch_indices(train.seed, step, 1, len(splits.train), train.batch)
+            state, _ = run(state, arrays, indices)
+            averages = track(averages, state.params, jnp.asarray(step))
+            advance(1)
+            if (step + 1) % train.eval_every == 0 or step + 1 == steps:
+                for rate, params in averages.items():
+                    values = {k: float(v) for k, v in losses(params).items()}
+                    found[rate].append({"step": step + 1, **validate(params), **values})
+    return found
+
+
+def table(found: dict[str, list[dict[str, float]]]) -> str:
+    """Metrics at the end of the run, a line a rate."""
+    names = [n for n in next(iter(found.values()))[-1] if n != "step"]
+    lines = ["rate    " + "".join(f"{n:>14}" for n in names)]
+    for rate, rows in found.items():
+        lines.append(f"{rate:<8}" + "".join(f"{rows[-1][n]:>14.4f}" for n in names))
+    return "\n".join(lines)
+
+
+def main(arguments: list[str]) -> None:
+    """Runs the comparison."""
+    parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
+    parser.add_argument("--output", type=Path)
+    options, rest = parser.parse_known_args(arguments)
+    config = load_config(rest)
+    use_cores(config.train.batch)
+    found = measure(config)
+    print(table(found))
+    if options.output:
+        options.output.parent.mkdir(parents=True, exist_ok=True)
+        record = {"command": " ".join(["python", *sys.argv]), "config": config.to_dict()}
+        options.output.write_text(json.dumps({**record, "validation": found}, indent=1) + "\n")
+
+
+if __name__ == "__main__":
+    main(sys.argv[1:])

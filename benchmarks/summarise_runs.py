@@ -1,0 +1,131 @@
+"""Sums up evaluated workdirs: mean and standard deviation over training seeds, as Markdown and JSON.
+
+    python benchmarks/summarise_runs.py runs/retina_* --output benchmarks/results/pixel_cpu.json
+
+Workdirs whose configurations differ only in the seed make one row.
+"""
+
+import argparse
+import json
+import statistics
+from pathlib import Path
+from typing import Any
+
+REJECTED = 0.2  # share of the least certain test images left out
+
+
+def parse(arguments: list[str] | None = None) -> argparse.Namespace:
+    """Command-line arguments."""
+    parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
+    parser.add_argument("workdirs", nargs="+", type=Path)
+    parser.add_argument("--output", type=Path, help="write the numbers to this JSON file")
+    return parser.parse_args(arguments)
+
+
+def training_minutes(workdir: Path, batch: int) -> float:
+    """Minutes spent in training steps (compilation and validation apart), from metrics.jsonl."""
+    rows = [json.loads(line) for line in (workdir / "metrics.jsonl").read_text().splitlines()]
+    seconds, last = 0.0, 0
+    for row in rows:
+        if "images_per_second" in row:
+            seconds += (row["step"] - last) * batch / row["images_per_second"]
+            last = row["step"]
+    return seconds / 60
+
+
+def read(workdir: Path) -> tuple[str, dict[str, Any], dict[str, float]]:
+    """What tells the runs of a row apart from others, the run's setting and its numbers."""
+    config = json.loads((workdir / "config.json").read_text())
+    found = json.loads((workdir / "evaluation.json").read_text())
+    manifest = json.loads((workdir / "manifest.json").read_text())
+    reading, drawn = found["classification"], found["generation"]
+    curve = reading["rejection"]["distance"]
+    rejected = curve["accuracy"][curve["rejected"].index(REJECTED)]
+    train = config["train"]
+    numbers = {
+        "auc_probability": 100 * reading["auc_probability"],
+        "auc_distance": 100 * reading["auc_distance"],
+        "accuracy": 100 * reading["accuracy"],
+        "accuracy_of_certain": 100 * rejected,
+        "draw_sd_accuracy": 100 * reading["draws"]["accuracy"]["sd"],
+        "ece": 100 * reading["ece"],
+        "aurc": 100 * curve["aurc"],
+        "recognised": 100 * drawn["recognition_overall"]["generated"],
+        "recognised_real": 100 * drawn["recognition_overall"]["real"],
+        "frechet": drawn["comparison"]["generated"]["frechet"],
+        "frechet_real": drawn["comparison"]["real"]["frechet"],
+        "precision": drawn["comparison"]["generated"]["precision"],
+        "recall": drawn["comparison"]["generated"]["recall"],
+        "coverage": drawn["comparison"]["generated"]["coverage"],
+        "training_minutes": training_minutes(workdir, train["batch"]),
+    }
+    setting = {
+        "data": config["data"]["name"],
+        "data_md5": found["data"]["md5"],
+        "code": config["model"]["code"]["scheme"],
+        "steps": train["steps"],
+        "batch": train["batch"],
+        "reading_share": config["model"]["time"]["reading_share"],
+        "ema": train["ema"],
+        "split": found["split"],
+        "git": manifest["git"],
+        "device": manifest["device"],
+        "packages": manifest["packages"],
+        "python": manifest["python"],
+    }
+    del train["seed"], config["data"]["root"]
+    return json.dumps(config, sort_keys=True), setting, {"seed": manifest["seed"], **numbers}
+
+
+def summarise(workdirs: list[Path]) -> list[dict[str, Any]]:
+    """One entry for each configuration: its setting, the runs, mean and sd over the seeds."""
+    groups: dict[str, dict[str, Any]] = {}
+    for workdir in workdirs:
+        key, setting, numbers = read(workdir)
+        groups.setdefault(key, {"setting": setting, "runs": []})["runs"].append(numbers)
+    for group in groups.values():
+        group["runs"].sort(key=lambda run: run["seed"])
+        names = [name for name in group["runs"][0] if name != "seed"]
+        group["mean"] = {n: statistics.mean(run[n] for run in group["runs"]) for n in names}
+        if len(group["runs"]) > 1:
+            group["sd"] = {n: statistics.stdev(run[n] for run in group["runs"]) for n in names}
+    return list(groups.values())
+
+
+def table(groups: list[dict[str, Any]]) -> str:
+    """The Markdown table."""
+    columns = {
+        "auc_probability": "AUC",
+        "accuracy": "accuracy",
+        "accuracy_of_certain": "accuracy of the 80 % most certain",
+        "ece": "ECE",
+        "recognised": "drawn and recognised",
+        "training_minutes": "minutes",
+    }
+    lines = [
+        "| data | code | seeds | " + " | ".join(columns.values()) + " |",
+        "|---" * (3 + len(columns)) + "|",
+    ]
+    for group in groups:
+        setting, mean, sd = group["setting"], group["mean"], group.get("sd", {})
+        cells = [
+            f"{mean[n]:.1f}" + (f" ± {sd[n]:.1f}" if n in sd and n != "training_minutes" else "")
+            for n in columns
+        ]
+        head = [setting["data"], setting["code"], str(len(group["runs"]))]
+        lines.append("| " + " | ".join(head + cells) + " |")
+    return "\n".join(lines)
+
+
+def main(arguments: list[str] | None = None) -> None:
+    """Prints the table, writes the numbers."""
+    options = parse(arguments)
+    groups = summarise(options.workdirs)
+    print(table(groups))
+    if options.output:
+        options.output.parent.mkdir(parents=True, exist_ok=True)
+        options.output.write_text(json.dumps(groups, indent=1) + "\n")
+
+
+if __name__ == "__main__":
+    main()
