@@ -39,7 +39,8 @@ def measure(config: Any) -> dict[str, list[dict[str, float]]]:
     steps = total_steps(train, len(splits.train))
     optimiser, _ = make_optimiser(train, steps)
     gather = make_gather(train, splits.info.flips if train.flips else ())
-    whole, part = replicated(make_mesh()), split_batch(make_mesh(), axis=1)
+    mesh = make_mesh()
+    whole, part = replicated(mesh), split_batch(mesh, axis=1)
     run = jax.jit(
         make_steps(model, optimiser, gather, seed=train.seed, ema=0.0),
         in_shardings=(whole, whole, part),
@@ -58,7 +59,7 @@ def measure(config: Any) -> dict[str, list[dict[str, float]]]:
     validate = make_validation(model, splits.val, config)
     arrays = {"image": jnp.asarray(splits.train.images), "label": jnp.asarray(splits.train.labels)}
     arrays = jax.device_put(arrays, whole)
-    state = jax.device_put(create_state(model, optimiser, train.seed), whole)
+    state, _ = create_state(model, optimiser, train.seed, mesh, "replicated")
     averages = {str(r): jax.tree.map(jnp.copy, state.params) for r in RATES}
     found: dict[str, list[dict[str, float]]] = {str(r): [] for r in RATES}
     with bar("training", steps) as advance:

@@ -5,6 +5,7 @@ python -m experiments.train --config=configs/pixel_retina.py:cpu --config.data.r
 """
 
 import argparse
+import contextlib
 import difflib
 import re
 from collections.abc import Sequence
@@ -74,25 +75,35 @@ def default_workdir(config: str) -> Path:
 
 def train(config, workdir: Path) -> None:
     """Load, build, fit: leaves a workdir that every other command accepts."""
+    import jax
+    from jax.experimental import multihost_utils
+
     from msflow_jax import data
     from msflow_jax import workdir as workdirs
     from msflow_jax.build import build
     from msflow_jax.inference import make_validation
     from msflow_jax.training import fit
+    from msflow_jax.training.lock import locked
 
     splits = data.load(config.data)
     info, split = splits.info, splits.train
     model = build(config.model, info)
-    workdirs.create(workdir, config, info)
-    print(
-        f"{info.name}: {len(split)} training, {len(splits.val)} validation, {len(splits.test)} test"
-        f" images of {info.side} x {info.side} x {info.channels}, {len(info.classes)} classes"
-    )
     per_pixel = config.model.task == "segment"
     labels = split.maps if per_pixel and split.maps is not None else split.labels
     arrays = {"image": split.images, "label": labels}
     validate = make_validation(model, splits.val, config)
-    fit(model, arrays, config.train, workdir, flips=info.flips, validate=validate)
+    first = jax.process_index() == 0
+    with locked(workdir) if first else contextlib.nullcontext():
+        if first:
+            workdirs.create(workdir, config, info)
+            print(
+                f"{info.name}: {len(split)} training, {len(splits.val)} validation, "
+                f"{len(splits.test)} test images of {info.side} x {info.side} x {info.channels}, "
+                f"{len(info.classes)} classes"
+            )
+        if jax.process_count() > 1:
+            multihost_utils.sync_global_devices("workdir")
+        fit(model, arrays, config.train, workdir, flips=info.flips, validate=validate)
 
 
 def main(arguments: Sequence[str]) -> None:

@@ -8,7 +8,7 @@ import jax
 import numpy as np
 
 from msflow_jax.progress import bar
-from msflow_jax.training.sharding import make_mesh, replicated, split_batch
+from msflow_jax.training.sharding import make_mesh, place, replicated, split_batch
 
 Runner = Callable[..., Any]
 
@@ -27,7 +27,8 @@ def batched(
     """
     mesh = make_mesh()
     devices = mesh.shape["data"]
-    jitted = jax.jit(function)
+    # Whole results on every device: each process can read them.
+    jitted = jax.jit(function, out_shardings=replicated(mesh))
 
     def runner(params: Any, items: np.ndarray, description: str = "") -> Any:
         count = len(items)
@@ -44,7 +45,7 @@ def batched(
         results = []
         with bar(description, count) if description else nullcontext(lambda done: None) as advance:
             for start in range(0, count, size):
-                out = jitted(params, *jax.device_put(part(start), split_batch(mesh)))
+                out = jitted(params, *place(part(start), split_batch(mesh)))
                 keep = np.arange(min(size, count - start))
                 results.append([np.asarray(a).take(keep, axis) for a in jax.tree.leaves(out)])
                 advance(len(keep))

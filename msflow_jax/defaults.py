@@ -53,6 +53,9 @@ def default_config() -> ConfigDict:
             ema=0.999,  # published: 0.7
             flips=True,  # the data set's published flips
             shift=0,  # random shifts by up to this many pixels
+            mesh=dict(data=-1, model=1),  # devices an axis; -1: the rest
+            sharding="replicated",  # of the parameters: or "fsdp", "tensor"
+            accumulate=1,  # parts of a batch whose gradients are averaged
             steps_per_dispatch=0,  # 0: 1 on CPU, where a loop is slow, 10 elsewhere
             log_every=50,
             eval_every=500,

@@ -2,6 +2,7 @@
 
 import json
 import logging
+import shutil
 import time
 import warnings
 from collections.abc import Mapping
@@ -14,6 +15,7 @@ import orbax.checkpoint as ocp
 from jax.sharding import SingleDeviceSharding
 from orbax.checkpoint import checkpoint_managers
 
+from msflow_jax.training.digests import digests
 from msflow_jax.training.step import TrainState
 
 
@@ -21,8 +23,8 @@ class Checkpoints:
     """The ``checkpoints`` folder of a workdir.
 
     Each step holds two items, so that inference reads only what it needs: ``ema`` (the parameters to
-    use) and ``state`` (what training also needs). Use as a context manager: leaving waits for the
-    last save.
+    use) and ``state`` (what training also needs), and the digest of every array in them, against which
+    what is read is checked. Use as a context manager: leaving waits for the last save.
 
     Args:
       folder: where to keep them; made when missing unless ``read_only``.
@@ -34,14 +36,17 @@ class Checkpoints:
     def __init__(
         self, folder: Path, *, keep: int = 2, select: str = "val_auc", read_only: bool = False
     ):
-        logging.getLogger("absl").setLevel(logging.ERROR)  # orbax narrates every save
+        # orbax narrates every save, and every failure many times; what fails is reported here.
+        logging.getLogger("absl").setLevel(logging.CRITICAL)
         self.folder = Path(folder).absolute()
         name, sign = select.lstrip("-"), -1.0 if select.startswith("-") else 1.0
 
         def score(metrics: Mapping[str, float] | None) -> float:
             return sign * (metrics or {}).get(name, -sign * np.inf)
 
-        self._score = score
+        self._score, self._failed = score, False
+        if not read_only:
+            self._remove_unfinished()
         for path in self._unsound():
             # orbax counts every numbered folder as saved, and stops at metrics that it cannot parse.
             if not read_only:
@@ -58,13 +63,14 @@ class Checkpoints:
             create=not read_only,
         )
         self._manager = ocp.CheckpointManager(
-            self.folder, options=options, item_names=("ema", "state", "metrics")
+            self.folder, options=options, item_names=("ema", "state", "metrics", "digests")
         )
 
     def __enter__(self) -> "Checkpoints":
         return self
 
     def __exit__(self, *error: object) -> None:
+        self.wait()
         self._manager.close()
 
     def steps(self) -> list[int]:
@@ -101,6 +107,17 @@ class Checkpoints:
             reason = (str(error).splitlines() or [""])[0]
             raise ValueError(_unreadable(self.folder / str(step), reason)) from error
 
+    def _restore_whole(self, step: int, **items: Any) -> Any:
+        """Items and a check that every array is what was saved."""
+        out = self._restore(step, digests=ocp.args.JsonRestore(), **items)
+        for item in items:
+            saved, found = out["digests"].get(item, {}), digests(out[item])
+            wrong = [path for path, value in found.items() if saved.get(path) != value]
+            if wrong:
+                reason = f"{item}{wrong[0]} is not what was saved"
+                raise ValueError(_unreadable(self.folder / str(step), reason))
+        return out
+
     def save(self, state: TrainState, metrics: Mapping[str, float]) -> None:
         """Start to save; returns before the files are complete. A step that exists is left alone."""
         step = int(state.step)
@@ -117,12 +134,39 @@ class Checkpoints:
         values = {k: float(v) for k, v in metrics.items()}
         args = {name: ocp.args.StandardSave(item) for name, item in items.items()}
         args["metrics"] = ocp.args.JsonSave(values)
-        # Given twice: written as an item, and told to the policy that keeps the best.
-        self._manager.save(step, args=ocp.args.Composite(**args), metrics=values)
+        args["digests"] = ocp.args.JsonSave({name: digests(item) for name, item in items.items()})
+        self.wait()
+        self._failed = False
+        try:
+            # Given twice: written as an item, and told to the policy that keeps the best.
+            self._manager.save(step, args=ocp.args.Composite(**args), metrics=values)
+        except Exception as error:  # whatever a full disk raises inside orbax
+            self._report(error)
 
-    def wait(self) -> None:
-        """Until every save is complete."""
-        self._manager.wait_until_finished()
+    def wait(self) -> bool:
+        """Until the last save is complete; False if it failed, which a warning has told."""
+        try:
+            self._manager.wait_until_finished()
+        except Exception as error:
+            self._report(error)
+        return not self._failed
+
+    def _report(self, error: Exception) -> None:
+        self._failed = True
+        reason, kept = (str(error).splitlines() or [""])[0], self.steps()
+        last = f"step {kept[-1]}" if kept else "none"
+        warnings.warn(
+            f"a checkpoint could not be saved in {self.folder} ({reason}). The last good one is {last}. "
+            "Is the disk full?",
+            stacklevel=3,
+        )
+        self._remove_unfinished()
+
+    def _remove_unfinished(self) -> None:
+        """Remains of saves that a crash or a full disk cut short."""
+        if jax.process_index() == 0:
+            for path in self.folder.glob("*.orbax-checkpoint-tmp*"):
+                shutil.rmtree(path, ignore_errors=True)
 
     def restore_state(self, like: TrainState) -> TrainState | None:
         """The newest state that can be read, or None; a damaged one is named and skipped."""
@@ -131,7 +175,7 @@ class Checkpoints:
         broken = []
         for step in reversed(self.steps()):
             try:
-                out = self._restore(
+                out = self._restore_whole(
                     step,
                     ema=ocp.args.StandardRestore(shapes.ema),
                     state=ocp.args.StandardRestore(rest),
@@ -170,7 +214,7 @@ class Checkpoints:
         # For weights that come from devices which are not here.
         here = SingleDeviceSharding(jax.local_devices()[0])
         args = ocp.args.StandardRestore(fallback_sharding=here)
-        return step, self._restore(step, ema=args)["ema"]
+        return step, self._restore_whole(step, ema=args)["ema"]
 
 
 def _unreadable(path: Path, reason: str) -> str:

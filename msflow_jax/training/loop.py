@@ -9,13 +9,15 @@ from typing import Any
 import jax
 import jax.numpy as jnp
 import numpy as np
+import optax
 from ml_collections import ConfigDict
 
 from msflow_jax.data.batches import augment, batch_indices, to_float
 from msflow_jax.training.checkpoints import Checkpoints
 from msflow_jax.training.optimiser import make_optimiser
+from msflow_jax.training.preemption import Preemption
 from msflow_jax.training.records import Records
-from msflow_jax.training.sharding import check_batch, make_mesh, replicated, split_batch
+from msflow_jax.training.sharding import check_batch, make_mesh, place, replicated, split_batch
 from msflow_jax.training.step import Model, TrainState, create_state, make_steps
 
 Validate = Callable[[Any], Mapping[str, float]]
@@ -23,6 +25,10 @@ Validate = Callable[[Any], Mapping[str, float]]
 
 class Stopped(RuntimeError):
     """Training ended before its time; the message says where, why, and what is kept."""
+
+
+class Preempted(Stopped):
+    """SIGTERM ended training; all is saved, and the same call goes on from there."""
 
 
 def total_steps(config: ConfigDict, examples: int) -> int:
@@ -74,40 +80,46 @@ def fit(
 
     Raises:
       ValueError: an empty training set, or a batch that the devices do not divide.
+      Preempted: SIGTERM came; the state is saved.
       Stopped: the loss is not finite; the step and the batch are named.
     """
     examples = len(data["image"])
     if not examples:
         raise ValueError("the training split is empty")
-    mesh = make_mesh()
-    check_batch(config.batch, mesh)
+    mesh = make_mesh(**config.mesh)
+    check_batch(config.batch, mesh, config.accumulate)
     steps = total_steps(config, examples)
     optimiser, schedule = make_optimiser(config, steps)
     function = make_steps(
         model, optimiser, make_gather(config, flips if config.flips else ()),
-        seed=config.seed, ema=config.ema,
+        seed=config.seed, ema=config.ema, accumulate=config.accumulate,
     )  # fmt: skip
-    whole = replicated(mesh)
+    whole, split = replicated(mesh), split_batch(mesh, axis=1)
+    state, homes = create_state(model, optimiser, config.seed, mesh, config.sharding)
     run = jax.jit(
         function,
-        in_shardings=(whole, whole, split_batch(mesh, axis=1)),
-        out_shardings=(whole, whole),
+        in_shardings=(homes, whole, split),
+        out_shardings=(homes, whole),
         donate_argnums=0,
     )
-    state = jax.device_put(create_state(model, optimiser, config.seed), whole)
-    on_device = jax.device_put({k: jnp.asarray(v) for k, v in data.items()}, whole)
+    on_device = place(data, whole)
+    first = jax.process_index() == 0
 
-    with Checkpoints(
-        workdir / "checkpoints", keep=config.keep, select=config.select
-    ) as checkpoints:
+    with (
+        Checkpoints(workdir / "checkpoints", keep=config.keep, select=config.select) as checkpoints,
+        Preemption() as preemption,
+    ):
         state = checkpoints.restore_state(state) or state
         step = int(state.step)
-        with Records(workdir, resume_step=step) as records, _bar(progress, step, steps) as tick:
+        with (
+            Records(workdir, resume_step=step) if first else nullcontext() as records,
+            _bar(progress and first, step, steps) as tick,
+        ):
             clock = time.perf_counter()
             while step < steps:
                 count = _until_stop(step, steps, config)
                 indices = batch_indices(config.seed, step, count, examples, config.batch)
-                state, metrics = run(state, on_device, indices)
+                state, metrics = run(state, on_device, place(indices, split))
                 metrics = {k: np.asarray(v) for k, v in metrics.items()}
                 _check_finite(metrics, step, indices, checkpoints)
                 step += count
@@ -117,16 +129,37 @@ def fit(
                 row["learning_rate"] = float(schedule(step - 1))
                 clock = now
                 if step % config.log_every == 0 or step == steps:
-                    records.write(step, row)
+                    row["ema_distance"] = float(_relative_distance(state.ema, state.params))
+                    if records:
+                        records.write(step, row)
                 tick(step, row)
                 if step % config.eval_every == 0 or step == steps:
                     found = dict(validate(state.ema)) if validate else {}
-                    if found:
+                    if records and found:
                         records.write(step, found)
                     checkpoints.save(state, found)
                     tick(step, {**row, **found})
                     clock = time.perf_counter()
+                if step < steps and preemption.asked(step):
+                    checkpoints.save(state, {})
+                    checkpoints.wait()
+                    raise Preempted(
+                        f"stopped by SIGTERM after step {step} of {steps}, which is saved in "
+                        f"{workdir}: repeat the command to go on from there"
+                    )
+        if not checkpoints.wait():
+            raise Stopped(
+                f"the last state of the run could not be saved in {workdir}: make room on the disk and "
+                "repeat the command to go on from the last checkpoint"
+            )
     return state
+
+
+@jax.jit
+def _relative_distance(average: Any, params: Any) -> jax.Array:
+    """Norm of the difference over the norm of the parameters."""
+    difference = jax.tree.map(jnp.subtract, average, params)
+    return optax.tree.norm(difference) / optax.tree.norm(params)
 
 
 def _until_stop(step: int, steps: int, config: ConfigDict) -> int:

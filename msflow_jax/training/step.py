@@ -1,14 +1,17 @@
 """The training step: a pure function of (state, data on the device, indices)."""
 
 from collections.abc import Callable
+from functools import partial
 from typing import Any, Protocol
 
 import flax.struct
 import jax
 import jax.numpy as jnp
 import optax
+from jax.sharding import Mesh
 
 from msflow_jax.training.optimiser import update_ema
+from msflow_jax.training.sharding import place, shard_tree
 
 Batch = dict[str, jax.Array]
 
@@ -35,11 +38,22 @@ class TrainState:
     opt_state: Any
 
 
-def create_state(model: Model, optimiser: optax.GradientTransformation, seed: int) -> TrainState:
-    """Fresh state; the moving average starts as a copy of the parameters."""
-    params = jax.tree.map(jnp.asarray, model.init(jax.random.key(seed)))
-    ema = jax.tree.map(jnp.copy, params)
-    return TrainState(jnp.zeros((), jnp.int32), params, ema, optimiser.init(params))
+def create_state(
+    model: Model, optimiser: optax.GradientTransformation, seed: int, mesh: Mesh, strategy: str
+) -> tuple[TrainState, TrainState]:
+    """Fresh state where the strategy puts it, and the tree of its shardings.
+
+    The moving average starts as a copy of the parameters. These are drawn on the host: no device ever
+    holds more than its share.
+    """
+
+    def fill(params: Any) -> TrainState:
+        params, ema = (jax.tree.map(jnp.copy, params) for _ in range(2))
+        return TrainState(jnp.zeros((), jnp.int32), params, ema, optimiser.init(params))
+
+    drawn = model.init(jax.random.key(seed))
+    homes = shard_tree(jax.eval_shape(fill, drawn), mesh, strategy)
+    return jax.jit(fill, out_shardings=homes)(place(drawn, homes.params)), homes
 
 
 def make_steps(
@@ -49,6 +63,7 @@ def make_steps(
     *,
     seed: int,
     ema: float,
+    accumulate: int = 1,
 ) -> Callable[[TrainState, Any, jax.Array], tuple[TrainState, dict[str, jax.Array]]]:
     """Several training steps as one function, to be jitted with the state donated.
 
@@ -58,20 +73,44 @@ def make_steps(
       gather: ``(data, indices [B], key) -> batch``, on the device.
       seed: seed of all noise; the key of a step is folded from (seed, step).
       ema: rate of the moving average.
+      accumulate: parts of a batch whose gradients are averaged before the update, for batches that
+        do not fit in memory. It divides the batch; every part draws its own noise.
 
     Returns:
       ``(state, data, indices [n, B]) -> (state, metrics)``, each metric ``[n]``.
     """
     root = jax.random.key(seed)
 
+    def gradient(params: Any, batch: Batch, key: jax.Array):
+        def of_part(part: Batch, key: jax.Array):
+            loss = partial(model.loss, batch=part, key=key, train=True)
+            (value, metrics), grads = jax.value_and_grad(loss, has_aux=True)(params)
+            return value, metrics, grads
+
+        if accumulate == 1:
+            return of_part(batch, key)
+        # Part i takes every accumulate-th example from i on, so that no example changes its device.
+        parts = jax.tree.map(
+            lambda a: a.reshape(-1, accumulate, *a.shape[1:]).swapaxes(0, 1), batch
+        )
+        keys = jax.random.split(key, accumulate)
+
+        def add(total: Any, part: Any):
+            return jax.tree.map(jnp.add, total, of_part(*part)), None
+
+        first, rest = (
+            jax.tree.map(lambda a, s=s: a[s], (parts, keys)) for s in (0, slice(1, None))
+        )
+        # Without a loop on CPU, for the reason that `steps` gives.
+        flat = jax.default_backend() == "cpu"
+        total, _ = jax.lax.scan(add, of_part(*first), rest, unroll=flat)
+        return jax.tree.map(lambda a: a / accumulate, total)
+
     def step(state: TrainState, data: Any, indices: jax.Array):
         k_data, k_loss = jax.random.split(jax.random.fold_in(root, state.step))
         batch = gather(data, indices, k_data)
 
-        def loss_fn(params):
-            return model.loss(params, batch, k_loss, train=True)
-
-        (loss, metrics), grads = jax.value_and_grad(loss_fn, has_aux=True)(state.params)
+        loss, metrics, grads = gradient(state.params, batch, k_loss)
         updates, opt_state = optimiser.update(grads, state.opt_state, state.params)
         params = optax.apply_updates(state.params, updates)
         average = update_ema(state.ema, params, ema, state.step)

@@ -1,7 +1,6 @@
 """The loop: resuming, recording, stopping."""
 
 import json
-from types import SimpleNamespace
 
 import jax
 import jax.numpy as jnp
@@ -13,7 +12,6 @@ from msflow_jax.training import Stopped, fit
 from msflow_jax.training.checkpoints import Checkpoints
 from msflow_jax.training.loop import total_steps
 from msflow_jax.training.records import Records, read_records
-from msflow_jax.training.sharding import check_batch
 
 
 class Killed(Exception):
@@ -122,11 +120,6 @@ def test_a_gradient_that_is_not_finite_stops_the_run(arrays, train_config, tmp_p
         run(Steep(), arrays, train_config, tmp_path)
     with Checkpoints(tmp_path / "checkpoints", read_only=True) as checkpoints:
         assert checkpoints.steps() == []
-
-
-def test_the_batch_must_be_divisible():
-    with pytest.raises(ValueError, match="batch size 10 must be divisible by .* devices, 4"):
-        check_batch(10, SimpleNamespace(shape={"data": 4}))
 
 
 def test_no_images_no_training(train_config, tmp_path):

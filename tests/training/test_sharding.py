@@ -1,9 +1,9 @@
 """Four devices do what one does, and what they leave can be used on one."""
 
+import json
 import os
 import subprocess
 import sys
-from pathlib import Path
 
 import jax
 import numpy as np
@@ -16,21 +16,50 @@ from msflow_jax.training.records import read_records
 pytestmark = pytest.mark.skipif(jax.device_count() > 1, reason="compares with one device")
 
 
-@pytest.fixture(scope="module")
-def four(tmp_path_factory):
-    """Workdir of the same run on four devices: the device count is fixed when a process starts."""
-    workdir = tmp_path_factory.mktemp("four")
-    script = Path(tiny_training.__file__)
-    flags = "--xla_force_host_platform_device_count=4 --xla_backend_optimization_level=0"
+def run_on(devices, workdir, **changes):
+    """The run of `tiny_training` in a process of its own: its device count is fixed when it starts."""
+    flags = f"--xla_force_host_platform_device_count={devices} --xla_backend_optimization_level=0"
     environment = {**os.environ, "XLA_FLAGS": flags, "JAX_PLATFORMS": "cpu"}
-    cache = jax.config.jax_compilation_cache_dir
+    environment["JAX_COMPILATION_CACHE_DIR"] = jax.config.jax_compilation_cache_dir or ""
     done = subprocess.run(
-        [sys.executable, str(script), str(workdir)],
-        env={**environment, "JAX_COMPILATION_CACHE_DIR": cache or ""},
-        capture_output=True, text=True, timeout=400,
+        [sys.executable, tiny_training.__file__, str(workdir), json.dumps(changes)],
+        env=environment, capture_output=True, text=True, timeout=400,
     )  # fmt: skip
     assert done.returncode == 0, done.stderr[-3000:]
+
+
+@pytest.fixture(scope="module")
+def four(tmp_path_factory):
+    """Workdir of the run on four devices."""
+    workdir = tmp_path_factory.mktemp("four")
+    run_on(4, workdir)
     return workdir
+
+
+@pytest.mark.parametrize(
+    "strategy, mesh",
+    [
+        ("replicated", {"data": -1, "model": 1}),
+        ("fsdp", {"data": -1, "model": 1}),
+        ("tensor", {"data": 4, "model": 2}),
+    ],
+)
+def test_every_strategy_follows_one_trajectory(strategy, mesh, one_long, tmp_path):
+    run_on(8, tmp_path, **LONG, sharding=strategy, mesh=mesh)
+    losses = [row["loss"] for row in read_records(tmp_path)]
+    assert len(losses) == LONG["steps"]
+    np.testing.assert_allclose(losses, one_long, rtol=1e-4)
+
+
+LONG = {"steps": 40, "eval_every": 40, "learning_rate": 1e-3}
+
+
+@pytest.fixture(scope="module")
+def one_long(tmp_path_factory):
+    """Losses of the same run on one device."""
+    workdir = tmp_path_factory.mktemp("one")
+    tiny_training.train(workdir, **LONG)
+    return [row["loss"] for row in read_records(workdir)]
 
 
 def test_training_agrees(four, undisturbed):

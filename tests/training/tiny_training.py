@@ -1,5 +1,6 @@
 """A flow of 8 channels, 40 images and a run of 12 steps; as a script, on all devices there are."""
 
+import json
 import sys
 from pathlib import Path
 
@@ -35,8 +36,10 @@ def make_config():
     return config
 
 
-def train(workdir):
-    return fit(make_flow(), make_arrays(), make_config(), workdir, flips=FLIPS, progress=False)
+def train(workdir, **changes):
+    config = make_config()
+    config.update(changes)
+    return fit(make_flow(), make_arrays(), config, workdir, flips=FLIPS, progress=False)
 
 
 def distances(params):
@@ -45,10 +48,10 @@ def distances(params):
     return classify(params, make_arrays()["image"][:7]).distances
 
 
-def main(workdir):
-    state = train(workdir)
-    np.save(workdir / "distances.npy", distances(state.ema))
+def main(workdir, changes="{}"):
+    state = train(Path(workdir), **json.loads(changes))
+    np.save(Path(workdir) / "distances.npy", distances(state.ema))
 
 
 if __name__ == "__main__":
-    main(Path(sys.argv[1]))
+    main(*sys.argv[1:])
