@@ -23,12 +23,18 @@ def parser(description: str) -> argparse.ArgumentParser:
 
 
 def run(main: Callable[[Sequence[str]], Any]) -> None:
-    """Run a command: what a user can mend is one line on stderr and exit status 2."""
+    """Run a command: what a user can mend is one line on stderr and exit status 2.
+
+    A training that SIGTERM stopped has saved everything: a line, and exit status 0.
+    """
     try:
         main(sys.argv[1:])
     except Exception as error:
-        from msflow_jax.training.loop import Stopped  # here: `--help` loads no JAX
+        from msflow_jax.training.loop import Preempted, Stopped  # here: `--help` loads no JAX
 
+        if isinstance(error, Preempted):
+            print(error, file=sys.stderr)
+            return
         if "--debug" in sys.argv or not isinstance(error, (*EXPECTED_ERRORS, Stopped)):
             raise
         message = " ".join(str(error).split())

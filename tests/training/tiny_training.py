@@ -36,10 +36,11 @@ def make_config():
     return config
 
 
-def train(workdir, **changes):
+def train(workdir, validate=None, **changes):
     config = make_config()
     config.update(changes)
-    return fit(make_flow(), make_arrays(), config, workdir, flips=FLIPS, progress=False)
+    settings = {"flips": FLIPS, "validate": validate, "progress": False}
+    return fit(make_flow(), make_arrays(), config, workdir, **settings)
 
 
 def distances(params):
