@@ -13,7 +13,7 @@ import sys
 from pathlib import Path
 from typing import Any
 
-from experiments.common import use_cores
+from experiments.common import start_jax
 from experiments.train import load_config
 
 RATES = (0.0, 0.7, 0.9, 0.99, 0.999)  # 0: the raw parameters; 0.7 as published
@@ -90,7 +90,7 @@ def main(arguments: list[str]) -> None:
     parser.add_argument("--output", type=Path)
     options, rest = parser.parse_known_args(arguments)
     config = load_config(rest)
-    use_cores(config.train.batch)
+    start_jax(config.train.batch)
     found = measure(config)
     print(table(found))
     if options.output:

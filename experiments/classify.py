@@ -13,7 +13,7 @@ from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
-from experiments.common import open_workdir, parser, run, use_cores
+from experiments.common import open_workdir, parser, run, start_jax
 from msflow_jax.atomic import write_atomically
 
 
@@ -121,7 +121,7 @@ def main(arguments: Sequence[str]) -> None:
     flags.add_argument("--measure", default="distance", help="uncertainty that decides to abstain")
     flags.add_argument("--resize", action="store_true", help="resize images to the model's side")
     o = flags.parse_args(arguments)
-    use_cores()
+    start_jax()
     classify(
         o.workdir, o.images, o.output, draws=o.draws, steps=o.steps, coverage=o.coverage,
         measure=o.measure, resize=o.resize,

@@ -8,7 +8,7 @@ from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
-from experiments.common import Trained, open_workdir, parser, run, use_cores
+from experiments.common import Trained, open_workdir, parser, run, start_jax
 
 # How many of each the report shows.
 _SHOWN_SAMPLES, _SHOWN_CASES = 10, 8
@@ -206,7 +206,7 @@ def main(arguments: Sequence[str]) -> None:
     flags.add_argument("--draws", type=int, default=0, help="noise draws of the classification")
     flags.add_argument("--steps", type=int, default=0, help="solver steps of the classification")
     options = flags.parse_args(arguments)
-    use_cores()
+    start_jax()
     evaluate(options.workdir, options.split, options.root, options.draws, options.steps)
 
 

@@ -7,7 +7,7 @@ import argparse
 from collections.abc import Sequence
 from pathlib import Path
 
-from experiments.common import open_workdir, parser, run, use_cores
+from experiments.common import open_workdir, parser, run, start_jax
 
 
 def generate(
@@ -89,7 +89,7 @@ def main(arguments: Sequence[str]) -> None:
     flags.add_argument("--solver", default="", help="euler, heun, midpoint, rk4, tsit5 or dopri5")
     flags.add_argument("--guidance", type=float, default=0.0, help="classifier-free guidance")
     o = flags.parse_args(arguments)
-    use_cores()
+    start_jax()
     generate(
         o.workdir, o.label, o.count, o.output,
         seed=o.seed, steps=o.steps, guidance=o.guidance, solver=o.solver,

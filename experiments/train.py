@@ -11,7 +11,7 @@ import re
 from collections.abc import Sequence
 from pathlib import Path
 
-from experiments.common import parser, run, use_cores
+from experiments.common import parser, run, start_jax
 
 
 def load_config(arguments: Sequence[str]):
@@ -118,14 +118,22 @@ def main(arguments: Sequence[str]) -> None:
     )  # fmt: skip
     flags.add_argument("--workdir", help="where to keep the run (default: runs/NAME)")
     flags.add_argument("--no-evaluate", action="store_true", help="stop after training")
+    flags.add_argument(
+        "--distributed", metavar="auto|HOST:PORT,INDEX,COUNT",
+        help="train with other processes: found by the cluster, or through this coordinator",
+    )  # fmt: skip
     options, rest = flags.parse_known_args(arguments)
     if unknown := [a for a in rest if not a.startswith("--config.")]:
         flags.error(f"unknown argument {unknown[0]}")
     config = load_config([f"--config={options.config}", *rest])
-    use_cores(config.train.batch)
+    together = start_jax(config.train.batch, options.distributed)
     workdir = Path(options.workdir) if options.workdir else default_workdir(options.config)
     train(config, workdir)
-    if not options.no_evaluate:
+    if together and not options.no_evaluate:
+        print(
+            f"next, on one machine: python -m experiments.evaluate --workdir={workdir} --split=test"
+        )
+    elif not options.no_evaluate:
         evaluate(workdir, split="test")
 
 

@@ -47,16 +47,27 @@ def create(
     write_json(path / "manifest.json", {**manifest(config, info), **(extra or {})})
 
 
-# What may change when a run goes on: where the data lie, and how the loop reports and keeps.
-_FREE = {"root", "download", "steps_per_dispatch", "log_every", "keep"}
+# What may change when a run goes on: where the data lie, how the loop reports and keeps, the devices.
+_FREE = {
+    "root",
+    "download",
+    "steps_per_dispatch",
+    "log_every",
+    "keep",
+    "profile",
+    "mesh",
+    "sharding",
+}
 
 
 def _refuse_difference(path: Path, old: dict, new: dict, where: str) -> None:
     for key in sorted(set(old) | set(new)):
         a, b = old.get(key), new.get(key)
+        if key in _FREE:
+            continue
         if isinstance(a, dict) and isinstance(b, dict):
             _refuse_difference(path, a, b, f"{where}.{key}")
-        elif key not in _FREE and _plain(a) != _plain(b):
+        elif _plain(a) != _plain(b):
             raise ValueError(
                 f"{path} holds a run with {where}.{key}={a}, not {b}: use another --workdir, "
                 "or repeat the command with the old value to go on"

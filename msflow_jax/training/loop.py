@@ -1,24 +1,20 @@
 """``fit``: the loop around the step. It knows no family, only ``init`` and ``loss``."""
 
-import time
 from collections.abc import Callable, Mapping
-from contextlib import nullcontext
 from pathlib import Path
 from typing import Any
 
 import jax
-import jax.numpy as jnp
 import numpy as np
-import optax
 from ml_collections import ConfigDict
 
 from msflow_jax.data.batches import augment, batch_indices, to_float
 from msflow_jax.training.checkpoints import Checkpoints
 from msflow_jax.training.optimiser import make_optimiser
 from msflow_jax.training.preemption import Preemption
-from msflow_jax.training.records import Records
 from msflow_jax.training.sharding import check_batch, make_mesh, place, replicated, split_batch
 from msflow_jax.training.step import Model, TrainState, create_state, make_steps
+from msflow_jax.training.watch import watch as _watch
 
 Validate = Callable[[Any], Mapping[str, float]]
 
@@ -103,43 +99,26 @@ def fit(
         donate_argnums=0,
     )
     on_device = place(data, whole)
-    first = jax.process_index() == 0
-
     with (
         Checkpoints(workdir / "checkpoints", keep=config.keep, select=config.select) as checkpoints,
         Preemption() as preemption,
     ):
         state = checkpoints.restore_state(state) or state
         step = int(state.step)
-        with (
-            Records(workdir, resume_step=step) if first else nullcontext() as records,
-            _bar(progress and first, step, steps) as tick,
-        ):
-            clock = time.perf_counter()
+        with _watch(workdir, config, step, steps, progress) as watch:
             while step < steps:
                 count = _until_stop(step, steps, config)
                 indices = batch_indices(config.seed, step, count, examples, config.batch)
-                state, metrics = run(state, on_device, place(indices, split))
-                metrics = {k: np.asarray(v) for k, v in metrics.items()}
+                with watch.trace(step):
+                    state, metrics = run(state, on_device, place(indices, split))
+                    metrics = {k: np.asarray(v) for k, v in metrics.items()}
                 _check_finite(metrics, step, indices, checkpoints)
                 step += count
-                now = time.perf_counter()
-                row = {k: float(v.mean()) for k, v in metrics.items()}
-                row["images_per_second"] = count * config.batch / (now - clock)
-                row["learning_rate"] = float(schedule(step - 1))
-                clock = now
-                if step % config.log_every == 0 or step == steps:
-                    row["ema_distance"] = float(_relative_distance(state.ema, state.params))
-                    if records:
-                        records.write(step, row)
-                tick(step, row)
+                watch.stepped(step, count, metrics, float(schedule(step - 1)), state)
                 if step % config.eval_every == 0 or step == steps:
                     found = dict(validate(state.ema)) if validate else {}
-                    if records and found:
-                        records.write(step, found)
                     checkpoints.save(state, found)
-                    tick(step, {**row, **found})
-                    clock = time.perf_counter()
+                    watch.validated(step, found)
                 if step < steps and preemption.asked(step):
                     checkpoints.save(state, {})
                     checkpoints.wait()
@@ -153,13 +132,6 @@ def fit(
                 "repeat the command to go on from the last checkpoint"
             )
     return state
-
-
-@jax.jit
-def _relative_distance(average: Any, params: Any) -> jax.Array:
-    """Norm of the difference over the norm of the parameters."""
-    difference = jax.tree.map(jnp.subtract, average, params)
-    return optax.tree.norm(difference) / optax.tree.norm(params)
 
 
 def _until_stop(step: int, steps: int, config: ConfigDict) -> int:
@@ -186,12 +158,3 @@ def _check_finite(
         + (f"The checkpoint of step {last} is kept. " if last is not None else "")
         + "Lower train.learning_rate, or set train.clip=1"
     )
-
-
-def _bar(show: bool, step: int, steps: int):
-    """Context manager giving ``tick(step, values)``."""
-    if not show:
-        return nullcontext(lambda step, values: None)
-    from msflow_jax.progress import training_bar
-
-    return training_bar(step, steps)

@@ -44,7 +44,8 @@ def run(model, arrays, config, workdir, **settings):
 
 def rows(workdir):
     """The records without the speed, which is the only thing that may differ."""
-    kept = [{k: v for k, v in r.items() if k != "images_per_second"} for r in read_records(workdir)]
+    speed = ("images_per_second", "step_ms")
+    kept = [{k: v for k, v in r.items() if k not in speed} for r in read_records(workdir)]
     return [row for row in kept if "loss" in row]
 
 

@@ -1,14 +1,10 @@
 """Four devices do what one does, and what they leave can be used on one."""
 
-import json
-import os
-import subprocess
-import sys
-
 import jax
 import numpy as np
 import pytest
 import tiny_training
+from launch import finish, start
 
 from msflow_jax.training.checkpoints import Checkpoints
 from msflow_jax.training.records import read_records
@@ -18,14 +14,7 @@ pytestmark = pytest.mark.skipif(jax.device_count() > 1, reason="compares with on
 
 def run_on(devices, workdir, **changes):
     """The run of `tiny_training` in a process of its own: its device count is fixed when it starts."""
-    flags = f"--xla_force_host_platform_device_count={devices} --xla_backend_optimization_level=0"
-    environment = {**os.environ, "XLA_FLAGS": flags, "JAX_PLATFORMS": "cpu"}
-    environment["JAX_COMPILATION_CACHE_DIR"] = jax.config.jax_compilation_cache_dir or ""
-    done = subprocess.run(
-        [sys.executable, tiny_training.__file__, str(workdir), json.dumps(changes)],
-        env=environment, capture_output=True, text=True, timeout=400,
-    )  # fmt: skip
-    assert done.returncode == 0, done.stderr[-3000:]
+    finish([start(devices, workdir, changes)])
 
 
 @pytest.fixture(scope="module")

@@ -2,10 +2,13 @@
 
 import json
 import sys
+import time
 from pathlib import Path
 
+import jax
 import numpy as np
 
+from experiments.common import join_processes
 from msflow_jax.defaults import default_config
 from msflow_jax.inference import make_classifier
 from msflow_jax.nets import UNet
@@ -49,9 +52,19 @@ def distances(params):
     return classify(params, make_arrays()["image"][:7]).distances
 
 
-def main(workdir, changes="{}"):
-    state = train(Path(workdir), **json.loads(changes))
-    np.save(Path(workdir) / "distances.npy", distances(state.ema))
+def main(workdir, changes="{}", distributed=None):
+    join_processes(distributed)
+    changes = json.loads(changes)
+    pause = changes.pop("pause", 0.0)
+
+    def validate(params):
+        time.sleep(pause)  # leaves the time to be killed
+        return {}
+
+    state = train(Path(workdir), validate, **changes)
+    found = distances(state.ema)
+    if jax.process_index() == 0:
+        np.save(Path(workdir) / "distances.npy", found)
 
 
 if __name__ == "__main__":

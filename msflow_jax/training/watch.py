@@ -1,0 +1,119 @@
+"""What a person sees of a run: speed, memory, metrics, a bar, and a trace when asked."""
+
+import time
+from collections.abc import Callable, Iterator, Mapping
+from contextlib import contextmanager, nullcontext
+from pathlib import Path
+from typing import Any
+
+import jax
+import jax.numpy as jnp
+import numpy as np
+import optax
+from ml_collections import ConfigDict
+
+from msflow_jax.training.records import Records
+from msflow_jax.training.step import TrainState
+
+
+@contextmanager
+def watch(
+    workdir: Path, config: ConfigDict, step: int, steps: int, progress: bool
+) -> Iterator["Watch"]:
+    """Open the records of a run at a step; only the first of several processes writes."""
+    first = jax.process_index() == 0
+    with (
+        Records(workdir, resume_step=step) if first else nullcontext() as records,
+        _bar(progress and first, step, steps) as tick,
+    ):
+        out = Watch(config, records, tick, workdir / "profile", step, steps)
+        yield out
+        out.close()
+
+
+class Watch:
+    """Told after every dispatch and every validation; see :func:`watch`."""
+
+    def __init__(
+        self,
+        config: ConfigDict,
+        records: Records | None,
+        tick: Callable[[int, Mapping[str, float]], None],
+        profile: Path,
+        step: int,
+        steps: int,
+    ):
+        self._config, self._records, self._tick, self._steps = config, records, tick, steps
+        self._profile, self._tracing = profile, False
+        self._window = range(step + 5, step + 8) if config.profile else range(0)
+        self._clock, self._row = time.perf_counter(), {}
+
+    @contextmanager
+    def trace(self, step: int) -> Iterator[None]:
+        """Around a dispatch: traces a few steps, once compilation is over, if ``profile`` is set."""
+        if self._window and not self._tracing and step >= self._window.start:
+            jax.profiler.start_trace(str(self._profile))
+            self._tracing = True
+        yield
+        if self._tracing and step + 1 >= self._window.stop:
+            self.close()
+
+    def close(self) -> None:
+        """End a trace that is still going on."""
+        if self._tracing:
+            jax.profiler.stop_trace()
+            self._tracing, self._window = False, range(0)
+
+    def stepped(
+        self,
+        step: int,
+        count: int,
+        metrics: Mapping[str, np.ndarray],
+        rate: float,
+        state: TrainState,
+    ) -> None:
+        """After ``count`` steps; writes a row where ``log_every`` says."""
+        seconds = time.perf_counter() - self._clock
+        row = {k: float(v.mean()) for k, v in metrics.items()}
+        row["images_per_second"] = count * self._config.batch / seconds
+        row["step_ms"] = 1e3 * seconds / count
+        row["learning_rate"] = rate
+        if step % self._config.log_every == 0 or step == self._steps:
+            row["ema_distance"] = float(_relative_distance(state.ema, state.params))
+            if memory := _peak_memory():
+                row["device_gib"] = memory
+            if self._records:
+                self._records.write(step, row)
+        self._row = row
+        self._tick(step, row)
+        self._clock = time.perf_counter()
+
+    def validated(self, step: int, found: Mapping[str, float]) -> None:
+        """After a validation."""
+        if self._records and found:
+            self._records.write(step, found)
+        self._tick(step, {**self._row, **found})
+        self._clock = time.perf_counter()
+
+
+@jax.jit
+def _relative_distance(average: Any, params: Any) -> jax.Array:
+    """Norm of the difference over the norm of the parameters."""
+    difference = jax.tree.map(jnp.subtract, average, params)
+    return optax.tree.norm(difference) / optax.tree.norm(params)
+
+
+def _peak_memory() -> float | None:
+    """GiB that the first device of this process has held at most; None where JAX does not say (CPU)."""
+    found = jax.local_devices()[0].memory_stats() or {}
+    peak = found.get("peak_bytes_in_use")
+    return None if peak is None else peak / 2**30
+
+
+def _bar(show: bool, step: int, steps: int):
+    """Context manager giving ``tick(step, values)``."""
+    if not show:
+        return nullcontext(lambda step, values: None)
+    from msflow_jax.progress import training_bar
+
+    return training_bar(step, steps)

@@ -1,0 +1,50 @@
+"""Start `tiny_training` in processes of their own."""
+
+import json
+import os
+import socket
+import subprocess
+import sys
+import time
+
+import jax
+import tiny_training
+
+
+def start(devices, workdir, changes, distributed=None):
+    """A process with that many devices."""
+    flags = f"--xla_force_host_platform_device_count={devices} --xla_backend_optimization_level=0"
+    environment = {**os.environ, "XLA_FLAGS": flags, "JAX_PLATFORMS": "cpu"}
+    environment["JAX_COMPILATION_CACHE_DIR"] = jax.config.jax_compilation_cache_dir or ""
+    command = [sys.executable, tiny_training.__file__, str(workdir), json.dumps(changes)]
+    return subprocess.Popen(
+        command + ([distributed] if distributed else []),
+        env=environment, stderr=subprocess.PIPE, text=True,
+    )  # fmt: skip
+
+
+def start_pair(devices, workdir, changes):
+    """Two processes with that many devices each, which find each other on this machine."""
+    with socket.socket() as free:
+        free.bind(("localhost", 0))
+        port = free.getsockname()[1]
+    return [start(devices, workdir, changes, f"localhost:{port},{i},2") for i in (0, 1)]
+
+
+def finish(processes):
+    """Wait for all of them to end well."""
+    for process in processes:
+        _, errors = process.communicate(timeout=400)
+        assert process.returncode == 0, errors[-3000:]
+
+
+def kill_after(processes, path):
+    """SIGKILL once a file or folder is there."""
+    end = time.monotonic() + 300
+    while not path.exists():
+        dead = [p for p in processes if p.poll() is not None]
+        assert not dead and time.monotonic() < end, dead and dead[0].stderr.read()[-3000:]
+        time.sleep(0.01)
+    for process in processes:
+        process.kill()
+        process.communicate()
