@@ -2,7 +2,7 @@
 
     python benchmarks/kill_runs.py --kills 50 --output benchmarks/results/kill_runs.json
 
-Every kill is a SIGKILL at a random moment after the run has begun to train; checkpoints are saved at every
+Every kill is a SIGKILL at a random moment after the run has begun to train; it saves at every
 step, so that many kills fall into a save. The final states must agree bit for bit.
 """
 

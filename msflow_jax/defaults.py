@@ -62,6 +62,7 @@ def default_config() -> ConfigDict:
             keep=2,
             select="val_auc",
             draws=1,  # noise draws of a validation
+            writers=("tensorboard",),  # beside metrics.jsonl; also "wandb", "mlflow"
             profile=False,  # write a trace of a few steps to the workdir
         )
     )

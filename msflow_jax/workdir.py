@@ -55,6 +55,7 @@ _FREE = {
     "log_every",
     "keep",
     "profile",
+    "writers",
     "mesh",
     "sharding",
 }

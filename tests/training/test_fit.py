@@ -137,13 +137,13 @@ def test_length_of_a_run(train_config):
 
 
 def test_records_survive_a_torn_line(tmp_path):
-    with Records(tmp_path, tensorboard=False) as records:
+    with Records(tmp_path) as records:
         for step in (1, 2, 3):
             records.write(step, {"loss": step / 10})
     path = tmp_path / "metrics.jsonl"
     path.write_text(path.read_text()[:-5])
     assert [r["step"] for r in read_records(tmp_path)] == [1, 2]
-    with Records(tmp_path, resume_step=1, tensorboard=False) as records:
+    with Records(tmp_path, resume_step=1) as records:
         records.write(2, {"loss": 9})
     found = [json.loads(line) for line in path.read_text().splitlines()]
     assert found == [{"step": 1, "loss": 0.1}, {"step": 2, "loss": 9.0}]
