@@ -22,10 +22,9 @@ def watch(
 ) -> Iterator["Watch"]:
     """Open the records of a run at a step; only the first of several processes writes."""
     first = jax.process_index() == 0
+    writers = config.writers
     with (
-        Records(workdir, resume_step=step, writers=config.writers)
-        if first
-        else nullcontext() as records,
+        Records(workdir, resume_step=step, writers=writers) if first else nullcontext() as records,
         _bar(progress and first, step, steps) as tick,
     ):
         out = Watch(config, records, tick, workdir / "profile", step, steps)

@@ -1,7 +1,5 @@
 """The loop: resuming, recording, stopping."""
 
-import json
-
 import jax
 import jax.numpy as jnp
 import numpy as np
@@ -11,7 +9,7 @@ from msflow_jax.data.batches import batch_indices
 from msflow_jax.training import Stopped, fit
 from msflow_jax.training.checkpoints import Checkpoints
 from msflow_jax.training.loop import total_steps
-from msflow_jax.training.records import Records, read_records
+from msflow_jax.training.records import read_records
 
 
 class Killed(Exception):
@@ -134,16 +132,3 @@ def test_length_of_a_run(train_config):
     train_config.update({"steps": 0, "epochs": 2.0})
     assert total_steps(train_config, 1000) == 250
     assert total_steps(train_config, 1) == 1
-
-
-def test_records_survive_a_torn_line(tmp_path):
-    with Records(tmp_path) as records:
-        for step in (1, 2, 3):
-            records.write(step, {"loss": step / 10})
-    path = tmp_path / "metrics.jsonl"
-    path.write_text(path.read_text()[:-5])
-    assert [r["step"] for r in read_records(tmp_path)] == [1, 2]
-    with Records(tmp_path, resume_step=1) as records:
-        records.write(2, {"loss": 9})
-    found = [json.loads(line) for line in path.read_text().splitlines()]
-    assert found == [{"step": 1, "loss": 0.1}, {"step": 2, "loss": 9.0}]
