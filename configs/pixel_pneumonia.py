@@ -17,4 +17,6 @@ def get_config(variant: str = ""):
     config = cpu(config, variant)
     if variant:
         config.train.steps = 1600
+        # Validation's choice: balanced accuracy 96.6 against 95.5 with the natural prior (2 seeds).
+        config.sample.classify.prior = "uniform"
     return config

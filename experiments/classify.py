@@ -17,6 +17,12 @@ from experiments.common import open_workdir, parser, run, start_jax
 from msflow_jax.atomic import write_atomically
 
 
+def evaluated(workdir: Path) -> dict[str, Any]:
+    """The workdir's evaluation; empty where there is none."""
+    path = workdir / "evaluation.json"
+    return json.loads(path.read_text()) if path.exists() else {}
+
+
 def thresholds(workdir: Path, measure: str, coverage: float) -> float | None:
     """The uncertainty above which to abstain so that this share of the validation split is kept.
 
@@ -29,10 +35,7 @@ def thresholds(workdir: Path, measure: str, coverage: float) -> float | None:
 
     if not 0 < coverage <= 1:
         raise ValueError(f"--coverage must lie in (0, 1], got {coverage}")
-    path = workdir / "evaluation.json"
-    if not path.exists():
-        return None
-    table = json.loads(path.read_text()).get("abstain")
+    table = evaluated(workdir).get("abstain")
     if not table:
         return None
     if measure not in table:
@@ -74,8 +77,12 @@ def classify(
     sample = trained.config.sample.unlock()
     sample.classify.draws = draws or sample.classify.draws
     sample.classify.steps = steps or sample.classify.steps
+    settings = sample.classify.to_dict()
+    # The prior of the last evaluation, whose thresholds decide.
+    last = evaluated(workdir).get("settings", {}).get("classify", {})
+    weights = trained.info.class_weights(last.get("prior", settings.pop("prior")))
     run_model = make_classifier(
-        trained.model, seed=sample.seed, batch=sample.batch, **sample.classify.to_dict()
+        trained.model, seed=sample.seed, batch=sample.batch, weights=weights, **settings
     )
     reading = run_model(trained.params, pixels, "classifying")
     doubts = uncertainties(reading.distances, reading.probabilities)

@@ -15,7 +15,12 @@ _SHOWN_SAMPLES, _SHOWN_CASES = 10, 8
 
 
 def evaluate(
-    workdir: Path, split: str = "test", root: str = "", draws: int = 0, steps: int = 0
+    workdir: Path,
+    split: str = "test",
+    root: str = "",
+    draws: int = 0,
+    steps: int = 0,
+    prior: str = "",
 ) -> dict[str, Any]:
     """Measure the best checkpoint on a split, write the results, build the report.
 
@@ -25,6 +30,7 @@ def evaluate(
       root: where the data lie, if no longer where the configuration says.
       draws: noise draws of the classification, 0 as configured.
       steps: solver steps of the classification, 0 as configured.
+      prior: of the classes, ``natural`` (as trained) or ``uniform``; empty as configured.
 
     Raises:
       ValueError: the data there are not the ones that the model was trained on.
@@ -40,6 +46,7 @@ def evaluate(
     config.data.root = root or config.data.root
     config.sample.classify.draws = draws or config.sample.classify.draws
     config.sample.classify.steps = steps or config.sample.classify.steps
+    config.sample.classify.prior = prior or config.sample.classify.prior
     splits = data.load(config.data)
     if splits.info.md5 != trained.info.md5:
         raise ValueError(
@@ -89,8 +96,10 @@ def _classification(trained: Trained, splits, split: str, found: dict[str, Any])
     from msflow_jax.symmetric import uncertainties
 
     sample, chosen = trained.config.sample, splits[split]
+    settings = sample.classify.to_dict()
+    weights = splits.info.class_weights(settings.pop("prior"))
     classify = make_classifier(
-        trained.model, seed=sample.seed, batch=sample.batch, **sample.classify.to_dict()
+        trained.model, seed=sample.seed, batch=sample.batch, weights=weights, **settings
     )
     val = classify(trained.params, splits.val.images, "reading the validation split")
     doubts = uncertainties(val.distances, val.probabilities)
@@ -205,9 +214,10 @@ def main(arguments: Sequence[str]) -> None:
     flags.add_argument("--root", default="", help="where the data lie now")
     flags.add_argument("--draws", type=int, default=0, help="noise draws of the classification")
     flags.add_argument("--steps", type=int, default=0, help="solver steps of the classification")
-    options = flags.parse_args(arguments)
+    flags.add_argument("--prior", default="", choices=("natural", "uniform"), help="of the classes")
+    o = flags.parse_args(arguments)
     start_jax()
-    evaluate(options.workdir, options.split, options.root, options.draws, options.steps)
+    evaluate(o.workdir, o.split, o.root, o.draws, o.steps, o.prior)
 
 
 if __name__ == "__main__":

@@ -70,7 +70,7 @@ def default_config() -> ConfigDict:
         dict(
             seed=0,
             batch=128,
-            classify=dict(solver="euler", steps=1, draws=8),
+            classify=dict(solver="euler", steps=1, draws=8, prior="natural"),  # or "uniform"
             generate=dict(solver="euler", steps=25, guidance=1.0, per_class=64),
         )
     )

@@ -26,12 +26,15 @@ def make_classifier(
     draws: int = 1,
     solver: str = "euler",
     batch: int = 128,
+    weights: tuple[float, ...] | None = None,
 ) -> Runner:
     """``runner(params, images uint8 [N, S, S, C]) -> Reading`` of numpy arrays ``[D, N, ...]``.
 
+    Settings as for :meth:`SymmetricFlow.classify`; ``weights`` are those of :meth:`Info.class_weights`.
+
     The runner raises FloatingPointError where a reading is not finite or an adaptive solver gave up.
     """
-    verb = partial(model.classify, steps=steps, draws=draws, solver=solver)
+    verb = partial(model.classify, steps=steps, draws=draws, solver=solver, weights=weights)
 
     def function(params, images, index):
         out = verb(params, to_float(images), jax.random.key(seed), index=index)

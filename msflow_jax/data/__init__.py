@@ -6,6 +6,9 @@ what a trained model is to classify. Layout `[N, S, S, C]`.
 
 from __future__ import annotations
 
+import dataclasses
+
+import numpy as np
 from ml_collections import ConfigDict
 
 from msflow_jax.data.base import Info, Split, Splits
@@ -78,7 +81,9 @@ def load(config: ConfigDict) -> Splits:
             f"{splits.info.source} has md5 {splits.info.md5}, but config.data.md5 asks for "
             f"{config.md5}: use that data, or clear --config.data.md5"
         )
-    return splits
+    counts = np.bincount(splits.train.labels, minlength=len(splits.info.classes))
+    info = dataclasses.replace(splits.info, counts=tuple(counts.tolist()))
+    return dataclasses.replace(splits, info=info)
 
 
 def _source(config: ConfigDict) -> Splits:

@@ -29,6 +29,7 @@ class Info:
         source: File, folder or package the data came from.
         flips: Train augmentation: `horizontal`, `vertical`, each drawn with probability 1/2.
         map_classes: Names of the per-pixel classes where a split has maps, else empty.
+        counts: Training images of each class; empty where not known.
     """
 
     name: str
@@ -41,14 +42,35 @@ class Info:
     source: str
     flips: tuple[str, ...]
     map_classes: tuple[str, ...] = ()
+    counts: tuple[int, ...] = ()
 
     def __post_init__(self) -> None:
-        for field in ("classes", "flips", "map_classes"):
+        for field in ("classes", "flips", "map_classes", "counts"):
             object.__setattr__(self, field, tuple(getattr(self, field)))
         if self.task not in TASKS:
             raise ValueError(f"{self.name}: task {self.task!r} is not one of {', '.join(TASKS)}")
         if len(self.classes) < 2:
             raise ValueError(f"{self.name}: {len(self.classes)} class(es), at least 2 are needed")
+
+    def class_weights(self, prior: str) -> tuple[float, ...] | None:
+        """Wished over trained frequency of each class, for `SymmetricFlow.classify`.
+
+        Args:
+            prior: `natural` (as in the training set: None) or `uniform`.
+
+        Raises:
+            ValueError: For another prior, or where a class has no training image.
+        """
+        if prior == "natural":
+            return None
+        if prior != "uniform":
+            raise ValueError(f"unknown class prior {prior!r}: choose 'natural' or 'uniform'")
+        if not self.counts or min(self.counts) < 1:
+            raise ValueError(
+                f"a uniform prior needs the number of training images of each class, at least 1; "
+                f"{self.name} has {list(self.counts)}"
+            )
+        return tuple(sum(self.counts) / (len(self.counts) * n) for n in self.counts)
 
     def to_dict(self) -> dict[str, Any]:
         """Returns a dict of JSON types; `from_dict` is its inverse."""
@@ -63,7 +85,7 @@ class Info:
             ValueError: For unknown or missing fields, by name.
         """
         known = {f.name for f in dataclasses.fields(cls)}
-        needed = known - {"map_classes"}
+        needed = known - {"map_classes", "counts"}
         if unknown := sorted(set(fields) - known):
             raise ValueError(f"data info has unknown fields: {', '.join(unknown)}")
         if missing := sorted(needed - set(fields)):

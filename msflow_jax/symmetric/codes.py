@@ -188,6 +188,30 @@ class Code:
         raw = jnp.clip((1 + inner) / self.classes, 1e-6, None)
         return raw / raw.sum(axis=-1, keepdims=True)
 
+    def reweight(self, pictures: jax.Array, weights: jax.Array) -> jax.Array:
+        """Pictures as they would be read under other class frequencies, ``[B, H, W, C]`` to the same.
+
+        Bayes' rule on the posterior p of the mean picture: it becomes ``p_k w_k / sum_j p_j w_j``, and
+        every pixel moves by the difference of the two posteriors' codes.
+
+        Args:
+          pictures: label pictures.
+          weights: ``[K]``, positive: wished over trained frequency of each class.
+
+        Raises:
+          ValueError: another scheme than ``simplex``, which alone determines a posterior.
+        """
+        if self.scheme != "simplex":
+            raise ValueError(
+                f"another class prior needs the code 'simplex', whose reading is a posterior, "
+                f"not {self.scheme!r}"
+            )
+        before = self.probabilities(pictures)
+        after = before * weights
+        after = after / after.sum(axis=-1, keepdims=True)
+        move = (after - before) @ jnp.asarray(self.table)
+        return pictures + move[:, None, None, :]
+
     def to_rgb(self, pictures: jax.Array) -> jax.Array:
         """Label pictures as people look at them: ``[..., C] -> [..., 3]`` in [-1, 1].
 

@@ -177,6 +177,7 @@ class SymmetricFlow:
         draws: int = 1,
         solver: str = "euler",
         index: jax.Array | None = None,
+        weights: Sequence[float] | None = None,
     ) -> Reading:
         """Read the class of each image: integrate from u = 1 to 0 and decode the label picture.
 
@@ -188,14 +189,18 @@ class SymmetricFlow:
           draws: noise draws; all are returned.
           solver: see :func:`msflow_jax.ode.integrate`.
           index: global index of each image ``[B]``, on which alone its noise depends.
+          weights: wished over trained frequency of each class, see :meth:`Code.reweight`.
 
         Raises:
-          ValueError: images of another shape than the model's, or ``draws`` < 1.
+          ValueError: images of another shape than the model's, ``draws`` < 1, or weights without the
+            code ``simplex``.
         """
 
         def one(draw: jax.Array) -> Reading:
             out = self._read(params, images, jax.random.fold_in(key, draw), steps, solver, index)
             label = out.end["label"]
+            if weights is not None:
+                label = self.code.reweight(label, jnp.asarray(weights))
             return Reading(
                 self.code.distances(label), self.code.probabilities(label), self.code.mode(label),
                 out.nfe, out.ok,

@@ -91,13 +91,16 @@ def test_generate(trained, tmp_path, command):
 
 
 def test_evaluate_the_other_split(copied, pictures, tmp_path, command):
-    """From where the data lie now, with one draw."""
+    """From where the data lie now, with one draw and a prior that classify then follows."""
     moved = shutil.copytree(pictures, tmp_path / "moved")
-    out = command("evaluate", f"--workdir={copied}", "--split=val", f"--root={moved}", "--draws=1")
+    out = command("evaluate", f"--workdir={copied}", "--split=val", f"--root={moved}", "--draws=1",
+                  "--prior=uniform")  # fmt: skip
     assert out.status == 0, out.err
     found = json.loads((copied / "evaluation.json").read_text())
     assert found["split"] == "val" and found["classification"]["images"] == 8
     assert found["settings"]["classify"]["draws"] == 1
+    assert found["settings"]["classify"]["prior"] == "uniform"
+    assert command("classify", f"--workdir={copied}", f"--images={pictures}").status == 0
     assert "val accuracy" in out.out
 
 

@@ -1,5 +1,6 @@
 """Facts and splits: JSON round trip, checks, channel conversion, and the door itself."""
 
+import dataclasses
 import json
 
 import numpy as np
@@ -42,6 +43,18 @@ def test_info_from_older_dict_without_map_classes():
     fields = INFO.to_dict()
     del fields["map_classes"]
     assert data.Info.from_dict(fields) == INFO
+
+
+def test_class_weights():
+    info = dataclasses.replace(INFO, counts=(10, 30))
+    assert info.class_weights("natural") is None
+    assert info.class_weights("uniform") == pytest.approx((2.0, 2 / 3))
+    assert data.Info.from_dict(json.loads(json.dumps(info.to_dict()))) == info
+    with pytest.raises(ValueError, match="unknown class prior 'flat'"):
+        info.class_weights("flat")
+    for counts in ((), (0, 3)):
+        with pytest.raises(ValueError, match="needs the number of training images"):
+            dataclasses.replace(INFO, counts=counts).class_weights("uniform")
 
 
 @pytest.mark.parametrize(

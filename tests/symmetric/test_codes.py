@@ -133,3 +133,29 @@ def test_pictures_of_another_shape_are_refused():
         Code("palette", 3).distances(jnp.zeros((1, 2, 2, 1)))
     with pytest.raises(ValueError, match="labels must be"):
         Code("palette", 3).pictures(jnp.zeros((1, 2, 2), int), 3, 3, jax.random.key(0))
+
+
+@settings(deadline=None, max_examples=20)
+@given(st.integers(2, 9), st.integers(0, 100))
+def test_reweighting_is_bayes_rule(classes, seed):
+    """p_k w_k, renormalised; there and back changes nothing."""
+    rng = np.random.default_rng(seed)
+    code = Code("simplex", classes)
+    p = rng.dirichlet(np.ones(classes), 5) * 0.9 + 0.1 / classes
+    weights = rng.uniform(0.2, 5, classes)
+    noise = rng.normal(size=(5, 4, 4, classes - 1))
+    noise -= noise.mean(axis=(1, 2), keepdims=True)
+    pictures = jnp.asarray((p @ code.table)[:, None, None, :] + noise, jnp.float32)
+    moved = code.reweight(pictures, jnp.asarray(weights, jnp.float32))
+    expected = p * weights / (p * weights).sum(1, keepdims=True)
+    np.testing.assert_allclose(code.probabilities(moved), expected, atol=1e-4)
+    assert (code.distances(moved).argmin(1) == expected.argmax(1)).all()
+    back = code.reweight(moved, jnp.asarray(1 / weights, jnp.float32))
+    np.testing.assert_allclose(back, pictures, atol=2e-3)
+
+
+@pytest.mark.parametrize("scheme", ["palette", "grey"])
+def test_only_a_posterior_can_be_reweighted(scheme):
+    code = Code(scheme, 3)
+    with pytest.raises(ValueError, match="needs the code 'simplex'.*not '" + scheme):
+        code.reweight(jnp.zeros((1, 4, 4, code.channels)), jnp.ones(3))
