@@ -46,6 +46,7 @@ def read(workdir: Path) -> tuple[str, dict[str, Any], dict[str, float]]:
         "auc_probability": 100 * reading["auc_probability"],
         "auc_distance": 100 * reading["auc_distance"],
         "accuracy": 100 * reading["accuracy"],
+        "balanced_accuracy": 100 * reading["balanced_accuracy"],
         "accuracy_of_certain": 100 * rejected,
         "draw_sd_accuracy": 100 * reading["draws"]["accuracy"]["sd"],
         "ece": 100 * reading["ece"],
@@ -63,6 +64,7 @@ def read(workdir: Path) -> tuple[str, dict[str, Any], dict[str, float]]:
         "data": config["data"]["name"],
         "data_md5": found["data"]["md5"],
         "code": config["model"]["code"]["scheme"],
+        "prior": found["settings"]["classify"].get("prior", "natural"),
         "steps": train["steps"],
         "batch": train["batch"],
         "reading_share": config["model"]["time"]["reading_share"],
@@ -74,7 +76,11 @@ def read(workdir: Path) -> tuple[str, dict[str, Any], dict[str, float]]:
         "python": manifest["python"],
     }
     del train["seed"], config["data"]["root"]
-    return json.dumps(config, sort_keys=True), setting, {"seed": manifest["seed"], **numbers}
+    return (
+        json.dumps([config, setting["prior"]], sort_keys=True),
+        setting,
+        {"seed": manifest["seed"], **numbers},
+    )
 
 
 def summarise(workdirs: list[Path]) -> list[dict[str, Any]]:
@@ -103,8 +109,8 @@ def table(groups: list[dict[str, Any]]) -> str:
         "training_minutes": "minutes",
     }
     lines = [
-        "| data | code | seeds | " + " | ".join(columns.values()) + " |",
-        "|---" * (3 + len(columns)) + "|",
+        "| data | code | class prior | steps | seeds | " + " | ".join(columns.values()) + " |",
+        "|---" * (5 + len(columns)) + "|",
     ]
     for group in groups:
         setting, mean, sd = group["setting"], group["mean"], group.get("sd", {})
@@ -112,7 +118,8 @@ def table(groups: list[dict[str, Any]]) -> str:
             f"{mean[n]:.1f}" + (f" ± {sd[n]:.1f}" if n in sd and n != "training_minutes" else "")
             for n in columns
         ]
-        head = [setting["data"], setting["code"], str(len(group["runs"]))]
+        head = [setting[name] for name in ("data", "code", "prior", "steps")]
+        head = [*map(str, head), str(len(group["runs"]))]
         lines.append("| " + " | ".join(head + cells) + " |")
     return "\n".join(lines)
 

@@ -16,5 +16,5 @@ def get_config(variant: str = ""):
     config.model.resize = 32
     config = cpu(config, variant)
     if variant:
-        config.train.steps = 1400
+        config.train.steps = 1200
     return config
