@@ -55,7 +55,7 @@ def use_cache() -> None:
     """Keep what JAX compiles in the user's cache folder, unless JAX was told where, or not to."""
     import jax
 
-    if jax.config.jax_compilation_cache_dir is None:
+    if jax.config.jax_compilation_cache_dir is None:  # type: ignore[attr-defined]
         home = Path(os.environ.get("XDG_CACHE_HOME") or Path.home() / ".cache")
         jax.config.update("jax_compilation_cache_dir", str(home / "msflow_jax" / "compiled"))
 

@@ -1,7 +1,7 @@
 """Metrics as they come: ``metrics.jsonl``, and further writers by name."""
 
 import json
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
 from typing import Any, Protocol
 
@@ -71,7 +71,11 @@ class MLflow:
         self._mlflow.end_run()
 
 
-WRITERS = {"tensorboard": TensorBoard, "wandb": WeightsAndBiases, "mlflow": MLflow}
+WRITERS: dict[str, Callable[[Path, int], Writer]] = {
+    "tensorboard": TensorBoard,
+    "wandb": WeightsAndBiases,
+    "mlflow": MLflow,
+}
 
 
 def _import(module: str, package: str) -> Any:

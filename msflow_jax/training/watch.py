@@ -47,7 +47,8 @@ class Watch:
         self._config, self._records, self._tick, self._steps = config, records, tick, steps
         self._profile, self._tracing = profile, False
         self._window = range(step + 5, step + 8) if config.profile else range(0)
-        self._clock, self._row = time.perf_counter(), {}
+        self._clock = time.perf_counter()
+        self._row: dict[str, float] = {}
 
     @contextmanager
     def trace(self, step: int) -> Iterator[None]:
