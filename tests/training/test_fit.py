@@ -132,3 +132,27 @@ def test_length_of_a_run(train_config):
     train_config.update({"steps": 0, "epochs": 2.0})
     assert total_steps(train_config, 1000) == 250
     assert total_steps(train_config, 1) == 1
+
+
+class Plain(Line):
+    """Without noise of its own."""
+
+    def loss(self, params, batch, key, *, train):
+        error = params["slope"] * batch["image"].mean((1, 2, 3)) + params["offset"] - batch["label"]
+        return jnp.mean(error**2), {"loss_line": jnp.mean(jnp.abs(error))}
+
+
+@pytest.mark.parametrize("parts", [2, 4, 8])
+def test_accumulated_gradients_are_those_of_the_whole_batch(parts, arrays, train_config, tmp_path):
+    whole = run(Plain(), arrays, train_config, tmp_path / "whole")
+    train_config.accumulate = parts
+    in_parts = run(Plain(), arrays, train_config, tmp_path / "parts")
+    jax.tree.map(lambda a, b: np.testing.assert_allclose(a, b, rtol=1e-5), in_parts, whole)
+    for a, b in zip(rows(tmp_path / "whole"), rows(tmp_path / "parts"), strict=True):
+        assert b == pytest.approx(a, rel=1e-5)
+
+
+def test_a_trace_of_a_few_steps(arrays, train_config, tmp_path):
+    train_config.profile = True
+    run(Plain(), arrays, train_config, tmp_path)
+    assert list((tmp_path / "profile").rglob("*.xplane.pb"))
