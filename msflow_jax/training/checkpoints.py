@@ -15,7 +15,7 @@ import orbax.checkpoint as ocp
 from jax.sharding import SingleDeviceSharding
 from orbax.checkpoint import checkpoint_managers
 
-from msflow_jax.training.digests import digests
+from msflow_jax.training.digests import digests, layouts
 from msflow_jax.training.step import TrainState
 
 
@@ -107,6 +107,23 @@ class Checkpoints:
             reason = (str(error).splitlines() or [""])[0]
             raise ValueError(_unreadable(self.folder / str(step), reason)) from error
 
+    def _check_layout(self, step: int, **items: Any) -> None:
+        saved = self._restore(step, digests=ocp.args.JsonRestore())["digests"]
+        wrong = []
+        for item, tree in items.items():
+            now = layouts(tree)
+            then = {path: str(d).split()[0] for path, d in saved.get(item, {}).items()}
+            wrong += [
+                f"{item}{path} was {then.get(path, 'absent')}, is {now.get(path, 'absent')}"
+                for path in sorted(now | then)
+                if now.get(path) != then.get(path)
+            ]
+        if wrong:
+            shown = "; ".join(wrong[:8]) + ("; ..." if len(wrong) > 8 else "")
+            raise ValueError(
+                f"checkpoint {self.folder / str(step)} is of another network or optimiser: {shown}"
+            )
+
     def _restore_whole(self, step: int, **items: Any) -> Any:
         """Items and a check that every array is what was saved."""
         out = self._restore(step, digests=ocp.args.JsonRestore(), **items)
@@ -172,9 +189,10 @@ class Checkpoints:
         """The newest state that can be read, or None; a damaged one is named and skipped."""
         shapes = jax.tree.map(ocp.utils.to_shape_dtype_struct, like)
         rest = {"step": shapes.step, "params": shapes.params, "opt_state": shapes.opt_state}
-        broken = []
+        broken: list[tuple[Path, str]] = []
         for step in reversed(self.steps()):
             try:
+                self._check_layout(step, ema=shapes.ema, state=rest)
                 out = self._restore_whole(
                     step,
                     ema=ocp.args.StandardRestore(shapes.ema),
@@ -182,19 +200,19 @@ class Checkpoints:
                 )
             except ValueError as error:
                 warnings.warn(f"{error}. Trying the one before", stacklevel=2)
-                broken.append(self.folder / str(step))
+                broken.append((self.folder / str(step), str(error)))
                 continue
             # Set aside only now: if none fits, it is not the files that are wrong.
-            for path in broken:
+            for path, _ in broken:
                 self._set_aside(path)
             if broken:
                 self._manager.reload()
             state = out["state"]
             return TrainState(state["step"], state["params"], out["ema"], state["opt_state"])
-        if self.steps():
+        if broken:
             raise ValueError(
                 f"no checkpoint in {self.folder} fits this configuration: was the network changed? "
-                "Use another --workdir, or the configuration in config.json"
+                f"Use another --workdir, or the configuration in config.json. The newest: {broken[0][1]}"
             )
         return None
 

@@ -27,11 +27,23 @@ def _digest(tree: Any) -> Any:
     return jax.tree.map(one, tree)
 
 
-def digests(tree: Any) -> dict[str, int]:
-    """A number of 32 bits for every array of a tree, by its path.
+def layouts(tree: Any) -> dict[str, str]:
+    """``float32[3,2]`` and the like for every array (or ``jax.ShapeDtypeStruct``) of a tree, by path."""
+    leaves = jax.tree_util.tree_leaves_with_path(tree)
+    return {
+        jax.tree_util.keystr(path): f"{leaf.dtype}[{','.join(map(str, leaf.shape))}]"
+        for path, leaf in leaves
+    }
 
-    Any change within one 32-bit word changes it, and most other changes do; it does not depend on how
-    the array is sharded. Not a defence against a forger.
+
+def digests(tree: Any) -> dict[str, str]:
+    """Layout and a number of 32 bits for every array of a tree, by path: ``float32[3,2] 1a2b3c4d``.
+
+    Any change within one 32-bit word changes the number, and most other changes do; it does not depend
+    on how the array is sharded. Not a defence against a forger.
     """
-    leaves = jax.tree_util.tree_leaves_with_path(_digest(tree))
-    return {jax.tree_util.keystr(path): int(value) for path, value in leaves}
+    numbers = jax.tree.leaves(jax.device_get(_digest(tree)))
+    return {
+        path: f"{layout} {int(number):08x}"
+        for (path, layout), number in zip(layouts(tree).items(), numbers, strict=True)
+    }

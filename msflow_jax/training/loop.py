@@ -12,7 +12,14 @@ from msflow_jax.data.batches import augment, batch_indices, to_float
 from msflow_jax.training.checkpoints import Checkpoints
 from msflow_jax.training.optimiser import make_optimiser
 from msflow_jax.training.preemption import Preemption
-from msflow_jax.training.sharding import check_batch, make_mesh, place, replicated, split_batch
+from msflow_jax.training.sharding import (
+    check_batch,
+    make_mesh,
+    place,
+    replicated,
+    split_batch,
+    table,
+)
 from msflow_jax.training.step import Model, TrainState, create_state, make_steps
 from msflow_jax.training.watch import watch as _watch
 
@@ -98,6 +105,8 @@ def fit(
         out_shardings=(homes, whole),
         donate_argnums=0,
     )
+    if progress and config.sharding != "replicated" and jax.process_index() == 0:
+        print(table(state.params, mesh, config.sharding))
     on_device = place(data, whole)
     with (
         Checkpoints(workdir / "checkpoints", keep=config.keep, select=config.select) as checkpoints,
@@ -121,17 +130,21 @@ def fit(
                     watch.validated(step, found)
                 if step < steps and preemption.asked(step):
                     checkpoints.save(state, {})
-                    checkpoints.wait()
+                    _require_saved(checkpoints)
                     raise Preempted(
                         f"stopped by SIGTERM after step {step} of {steps}, which is saved in "
                         f"{workdir}: repeat the command to go on from there"
                     )
-        if not checkpoints.wait():
-            raise Stopped(
-                f"the last state of the run could not be saved in {workdir}: make room on the disk and "
-                "repeat the command to go on from the last checkpoint"
-            )
+        _require_saved(checkpoints)
     return state
+
+
+def _require_saved(checkpoints: Checkpoints) -> None:
+    if not checkpoints.wait():
+        raise Stopped(
+            f"the last state of the run could not be saved in {checkpoints.folder}: make room on the "
+            "disk and repeat the command to go on from the last checkpoint"
+        )
 
 
 def _until_stop(step: int, steps: int, config: ConfigDict) -> int:
