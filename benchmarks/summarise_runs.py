@@ -103,11 +103,13 @@ def table(groups: list[dict[str, Any]]) -> str:
     columns = {
         "auc_probability": "AUC",
         "accuracy": "accuracy",
+        "draw_sd_accuracy": "its sd over noise draws",
         "accuracy_of_certain": "accuracy of the 80 % most certain",
         "ece": "ECE",
         "recognised": "drawn and recognised",
         "training_minutes": "minutes",
     }
+    alone = ("training_minutes", "draw_sd_accuracy")  # spreads that have no spread of interest
     lines = [
         "| data | code | class prior | steps | seeds | " + " | ".join(columns.values()) + " |",
         "|---" * (5 + len(columns)) + "|",
@@ -115,7 +117,7 @@ def table(groups: list[dict[str, Any]]) -> str:
     for group in groups:
         setting, mean, sd = group["setting"], group["mean"], group.get("sd", {})
         cells = [
-            f"{mean[n]:.1f}" + (f" ± {sd[n]:.1f}" if n in sd and n != "training_minutes" else "")
+            f"{mean[n]:.1f}" + (f" ± {sd[n]:.1f}" if n in sd and n not in alone else "")
             for n in columns
         ]
         head = [setting[name] for name in ("data", "code", "prior", "steps")]

@@ -3,7 +3,7 @@
 Published: MedMNIST's ResNet-18 (28) AUC 90.1, accuracy 86.3; nothing of MedSymmFlow's.
 Command: python -m experiments.train --config=configs/pixel_breast.py --config.data.root=FOLDER
 On two cores: configs/pixel_breast.py:cpu. Training set: 546 images.
-Results of ours: none at the published size yet (not run); the README says what was measured.
+Results of ours: none at the published size (not run).
 """
 
 from msflow_jax.defaults import cpu, default_config
