@@ -100,7 +100,8 @@ def test_evaluate_the_other_split(copied, pictures, tmp_path, command):
     assert found["split"] == "val" and found["classification"]["images"] == 8
     assert found["settings"]["classify"]["draws"] == 1
     assert found["settings"]["classify"]["prior"] == "uniform"
-    assert command("classify", f"--workdir={copied}", f"--images={pictures}").status == 0
+    csv = f"--output={tmp_path}/read.csv"
+    assert command("classify", f"--workdir={copied}", f"--images={pictures}", csv).status == 0
     assert "val accuracy" in out.out
 
 
