@@ -138,9 +138,10 @@ def _segmentation(trained: Trained, splits, split: str, found: dict[str, Any]) -
     from msflow_jax.inference import make_segmenter
 
     sample, chosen = trained.config.sample, splits[split]
-    segment = make_segmenter(
-        trained.model, seed=sample.seed, batch=sample.batch, **sample.classify.to_dict()
-    )
+    settings = sample.classify.to_dict()
+    if (prior := settings.pop("prior")) != "natural":
+        raise ValueError(f"a segmentation knows no class prior but 'natural', got {prior!r}")
+    segment = make_segmenter(trained.model, seed=sample.seed, batch=sample.batch, **settings)
     maps = segment(trained.params, chosen.images, f"segmenting the {split} split")
     found["segmentation"] = evaluate_segmentation(chosen.maps, maps, trained.model.classes)
     return {}

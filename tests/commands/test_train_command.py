@@ -57,6 +57,20 @@ def test_a_finished_run_is_only_evaluated_again(trained, config_file, pictures, 
     assert (workdir / "metrics.jsonl").read_text() == (trained / "metrics.jsonl").read_text()
 
 
+def test_a_segmentation_is_trained_and_evaluated(config_file, tmp_path, command):
+    workdir = tmp_path / "maps"
+    out = command(
+        "train", f"--config={config_file}", f"--workdir={workdir}", "--config.model.task=segment",
+        "--config.data.name=phantoms", "--config.data.side=16", "--config.data.phantoms.slices=1",
+        "--config.data.phantoms.subjects=24", "--config.train.steps=2",
+    )  # fmt: skip
+    assert out.status == 0, out.err
+    found = json.loads((workdir / "evaluation.json").read_text())
+    assert 0 <= found["segmentation"]["mean_dice"] <= 1
+    out = command("evaluate", f"--workdir={workdir}", "--prior=uniform")
+    assert out.status == 2 and "segmentation knows no class prior" in out.err
+
+
 MISTAKES = {
     "unknown key": ("--config.train.stepz=3", "'train.stepz'; near it: train.steps"),
     "unknown part": ("--config.trian.steps=3", "'trian.steps'; near it: train.steps"),
