@@ -23,10 +23,10 @@ def evaluated(workdir: Path) -> dict[str, Any]:
     return json.loads(path.read_text()) if path.exists() else {}
 
 
-def thresholds(workdir: Path, measure: str, coverage: float) -> float | None:
+def threshold_of(evaluation: dict[str, Any], measure: str, coverage: float) -> float | None:
     """The uncertainty above which to abstain so that this share of the validation split is kept.
 
-    None where the workdir has no evaluation.
+    None without an evaluation.
 
     Raises:
       ValueError: coverage outside (0, 1], or an unknown measure.
@@ -35,12 +35,12 @@ def thresholds(workdir: Path, measure: str, coverage: float) -> float | None:
 
     if not 0 < coverage <= 1:
         raise ValueError(f"--coverage must lie in (0, 1], got {coverage}")
-    table = evaluated(workdir).get("abstain")
+    table = evaluation.get("abstain")
     if not table:
         return None
     if measure not in table:
         known = ", ".join(k for k in table if k != "coverage")
-        raise ValueError(f"unknown uncertainty {measure!r}: {workdir} has {known}")
+        raise ValueError(f"unknown uncertainty {measure!r}: the evaluation has {known}")
     return float(np.interp(coverage, table["coverage"], table[measure]))
 
 
@@ -68,22 +68,20 @@ def classify(
       resize: bring images of another size to the model's.
     """
     from msflow_jax import data
-    from msflow_jax.inference import make_classifier
+    from msflow_jax.inference import configured_classifier
     from msflow_jax.symmetric import uncertainties
 
     trained = open_workdir(workdir)
-    threshold = thresholds(workdir, measure, coverage)
+    evaluation = evaluated(workdir)
+    threshold = threshold_of(evaluation, measure, coverage)
     pixels, names = data.read_images(images, trained.info, resize=resize)
     sample = trained.config.sample.unlock()
     sample.classify.draws = draws or sample.classify.draws
     sample.classify.steps = steps or sample.classify.steps
-    settings = sample.classify.to_dict()
     # The prior of the last evaluation, whose thresholds decide.
-    last = evaluated(workdir).get("settings", {}).get("classify", {})
-    weights = trained.info.class_weights(last.get("prior", settings.pop("prior")))
-    run_model = make_classifier(
-        trained.model, seed=sample.seed, batch=sample.batch, weights=weights, **settings
-    )
+    last = evaluation.get("settings", {}).get("classify", {})
+    sample.classify.prior = last.get("prior", sample.classify.prior)
+    run_model = configured_classifier(trained.model, trained.info, sample)
     reading = run_model(trained.params, pixels, "classifying")
     doubts = uncertainties(reading.distances, reading.probabilities)
     if measure not in doubts:

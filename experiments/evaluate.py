@@ -92,15 +92,11 @@ def _classification(trained: Trained, splits, split: str, found: dict[str, Any])
     import numpy as np
 
     from msflow_jax.evaluation import evaluate_classifier
-    from msflow_jax.inference import make_classifier
+    from msflow_jax.inference import configured_classifier
     from msflow_jax.symmetric import uncertainties
 
     sample, chosen = trained.config.sample, splits[split]
-    settings = sample.classify.to_dict()
-    weights = splits.info.class_weights(settings.pop("prior"))
-    classify = make_classifier(
-        trained.model, seed=sample.seed, batch=sample.batch, weights=weights, **settings
-    )
+    classify = configured_classifier(trained.model, splits.info, sample)
     val = classify(trained.params, splits.val.images, "reading the validation split")
     doubts = uncertainties(val.distances, val.probabilities)
     shares = np.linspace(0.05, 1, 20)

@@ -10,7 +10,7 @@ import numpy as np
 from ml_collections import ConfigDict
 
 from msflow_jax.batching import Runner, batched
-from msflow_jax.data import Split
+from msflow_jax.data import Info, Split
 from msflow_jax.data.batches import to_float, to_uint8
 from msflow_jax.evaluation.auc import probability_auc
 from msflow_jax.evaluation.calibration import negative_log_likelihood
@@ -57,6 +57,13 @@ def make_classifier(
         return out
 
     return runner
+
+
+def configured_classifier(model: SymmetricFlow, info: Info, sample: ConfigDict) -> Runner:
+    """:func:`make_classifier` as the ``sample`` part of a configuration says, class prior included."""
+    settings = sample.classify.to_dict()
+    weights = info.class_weights(settings.pop("prior"))
+    return make_classifier(model, seed=sample.seed, batch=sample.batch, weights=weights, **settings)
 
 
 def make_segmenter(model: SymmetricFlow, *, seed: int, batch: int = 128, **settings: Any) -> Runner:

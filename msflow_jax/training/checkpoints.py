@@ -107,8 +107,10 @@ class Checkpoints:
             reason = (str(error).splitlines() or [""])[0]
             raise ValueError(_unreadable(self.folder / str(step), reason)) from error
 
-    def _check_layout(self, step: int, **items: Any) -> None:
-        saved = self._restore(step, digests=ocp.args.JsonRestore())["digests"]
+    def _digests(self, step: int) -> dict[str, dict[str, str]]:
+        return self._restore(step, digests=ocp.args.JsonRestore())["digests"]
+
+    def _check_layout(self, step: int, saved: dict[str, dict[str, str]], **items: Any) -> None:
         wrong = []
         for item, tree in items.items():
             now = layouts(tree)
@@ -124,12 +126,12 @@ class Checkpoints:
                 f"checkpoint {self.folder / str(step)} is of another network or optimiser: {shown}"
             )
 
-    def _restore_whole(self, step: int, **items: Any) -> Any:
+    def _restore_whole(self, step: int, saved: dict[str, dict[str, str]], **items: Any) -> Any:
         """Items and a check that every array is what was saved."""
-        out = self._restore(step, digests=ocp.args.JsonRestore(), **items)
+        out = self._restore(step, **items)
         for item in items:
-            saved, found = out["digests"].get(item, {}), digests(out[item])
-            wrong = [path for path, value in found.items() if saved.get(path) != value]
+            then, found = saved.get(item, {}), digests(out[item])
+            wrong = [path for path, value in found.items() if then.get(path) != value]
             if wrong:
                 reason = f"{item}{wrong[0]} is not what was saved"
                 raise ValueError(_unreadable(self.folder / str(step), reason))
@@ -192,9 +194,11 @@ class Checkpoints:
         broken: list[tuple[Path, str]] = []
         for step in reversed(self.steps()):
             try:
-                self._check_layout(step, ema=shapes.ema, state=rest)
+                saved = self._digests(step)
+                self._check_layout(step, saved, ema=shapes.ema, state=rest)
                 out = self._restore_whole(
                     step,
+                    saved,
                     ema=ocp.args.StandardRestore(shapes.ema),
                     state=ocp.args.StandardRestore(rest),
                 )
@@ -232,7 +236,7 @@ class Checkpoints:
         # For weights that come from devices which are not here.
         here = SingleDeviceSharding(jax.local_devices()[0])
         args = ocp.args.StandardRestore(fallback_sharding=here)
-        return step, self._restore_whole(step, ema=args)["ema"]
+        return step, self._restore_whole(step, self._digests(step), ema=args)["ema"]
 
 
 def _unreadable(path: Path, reason: str) -> str:

@@ -29,7 +29,7 @@ class TensorBoard:
     def write(self, step: int, values: Mapping[str, float]) -> None:
         """One scalar a value."""
         for name, value in values.items():
-            self._board.add_scalar(name, float(value), step)
+            self._board.add_scalar(name, value, step)
 
     def close(self) -> None:
         """Flush."""
@@ -40,7 +40,7 @@ class WeightsAndBiases:
     """A Weights & Biases run named after the workdir; WANDB_MODE and WANDB_PROJECT are respected."""
 
     def __init__(self, workdir: Path, resume_step: int):
-        wandb = _import("wandb", "wandb")
+        wandb = _import("wandb")
         self._run = wandb.init(
             dir=str(workdir), name=workdir.name, config=_config(workdir), resume="allow"
         )
@@ -58,7 +58,7 @@ class MLflow:
     """An MLflow run named after the workdir, where MLFLOW_TRACKING_URI says."""
 
     def __init__(self, workdir: Path, resume_step: int):
-        self._mlflow = _import("mlflow", "mlflow")
+        self._mlflow = _import("mlflow")
         self._mlflow.start_run(run_name=workdir.name)
         self._mlflow.log_dict(_config(workdir), "config.json")
 
@@ -78,14 +78,14 @@ WRITERS: dict[str, Callable[[Path, int], Writer]] = {
 }
 
 
-def _import(module: str, package: str) -> Any:
+def _import(module: str) -> Any:
     import importlib
 
     try:
         return importlib.import_module(module)
     except ImportError as error:
         raise ImportError(
-            f"train.writers asks for {module}, which is not installed: pip install {package}, or leave "
+            f"train.writers asks for {module}, which is not installed: pip install {module}, or leave "
             "it out"
         ) from error
 
