@@ -26,10 +26,11 @@ def measure(config: Any) -> dict[str, list[dict[str, float]]]:
 
     from msflow_jax import data
     from msflow_jax.build import build
-    from msflow_jax.data.batches import batch_indices, to_float
+    from msflow_jax.data.batches import to_float
     from msflow_jax.inference import make_validation
     from msflow_jax.progress import bar
-    from msflow_jax.training.loop import make_gather, total_steps
+    from msflow_jax.training.feed import Resident
+    from msflow_jax.training.loop import total_steps
     from msflow_jax.training.optimiser import make_optimiser, update_ema
     from msflow_jax.training.sharding import make_mesh, replicated, split_batch
     from msflow_jax.training.step import create_state, make_steps
@@ -38,11 +39,12 @@ def measure(config: Any) -> dict[str, list[dict[str, float]]]:
     model = build(config.model, splits.info)
     steps = total_steps(train, len(splits.train))
     optimiser, _ = make_optimiser(train, steps)
-    gather = make_gather(train, splits.info.flips if train.flips else ())
     mesh = make_mesh()
+    arrays = {"image": splits.train.images, "label": splits.train.labels}
+    feed = Resident(arrays, train, splits.info.flips if train.flips else (), mesh)
     whole, part = replicated(mesh), split_batch(mesh, axis=1)
     run = jax.jit(
-        make_steps(model, optimiser, gather, seed=train.seed, ema=0.0),
+        make_steps(model, optimiser, feed.batch, seed=train.seed, ema=0.0),
         in_shardings=(whole, whole, part),
         donate_argnums=0,
     )
@@ -57,15 +59,12 @@ def measure(config: Any) -> dict[str, list[dict[str, float]]]:
         return {r: update_ema(a, params, float(r), step) for r, a in averages.items()}
 
     validate = make_validation(model, splits.val, config)
-    arrays = {"image": jnp.asarray(splits.train.images), "label": jnp.asarray(splits.train.labels)}
-    arrays = jax.device_put(arrays, whole)
     state, _ = create_state(model, optimiser, train.seed, mesh, "replicated")
     averages = {str(r): jax.tree.map(jnp.copy, state.params) for r in RATES}
     found: dict[str, list[dict[str, float]]] = {str(r): [] for r in RATES}
     with bar("training", steps) as advance:
         for step in range(steps):
-            indices = batch_indices(train.seed, step, 1, len(splits.train), train.batch)
-            state, _ = run(state, arrays, indices)
+            state, _ = run(state, feed.resident, feed.take(step, 1)[0])
             averages = track(averages, state.params, jnp.asarray(step))
             advance(1)
             if (step + 1) % train.eval_every == 0 or step + 1 == steps:

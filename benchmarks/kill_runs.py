@@ -46,9 +46,10 @@ def start(workdir: Path, steps: int) -> subprocess.Popen:
 
 def last_step(workdir: Path) -> int:
     """The newest recorded step."""
-    path = workdir / "metrics.jsonl"
-    lines = path.read_text().splitlines() if path.exists() else []
-    return json.loads(lines[-2])["step"] if len(lines) > 1 else 0
+    from msflow_jax.training.records import read_records
+
+    rows = read_records(workdir)
+    return int(rows[-1]["step"]) if rows else 0
 
 
 def final(workdir: Path, steps: int) -> tuple[dict, dict]:

@@ -24,7 +24,9 @@ def parse(arguments: list[str] | None = None) -> argparse.Namespace:
 
 def training_minutes(workdir: Path, batch: int) -> float:
     """Minutes spent in training steps (compilation and validation apart), from metrics.jsonl."""
-    rows = [json.loads(line) for line in (workdir / "metrics.jsonl").read_text().splitlines()]
+    from msflow_jax.training.records import read_records
+
+    rows = read_records(workdir)
     seconds, last = 0.0, 0
     for row in rows:
         if "images_per_second" in row:

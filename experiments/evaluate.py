@@ -4,6 +4,7 @@ python -m experiments.evaluate --workdir=runs/quickstart --split=test --draws=8
 """
 
 import argparse
+import dataclasses
 from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
@@ -12,6 +13,8 @@ from experiments.common import Trained, open_workdir, parser, run, start_jax
 
 # How many of each the report shows.
 _SHOWN_SAMPLES, _SHOWN_CASES = 10, 8
+# How many training images are read for comparison, if they do not lie in memory anyway.
+_MOST_READ = 20_000
 
 
 def evaluate(
@@ -48,6 +51,8 @@ def evaluate(
     config.sample.classify.steps = steps or config.sample.classify.steps
     config.sample.classify.prior = prior or config.sample.classify.prior
     splits = data.load(config.data)
+    train = data.in_memory(splits.train, _MOST_READ, config.sample.seed)
+    splits = dataclasses.replace(splits, train=train)
     if splits.info.md5 != trained.info.md5:
         raise ValueError(
             f"{splits.info.source} has md5 {splits.info.md5}, but {workdir} was trained on "
@@ -57,7 +62,11 @@ def evaluate(
         "split": split,
         "family": config.model.family,
         "data": trained.info.to_dict(),
-        "settings": {**config.sample.to_dict(), "step": trained.step},
+        "settings": {
+            **config.sample.to_dict(),
+            "step": trained.step,
+            "training_images_compared": len(train),
+        },
     }
     if config.model.task == "segment":
         arrays = _segmentation(trained, splits, split, found)

@@ -10,6 +10,7 @@ import difflib
 import re
 from collections.abc import Sequence
 from pathlib import Path
+from typing import Any
 
 from experiments.common import parser, run, start_jax
 
@@ -89,8 +90,9 @@ def train(config, workdir: Path) -> None:
     info, split = splits.info, splits.train
     model = build(config.model, info)
     per_pixel = config.model.task == "segment"
-    labels = split.maps if per_pixel and split.maps is not None else split.labels
-    arrays = {"image": split.images, "label": labels}
+    source: dict[str, Any] = {"split": split, "workers": config.data.workers, "maps": per_pixel}
+    if isinstance(split, data.Split) and config.data.loader == "device":
+        source = {"image": split.images, "label": split.maps if per_pixel else split.labels}
     validate = make_validation(model, splits.val, config)
     first = jax.process_index() == 0
     with locked(workdir) if first else contextlib.nullcontext():
@@ -103,7 +105,7 @@ def train(config, workdir: Path) -> None:
             )
         if jax.process_count() > 1:
             multihost_utils.sync_global_devices("workdir")
-        fit(model, arrays, config.train, workdir, flips=info.flips, validate=validate)
+        fit(model, source, config.train, workdir, flips=info.flips, validate=validate)
 
 
 def main(arguments: Sequence[str]) -> None:

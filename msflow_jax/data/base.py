@@ -4,11 +4,13 @@ from __future__ import annotations
 
 import dataclasses
 import hashlib
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
 import numpy as np
+
+from msflow_jax.data.progress import track
 
 TASKS = ("binary-class", "multi-class", "ordinal-regression")
 SPLITS = ("train", "val", "test")
@@ -126,6 +128,15 @@ class Split:
     def __len__(self) -> int:
         return self.images.shape[0]
 
+    @property
+    def side(self) -> int:
+        """Rows and columns of the images."""
+        return self.images.shape[1]
+
+    def read(self, index: int) -> np.ndarray:
+        """Returns image `index`, uint8 `[S, S, C]`."""
+        return self.images[index]
+
     def take(self, index: np.ndarray) -> Split:
         """Returns the images at the positions `index` `[M]`, with all that goes with them."""
         return Split(
@@ -138,15 +149,54 @@ class Split:
 
 
 @dataclass(frozen=True)
-class Splits:
-    """The three splits and their common facts; `splits["test"]` is `splits.test`."""
+class LazySplit:
+    """Images of one split that are read when asked for; worker processes get a copy of this.
 
-    train: Split
+    Attributes:
+        read: Returns image i, uint8 `[S, S, C]`; can be pickled.
+        labels: int32 `[N]`.
+        names: A file name or index for each image.
+        side: Rows and columns of the images.
+    """
+
+    read: Callable[[int], np.ndarray]
+    labels: np.ndarray
+    names: Sequence[str]
+    side: int
+    maps: None = None
+
+    def __len__(self) -> int:
+        return len(self.labels)
+
+    def take(self, index: np.ndarray) -> Split:
+        """Reads the images at the positions `index` `[M]` into memory."""
+        images = [self.read(i) for i in track(index.tolist(), "Reading images")]
+        return Split(np.stack(images), self.labels[index], tuple(self.names[i] for i in index))
+
+
+def in_memory(split: Split | LazySplit, most: int = 0, seed: int = 0) -> Split:
+    """Returns the images of a split in memory: all, or of a lazy one at most `most`, drawn at random."""
+    if isinstance(split, Split):
+        return split
+    index = np.arange(len(split))
+    if most and most < len(split):
+        index = np.sort(np.random.default_rng(seed).permutation(len(split))[:most])
+    return split.take(index)
+
+
+@dataclass(frozen=True)
+class Splits:
+    """The three splits and their common facts; `splits["test"]` is `splits.test`.
+
+    `train` is a `LazySplit` where `data.loader` is `grain`.
+    """
+
+    train: Split | LazySplit
     val: Split
     test: Split
     info: Info
 
-    def __getitem__(self, name: str) -> Split:
+    def __getitem__(self, name: str) -> Split | LazySplit:
         if name not in SPLITS:
             raise ValueError(f"unknown split {name!r}; known: {', '.join(SPLITS)}")
         return getattr(self, name)

@@ -2,9 +2,6 @@
 
 from __future__ import annotations
 
-import csv
-import re
-from collections import Counter
 from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
@@ -12,237 +9,134 @@ from pathlib import Path
 import numpy as np
 from ml_collections import ConfigDict
 
-from msflow_jax.data.base import SPLITS, Info, Split, Splits, convert_channels, digest
-from msflow_jax.data.images import SUFFIXES, decode, find_images, to_square
+from msflow_jax.data.base import SPLITS, Info, LazySplit, Split, Splits, convert_channels, digest
+from msflow_jax.data.images import decode, to_square
+from msflow_jax.data.listing import Listing, list_folder, list_manifest
 from msflow_jax.data.progress import track
-from msflow_jax.data.splitting import VAL_PATTERN, assign
-
-ALIASES = {
-    "train": "train",
-    "training": "train",
-    "val": "val",
-    "valid": "val",
-    "validation": "val",
-    "test": "test",
-    "testing": "test",
-}
-LAYOUT = (
-    "expected one sub-folder per class with images in it, or train/, test/ and maybe val/ with "
-    "such class folders"
-)
-
-
-@dataclass(frozen=True)
-class Row:
-    """One image before it is read: where it is, what it shows, whom, and its split if given."""
-
-    path: Path
-    name: str
-    label: str
-    patient: str
-    split: str
-
-
-def natural(name: str) -> tuple[tuple[int, int | str], ...]:
-    """A sort key by which grade2 comes before grade10, and numbers before words."""
-    parts = re.split(r"(\d+)", name)
-    return tuple((0, int(p)) if p.isdecimal() else (1, p) for p in parts if p)
 
 
 def load_folder(config: ConfigDict) -> Splits:
-    """Loads a folder of images with one sub-folder per class.
-
-    With `train/` and `test/` (and `val/`, else 1/8 of train is cut off) these are the splits;
-    without, images are cut 70/10/20 within each class, from the seed and the file names. Flips are
-    off: what may be mirrored is not known here.
+    """Loads a folder of images with one sub-folder per class; see `listing.list_folder`.
 
     Raises:
-        FileNotFoundError: If there is no such folder, or nothing of the expected layout in it.
-        ValueError: For an unreadable image, or images that differ in size or channels.
+        FileNotFoundError: As `list_folder`.
+        ValueError: As `list_folder`; an unreadable image, or images that differ in size or channels.
     """
-    root = _root(config)
-    if not root.is_dir():
-        raise FileNotFoundError(f"no folder at {root} (--config.data.root); {LAYOUT}")
-    given = {ALIASES[d.name.lower()]: d for d in _folders(root) if d.name.lower() in ALIASES}
-    if given and not {"train", "test"} <= set(given):
-        raise FileNotFoundError(
-            f"{root} has {', '.join(sorted(d.name for d in given.values()))} but not both train "
-            f"and test; {LAYOUT}"
-        )
-    rows = [
-        Row(file, file.relative_to(root).as_posix(), folder.name, "", split)
-        for split, base in (given or {"": root}).items()
-        for folder in _folders(base)
-        for file in find_images(folder)
-    ]
-    if not rows:
-        kinds = ", ".join(sorted(SUFFIXES))
-        raise FileNotFoundError(f"no images in the sub-folders of {root}: {LAYOUT} ({kinds})")
-    named = {folder.name for base in (given or {"": root}).values() for folder in _folders(base)}
-    if empty := sorted(named - {row.label for row in rows}):
-        raise ValueError(f"{root}: no image in the class folder {empty[0]}; remove it or fill it")
-    return _assemble(rows, root, config)
+    return _load(list_folder(config), config)
 
 
 def load_manifest(config: ConfigDict) -> Splits:
-    """Loads the images listed in a CSV with the columns `path,label[,patient][,split]`.
-
-    Paths are relative to the CSV. Without a split column images are cut 70/10/20 within each class,
-    never between the images of a patient; with one that has no val, 1/8 of train becomes val.
+    """Loads the images listed in a CSV; see `listing.list_manifest`.
 
     Raises:
-        FileNotFoundError: If the CSV or an image in it is missing.
-        ValueError: For a malformed CSV, a patient in two splits, an unreadable image, or images
-            that differ in size or channels.
+        FileNotFoundError: As `list_manifest`.
+        ValueError: As `list_manifest`; an unreadable image, or images that differ in size or channels.
     """
-    path = _root(config)
-    if not path.is_file():
-        raise FileNotFoundError(f"no manifest at {path} (--config.data.root)")
-    rows = _read_csv(path)
-    seen: dict[str, str] = {}
-    if twice := [name for name, n in Counter(row.name for row in rows).items() if n > 1]:
-        raise ValueError(f"{path} lists {twice[0]} more than once: keep one line for each image")
-    for row in rows:
-        if row.patient and seen.setdefault(row.patient, row.split) != row.split:
-            raise ValueError(
-                f"{path}: patient {row.patient} is in both {seen[row.patient]} and {row.split}: "
-                "keep each patient in one split, or drop the split column to have it cut for you"
-            )
-    return _assemble(rows, path, config)
+    return _load(list_manifest(config), config)
 
 
-def _root(config: ConfigDict) -> Path:
-    if not config.root:
-        raise ValueError(f"data source {config.name!r} needs a path: --config.data.root=PATH")
-    return Path(config.root).expanduser()
+@dataclass(frozen=True)
+class FileReader:
+    """Reads image files by index, all to one shape.
+
+    Attributes:
+        paths: The files.
+        side: As for `fit_to_first`.
+        channels: As for `fit_to_first`.
+        first: Shape of the images.
+    """
+
+    paths: tuple[Path, ...]
+    side: int
+    channels: int
+    first: tuple[int, ...]
+
+    def __call__(self, index: int) -> np.ndarray:
+        """Returns image `index`, uint8 `[S, S, C]`."""
+        path = self.paths[index]
+        image = decode(path.read_bytes(), path)
+        return fit_to_first(image, path, self.first, self.side, self.channels)
 
 
-def _folders(folder: Path) -> list[Path]:
-    return sorted(d for d in folder.iterdir() if d.is_dir() and not d.name.startswith("."))
-
-
-def _read_csv(path: Path) -> list[Row]:
-    try:
-        text = path.read_text(encoding="utf-8-sig")
-    except UnicodeDecodeError as error:
-        raise ValueError(f"{path} is not UTF-8 text: save the manifest as CSV (UTF-8)") from error
-    reader = csv.DictReader(text.splitlines(), strict=True)
-    columns = set(reader.fieldnames or ())
-    if not {"path", "label"} <= columns:
-        raise ValueError(
-            f"{path}: the header must have path,label and may have patient,split; "
-            f"got {','.join(reader.fieldnames or ['nothing'])}"
-        )
-    try:
-        rows = [_row(path, reader.line_num, line, columns) for line in reader]
-    except csv.Error as error:
-        raise ValueError(f"{path}, line {reader.line_num}: {error}") from error
-    if not rows:
-        raise ValueError(f"{path} lists no images below its header")
-    return rows
-
-
-def _row(path: Path, number: int, line: dict[str, str | None], columns: set[str]) -> Row:
-    where = f"{path}, line {number}"
-    cells = {key: (line[key] or "").strip() for key in columns if key}
-    if empty := [key for key in sorted(cells) if not cells[key] and key in ("path", "label")]:
-        raise ValueError(f"{where}: no {' and no '.join(empty)}")
-    if "patient" in columns and not cells["patient"]:
-        raise ValueError(f"{where}: no patient; fill the column or leave it out altogether")
-    split = cells.get("split", "")
-    if "split" in columns and split.lower() not in ALIASES:
-        raise ValueError(f"{where}: split {split!r} is not one of {', '.join(SPLITS)}")
-    file = path.parent / cells["path"]
-    if not file.is_file():
-        raise FileNotFoundError(f"{where}: no file {file} (paths are relative to the manifest)")
-    split = ALIASES[split.lower()] if split else ""
-    return Row(file, cells["path"], cells["label"], cells.get("patient", ""), split)
-
-
-def _assemble(rows: list[Row], root: Path, config: ConfigDict) -> Splits:
-    """Names the classes, cuts the splits where they are not given, and reads the images."""
-    classes = tuple(sorted({row.label for row in rows}, key=natural))
-    if len(classes) < 2:
-        raise ValueError(f"{root}: one class only ({classes[0]}); at least 2 are needed. {LAYOUT}")
-    labels = np.array([classes.index(row.label) for row in rows], np.int32)
-    splits = np.array(_cut(rows, labels.tolist(), config.seed))
-    _check_classes(rows, splits, root)
-    images, md5 = _read(rows, config.side, config.channels)
-    parts = []
+def _load(listing: Listing, config: ConfigDict) -> Splits:
+    """Reads the images of a listing: of train only the first, if the loader is `grain`."""
+    lazy = config.loader == "grain"
+    read, shape, md5 = _read(listing, config, ("val", "test") if lazy else SPLITS)
+    parts: dict[str, Split | LazySplit] = {}
     for split in SPLITS:
-        index = np.flatnonzero(splits == split)
-        names = tuple(rows[i].name for i in index)
-        parts.append(Split(images[index], labels[index], names))
+        index = np.flatnonzero(listing.splits == split)
+        names = tuple(listing.rows[i].name for i in index)
+        labels = listing.labels[index]
+        if split in read:
+            parts[split] = Split(read[split], labels, names)
+        else:
+            paths = tuple(listing.rows[i].path for i in index)
+            reader = FileReader(paths, config.side, config.channels, shape)
+            parts[split] = LazySplit(reader, labels, names, shape[0])
     info = Info(
         name=config.name,
-        classes=classes,
-        channels=images.shape[-1],
-        side=images.shape[1],
-        task="binary-class" if len(classes) == 2 else "multi-class",
+        classes=listing.classes,
+        channels=shape[-1],
+        side=shape[0],
+        task="binary-class" if len(listing.classes) == 2 else "multi-class",
         licence="unknown: the user's own files",
         md5=md5,
-        source=str(root),
+        source=str(listing.root),
         flips=(),
     )
-    return Splits(parts[0], parts[1], parts[2], info)
+    return Splits(**parts, info=info)  # type: ignore[arg-type]
 
 
-def _cut(rows: list[Row], labels: list[int], seed: int) -> list[str]:
-    """Returns each row's split: as given, with val cut off train where it is not."""
-    groups = [row.patient or row.name for row in rows]
-    splits = [row.split for row in rows]
-    if not splits[0]:
-        return assign(groups, labels, seed)
-    if "val" in splits:
-        return splits
-    train = [i for i, split in enumerate(splits) if split == "train"]
-    fresh = assign([groups[i] for i in train], [labels[i] for i in train], seed, VAL_PATTERN)
-    for i, split in zip(train, fresh, strict=True):
-        splits[i] = split
-    return splits
+def _read(
+    listing: Listing, config: ConfigDict, splits: Sequence[str]
+) -> tuple[dict[str, np.ndarray], tuple[int, ...], str]:
+    """Returns the images of these splits, their common shape, and an MD5.
 
-
-def _check_classes(rows: list[Row], splits: np.ndarray, root: Path) -> None:
-    for split in SPLITS:
-        if split not in splits:
-            raise ValueError(f"{root}: no image in the split {split}; train and test are needed")
-    taught = {row.label for row, split in zip(rows, splits, strict=True) if split == "train"}
-    for row, split in zip(rows, splits, strict=True):
-        if row.label not in taught:
-            raise ValueError(
-                f"{root}: {row.name} in {split} has the label {row.label!r}, which is outside the "
-                f"classes of train ({', '.join(sorted(taught, key=natural))})"
-            )
-
-
-def _read(rows: Sequence[Row], side: int, channels: int) -> tuple[np.ndarray, str]:
-    """Returns the images uint8 `[N, S, S, C]` and the MD5 over (name, file MD5), sorted."""
-    images: list[np.ndarray] = []
+    The MD5 is over (name, MD5 of the file), sorted, where all are read, else `Listing.fingerprint`.
+    """
+    wanted = [i for i, split in enumerate(listing.splits) if split in splits]
+    images: dict[str, list[np.ndarray]] = {split: [] for split in splits}
+    shape: tuple[int, ...] = ()
     sums: list[str] = []
-    for row in track(rows, "Reading images"):
+    for i in track(wanted, "Reading images"):
+        row = listing.rows[i]
         data = row.path.read_bytes()
         image = decode(data, row.path)
+        image = fit_to_first(image, row.path, shape or None, config.side, config.channels)
+        shape = image.shape
+        images[str(listing.splits[i])].append(image)
         sums.append(f"{row.name} {digest(data)}\n")
-        first = images[0] if images else None
-        images.append(_fit(image, row.path, first, side, channels))
-    return np.stack(images), digest("".join(sorted(sums)).encode())
+    whole = len(wanted) == len(listing.rows)
+    md5 = digest("".join(sorted(sums)).encode()) if whole else listing.fingerprint()
+    return {split: np.stack(found) for split, found in images.items()}, shape, md5
 
 
-def _fit(
-    image: np.ndarray, path: Path, first: np.ndarray | None, side: int, channels: int
+def fit_to_first(
+    image: np.ndarray, path: Path, first: tuple[int, ...] | None, side: int, channels: int
 ) -> np.ndarray:
-    """Brings an image to the asked side and channels; those not asked for must be the first's."""
+    """Brings an image to the asked side and channels; those not asked for must be the first's.
+
+    Args:
+        image: uint8 `[H, W, C]`.
+        path: Its file, for errors.
+        first: Shape of the first image, or None if this is it.
+        side: Rows and columns, or 0: the first's, which must be square.
+        channels: 1, 3, or 0: the first's.
+
+    Raises:
+        ValueError: If it has another shape than the first, where none is asked for.
+    """
     if channels:
         image = convert_channels(image[None], channels)[0]
-    elif first is not None and image.shape[-1] != first.shape[-1]:
+    elif first is not None and image.shape[-1] != first[-1]:
         raise ValueError(
-            f"{path} has {image.shape[-1]} channel(s), the images before it {first.shape[-1]}; "
+            f"{path} has {image.shape[-1]} channel(s), the images before it {first[-1]}; "
             "--config.data.channels=1 makes all grey, --config.data.channels=3 all RGB"
         )
     if side:
         return to_square(image, side)
     height, width = image.shape[:2]
-    wanted = (height, height) if first is None else first.shape[:2]
+    wanted = (height, height) if first is None else first[:2]
     if (height, width) != wanted:
         raise ValueError(
             f"{path} is {height} x {width}, expected {wanted[0]} x {wanted[1]} (square, and all of "

@@ -6,16 +6,17 @@ from typing import Any
 
 import jax
 import numpy as np
+import optax
+from jax.sharding import Mesh
 from ml_collections import ConfigDict
 
-from msflow_jax.data.batches import augment, batch_indices, to_float
 from msflow_jax.training.checkpoints import Checkpoints
+from msflow_jax.training.feed import Feed, open_feed
 from msflow_jax.training.optimiser import make_optimiser
 from msflow_jax.training.preemption import Preemption
 from msflow_jax.training.sharding import (
     check_batch,
     make_mesh,
-    place,
     replicated,
     split_batch,
     table,
@@ -41,23 +42,9 @@ def total_steps(config: ConfigDict, examples: int) -> int:
     return max(1, round(config.epochs * examples / config.batch))
 
 
-def make_gather(config: ConfigDict, flips: tuple[str, ...]):
-    """``(data, indices, key) -> batch``: gather, flip, shift and scale on the device."""
-
-    def gather(data: dict[str, jax.Array], indices: jax.Array, key: jax.Array):
-        labels = data["label"][indices]
-        per_pixel = labels.ndim == 3
-        images, maps = augment(
-            data["image"][indices], labels if per_pixel else None, key, flips, config.shift
-        )
-        return {"image": to_float(images), "label": maps if per_pixel else labels}
-
-    return gather
-
-
 def fit(
     model: Model,
-    data: dict[str, np.ndarray],
+    data: Mapping[str, Any],
     config: ConfigDict,
     workdir: Path,
     *,
@@ -69,8 +56,10 @@ def fit(
 
     Args:
       model: pure methods ``init`` and ``loss``.
-      data: ``image`` uint8 ``[N, S, S, C]`` and ``label`` int (``[N]`` or ``[N, S, S]``); they are kept
-        on the device whole.
+      data: either ``image`` uint8 ``[N, S, S, C]`` and ``label`` int (``[N]`` or ``[N, S, S]``), which
+        are kept on the device whole; or ``split``, a split of :func:`msflow_jax.data.load` to be read
+        while training, with ``workers`` (processes) and ``maps`` (whether its maps are the labels). Both
+        give the same run.
       config: the ``train`` part of a configuration (see ``msflow_jax/defaults.py``).
       workdir: gets ``checkpoints/``, ``metrics.jsonl`` and ``tensorboard/``.
       flips: random flips of the training images.
@@ -86,41 +75,34 @@ def fit(
       Preempted: SIGTERM came; the state is saved.
       Stopped: the loss is not finite; the step and the batch are named.
     """
-    examples = len(data["image"])
+    examples = len(data["split"] if "split" in data else data["image"])
     if not examples:
         raise ValueError("the training split is empty")
     mesh = make_mesh(**config.mesh)
     check_batch(config.batch, mesh, config.accumulate)
     steps = total_steps(config, examples)
     optimiser, schedule = make_optimiser(config, steps)
-    function = make_steps(
-        model, optimiser, make_gather(config, flips if config.flips else ()),
-        seed=config.seed, ema=config.ema, accumulate=config.accumulate,
-    )  # fmt: skip
-    whole, split = replicated(mesh), split_batch(mesh, axis=1)
     state, homes = create_state(model, optimiser, config.seed, mesh, config.sharding)
-    run = jax.jit(
-        function,
-        in_shardings=(homes, whole, split),
-        out_shardings=(homes, whole),
-        donate_argnums=0,
-    )
     if progress and config.sharding != "replicated" and jax.process_index() == 0:
         print(table(state.params, mesh, config.sharding))
-    on_device = place(data, whole)
     with (
         Checkpoints(workdir / "checkpoints", keep=config.keep, select=config.select) as checkpoints,
         Preemption() as preemption,
     ):
         state = checkpoints.restore_state(state) or state
         step = int(state.step)
-        with _watch(workdir, config, step, steps, progress) as watch:
+        with (
+            open_feed(data, config, flips, mesh, step, steps) as feed,
+            _watch(workdir, config, step, steps, progress) as watch,
+        ):
+            run = _compiled(model, optimiser, feed, config, mesh, homes)
             while step < steps:
                 count = _until_stop(step, steps, config)
-                indices = batch_indices(config.seed, step, count, examples, config.batch)
+                with watch.waiting():
+                    brought, indices = feed.take(step, count)
                 with watch.trace(step):
-                    state, metrics = run(state, on_device, place(indices, split))
-                    metrics = {k: np.asarray(v) for k, v in metrics.items()}
+                    state, metrics = run(state, feed.resident, brought)
+                    metrics = jax.tree.map(np.asarray, metrics)
                 _check_finite(metrics, step, indices, checkpoints)
                 step += count
                 watch.stepped(step, count, metrics, float(schedule(step - 1)), state)
@@ -137,6 +119,27 @@ def fit(
                     )
         _require_saved(checkpoints)
     return state
+
+
+def _compiled(
+    model: Model,
+    optimiser: optax.GradientTransformation,
+    feed: Feed,
+    config: ConfigDict,
+    mesh: Mesh,
+    homes: TrainState,
+) -> Callable[..., tuple[TrainState, dict[str, jax.Array]]]:
+    """The steps as one jitted function that takes over the state it is given."""
+    steps = make_steps(
+        model, optimiser, feed.batch, seed=config.seed, ema=config.ema, accumulate=config.accumulate
+    )
+    whole, split = replicated(mesh), split_batch(mesh, axis=1)
+    return jax.jit(
+        steps,
+        in_shardings=(homes, whole, split),
+        out_shardings=(homes, whole),
+        donate_argnums=0,
+    )
 
 
 def _require_saved(checkpoints: Checkpoints) -> None:

@@ -96,6 +96,23 @@ def place(tree: Any, shardings: Any) -> Any:
     return jax.tree.map(put, tree, shardings)
 
 
+def local_rows(mesh: Mesh, batch: int) -> tuple[int, int]:
+    """First and last + 1 of the rows of a batch that this process's devices hold."""
+    held = split_batch(mesh).addressable_devices_indices_map((batch,)).values()
+    ranges = [index[0].indices(batch) for index in held if index]
+    return min(start for start, _, _ in ranges), max(stop for _, stop, _ in ranges)
+
+
+def place_rows(tree: Any, sharding: NamedSharding, batch: int) -> Any:
+    """This process's rows ``[n, b, ...]``, put together to ``[n, batch, ...]`` on the devices."""
+
+    def put(local: np.ndarray) -> jax.Array:
+        shape = (local.shape[0], batch, *local.shape[2:])
+        return jax.make_array_from_process_local_data(sharding, local, shape)
+
+    return jax.tree.map(put, tree)
+
+
 def bytes_per_device(tree: Any, mesh: Mesh, strategy: str) -> int:
     """Bytes that one device holds of a tree of arrays (or ``jax.ShapeDtypeStruct``)."""
 

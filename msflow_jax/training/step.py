@@ -1,4 +1,4 @@
-"""The training step: a pure function of (state, data on the device, indices)."""
+"""The training step: a pure function of (state, what lies on the device, what the step brings)."""
 
 from collections.abc import Callable
 from functools import partial
@@ -10,6 +10,7 @@ import jax.numpy as jnp
 import optax
 from jax.sharding import Mesh
 
+from msflow_jax.data.batches import to_float
 from msflow_jax.training.optimiser import update_ema
 from msflow_jax.training.sharding import place, shard_tree
 
@@ -59,25 +60,26 @@ def create_state(
 def make_steps(
     model: Model,
     optimiser: optax.GradientTransformation,
-    gather: Callable[[Any, jax.Array, jax.Array], Batch],
+    to_batch: Callable[[Any, Any], Batch],
     *,
     seed: int,
     ema: float,
     accumulate: int = 1,
-) -> Callable[[TrainState, Any, jax.Array], tuple[TrainState, dict[str, jax.Array]]]:
+) -> Callable[[TrainState, Any, Any], tuple[TrainState, dict[str, jax.Array]]]:
     """Several training steps as one function, to be jitted with the state donated.
 
     Args:
       model: pure methods ``init`` and ``loss``.
       optimiser: gradient transformation.
-      gather: ``(data, indices [B], key) -> batch``, on the device.
+      to_batch: ``(resident, brought) -> batch`` with uint8 images, on the device.
       seed: seed of all noise; the key of a step is folded from (seed, step).
       ema: rate of the moving average.
       accumulate: parts of a batch whose gradients are averaged before the update, for batches that
         do not fit in memory. It divides the batch; every part draws its own noise.
 
     Returns:
-      ``(state, data, indices [n, B]) -> (state, metrics)``, each metric ``[n]``.
+      ``(state, resident, brought) -> (state, metrics)``; what n steps bring has the leading axis n, and
+      so has each metric.
     """
     root = jax.random.key(seed)
 
@@ -106,10 +108,10 @@ def make_steps(
         total, _ = jax.lax.scan(add, of_part(*first), rest, unroll=flat)
         return jax.tree.map(lambda a: a / accumulate, total)
 
-    def step(state: TrainState, data: Any, indices: jax.Array):
-        k_data, k_loss = jax.random.split(jax.random.fold_in(root, state.step))
-        batch = gather(data, indices, k_data)
-
+    def step(state: TrainState, resident: Any, brought: Any):
+        batch = to_batch(resident, brought)
+        batch = {**batch, "image": to_float(batch["image"])}
+        k_loss = jax.random.fold_in(root, state.step)
         loss, metrics, grads = gradient(state.params, batch, k_loss)
         updates, opt_state = optimiser.update(grads, state.opt_state, state.params)
         params = optax.apply_updates(state.params, updates)
@@ -117,12 +119,12 @@ def make_steps(
         metrics = {"loss": loss, **metrics, "gradient_norm": optax.tree.norm(grads)}
         return TrainState(state.step + 1, params, average, opt_state), metrics
 
-    def steps(state: TrainState, data: Any, indices: jax.Array):
-        if len(indices) == 1:
+    def steps(state: TrainState, resident: Any, brought: Any):
+        if len(jax.tree.leaves(brought)[0]) == 1:
             # No loop around one step: XLA's CPU backend runs the gradient of a convolution's kernel
             # about 40 times slower inside one (measured, jax 0.10.2).
-            state, metrics = step(state, data, indices[0])
+            state, metrics = step(state, resident, jax.tree.map(lambda a: a[0], brought))
             return state, jax.tree.map(lambda a: a[None], metrics)
-        return jax.lax.scan(lambda s, i: step(s, data, i), state, indices)
+        return jax.lax.scan(lambda s, one: step(s, resident, one), state, brought)
 
     return steps

@@ -48,7 +48,15 @@ class Watch:
         self._profile, self._tracing = profile, False
         self._window = range(step + 5, step + 8) if config.profile else range(0)
         self._clock = time.perf_counter()
+        self._steps_timed, self._seconds, self._waited = 0, 0.0, 0.0  # since the last row
         self._row: dict[str, float] = {}
+
+    @contextmanager
+    def waiting(self) -> Iterator[None]:
+        """Around the wait for a dispatch's data."""
+        start = time.perf_counter()
+        yield
+        self._waited += time.perf_counter() - start
 
     @contextmanager
     def trace(self, step: int) -> Iterator[None]:
@@ -75,10 +83,12 @@ class Watch:
         state: TrainState,
     ) -> None:
         """After ``count`` steps; writes a row where ``log_every`` says."""
-        seconds = time.perf_counter() - self._clock
+        self._seconds += time.perf_counter() - self._clock
+        self._steps_timed += count
         row = {k: float(v.mean()) for k, v in metrics.items()}
-        row["images_per_second"] = count * self._config.batch / seconds
-        row["step_ms"] = 1e3 * seconds / count
+        row["images_per_second"] = self._steps_timed * self._config.batch / self._seconds
+        row["step_ms"] = 1e3 * self._seconds / self._steps_timed
+        row["data_wait"] = self._waited / self._seconds
         row["learning_rate"] = rate
         if step % self._config.log_every == 0 or step == self._steps:
             row["ema_distance"] = float(_relative_distance(state.ema, state.params))
@@ -86,6 +96,7 @@ class Watch:
                 row["device_gib"] = memory
             if self._records:
                 self._records.write(step, row)
+            self._steps_timed, self._seconds, self._waited = 0, 0.0, 0.0
         self._row = row
         self._tick(step, row)
         self._clock = time.perf_counter()

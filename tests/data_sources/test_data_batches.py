@@ -1,13 +1,13 @@
 """The order of examples and the augmentation, by their laws."""
 
-import jax
 import jax.numpy as jnp
 import numpy as np
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from msflow_jax.data.batches import augment, batch_indices, to_float, to_uint8
+from msflow_jax.data.batches import gather, to_float, to_uint8
+from msflow_jax.data.order import batch_indices, plan, windows
 
 EACH = settings(max_examples=25, deadline=None)
 RNG = np.random.default_rng(0)
@@ -56,9 +56,17 @@ def test_uint8_survives_the_round_trip():
     np.testing.assert_array_equal(to_uint8(jnp.array([-3.0, 3.0, 1 / 255])), [0, 255, 128])
 
 
+def moved(images, flips, shift=0, seed=0, step=0, maps=None):
+    """Every image once, in order, moved as a step would; through the device."""
+    rows, columns = windows(seed, step, len(images), images.shape[1], flips, shift)
+    labels = jnp.zeros(len(images)) if maps is None else maps
+    one = {"index": np.arange(len(images)), "rows": rows, "columns": columns}
+    return gather({"image": images, "label": labels}, one)
+
+
 @pytest.mark.parametrize("flips, axes", [(("horizontal",), (1,)), (("vertical",), (0,))])
 def test_a_flip_mirrors_its_axis_or_nothing(flips, axes):
-    got, _ = augment(IMAGES, None, jax.random.key(0), flips)
+    got = moved(IMAGES, flips)["image"]
     turned = [np.array_equal(g, np.flip(i, axes)) for g, i in zip(got, IMAGES, strict=True)]
     kept = [np.array_equal(g, i) for g, i in zip(got, IMAGES, strict=True)]
     assert (np.array(turned) ^ np.array(kept)).all()
@@ -66,11 +74,10 @@ def test_a_flip_mirrors_its_axis_or_nothing(flips, axes):
 
 
 def test_flips_are_involutions():
-    key, flips = jax.random.key(1), ("horizontal", "vertical")
-    once, _ = augment(IMAGES, None, key, flips)
-    twice, _ = augment(once, None, key, flips)
+    flips = ("horizontal", "vertical")
+    once = moved(IMAGES, flips, seed=1)["image"]
     assert (once != IMAGES).any()
-    np.testing.assert_array_equal(twice, IMAGES)
+    np.testing.assert_array_equal(moved(once, flips, seed=1)["image"], IMAGES)
 
 
 @EACH
@@ -80,17 +87,16 @@ def test_flips_are_involutions():
     flips=st.sets(st.sampled_from(["horizontal", "vertical"])),
 )
 def test_maps_move_with_their_images(seed, shift, flips):
-    images, maps = augment(IMAGES, MAPS, jax.random.key(seed), tuple(sorted(flips)), shift)
-    assert images.shape == IMAGES.shape and images.dtype == jnp.uint8
-    np.testing.assert_array_equal(maps, images[..., 0])
+    batch = moved(IMAGES, tuple(sorted(flips)), shift, seed, maps=MAPS)
+    assert batch["image"].shape == IMAGES.shape and batch["image"].dtype == jnp.uint8
+    np.testing.assert_array_equal(batch["label"], batch["image"][..., 0])
 
 
 def test_a_shift_moves_pixels_and_repeats_the_border():
     rows = jnp.arange(8, dtype=jnp.uint8)[None, :, None, None]
     images = jnp.broadcast_to(rows, (64, 8, 8, 1))
-    got, _ = augment(images, None, jax.random.key(0), (), 2)
     seen = set()
-    for image in np.asarray(got)[..., 0].astype(int):
+    for image in np.asarray(moved(images, (), 2)["image"])[..., 0].astype(int):
         assert (image == image[:, :1]).all()  # columns are alike, wherever they moved
         offset = image[4, 0] - 4
         np.testing.assert_array_equal(image[:, 0], np.clip(np.arange(8) + offset, 0, 7))
@@ -98,8 +104,27 @@ def test_a_shift_moves_pixels_and_repeats_the_border():
     assert seen == {-2, -1, 0, 1, 2}
 
 
+def test_steps_move_differently_and_repeatably():
+    first, again, next_one = (windows(3, step, 8, 6, ("vertical",), 2) for step in (5, 5, 6))
+    np.testing.assert_array_equal(first, again)
+    assert (np.array(first) != np.array(next_one)).any()
+
+
+@EACH
+@given(first=st.integers(0, 9), counts=st.lists(st.integers(1, 3), min_size=1, max_size=3))
+def test_plans_of_chunks_agree_with_one_plan(first, counts):
+    how = dict(examples=7, batch=3, side=5, flips=("horizontal",), shift=1)
+    whole = plan(0, first, sum(counts), **how)
+    starts = first + np.cumsum([0, *counts[:-1]])
+    parts = [plan(0, int(s), n, **how) for s, n in zip(starts, counts, strict=True)]
+    for name in ("index", "rows", "columns"):
+        np.testing.assert_array_equal(np.concatenate([p[name] for p in parts]), whole[name])
+
+
 def test_nothing_asked_nothing_done():
-    images, maps = augment(IMAGES, MAPS, jax.random.key(0), ())
-    assert images is IMAGES and maps is MAPS
+    assert list(plan(0, 0, 1, examples=4, batch=2, side=6)) == ["index"]
+    batch = gather({"image": IMAGES, "label": MAPS}, {"index": np.array([3, 1])})
+    np.testing.assert_array_equal(batch["image"], IMAGES[np.array([3, 1])])
+    np.testing.assert_array_equal(batch["label"], MAPS[np.array([3, 1])])
     with pytest.raises(ValueError, match="unknown flip.*diagonal.*horizontal"):
-        augment(IMAGES, None, jax.random.key(0), ("diagonal",))
+        windows(0, 0, 2, 6, ("diagonal",), 0)

@@ -32,19 +32,25 @@ def start_pair(devices, workdir, changes):
 
 
 def finish(processes):
-    """Wait for all of them to end well."""
-    for process in processes:
-        _, errors = process.communicate(timeout=400)
+    """Wait for all of them to end well; what each wrote to stderr."""
+    told = [process.communicate(timeout=200)[1] for process in processes]
+    for process, errors in zip(processes, told, strict=True):
         assert process.returncode == 0, errors[-3000:]
+    return told
 
 
-def kill_after(processes, path):
-    """SIGKILL once a file or folder is there."""
-    end = time.monotonic() + 300
+def wait_for(processes, path):
+    """Until a file or folder is there."""
+    end = time.monotonic() + 150
     while not path.exists():
         dead = [p for p in processes if p.poll() is not None]
         assert not dead and time.monotonic() < end, dead and dead[0].stderr.read()[-3000:]
         time.sleep(0.01)
+
+
+def kill_after(processes, path):
+    """SIGKILL once a file or folder is there."""
+    wait_for(processes, path)
     for process in processes:
         process.kill()
         process.communicate()

@@ -4,8 +4,9 @@ import jax
 import jax.numpy as jnp
 import numpy as np
 import pytest
+from tiny_training import assert_equal
 
-from msflow_jax.data.batches import batch_indices
+from msflow_jax.data.order import batch_indices
 from msflow_jax.training import Stopped, fit
 from msflow_jax.training.checkpoints import Checkpoints
 from msflow_jax.training.loop import total_steps
@@ -42,13 +43,9 @@ def run(model, arrays, config, workdir, **settings):
 
 def rows(workdir):
     """The records without the speed, which is the only thing that may differ."""
-    speed = ("images_per_second", "step_ms")
+    speed = ("images_per_second", "step_ms", "data_wait")
     kept = [{k: v for k, v in r.items() if k not in speed} for r in read_records(workdir)]
     return [row for row in kept if "loss" in row]
-
-
-def assert_equal(a, b):
-    jax.tree.map(np.testing.assert_array_equal, a, b)
 
 
 def test_a_resumed_run_equals_an_undisturbed_one(flow, arrays, train_config, tmp_path, undisturbed):

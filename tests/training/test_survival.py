@@ -15,6 +15,7 @@ import numpy as np
 import pytest
 import tiny_training
 from test_checkpoints import fill, make_state
+from tiny_training import assert_equal
 
 from msflow_jax.training import Preempted, Stopped, fit
 from msflow_jax.training.checkpoints import Checkpoints
@@ -22,10 +23,6 @@ from msflow_jax.training.lock import locked
 from msflow_jax.training.records import read_records
 
 pytestmark = pytest.mark.skipif(os.name != "posix", reason="POSIX signals and limits")
-
-
-def assert_equal(a, b):
-    jax.tree.map(np.testing.assert_array_equal, a, b)
 
 
 def test_sigterm_saves_and_the_run_goes_on(tmp_path, undisturbed):

@@ -9,11 +9,12 @@ import jax
 import numpy as np
 
 from experiments.common import join_processes
+from msflow_jax.data import Split
 from msflow_jax.defaults import default_config
 from msflow_jax.inference import make_classifier
 from msflow_jax.nets import UNet
 from msflow_jax.symmetric import Code, SymmetricFlow
-from msflow_jax.training import fit
+from msflow_jax.training import Preempted, fit
 
 FLIPS = ("horizontal",)
 
@@ -39,11 +40,26 @@ def make_config():
     return config
 
 
-def train(workdir, validate=None, **changes):
+def train(workdir, validate=None, workers=None, **changes):
+    """With a number of workers the images are not on the device, but read meanwhile."""
     config = make_config()
     config.update(changes)
     settings = {"flips": FLIPS, "validate": validate, "progress": False}
-    return fit(make_flow(), make_arrays(), config, workdir, **settings)
+    source = make_arrays()
+    if workers is not None:
+        names = tuple(map(str, range(40)))
+        source = {"split": Split(source["image"], source["label"], names), "workers": workers}
+    return fit(make_flow(), source, config, workdir, **settings)
+
+
+def assert_equal(a, b):
+    """Bit for bit."""
+    jax.tree.map(np.testing.assert_array_equal, a, b)
+
+
+def assert_close(a, b):
+    """Up to rounding."""
+    jax.tree.map(lambda x, y: np.testing.assert_allclose(x, y, rtol=1e-4, atol=1e-6), a, b)
 
 
 def distances(params):
@@ -61,7 +77,11 @@ def main(workdir, changes="{}", distributed=None):
         time.sleep(pause)  # leaves the time to be killed
         return {}
 
-    state = train(Path(workdir), validate, **changes)
+    try:
+        state = train(Path(workdir), validate, **changes)
+    except Preempted as stopped:
+        print(stopped, file=sys.stderr)
+        return
     found = distances(state.ema)
     if jax.process_index() == 0:
         np.save(Path(workdir) / "distances.npy", found)
