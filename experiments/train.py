@@ -119,6 +119,7 @@ def main(arguments: Sequence[str]) -> None:
         help="a file under configs/; --config.a.b=v changes a value",
     )  # fmt: skip
     flags.add_argument("--workdir", help="where to keep the run (default: runs/NAME)")
+    flags.add_argument("--profile", action="store_true", help="trace a few steps to W/profile")
     flags.add_argument("--no-evaluate", action="store_true", help="stop after training")
     flags.add_argument(
         "--distributed", metavar="auto|HOST:PORT,INDEX,COUNT",
@@ -128,6 +129,7 @@ def main(arguments: Sequence[str]) -> None:
     if unknown := [a for a in rest if not a.startswith("--config.")]:
         flags.error(f"unknown argument {unknown[0]}")
     config = load_config([f"--config={options.config}", *rest])
+    config.train.profile |= options.profile
     together = start_jax(config.train.batch, options.distributed)
     workdir = Path(options.workdir) if options.workdir else default_workdir(options.config)
     train(config, workdir)

@@ -35,7 +35,6 @@ def build(config: ConfigDict, info: Info) -> SymmetricFlow:
         resize=config.resize,
         image_weight=config.image_weight,
         sigma_min=config.sigma_min,
-        predict=config.predict,
         time=TimeDistribution(**config.time),
         code_dropout=config.code_dropout,
     )

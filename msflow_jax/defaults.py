@@ -36,7 +36,6 @@ def default_config() -> ConfigDict:
             resize=0,  # side inside the network; the authors' code makes 32 of 28
             image_weight=0.7,
             sigma_min=0.0,
-            predict="velocity",  # or "data": what the network's output is for the image
             time=dict(name="uniform", loc=0.0, scale=1.0, reading_share=0.0, reading_weight=1.0),
             code_dropout=0.0,
         )

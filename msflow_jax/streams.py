@@ -19,9 +19,6 @@ import jax.numpy as jnp
 Streams = dict[str, jax.Array]
 VelocityField = Callable[[jax.Array, Streams], Streams]
 
-NEAREST = 0.05
-"""How near to a stream's clean end a guess of that end is still divided by the distance to it."""
-
 
 class Clock(enum.Enum):
     """How a stream's place between noise and data changes while u runs from 0 to 1."""
@@ -83,37 +80,6 @@ def interpolate(
         states[name] = (1 - (1 - sigma_min) * t) * start + t * end
         velocities[name] = end - (1 - sigma_min) * start
     return states, velocities
-
-
-def velocities_from_data(
-    route: Route, states: Streams, data: Streams, u: jax.Array, sigma_min: float = 0.0
-) -> Streams:
-    """The velocities of :func:`interpolate` that follow from the state and a guess of its clean end.
-
-    A network that predicts data need not carry the noise through its layers: small ones draw cleaner
-    images so (Li and He, "Back to Basics", arXiv 2511.13720). The distance to the clean end, by which
-    the guess is divided, is kept above ``NEAREST``.
-
-    Args:
-      route: stream name -> clock; the velocity of ``CLEAN`` streams is 0.
-      states: streams at time ``u``, each ``[B, ...]``.
-      data: guesses of the clean streams.
-      u: times in [0, 1], ``[B]``.
-      sigma_min: as for :func:`interpolate`.
-    """
-    _check_names(route, states=states, data=data)
-    velocities = {}
-    for name, clock in route.items():
-        state, guess = states[name], data[name]
-        t = expand(u, state)
-        if clock is Clock.CLEAN:
-            velocities[name] = jnp.zeros_like(state)
-        elif clock is Clock.FORWARD:
-            left = jnp.maximum(1 - (1 - sigma_min) * t, NEAREST)
-            velocities[name] = (guess - (1 - sigma_min) * state) / left
-        else:
-            velocities[name] = (state - guess) / jnp.maximum(t, NEAREST)
-    return velocities
 
 
 def flow_loss(

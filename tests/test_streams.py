@@ -6,14 +6,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from msflow_jax.streams import (
-    NEAREST,
-    Clock,
-    at_end,
-    flow_loss,
-    interpolate,
-    velocities_from_data,
-)
+from msflow_jax.streams import Clock, at_end, flow_loss, interpolate
 
 ROUTES = {
     "symmetric": {"image": Clock.FORWARD, "label": Clock.BACKWARD},
@@ -50,29 +43,6 @@ def test_ends_are_noise_and_data_as_the_clock_says(route):
     for u in (0, 1):
         state, _ = interpolate(route, data, noise, jnp.full(4, float(u)))
         chex.assert_trees_all_close(state, at_end(route, data, noise, u), atol=1e-6)
-
-
-@pytest.mark.parametrize("route", ROUTES.values(), ids=ROUTES)
-@settings(max_examples=10, deadline=None)
-@given(sigma=st.sampled_from([0.0, 1e-4, 0.1]), u=st.floats(NEAREST, 1 - NEAREST))
-def test_the_right_data_give_the_right_velocity(route, sigma, u):
-    data, noise = (streams(route, jax.random.key(i)) for i in (0, 1))
-    times = jnp.full(4, u)
-    states, velocities = interpolate(route, data, noise, times, sigma)
-    got = velocities_from_data(route, states, data, times, sigma)
-    chex.assert_trees_all_close(got, velocities, atol=2e-4)
-
-
-def test_a_guess_near_the_clean_end_gives_a_finite_velocity():
-    route = ROUTES["symmetric"]
-    states, guess = (streams(route, jax.random.key(i)) for i in (0, 1))
-    for u, near in ((0.0, "label"), (1.0, "image")):
-        got = velocities_from_data(route, states, guess, jnp.full(4, u))
-        sign = 1 if near == "image" else -1
-        expected = sign * (guess[near] - states[near]) / NEAREST
-        np.testing.assert_allclose(got[near], expected, rtol=1e-5)
-    with pytest.raises(ValueError, match="data lacks the stream"):
-        velocities_from_data(route, states, {"image": guess["image"]}, jnp.zeros(4))
 
 
 def test_published_symmetric_formulas():

@@ -24,7 +24,6 @@ from msflow_jax.streams import (
     at_end,
     flow_loss,
     interpolate,
-    velocities_from_data,
 )
 from msflow_jax.symmetric.codes import Code
 from msflow_jax.symmetric.guidance import guided
@@ -74,8 +73,6 @@ class SymmetricFlow:
         28), or 0 to leave the images as they are.
       image_weight: weight w of the image's error, 1 - w for the label's; 0.7 published.
       sigma_min: see :func:`msflow_jax.streams.interpolate`.
-      predict: what the network's output is for the image: its ``velocity`` (published), or ``data``,
-        the clean image, from which the velocity follows. For the label it is the velocity.
       time: distribution of training times.
       code_dropout: share of training samples that are drawn without a code, for guidance. Their
         label's error is not scored, so that the read-out stays the posterior.
@@ -92,7 +89,6 @@ class SymmetricFlow:
     resize: int = 0
     image_weight: float = 0.7
     sigma_min: float = 0.0
-    predict: str = "velocity"
     time: TimeDistribution = dataclasses.field(default_factory=TimeDistribution)
     code_dropout: float = 0.0
 
@@ -104,8 +100,6 @@ class SymmetricFlow:
                 f"image_weight must lie in [0, 1] and code_dropout in [0, 1), got {self.image_weight}"
                 f" and {self.code_dropout}"
             )
-        if self.predict not in ("velocity", "data"):
-            raise ValueError(f"model.predict is 'velocity' or 'data', not {self.predict!r}")
 
     @property
     def grid(self) -> int:
@@ -130,12 +124,7 @@ class SymmetricFlow:
             out: Any = self.net.apply({"params": params}, joined, u, train=train, rngs=rngs)
             out = out.astype(jnp.float32)
             c = self.image_channels
-            predicted = {"image": out[..., :c], "label": out[..., c:]}
-            if self.predict == "data":
-                predicted |= velocities_from_data(
-                    {"image": ROUTE["image"]}, streams, predicted, u, self.sigma_min
-                )
-            return predicted
+            return {"image": out[..., :c], "label": out[..., c:]}
 
         return velocity
 

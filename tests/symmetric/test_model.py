@@ -1,5 +1,3 @@
-import dataclasses
-
 import chex
 import flax.linen as nn
 import jax
@@ -135,31 +133,6 @@ def test_loss_of_a_fresh_network_is_the_energy_of_the_velocity():
     assert metrics["loss_label"] == pytest.approx(2.0, rel=0.25)  # variances of code and noise
 
 
-class Known(nn.Module):
-    """Outputs one image, whatever comes in, and no velocity of the label."""
-
-    value: float
-
-    def __call__(self, x, u, *, train=False):
-        del u, train
-        return jnp.concatenate(
-            [jnp.full_like(x[..., :1], self.value), jnp.zeros_like(x[..., 1:])], -1
-        )
-
-
-def test_a_network_that_predicts_data_draws_what_it_predicts():
-    flow = SymmetricFlow(Known(0.4), Code("simplex", 3), ("a", "b", "c"), 1, 4, predict="data")
-    for steps in (1, 5, 20):
-        images = flow.generate({}, jnp.array([0, 2]), jax.random.key(0), steps=steps)
-        np.testing.assert_allclose(images, 0.4, atol=1e-5)
-    batch = {"image": jnp.full((64, 4, 4, 1), 0.4), "label": jnp.zeros(64, jnp.int32)}
-    _, metrics = flow.loss({}, batch, jax.random.key(1))
-    late = 0.05  # where the distance to the clean end is kept from vanishing
-    assert metrics["loss_image"] < 2 * late
-    _, metrics = dataclasses.replace(flow, net=Known(0.0)).loss({}, batch, jax.random.key(1))
-    assert metrics["loss_image"] > 0.4**2
-
-
 def test_reading_samples_score_the_label_alone():
     flow = small(time=TimeDistribution(reading_share=1.0))
     loss, metrics = flow.loss(
@@ -234,9 +207,7 @@ def test_images_of_another_shape_are_refused():
         )
 
 
-@pytest.mark.parametrize(
-    "settings", [{"image_weight": 1.5}, {"code_dropout": 1.0}, {"predict": "noise"}]
-)
+@pytest.mark.parametrize("settings", [{"image_weight": 1.5}, {"code_dropout": 1.0}])
 def test_bad_settings_are_refused(settings):
     with pytest.raises(ValueError):
         small(**settings)
