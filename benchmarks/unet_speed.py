@@ -39,10 +39,9 @@ def jax_runs(options: argparse.Namespace) -> tuple[dict[str, Run], dict[str, flo
     import jax
     import jax.numpy as jnp
     import optax
-    from jax.sharding import Mesh, NamedSharding
-    from jax.sharding import PartitionSpec as P
 
     from msflow_jax.nets import UNet, init_params
+    from msflow_jax.training.sharding import make_mesh, replicated, split_batch
 
     net = UNet(channels=CHANNELS, width=options.width)
     shape = (options.train_batch, options.side, options.side, CHANNELS)
@@ -69,12 +68,12 @@ def jax_runs(options: argparse.Namespace) -> tuple[dict[str, Run], dict[str, flo
         return noise - velocity[..., -LABELS:]
 
     # As the commands do: the batch is sharded over the cores, each of them a device of JAX.
-    mesh = Mesh(jax.devices(), ("data",))
-    replicated, sharded = NamedSharding(mesh, P()), NamedSharding(mesh, P("data"))
+    mesh = make_mesh()
+    whole, sharded = replicated(mesh), split_batch(mesh)
     x, u = jax.device_put((x, u), sharded)
     noise = jax.device_put(x[::-1], sharded)
-    fresh = jax.device_put(jax.tree.map(jnp.copy, params), replicated)
-    state = jax.device_put((params, optimiser.init(params)), replicated)
+    fresh = jax.device_put(jax.tree.map(jnp.copy, params), whole)
+    state = jax.device_put((params, optimiser.init(params)), whole)
     many = (options.classify_batch, options.side, options.side, CHANNELS - LABELS)
     image = jax.random.normal(key, many, jnp.float32)
     label_noise = jax.random.normal(key, (*many[:3], LABELS), jnp.float32)

@@ -133,9 +133,12 @@ def open_workdir(path: str | Path) -> Trained:
       FileNotFoundError: no workdir, or no checkpoint in it.
       ValueError: the parameters are not those of the model in config.json.
     """
+    import jax
+
     from msflow_jax import workdir
     from msflow_jax.build import build
     from msflow_jax.training.checkpoints import Checkpoints
+    from msflow_jax.training.digests import differences, layouts
 
     path = Path(path)
     config, info = workdir.read(path)
@@ -145,23 +148,9 @@ def open_workdir(path: str | Path) -> Trained:
     with Checkpoints(folder, select=config.train.select, read_only=True) as checkpoints:
         step, params = checkpoints.restore_params()
     model = build(config.model, info)
-    if wrong := _misfit(model, params):
+    if wrong := differences(layouts(params), layouts(model.init(jax.random.key(0)))):
         raise ValueError(
-            f"{path}: the checkpoint of step {step} is not of the network in config.json ({wrong}): "
+            f"{path}: the checkpoint of step {step} is not of the network in config.json ({wrong[0]}): "
             "restore config.json from a copy"
         )
     return Trained(path, config, info, model, params, step)
-
-
-def _misfit(model: Any, params: Any) -> str:
-    """The first parameter that the model and the checkpoint do not share, or an empty string."""
-    import jax
-
-    expected, found = (
-        {jax.tree_util.keystr(k): v.shape for k, v in jax.tree_util.tree_leaves_with_path(tree)}
-        for tree in (model.init(jax.random.key(0)), params)
-    )
-    for name in sorted(expected | found):
-        if expected.get(name) != found.get(name):
-            return f"{name} should be {expected.get(name)}, is {found.get(name)}"
-    return ""

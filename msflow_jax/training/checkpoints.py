@@ -15,7 +15,7 @@ import orbax.checkpoint as ocp
 from jax.sharding import SingleDeviceSharding
 from orbax.checkpoint import checkpoint_managers
 
-from msflow_jax.training.digests import digests, layouts
+from msflow_jax.training.digests import differences, digests, layouts
 from msflow_jax.training.step import TrainState
 
 
@@ -113,13 +113,8 @@ class Checkpoints:
     def _check_layout(self, step: int, saved: dict[str, dict[str, str]], **items: Any) -> None:
         wrong = []
         for item, tree in items.items():
-            now = layouts(tree)
             then = {path: str(d).split()[0] for path, d in saved.get(item, {}).items()}
-            wrong += [
-                f"{item}{path} was {then.get(path, 'absent')}, is {now.get(path, 'absent')}"
-                for path in sorted(now | then)
-                if now.get(path) != then.get(path)
-            ]
+            wrong += [item + difference for difference in differences(then, layouts(tree))]
         if wrong:
             shown = "; ".join(wrong[:8]) + ("; ..." if len(wrong) > 8 else "")
             raise ValueError(

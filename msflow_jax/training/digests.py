@@ -1,5 +1,6 @@
 """Digests of arrays, so that a checkpoint that was altered is told from one that was not."""
 
+from collections.abc import Mapping
 from typing import Any
 
 import jax
@@ -34,6 +35,15 @@ def layouts(tree: Any) -> dict[str, str]:
         jax.tree_util.keystr(path): f"{leaf.dtype}[{','.join(map(str, leaf.shape))}]"
         for path, leaf in leaves
     }
+
+
+def differences(then: Mapping[str, str], now: Mapping[str, str]) -> list[str]:
+    """What two results of :func:`layouts` do not share, one line a path."""
+    return [
+        f"{path} was {then.get(path, 'absent')}, is {now.get(path, 'absent')}"
+        for path in sorted(then.keys() | now.keys())
+        if then.get(path) != now.get(path)
+    ]
 
 
 def digests(tree: Any) -> dict[str, str]:
