@@ -54,7 +54,7 @@ def write_images(folder: Path, count: int, side: int) -> Path:
 def opened(kind: str, splits: Any, config: Any, mesh: Any, steps: int) -> Iterator[Any]:
     """The feed of that kind."""
     from msflow_jax.data import in_memory
-    from msflow_jax.data.streaming import Batches, stream
+    from msflow_jax.data.streaming import Batches, read_ahead
     from msflow_jax.training.feed import Resident, Streamed
 
     if kind == "device":
@@ -67,7 +67,7 @@ def opened(kind: str, splits: Any, config: Any, mesh: Any, steps: int) -> Iterat
         yield Streamed((batches[i] for i in range(steps)), config.batch, mesh)
         return
     workers = {"grain, threads": 0, "grain, 1 worker": 1, "grain, 2 workers": 2}[kind]
-    with stream(batches, 0, workers) as iterator:
+    with read_ahead(batches, 0, workers) as iterator:
         yield Streamed(iterator, config.batch, mesh)
 
 

@@ -82,6 +82,7 @@ def train(config, workdir: Path) -> None:
     from msflow_jax import data
     from msflow_jax import workdir as workdirs
     from msflow_jax.build import build
+    from msflow_jax.data.streaming import Stream
     from msflow_jax.inference import make_validation
     from msflow_jax.training import fit
     from msflow_jax.training.lock import locked
@@ -90,7 +91,7 @@ def train(config, workdir: Path) -> None:
     info, split = splits.info, splits.train
     model = build(config.model, info)
     per_pixel = config.model.task == "segment"
-    source: dict[str, Any] = {"split": split, "workers": config.data.workers, "maps": per_pixel}
+    source: Any = Stream(split, config.data.workers, per_pixel)
     if isinstance(split, data.Split) and config.data.loader == "device":
         source = {"image": split.images, "label": split.maps if per_pixel else split.labels}
     validate = make_validation(model, splits.val, config)

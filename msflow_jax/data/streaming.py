@@ -24,6 +24,24 @@ Batch = dict[str, np.ndarray]
 
 
 @dataclass(frozen=True)
+class Stream:
+    """A split that is read while training.
+
+    Attributes:
+        split: Where images and labels come from.
+        workers: Worker processes; 0 reads ahead in threads of the training process.
+        maps: Whether the labels are the split's per-pixel maps.
+    """
+
+    split: Split | LazySplit
+    workers: int = 0
+    maps: bool = False
+
+    def __len__(self) -> int:
+        return len(self.split)
+
+
+@dataclass(frozen=True)
 class Batches:
     """Batches by step, as a random-access source of `grain`.
 
@@ -73,8 +91,8 @@ class Batches:
 
 
 @contextmanager
-def stream(batches: Batches, start: int = 0, workers: int = 0) -> Iterator[Iterator[Batch]]:
-    """The batches from step `start` on, read ahead.
+def read_ahead(batches: Batches, start: int = 0, workers: int = 0) -> Iterator[Iterator[Batch]]:
+    """The batches from step `start` on, read in the background.
 
     Args:
         batches: What to read.

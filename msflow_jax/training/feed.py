@@ -11,7 +11,7 @@ from ml_collections import ConfigDict
 
 from msflow_jax.data.batches import gather
 from msflow_jax.data.order import plan
-from msflow_jax.data.streaming import Batches, stream
+from msflow_jax.data.streaming import Batches, Stream, read_ahead
 from msflow_jax.training.sharding import local_rows, place, place_rows, replicated, split_batch
 
 Batch = dict[str, Any]
@@ -76,7 +76,7 @@ class Streamed:
 
 @contextmanager
 def open_feed(
-    data: Mapping[str, Any],
+    data: Mapping[str, np.ndarray] | Stream,
     config: ConfigDict,
     flips: tuple[str, ...],
     mesh: Mesh,
@@ -85,13 +85,13 @@ def open_feed(
 ) -> Iterator[Feed]:
     """The feed of a run from step ``start`` on; ``data`` as for :func:`msflow_jax.training.fit`."""
     flips = flips if config.flips else ()
-    if "split" not in data:
+    if not isinstance(data, Stream):
         yield Resident(data, config, flips, mesh)
         return
     batches = Batches(
-        split=data["split"], steps=steps, batch=config.batch,
+        split=data.split, steps=steps, batch=config.batch,
         rows=local_rows(mesh, config.batch), seed=config.seed, flips=flips, shift=config.shift,
-        maps=data.get("maps", False),
+        maps=data.maps,
     )  # fmt: skip
-    with stream(batches, start, data.get("workers", 0)) as iterator:
+    with read_ahead(batches, start, data.workers) as iterator:
         yield Streamed(iterator, config.batch, mesh)

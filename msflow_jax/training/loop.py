@@ -10,6 +10,7 @@ import optax
 from jax.sharding import Mesh
 from ml_collections import ConfigDict
 
+from msflow_jax.data.streaming import Stream
 from msflow_jax.training.checkpoints import Checkpoints
 from msflow_jax.training.feed import Feed, open_feed
 from msflow_jax.training.optimiser import make_optimiser
@@ -44,7 +45,7 @@ def total_steps(config: ConfigDict, examples: int) -> int:
 
 def fit(
     model: Model,
-    data: Mapping[str, Any],
+    data: Mapping[str, np.ndarray] | Stream,
     config: ConfigDict,
     workdir: Path,
     *,
@@ -57,9 +58,7 @@ def fit(
     Args:
       model: pure methods ``init`` and ``loss``.
       data: either ``image`` uint8 ``[N, S, S, C]`` and ``label`` int (``[N]`` or ``[N, S, S]``), which
-        are kept on the device whole; or ``split``, a split of :func:`msflow_jax.data.load` to be read
-        while training, with ``workers`` (processes) and ``maps`` (whether its maps are the labels). Both
-        give the same run.
+        are kept on the device whole; or a stream, which is read while training. Both give the same run.
       config: the ``train`` part of a configuration (see ``msflow_jax/defaults.py``).
       workdir: gets ``checkpoints/``, ``metrics.jsonl`` and ``tensorboard/``.
       flips: random flips of the training images.
@@ -75,7 +74,7 @@ def fit(
       Preempted: SIGTERM came; the state is saved.
       Stopped: the loss is not finite; the step and the batch are named.
     """
-    examples = len(data["split"] if "split" in data else data["image"])
+    examples = len(data if isinstance(data, Stream) else data["image"])
     if not examples:
         raise ValueError("the training split is empty")
     mesh = make_mesh(**config.mesh)

@@ -7,7 +7,7 @@ from PIL import Image
 from tiny_training import assert_equal
 
 from msflow_jax import data
-from msflow_jax.data.streaming import Batches, stream
+from msflow_jax.data.streaming import Batches, Stream, read_ahead
 from msflow_jax.training import fit
 from msflow_jax.training.records import read_records
 
@@ -37,9 +37,8 @@ def split(tmp_path_factory):
 def train(split, workdir, workers=0, validate=None, **changes):
     config = tiny_training.make_config()
     config.update(changes)
-    source = {"split": split, "workers": workers}
     settings = {"flips": tiny_training.FLIPS, "validate": validate, "progress": False}
-    return fit(tiny_training.make_flow(), source, config, workdir, **settings)
+    return fit(tiny_training.make_flow(), Stream(split, workers), config, workdir, **settings)
 
 
 @pytest.mark.parametrize("workers", [0, 1, 2])
@@ -71,7 +70,7 @@ def test_several_steps_a_dispatch(split, undisturbed, tmp_path):
 def test_processes_read_their_rows_only(split, workers):
     whole = Batches(split, 5, 8, (0, 8), seed=1, flips=("vertical",), shift=1)
     halves = [Batches(split, 5, 8, rows, 1, ("vertical",), 1) for rows in ((0, 4), (4, 8))]
-    with stream(whole, 2, workers) as expected:
+    with read_ahead(whole, 2, workers) as expected:
         for step, batch in enumerate(expected, 2):
             parts = [half[step] for half in halves]
             for name, value in batch.items():
@@ -103,6 +102,6 @@ def test_without_grain(split, monkeypatch):
     monkeypatch.setitem(__import__("sys").modules, "grain", None)
     with (
         pytest.raises(ImportError, match=r"pip install 'msflow_jax\[grain\]'"),
-        stream(Batches(split, 1, 2, (0, 2), 0)),
+        read_ahead(Batches(split, 1, 2, (0, 2), 0)),
     ):
         pass

@@ -10,6 +10,7 @@ import numpy as np
 
 from experiments.common import join_processes
 from msflow_jax.data import Split
+from msflow_jax.data.streaming import Stream
 from msflow_jax.defaults import default_config
 from msflow_jax.inference import make_classifier
 from msflow_jax.nets import UNet
@@ -48,7 +49,7 @@ def train(workdir, validate=None, workers=None, **changes):
     source = make_arrays()
     if workers is not None:
         names = tuple(map(str, range(40)))
-        source = {"split": Split(source["image"], source["label"], names), "workers": workers}
+        source = Stream(Split(source["image"], source["label"], names), workers)
     return fit(make_flow(), source, config, workdir, **settings)
 
 
