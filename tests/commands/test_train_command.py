@@ -14,8 +14,11 @@ import numpy as np
 import pytest
 
 from experiments.train import default_workdir, load_config
+from msflow_jax import data
 from msflow_jax.build import build
 from msflow_jax.data import Info
+from msflow_jax.data.listing import list_folder
+from msflow_jax.data.packing import Settings, pack
 from msflow_jax.training.records import read_records
 
 ROOT = Path(__file__).resolve().parents[2]
@@ -55,6 +58,29 @@ def test_a_finished_run_is_only_evaluated_again(trained, config_file, pictures, 
     )  # fmt: skip
     assert out.status == 0 and "24 training, 8 validation, 12 test images of 8 x 8 x 1" in out.out
     assert (workdir / "metrics.jsonl").read_text() == (trained / "metrics.jsonl").read_text()
+
+
+def test_images_packed_and_read_while_training(trained, config_file, pictures, tmp_path, command):
+    """The figures of the device's loader, through files and through shards, read by a worker."""
+    pytest.importorskip("grain")
+    config = data.default_config("folder")
+    config.root = str(pictures)
+    pack(list_folder(config), tmp_path / "packed", Settings(shard_images=9))
+    losses = {}
+    for name, root in (("folder", pictures), ("arrayrecord", tmp_path / "packed")):
+        workdir = tmp_path / name
+        out = command(
+            "train", f"--config={config_file}", f"--workdir={workdir}",
+            f"--config.data.name={name}", f"--config.data.root={root}",
+            "--config.data.loader=grain", "--config.data.workers=1",
+        )  # fmt: skip
+        assert out.status == 0, out.err
+        losses[name] = [r["loss"] for r in read_records(workdir) if "loss" in r]
+        evaluation = json.loads((workdir / "evaluation.json").read_text())
+        assert evaluation["classification"]["images"] == 12
+        assert evaluation["settings"]["training_images_compared"] == 24
+    assert losses["folder"] == [r["loss"] for r in read_records(trained) if "loss" in r]
+    assert losses["arrayrecord"] != losses["folder"]  # packing shuffles the training images
 
 
 def test_a_segmentation_is_trained_and_evaluated(config_file, tmp_path, command):
