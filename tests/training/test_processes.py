@@ -1,5 +1,6 @@
 """Several processes train as one, and a run may go on with another number of them."""
 
+import os
 import re
 import signal
 
@@ -42,6 +43,16 @@ def test_sigterm_to_one_process_stops_all_at_one_step(tmp_path, undisturbed):
     (saved,) = {int(re.search(r"SIGTERM after step (\d+) of 12", line)[1]) for line in told}
     assert saved < 12 and (tmp_path / "checkpoints" / str(saved)).is_dir()
     finish([start(2, tmp_path, {})])
+    assert_same_losses(tmp_path, undisturbed[1])
+
+
+def test_a_signal_to_the_whole_group_finds_its_readers_alive(tmp_path, undisturbed):
+    process = start(1, tmp_path, {"pause": 2.0, "eval_every": 2, "workers": 2})
+    wait_for([process], tmp_path / "checkpoints" / "2")
+    os.killpg(process.pid, signal.SIGTERM)
+    (told,) = finish([process])
+    assert "stopped by SIGTERM after step" in told
+    finish([start(1, tmp_path, {"workers": 1})])
     assert_same_losses(tmp_path, undisturbed[1])
 
 
