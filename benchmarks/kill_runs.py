@@ -68,7 +68,7 @@ def main(arguments: list[str] | None = None) -> None:
     """Runs the two and compares them."""
     options = parse(arguments)
     rng = np.random.default_rng(options.seed)
-    steps = 40 * options.kills  # never done before the last kill
+    steps = 12 * options.kills  # never done before the last kill
     rows, resumed = [], 0
     with tempfile.TemporaryDirectory() as folder:
         disturbed, quiet = Path(folder, "disturbed"), Path(folder, "quiet")
