@@ -1,18 +1,16 @@
 """The official MedSymmFlow weights (caetas/MedSymmFlow) to `nets.UNet` parameters, and back."""
 
 import re
-from collections.abc import Iterator, Mapping
+from collections.abc import Mapping
 from typing import Any
 
 import jax
 import jax.numpy as jnp
 import numpy as np
 
+from msflow_jax.convert.matching import Path, leaves, match
 from msflow_jax.nets.init import Params
 from msflow_jax.nets.unet import UNet
-
-SHOWN = 5
-Path = tuple[str, ...]
 
 
 def convert_unet(
@@ -37,20 +35,7 @@ def convert_unet(
     config = {**_architecture(state), "head_channels": head_channels}
     expected = _parameter_shapes(config)
     names = {_official_name(path, config): path for path in expected}
-    _refuse("missing", [name for name in names if name not in state])
-    _refuse("left over", [name for name in state if name not in names])
-    params: Params = {}
-    misshapen, unfinite = [], []
-    for name, path in names.items():
-        array = _to_flax(np.asarray(state[name], np.float32))
-        if array.shape != expected[path]:
-            misshapen.append(f"{name} {state[name].shape}")
-        if not np.isfinite(array).all():
-            unfinite.append(name)
-        _insert(params, path, jnp.asarray(array))
-    _refuse("of a shape that does not fit the others", misshapen)
-    _refuse("not finite", unfinite)
-    return config, params
+    return config, match(state, names, expected, "MedSymmFlow UNet")
 
 
 def unet_state_dict(params: Params, config: Mapping[str, Any]) -> dict[str, np.ndarray]:
@@ -62,7 +47,7 @@ def unet_state_dict(params: Params, config: Mapping[str, Any]) -> dict[str, np.n
     """
     return {
         _official_name(path, config): _to_torch(path, np.asarray(leaf, np.float32))
-        for path, leaf in _leaves(params)
+        for path, leaf in leaves(params)
     }
 
 
@@ -113,15 +98,7 @@ def _parameter_shapes(config: Mapping[str, Any]) -> dict[Path, tuple[int, ...]]:
     x = jax.ShapeDtypeStruct((1, side, side, config["channels"]), jnp.float32)
     u = jax.ShapeDtypeStruct((1,), jnp.float32)
     tree = jax.eval_shape(UNet(**config).init, jax.random.key(0), x, u)["params"]
-    return {path: leaf.shape for path, leaf in _leaves(tree)}
-
-
-def _leaves(tree: Mapping[str, Any], path: Path = ()) -> Iterator[tuple[Path, Any]]:
-    for name, node in tree.items():
-        if isinstance(node, Mapping):
-            yield from _leaves(node, (*path, name))
-        else:
-            yield (*path, name), node
+    return {path: leaf.shape for path, leaf in leaves(tree)}
 
 
 _LAYERS = {
@@ -168,13 +145,6 @@ def _numbered_name(module: str, config: Mapping[str, Any]) -> str:
     return base + (".1" if kind == "attention" else ".0")
 
 
-def _to_flax(array: np.ndarray) -> np.ndarray:
-    """[O, I, k, k] -> [k, k, I, O]; linear maps and 1x1 convolutions -> [I, O]."""
-    if set(array.shape[2:]) <= {1}:
-        return array.reshape(array.shape[:2]).T
-    return array.transpose(*range(2, array.ndim), 1, 0)
-
-
 def _to_torch(path: Path, array: np.ndarray) -> np.ndarray:
     if array.ndim == 4:
         return array.transpose(3, 2, 0, 1)
@@ -183,17 +153,3 @@ def _to_torch(path: Path, array: np.ndarray) -> np.ndarray:
         extra = {"skip": (1, 1), "qkv": (1,), "out_zero": (1,)}.get(path[-2], ())
         return array.T.reshape(*array.T.shape, *extra)
     return array
-
-
-def _insert(tree: Params, path: Path, leaf: jax.Array) -> None:
-    for name in path[:-1]:
-        tree = tree.setdefault(name, {})
-    tree[path[-1]] = leaf
-
-
-def _refuse(fault: str, names: list[str]) -> None:
-    if names:
-        more = f" and {len(names) - SHOWN} more" if len(names) > SHOWN else ""
-        raise ValueError(
-            f"not a MedSymmFlow UNet: tensors {fault}: {', '.join(names[:SHOWN])}{more}"
-        )

@@ -27,6 +27,8 @@ class Conv(nn.Module):
         size: odd side k of the kernel.
         stride: step in both directions.
         upsample: convolve the 2-fold nearest enlargement of the input (size 3, stride 1 only).
+        padding: zeros before and after each side; None is (k - 1) / 2 of both.
+        bias: whether there is a `bias`.
         dtype: compute dtype.
     """
 
@@ -34,24 +36,28 @@ class Conv(nn.Module):
     size: int = 3
     stride: int = 1
     upsample: bool = False
+    padding: tuple[int, int] | None = None
+    bias: bool = True
     dtype: Dtype = jnp.float32
 
     def __call__(self, x: jax.Array) -> jax.Array:
         """Maps [B, H, W, C_in] to [B, H', W', C_out]."""
         y, bias = self.parts(x)
-        return y + bias.astype(y.dtype)
+        return y + bias.astype(y.dtype) if self.bias else y
 
     @nn.compact
     def parts(self, x: jax.Array) -> tuple[jax.Array, jax.Array]:
         """The image without the bias, and the bias [C_out], for a norm behind to take as shift."""
         shape = (self.size, self.size, x.shape[-1], self.features)
         kernel = self.param("kernel", _zeros, shape, jnp.float32).astype(self.dtype)
-        bias = self.param("bias", _zeros, (self.features,), jnp.float32)
+        bias = jnp.zeros(self.features)
+        if self.bias:
+            bias = self.param("bias", _zeros, (self.features,), jnp.float32)
         x = x.astype(self.dtype)
         if self.upsample:
             return ops.upsample_convolve(x, kernel), bias
-        pad = (self.size - 1) // 2
-        return ops.convolve(x, kernel, self.stride, ((pad, pad), (pad, pad))), bias
+        pad = self.padding or ((self.size - 1) // 2,) * 2
+        return ops.convolve(x, kernel, self.stride, (pad, pad)), bias
 
 
 class Dense(nn.Module):
@@ -87,6 +93,7 @@ class GroupNorm(nn.Module):
     groups: int
     silu: bool = True
     forward_mode: bool = False
+    epsilon: float = ops.NORM_EPSILON
 
     @nn.compact
     def __call__(self, x: jax.Array, shift: jax.Array | None = None) -> jax.Array:
@@ -106,6 +113,7 @@ class GroupNorm(nn.Module):
             groups=self.groups,
             silu=self.silu,
             forward_mode=self.forward_mode,
+            epsilon=self.epsilon,
         )
 
 

@@ -82,6 +82,7 @@ def group_norm(
     groups: int,
     silu: bool,
     forward_mode: bool = False,
+    epsilon: float = NORM_EPSILON,
 ) -> jax.Array:
     """Group norm of `x + shift`, then SiLU if asked, from one sum and one sum of squares per
     channel.
@@ -97,6 +98,7 @@ def group_norm(
         groups: number of groups; divides C.
         silu: apply SiLU to the result.
         forward_mode: leave the derivative to jax, so that `jax.jvp` works; dearer in reverse mode.
+        epsilon: added to the variance.
 
     Returns:
         [B, H, W, C] in the dtype of `x`; statistics in float32.
@@ -104,13 +106,13 @@ def group_norm(
     if shift is None:
         shift = jnp.zeros((x.shape[0], x.shape[-1]), jnp.float32)
     if forward_mode:
-        return _group_norm_forward(groups, silu, x, scale, bias, shift)[0]
-    return _group_norm(groups, silu, x, scale, bias, shift)
+        return _group_norm_forward(groups, silu, epsilon, x, scale, bias, shift)[0]
+    return _group_norm(groups, silu, epsilon, x, scale, bias, shift)
 
 
-@functools.partial(jax.custom_vjp, nondiff_argnums=(0, 1))
-def _group_norm(groups, silu, x, scale, bias, shift):
-    return _group_norm_forward(groups, silu, x, scale, bias, shift)[0]
+@functools.partial(jax.custom_vjp, nondiff_argnums=(0, 1, 2))
+def _group_norm(groups, silu, epsilon, x, scale, bias, shift):
+    return _group_norm_forward(groups, silu, epsilon, x, scale, bias, shift)[0]
 
 
 def _pool(values: jax.Array, groups: int) -> jax.Array:
@@ -120,7 +122,7 @@ def _pool(values: jax.Array, groups: int) -> jax.Array:
     return jnp.broadcast_to(means, (batch, groups, channels // groups)).reshape(batch, channels)
 
 
-def _group_norm_forward(groups, silu, x, scale, bias, shift):
+def _group_norm_forward(groups, silu, epsilon, x, scale, bias, shift):
     x32 = x.astype(jnp.float32)
     pixels = x.shape[1] * x.shape[2]
     # Plain sums, since centring first costs a pass over the image. Cancellation leaves a relative
@@ -130,7 +132,7 @@ def _group_norm_forward(groups, silu, x, scale, bias, shift):
     mean = offset + shift
     group_mean = _pool(mean, groups)
     variance = _pool(spread + jnp.square(mean - group_mean), groups)
-    inverse = lax.rsqrt(jnp.maximum(variance, 0.0) + NORM_EPSILON)
+    inverse = lax.rsqrt(jnp.maximum(variance, 0.0) + epsilon)
     centre = group_mean - shift
     gain = inverse * scale
     y = x32 * gain[:, None, None] + (bias - centre * gain)[:, None, None]
@@ -139,7 +141,8 @@ def _group_norm_forward(groups, silu, x, scale, bias, shift):
     return y.astype(x.dtype), (x, scale, bias, centre, inverse, mean - group_mean)
 
 
-def _group_norm_backward(groups, silu, residuals, gradient):
+def _group_norm_backward(groups, silu, epsilon, residuals, gradient):
+    del epsilon
     x, scale, bias, centre, inverse, offset = residuals
     pixels = x.shape[1] * x.shape[2]
     normal = (x.astype(jnp.float32) - centre[:, None, None]) * inverse[:, None, None]
