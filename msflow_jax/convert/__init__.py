@@ -2,5 +2,6 @@
 
 from msflow_jax.convert.medsymmflow import convert_unet, unet_state_dict
 from msflow_jax.convert.state_dicts import read_state_dict
+from msflow_jax.convert.vae import convert_vae
 
-__all__ = ["convert_unet", "read_state_dict", "unet_state_dict"]
+__all__ = ["convert_unet", "convert_vae", "read_state_dict", "unet_state_dict"]

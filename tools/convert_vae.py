@@ -1,0 +1,158 @@
+"""Turn a PyTorch autoencoder into a Flax one, for flows in its latent space.
+
+    python tools/convert_vae.py sd-vae-ft-mse/diffusion_pytorch_model.safetensors autoencoders/sd
+    python tools/convert_vae.py taef2_encoder.pth autoencoders/taef2 --decoder taef2_decoder.pth
+
+Stable Diffusion's `AutoencoderKL` in the naming of diffusers (new or old) or CompVis, also within a
+whole checkpoint, and the tiny ones of the TAESD family. A config.json beside the file is read.
+"""
+
+import argparse
+import hashlib
+import json
+from collections.abc import Sequence
+from pathlib import Path
+from typing import Any
+
+from experiments.common import parser, run
+
+SIDE = 128  # of the test image
+
+
+def read(source: Path, decoder: Path | None) -> dict[str, Any]:
+    """Tensors by name, of one file or of the two halves of a tiny autoencoder."""
+    from msflow_jax.convert import read_state_dict
+
+    if decoder is None:
+        return read_state_dict(source)
+    halves = {"encoder": read_state_dict(source), "decoder": read_state_dict(decoder)}
+    return {f"{side}.{name}": a for side, half in halves.items() for name, a in half.items()}
+
+
+def beside(source: Path) -> dict[str, Any]:
+    """What a config.json in the folder of the weights says, if there is one.
+
+    Raises:
+      ValueError: it is no JSON object.
+    """
+    path = source.parent / "config.json"
+    if not path.is_file():
+        return {}
+    try:
+        found = json.loads(path.read_text())
+    except ValueError as error:
+        raise ValueError(f"{path} is no JSON ({error}): remove it or fetch it again") from error
+    if not isinstance(found, dict):
+        raise ValueError(f"{path} is no JSON object: remove it or fetch it again")
+    return found
+
+
+def picture(channels: int) -> Any:
+    """A smooth head-like picture ``[1, SIDE, SIDE, channels]`` in [-1, 1]."""
+    import numpy as np
+
+    rows, columns = np.mgrid[-1 : 1 : SIDE * 1j, -1 : 1 : SIDE * 1j]
+    head = np.clip(8 * (0.8 - np.hypot(rows, 1.2 * columns)), 0, 1)
+    inside = 0.5 + 0.3 * np.cos(9 * rows) * np.sin(7 * columns)
+    grey = 2 * head * inside - 1
+    return np.repeat(grey[None, ..., None], channels, axis=-1).astype(np.float32)
+
+
+def psnr(autoencoder: Any, params: Any) -> float:
+    """Peak signal-to-noise ratio in dB of the test picture after encoding and decoding.
+
+    Raises:
+      FloatingPointError: the result is not finite.
+    """
+    import jax
+    import numpy as np
+
+    image = picture(autoencoder.net.channels)
+    there_and_back = jax.jit(lambda p, x: autoencoder.decode(p, autoencoder.encode(p, x)))(
+        params, image
+    )
+    error = np.mean((np.clip(there_and_back, -1, 1) - image) ** 2)
+    if not np.isfinite(error):
+        raise FloatingPointError(
+            "the converted network's output is not finite: fetch the file again"
+        )
+    return float(10 * np.log10(4 / max(error, 1e-12)))
+
+
+def convert(
+    source: Path,
+    folder: Path,
+    *,
+    decoder: Path | None = None,
+    groups: int | None = None,
+    scale: float | None = None,
+    shift: float | None = None,
+    licence: str = "",
+) -> None:
+    """Write the folder; nothing is left behind on an error.
+
+    Args:
+      source: the state dict.
+      folder: to make; may exist if it is empty.
+      decoder: the other half of a tiny autoencoder that comes in two files.
+      groups: of the normalisation; None as config.json says, else 32.
+      scale: of the latents; None as config.json says, else SD 1.x's 0.18215 (tiny: 1).
+      shift: of the latents; None as config.json says, else 0.
+      licence: noted in the folder.
+
+    Raises:
+      FileNotFoundError: no such file.
+      ValueError: tensors that do not fit, or a folder that is not empty.
+      FloatingPointError: the network's output is not finite.
+    """
+    import jax
+
+    from msflow_jax.autoencoder import Autoencoder, save
+    from msflow_jax.convert import convert_vae
+
+    tensors, said = read(source, decoder), beside(source)
+    groups = groups or int(said.get("norm_num_groups") or 32)
+    kind, config, params = convert_vae(tensors, groups=groups)
+    usual = 0.18215 if kind.__name__ == "AutoencoderKL" else 1.0
+    chosen = (
+        float(said.get("scaling_factor") or usual) if scale is None else scale,
+        float(said.get("shift_factor") or 0.0) if shift is None else shift,
+    )
+    autoencoder = Autoencoder(kind(**config), *chosen)
+    quality = psnr(autoencoder, params)
+    files = [source] if decoder is None else [source, decoder]
+    origin = {
+        "files": {f.name: hashlib.sha256(f.read_bytes()).hexdigest() for f in files},
+        "licence": licence or "not given: see where the weights come from",
+        "psnr_db": round(quality, 2),
+    }
+    save(folder, autoencoder, params, origin)
+    count = sum(leaf.size for leaf in jax.tree.leaves(params))
+    print(f"{source.name}: {kind.__name__} of {count:,} parameters, {len(tensors)} tensors read")
+    print("  ".join(f"{key} {value}" for key, value in config.items()))
+    print(f"latents times {chosen[0]} after minus {chosen[1]}")
+    print(f"a test picture encoded and decoded: PSNR {quality:.1f} dB: {folder}")
+    if quality < 20:
+        print("that is poor: are these trained weights, of this kind, and is --groups right?")
+
+
+def main(arguments: Sequence[str]) -> None:
+    """The command."""
+    flags = parser(__doc__ or "")
+    flags.formatter_class = argparse.RawDescriptionHelpFormatter
+    flags.add_argument("source", type=Path, metavar="IN", help="state dict: .safetensors, .pt, ...")
+    flags.add_argument("folder", type=Path, metavar="OUT", help="folder to make")
+    flags.add_argument("--decoder", type=Path, help="the second file of a tiny autoencoder")
+    flags.add_argument("--groups", type=int, help="of the normalisation (default: 32)")
+    flags.add_argument("--scale", type=float, help="of the latents (default: SD 1.x's 0.18215)")
+    flags.add_argument("--shift", type=float, help="of the latents (default: 0)")
+    flags.add_argument("--licence", default="", help="a note to keep with the weights")
+    o = flags.parse_args(arguments)
+    convert(
+        o.source, o.folder, decoder=o.decoder, groups=o.groups, scale=o.scale, shift=o.shift,
+        licence=o.licence,
+    )  # fmt: skip
+
+
+if __name__ == "__main__":
+    run(main)
