@@ -72,6 +72,8 @@ class Checkpoints:
     def __exit__(self, *error: object) -> None:
         self.wait()
         self._manager.close()
+        if self._failed:  # writers of the failed save may have been at work after its report
+            self._remove_unfinished()
 
     def steps(self) -> list[int]:
         """Steps with a checkpoint, oldest first."""
@@ -149,7 +151,8 @@ class Checkpoints:
         args = {name: ocp.args.StandardSave(item) for name, item in items.items()}
         args["metrics"] = ocp.args.JsonSave(values)
         args["digests"] = ocp.args.JsonSave({name: digests(item) for name, item in items.items()})
-        self.wait()
+        if not self.wait():
+            self._remove_unfinished()
         self._failed = False
         try:
             # Given twice: written as an item, and told to the policy that keeps the best.
