@@ -2,7 +2,7 @@
 
 Paper: MedSymmFlow (arXiv 2507.19098), in pixel space, much smaller than published.
 Command: python -m experiments.train --config=configs/quickstart.py
-Measured: 6 min 13 s on two CPU cores with evaluation; test AUC 90.6, accuracy 67.7 (seed 0).
+Measured: 4 to 7 minutes on two CPU cores with evaluation; test AUC 94.4, accuracy 80.2 (seed 0).
 """
 
 from msflow_jax.defaults import cpu, default_config
@@ -12,6 +12,7 @@ def get_config():
     """The whole configuration of the run."""
     config = cpu(default_config())
     config.data.name = "phantoms"
-    config.train.steps = 400
+    config.train.steps = 500
+    config.model.time.reading_share = 0.3  # the rest of a batch learns to draw
     config.sample.generate.per_class = 32
     return config
