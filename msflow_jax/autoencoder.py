@@ -3,6 +3,7 @@
 import json
 import os
 import tempfile
+from collections.abc import Callable
 from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import Any
@@ -52,6 +53,46 @@ class Autoencoder:
         return self.net.apply(
             {"params": params}, latents / self.scale + self.shift, method="decode"
         )
+
+
+def in_tiles(
+    apply: Callable[[jax.Array], jax.Array], x: jax.Array, tile: int, overlap: int, unit: int = 1
+) -> jax.Array:
+    """A map of large images computed tile by tile, so that memory depends on the tile alone.
+
+    Neighbouring tiles overlap and are blended linearly. Each tile is normalised by its own statistics,
+    so that the result of an autoencoder is near that of the whole image, not equal to it.
+
+    Args:
+      apply: ``[B, tile, tile, C]`` to ``[B, t, t, D]``, such as ``decode`` with its parameters.
+      x: ``[B, H, W, C]``.
+      tile: rows and columns of a tile of ``x``.
+      overlap: rows and columns that neighbours share, at most half a tile.
+      unit: both, and the sides of ``x``, are multiples of it (``factor`` when encoding).
+
+    Raises:
+      ValueError: numbers that do not fit each other.
+    """
+    sides = (*x.shape[1:3], tile, overlap)
+    if any(n % unit for n in sides) or not 0 <= 2 * overlap <= tile or min(sides[:2]) < tile:
+        raise ValueError(
+            f"cannot cut {x.shape[1]} x {x.shape[2]} into tiles of {tile} that overlap by {overlap}: "
+            f"sides of at least a tile, an overlap of at most half, all multiples of {unit}, are needed"
+        )
+    rows, columns = ([*range(0, size - tile, tile - overlap), size - tile] for size in x.shape[1:3])
+    corners = [(i, j) for i in rows for j in columns]
+    pieces = jax.lax.map(apply, jnp.stack([x[:, i : i + tile, j : j + tile] for i, j in corners]))
+    out = pieces.shape[2]
+    # Rises over the overlap, falls again, and is nowhere 0.
+    distance = jnp.minimum(jnp.arange(out), jnp.arange(out)[::-1]) + 1.0
+    ramp = jnp.minimum(distance / max(1, overlap * out // tile), 1.0)
+    weight = ramp[:, None, None] * ramp[None, :, None]
+    shape = (x.shape[0], x.shape[1] * out // tile, x.shape[2] * out // tile, pieces.shape[-1])
+    total, weights = jnp.zeros(shape), jnp.zeros(shape)
+    for (i, j), piece in zip(corners, pieces, strict=True):
+        here = (slice(None), *(slice(n * out // tile, n * out // tile + out) for n in (i, j)))
+        total, weights = total.at[here].add(weight * piece), weights.at[here].add(weight)
+    return total / weights
 
 
 def save(folder: Path, autoencoder: Autoencoder, params: Params, origin: dict[str, Any]) -> None:
