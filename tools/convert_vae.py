@@ -1,6 +1,7 @@
 """Turn a PyTorch autoencoder into a Flax one, for flows in its latent space.
 
     python tools/convert_vae.py sd-vae-ft-mse/diffusion_pytorch_model.safetensors autoencoders/sd
+    python tools/convert_vae.py stabilityai/sd-vae-ft-mse autoencoders/sd
     python tools/convert_vae.py taef2_encoder.pth autoencoders/taef2 --decoder taef2_decoder.pth
 
 Stable Diffusion's `AutoencoderKL` in the naming of diffusers (new or old) or CompVis, also within a
@@ -10,6 +11,7 @@ whole checkpoint, and the tiny ones of the TAESD family. A config.json beside th
 import argparse
 import hashlib
 import json
+import re
 from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
@@ -17,6 +19,36 @@ from typing import Any
 from experiments.common import parser, run
 
 SIDE = 128  # of the test image
+
+
+def locate(name: str) -> Path:
+    """The file of that name, or the weights of a repository on the Hugging Face hub, fetched.
+
+    Raises:
+      ImportError: a repository is named and `huggingface_hub` is not installed.
+      OSError: it could not be fetched.
+    """
+    from msflow_jax.convert.state_dicts import TORCH_SUFFIXES
+
+    path = Path(name)
+    known = (".safetensors", *TORCH_SUFFIXES)
+    if path.exists() or path.suffix in known or not re.fullmatch(r"[\w.-]+/[\w.-]+", name):
+        return path
+    try:
+        from huggingface_hub import hf_hub_download
+    except ImportError as error:
+        raise ImportError(
+            f"there is no file {name}; to fetch it from the hub: pip install 'msflow_jax[hub]'"
+        ) from error
+    try:
+        hf_hub_download(name, "config.json")
+        return Path(hf_hub_download(name, "diffusion_pytorch_model.safetensors"))
+    except Exception as error:  # the hub's own kinds, and the network's
+        reason = (str(error).strip().splitlines() or [type(error).__name__])[0]
+        raise OSError(
+            f"{name} is no file here and could not be fetched from the hub ({reason}): check the name "
+            "and the network, or give a file"
+        ) from error
 
 
 def read(source: Path, decoder: Path | None) -> dict[str, Any]:
@@ -140,7 +172,9 @@ def main(arguments: Sequence[str]) -> None:
     """The command."""
     flags = parser(__doc__ or "")
     flags.formatter_class = argparse.RawDescriptionHelpFormatter
-    flags.add_argument("source", type=Path, metavar="IN", help="state dict: .safetensors, .pt, ...")
+    flags.add_argument(
+        "source", metavar="IN", help="state dict (.safetensors, .pt, ...), or a name on the hub"
+    )
     flags.add_argument("folder", type=Path, metavar="OUT", help="folder to make")
     flags.add_argument("--decoder", type=Path, help="the second file of a tiny autoencoder")
     flags.add_argument("--groups", type=int, help="of the normalisation (default: 32)")
@@ -149,7 +183,7 @@ def main(arguments: Sequence[str]) -> None:
     flags.add_argument("--licence", default="", help="a note to keep with the weights")
     o = flags.parse_args(arguments)
     convert(
-        o.source, o.folder, decoder=o.decoder, groups=o.groups, scale=o.scale, shift=o.shift,
+        locate(o.source), o.folder, decoder=o.decoder, groups=o.groups, scale=o.scale, shift=o.shift,
         licence=o.licence,
     )  # fmt: skip
 

@@ -4,6 +4,7 @@ import importlib.util
 import json
 import pickle
 import sys
+import types
 from pathlib import Path
 
 import jax
@@ -156,6 +157,28 @@ def test_code_in_a_pickle_is_not_run(tmp_path, convert):
     status, out, err = convert(tmp_path / "w.pt", tmp_path / "vae")
     assert status == 2 and "w.pt" in err and "has run" not in out + err
     assert not (tmp_path / "vae").exists()
+
+
+def test_a_name_on_the_hub(tmp_path, convert, monkeypatch):
+    """The hub's package, played by a folder."""
+    save_file(state(), tmp_path / "diffusion_pytorch_model.safetensors")
+    (tmp_path / "config.json").write_text('{"norm_num_groups": 8, "scaling_factor": 0.25}')
+
+    def hf_hub_download(name, file):
+        if name != "someone/a-vae":
+            raise RuntimeError("404: no such repository\nmore")
+        return str(tmp_path / file)
+
+    hub = types.SimpleNamespace(hf_hub_download=hf_hub_download)
+    monkeypatch.setitem(sys.modules, "huggingface_hub", hub)
+    status, _, err = convert("someone/a-vae", tmp_path / "vae")
+    assert status == 0, err
+    assert load(tmp_path / "vae")[0].scale == 0.25
+    status, _, err = convert("someone/nothing", tmp_path / "other")
+    assert status == 2 and "could not be fetched from the hub (404: no such repository)" in err
+    monkeypatch.setitem(sys.modules, "huggingface_hub", None)
+    status, _, err = convert("someone/a-vae", tmp_path / "other")
+    assert status == 2 and "pip install 'msflow_jax[hub]'" in err
 
 
 def test_folders_that_are_no_autoencoders(tmp_path, convert):
