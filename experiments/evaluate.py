@@ -51,13 +51,13 @@ def evaluate(
     config.sample.classify.steps = steps or config.sample.classify.steps
     config.sample.classify.prior = prior or config.sample.classify.prior
     splits = data.load(config.data)
-    train = data.in_memory(splits.train, _MOST_READ, config.sample.seed)
-    splits = dataclasses.replace(splits, train=train)
     if splits.info.md5 != trained.info.md5:
         raise ValueError(
             f"{splits.info.source} has md5 {splits.info.md5}, but {workdir} was trained on "
             f"{trained.info.md5}: point --root at the data of the run"
         )
+    train = data.in_memory(splits.train, _MOST_READ, config.sample.seed)
+    splits = dataclasses.replace(splits, train=train)
     found: dict[str, Any] = {
         "split": split,
         "family": config.model.family,

@@ -1,6 +1,9 @@
-"""Files written whole or not at all."""
+"""Files and folders written whole or not at all."""
 
 import os
+import tempfile
+from collections.abc import Iterator
+from contextlib import contextmanager
 from pathlib import Path
 
 
@@ -18,3 +21,27 @@ def write_atomically(path: Path, content: bytes) -> Path:
     finally:
         temporary.unlink(missing_ok=True)
     return path
+
+
+def check_new(folder: Path) -> None:
+    """Raises a ValueError if there is anything where a new folder shall be; an empty one is fine."""
+    if folder.exists() and (not folder.is_dir() or any(folder.iterdir())):
+        raise ValueError(f"{folder} exists and is not empty: name a new folder")
+
+
+@contextmanager
+def new_folder(folder: Path) -> Iterator[Path]:
+    """A place to write a folder's content, which takes its name in one step at the end.
+
+    Nothing is left behind on an error.
+
+    Raises:
+      ValueError: as :func:`check_new`.
+    """
+    check_new(folder)
+    folder.parent.mkdir(parents=True, exist_ok=True)
+    with tempfile.TemporaryDirectory(prefix=".new-", dir=folder.parent) as temporary:
+        unfinished = Path(temporary) / "new"
+        unfinished.mkdir()
+        yield unfinished
+        os.replace(unfinished, folder)

@@ -1,8 +1,6 @@
 """An autoencoder to use: the network, the scale of its latents, and the folder that keeps them."""
 
 import json
-import os
-import tempfile
 from collections.abc import Callable
 from dataclasses import asdict, dataclass
 from pathlib import Path
@@ -11,6 +9,7 @@ from typing import Any
 import jax
 import jax.numpy as jnp
 
+from msflow_jax.atomic import new_folder
 from msflow_jax.nets.vae import AutoencoderKL, TinyAutoencoder
 
 KINDS = {"kl": AutoencoderKL, "tiny": TinyAutoencoder}
@@ -109,21 +108,15 @@ def save(folder: Path, autoencoder: Autoencoder, params: Params, origin: dict[st
     """
     from msflow_jax.training.checkpoints import Checkpoints
 
-    if folder.exists() and (not folder.is_dir() or any(folder.iterdir())):
-        raise ValueError(f"{folder} exists and is not empty: name a new folder")
     kind = next(name for name, net in KINDS.items() if isinstance(autoencoder.net, net))
     network = {k: v for k, v in asdict(autoencoder.net).items() if k not in ("parent", "name")}
     network["dtype"] = jnp.dtype(network["dtype"]).name
     facts = {"kind": kind, "network": network, "scale": autoencoder.scale}
     facts |= {"shift": autoencoder.shift, "origin": origin}
-    folder.parent.mkdir(parents=True, exist_ok=True)
-    with tempfile.TemporaryDirectory(prefix=".autoencoder-", dir=folder.parent) as temporary:
-        new = Path(temporary) / "new"
-        new.mkdir()
+    with new_folder(folder) as new:
         (new / FILE).write_text(json.dumps(facts, indent=1) + "\n")
         with Checkpoints(new / "checkpoints") as checkpoints:
             checkpoints.save_params(params)
-        os.replace(new, folder)
 
 
 def load(folder: Path) -> tuple[Autoencoder, Params]:

@@ -7,9 +7,6 @@ The weights are the state dict of the pixel-space UNet of caetas/MedSymmFlow (ar
 """
 
 import argparse
-import hashlib
-import os
-import tempfile
 from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
@@ -51,7 +48,7 @@ def own_info(classes: Sequence[str], channels: int, side: int) -> Any:
     Raises:
       ValueError: fewer than two classes, a name twice, or impossible numbers.
     """
-    from msflow_jax.data import Info
+    from msflow_jax.data.base import own_info as facts
 
     if not all(classes) or len(set(classes)) < max(2, len(classes)):
         raise ValueError(f"--classes needs two or more different names, got {','.join(classes)!r}")
@@ -60,16 +57,14 @@ def own_info(classes: Sequence[str], channels: int, side: int) -> Any:
             f"--image-channels is 1 or 3 and --side at least 1, got {channels} and {side}; "
             "or name a MedMNIST set with --data"
         )
-    return Info(
+    source = "unknown: what the converted weights were trained on"
+    return facts(
+        classes,
+        (side, side, channels),
         name="folder",
-        classes=tuple(classes),
-        channels=channels,
-        side=side,
-        task="binary-class" if len(classes) == 2 else "multi-class",
         licence="unknown",
         md5="unknown",
-        source="unknown: what the converted weights were trained on",
-        flips=(),
+        source=source,
     )
 
 
@@ -144,19 +139,19 @@ def convert(
       ValueError: weights that do not fit, or a workdir that is not empty.
       FloatingPointError: the network's velocity is not finite.
     """
+    from msflow_jax.atomic import check_new
     from msflow_jax.build import build
     from msflow_jax.convert import convert_unet, read_state_dict
+    from msflow_jax.data.archives import file_sha256
 
-    if workdir.exists() and (not workdir.is_dir() or any(workdir.iterdir())):
-        raise ValueError(f"{workdir} exists and is not empty: name a new folder")
+    check_new(workdir)
     network, params = convert_unet(read_state_dict(source), head_channels=head_channels)
     if resize is None:
         resize = 32 if info.side == 28 else 0
     config = configure(info, network, scheme, beta, resize)
     model = build(config.model, info)
     check_velocity(model, params)
-    with source.open("rb") as file:
-        sha256 = hashlib.file_digest(file, "sha256").hexdigest()
+    sha256 = file_sha256(source)
     origin = {"file": source.name, "sha256": sha256}
     write(workdir, config, info, params, {"converted_from": origin})
     print(f"{source.name} (sha256 {sha256}): UNet of {count(params):,} parameters")
@@ -170,15 +165,13 @@ def convert(
 def write(workdir: Path, config: Any, info: Any, params: Any, extra: dict[str, Any]) -> None:
     """Write the workdir whole or not at all: the finished folder takes its name in one step."""
     from msflow_jax import workdir as workdirs
+    from msflow_jax.atomic import new_folder
     from msflow_jax.training.checkpoints import Checkpoints
 
-    workdir.parent.mkdir(parents=True, exist_ok=True)
-    with tempfile.TemporaryDirectory(prefix=".convert-", dir=workdir.parent) as temporary:
-        folder = Path(temporary) / "workdir"
+    with new_folder(workdir) as folder:
         workdirs.create(folder, config, info, extra)
         with Checkpoints(folder / "checkpoints") as checkpoints:
             checkpoints.save_params(params)
-        os.replace(folder, workdir)
 
 
 def count(params: Any) -> int:

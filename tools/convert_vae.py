@@ -9,7 +9,6 @@ whole checkpoint, and the tiny ones of the TAESD family. A config.json beside th
 """
 
 import argparse
-import hashlib
 import json
 import re
 from collections.abc import Sequence
@@ -139,9 +138,12 @@ def convert(
     """
     import jax
 
+    from msflow_jax.atomic import check_new
     from msflow_jax.autoencoder import Autoencoder, save
     from msflow_jax.convert import convert_vae
+    from msflow_jax.data.archives import file_sha256
 
+    check_new(folder)
     tensors, said = read(source, decoder), beside(source)
     groups = groups or int(said.get("norm_num_groups") or 32)
     kind, config, params = convert_vae(tensors, groups=groups)
@@ -154,7 +156,7 @@ def convert(
     quality = psnr(autoencoder, params)
     files = [source] if decoder is None else [source, decoder]
     origin = {
-        "files": {f.name: hashlib.sha256(f.read_bytes()).hexdigest() for f in files},
+        "files": {f.name: file_sha256(f) for f in files},
         "licence": licence or "not given: see where the weights come from",
         "psnr_db": round(quality, 2),
     }

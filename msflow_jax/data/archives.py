@@ -34,6 +34,12 @@ def file_md5(path: Path) -> str:
         return hashlib.file_digest(file, lambda: hashlib.md5(usedforsecurity=False)).hexdigest()
 
 
+def file_sha256(path: Path) -> str:
+    """Returns the SHA-256 of a file's content."""
+    with path.open("rb") as file:
+        return hashlib.file_digest(file, "sha256").hexdigest()
+
+
 def read_npz(path: Path, keys: Sequence[str], remedy: str) -> dict[str, np.ndarray]:
     """Reads the arrays named `keys` out of a .npz file, never unpickling anything.
 

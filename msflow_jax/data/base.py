@@ -95,6 +95,34 @@ class Info:
         return cls(**fields)
 
 
+def own_info(
+    classes: Sequence[str], shape: Sequence[int], *, name: str, licence: str, md5: str, source: str
+) -> Info:
+    """Facts of images `[S, S, C]` of which only the classes are known, not what may be mirrored."""
+    return Info(
+        name=name,
+        classes=tuple(classes),
+        channels=shape[-1],
+        side=shape[0],
+        task="binary-class" if len(classes) == 2 else "multi-class",
+        licence=licence,
+        md5=md5,
+        source=source,
+        flips=(),
+    )
+
+
+class OpensLater:
+    """Base of readers that open their files when first asked: each process opens its own."""
+
+    def __init__(self) -> None:
+        self._open: dict[Any, Any] = {}
+
+    def __getstate__(self) -> dict[str, Any]:
+        """What a worker process gets: no open files."""
+        return {**self.__dict__, "_open": {}}
+
+
 @dataclass(frozen=True)
 class Split:
     """Images of one split.

@@ -9,7 +9,15 @@ from pathlib import Path
 import numpy as np
 from ml_collections import ConfigDict
 
-from msflow_jax.data.base import SPLITS, Info, LazySplit, Split, Splits, convert_channels, digest
+from msflow_jax.data.base import (
+    SPLITS,
+    LazySplit,
+    Split,
+    Splits,
+    convert_channels,
+    digest,
+    own_info,
+)
 from msflow_jax.data.images import decode, to_square
 from msflow_jax.data.listing import Listing, list_folder, list_manifest
 from msflow_jax.data.progress import track
@@ -73,17 +81,10 @@ def _load(listing: Listing, config: ConfigDict) -> Splits:
             paths = tuple(listing.rows[i].path for i in index)
             reader = FileReader(paths, config.side, config.channels, shape)
             parts[split] = LazySplit(reader, labels, names, shape[0])
-    info = Info(
-        name=config.name,
-        classes=listing.classes,
-        channels=shape[-1],
-        side=shape[0],
-        task="binary-class" if len(listing.classes) == 2 else "multi-class",
-        licence="unknown: the user's own files",
-        md5=md5,
+    info = own_info(
+        listing.classes, shape, name=config.name, licence="unknown: the user's own files", md5=md5,
         source=str(listing.root),
-        flips=(),
-    )
+    )  # fmt: skip
     return Splits(**parts, info=info)  # type: ignore[arg-type]
 
 

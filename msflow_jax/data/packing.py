@@ -14,11 +14,12 @@ from typing import Any
 import numpy as np
 
 from msflow_jax.atomic import write_atomically
+from msflow_jax.data.archives import file_sha256
 from msflow_jax.data.base import SPLITS, digest
 from msflow_jax.data.files import fit_to_first
 from msflow_jax.data.images import decode
 from msflow_jax.data.listing import Listing
-from msflow_jax.data.records import FORMAT, MANIFEST, array_record, file_sha256
+from msflow_jax.data.records import FORMAT, MANIFEST, array_record
 
 _UNFINISHED = "packing.json"
 Entry = dict[str, Any]

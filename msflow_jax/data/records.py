@@ -10,7 +10,6 @@ from __future__ import annotations
 
 import bisect
 import csv
-import hashlib
 import json
 from collections.abc import Iterable
 from pathlib import Path
@@ -19,7 +18,8 @@ from typing import Any
 import numpy as np
 from ml_collections import ConfigDict
 
-from msflow_jax.data.base import SPLITS, Info, LazySplit, Splits, digest, in_memory
+from msflow_jax.data.archives import file_sha256
+from msflow_jax.data.base import SPLITS, LazySplit, OpensLater, Splits, digest, in_memory, own_info
 from msflow_jax.data.files import fit_to_first
 from msflow_jax.data.images import decode
 
@@ -27,7 +27,7 @@ MANIFEST = "manifest.json"
 FORMAT = "msflow_jax arrayrecord 1"
 
 
-class RecordReader:
+class RecordReader(OpensLater):
     """Reads records by index over several shards; each process opens its own files.
 
     Args:
@@ -46,13 +46,9 @@ class RecordReader:
         side: int = 0,
         channels: int = 0,
     ):
+        super().__init__()
         self._shards, self._shape, self._fit = tuple(shards), shape, (side, channels)
         self._ends = np.cumsum(tuple(counts)).tolist()
-        self._open: dict[int, Any] = {}
-
-    def __getstate__(self) -> dict[str, Any]:
-        """What a worker process gets: no open files."""
-        return {**self.__dict__, "_open": {}}
 
     def __call__(self, index: int) -> np.ndarray:
         """Returns image `index`, uint8 `[S, S, C]`.
@@ -106,7 +102,9 @@ def load(config: ConfigDict) -> Splits:
     """
     root = Path(config.root).expanduser()
     manifest = read_manifest(root)
-    shape = tuple(manifest["shape"])
+    side, channels = config.side, config.channels
+    packed = manifest["shape"]
+    shape = (side or packed[0], side or packed[0], channels or packed[2])
     parts = {}
     for split in SPLITS:
         names, labels = _read_table(root, split, manifest)
@@ -115,22 +113,13 @@ def load(config: ConfigDict) -> Splits:
             _check_size(root / shard["file"], shard["bytes"])
         reader = RecordReader(
             [root / s["file"] for s in shards], [s["records"] for s in shards],
-            (config.side or shape[0],) * 2 + (config.channels or shape[2],),
-            config.side, config.channels,
+            shape, side, channels,
         )  # fmt: skip
-        parts[split] = LazySplit(reader, labels, names, config.side or shape[0])
-    classes = tuple(manifest["classes"])
-    info = Info(
-        name=manifest["name"],
-        classes=classes,
-        channels=config.channels or shape[2],
-        side=config.side or shape[0],
-        task="binary-class" if len(classes) == 2 else "multi-class",
-        licence=manifest["licence"],
-        md5=digest((root / MANIFEST).read_bytes()),
-        source=str(root),
-        flips=(),
-    )
+        parts[split] = LazySplit(reader, labels, names, shape[0])
+    info = own_info(
+        manifest["classes"], shape, name=manifest["name"], licence=manifest["licence"],
+        md5=digest((root / MANIFEST).read_bytes()), source=str(root),
+    )  # fmt: skip
     return Splits(parts["train"], in_memory(parts["val"]), in_memory(parts["test"]), info)
 
 
@@ -165,25 +154,14 @@ def verify(root: Path, track: Any = iter) -> int:
     manifest = read_manifest(root)
     files = [*manifest["shards"], *manifest["tables"]]
     for entry in track(files):
-        path = root / entry["file"]
-        _check_size(path, entry["bytes"])
-        if file_sha256(path) != entry["sha256"]:
-            raise ValueError(_damaged(path, "its SHA-256 is not the manifest's"))
+        _check_content(root / entry["file"], entry)
     return len(files)
-
-
-def file_sha256(path: Path) -> str:
-    """Returns the SHA-256 of a file's content."""
-    with path.open("rb") as file:
-        return hashlib.file_digest(file, "sha256").hexdigest()
 
 
 def _read_table(root: Path, split: str, manifest: Any) -> tuple[tuple[str, ...], np.ndarray]:
     entry = next(t for t in manifest["tables"] if t["split"] == split)
     path = root / entry["file"]
-    _check_size(path, entry["bytes"])
-    if file_sha256(path) != entry["sha256"]:
-        raise ValueError(_damaged(path, "its SHA-256 is not the manifest's"))
+    _check_content(path, entry)
     with path.open(newline="") as file:
         rows = list(csv.DictReader(file))
     names = {name: k for k, name in enumerate(manifest["classes"])}
@@ -196,6 +174,12 @@ def _check_size(path: Path, expected: int) -> None:
         raise FileNotFoundError(f"no file {path}, which {MANIFEST} lists: copy the folder anew")
     if (size := path.stat().st_size) != expected:
         raise ValueError(_damaged(path, f"it has {size:,} bytes, expected {expected:,}"))
+
+
+def _check_content(path: Path, entry: dict[str, Any]) -> None:
+    _check_size(path, entry["bytes"])
+    if file_sha256(path) != entry["sha256"]:
+        raise ValueError(_damaged(path, "its SHA-256 is not the manifest's"))
 
 
 def _damaged(path: Path, reason: str) -> str:

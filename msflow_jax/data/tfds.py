@@ -12,7 +12,7 @@ from typing import Any
 import numpy as np
 from ml_collections import ConfigDict
 
-from msflow_jax.data.base import Info, LazySplit, Splits, digest, in_memory
+from msflow_jax.data.base import SPLITS, LazySplit, OpensLater, Splits, digest, in_memory, own_info
 from msflow_jax.data.files import fit_to_first
 from msflow_jax.data.images import decode
 from msflow_jax.data.progress import track
@@ -21,7 +21,7 @@ from msflow_jax.data.splitting import PATTERN, VAL_PATTERN, assign
 _NAMES = {"train": "train", "validation": "val", "val": "val", "test": "test"}
 
 
-class TfdsReader:
+class TfdsReader(OpensLater):
     """Reads images by index; each process opens the data set for itself.
 
     Args:
@@ -42,13 +42,9 @@ class TfdsReader:
         side: int,
         channels: int,
     ):
+        super().__init__()
         self._folder, self._parts, self._key = folder, parts, key
         self._shape, self._fit = shape, (side, channels)
-        self._open: dict[str, Any] = {}
-
-    def __getstate__(self) -> dict[str, Any]:
-        """What a worker process gets: no open files."""
-        return {**self.__dict__, "_open": {}}
 
     def __call__(self, index: int) -> np.ndarray:
         """Returns image `index`, uint8 `[S, S, C]`."""
@@ -72,7 +68,6 @@ def load(config: ConfigDict) -> Splits:
     """
     builder = _prepared(config)
     image, label = _features(builder)
-    classes = tuple(builder.info.features[label].names)
     parts = [
         (split, at)
         for split in builder.info.splits
@@ -85,23 +80,17 @@ def load(config: ConfigDict) -> Splits:
     first = _pixels(_source(builder, parts[0][0], image)[0][image], Path(folder))
     shape = fit_to_first(first, Path(folder), None, config.side, config.channels).shape
     found = {}
-    for split in ("train", "val", "test"):
+    for split in SPLITS:
         index = np.flatnonzero(splits == split)
         chosen = [parts[i] for i in index]
         reader = TfdsReader(folder, chosen, image, shape, config.side, config.channels)
         names = tuple(f"{name}/{at:05d}" for name, at in chosen)
         found[split] = LazySplit(reader, labels[index], names, shape[0])
-    info = Info(
-        name=config.name,
-        classes=classes,
-        channels=shape[-1],
-        side=shape[0],
-        task="binary-class" if len(classes) == 2 else "multi-class",
+    info = own_info(
+        builder.info.features[label].names, shape, name=config.name,
         licence=str(builder.info.redistribution_info.license or "see the publisher"),
-        md5=digest(_identity(builder).encode()),
-        source=folder,
-        flips=(),
-    )
+        md5=digest(_identity(builder).encode()), source=folder,
+    )  # fmt: skip
     return Splits(found["train"], in_memory(found["val"]), in_memory(found["test"]), info)
 
 
