@@ -34,9 +34,13 @@ class Autoencoder:
     def moments(self, params: Params, images: jax.Array) -> tuple[jax.Array, jax.Array]:
         """Mean and standard deviation of the posterior, scaled, each ``[B, h, w, latent]``.
 
+        Grey images are repeated to the network's channels.
+
         Raises:
           ValueError: images that do not fit the network.
         """
+        if images.shape[-1] == 1:
+            images = jnp.repeat(images, self.net.channels, axis=-1)
         mean, log_variance = self.net.apply({"params": params}, images, method="encode")
         return self.scale * (mean - self.shift), self.scale * jnp.exp(0.5 * log_variance)
 
@@ -47,11 +51,14 @@ class Autoencoder:
             return mean
         return mean + deviation * jax.random.normal(key, mean.shape)
 
-    def decode(self, params: Params, latents: jax.Array) -> jax.Array:
-        """Images ``[B, H, W, C]`` of scaled latents, not clipped."""
-        return self.net.apply(
-            {"params": params}, latents / self.scale + self.shift, method="decode"
-        )
+    def decode(self, params: Params, latents: jax.Array, channels: int = 0) -> jax.Array:
+        """Images ``[B, H, W, C]`` of scaled latents, not clipped.
+
+        ``channels`` 1 averages the network's channels to grey; 0 leaves them.
+        """
+        latents = latents / self.scale + self.shift
+        images = self.net.apply({"params": params}, latents, method="decode")
+        return images.mean(axis=-1, keepdims=True) if channels == 1 else images
 
 
 def in_tiles(
