@@ -58,7 +58,7 @@ def measure(config: Any) -> dict[str, list[dict[str, float]]]:
     def track(averages: dict[str, Any], params: Any, step: jax.Array) -> dict[str, Any]:
         return {r: update_ema(a, params, float(r), step) for r, a in averages.items()}
 
-    validate = make_validation(model, splits.val, config)
+    validate = make_validation(model, splits.val.images, splits.val.labels, config)
     state, _ = create_state(model, optimiser, train.seed, mesh, "replicated")
     averages = {str(r): jax.tree.map(jnp.copy, state.params) for r in RATES}
     found: dict[str, list[dict[str, float]]] = {str(r): [] for r in RATES}

@@ -137,6 +137,8 @@ def open_workdir(path: str | Path) -> Trained:
 
     from msflow_jax import workdir
     from msflow_jax.build import build
+    from msflow_jax.parts import prepare
+    from msflow_jax.symmetric import LatentFlow
     from msflow_jax.training.checkpoints import Checkpoints
     from msflow_jax.training.digests import differences, layouts
 
@@ -147,10 +149,14 @@ def open_workdir(path: str | Path) -> Trained:
         raise FileNotFoundError(f"no checkpoint in {folder}: train first, or check --workdir")
     with Checkpoints(folder, select=config.train.select, read_only=True) as checkpoints:
         step, params = checkpoints.restore_params()
-    model = build(config.model, info)
+    parts = prepare(config.model, info, path)
+    model = build(config.model, info, parts)
     if wrong := differences(layouts(params), layouts(model.init(jax.random.key(0)))):
         raise ValueError(
             f"{path}: the checkpoint of step {step} is not of the network in config.json ({wrong[0]}): "
             "restore config.json from a copy"
         )
+    if isinstance(model, LatentFlow):
+        assert parts is not None
+        params = model.join(params, parts.params)
     return Trained(path, config, info, model, params, step)

@@ -205,8 +205,8 @@ def _paths(trained: Trained, split, found: dict[str, Any]) -> dict[str, Any]:
     arrays: dict[str, Any] = {"classify_true": split.labels[0], "generate_class": np.array(label)}
     for name, (u, states) in (("generate", drawn), ("classify", read)):
         arrays[f"{name}_u"] = np.asarray(u)
-        arrays[f"{name}_image"] = to_uint8(states["image"][:, 0])
-        arrays[f"{name}_label"] = to_uint8(model.code.to_rgb(states["label"][:, 0]))
+        shown = model.show(trained.params, {k: v[:, 0] for k, v in states.items()})
+        arrays[f"{name}_image"], arrays[f"{name}_label"] = map(to_uint8, shown)
     predicted = model.code.distances(read[1]["label"][-1])[0].argmin()
     return {**arrays, "classify_predicted": np.asarray(predicted)}
 

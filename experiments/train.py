@@ -74,31 +74,38 @@ def default_workdir(config: str) -> Path:
     return Path("runs") / "-".join(filter(None, (stem.removesuffix(".py"), argument)))
 
 
-def train(config, workdir: Path) -> None:
-    """Load, build, fit: leaves a workdir that every other command accepts."""
+def train(config, workdir: Path, encode_only: bool = False) -> None:
+    """Load, build, fit: leaves a workdir that every other command accepts.
+
+    With ``encode_only`` a latent model's training and validation images are encoded, no more.
+
+    Raises:
+      ValueError: ``encode_only`` for a model of pixels.
+    """
     import jax
     from jax.experimental import multihost_utils
 
-    from msflow_jax import data
+    from msflow_jax import data, parts
     from msflow_jax import workdir as workdirs
     from msflow_jax.build import build
-    from msflow_jax.data.streaming import Stream
-    from msflow_jax.inference import make_validation
     from msflow_jax.training import fit
     from msflow_jax.training.lock import locked
 
     splits = data.load(config.data)
     info, split = splits.info, splits.train
-    model = build(config.model, info)
-    per_pixel = config.model.task == "segment"
-    source: Any = Stream(split, config.data.workers, per_pixel)
-    if isinstance(split, data.Split) and config.data.loader == "device":
-        source = {"image": split.images, "label": split.maps if per_pixel else split.labels}
-    validate = make_validation(model, splits.val, config)
+    found = parts.prepare(config.model, info, workdir, split)
+    model = build(config.model, info, found)
+    if encode_only and found is None:
+        raise ValueError("--encode-only is for latent models: model.latent.autoencoder is empty")
+    if encode_only:
+        _latents(model, found, splits, config)
+        return
     first = jax.process_index() == 0
     with locked(workdir) if first else contextlib.nullcontext():
         if first:
             workdirs.create(workdir, config, info)
+            if found:
+                parts.keep(found, workdir)
             print(
                 f"{info.name}: {len(split)} training, {len(splits.val)} validation, "
                 f"{len(splits.test)} test images of {info.side} x {info.side} x {info.channels}, "
@@ -106,7 +113,37 @@ def train(config, workdir: Path) -> None:
             )
         if jax.process_count() > 1:
             multihost_utils.sync_global_devices("workdir")
+        source, validate = (
+            _latents(model, found, splits, config) if found else _pixels(model, splits, config)
+        )
         fit(model, source, config.train, workdir, flips=info.flips, validate=validate)
+
+
+def _pixels(model, splits, config) -> tuple[Any, Any]:
+    """What :func:`msflow_jax.training.fit` trains on and validates with."""
+    from msflow_jax import data
+    from msflow_jax.data.streaming import Stream
+    from msflow_jax.inference import make_validation
+
+    split, per_pixel = splits.train, config.model.task == "segment"
+    source: Any = Stream(split, config.data.workers, per_pixel)
+    if isinstance(split, data.Split) and config.data.loader == "device":
+        source = {"image": split.images, "label": split.maps if per_pixel else split.labels}
+    labels = splits.val.maps if per_pixel else splits.val.labels
+    return source, make_validation(model, splits.val.images, labels, config)
+
+
+def _latents(model, parts, splits, config) -> tuple[Any, Any]:
+    """The same for a latent model: its training images are latents, computed once."""
+    from msflow_jax.inference import make_validation
+    from msflow_jax.latents import split_latents
+
+    info, latent = splits.info, config.model.latent
+    flips = info.flips if config.train.flips else ()
+    found = split_latents(model, parts, splits.train, "train", info, latent, flips)
+    val = split_latents(model, parts, splits.val, "val", info, latent)
+    source = {**found, "label": splits.train.labels}
+    return source, make_validation(model.flow, val["image"][:, 0], splits.val.labels, config)
 
 
 def main(arguments: Sequence[str]) -> None:
@@ -121,6 +158,9 @@ def main(arguments: Sequence[str]) -> None:
     )  # fmt: skip
     flags.add_argument("--workdir", help="where to keep the run (default: runs/NAME)")
     flags.add_argument("--profile", action="store_true", help="trace a few steps to W/profile")
+    flags.add_argument(
+        "--encode-only", action="store_true", help="of a latent model: fill its cache, then stop"
+    )
     flags.add_argument("--no-evaluate", action="store_true", help="stop after training")
     flags.add_argument(
         "--distributed", metavar="auto|HOST:PORT,INDEX,COUNT",
@@ -133,7 +173,9 @@ def main(arguments: Sequence[str]) -> None:
     config.train.profile |= options.profile
     together = start_jax(config.train.batch, options.distributed)
     workdir = Path(options.workdir) if options.workdir else default_workdir(options.config)
-    train(config, workdir)
+    train(config, workdir, options.encode_only)
+    if options.encode_only:
+        return
     if together and not options.no_evaluate:
         print(
             f"next, on one machine: python -m experiments.evaluate --workdir={workdir} --split=test"

@@ -10,9 +10,10 @@ import jax
 import jax.numpy as jnp
 
 from msflow_jax.atomic import new_folder
+from msflow_jax.nets.patches import PatchAutoencoder
 from msflow_jax.nets.vae import AutoencoderKL, TinyAutoencoder
 
-KINDS = {"kl": AutoencoderKL, "tiny": TinyAutoencoder}
+KINDS = {"kl": AutoencoderKL, "tiny": TinyAutoencoder, "patches": PatchAutoencoder}
 FILE = "autoencoder.json"
 Params = Any
 
@@ -22,7 +23,7 @@ class Autoencoder:
     """Images in [-1, 1] to latents of about unit spread, and back. All methods are pure.
 
     Attributes:
-      net: :class:`AutoencoderKL` or :class:`TinyAutoencoder`.
+      net: :class:`AutoencoderKL`, :class:`TinyAutoencoder` or :class:`PatchAutoencoder`.
       scale: what the network's latents are multiplied by (0.18215 for SD 1.x).
       shift: what is taken from them before (0 but for SD3 and FLUX).
     """
@@ -117,7 +118,8 @@ def save(folder: Path, autoencoder: Autoencoder, params: Params, origin: dict[st
 
     kind = next(name for name, net in KINDS.items() if isinstance(autoencoder.net, net))
     network = {k: v for k, v in asdict(autoencoder.net).items() if k not in ("parent", "name")}
-    network["dtype"] = jnp.dtype(network["dtype"]).name
+    if "dtype" in network:
+        network["dtype"] = jnp.dtype(network["dtype"]).name
     facts = {"kind": kind, "network": network, "scale": autoencoder.scale}
     facts |= {"shift": autoencoder.shift, "origin": origin}
     with new_folder(folder) as new:
@@ -135,6 +137,26 @@ def load(folder: Path) -> tuple[Autoencoder, Params]:
     """
     from msflow_jax.training.checkpoints import Checkpoints
 
+    path, facts = Path(folder) / FILE, _facts(folder)
+    try:
+        tuples = {k: tuple(v) for k, v in facts["network"].items() if isinstance(v, list)}
+        network = {**facts["network"], **tuples}
+        if "dtype" in network:
+            network["dtype"] = jnp.dtype(network["dtype"])
+        net = KINDS[facts["kind"]](**network)
+        autoencoder = Autoencoder(net, float(facts["scale"]), float(facts["shift"]))
+    except (ValueError, KeyError, TypeError) as error:
+        raise ValueError(f"{path} is damaged ({error}): convert the weights anew") from error
+    with Checkpoints(Path(folder) / "checkpoints", read_only=True) as checkpoints:
+        return autoencoder, checkpoints.restore_params()[1]
+
+
+def origin(folder: Path) -> dict[str, Any]:
+    """Where the parameters of a folder came from, as :func:`save` was told; raises as :func:`load`."""
+    return dict(_facts(folder).get("origin", {}))
+
+
+def _facts(folder: Path) -> dict[str, Any]:
     path = Path(folder) / FILE
     if not path.is_file():
         raise FileNotFoundError(
@@ -142,10 +164,8 @@ def load(folder: Path) -> tuple[Autoencoder, Params]:
         )
     try:
         facts = json.loads(path.read_text())
-        network = {**facts["network"], "dtype": jnp.dtype(facts["network"]["dtype"])}
-        net = KINDS[facts["kind"]](**network)
-        autoencoder = Autoencoder(net, float(facts["scale"]), float(facts["shift"]))
-    except (ValueError, KeyError, TypeError) as error:
+    except ValueError as error:
         raise ValueError(f"{path} is damaged ({error}): convert the weights anew") from error
-    with Checkpoints(Path(folder) / "checkpoints", read_only=True) as checkpoints:
-        return autoencoder, checkpoints.restore_params()[1]
+    if not isinstance(facts, dict):
+        raise ValueError(f"{path} is damaged (no JSON object): convert the weights anew")
+    return facts

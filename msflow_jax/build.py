@@ -1,22 +1,28 @@
 """``build(config.model, info)``: the model that a configuration describes."""
 
+from collections.abc import Sequence
+
 import jax.numpy as jnp
 from ml_collections import ConfigDict
 
 from msflow_jax.data import Info
 from msflow_jax.nets import DiT, UNet
-from msflow_jax.symmetric import Code, SymmetricFlow, TimeDistribution
+from msflow_jax.parts import Parts
+from msflow_jax.symmetric import Code, LatentCode, LatentFlow, SymmetricFlow, TimeDistribution
+from msflow_jax.symmetric.latent_codes import SCHEMES as LATENT_CODES
 
 
-def build(config: ConfigDict, info: Info) -> SymmetricFlow:
+def build(config: ConfigDict, info: Info, parts: Parts | None = None) -> SymmetricFlow | LatentFlow:
     """The model of a configuration for data of this kind.
 
     Args:
       config: the ``model`` part of a configuration.
       info: what the data are (classes, channels, side).
+      parts: the autoencoder of a latent model, see :func:`msflow_jax.parts.prepare`.
 
     Raises:
-      ValueError: an unknown family, task, network or number format.
+      ValueError: an unknown family, task, network, code or number format; images that the autoencoder
+        cannot encode.
     """
     if config.family != "symmetric":
         raise ValueError(f"unknown model.family {config.family!r}: choose 'symmetric'")
@@ -25,14 +31,51 @@ def build(config: ConfigDict, info: Info) -> SymmetricFlow:
     classes = info.classes if config.task == "classify" else info.map_classes
     if not classes:
         raise ValueError(f"{info.name} has no label maps: model.task='segment' needs them")
-    code = Code(config.code.scheme, len(classes), config.code.beta, config.code.pooling)
+    if parts is None:
+        return _flow(
+            config, classes, _code(config, classes), info.channels, info.side, config.resize
+        )
+    if config.task == "segment":
+        raise ValueError(
+            "model.task='segment' needs a model of pixels: clear model.latent.autoencoder"
+        )
+    autoencoder, encoded = parts.autoencoder, config.resize or info.side
+    if encoded % autoencoder.net.factor:
+        raise ValueError(
+            f"the autoencoder makes latents {autoencoder.net.factor} times smaller, which does not "
+            f"divide images of {encoded}: set model.resize"
+        )
+    code = parts.code or _code(config, classes)
+    side = encoded // autoencoder.net.factor
+    flow = _flow(config, classes, code, autoencoder.net.latent, side, 0)
+    return LatentFlow(
+        flow, autoencoder, info.channels, info.side, config.resize, config.latent.readout
+    )
+
+
+def _code(config: ConfigDict, classes: Sequence[str]) -> Code:
+    if config.code.scheme in LATENT_CODES:
+        raise ValueError(
+            f"the code {config.code.scheme!r} needs an autoencoder: set model.latent.autoencoder"
+        )
+    return Code(config.code.scheme, len(classes), config.code.beta, config.code.pooling)
+
+
+def _flow(
+    config: ConfigDict,
+    classes: Sequence[str],
+    code: Code | LatentCode,
+    channels: int,
+    side: int,
+    resize: int,
+) -> SymmetricFlow:
     return SymmetricFlow(
-        net=build_network(config.net, info.channels + code.channels),
+        net=build_network(config.net, channels + code.channels),
         code=code,
         classes=tuple(classes),
-        image_channels=info.channels,
-        side=info.side,
-        resize=config.resize,
+        image_channels=channels,
+        side=side,
+        resize=resize,
         image_weight=config.image_weight,
         sigma_min=config.sigma_min,
         time=TimeDistribution(**config.time),

@@ -18,7 +18,17 @@ def default_config() -> ConfigDict:
         dict(
             family="symmetric",
             task="classify",  # or "segment": labels are the per-pixel maps of the data
+            # "palette", "grey" or "simplex"; with an autoencoder also "encoded" or "pooled"
             code=dict(scheme="palette", beta=4.0, pooling=""),
+            latent=dict(
+                autoencoder="",  # folder of tools/convert_vae.py, or "patches"; empty: pixels
+                readout="latent",  # or "decode", as published
+                pictures=8,  # label pictures of each class that are encoded once
+                patch=8,  # "patches": side of a patch,
+                channels=16,  # and its principal components
+                cache="",  # where latents are kept; empty: in the user's cache folder
+                batch=16,  # images encoded at a time
+            ),
             net=dict(
                 name="unet",  # or "dit"
                 width=64,
@@ -33,7 +43,9 @@ def default_config() -> ConfigDict:
                 dtype="float32",  # or "bfloat16": compute; parameters stay float32
                 remat=False,
             ),
-            resize=0,  # side inside the network; the authors' code makes 32 of 28
+            # Side inside the network, or at which images are encoded; the authors' code makes 32 of
+            # 28 and 256 of 224. 0: as the images are.
+            resize=0,
             image_weight=0.7,
             sigma_min=0.0,
             time=dict(name="uniform", loc=0.0, scale=1.0, reading_share=0.0, reading_weight=1.0),
@@ -52,7 +64,7 @@ def default_config() -> ConfigDict:
             clip=1.0,
             ema=0.999,  # published: 0.7
             flips=True,  # the data set's published flips
-            shift=0,  # random shifts by up to this many pixels
+            shift=0,  # random shifts by up to this many pixels (or latents)
             mesh=dict(data=-1, model=1),  # devices an axis; -1: the rest
             sharding="replicated",  # of the parameters: or "fsdp", "tensor"
             accumulate=1,  # parts of a batch whose gradients are averaged
@@ -101,4 +113,29 @@ def cpu(config: ConfigDict, variant: str = "cpu") -> ConfigDict:
             dict(epochs=0.0, steps=700, batch=32, learning_rate=1e-3, ema=0.99, shift=2)
         )
         config.train.update(dict(eval_every=100, log_every=10))
+    return config
+
+
+def latent(config: ConfigDict, variant: str = "") -> ConfigDict:
+    """The same run in an autoencoder's latents: MedSymmFlow's "LatMSF" at its published size.
+
+    224 pixels enlarged to 256, Stable Diffusion's autoencoder (32 x 32 x 4 latents), a network of width
+    128 (35.76 M parameters). With ``cpu``: the 28-pixel files enlarged to 224, a tiny autoencoder
+    (28 x 28 x 32 latents), the network and code of :func:`cpu`.
+
+    Raises:
+      ValueError: any other variant.
+    """
+    config.data.side = 224
+    config.model.code.scheme = "encoded"
+    config.model.net.width = 128
+    config.model.resize = 256
+    config.model.latent.autoencoder = "autoencoders/sd-vae-ft-mse"
+    config.sample.batch = 32
+    config = cpu(config, variant)
+    if variant == "cpu":
+        config.data.side = 28
+        config.model.resize = 224
+        config.model.latent.autoencoder = "autoencoders/taef2"
+        config.train.shift = 1  # of latents, which are 8 pixels wide
     return config

@@ -10,16 +10,18 @@ import numpy as np
 from ml_collections import ConfigDict
 
 from msflow_jax.batching import Runner, batched
-from msflow_jax.data import Info, Split
+from msflow_jax.data import Info
 from msflow_jax.data.batches import to_float, to_uint8
 from msflow_jax.evaluation.auc import probability_auc
 from msflow_jax.evaluation.calibration import negative_log_likelihood
 from msflow_jax.evaluation.segmentation import evaluate_segmentation
-from msflow_jax.symmetric import Reading, SymmetricFlow
+from msflow_jax.symmetric import LatentFlow, Reading, SymmetricFlow
+
+Model = SymmetricFlow | LatentFlow
 
 
 def make_classifier(
-    model: SymmetricFlow,
+    model: Model,
     *,
     seed: int,
     steps: int = 1,
@@ -59,7 +61,7 @@ def make_classifier(
     return runner
 
 
-def configured_classifier(model: SymmetricFlow, info: Info, sample: ConfigDict) -> Runner:
+def configured_classifier(model: Model, info: Info, sample: ConfigDict) -> Runner:
     """:func:`make_classifier` as the ``sample`` part of a configuration says, class prior included."""
     settings = sample.classify.to_dict()
     weights = info.class_weights(settings.pop("prior"))
@@ -76,7 +78,7 @@ def make_segmenter(model: SymmetricFlow, *, seed: int, batch: int = 128, **setti
     return batched(function, batch)
 
 
-def make_generator(model: SymmetricFlow, *, seed: int, batch: int = 128, **settings: Any) -> Runner:
+def make_generator(model: Model, *, seed: int, batch: int = 128, **settings: Any) -> Runner:
     """``runner(params, labels int [N] or maps [N, S, S]) -> images uint8 [N, S, S, C]``.
 
     ``settings``: ``steps``, ``solver`` and ``guidance`` of :meth:`SymmetricFlow.generate`. The runner
@@ -98,34 +100,39 @@ def make_generator(model: SymmetricFlow, *, seed: int, batch: int = 128, **setti
 
 
 def make_validation(
-    model: SymmetricFlow, split: Split, config: ConfigDict
+    model: Model, images: np.ndarray, labels: np.ndarray, config: ConfigDict
 ) -> Callable[[Any], dict[str, float]]:
     """``parameters -> metrics`` on the validation split, for :func:`msflow_jax.training.fit`.
 
     Classification gives ``val_auc`` (MedMNIST's convention), ``val_accuracy`` and ``val_nll``; a
     segmentation ``val_dice`` (mean over classes) and ``val_accuracy`` (of pixels).
+
+    Args:
+      model: with the parameters that are trained; for a latent model the flow alone.
+      images: uint8 ``[N, S, S, C]``, or the latents ``[N, h, w, c]``.
+      labels: ``[N]``, or the label maps ``[N, S, S]`` of a segmentation.
+      config: the whole configuration.
     """
     chosen = {"seed": config.sample.seed, "batch": config.sample.batch}
     chosen |= {"steps": config.sample.classify.steps, "solver": config.sample.classify.solver}
-    if config.model.task == "segment":
+    if isinstance(model, SymmetricFlow) and config.model.task == "segment":
         segment = make_segmenter(model, draws=config.train.draws, **chosen)
 
         def validate_maps(params: Any) -> dict[str, float]:
-            assert split.maps is not None  # build() refuses data without maps
-            out = evaluate_segmentation(split.maps, segment(params, split.images), model.classes)
+            out = evaluate_segmentation(labels, segment(params, images), model.classes)
             return {"val_dice": out["mean_dice"], "val_accuracy": out["accuracy"]}
 
         return validate_maps
     classify = make_classifier(model, draws=config.train.draws, **chosen)
 
     def validate(params: Any) -> dict[str, float]:
-        reading = classify(params, split.images)
+        reading = classify(params, images)
         p = reading.probabilities.mean(0)
-        accuracy = np.mean(reading.distances.mean(0).argmin(1) == split.labels)
+        accuracy = np.mean(reading.distances.mean(0).argmin(1) == labels)
         found = {
-            "val_auc": probability_auc(split.labels, p),
+            "val_auc": probability_auc(labels, p),
             "val_accuracy": float(accuracy),
-            "val_nll": negative_log_likelihood(split.labels, p),
+            "val_nll": negative_log_likelihood(labels, p),
         }
         return {name: value for name, value in found.items() if value is not None}
 

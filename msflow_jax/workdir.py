@@ -58,6 +58,7 @@ _FREE = {
     "writers",
     "mesh",
     "sharding",
+    "cache",
 }
 
 

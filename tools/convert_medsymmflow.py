@@ -2,8 +2,10 @@
 
     python tools/convert_medsymmflow.py derma.pt runs/derma --data dermamnist
     python tools/convert_medsymmflow.py own.pt runs/own --classes ill,well --image-channels 1 --side 64
+    python tools/convert_medsymmflow.py latent.pt runs/l --data dermamnist --autoencoder autoencoders/sd
 
-The weights are the state dict of the pixel-space UNet of caetas/MedSymmFlow (arXiv 2507.19098).
+The weights are the state dict of the UNet of caetas/MedSymmFlow (arXiv 2507.19098), in pixel space, or
+with an autoencoder (of tools/convert_vae.py) in its latent space.
 """
 
 import argparse
@@ -14,8 +16,8 @@ from typing import Any
 from experiments.common import parser, run
 
 
-def medmnist_info(name: str) -> Any:
-    """Facts of a MedMNIST set at 28 pixels.
+def medmnist_info(name: str, side: int) -> Any:
+    """Facts of a MedMNIST set at 28 or 224 pixels.
 
     Raises:
       ValueError: an unknown set, or one with several labels an image.
@@ -33,10 +35,10 @@ def medmnist_info(name: str) -> Any:
         name=name,
         classes=entry.classes,
         channels=entry.channels,
-        side=SIDES[0],
+        side=side,
         task=entry.task,
         licence=entry.licence,
-        md5=entry.md5[0],
+        md5=entry.md5[SIDES.index(side)],
         source="the published set, as the converted weights were trained on",
         flips=FLIPS.get(name, ()),
     )
@@ -68,32 +70,36 @@ def own_info(classes: Sequence[str], channels: int, side: int) -> Any:
     )
 
 
-def configure(info: Any, network: dict[str, Any], scheme: str, beta: float, resize: int) -> Any:
-    """The configuration of a published model with this network.
-
-    Raises:
-      ValueError: the network's channels are not those of an image and its label picture.
-    """
+def configure(
+    info: Any, network: dict[str, Any], scheme: str, beta: float, resize: int, autoencoder: str
+) -> Any:
+    """The configuration of a published model with this network."""
     from msflow_jax.defaults import default_config
-    from msflow_jax.symmetric import Code
 
-    code = Code(scheme, len(info.classes), beta)
-    if network["channels"] != info.channels + code.channels:
-        raise ValueError(
-            f"the network has {network['channels']} channels, but an image of {info.channels} and a "
-            f"{scheme} label picture of {code.channels} make {info.channels + code.channels}: check "
-            "--image-channels (or --data) and --code"
-        )
     config = default_config()
-    config.data.name = info.name
+    config.data.name, config.data.side = info.name, info.side
     config.model.code.scheme, config.model.code.beta = scheme, beta
     config.model.net.update({k: v for k, v in network.items() if k != "channels"})
     config.model.resize = resize
+    if autoencoder:
+        config.model.latent.autoencoder, config.model.latent.readout = autoencoder, "decode"
+        config.sample.batch = 32
     return config
 
 
+def check_channels(flow: Any, channels: int) -> None:
+    """Raises a ValueError unless the network has the channels of an image and its label picture."""
+    image, label = flow.image_channels, flow.code.channels
+    if channels != image + label:
+        raise ValueError(
+            f"the network has {channels} channels, but an image of {image} and a "
+            f"{flow.code.scheme} label picture of {label} make {image + label}: check "
+            "--image-channels (or --data), --code and --autoencoder"
+        )
+
+
 def check_velocity(model: Any, params: Any) -> None:
-    """Evaluate the network once on noise.
+    """Evaluate the network of a flow once on noise.
 
     Raises:
       FloatingPointError: the velocity is not finite.
@@ -121,6 +127,7 @@ def convert(
     beta: float = 4.0,
     head_channels: int = 64,
     resize: int | None = None,
+    autoencoder: Path | None = None,
 ) -> None:
     """Write the workdir; nothing is left behind on an error.
 
@@ -128,14 +135,15 @@ def convert(
       source: the state dict, ``.safetensors`` or a torch file.
       workdir: folder to make; may exist if it is empty.
       info: facts of the data the model was trained on.
-      scheme: class code, ``palette`` (MedSymmFlow) or ``grey`` (SymmFlow).
+      scheme: class code, ``palette`` (MedSymmFlow) or ``grey`` (SymmFlow); ``encoded`` (LatMSF).
       beta: its strength.
       head_channels: channels an attention head; the weights do not show it.
       resize: side inside the network, 0 for the images' own; None for what the authors' code does,
-        32 for 28 pixels.
+        32 for 28 pixels and 256 for 224.
+      autoencoder: folder of a converted autoencoder, for a model of its latents.
 
     Raises:
-      FileNotFoundError: no weights file.
+      FileNotFoundError: no weights file, or no autoencoder.
       ValueError: weights that do not fit, or a workdir that is not empty.
       FloatingPointError: the network's velocity is not finite.
     """
@@ -143,35 +151,46 @@ def convert(
     from msflow_jax.build import build
     from msflow_jax.convert import convert_unet, read_state_dict
     from msflow_jax.data.archives import file_sha256
+    from msflow_jax.parts import prepare
+    from msflow_jax.symmetric import LatentFlow
 
     check_new(workdir)
     network, params = convert_unet(read_state_dict(source), head_channels=head_channels)
     if resize is None:
-        resize = 32 if info.side == 28 else 0
-    config = configure(info, network, scheme, beta, resize)
-    model = build(config.model, info)
-    check_velocity(model, params)
+        resize = {28: 32, 224: 256}.get(info.side, 0)
+    folder = str(autoencoder.absolute()) if autoencoder else ""
+    config = configure(info, network, scheme, beta, resize, folder)
+    parts = prepare(config.model, info, workdir)
+    model = build(config.model, info, parts)
+    flow = model.flow if isinstance(model, LatentFlow) else model
+    check_channels(flow, network["channels"])
+    check_velocity(flow, params)
     sha256 = file_sha256(source)
     origin = {"file": source.name, "sha256": sha256}
-    write(workdir, config, info, params, {"converted_from": origin})
+    write(workdir, config, info, params, {"converted_from": origin}, parts)
     print(f"{source.name} (sha256 {sha256}): UNet of {count(params):,} parameters")
     print("  ".join(f"{key} {value}" for key, value in network.items()))
     print(
         f"{info.name}: {len(info.classes)} classes, {info.side} x {info.side} x {info.channels}, "
-        f"{scheme} code, side {model.grid} inside the network: {workdir}"
+        f"{scheme} code, side {flow.grid} inside the network: {workdir}"
     )
 
 
-def write(workdir: Path, config: Any, info: Any, params: Any, extra: dict[str, Any]) -> None:
+def write(
+    workdir: Path, config: Any, info: Any, params: Any, extra: dict[str, Any], parts: Any
+) -> None:
     """Write the workdir whole or not at all: the finished folder takes its name in one step."""
     from msflow_jax import workdir as workdirs
     from msflow_jax.atomic import new_folder
+    from msflow_jax.parts import keep
     from msflow_jax.training.checkpoints import Checkpoints
 
     with new_folder(workdir) as folder:
         workdirs.create(folder, config, info, extra)
         with Checkpoints(folder / "checkpoints") as checkpoints:
             checkpoints.save_params(params)
+        if parts:
+            keep(parts, folder)
 
 
 def count(params: Any) -> int:
@@ -188,7 +207,9 @@ def main(arguments: Sequence[str]) -> None:
     flags.add_argument("source", type=Path, metavar="IN", help="state dict: .safetensors, .pt, ...")
     flags.add_argument("workdir", type=Path, metavar="OUT", help="workdir to make")
     data = flags.add_mutually_exclusive_group(required=True)
-    data.add_argument("--data", help="MedMNIST set that the model was trained on, at 28 pixels")
+    data.add_argument(
+        "--data", help="MedMNIST set that the model was trained on (28 pixels; latents: 224)"
+    )
     data.add_argument("--classes", help="class names in label order, joined by commas")
     flags.add_argument("--image-channels", type=int, default=0, help="with --classes: 1 or 3")
     flags.add_argument("--side", type=int, default=0, help="with --classes: side of the images")
@@ -196,19 +217,24 @@ def main(arguments: Sequence[str]) -> None:
     flags.add_argument("--beta", type=float, default=4.0)
     flags.add_argument("--head-channels", type=int, default=64, help="64 in every published model")
     flags.add_argument(
-        "--resize", type=int, help="side inside the network, 0 for none (default: 32 for 28 pixels)"
+        "--resize", type=int,
+        help="side inside the network or of the encoded images (default: 32 of 28, 256 of 224)",
+    )  # fmt: skip
+    flags.add_argument(
+        "--autoencoder", type=Path, help="of a latent model: folder of tools/convert_vae.py"
     )
     o = flags.parse_args(arguments)
     if o.data and (o.image_channels or o.side):
         raise ValueError("--image-channels and --side go with --classes; --data knows them")
     info = (
-        medmnist_info(o.data)
+        medmnist_info(o.data, 224 if o.autoencoder else 28)
         if o.data
         else own_info(o.classes.split(","), o.image_channels, o.side)
     )
     convert(
         o.source, o.workdir, info,
-        scheme=o.code, beta=o.beta, head_channels=o.head_channels, resize=o.resize,
+        scheme="encoded" if o.autoencoder else o.code, beta=o.beta, head_channels=o.head_channels,
+        resize=o.resize, autoencoder=o.autoencoder,
     )  # fmt: skip
 
 

@@ -65,8 +65,9 @@ def _convert(state: State, net: Any, naming: Any) -> Params:
 
 def _first_stage(state: State) -> dict[str, np.ndarray]:
     prefix = "first_stage_model."
-    inner = {k.removeprefix(prefix): v for k, v in state.items() if k.startswith(prefix)}
-    return inner or dict(state)
+    inner = {k.removeprefix(prefix): v for k, v in state.items() if k.startswith(prefix)} or state
+    # What CompVis' training leaves in a file of the autoencoder alone: its loss, its average's counters.
+    return {k: v for k, v in inner.items() if not k.startswith(("loss.", "model_ema."))}
 
 
 _COMPVIS = (

@@ -6,8 +6,9 @@ import numpy as np
 
 
 def to_float(images: jax.Array) -> jax.Array:
-    """uint8 to float32 in [-1, 1]."""
-    return images.astype(jnp.float32) / 127.5 - 1
+    """uint8 images to float32 in [-1, 1]; latents, which are floats, to float32 as they are."""
+    floats = images.astype(jnp.float32)
+    return floats / 127.5 - 1 if images.dtype == jnp.uint8 else floats
 
 
 def to_uint8(images: jax.Array) -> np.ndarray:
@@ -18,18 +19,22 @@ def to_uint8(images: jax.Array) -> np.ndarray:
 def gather(data: dict[str, jax.Array], plan: dict[str, jax.Array]) -> dict[str, jax.Array]:
     """The batch of a plan (:func:`msflow_jax.data.order.plan`) from data that lie on the device.
 
-    Label maps move with their images.
+    Whatever has rows and columns moves together: images, label maps, latents.
 
     Args:
-      data: ``image`` uint8 ``[N, S, S, C]`` and ``label`` ``[N]`` or ``[N, S, S]``.
+      data: arrays by name, such as ``image`` uint8 ``[N, S, S, C]`` and ``label`` ``[N]`` or
+        ``[N, S, S]``; with a plan of ``variant``, those with rows and columns are ``[N, F, S, S, C]``.
       plan: of one step.
 
     Returns:
-      ``image`` uint8 ``[B, S, S, C]`` and ``label``.
+      The same names, ``[B, ...]``.
     """
-    batch = {name: data[name][plan["index"]] for name in ("image", "label")}
+    batch = {name: array[plan["index"]] for name, array in data.items()}
+    moving = [name for name, array in batch.items() if array.ndim >= 3]
+    if "variant" in plan:
+        chosen = jax.vmap(lambda a, f: a[f])
+        batch |= {name: chosen(batch[name], plan["variant"]) for name in moving}
     if "rows" in plan:
         pick = jax.vmap(lambda a, r, c: a[r][:, c])
-        moving = ("image", "label") if batch["label"].ndim == 3 else ("image",)
         batch |= {name: pick(batch[name], plan["rows"], plan["columns"]) for name in moving}
     return batch

@@ -80,14 +80,22 @@ def plan(
     side: int,
     flips: Sequence[str] = (),
     shift: int = 0,
+    variants: int = 0,
 ) -> Plan:
     """Everything that decides the batches of some steps; arguments as above.
 
+    `variants` is how many flipped copies of each example are stored, 0 for none.
+
     Returns:
-        `index` int32 `[count, batch]`, and unless nothing moves `rows` and `columns` int32
-        `[count, batch, side]`.
+        `index` int32 `[count, batch]`; with variants `variant` int32 `[count, batch]`; and unless
+        nothing moves `rows` and `columns` int32 `[count, batch, side]`.
     """
     out = {"index": batch_indices(seed, step, count, examples, batch)}
+    if variants:
+        draws = [np.random.default_rng((seed, 2, step + i)) for i in range(count)]
+        out["variant"] = np.stack([rng.integers(variants, size=batch) for rng in draws]).astype(
+            np.int32
+        )
     if flips or shift:
         moved = [windows(seed, step + i, batch, side, flips, shift) for i in range(count)]
         rows, columns = zip(*moved, strict=True)

@@ -128,6 +128,8 @@ class AutoencoderKL(nn.Module):
     quant: bool = True
     dtype: Dtype = jnp.float32
 
+    posterior = True
+
     @property
     def factor(self) -> int:
         """Pixels of an image for one of its latent, along a side."""
@@ -254,6 +256,7 @@ class TinyAutoencoder(nn.Module):
     dtype: Dtype = jnp.float32
 
     factor = 8
+    posterior = False
 
     def setup(self) -> None:
         """The two halves."""

@@ -188,6 +188,17 @@ class Code:
         raw = jnp.clip((1 + inner) / self.classes, 1e-6, None)
         return raw / raw.sum(axis=-1, keepdims=True)
 
+    def read(
+        self, pictures: jax.Array, weights: jax.Array | None = None
+    ) -> tuple[jax.Array, jax.Array, jax.Array]:
+        """Distances ``[B, K]``, probabilities ``[B, K]`` and the mode rule's class ``[B]`` of pictures.
+
+        ``weights`` ``[K]``, see :meth:`reweight`, are applied first.
+        """
+        if weights is not None:
+            pictures = self.reweight(pictures, weights)
+        return self.distances(pictures), self.probabilities(pictures), self.mode(pictures)
+
     def reweight(self, pictures: jax.Array, weights: jax.Array) -> jax.Array:
         """Pictures as they would be read under other class frequencies, ``[B, H, W, C]`` to the same.
 

@@ -6,7 +6,7 @@ the network has no class input at all.
 """
 
 import dataclasses
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from typing import Any
 
@@ -27,10 +27,13 @@ from msflow_jax.streams import (
 )
 from msflow_jax.symmetric.codes import Code
 from msflow_jax.symmetric.guidance import guided
+from msflow_jax.symmetric.latent_codes import LatentCode
 from msflow_jax.symmetric.times import TimeDistribution
 
 ROUTE = {"image": Clock.FORWARD, "label": Clock.BACKWARD}
 Params = Any
+# Label pictures [B, H, W, C] and class weights [K] or None to distances, probabilities, mode.
+Reader = Callable[[jax.Array, jax.Array | None], tuple[jax.Array, jax.Array, jax.Array]]
 
 
 @jax.tree_util.register_dataclass
@@ -82,7 +85,7 @@ class SymmetricFlow:
     """
 
     net: nn.Module
-    code: Code
+    code: Code | LatentCode
     classes: tuple[str, ...]
     image_channels: int
     side: int
@@ -178,6 +181,7 @@ class SymmetricFlow:
         solver: str = "euler",
         index: jax.Array | None = None,
         weights: Sequence[float] | None = None,
+        reader: Reader | None = None,
     ) -> Reading:
         """Read the class of each image: integrate from u = 1 to 0 and decode the label picture.
 
@@ -190,21 +194,18 @@ class SymmetricFlow:
           solver: see :func:`msflow_jax.ode.integrate`.
           index: global index of each image ``[B]``, on which alone its noise depends.
           weights: wished over trained frequency of each class, see :meth:`Code.reweight`.
+          reader: reads the label pictures; None for the code's own :meth:`Code.read`.
 
         Raises:
           ValueError: images of another shape than the model's, ``draws`` < 1, or weights without the
             code ``simplex``.
         """
+        reader = reader or self.code.read
+        wished = None if weights is None else jnp.asarray(weights)
 
         def one(draw: jax.Array) -> Reading:
             out = self._read(params, images, jax.random.fold_in(key, draw), steps, solver, index)
-            label = out.end["label"]
-            if weights is not None:
-                label = self.code.reweight(label, jnp.asarray(weights))
-            return Reading(
-                self.code.distances(label), self.code.probabilities(label), self.code.mode(label),
-                out.nfe, out.ok,
-            )  # fmt: skip
+            return Reading(*reader(out.end["label"], wished), out.nfe, out.ok)
 
         if draws < 1:
             raise ValueError(f"draws must be at least 1, got {draws}")
@@ -228,11 +229,17 @@ class SymmetricFlow:
         """Class probabilities of every pixel, averaged over draws: ``[B, S, S, K]`` (SymmFlow).
 
         For a model trained on label maps. Arguments as for :meth:`classify`.
+
+        Raises:
+          ValueError: a code of one class an image.
         """
+        code = self.code
+        if not isinstance(code, Code):
+            raise ValueError(f"the code {code.scheme!r} has one class an image, not one a pixel")
 
         def one(draw: jax.Array) -> jax.Array:
             out = self._read(params, images, jax.random.fold_in(key, draw), steps, solver, index)
-            return self.code.pixel_probabilities(out.end["label"])
+            return code.pixel_probabilities(out.end["label"])
 
         return jax.lax.map(one, jnp.arange(draws)).mean(axis=0)
 
@@ -264,8 +271,21 @@ class SymmetricFlow:
         Raises:
           ValueError: guidance for a model trained without code dropout.
         """
+        return self._outside(self.draw(params, labels, key, steps, solver, guidance, index))
+
+    def draw(
+        self,
+        params: Params,
+        labels: jax.Array,
+        key: jax.Array,
+        steps: int,
+        solver: str,
+        guidance: float,
+        index: jax.Array | None,
+    ) -> jax.Array:
+        """:meth:`generate` without resizing and clipping: ``[B, grid, grid, c_x]``."""
         out = self._draw(params, labels, key, steps, solver, guidance, index, None)
-        return self._outside(out.end["image"])
+        return out.end["image"]
 
     def generation_path(
         self, params: Params, labels: jax.Array, key: jax.Array, *, steps: int = 25, grid: int = 9
@@ -280,6 +300,10 @@ class SymmetricFlow:
         """Times ``[G]`` and states ``[G, B, H, W, C]`` on the way from images to their labels."""
         out = self._read(params, images, key, steps, "euler", None, grid)
         return out.grid, out.states  # type: ignore[return-value]
+
+    def show(self, params: Params, streams: Streams) -> tuple[jax.Array, jax.Array]:
+        """States of a path as people look at them: images and label pictures (RGB), in [-1, 1]."""
+        return streams["image"], self.code.to_rgb(streams["label"])
 
     def numbers(self, labels: Sequence[int | str]) -> np.ndarray:
         """Class numbers ``[B]`` from numbers or names.
@@ -322,11 +346,11 @@ class SymmetricFlow:
         index = jnp.arange(labels.shape[0]) if index is None else index
         k_image, k_code, k_null = jax.random.split(key, 3)
         shape = (self.grid, self.grid, self.image_channels)
-        clean = self.code.clean_pictures(labels, self.grid, self.grid)
-        dither = jax.vmap(
-            lambda i: jax.random.uniform(jax.random.fold_in(k_code, i), clean.shape[1:], minval=-1)
-        )(index)
-        label = clean + self.code.noise_width * dither
+        label = jax.vmap(
+            lambda one, i: self.code.pictures(
+                one[None], self.grid, self.grid, jax.random.fold_in(k_code, i)
+            )[0]
+        )(labels, index)
         noise = sample_noise(k_image, index, shape)
         state = at_end(ROUTE, {"label": label}, {"image": noise}, 0)
         field = self.field(params)
@@ -336,6 +360,6 @@ class SymmetricFlow:
                     "guidance needs a model trained with code dropout: set model.code_dropout (0.1 is"
                     " usual) and train again, or use guidance 1"
                 )
-            state["null"] = sample_noise(k_null, index, clean.shape[1:])
+            state["null"] = sample_noise(k_null, index, label.shape[1:])
             field = guided(field, guidance)
         return integrate(field, state, 0.0, 1.0, solver=solver, steps=steps, grid=grid)

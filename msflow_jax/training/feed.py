@@ -31,7 +31,7 @@ class Feed(Protocol):
         """The next steps' arrays, and which examples they are."""
 
     def batch(self, resident: Any, one: Batch) -> Batch:
-        """``image`` uint8 ``[B, S, S, C]`` and ``label``."""
+        """``image`` ``[B, S, S, C]``, uint8 (latents: floats), ``label``, and what else there is."""
 
 
 class Resident:
@@ -41,8 +41,10 @@ class Resident:
         self, data: Mapping[str, np.ndarray], config: ConfigDict, flips: tuple[str, ...], mesh: Mesh
     ):
         self.resident = place(dict(data), replicated(mesh))
-        examples, side = data["image"].shape[:2]
-        self._plan = dict(examples=examples, side=side, flips=flips, shift=config.shift)
+        shape = data["image"].shape
+        variants = shape[1] if len(shape) == 5 else 0
+        self._plan = dict(examples=shape[0], side=shape[-2], flips=flips, shift=config.shift)
+        self._plan |= dict(variants=variants, flips=() if variants else flips)
         self._config, self._split = config, split_batch(mesh, axis=1)
 
     def take(self, step: int, count: int) -> tuple[Any, np.ndarray]:

@@ -16,7 +16,10 @@ from PIL import Image
 from experiments.classify import classify
 from experiments.common import open_workdir, run
 from experiments.generate import generate
+from msflow_jax import autoencoder
 from msflow_jax.convert import read_state_dict
+from msflow_jax.nets import init_params
+from msflow_jax.nets.vae import TinyAutoencoder
 from msflow_jax.ode import integrate
 
 ROOT = Path(__file__).resolve().parents[2]
@@ -80,18 +83,40 @@ def test_classify_and_generate_accept_it(workdir, tmp_path):
     assert [np.asarray(Image.open(p)).shape for p in pictures] == [(16, 16, 3)] * 2
 
 
+def test_with_an_autoencoder_it_is_a_latent_model(tool, tmp_path):
+    net = TinyAutoencoder(latent=3, width=4)
+    weights = init_params(net, jax.random.key(0), jax.ShapeDtypeStruct((1, 128, 128, 3), "float32"))
+    autoencoder.save(tmp_path / "ae", autoencoder.Autoencoder(net), weights, {"licence": "MIT"})
+    flags = ("--classes=a,b", "--image-channels=1", "--side=100", "--resize=128")
+    more = ("--head-channels=32", f"--autoencoder={tmp_path / 'ae'}")
+    out = tmp_path / "w"
+    tool.main([str(WEIGHTS), str(out), *flags, *more])
+    shutil.rmtree(tmp_path / "ae")  # the workdir has its own
+    trained = open_workdir(out)
+    assert trained.model.readout == "decode" and trained.model.code.clean.shape == (2, 16, 16, 3)
+    images = np.random.default_rng(0).integers(0, 256, (3, 100, 100, 1), dtype=np.uint8)
+    np.savez(tmp_path / "x.npz", images=images)
+    rows = classify(out, str(tmp_path / "x.npz"), tmp_path / "p.csv", draws=1)
+    assert len(rows) == 3
+    generate(out, ["b"], 1, tmp_path / "g", steps=2)
+    assert np.asarray(Image.open(next((tmp_path / "g").glob("1_b_*.png")))).shape == (100, 100)
+    with pytest.raises(FileNotFoundError, match="no autoencoder in .*ae .*convert_vae"):
+        tool.main([str(WEIGHTS), str(tmp_path / "w2"), *flags, *more])
+    assert not (tmp_path / "w2").exists()
+
+
 def test_facts_of_a_published_set(tool):
-    info = tool.medmnist_info("bloodmnist")
+    info = tool.medmnist_info("bloodmnist", 28)
     assert (len(info.classes), info.channels, info.side) == (8, 3, 28)
     assert info.flips == ("horizontal", "vertical")
     network = {
         "channels": 6, "width": 64, "multipliers": (1, 2, 2, 2), "blocks": 2, "attention": (2,),
         "head_channels": 64,
     }  # fmt: skip
-    config = tool.configure(info, network, "palette", 4.0, 32)
+    config = tool.configure(info, network, "palette", 4.0, 32, "")
     assert config.model.net.multipliers == (1, 2, 2, 2) and config.data.name == "bloodmnist"
     with pytest.raises(ValueError, match="multi|unknown --data 'chestmnist'"):
-        tool.medmnist_info("chestmnist")
+        tool.medmnist_info("chestmnist", 28)
 
 
 @pytest.mark.parametrize(

@@ -1,0 +1,20 @@
+"""Head phantoms at 224 pixels in latent space, on two cores. No download.
+
+The autoencoder is linear: the principal components of 8 x 8 patches, fitted to the training images.
+Paper: MedSymmFlow's "LatMSF" (arXiv 2507.19098), much smaller than published.
+Command: python -m experiments.train --config=configs/latent_phantom.py
+"""
+
+from msflow_jax.defaults import cpu, default_config
+
+
+def get_config():
+    """The whole configuration of the run."""
+    config = cpu(default_config())
+    config.data.name = "phantoms"
+    config.data.side = 224
+    config.model.latent.autoencoder = "patches"
+    config.model.time.reading_share = 0.3
+    config.train.update(dict(steps=2500, shift=0, eval_every=250))
+    config.sample.generate.per_class = 32
+    return config

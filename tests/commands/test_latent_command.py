@@ -1,0 +1,111 @@
+"""A latent model through all commands, as a user would: train, go on, evaluate, classify, generate."""
+
+import json
+import shutil
+
+import numpy as np
+import pytest
+from PIL import Image
+
+from experiments.classify import classify
+from experiments.common import open_workdir
+from experiments.generate import generate
+from experiments.train import main
+from msflow_jax.symmetric import LatentFlow
+
+FLAGS = [
+    "--config=configs/latent_phantom.py",
+    "--config.data.side=32",
+    "--config.data.phantoms.subjects=16",
+    "--config.data.phantoms.slices=2",
+    "--config.model.net.width=8",
+    "--config.model.net.groups=4",
+    "--config.model.net.head_channels=8",
+    "--config.model.net.multipliers=(1,)",
+    "--config.model.net.attention=()",
+    "--config.train.batch=8",
+    "--config.train.eval_every=2",
+    "--config.sample.generate.per_class=2",
+    "--config.sample.generate.steps=2",
+    "--config.sample.classify.draws=2",
+]
+
+
+@pytest.fixture(scope="module")
+def trained(tmp_path_factory):
+    folder = tmp_path_factory.mktemp("latent")
+    cache = f"--config.model.latent.cache={folder / 'cache'}"
+    flags = [*FLAGS, cache, f"--workdir={folder / 'w'}"]
+    main([*flags, "--encode-only"])
+    assert not (folder / "w").exists() and len(list((folder / "cache").glob("*/*.json"))) == 4
+    main([*flags, "--config.train.steps=4"])
+    return folder, flags
+
+
+def test_the_report_is_there(trained):
+    workdir = trained[0] / "w"
+    found = json.loads((workdir / "evaluation.json").read_text())
+    assert found["split"] == "test" and 0 <= found["classification"]["accuracy"] <= 1
+    assert (workdir / "report" / "index.html").is_file()
+    with np.load(workdir / "evaluation.npz") as arrays:
+        assert arrays["samples"].shape[1:] == (32, 32, 1)
+        assert arrays["classify_label"].shape[-1] == 3
+
+
+def test_it_goes_on_without_encoding(trained, capfd, monkeypatch):
+    monkeypatch.setattr("msflow_jax.latents.make_encoder", lambda *_: None)
+    # Another length is another run: the same one ends at once.
+    main([*trained[1], "--config.train.steps=4", "--no-evaluate"])
+    assert "phantoms: " in capfd.readouterr().out
+
+
+def test_the_verbs_need_the_workdir_alone(trained, tmp_path):
+    folder, _ = trained
+    moved = tmp_path / "moved"
+    shutil.copytree(folder / "w", moved)
+    opened = open_workdir(moved)
+    assert isinstance(opened.model, LatentFlow) and opened.model.flow.side == 4
+    generate(moved, ["severe"], 2, tmp_path / "g", steps=1)
+    picture = np.asarray(Image.open(next((tmp_path / "g").glob("3_severe_*.png"))))
+    assert picture.shape == (32, 32)
+    np.savez(tmp_path / "x.npz", images=picture[None, ..., None])
+    assert len(classify(moved, str(tmp_path / "x.npz"), tmp_path / "p.csv")) == 1
+
+
+def test_without_its_autoencoder_it_says_so(trained, tmp_path):
+    shutil.copytree(trained[0] / "w", tmp_path / "w")
+    shutil.rmtree(tmp_path / "w" / "autoencoder")
+    with pytest.raises(FileNotFoundError, match="lacks its autoencoder/"):
+        open_workdir(tmp_path / "w")
+
+
+@pytest.mark.parametrize(
+    "flags, message",
+    [
+        (["--config.model.latent.autoencoder=nowhere"], "no autoencoder in nowhere .*convert_vae"),
+        (["--config.model.latent.autoencoder="], "trained in latents|--encode-only is for latent"),
+        (["--config.model.task=segment"], "needs a model of pixels"),
+        (["--config.model.resize=30"], "30 x 30 images must be divisible by 8"),
+        (["--config.model.latent.channels=65"], "has 64 components, 65 were asked for"),
+        (["--config.model.latent.readout=decode"], "'decode' needs label pictures"),
+        (["--config.model.code.scheme=encoded", "--config.model.latent.autoencoder="],
+         "'encoded' needs an autoencoder"),
+    ],
+)  # fmt: skip
+def test_settings_that_do_not_fit(flags, message, tmp_path):
+    with pytest.raises((ValueError, FileNotFoundError), match=message):
+        main([*FLAGS, f"--workdir={tmp_path / 'w'}", *flags, "--encode-only"])
+    assert not (tmp_path / "w").exists()
+
+
+@pytest.mark.parametrize("scheme, readout", [("encoded", "decode"), ("pooled", "latent")])
+def test_label_pictures_are_kept(scheme, readout, tmp_path):
+    more = [f"--config.model.code.scheme={scheme}", f"--config.model.latent.readout={readout}"]
+    colours = ["--config.data.channels=3", f"--config.model.latent.cache={tmp_path}"]
+    main([*FLAGS, *more, *colours, f"--workdir={tmp_path / 'w'}", "--config.train.steps=2"])
+    kept = tmp_path / "w" / "label_pictures.safetensors"
+    opened = open_workdir(tmp_path / "w")
+    np.testing.assert_equal(opened.model.code.clean.shape[0], 4)
+    kept.write_bytes(kept.read_bytes()[:-9])
+    with pytest.raises(ValueError, match=r"label_pictures.safetensors is damaged"):
+        open_workdir(tmp_path / "w")
