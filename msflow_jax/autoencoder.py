@@ -1,5 +1,6 @@
 """An autoencoder to use: the network, the scale of its latents, and the folder that keeps them."""
 
+import hashlib
 import json
 from collections.abc import Callable
 from dataclasses import asdict, dataclass
@@ -8,6 +9,7 @@ from typing import Any
 
 import jax
 import jax.numpy as jnp
+import numpy as np
 
 from msflow_jax.atomic import new_folder
 from msflow_jax.nets.patches import PatchAutoencoder
@@ -149,6 +151,15 @@ def load(folder: Path) -> tuple[Autoencoder, Params]:
         raise ValueError(f"{path} is damaged ({error}): convert the weights anew") from error
     with Checkpoints(Path(folder) / "checkpoints", read_only=True) as checkpoints:
         return autoencoder, checkpoints.restore_params()[1]
+
+
+def fingerprint(autoencoder: Autoencoder, params: Params) -> str:
+    """16 hex digits that change with the network, its scale or any parameter."""
+    found = hashlib.sha256(repr(autoencoder).encode())
+    for path, leaf in jax.tree_util.tree_leaves_with_path(params):
+        found.update(jax.tree_util.keystr(path).encode())
+        found.update(np.ascontiguousarray(leaf).tobytes())
+    return found.hexdigest()[:16]
 
 
 def origin(folder: Path) -> dict[str, Any]:

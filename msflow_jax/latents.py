@@ -17,6 +17,7 @@ from safetensors import SafetensorError
 from safetensors.numpy import load, save
 
 from msflow_jax.atomic import write_atomically
+from msflow_jax.autoencoder import fingerprint
 from msflow_jax.batching import Runner, batched
 from msflow_jax.data.base import Info, LazySplit, Split
 from msflow_jax.data.batches import to_float
@@ -161,9 +162,10 @@ def split_latents(
     Raises:
       As :func:`read_or_encode`.
     """
+    encoder = fingerprint(parts.autoencoder, parts.params)
     facts = {
         "data": info.name, "md5": info.md5, "split": name, "images": len(split), "flips": list(flips),
-        "autoencoder": parts.fingerprint, "side": model.encoded_side, "version": 1,
+        "autoencoder": encoder, "side": model.encoded_side, "version": 1,
     }  # fmt: skip
     encode = make_encoder(model, flips, config.batch)
     cache = locate(config.cache, facts)

@@ -4,7 +4,6 @@ The workdir holds ``autoencoder/`` and, where the label pictures are latents,
 ``label_pictures.safetensors``, and needs the folder that the autoencoder came from no more.
 """
 
-import hashlib
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -36,15 +35,6 @@ class Parts:
     params: Any
     origin: dict[str, Any]
     code: LatentCode | None = None
-
-    @property
-    def fingerprint(self) -> str:
-        """16 hex digits that change with the network, its scale or any parameter."""
-        sum_ = hashlib.sha256(repr(self.autoencoder).encode())
-        for path, leaf in jax.tree_util.tree_leaves_with_path(self.params):
-            sum_.update(jax.tree_util.keystr(path).encode())
-            sum_.update(np.ascontiguousarray(leaf).tobytes())
-        return sum_.hexdigest()[:16]
 
 
 def prepare(

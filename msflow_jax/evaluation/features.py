@@ -35,16 +35,18 @@ class FeatureNetwork(nn.Module):
         for width, stride in ((16, 2), (32, 2), (64, 2), (64, 1)):
             x = nn.Conv(width, (3, 3), strides=stride)(x)
             x = nn.relu(nn.GroupNorm(num_groups=8)(x))
+            self.sow("intermediates", "maps", x)  # kept only for those who ask for them
         features = nn.gelu(nn.Dense(32)(x.mean(axis=(1, 2))))
         return features, nn.Dense(self.classes)(features)
 
 
 @dataclass(frozen=True)
 class FeatureClassifier:
-    """A trained `FeatureNetwork` with its parameters."""
+    """A trained `FeatureNetwork` with its parameters, and the largest side it was trained on."""
 
     network: FeatureNetwork
     params: Any
+    limit: int = _SIDE
 
     def features(self, images: np.ndarray) -> np.ndarray:
         """Features float32 `[N, 32]` of uint8 images `[N, H, W, C]`."""
@@ -55,7 +57,7 @@ class FeatureClassifier:
         return self._apply(images)[1].argmax(axis=1)
 
     def _apply(self, images: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
-        return self._run(self.params, shrink(check_images(images, "images"), _SIDE))
+        return self._run(self.params, shrink(check_images(images, "images"), self.limit))
 
     @functools.cached_property
     def _run(self) -> Runner:
@@ -66,30 +68,37 @@ class FeatureClassifier:
 
 
 def train_feature_classifier(
-    images: np.ndarray, labels: np.ndarray, classes: int, *, seed: int, steps: int = 400
+    images: np.ndarray,
+    labels: np.ndarray,
+    classes: int,
+    *,
+    seed: int,
+    steps: int = 400,
+    limit: int = _SIDE,
 ) -> FeatureClassifier:
     """Trains the classifier on class-balanced batches of 64.
 
     Balanced, so that a rare class can be recognised at all. AdamW, cosine learning rate from 3e-3.
 
     Args:
-        images: uint8 `[N, H, W, C]`; sides above 64 are reduced to 64.
+        images: uint8 `[N, H, W, C]`; sides above `limit` are reduced to it.
         labels: int `[N]` in 0..classes-1.
         classes: number of classes.
         seed: of the initial weights and the batches.
         steps: optimiser steps.
+        limit: largest side that the network sees.
 
     Raises:
         ValueError: for another dtype or shape, or labels out of range.
     """
-    images = shrink(check_images(images, "images"), _SIDE)
+    images = shrink(check_images(images, "images"), limit)
     labels = check_labels(labels, classes)
     if len(images) != len(labels):
         raise ValueError(f"{len(images)} images but {len(labels)} labels.")
     order = _balanced_batches(labels, steps, np.random.default_rng(seed))
     network = FeatureNetwork(classes)
     params = _train(network, seed, images, labels.astype(np.int32), order)
-    return FeatureClassifier(network, params)
+    return FeatureClassifier(network, params, limit)
 
 
 def shrink(images: np.ndarray, limit: int) -> np.ndarray:
