@@ -24,10 +24,11 @@ def default_config() -> ConfigDict:
                 autoencoder="",  # folder of tools/convert_vae.py, or "patches"; empty: pixels
                 readout="latent",  # or "decode", as published
                 pictures=8,  # label pictures of each class that are encoded once
-                patch=8,  # "patches": side of a patch,
+                patch=8,  # "patches": side of a patch
                 channels=16,  # and its principal components
                 cache="",  # where latents are kept; empty: in the user's cache folder
-                batch=16,  # images encoded at a time
+                batch=8,  # images encoded at a time, each with its flips
+                dtype="float32",  # or "bfloat16": what the autoencoder computes in
             ),
             net=dict(
                 name="unet",  # or "dit"

@@ -4,7 +4,7 @@ The workdir holds ``autoencoder/`` and, where the label pictures are latents,
 ``label_pictures.safetensors``, and needs the folder that the autoencoder came from no more.
 """
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
 
@@ -64,6 +64,7 @@ def prepare(
     else:
         folder = kept if kept.exists() else Path(latent.autoencoder).expanduser()
         parts = Parts(*autoencoders.load(folder), autoencoders.origin(folder))
+    parts = replace(parts, autoencoder=_computing_in(latent.dtype, parts.autoencoder))
     if config.code.scheme not in SCHEMES:
         return parts
     pictures = Path(workdir) / PICTURES
@@ -74,7 +75,15 @@ def prepare(
             parts.autoencoder, parts.params, config.code.scheme, len(info.classes),
             config.resize or info.side, beta=config.code.beta, variants=latent.pictures,
         )  # fmt: skip
-    return Parts(parts.autoencoder, parts.params, parts.origin, code)
+    return replace(parts, code=code)
+
+
+def _computing_in(dtype: str, autoencoder: Autoencoder) -> Autoencoder:
+    if dtype not in ("float32", "bfloat16"):
+        raise ValueError(f"model.latent.dtype is 'float32' or 'bfloat16', not {dtype!r}")
+    if not hasattr(autoencoder.net, "dtype"):  # patches: two matrix products
+        return autoencoder
+    return replace(autoencoder, net=autoencoder.net.clone(dtype=jnp.dtype(dtype)))
 
 
 def keep(parts: Parts, workdir: Path) -> None:

@@ -87,6 +87,7 @@ def test_without_its_autoencoder_it_says_so(trained, tmp_path):
         (["--config.model.task=segment"], "needs a model of pixels"),
         (["--config.model.resize=30"], "30 x 30 images must be divisible by 8"),
         (["--config.model.latent.channels=65"], "has 64 components, 65 were asked for"),
+        (["--config.model.latent.dtype=float16"], "'float32' or 'bfloat16', not 'float16'"),
         (["--config.model.latent.readout=decode"], "'decode' needs label pictures"),
         (["--config.model.code.scheme=encoded", "--config.model.latent.autoencoder="],
          "'encoded' needs an autoencoder"),
