@@ -1,0 +1,1 @@
+"""MAGIC-Flow: multiscale class-conditional coupling flows with exact likelihoods."""

@@ -1,0 +1,246 @@
+"""Bijections of images and volumes ``[B, *space, C]``: pure functions, each with its inverse.
+
+Every forward function returns its output and a *share*: log |det| spread over the entries, an array that
+broadcasts against the output. Its sum over an image is the log-determinant, and since squeezing and
+splitting only move entries, shares can be carried along and read as a map of the likelihood. Where
+a log-determinant belongs to no entry (activation norm, 1 x 1 convolution), every channel of a site
+gets the same part of it.
+
+Sources: RealNVP (arXiv 1605.08803), Glow (arXiv 1807.03039), MAGIC-Flow (arXiv 2510.22070).
+"""
+
+import math
+from collections.abc import Callable
+from typing import Any
+
+import jax
+import jax.numpy as jnp
+import numpy as np
+from jax.scipy.linalg import solve_triangular
+
+Params = Any
+# Masked entries [B, *space, C] to raw log-scale and shift of the others, both of that shape.
+Conditioner = Callable[[jax.Array], tuple[jax.Array, jax.Array]]
+LEAST_SCALE = 1e-4  # of a channel that is constant over the first batch
+
+
+def actnorm_init(x: jax.Array) -> Params:
+    """Parameters after which every channel of this batch has mean 0 and variance 1.
+
+    A constant channel is only centred and scaled by 1 / ``LEAST_SCALE``.
+    """
+    axes = tuple(range(x.ndim - 1))
+    scale = jnp.maximum(x.std(axis=axes), LEAST_SCALE)
+    return {"mean": x.mean(axis=axes), "log_scale": jnp.log(scale)}
+
+
+def actnorm(params: Params, x: jax.Array) -> tuple[jax.Array, jax.Array]:
+    """``(x - mean) exp(-log_scale)`` channel by channel, and its share (a scalar array)."""
+    return (x - params["mean"]) * jnp.exp(-params["log_scale"]), -params["log_scale"].mean()
+
+
+def actnorm_inverse(params: Params, z: jax.Array) -> jax.Array:
+    """Inverse of :func:`actnorm`."""
+    return z * jnp.exp(params["log_scale"]) + params["mean"]
+
+
+def channel_order(step: int, channels: int) -> np.ndarray:
+    """The fixed permutation of the channels that step ``step`` begins with; part of the architecture."""
+    return np.random.default_rng((step, channels)).permutation(channels)
+
+
+def plu_init(channels: int) -> Params:
+    """Parameters of :func:`mix` that only permute."""
+    square = jnp.zeros((channels, channels))
+    return {"lower": square, "upper": square, "log_diagonal": jnp.zeros(channels)}
+
+
+def _factors(params: Params) -> tuple[jax.Array, jax.Array]:
+    unit = jnp.eye(len(params["log_diagonal"]))
+    lower = jnp.tril(params["lower"], -1) + unit
+    return lower, jnp.triu(params["upper"], 1) + jnp.diag(jnp.exp(params["log_diagonal"]))
+
+
+def mix(params: Params, x: jax.Array, order: np.ndarray) -> tuple[jax.Array, jax.Array]:
+    """Invertible 1 x 1 convolution by the matrix ``P L U`` (Glow, equation 10); its share (a scalar).
+
+    ``order`` is the permutation P. The diagonal is ``exp(log_diagonal)``: the matrix is never singular,
+    its log-determinant a sum, its inverse two triangular solves.
+    """
+    lower, upper = _factors(params)
+    return x[..., order] @ (lower @ upper).T, params["log_diagonal"].mean()
+
+
+def mix_inverse(params: Params, z: jax.Array, order: np.ndarray) -> jax.Array:
+    """Inverse of :func:`mix`."""
+    lower, upper = _factors(params)
+    columns = z.reshape(-1, z.shape[-1]).T
+    columns = solve_triangular(
+        upper, solve_triangular(lower, columns, lower=True, unit_diagonal=True)
+    )
+    return columns.T.reshape(z.shape)[..., np.argsort(order)]
+
+
+def mix_dense(params: Params, x: jax.Array) -> tuple[jax.Array, jax.Array]:
+    """Invertible 1 x 1 convolution by a free matrix ``params["matrix"]`` ``[C, C]``, and its share."""
+    matrix = params["matrix"]
+    return x @ matrix.T, jnp.linalg.slogdet(matrix)[1] / len(matrix)
+
+
+def mix_dense_inverse(params: Params, z: jax.Array) -> jax.Array:
+    """Inverse of :func:`mix_dense`; it loses digits as the matrix nears a singular one."""
+    columns = z.reshape(-1, z.shape[-1]).T
+    return jnp.linalg.solve(params["matrix"], columns).T.reshape(z.shape)
+
+
+def affine(
+    x: jax.Array, mask: np.ndarray, conditioner: Conditioner, bound: float, passes: int = 1
+) -> tuple[jax.Array, jax.Array]:
+    """Affine coupling: entries outside the mask are scaled and shifted by what those inside say.
+
+    The log-scale is ``bound tanh(raw / bound)``. With two passes (MAGIC-Flow) the mask is then turned
+    and the same conditioner used again, so that every entry is moved.
+
+    Args:
+      x: ``[B, *space, C]``.
+      mask: ``[*space, C]`` of 0 and 1; 1 is what the conditioner sees.
+      conditioner: see :data:`Conditioner`.
+      bound: largest absolute log-scale of a pass.
+      passes: 1 or 2.
+
+    Returns:
+      ``(z, share)``, both ``[B, *space, C]``.
+    """
+    share = jnp.zeros_like(x)
+    for seen in _turns(mask, passes):
+        log_scale, shift = _bounded(conditioner(seen * x), bound)
+        x = seen * x + (1 - seen) * (x * jnp.exp(log_scale) + shift)
+        share += (1 - seen) * log_scale
+    return x, share
+
+
+def affine_inverse(
+    z: jax.Array, mask: np.ndarray, conditioner: Conditioner, bound: float, passes: int = 1
+) -> jax.Array:
+    """Inverse of :func:`affine`."""
+    for seen in reversed(_turns(mask, passes)):
+        log_scale, shift = _bounded(conditioner(seen * z), bound)
+        z = seen * z + (1 - seen) * (z - shift) * jnp.exp(-log_scale)
+    return z
+
+
+def _turns(mask: np.ndarray, passes: int) -> list[np.ndarray]:
+    if passes not in (1, 2):
+        raise ValueError(f"a coupling has 1 or 2 passes, not {passes}")
+    return [mask, 1 - mask][:passes]
+
+
+def _bounded(outputs: tuple[jax.Array, jax.Array], bound: float) -> tuple[jax.Array, jax.Array]:
+    raw, shift = outputs
+    return bound * jnp.tanh(raw / bound), shift
+
+
+def checkerboard(space: tuple[int, ...], channels: int, turned: bool) -> np.ndarray:
+    """Mask ``[*space, C]`` of alternating entries; neighbouring channels alternate too."""
+    parity = np.indices((*space, channels)).sum(axis=0) % 2
+    return (parity == int(not turned)).astype(np.float32)
+
+
+def channel_mask(space: tuple[int, ...], channels: int, turned: bool) -> np.ndarray:
+    """Mask ``[*space, C]`` of the first half of the channels, or turned of the second.
+
+    Raises:
+      ValueError: a single channel has no halves.
+    """
+    if channels < 2:
+        raise ValueError(
+            "a mask of channels needs at least 2: use a checkerboard, or squeeze first"
+        )
+    first = (np.arange(channels) < channels // 2) != turned
+    return np.broadcast_to(first, (*space, channels)).astype(np.float32)
+
+
+def picture_mask(picture: np.ndarray, channels: int, turned: bool) -> np.ndarray:
+    """Mask ``[*space, C]`` of a picture ``[*space]``: 1 where it is not 0.
+
+    Raises:
+      ValueError: a picture that is all 0 or all 1 parts nothing.
+    """
+    inside = np.asarray(picture) != 0
+    if inside.all() or not inside.any():
+        raise ValueError("a picture that serves as mask must have entries of 0 and others")
+    return np.repeat((inside != turned)[..., None], channels, axis=-1).astype(np.float32)
+
+
+def squeeze(x: jax.Array) -> jax.Array:
+    """Halves every side of ``[B, *space, C]`` and puts each 2 x ... x 2 block into channels.
+
+    Channel ``c`` of the block's corner ``k`` (last axis fastest) becomes ``k C + c``. log-det 0.
+
+    Raises:
+      ValueError: an odd side.
+    """
+    batch, *space, channels = x.shape
+    if any(side % 2 for side in space):
+        raise ValueError(f"only even sides can be squeezed, got {tuple(space)}")
+    n = len(space)
+    cut = x.reshape(batch, *(s for side in space for s in (side // 2, 2)), channels)
+    sides, corners = range(1, 2 * n + 1, 2), range(2, 2 * n + 2, 2)
+    moved = cut.transpose(0, *sides, *corners, 2 * n + 1)
+    return moved.reshape(batch, *(side // 2 for side in space), 2**n * channels)
+
+
+def unsqueeze(z: jax.Array) -> jax.Array:
+    """Inverse of :func:`squeeze`.
+
+    Raises:
+      ValueError: channels that a block's corners do not divide.
+    """
+    batch, *space, channels = z.shape
+    n = len(space)
+    if channels % 2**n:
+        raise ValueError(f"{channels} channels are no squeezed ones: {2**n} must divide them")
+    cut = z.reshape(batch, *space, *(2,) * n, channels // 2**n)
+    pairs = (axis for i in range(n) for axis in (1 + i, 1 + n + i))
+    moved = cut.transpose(0, *pairs, 2 * n + 1)
+    return moved.reshape(batch, *(2 * side for side in space), channels // 2**n)
+
+
+def dequantise(images: jax.Array, key: jax.Array, bits: int = 8) -> tuple[jax.Array, jax.Array]:
+    """Integers in [0, 2^bits) with uniform noise, as floats in [-1, 1), and the share (a scalar).
+
+    ``x = 2 (v + U[0, 1)) / 2^bits - 1``: the density of x bounds the probability of v from below.
+    """
+    noise = jax.random.uniform(key, images.shape)
+    return (images + noise) * (2 / 2**bits) - 1, jnp.log(jnp.asarray(2 / 2**bits))
+
+
+def quantise(x: jax.Array, bits: int = 8) -> jax.Array:
+    """The integers that :func:`dequantise` made ``x`` of; values outside are clipped."""
+    return jnp.clip(jnp.floor((x + 1) * (2**bits / 2)), 0, 2**bits - 1).astype(jnp.int32)
+
+
+def logit(x: jax.Array, margin: float = 0.05) -> tuple[jax.Array, jax.Array]:
+    """Values in [-1, 1] to the whole line, ``logit(margin + (1 - 2 margin)(x + 1) / 2)``; its share.
+
+    RealNVP, section 4.1. ``margin`` keeps the ends finite.
+    """
+    p = margin + (1 - 2 * margin) * (x + 1) / 2
+    share = math.log((1 - 2 * margin) / 2) - jnp.log(p) - jnp.log1p(-p)
+    return jnp.log(p) - jnp.log1p(-p), share
+
+
+def logit_inverse(z: jax.Array, margin: float = 0.05) -> jax.Array:
+    """Inverse of :func:`logit`."""
+    return 2 * (jax.nn.sigmoid(z) - margin) / (1 - 2 * margin) - 1
+
+
+def normal_share(z: jax.Array, mean: Any = 0.0, log_scale: Any = 0.0) -> jax.Array:
+    """Log-density of every entry under a normal distribution, standard by default."""
+    standard = (z - mean) * jnp.exp(-jnp.asarray(log_scale))
+    return -0.5 * (standard**2 + math.log(2 * math.pi)) - log_scale
+
+
+def bits_per_dimension(log_prob: jax.Array, dimensions: int) -> jax.Array:
+    """Nats per image (dequantisation's share included) to bits for each of its entries."""
+    return -log_prob / (dimensions * math.log(2))
