@@ -78,7 +78,7 @@ def mix_inverse(params: Params, z: jax.Array, order: np.ndarray) -> jax.Array:
     columns = solve_triangular(
         upper, solve_triangular(lower, columns, lower=True, unit_diagonal=True)
     )
-    return columns.T.reshape(z.shape)[..., np.argsort(order)]
+    return columns.T.reshape(z.shape)[..., jnp.argsort(order)]
 
 
 def mix_dense(params: Params, x: jax.Array) -> tuple[jax.Array, jax.Array]:
@@ -94,7 +94,11 @@ def mix_dense_inverse(params: Params, z: jax.Array) -> jax.Array:
 
 
 def affine(
-    x: jax.Array, mask: np.ndarray, conditioner: Conditioner, bound: float, passes: int = 1
+    x: jax.Array,
+    mask: np.ndarray | jax.Array,
+    conditioner: Conditioner,
+    bound: float,
+    passes: int = 1,
 ) -> tuple[jax.Array, jax.Array]:
     """Affine coupling: entries outside the mask are scaled and shifted by what those inside say.
 
@@ -120,7 +124,11 @@ def affine(
 
 
 def affine_inverse(
-    z: jax.Array, mask: np.ndarray, conditioner: Conditioner, bound: float, passes: int = 1
+    z: jax.Array,
+    mask: np.ndarray | jax.Array,
+    conditioner: Conditioner,
+    bound: float,
+    passes: int = 1,
 ) -> jax.Array:
     """Inverse of :func:`affine`."""
     for seen in reversed(_turns(mask, passes)):
@@ -129,10 +137,11 @@ def affine_inverse(
     return z
 
 
-def _turns(mask: np.ndarray, passes: int) -> list[np.ndarray]:
+def _turns(mask: np.ndarray | jax.Array, passes: int) -> list[jax.Array]:
     if passes not in (1, 2):
         raise ValueError(f"a coupling has 1 or 2 passes, not {passes}")
-    return [mask, 1 - mask][:passes]
+    seen = jnp.asarray(mask)
+    return [seen, 1 - seen][:passes]
 
 
 def _bounded(outputs: tuple[jax.Array, jax.Array], bound: float) -> tuple[jax.Array, jax.Array]:

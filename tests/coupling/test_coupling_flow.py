@@ -1,0 +1,247 @@
+"""The coupling flow by its laws, on parameters that are not the fresh identity and on trained ones."""
+
+import dataclasses
+
+import chex
+import jax
+import jax.numpy as jnp
+import numpy as np
+import optax
+import pytest
+
+from msflow_jax.coupling import bijections as bi
+from msflow_jax.coupling import model
+from msflow_jax.coupling.attribution import contrast_map, likelihood_map
+from msflow_jax.coupling.conditioners import CONDITIONERS, Classification, Residual
+from msflow_jax.coupling.model import PUBLISHED, CouplingFlow, parse
+from msflow_jax.nets import init_params
+
+LAYOUT = "picture:1 checkerboard:1 squeeze channel:2 split checkerboard:2 squeeze channel:1"
+PICTURES = {2: np.pad(np.ones((2, 2)), 1), 3: np.pad(np.ones((2, 2, 2)), 1)}
+
+
+def make_flow(dims=2, channels=1, **settings):
+    net = Residual(3, width=16)
+    shape = (*(4,) * dims, channels)
+    chosen = {"layout": LAYOUT, "picture": PICTURES[dims], **settings}
+    return CouplingFlow(net, ("a", "b", "c"), shape, **chosen)
+
+
+def shaken(flow, seed=0, size=0.03):
+    """Fresh parameters moved at random: no coupling is the identity, no mixture a permutation."""
+    params = flow.init(jax.random.key(seed))
+    rng = np.random.default_rng(seed)
+    return jax.tree.map(
+        lambda a: a + jnp.asarray(rng.normal(0, size, a.shape), jnp.float32), params
+    )
+
+
+def images(flow, count=4, seed=1):
+    shape = (count, *flow.shape)
+    return jnp.asarray(np.random.default_rng(seed).uniform(-1, 1, shape), jnp.float32)
+
+
+LABELS = jnp.array([0, 1, 2, 1])
+
+
+@pytest.mark.parametrize("dims, channels", [(2, 1), (2, 3), (3, 1)])
+def test_there_and_back(dims, channels):
+    flow = make_flow(dims, channels)
+    params, x = shaken(flow), images(flow)
+    latents, shares = flow.forward(params, x, LABELS)
+    assert [z.shape[1:] for z in latents] == flow.latent_shapes()
+    assert sum(z[0].size for z in latents) == flow.dimensions
+    chex.assert_trees_all_equal_shapes(latents, shares)
+    np.testing.assert_allclose(flow.inverse(params, latents, LABELS), x, atol=1e-5)
+    drawn = [jax.random.normal(jax.random.key(i), z.shape) for i, z in enumerate(latents)]
+    again, _ = flow.forward(params, flow.inverse(params, drawn, LABELS), LABELS)
+    chex.assert_trees_all_close(again, drawn, atol=1e-5)
+    np.testing.assert_array_equal(flow.assemble(flow.forward(params, x, LABELS)[0]).shape, x.shape)
+
+
+@pytest.mark.parametrize("passes", [1, 2])
+def test_log_prob_is_that_of_the_jacobian(passes):
+    flow = make_flow(passes=passes)
+    params, x = shaken(flow), images(flow, 1)
+    label = jnp.array([2])
+
+    def flat(a):
+        return flow.assemble(flow.forward(params, a[None], label)[0])[0]
+
+    jacobian = jax.jacobian(flat)(x[0]).reshape(16, 16)
+    base = -0.5 * (flat(x[0]) ** 2 + np.log(2 * np.pi)).sum()
+    expected = base + np.linalg.slogdet(jacobian)[1]
+    np.testing.assert_allclose(flow.log_prob(params, x, label)[0], expected, rtol=1e-5)
+
+
+@pytest.mark.parametrize("spread", ["entry", "block"])
+@pytest.mark.parametrize("dims, channels", [(2, 1), (2, 2), (3, 1)])
+def test_maps_sum_to_the_likelihood_and_its_ratio(dims, channels, spread):
+    flow = make_flow(dims, channels)
+    params, x = shaken(flow), images(flow)
+    found = likelihood_map(flow, params, x, LABELS, spread)
+    assert found.shape == x.shape
+    axes = tuple(range(1, x.ndim))
+    expected = flow.log_prob(params, x, LABELS)
+    np.testing.assert_allclose(found.sum(axes), expected, rtol=1e-4)
+    others = (LABELS + 1) % 3
+    ratio = expected - flow.log_prob(params, x, others)
+    contrast = contrast_map(flow, params, x, LABELS, others, spread)
+    np.testing.assert_allclose(contrast.sum(axes), ratio, rtol=1e-3, atol=1e-4)
+    with pytest.raises(ValueError, match="unknown spread 'x'"):
+        likelihood_map(flow, params, x, LABELS, "x")
+
+
+def test_the_density_integrates_to_one():
+    flow = CouplingFlow(Residual(2, width=32), ("a", "b"), (1, 2, 1), layout="checkerboard:2")
+    params = shaken(flow, size=0.1)
+    axis = jnp.linspace(-9, 9, 181)
+    grid = jnp.stack(jnp.meshgrid(axis, axis), -1).reshape(-1, 1, 2, 1)
+    for label in (0, 1):
+        nats = flow.log_prob(params, grid, jnp.full(len(grid), label))
+        assert jnp.exp(nats).sum() * 0.1**2 == pytest.approx(1, rel=2e-3)
+
+
+def test_a_fresh_flow_only_permutes():
+    flow = make_flow()
+    x = images(flow)
+    nats = flow.log_prob(flow.init(jax.random.key(0)), x, LABELS)
+    np.testing.assert_allclose(nats, bi.normal_share(x).sum((1, 2, 3)), rtol=1e-5)
+
+
+def test_activation_norms_are_fitted_in_one_pass():
+    flow = make_flow()
+    x = 3 * images(flow, 64) + 1
+    labels = jnp.arange(64) % 3
+    params = flow.fit_actnorm(shaken(flow), x, labels)
+    first = bi.actnorm(jax.tree.map(lambda a: a[0], params["stage_0"]["norm"]), x)[0]
+    assert abs(first.mean()) < 1e-5 and abs(first.std() - 1) < 1e-5
+    before = flow.log_prob(shaken(flow), x, labels).mean()
+    assert flow.log_prob(params, x, labels).mean() > before
+
+
+def test_scanned_or_one_by_one(monkeypatch):
+    flow = make_flow(layout="checkerboard:3", picture=None)
+    params, x = shaken(flow), images(flow)
+    latents, shares = flow.forward(params, x, LABELS)
+    monkeypatch.setattr(model, "_loops_are_slow", lambda: False)
+    for remat in (False, True):
+        scanned = dataclasses.replace(flow, remat=remat)
+        found, parts = scanned.forward(params, x, LABELS)
+        chex.assert_trees_all_close((found, parts), (latents, shares), rtol=1e-5, atol=1e-6)
+        np.testing.assert_allclose(scanned.inverse(params, found, LABELS), x, atol=1e-5)
+
+
+def test_all_classes_in_one_pass_and_labels_matter():
+    flow = make_flow()
+    params, x = shaken(flow), images(flow)
+    found = flow.class_log_probs(params, x)
+    chex.assert_shape(found, (4, 3))
+    for k in range(3):
+        one = flow.log_prob(params, x, jnp.full(4, k))
+        np.testing.assert_allclose(found[:, k], one, rtol=1e-5)
+    assert (np.ptp(found, axis=1) > 1e-3).all()
+
+
+def test_samples_depend_on_their_index_alone():
+    flow = make_flow()
+    params, key = shaken(flow), jax.random.key(0)
+    four = flow.sample(params, LABELS, key)
+    one = flow.sample(params, LABELS[2:3], key, index=jnp.array([2]))
+    np.testing.assert_allclose(one[0], four[2], atol=1e-5)
+    cold = flow.sample(params, LABELS, key, temperature=0.0)
+    np.testing.assert_allclose(cold[1], cold[3], atol=1e-6)
+    assert np.abs(four).max() <= 1
+
+
+def test_training_on_constant_images_is_finite_and_invertible():
+    """The density of a constant image is bounded, since its values are integers with noise."""
+    flow = make_flow(layout="checkerboard:2 squeeze channel:2", picture=None)
+    v = jnp.array([0, 128, 255, 128])[:, None, None, None]
+    batch = {"image": jnp.broadcast_to(v / 127.5 - 1, (4, 4, 4, 1)), "label": LABELS}
+    x, _ = bi.dequantise(jnp.broadcast_to(v, (4, 4, 4, 1)), jax.random.key(0))
+    params = flow.fit_actnorm(flow.init(jax.random.key(0)), x, LABELS)
+    optimiser = optax.adam(3e-3)
+    state = optimiser.init(params)
+
+    @jax.jit
+    def step(params, state, key):
+        (loss, _), gradient = jax.value_and_grad(flow.loss, has_aux=True)(params, batch, key)
+        updates, state = optimiser.update(gradient, state)
+        return optax.apply_updates(params, updates), state, loss
+
+    losses = []
+    for i in range(60):
+        params, state, loss = step(params, state, jax.random.key(i))
+        losses.append(float(loss))
+    assert np.isfinite(losses).all() and losses[-1] < losses[0] - 1 and min(losses) > -1e-3
+    latents, _ = flow.forward(params, x, LABELS)
+    np.testing.assert_allclose(flow.inverse(params, latents, LABELS), x, atol=1e-5)
+
+
+def test_the_contrast_is_a_cross_entropy_over_likelihoods():
+    flow = make_flow(contrast=0.25)
+    params = shaken(flow)
+    batch = {"image": jnp.round((images(flow) + 1) * 127.5) / 127.5 - 1, "label": LABELS}
+    loss, metrics = flow.loss(params, batch, jax.random.key(0))
+    pure, alone = dataclasses.replace(flow, contrast=0.0).loss(params, batch, jax.random.key(0))
+    assert metrics["bits"] == pytest.approx(float(pure), rel=1e-5) and set(alone) == {"bits"}
+    expected = 0.75 * metrics["bits"] + 0.25 * metrics["cross_entropy"]
+    assert loss == pytest.approx(float(expected), rel=1e-6)
+
+
+@pytest.mark.parametrize("dims", [2, 3])
+@pytest.mark.parametrize("name, settings", [
+    ("residual", {"width": 8}), ("generation", {"widths": (8, 8, 16)}),
+    ("classification", {"widths": (4, 8, 8)}),
+    ("classification", {"widths": (4, 8, 8), "dense": True}),
+])  # fmt: skip
+def test_conditioners(name, settings, dims):
+    net = CONDITIONERS[name](3, **settings)
+    x = jnp.asarray(np.random.default_rng(0).normal(size=(2, *(8,) * dims, 2)), jnp.float32)
+    params = init_params(net, jax.random.key(0), x, LABELS[:2])
+    for out in net.apply({"params": params}, x, LABELS[:2]):
+        assert out.shape == x.shape and (np.asarray(out) == 0).all()
+    rng = np.random.default_rng(1)
+    moved = jax.tree.map(
+        lambda a: a + jnp.asarray(rng.normal(0, 0.3, a.shape), jnp.float32), params
+    )
+
+    def apply(x, labels, **more):
+        return jnp.stack(net.apply({"params": moved}, x, labels, **more))
+
+    out = apply(x, LABELS[:2])
+    assert not np.allclose(out, apply(x, LABELS[1:3]))
+    np.testing.assert_allclose(apply(x[:1], LABELS[:1]), out[:, :1], rtol=2e-4, atol=2e-4)
+    if isinstance(net, Classification):
+        dropped = apply(x, LABELS[:2], train=True, rngs={"dropout": jax.random.key(0)})
+        assert not np.allclose(out, dropped)
+
+
+def test_the_published_layout():
+    stages = parse(PUBLISHED, (184, 184, 1))
+    assert sum(stage.steps for stage in stages) == 24
+    picture = np.pad(np.ones((100, 100)), 42)
+    flow = CouplingFlow(Residual(7), tuple("abcdefg"), (184, 184, 1), PUBLISHED, picture=picture)
+    assert flow.latent_shapes() == [(92, 92, 2), (46, 46, 4), (23, 23, 8), (23, 23, 8)]
+
+
+@pytest.mark.parametrize(
+    "settings, message",
+    [
+        ({"layout": "checkerboard"}, "unknown word 'checkerboard' in the layout"),
+        ({"layout": "checkerboard:0"}, "unknown word"),
+        ({"layout": "squeeze squeeze squeeze"}, r"\(1, 1\) cannot be squeezed"),
+        ({"layout": "split checkerboard:1"}, "a single channel cannot be split"),
+        ({"layout": "squeeze"}, "has no steps"),
+        ({"layout": "channel:1"}, "needs at least 2"),
+        ({"picture": None}, "there is no picture"),
+        ({"picture": np.ones((3, 4))}, r"is \(3, 4\), where the layout needs \(4, 4\)"),
+        ({"contrast": 2.0}, "contrast must lie in"),
+    ],
+)
+def test_what_does_not_fit(settings, message):
+    with pytest.raises(ValueError, match=message):
+        make_flow(**settings)
+    with pytest.raises(ValueError, match=r"images must be \[B, \(4, 4, 1\)\]"):
+        make_flow().forward({}, jnp.zeros((1, 4, 4, 2)), LABELS[:1])
