@@ -122,7 +122,7 @@ class CouplingFlow:
             if stage.kind == "picture" and given != stage.shape[:-1]:
                 raise ValueError(
                     f"the picture that serves as mask is {given}, where the layout needs "
-                    f" {stage.shape[:-1]}"
+                    f"{stage.shape[:-1]}"
                 )
             if stage.steps:
                 self._masks(stage)
