@@ -14,7 +14,7 @@ def get_config():
     config.data.name = "phantoms"
     config.data.side = 224
     config.model.latent.autoencoder = "patches"
-    config.model.time.reading_share = 0.3
-    config.train.update(dict(steps=2500, shift=0, eval_every=250))
+    config.data.phantoms.subjects = 300
+    config.train.update(dict(shift=0, eval_every=250))
     config.sample.generate.per_class = 32
     return config

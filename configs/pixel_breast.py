@@ -15,7 +15,4 @@ def get_config(variant: str = ""):
     config = default_config()
     config.data.name = "breastmnist"
     config.model.resize = 32
-    config = cpu(config, variant)
-    if variant:
-        config.train.steps = 1200
-    return config
+    return cpu(config, variant)

@@ -13,6 +13,5 @@ def get_config():
     config = cpu(default_config())
     config.data.name = "phantoms"
     config.train.steps = 500
-    config.model.time.reading_share = 0.3  # the rest of a batch learns to draw
     config.sample.generate.per_class = 32
     return config
