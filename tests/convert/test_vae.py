@@ -66,7 +66,17 @@ def compvis_names(state):
     return {**out, "model.diffusion_model.out.2.bias": np.zeros(4, np.float32)}
 
 
-@pytest.mark.parametrize("naming", [dict, old_names, compvis_names])
+def compvis_names_alone(state):
+    """A file of the autoencoder alone, with what its training left in it."""
+    prefix = "first_stage_model."
+    inner = {
+        k.removeprefix(prefix): v for k, v in compvis_names(state).items() if k.startswith(prefix)
+    }
+    rest = {"loss.logvar": np.zeros(()), "model_ema.decay": np.zeros(())}
+    return {**inner, **rest}
+
+
+@pytest.mark.parametrize("naming", [dict, old_names, compvis_names, compvis_names_alone])
 def test_stable_diffusions_autoencoder(naming, weights):
     kind, config, params = convert_vae(naming(weights), groups=GROUPS)
     assert kind is AutoencoderKL and config == {
