@@ -13,7 +13,7 @@ def get_config():
     config = cpu(default_config())
     config.data.name = "phantoms"
     config.data.side = 224
-    config.model.latent.autoencoder = "patches"
+    config.model.latent.update(dict(autoencoder="patches", precondition=True))
     config.data.phantoms.subjects = 300
     config.train.update(dict(shift=0, eval_every=250))
     config.sample.generate.per_class = 32

@@ -47,7 +47,7 @@ def build(config: ConfigDict, info: Info, parts: Parts | None = None) -> Symmetr
         )
     code = parts.code or _code(config, classes)
     side = encoded // autoencoder.net.factor
-    flow = _flow(config, classes, code, autoencoder.net.latent, side, 0)
+    flow = _flow(config, classes, code, autoencoder.net.latent, side, 0, parts.std)
     return LatentFlow(
         flow, autoencoder, info.channels, info.side, config.resize, config.latent.readout
     )
@@ -68,6 +68,7 @@ def _flow(
     channels: int,
     side: int,
     resize: int,
+    std: tuple[float, ...] = (),
 ) -> SymmetricFlow:
     return SymmetricFlow(
         net=build_network(config.net, channels + code.channels),
@@ -80,6 +81,7 @@ def _flow(
         sigma_min=config.sigma_min,
         time=TimeDistribution(**config.time),
         code_dropout=config.code_dropout,
+        image_std=std,
     )
 
 

@@ -26,6 +26,7 @@ def default_config() -> ConfigDict:
                 pictures=8,  # label pictures of each class that are encoded once
                 patch=8,  # "patches": side of a patch
                 channels=16,  # and its principal components
+                precondition=False,  # by the spread of each channel of the latents
                 cache="",  # where latents are kept; empty: in the user's cache folder
                 batch=8,  # images encoded at a time, each with its flips
                 dtype="float32",  # or "bfloat16": what the autoencoder computes in
@@ -138,5 +139,6 @@ def latent(config: ConfigDict, variant: str = "") -> ConfigDict:
         config.data.side = 28
         config.model.resize = 224
         config.model.latent.autoencoder = "autoencoders/taef2"
+        config.model.latent.precondition = True
         config.train.shift = 1  # of latents, which are 8 pixels wide
     return config

@@ -1,9 +1,10 @@
 """What a latent model needs beside its flow's parameters, and how its workdir keeps it.
 
-The workdir holds ``autoencoder/`` and, where the label pictures are latents,
-``label_pictures.safetensors``, and needs the folder that the autoencoder came from no more.
+The workdir holds ``autoencoder/``, where the label pictures are latents ``label_pictures.safetensors``,
+with preconditioning ``latent_std.json``, and needs the folder that the autoencoder came from no more.
 """
 
+import json
 from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
@@ -18,23 +19,34 @@ from safetensors.numpy import load_file, save
 from msflow_jax import autoencoder as autoencoders
 from msflow_jax.atomic import write_atomically
 from msflow_jax.autoencoder import Autoencoder
+from msflow_jax.batching import batched
 from msflow_jax.data import Info, LazySplit, Split, in_memory
 from msflow_jax.data.batches import to_float
 from msflow_jax.nets.patches import fit_patches
 from msflow_jax.symmetric.latent_codes import SCHEMES, LatentCode, encode_pictures
 
-FOLDER, PICTURES = "autoencoder", "label_pictures.safetensors"
+FOLDER, PICTURES, STD = "autoencoder", "label_pictures.safetensors", "latent_std.json"
 _FITTED = 1000  # images that the patches are fitted to at most
+_MEASURED = 64  # images whose latents' spread is measured
 
 
 @dataclass(frozen=True)
 class Parts:
-    """An autoencoder with its parameters, where it came from, and the latent code if there is one."""
+    """What a latent model needs beside its flow.
+
+    Attributes:
+      autoencoder: network and scale.
+      params: its parameters.
+      origin: where they came from.
+      code: the latent code, if there is one.
+      std: root mean square of each channel of the latents, for preconditioning; empty for none.
+    """
 
     autoencoder: Autoencoder
     params: Any
     origin: dict[str, Any]
     code: LatentCode | None = None
+    std: tuple[float, ...] = ()
 
 
 def prepare(
@@ -65,6 +77,8 @@ def prepare(
         folder = kept if kept.exists() else Path(latent.autoencoder).expanduser()
         parts = Parts(*autoencoders.load(folder), autoencoders.origin(folder))
     parts = replace(parts, autoencoder=_computing_in(latent.dtype, parts.autoencoder))
+    if latent.precondition:
+        parts = replace(parts, std=_std(Path(workdir) / STD, parts, config, train))
     if config.code.scheme not in SCHEMES:
         return parts
     pictures = Path(workdir) / PICTURES
@@ -90,6 +104,8 @@ def keep(parts: Parts, workdir: Path) -> None:
     """Write the parts into a workdir that lacks them."""
     if not (Path(workdir) / FOLDER).exists():
         autoencoders.save(Path(workdir) / FOLDER, parts.autoencoder, parts.params, parts.origin)
+    if parts.std and not (Path(workdir) / STD).exists():
+        write_atomically(Path(workdir) / STD, json.dumps(parts.std).encode())
     path = Path(workdir) / PICTURES
     if parts.code is not None and not path.exists():
         write_atomically(path, save({"clean": parts.code.clean, "noisy": parts.code.noisy}))
@@ -103,6 +119,32 @@ def _read_code(path: Path, config: ConfigDict) -> LatentCode:
         raise ValueError(f"{path} is damaged ({error}): restore it from a copy") from error
 
 
+def _std(
+    path: Path, parts: Parts, config: ConfigDict, train: Split | LazySplit | None
+) -> tuple[float, ...]:
+    if path.exists():
+        try:
+            return tuple(map(float, json.loads(path.read_text())))
+        except (ValueError, TypeError) as error:
+            raise ValueError(f"{path} is damaged ({error}): restore it from a copy") from error
+    if train is None:
+        raise FileNotFoundError(f"{path} is missing: restore it from a copy")
+    few = train.take(np.linspace(0, len(train) - 1, min(len(train), _MEASURED)).astype(int))
+
+    def squares(params: Any, images: jax.Array, index: jax.Array) -> jax.Array:
+        encoded = parts.autoencoder.encode(params, _resized(to_float(images), config.resize))
+        return (encoded**2).mean(axis=(1, 2))
+
+    found = batched(squares, config.latent.batch)(parts.params, few.images)
+    return tuple(np.sqrt(found.mean(axis=0)).astype(float).tolist())
+
+
+def _resized(images: jax.Array, side: int) -> jax.Array:
+    if not side:
+        return images
+    return jax.image.resize(images, (len(images), side, side, images.shape[-1]), "bilinear")
+
+
 def _fit(config: ConfigDict, train: Split | LazySplit | None) -> Parts:
     if train is None:
         raise FileNotFoundError(
@@ -110,9 +152,7 @@ def _fit(config: ConfigDict, train: Split | LazySplit | None) -> Parts:
             "without the training images: restore it from a copy"
         )
     images = to_float(jnp.asarray(in_memory(train, _FITTED).images[:_FITTED]))
-    if config.resize:
-        shape = (len(images), config.resize, config.resize, images.shape[-1])
-        images = jax.image.resize(images, shape, "bilinear")
+    images = _resized(images, config.resize)
     patch, latent = config.latent.patch, config.latent.channels
     net, params, spread = fit_patches(np.asarray(images), patch, latent)
     origin = {

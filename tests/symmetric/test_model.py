@@ -225,3 +225,28 @@ def test_uncertainties():
     assert "spread" not in uncertainties(distances[:1], p[:1])
     with pytest.raises(ValueError, match="D, N, K"):
         uncertainties(distances[0], p[0])
+
+
+class Silent(nn.Module):
+    """A fresh network: it says nothing."""
+
+    def __call__(self, x, u, *, train=False):
+        del u, train
+        return jnp.zeros_like(x)
+
+
+def test_a_preconditioned_fresh_flow_draws_the_gaussian_of_its_spread():
+    """The best linear velocity carries N(0, 1) to N(0, std^2), exactly: z_u = total(u) z_0."""
+    std = (0.1, 3.0)
+    flow = SymmetricFlow(Silent(), Code("simplex", 2), ("a", "b"), 2, 4, image_std=std)
+    u, states = flow.generation_path({}, jnp.zeros(2, int), jax.random.key(0), steps=400, grid=3)
+    start, middle, end = states["image"]
+    np.testing.assert_allclose(end, start * jnp.asarray(std), rtol=0.02)
+    total = np.sqrt((1 - u[1]) ** 2 + (u[1] * np.asarray(std)) ** 2)
+    np.testing.assert_allclose(middle, start * total, rtol=0.02)
+
+
+@pytest.mark.parametrize("std", [(0.1,), (0.1, 0.0)])
+def test_spreads_that_do_not_fit(std):
+    with pytest.raises(ValueError, match="image_std needs 2 positive numbers"):
+        SymmetricFlow(Silent(), Code("simplex", 2), ("a", "b"), 2, 4, image_std=std)
