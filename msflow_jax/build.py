@@ -7,7 +7,7 @@ from ml_collections import ConfigDict
 
 from msflow_jax.data import Info
 from msflow_jax.nets import DiT, UNet
-from msflow_jax.parts import Parts
+from msflow_jax.parts import Parts, latent_side
 from msflow_jax.symmetric import Code, LatentCode, LatentFlow, SymmetricFlow, TimeDistribution
 from msflow_jax.symmetric.latent_codes import SCHEMES as LATENT_CODES
 
@@ -39,14 +39,9 @@ def build(config: ConfigDict, info: Info, parts: Parts | None = None) -> Symmetr
         raise ValueError(
             "model.task='segment' needs a model of pixels: clear model.latent.autoencoder"
         )
-    autoencoder, encoded = parts.autoencoder, config.resize or info.side
-    if encoded % autoencoder.net.factor:
-        raise ValueError(
-            f"the autoencoder makes latents {autoencoder.net.factor} times smaller, which does not "
-            f"divide images of {encoded}: set model.resize"
-        )
+    autoencoder = parts.autoencoder
     code = parts.code or _code(config, classes)
-    side = encoded // autoencoder.net.factor
+    side = latent_side(autoencoder.net.factor, config.resize or info.side)
     flow = _flow(config, classes, code, autoencoder.net.latent, side, 0, parts.std)
     return LatentFlow(
         flow, autoencoder, info.channels, info.side, config.resize, config.latent.readout

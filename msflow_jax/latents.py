@@ -19,7 +19,7 @@ from safetensors.numpy import load, save
 from msflow_jax.atomic import write_atomically
 from msflow_jax.autoencoder import fingerprint
 from msflow_jax.batching import Runner, batched
-from msflow_jax.data.base import Info, LazySplit, Split
+from msflow_jax.data.base import Info, LazySplit, Split, digest
 from msflow_jax.data.batches import to_float
 from msflow_jax.parts import Parts
 from msflow_jax.progress import bar
@@ -107,13 +107,16 @@ def read_or_encode(
     Raises:
       OSError: a shard cannot be written (full disk); those before it are kept.
       FloatingPointError: latents that are not finite.
-      RuntimeError: several processes train together and the cache is not complete.
+      FileNotFoundError: several processes train together and the cache is not complete.
+      ValueError: the split is empty.
     """
+    if not len(split):
+        raise ValueError(f"the {cache.facts['split']} split is empty: there is nothing to encode")
     starts = range(0, len(split), SHARD)
     found = {start: _read(cache.folder / f"{start // SHARD:05d}", cache.facts) for start in starts}
     missing = [start for start in starts if found[start] is None]
     if missing and jax.process_count() > 1:
-        raise RuntimeError(
+        raise FileNotFoundError(
             f"{len(missing)} of {len(starts)} parts of the latent cache {cache.folder} are missing: "
             "encode them first in one process, with --encode-only, on a disk that all processes see"
         )
@@ -165,7 +168,8 @@ def split_latents(
     encoder = fingerprint(parts.autoencoder, parts.params)
     facts = {
         "data": info.name, "md5": info.md5, "split": name, "images": len(split), "flips": list(flips),
-        "autoencoder": encoder, "side": model.encoded_side, "version": 1,
+        "autoencoder": encoder, "side": [info.side, model.encoded_side], "channels": info.channels,
+        "names": digest("\n".join(split.names).encode()), "version": 2,
     }  # fmt: skip
     encode = make_encoder(model, flips, config.batch)
     cache = locate(config.cache, facts)

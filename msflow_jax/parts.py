@@ -5,6 +5,7 @@ with preconditioning ``latent_std.json``, and needs the folder that the autoenco
 """
 
 import json
+import shutil
 from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
@@ -17,10 +18,10 @@ from safetensors import SafetensorError
 from safetensors.numpy import load_file, save
 
 from msflow_jax import autoencoder as autoencoders
-from msflow_jax.atomic import write_atomically
+from msflow_jax.atomic import new_folder, write_atomically
 from msflow_jax.autoencoder import Autoencoder
 from msflow_jax.batching import batched
-from msflow_jax.data import Info, LazySplit, Split, in_memory
+from msflow_jax.data import Info, LazySplit, Split
 from msflow_jax.data.batches import to_float
 from msflow_jax.nets.patches import fit_patches
 from msflow_jax.symmetric.latent_codes import SCHEMES, LatentCode, encode_pictures
@@ -28,6 +29,7 @@ from msflow_jax.symmetric.latent_codes import SCHEMES, LatentCode, encode_pictur
 FOLDER, PICTURES, STD = "autoencoder", "label_pictures.safetensors", "latent_std.json"
 _FITTED = 1000  # images that the patches are fitted to at most
 _MEASURED = 64  # images whose latents' spread is measured
+_LEAST_STD = 1e-3  # of a channel, as a share of the largest: one may be constant
 
 
 @dataclass(frozen=True)
@@ -38,6 +40,7 @@ class Parts:
       autoencoder: network and scale.
       params: its parameters.
       origin: where they came from.
+      folder: where they lie; None if they were fitted here.
       code: the latent code, if there is one.
       std: root mean square of each channel of the latents, for preconditioning; empty for none.
     """
@@ -45,6 +48,7 @@ class Parts:
     autoencoder: Autoencoder
     params: Any
     origin: dict[str, Any]
+    folder: Path | None = None
     code: LatentCode | None = None
     std: tuple[float, ...] = ()
 
@@ -60,6 +64,9 @@ def prepare(
       workdir: of the run.
       train: training images, for the autoencoder ``patches``.
 
+    What a workdir holds counts only once it has a checkpoint: a run that failed before has nothing to go
+    on from, and its configuration may have been another.
+
     Returns:
       None for a model of pixels.
 
@@ -70,26 +77,48 @@ def prepare(
     latent = config.latent
     if not latent.autoencoder:
         return None
-    kept = Path(workdir) / FOLDER
-    if latent.autoencoder == "patches" and not kept.exists():
+    workdir = Path(workdir)
+    kept = _has_checkpoint(workdir)
+    side = config.resize or info.side
+    if latent.autoencoder == "patches" and not kept:
+        latent_side(latent.patch, side)
         parts = _fit(config, train)
     else:
-        folder = kept if kept.exists() else Path(latent.autoencoder).expanduser()
-        parts = Parts(*autoencoders.load(folder), autoencoders.origin(folder))
+        folder = workdir / FOLDER if kept else Path(latent.autoencoder).expanduser()
+        parts = Parts(*autoencoders.load(folder), autoencoders.origin(folder), folder)
+    latent_side(parts.autoencoder.net.factor, side)
     parts = replace(parts, autoencoder=_computing_in(latent.dtype, parts.autoencoder))
     if latent.precondition:
-        parts = replace(parts, std=_std(Path(workdir) / STD, parts, config, train))
+        std = _read_std(workdir / STD) if kept else _measure_std(parts, config, train)
+        parts = replace(parts, std=std)
     if config.code.scheme not in SCHEMES:
         return parts
-    pictures = Path(workdir) / PICTURES
-    if pictures.exists():
-        code = _read_code(pictures, config)
+    if kept:
+        code = _read_code(workdir / PICTURES, config)
     else:
         code = encode_pictures(
             parts.autoencoder, parts.params, config.code.scheme, len(info.classes),
-            config.resize or info.side, beta=config.code.beta, variants=latent.pictures,
+            side, beta=config.code.beta, variants=latent.pictures, batch=latent.batch,
         )  # fmt: skip
     return replace(parts, code=code)
+
+
+def _has_checkpoint(workdir: Path) -> bool:
+    return any((workdir / "checkpoints").glob("*/ema"))
+
+
+def latent_side(factor: int, side: int) -> int:
+    """Rows and columns of the latents of images of this side, for an autoencoder of this factor.
+
+    Raises:
+      ValueError: the factor does not divide the side.
+    """
+    if side % factor:
+        raise ValueError(
+            f"the autoencoder makes latents {factor} times smaller, which does not divide images of "
+            f"{side}: set model.resize"
+        )
+    return side // factor
 
 
 def _computing_in(dtype: str, autoencoder: Autoencoder) -> Autoencoder:
@@ -101,17 +130,26 @@ def _computing_in(dtype: str, autoencoder: Autoencoder) -> Autoencoder:
 
 
 def keep(parts: Parts, workdir: Path) -> None:
-    """Write the parts into a workdir that lacks them."""
-    if not (Path(workdir) / FOLDER).exists():
-        autoencoders.save(Path(workdir) / FOLDER, parts.autoencoder, parts.params, parts.origin)
-    if parts.std and not (Path(workdir) / STD).exists():
-        write_atomically(Path(workdir) / STD, json.dumps(parts.std).encode())
-    path = Path(workdir) / PICTURES
-    if parts.code is not None and not path.exists():
-        write_atomically(path, save({"clean": parts.code.clean, "noisy": parts.code.noisy}))
+    """Write the parts into a workdir without a checkpoint; what a failed run left is replaced."""
+    workdir = Path(workdir)
+    if _has_checkpoint(workdir) and (workdir / FOLDER).exists():
+        return
+    shutil.rmtree(workdir / FOLDER, ignore_errors=True)
+    if parts.folder is None:
+        autoencoders.save(workdir / FOLDER, parts.autoencoder, parts.params, parts.origin)
+    else:
+        with new_folder(workdir / FOLDER) as new:
+            shutil.copytree(parts.folder, new, dirs_exist_ok=True)
+    if parts.std:
+        write_atomically(workdir / STD, json.dumps(parts.std).encode())
+    if parts.code is not None:
+        content = save({"clean": parts.code.clean, "noisy": parts.code.noisy})
+        write_atomically(workdir / PICTURES, content)
 
 
 def _read_code(path: Path, config: ConfigDict) -> LatentCode:
+    if not path.is_file():
+        raise FileNotFoundError(f"{path} is missing: restore it from a copy")
     try:
         arrays = load_file(path)
         return LatentCode(config.code.scheme, arrays["clean"], arrays["noisy"], config.code.beta)
@@ -119,24 +157,41 @@ def _read_code(path: Path, config: ConfigDict) -> LatentCode:
         raise ValueError(f"{path} is damaged ({error}): restore it from a copy") from error
 
 
-def _std(
-    path: Path, parts: Parts, config: ConfigDict, train: Split | LazySplit | None
-) -> tuple[float, ...]:
-    if path.exists():
-        try:
-            return tuple(map(float, json.loads(path.read_text())))
-        except (ValueError, TypeError) as error:
-            raise ValueError(f"{path} is damaged ({error}): restore it from a copy") from error
-    if train is None:
+def _read_std(path: Path) -> tuple[float, ...]:
+    if not path.is_file():
         raise FileNotFoundError(f"{path} is missing: restore it from a copy")
-    few = train.take(np.linspace(0, len(train) - 1, min(len(train), _MEASURED)).astype(int))
+    try:
+        return tuple(map(float, json.loads(path.read_text())))
+    except (ValueError, TypeError) as error:
+        raise ValueError(f"{path} is damaged ({error}): restore it from a copy") from error
+
+
+def _few(train: Split | LazySplit, most: int) -> np.ndarray:
+    """At most so many images, drawn at random: sources may list one class after the other."""
+    chosen = np.random.default_rng(0).permutation(len(train))[:most]
+    return train.take(np.sort(chosen)).images
+
+
+def _measure_std(
+    parts: Parts, config: ConfigDict, train: Split | LazySplit | None
+) -> tuple[float, ...]:
+    if train is None:
+        raise FileNotFoundError(_no_checkpoint("model.latent.precondition"))
 
     def squares(params: Any, images: jax.Array, index: jax.Array) -> jax.Array:
         encoded = parts.autoencoder.encode(params, _resized(to_float(images), config.resize))
         return (encoded**2).mean(axis=(1, 2))
 
-    found = batched(squares, config.latent.batch)(parts.params, few.images)
-    return tuple(np.sqrt(found.mean(axis=0)).astype(float).tolist())
+    found = batched(squares, config.latent.batch)(parts.params, _few(train, _MEASURED))
+    std = np.sqrt(found.mean(axis=0)).astype(float)
+    return tuple(np.maximum(std, _LEAST_STD * std.max()).tolist())
+
+
+def _no_checkpoint(setting: str) -> str:
+    return (
+        f"the workdir has no checkpoint, and {setting} needs the training images: train first, or check "
+        "--workdir"
+    )
 
 
 def _resized(images: jax.Array, side: int) -> jax.Array:
@@ -147,11 +202,13 @@ def _resized(images: jax.Array, side: int) -> jax.Array:
 
 def _fit(config: ConfigDict, train: Split | LazySplit | None) -> Parts:
     if train is None:
-        raise FileNotFoundError(
-            f"the workdir lacks its {FOLDER}/, and model.latent.autoencoder='patches' cannot be fitted "
-            "without the training images: restore it from a copy"
+        raise FileNotFoundError(_no_checkpoint("model.latent.autoencoder='patches'"))
+    if jax.process_count() > 1:
+        raise ValueError(
+            "model.latent.autoencoder='patches' is fitted in one process: train there for a step, and "
+            "name its workdir's autoencoder/ here"
         )
-    images = to_float(jnp.asarray(in_memory(train, _FITTED).images[:_FITTED]))
+    images = to_float(jnp.asarray(_few(train, _FITTED)))
     images = _resized(images, config.resize)
     patch, latent = config.latent.patch, config.latent.channels
     net, params, spread = fit_patches(np.asarray(images), patch, latent)

@@ -113,7 +113,7 @@ def test_latents_that_are_not_finite_are_not_kept(tmp_path):
 
 def test_several_processes_need_a_complete_cache(tmp_path, monkeypatch):
     monkeypatch.setattr(jax, "process_count", lambda: 2)
-    with pytest.raises(RuntimeError, match="5 of 5 parts .* --encode-only"):
+    with pytest.raises(FileNotFoundError, match="5 of 5 parts .* --encode-only"):
         read_or_encode(locate(str(tmp_path), FACTS), SPLIT, Encoder())
 
 

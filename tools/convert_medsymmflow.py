@@ -213,7 +213,7 @@ def main(arguments: Sequence[str]) -> None:
     data.add_argument("--classes", help="class names in label order, joined by commas")
     flags.add_argument("--image-channels", type=int, default=0, help="with --classes: 1 or 3")
     flags.add_argument("--side", type=int, default=0, help="with --classes: side of the images")
-    flags.add_argument("--code", default="palette", choices=("palette", "grey"))
+    flags.add_argument("--code", choices=("palette", "grey"), help="palette if not given")
     flags.add_argument("--beta", type=float, default=4.0)
     flags.add_argument("--head-channels", type=int, default=64, help="64 in every published model")
     flags.add_argument(
@@ -226,6 +226,8 @@ def main(arguments: Sequence[str]) -> None:
     o = flags.parse_args(arguments)
     if o.data and (o.image_channels or o.side):
         raise ValueError("--image-channels and --side go with --classes; --data knows them")
+    if o.autoencoder and o.code:
+        raise ValueError("--code goes without --autoencoder: there the palette is encoded")
     info = (
         medmnist_info(o.data, 224 if o.autoencoder else 28)
         if o.data
@@ -233,8 +235,8 @@ def main(arguments: Sequence[str]) -> None:
     )
     convert(
         o.source, o.workdir, info,
-        scheme="encoded" if o.autoencoder else o.code, beta=o.beta, head_channels=o.head_channels,
-        resize=o.resize, autoencoder=o.autoencoder,
+        scheme="encoded" if o.autoencoder else o.code or "palette", beta=o.beta,
+        head_channels=o.head_channels, resize=o.resize, autoencoder=o.autoencoder,
     )  # fmt: skip
 
 

@@ -19,8 +19,12 @@ import numpy as np
 from jax.scipy.linalg import solve_triangular
 
 Params = Any
-# Masked entries [B, *space, C] to raw log-scale and shift of the others, both of that shape.
-Conditioner = Callable[[jax.Array], tuple[jax.Array, jax.Array]]
+# Masked entries [B, *space, C] and the number of the pass to raw log-scale and shift of the others, both
+# of that shape.
+Conditioner = Callable[[jax.Array, int], tuple[jax.Array, jax.Array]]
+# Accelerators round the factors of a product by default: the map would not be the one whose inverse and
+# determinant are taken.
+_EXACT = jax.lax.Precision.HIGHEST
 LEAST_SCALE = 1e-4  # of a channel that is constant over the first batch
 
 
@@ -68,7 +72,8 @@ def mix(params: Params, x: jax.Array, order: np.ndarray) -> tuple[jax.Array, jax
     its log-determinant a sum, its inverse two triangular solves.
     """
     lower, upper = _factors(params)
-    return x[..., order] @ (lower @ upper).T, params["log_diagonal"].mean()
+    matrix = jnp.matmul(lower, upper, precision=_EXACT)
+    return jnp.matmul(x[..., order], matrix.T, precision=_EXACT), params["log_diagonal"].mean()
 
 
 def mix_inverse(params: Params, z: jax.Array, order: np.ndarray) -> jax.Array:
@@ -84,7 +89,7 @@ def mix_inverse(params: Params, z: jax.Array, order: np.ndarray) -> jax.Array:
 def mix_dense(params: Params, x: jax.Array) -> tuple[jax.Array, jax.Array]:
     """Invertible 1 x 1 convolution by a free matrix ``params["matrix"]`` ``[C, C]``, and its share."""
     matrix = params["matrix"]
-    return x @ matrix.T, jnp.linalg.slogdet(matrix)[1] / len(matrix)
+    return jnp.matmul(x, matrix.T, precision=_EXACT), jnp.linalg.slogdet(matrix)[1] / len(matrix)
 
 
 def mix_dense_inverse(params: Params, z: jax.Array) -> jax.Array:
@@ -116,8 +121,8 @@ def affine(
       ``(z, share)``, both ``[B, *space, C]``.
     """
     share = jnp.zeros_like(x)
-    for seen in _turns(mask, passes):
-        log_scale, shift = _bounded(conditioner(seen * x), bound)
+    for number, seen in enumerate(_turns(mask, passes)):
+        log_scale, shift = _bounded(conditioner(seen * x, number), bound)
         x = seen * x + (1 - seen) * (x * jnp.exp(log_scale) + shift)
         share += (1 - seen) * log_scale
     return x, share
@@ -131,8 +136,8 @@ def affine_inverse(
     passes: int = 1,
 ) -> jax.Array:
     """Inverse of :func:`affine`."""
-    for seen in reversed(_turns(mask, passes)):
-        log_scale, shift = _bounded(conditioner(seen * z), bound)
+    for number, seen in reversed(list(enumerate(_turns(mask, passes)))):
+        log_scale, shift = _bounded(conditioner(seen * z, number), bound)
         z = seen * z + (1 - seen) * (z - shift) * jnp.exp(-log_scale)
     return z
 

@@ -113,6 +113,9 @@ class CouplingFlow:
     def __post_init__(self):
         if len(self.shape) not in (3, 4):
             raise ValueError(f"images are [H, W, C] or [D, H, W, C], not {self.shape}")
+        known = getattr(self.conditioner, "classes", len(self.classes))
+        if known != len(self.classes):
+            raise ValueError(f"{len(self.classes)} class names, but a conditioner of {known}")
         if "picture" in self.layout and self.picture is None:
             raise ValueError("the layout has steps 'picture', but there is no picture")
         if not 0 <= self.contrast <= 1:
@@ -176,10 +179,13 @@ class CouplingFlow:
         return np.stack([bi.channel_order(i, stage.shape[-1]) for i in numbers])
 
     def _net(self, params: Params, labels: jax.Array, key: jax.Array | None) -> bi.Conditioner:
-        rngs = None if key is None else {"dropout": key}
-        return lambda x: self.conditioner.apply(
-            {"params": params}, x, labels, train=key is not None, rngs=rngs
-        )  # type: ignore[return-value]
+        def apply(x: jax.Array, number: int) -> Any:
+            rngs = None if key is None else {"dropout": jax.random.fold_in(key, number)}
+            return self.conditioner.apply(
+                {"params": params}, x, labels, train=key is not None, rngs=rngs
+            )
+
+        return apply
 
     def forward(
         self, params: Params, x: jax.Array, labels: jax.Array, key: jax.Array | None = None

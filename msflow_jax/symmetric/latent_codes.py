@@ -12,6 +12,7 @@ import jax.numpy as jnp
 import numpy as np
 
 from msflow_jax.autoencoder import Autoencoder, Params
+from msflow_jax.batching import batched
 from msflow_jax.symmetric.codes import Code, palette_table
 
 SCHEMES = ("encoded", "pooled")
@@ -38,6 +39,8 @@ class LatentCode:
         if self.scheme not in SCHEMES:
             raise ValueError(f"unknown latent code {self.scheme!r}: choose {' or '.join(SCHEMES)}")
         fits = self.clean.ndim == 4 and self.noisy.ndim == 5 and len(self.clean) > 1
+        if self.scheme == "pooled":
+            fits &= self.clean.shape[1:3] == (1, 1)
         if not fits or self.noisy.shape[:1] + self.noisy.shape[2:] != self.clean.shape:
             raise ValueError(
                 f"latent pictures [K, h, w, C] and [K, V, h, w, C] are needed, got {self.clean.shape} "
@@ -127,6 +130,7 @@ def encode_pictures(
     *,
     beta: float = 4.0,
     variants: int = 8,
+    batch: int = 8,
     seed: int = 0,
 ) -> LatentCode:
     """The latent code of a palette: each class's pictures, drawn at full size and encoded by the mean.
@@ -139,15 +143,29 @@ def encode_pictures(
       side: rows and columns of the pictures, those that the images are encoded at.
       beta: see :class:`Code`.
       variants: noisy pictures of each class.
+      batch: pictures encoded at a time.
       seed: of their noise.
+
+    Raises:
+      ValueError: an autoencoder that is not for colour images.
     """
+    if autoencoder.net.channels != 3:
+        raise ValueError(
+            f"the code {scheme!r} encodes colours, but the autoencoder is for images of "
+            f"{autoencoder.net.channels} channel(s): take the code 'simplex', or bring the images to "
+            "colour with data.channels=3"
+        )
     palette = Code("palette", classes, beta)
     labels = jnp.arange(classes)
-    encode = jax.jit(lambda p, x: autoencoder.encode(p, x))
-    clean = np.asarray(encode(params, palette.clean_pictures(labels, side, side)))
+    run = batched(lambda p, x, index: autoencoder.encode(p, x), batch)
+
+    def encode(pictures: jax.Array) -> np.ndarray:
+        return run(params, np.asarray(pictures))
+
+    clean = encode(palette.clean_pictures(labels, side, side))
     keys = jax.random.split(jax.random.key(seed), variants)
     pictures = (palette.pictures(labels, side, side, key) for key in keys)
-    noisy = np.stack([np.asarray(encode(params, x)) for x in pictures], axis=1)
+    noisy = np.stack([encode(x) for x in pictures], axis=1)
     if scheme == "pooled":
         clean = clean.mean(axis=(1, 2), keepdims=True)
         noisy = noisy.mean(axis=(2, 3), keepdims=True)

@@ -80,7 +80,7 @@ class SymmetricFlow:
       time: distribution of training times.
       code_dropout: share of training samples that are drawn without a code, for guidance. Their
         label's error is not scored, so that the read-out stays the posterior.
-      image_std: standard deviation of each channel of the images, for preconditioning (after EDM, arXiv
+      image_std: root mean square of each channel of the images, for preconditioning (after EDM, arXiv
         2206.00364): the network sees the image's state at unit variance, and says only what the best
         velocity linear in that state leaves open, in units of its spread. Empty: none, as published.
 

@@ -22,7 +22,8 @@ def random(seed, *shape):
 def conditioner(weights):
     """Mixes everything it sees of an image; not linear."""
 
-    def apply(x):
+    def apply(x, number):
+        del number
         flat = jnp.tanh(x.reshape(len(x), -1) @ weights[0])
         return tuple((flat @ w).reshape(x.shape) for w in weights[1:])
 
@@ -96,7 +97,7 @@ def test_a_coupling_of_one_pass_leaves_what_it_sees():
     moved = bijection("checkerboard-2", 2, 2, 0)[0](x)[0]
     assert (np.asarray(moved) != np.asarray(x)).all()
     with pytest.raises(ValueError, match="1 or 2 passes, not 3"):
-        b.affine(x, mask, lambda a: (a, a), 0.5, 3)
+        b.affine(x, mask, lambda a, i: (a, a), 0.5, 3)
 
 
 def test_actnorm_starts_from_the_data():

@@ -33,8 +33,8 @@ PICTURES = {2: np.pad(np.ones((2, 2)), 1), 3: np.pad(np.ones((2, 2, 2)), 1)}
 def make_flow(dims=2, channels=1, **settings):
     net = Residual(3, width=16)
     shape = (*(4,) * dims, channels)
-    chosen = {"layout": LAYOUT, "picture": PICTURES[dims], **settings}
-    return CouplingFlow(net, ("a", "b", "c"), shape, **chosen)
+    chosen = {"layout": LAYOUT, "picture": PICTURES[dims], "classes": ("a", "b", "c"), **settings}
+    return CouplingFlow(net, shape=shape, **chosen)
 
 
 def shaken(flow, seed=0, size=0.03):
@@ -253,6 +253,7 @@ def test_the_published_layout():
         ({"layout": "channel:1"}, "needs at least 2"),
         ({"picture": None}, "there is no picture"),
         ({"picture": np.ones((3, 4))}, r"is \(3, 4\), where the layout needs \(4, 4\)"),
+        ({"classes": ("a", "b")}, "2 class names, but a conditioner of 3"),
         ({"contrast": 2.0}, "contrast must lie in"),
     ],
 )
