@@ -77,7 +77,7 @@ def make_model(size: str) -> tuple[Any, Any]:
     weights = jax.device_put(init_params(net, jax.random.key(0), shape))
     autoencoder = Autoencoder(net, 0.18215 if size == "published" else 1.0)
     code = encode_pictures(autoencoder, weights, "encoded", 5, config.resize, variants=1)
-    model = build(config, info, Parts(autoencoder, weights, {}, code))
+    model = build(config, info, Parts(autoencoder, weights, {}, code=code))
     return model, model.join(jax.device_put(model.init(jax.random.key(1))), weights)
 
 

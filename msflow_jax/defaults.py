@@ -139,6 +139,5 @@ def latent(config: ConfigDict, variant: str = "") -> ConfigDict:
         config.data.side = 28
         config.model.resize = 224
         config.model.latent.autoencoder = "autoencoders/taef2"
-        config.model.latent.precondition = True
         config.train.shift = 1  # of latents, which are 8 pixels wide
     return config
