@@ -15,10 +15,15 @@ import pytest
 
 from experiments.train import default_workdir, load_config
 from msflow_jax import data
+from msflow_jax.autoencoder import Autoencoder
 from msflow_jax.build import build
 from msflow_jax.data import Info
 from msflow_jax.data.listing import list_folder
 from msflow_jax.data.packing import Settings, pack
+from msflow_jax.nets.patches import PatchAutoencoder
+from msflow_jax.nets.vae import AutoencoderKL, TinyAutoencoder
+from msflow_jax.parts import Parts
+from msflow_jax.symmetric import LatentCode, LatentFlow
 from msflow_jax.training.records import read_records
 
 ROOT = Path(__file__).resolve().parents[2]
@@ -166,21 +171,42 @@ def variants():
     return plain + [f"{path}:cpu" for path in CONFIGS if "variant" in path.read_text()]
 
 
+def parts_for(config):
+    """An autoencoder of the kind that a latent configuration names, without weights."""
+    nets = {
+        "": None, "patches": PatchAutoencoder(), "autoencoders/taef2": TinyAutoencoder(latent=32),
+        "autoencoders/sd-vae-ft-mse": AutoencoderKL(),
+    }  # fmt: skip
+    net = nets[config.latent.autoencoder]
+    if net is None:
+        return None
+    code = None
+    if config.code.scheme == "encoded":
+        side = config.resize // net.factor
+        pictures = np.zeros((3, 1, side, side, net.latent), np.float32)
+        code = LatentCode("encoded", pictures[:, 0], pictures)
+    return Parts(Autoencoder(net), {}, {}, code=code)
+
+
 @pytest.mark.parametrize("name", variants(), ids=lambda name: Path(name).name)
 def test_every_configuration_builds(name):
     """The network takes the data's channels and sides; nothing is computed."""
     config = load_config([f"--config={name}"])
     channels, side = (1, 32) if config.data.name == "phantoms" else (3, 28)
+    side = config.data.side or side
     info = Info(
         config.data.name, ("a", "b", "c"), channels, side, "multi-class", "", "", "", (), ("x", "y")
     )
-    model = build(config.model, info)
-    total = channels + model.code.channels
+    model = build(config.model, info, parts_for(config.model))
+    model = model.flow if isinstance(model, LatentFlow) else model
+    total = model.image_channels + model.code.channels
     x = jax.ShapeDtypeStruct((2, model.grid, model.grid, total), jnp.float32)
     u = jax.ShapeDtypeStruct((2,), jnp.float32)
     params = jax.eval_shape(model.net.init, jax.random.key(0), x, u)["params"]
     out = jax.eval_shape(lambda p, x, u: model.net.apply({"params": p}, x, u), params, x, u)
     assert out.shape == x.shape and out.dtype == jnp.float32
+    if config.model.code.scheme == "encoded":  # LatMSF as published
+        assert model.grid == 32 and sum(a.size for a in jax.tree.leaves(params)) == 35_757_832
 
 
 @pytest.mark.parametrize("path", CONFIGS, ids=lambda path: path.name)
