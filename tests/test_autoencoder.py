@@ -9,7 +9,7 @@ from hypothesis import strategies as st
 
 from msflow_jax.autoencoder import Autoencoder, in_tiles
 from msflow_jax.nets.init import init_params
-from msflow_jax.nets.vae import TinyAutoencoder
+from msflow_jax.nets.vae import AutoencoderKL, TinyAutoencoder
 
 
 @settings(max_examples=10, deadline=None)
@@ -48,3 +48,19 @@ def test_an_autoencoder_in_tiles_is_near_the_whole():
 def test_tiles_that_do_not_fit(tile, overlap, unit):
     with pytest.raises(ValueError, match=f"8 x 12 into tiles of {tile} that overlap by {overlap}"):
         in_tiles(lambda a: a, jnp.zeros((1, 8, 12, 1)), tile, overlap, unit)
+
+
+@pytest.mark.parametrize("net", [
+    TinyAutoencoder(width=8), AutoencoderKL(latent=2, widths=(8, 8), blocks=1, groups=4),
+])  # fmt: skip
+def test_bfloat16_computes_the_same_roughly(net):
+    images = jax.random.uniform(jax.random.key(0), (2, 32, 32, 3), minval=-1)
+    params = init_params(net, jax.random.key(1), images)
+    whole, half = (Autoencoder(net.clone(dtype=jnp.dtype(d))) for d in ("float32", "bfloat16"))
+    latents = whole.encode(params, images)
+    for got, expected in (
+        (half.encode(params, images), latents),
+        (half.decode(params, latents), whole.decode(params, latents)),
+    ):
+        assert got.dtype == jnp.float32
+        assert jnp.abs(got - expected).mean() < 0.03 * jnp.std(expected)
