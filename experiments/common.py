@@ -55,9 +55,10 @@ def use_cache() -> None:
     """Keep what JAX compiles in the user's cache folder, unless JAX was told where, or not to."""
     import jax
 
+    from msflow_jax.atomic import user_cache
+
     if jax.config.jax_compilation_cache_dir is None:  # type: ignore[attr-defined]
-        home = Path(os.environ.get("XDG_CACHE_HOME") or Path.home() / ".cache")
-        jax.config.update("jax_compilation_cache_dir", str(home / "msflow_jax" / "compiled"))
+        jax.config.update("jax_compilation_cache_dir", str(user_cache("compiled")))
 
 
 def use_cores(batch: int = 0) -> None:

@@ -23,6 +23,12 @@ def write_atomically(path: Path, content: bytes) -> Path:
     return path
 
 
+def user_cache(name: str) -> Path:
+    """The library's folder of this name in the user's cache folder; it may not exist yet."""
+    home = Path(os.environ.get("XDG_CACHE_HOME") or Path.home() / ".cache")
+    return home / "msflow_jax" / name
+
+
 def check_new(folder: Path) -> None:
     """Raises a ValueError if there is anything where a new folder shall be; an empty one is fine."""
     if folder.exists() and (not folder.is_dir() or any(folder.iterdir())):

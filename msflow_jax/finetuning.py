@@ -18,6 +18,7 @@ from msflow_jax.data.batches import to_float, to_uint8
 from msflow_jax.defaults import default_config
 from msflow_jax.evaluation import features
 from msflow_jax.evaluation.features import FeatureClassifier
+from msflow_jax.nets.ops import resize
 from msflow_jax.workdir import write_json
 
 WINDOW, SIGMA = 11, 1.5  # of SSIM's Gaussian window, in pixels
@@ -108,12 +109,6 @@ class FineTuning:
             parts["kl"] = divergence(self.autoencoder, mean, deviation)
             loss += self.kl * parts["kl"]
         return loss, parts
-
-
-def resize(images: jax.Array, side: int) -> jax.Array:
-    """Images ``[B, H, W, C]`` as ``[B, side, side, C]``: bilinear, antialiased where they shrink."""
-    shape = (images.shape[0], side, side, images.shape[-1])
-    return images if images.shape == shape else jax.image.resize(images, shape, "bilinear")
 
 
 def feature_distance(classifier: FeatureClassifier, a: jax.Array, b: jax.Array) -> jax.Array:

@@ -2,7 +2,6 @@
 
 import hashlib
 import json
-import os
 from collections.abc import Callable, Sequence
 from contextlib import nullcontext
 from dataclasses import dataclass
@@ -16,7 +15,7 @@ from ml_collections import ConfigDict
 from safetensors import SafetensorError
 from safetensors.numpy import load, save
 
-from msflow_jax.atomic import write_atomically
+from msflow_jax.atomic import user_cache, write_atomically
 from msflow_jax.autoencoder import fingerprint
 from msflow_jax.batching import Runner, batched
 from msflow_jax.data.base import Info, LazySplit, Split, digest
@@ -27,12 +26,6 @@ from msflow_jax.symmetric.latent import LatentFlow
 
 SHARD = 256  # images a file
 _FLIPS = {"horizontal": -2, "vertical": -3}  # axes of [..., S, S, C]
-
-
-def default_cache() -> Path:
-    """``msflow_jax/latents`` in the user's cache folder."""
-    home = Path(os.environ.get("XDG_CACHE_HOME") or Path.home() / ".cache")
-    return home / "msflow_jax" / "latents"
 
 
 def flipped(images: jax.Array, flips: Sequence[str]) -> jax.Array:
@@ -79,10 +72,10 @@ class Cache:
 
 
 def locate(root: str, facts: dict[str, Any]) -> Cache:
-    """The cache of these facts under ``root`` (empty: :func:`default_cache`)."""
+    """The cache of these facts under ``root`` (empty: in the user's cache folder)."""
     key = hashlib.sha256(json.dumps(facts, sort_keys=True).encode()).hexdigest()[:16]
     name = f"{facts['data']}-{facts['split']}-{key}".replace("/", "-").replace(":", "-")
-    return Cache((Path(root).expanduser() if root else default_cache()) / name, facts)
+    return Cache((Path(root).expanduser() if root else user_cache("latents")) / name, facts)
 
 
 def read_or_encode(

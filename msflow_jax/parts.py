@@ -23,6 +23,7 @@ from msflow_jax.autoencoder import Autoencoder
 from msflow_jax.batching import batched
 from msflow_jax.data import Info, LazySplit, Split
 from msflow_jax.data.batches import to_float
+from msflow_jax.nets.ops import resize
 from msflow_jax.nets.patches import fit_patches
 from msflow_jax.symmetric.latent_codes import SCHEMES, LatentCode, encode_pictures
 
@@ -178,8 +179,10 @@ def _measure_std(
     if train is None:
         raise FileNotFoundError(_no_checkpoint("model.latent.precondition"))
 
+    side = config.resize or train.side
+
     def squares(params: Any, images: jax.Array, index: jax.Array) -> jax.Array:
-        encoded = parts.autoencoder.encode(params, _resized(to_float(images), config.resize))
+        encoded = parts.autoencoder.encode(params, resize(to_float(images), side))
         return (encoded**2).mean(axis=(1, 2))
 
     found = batched(squares, config.latent.batch)(parts.params, _few(train, _MEASURED))
@@ -194,12 +197,6 @@ def _no_checkpoint(setting: str) -> str:
     )
 
 
-def _resized(images: jax.Array, side: int) -> jax.Array:
-    if not side:
-        return images
-    return jax.image.resize(images, (len(images), side, side, images.shape[-1]), "bilinear")
-
-
 def _fit(config: ConfigDict, train: Split | LazySplit | None) -> Parts:
     if train is None:
         raise FileNotFoundError(_no_checkpoint("model.latent.autoencoder='patches'"))
@@ -209,7 +206,7 @@ def _fit(config: ConfigDict, train: Split | LazySplit | None) -> Parts:
             "name its workdir's autoencoder/ here"
         )
     images = to_float(jnp.asarray(_few(train, _FITTED)))
-    images = _resized(images, config.resize)
+    images = resize(images, config.resize or images.shape[1])
     patch, latent = config.latent.patch, config.latent.channels
     net, params, spread = fit_patches(np.asarray(images), patch, latent)
     origin = {

@@ -140,3 +140,8 @@ def at_end(route: Route, data: Streams, noise: Streams, u: float) -> Streams:
             raise ValueError(f"the stream {name!r} ({clock.name}) needs {what} at u = {u}")
         state[name] = known[name]
     return state
+
+
+def sample_noise(key: jax.Array, index: jax.Array, shape: tuple[int, ...]) -> jax.Array:
+    """Standard normal ``[B, *shape]``, each sample's by its global index alone (``[B]`` int)."""
+    return jax.vmap(lambda i: jax.random.normal(jax.random.fold_in(key, i), shape))(index)

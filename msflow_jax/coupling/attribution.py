@@ -10,7 +10,6 @@ from typing import Any
 import jax
 import jax.numpy as jnp
 
-from msflow_jax.coupling import bijections as bi
 from msflow_jax.coupling.model import CouplingFlow
 
 Params = Any
@@ -36,8 +35,7 @@ def likelihood_map(
     """
     if spread not in SPREADS:
         raise ValueError(f"unknown spread {spread!r}: choose one of {', '.join(SPREADS)}")
-    latents, shares = flow.forward(params, x, labels)
-    parts = [bi.normal_share(z) + s for z, s in zip(latents, shares, strict=True)]
+    parts = flow.terms(params, x, labels)
     if spread == "entry":
         return flow.assemble(parts)
     return sum(_over_blocks(part, x.shape) for part in parts)  # type: ignore[return-value]

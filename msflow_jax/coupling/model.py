@@ -19,6 +19,7 @@ from jax import lax
 
 from msflow_jax.coupling import bijections as bi
 from msflow_jax.nets import init_params
+from msflow_jax.streams import sample_noise
 
 Params = Any
 Carry = tuple[jax.Array, jax.Array]  # what walks through the layout: entries and their shares
@@ -291,16 +292,24 @@ class CouplingFlow:
         self, params: Params, x: jax.Array, labels: jax.Array, key: jax.Array | None = None
     ) -> jax.Array:
         """Log-density of images given their classes, ``[B]`` in nats; arguments as :meth:`forward`."""
-        latents, shares = self.forward(params, x, labels, key)
-        both = zip(latents, shares, strict=True)
         axes = tuple(range(1, x.ndim))
-        return sum((bi.normal_share(z) + s).sum(axis=axes) for z, s in both)  # type: ignore[return-value]
+        terms = self.terms(params, x, labels, key)
+        return sum(term.sum(axis=axes) for term in terms)  # type: ignore[return-value]
 
-    def class_log_probs(self, params: Params, x: jax.Array) -> jax.Array:
+    def terms(
+        self, params: Params, x: jax.Array, labels: jax.Array, key: jax.Array | None = None
+    ) -> list[jax.Array]:
+        """What the log-density is the sum of, in the latents' shapes; arguments as :meth:`forward`."""
+        latents, shares = self.forward(params, x, labels, key)
+        return [bi.normal_share(z) + s for z, s in zip(latents, shares, strict=True)]
+
+    def class_log_probs(
+        self, params: Params, x: jax.Array, key: jax.Array | None = None
+    ) -> jax.Array:
         """Log-density given every class, ``[B, K]``, in one batched pass."""
         count = len(self.classes)
         labels = jnp.tile(jnp.arange(count), len(x))
-        found = self.log_prob(params, jnp.repeat(x, count, axis=0), labels)
+        found = self.log_prob(params, jnp.repeat(x, count, axis=0), labels, key)
         return found.reshape(len(x), count)
 
     def sample(
@@ -317,11 +326,10 @@ class CouplingFlow:
           index: global index of each sample ``[B]``, on which alone its noise depends.
         """
         index = jnp.arange(len(labels)) if index is None else index
-        shapes = self.latent_shapes()
-        latents = []
-        for number, shape in enumerate(shapes):
-            draw = partial(_normal, jax.random.fold_in(key, number), shape)
-            latents.append(temperature * jax.vmap(draw)(index))
+        latents = [
+            temperature * sample_noise(jax.random.fold_in(key, number), index, shape)
+            for number, shape in enumerate(self.latent_shapes())
+        ]
         return jnp.clip(self.inverse(params, latents, labels), -1, 1)
 
     def latent_shapes(self) -> list[tuple[int, ...]]:
@@ -371,10 +379,7 @@ class CouplingFlow:
             nats = self.log_prob(params, x, batch["label"], dropout)
             bits = bi.bits_per_dimension(nats + self.dimensions * share, self.dimensions).mean()
             return bits, {"bits": bits}
-        count = len(self.classes)
-        labels = jnp.tile(jnp.arange(count), len(x))
-        nats = self.log_prob(params, jnp.repeat(x, count, axis=0), labels, dropout)
-        each = nats.reshape(len(x), count)
+        each = self.class_log_probs(params, x, dropout)
         chosen = jnp.take_along_axis(each, batch["label"][:, None], axis=1)[:, 0]
         bits = bi.bits_per_dimension(chosen + self.dimensions * share, self.dimensions).mean()
         entropy = -jnp.take_along_axis(
@@ -387,7 +392,3 @@ class CouplingFlow:
 def _loops_are_slow() -> bool:
     """Whether gradients of convolutions are slow inside a loop: XLA's CPU backend, some 40 times."""
     return jax.default_backend() == "cpu"
-
-
-def _normal(key: jax.Array, shape: tuple[int, ...], index: jax.Array) -> jax.Array:
-    return jax.random.normal(jax.random.fold_in(key, index), shape)

@@ -12,6 +12,12 @@ from jax import lax
 NORM_EPSILON = 1e-5
 
 
+def resize(images: jax.Array, side: int) -> jax.Array:
+    """Images [B, H, W, C] as [B, side, side, C]: bilinear, antialiased where they shrink."""
+    shape = (images.shape[0], side, side, images.shape[-1])
+    return images if images.shape == shape else jax.image.resize(images, shape, "bilinear")
+
+
 def convolve(x: jax.Array, kernel: jax.Array, stride: int, padding: Any) -> jax.Array:
     """NHWC convolution, HWIO kernel, explicit padding `((top, bottom), (left, right))`."""
     return lax.conv_general_dilated(

@@ -58,6 +58,14 @@ def simplex_table(classes: int) -> np.ndarray:
     return (math.sqrt(classes) * table).astype(np.float32)
 
 
+def most_votes(pixel_distances: jax.Array) -> jax.Array:
+    """The class that is nearest at most pixels, ``[B, H, W, K] -> [B]``."""
+    classes = pixel_distances.shape[-1]
+    nearest = jnp.argmin(pixel_distances, axis=-1)
+    votes = jax.nn.one_hot(nearest, classes, dtype=jnp.float32).sum(axis=(1, 2))
+    return jnp.argmax(votes, axis=-1)
+
+
 @dataclass(frozen=True)
 class Code:
     """How classes are written into label pictures and read back.
@@ -164,9 +172,7 @@ class Code:
 
     def mode(self, pictures: jax.Array) -> jax.Array:
         """The published mode rule: the class that is nearest at most pixels, ``[B]``."""
-        nearest = jnp.argmin(self.pixel_distances(pictures), axis=-1)
-        votes = jax.nn.one_hot(nearest, self.classes, dtype=jnp.float32).sum(axis=(1, 2))
-        return jnp.argmax(votes, axis=-1)
+        return most_votes(self.pixel_distances(pictures))
 
     def probabilities(self, pictures: jax.Array) -> jax.Array:
         """Class probabilities, ``[B, H, W, C] -> [B, K]``.

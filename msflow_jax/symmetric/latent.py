@@ -13,6 +13,7 @@ import jax.numpy as jnp
 import numpy as np
 
 from msflow_jax.autoencoder import Autoencoder
+from msflow_jax.nets.ops import resize
 from msflow_jax.streams import Streams
 from msflow_jax.symmetric.codes import Code
 from msflow_jax.symmetric.latent_codes import LatentCode
@@ -126,18 +127,12 @@ class LatentFlow:
         expected = (self.side, self.side, self.image_channels)
         if images.shape[1:] != expected:
             raise ValueError(f"images must be [B, {expected}], got {images.shape}")
-        shape = (len(images), self.encoded_side, self.encoded_side, self.image_channels)
-        if self.resize:
-            images = jax.image.resize(images, shape, "bilinear")
-        return self.autoencoder.moments(params, images)
+        return self.autoencoder.moments(params, resize(images, self.encoded_side))
 
     def decode(self, params: Params, latents: jax.Array) -> jax.Array:
         """Images ``[B, S, S, c_x]`` of latents, clipped to [-1, 1]; ``params`` the autoencoder's."""
         images = self.autoencoder.decode(params, latents, self.image_channels)
-        if self.resize:
-            shape = (len(images), self.side, self.side, self.image_channels)
-            images = jax.image.resize(images, shape, "bilinear")
-        return jnp.clip(images, -1, 1)
+        return jnp.clip(resize(images, self.side), -1, 1)
 
     def classify(
         self,

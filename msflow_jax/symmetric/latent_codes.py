@@ -13,7 +13,7 @@ import numpy as np
 
 from msflow_jax.autoencoder import Autoencoder, Params
 from msflow_jax.batching import batched
-from msflow_jax.symmetric.codes import Code, palette_table
+from msflow_jax.symmetric.codes import Code, most_votes, palette_table
 
 SCHEMES = ("encoded", "pooled")
 
@@ -111,9 +111,8 @@ class LatentCode:
                 "another class prior needs the code 'simplex', whose reading is a posterior"
             )
         distances = self.distances(pictures)
-        nearest = jnp.argmin(self.pixel_distances(pictures), axis=-1)
-        votes = jax.nn.one_hot(nearest, self.classes, dtype=jnp.float32).sum(axis=(1, 2))
-        return distances, jax.nn.softmax(-distances, axis=-1), jnp.argmax(votes, axis=-1)
+        mode = most_votes(self.pixel_distances(pictures))
+        return distances, jax.nn.softmax(-distances, axis=-1), mode
 
     def to_rgb(self, pictures: jax.Array) -> jax.Array:
         """The palette's colours, mixed by nearness at every point: ``[..., C] -> [..., 3]``."""

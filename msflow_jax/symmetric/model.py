@@ -16,6 +16,7 @@ import jax.numpy as jnp
 import numpy as np
 
 from msflow_jax.nets import init_params
+from msflow_jax.nets.ops import resize
 from msflow_jax.ode import Solution, integrate
 from msflow_jax.streams import (
     Clock,
@@ -25,6 +26,7 @@ from msflow_jax.streams import (
     expand,
     flow_loss,
     interpolate,
+    sample_noise,
 )
 from msflow_jax.symmetric.codes import Code
 from msflow_jax.symmetric.guidance import guided
@@ -55,11 +57,6 @@ class Reading:
     mode: jax.Array
     nfe: jax.Array
     ok: jax.Array
-
-
-def sample_noise(key: jax.Array, index: jax.Array, shape: tuple[int, ...]) -> jax.Array:
-    """Standard normal ``[B, *shape]``, each sample's by its global index alone (``[B]`` int)."""
-    return jax.vmap(lambda i: jax.random.normal(jax.random.fold_in(key, i), shape))(index)
 
 
 @dataclass(frozen=True)
@@ -345,16 +342,10 @@ class SymmetricFlow:
         expected = (self.side, self.side, self.image_channels)
         if images.shape[1:] != expected:
             raise ValueError(f"images must be [B, {expected}], got {images.shape}")
-        if not self.resize:
-            return images
-        shape = (images.shape[0], self.resize, self.resize, self.image_channels)
-        return jax.image.resize(images, shape, "bilinear")
+        return resize(images, self.grid)
 
     def _outside(self, images: jax.Array) -> jax.Array:
-        if self.resize:
-            shape = (images.shape[0], self.side, self.side, self.image_channels)
-            images = jax.image.resize(images, shape, "bilinear")
-        return jnp.clip(images, -1, 1)
+        return jnp.clip(resize(images, self.side), -1, 1)
 
     def _read(self, params, images, key, steps, solver, index, grid=None) -> Solution:
         image = self._inside(images)
