@@ -3,7 +3,7 @@
 The autoencoder is linear: the principal components of 8 x 8 patches, fitted to the training images.
 Paper: MedSymmFlow's "LatMSF" (arXiv 2507.19098), much smaller than published.
 Command: python -m experiments.train --config=configs/latent_phantom.py
-Measured: 15 min of training on one core; test AUC 97.8, accuracy 86.3 (seed 0).
+Measured: 35 min of training on one of two cores; test AUC 98.4, accuracy 90.0 (seed 0).
 """
 
 from msflow_jax.defaults import cpu, default_config
@@ -16,6 +16,7 @@ def get_config():
     config.data.side = 224
     config.model.latent.update(dict(autoencoder="patches", precondition=True))
     config.data.phantoms.subjects = 300
-    config.train.update(dict(shift=0, eval_every=250))
+    config.model.net.width = 64
+    config.train.update(dict(steps=1600, shift=0, eval_every=250))
     config.sample.generate.per_class = 32
     return config
