@@ -35,12 +35,15 @@ class Sequence:
     inversion: float | None = None
 
 
-# FLAIR's inversion time nulls the fluid: T1 ln(2 / (1 + exp(-TR / T1))), 1704 ms for this table.
+# An inversion time of T1 ln(2 / (1 + exp(-TR / T1))) nulls a tissue. For this table: the fluid's in
+# FLAIR, 1704 ms, and in T1-weighted inversion recovery (t1ir), 810 ms; the scalp's fat in STIR, 243 ms.
 SEQUENCES = {
     "t1w": Sequence(repetition=500.0, echo=15.0),
     "t2w": Sequence(repetition=3000.0, echo=100.0),
     "pdw": Sequence(repetition=3000.0, echo=30.0),
     "flair": Sequence(repetition=9000.0, echo=120.0, inversion=1704.0),
+    "t1ir": Sequence(repetition=2000.0, echo=15.0, inversion=810.0),
+    "stir": Sequence(repetition=4000.0, echo=30.0, inversion=243.0),
 }
 
 
@@ -66,9 +69,9 @@ def signal(relaxation: np.ndarray, sequence: Sequence) -> np.ndarray:
     return density * longitudinal * np.exp(-sequence.echo / t2)
 
 
-def brightest(sequence: Sequence) -> float:
-    """Returns the signal that is shown as white: the brightest tissue's."""
-    return float(signal(RELAXATION, sequence).max())
+def brightest(sequence: Sequence, relaxation: np.ndarray = RELAXATION) -> float:
+    """Returns the signal that is shown as white: the brightest of the tissues' `[tissues, 3]`."""
+    return float(signal(relaxation, sequence).max())
 
 
 def rician(image: np.ndarray, sigma: float, rng: np.random.Generator) -> np.ndarray:
