@@ -1,7 +1,6 @@
 """An autoencoder to use: the network, the scale of its latents, and the folder that keeps them."""
 
 import hashlib
-import json
 from collections.abc import Callable
 from dataclasses import asdict, dataclass
 from pathlib import Path
@@ -11,7 +10,7 @@ import jax
 import jax.numpy as jnp
 import numpy as np
 
-from msflow_jax.atomic import new_folder
+from msflow_jax import weights
 from msflow_jax.nets.patches import PatchAutoencoder
 from msflow_jax.nets.vae import AutoencoderKL, TinyAutoencoder
 
@@ -116,18 +115,13 @@ def save(folder: Path, autoencoder: Autoencoder, params: Params, origin: dict[st
     Raises:
       ValueError: the folder is not empty.
     """
-    from msflow_jax.training.checkpoints import Checkpoints
-
     kind = next(name for name, net in KINDS.items() if isinstance(autoencoder.net, net))
     network = {k: v for k, v in asdict(autoencoder.net).items() if k not in ("parent", "name")}
     if "dtype" in network:
         network["dtype"] = jnp.dtype(network["dtype"]).name
     facts = {"kind": kind, "network": network, "scale": autoencoder.scale}
     facts |= {"shift": autoencoder.shift, "origin": origin}
-    with new_folder(folder) as new:
-        (new / FILE).write_text(json.dumps(facts, indent=1) + "\n")
-        with Checkpoints(new / "checkpoints") as checkpoints:
-            checkpoints.save_params(params)
+    weights.save(folder, FILE, facts, params)
 
 
 def load(folder: Path) -> tuple[Autoencoder, Params]:
@@ -137,8 +131,6 @@ def load(folder: Path) -> tuple[Autoencoder, Params]:
       FileNotFoundError: there is none.
       ValueError: it is damaged.
     """
-    from msflow_jax.training.checkpoints import Checkpoints
-
     path, facts = Path(folder) / FILE, _facts(folder)
     try:
         tuples = {k: tuple(v) for k, v in facts["network"].items() if isinstance(v, list)}
@@ -149,8 +141,7 @@ def load(folder: Path) -> tuple[Autoencoder, Params]:
         autoencoder = Autoencoder(net, float(facts["scale"]), float(facts["shift"]))
     except (ValueError, KeyError, TypeError) as error:
         raise ValueError(f"{path} is damaged ({error}): convert the weights anew") from error
-    with Checkpoints(Path(folder) / "checkpoints", read_only=True) as checkpoints:
-        return autoencoder, checkpoints.restore_params()[1]
+    return autoencoder, weights.load_params(folder)
 
 
 def fingerprint(autoencoder: Autoencoder, params: Params) -> str:
@@ -168,15 +159,4 @@ def origin(folder: Path) -> dict[str, Any]:
 
 
 def _facts(folder: Path) -> dict[str, Any]:
-    path = Path(folder) / FILE
-    if not path.is_file():
-        raise FileNotFoundError(
-            f"no autoencoder in {folder} ({FILE} is missing): convert one with tools/convert_vae.py"
-        )
-    try:
-        facts = json.loads(path.read_text())
-    except ValueError as error:
-        raise ValueError(f"{path} is damaged ({error}): convert the weights anew") from error
-    if not isinstance(facts, dict):
-        raise ValueError(f"{path} is damaged (no JSON object): convert the weights anew")
-    return facts
+    return weights.read_facts(folder, FILE, "autoencoder", "tools/convert_vae.py")

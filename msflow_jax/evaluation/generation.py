@@ -4,7 +4,7 @@ Every number stands beside what real images score in the same place (the floor) 
 scores (the ceiling), from equal counts with equal class mix, as none of them means much alone.
 """
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from typing import Any
 
 import numpy as np
@@ -13,6 +13,7 @@ from msflow_jax.evaluation.checks import check_images, check_labels
 from msflow_jax.evaluation.distances import frechet_distance, nearest_training, prdc
 
 Labelled = tuple[np.ndarray, np.ndarray]
+Features = Callable[[np.ndarray], np.ndarray]
 
 _LIMIT = 2000
 _PIXEL_SIDE = 32
@@ -30,6 +31,7 @@ def evaluate_generation(
     seed: int,
     feature_steps: int = 400,
     flips: bool = False,
+    features: tuple[str, Features] | None = None,
 ) -> dict[str, Any]:
     """Distribution distances, class recognition and memorisation of generated images.
 
@@ -44,6 +46,9 @@ def evaluate_generation(
         seed: of the classifier and of the random subsets.
         feature_steps: training steps of the feature classifier.
         flips: mirror images in the memorisation check (set it if training mirrored them).
+        features: name and function, uint8 `[N, S, S, C]` to `[N, F]`, of further features
+            (`load_features`): the same comparison on them is `comparison_supplied`, their name
+            `features_supplied`.
 
     Returns:
         A dict of plain Python values; undefined metrics are None with a reason under `undefined`.
@@ -69,15 +74,21 @@ def evaluate_generation(
     a, b, c = _matched(fake_labels, real_labels, train_labels, rng)
     noise = rng.integers(0, 256, size=(len(a), *fake.shape[1:]), dtype=np.uint8)
     sets = {"generated": fake[a], "real": train_images[c], "noise": noise}
+    supplied: dict[str, Any] = {}
+    if features is not None:
+        name, function = features
+        supplied["features_supplied"] = name
+        supplied["comparison_supplied"] = _compare(function, sets, real[b])
     return {
         "features": FEATURES,
         "samples": len(a),
-        "comparison": _compare(classifier, sets, real[b]),
+        "comparison": _compare(classifier.features, sets, real[b]),
+        **supplied,
         "recognition": recognition,
         "recognition_overall": overall,
         "memorisation": _memorisation(fake, real, train_images, fake_index, flips),
         "settings": {"seed": seed, "feature_steps": feature_steps, "flips": flips},
-        "notes": _notes(len(a), len(fake), len(generated)),
+        "notes": _notes(len(a), len(fake), len(generated), supplied.get("features_supplied", "")),
     }
 
 
@@ -109,7 +120,7 @@ def _matched(
 
 
 def _compare(
-    classifier: Any, sets: dict[str, np.ndarray], reference: np.ndarray
+    features: Features, sets: dict[str, np.ndarray], reference: np.ndarray
 ) -> dict[str, dict[str, Any]]:
     """Frechet distance and prdc of each set of images against the held-out reference."""
     if len(reference) <= _NEIGHBOURS:
@@ -119,10 +130,10 @@ def _compare(
         )
         empty = dict.fromkeys(("frechet", "precision", "recall", "density", "coverage"))
         return {name: {**empty, "undefined": {metric: reason for metric in empty}} for name in sets}
-    real = classifier.features(reference)
+    real = features(reference)
     out = {}
     for name, images in sets.items():
-        fake = classifier.features(images)
+        fake = features(images)
         out[name] = {"frechet": frechet_distance(fake, real), **prdc(real, fake, _NEIGHBOURS)}
     return out
 
@@ -185,7 +196,7 @@ def _memorisation(
     }
 
 
-def _notes(matched: int, used: int, given: int) -> list[str]:
+def _notes(matched: int, used: int, given: int, supplied: str) -> list[str]:
     notes = [
         f"Each comparison has {matched} images a side with the same class mix. Frechet distances "
         "grow as the count falls: read them against the real-versus-real floor of the same count.",
@@ -193,6 +204,12 @@ def _notes(matched: int, used: int, given: int) -> list[str]:
         "Features of images unlike any real one, such as noise, can still fall among those of real "
         "ones: precision and density may look good there, Frechet distance and coverage do not.",
     ]
+    if supplied:
+        notes.append(
+            f"A large network such as {supplied} has hundreds or thousands of features, and a Frechet "
+            "distance on more features than images is mostly bias: of those on its features only the "
+            "gap to the real-versus-real floor means something."
+        )
     if used < given:
         notes.append(f"{used} of the {given} generated images were drawn at random for speed.")
     return notes

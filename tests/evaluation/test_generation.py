@@ -64,6 +64,49 @@ def test_good_generator_lies_near_the_floor_and_noise_far_off(good):
     assert "not FID" in good["features"]
 
 
+def corners(images):
+    """Features `[N, 4]`: the mean of each quarter."""
+    n, side, _, channels = images.shape
+    quarters = images.reshape(n, 2, side // 2, 2, side // 2, channels)
+    return quarters.mean(axis=(2, 4, 5)).reshape(n, 4).astype(np.float32)
+
+
+def test_supplied_features_stand_beside_the_classifiers_and_change_nothing(good):
+    train, held_out = pictures(0, 200), pictures(1, 90)
+    fake, labels = pictures(2, 60)
+    fake[5] = train[0][11]
+    found = evaluate_generation(
+        fake, labels, train, held_out, CLASSES, seed=0, feature_steps=STEPS,
+        features=("corners", corners),
+    )  # fmt: skip
+    assert "corners" in found["notes"][-1] and "floor" in found["notes"][-1]
+    assert not any("supplied" in key for key in good)
+    assert {**found, "notes": found["notes"][:-1]} == {
+        **good,
+        "features_supplied": "corners",
+        "comparison_supplied": found["comparison_supplied"],
+    }
+    rows, own = found["comparison_supplied"], found["comparison"]
+    assert {k: v.keys() for k, v in rows.items()} == {k: v.keys() for k, v in own.items()}
+    assert rows["noise"]["frechet"] > 10 * rows["generated"]["frechet"] > 0
+    assert json.loads(json.dumps(found, allow_nan=False)) == found
+
+
+def test_supplied_features_that_are_none():
+    fake, labels = pictures(2, 40)
+    sets = pictures(0, 60), pictures(1, 60)
+
+    def measure(function):
+        evaluate_generation(
+            fake, labels, *sets, CLASSES, seed=0, feature_steps=1, features=("flat", function)
+        )
+
+    with pytest.raises(ValueError, match=r"features must be \[N, F\]"):
+        measure(lambda images: images)
+    with pytest.raises(ValueError, match="non-finite"):
+        measure(lambda images: np.full((len(images), 3), np.nan))
+
+
 def test_recognition_and_memorisation(good):
     assert good["recognition_overall"]["generated"] > 0.95
     assert [row["name"] for row in good["recognition"]] == CLASSES
