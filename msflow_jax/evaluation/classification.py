@@ -1,6 +1,6 @@
 """One call that measures a classifier read out over several noise draws."""
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from itertools import combinations
 from typing import Any
 
@@ -23,12 +23,28 @@ _CONVENTIONS = {
     "auc_probability": "MedMNIST: for 2 classes the AUC of the probability of class 1, otherwise "
     "the mean one-versus-rest AUC of the probabilities",
     "probability_agreement": "share of images where the most probable class is the prediction",
-    "balanced_accuracy": "mean recall over the classes present",
+    "balanced_accuracy": "mean recall over the classes present, which is the macro recall",
+    "macro_precision": "mean precision over the classes present; one that is never the answer "
+    "counts as 0",
+    "macro_f1": "mean over the classes present of F1, the harmonic mean of precision and recall",
+    "cohen_kappa": "agreement of answers and labels beyond chance, (p_o - p_e) / (1 - p_e) with p_e "
+    "from the two class frequencies (Cohen 1960): 1 perfect, 0 chance",
     "ece": "expected calibration error of the most probable class, equal-width bins",
     "brier": "sum over classes of squared error, mean over images (0 best, 2 worst)",
-    "nll": "mean negative log probability of the true class, in nats",
+    "nll": "mean negative log probability of the true class, in nats; probabilities below 1e-12 "
+    "count as 1e-12",
     "intervals": "percentile bootstrap over test images: not the spread over trainings or draws",
     "draws": "spread over inference-noise draws of one trained model; sd is the sample standard "
+    "deviation",
+}
+
+# What reads otherwise for a model that gives likelihoods: `evaluate_classifier(conventions=...)`.
+LIKELIHOOD_CONVENTIONS = {
+    "prediction": "class of the largest log-posterior (log-likelihood plus log-prior), averaged over "
+    "the dequantisation draws; a distance is a negative log-posterior in nats",
+    "auc_distance": "mean over classes of the AUC of [label != k] against the negative log-posterior "
+    "of class k; unlike probabilities, log-posteriors do not round to 0 and 1",
+    "draws": "spread over dequantisation draws of one trained model; sd is the sample standard "
     "deviation",
 }
 
@@ -43,6 +59,7 @@ def evaluate_classifier(
     resamples: int = 500,
     seed: int = 0,
     bins: int = 15,
+    conventions: Mapping[str, str] | None = None,
 ) -> dict[str, Any]:
     """All classification metrics of one split, ready for `json.dump(..., allow_nan=False)`.
 
@@ -60,6 +77,8 @@ def evaluate_classifier(
         resamples: bootstrap resamples of the 95 % intervals; 0 leaves them out.
         seed: of the bootstrap.
         bins: of the calibration error.
+        conventions: texts that replace those of the same name under `conventions`, such as
+            `LIKELIHOOD_CONVENTIONS`.
 
     Returns:
         A dict of plain Python values; a metric that is undefined is None, with its reason under
@@ -75,7 +94,7 @@ def evaluate_classifier(
     return {
         "images": len(labels),
         "classes": [str(name) for name in classes],
-        **_pooled(labels, distance, probability, bins),
+        **_pooled(labels, distance, probability, confusion, bins),
         "intervals": _intervals(labels, predictions, probability, resamples, seed),
         "confusion": confusion.tolist(),
         "per_class": _per_class(confusion, classes),
@@ -86,7 +105,7 @@ def evaluate_classifier(
             )
             for name, u in uncertainties.items()
         },
-        "conventions": dict(_CONVENTIONS),
+        "conventions": {**_CONVENTIONS, **(conventions or {})},
         "notes": _notes(confusion, classes),
     }
 
@@ -131,13 +150,17 @@ def _checked(
 
 
 def _pooled(
-    labels: np.ndarray, distance: np.ndarray, probability: np.ndarray, bins: int
+    labels: np.ndarray,
+    distance: np.ndarray,
+    probability: np.ndarray,
+    confusion: np.ndarray,
+    bins: int,
 ) -> dict[str, Any]:
-    """Metrics of the reading averaged over the draws, `[N, K]` each."""
+    """Metrics of the reading averaged over the draws: distance and probability `[N, K]`."""
     predictions = distance.argmin(axis=1)
     reliability = calibration.reliability_table(labels, probability, bins)
     metrics = {
-        **_headline(labels, predictions, distance.shape[1]),
+        **_headline(confusion),
         "auc_distance": auc.distance_auc(labels, distance),
         "auc_probability": auc.probability_auc(labels, probability),
         "ece": calibration.ece_of_table(reliability),
@@ -150,15 +173,23 @@ def _pooled(
     return {**metrics, "reliability": reliability, "undefined": undefined}
 
 
-def _headline(labels: np.ndarray, predictions: np.ndarray, classes: int) -> dict[str, float]:
-    counts = np.bincount(labels, minlength=classes)
-    hits = np.bincount(labels[predictions == labels], minlength=classes)
-    present = counts > 0
+def _headline(confusion: np.ndarray) -> dict[str, float | None]:
+    """Scores that the confusion matrix `[K, K]` holds."""
+    counts, answers, hits = confusion.sum(axis=1), confusion.sum(axis=0), np.diag(confusion)
+    total, present = counts.sum(), counts > 0
+    # Exact whole numbers: kappa is 0 / 0 where labels and answers are all of one class.
+    chance, everything = int(counts @ answers), int(total) ** 2
+    agreement = int(hits.sum()) * int(total)
     return {
-        "accuracy": float(hits.sum() / counts.sum()),
+        "accuracy": float(hits.sum() / total),
         "balanced_accuracy": float((hits[present] / counts[present]).mean()),
+        "macro_precision": float((hits[present] / np.maximum(answers[present], 1)).mean()),
+        "macro_f1": float((2 * hits[present] / (counts + answers)[present]).mean()),
+        "cohen_kappa": (
+            (agreement - chance) / (everything - chance) if chance < everything else None
+        ),
         # The score of always naming the most frequent class: what accuracy must be read against.
-        "majority_accuracy": float(counts.max() / counts.sum()),
+        "majority_accuracy": float(counts.max() / total),
     }
 
 
@@ -183,10 +214,11 @@ def _per_class(confusion: np.ndarray, classes: Sequence[str]) -> list[dict[str, 
             "predicted": int(predicted),
             "recall": float(hit / count) if count else None,
             "precision": float(hit / predicted) if predicted else None,
+            "f1": float(2 * hit / (count + predicted)) if count else None,
         }
         reasons = {}
         if not count:
-            reasons["recall"] = "no image of this class in the split"
+            reasons["recall"] = reasons["f1"] = "no image of this class in the split"
         if not predicted:
             reasons["precision"] = "no image was given this class"
         if reasons:
@@ -214,10 +246,22 @@ def _draws(labels: np.ndarray, distances: np.ndarray, probabilities: np.ndarray)
 
 
 def _notes(confusion: np.ndarray, classes: Sequence[str]) -> list[str]:
-    absent = [str(name) for name, row in zip(classes, confusion, strict=True) if not row.sum()]
-    if not absent:
-        return []
-    return [
-        f"No image of {', '.join(absent)} in this split: AUC and balanced accuracy are averaged "
-        "over the other classes."
+    counts, answers = confusion.sum(axis=1), confusion.sum(axis=0)
+    absent = [str(name) for name, count in zip(classes, counts, strict=True) if not count]
+    silent = [
+        str(name)
+        for name, count, answered in zip(classes, counts, answers, strict=True)
+        if count and not answered
     ]
+    notes = []
+    if absent:
+        notes.append(
+            f"No image of {', '.join(absent)} in this split: AUC, balanced accuracy, macro "
+            "precision and macro F1 are averaged over the other classes."
+        )
+    if silent:
+        notes.append(
+            f"No image was given the class {', '.join(silent)}: its precision is undefined and counts "
+            "as 0 in the macro precision."
+        )
+    return notes

@@ -3,7 +3,7 @@
 from pathlib import Path
 
 from msflow_jax.atomic import write_atomically
-from msflow_jax.reports import gallery, page, sections
+from msflow_jax.reports import gallery, likelihood, page, sections
 from msflow_jax.reports.results import Results, read_results
 from msflow_jax.reports.summary import summary_section
 
@@ -35,21 +35,23 @@ def render(results: Results) -> str:
         ("data", "Data", sections.data_section(results)),
         ("training", "Training", sections.training_section(results)),
         ("classification", "Classification", sections.classification_section(results)),
+        ("likelihood", "Likelihood", likelihood.likelihood_section(results)),
         ("cases", "Cases", gallery.cases_section(results)),
+        ("why", "Why", likelihood.why_section(results)),
+        ("segmentation", "Segmentation", gallery.segmentation_section(results)),
         ("samples", "Generated images", gallery.samples_section(results)),
+        ("temperatures", "Temperatures", likelihood.temperatures_section(results)),
         ("trajectories", "Trajectories", gallery.trajectory_section(results)),
         ("generation", "Generation metrics", gallery.generation_section(results)),
+        ("configuration", "Configuration", _configuration(results)),
     ]
-    if results.part("segmentation"):
-        content = gallery.segmentation_section(results)
-        parts.insert(5, ("segmentation", "Segmentation", content))
-    parts.append(("configuration", "Configuration", _configuration(results)))
+    # A section that this kind of model does not have is empty.
+    parts = [part for part in parts if part[2]]
     name = str(results.data.get("name") or results.name)
-    family = results.evaluation.get("family")
     subtitle = ", ".join(
         word
         for word in (
-            f"{family} family" if family else "",
+            f"{results.family} family" if results.family else "",
             f"{results.evaluation['split']} split" if results.evaluation.get("split") else "",
             f"workdir {results.name}",
         )

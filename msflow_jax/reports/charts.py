@@ -189,3 +189,36 @@ def reliability_chart(table: Rows, theme: Theme) -> bytes:
     lower.bar(left, [row["count"] for row in filled], width, align="edge", color=theme.muted)
     lower.locator_params(axis="y", nbins=3)
     return _png(figure)
+
+
+def likelihood_chart(
+    sets: dict[str, np.ndarray], outside: Sequence[str], reference: float, theme: Theme
+) -> bytes:
+    """Histograms of bits per dimension, one below the other on a common axis.
+
+    Sets of the kind trained on are filled, those outside it are hatched outlines in another colour.
+
+    Args:
+        sets: name -> bits per dimension `[N]`, at least one set.
+        outside: names of the sets of another kind.
+        reference: bits per dimension marked by a line.
+        theme: colours.
+    """
+    low = min(float(np.percentile(values, 0.5)) for values in sets.values())
+    high = max(float(np.percentile(values, 99.5)) for values in sets.values())
+    edges = np.linspace(low, max(high, low + 1e-3), 91)
+    figure, axes = _figure(8.6, 0.7 + 0.62 * len(sets), rows=len(sets), sharex=True)
+    for axis, (name, values) in zip(axes, sets.items(), strict=True):
+        _style(axis, theme, "", "")
+        counts, _ = np.histogram(np.clip(values, edges[0], edges[-1]), edges)
+        foreign = name in outside
+        colour = theme.colours[int(foreign)]
+        fill = {"hatch": "////", "facecolor": "none"} if foreign else {"facecolor": colour}
+        axis.stairs(counts, edges, fill=True, edgecolor=colour, linewidth=1.2, alpha=0.85, **fill)
+        axis.axvline(reference, color=theme.muted, ls="--", lw=1.0)
+        axis.set_ylim(0, 1.08 * counts.max())
+        axis.set_yticks([])
+        axis.set_ylabel(name, rotation=0, ha="right", va="center", color=theme.ink, fontsize=8.5,
+                        parse_math=False)  # fmt: skip
+    axes[-1].set_xlabel("bits per dimension (left: more likely)", color=theme.muted, fontsize=8.5)
+    return _png(figure)

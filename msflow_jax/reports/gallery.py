@@ -46,7 +46,9 @@ def _of_class(arrays: dict[str, np.ndarray], images: str, labels: str, k: int) -
 
 
 def trajectory_section(results: Results) -> str:
-    """One generation and one classification as film strips."""
+    """One generation and one classification as film strips; empty for a family that has none."""
+    if results.coupling:
+        return ""
     generate = _film(results, "generate", "Generation", _generation_caption(results))
     classify = _film(results, "classify", "Classification", _classification_caption(results))
     if not generate and not classify:
@@ -240,8 +242,10 @@ def _pairs(results: Results, found: dict[str, Any]) -> str:
 
 
 def segmentation_section(results: Results) -> str:
-    """Overlap per class, where the workdir has a segmentation."""
+    """Overlap per class; empty where the workdir has no segmentation."""
     found = results.part("segmentation")
+    if not found:
+        return ""
     rows = [
         (name, page.number(row["dice"]), page.number(row["iou"]), page.number(row["pixels"]))
         for name, row in found.get("classes", {}).items()

@@ -40,6 +40,18 @@ class Results:
         return {}
 
     @property
+    def family(self) -> str:
+        """Family of the model, from the evaluation or else from the configuration."""
+        model = self.config.get("model")
+        configured = model.get("family") if isinstance(model, dict) else None
+        return str(self.evaluation.get("family") or configured or "")
+
+    @property
+    def coupling(self) -> bool:
+        """Whether the model is a coupling flow: likelihoods, no trajectories."""
+        return self.family == "coupling"
+
+    @property
     def classes(self) -> list[str]:
         """Class names, as many as any part of the results knows."""
         for source in (self.data, self.evaluation.get("classification") or {}):
@@ -56,6 +68,12 @@ class Results:
         """A block of evaluation.json, empty if it is not there."""
         found = self.evaluation.get(name)
         return found if isinstance(found, dict) else {}
+
+    def uncertainty_name(self, key: str) -> str:
+        """An uncertainty in words; a distance of a coupling flow is a negative log-posterior."""
+        if self.coupling and key == "distance":
+            return "log-posterior"
+        return key.replace("_", " ")
 
     def class_name(self, label: int) -> str:
         """Name of a class, or its number."""

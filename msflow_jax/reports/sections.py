@@ -6,6 +6,8 @@ from msflow_jax.reports import charts, page
 from msflow_jax.reports.results import Results
 from msflow_jax.reports.summary import title_of
 
+_BEFORE_AFTER = ("before", "after")
+
 
 def data_section(results: Results) -> str:
     """What the data set is, with the licence and the classes."""
@@ -55,16 +57,17 @@ def classification_section(results: Results) -> str:
     phantom = results.phantom
     parts = [
         page.paragraph(_classification_lead(results, found), "muted"),
-        _scores_table(found),
+        _scores_table(results, found),
         *(page.paragraph(note, "notice") for note in found.get("notes", [])),
         *(
             page.paragraph(f"{name} is undefined: {reason}.", "notice")
             for name, reason in (found.get("undefined") or {}).items()
         ),
         '<div class="pair">',
-        _rejection(found, phantom),
+        _rejection(results, found),
         _reliability(found, phantom),
         "</div>",
+        _temperature(results),
         "<h3>Confusion matrix</h3>",
         _confusion(found),
         "<h3>Per class</h3>",
@@ -77,7 +80,8 @@ def classification_section(results: Results) -> str:
 def _classification_lead(results: Results, found: dict[str, Any]) -> str:
     split = results.evaluation.get("split", "evaluated")
     draws = (found.get("draws") or {}).get("count", 1)
-    over = "one noise draw" if draws == 1 else f"the mean of {draws} noise draws"
+    kind = _draw(results)
+    over = f"one {kind} draw" if draws == 1 else f"the mean of {draws} {kind} draws"
     text = f"{found['images']:,} {split} images of {title_of(results)}, each read from {over}."
     majority = found.get("majority_accuracy")
     if majority is not None:
@@ -85,14 +89,24 @@ def _classification_lead(results: Results, found: dict[str, Any]) -> str:
     return text
 
 
-def _scores_table(found: dict[str, Any]) -> str:
+def _draw(results: Results) -> str:
+    """What is drawn anew when an image is read again."""
+    return "dequantisation" if results.coupling else "noise"
+
+
+def _scores_table(results: Results, found: dict[str, Any]) -> str:
     draws, intervals = found.get("draws") or {}, found.get("intervals") or {}
-    rows = []
+    several = draws.get("count", 1) > 1
+    distances = "log-posteriors" if results.coupling else "distances (MedSymmFlow)"
+    rows: list[tuple[str, ...]] = []
     for key, label, show in (
         ("accuracy", "Accuracy", page.percent),
-        ("balanced_accuracy", "Balanced accuracy", page.percent),
+        ("balanced_accuracy", "Balanced accuracy (macro recall)", page.percent),
+        ("macro_precision", "Macro precision", page.percent),
+        ("macro_f1", "Macro F1", page.percent),
+        ("cohen_kappa", "Cohen's kappa", page.number),
         ("auc_probability", "AUC, of probabilities (MedMNIST)", page.number),
-        ("auc_distance", "AUC, of distances (MedSymmFlow)", page.number),
+        ("auc_distance", f"AUC, of {distances}", page.number),
         ("ece", "Calibration error (ECE)", page.percent),
         ("brier", "Brier score (0 to 2)", page.number),
         ("nll", "Negative log-likelihood (nats)", page.number),
@@ -106,9 +120,15 @@ def _scores_table(found: dict[str, Any]) -> str:
         if spread.get("sd") is not None:
             single += f" ± {show(spread['sd'])}"
         rows.append((label, show(found[key]), span, single))
-    text = (
-        "Interval: bootstrap over the images. One draw: mean ± sample standard deviation over "
-        "noise draws of this one model; neither is the spread over trainings."
+    text = "Interval: bootstrap over the images"
+    if not several:
+        rows = [row[:3] for row in rows]
+        return page.table(
+            ("", "value", "95\u00a0% interval"), rows, f"{text}, not the spread over trainings."
+        )
+    text += (
+        f". One draw: mean ± sample standard deviation over {_draw(results)} draws of this one "
+        "model; neither is the spread over trainings."
     )
     agreement = draws.get("agreement")
     if agreement is not None:
@@ -116,8 +136,11 @@ def _scores_table(found: dict[str, Any]) -> str:
     return page.table(("", "all draws", "95\u00a0% interval", "one draw"), rows, text)
 
 
-def _rejection(found: dict[str, Any], phantom: bool) -> str:
-    curves = found.get("rejection") or {}
+def _rejection(results: Results, found: dict[str, Any]) -> str:
+    curves = {
+        results.uncertainty_name(key): curve
+        for key, curve in (found.get("rejection") or {}).items()
+    }
     if not curves:
         return page.missing("No uncertainty was given: rejection curves are not shown.")
     name, curve = next(iter(curves.items()))
@@ -130,11 +153,13 @@ def _rejection(found: dict[str, Any], phantom: bool) -> str:
         f"Rejection by {name}: accuracy {page.percent(curve['accuracy'][0])} with none put aside, "
         f"{page.percent(half)} with half put aside"
     )
-    figure = page.chart(lambda t: charts.rejection_chart(curves, t), alt, text, 440, phantom)
+    figure = page.chart(
+        lambda t: charts.rejection_chart(curves, t), alt, text, 440, results.phantom
+    )
     head = ("uncertainty", "AURC", "excess", "kept at 90 %", "95 %", "99 %")
     rows = [
         (
-            name.replace("_", " "),
+            name,
             page.number(c.get("aurc"), 4),
             page.number(c.get("excess_aurc"), 4),
             *(page.percent(t["coverage"], 0) for t in c.get("coverage_at_accuracy", [])),
@@ -157,6 +182,28 @@ def _reliability(found: dict[str, Any], phantom: bool) -> str:
     alt = f"Reliability diagram in {len(rows)} bins; calibration error {page.percent(found['ece'])}"
     figure = page.chart(lambda t: charts.reliability_chart(rows, t), alt, text, 440, phantom)
     return f"<div><h3>Calibration</h3>{figure}</div>"
+
+
+def _temperature(results: Results) -> str:
+    """Calibration before and after a temperature fitted on the validation split."""
+    found = results.part("calibration")
+    if not found:
+        text = "No calibration in evaluation.json: the effect of a temperature is not shown."
+        return page.missing(text) if results.coupling else ""
+    rows = [
+        ("Calibration error (ECE)", *(page.percent(found[f"ece_{k}"]) for k in _BEFORE_AFTER)),
+        (
+            "Negative log-likelihood (nats)",
+            *(page.number(found[f"nll_{k}"]) for k in _BEFORE_AFTER),
+        ),
+    ]
+    split = {"val": "validation"}.get(found["fitted_on"], found["fitted_on"])
+    text = (
+        f"One temperature divides the log-posteriors; it was fitted on the {split} split and leaves "
+        "every answer as it is. Here the log-likelihood is not clipped."
+    )
+    head = ("", "before (T = 1)", f"after (T = {found['temperature']:.4g})")
+    return f"<h3>Temperature scaling</h3>{page.table(head, rows, text)}"
 
 
 def _confusion(found: dict[str, Any]) -> str:
@@ -189,10 +236,11 @@ def _per_class(found: dict[str, Any]) -> str:
             page.number(row.get("predicted")),
             page.percent(row["recall"]),
             page.percent(row["precision"]),
+            page.percent(row.get("f1")),
         )
         for row in found["per_class"]
     ]
-    return page.table(("class", "images", "predicted", "recall", "precision"), rows)
+    return page.table(("class", "images", "predicted", "recall", "precision", "F1"), rows)
 
 
 def _conventions(found: dict[str, Any]) -> str:

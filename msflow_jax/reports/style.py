@@ -79,6 +79,11 @@ img.px { image-rendering: pixelated; display: block; }
 .cell img { width: 112px; height: auto; border-radius: 3px; margin-bottom: 4px; }
 .cell.two { width: 172px; } .cell.two .both { display: flex; gap: 4px; }
 .cell.two img { width: 84px; }
+.cells.wide { gap: 16px 34px; } .cell.three { width: min(416px, 100%); }
+.cell.three .both { display: flex; gap: 4px; } .cell.three img { width: calc((100% - 8px) / 3); }
+.temperatures { display: grid; gap: 16px 14px; align-items: center; overflow-x: auto; }
+.temperatures img { width: 100%; min-width: 64px; height: auto; border-radius: 3px; }
+.temperatures .head { color: var(--muted); font-size: 0.82rem; overflow-wrap: anywhere; }
 .bad { color: var(--bad); } .good { color: var(--good); }
 details { margin: 0 0 10px; } summary { cursor: pointer; color: var(--accent); }
 details table { margin-top: 10px; }

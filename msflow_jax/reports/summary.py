@@ -18,6 +18,7 @@ def title_of(results: Results) -> str:
 def summary_section(results: Results) -> str:
     """Tiles, a sentence, and what could not be read."""
     tiles = _classification_tiles(results.part("classification"))
+    tiles += _likelihood_tiles(results.part("likelihood"))
     tiles += _segmentation_tiles(results.part("segmentation"))
     tiles += _generation_tiles(results.part("generation"))
     reading = reading_of(results)
@@ -35,6 +36,7 @@ def reading_of(results: Results) -> str:
     """What the headline numbers say, in words; empty if there are none."""
     sentences = [
         _read_classification(results),
+        _read_likelihood(results.part("likelihood")),
         _read_generation(results.part("generation")),
     ]
     return " ".join(sentence for sentence in sentences if sentence)
@@ -63,6 +65,17 @@ def _classification_tiles(found: dict[str, Any]) -> list[str]:
         ),
         page.tile(page.percent(found["ece"]), "calibration error", "ECE, 0 is best"),
     ]
+
+
+def _likelihood_tiles(found: dict[str, Any]) -> list[str]:
+    means = {row["name"]: row["mean"] for row in found.get("per_set", [])}
+    if not means:
+        return []
+    inside, reference = found["inside"], found["reference"]
+    remark = f"{inside} images"
+    if reference != inside:
+        remark += f"; {reference} images: {page.number(means[reference], 2)}"
+    return [page.tile(page.number(means[inside], 2), "bits per dimension", remark)]
 
 
 def _segmentation_tiles(found: dict[str, Any]) -> list[str]:
@@ -114,13 +127,25 @@ def _read_classification(results: Results) -> str:
     curves = found.get("rejection") or {}
     if curves:
         name, curve = next(iter(curves.items()))
-        name = name.replace("_", " ")
+        name = results.uncertainty_name(name)
         fifth = min(range(len(curve["rejected"])), key=lambda i: abs(curve["rejected"][i] - 0.2))
         text += (
             f"; with the least certain {page.percent(curve['rejected'][fifth], 0)} put aside (by "
             f"{name}) it is right for {page.percent(curve['accuracy'][fifth])} of "
             "the rest"
         )
+    return text + "."
+
+
+def _read_likelihood(found: dict[str, Any]) -> str:
+    means = {row["name"]: row["mean"] for row in found.get("per_set", [])}
+    if not means:
+        return ""
+    text = f"Images of the {found['inside']} set take {means[found['inside']]:.2f} bits per "
+    text += "dimension (8 without a model)"
+    likelier = [row["name"] for row in found.get("detection", []) if row["outside_more_likely"]]
+    if likelier:
+        text += f"; those of {', '.join(likelier)}, of another kind, take fewer"
     return text + "."
 
 

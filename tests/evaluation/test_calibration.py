@@ -1,5 +1,7 @@
 """Calibration: hand-made tables, calibrated synthetic data, scikit-learn's Brier score."""
 
+import json
+
 import numpy as np
 import pytest
 
@@ -15,7 +17,7 @@ def test_calibrated_data_has_small_error_and_overconfident_data_has_not():
     p = rng.random(20_000)
     labels = (rng.random(20_000) < p).astype(int)
     assert calibration.ece(labels, binary(p)) < 0.02
-    sharp = calibration.apply_temperature(binary(p), 0.3)
+    sharp = calibration.apply_temperature(np.log(binary(p)), 0.3)
     assert calibration.ece(labels, sharp) > 0.1
 
 
@@ -55,10 +57,77 @@ def test_temperature_undoes_a_known_sharpening():
     rng = np.random.default_rng(3)
     p = binary(rng.beta(2, 2, 20_000))
     labels = (rng.random(20_000) < p[:, 1]).astype(int)
-    sharp = calibration.apply_temperature(p, 0.5)
-    assert calibration.fit_temperature(labels, sharp) == pytest.approx(2.0, rel=0.1)
+    logits = 2 * np.log(p) + rng.normal(size=(20_000, 1))  # Any constant a row.
+    assert calibration.fit_temperature(labels, logits) == pytest.approx(2.0, rel=0.05)
     with pytest.raises(ValueError, match="positive"):
-        calibration.apply_temperature(p, 0.0)
+        calibration.apply_temperature(logits, 0.0)
+
+
+def flow_logits(n, seed, scale=300.0):
+    """Log-posteriors as of a flow: right on average, and hundreds of nats apart."""
+    rng = np.random.default_rng(seed)
+    labels = rng.integers(0, 3, n)
+    z = 1.5 * np.eye(3)[labels] + rng.normal(size=(n, 3))
+    return labels, scale * 1.5 * z - 30_000.0
+
+
+def test_temperature_of_ratios_of_hundreds_of_nats_is_found():
+    labels, logits = flow_logits(5000, 0)
+    # For unit normals the log-posterior is 1.5 z up to a constant, so the scale is the temperature.
+    assert calibration.fit_temperature(labels, logits) == pytest.approx(300, rel=0.05)
+    np.testing.assert_allclose(
+        calibration.apply_temperature(logits, 300), calibration.apply_temperature(logits / 300, 1)
+    )
+    assert np.isfinite(calibration.log_softmax(logits, 1e-3)).all()
+
+
+@pytest.mark.parametrize("scale", [1e-2, 1.0, 300.0])
+def test_fitted_temperature_is_where_a_search_finds_the_least_loss(scale):
+    labels, logits = flow_logits(200, 1, scale)
+    rows = np.arange(len(labels))
+
+    def loss(t):
+        return -calibration.log_softmax(logits, t)[rows, labels].mean()
+
+    found = calibration.fit_temperature(labels, logits)
+    around = found * np.exp(np.linspace(-3, 3, 201))
+    assert loss(found) <= min(loss(t) for t in around) + 1e-12
+
+
+def test_temperature_ends_where_the_labels_leave_no_best_one():
+    labels, logits = np.array([0, 1]), np.array([[0.0, -5.0], [-5.0, 0.0]])
+    assert calibration.fit_temperature(labels, logits) == 1e-3
+    assert calibration.fit_temperature(1 - labels, logits) == 1e5
+
+
+def test_evaluate_calibration_reports_on_the_second_split():
+    val, test = flow_logits(2000, 2), flow_logits(3000, 3)
+    found = calibration.evaluate_calibration(*val, *test)
+    assert found["fitted_on"] == "val"
+    assert found["temperature"] == calibration.fit_temperature(*val)
+    labels, logits = test
+    before, after = (calibration.apply_temperature(logits, t) for t in (1, found["temperature"]))
+    assert found["ece_before"] == calibration.ece(labels, before)
+    assert found["ece_after"] == calibration.ece(labels, after) < 0.05 < found["ece_before"]
+    # Unclipped: wrong answers at hundreds of nats cost as much.
+    assert found["nll_before"] > 27.7 > 2 > found["nll_after"]
+    expected = calibration.negative_log_likelihood(labels, after)
+    assert found["nll_after"] == pytest.approx(expected)
+    assert json.loads(json.dumps(found, allow_nan=False)) == found
+
+
+@pytest.mark.parametrize(
+    ("labels", "logits", "message"),
+    [
+        ([0], [[np.nan, 0.0]], "non-finite"),
+        ([0], [0.0, 1.0], "N, K"),
+        ([0], [[0.0, 1.0]] * 2, "shape"),
+        ([2], [[0.0, 1.0]], "0..1"),
+    ],
+)
+def test_bad_logits_are_refused(labels, logits, message):
+    with pytest.raises(ValueError, match=message):
+        calibration.fit_temperature(np.array(labels), np.array(logits))
 
 
 @pytest.mark.parametrize(

@@ -6,7 +6,7 @@ import numpy as np
 import pytest
 
 from msflow_jax.evaluation import evaluate_classifier
-from msflow_jax.evaluation.classification import draw_agreement
+from msflow_jax.evaluation.classification import LIKELIHOOD_CONVENTIONS, draw_agreement
 
 metrics = pytest.importorskip("sklearn.metrics")
 
@@ -55,6 +55,11 @@ def test_pooled_metrics_match_sklearn(classes):
     precision = metrics.precision_score(labels, predictions, average=None)
     assert [row["recall"] for row in result["per_class"]] == pytest.approx(recall)
     assert [row["precision"] for row in result["per_class"]] == pytest.approx(precision)
+    f1 = metrics.f1_score(labels, predictions, average=None)
+    assert [row["f1"] for row in result["per_class"]] == pytest.approx(f1)
+    assert result["macro_f1"] == pytest.approx(f1.mean())
+    assert result["macro_precision"] == pytest.approx(precision.mean())
+    assert result["cohen_kappa"] == pytest.approx(metrics.cohen_kappa_score(labels, predictions))
     pooled = probabilities.mean(axis=0)
     score = pooled[:, 1] if classes == 2 else pooled
     expected = metrics.roc_auc_score(labels, score, multi_class="ovr")
@@ -101,10 +106,46 @@ def test_absent_class_is_named_and_skipped():
     assert result["auc_distance"] is not None and result["undefined"] == {}
 
 
+@pytest.mark.parametrize("present", [[0, 2], [1, 2, 3]])
+def test_averages_over_the_classes_present_match_sklearn(present):
+    labels, distances, probabilities = readings(4, present=present, seed=5)
+    distances[:, :, 2] += 9  # Class 2 is never the answer.
+    result = evaluate(labels, distances, probabilities)
+    predictions = distances.mean(axis=0).argmin(axis=1)
+    options = {"labels": present, "average": "macro", "zero_division": 0.0}
+    for name in ("precision", "f1"):
+        expected = getattr(metrics, f"{name}_score")(labels, predictions, **options)
+        assert result[f"macro_{name}"] == pytest.approx(expected)
+    assert result["cohen_kappa"] == pytest.approx(metrics.cohen_kappa_score(labels, predictions))
+    row, absent = result["per_class"][2], result["per_class"][0 if present[0] else 1]
+    assert row["precision"] is None and row["f1"] == 0.0 and "undefined" in row
+    assert absent["f1"] is None and "no image" in absent["undefined"]["f1"]
+    assert "class 2: its precision" in result["notes"][1]
+
+
+def test_kappa_is_undefined_only_where_labels_and_answers_are_of_one_class():
+    labels, distances = np.zeros(4, int), np.array([[[0.0, 1.0]] * 4])
+    result = evaluate(labels, distances, softmax(-distances))
+    assert result["cohen_kappa"] is None and "one class" in result["undefined"]["cohen_kappa"]
+    distances[0, 0] = [1.0, 0.0]
+    assert evaluate(labels, distances, softmax(-distances))["cohen_kappa"] == 0.0
+
+
+def test_conventions_can_be_worded_for_a_likelihood():
+    names = ["a", "b", "c"]
+    plain, worded = (
+        evaluate_classifier(*readings(3), {}, names, resamples=0, conventions=c)["conventions"]
+        for c in (None, LIKELIHOOD_CONVENTIONS)
+    )
+    assert "noise" in plain["prediction"] and "macro recall" in plain["balanced_accuracy"]
+    assert set(worded) == set(plain) and worded["ece"] == plain["ece"]
+    assert not any("noise" in text or "code" in text for text in worded.values())
+
+
 def test_single_class_makes_auc_undefined_with_a_reason():
     result = evaluate(*readings(3, present=[1]))
     assert result["auc_distance"] is None and result["auc_probability"] is None
-    assert set(result["undefined"]) == {"auc_distance", "auc_probability"}
+    assert {"auc_distance", "auc_probability"} <= set(result["undefined"])
     assert result["intervals"]["auc_probability"] is None
 
 

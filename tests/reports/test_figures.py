@@ -90,6 +90,8 @@ TABLE = [
     {"lower": 0.5, "upper": 1.0, "count": 4, "confidence": 0.8, "accuracy": 0.5},
 ]
 
+BITS = {"a": np.linspace(2, 4, 50), "b $ c": np.full(3, 8.0), "one": np.array([3.0])}
+
 
 @pytest.mark.parametrize("theme", [charts.LIGHT, charts.DARK])
 @pytest.mark.parametrize(
@@ -99,6 +101,7 @@ TABLE = [
         lambda t: charts.training_chart([{"step": 1, "loss": -0.5}], t),
         lambda t: charts.rejection_chart({"a $ b": CURVE, "c": CURVE}, t),
         lambda t: charts.reliability_chart(TABLE, t),
+        lambda t: charts.likelihood_chart(BITS, ["b $ c"], 3.0, t),
     ],
 )
 def test_charts_are_png_with_transparent_ground(draw, theme):

@@ -1,0 +1,61 @@
+"""Signed maps laid over an image in two colours that colour-blind readers tell apart."""
+
+import numpy as np
+
+from msflow_jax.reports.figures import as_rgb
+
+# Ends of ColorBrewer's RdYlBu, safe for colour-blind readers; seen on black and on white ground.
+NEGATIVE, POSITIVE = (69, 117, 180), (215, 48, 39)
+_OPACITY = 0.85
+
+
+def overlay(
+    image: np.ndarray,
+    values: np.ndarray,
+    *,
+    blur: float = 1.0,
+    limit: float | None = None,
+    centre: bool = False,
+) -> np.ndarray:
+    """The image in grey under its map: red where the values are positive, blue where negative.
+
+    The colour is transparent at 0 and strongest from `limit` on. A contrast map has a meaning at 0; a
+    likelihood map is mostly of one sign, so `centre` subtracts its median first.
+
+    Args:
+        image: uint8 `[S, S, C]`, C = 1 or 3.
+        values: `[S, S]`, such as nats a pixel.
+        blur: standard deviation in pixels of a Gaussian that smooths the values; 0 for none.
+        limit: absolute value of the strongest colour; None for the 95th percentile of the absolute
+            (smoothed and centred) values.
+        centre: whether to subtract the median of the smoothed values.
+
+    Returns:
+        uint8 `[S, S, 3]`.
+
+    Raises:
+        ValueError: for an image of another kind, values of another shape or not finite, a negative
+            blur, or a limit that is not positive.
+    """
+    from scipy.ndimage import gaussian_filter
+
+    # Luminance of ITU-R BT.601.
+    grey = as_rgb(np.asarray(image)[None])[0] @ np.array([0.299, 0.587, 0.114])
+    values = np.asarray(values, np.float64)
+    if values.shape != grey.shape or not np.isfinite(values).all():
+        raise ValueError(
+            f"values must be finite {list(grey.shape)} like the image, got {list(values.shape)}; sum "
+            "a map [S, S, C] over its channels first."
+        )
+    if blur < 0 or (limit is not None and not limit > 0):
+        raise ValueError(f"blur must be 0 or more and limit positive, got {blur} and {limit}.")
+    smooth = gaussian_filter(values, blur, mode="nearest") if blur else values
+    if centre:
+        smooth = smooth - np.median(smooth)
+    size = np.abs(smooth)
+    if limit is None:
+        # Where nearly all values are exactly 0, so is the percentile.
+        limit = float(np.percentile(size, 95)) or float(size.max()) or 1.0
+    alpha = _OPACITY * np.clip(size / limit, 0, 1)[..., None]
+    colours = np.where((smooth > 0)[..., None], POSITIVE, NEGATIVE)
+    return np.round((1 - alpha) * grey[..., None] + alpha * colours).astype(np.uint8)
