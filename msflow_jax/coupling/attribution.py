@@ -24,7 +24,7 @@ def likelihood_map(
     Args:
       flow: the flow.
       params: its parameters.
-      x: images ``[B, *space, C]``.
+      x: images ``[B, *space, C]`` as :meth:`CouplingFlow.dequantised` gives them.
       labels: class numbers ``[B]``.
       spread: ``entry`` leaves every term at the place that its latent came from, but below the first
         1 x 1 convolution of a squeezed image this place within a 2 x 2 (4 x 4, ...) block is arbitrary;

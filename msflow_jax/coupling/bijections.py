@@ -59,6 +59,11 @@ def plu_init(channels: int) -> Params:
     return {"lower": square, "upper": square, "log_diagonal": jnp.zeros(channels)}
 
 
+def dense_init(order: np.ndarray) -> Params:
+    """Parameters of :func:`mix_dense` that only permute the channels, as ``order`` says."""
+    return {"matrix": jnp.eye(len(order))[order]}
+
+
 def _factors(params: Params) -> tuple[jax.Array, jax.Array]:
     unit = jnp.eye(len(params["log_diagonal"]))
     lower = jnp.tril(params["lower"], -1) + unit
@@ -220,12 +225,12 @@ def unsqueeze(z: jax.Array) -> jax.Array:
     return moved.reshape(batch, *(2 * side for side in space), channels // 2**n)
 
 
-def dequantise(images: jax.Array, key: jax.Array, bits: int = 8) -> tuple[jax.Array, jax.Array]:
-    """Integers in [0, 2^bits) with uniform noise, as floats in [-1, 1), and the share (a scalar).
+def dequantise(images: jax.Array, noise: jax.Array, bits: int = 8) -> tuple[jax.Array, jax.Array]:
+    """Integers in [0, 2^bits) with noise in [0, 1), as floats in [-1, 1), and the share (a scalar).
 
-    ``x = 2 (v + U[0, 1)) / 2^bits - 1``: the density of x bounds the probability of v from below.
+    ``x = 2 (v + noise) / 2^bits - 1``: the log-density of x and the share, averaged over uniform noise,
+    bound the log-probability of v from below.
     """
-    noise = jax.random.uniform(key, images.shape)
     return (images + noise) * (2 / 2**bits) - 1, jnp.log(jnp.asarray(2 / 2**bits))
 
 

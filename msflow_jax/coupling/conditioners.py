@@ -152,6 +152,28 @@ class Residual(nn.Module):
         return raw, shift
 
 
+class SplitPrior(nn.Module):
+    """Glow's prior of the half that is split off: mean and log-scale by the other half and the class.
+
+    Attributes:
+        classes: number of classes K.
+        features: channels of the half that is split off.
+        bound: largest absolute log-scale.
+    """
+
+    classes: int
+    features: int
+    bound: float = 3.0
+
+    @nn.compact
+    def __call__(self, kept: jax.Array, labels: jax.Array) -> Outputs:
+        """Mean and log-scale, both `[B, *space, features]`; a fresh prior is the standard normal."""
+        h = Conv(2 * self.features, name="out_zero")(kept)
+        given = Dense(2 * self.features, name="label_zero")(jax.nn.one_hot(labels, self.classes))
+        mean, raw = jnp.split(h + _over_space(given, h), 2, axis=-1)
+        return mean, self.bound * jnp.tanh(raw / self.bound)
+
+
 class Generation(nn.Module):
     """MAGIC-Flow's generation conditioner: three stages that keep the resolution.
 

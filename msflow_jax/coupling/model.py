@@ -5,10 +5,9 @@ squeezed, and leaves half of its channels behind as latents where it is split. T
 along as an array of the image's shape: the log-likelihood is the sum of a map over the image.
 """
 
-import re
+import dataclasses
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
-from functools import partial
 from typing import Any
 
 import flax.linen as nn
@@ -18,68 +17,21 @@ import numpy as np
 from jax import lax
 
 from msflow_jax.coupling import bijections as bi
+from msflow_jax.coupling.conditioners import SplitPrior
+from msflow_jax.coupling.dequantiser import Dequantiser
+from msflow_jax.coupling.layout import Stage, masks, parse
+from msflow_jax.coupling.steps import Carry, Steps
 from msflow_jax.nets import init_params
+from msflow_jax.reading import Reading, class_numbers
 from msflow_jax.streams import sample_noise
 
 Params = Any
-Carry = tuple[jax.Array, jax.Array]  # what walks through the layout: entries and their shares
-MASKS = ("checkerboard", "channel", "picture")
-PUBLISHED = (
-    "picture:1 checkerboard:4 squeeze channel:3 split checkerboard:3 squeeze channel:3 split "
-    "checkerboard:3 squeeze channel:3 split checkerboard:4"
-)
-
-
-@dataclass(frozen=True)
-class Stage:
-    """What happens at one place of a layout.
-
-    Attributes:
-      kind: ``squeeze``, ``split``, ``end``, or the mask of the steps.
-      steps: how many steps of equal shape; 0 for the others.
-      first: number of the first of them in the whole flow; odd steps turn their mask.
-      shape: ``[*space, C]`` that comes in.
-    """
-
-    kind: str
-    steps: int
-    first: int
-    shape: tuple[int, ...]
-
-
-def parse(layout: str, shape: tuple[int, ...]) -> tuple[Stage, ...]:
-    """The stages of a layout such as ``"checkerboard:4 squeeze channel:3 split checkerboard:4"``.
-
-    Args:
-      layout: words ``squeeze``, ``split`` and ``MASK:STEPS``.
-      shape: ``(*space, C)`` of the images.
-
-    Raises:
-      ValueError: an unknown word, or a shape that cannot be squeezed or split where it should be.
-    """
-    stages, count = [], 0
-    for word in layout.split():
-        found = re.fullmatch(rf"({'|'.join(MASKS)}):([1-9]\d*)", word)
-        steps = int(found[2]) if found else 0
-        if not found and word not in ("squeeze", "split"):
-            raise ValueError(
-                f"unknown word {word!r} in the layout: squeeze, split, or one of {', '.join(MASKS)} "
-                "with its steps, such as channel:3"
-            )
-        stages.append(Stage(found[1] if found else word, steps, count, shape))
-        count += steps
-        *space, channels = shape
-        if word == "squeeze":
-            if any(side % 2 for side in space):
-                raise ValueError(f"{tuple(space)} cannot be squeezed: its sides must be even")
-            shape = (*(side // 2 for side in space), channels * 2 ** len(space))
-        if word == "split":
-            if channels < 2:
-                raise ValueError("a single channel cannot be split: squeeze first")
-            shape = (*space, channels // 2)
-    if not count:
-        raise ValueError("the layout has no steps")
-    return (*stages, Stage("end", 0, count, shape))
+CHOICES: dict[str, tuple[Any, ...]] = {
+    "passes": (1, 2),
+    "mixing": ("plu", "dense"),
+    "split_prior": ("normal", "learned"),
+    "dequantisation": ("uniform", "variational"),
+}
 
 
 @dataclass(frozen=True)
@@ -94,11 +46,17 @@ class CouplingFlow:
       bound: largest absolute log-scale of a coupling's pass.
       passes: passes of a coupling, 1 or 2 (published).
       picture: mask ``[*space]`` of the steps ``picture``.
-      remat: recompute each step in the backward pass.
+      remat: recompute each step (the dequantiser's too) in the backward pass.
       contrast: weight of the cross-entropy over the class likelihoods in the loss; 0 is pure likelihood.
+      class_prior: frequency of each class in the training set, empty for uniform.
+      mixing: 1 x 1 convolutions as ``plu``, which is never singular, or as a free ``dense`` matrix.
+      split_prior: what is split off is ``normal`` (published), or normal with a ``learned`` mean and
+        scale (Glow), see :class:`SplitPrior`.
+      dequantisation: ``uniform`` or ``variational``, see :class:`Dequantiser`.
+      logit_margin: the images go through :func:`bijections.logit` first; 0 for none, 0.05 is RealNVP's.
 
     Raises:
-      ValueError: a layout that does not fit.
+      ValueError: a layout that does not fit, or settings out of range.
     """
 
     conditioner: nn.Module
@@ -110,26 +68,43 @@ class CouplingFlow:
     picture: np.ndarray | None = None
     remat: bool = False
     contrast: float = 0.0
+    class_prior: tuple[float, ...] = ()
+    mixing: str = "plu"
+    split_prior: str = "normal"
+    dequantisation: str = "uniform"
+    logit_margin: float = 0.0
 
     def __post_init__(self):
         if len(self.shape) not in (3, 4):
             raise ValueError(f"images are [H, W, C] or [D, H, W, C], not {self.shape}")
-        known = getattr(self.conditioner, "classes", len(self.classes))
-        if known != len(self.classes):
-            raise ValueError(f"{len(self.classes)} class names, but a conditioner of {known}")
-        if "picture" in self.layout and self.picture is None:
-            raise ValueError("the layout has steps 'picture', but there is no picture")
+        for name, choices in CHOICES.items():
+            if getattr(self, name) not in choices:
+                known = ", ".join(map(str, choices))
+                raise ValueError(f"unknown {name} {getattr(self, name)!r}: choose one of {known}")
+        count = getattr(self.conditioner, "classes", len(self.classes))
+        if count != len(self.classes):
+            raise ValueError(f"{len(self.classes)} class names, but a conditioner of {count}")
         if not 0 <= self.contrast <= 1:
             raise ValueError(f"contrast must lie in [0, 1], got {self.contrast}")
+        if not (self.bound > 0 and 0 <= self.logit_margin < 0.5):
+            raise ValueError(
+                f"bound must be positive and logit_margin lie in [0, 0.5), got {self.bound} and "
+                f"{self.logit_margin}"
+            )
+        prior = self.class_prior
+        if prior and (
+            len(prior) != len(self.classes) or min(prior) <= 0 or abs(sum(prior) - 1) > 1e-3
+        ):
+            raise ValueError(
+                f"class_prior needs a positive frequency for each of {self.classes}, 1 in sum, got "
+                f"{prior}: a class without training images cannot be read"
+            )
         for stage in self.stages:
-            given = () if self.picture is None else self.picture.shape
-            if stage.kind == "picture" and given != stage.shape[:-1]:
-                raise ValueError(
-                    f"the picture that serves as mask is {given}, where the layout needs "
-                    f"{stage.shape[:-1]}"
-                )
             if stage.steps:
-                self._masks(stage)
+                masks(stage, self.picture)
+            if stage.widths and not hasattr(self.conditioner, "widths"):
+                kind = type(self.conditioner).__name__
+                raise ValueError(f"the layout gives widths, which the conditioner {kind} has not")
 
     @property
     def stages(self) -> tuple[Stage, ...]:
@@ -141,52 +116,69 @@ class CouplingFlow:
         """Entries of an image."""
         return int(np.prod(self.shape))
 
+    @property
+    def side(self) -> int:
+        """Rows of the images."""
+        return self.shape[0]
+
+    @property
+    def image_channels(self) -> int:
+        """Channels of the images."""
+        return self.shape[-1]
+
+    def numbers(self, labels: Sequence[int | str]) -> np.ndarray:
+        """Class numbers ``[B]`` from numbers or names; see :func:`class_numbers`."""
+        return class_numbers(self.classes, labels)
+
+    @property
+    def dequantiser(self) -> Dequantiser:
+        """Of variational dequantisation."""
+        return Dequantiser(self.shape, self.bound, self.remat)
+
+    @property
+    def _steps(self) -> Steps:
+        return Steps(
+            self.conditioner, self.bound, self.passes, self.mixing, self.picture, self.remat
+        )
+
     def init(self, key: jax.Array) -> Params:
         """Fresh parameters: a flow that only permutes; see :meth:`fit_actnorm`."""
         params = {}
         for number, stage in enumerate(self.stages):
             if stage.steps:
-                drawn = [
-                    self._step(stage, jax.random.fold_in(key, stage.first + i))
-                    for i in range(stage.steps)
-                ]
-                params[f"stage_{number}"] = jax.tree.map(lambda *a: jnp.stack(a), *drawn)
+                params[f"stage_{number}"] = self._steps.init(stage, key)
+            if stage.kind == "split" and self.split_prior == "learned":
+                *space, channels = stage.shape
+                kept = jax.ShapeDtypeStruct((1, *space, channels // 2), jnp.float32)
+                labels = jax.ShapeDtypeStruct((1,), jnp.int32)
+                params[f"stage_{number}"] = init_params(self._prior(channels), key, kept, labels)
+        if self.dequantisation == "variational":
+            key = jax.random.fold_in(key, self.stages[-1].first)
+            params["dequantiser"] = self.dequantiser.init(key)
         return params
 
-    def _step(self, stage: Stage, key: jax.Array) -> Params:
-        x = jax.ShapeDtypeStruct((1, *stage.shape), jnp.float32)
-        labels = jax.ShapeDtypeStruct((1,), jnp.int32)
-        channels = stage.shape[-1]
-        return {
-            "norm": {"mean": jnp.zeros(channels), "log_scale": jnp.zeros(channels)},
-            "mix": bi.plu_init(channels),
-            "conditioner": init_params(self.conditioner, key, x, labels),
-        }
+    def _prior(self, channels: int) -> SplitPrior:
+        """Of a split of so many channels."""
+        return SplitPrior(len(self.classes), channels - channels // 2)
 
-    def _masks(self, stage: Stage) -> np.ndarray:
-        """``[steps, *space, C]``."""
-        *space, channels = stage.shape
-        turned = [bool((stage.first + i) % 2) for i in range(stage.steps)]
-        if stage.kind == "picture" and self.picture is not None:
-            made = [bi.picture_mask(self.picture, channels, t) for t in turned]
-        else:
-            makers = {"checkerboard": bi.checkerboard, "channel": bi.channel_mask}
-            made = [makers[stage.kind](tuple(space), channels, t) for t in turned]
-        return np.stack(made)
+    def _check(self, images: jax.Array) -> None:
+        if images.shape[1:] != self.shape:
+            raise ValueError(f"images must be [B, {self.shape}], got {images.shape}")
 
-    def _orders(self, stage: Stage) -> np.ndarray:
-        """``[steps, C]``."""
-        numbers = range(stage.first, stage.first + stage.steps)
-        return np.stack([bi.channel_order(i, stage.shape[-1]) for i in numbers])
-
-    def _net(self, params: Params, labels: jax.Array, key: jax.Array | None) -> bi.Conditioner:
-        def apply(x: jax.Array, number: int) -> Any:
-            rngs = None if key is None else {"dropout": jax.random.fold_in(key, number)}
-            return self.conditioner.apply(
-                {"params": params}, x, labels, train=key is not None, rngs=rngs
+    def _checked(self, labels: jax.Array, count: int) -> jax.Array:
+        """Labels as they are; outside of `jit` their values are checked too."""
+        if labels.shape != (count,) or not jnp.issubdtype(labels.dtype, jnp.integer):
+            raise ValueError(
+                f"labels must be {count} class numbers, got {labels.dtype} {labels.shape}"
             )
-
-        return apply
+        if not isinstance(labels, jax.core.Tracer):
+            values = np.asarray(labels)  # operations of jax would be traced
+            least, most = values.min(initial=0), values.max(initial=0)
+            if least < 0 or most >= len(self.classes):
+                raise ValueError(
+                    f"labels must lie in 0..{len(self.classes) - 1}, got {least}..{most}"
+                )
+        return jnp.asarray(labels)
 
     def forward(
         self, params: Params, x: jax.Array, labels: jax.Array, key: jax.Array | None = None
@@ -200,93 +192,84 @@ class CouplingFlow:
           key: of the dropout; None for none.
 
         Raises:
-          ValueError: images of another shape.
+          ValueError: images of another shape, or labels that are no class numbers.
         """
-        if x.shape[1:] != self.shape:
-            raise ValueError(f"images must be [B, {self.shape}], got {x.shape}")
-        step = partial(self._forward_step, labels=labels, key=key)
+        labels = self._checked(labels, len(x))
 
         def steps(name: str, stage: Stage, carry: Carry) -> Carry:
-            return self._run(step, stage, params[name], carry)
+            return self._steps.forward(params[name], carry, stage, labels, key)
 
-        return self._walk((x, jnp.zeros_like(x)), steps)
+        return self._walk(params, x, labels, steps)
 
     def _walk(
-        self, carry: Carry, steps: Callable[[str, Stage, Carry], Carry]
+        self,
+        params: Params,
+        x: jax.Array,
+        labels: jax.Array,
+        steps: Callable[[str, Stage, Carry], Carry],
     ) -> tuple[list[jax.Array], list[jax.Array]]:
         """Forwards through the layout; ``steps`` does what the steps of a stage do."""
-        latents, shares = [], []
+        self._check(x)
+        margin, latents, shares = self.logit_margin, [], []
+        carry = bi.logit(x, margin) if margin else (x, jnp.zeros_like(x))
         for number, stage in enumerate(self.stages):
             x, share = carry
-            half = stage.shape[-1] // 2
             if stage.kind == "squeeze":
                 carry = bi.squeeze(x), bi.squeeze(share)
             elif stage.kind == "split":
-                latents.append(x[..., half:])
-                shares.append(share[..., half:])
+                half = stage.shape[-1] // 2
+                mean, log_scale = self._moments(params, number, x[..., :half], labels)
+                latents.append((x[..., half:] - mean) * jnp.exp(-log_scale))
+                shares.append(share[..., half:] - log_scale)
                 carry = x[..., :half], share[..., :half]
             elif stage.steps:
                 carry = steps(f"stage_{number}", stage, carry)
         return [*latents, carry[0]], [*shares, carry[1]]
 
+    def _moments(
+        self, params: Params, number: int, kept: jax.Array, labels: jax.Array
+    ) -> tuple[jax.Array, jax.Array]:
+        """Mean and log-scale of what stage ``number`` splits off."""
+        if self.split_prior == "normal":
+            return jnp.zeros(()), jnp.zeros(())
+        prior = self._prior(self.stages[number].shape[-1])
+        return prior.apply({"params": params[f"stage_{number}"]}, kept, labels)  # type: ignore[return-value]
+
     def _back(
-        self, parts: Sequence[jax.Array], steps: Callable[[str, Stage, jax.Array], jax.Array]
+        self,
+        parts: Sequence[jax.Array],
+        steps: Callable[[str, Stage, jax.Array], jax.Array],
+        join: Callable[[int, jax.Array, jax.Array], jax.Array],
     ) -> jax.Array:
-        """Backwards through the layout."""
+        """Backwards through the layout; ``join`` makes what was split off beside what was kept."""
         left = list(parts)
         x = left.pop()
         for number, stage in reversed(list(enumerate(self.stages))):
             if stage.kind == "squeeze":
                 x = bi.unsqueeze(x)
             elif stage.kind == "split":
-                x = jnp.concatenate([x, left.pop()], axis=-1)
+                x = jnp.concatenate([x, join(number, x, left.pop())], axis=-1)
             elif stage.steps:
                 x = steps(f"stage_{number}", stage, x)
         return x
 
-    def _forward_step(self, carry, params, mask, order, number, labels, key):
-        x, share = carry
-        x, part = bi.actnorm(params["norm"], x)
-        share = share + part
-        x, part = bi.mix(params["mix"], x, order)
-        share = share + part
-        key = None if key is None else jax.random.fold_in(key, number)
-        net = self._net(params["conditioner"], labels, key)
-        x, part = bi.affine(x, mask, net, self.bound, self.passes)
-        return x, share + part
-
-    def _run(self, step, stage: Stage, params: Params, carry, reverse: bool = False):
-        """The steps of a stage: scanned, but on CPU one by one."""
-        numbers = np.arange(stage.first, stage.first + stage.steps)
-        each = (params, self._masks(stage), self._orders(stage), numbers)
-        if self.remat:
-            step = jax.checkpoint(step)
-        if not _loops_are_slow():
-
-            def body(state, one):
-                return step(state, *one), None
-
-            return lax.scan(body, carry, each, reverse=reverse)[0]
-        for i in sorted(range(stage.steps), reverse=reverse):
-            carry = step(carry, *jax.tree.map(lambda a, i=i: a[i], each))
-        return carry
-
     def inverse(self, params: Params, latents: Sequence[jax.Array], labels: jax.Array) -> jax.Array:
         """Images ``[B, *space, C]`` of latents as :meth:`forward` gives them."""
-        step = partial(self._inverse_step, labels=labels)
-        return self._back(
-            latents, lambda name, stage, z: self._run(step, stage, params[name], z, reverse=True)
-        )
+        labels = self._checked(labels, len(latents[0]))
 
-    def _inverse_step(self, z, params, mask, order, number, labels):
-        del number
-        net = self._net(params["conditioner"], labels, None)
-        z = bi.affine_inverse(z, mask, net, self.bound, self.passes)
-        return bi.actnorm_inverse(params["norm"], bi.mix_inverse(params["mix"], z, order))
+        def steps(name: str, stage: Stage, z: jax.Array) -> jax.Array:
+            return self._steps.inverse(params[name], z, stage, labels)
+
+        def join(number: int, kept: jax.Array, z: jax.Array) -> jax.Array:
+            mean, log_scale = self._moments(params, number, kept, labels)
+            return mean + z * jnp.exp(log_scale)
+
+        x = self._back(latents, steps, join)
+        return bi.logit_inverse(x, self.logit_margin) if self.logit_margin else x
 
     def assemble(self, parts: Sequence[jax.Array]) -> jax.Array:
         """Arrays of the latents' shapes, every entry back in its place of the image."""
-        return self._back(parts, lambda name, stage, x: x)
+        return self._back(parts, lambda name, stage, x: x, lambda number, kept, part: part)
 
     def log_prob(
         self, params: Params, x: jax.Array, labels: jax.Array, key: jax.Array | None = None
@@ -312,7 +295,79 @@ class CouplingFlow:
         found = self.log_prob(params, jnp.repeat(x, count, axis=0), labels, key)
         return found.reshape(len(x), count)
 
-    def sample(
+    def dequantised(
+        self, params: Params, images: jax.Array, key: jax.Array, *, draw: int = 0,
+        index: jax.Array | None = None,
+    ) -> jax.Array:  # fmt: skip
+        """What :meth:`log_prob` is of, ``[B, *space, C]``: as :meth:`classify` sees draw ``draw``."""
+        return self._dequantise(params, images, self._noise(key, draw, index, len(images)))[0]
+
+    def _noise(
+        self, key: jax.Array, draw: int | jax.Array, index: jax.Array | None, count: int
+    ) -> jax.Array:
+        """Uniform in [0, 1), each image's by the draw and its global index alone."""
+        key = jax.random.fold_in(key, draw)
+        index = jnp.arange(count) if index is None else index
+        return jax.vmap(lambda i: jax.random.uniform(jax.random.fold_in(key, i), self.shape))(index)
+
+    def _dequantise(
+        self, params: Params, images: jax.Array, noise: jax.Array
+    ) -> tuple[jax.Array, jax.Array]:
+        """Images ``[B, *space, C]`` with noise, and nats ``[B]``.
+
+        Added to the log-density, the nats give a sample of a bound of the 8-bit image's log-probability.
+        """
+        self._check(images)
+        log_q = jnp.zeros_like(noise)
+        if self.dequantisation == "variational":
+            noise, log_q = self.dequantiser(params["dequantiser"], images, noise)
+        x, share = bi.dequantise(jnp.round((images + 1) * 127.5), noise)
+        return x, (share - log_q).sum(axis=tuple(range(1, x.ndim)))
+
+    def classify(
+        self, params: Params, images: jax.Array, key: jax.Array, *, draws: int = 1,
+        index: jax.Array | None = None, weights: Sequence[float] | None = None,
+    ) -> Reading:  # fmt: skip
+        """The posterior over classes by Bayes' rule, from the likelihood given each of them.
+
+        Args:
+          params: parameters.
+          images: ``[B, *space, C]`` of 256 equally spaced values in [-1, 1].
+          key: PRNG key of the dequantisation.
+          draws: of the dequantisation; all are returned.
+          index: global index of each image ``[B]``, on which alone its noise depends.
+          weights: wished over trained frequency of each class ``[K]``.
+
+        Returns:
+          Distances -log p(y | x) in nats; the mode is the likeliest class; ``evidence`` bounds the
+          log-probability of the 8-bit image: -evidence / (dimensions ln 2) are bits per dimension.
+
+        Raises:
+          ValueError: images of another shape than the model's, or ``draws`` < 1.
+        """
+        if draws < 1:
+            raise ValueError(f"draws must be at least 1, got {draws}")
+        count = len(self.classes)
+        prior = jnp.asarray(self.class_prior or (1 / count,) * count)
+        log_prior = jax.nn.log_softmax(
+            jnp.log(prior if weights is None else prior * jnp.asarray(weights))
+        )
+
+        def one(draw: jax.Array) -> Reading:
+            noise = self._noise(key, draw, index, len(images))
+            x, share = self._dequantise(params, images, noise)
+            joint = self.class_log_probs(params, x) + log_prior
+            evidence = jax.nn.logsumexp(joint, axis=-1) + share
+            distances = -jax.nn.log_softmax(joint)
+            return Reading(
+                distances, jnp.exp(-distances), joint.argmax(axis=-1), jnp.float32(count),
+                jnp.isfinite(evidence), evidence,
+            )  # fmt: skip
+
+        out = lax.map(one, jnp.arange(draws))
+        return dataclasses.replace(out, nfe=out.nfe.mean())
+
+    def generate(
         self, params: Params, labels: jax.Array, key: jax.Array, *, temperature: float = 1.0,
         index: jax.Array | None = None,
     ) -> jax.Array:  # fmt: skip
@@ -341,21 +396,16 @@ class CouplingFlow:
     def fit_actnorm(self, params: Params, x: jax.Array, labels: jax.Array) -> Params:
         """Parameters whose activation norms give every channel mean 0 and variance 1 on this batch.
 
-        One pass through the whole flow: each step sees what the one before makes of the batch.
+        One pass through the whole flow: each step sees what the one before makes of the batch, ``x``
+        ``[B, *space, C]`` as :meth:`dequantised` gives it, of classes ``labels`` ``[B]``.
         """
-        fitted = dict(params)
+        labels, fitted = self._checked(labels, len(x)), dict(params)
 
         def steps(name: str, stage: Stage, carry: Carry) -> Carry:
-            masks, orders, done = self._masks(stage), self._orders(stage), []
-            for i in range(stage.steps):
-                one = jax.tree.map(lambda a: a[i], params[name])  # noqa: B023
-                one = {**one, "norm": bi.actnorm_init(carry[0])}
-                carry = self._forward_step(carry, one, masks[i], orders[i], 0, labels, None)
-                done.append(one)
-            fitted[name] = jax.tree.map(lambda *a: jnp.stack(a), *done)
+            fitted[name], carry = self._steps.fit(params[name], carry, stage, labels)
             return carry
 
-        self._walk((x, jnp.zeros_like(x)), steps)
+        self._walk(params, x, labels, steps)
         return fitted
 
     def loss(
@@ -370,25 +420,21 @@ class CouplingFlow:
           train: whether dropout acts.
 
         Returns:
-          Scalar loss and metrics ``bits``, with a contrast also ``cross_entropy``.
+          Scalar loss and metrics ``loss_bits``, with a contrast also ``loss_cross_entropy``.
         """
         k_noise, k_net = jax.random.split(key)
-        x, share = bi.dequantise(jnp.round((batch["image"] + 1) * 127.5), k_noise)
+        noise = jax.random.uniform(k_noise, batch["image"].shape)
+        x, share = self._dequantise(params, batch["image"], noise)
         dropout = k_net if train else None
         if not self.contrast:
             nats = self.log_prob(params, x, batch["label"], dropout)
-            bits = bi.bits_per_dimension(nats + self.dimensions * share, self.dimensions).mean()
-            return bits, {"bits": bits}
+            bits = bi.bits_per_dimension(nats + share, self.dimensions).mean()
+            return bits, {"loss_bits": bits}
         each = self.class_log_probs(params, x, dropout)
         chosen = jnp.take_along_axis(each, batch["label"][:, None], axis=1)[:, 0]
-        bits = bi.bits_per_dimension(chosen + self.dimensions * share, self.dimensions).mean()
+        bits = bi.bits_per_dimension(chosen + share, self.dimensions).mean()
         entropy = -jnp.take_along_axis(
             jax.nn.log_softmax(each), batch["label"][:, None], axis=1
         ).mean()
         loss = (1 - self.contrast) * bits + self.contrast * entropy
-        return loss, {"bits": bits, "cross_entropy": entropy}
-
-
-def _loops_are_slow() -> bool:
-    """Whether gradients of convolutions are slow inside a loop: XLA's CPU backend, some 40 times."""
-    return jax.default_backend() == "cpu"
+        return loss, {"loss_bits": bits, "loss_cross_entropy": entropy}

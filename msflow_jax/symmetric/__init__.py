@@ -1,11 +1,12 @@
 """MedSymmFlow and SymmFlow: one velocity field carries image and label in opposite directions."""
 
+from msflow_jax.reading import Reading
 from msflow_jax.symmetric.codes import Code
 from msflow_jax.symmetric.latent import LatentFlow
 from msflow_jax.symmetric.latent_codes import LatentCode
-from msflow_jax.symmetric.model import Reading, SymmetricFlow
+from msflow_jax.symmetric.model import SymmetricFlow
 from msflow_jax.symmetric.times import TimeDistribution
-from msflow_jax.symmetric.uncertainty import uncertainties
+from msflow_jax.uncertainty import uncertainties
 
 __all__ = [
     "Code",

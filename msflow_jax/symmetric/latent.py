@@ -14,10 +14,11 @@ import numpy as np
 
 from msflow_jax.autoencoder import Autoencoder
 from msflow_jax.nets.ops import resize
+from msflow_jax.reading import Reading
 from msflow_jax.streams import Streams
 from msflow_jax.symmetric.codes import Code
 from msflow_jax.symmetric.latent_codes import LatentCode
-from msflow_jax.symmetric.model import Reader, Reading, SymmetricFlow
+from msflow_jax.symmetric.model import Reader, SymmetricFlow
 
 Params = Any
 READOUTS = ("latent", "decode")

@@ -18,6 +18,7 @@ import numpy as np
 from msflow_jax.nets import init_params
 from msflow_jax.nets.ops import resize
 from msflow_jax.ode import Solution, integrate
+from msflow_jax.reading import Reading, class_numbers
 from msflow_jax.streams import (
     Clock,
     Streams,
@@ -37,26 +38,6 @@ ROUTE = {"image": Clock.FORWARD, "label": Clock.BACKWARD}
 Params = Any
 # Label pictures [B, H, W, C] and class weights [K] or None to distances, probabilities, mode.
 Reader = Callable[[jax.Array, jax.Array | None], tuple[jax.Array, jax.Array, jax.Array]]
-
-
-@jax.tree_util.register_dataclass
-@dataclass(frozen=True)
-class Reading:
-    """What a classification returns; D noise draws, B images, K classes.
-
-    Attributes:
-      distances: to each class's code, ``[D, B, K]``.
-      probabilities: ``[D, B, K]``; see :meth:`Code.probabilities`.
-      mode: class by the published mode rule, ``[D, B]``.
-      nfe: network evaluations per image and draw.
-      ok: False where an adaptive solver gave up, ``[D]`` or ``[D, B]``.
-    """
-
-    distances: jax.Array
-    probabilities: jax.Array
-    mode: jax.Array
-    nfe: jax.Array
-    ok: jax.Array
 
 
 @dataclass(frozen=True)
@@ -330,13 +311,7 @@ class SymmetricFlow:
         Raises:
           ValueError: a name or number that is no class of this model (the known ones are listed).
         """
-        known = {name: k for k, name in enumerate(self.classes)}
-        known |= {str(k): k for k in range(len(self.classes)) if str(k) not in known}
-        unknown = [label for label in labels if str(label) not in known]
-        if unknown:
-            names = ", ".join(f"{k} = {name}" for k, name in enumerate(self.classes))
-            raise ValueError(f"unknown class {unknown[0]!r}: this model knows {names}")
-        return np.array([known[str(label)] for label in labels], np.int32)
+        return class_numbers(self.classes, labels)
 
     def _inside(self, images: jax.Array) -> jax.Array:
         expected = (self.side, self.side, self.image_channels)

@@ -151,7 +151,7 @@ def test_masks():
 
 def test_dequantised_images_come_back_and_have_a_density():
     v = jnp.asarray(np.random.default_rng(0).integers(0, 256, (2, 4, 4, 1)))
-    x, share = b.dequantise(v, jax.random.key(0))
+    x, share = b.dequantise(v, jax.random.uniform(jax.random.key(0), v.shape))
     assert x.min() >= -1 and x.max() < 1
     np.testing.assert_array_equal(b.quantise(x), v)
     # Uniform noise on 256 values is 8 bits for each entry, whatever the image.

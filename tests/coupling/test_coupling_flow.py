@@ -7,24 +7,15 @@ import chex
 import jax
 import jax.numpy as jnp
 import numpy as np
-import optax
 import pytest
+from tiny_flows import LABELS, OPTIONS, eight_bit, images, move, plain_flow, shaken
 
 from msflow_jax.coupling import bijections as bi
-from msflow_jax.coupling import model
 from msflow_jax.coupling.attribution import contrast_map, likelihood_map
-from msflow_jax.coupling.conditioners import CONDITIONERS, Classification, Residual
-from msflow_jax.coupling.model import PUBLISHED, CouplingFlow, parse
+from msflow_jax.coupling.conditioners import CONDITIONERS, Classification, Generation, Residual
+from msflow_jax.coupling.layout import PUBLISHED, parse
+from msflow_jax.coupling.model import CouplingFlow
 from msflow_jax.nets import init_params
-
-
-@pytest.fixture(autouse=True, scope="module")
-def quick():
-    """Much is compiled here and little run."""
-    jax.config.update("jax_disable_most_optimizations", True)
-    yield
-    jax.config.update("jax_disable_most_optimizations", False)
-
 
 LAYOUT = "picture:1 checkerboard:1 squeeze channel:2 split checkerboard:2 squeeze channel:1"
 PICTURES = {2: np.pad(np.ones((2, 2)), 1), 3: np.pad(np.ones((2, 2, 2)), 1)}
@@ -35,23 +26,6 @@ def make_flow(dims=2, channels=1, **settings):
     shape = (*(4,) * dims, channels)
     chosen = {"layout": LAYOUT, "picture": PICTURES[dims], "classes": ("a", "b", "c"), **settings}
     return CouplingFlow(net, shape=shape, **chosen)
-
-
-def shaken(flow, seed=0, size=0.03):
-    """Fresh parameters moved at random: no coupling is the identity, no mixture a permutation."""
-    params = flow.init(jax.random.key(seed))
-    rng = np.random.default_rng(seed)
-    return jax.tree.map(
-        lambda a: a + jnp.asarray(rng.normal(0, size, a.shape), jnp.float32), params
-    )
-
-
-def images(flow, count=4, seed=1):
-    shape = (count, *flow.shape)
-    return jnp.asarray(np.random.default_rng(seed).uniform(-1, 1, shape), jnp.float32)
-
-
-LABELS = jnp.array([0, 1, 2, 1])
 
 
 @pytest.mark.parametrize("dims, channels", [(2, 1), (2, 3), (3, 1)])
@@ -115,13 +89,6 @@ def test_the_density_integrates_to_one():
         assert jnp.exp(nats).sum() * 0.125**2 == pytest.approx(1, rel=5e-3)
 
 
-def test_a_fresh_flow_only_permutes():
-    flow = make_flow()
-    x = images(flow)
-    nats = flow.log_prob(flow.init(jax.random.key(0)), x, LABELS)
-    np.testing.assert_allclose(nats, bi.normal_share(x).sum((1, 2, 3)), rtol=1e-5)
-
-
 def test_activation_norms_are_fitted_in_one_pass():
     flow = make_flow()
     x = 3 * images(flow, 64) + 1
@@ -131,18 +98,6 @@ def test_activation_norms_are_fitted_in_one_pass():
     assert abs(first.mean()) < 1e-5 and abs(first.std() - 1) < 1e-5
     log_prob = jax.jit(flow.log_prob)
     assert log_prob(params, x, labels).mean() > log_prob(shaken(flow), x, labels).mean()
-
-
-def test_scanned_or_one_by_one(monkeypatch):
-    flow = make_flow(layout="checkerboard:3", picture=None)
-    params, x = shaken(flow), images(flow)
-    latents, shares = jax.jit(flow.forward)(params, x, LABELS)
-    monkeypatch.setattr(model, "_loops_are_slow", lambda: False)
-    for remat in (False, True):
-        scanned = dataclasses.replace(flow, remat=remat)
-        found, parts = jax.jit(scanned.forward)(params, x, LABELS)
-        chex.assert_trees_all_close((found, parts), (latents, shares), rtol=1e-5, atol=1e-6)
-        np.testing.assert_allclose(jax.jit(scanned.inverse)(params, found, LABELS), x, atol=1e-5)
 
 
 def test_all_classes_in_one_pass_and_labels_matter():
@@ -158,51 +113,28 @@ def test_all_classes_in_one_pass_and_labels_matter():
 
 
 def test_samples_depend_on_their_index_alone():
-    flow = make_flow()
+    flow = plain_flow(**OPTIONS["all"])
     params, key = shaken(flow), jax.random.key(0)
-    sample = jax.jit(flow.sample)
-    four = sample(params, LABELS, key)
-    one = sample(params, LABELS[2:3], key, index=jnp.array([2]))
+    generate = jax.jit(flow.generate)
+    four = generate(params, LABELS, key)
+    one = generate(params, LABELS[2:3], key, index=jnp.array([2]))
     np.testing.assert_allclose(one[0], four[2], atol=1e-5)
-    cold = sample(params, LABELS, key, temperature=0.0)
+    cold = generate(params, LABELS, key, temperature=0.0)
     np.testing.assert_allclose(cold[1], cold[3], atol=1e-6)
     assert np.abs(four).max() <= 1
-
-
-def test_training_on_constant_images_is_finite_and_invertible():
-    """The density of a constant image is bounded, since its values are integers with noise."""
-    flow = make_flow(layout="checkerboard:2 squeeze channel:2", picture=None)
-    v = jnp.array([0, 128, 255, 128])[:, None, None, None]
-    batch = {"image": jnp.broadcast_to(v / 127.5 - 1, (4, 4, 4, 1)), "label": LABELS}
-    x, _ = bi.dequantise(jnp.broadcast_to(v, (4, 4, 4, 1)), jax.random.key(0))
-    params = jax.jit(flow.fit_actnorm)(flow.init(jax.random.key(0)), x, LABELS)
-    optimiser = optax.adam(3e-3)
-    state = optimiser.init(params)
-
-    @jax.jit
-    def step(params, state, key):
-        (loss, _), gradient = jax.value_and_grad(flow.loss, has_aux=True)(params, batch, key)
-        updates, state = optimiser.update(gradient, state)
-        return optax.apply_updates(params, updates), state, loss
-
-    losses = []
-    for i in range(60):
-        params, state, loss = step(params, state, jax.random.key(i))
-        losses.append(float(loss))
-    assert np.isfinite(losses).all() and losses[-1] < losses[0] - 1 and min(losses) > -1e-3
-    latents, _ = flow.forward(params, x, LABELS)
-    np.testing.assert_allclose(flow.inverse(params, latents, LABELS), x, atol=1e-5)
 
 
 def test_the_contrast_is_a_cross_entropy_over_likelihoods():
     flow = make_flow(contrast=0.25)
     params = shaken(flow)
-    batch = {"image": jnp.round((images(flow) + 1) * 127.5) / 127.5 - 1, "label": LABELS}
+    batch = {"image": eight_bit(flow), "label": LABELS}
     loss, metrics = jax.jit(flow.loss)(params, batch, jax.random.key(0))
     likelihood = dataclasses.replace(flow, contrast=0.0).loss
     pure, alone = jax.jit(likelihood)(params, batch, jax.random.key(0))
-    assert metrics["bits"] == pytest.approx(float(pure), rel=1e-5) and set(alone) == {"bits"}
-    expected = 0.75 * metrics["bits"] + 0.25 * metrics["cross_entropy"]
+    assert metrics["loss_bits"] == pytest.approx(float(pure), rel=1e-5) and set(alone) == {
+        "loss_bits"
+    }
+    expected = 0.75 * metrics["loss_bits"] + 0.25 * metrics["loss_cross_entropy"]
     assert loss == pytest.approx(float(expected), rel=1e-6)
 
 
@@ -237,9 +169,21 @@ def test_conditioners(name, settings, dims):
 def test_the_published_layout():
     stages = parse(PUBLISHED, (184, 184, 1))
     assert sum(stage.steps for stage in stages) == 24
-    picture = np.pad(np.ones((100, 100)), 42)
-    flow = CouplingFlow(Residual(7), tuple("abcdefg"), (184, 184, 1), PUBLISHED, picture=picture)
+    picture, classes = np.pad(np.ones((100, 100)), 42), tuple("abcdefg")
+    flow = CouplingFlow(Generation(7), classes, (184, 184, 1), PUBLISHED, picture=picture)
     assert flow.latent_shapes() == [(92, 92, 2), (46, 46, 4), (23, 23, 8), (23, 23, 8)]
+
+
+def test_widths_of_a_stage():
+    flow = plain_flow(layout="checkerboard:1 squeeze channel:2/5")
+    params = move(flow.init(jax.random.key(0)), 0, 0.03)
+    found = [params[f"stage_{i}"]["conditioner"]["in"]["bias"].shape for i in (0, 2)]
+    assert found == [(1, 8), (2, 5)]
+    x = images(flow)
+    latents, _ = jax.jit(flow.forward)(params, x, LABELS)
+    np.testing.assert_allclose(jax.jit(flow.inverse)(params, latents, LABELS), x, atol=1e-5)
+    with pytest.raises(ValueError, match="widths, which the conditioner Residual has not"):
+        make_flow(layout="checkerboard:1/8,8,8")
 
 
 @pytest.mark.parametrize(
@@ -247,6 +191,7 @@ def test_the_published_layout():
     [
         ({"layout": "checkerboard"}, "unknown word 'checkerboard' in the layout"),
         ({"layout": "checkerboard:0"}, "unknown word"),
+        ({"layout": "checkerboard:1/8,,8"}, "unknown word"),
         ({"layout": "squeeze squeeze squeeze"}, r"\(1, 1\) cannot be squeezed"),
         ({"layout": "split checkerboard:1"}, "a single channel cannot be split"),
         ({"layout": "squeeze"}, "has no steps"),
@@ -262,3 +207,19 @@ def test_what_does_not_fit(settings, message):
         make_flow(**settings)
     with pytest.raises(ValueError, match=r"images must be \[B, \(4, 4, 1\)\]"):
         make_flow().forward({}, jnp.zeros((1, 4, 4, 2)), LABELS[:1])
+
+
+@pytest.mark.parametrize(("side", "published"), [(184, 151.6e6), (64, 33.0e6)])
+def test_the_published_layout_has_the_published_number_of_parameters(side, published):
+    conditioner = Classification(7, dense=True)
+    picture = np.arange(side) > side // 2 + np.zeros((side, 1))
+    flow = CouplingFlow(conditioner, tuple("abcdefg"), (side, side, 1), PUBLISHED, picture=picture)
+    total, labels = 0, jax.ShapeDtypeStruct((1,), jnp.int32)
+    for stage in flow.stages:
+        if stage.steps:
+            module = conditioner.clone(widths=stage.widths)
+            x = jax.ShapeDtypeStruct((1, *stage.shape), jnp.float32)
+            shapes = jax.eval_shape(module.init, jax.random.key(0), x, labels)
+            total += stage.steps * sum(a.size for a in jax.tree.leaves(shapes))
+    assert sum(stage.steps for stage in flow.stages) == 24
+    assert total == pytest.approx(published, rel=2e-3)

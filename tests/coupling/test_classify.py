@@ -1,0 +1,102 @@
+"""Reading classes by their likelihoods."""
+
+import jax
+import jax.numpy as jnp
+import numpy as np
+import pytest
+from tiny_flows import LABELS, OPTIONS, eight_bit, plain_flow, shaken
+
+KEY = jax.random.key(3)
+
+
+@pytest.fixture(scope="module", params=["plain", "all"])
+def read(request):
+    """Flow, parameters and the jitted verb."""
+    flow = plain_flow(class_prior=(0.5, 0.3, 0.2), **OPTIONS.get(request.param, {}))
+    verb = jax.jit(flow.classify, static_argnames="draws")
+    return flow, shaken(flow, size=0.05), verb
+
+
+def test_a_reading_depends_on_the_image_and_its_index_alone(read):
+    flow, params, classify = read
+    images = eight_bit(flow)
+    whole = classify(params, images, KEY, draws=2)
+    shifted = jnp.concatenate([images[2:], images[:1], 0 * images[:1]])
+    index = jnp.array([2, 3, 0, 7])
+    part = classify(params, shifted, KEY, draws=2, index=index)
+    chosen = jnp.array([2, 3, 0])
+    for name in ("distances", "evidence"):
+        here = getattr(whole, name)[:, chosen]
+        np.testing.assert_allclose(getattr(part, name)[:, :3], here, rtol=1e-5, atol=1e-4)
+    assert np.abs(whole.evidence[0] - whole.evidence[1]).min() > 1e-4  # draws differ
+
+
+def test_shapes_and_sums(read):
+    flow, params, classify = read
+    out = classify(params, eight_bit(flow), KEY, draws=2)
+    assert out.distances.shape == out.probabilities.shape == (2, 4, 3)
+    assert out.mode.shape == out.ok.shape == out.evidence.shape == (2, 4)
+    assert out.nfe == 3 and out.nfe.dtype == jnp.float32 and out.ok.all()
+    np.testing.assert_allclose(out.probabilities.sum(-1), 1, atol=1e-5)
+    np.testing.assert_allclose(np.exp(-out.distances), out.probabilities, atol=1e-6)
+    np.testing.assert_array_equal(out.mode, out.distances.argmin(-1))
+
+
+def test_the_reading_is_bayes_rule():
+    flow = plain_flow(classes=("a", "b"), class_prior=(0.8, 0.2))
+    params, images = shaken(flow, size=0.05), eight_bit(flow)
+    classify = jax.jit(flow.classify, static_argnames="draws")
+    out = classify(params, images, KEY, draws=2)
+    log_prob = jax.jit(flow.log_prob)
+    for draw in (0, 1):
+        x = flow.dequantised(params, images, KEY, draw=draw)
+        np.testing.assert_allclose(jnp.floor((x + 1) * 128), (images + 1) * 127.5, atol=1e-3)
+        labels = [jnp.full(4, k) for k in (0, 1)]
+        joint = np.stack([log_prob(params, x, y) for y in labels], -1) + np.log([0.8, 0.2])
+        marginal = np.logaddexp(*joint.T)
+        expected = marginal + flow.dimensions * np.log(2 / 256)
+        np.testing.assert_allclose(out.evidence[draw], expected, rtol=1e-5)
+        posterior = np.exp(joint - marginal[:, None])
+        np.testing.assert_allclose(out.probabilities[draw], posterior, atol=1e-4)
+
+
+def test_another_class_prior():
+    natural = plain_flow(classes=("a", "b"), class_prior=(0.8, 0.2))
+    even = plain_flow(classes=("a", "b"))
+    params, images = shaken(natural, size=0.05), eight_bit(natural)
+    reweighted = jax.jit(natural.classify)(params, images, KEY, weights=(1 / 1.6, 1 / 0.4))
+    uniform = jax.jit(even.classify)(params, images, KEY)
+    kept = jax.jit(natural.classify)(params, images, KEY)
+    for name in ("distances", "evidence"):
+        here, there = getattr(reweighted, name), getattr(uniform, name)
+        np.testing.assert_allclose(here, there, rtol=1e-5, atol=1e-4)
+    odds = np.log(kept.probabilities[..., 0] / kept.probabilities[..., 1])
+    even_odds = uniform.distances[..., 1] - uniform.distances[..., 0]
+    np.testing.assert_allclose(odds, even_odds + np.log(4), atol=1e-3)
+
+
+def test_classes_by_name():
+    flow = plain_flow()
+    np.testing.assert_array_equal(flow.numbers(["c", 0, "1"]), [2, 0, 1])
+    assert (flow.side, flow.image_channels, flow.dimensions) == (4, 1, 16)
+    with pytest.raises(ValueError, match="unknown class 'd': this model knows 0 = a"):
+        flow.numbers(["d"])
+
+
+def test_what_does_not_fit():
+    flow = plain_flow()
+    images = eight_bit(flow)
+    with pytest.raises(ValueError, match=r"images must be \[B, \(4, 4, 1\)\], got \(4, 4, 4, 3\)"):
+        flow.classify({}, jnp.repeat(images, 3, axis=-1), KEY)
+    with pytest.raises(ValueError, match="draws must be at least 1, got 0"):
+        flow.classify({}, images, KEY, draws=0)
+    for labels, message in [
+        (LABELS + 1, r"labels must lie in 0..2, got 0..3"),
+        (np.array([0, -1, 2, 1]), r"got -1..2"),
+        (LABELS[:2], r"4 class numbers, got int32 \(2,\)"),
+        (LABELS * 1.0, "4 class numbers, got float32"),
+    ]:
+        with pytest.raises(ValueError, match=message):
+            flow.log_prob({}, images, labels)
+    with pytest.raises(ValueError, match=r"labels must lie in 0..2"):
+        flow.generate({}, np.array([3]), KEY)
