@@ -69,7 +69,7 @@ def classify(
     """
     from msflow_jax import data
     from msflow_jax.inference import configured_classifier
-    from msflow_jax.symmetric import uncertainties
+    from msflow_jax.uncertainty import uncertainties
 
     trained = open_workdir(workdir)
     evaluation = evaluated(workdir)
@@ -81,9 +81,11 @@ def classify(
     # The prior of the last evaluation, whose thresholds decide.
     last = evaluation.get("settings", {}).get("classify", {})
     sample.classify.prior = last.get("prior", sample.classify.prior)
-    run_model = configured_classifier(trained.model, trained.info, sample)
+    # A likelihood's probabilities are far too sure of themselves until an evaluation calibrates them.
+    temperature = evaluation.get("calibration", {}).get("temperature", 1.0)
+    run_model = configured_classifier(trained.model, trained.info, sample, temperature)
     reading = run_model(trained.params, pixels, "classifying")
-    doubts = uncertainties(reading.distances, reading.probabilities)
+    doubts = uncertainties(reading.distances, reading.probabilities, reading.evidence)
     if measure not in doubts:
         raise ValueError(f"unknown uncertainty {measure!r}: choose one of {', '.join(doubts)}")
     distances, p = reading.distances.mean(0), reading.probabilities.mean(0)
@@ -93,6 +95,8 @@ def classify(
         row: dict[str, Any] = {"name": name, "label": k, "class": trained.model.classes[k]}
         row |= {f"p_{c}": f"{p[i, j]:.6f}" for j, c in enumerate(trained.model.classes)}
         row |= {f"uncertainty_{m}": f"{d[i]:.6f}" for m, d in doubts.items()}
+        if reading.evidence is not None:
+            row["log_likelihood"] = f"{reading.evidence[:, i].mean():.3f}"
         row["abstain"] = "" if threshold is None else int(doubts[measure][i] > threshold)
         rows.append(row)
     write_csv(output, rows)

@@ -138,7 +138,7 @@ def open_workdir(path: str | Path) -> Trained:
 
     from msflow_jax import workdir
     from msflow_jax.build import build
-    from msflow_jax.parts import prepare
+    from msflow_jax.parts import Parts, prepare
     from msflow_jax.symmetric import LatentFlow
     from msflow_jax.training.checkpoints import Checkpoints
     from msflow_jax.training.digests import differences, layouts
@@ -158,6 +158,6 @@ def open_workdir(path: str | Path) -> Trained:
             "restore config.json from a copy"
         )
     if isinstance(model, LatentFlow):
-        assert parts is not None
+        assert isinstance(parts, Parts)
         params = model.join(params, parts.params)
     return Trained(path, config, info, model, params, step)

@@ -1,6 +1,7 @@
 """Evaluate a workdir on a split: evaluation.json, evaluation.npz and report/index.html.
 
 python -m experiments.evaluate --workdir=runs/quickstart --split=test --draws=8
+python -m experiments.evaluate --workdir=runs/magic_pneumonia --outside=retinamnist.npz:test
 """
 
 import argparse
@@ -15,6 +16,8 @@ from experiments.common import Trained, open_workdir, parser, run, start_jax
 _SHOWN_SAMPLES, _SHOWN_CASES = 10, 8
 # How many training images are read for comparison, if they do not lie in memory anyway.
 _MOST_READ = 20_000
+# Of a likelihood: training images as reference, and the temperatures of the samples shown.
+_REFERENCE, _TEMPERATURES, _SHOWN_A_CLASS = 1000, (0.5, 0.7, 0.85, 1.0), 4
 
 
 def evaluate(
@@ -24,6 +27,8 @@ def evaluate(
     draws: int = 0,
     steps: int = 0,
     prior: str = "",
+    outside: Sequence[str] = (),
+    features: Path | None = None,
 ) -> dict[str, Any]:
     """Measure the best checkpoint on a split, write the results, build the report.
 
@@ -34,13 +39,17 @@ def evaluate(
       draws: noise draws of the classification, 0 as configured.
       steps: solver steps of the classification, 0 as configured.
       prior: of the classes, ``natural`` (as trained) or ``uniform``; empty as configured.
+      outside: images of another kind (a folder, an .npz), which a coupling flow should find unlikely.
+      features: folder of ``tools/convert_features.py``, for further distances of the drawn images.
 
     Raises:
-      ValueError: the data there are not the ones that the model was trained on.
+      ValueError: the data there are not the ones that the model was trained on, or ``outside`` for a
+        model without a likelihood.
     """
     import numpy as np
 
     from msflow_jax import data
+    from msflow_jax.coupling import CouplingFlow
     from msflow_jax.reports import build_report
     from msflow_jax.workdir import write_json
 
@@ -50,6 +59,9 @@ def evaluate(
     config.sample.classify.draws = draws or config.sample.classify.draws
     config.sample.classify.steps = steps or config.sample.classify.steps
     config.sample.classify.prior = prior or config.sample.classify.prior
+    coupling = isinstance(trained.model, CouplingFlow)
+    if outside and not coupling:
+        raise ValueError(f"--outside needs a likelihood, which the model of {workdir} has not")
     splits = data.load(config.data)
     if splits.info.md5 != trained.info.md5:
         raise ValueError(
@@ -71,9 +83,14 @@ def evaluate(
     if config.model.task == "segment":
         arrays = _segmentation(trained, splits, split, found)
     else:
-        arrays = _classification(trained, splits, split, found)
-        arrays |= _generation(trained, splits, split, found)
-        arrays |= _paths(trained, splits[split], found)
+        reading, arrays = _classification(trained, splits, split, found)
+        arrays |= _generation(trained, splits, split, found, features)
+        if coupling:
+            arrays |= _likelihood(trained, splits, split, reading, outside, found)
+            arrays |= _explanations(trained, splits[split], reading)
+            arrays |= _temperatures(trained)
+        else:
+            arrays |= _paths(trained, splits[split], found)
     write_json(workdir / "evaluation.json", found)
     np.savez_compressed(workdir / "evaluation.npz", **arrays)
     report = build_report(workdir)
@@ -91,36 +108,51 @@ def _print_summary(found: dict[str, Any], report: Path) -> None:
             "ece",
             "mean_dice",
         ):
-            if name in found.get(part, {}):
+            if found.get(part, {}).get(name) is not None:
                 print(f"{found['split']} {name:18s} {found[part][name]:.4f}")
+    for row in found.get("likelihood", {}).get("per_set", ()):
+        print(f"{row['name']}: {row['mean']:.3f} bits per dimension")
     print(f"report: {report}")
 
 
-def _classification(trained: Trained, splits, split: str, found: dict[str, Any]) -> dict[str, Any]:
-    """Metrics of the classification, the abstention table, and the surest and least sure images."""
+def _classification(
+    trained: Trained, splits, split: str, found: dict[str, Any]
+) -> tuple[Any, dict[str, Any]]:
+    """The reading; metrics, the abstention table, and the surest and least sure images."""
     import numpy as np
 
     from msflow_jax.evaluation import evaluate_classifier
-    from msflow_jax.inference import configured_classifier
-    from msflow_jax.symmetric import uncertainties
+    from msflow_jax.evaluation.calibration import evaluate_calibration
+    from msflow_jax.evaluation.classification import LIKELIHOOD_CONVENTIONS
+    from msflow_jax.inference import configured_classifier, tempered
+    from msflow_jax.uncertainty import uncertainties
 
     sample, chosen = trained.config.sample, splits[split]
     classify = configured_classifier(trained.model, splits.info, sample)
     val = classify(trained.params, splits.val.images, "reading the validation split")
-    doubts = uncertainties(val.distances, val.probabilities)
+    reading = val if split == "val" else classify(
+        trained.params, chosen.images, f"reading the {split} split"
+    )  # fmt: skip
+    if reading.evidence is not None:
+        logits = [-one.distances.mean(0) for one in (val, reading)]
+        found["calibration"] = evaluate_calibration(
+            splits.val.labels, logits[0], chosen.labels, logits[1]
+        )
+        val, reading = (
+            tempered(one, found["calibration"]["temperature"]) for one in (val, reading)
+        )
+    doubts = uncertainties(val.distances, val.probabilities, val.evidence)
     shares = np.linspace(0.05, 1, 20)
     # Largest uncertainty among the surest share of the validation split: the thresholds to abstain.
     found["abstain"] = {
         "coverage": [round(float(s), 2) for s in shares],
         **{name: np.quantile(d, shares).tolist() for name, d in doubts.items()},
     }
-    reading = val if split == "val" else classify(
-        trained.params, chosen.images, f"reading the {split} split"
-    )  # fmt: skip
-    doubts = uncertainties(reading.distances, reading.probabilities)
+    doubts = uncertainties(reading.distances, reading.probabilities, reading.evidence)
     found["classification"] = evaluate_classifier(
-        chosen.labels, reading.distances, reading.probabilities, doubts, trained.model.classes
-    )
+        chosen.labels, reading.distances, reading.probabilities, doubts, trained.model.classes,
+        conventions=None if reading.evidence is None else LIKELIHOOD_CONVENTIONS,
+    )  # fmt: skip
     found["classification"]["nfe"] = float(reading.nfe.mean())
     mode = (reading.mode == chosen.labels).mean(axis=1)
     found["classification"]["accuracy_mode_rule"] = float(mode.mean())
@@ -135,7 +167,86 @@ def _classification(trained: Trained, splits, split: str, found: dict[str, Any])
         arrays[f"{name}_labels"] = chosen.labels[index]
         arrays[f"{name}_predictions"] = prediction[index]
         arrays[f"{name}_uncertainty"] = doubts["distance"][index]
-    return arrays
+    return reading, arrays
+
+
+def _likelihood(
+    trained: Trained, splits, split: str, reading, outside: Sequence[str], found: dict[str, Any]
+) -> dict[str, Any]:
+    """Bits per dimension of log p(x): training images, the split, and images from outside."""
+    import numpy as np
+
+    from msflow_jax import data
+    from msflow_jax.coupling.bijections import bits_per_dimension
+    from msflow_jax.evaluation.likelihood import evaluate_likelihood
+    from msflow_jax.inference import configured_classifier
+
+    sample, model = trained.config.sample, trained.model
+    classify = configured_classifier(model, splits.info, sample)
+    few = data.some(splits.train, _REFERENCE, sample.seed)
+    others = {
+        Path(path).name: data.read_images(path, trained.info, resize=True)[0] for path in outside
+    }
+    if clash := others.keys() & {"train", split}:
+        raise ValueError(f"--outside={min(clash)} has the name of a split: rename it")
+    read = {
+        name: classify(trained.params, images, f"reading {name}")
+        for name, images in {"train": few.images, **others}.items()
+    }
+    if split != "train":
+        read = {"train": read.pop("train"), split: reading, **read}
+    bits = {
+        name: np.asarray(bits_per_dimension(one.evidence.mean(0), model.dimensions))
+        for name, one in read.items()
+    }
+    found["likelihood"] = {
+        **evaluate_likelihood(bits, inside=split, reference="train", outside=tuple(others)),
+        "dimensions": model.dimensions,
+    }
+    return {f"bits_{i}": one.astype(np.float32) for i, one in enumerate(bits.values())}
+
+
+def _explanations(trained: Trained, split, reading) -> dict[str, Any]:
+    """Maps of a few images, of every class in turn: answer, and answer against runner-up."""
+    import numpy as np
+
+    from msflow_jax.inference import make_explainer
+
+    rank = [np.flatnonzero(split.labels == k) for k in range(len(trained.model.classes))]
+    turns = [members[i] for i in range(_SHOWN_CASES) for members in rank if i < len(members)]
+    chosen = np.array(turns[:_SHOWN_CASES])
+    order = reading.distances.mean(0)[chosen].argsort(axis=1)
+    sample = trained.config.sample
+    explain = make_explainer(trained.model, seed=sample.seed, batch=sample.batch)
+    found = explain(trained.params, split.images[chosen], order[:, 0], order[:, 1])
+    return {
+        "explain_images": split.images[chosen],
+        "explain_labels": split.labels[chosen],
+        "explain_predictions": order[:, 0],
+        "explain_against": order[:, 1],
+        "explain_map": found.map,
+        "explain_contrast": found.contrast,
+        "explain_log_prob": found.map.sum(axis=(1, 2), dtype=np.float64),
+        "explain_ratio": found.contrast.sum(axis=(1, 2), dtype=np.float64),
+    }
+
+
+def _temperatures(trained: Trained) -> dict[str, Any]:
+    """Samples of every class at several temperatures, from the same noise."""
+    import numpy as np
+
+    from msflow_jax.inference import make_generator
+
+    sample, classes = trained.config.sample, len(trained.model.classes)
+    labels = np.repeat(np.arange(classes, dtype=np.int32), _SHOWN_A_CLASS)
+    rows = []
+    for temperature in _TEMPERATURES:
+        generate = make_generator(
+            trained.model, seed=sample.seed, batch=sample.batch, temperature=temperature
+        )
+        images = generate(trained.params, labels)
+        rows.append(images.reshape(classes, _SHOWN_A_CLASS, *images.shape[1:]))
+    return {"temperature_values": np.array(_TEMPERATURES), "temperature_samples": np.stack(rows)}
 
 
 def _segmentation(trained: Trained, splits, split: str, found: dict[str, Any]) -> dict[str, Any]:
@@ -152,15 +263,18 @@ def _segmentation(trained: Trained, splits, split: str, found: dict[str, Any]) -
     return {}
 
 
-def _generation(trained: Trained, splits, split: str, found: dict[str, Any]) -> dict[str, Any]:
+def _generation(
+    trained: Trained, splits, split: str, found: dict[str, Any], features: Path | None
+) -> dict[str, Any]:
     """Images of every class, and how they compare with the split's."""
     import numpy as np
 
     from msflow_jax.evaluation import evaluate_generation
-    from msflow_jax.inference import make_generator
+    from msflow_jax.evaluation.features import load_features
+    from msflow_jax.inference import make_generator, own_settings
 
     sample = trained.config.sample
-    settings = sample.generate.to_dict()
+    settings = own_settings(trained.model, sample.generate.to_dict())
     count, classes = settings.pop("per_class"), len(trained.model.classes)
     labels = np.tile(np.arange(classes, dtype=np.int32), count)
     generate = make_generator(trained.model, seed=sample.seed, batch=sample.batch, **settings)
@@ -174,6 +288,7 @@ def _generation(trained: Trained, splits, split: str, found: dict[str, Any]) -> 
         trained.model.classes,
         seed=sample.seed,
         flips="horizontal" in trained.info.flips,
+        features=load_features(features) if features else None,
     )
     shown = np.concatenate([np.flatnonzero(labels == k)[:_SHOWN_SAMPLES] for k in range(classes)])
     real = np.concatenate(
@@ -221,9 +336,18 @@ def main(arguments: Sequence[str]) -> None:
     flags.add_argument("--draws", type=int, default=0, help="noise draws of the classification")
     flags.add_argument("--steps", type=int, default=0, help="solver steps of the classification")
     flags.add_argument("--prior", default="", choices=("natural", "uniform"), help="of the classes")
+    flags.add_argument(
+        "--outside", action="append", default=[], metavar="PATH",
+        help="images of another kind, for a coupling flow to find unlikely; repeatable",
+    )  # fmt: skip
+    flags.add_argument(
+        "--features",
+        type=Path,
+        help="folder of tools/convert_features.py: distances by its features",
+    )
     o = flags.parse_args(arguments)
     start_jax()
-    evaluate(o.workdir, o.split, o.root, o.draws, o.steps, o.prior)
+    evaluate(o.workdir, o.split, o.root, o.draws, o.steps, o.prior, o.outside, o.features)
 
 
 if __name__ == "__main__":

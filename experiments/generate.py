@@ -20,6 +20,7 @@ def generate(
     steps: int = 0,
     guidance: float = 0.0,
     solver: str = "",
+    temperature: float = 0.0,
 ) -> None:
     """Draw ``count`` images of each label.
 
@@ -29,17 +30,19 @@ def generate(
       count: images a class.
       output: folder for ``<class>_<number>.png``, ``grid.png`` and ``generated.json``.
       seed: seed of the noise.
-      steps: solver steps, 0 as configured.
-      guidance: classifier-free guidance weight, 0 as configured.
-      solver: ODE solver, empty as configured.
+      steps: solver steps of a symmetric flow, 0 as configured.
+      guidance: its classifier-free guidance weight, 0 as configured.
+      solver: its ODE solver, empty as configured.
+      temperature: standard deviation of a coupling flow's latents, 0 as configured.
 
     Raises:
-      ValueError: an unknown class, a count below 1, or a model that needs label maps.
+      ValueError: an unknown class, a count below 1, a setting of the other family, or a model that needs
+        label maps.
     """
     import numpy as np
     from PIL import Image
 
-    from msflow_jax.inference import make_generator
+    from msflow_jax.inference import make_generator, own_settings
     from msflow_jax.reports.figures import save_grid
     from msflow_jax.workdir import write_json
 
@@ -51,11 +54,15 @@ def generate(
     model, sample = trained.model, trained.config.sample
     wanted = model.numbers(labels or model.classes)
     numbers = np.repeat(wanted, count)
-    settings = {
-        "solver": solver or sample.generate.solver,
-        "steps": steps or sample.generate.steps,
-        "guidance": guidance or sample.generate.guidance,
-    }
+    asked = {"solver": solver, "steps": steps, "guidance": guidance, "temperature": temperature}
+    asked = {name: value for name, value in asked.items() if value}
+    settings = own_settings(model, {**sample.generate.to_dict(), **asked})
+    del settings["per_class"]
+    if foreign := asked.keys() - settings.keys():
+        raise ValueError(
+            f"a model of the {trained.config.model.family} family has no {min(foreign)}: it takes "
+            f"{', '.join(settings)}"
+        )
     run_model = make_generator(model, seed=seed, batch=sample.batch, **settings)
     images = run_model(trained.params, numbers, "generating")
     output.mkdir(parents=True, exist_ok=True)
@@ -88,11 +95,12 @@ def main(arguments: Sequence[str]) -> None:
     flags.add_argument("--steps", type=int, default=0, help="solver steps (default: as configured)")
     flags.add_argument("--solver", default="", help="euler, heun, midpoint, rk4, tsit5 or dopri5")
     flags.add_argument("--guidance", type=float, default=0.0, help="classifier-free guidance")
+    flags.add_argument("--temperature", type=float, default=0.0, help="of a coupling flow")
     o = flags.parse_args(arguments)
     start_jax()
     generate(
-        o.workdir, o.label, o.count, o.output,
-        seed=o.seed, steps=o.steps, guidance=o.guidance, solver=o.solver,
+        o.workdir, o.label, o.count, o.output, seed=o.seed, steps=o.steps, guidance=o.guidance,
+        solver=o.solver, temperature=o.temperature,
     )  # fmt: skip
 
 

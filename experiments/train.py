@@ -14,6 +14,9 @@ from typing import Any
 
 from experiments.common import parser, run, start_jax
 
+# How many training images the activation norms of a coupling flow are fitted to.
+_ACTNORM_IMAGES = 64
+
 
 def load_config(arguments: Sequence[str]):
     """The configuration named by ``--config=FILE[:ARGUMENT]`` with its ``--config.a.b=v`` overrides.
@@ -95,7 +98,8 @@ def train(config, workdir: Path, encode_only: bool = False) -> None:
     info, split = splits.info, splits.train
     found = parts.prepare(config.model, info, workdir, split)
     model = build(config.model, info, found)
-    if encode_only and found is None:
+    latent = isinstance(found, parts.Parts)
+    if encode_only and not latent:
         raise ValueError("--encode-only is for latent models: model.latent.autoencoder is empty")
     if encode_only:
         _latents(model, found, splits, config)
@@ -114,9 +118,33 @@ def train(config, workdir: Path, encode_only: bool = False) -> None:
         if jax.process_count() > 1:
             multihost_utils.sync_global_devices("workdir")
         source, validate = (
-            _latents(model, found, splits, config) if found else _pixels(model, splits, config)
+            _latents(model, found, splits, config) if latent else _pixels(model, splits, config)
         )
-        fit(model, source, config.train, workdir, flips=info.flips, validate=validate)
+        fit(
+            model, source, config.train, workdir, flips=info.flips, validate=validate,
+            initial=initial_parameters(model, split, config.train.seed),
+        )  # fmt: skip
+
+
+def initial_parameters(model, split, seed: int) -> Any:
+    """Parameters to begin with that depend on the data; None for a model that knows its own."""
+    import jax
+
+    from msflow_jax import data
+    from msflow_jax.coupling import CouplingFlow
+    from msflow_jax.data.batches import to_float
+
+    if not isinstance(model, CouplingFlow):
+        return None
+    few = data.some(split, _ACTNORM_IMAGES, seed)
+    k_init, k_noise = jax.random.split(jax.random.key(seed))
+
+    @jax.jit
+    def fitted(params, images, labels):
+        x = model.dequantised(params, to_float(images), k_noise)
+        return model.fit_actnorm(params, x, labels)
+
+    return fitted(model.init(k_init), few.images, few.labels)
 
 
 def _pixels(model, splits, config) -> tuple[Any, Any]:

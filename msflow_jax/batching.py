@@ -13,14 +13,12 @@ from msflow_jax.training.sharding import make_mesh, place, replicated, split_bat
 Runner = Callable[..., Any]
 
 
-def batched(
-    function: Callable[[Any, jax.Array, jax.Array], Any], batch: int, axis: int = 0
-) -> Runner:
+def batched(function: Callable[[Any, Any, jax.Array], Any], batch: int, axis: int = 0) -> Runner:
     """``runner(params, items, description="")``: ``function`` over any number of items.
 
     Args:
       function: ``(params, items [B, ...], index [B]) -> arrays`` with the batch on ``axis``; compiled
-        once for each batch size.
+        once for each batch size. Items are an array or a tree of arrays.
       batch: how many at a time. The last batch is padded and the padding cut off; since every
         sample's noise depends on its global index alone, results do not depend on ``batch``.
       axis: batch axis of the results.
@@ -30,16 +28,16 @@ def batched(
     # Whole results on every device: each process can read them.
     jitted = jax.jit(function, out_shardings=replicated(mesh))
 
-    def runner(params: Any, items: np.ndarray, description: str = "") -> Any:
-        count = len(items)
+    def runner(params: Any, items: Any, description: str = "") -> Any:
+        count = len(jax.tree.leaves(items)[0])
         if not count:
             raise ValueError("there is nothing to do: no images")
         size = -(-min(batch, count) // devices) * devices
         params = jax.device_put(params, replicated(mesh))
 
-        def part(start: int) -> tuple[np.ndarray, np.ndarray]:
+        def part(start: int) -> tuple[Any, np.ndarray]:
             index = np.arange(start, start + size)
-            return items[np.minimum(index, count - 1)], index
+            return jax.tree.map(lambda a: a[np.minimum(index, count - 1)], items), index
 
         jitted.eval_shape(params, *part(0))  # a wrong argument is an error before the bar is drawn
         results = []

@@ -3,35 +3,44 @@
 from collections.abc import Sequence
 
 import jax.numpy as jnp
+import numpy as np
 from ml_collections import ConfigDict
 
+from msflow_jax.coupling import CouplingFlow
+from msflow_jax.coupling.conditioners import CONDITIONERS
 from msflow_jax.data import Info
 from msflow_jax.nets import DiT, UNet
-from msflow_jax.parts import Parts, latent_side
+from msflow_jax.parts import Mask, Parts, latent_side
 from msflow_jax.symmetric import Code, LatentCode, LatentFlow, SymmetricFlow, TimeDistribution
 from msflow_jax.symmetric.latent_codes import SCHEMES as LATENT_CODES
 
+Model = SymmetricFlow | LatentFlow | CouplingFlow
 
-def build(config: ConfigDict, info: Info, parts: Parts | None = None) -> SymmetricFlow | LatentFlow:
+
+def build(config: ConfigDict, info: Info, parts: Parts | Mask | None = None) -> Model:
     """The model of a configuration for data of this kind.
 
     Args:
       config: the ``model`` part of a configuration.
       info: what the data are (classes, channels, side).
-      parts: the autoencoder of a latent model, see :func:`msflow_jax.parts.prepare`.
+      parts: what the model needs beside, see :func:`msflow_jax.parts.prepare`.
 
     Raises:
       ValueError: an unknown family, task, network, code or number format; images that the autoencoder
-        cannot encode.
+        cannot encode, or a layout that does not fit them.
     """
+    if config.family == "coupling":
+        return _coupling(config, info, parts.picture if isinstance(parts, Mask) else None)
     if config.family != "symmetric":
-        raise ValueError(f"unknown model.family {config.family!r}: choose 'symmetric'")
+        raise ValueError(
+            f"unknown model.family {config.family!r}: choose 'symmetric' or 'coupling'"
+        )
     if config.task not in ("classify", "segment"):
         raise ValueError(f"model.task is 'classify' or 'segment', not {config.task!r}")
     classes = info.classes if config.task == "classify" else info.map_classes
     if not classes:
         raise ValueError(f"{info.name} has no label maps: model.task='segment' needs them")
-    if parts is None:
+    if not isinstance(parts, Parts):
         return _flow(
             config, classes, _code(config, classes), info.channels, info.side, config.resize
         )
@@ -45,6 +54,35 @@ def build(config: ConfigDict, info: Info, parts: Parts | None = None) -> Symmetr
     flow = _flow(config, classes, code, autoencoder.net.latent, side, 0, parts.std)
     return LatentFlow(
         flow, autoencoder, info.channels, info.side, config.resize, config.latent.readout
+    )
+
+
+def _coupling(config: ConfigDict, info: Info, picture: np.ndarray | None) -> CouplingFlow:
+    """A coupling flow; the class prior is that of the training images, where it is known."""
+    if config.task != "classify" or config.latent.autoencoder or config.resize:
+        raise ValueError(
+            "a coupling flow classifies and draws images as they are: model.task='classify', no "
+            "model.latent.autoencoder, no model.resize (data.side resizes)"
+        )
+    given = config.coupling.to_dict()
+    name, widths = given.pop("conditioner"), tuple(given.pop("widths"))
+    if name not in CONDITIONERS:
+        raise ValueError(
+            f"unknown model.coupling.conditioner {name!r}: choose one of {', '.join(CONDITIONERS)}"
+        )
+    own = {key: given.pop(key) for key in ("blocks", "dropout", "dense")}
+    taken = {
+        "residual": dict(width=widths[0], blocks=own["blocks"]),
+        "generation": dict(widths=widths),
+        "classification": dict(widths=widths, dropout=own["dropout"], dense=own["dense"]),
+    }
+    total = sum(info.counts)
+    return CouplingFlow(
+        CONDITIONERS[name](len(info.classes), **taken[name]),
+        tuple(info.classes),
+        (info.side, info.side, info.channels),
+        **{**given, "picture": picture},
+        class_prior=tuple(n / total for n in info.counts) if total else (),
     )
 
 

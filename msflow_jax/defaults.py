@@ -3,6 +3,7 @@
 from ml_collections import ConfigDict
 
 from msflow_jax import data
+from msflow_jax.coupling.layout import PUBLISHED
 
 
 def default_config() -> ConfigDict:
@@ -16,7 +17,7 @@ def default_config() -> ConfigDict:
     config.data = data.default_config()
     config.model = ConfigDict(
         dict(
-            family="symmetric",
+            family="symmetric",  # or "coupling", whose settings are in the part of that name
             task="classify",  # or "segment": labels are the per-pixel maps of the data
             # "palette", "grey" or "simplex"; with an autoencoder also "encoded" or "pooled"
             code=dict(scheme="palette", beta=4.0, pooling=""),
@@ -52,6 +53,23 @@ def default_config() -> ConfigDict:
             sigma_min=0.0,
             time=dict(name="uniform", loc=0.0, scale=1.0, reading_share=0.0, reading_weight=1.0),
             code_dropout=0.0,
+            coupling=dict(
+                layout="checkerboard:4 squeeze channel:4 split checkerboard:2 squeeze channel:4",
+                conditioner="residual",  # or "generation", "classification": MAGIC-Flow's
+                widths=(32, 32, 32),  # "residual": the first is its width
+                blocks=1,  # "residual"
+                dropout=0.3,  # "classification"
+                dense=False,  # "classification": the published head
+                bound=0.5,  # largest absolute log-scale of a pass
+                passes=2,
+                mixing="plu",  # or "dense"
+                split_prior="normal",  # or "learned"
+                dequantisation="uniform",  # or "variational"
+                logit_margin=0.0,  # 0: no logit; 0.05 is RealNVP's
+                picture="",  # image file: the mask of the steps "picture"
+                contrast=0.0,  # weight of the cross-entropy over the class likelihoods
+                remat=False,
+            ),
         )
     )
     config.train = ConfigDict(
@@ -66,6 +84,7 @@ def default_config() -> ConfigDict:
             clip=1.0,
             ema=0.999,  # published: 0.7
             flips=True,  # the data set's published flips
+            balanced=False,  # draw every class equally often
             shift=0,  # random shifts by up to this many pixels (or latents)
             mesh=dict(data=-1, model=1),  # devices an axis; -1: the rest
             sharding="replicated",  # of the parameters: or "fsdp", "tensor"
@@ -85,7 +104,8 @@ def default_config() -> ConfigDict:
             seed=0,
             batch=128,
             classify=dict(solver="euler", steps=1, draws=8, prior="natural"),  # or "uniform"
-            generate=dict(solver="euler", steps=25, guidance=1.0, per_class=64),
+            # The symmetric family has solver, steps and guidance, the coupling family the temperature.
+            generate=dict(solver="euler", steps=25, guidance=1.0, temperature=1.0, per_class=64),
         )
     )
     return config.lock()
@@ -140,4 +160,33 @@ def latent(config: ConfigDict, variant: str = "") -> ConfigDict:
         config.model.resize = 224
         config.model.latent.autoencoder = "autoencoders/taef2"
         config.train.shift = 1  # of latents, which are 8 pixels wide
+    return config
+
+
+def coupling(config: ConfigDict, variant: str = "") -> ConfigDict:
+    """MAGIC-Flow (arXiv 2510.22070) at its published size: 24 steps of two passes, layout and widths.
+
+    With ``cpu``: 16 steps of one pass below a first squeeze, plain residual conditioners of width 32.
+
+    Raises:
+      ValueError: any other variant.
+    """
+    if variant not in ("", "cpu"):
+        raise ValueError(
+            f"unknown variant {variant!r} of this configuration: choose 'cpu', or none"
+        )
+    config.model.family = "coupling"
+    config.train.update(dict(epochs=300.0, batch=16, learning_rate=1e-3, warmup=0.02, ema=0.99))
+    config.train.update(dict(shift=2, eval_every=200))
+    config.sample.classify.draws = 1
+    config.sample.batch = 16
+    if variant == "":
+        config.model.coupling.update(
+            dict(layout=PUBLISHED, conditioner="classification", dense=True)
+        )
+        return config
+    small = dict(layout="squeeze channel:8 split squeeze channel:8", passes=1, widths=(32, 32, 32))
+    config.model.coupling.update(small)
+    config.train.update(dict(epochs=0.0, steps=2000, batch=32, log_every=10))
+    config.sample.batch = 64
     return config

@@ -1,6 +1,7 @@
 """A model's verbs over many images."""
 
-from collections.abc import Callable
+import dataclasses
+from collections.abc import Callable, Mapping
 from functools import partial
 from typing import Any
 
@@ -8,42 +9,60 @@ import jax
 import jax.numpy as jnp
 import numpy as np
 from ml_collections import ConfigDict
+from scipy.special import logsumexp
 
 from msflow_jax.batching import Runner, batched
+from msflow_jax.build import Model
+from msflow_jax.coupling import CouplingFlow, likelihood_map
+from msflow_jax.coupling.bijections import bits_per_dimension
 from msflow_jax.data import Info
 from msflow_jax.data.batches import to_float, to_uint8
 from msflow_jax.evaluation.auc import probability_auc
-from msflow_jax.evaluation.calibration import negative_log_likelihood
+from msflow_jax.evaluation.calibration import fit_temperature, negative_log_likelihood
 from msflow_jax.evaluation.segmentation import evaluate_segmentation
-from msflow_jax.symmetric import LatentFlow, Reading, SymmetricFlow
+from msflow_jax.reading import Reading
+from msflow_jax.symmetric import SymmetricFlow
 
-Model = SymmetricFlow | LatentFlow
+
+def own_settings(model: Model, settings: Mapping[str, Any]) -> dict[str, Any]:
+    """Those of a verb's settings that the model's family has."""
+    foreign = (
+        ("solver", "steps", "guidance") if isinstance(model, CouplingFlow) else ("temperature",)
+    )
+    return {name: value for name, value in settings.items() if name not in foreign}
 
 
 def make_classifier(
     model: Model,
     *,
     seed: int,
-    steps: int = 1,
     draws: int = 1,
-    solver: str = "euler",
     batch: int = 128,
     weights: tuple[float, ...] | None = None,
+    temperature: float = 1.0,
+    **settings: Any,
 ) -> Runner:
     """``runner(params, images uint8 [N, S, S, C]) -> Reading`` of numpy arrays ``[D, N, ...]``.
 
-    Settings as for :meth:`SymmetricFlow.classify`; ``weights`` are those of :meth:`Info.class_weights`.
+    Args:
+      model: any model that classifies.
+      seed: of the noise.
+      draws: noise draws.
+      batch: images at a time.
+      weights: those of :meth:`Info.class_weights`.
+      temperature: of the probabilities, see :func:`tempered`.
+      settings: further ones of the model's ``classify``.
 
     The runner raises FloatingPointError where a reading is not finite or an adaptive solver gave up.
     """
-    verb = partial(model.classify, steps=steps, draws=draws, solver=solver, weights=weights)
+    verb: Any = partial(model.classify, draws=draws, weights=weights, **settings)
 
     def function(params, images, index):
         out = verb(params, to_float(images), jax.random.key(seed), index=index)
         shape = (draws, len(index))
         ok = out.ok if out.ok.ndim == 2 else jnp.broadcast_to(out.ok[:, None], shape)
         nfe = jnp.broadcast_to(out.nfe, shape)
-        return Reading(out.distances, out.probabilities, out.mode, nfe, ok)
+        return dataclasses.replace(out, nfe=nfe, ok=ok)
 
     run = batched(function, batch, axis=1)
 
@@ -56,16 +75,31 @@ def make_classifier(
                 " the parameters are damaged, or the adaptive solver needs more than its largest "
                 "number of steps; use the solver 'euler'"
             )
-        return out
+        return out if temperature == 1 else tempered(out, temperature)
 
     return runner
 
 
-def configured_classifier(model: Model, info: Info, sample: ConfigDict) -> Runner:
+def tempered(reading: Reading, temperature: float) -> Reading:
+    """A reading whose distances are -log of its probabilities, at another temperature.
+
+    ``softmax(log p / T)``: the classes of an image keep their order.
+    """
+    scaled: Any = -np.asarray(reading.distances, np.float64) / temperature
+    scaled -= logsumexp(scaled, axis=-1, keepdims=True)
+    return dataclasses.replace(reading, distances=-scaled, probabilities=np.exp(scaled))
+
+
+def configured_classifier(
+    model: Model, info: Info, sample: ConfigDict, temperature: float = 1.0
+) -> Runner:
     """:func:`make_classifier` as the ``sample`` part of a configuration says, class prior included."""
-    settings = sample.classify.to_dict()
+    settings = own_settings(model, sample.classify.to_dict())
     weights = info.class_weights(settings.pop("prior"))
-    return make_classifier(model, seed=sample.seed, batch=sample.batch, weights=weights, **settings)
+    return make_classifier(
+        model, seed=sample.seed, batch=sample.batch, weights=weights, temperature=temperature,
+        **settings,
+    )  # fmt: skip
 
 
 def make_segmenter(model: SymmetricFlow, *, seed: int, batch: int = 128, **settings: Any) -> Runner:
@@ -81,8 +115,8 @@ def make_segmenter(model: SymmetricFlow, *, seed: int, batch: int = 128, **setti
 def make_generator(model: Model, *, seed: int, batch: int = 128, **settings: Any) -> Runner:
     """``runner(params, labels int [N] or maps [N, S, S]) -> images uint8 [N, S, S, C]``.
 
-    ``settings``: ``steps``, ``solver`` and ``guidance`` of :meth:`SymmetricFlow.generate`. The runner
-    raises FloatingPointError where an image is not finite.
+    ``settings``: those of the model's ``generate`` (``steps``, ``solver`` and ``guidance``, or
+    ``temperature``). The runner raises FloatingPointError where an image is not finite.
     """
 
     def function(params, labels, index):
@@ -99,13 +133,52 @@ def make_generator(model: Model, *, seed: int, batch: int = 128, **settings: Any
     return runner
 
 
+@jax.tree_util.register_dataclass
+@dataclasses.dataclass(frozen=True)
+class Explanation:
+    """Maps of N images, in nats, summed over the channels.
+
+    Attributes:
+      map: log p(x | label) entry by entry, ``[N, S, S]``; its sum is the log-density.
+      contrast: the same minus that of the other label; its sum is the log-likelihood ratio.
+    """
+
+    map: Any
+    contrast: Any
+
+
+def make_explainer(
+    model: CouplingFlow, *, seed: int, batch: int = 128, spread: str = "block"
+) -> Callable[..., Explanation]:
+    """``explain(params, images uint8 [N, S, S, C], labels [N], others [N]) -> Explanation``.
+
+    The images are dequantised as in the classifier's first draw of the same seed. ``spread`` as for
+    :func:`msflow_jax.coupling.likelihood_map`.
+    """
+
+    def function(params, items, index):
+        images, labels, others = items
+        x = model.dequantised(params, to_float(images), jax.random.key(seed), index=index)
+        here, there = (likelihood_map(model, params, x, y, spread) for y in (labels, others))
+        return Explanation(here.sum(axis=-1), (here - there).sum(axis=-1))
+
+    run = batched(function, batch)
+
+    def explain(params, images, labels, others, description: str = "") -> Explanation:
+        return run(params, (images, labels, others), description)
+
+    return explain
+
+
 def make_validation(
     model: Model, images: np.ndarray, labels: np.ndarray, config: ConfigDict
 ) -> Callable[[Any], dict[str, float]]:
     """``parameters -> metrics`` on the validation split, for :func:`msflow_jax.training.fit`.
 
-    Classification gives ``val_auc`` (MedMNIST's convention), ``val_accuracy`` and ``val_nll``; a
-    segmentation ``val_dice`` (mean over classes) and ``val_accuracy`` (of pixels).
+    Classification gives ``val_auc`` (MedMNIST's convention), ``val_accuracy`` and ``val_nll``. The
+    probabilities of a coupling flow are at the temperature that fits these labels best; it also gives
+    ``val_bits``, of log p(x) per dimension. A segmentation gives ``val_dice`` (mean over classes) and
+    ``val_accuracy`` (of pixels).
 
     Args:
       model: with the parameters that are trained; for a latent model the flow alone.
@@ -113,8 +186,9 @@ def make_validation(
       labels: ``[N]``, or the label maps ``[N, S, S]`` of a segmentation.
       config: the whole configuration.
     """
-    chosen = {"seed": config.sample.seed, "batch": config.sample.batch}
-    chosen |= {"steps": config.sample.classify.steps, "solver": config.sample.classify.solver}
+    chosen = own_settings(model, config.sample.classify.to_dict())
+    chosen |= {"seed": config.sample.seed, "batch": config.sample.batch}
+    del chosen["prior"], chosen["draws"]
     if isinstance(model, SymmetricFlow) and config.model.task == "segment":
         segment = make_segmenter(model, draws=config.train.draws, **chosen)
 
@@ -127,9 +201,15 @@ def make_validation(
 
     def validate(params: Any) -> dict[str, float]:
         reading = classify(params, images)
+        found: dict[str, float | None] = {}
+        if isinstance(model, CouplingFlow):
+            assert reading.evidence is not None
+            bits = bits_per_dimension(reading.evidence, model.dimensions)
+            found["val_bits"] = float(bits.mean())
+            reading = tempered(reading, fit_temperature(labels, -reading.distances.mean(0)))
         p = reading.probabilities.mean(0)
         accuracy = np.mean(reading.distances.mean(0).argmin(1) == labels)
-        found = {
+        found |= {
             "val_auc": probability_auc(labels, p),
             "val_accuracy": float(accuracy),
             "val_nll": negative_log_likelihood(labels, p),

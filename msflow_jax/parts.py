@@ -1,9 +1,11 @@
-"""What a latent model needs beside its flow's parameters, and how its workdir keeps it.
+"""What a model needs beside its flow's parameters, and how its workdir keeps it.
 
-The workdir holds ``autoencoder/``, where the label pictures are latents ``label_pictures.safetensors``,
-with preconditioning ``latent_std.json``, and needs the folder that the autoencoder came from no more.
+The workdir of a latent model holds ``autoencoder/``, where the label pictures are latents
+``label_pictures.safetensors``, with preconditioning ``latent_std.json``, and needs the folder that the
+autoencoder came from no more. That of a coupling flow with a picture among its masks holds ``mask.png``.
 """
 
+import io
 import json
 import shutil
 from dataclasses import dataclass, replace
@@ -14,6 +16,7 @@ import jax
 import jax.numpy as jnp
 import numpy as np
 from ml_collections import ConfigDict
+from PIL import Image
 from safetensors import SafetensorError
 from safetensors.numpy import load_file, save
 
@@ -21,16 +24,19 @@ from msflow_jax import autoencoder as autoencoders
 from msflow_jax.atomic import new_folder, write_atomically
 from msflow_jax.autoencoder import Autoencoder
 from msflow_jax.batching import batched
-from msflow_jax.data import Info, LazySplit, Split
+from msflow_jax.data import Info, LazySplit, Split, some
 from msflow_jax.data.batches import to_float
+from msflow_jax.data.images import decode, to_square
 from msflow_jax.nets.ops import resize
 from msflow_jax.nets.patches import fit_patches
 from msflow_jax.symmetric.latent_codes import SCHEMES, LatentCode, encode_pictures
 
 FOLDER, PICTURES, STD = "autoencoder", "label_pictures.safetensors", "latent_std.json"
+MASK = "mask.png"
 _FITTED = 1000  # images that the patches are fitted to at most
 _MEASURED = 64  # images whose latents' spread is measured
 _LEAST_STD = 1e-3  # of a channel, as a share of the largest: one may be constant
+_INSIDE = 0.1  # of the brightest: where the mean training image counts as inside
 
 
 @dataclass(frozen=True)
@@ -54,32 +60,41 @@ class Parts:
     std: tuple[float, ...] = ()
 
 
+@dataclass(frozen=True)
+class Mask:
+    """The picture ``[S, S]`` of a coupling flow's steps ``picture``: what is not 0 is seen first."""
+
+    picture: np.ndarray
+
+
 def prepare(
     config: ConfigDict, info: Info, workdir: Path, train: Split | LazySplit | None = None
-) -> Parts | None:
-    """The parts of a latent model, from its workdir or else from where the configuration says.
+) -> Parts | Mask | None:
+    """The parts of a model, from its workdir or else from where the configuration says.
 
     Args:
       config: the ``model`` part of a configuration.
       info: what the data are.
       workdir: of the run.
-      train: training images, for the autoencoder ``patches``.
+      train: training images, for the autoencoder ``patches`` and for a mask that no file gives.
 
     What a workdir holds counts only once it has a checkpoint: a run that failed before has nothing to go
     on from, and its configuration may have been another.
 
     Returns:
-      None for a model of pixels.
+      None for a model that needs nothing else.
 
     Raises:
-      FileNotFoundError: there is no autoencoder.
+      FileNotFoundError: there is no autoencoder, or no picture.
       ValueError: a damaged one, or settings that do not fit.
     """
     latent = config.latent
-    if not latent.autoencoder:
-        return None
     workdir = Path(workdir)
     kept = _has_checkpoint(workdir)
+    if config.family == "coupling" and "picture" in config.coupling.layout:
+        return _mask(config, info.side, workdir / MASK if kept else None, train)
+    if not latent.autoencoder:
+        return None
     side = config.resize or info.side
     if latent.autoencoder == "patches" and not kept:
         latent_side(latent.patch, side)
@@ -130,9 +145,15 @@ def _computing_in(dtype: str, autoencoder: Autoencoder) -> Autoencoder:
     return replace(autoencoder, net=autoencoder.net.clone(dtype=jnp.dtype(dtype)))
 
 
-def keep(parts: Parts, workdir: Path) -> None:
+def keep(parts: Parts | Mask, workdir: Path) -> None:
     """Write the parts into a workdir without a checkpoint; what a failed run left is replaced."""
     workdir = Path(workdir)
+    if isinstance(parts, Mask):
+        picture = Image.fromarray(np.where(parts.picture, 255, 0).astype(np.uint8))
+        buffer = io.BytesIO()
+        picture.save(buffer, "png")
+        write_atomically(workdir / MASK, buffer.getvalue())
+        return
     if _has_checkpoint(workdir) and (workdir / FOLDER).exists():
         return
     shutil.rmtree(workdir / FOLDER, ignore_errors=True)
@@ -146,6 +167,27 @@ def keep(parts: Parts, workdir: Path) -> None:
     if parts.code is not None:
         content = save({"clean": parts.code.clean, "noisy": parts.code.noisy})
         write_atomically(workdir / PICTURES, content)
+
+
+def _mask(
+    config: ConfigDict, side: int, kept: Path | None, train: Split | LazySplit | None
+) -> Mask:
+    """From the workdir, else from the user's file, else where the mean training image is not dark.
+
+    Images without a dark background are parted at the median of their mean.
+    """
+    path = kept or (Path(config.coupling.picture).expanduser() if config.coupling.picture else None)
+    if path is not None:
+        if not path.is_file():
+            remedy = "restore it from a copy" if kept else "mend model.coupling.picture"
+            raise FileNotFoundError(f"no mask {path}: {remedy}")
+        inside = decode(path.read_bytes(), path).max(axis=-1, keepdims=True) > 0
+        return Mask(to_square(np.where(inside, 255, 0).astype(np.uint8), side)[..., 0] > 127)
+    if train is None:
+        raise FileNotFoundError(_no_checkpoint("the mask 'picture' without a file"))
+    mean = some(train, _FITTED).images.mean(axis=(0, 3))
+    inside = mean > _INSIDE * mean.max()
+    return Mask(mean > np.median(mean) if inside.all() else inside)
 
 
 def _read_code(path: Path, config: ConfigDict) -> LatentCode:
@@ -167,12 +209,6 @@ def _read_std(path: Path) -> tuple[float, ...]:
         raise ValueError(f"{path} is damaged ({error}): restore it from a copy") from error
 
 
-def _few(train: Split | LazySplit, most: int) -> np.ndarray:
-    """At most so many images, drawn at random: sources may list one class after the other."""
-    chosen = np.random.default_rng(0).permutation(len(train))[:most]
-    return train.take(np.sort(chosen)).images
-
-
 def _measure_std(
     parts: Parts, config: ConfigDict, train: Split | LazySplit | None
 ) -> tuple[float, ...]:
@@ -185,7 +221,7 @@ def _measure_std(
         encoded = parts.autoencoder.encode(params, resize(to_float(images), side))
         return (encoded**2).mean(axis=(1, 2))
 
-    found = batched(squares, config.latent.batch)(parts.params, _few(train, _MEASURED))
+    found = batched(squares, config.latent.batch)(parts.params, some(train, _MEASURED).images)
     std = np.sqrt(found.mean(axis=0)).astype(float)
     return tuple(np.maximum(std, _LEAST_STD * std.max()).tolist())
 
@@ -205,7 +241,7 @@ def _fit(config: ConfigDict, train: Split | LazySplit | None) -> Parts:
             "model.latent.autoencoder='patches' is fitted in one process: train there for a step, and "
             "name its workdir's autoencoder/ here"
         )
-    images = to_float(jnp.asarray(_few(train, _FITTED)))
+    images = to_float(jnp.asarray(some(train, _FITTED).images))
     images = resize(images, config.resize or images.shape[1])
     patch, latent = config.latent.patch, config.latent.channels
     net, params, spread = fit_patches(np.asarray(images), patch, latent)

@@ -12,7 +12,7 @@ import dataclasses
 import numpy as np
 from ml_collections import ConfigDict
 
-from msflow_jax.data.base import Info, LazySplit, Split, Splits, in_memory
+from msflow_jax.data.base import Info, LazySplit, Split, Splits, in_memory, some
 from msflow_jax.data.images import read_images
 from msflow_jax.data.medmnist_table import TABLE as _MEDMNIST
 
@@ -26,6 +26,7 @@ __all__ = [
     "known",
     "load",
     "read_images",
+    "some",
 ]
 
 
@@ -64,7 +65,8 @@ def default_config(name: str = "phantoms") -> ConfigDict:
             "loader": "device",
             "workers": 2,
             "phantoms": {
-                "contrast": "flair",  # t1w, t2w, pdw or flair
+                "task": "grade",  # what the label says: grade, scanner or contrast
+                "contrast": "flair",  # t1w, t2w, pdw, flair, t1ir or stir; ignored by task=contrast
                 "subjects": 480,
                 "slices": 4,  # per subject
                 "noise": 0.02,  # standard deviation, as a share of the brightest grey value

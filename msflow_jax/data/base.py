@@ -204,12 +204,12 @@ class LazySplit:
 
 def in_memory(split: Split | LazySplit, most: int = 0, seed: int = 0) -> Split:
     """Returns the images of a split in memory: all, or of a lazy one at most `most`, drawn at random."""
-    if isinstance(split, Split):
-        return split
-    index = np.arange(len(split))
-    if most and most < len(split):
-        index = np.sort(np.random.default_rng(seed).permutation(len(split))[:most])
-    return split.take(index)
+    return split if isinstance(split, Split) else some(split, most or len(split), seed)
+
+
+def some(split: Split | LazySplit, most: int, seed: int = 0) -> Split:
+    """Returns at most `most` images of a split, drawn at random, in their order."""
+    return split.take(np.sort(np.random.default_rng(seed).permutation(len(split))[:most]))
 
 
 @dataclass(frozen=True)

@@ -40,6 +40,18 @@ def batch_indices(seed: int, step: int, count: int, examples: int, batch: int) -
     return order[position - epochs[0] * examples].reshape(count, batch).astype(np.int32)
 
 
+def draw_balanced(
+    labels: np.ndarray, shape: tuple[int, ...], rng: np.random.Generator
+) -> np.ndarray:
+    """Examples int32 of this shape: each time a class drawn evenly, then one of its examples."""
+    members = [np.flatnonzero(labels == k) for k in np.unique(labels)]
+    drawn = rng.integers(0, len(members), size=shape)
+    order = np.empty(shape, np.int32)
+    for k, indices in enumerate(members):
+        order[drawn == k] = rng.choice(indices, size=int((drawn == k).sum()))
+    return order
+
+
 def windows(
     seed: int, step: int, batch: int, side: int, flips: Sequence[str], shift: int
 ) -> tuple[np.ndarray, np.ndarray]:
@@ -81,16 +93,22 @@ def plan(
     flips: Sequence[str] = (),
     shift: int = 0,
     variants: int = 0,
+    balance: np.ndarray | None = None,
 ) -> Plan:
     """Everything that decides the batches of some steps; arguments as above.
 
-    `variants` is how many flipped copies of each example are stored, 0 for none.
+    `variants` is how many flipped copies of each example are stored, 0 for none. With `balance`, the
+    labels `[N]`, every class is equally frequent, and examples are drawn with replacement.
 
     Returns:
         `index` int32 `[count, batch]`; with variants `variant` int32 `[count, batch]`; and unless
         nothing moves `rows` and `columns` int32 `[count, batch, side]`.
     """
-    out = {"index": batch_indices(seed, step, count, examples, batch)}
+    if balance is None:
+        out = {"index": batch_indices(seed, step, count, examples, batch)}
+    else:
+        draws = [np.random.default_rng((seed, 3, step + i)) for i in range(count)]
+        out = {"index": np.stack([draw_balanced(balance, (batch,), rng) for rng in draws])}
     if variants:
         draws = [np.random.default_rng((seed, 2, step + i)) for i in range(count)]
         out["variant"] = np.stack([rng.integers(variants, size=batch) for rng in draws]).astype(

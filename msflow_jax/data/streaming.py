@@ -54,6 +54,7 @@ class Batches:
         flips: As for `order.plan`.
         shift: As for `order.plan`.
         maps: Whether the labels are the split's per-pixel maps.
+        balanced: Whether every class is equally frequent.
     """
 
     split: Split | LazySplit
@@ -64,6 +65,7 @@ class Batches:
     flips: Sequence[str] = ()
     shift: int = 0
     maps: bool = False
+    balanced: bool = False
 
     def __len__(self) -> int:
         return self.steps
@@ -76,7 +78,7 @@ class Batches:
         """
         chosen = plan(
             self.seed, step, 1, examples=len(self.split), batch=self.batch, side=self.split.side,
-            flips=self.flips, shift=self.shift,
+            flips=self.flips, shift=self.shift, balance=self.split.labels if self.balanced else None,
         )  # fmt: skip
         mine = {name: value[0, slice(*self.rows)] for name, value in chosen.items()}
         index = mine["index"]

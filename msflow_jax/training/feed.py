@@ -45,6 +45,7 @@ class Resident:
         variants = shape[1] if len(shape) == 5 else 0
         self._plan = dict(examples=shape[0], side=shape[-2], flips=flips, shift=config.shift)
         self._plan |= dict(variants=variants, flips=() if variants else flips)
+        self._plan |= dict(balance=data["label"] if config.balanced else None)
         self._config, self._split = config, split_batch(mesh, axis=1)
 
     def take(self, step: int, count: int) -> tuple[Any, np.ndarray]:
@@ -87,13 +88,17 @@ def open_feed(
 ) -> Iterator[Feed]:
     """The feed of a run from step ``start`` on; ``data`` as for :func:`msflow_jax.training.fit`."""
     flips = flips if config.flips else ()
+    if config.balanced and (data.maps if isinstance(data, Stream) else data["label"].ndim > 1):
+        raise ValueError(
+            "train.balanced needs one class an image, not one a pixel: set it to False"
+        )
     if not isinstance(data, Stream):
         yield Resident(data, config, flips, mesh)
         return
     batches = Batches(
         split=data.split, steps=steps, batch=config.batch,
         rows=local_rows(mesh, config.batch), seed=config.seed, flips=flips, shift=config.shift,
-        maps=data.maps,
+        maps=data.maps, balanced=config.balanced,
     )  # fmt: skip
     with read_ahead(batches, start, data.workers) as iterator:
         yield Streamed(iterator, config.batch, mesh)

@@ -51,6 +51,7 @@ def fit(
     *,
     flips: tuple[str, ...] = (),
     validate: Validate | None = None,
+    initial: Any = None,
     progress: bool = True,
 ) -> TrainState:
     """Train, or go on training: the newest checkpoint of the workdir is where it resumes.
@@ -64,6 +65,7 @@ def fit(
       flips: random flips of the training images.
       validate: ``parameters -> metrics``, called with the moving average every ``eval_every`` steps;
         its metric ``select`` picks the best checkpoint.
+      initial: parameters that a fresh run begins with, instead of ``model.init``'s.
       progress: whether to draw a progress bar.
 
     Returns:
@@ -81,7 +83,7 @@ def fit(
     check_batch(config.batch, mesh, config.accumulate)
     steps = total_steps(config, examples)
     optimiser, schedule = make_optimiser(config, steps)
-    state, homes = create_state(model, optimiser, config.seed, mesh, config.sharding)
+    state, homes = create_state(model, optimiser, config.seed, mesh, config.sharding, initial)
     if progress and config.sharding != "replicated" and jax.process_index() == 0:
         print(table(state.params, mesh, config.sharding))
     with (

@@ -40,19 +40,24 @@ class TrainState:
 
 
 def create_state(
-    model: Model, optimiser: optax.GradientTransformation, seed: int, mesh: Mesh, strategy: str
+    model: Model,
+    optimiser: optax.GradientTransformation,
+    seed: int,
+    mesh: Mesh,
+    strategy: str,
+    initial: Any = None,
 ) -> tuple[TrainState, TrainState]:
     """Fresh state where the strategy puts it, and the tree of its shardings.
 
-    The moving average starts as a copy of the parameters. These are drawn on the host: no device ever
-    holds more than its share.
+    The moving average starts as a copy of the parameters. These are ``initial``, or drawn on the host:
+    no device ever holds more than its share.
     """
 
     def fill(params: Any) -> TrainState:
         params, ema = (jax.tree.map(jnp.copy, params) for _ in range(2))
         return TrainState(jnp.zeros((), jnp.int32), params, ema, optimiser.init(params))
 
-    drawn = model.init(jax.random.key(seed))
+    drawn = model.init(jax.random.key(seed)) if initial is None else initial
     homes = shard_tree(jax.eval_shape(fill, drawn), mesh, strategy)
     return jax.jit(fill, out_shardings=homes)(place(drawn, homes.params)), homes
 

@@ -17,12 +17,13 @@ from experiments.train import default_workdir, load_config
 from msflow_jax import data
 from msflow_jax.autoencoder import Autoencoder
 from msflow_jax.build import build
+from msflow_jax.coupling import CouplingFlow
 from msflow_jax.data import Info
 from msflow_jax.data.listing import list_folder
 from msflow_jax.data.packing import Settings, pack
 from msflow_jax.nets.patches import PatchAutoencoder
 from msflow_jax.nets.vae import AutoencoderKL, TinyAutoencoder
-from msflow_jax.parts import Parts
+from msflow_jax.parts import Mask, Parts
 from msflow_jax.symmetric import LatentCode, LatentFlow
 from msflow_jax.training.records import read_records
 
@@ -171,12 +172,14 @@ def variants():
     return plain + [f"{path}:cpu" for path in CONFIGS if "variant" in path.read_text()]
 
 
-def parts_for(config):
-    """An autoencoder of the kind that a latent configuration names, without weights."""
+def parts_for(config, side):
+    """An autoencoder of the kind that a latent configuration names, without weights; or a mask."""
     nets = {
         "": None, "patches": PatchAutoencoder(), "autoencoders/taef2": TinyAutoencoder(latent=32),
         "autoencoders/sd-vae-ft-mse": AutoencoderKL(),
     }  # fmt: skip
+    if config.family == "coupling":
+        return Mask(np.arange(side) > side // 2 + np.zeros((side, 1)))
     net = nets[config.latent.autoencoder]
     if net is None:
         return None
@@ -197,7 +200,10 @@ def test_every_configuration_builds(name):
     info = Info(
         config.data.name, ("a", "b", "c"), channels, side, "multi-class", "", "", "", (), ("x", "y")
     )
-    model = build(config.model, info, parts_for(config.model))
+    model = build(config.model, info, parts_for(config.model, side))
+    if isinstance(model, CouplingFlow):
+        assert sum(np.prod(s) for s in model.latent_shapes()) == model.dimensions
+        return
     model = model.flow if isinstance(model, LatentFlow) else model
     total = model.image_channels + model.code.channels
     x = jax.ShapeDtypeStruct((2, model.grid, model.grid, total), jnp.float32)
@@ -222,7 +228,7 @@ def test_help_is_quick():
 import sys
 from importlib import import_module
 from experiments.common import run
-for name in ("train", "evaluate", "classify", "generate"):
+for name in ("train", "evaluate", "classify", "generate", "explain"):
     sys.argv = [name, "--help"]
     try:
         run(import_module(f"experiments.{name}").main)

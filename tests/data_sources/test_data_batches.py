@@ -48,6 +48,18 @@ def test_epochs_and_seeds_differ():
     assert (batch_indices(1, 0, 1, 50, 50)[0] != first).any()
 
 
+def test_balanced_batches_draw_every_class_equally_often():
+    """By (seed, step) alone, however the steps are chunked."""
+    labels = np.repeat([0, 2, 5], [90, 9, 1])
+    how = dict(examples=100, batch=64, side=6, balance=labels)
+    whole = plan(3, 10, 30, **how)["index"]
+    parts = [plan(3, 10 + i, 1, **how)["index"] for i in range(30)]
+    np.testing.assert_array_equal(np.concatenate(parts), whole)
+    shares = [(labels[whole] == k).mean() for k in (0, 2, 5)]
+    np.testing.assert_allclose(shares, 1 / 3, atol=0.04)
+    assert len(np.unique(whole[labels[whole] == 0])) > 80
+
+
 def test_uint8_survives_the_round_trip():
     every = jnp.arange(256, dtype=jnp.uint8)
     x = to_float(every)

@@ -1,0 +1,16 @@
+"""Head phantoms in six contrasts, drawn and read by exact likelihoods. No download.
+
+Paper: MAGIC-Flow (arXiv 2510.22070), much smaller than published.
+Command: python -m experiments.train --config=configs/magic_phantom_modality.py
+"""
+
+from msflow_jax.defaults import coupling, default_config
+
+
+def get_config():
+    """The whole configuration of the run."""
+    config = coupling(default_config(), "cpu")
+    config.data.name = "phantoms"
+    config.data.phantoms.task = "contrast"
+    config.train.select = "-val_bits"
+    return config

@@ -1,0 +1,16 @@
+"""Which of seven simulated scanners made a head phantom's slice: by exact likelihoods. No download.
+
+Paper: MAGIC-Flow (arXiv 2510.22070), much smaller than published.
+Command: python -m experiments.train --config=configs/magic_phantom_scanner.py
+"""
+
+from msflow_jax.defaults import coupling, default_config
+
+
+def get_config():
+    """The whole configuration of the run."""
+    config = coupling(default_config(), "cpu")
+    config.data.name = "phantoms"
+    config.data.phantoms.task = "scanner"
+    config.train.select = "val_accuracy"
+    return config

@@ -1,0 +1,133 @@
+"""The same commands for a coupling flow: nothing in the loop knows the family."""
+
+import csv
+import json
+
+import numpy as np
+import pytest
+from PIL import Image
+
+from tests.commands.conftest import fill, quickly
+
+CONFIG = """
+from msflow_jax.defaults import coupling, default_config
+
+
+def get_config():
+    config = coupling(default_config(), "cpu")
+    config.data.name = "folder"
+    layout = "picture:1 squeeze channel:1 split checkerboard:1"
+    config.model.coupling.update({"layout": layout, "widths": (4, 4, 4)})
+    config.train.update({"steps": 4, "batch": 8, "eval_every": 2, "log_every": 1, "balanced": True})
+    config.sample.batch = 8
+    config.sample.generate.per_class = 6
+    return config
+"""
+
+
+@pytest.fixture(scope="module")
+def strangers(tmp_path_factory):
+    return fill(tmp_path_factory.mktemp("strangers"), seed=5, side=12)
+
+
+@pytest.fixture(scope="module")
+def workdir(pictures, tmp_path_factory):
+    """Workdir of a whole run: trained, evaluated, reported."""
+    from experiments.train import main
+
+    folder = tmp_path_factory.mktemp("coupling")
+    config = folder / "tiny.py"
+    config.write_text(CONFIG)
+    with quickly():
+        main(
+            [f"--config={config}", f"--workdir={folder / 'run'}", f"--config.data.root={pictures}"]
+        )
+    return folder / "run"
+
+
+def rows(path):
+    with path.open() as file:
+        return list(csv.DictReader(file))
+
+
+def test_a_run_measures_likelihoods_and_calibrates(workdir):
+    found = json.loads((workdir / "evaluation.json").read_text())
+    assert found["family"] == "coupling"
+    assert found["likelihood"]["sets"] == ["train", "test"]
+    assert found["calibration"]["fitted_on"] == "val"
+    assert "evidence" in found["abstain"]
+    logged = [json.loads(line) for line in (workdir / "metrics.jsonl").read_text().splitlines()]
+    assert any("val_bits" in row for row in logged)
+    assert "bits per dimension" in (workdir / "report" / "index.html").read_text()
+
+
+def test_the_mask_is_kept_in_the_workdir(workdir):
+    mask = np.asarray(Image.open(workdir / "mask.png"))
+    assert mask.shape == (8, 8)
+    assert set(np.unique(mask)) <= {0, 255}
+
+
+def test_images_from_outside_are_scored(command, workdir, strangers):
+    before = (workdir / "evaluation.json").read_text()
+    out = command(
+        "evaluate", f"--workdir={workdir}", "--split=val", f"--outside={strangers / 'test'}"
+    )
+    assert out.status == 0, out.err
+    found = json.loads((workdir / "evaluation.json").read_text())["likelihood"]
+    (workdir / "evaluation.json").write_text(before)
+    assert found["sets"] == ["train", "val", "test"]
+    assert found["outside"] == ["test"]
+
+
+def test_classify_adds_the_likelihood(command, workdir, pictures, tmp_path):
+    output = tmp_path / "p.csv"
+    out = command(
+        "classify", f"--workdir={workdir}", f"--images={pictures / 'test'}", f"--output={output}",
+        "--measure=evidence",
+    )  # fmt: skip
+    assert out.status == 0, out.err
+    table = rows(output)
+    assert len(table) == 12
+    assert all(np.isfinite(float(row["log_likelihood"])) for row in table)
+    assert {row["abstain"] for row in table} <= {"0", "1"}
+
+
+def test_generate_takes_a_temperature_and_no_guidance(command, workdir, tmp_path):
+    given = f"--workdir={workdir}", "--count=2", f"--output={tmp_path}"
+    out = command("generate", *given, "--temperature=0.7")
+    assert out.status == 0, out.err
+    record = json.loads((tmp_path / "generated.json").read_text())
+    assert record["temperature"] == 0.7 and "solver" not in record
+    out = command("generate", *given, "--guidance=2")
+    assert out.status == 2
+    assert "has no guidance" in out.err
+
+
+def test_explain_writes_maps_that_add_up(command, workdir, pictures, tmp_path):
+    out = command(
+        "explain", f"--workdir={workdir}", f"--images={pictures / 'test'}", f"--output={tmp_path}"
+    )
+    assert out.status == 0, out.err
+    table = rows(tmp_path / "explained.csv")
+    with np.load(tmp_path / "maps.npz", allow_pickle=False) as maps:
+        assert maps["map"].shape == maps["contrast"].shape == (12, 8, 8)
+        sums = maps["contrast"].sum(axis=(1, 2))
+    np.testing.assert_allclose(sums, [float(r["log_likelihood_ratio"]) for r in table], atol=1e-3)
+    assert all((tmp_path / row["file"]).is_file() for row in table)
+    assert all(row["class"] != row["against"] for row in table)
+
+
+def test_explain_can_be_asked_about_two_classes(command, workdir, pictures, tmp_path):
+    given = f"--workdir={workdir}", f"--images={pictures / 'test'}", f"--output={tmp_path}"
+    assert command("explain", *given, "--label=dark", "--against=1").status == 0
+    table = rows(tmp_path / "explained.csv")
+    assert {(row["class"], row["against"]) for row in table} == {("dark", "very bright")}
+    out = command("explain", *given, "--label=dark", "--against=dark")
+    assert out.status == 2 and "both dark" in out.err
+
+
+def test_a_symmetric_flow_has_no_likelihood(command, trained, pictures, tmp_path):
+    out = command("explain", f"--workdir={trained}", f"--images={pictures}", f"--output={tmp_path}")
+    assert out.status == 2 and "no likelihood to explain" in out.err
+    out = command("evaluate", f"--workdir={trained}", f"--outside={pictures}")
+    assert out.status == 2 and "--outside needs a likelihood" in out.err
