@@ -5,7 +5,7 @@ First: python tools/convert_vae.py stabilityai/sd-vae-ft-mse autoencoders/sd-vae
 Command: python -m experiments.train --config=configs/latent_retina.py --config.data.root=FOLDER
 On two cores: configs/latent_retina.py:cpu, with a tiny autoencoder (docs/latent.md).
 Training set: 1,080 images. Results of ours: none at the published size (not run). With :cpu,
-seed 0: test AUC 75.3, accuracy 51.5 (docs/latent.md).
+three seeds: test AUC 74.5 +- 1.5, accuracy 51.8 +- 0.4 (docs/latent.md).
 """
 
 from msflow_jax.defaults import default_config, latent

@@ -20,6 +20,7 @@ from flax import linen as nn
 from msflow_jax import weights
 from msflow_jax.batching import Runner, batched
 from msflow_jax.data.batches import to_float
+from msflow_jax.data.order import draw_balanced
 from msflow_jax.evaluation.checks import check_images, check_labels
 from msflow_jax.nets.ops import resize
 from msflow_jax.nets.resnet import ResNet
@@ -103,7 +104,7 @@ def train_feature_classifier(
     labels = check_labels(labels, classes)
     if len(images) != len(labels):
         raise ValueError(f"{len(images)} images but {len(labels)} labels.")
-    order = _balanced_batches(labels, steps, np.random.default_rng(seed))
+    order = draw_balanced(labels, (steps, _BATCH), np.random.default_rng(seed))
     network = FeatureNetwork(classes)
     params = _train(network, seed, images, labels.astype(np.int32), order)
     return FeatureClassifier(network, params, limit)
@@ -122,16 +123,6 @@ def shrink(images: np.ndarray, limit: int) -> np.ndarray:
         small = jax.image.resize(part, (len(part), *size), "linear", antialias=True)
         parts.append(np.asarray(jnp.clip(jnp.round(small), 0, 255), dtype=np.uint8))
     return np.concatenate(parts)
-
-
-def _balanced_batches(labels: np.ndarray, steps: int, rng: np.random.Generator) -> np.ndarray:
-    """Indices int32 `[steps, 64]`: a class drawn evenly, then one of its images."""
-    members = [np.flatnonzero(labels == k) for k in np.unique(labels)]
-    drawn = rng.integers(0, len(members), size=(steps, _BATCH))
-    order = np.empty(drawn.shape, np.int32)
-    for k, indices in enumerate(members):
-        order[drawn == k] = rng.choice(indices, size=int((drawn == k).sum()))
-    return order
 
 
 def _optimiser(steps: int) -> optax.GradientTransformation:
