@@ -2,8 +2,9 @@
 
     python benchmarks/small_cnn.py --config=configs/magic_phantom_scanner.py --images=48000
 
-Four convolutions (62,887 parameters with seven classes), trained on class-balanced batches of 64 until it has seen as many
-images as the flow: `msflow_jax.evaluation.features`, which also judges drawn images in the reports.
+Four convolutions (62,887 parameters with seven classes), trained on class-balanced batches of 64 until
+it has seen as many images as the flow: `msflow_jax.evaluation.features`, which also judges drawn images
+in the reports.
 """
 
 import argparse

@@ -1,7 +1,11 @@
 """A latent model through all commands, as a user would: train, go on, evaluate, classify, generate."""
 
 import json
+import os
 import shutil
+import socket
+import subprocess
+import sys
 
 import numpy as np
 import pytest
@@ -12,6 +16,7 @@ from experiments.common import open_workdir
 from experiments.generate import generate
 from experiments.train import main
 from msflow_jax.symmetric import LatentFlow
+from msflow_jax.training.records import read_records
 
 FLAGS = [
     "--config=configs/latent_phantom.py",
@@ -70,6 +75,37 @@ def test_the_verbs_need_the_workdir_alone(trained, tmp_path):
     assert picture.shape == (32, 32)
     np.savez(tmp_path / "x.npz", images=picture[None, ..., None])
     assert len(classify(moved, str(tmp_path / "x.npz"), tmp_path / "p.csv")) == 1
+
+
+def test_two_processes_train_as_one(trained, tmp_path):
+    """From an autoencoder that exists and a cache that one process has filled."""
+    autoencoder = f"--config.model.latent.autoencoder={trained[0] / 'w' / 'autoencoder'}"
+    more = [autoencoder, "--config.train.steps=4", "--no-evaluate"]
+    more += ["--config.train.log_every=1"]
+    one, two = ([*trained[1], *more, f"--workdir={tmp_path / name}"] for name in ("one", "two"))
+    main(one)
+    with socket.socket() as free:
+        free.bind(("localhost", 0))
+        address = f"localhost:{free.getsockname()[1]}"
+    environment = {**os.environ, "JAX_PLATFORMS": "cpu", "JAX_NUM_CPU_DEVICES": "1"}
+    environment.pop("XLA_FLAGS", None)
+    pair = [
+        subprocess.Popen(
+            [sys.executable, "-m", "experiments.train", *two, f"--distributed={address},{i},2"],
+            env=environment, stderr=subprocess.PIPE, stdout=subprocess.DEVNULL, text=True,
+        )
+        for i in (0, 1)
+    ]  # fmt: skip
+    for process in pair:
+        errors = process.communicate(timeout=200)[1]
+        assert process.returncode == 0, errors[-3000:]
+    losses = [
+        [row["loss"] for row in read_records(tmp_path / name) if "loss" in row]
+        for name in ("one", "two")
+    ]
+    assert len(losses[0]) == 4
+    np.testing.assert_allclose(*losses, rtol=1e-4)
+    assert open_workdir(tmp_path / "two").step == 4
 
 
 def test_without_its_autoencoder_it_says_so(trained, tmp_path):
