@@ -76,14 +76,13 @@ def classify(
     threshold = threshold_of(evaluation, measure, coverage)
     pixels, names = data.read_images(images, trained.info, resize=resize)
     sample = trained.config.sample.unlock()
-    sample.classify.draws = draws or sample.classify.draws
-    sample.classify.steps = steps or sample.classify.steps
     # The prior of the last evaluation, whose thresholds decide.
     last = evaluation.get("settings", {}).get("classify", {})
     sample.classify.prior = last.get("prior", sample.classify.prior)
     # A likelihood's probabilities are far too sure of themselves until an evaluation calibrates them.
     temperature = evaluation.get("calibration", {}).get("temperature", 1.0)
-    run_model = configured_classifier(trained.model, trained.info, sample, temperature)
+    asked = {"draws": draws, "steps": steps}
+    run_model = configured_classifier(trained.model, trained.info, sample, temperature, asked)
     reading = run_model(trained.params, pixels, "classifying")
     doubts = uncertainties(reading.distances, reading.probabilities, reading.evidence)
     if measure not in doubts:

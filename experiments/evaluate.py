@@ -50,6 +50,7 @@ def evaluate(
 
     from msflow_jax import data
     from msflow_jax.coupling import CouplingFlow
+    from msflow_jax.inference import own_settings
     from msflow_jax.reports import build_report
     from msflow_jax.workdir import write_json
 
@@ -60,6 +61,7 @@ def evaluate(
     config.sample.classify.steps = steps or config.sample.classify.steps
     config.sample.classify.prior = prior or config.sample.classify.prior
     coupling = isinstance(trained.model, CouplingFlow)
+    own_settings(trained.model, {}, {"steps": steps})
     if outside and not coupling:
         raise ValueError(f"--outside needs a likelihood, which the model of {workdir} has not")
     splits = data.load(config.data)

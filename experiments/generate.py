@@ -55,14 +55,9 @@ def generate(
     wanted = model.numbers(labels or model.classes)
     numbers = np.repeat(wanted, count)
     asked = {"solver": solver, "steps": steps, "guidance": guidance, "temperature": temperature}
-    asked = {name: value for name, value in asked.items() if value}
-    settings = own_settings(model, {**sample.generate.to_dict(), **asked})
-    del settings["per_class"]
-    if foreign := asked.keys() - settings.keys():
-        raise ValueError(
-            f"a model of the {trained.config.model.family} family has no {min(foreign)}: it takes "
-            f"{', '.join(settings)}"
-        )
+    configured = sample.generate.to_dict()
+    del configured["per_class"]
+    settings = own_settings(model, configured, asked)
     run_model = make_generator(model, seed=seed, batch=sample.batch, **settings)
     images = run_model(trained.params, numbers, "generating")
     output.mkdir(parents=True, exist_ok=True)

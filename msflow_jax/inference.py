@@ -24,12 +24,29 @@ from msflow_jax.reading import Reading
 from msflow_jax.symmetric import SymmetricFlow
 
 
-def own_settings(model: Model, settings: Mapping[str, Any]) -> dict[str, Any]:
-    """Those of a verb's settings that the model's family has."""
-    foreign = (
-        ("solver", "steps", "guidance") if isinstance(model, CouplingFlow) else ("temperature",)
-    )
-    return {name: value for name, value in settings.items() if name not in foreign}
+def own_settings(
+    model: Model, settings: Mapping[str, Any], asked: Mapping[str, Any] | None = None
+) -> dict[str, Any]:
+    """Those of a verb's settings that the model's family has, with what the user asked for.
+
+    Args:
+      model: of any family.
+      settings: as configured, for all families.
+      asked: changes; values that are empty or 0 change nothing.
+
+    Raises:
+      ValueError: the user asked for a setting of another family.
+    """
+    coupling = isinstance(model, CouplingFlow)
+    foreign = ("solver", "steps", "guidance") if coupling else ("temperature",)
+    wanted = {name: value for name, value in (asked or {}).items() if value}
+    own = {k: v for k, v in {**settings, **wanted}.items() if k not in foreign}
+    if strange := wanted.keys() - own.keys():
+        family = "coupling" if coupling else "symmetric"
+        raise ValueError(
+            f"a {family} flow has no {min(strange)}: its settings here are {', '.join(own)}"
+        )
+    return own
 
 
 def make_classifier(
@@ -91,10 +108,17 @@ def tempered(reading: Reading, temperature: float) -> Reading:
 
 
 def configured_classifier(
-    model: Model, info: Info, sample: ConfigDict, temperature: float = 1.0
+    model: Model,
+    info: Info,
+    sample: ConfigDict,
+    temperature: float = 1.0,
+    asked: Mapping[str, Any] | None = None,
 ) -> Runner:
-    """:func:`make_classifier` as the ``sample`` part of a configuration says, class prior included."""
-    settings = own_settings(model, sample.classify.to_dict())
+    """:func:`make_classifier` as the ``sample`` part of a configuration says, class prior included.
+
+    ``asked`` as for :func:`own_settings`.
+    """
+    settings = own_settings(model, sample.classify.to_dict(), asked)
     weights = info.class_weights(settings.pop("prior"))
     return make_classifier(
         model, seed=sample.seed, batch=sample.batch, weights=weights, temperature=temperature,

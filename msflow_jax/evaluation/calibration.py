@@ -85,7 +85,7 @@ def negative_log_likelihood(labels: np.ndarray, probabilities: np.ndarray) -> fl
     probabilities = check_probabilities(probabilities)
     labels = check_labels(labels, probabilities.shape[1])
     chosen = probabilities[np.arange(len(labels)), labels]
-    return float(-np.log(np.maximum(chosen, 1e-12)).mean())
+    return float(-np.log(np.maximum(chosen, 1e-12)).mean()) + 0.0  # not -0.0
 
 
 def log_softmax(logits: np.ndarray, temperature: float = 1.0) -> np.ndarray:

@@ -100,7 +100,9 @@ def test_generate_takes_a_temperature_and_no_guidance(command, workdir, tmp_path
     assert record["temperature"] == 0.7 and "solver" not in record
     out = command("generate", *given, "--guidance=2")
     assert out.status == 2
-    assert "has no guidance" in out.err
+    assert "a coupling flow has no guidance: its settings here are temperature" in out.err
+    out = command("evaluate", f"--workdir={workdir}", "--steps=3")
+    assert out.status == 2 and "a coupling flow has no steps" in out.err
 
 
 def test_explain_writes_maps_that_add_up(command, workdir, pictures, tmp_path):

@@ -1,0 +1,82 @@
+"""How exactly a trained coupling flow inverts, and how exactly its maps add up.
+
+    python benchmarks/inversion.py WORKDIR --root=FOLDER --output benchmarks/results/inversion.json
+
+On images of the validation split and on sampled latents, float32, every image given its own class.
+"""
+
+import argparse
+import json
+import platform
+import sys
+from pathlib import Path
+
+import jax
+import jax.numpy as jnp
+import numpy as np
+
+TEMPERATURES = (0.7, 1.0)
+
+
+def main() -> None:
+    """Measure, print, write."""
+    parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
+    parser.add_argument("workdir", type=Path)
+    parser.add_argument("--root", default="", help="of the data")
+    parser.add_argument("--images", type=int, default=128)
+    parser.add_argument("--output", help="write the measurements to this JSON file")
+    options = parser.parse_args()
+
+    from experiments.common import open_workdir
+    from msflow_jax import data
+    from msflow_jax.coupling import contrast_map, likelihood_map
+    from msflow_jax.data.batches import to_float
+    from msflow_jax.streams import sample_noise
+
+    trained = open_workdir(options.workdir)
+    model, params, config = trained.model, trained.params, trained.config.unlock()
+    config.data.root = options.root or config.data.root
+    few = data.some(data.load(config.data).val, options.images)
+    labels, others = jnp.asarray(few.labels), (few.labels + 1) % len(model.classes)
+    x = model.dequantised(params, to_float(jnp.asarray(few.images)), jax.random.key(0))
+
+    @jax.jit
+    def of_images(x):
+        latents, _ = model.forward(params, x, labels)
+        log_prob = model.log_prob(params, x, labels)
+        ratio = log_prob - model.log_prob(params, x, others)
+        axes = tuple(range(1, x.ndim))
+        found = likelihood_map(model, params, x, labels).sum(axis=axes)
+        contrast = contrast_map(model, params, x, labels, others).sum(axis=axes)
+        back = model.inverse(params, latents, labels)
+        return jnp.abs(back - x).max(axis=axes), log_prob, found, ratio, contrast
+
+    @jax.jit
+    def of_latents(temperature):
+        index = jnp.arange(len(labels))
+        latents = [
+            temperature * sample_noise(jax.random.key(i), index, shape)
+            for i, shape in enumerate(model.latent_shapes())
+        ]
+        again, _ = model.forward(params, model.inverse(params, latents, labels), labels)
+        return jnp.stack([jnp.abs(a - b).max() for a, b in zip(latents, again, strict=True)]).max()
+
+    error, log_prob, found, ratio, contrast = map(np.asarray, of_images(x))
+    record = {
+        "command": " ".join(["python", *sys.argv]),
+        "versions": {"python": platform.python_version(), "jax": jax.__version__},
+        "step": trained.step,
+        "images": len(labels),
+        "inverse_error_of_images": {"max": float(error.max()), "median": float(np.median(error))},
+        "inverse_error_of_latents": {str(t): float(of_latents(t)) for t in TEMPERATURES},
+        "map_sum_relative_error": float(np.abs(found / log_prob - 1).max()),
+        "contrast_sum_error_nats": float(np.abs(contrast - ratio).max()),
+    }
+    text = json.dumps(record, indent=1)
+    print(text)
+    if options.output:
+        Path(options.output).write_text(text + "\n")
+
+
+if __name__ == "__main__":
+    main()
