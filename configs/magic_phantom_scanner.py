@@ -2,6 +2,7 @@
 
 Paper: MAGIC-Flow (arXiv 2510.22070), much smaller than published.
 Command: python -m experiments.train --config=configs/magic_phantom_scanner.py
+Measured (one seed): test accuracy 89.8, balanced accuracy 90.5 (docs/coupling.md).
 """
 
 from msflow_jax.defaults import coupling, default_config
@@ -12,5 +13,6 @@ def get_config():
     config = coupling(default_config(), "cpu")
     config.data.name = "phantoms"
     config.data.phantoms.task = "scanner"
+    config.train.steps = 1500
     config.train.select = "val_accuracy"
     return config

@@ -3,6 +3,7 @@
 Paper: MAGIC-Flow (arXiv 2510.22070) leaves pathology open: nothing published.
 Command: python -m experiments.train --config=configs/magic_pneumonia.py --config.data.root=FOLDER
 On two cores: configs/magic_pneumonia.py:cpu. Training set: 4,708 images.
+Measured with :cpu (one seed): test AUC 95.1, accuracy 84.9 (docs/coupling.md).
 """
 
 from msflow_jax.defaults import coupling, default_config
@@ -16,4 +17,6 @@ def get_config(variant: str = ""):
     if not variant:
         layout = "checkerboard:4 squeeze channel:6 split checkerboard:4 squeeze channel:6"
         config.model.coupling.update(dict(layout=layout, widths=(32, 64, 64), dense=False))
+    else:
+        config.train.steps = 1200
     return config

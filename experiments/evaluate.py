@@ -64,6 +64,7 @@ def evaluate(
     own_settings(trained.model, {}, {"steps": steps})
     if outside and not coupling:
         raise ValueError(f"--outside needs a likelihood, which the model of {workdir} has not")
+    others = _outside(trained, outside)
     splits = data.load(config.data)
     if splits.info.md5 != trained.info.md5:
         raise ValueError(
@@ -88,7 +89,7 @@ def evaluate(
         reading, arrays = _classification(trained, splits, split, found)
         arrays |= _generation(trained, splits, split, found, features)
         if coupling:
-            arrays |= _likelihood(trained, splits, split, reading, outside, found)
+            arrays |= _likelihood(trained, splits, split, reading, others, found)
             arrays |= _explanations(trained, splits[split], reading)
             arrays |= _temperatures(trained)
         else:
@@ -172,8 +173,24 @@ def _classification(
     return reading, arrays
 
 
+def _outside(trained: Trained, paths: Sequence[str]) -> dict[str, Any]:
+    """Images of another kind by the last part of their path, at the model's side and channels."""
+    from msflow_jax import data
+
+    names = [Path(path).name for path in paths]
+    for name in names:
+        if names.count(name) > 1 or name in ("train", "val", "test"):
+            raise ValueError(
+                f"--outside: {name!r} would name two sets of images: give each a name of its own"
+            )
+    return {
+        name: data.read_images(path, trained.info, resize=True)[0]
+        for name, path in zip(names, paths, strict=True)
+    }
+
+
 def _likelihood(
-    trained: Trained, splits, split: str, reading, outside: Sequence[str], found: dict[str, Any]
+    trained: Trained, splits, split: str, reading, others: dict[str, Any], found: dict[str, Any]
 ) -> dict[str, Any]:
     """Bits per dimension of log p(x): training images, the split, and images from outside."""
     import numpy as np
@@ -186,11 +203,6 @@ def _likelihood(
     sample, model = trained.config.sample, trained.model
     classify = configured_classifier(model, splits.info, sample)
     few = data.some(splits.train, _REFERENCE, sample.seed)
-    others = {
-        Path(path).name: data.read_images(path, trained.info, resize=True)[0] for path in outside
-    }
-    if clash := others.keys() & {"train", split}:
-        raise ValueError(f"--outside={min(clash)} has the name of a split: rename it")
     read = {
         name: classify(trained.params, images, f"reading {name}")
         for name, images in {"train": few.images, **others}.items()

@@ -69,14 +69,15 @@ def test_the_mask_is_kept_in_the_workdir(workdir):
 
 def test_images_from_outside_are_scored(command, workdir, strangers):
     before = (workdir / "evaluation.json").read_text()
-    out = command(
-        "evaluate", f"--workdir={workdir}", "--split=val", f"--outside={strangers / 'test'}"
-    )
+    given = f"--workdir={workdir}", "--split=val"
+    out = command("evaluate", *given, f"--outside={strangers / 'test' / 'dark'}")
     assert out.status == 0, out.err
     found = json.loads((workdir / "evaluation.json").read_text())["likelihood"]
     (workdir / "evaluation.json").write_text(before)
-    assert found["sets"] == ["train", "val", "test"]
-    assert found["outside"] == ["test"]
+    assert found["sets"] == ["train", "val", "dark"]
+    assert found["outside"] == ["dark"]
+    out = command("evaluate", *given, f"--outside={strangers / 'test'}")
+    assert out.status == 2 and "'test' would name two sets" in out.err
 
 
 def test_classify_adds_the_likelihood(command, workdir, pictures, tmp_path):
