@@ -51,6 +51,9 @@ def main() -> None:
         back = model.inverse(params, latents, labels)
         return jnp.abs(back - x).max(axis=axes), log_prob, found, ratio, contrast
 
+    def largest(these, those):
+        return jnp.stack([jnp.abs(a - b).max() for a, b in zip(these, those, strict=True)]).max()
+
     @jax.jit
     def of_latents(temperature):
         index = jnp.arange(len(labels))
@@ -58,17 +61,23 @@ def main() -> None:
             temperature * sample_noise(jax.random.key(i), index, shape)
             for i, shape in enumerate(model.latent_shapes())
         ]
-        again, _ = model.forward(params, model.inverse(params, latents, labels), labels)
-        return jnp.stack([jnp.abs(a - b).max() for a, b in zip(latents, again, strict=True)]).max()
+        image = model.inverse(params, latents, labels)
+        again, _ = model.forward(params, image, labels)
+        # What a float32 image cannot tell: each entry moved to a neighbouring number, up or down.
+        up = jax.random.bernoulli(jax.random.key(1), shape=image.shape)
+        beside, _ = model.forward(params, jnp.nextafter(image, jnp.where(up, 9.0, -9.0)), labels)
+        return largest(again, latents), largest(beside, again)
 
     error, log_prob, found, ratio, contrast = map(np.asarray, of_images(x))
+    drawn = {str(t): [float(e) for e in of_latents(t)] for t in TEMPERATURES}
     record = {
         "command": " ".join(["python", *sys.argv]),
         "versions": {"python": platform.python_version(), "jax": jax.__version__},
         "step": trained.step,
         "images": len(labels),
         "inverse_error_of_images": {"max": float(error.max()), "median": float(np.median(error))},
-        "inverse_error_of_latents": {str(t): float(of_latents(t)) for t in TEMPERATURES},
+        "inverse_error_of_latents": {t: error for t, (error, _) in drawn.items()},
+        "latents_moved_by_rounding_the_image": {t: moved for t, (_, moved) in drawn.items()},
         "map_sum_relative_error": float(np.abs(found / log_prob - 1).max()),
         "contrast_sum_error_nats": float(np.abs(contrast - ratio).max()),
     }

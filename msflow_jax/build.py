@@ -72,6 +72,7 @@ def _coupling(config: ConfigDict, info: Info, picture: np.ndarray | None) -> Cou
         )
     own = {key: given.pop(key) for key in ("blocks", "dropout", "dense")}
     taken = {
+        "convolutional": dict(width=widths[0]),
         "residual": dict(width=widths[0], blocks=own["blocks"]),
         "generation": dict(widths=widths),
         "classification": dict(widths=widths, dropout=own["dropout"], dense=own["dense"]),

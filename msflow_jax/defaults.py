@@ -55,8 +55,9 @@ def default_config() -> ConfigDict:
             code_dropout=0.0,
             coupling=dict(
                 layout="checkerboard:4 squeeze channel:4 split checkerboard:2 squeeze channel:4",
-                conditioner="residual",  # or "generation", "classification": MAGIC-Flow's
-                widths=(32, 32, 32),  # "residual": the first is its width
+                # Or "convolutional", Glow's; "generation", "classification": MAGIC-Flow's.
+                conditioner="residual",
+                widths=(32, 32, 32),  # "residual", "convolutional": the first is the width
                 blocks=1,  # "residual"
                 dropout=0.3,  # "classification"
                 dense=False,  # "classification": the published head

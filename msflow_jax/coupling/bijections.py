@@ -16,7 +16,6 @@ from typing import Any
 import jax
 import jax.numpy as jnp
 import numpy as np
-from jax.scipy.linalg import solve_triangular
 
 Params = Any
 # Masked entries [B, *space, C] and the number of the pass to raw log-scale and shift of the others, both
@@ -54,13 +53,13 @@ def channel_order(step: int, channels: int) -> np.ndarray:
 
 
 def plu_init(channels: int) -> Params:
-    """Parameters of :func:`mix` that only permute."""
+    """Parameters of :func:`plu` that only permute."""
     square = jnp.zeros((channels, channels))
     return {"lower": square, "upper": square, "log_diagonal": jnp.zeros(channels)}
 
 
 def dense_init(order: np.ndarray) -> Params:
-    """Parameters of :func:`mix_dense` that only permute the channels, as ``order`` says."""
+    """Parameters of :func:`dense` that only permute the channels, as ``order`` says."""
     return {"matrix": jnp.eye(len(order))[order]}
 
 
@@ -70,37 +69,75 @@ def _factors(params: Params) -> tuple[jax.Array, jax.Array]:
     return lower, jnp.triu(params["upper"], 1) + jnp.diag(jnp.exp(params["log_diagonal"]))
 
 
-def mix(params: Params, x: jax.Array, order: np.ndarray) -> tuple[jax.Array, jax.Array]:
-    """Invertible 1 x 1 convolution by the matrix ``P L U`` (Glow, equation 10); its share (a scalar).
+def plu(params: Params, order: np.ndarray | jax.Array) -> tuple[jax.Array, jax.Array]:
+    """Matrix ``[C, C]`` ``L U P`` of a 1 x 1 convolution (Glow, equation 10) and its share (a scalar).
 
     ``order`` is the permutation P. The diagonal is ``exp(log_diagonal)``: the matrix is never singular,
-    its log-determinant a sum, its inverse two triangular solves.
+    its log-determinant a sum, its inverse that of two triangles.
     """
     lower, upper = _factors(params)
-    matrix = jnp.matmul(lower, upper, precision=_EXACT)
-    return jnp.matmul(x[..., order], matrix.T, precision=_EXACT), params["log_diagonal"].mean()
+    return _product(_product(lower, upper), _permutation(order)), params["log_diagonal"].mean()
 
 
-def mix_inverse(params: Params, z: jax.Array, order: np.ndarray) -> jax.Array:
-    """Inverse of :func:`mix`."""
+def plu_inverse(params: Params, order: np.ndarray | jax.Array) -> jax.Array:
+    """Inverse of the matrix of :func:`plu`."""
     lower, upper = _factors(params)
-    columns = z.reshape(-1, z.shape[-1]).T
-    columns = solve_triangular(
-        upper, solve_triangular(lower, columns, lower=True, unit_diagonal=True)
-    )
-    return columns.T.reshape(z.shape)[..., jnp.argsort(order)]
+    inverse = _product(_inverse_triangle(upper.T).T, _inverse_triangle(lower))
+    return _product(_permutation(order).T, inverse)
 
 
-def mix_dense(params: Params, x: jax.Array) -> tuple[jax.Array, jax.Array]:
-    """Invertible 1 x 1 convolution by a free matrix ``params["matrix"]`` ``[C, C]``, and its share."""
+def _inverse_triangle(matrix: jax.Array) -> jax.Array:
+    """Inverse of a lower triangle ``[C, C]`` by blocks of 1, 2, 4 ... rows.
+
+    In products alone: LAPACK's threads, spinning between such small solves, would cost a flow on CPU as
+    much as all its convolutions.
+    """
+    count = len(matrix)
+    size = 1 << (count - 1).bit_length()
+    whole = jnp.eye(size).at[:count, :count].set(matrix)
+    inverse = 1 / jnp.diagonal(whole)[:, None, None]  # of the blocks on the diagonal
+    while len(inverse) > 1:
+        first, last = inverse[::2], inverse[1::2]
+        pairs, side = first.shape[:2]
+        each = np.arange(pairs)
+        below = whole.reshape(pairs, 2 * side, pairs, 2 * side)[each, side:, each, :side]
+        corner = -_product(_product(last, below), first)
+        rows = [jnp.concatenate([first, jnp.zeros_like(first)], axis=-1)]
+        rows.append(jnp.concatenate([corner, last], axis=-1))
+        inverse = jnp.concatenate(rows, axis=-2)
+    return inverse[0, :count, :count]
+
+
+def dense(
+    params: Params, order: np.ndarray | jax.Array | None = None
+) -> tuple[jax.Array, jax.Array]:
+    """Matrix of a 1 x 1 convolution whose entries are free, ``params["matrix"]``, and its share.
+
+    ``order`` has done its part in :func:`dense_init`.
+    """
+    del order
     matrix = params["matrix"]
-    return jnp.matmul(x, matrix.T, precision=_EXACT), jnp.linalg.slogdet(matrix)[1] / len(matrix)
+    return matrix, jnp.linalg.slogdet(matrix)[1] / len(matrix)
 
 
-def mix_dense_inverse(params: Params, z: jax.Array) -> jax.Array:
-    """Inverse of :func:`mix_dense`; it loses digits as the matrix nears a singular one."""
-    columns = z.reshape(-1, z.shape[-1]).T
-    return jnp.linalg.solve(params["matrix"], columns).T.reshape(z.shape)
+def dense_inverse(params: Params, order: np.ndarray | jax.Array | None = None) -> jax.Array:
+    """Inverse of the matrix of :func:`dense`; it loses digits as that nears a singular one."""
+    del order
+    return jnp.linalg.inv(params["matrix"])
+
+
+def mix(x: jax.Array, matrix: jax.Array) -> jax.Array:
+    """1 x 1 convolution by ``[C, C]``, or by its inverse."""
+    return _product(x, matrix.T)
+
+
+def _permutation(order: np.ndarray | jax.Array) -> jax.Array:
+    """The matrix that takes a column ``x`` to ``x[order]``."""
+    return (jnp.asarray(order)[:, None] == jnp.arange(len(order))).astype(jnp.float32)
+
+
+def _product(a: jax.Array, b: jax.Array) -> jax.Array:
+    return jnp.matmul(a, b, precision=_EXACT)
 
 
 def affine(
@@ -145,6 +182,49 @@ def affine_inverse(
         log_scale, shift = _bounded(conditioner(seen * z, number), bound)
         z = seen * z + (1 - seen) * (z - shift) * jnp.exp(-log_scale)
     return z
+
+
+def affine_halves(
+    x: jax.Array, conditioner: Conditioner, bound: float, passes: int = 1
+) -> tuple[jax.Array, jax.Array]:
+    """:func:`affine` with the first half of the channels in the place of a mask.
+
+    The conditioner is given that half alone and answers for the other, in arrays of the same shape:
+    half the products of a mask, which hides the other half as zeros. A second pass turns them.
+
+    Raises:
+      ValueError: an odd number of channels, or ``passes`` that are not 1 or 2.
+    """
+    seen, moved = _halves(x, passes)
+    share = shares = jnp.zeros_like(seen)
+    for number in range(passes):
+        log_scale, shift = _bounded(conditioner(seen, number), bound)
+        seen, moved = moved * jnp.exp(log_scale) + shift, seen
+        share, shares = log_scale, share
+    halves, parts = [seen, moved], [share, shares]
+    if passes == 1:
+        halves, parts = halves[::-1], parts[::-1]
+    return jnp.concatenate(halves, axis=-1), jnp.concatenate(parts, axis=-1)
+
+
+def affine_halves_inverse(
+    z: jax.Array, conditioner: Conditioner, bound: float, passes: int = 1
+) -> jax.Array:
+    """Inverse of :func:`affine_halves`."""
+    first, second = _halves(z, passes)
+    moved, seen = (second, first) if passes == 1 else (first, second)
+    for number in reversed(range(passes)):
+        log_scale, shift = _bounded(conditioner(seen, number), bound)
+        moved, seen = seen, (moved - shift) * jnp.exp(-log_scale)
+    return jnp.concatenate([moved, seen], axis=-1)
+
+
+def _halves(x: jax.Array, passes: int) -> list[jax.Array]:
+    if passes not in (1, 2):
+        raise ValueError(f"a coupling has 1 or 2 passes, not {passes}")
+    if x.shape[-1] % 2:
+        raise ValueError(f"{x.shape[-1]} channels have no halves: squeeze first")
+    return jnp.split(x, 2, axis=-1)
 
 
 def _turns(mask: np.ndarray | jax.Array, passes: int) -> list[jax.Array]:

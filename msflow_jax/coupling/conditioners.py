@@ -17,6 +17,7 @@ import jax.numpy as jnp
 from jax import lax
 
 from msflow_jax.nets.layers import Dense
+from msflow_jax.nets.ops import channel_product
 
 Outputs = tuple[jax.Array, jax.Array]
 EMBEDDING = 128
@@ -46,13 +47,65 @@ class Conv(nn.Module):
         shape = (*(self.size,) * n, x.shape[-1], self.features)
         kernel = self.param("kernel", _zeros, shape, jnp.float32)
         bias = self.param("bias", _zeros, (self.features,), jnp.float32)
-        letters = _LETTERS[n]
-        pad = self.dilation * (self.size - 1) // 2
-        y = lax.conv_general_dilated(
-            x, kernel, (self.stride,) * n, [(pad, pad)] * n, rhs_dilation=(self.dilation,) * n,
-            dimension_numbers=(f"N{letters}C", f"{letters}IO", f"N{letters}C"),
-        )  # fmt: skip
-        return y + bias
+        if self.size == self.stride == 1:
+            return channel_product(x, kernel.reshape(shape[-2:])) + bias
+        return convolve(x, kernel, self.stride, self.dilation) + bias
+
+
+def convolve(x: jax.Array, kernel: jax.Array, stride: int, dilation: int) -> jax.Array:
+    """Convolution of ``[B, *space, C]`` by ``[k, ..., k, C, F]``, k odd, same padding.
+
+    On CPU its gradients are written channels-last too. XLA has a fast routine for that layout and
+    rewrites what JAX derives to it, but not inside loops, where that takes up to 100 times as long.
+    """
+    if jax.default_backend() == "cpu":
+        return _convolve_on_cpu(x, kernel, stride, dilation)
+    return _same(x, kernel, stride, dilation)
+
+
+def _same(x, kernel, stride, dilation):
+    reach = dilation * (kernel.shape[0] // 2)
+    return _channels_last(x, kernel, [(reach, reach)] * (x.ndim - 2), stride, spread=dilation)
+
+
+_convolve_on_cpu = jax.custom_vjp(_same, nondiff_argnums=(2, 3))
+
+
+def _channels_last(x, kernel, padding, stride=1, holes=1, spread=1):
+    """``holes``: spacing of the entries of ``x``; ``spread``: of the kernel's taps."""
+    n = x.ndim - 2
+    letters = _LETTERS[n]
+    return lax.conv_general_dilated(
+        x, kernel, (stride,) * n, padding, (holes,) * n, (spread,) * n,
+        dimension_numbers=(f"N{letters}C", f"{letters}IO", f"N{letters}C"),
+    )  # fmt: skip
+
+
+def _convolve_forward(x, kernel, stride, dilation):
+    return _same(x, kernel, stride, dilation), (x, kernel)
+
+
+def _convolve_backward(stride, dilation, residuals, g):
+    x, kernel = residuals
+    n = x.ndim - 2
+    taps, space = tuple(range(n)), tuple(range(1, n + 1))
+    reach = dilation * (kernel.shape[0] // 2)
+    # Entries behind the last place that the strides reach.
+    rest = [a - 1 - stride * (b - 1) for a, b in zip(x.shape[1:-1], g.shape[1:-1], strict=True)]
+    turned = jnp.flip(kernel, taps).swapaxes(-1, -2)
+    ahead = [(reach, reach + r) for r in rest]
+    dx = _channels_last(g, turned, ahead, holes=stride, spread=dilation)
+    # The kernel's gradient sums over the batch, which takes the place of the channels.
+    across, along = (n + 1, *space, 0), (*space, 0, n + 1)
+    if g.shape[-1] < x.shape[-1] and stride == dilation == 1:  # few as batch, many as features
+        few = _channels_last(g.transpose(across), x.transpose(along), [(reach, reach)] * n)
+        return dx, jnp.flip(few.transpose(*space, n + 1, 0), taps)
+    within = [(reach, reach - r) for r in rest]
+    many = _channels_last(x.transpose(across), g.transpose(along), within, dilation, spread=stride)
+    return dx, many.transpose(along)
+
+
+_convolve_on_cpu.defvjp(_convolve_forward, _convolve_backward)
 
 
 class Norm(nn.Module):
@@ -71,13 +124,31 @@ class Norm(nn.Module):
         return ((h - mean) * lax.rsqrt(variance + 1e-5)).reshape(x.shape) * scale + bias
 
 
+class _Product(nn.Module):
+    """`Dense` with the bias as one more row of the kernel.
+
+    Added behind the product, XLA on CPU adds it at every entry that is modulated, twice the time of the
+    modulation itself in a loop of steps.
+    """
+
+    features: int
+
+    @nn.compact
+    def __call__(self, x: jax.Array) -> jax.Array:
+        """Maps `[B, E]` to `[B, features]`."""
+        kernel = self.param("kernel", _zeros, (x.shape[-1], self.features), jnp.float32)
+        bias = self.param("bias", _zeros, (self.features,), jnp.float32)
+        padded = jnp.concatenate([x, jnp.ones((len(x), 1))], axis=-1)
+        return padded @ jnp.concatenate([kernel, bias[None]])
+
+
 class FiLM(nn.Module):
     """Feature-wise linear modulation, `h (1 + gamma(e)) + beta(e)`; starts as the identity."""
 
     @nn.compact
     def __call__(self, h: jax.Array, embedding: jax.Array) -> jax.Array:
         """Maps `[B, *space, C]` and `[B, E]` to the former's shape."""
-        both = Dense(2 * h.shape[-1], name="modulation_zero")(embedding)
+        both = _Product(2 * h.shape[-1], name="modulation_zero")(embedding)
         gamma, beta = jnp.split(_over_space(both, h), 2, axis=-1)
         return h * (1 + gamma) + beta
 
@@ -126,6 +197,27 @@ class ResidualBlock(nn.Module):
         h = nn.gelu(_modulated(x, embedding, x.shape[-1], 3, 1, "first"))
         h = _modulated(h, embedding, x.shape[-1], 3, 1, "second")
         return nn.gelu(x + h)
+
+
+class Convolutional(nn.Module):
+    """Glow's: convolutions of sizes 3, 1 and 3, and FiLM by the class behind the first.
+
+    Attributes:
+        classes: number of classes K.
+        width: channels.
+    """
+
+    classes: int
+    width: int = 64
+
+    @nn.compact
+    def __call__(self, x: jax.Array, labels: jax.Array, train: bool = False) -> Outputs:
+        """Raw log-scale and shift."""
+        h = Conv(self.width, name="in_conv")(x)
+        h = nn.relu(FiLM(name="in_film")(h, jax.nn.one_hot(labels, self.classes)))
+        h = nn.relu(Conv(self.width, size=1, name="mid_conv")(h))
+        raw, shift = jnp.split(Conv(2 * x.shape[-1], name="out_zero")(h), 2, axis=-1)
+        return raw, shift
 
 
 class Residual(nn.Module):
@@ -284,6 +376,7 @@ def _over_space(values: jax.Array, like: jax.Array) -> jax.Array:
 
 
 CONDITIONERS: dict[str, Any] = {
+    "convolutional": Convolutional,
     "residual": Residual,
     "generation": Generation,
     "classification": Classification,

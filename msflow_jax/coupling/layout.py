@@ -7,7 +7,8 @@ import numpy as np
 
 from msflow_jax.coupling import bijections as bi
 
-MASKS = ("checkerboard", "channel", "picture")
+# "half" hides nothing: the conditioner is given half of the channels, see bijections.affine_halves.
+MASKS = ("checkerboard", "channel", "picture", "half")
 # MAGIC-Flow's, with the widths of its conditioners' three stages.
 PUBLISHED = (
     "picture:1/16,16,32 checkerboard:1/16,16,32 checkerboard:3/16,32,32 "
@@ -76,10 +77,16 @@ def parse(layout: str, shape: tuple[int, ...]) -> tuple[Stage, ...]:
 def masks(stage: Stage, picture: np.ndarray | None) -> np.ndarray:
     """Masks of a stage's steps, ``[steps, *space, C]``; ``picture`` ``[*space]`` for those of that name.
 
+    Those of steps ``half`` are empty, ``[steps, 0]``.
+
     Raises:
-      ValueError: a picture that is missing or of another shape, or too few channels for a mask of them.
+      ValueError: a picture that is missing or of another shape, or channels that cannot be parted so.
     """
     *space, channels = stage.shape
+    if stage.kind == "half":
+        if channels % 2:
+            raise ValueError(f"{channels} channels have no halves: squeeze first")
+        return np.zeros((stage.steps, 0), np.float32)
     turned = [bool((stage.first + i) % 2) for i in range(stage.steps)]
     if stage.kind == "picture":
         if picture is None:

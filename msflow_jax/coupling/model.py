@@ -46,7 +46,7 @@ class CouplingFlow:
       bound: largest absolute log-scale of a coupling's pass.
       passes: passes of a coupling, 1 or 2 (published).
       picture: mask ``[*space]`` of the steps ``picture``.
-      remat: recompute each step (the dequantiser's too) in the backward pass.
+      remat: recompute each step (the dequantiser's too) in the backward pass; on CPU steps always are.
       contrast: weight of the cross-entropy over the class likelihoods in the loss; 0 is pure likelihood.
       class_prior: frequency of each class in the training set, empty for uniform.
       mixing: 1 x 1 convolutions as ``plu``, which is never singular, or as a free ``dense`` matrix.
@@ -289,8 +289,14 @@ class CouplingFlow:
     def class_log_probs(
         self, params: Params, x: jax.Array, key: jax.Array | None = None
     ) -> jax.Array:
-        """Log-density given every class, ``[B, K]``, in one batched pass."""
+        """Log-density given every class, ``[B, K]``, in one batched pass; on CPU class by class."""
         count = len(self.classes)
+        if jax.default_backend() == "cpu":  # whose caches hold what a batch needs, not K times that
+
+            def given(label: jax.Array) -> jax.Array:
+                return self.log_prob(params, x, jnp.full(len(x), label), key)
+
+            return lax.map(given, jnp.arange(count)).T
         labels = jnp.tile(jnp.arange(count), len(x))
         found = self.log_prob(params, jnp.repeat(x, count, axis=0), labels, key)
         return found.reshape(len(x), count)
@@ -381,10 +387,12 @@ class CouplingFlow:
           index: global index of each sample ``[B]``, on which alone its noise depends.
         """
         index = jnp.arange(len(labels)) if index is None else index
-        latents = [
-            temperature * sample_noise(jax.random.fold_in(key, number), index, shape)
-            for number, shape in enumerate(self.latent_shapes())
-        ]
+        shapes = self.latent_shapes()
+        ends = np.cumsum([np.prod(shape) for shape in shapes])[:-1]
+        # One draw for all latents: its program is the longest to compile here.
+        noise = temperature * sample_noise(key, index, (self.dimensions,))
+        parts = zip(jnp.split(noise, ends, axis=1), shapes, strict=True)
+        latents = [part.reshape(-1, *shape) for part, shape in parts]
         return jnp.clip(self.inverse(params, latents, labels), -1, 1)
 
     def latent_shapes(self) -> list[tuple[int, ...]]:

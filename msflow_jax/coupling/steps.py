@@ -1,5 +1,6 @@
 """The step of a coupling flow: activation norm, 1 x 1 convolution, affine coupling; and runs of them."""
 
+from collections.abc import Callable
 from dataclasses import dataclass
 from functools import partial
 from typing import Any
@@ -31,9 +32,10 @@ class Steps:
 
     def init(self, stage: Stage, key: jax.Array) -> Params:
         """Fresh parameters of a stage's steps, which only permute."""
-        x = jax.ShapeDtypeStruct((1, *stage.shape), jnp.float32)
-        labels = jax.ShapeDtypeStruct((1,), jnp.int32)
-        drawn, channels = [], stage.shape[-1]
+        *space, channels = stage.shape
+        seen = channels // 2 if stage.kind == "half" else channels
+        x = jax.ShapeDtypeStruct((1, *space, seen), jnp.float32)
+        labels, drawn = jax.ShapeDtypeStruct((1,), jnp.int32), []
         for i, order in enumerate(orders(stage)):
             dense = self.mixing == "dense"
             k_step = jax.random.fold_in(key, stage.first + i)
@@ -50,73 +52,83 @@ class Steps:
         self, params: Params, carry: Carry, stage: Stage, labels: jax.Array, key: jax.Array | None
     ) -> Carry:
         """Through the steps of a stage; ``key`` of the dropout or None."""
-        step = partial(self._forward, module=self._module(stage), labels=labels, key=key)
-        return self._run(step, stage, params, carry)
+        step = partial(self._forward, stage=stage, labels=labels, key=key)
+        return self._run(step, stage, params, self._matrices(params, stage), carry)
 
     def inverse(self, params: Params, z: jax.Array, stage: Stage, labels: jax.Array) -> jax.Array:
         """Inverse of :meth:`forward`'s entries."""
-        step = partial(self._inverse, module=self._module(stage), labels=labels)
-        return self._run(step, stage, params, z, reverse=True)
+        inverse = {"plu": jax.vmap(bi.plu_inverse), "dense": _one_by_one(bi.dense_inverse)}
+        matrices = inverse[self.mixing](params["mix"], orders(stage))
+        step = partial(self._inverse, stage=stage, labels=labels)
+        return self._run(step, stage, params, matrices, z, reverse=True)
 
     def fit(
         self, params: Params, carry: Carry, stage: Stage, labels: jax.Array
     ) -> tuple[Params, Carry]:
         """Parameters whose activation norms are those of this batch, and what comes out of the stage."""
-        *each, numbers = self._each(stage)
+        each = (params, self._matrices(params, stage), *self._each(stage))
         done = []
-        for i, number in enumerate(numbers):
-            mask, order = (a[i] for a in each)
-            one = jax.tree.map(lambda a, i=i: a[i], params)
+        for i in range(stage.steps):
+            one, *others = jax.tree.map(lambda a, i=i: a[i], each)
             one = {**one, "norm": bi.actnorm_init(carry[0])}
-            carry = self._forward(
-                carry, one, mask, order, number, self._module(stage), labels, None
-            )
+            carry = self._forward(carry, one, *others, stage=stage, labels=labels, key=None)
             done.append(one)
         return jax.tree.map(lambda *a: jnp.stack(a), *done), carry
 
-    def _forward(self, carry, params, mask, order, number, module, labels, key):
+    def _matrices(self, params: Params, stage: Stage) -> tuple[jax.Array, jax.Array]:
+        """1 x 1 convolutions of a stage and their shares: ahead of its scan, where they cost more."""
+        matrix = {"plu": jax.vmap(bi.plu), "dense": _one_by_one(bi.dense)}
+        return matrix[self.mixing](params["mix"], orders(stage))
+
+    def _forward(self, carry, params, mixing, mask, number, *, stage, labels, key):
         x, share = carry
         x, part = bi.actnorm(params["norm"], x)
-        share = share + part
-        dense = self.mixing == "dense"
-        x, part = bi.mix_dense(params["mix"], x) if dense else bi.mix(params["mix"], x, order)
-        share = share + part
+        matrix, mixed = mixing
+        x = bi.mix(x, matrix)
+        share = share + part + mixed
         key = None if key is None else jax.random.fold_in(key, number)
-        net = _net(module, params["conditioner"], labels, key)
-        x, part = bi.affine(x, mask, net, self.bound, self.passes)
+        net = _net(self._module(stage), params["conditioner"], labels, key)
+        if stage.kind == "half":
+            x, part = bi.affine_halves(x, net, self.bound, self.passes)
+        else:
+            x, part = bi.affine(x, mask, net, self.bound, self.passes)
         return x, share + part
 
-    def _inverse(self, z, params, mask, order, number, module, labels):
+    def _inverse(self, z, params, matrix, mask, number, *, stage, labels):
         del number
-        net = _net(module, params["conditioner"], labels, None)
-        z = bi.affine_inverse(z, mask, net, self.bound, self.passes)
-        mix, dense = params["mix"], self.mixing == "dense"
-        z = bi.mix_dense_inverse(mix, z) if dense else bi.mix_inverse(mix, z, order)
-        return bi.actnorm_inverse(params["norm"], z)
+        net = _net(self._module(stage), params["conditioner"], labels, None)
+        if stage.kind == "half":
+            z = bi.affine_halves_inverse(z, net, self.bound, self.passes)
+        else:
+            z = bi.affine_inverse(z, mask, net, self.bound, self.passes)
+        return bi.actnorm_inverse(params["norm"], bi.mix(z, matrix))
 
     def _module(self, stage: Stage) -> nn.Module:
         """The conditioner of a stage's steps."""
         return self.conditioner.clone(widths=stage.widths) if stage.widths else self.conditioner
 
-    def _each(self, stage: Stage) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
-        """Mask, order and number of every step."""
-        numbers = np.arange(stage.first, stage.first + stage.steps)
-        return masks(stage, self.picture), orders(stage), numbers
+    def _each(self, stage: Stage) -> tuple[np.ndarray, np.ndarray]:
+        """Mask and number of every step."""
+        return masks(stage, self.picture), np.arange(stage.first, stage.first + stage.steps)
 
-    def _run(self, step, stage: Stage, params: Params, carry, reverse: bool = False):
-        """Scanned, but on CPU one by one."""
-        each = (params, *self._each(stage))
-        if self.remat:
-            step = jax.checkpoint(step)
-        if not _loops_are_slow():
+    def _run(self, step, stage: Stage, params: Params, matrices, carry, reverse: bool = False):
+        """Scanned. On CPU always recomputed in the backward pass: its memory is slower than that."""
+        if self.remat or jax.default_backend() == "cpu":
+            step = jax.checkpoint(step, prevent_cse=False)
 
-            def body(state, one):
-                return step(state, *one), None
+        def body(state, each):
+            return step(state, *each), None
 
-            return lax.scan(body, carry, each, reverse=reverse)[0]
-        for i in sorted(range(stage.steps), reverse=reverse):
-            carry = step(carry, *jax.tree.map(lambda a, i=i: a[i], each))
-        return carry
+        each = (params, matrices, *self._each(stage))
+        return lax.scan(body, carry, each, reverse=reverse)[0]
+
+
+def _one_by_one(function: Callable[..., Any]) -> Callable[..., Any]:
+    """As `vmap`, which would call jaxlib's batched LAPACK routines.
+
+    Those (seen in 0.10.2) wait for each other without end where several CPU devices run one program.
+    """
+    return lambda *each: lax.map(lambda one: function(*one), jax.tree.map(jnp.asarray, each))
 
 
 def _net(module: Any, params: Params, labels: jax.Array, key: jax.Array | None) -> bi.Conditioner:
@@ -125,8 +137,3 @@ def _net(module: Any, params: Params, labels: jax.Array, key: jax.Array | None) 
         return module.apply({"params": params}, x, labels, train=key is not None, rngs=rngs)
 
     return apply
-
-
-def _loops_are_slow() -> bool:
-    """Whether gradients of convolutions are slow inside a loop: XLA's CPU backend, some 40 times."""
-    return jax.default_backend() == "cpu"

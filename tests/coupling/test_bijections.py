@@ -37,16 +37,24 @@ def bijection(name, dims, channels, seed):
     if name == "actnorm":
         params = {"mean": random(seed, channels), "log_scale": random(seed + 1, channels)}
         return lambda x: b.actnorm(params, x), lambda z: b.actnorm_inverse(params, z)
-    if name == "mix":
+    if name == "plu":
         square = random(seed, channels, channels), random(seed + 1, channels, channels)
         params = dict(zip(("lower", "upper"), square, strict=True))
         params["log_diagonal"] = random(seed + 2, channels)
         order = b.channel_order(seed, channels)
-        return lambda x: b.mix(params, x, order), lambda z: b.mix_inverse(params, z, order)
-    if name == "mix_dense":
+        matrix, share = b.plu(params, order)
+        inverse = b.plu_inverse(params, order)
+        return lambda x: (b.mix(x, matrix), share), lambda z: b.mix(z, inverse)
+    if name == "dense":
         params = {"matrix": random(seed, channels, channels) + 2 * jnp.eye(channels)}
-        return lambda x: b.mix_dense(params, x), lambda z: b.mix_dense_inverse(params, z)
+        matrix, share = b.dense(params)
+        inverse = b.dense_inverse(params)
+        return lambda x: (b.mix(x, matrix), share), lambda z: b.mix(z, inverse)
     kind, passes = name.split("-")
+    if kind == "half":
+        net = conditioner([random(seed + i, size // 2, size // 2) / 3 for i in range(3)])
+        told = (net, 0.5, int(passes))
+        return lambda x: b.affine_halves(x, *told), lambda z: b.affine_halves_inverse(z, *told)
     mask = {
         "checkerboard": lambda: b.checkerboard(space, channels, bool(seed % 2)),
         "channel": lambda: b.channel_mask(space, channels, bool(seed % 2)),
@@ -57,8 +65,8 @@ def bijection(name, dims, channels, seed):
     return lambda x: b.affine(x, *settings_), lambda z: b.affine_inverse(z, *settings_)
 
 
-KINDS = ["actnorm", "mix", "mix_dense"]
-KINDS += [f"{m}-{n}" for m in ("checkerboard", "channel", "picture") for n in (1, 2)]
+KINDS = ["actnorm", "plu", "dense"]
+KINDS += [f"{m}-{n}" for m in ("checkerboard", "channel", "picture", "half") for n in (1, 2)]
 
 
 @pytest.mark.parametrize("dims", [2, 3])
@@ -66,6 +74,7 @@ KINDS += [f"{m}-{n}" for m in ("checkerboard", "channel", "picture") for n in (1
 @EACH
 @given(seed=st.integers(0, 1000), channels=st.integers(2, 3))
 def test_inverse(name, dims, seed, channels):
+    channels = 2 * channels if name.startswith("half") else channels
     forward, inverse = bijection(name, dims, channels, seed)
     x = random(seed + 9, 3, *SPACES[dims], channels)
     z, _ = forward(x)
@@ -100,6 +109,20 @@ def test_a_coupling_of_one_pass_leaves_what_it_sees():
         b.affine(x, mask, lambda a, i: (a, a), 0.5, 3)
 
 
+def test_halves_move_what_the_conditioner_does_not_see():
+    forward, _ = bijection("half-1", 2, 4, 0)
+    x = random(0, 3, 4, 2, 4)
+    z, share = forward(x)
+    np.testing.assert_array_equal(z[..., :2], x[..., :2])
+    assert (np.asarray(share)[..., :2] == 0).all() and (np.asarray(share)[..., 2:] != 0).all()
+    moved = bijection("half-2", 2, 4, 0)[0](x)[0]
+    assert (np.asarray(moved) != np.asarray(x)).all()
+    with pytest.raises(ValueError, match="3 channels have no halves: squeeze first"):
+        b.affine_halves(x[..., :3], lambda a, i: (a, a), 0.5)
+    with pytest.raises(ValueError, match="1 or 2 passes, not 3"):
+        b.affine_halves(x, lambda a, i: (a, a), 0.5, 3)
+
+
 def test_actnorm_starts_from_the_data():
     x = random(0, 50, 4, 2, 3) * jnp.array([1.0, 5.0, 0.0]) + jnp.array([0.0, 3.0, 2.0])
     z, share = b.actnorm(b.actnorm_init(x), x)
@@ -111,8 +134,8 @@ def test_actnorm_starts_from_the_data():
 def test_a_fresh_mix_only_permutes():
     x = random(0, 2, 4, 2, 5)
     order = b.channel_order(3, 5)
-    z, share = b.mix(b.plu_init(5), x, order)
-    np.testing.assert_allclose(z, x[..., order], atol=1e-6)
+    matrix, share = b.plu(b.plu_init(5), order)
+    np.testing.assert_allclose(b.mix(x, matrix), x[..., order], atol=1e-6)
     assert share == 0
 
 

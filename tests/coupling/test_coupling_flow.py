@@ -8,11 +8,18 @@ import jax
 import jax.numpy as jnp
 import numpy as np
 import pytest
+from jax import lax
 from tiny_flows import LABELS, OPTIONS, eight_bit, images, move, plain_flow, shaken
 
 from msflow_jax.coupling import bijections as bi
 from msflow_jax.coupling.attribution import contrast_map, likelihood_map
-from msflow_jax.coupling.conditioners import CONDITIONERS, Classification, Generation, Residual
+from msflow_jax.coupling.conditioners import (
+    CONDITIONERS,
+    Classification,
+    Generation,
+    Residual,
+    convolve,
+)
 from msflow_jax.coupling.layout import PUBLISHED, parse
 from msflow_jax.coupling.model import CouplingFlow
 from msflow_jax.nets import init_params
@@ -139,8 +146,32 @@ def test_the_contrast_is_a_cross_entropy_over_likelihoods():
 
 
 @pytest.mark.parametrize("dims", [2, 3])
+@pytest.mark.parametrize("size, stride, dilation", [
+    (3, 1, 1), (3, 2, 1), (3, 1, 2), (5, 2, 2), (3, 3, 1),
+])  # fmt: skip
+@pytest.mark.parametrize("side, before, after", [(6, 3, 5), (7, 5, 3)])
+def test_gradients_of_convolutions(dims, size, stride, dilation, side, before, after):
+    rng = np.random.default_rng(0)
+    x = jnp.asarray(rng.normal(size=(2, *(side, side + 1, side)[:dims], before)), jnp.float32)
+    kernel = jnp.asarray(rng.normal(size=(*(size,) * dims, before, after)), jnp.float32)
+
+    def derived(x, kernel):
+        reach, letters = dilation * (size // 2), "DHW"[-dims:]
+        return lax.conv_general_dilated(
+            x, kernel, (stride,) * dims, [(reach, reach)] * dims, rhs_dilation=(dilation,) * dims,
+            dimension_numbers=(f"N{letters}C", f"{letters}IO", f"N{letters}C"),
+        )  # fmt: skip
+
+    expected, back = jax.vjp(derived, x, kernel)
+    found, ours = jax.vjp(lambda *a: convolve(*a, stride, dilation), x, kernel)
+    np.testing.assert_array_equal(found, expected)
+    g = jnp.asarray(rng.normal(size=found.shape), jnp.float32)
+    chex.assert_trees_all_close(jax.jit(ours)(g), jax.jit(back)(g), rtol=1e-4, atol=1e-4)
+
+
+@pytest.mark.parametrize("dims", [2, 3])
 @pytest.mark.parametrize("name, settings", [
-    ("residual", {"width": 8}), ("generation", {"widths": (8, 8, 16)}),
+    ("residual", {"width": 8}), ("convolutional", {"width": 8}), ("generation", {"widths": (8, 8, 16)}),
     ("classification", {"widths": (4, 8, 8)}),
     ("classification", {"widths": (4, 8, 8), "dense": True}),
 ])  # fmt: skip
@@ -164,6 +195,18 @@ def test_conditioners(name, settings, dims):
     if isinstance(net, Classification):
         dropped = apply(x, LABELS[:2], train=True, rngs={"dropout": jax.random.key(0)})
         assert not np.allclose(out, dropped)
+
+
+@pytest.mark.parametrize("passes", [1, 2])
+@pytest.mark.parametrize("dims, channels", [(2, 1), (2, 3), (3, 1)])
+def test_halves_instead_of_masks(dims, channels, passes):
+    flow = make_flow(dims, channels, layout="squeeze half:2 split half:1", passes=passes)
+    params, x = shaken(flow), images(flow)
+    latents, _ = jax.jit(flow.forward)(params, x, LABELS)
+    np.testing.assert_allclose(jax.jit(flow.inverse)(params, latents, LABELS), x, atol=1e-5)
+    found = jax.jit(partial(likelihood_map, flow))(params, x, LABELS)
+    log_prob = flow.log_prob(params, x, LABELS)
+    np.testing.assert_allclose(found.sum(axis=tuple(range(1, x.ndim))), log_prob, rtol=1e-5)
 
 
 def test_the_published_layout():
