@@ -13,6 +13,6 @@ def get_config():
     config = coupling(default_config(), "cpu")
     config.data.name = "phantoms"
     config.data.phantoms.task = "contrast"
-    config.train.steps = 1500
+    config.train.steps = 2500
     config.train.select = "-val_bits"
     return config

@@ -13,10 +13,10 @@ def get_config(variant: str = ""):
     """Two levels with the published conditioners; ``cpu``: what two cores train in minutes."""
     config = coupling(default_config(), variant)
     config.data.name = "pneumoniamnist"
-    config.model.coupling.contrast = 0.1
+    config.model.coupling.contrast = 0.05
     if not variant:
         layout = "checkerboard:4 squeeze channel:6 split checkerboard:4 squeeze channel:6"
         config.model.coupling.update(dict(layout=layout, widths=(32, 64, 64), dense=False))
     else:
-        config.train.steps = 1200
+        config.train.steps = 3000
     return config

@@ -247,20 +247,29 @@ def _explanations(trained: Trained, split, reading) -> dict[str, Any]:
 
 def _temperatures(trained: Trained) -> dict[str, Any]:
     """Samples of every class at several temperatures, from the same noise."""
+    import jax
     import numpy as np
 
-    from msflow_jax.inference import make_generator
+    from msflow_jax.batching import batched
+    from msflow_jax.data.batches import to_uint8
 
-    sample, classes = trained.config.sample, len(trained.model.classes)
-    labels = np.repeat(np.arange(classes, dtype=np.int32), _SHOWN_A_CLASS)
-    rows = []
-    for temperature in _TEMPERATURES:
-        generate = make_generator(
-            trained.model, seed=sample.seed, batch=sample.batch, temperature=temperature
-        )
-        images = generate(trained.params, labels)
-        rows.append(images.reshape(classes, _SHOWN_A_CLASS, *images.shape[1:]))
-    return {"temperature_values": np.array(_TEMPERATURES), "temperature_samples": np.stack(rows)}
+    model, sample = trained.model, trained.config.sample
+    shape = (len(_TEMPERATURES), len(model.classes), _SHOWN_A_CLASS)
+    which, label, each = (a.ravel().astype(np.int32) for a in np.indices(shape))
+    items = {
+        "labels": label,
+        "index": label * _SHOWN_A_CLASS + each,
+        "temperature": np.array(_TEMPERATURES, np.float32)[which],
+    }
+
+    def function(params, items, index):
+        return model.generate(params, **items, key=jax.random.key(sample.seed))
+
+    images = to_uint8(batched(function, sample.batch)(trained.params, items))
+    return {
+        "temperature_values": np.array(_TEMPERATURES),
+        "temperature_samples": images.reshape(*shape, *images.shape[1:]),
+    }
 
 
 def _segmentation(trained: Trained, splits, split: str, found: dict[str, Any]) -> dict[str, Any]:

@@ -200,7 +200,10 @@ class ResidualBlock(nn.Module):
 
 
 class Convolutional(nn.Module):
-    """Glow's: convolutions of sizes 3, 1 and 3, and FiLM by the class behind the first.
+    """Glow's: convolutions of sizes 3, 1 and 3; behind the first an offset at every place, and FiLM.
+
+    Anatomy has its place, of which a convolution sees only the nearest borders: without the offsets the
+    X-rays that a flow draws are clouds.
 
     Attributes:
         classes: number of classes K.
@@ -214,6 +217,7 @@ class Convolutional(nn.Module):
     def __call__(self, x: jax.Array, labels: jax.Array, train: bool = False) -> Outputs:
         """Raw log-scale and shift."""
         h = Conv(self.width, name="in_conv")(x)
+        h = h + self.param("place_zero", _zeros, h.shape[1:], jnp.float32)
         h = nn.relu(FiLM(name="in_film")(h, jax.nn.one_hot(labels, self.classes)))
         h = nn.relu(Conv(self.width, size=1, name="mid_conv")(h))
         raw, shift = jnp.split(Conv(2 * x.shape[-1], name="out_zero")(h), 2, axis=-1)
@@ -263,6 +267,25 @@ class SplitPrior(nn.Module):
         h = Conv(2 * self.features, name="out_zero")(kept)
         given = Dense(2 * self.features, name="label_zero")(jax.nn.one_hot(labels, self.classes))
         mean, raw = jnp.split(h + _over_space(given, h), 2, axis=-1)
+        return mean, self.bound * jnp.tanh(raw / self.bound)
+
+
+class TopPrior(nn.Module):
+    """Prior of what is never split off: a mean and a log-scale for every entry and class.
+
+    Attributes:
+        classes: number of classes K.
+        bound: largest absolute log-scale.
+    """
+
+    classes: int
+    bound: float = 3.0
+
+    @nn.compact
+    def __call__(self, x: jax.Array, labels: jax.Array) -> Outputs:
+        """Mean and log-scale for latents `[B, *space, C]`; a fresh prior is the standard normal."""
+        shape = (2, self.classes, *x.shape[1:])
+        mean, raw = self.param("table_zero", _zeros, shape, jnp.float32)[:, labels]
         return mean, self.bound * jnp.tanh(raw / self.bound)
 
 

@@ -17,7 +17,7 @@ import numpy as np
 from jax import lax
 
 from msflow_jax.coupling import bijections as bi
-from msflow_jax.coupling.conditioners import SplitPrior
+from msflow_jax.coupling.conditioners import SplitPrior, TopPrior
 from msflow_jax.coupling.dequantiser import Dequantiser
 from msflow_jax.coupling.layout import Stage, masks, parse
 from msflow_jax.coupling.steps import Carry, Steps
@@ -50,8 +50,9 @@ class CouplingFlow:
       contrast: weight of the cross-entropy over the class likelihoods in the loss; 0 is pure likelihood.
       class_prior: frequency of each class in the training set, empty for uniform.
       mixing: 1 x 1 convolutions as ``plu``, which is never singular, or as a free ``dense`` matrix.
-      split_prior: what is split off is ``normal`` (published), or normal with a ``learned`` mean and
-        scale (Glow), see :class:`SplitPrior`.
+      split_prior: latents are ``normal`` (published), or normal with a ``learned`` mean and scale: by
+        what is kept where they are split off, by place at the end; see :class:`SplitPrior` and
+        :class:`TopPrior`.
       dequantisation: ``uniform`` or ``variational``, see :class:`Dequantiser`.
       logit_margin: the images go through :func:`bijections.logit` first; 0 for none, 0.05 is RealNVP's.
 
@@ -147,18 +148,22 @@ class CouplingFlow:
         for number, stage in enumerate(self.stages):
             if stage.steps:
                 params[f"stage_{number}"] = self._steps.init(stage, key)
-            if stage.kind == "split" and self.split_prior == "learned":
+            if stage.kind in ("split", "end") and self.split_prior == "learned":
                 *space, channels = stage.shape
-                kept = jax.ShapeDtypeStruct((1, *space, channels // 2), jnp.float32)
+                kept = channels if stage.kind == "end" else channels // 2
+                x = jax.ShapeDtypeStruct((1, *space, kept), jnp.float32)
                 labels = jax.ShapeDtypeStruct((1,), jnp.int32)
-                params[f"stage_{number}"] = init_params(self._prior(channels), key, kept, labels)
+                params[f"stage_{number}"] = init_params(self._prior(stage), key, x, labels)
         if self.dequantisation == "variational":
             key = jax.random.fold_in(key, self.stages[-1].first)
             params["dequantiser"] = self.dequantiser.init(key)
         return params
 
-    def _prior(self, channels: int) -> SplitPrior:
-        """Of a split of so many channels."""
+    def _prior(self, stage: Stage) -> SplitPrior | TopPrior:
+        """Of what is split off, or of what is left at the end."""
+        channels = stage.shape[-1]
+        if stage.kind == "end":
+            return TopPrior(len(self.classes))
         return SplitPrior(len(self.classes), channels - channels // 2)
 
     def _check(self, images: jax.Array) -> None:
@@ -224,15 +229,17 @@ class CouplingFlow:
                 carry = x[..., :half], share[..., :half]
             elif stage.steps:
                 carry = steps(f"stage_{number}", stage, carry)
-        return [*latents, carry[0]], [*shares, carry[1]]
+        x, share = carry
+        mean, log_scale = self._moments(params, len(self.stages) - 1, x, labels)
+        return [*latents, (x - mean) * jnp.exp(-log_scale)], [*shares, share - log_scale]
 
     def _moments(
         self, params: Params, number: int, kept: jax.Array, labels: jax.Array
     ) -> tuple[jax.Array, jax.Array]:
-        """Mean and log-scale of what stage ``number`` splits off."""
+        """Mean and log-scale of what stage ``number`` splits off or, the last, leaves."""
         if self.split_prior == "normal":
             return jnp.zeros(()), jnp.zeros(())
-        prior = self._prior(self.stages[number].shape[-1])
+        prior = self._prior(self.stages[number])
         return prior.apply({"params": params[f"stage_{number}"]}, kept, labels)  # type: ignore[return-value]
 
     def _back(
@@ -242,10 +249,11 @@ class CouplingFlow:
         join: Callable[[int, jax.Array, jax.Array], jax.Array],
     ) -> jax.Array:
         """Backwards through the layout; ``join`` makes what was split off beside what was kept."""
-        left = list(parts)
-        x = left.pop()
+        left, x = list(parts), parts[-1]
         for number, stage in reversed(list(enumerate(self.stages))):
-            if stage.kind == "squeeze":
+            if stage.kind == "end":
+                x = join(number, x, left.pop())
+            elif stage.kind == "squeeze":
                 x = bi.unsqueeze(x)
             elif stage.kind == "split":
                 x = jnp.concatenate([x, join(number, x, left.pop())], axis=-1)
@@ -374,8 +382,8 @@ class CouplingFlow:
         return dataclasses.replace(out, nfe=out.nfe.mean())
 
     def generate(
-        self, params: Params, labels: jax.Array, key: jax.Array, *, temperature: float = 1.0,
-        index: jax.Array | None = None,
+        self, params: Params, labels: jax.Array, key: jax.Array, *,
+        temperature: float | jax.Array = 1.0, index: jax.Array | None = None,
     ) -> jax.Array:  # fmt: skip
         """An image for each label, ``[B, *space, C]``, clipped to [-1, 1].
 
@@ -383,14 +391,15 @@ class CouplingFlow:
           params: parameters.
           labels: class numbers ``[B]``.
           key: PRNG key.
-          temperature: standard deviation of the latents.
+          temperature: standard deviation of the latents, of all or of each sample ``[B]``.
           index: global index of each sample ``[B]``, on which alone its noise depends.
         """
         index = jnp.arange(len(labels)) if index is None else index
         shapes = self.latent_shapes()
         ends = np.cumsum([np.prod(shape) for shape in shapes])[:-1]
         # One draw for all latents: its program is the longest to compile here.
-        noise = temperature * sample_noise(key, index, (self.dimensions,))
+        noise = sample_noise(key, index, (self.dimensions,))
+        noise *= jnp.reshape(jnp.asarray(temperature, noise.dtype), (-1, 1))
         parts = zip(jnp.split(noise, ends, axis=1), shapes, strict=True)
         latents = [part.reshape(-1, *shape) for part, shape in parts]
         return jnp.clip(self.inverse(params, latents, labels), -1, 1)

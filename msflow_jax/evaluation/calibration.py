@@ -118,7 +118,7 @@ def fit_temperature(labels: np.ndarray, logits: np.ndarray) -> float:
 
     Fit it on validation data: fitted on the test split, it flatters its own report. The likelihood
     ratios of a flow are hundreds of nats, hence the wide range. Labels that the logits never get
-    wrong have no best temperature and give the lower end; logits worse than chance give the upper.
+    wrong have no best temperature and give 1; logits worse than chance give the upper end.
 
     Args:
         labels: int `[N]` of the validation split.
@@ -139,7 +139,7 @@ def fit_temperature(labels: np.ndarray, logits: np.ndarray) -> float:
 
     low, high = (float(np.log(limit)) for limit in _TEMPERATURES)
     if slope(low) <= 0:
-        return _TEMPERATURES[0]
+        return 1.0
     if slope(high) >= 0:
         return _TEMPERATURES[1]
     return float(np.exp(brentq(slope, low, high)))
@@ -169,7 +169,7 @@ def evaluate_calibration(
     for name, value in (("before", 1.0), ("after", temperature)):
         logs = log_softmax(logits, value)
         found[f"ece_{name}"] = ece(labels, np.exp(logs))
-        found[f"nll_{name}"] = float(-_of_label(labels, logs).mean())
+        found[f"nll_{name}"] = 0.0 - float(_of_label(labels, logs).mean())
     return found
 
 

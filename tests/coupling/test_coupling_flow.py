@@ -128,6 +128,8 @@ def test_samples_depend_on_their_index_alone():
     np.testing.assert_allclose(one[0], four[2], atol=1e-5)
     cold = generate(params, LABELS, key, temperature=0.0)
     np.testing.assert_allclose(cold[1], cold[3], atol=1e-6)
+    mixed = generate(params, LABELS, key, temperature=jnp.array([1.0, 0, 1, 0]))
+    np.testing.assert_allclose(mixed[:2], [four[0], cold[1]], atol=1e-5)
     assert np.abs(four).max() <= 1
 
 

@@ -152,6 +152,11 @@ def test_what_is_split_off_follows_what_is_kept_and_the_class():
     assert np.abs(means - other).max() > 1e-3
     only = {**fresh, "stage_3": params["stage_3"]}  # nothing else depends on the class
     assert np.ptp(inverse(only, latents, LABELS)[:2], axis=0).max() > 1e-3
+    end = f"stage_{len(flow.stages) - 1}"
+    drawn = inverse(
+        {**fresh, end: params[end]}, latents, LABELS
+    )  # what is left at the end: by place
+    assert np.ptp(drawn[:2], axis=0).max() > 1e-3 and np.ptp(drawn[0], axis=(0, 1)).max() > 1e-3
     generated = jax.jit(flow.generate)(params, LABELS, jax.random.key(0))
     assert np.abs(generated).max() <= 1
 
