@@ -32,6 +32,10 @@ def parse(arguments: list[str] | None = None) -> argparse.Namespace:
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
     parser.add_argument("--steps", type=int, default=1500)
     parser.add_argument("--contrast", type=float, default=0.1, help="weight of the cross-entropy")
+    parser.add_argument(
+        "--net", choices=("residual", "convolutional"), default="residual",
+        help="conditioner; the convolutional one, of the configurations, knows places",
+    )  # fmt: skip
     parser.add_argument("--images", type=int, default=128, help="test images with the patch")
     parser.add_argument("--seed", type=int, default=0)
     parser.add_argument("--output", help="write the measurements to this JSON file")
@@ -65,6 +69,11 @@ def train(split: Any, val: Any, options: argparse.Namespace) -> tuple[Any, Any]:
 
     config = coupling(default_config(), "cpu")
     config.model.coupling.contrast = options.contrast
+    if options.net == "residual":  # the patch has no place: nor do these conditioners know any
+        layout = "squeeze channel:8 split squeeze channel:8"
+        config.model.coupling.update(
+            dict(layout=layout, conditioner="residual", widths=(32, 32, 32), split_prior="normal")
+        )
     config.train.update(dict(steps=options.steps, seed=options.seed, shift=0, flips=False))
     info = own_info(
         ("without", "with"), split.images.shape[1:], name="planted", licence="", md5="", source=""

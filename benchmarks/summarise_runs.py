@@ -50,7 +50,6 @@ def read(workdir: Path) -> tuple[str, dict[str, Any], dict[str, float]]:
         "accuracy": 100 * reading["accuracy"],
         "balanced_accuracy": 100 * reading["balanced_accuracy"],
         "accuracy_of_certain": 100 * rejected,
-        "draw_sd_accuracy": 100 * reading["draws"]["accuracy"]["sd"],
         "ece": 100 * reading["ece"],
         "aurc": 100 * curve["aurc"],
         "recognised": 100 * drawn["recognition_overall"]["generated"],
@@ -62,14 +61,25 @@ def read(workdir: Path) -> tuple[str, dict[str, Any], dict[str, float]]:
         "coverage": drawn["comparison"]["generated"]["coverage"],
         "training_minutes": training_minutes(workdir, train["batch"]),
     }
+    if reading["draws"]["count"] > 1:
+        numbers["draw_sd_accuracy"] = 100 * reading["draws"]["accuracy"]["sd"]
+    if coupling := found.get("family") == "coupling":
+        numbers["ece_before"] = 100 * found["calibration"]["ece_before"]
+        likelihood = found["likelihood"]
+        for one in likelihood["per_set"]:
+            numbers[f"bits_{one['name']}"] = one["mean"]
+        for one in likelihood.get("detection", []):
+            for score in ("likelihood", "typicality"):
+                numbers[f"auroc_{score}_{one['name']}"] = 100 * one[f"auroc_{score}"]
     setting = {
         "data": config["data"]["name"],
         "data_md5": found["data"]["md5"],
-        "code": config["model"]["code"]["scheme"],
+        "code": "(coupling flow)" if coupling else config["model"]["code"]["scheme"],
         "prior": found["settings"]["classify"].get("prior", "natural"),
         "steps": train["steps"],
         "batch": train["batch"],
         "reading_share": config["model"]["time"]["reading_share"],
+        "contrast": config["model"].get("coupling", {}).get("contrast"),
         "ema": train["ema"],
         "split": found["split"],
         "git": manifest["git"],
@@ -120,6 +130,8 @@ def table(groups: list[dict[str, Any]]) -> str:
         setting, mean, sd = group["setting"], group["mean"], group.get("sd", {})
         cells = [
             f"{mean[n]:.1f}" + (f" ± {sd[n]:.1f}" if n in sd and n not in alone else "")
+            if n in mean
+            else ""
             for n in columns
         ]
         head = [setting[name] for name in ("data", "code", "prior", "steps")]

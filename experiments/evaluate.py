@@ -27,6 +27,7 @@ def evaluate(
     draws: int = 0,
     steps: int = 0,
     prior: str = "",
+    temperature: float = 0.0,
     outside: Sequence[str] = (),
     features: Path | None = None,
 ) -> dict[str, Any]:
@@ -39,6 +40,7 @@ def evaluate(
       draws: noise draws of the classification, 0 as configured.
       steps: solver steps of the classification, 0 as configured.
       prior: of the classes, ``natural`` (as trained) or ``uniform``; empty as configured.
+      temperature: of a coupling flow's latents when it draws, 0 as configured.
       outside: images of another kind (a folder, an .npz), which a coupling flow should find unlikely.
       features: folder of ``tools/convert_features.py``, for further distances of the drawn images.
 
@@ -61,7 +63,9 @@ def evaluate(
     config.sample.classify.steps = steps or config.sample.classify.steps
     config.sample.classify.prior = prior or config.sample.classify.prior
     coupling = isinstance(trained.model, CouplingFlow)
-    own_settings(trained.model, {}, {"steps": steps})
+    drawing = config.sample.generate
+    drawing.temperature = temperature or drawing.temperature
+    own_settings(trained.model, {}, {"steps": steps, "temperature": temperature})
     if outside and not coupling:
         raise ValueError(f"--outside needs a likelihood, which the model of {workdir} has not")
     others = _outside(trained, outside)
@@ -360,6 +364,9 @@ def main(arguments: Sequence[str]) -> None:
     flags.add_argument("--steps", type=int, default=0, help="solver steps of the classification")
     flags.add_argument("--prior", default="", choices=("natural", "uniform"), help="of the classes")
     flags.add_argument(
+        "--temperature", type=float, default=0.0, help="of a coupling flow's latents when it draws"
+    )
+    flags.add_argument(
         "--outside", action="append", default=[], metavar="PATH",
         help="images of another kind, for a coupling flow to find unlikely; repeatable",
     )  # fmt: skip
@@ -370,7 +377,9 @@ def main(arguments: Sequence[str]) -> None:
     )
     o = flags.parse_args(arguments)
     start_jax()
-    evaluate(o.workdir, o.split, o.root, o.draws, o.steps, o.prior, o.outside, o.features)
+    evaluate(
+        o.workdir, o.split, o.root, o.draws, o.steps, o.prior, o.temperature, o.outside, o.features
+    )
 
 
 if __name__ == "__main__":

@@ -178,6 +178,17 @@ def test_recomputing_changes_nothing():
     chex.assert_trees_all_close(found, run(flow), rtol=1e-4, atol=1e-5)
 
 
+def test_the_program_does_not_grow_with_the_depth():
+    def lines(steps):
+        flow = plain_flow(layout=f"squeeze channel:{steps}", **OPTIONS["all"])
+        batch = {"image": eight_bit(flow), "label": LABELS}
+        given = flow.init(jax.random.key(0)), batch, jax.random.key(0)
+        gradient = jax.jit(jax.grad(flow.loss, has_aux=True))
+        return len(gradient.lower(*given).as_text().splitlines())
+
+    assert lines(2) == lines(9)
+
+
 def test_fresh_variational_noise_is_uniform():
     flow = plain_flow(**OPTIONS["variational"])
     uniform = plain_flow()
