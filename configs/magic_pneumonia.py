@@ -3,7 +3,7 @@
 Paper: MAGIC-Flow (arXiv 2510.22070) leaves pathology open: nothing published.
 Command: python -m experiments.train --config=configs/magic_pneumonia.py --config.data.root=FOLDER
 On two cores: configs/magic_pneumonia.py:cpu. Training set: 4,708 images.
-Measured with :cpu (one seed): test AUC 95.1, accuracy 84.9 (docs/coupling.md).
+Measured with :cpu (three seeds): test AUC 95.0, accuracy 84.2 (docs/coupling.md).
 """
 
 from msflow_jax.defaults import coupling, default_config

@@ -70,9 +70,9 @@ def _coupling(config: ConfigDict, info: Info, picture: np.ndarray | None) -> Cou
         raise ValueError(
             f"unknown model.coupling.conditioner {name!r}: choose one of {', '.join(CONDITIONERS)}"
         )
-    own = {key: given.pop(key) for key in ("blocks", "dropout", "dense")}
+    own = {key: given.pop(key) for key in ("blocks", "places", "dropout", "dense")}
     taken = {
-        "convolutional": dict(width=widths[0]),
+        "convolutional": dict(width=widths[0], places=own["places"]),
         "residual": dict(width=widths[0], blocks=own["blocks"]),
         "generation": dict(widths=widths),
         "classification": dict(widths=widths, dropout=own["dropout"], dense=own["dense"]),

@@ -59,6 +59,7 @@ def default_config() -> ConfigDict:
                 conditioner="residual",
                 widths=(32, 32, 32),  # "residual", "convolutional": the first is the width
                 blocks=1,  # "residual"
+                places=True,  # "convolutional": offsets by place; False for images without a frame
                 dropout=0.3,  # "classification"
                 dense=False,  # "classification": the published head
                 bound=0.5,  # largest absolute log-scale of a pass

@@ -208,16 +208,19 @@ class Convolutional(nn.Module):
     Attributes:
         classes: number of classes K.
         width: channels.
+        places: whether there are offsets; without them the flow knows no place.
     """
 
     classes: int
     width: int = 64
+    places: bool = True
 
     @nn.compact
     def __call__(self, x: jax.Array, labels: jax.Array, train: bool = False) -> Outputs:
         """Raw log-scale and shift."""
         h = Conv(self.width, name="in_conv")(x)
-        h = h + self.param("place_zero", _zeros, h.shape[1:], jnp.float32)
+        if self.places:
+            h = h + self.param("place_zero", _zeros, h.shape[1:], jnp.float32)
         h = nn.relu(FiLM(name="in_film")(h, jax.nn.one_hot(labels, self.classes)))
         h = nn.relu(Conv(self.width, size=1, name="mid_conv")(h))
         raw, shift = jnp.split(Conv(2 * x.shape[-1], name="out_zero")(h), 2, axis=-1)

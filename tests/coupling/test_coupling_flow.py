@@ -173,7 +173,8 @@ def test_gradients_of_convolutions(dims, size, stride, dilation, side, before, a
 
 @pytest.mark.parametrize("dims", [2, 3])
 @pytest.mark.parametrize("name, settings", [
-    ("residual", {"width": 8}), ("convolutional", {"width": 8}), ("generation", {"widths": (8, 8, 16)}),
+    ("residual", {"width": 8}), ("convolutional", {"width": 8}),
+    ("convolutional", {"width": 8, "places": False}), ("generation", {"widths": (8, 8, 16)}),
     ("classification", {"widths": (4, 8, 8)}),
     ("classification", {"widths": (4, 8, 8), "dense": True}),
 ])  # fmt: skip
