@@ -108,21 +108,14 @@ def _inverse_triangle(matrix: jax.Array) -> jax.Array:
     return inverse[0, :count, :count]
 
 
-def dense(
-    params: Params, order: np.ndarray | jax.Array | None = None
-) -> tuple[jax.Array, jax.Array]:
-    """Matrix of a 1 x 1 convolution whose entries are free, ``params["matrix"]``, and its share.
-
-    ``order`` has done its part in :func:`dense_init`.
-    """
-    del order
+def dense(params: Params) -> tuple[jax.Array, jax.Array]:
+    """Matrix of a 1 x 1 convolution whose entries are free, ``params["matrix"]``, and its share."""
     matrix = params["matrix"]
     return matrix, jnp.linalg.slogdet(matrix)[1] / len(matrix)
 
 
-def dense_inverse(params: Params, order: np.ndarray | jax.Array | None = None) -> jax.Array:
+def dense_inverse(params: Params) -> jax.Array:
     """Inverse of the matrix of :func:`dense`; it loses digits as that nears a singular one."""
-    del order
     return jnp.linalg.inv(params["matrix"])
 
 

@@ -1,6 +1,5 @@
 """The step of a coupling flow: activation norm, 1 x 1 convolution, affine coupling; and runs of them."""
 
-from collections.abc import Callable
 from dataclasses import dataclass
 from functools import partial
 from typing import Any
@@ -53,12 +52,12 @@ class Steps:
     ) -> Carry:
         """Through the steps of a stage; ``key`` of the dropout or None."""
         step = partial(self._forward, stage=stage, labels=labels, key=key)
-        return self._run(step, stage, params, self._matrices(params, stage), carry)
+        matrices = self._matrices(params, stage, bi.plu, bi.dense)
+        return self._run(step, stage, params, matrices, carry)
 
     def inverse(self, params: Params, z: jax.Array, stage: Stage, labels: jax.Array) -> jax.Array:
         """Inverse of :meth:`forward`'s entries."""
-        inverse = {"plu": jax.vmap(bi.plu_inverse), "dense": _one_by_one(bi.dense_inverse)}
-        matrices = inverse[self.mixing](params["mix"], orders(stage))
+        matrices = self._matrices(params, stage, bi.plu_inverse, bi.dense_inverse)
         step = partial(self._inverse, stage=stage, labels=labels)
         return self._run(step, stage, params, matrices, z, reverse=True)
 
@@ -66,7 +65,7 @@ class Steps:
         self, params: Params, carry: Carry, stage: Stage, labels: jax.Array
     ) -> tuple[Params, Carry]:
         """Parameters whose activation norms are those of this batch, and what comes out of the stage."""
-        each = (params, self._matrices(params, stage), *self._each(stage))
+        each = (params, self._matrices(params, stage, bi.plu, bi.dense), *self._each(stage))
         done = []
         for i in range(stage.steps):
             one, *others = jax.tree.map(lambda a, i=i: a[i], each)
@@ -75,10 +74,15 @@ class Steps:
             done.append(one)
         return jax.tree.map(lambda *a: jnp.stack(a), *done), carry
 
-    def _matrices(self, params: Params, stage: Stage) -> tuple[jax.Array, jax.Array]:
-        """1 x 1 convolutions of a stage and their shares: ahead of its scan, where they cost more."""
-        matrix = {"plu": jax.vmap(bi.plu), "dense": _one_by_one(bi.dense)}
-        return matrix[self.mixing](params["mix"], orders(stage))
+    def _matrices(self, params: Params, stage: Stage, plu: Any, dense: Any) -> Any:
+        """What one of two functions makes of each step's mixing: ahead of the scan, where it costs more.
+
+        The dense ones one by one: jaxlib's batched LAPACK routines (seen in 0.10.2), which `vmap` would
+        call, wait for each other without end where several CPU devices run one program.
+        """
+        if self.mixing == "dense":
+            return lax.map(dense, params["mix"])
+        return jax.vmap(plu)(params["mix"], orders(stage))
 
     def _forward(self, carry, params, mixing, mask, number, *, stage, labels, key):
         x, share = carry
@@ -121,14 +125,6 @@ class Steps:
 
         each = (params, matrices, *self._each(stage))
         return lax.scan(body, carry, each, reverse=reverse)[0]
-
-
-def _one_by_one(function: Callable[..., Any]) -> Callable[..., Any]:
-    """As `vmap`, which would call jaxlib's batched LAPACK routines.
-
-    Those (seen in 0.10.2) wait for each other without end where several CPU devices run one program.
-    """
-    return lambda *each: lax.map(lambda one: function(*one), jax.tree.map(jnp.asarray, each))
 
 
 def _net(module: Any, params: Params, labels: jax.Array, key: jax.Array | None) -> bi.Conditioner:
