@@ -12,7 +12,6 @@ over a batch of all.
 
 import argparse
 import dataclasses
-import json
 import os
 import platform
 import statistics
@@ -23,7 +22,8 @@ from collections.abc import Callable
 from importlib.metadata import version
 from typing import Any
 
-Run = Callable[[], None]
+from common import Run, keep, limit_threads, measure, processor
+
 Key = tuple[str, str]  # what is done, and by which library
 SHAPES = ((32, 32, 3), (64, 64, 1))
 CLASSES, WIDTH, STEPS, LEVELS = 10, 64, 8, 3
@@ -170,20 +170,6 @@ def products(shape: tuple[int, int, int], labels: int) -> float:
     return total / 1e9
 
 
-def measure(runs: dict[Key, Run], rounds: int) -> dict[Key, list[tuple[float, float]]]:
-    """Wall and CPU seconds of every run, taken in turns after two warm-up rounds."""
-    times: dict[Key, list[tuple[float, float]]] = {key: [] for key in runs}
-    for number in range(rounds + 2):
-        for key, run in runs.items():
-            wall, cpu = time.perf_counter(), time.process_time()
-            run()
-            if number >= 2:
-                times[key].append((time.perf_counter() - wall, time.process_time() - cpu))
-            # Idle workers of either library spin for a moment after a run: let them fall asleep.
-            time.sleep(0.03)
-    return times
-
-
 def summary(times: list[tuple[float, float]]) -> dict[str, float]:
     """Least and median milliseconds a batch, and median CPU milliseconds."""
     wall = [1e3 * w for w, _ in times]
@@ -240,23 +226,10 @@ def table(results: dict[str, Any]) -> str:
     return "\n".join(lines)
 
 
-def device() -> str:
-    """The processor's name where the system tells it, and how many cores this process may use."""
-    cores = len(os.sched_getaffinity(0))
-    try:
-        with open("/proc/cpuinfo") as file:
-            names = [line.split(":")[1].strip() for line in file if line.startswith("model name")]
-        return f"{names[0]} x {cores}"
-    except (OSError, IndexError):
-        return f"{platform.processor() or platform.machine()} x {cores}"
-
-
 def main(arguments: list[str] | None = None) -> None:
     """Runs the benchmark."""
     options = parse(arguments)
-    # One thread count for both; read when the libraries load.
-    os.environ["OMP_NUM_THREADS"] = str(options.threads)
-    os.sched_setaffinity(0, sorted(os.sched_getaffinity(0))[: options.threads])
+    limit_threads(options.threads)
     warnings.filterwarnings("ignore", module="normflows|FrEIA")
     import jax
     import torch
@@ -266,20 +239,17 @@ def main(arguments: list[str] | None = None) -> None:
     load = os.getloadavg()[0]
     results = {"x".join(map(str, shape)): compare(shape, options) for shape in SHAPES}
     print(table(results))
-    if options.output:
-        record = {
-            "command": " ".join(["python", *sys.argv]),
-            "device": device(),
-            "cores": "jax: batch sharded over one device a core; torch: threads within operations",
-            "load_before": load,
-            "versions": {"python": platform.python_version()}
-            | {name: version(name) for name in ("jax", "torch", "FrEIA", "normflows")},
-            "options": {k: v for k, v in vars(options).items() if k != "output"},
-            "results": results,
-        }
-        os.makedirs(os.path.dirname(os.path.abspath(options.output)), exist_ok=True)
-        with open(options.output, "w") as file:
-            json.dump(record, file, indent=1)
+    record = {
+        "command": " ".join(["python", *sys.argv]),
+        "device": processor(),
+        "cores": "jax: batch sharded over one device a core; torch: threads within operations",
+        "load_before": load,
+        "versions": {"python": platform.python_version()}
+        | {name: version(name) for name in ("jax", "torch", "FrEIA", "normflows")},
+        "options": {k: v for k, v in vars(options).items() if k != "output"},
+        "results": results,
+    }
+    keep(record, options.output)
 
 
 if __name__ == "__main__":

@@ -14,6 +14,7 @@ from pathlib import Path
 import jax
 import jax.numpy as jnp
 import numpy as np
+from common import keep
 
 TEMPERATURES = (0.7, 1.0)
 
@@ -81,10 +82,8 @@ def main() -> None:
         "map_sum_relative_error": float(np.abs(found / log_prob - 1).max()),
         "contrast_sum_error_nats": float(np.abs(contrast - ratio).max()),
     }
-    text = json.dumps(record, indent=1)
-    print(text)
-    if options.output:
-        Path(options.output).write_text(text + "\n")
+    print(json.dumps(record, indent=1))
+    keep(record, options.output)
 
 
 if __name__ == "__main__":

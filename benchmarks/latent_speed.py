@@ -27,8 +27,7 @@ from typing import Any
 import jax
 import jax.numpy as jnp
 import optax
-
-Run = Callable[[], None]
+from common import Run, keep
 
 
 def parse(arguments: list[str] | None = None) -> argparse.Namespace:
@@ -210,10 +209,8 @@ def main() -> None:
         ms = {name: v["median"] for name, v in record["ms_per_image"].items()}
         record["ratio_training"] = ms["train_published"] / ms["train_cached"]
         record["ratio_classification"] = ms["classify_decode"] / ms["classify_latent"]
-    text = json.dumps(record, indent=1)
-    print(text)
-    if options.output:
-        Path(options.output).write_text(text + "\n")
+    print(json.dumps(record, indent=1))
+    keep(record, options.output)
 
 
 if __name__ == "__main__":

@@ -21,6 +21,7 @@ from typing import Any
 
 import jax
 import numpy as np
+from common import keep
 from scipy.ndimage import gaussian_filter
 
 PATCH, STRENGTH, BLOCK = 6, 24, 2
@@ -164,10 +165,8 @@ def main() -> None:
             "random_order_sd": np.std(random, axis=0, ddof=1).tolist(),
         },
     }  # fmt: skip
-    text = json.dumps(record, indent=1)
-    print(text)
-    if options.output:
-        Path(options.output).write_text(text + "\n")
+    print(json.dumps(record, indent=1))
+    keep(record, options.output)
     if options.picture:
         from experiments.explain import panels
         from msflow_jax.reports.figures import encode_png

@@ -11,7 +11,8 @@ import argparse
 import json
 import sys
 import time
-from pathlib import Path
+
+from common import keep
 
 from experiments.train import load_config
 
@@ -50,10 +51,8 @@ def main() -> None:
             }
         )
     record = {"command": " ".join(["python", *sys.argv]), "split": options.split, "runs": runs}
-    text = json.dumps(record, indent=1)
-    print(text)
-    if options.output:
-        Path(options.output).write_text(text + "\n")
+    print(json.dumps(record, indent=1))
+    keep(record, options.output)
 
 
 if __name__ == "__main__":

@@ -8,16 +8,14 @@ apart.
 """
 
 import argparse
-import json
-import os
 import platform
 import statistics
 import sys
 import time
-from collections.abc import Callable
 from typing import Any
 
-Run = Callable[[], None]
+from common import Run, keep, limit_threads, measure, processor
+
 CHANNELS, SIDE, LABELS, WIDTH = 6, 32, 3, 64
 
 
@@ -130,20 +128,6 @@ def torch_runs(options: argparse.Namespace) -> dict[str, Run]:
     return {"train": train, "classify": classify}
 
 
-def measure(runs: dict[str, Run], rounds: int) -> dict[str, list[tuple[float, float]]]:
-    """Wall and CPU seconds of every run, by name, taken in turns after two warm-up rounds."""
-    times: dict[str, list[tuple[float, float]]] = {name: [] for name in runs}
-    for number in range(rounds + 2):
-        for name, run in runs.items():
-            wall, cpu = time.perf_counter(), time.process_time()
-            run()
-            if number >= 2:
-                times[name].append((time.perf_counter() - wall, time.process_time() - cpu))
-            # Idle workers of either library spin for a moment after a run: let them fall asleep.
-            time.sleep(0.05)
-    return times
-
-
 def summary(times: list[tuple[float, float]], batch: int) -> dict[str, float]:
     """Least and median milliseconds, median CPU milliseconds, images a second at the least."""
     wall = [1e3 * w for w, _ in times]
@@ -174,22 +158,10 @@ def table(results: dict[str, dict[str, dict[str, float]]]) -> str:
     return "\n".join(lines)
 
 
-def device() -> str:
-    """The processor's name where the system tells it."""
-    try:
-        with open("/proc/cpuinfo") as file:
-            names = [line.split(":")[1].strip() for line in file if line.startswith("model name")]
-        return f"{names[0]} x {len(os.sched_getaffinity(0))}"
-    except (OSError, IndexError):
-        return platform.processor() or platform.machine()
-
-
 def main(arguments: list[str] | None = None) -> None:
     """Runs the benchmark."""
     options = parse(arguments)
-    # One thread count for both; read when the libraries load.
-    os.environ["OMP_NUM_THREADS"] = str(options.threads)
-    os.sched_setaffinity(0, sorted(os.sched_getaffinity(0))[: options.threads])
+    limit_threads(options.threads)
     import jax
     import torch
 
@@ -209,22 +181,19 @@ def main(arguments: list[str] | None = None) -> None:
     }
     print(table(results))
     print("compile s:", ", ".join(f"{task} {seconds:.1f}" for task, seconds in compile_s.items()))
-    if options.output:
-        record = {
-            "command": " ".join(["python", *sys.argv]),
-            "device": device(),
-            "versions": {
-                "python": platform.python_version(),
-                "jax": jax.__version__,
-                "torch": torch.__version__,
-            },
-            "options": {k: v for k, v in vars(options).items() if k != "output"},
-            "compile_s": compile_s,
-            "results": results,
-        }
-        os.makedirs(os.path.dirname(os.path.abspath(options.output)), exist_ok=True)
-        with open(options.output, "w") as file:
-            json.dump(record, file, indent=2)
+    record = {
+        "command": " ".join(["python", *sys.argv]),
+        "device": processor(),
+        "versions": {
+            "python": platform.python_version(),
+            "jax": jax.__version__,
+            "torch": torch.__version__,
+        },
+        "options": {k: v for k, v in vars(options).items() if k != "output"},
+        "compile_s": compile_s,
+        "results": results,
+    }
+    keep(record, options.output)
 
 
 if __name__ == "__main__":

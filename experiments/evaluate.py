@@ -255,7 +255,7 @@ def _temperatures(trained: Trained) -> dict[str, Any]:
     import numpy as np
 
     from msflow_jax.batching import batched
-    from msflow_jax.data.batches import to_uint8
+    from msflow_jax.inference import drawn
 
     model, sample = trained.model, trained.config.sample
     shape = (len(_TEMPERATURES), len(model.classes), _SHOWN_A_CLASS)
@@ -269,7 +269,7 @@ def _temperatures(trained: Trained) -> dict[str, Any]:
     def function(params, items, index):
         return model.generate(params, **items, key=jax.random.key(sample.seed))
 
-    images = to_uint8(batched(function, sample.batch)(trained.params, items))
+    images = drawn(batched(function, sample.batch)(trained.params, items))
     return {
         "temperature_values": np.array(_TEMPERATURES),
         "temperature_samples": images.reshape(*shape, *images.shape[1:]),

@@ -149,12 +149,20 @@ def make_generator(model: Model, *, seed: int, batch: int = 128, **settings: Any
     run = batched(function, batch)
 
     def runner(params: Any, labels: np.ndarray, description: str = "") -> np.ndarray:
-        images = run(params, labels, description)
-        if not np.isfinite(images).all():
-            raise FloatingPointError("generated images are not finite: the parameters are damaged")
-        return to_uint8(images)
+        return drawn(run(params, labels, description))
 
     return runner
+
+
+def drawn(images: Any) -> np.ndarray:
+    """What a model drew, ``[N, S, S, C]`` in [-1, 1], as uint8.
+
+    Raises:
+      FloatingPointError: an image is not finite.
+    """
+    if not np.isfinite(images).all():
+        raise FloatingPointError("generated images are not finite: the parameters are damaged")
+    return to_uint8(images)
 
 
 @jax.tree_util.register_dataclass

@@ -1,0 +1,49 @@
+"""What the benchmarks share: taking turns, naming the processor, keeping the record."""
+
+import json
+import os
+import platform
+import time
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+Run = Callable[[], None]
+
+
+def measure(runs: dict[Any, Run], rounds: int) -> dict[Any, list[tuple[float, float]]]:
+    """Wall and CPU seconds of every run, taken in turns after two warm-up rounds."""
+    times: dict[Any, list[tuple[float, float]]] = {key: [] for key in runs}
+    for number in range(rounds + 2):
+        for key, run in runs.items():
+            wall, cpu = time.perf_counter(), time.process_time()
+            run()
+            if number >= 2:
+                times[key].append((time.perf_counter() - wall, time.process_time() - cpu))
+            # Idle workers of either library spin for a moment after a run: let them fall asleep.
+            time.sleep(0.05)
+    return times
+
+
+def limit_threads(count: int) -> None:
+    """Keeps this process on so many cores; for before the libraries load, which read the variable."""
+    os.environ["OMP_NUM_THREADS"] = str(count)
+    os.sched_setaffinity(0, sorted(os.sched_getaffinity(0))[:count])
+
+
+def processor() -> str:
+    """The processor's name where the system tells it, and how many cores this process may use."""
+    cores = len(os.sched_getaffinity(0))
+    try:
+        with open("/proc/cpuinfo") as file:
+            names = [line.split(":")[1].strip() for line in file if line.startswith("model name")]
+        return f"{names[0]} x {cores}"
+    except (OSError, IndexError):
+        return f"{platform.processor() or platform.machine()} x {cores}"
+
+
+def keep(record: dict[str, Any], output: str | None) -> None:
+    """Writes the record to a JSON file, if one is asked for."""
+    if output:
+        Path(output).parent.mkdir(parents=True, exist_ok=True)
+        Path(output).write_text(json.dumps(record, indent=1) + "\n")
