@@ -63,7 +63,7 @@ def ours(shape: tuple[int, int, int], batch: int) -> Library:
 
     from msflow_jax.coupling.conditioners import Convolutional
     from msflow_jax.coupling.model import CouplingFlow
-    from msflow_jax.training.sharding import make_mesh, replicated, split_batch
+    from msflow_jax.parallel.sharding import make_mesh, replicated, split_batch
 
     level = f"squeeze half:{STEPS}"
     flow = CouplingFlow(

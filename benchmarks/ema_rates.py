@@ -13,8 +13,8 @@ import sys
 from pathlib import Path
 from typing import Any
 
-from experiments.common import start_jax
 from experiments.train import load_config
+from msflow_jax.parallel.startup import start_jax
 
 RATES = (0.0, 0.7, 0.9, 0.99, 0.999)  # 0: the raw parameters; 0.7 as published
 
@@ -27,12 +27,12 @@ def measure(config: Any) -> dict[str, list[dict[str, float]]]:
     from msflow_jax import data
     from msflow_jax.build import build
     from msflow_jax.data.batches import to_float
-    from msflow_jax.inference import make_validation
+    from msflow_jax.inference.runners import make_validation
+    from msflow_jax.parallel.sharding import make_mesh, replicated, split_batch
     from msflow_jax.progress import bar
     from msflow_jax.training.feed import Resident
     from msflow_jax.training.loop import total_steps
     from msflow_jax.training.optimiser import make_optimiser, update_ema
-    from msflow_jax.training.sharding import make_mesh, replicated, split_batch
     from msflow_jax.training.step import create_state, make_steps
 
     splits, train = data.load(config.data), config.train

@@ -56,7 +56,7 @@ def final(workdir: Path, steps: int) -> tuple[dict, dict]:
     """Digests of every array of the final checkpoint, and the bytes of its parameters."""
     import jax
 
-    from msflow_jax.training.checkpoints import Checkpoints
+    from msflow_jax.storage.checkpoints import Checkpoints
 
     path = workdir / "checkpoints" / str(steps) / "digests" / "metadata"
     with Checkpoints(workdir / "checkpoints", read_only=True) as checkpoints:

@@ -59,10 +59,10 @@ class Given:
 
 def make_model(size: str) -> tuple[Any, Any]:
     """The latent flow of ``configs/latent_retina.py`` with the code 'encoded', and random weights."""
-    from msflow_jax.autoencoder import Autoencoder
     from msflow_jax.build import build
     from msflow_jax.data.base import own_info
     from msflow_jax.defaults import default_config, latent
+    from msflow_jax.latent.autoencoder import Autoencoder
     from msflow_jax.nets import init_params
     from msflow_jax.nets.vae import AutoencoderKL, TinyAutoencoder
     from msflow_jax.parts import Parts
@@ -162,7 +162,7 @@ def agreement(workdir: Path, root: str) -> dict[str, Any]:
     from experiments.common import open_workdir
     from msflow_jax import data
     from msflow_jax.evaluation.auc import probability_auc
-    from msflow_jax.inference import make_classifier
+    from msflow_jax.inference.runners import make_classifier
 
     trained = open_workdir(workdir)
     config = trained.config.unlock()

@@ -102,7 +102,7 @@ def training(feed: Any, run: Any, state: Any, warmup: int, steps: int, batch: in
 
 def main() -> None:
     """Measures and prints a table."""
-    from experiments.common import use_cores
+    from msflow_jax.parallel.startup import use_cores
 
     options = parse()
     use_cores(options.batch)
@@ -111,8 +111,8 @@ def main() -> None:
     from msflow_jax import data
     from msflow_jax.build import build
     from msflow_jax.defaults import cpu, default_config
+    from msflow_jax.parallel.sharding import make_mesh
     from msflow_jax.training.optimiser import make_optimiser
-    from msflow_jax.training.sharding import make_mesh
     from msflow_jax.training.step import create_state, make_steps
 
     config = cpu(default_config())

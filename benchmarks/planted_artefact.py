@@ -65,7 +65,7 @@ def train(split: Any, val: Any, options: argparse.Namespace) -> tuple[Any, Any]:
     from msflow_jax.build import build
     from msflow_jax.data.base import own_info
     from msflow_jax.defaults import coupling, default_config
-    from msflow_jax.inference import make_validation
+    from msflow_jax.inference.runners import make_validation
     from msflow_jax.training import fit
 
     config = coupling(default_config(), "cpu")
@@ -110,7 +110,7 @@ def main() -> None:
     from msflow_jax import data
     from msflow_jax.data.base import Split
     from msflow_jax.evaluation.auc import binary_auc
-    from msflow_jax.inference import make_classifier, make_explainer
+    from msflow_jax.inference.runners import make_classifier, make_explainer
 
     options = parse()
     splits = data.load(data.default_config("phantoms"))

@@ -65,8 +65,8 @@ def lowered(net: Any, images: int, strategy: str) -> tuple[Any, Any]:
     import jax.numpy as jnp
 
     from msflow_jax.defaults import default_config
+    from msflow_jax.parallel.sharding import make_mesh, replicated, shard_tree, split_batch
     from msflow_jax.training.optimiser import make_optimiser
-    from msflow_jax.training.sharding import make_mesh, replicated, shard_tree, split_batch
     from msflow_jax.training.step import TrainState, make_steps
 
     class Regression:

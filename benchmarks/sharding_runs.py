@@ -45,7 +45,7 @@ def held() -> dict[str, dict[str, int]]:
     import jax
 
     from benchmarks.scaling import networks
-    from msflow_jax.training.sharding import STRATEGIES, bytes_per_device, make_mesh
+    from msflow_jax.parallel.sharding import STRATEGIES, bytes_per_device, make_mesh
 
     meshes = {name: make_mesh(8, 1) for name in STRATEGIES} | {"tensor": make_mesh(4, 2)}
     out: dict[str, dict[str, int]] = {}

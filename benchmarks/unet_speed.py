@@ -39,7 +39,7 @@ def jax_runs(options: argparse.Namespace) -> tuple[dict[str, Run], dict[str, flo
     import optax
 
     from msflow_jax.nets import UNet, init_params
-    from msflow_jax.training.sharding import make_mesh, replicated, split_batch
+    from msflow_jax.parallel.sharding import make_mesh, replicated, split_batch
 
     net = UNet(channels=CHANNELS, width=options.width)
     shape = (options.train_batch, options.side, options.side, CHANNELS)

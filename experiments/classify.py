@@ -13,8 +13,8 @@ from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
-from experiments.common import open_workdir, parser, run, start_jax
-from msflow_jax.atomic import write_atomically
+from experiments.common import open_workdir, parser, run
+from msflow_jax.storage.atomic import write_atomically
 
 
 def evaluated(workdir: Path) -> dict[str, Any]:
@@ -68,8 +68,8 @@ def classify(
       resize: bring images of another size to the model's.
     """
     from msflow_jax import data
-    from msflow_jax.inference import configured_classifier
-    from msflow_jax.uncertainty import uncertainties
+    from msflow_jax.inference.prediction import uncertainties
+    from msflow_jax.inference.runners import configured_classifier
 
     trained = open_workdir(workdir)
     evaluation = evaluated(workdir)
@@ -118,6 +118,8 @@ def write_csv(path: Path, rows: list[dict[str, Any]]) -> None:
 
 def main(arguments: Sequence[str]) -> None:
     """The command."""
+    from msflow_jax.parallel.startup import start_jax
+
     flags = parser(__doc__ or "")
     flags.formatter_class = argparse.RawDescriptionHelpFormatter
     flags.add_argument("--workdir", required=True, type=Path)

@@ -10,7 +10,7 @@ from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
-from experiments.common import Trained, open_workdir, parser, run, start_jax
+from experiments.common import Trained, open_workdir, parser, run
 
 # How many of each the report shows.
 _SHOWN_SAMPLES, _SHOWN_CASES = 10, 8
@@ -52,7 +52,7 @@ def evaluate(
 
     from msflow_jax import data
     from msflow_jax.coupling import CouplingFlow
-    from msflow_jax.inference import own_settings
+    from msflow_jax.inference.runners import own_settings
     from msflow_jax.reports import build_report
     from msflow_jax.workdir import write_json
 
@@ -131,8 +131,8 @@ def _classification(
     from msflow_jax.evaluation import evaluate_classifier
     from msflow_jax.evaluation.calibration import evaluate_calibration
     from msflow_jax.evaluation.classification import LIKELIHOOD_CONVENTIONS
-    from msflow_jax.inference import configured_classifier, tempered
-    from msflow_jax.uncertainty import uncertainties
+    from msflow_jax.inference.prediction import uncertainties
+    from msflow_jax.inference.runners import configured_classifier, tempered
 
     sample, chosen = trained.config.sample, splits[split]
     classify = configured_classifier(trained.model, splits.info, sample)
@@ -202,7 +202,7 @@ def _likelihood(
     from msflow_jax import data
     from msflow_jax.coupling.bijections import bits_per_dimension
     from msflow_jax.evaluation.likelihood import evaluate_likelihood
-    from msflow_jax.inference import configured_classifier
+    from msflow_jax.inference.runners import configured_classifier
 
     sample, model = trained.config.sample, trained.model
     classify = configured_classifier(model, splits.info, sample)
@@ -228,7 +228,7 @@ def _explanations(trained: Trained, split, reading) -> dict[str, Any]:
     """Maps of a few images, of every class in turn: answer, and answer against runner-up."""
     import numpy as np
 
-    from msflow_jax.inference import make_explainer
+    from msflow_jax.inference.runners import make_explainer
 
     rank = [np.flatnonzero(split.labels == k) for k in range(len(trained.model.classes))]
     turns = [members[i] for i in range(_SHOWN_CASES) for members in rank if i < len(members)]
@@ -254,8 +254,8 @@ def _temperatures(trained: Trained) -> dict[str, Any]:
     import jax
     import numpy as np
 
-    from msflow_jax.batching import batched
-    from msflow_jax.inference import drawn
+    from msflow_jax.inference.runners import drawn
+    from msflow_jax.parallel.batched import batched
 
     model, sample = trained.model, trained.config.sample
     shape = (len(_TEMPERATURES), len(model.classes), _SHOWN_A_CLASS)
@@ -278,7 +278,7 @@ def _temperatures(trained: Trained) -> dict[str, Any]:
 
 def _segmentation(trained: Trained, splits, split: str, found: dict[str, Any]) -> dict[str, Any]:
     from msflow_jax.evaluation.segmentation import evaluate_segmentation
-    from msflow_jax.inference import make_segmenter
+    from msflow_jax.inference.runners import make_segmenter
 
     sample, chosen = trained.config.sample, splits[split]
     settings = sample.classify.to_dict()
@@ -298,7 +298,7 @@ def _generation(
 
     from msflow_jax.evaluation import evaluate_generation
     from msflow_jax.evaluation.features import load_features
-    from msflow_jax.inference import make_generator, own_settings
+    from msflow_jax.inference.runners import make_generator, own_settings
 
     sample = trained.config.sample
     settings = own_settings(trained.model, sample.generate.to_dict())
@@ -355,6 +355,8 @@ def _paths(trained: Trained, split, found: dict[str, Any]) -> dict[str, Any]:
 
 def main(arguments: Sequence[str]) -> None:
     """The command."""
+    from msflow_jax.parallel.startup import start_jax
+
     flags = parser(__doc__ or "")
     flags.formatter_class = argparse.RawDescriptionHelpFormatter
     flags.add_argument("--workdir", required=True, type=Path)

@@ -13,7 +13,7 @@ from pathlib import Path
 from typing import Any
 
 from experiments.classify import evaluated, write_csv
-from experiments.common import open_workdir, parser, run, start_jax
+from experiments.common import open_workdir, parser, run
 
 # Small images are shown enlarged to about this side.
 _LEAST_SIDE = 256
@@ -46,10 +46,10 @@ def explain(
     import numpy as np
 
     from msflow_jax import data
-    from msflow_jax.atomic import write_atomically
     from msflow_jax.coupling import CouplingFlow
-    from msflow_jax.inference import configured_classifier, make_explainer
+    from msflow_jax.inference.runners import configured_classifier, make_explainer
     from msflow_jax.reports.figures import encode_png
+    from msflow_jax.storage.atomic import write_atomically
 
     trained = open_workdir(workdir)
     model, sample = trained.model, trained.config.sample
@@ -117,6 +117,8 @@ def panels(image: Any, likelihood: Any, contrast: Any) -> Any:
 
 def main(arguments: Sequence[str]) -> None:
     """The command."""
+    from msflow_jax.parallel.startup import start_jax
+
     flags = parser(__doc__ or "")
     flags.formatter_class = argparse.RawDescriptionHelpFormatter
     flags.add_argument("--workdir", required=True, type=Path)

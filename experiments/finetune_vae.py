@@ -13,7 +13,7 @@ from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
-from experiments.common import parser, run, use_cache, use_cores
+from experiments.common import parser, run
 from experiments.train import load_config
 
 _SHOWN = 8  # images in reconstructions.png
@@ -53,11 +53,11 @@ def finetune(
       FileNotFoundError: no autoencoder or no data.
       ValueError: an output that is not empty, numbers that do not fit, a run with other settings.
     """
-    from msflow_jax import autoencoder as autoencoders
     from msflow_jax import data
-    from msflow_jax.atomic import check_new
-    from msflow_jax.finetuning import FineTuning, claim, make_measure, training_config
-    from msflow_jax.training.lock import locked
+    from msflow_jax.latent import autoencoder as autoencoders
+    from msflow_jax.latent.finetuning import FineTuning, claim, make_measure, training_config
+    from msflow_jax.storage.atomic import check_new
+    from msflow_jax.storage.lock import locked
 
     check_new(output)
     numbers: dict[str, Any] = dict(steps=steps, batch=batch, learning_rate=learning_rate, seed=seed)
@@ -103,9 +103,9 @@ def _train(
     """The run; step and parameters of its best checkpoint."""
     from msflow_jax.data import Split
     from msflow_jax.data.streaming import Stream
-    from msflow_jax.finetuning import make_validation, train_classifier
+    from msflow_jax.latent.finetuning import make_validation, train_classifier
+    from msflow_jax.storage.checkpoints import Checkpoints
     from msflow_jax.training import fit
-    from msflow_jax.training.checkpoints import Checkpoints
 
     info, split = splits.info, splits.train
     if model.perceptual:
@@ -141,9 +141,9 @@ def _draw(path: Path, model: Any, params: Any, images: Any) -> None:
     """PNG of three rows: the images, and what the autoencoder made of them before and after."""
     import numpy as np
 
-    from msflow_jax.atomic import write_atomically
-    from msflow_jax.finetuning import make_reconstruction, resized
+    from msflow_jax.latent.finetuning import make_reconstruction, resized
     from msflow_jax.reports.figures import as_rgb, encode_png
+    from msflow_jax.storage.atomic import write_atomically
 
     reconstruct = make_reconstruction(model, len(images))
     rows = [resized(images, model.side)]
@@ -155,6 +155,8 @@ def _draw(path: Path, model: Any, params: Any, images: Any) -> None:
 
 def main(arguments: Sequence[str]) -> None:
     """The command."""
+    from msflow_jax.parallel.startup import use_cache, use_cores
+
     flags = parser(__doc__ or "")
     flags.formatter_class = argparse.RawDescriptionHelpFormatter
     flags.add_argument(

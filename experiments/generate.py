@@ -7,7 +7,7 @@ import argparse
 from collections.abc import Sequence
 from pathlib import Path
 
-from experiments.common import open_workdir, parser, run, start_jax
+from experiments.common import open_workdir, parser, run
 
 
 def generate(
@@ -42,7 +42,7 @@ def generate(
     import numpy as np
     from PIL import Image
 
-    from msflow_jax.inference import make_generator, own_settings
+    from msflow_jax.inference.runners import make_generator, own_settings
     from msflow_jax.reports.figures import save_grid
     from msflow_jax.workdir import write_json
 
@@ -80,6 +80,8 @@ def generate(
 
 def main(arguments: Sequence[str]) -> None:
     """The command."""
+    from msflow_jax.parallel.startup import start_jax
+
     flags = parser(__doc__ or "")
     flags.formatter_class = argparse.RawDescriptionHelpFormatter
     flags.add_argument("--workdir", required=True, type=Path)

@@ -12,7 +12,7 @@ from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
-from experiments.common import parser, run, start_jax
+from experiments.common import parser, run
 
 # How many training images the activation norms of a coupling flow are fitted to.
 _ACTNORM_IMAGES = 64
@@ -91,8 +91,8 @@ def train(config, workdir: Path, encode_only: bool = False) -> None:
     from msflow_jax import data, parts
     from msflow_jax import workdir as workdirs
     from msflow_jax.build import build
+    from msflow_jax.storage.lock import locked
     from msflow_jax.training import fit
-    from msflow_jax.training.lock import locked
 
     splits = data.load(config.data)
     info, split = splits.info, splits.train
@@ -151,7 +151,7 @@ def _pixels(model, splits, config) -> tuple[Any, Any]:
     """What :func:`msflow_jax.training.fit` trains on and validates with."""
     from msflow_jax import data
     from msflow_jax.data.streaming import Stream
-    from msflow_jax.inference import make_validation
+    from msflow_jax.inference.runners import make_validation
 
     split, per_pixel = splits.train, config.model.task == "segment"
     source: Any = Stream(split, config.data.workers, per_pixel)
@@ -163,8 +163,8 @@ def _pixels(model, splits, config) -> tuple[Any, Any]:
 
 def _latents(model, parts, splits, config) -> tuple[Any, Any]:
     """The same for a latent model: its training images are latents, computed once."""
-    from msflow_jax.inference import make_validation
-    from msflow_jax.latents import split_latents
+    from msflow_jax.inference.runners import make_validation
+    from msflow_jax.latent.cache import split_latents
 
     info, latent = splits.info, config.model.latent
     flips = info.flips if config.train.flips else ()
@@ -177,6 +177,7 @@ def _latents(model, parts, splits, config) -> tuple[Any, Any]:
 def main(arguments: Sequence[str]) -> None:
     """The command."""
     from experiments.evaluate import evaluate
+    from msflow_jax.parallel.startup import start_jax
 
     flags = parser(__doc__ or "")
     flags.formatter_class = argparse.RawDescriptionHelpFormatter

@@ -20,15 +20,15 @@ from PIL import Image
 from safetensors import SafetensorError
 from safetensors.numpy import load_file, save
 
-from msflow_jax import autoencoder as autoencoders
-from msflow_jax.atomic import new_folder, write_atomically
-from msflow_jax.autoencoder import Autoencoder
-from msflow_jax.batching import batched
 from msflow_jax.data import Info, LazySplit, Split, some
 from msflow_jax.data.batches import to_float
-from msflow_jax.data.images import decode, to_square
+from msflow_jax.data.sources.images import decode, to_square
+from msflow_jax.latent import autoencoder as autoencoders
+from msflow_jax.latent.autoencoder import Autoencoder
 from msflow_jax.nets.ops import resize
 from msflow_jax.nets.patches import fit_patches
+from msflow_jax.parallel.batched import batched
+from msflow_jax.storage.atomic import new_folder, write_atomically
 from msflow_jax.symmetric.latent_codes import SCHEMES, LatentCode, encode_pictures
 
 FOLDER, PICTURES, STD = "autoencoder", "label_pictures.safetensors", "latent_std.json"

@@ -1,7 +1,8 @@
 """Progress bars for long work."""
 
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
+from typing import TypeVar
 
 from rich.console import Console
 from rich.progress import (
@@ -13,6 +14,10 @@ from rich.progress import (
     TimeElapsedColumn,
     TimeRemainingColumn,
 )
+from rich.progress import track as _track
+
+T = TypeVar("T")
+LONG = 200  # steps from which on a walk has a bar
 
 
 def _progress(*extra: TextColumn) -> Progress:
@@ -56,3 +61,17 @@ def bar(description: str, total: int) -> Iterator[Callable[[int], None]]:
     with _progress() as progress:
         task = progress.add_task(description, total=total)
         yield lambda done: progress.update(task, advance=done)
+
+
+def track(items: Sequence[T], what: str, weight: int = 1) -> Iterator[T]:
+    """Yields the items, with a bar on stderr where there are more than 200 steps.
+
+    Args:
+      items: what to walk over.
+      what: two or three words before the bar.
+      weight: steps that one item stands for.
+    """
+    if len(items) * weight <= LONG:
+        yield from items
+        return
+    yield from _track(items, description=what, console=Console(stderr=True), transient=True)

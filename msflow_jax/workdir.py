@@ -12,9 +12,9 @@ from typing import Any
 
 from ml_collections import ConfigDict
 
-from msflow_jax.atomic import write_atomically
 from msflow_jax.data import Info
 from msflow_jax.defaults import default_config
+from msflow_jax.storage.atomic import write_atomically
 
 
 def create(

@@ -24,8 +24,8 @@ def medmnist_info(name: str, side: int) -> Any:
     """
     from msflow_jax.data import Info
     from msflow_jax.data.base import TASKS
-    from msflow_jax.data.medmnist import FLIPS
-    from msflow_jax.data.medmnist_table import SIDES, TABLE
+    from msflow_jax.data.sources.medmnist import FLIPS
+    from msflow_jax.data.sources.medmnist_table import SIDES, TABLE
 
     known = {k: entry for k, entry in TABLE.items() if entry.task in TASKS}
     if name not in known:
@@ -147,11 +147,11 @@ def convert(
       ValueError: weights that do not fit, or a workdir that is not empty.
       FloatingPointError: the network's velocity is not finite.
     """
-    from msflow_jax.atomic import check_new
     from msflow_jax.build import build
     from msflow_jax.convert import convert_unet, read_state_dict
-    from msflow_jax.data.archives import file_sha256
+    from msflow_jax.data.sources.archives import file_sha256
     from msflow_jax.parts import prepare
+    from msflow_jax.storage.atomic import check_new
     from msflow_jax.symmetric import LatentFlow
 
     check_new(workdir)
@@ -181,9 +181,9 @@ def write(
 ) -> None:
     """Write the workdir whole or not at all: the finished folder takes its name in one step."""
     from msflow_jax import workdir as workdirs
-    from msflow_jax.atomic import new_folder
     from msflow_jax.parts import keep
-    from msflow_jax.training.checkpoints import Checkpoints
+    from msflow_jax.storage.atomic import new_folder
+    from msflow_jax.storage.checkpoints import Checkpoints
 
     with new_folder(workdir) as folder:
         workdirs.create(folder, config, info, extra)

@@ -138,10 +138,10 @@ def convert(
     """
     import jax
 
-    from msflow_jax.atomic import check_new
-    from msflow_jax.autoencoder import Autoencoder, save
     from msflow_jax.convert import convert_vae
-    from msflow_jax.data.archives import file_sha256
+    from msflow_jax.data.sources.archives import file_sha256
+    from msflow_jax.latent.autoencoder import Autoencoder, save
+    from msflow_jax.storage.atomic import check_new
 
     check_new(folder)
     tensors, said = read(source, decoder), beside(source)

@@ -16,11 +16,11 @@ from experiments.common import parser, run
 
 
 def pack(source: Path, folder: Path, cut_seed: int, **settings) -> Path:
-    """Packs the images of a folder or a CSV; see `msflow_jax.data.packing.pack`."""
+    """Packs the images of a folder or a CSV; see `msflow_jax.data.sources.packing.pack`."""
     from msflow_jax import data
-    from msflow_jax.data.listing import list_folder, list_manifest
-    from msflow_jax.data.packing import Settings
-    from msflow_jax.data.packing import pack as write
+    from msflow_jax.data.sources.listing import list_folder, list_manifest
+    from msflow_jax.data.sources.packing import Settings
+    from msflow_jax.data.sources.packing import pack as write
     from msflow_jax.progress import bar
 
     config = data.default_config("folder" if source.is_dir() else "manifest")
@@ -45,8 +45,8 @@ def main(arguments: Sequence[str]) -> None:
     flags.add_argument("--licence", default="unknown: the user's own files")
     o = flags.parse_args(arguments)
     if o.verify:
-        from msflow_jax.data.progress import track
-        from msflow_jax.data.records import verify
+        from msflow_jax.data.sources.records import verify
+        from msflow_jax.progress import track
 
         count = verify(o.source, lambda files: track(files, "Verifying"))
         print(f"{o.source}: {count} files are what the manifest says")

@@ -232,38 +232,6 @@ def _bounded(outputs: tuple[jax.Array, jax.Array], bound: float) -> tuple[jax.Ar
     return bound * jnp.tanh(raw / bound), shift
 
 
-def checkerboard(space: tuple[int, ...], channels: int, turned: bool) -> np.ndarray:
-    """Mask ``[*space, C]`` of alternating entries; neighbouring channels alternate too."""
-    parity = np.indices((*space, channels)).sum(axis=0) % 2
-    return (parity == int(not turned)).astype(np.float32)
-
-
-def channel_mask(space: tuple[int, ...], channels: int, turned: bool) -> np.ndarray:
-    """Mask ``[*space, C]`` of the first half of the channels, or turned of the second.
-
-    Raises:
-      ValueError: a single channel has no halves.
-    """
-    if channels < 2:
-        raise ValueError(
-            "a mask of channels needs at least 2: use a checkerboard, or squeeze first"
-        )
-    first = (np.arange(channels) < channels // 2) != turned
-    return np.broadcast_to(first, (*space, channels)).astype(np.float32)
-
-
-def picture_mask(picture: np.ndarray, channels: int, turned: bool) -> np.ndarray:
-    """Mask ``[*space, C]`` of a picture ``[*space]``: 1 where it is not 0.
-
-    Raises:
-      ValueError: a picture that is all 0 or all 1 parts nothing.
-    """
-    inside = np.asarray(picture) != 0
-    if inside.all() or not inside.any():
-        raise ValueError("a picture that serves as mask must have entries of 0 and others")
-    return np.repeat((inside != turned)[..., None], channels, axis=-1).astype(np.float32)
-
-
 def squeeze(x: jax.Array) -> jax.Array:
     """Halves every side of ``[B, *space, C]`` and puts each 2 x ... x 2 block into channels.
 

@@ -14,114 +14,13 @@ from typing import Any
 import flax.linen as nn
 import jax
 import jax.numpy as jnp
-from jax import lax
 
-from msflow_jax.nets.layers import Dense
-from msflow_jax.nets.ops import channel_product
+from msflow_jax.nets.convolution import Conv, Norm
+from msflow_jax.nets.layers import Dense, over_space
 
 Outputs = tuple[jax.Array, jax.Array]
 EMBEDDING = 128
 _zeros = nn.initializers.zeros
-_LETTERS = {2: "HW", 3: "DHW"}
-
-
-class Conv(nn.Module):
-    """Convolution in two or three dimensions, same padding.
-
-    Attributes:
-        features: output channels.
-        size: odd side of the kernel.
-        stride: step in all directions.
-        dilation: spacing of the kernel's taps.
-    """
-
-    features: int
-    size: int = 3
-    stride: int = 1
-    dilation: int = 1
-
-    @nn.compact
-    def __call__(self, x: jax.Array) -> jax.Array:
-        """Maps `[B, *space, C]` to `[B, *space / stride, features]`."""
-        n = x.ndim - 2
-        shape = (*(self.size,) * n, x.shape[-1], self.features)
-        kernel = self.param("kernel", _zeros, shape, jnp.float32)
-        bias = self.param("bias", _zeros, (self.features,), jnp.float32)
-        if self.size == self.stride == 1:
-            return channel_product(x, kernel.reshape(shape[-2:])) + bias
-        return convolve(x, kernel, self.stride, self.dilation) + bias
-
-
-def convolve(x: jax.Array, kernel: jax.Array, stride: int, dilation: int) -> jax.Array:
-    """Convolution of ``[B, *space, C]`` by ``[k, ..., k, C, F]``, k odd, same padding.
-
-    On CPU its gradients are written channels-last too. XLA has a fast routine for that layout and
-    rewrites what JAX derives to it, but not inside loops, where that takes up to 100 times as long.
-    """
-    if jax.default_backend() == "cpu":
-        return _convolve_on_cpu(x, kernel, stride, dilation)
-    return _same(x, kernel, stride, dilation)
-
-
-def _same(x, kernel, stride, dilation):
-    reach = dilation * (kernel.shape[0] // 2)
-    return _channels_last(x, kernel, [(reach, reach)] * (x.ndim - 2), stride, spread=dilation)
-
-
-_convolve_on_cpu = jax.custom_vjp(_same, nondiff_argnums=(2, 3))
-
-
-def _channels_last(x, kernel, padding, stride=1, holes=1, spread=1):
-    """``holes``: spacing of the entries of ``x``; ``spread``: of the kernel's taps."""
-    n = x.ndim - 2
-    letters = _LETTERS[n]
-    return lax.conv_general_dilated(
-        x, kernel, (stride,) * n, padding, (holes,) * n, (spread,) * n,
-        dimension_numbers=(f"N{letters}C", f"{letters}IO", f"N{letters}C"),
-    )  # fmt: skip
-
-
-def _convolve_forward(x, kernel, stride, dilation):
-    return _same(x, kernel, stride, dilation), (x, kernel)
-
-
-def _convolve_backward(stride, dilation, residuals, g):
-    x, kernel = residuals
-    n = x.ndim - 2
-    taps, space = tuple(range(n)), tuple(range(1, n + 1))
-    reach = dilation * (kernel.shape[0] // 2)
-    # Entries behind the last place that the strides reach.
-    rest = [a - 1 - stride * (b - 1) for a, b in zip(x.shape[1:-1], g.shape[1:-1], strict=True)]
-    turned = jnp.flip(kernel, taps).swapaxes(-1, -2)
-    ahead = [(reach, reach + r) for r in rest]
-    dx = _channels_last(g, turned, ahead, holes=stride, spread=dilation)
-    # The kernel's gradient sums over the batch, which takes the place of the channels.
-    across, along = (n + 1, *space, 0), (*space, 0, n + 1)
-    if g.shape[-1] < x.shape[-1] and stride == dilation == 1:  # few as batch, many as features
-        few = _channels_last(g.transpose(across), x.transpose(along), [(reach, reach)] * n)
-        return dx, jnp.flip(few.transpose(*space, n + 1, 0), taps)
-    within = [(reach, reach - r) for r in rest]
-    many = _channels_last(x.transpose(across), g.transpose(along), within, dilation, spread=stride)
-    return dx, many.transpose(along)
-
-
-_convolve_on_cpu.defvjp(_convolve_forward, _convolve_backward)
-
-
-class Norm(nn.Module):
-    """Group norm of up to 8 groups, over all dimensions of space."""
-
-    @nn.compact
-    def __call__(self, x: jax.Array) -> jax.Array:
-        """Maps `[B, *space, C]` to the same shape."""
-        channels = x.shape[-1]
-        groups = math.gcd(8, channels)
-        scale = self.param("scale", nn.initializers.ones, (channels,), jnp.float32)
-        bias = self.param("bias", _zeros, (channels,), jnp.float32)
-        h = x.reshape(len(x), -1, groups, channels // groups)
-        mean = h.mean(axis=(1, 3), keepdims=True)
-        variance = jnp.mean((h - mean) ** 2, axis=(1, 3), keepdims=True)
-        return ((h - mean) * lax.rsqrt(variance + 1e-5)).reshape(x.shape) * scale + bias
 
 
 class _Product(nn.Module):
@@ -149,7 +48,7 @@ class FiLM(nn.Module):
     def __call__(self, h: jax.Array, embedding: jax.Array) -> jax.Array:
         """Maps `[B, *space, C]` and `[B, E]` to the former's shape."""
         both = _Product(2 * h.shape[-1], name="modulation_zero")(embedding)
-        gamma, beta = jnp.split(_over_space(both, h), 2, axis=-1)
+        gamma, beta = jnp.split(over_space(both, h), 2, axis=-1)
         return h * (1 + gamma) + beta
 
 
@@ -165,7 +64,7 @@ class CBAM(nn.Module):
         hidden = Dense(max(1, x.shape[-1] // self.reduction), name="channel_in")
         out = Dense(x.shape[-1], name="channel_out")
         gate = sum(out(nn.relu(hidden(pool(x, axis=space)))) for pool in (jnp.mean, jnp.max))
-        x = x * _over_space(nn.sigmoid(gate), x)
+        x = x * over_space(nn.sigmoid(gate), x)
         both = jnp.stack([x.mean(axis=-1), x.max(axis=-1)], axis=-1)
         return x * nn.sigmoid(Conv(1, size=7, name="place")(both))
 
@@ -184,7 +83,7 @@ class ASPP(nn.Module):
         h = jnp.concatenate(branches, axis=-1)
         pooled = h.mean(axis=tuple(range(1, x.ndim - 1)))
         pooled = nn.relu(Dense(max(1, h.shape[-1] // self.reduction), name="squeeze")(pooled))
-        h = h * _over_space(nn.sigmoid(Dense(h.shape[-1], name="excite")(pooled)), h)
+        h = h * over_space(nn.sigmoid(Dense(h.shape[-1], name="excite")(pooled)), h)
         return Conv(x.shape[-1], size=1, name="join")(h)
 
 
@@ -251,47 +150,6 @@ class Residual(nn.Module):
         return raw, shift
 
 
-class SplitPrior(nn.Module):
-    """Glow's prior of the half that is split off: mean and log-scale by the other half and the class.
-
-    Attributes:
-        classes: number of classes K.
-        features: channels of the half that is split off.
-        bound: largest absolute log-scale.
-    """
-
-    classes: int
-    features: int
-    bound: float = 3.0
-
-    @nn.compact
-    def __call__(self, kept: jax.Array, labels: jax.Array) -> Outputs:
-        """Mean and log-scale, both `[B, *space, features]`; a fresh prior is the standard normal."""
-        h = Conv(2 * self.features, name="out_zero")(kept)
-        given = Dense(2 * self.features, name="label_zero")(jax.nn.one_hot(labels, self.classes))
-        mean, raw = jnp.split(h + _over_space(given, h), 2, axis=-1)
-        return mean, self.bound * jnp.tanh(raw / self.bound)
-
-
-class TopPrior(nn.Module):
-    """Prior of what is never split off: a mean and a log-scale for every entry and class.
-
-    Attributes:
-        classes: number of classes K.
-        bound: largest absolute log-scale.
-    """
-
-    classes: int
-    bound: float = 3.0
-
-    @nn.compact
-    def __call__(self, x: jax.Array, labels: jax.Array) -> Outputs:
-        """Mean and log-scale for latents `[B, *space, C]`; a fresh prior is the standard normal."""
-        shape = (2, self.classes, *x.shape[1:])
-        mean, raw = self.param("table_zero", _zeros, shape, jnp.float32)[:, labels]
-        return mean, self.bound * jnp.tanh(raw / self.bound)
-
-
 class Generation(nn.Module):
     """MAGIC-Flow's generation conditioner: three stages that keep the resolution.
 
@@ -316,12 +174,12 @@ class Generation(nn.Module):
             pooled = h.mean(axis=space)
             if i == 0:
                 fused = nn.gelu(Dense(EMBEDDING, name="fusion_in")(pooled))
-                h = h + _over_space(Dense(width, name="fusion_out")(fused), h)
+                h = h + over_space(Dense(width, name="fusion_out")(fused), h)
             else:
                 h = ResidualBlock(name=f"stage_{i}_block")(h, embedding)
                 context = nn.relu(Dense(max(1, width // 16), name=f"stage_{i}_context_in")(pooled))
                 context = nn.sigmoid(Dense(width, name=f"stage_{i}_context_out")(context))
-                h = h + h * _over_space(context, h)
+                h = h + h * over_space(context, h)
             h = ASPP(name=f"stage_{i}_reach")(h)
         raw = Conv(x.shape[-1], name="scale_zero")(h)
         return raw, Conv(x.shape[-1], size=1, name="shift_zero")(h)
@@ -394,11 +252,6 @@ def _modulated(
     """Conv, norm, FiLM: children of the module whose compact method calls this."""
     h = Conv(width, size, stride, name=f"{name}_conv")(x)
     return FiLM(name=f"{name}_film")(Norm(name=f"{name}_norm")(h), embedding)
-
-
-def _over_space(values: jax.Array, like: jax.Array) -> jax.Array:
-    """``[B, C]`` to broadcast against ``[B, *space, C]``."""
-    return values.reshape(len(values), *(1,) * (like.ndim - 2), values.shape[-1])
 
 
 CONDITIONERS: dict[str, Any] = {

@@ -9,6 +9,7 @@ import jax.numpy as jnp
 
 from msflow_jax.coupling import bijections as bi
 from msflow_jax.coupling.conditioners import Residual
+from msflow_jax.coupling.masks import checkerboard
 from msflow_jax.nets import init_params
 
 Params = Any
@@ -62,7 +63,7 @@ class Dequantiser:
         y = jnp.log(uniform) - jnp.log1p(-uniform)
         log_q = _log_logistic(y)
         apply: Any = self.net.apply
-        mask = bi.checkerboard(tuple(space), channels, False)
+        mask = checkerboard(tuple(space), channels, False)
 
         def step(y: jax.Array, params: Params) -> tuple[jax.Array, jax.Array]:
             def conditioner(seen: jax.Array, number: int) -> tuple[jax.Array, jax.Array]:

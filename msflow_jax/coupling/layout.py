@@ -74,33 +74,6 @@ def parse(layout: str, shape: tuple[int, ...]) -> tuple[Stage, ...]:
     return (*stages, Stage("end", 0, count, shape))
 
 
-def masks(stage: Stage, picture: np.ndarray | None) -> np.ndarray:
-    """Masks of a stage's steps, ``[steps, *space, C]``; ``picture`` ``[*space]`` for those of that name.
-
-    Those of steps ``half`` are empty, ``[steps, 0]``.
-
-    Raises:
-      ValueError: a picture that is missing or of another shape, or channels that cannot be parted so.
-    """
-    *space, channels = stage.shape
-    if stage.kind == "half":
-        if channels % 2:
-            raise ValueError(f"{channels} channels have no halves: squeeze first")
-        return np.zeros((stage.steps, 0), np.float32)
-    turned = [bool((stage.first + i) % 2) for i in range(stage.steps)]
-    if stage.kind == "picture":
-        if picture is None:
-            raise ValueError("the layout has steps 'picture', but there is no picture")
-        if list(picture.shape) != space:
-            raise ValueError(
-                f"the picture that serves as mask is {picture.shape}, where the layout needs "
-                f"{tuple(space)}"
-            )
-        return np.stack([bi.picture_mask(picture, channels, t) for t in turned])
-    maker = {"checkerboard": bi.checkerboard, "channel": bi.channel_mask}[stage.kind]
-    return np.stack([maker(tuple(space), channels, t) for t in turned])
-
-
 def orders(stage: Stage) -> np.ndarray:
     """The permutations that a stage's steps begin with, ``[steps, C]``."""
     numbers = range(stage.first, stage.first + stage.steps)

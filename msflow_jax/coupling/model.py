@@ -17,12 +17,13 @@ import numpy as np
 from jax import lax
 
 from msflow_jax.coupling import bijections as bi
-from msflow_jax.coupling.conditioners import SplitPrior, TopPrior
 from msflow_jax.coupling.dequantiser import Dequantiser
-from msflow_jax.coupling.layout import Stage, masks, parse
+from msflow_jax.coupling.layout import Stage, parse
+from msflow_jax.coupling.masks import masks
+from msflow_jax.coupling.priors import SplitPrior, TopPrior
 from msflow_jax.coupling.steps import Carry, Steps
+from msflow_jax.inference.prediction import Reading, class_numbers
 from msflow_jax.nets import init_params
-from msflow_jax.reading import Reading, class_numbers
 from msflow_jax.streams import sample_noise
 
 Params = Any

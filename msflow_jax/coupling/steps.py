@@ -11,7 +11,8 @@ import numpy as np
 from jax import lax
 
 from msflow_jax.coupling import bijections as bi
-from msflow_jax.coupling.layout import Stage, masks, orders
+from msflow_jax.coupling.layout import Stage, orders
+from msflow_jax.coupling.masks import masks
 from msflow_jax.nets import init_params
 
 Params = Any

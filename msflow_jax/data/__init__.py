@@ -13,8 +13,8 @@ import numpy as np
 from ml_collections import ConfigDict
 
 from msflow_jax.data.base import Info, LazySplit, Split, Splits, in_memory, some
-from msflow_jax.data.images import read_images
-from msflow_jax.data.medmnist_table import TABLE as _MEDMNIST
+from msflow_jax.data.sources.images import read_images
+from msflow_jax.data.sources.medmnist_table import TABLE as _MEDMNIST
 
 __all__ = [
     "Info",
@@ -51,7 +51,7 @@ def default_config(name: str = "phantoms") -> ConfigDict:
         loader: `device` reads the training images into the device's memory; `grain` reads and
             decodes them while training, for what does not fit there.
         workers: Worker processes of `grain`; 0 reads in threads of the training process.
-        phantoms: The phantoms' own settings, see `msflow_jax.data.phantoms`.
+        phantoms: The phantoms' own settings, see `msflow_jax.data.phantoms.heads`.
     """
     return ConfigDict(
         {
@@ -115,10 +115,11 @@ def load(config: ConfigDict) -> Splits:
 
 def _source(config: ConfigDict) -> Splits:
     """Calls the source's own loader; imported here so that the others' needs are not."""
-    from msflow_jax.data import files, medmnist, phantoms, records, tfds
+    from msflow_jax.data.phantoms import heads
+    from msflow_jax.data.sources import files, medmnist, records, tfds
 
     own = {
-        "phantoms": phantoms.load,
+        "phantoms": heads.load,
         "folder": files.load_folder,
         "manifest": files.load_manifest,
         "arrayrecord": records.load,

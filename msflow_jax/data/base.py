@@ -10,7 +10,7 @@ from typing import Any
 
 import numpy as np
 
-from msflow_jax.data.progress import track
+from msflow_jax.progress import track
 
 TASKS = ("binary-class", "multi-class", "ordinal-regression")
 SPLITS = ("train", "val", "test")

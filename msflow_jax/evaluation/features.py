@@ -17,13 +17,13 @@ import numpy as np
 import optax
 from flax import linen as nn
 
-from msflow_jax import weights
-from msflow_jax.batching import Runner, batched
 from msflow_jax.data.batches import to_float
 from msflow_jax.data.order import draw_balanced
 from msflow_jax.evaluation.checks import check_images, check_labels
 from msflow_jax.nets.ops import resize
 from msflow_jax.nets.resnet import ResNet
+from msflow_jax.parallel.batched import Runner, batched
+from msflow_jax.storage import weights
 
 FILE = "features.json"
 

@@ -159,3 +159,8 @@ class ResidualBlock(nn.Module):
         if x.shape[-1] != self.features:
             x = Dense(self.features, self.dtype, not self.forward_mode, name="skip")(x)
         return x + h
+
+
+def over_space(values: jax.Array, like: jax.Array) -> jax.Array:
+    """``[B, C]`` to broadcast against ``[B, *space, C]``."""
+    return values.reshape(len(values), *(1,) * (like.ndim - 2), values.shape[-1])

@@ -2,10 +2,10 @@
 
 from pathlib import Path
 
-from msflow_jax.atomic import write_atomically
 from msflow_jax.reports import gallery, likelihood, page, sections
 from msflow_jax.reports.results import Results, read_results
 from msflow_jax.reports.summary import summary_section
+from msflow_jax.storage.atomic import write_atomically
 
 
 def build_report(workdir: Path) -> Path:

@@ -10,7 +10,7 @@ from pathlib import Path
 
 import numpy as np
 
-from msflow_jax.atomic import write_atomically
+from msflow_jax.storage.atomic import write_atomically
 
 
 def as_rgb(images: np.ndarray) -> np.ndarray:

@@ -1,12 +1,11 @@
 """MedSymmFlow and SymmFlow: one velocity field carries image and label in opposite directions."""
 
-from msflow_jax.reading import Reading
+from msflow_jax.inference.prediction import Reading, uncertainties
+from msflow_jax.latent.codec import LatentFlow
 from msflow_jax.symmetric.codes import Code
-from msflow_jax.symmetric.latent import LatentFlow
 from msflow_jax.symmetric.latent_codes import LatentCode
 from msflow_jax.symmetric.model import SymmetricFlow
 from msflow_jax.symmetric.times import TimeDistribution
-from msflow_jax.uncertainty import uncertainties
 
 __all__ = [
     "Code",

@@ -11,8 +11,8 @@ import jax
 import jax.numpy as jnp
 import numpy as np
 
-from msflow_jax.autoencoder import Autoencoder, Params
-from msflow_jax.batching import batched
+from msflow_jax.latent.autoencoder import Autoencoder, Params
+from msflow_jax.parallel.batched import batched
 from msflow_jax.symmetric.codes import Code, most_votes, palette_table
 
 SCHEMES = ("encoded", "pooled")

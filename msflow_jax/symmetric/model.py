@@ -15,10 +15,10 @@ import jax
 import jax.numpy as jnp
 import numpy as np
 
+from msflow_jax.inference.prediction import Reading, class_numbers
 from msflow_jax.nets import init_params
 from msflow_jax.nets.ops import resize
 from msflow_jax.ode import Solution, integrate
-from msflow_jax.reading import Reading, class_numbers
 from msflow_jax.streams import (
     Clock,
     Streams,

@@ -12,7 +12,7 @@ from ml_collections import ConfigDict
 from msflow_jax.data.batches import gather
 from msflow_jax.data.order import plan
 from msflow_jax.data.streaming import Batches, Stream, read_ahead
-from msflow_jax.training.sharding import local_rows, place, place_rows, replicated, split_batch
+from msflow_jax.parallel.sharding import local_rows, place, place_rows, replicated, split_batch
 
 Batch = dict[str, Any]
 

@@ -11,19 +11,26 @@ from jax.sharding import Mesh
 from ml_collections import ConfigDict
 
 from msflow_jax.data.streaming import Stream
-from msflow_jax.training.checkpoints import Checkpoints
-from msflow_jax.training.feed import Feed, open_feed
-from msflow_jax.training.optimiser import make_optimiser
-from msflow_jax.training.preemption import Preemption
-from msflow_jax.training.sharding import (
+from msflow_jax.parallel.sharding import (
     check_batch,
     make_mesh,
     replicated,
     split_batch,
     table,
 )
-from msflow_jax.training.step import Model, TrainState, create_state, make_steps
-from msflow_jax.training.watch import watch as _watch
+from msflow_jax.storage.checkpoints import Checkpoints
+from msflow_jax.training.feed import Feed, open_feed
+from msflow_jax.training.monitor import watch as _watch
+from msflow_jax.training.optimiser import make_optimiser
+from msflow_jax.training.preemption import Preemption
+from msflow_jax.training.step import (
+    Model,
+    TrainState,
+    create_state,
+    from_items,
+    make_steps,
+    to_items,
+)
 
 Validate = Callable[[Any], Mapping[str, float]]
 
@@ -90,7 +97,8 @@ def fit(
         Checkpoints(workdir / "checkpoints", keep=config.keep, select=config.select) as checkpoints,
         Preemption() as preemption,
     ):
-        state = checkpoints.restore_state(state) or state
+        found = checkpoints.restore(to_items(state))
+        state = from_items(found) if found else state
         step = int(state.step)
         with (
             open_feed(data, config, flips, mesh, step, steps) as feed,
@@ -109,10 +117,10 @@ def fit(
                 watch.stepped(step, count, metrics, float(schedule(step - 1)), state)
                 if step % config.eval_every == 0 or step == steps:
                     found = dict(validate(state.ema)) if validate else {}
-                    checkpoints.save(state, found)
+                    checkpoints.save(step, to_items(state), found)
                     watch.validated(step, found)
                 if step < steps and preemption.asked(step):
-                    checkpoints.save(state, {})
+                    checkpoints.save(step, to_items(state), {})
                     _require_saved(checkpoints)
                     raise Preempted(
                         f"stopped by SIGTERM after step {step} of {steps}, which is saved in "

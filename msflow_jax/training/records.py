@@ -5,7 +5,7 @@ from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
 from typing import Any, Protocol
 
-from msflow_jax.atomic import write_atomically
+from msflow_jax.storage.atomic import write_atomically
 
 
 class Writer(Protocol):

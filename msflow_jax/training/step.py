@@ -1,6 +1,6 @@
 """The training step: a pure function of (state, what lies on the device, what the step brings)."""
 
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from functools import partial
 from typing import Any, Protocol
 
@@ -11,8 +11,8 @@ import optax
 from jax.sharding import Mesh
 
 from msflow_jax.data.batches import to_float
+from msflow_jax.parallel.sharding import place, shard_tree
 from msflow_jax.training.optimiser import update_ema
-from msflow_jax.training.sharding import place, shard_tree
 
 Batch = dict[str, jax.Array]
 
@@ -37,6 +37,18 @@ class TrainState:
     params: Any
     ema: Any
     opt_state: Any
+
+
+def to_items(state: TrainState) -> dict[str, Any]:
+    """What a checkpoint holds of a state: ``ema``, to use, and ``state``, what training also needs."""
+    rest = {"step": state.step, "params": state.params, "opt_state": state.opt_state}
+    return {"ema": state.ema, "state": rest}
+
+
+def from_items(items: Mapping[str, Any]) -> TrainState:
+    """Inverse of :func:`to_items`."""
+    rest = items["state"]
+    return TrainState(rest["step"], rest["params"], items["ema"], rest["opt_state"])
 
 
 def create_state(

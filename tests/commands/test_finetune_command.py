@@ -8,7 +8,7 @@ import numpy as np
 import pytest
 from PIL import Image
 
-from msflow_jax.autoencoder import FILE, Autoencoder, load, save
+from msflow_jax.latent.autoencoder import FILE, Autoencoder, load, save
 from msflow_jax.nets.init import init_params
 from msflow_jax.nets.vae import AutoencoderKL
 from msflow_jax.training.records import read_records

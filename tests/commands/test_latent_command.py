@@ -58,7 +58,7 @@ def test_the_report_is_there(trained):
 
 
 def test_it_goes_on_without_encoding(trained, capfd, monkeypatch):
-    monkeypatch.setattr("msflow_jax.latents.make_encoder", lambda *_: None)
+    monkeypatch.setattr("msflow_jax.latent.cache.make_encoder", lambda *_: None)
     # Another length is another run: the same one ends at once.
     main([*trained[1], "--config.train.steps=4", "--no-evaluate"])
     assert "phantoms: " in capfd.readouterr().out

@@ -15,12 +15,12 @@ import pytest
 
 from experiments.train import default_workdir, load_config
 from msflow_jax import data
-from msflow_jax.autoencoder import Autoencoder
 from msflow_jax.build import build
 from msflow_jax.coupling import CouplingFlow
 from msflow_jax.data import Info
-from msflow_jax.data.listing import list_folder
-from msflow_jax.data.packing import Settings, pack
+from msflow_jax.data.sources.listing import list_folder
+from msflow_jax.data.sources.packing import Settings, pack
+from msflow_jax.latent.autoencoder import Autoencoder
 from msflow_jax.nets.patches import PatchAutoencoder
 from msflow_jax.nets.vae import AutoencoderKL, TinyAutoencoder
 from msflow_jax.parts import Mask, Parts

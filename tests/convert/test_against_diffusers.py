@@ -10,8 +10,8 @@ import numpy as np
 import pytest
 from safetensors.numpy import save_file
 
-from msflow_jax.autoencoder import load
 from msflow_jax.convert.vae import convert_vae
+from msflow_jax.latent.autoencoder import load
 from msflow_jax.nets.vae import AutoencoderKL, TinyAutoencoder
 
 TOLERANCE = 1e-4  # of the reference's spread

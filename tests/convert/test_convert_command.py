@@ -16,14 +16,14 @@ from PIL import Image
 from experiments.classify import classify
 from experiments.common import open_workdir, run
 from experiments.generate import generate
-from msflow_jax import autoencoder
 from msflow_jax.convert import read_state_dict
+from msflow_jax.latent import autoencoder
 from msflow_jax.nets import init_params
 from msflow_jax.nets.vae import TinyAutoencoder
 from msflow_jax.ode import integrate
 
 ROOT = Path(__file__).resolve().parents[2]
-DATA = ROOT / "tests" / "data"
+DATA = ROOT / "tests" / "fixtures"
 WEIGHTS = DATA / "medsymmflow_unet_tiny_weights.safetensors"
 FLAGS = ("--classes=a,b", "--image-channels=3", "--side=16", "--head-channels=32")
 
@@ -151,7 +151,7 @@ def test_a_folder_in_use_is_refused(tool, workdir):
 
 
 def test_an_error_while_writing_leaves_nothing(tool, tmp_path, monkeypatch):
-    from msflow_jax.training.checkpoints import Checkpoints
+    from msflow_jax.storage.checkpoints import Checkpoints
 
     def full(self, params):
         raise OSError("no space left")

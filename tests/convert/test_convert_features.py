@@ -17,10 +17,10 @@ from msflow_jax.convert.resnet import convert_resnet
 from msflow_jax.evaluation import evaluate_generation
 from msflow_jax.evaluation.features import SuppliedNetwork, load_features
 from msflow_jax.nets.resnet import ResNet
-from msflow_jax.training.checkpoints import Checkpoints
+from msflow_jax.storage.checkpoints import Checkpoints
 
 ROOT = Path(__file__).resolve().parents[2]
-UNET = ROOT / "tests" / "data" / "medsymmflow_unet_tiny_weights.safetensors"
+UNET = ROOT / "tests" / "fixtures" / "medsymmflow_unet_tiny_weights.safetensors"
 BLOCKS = (2, 1, 1, 1)
 
 

@@ -14,10 +14,10 @@ import pytest
 from safetensors.numpy import load_file, save_file
 
 from experiments.common import run
-from msflow_jax.autoencoder import load
+from msflow_jax.latent.autoencoder import load
 
 ROOT = Path(__file__).resolve().parents[2]
-DATA = ROOT / "tests" / "data"
+DATA = ROOT / "tests" / "fixtures"
 WEIGHTS = DATA / "autoencoder_kl_tiny_weights.safetensors"
 
 

@@ -11,7 +11,7 @@ import pytest
 from msflow_jax.convert import convert_unet, read_state_dict, unet_state_dict
 from msflow_jax.nets import UNet
 
-DATA = Path(__file__).resolve().parents[1] / "data"
+DATA = Path(__file__).resolve().parents[1] / "fixtures"
 HEAD_CHANNELS = 32
 
 

@@ -18,7 +18,7 @@ def test_benchmark_network_gives_the_reference_velocity():
     )
     module = importlib.util.module_from_spec(spec)
     spec.loader.exec_module(module)
-    data = ROOT / "tests" / "data"
+    data = ROOT / "tests" / "fixtures"
     weights = read_state_dict(data / "medsymmflow_unet_tiny_weights.safetensors")
     io = read_state_dict(data / "medsymmflow_unet_tiny_io.safetensors")
     net = module.UNet(

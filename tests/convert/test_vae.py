@@ -15,7 +15,7 @@ from msflow_jax.convert.vae import convert_vae
 from msflow_jax.nets.init import init_params
 from msflow_jax.nets.vae import AutoencoderKL, TinyAutoencoder
 
-DATA = Path(__file__).resolve().parents[1] / "data"
+DATA = Path(__file__).resolve().parents[1] / "fixtures"
 GROUPS = json.loads((DATA / "autoencoder_kl_tiny_config.json").read_text())["norm_num_groups"]
 
 

@@ -4,7 +4,8 @@ import jax
 import jax.numpy as jnp
 import numpy as np
 import pytest
-from tiny_flows import LABELS, OPTIONS, eight_bit, plain_flow, shaken
+
+from tests.coupling.tiny_flows import LABELS, OPTIONS, eight_bit, plain_flow, shaken
 
 KEY = jax.random.key(3)
 

@@ -9,20 +9,15 @@ import jax.numpy as jnp
 import numpy as np
 import pytest
 from jax import lax
-from tiny_flows import LABELS, OPTIONS, eight_bit, images, move, plain_flow, shaken
 
 from msflow_jax.coupling import bijections as bi
 from msflow_jax.coupling.attribution import contrast_map, likelihood_map
-from msflow_jax.coupling.conditioners import (
-    CONDITIONERS,
-    Classification,
-    Generation,
-    Residual,
-    convolve,
-)
+from msflow_jax.coupling.conditioners import CONDITIONERS, Classification, Generation, Residual
 from msflow_jax.coupling.layout import PUBLISHED, parse
 from msflow_jax.coupling.model import CouplingFlow
 from msflow_jax.nets import init_params
+from msflow_jax.nets.convolution import convolve
+from tests.coupling.tiny_flows import LABELS, OPTIONS, eight_bit, images, move, plain_flow, shaken
 
 LAYOUT = "picture:1 checkerboard:1 squeeze channel:2 split checkerboard:2 squeeze channel:1"
 PICTURES = {2: np.pad(np.ones((2, 2)), 1), 3: np.pad(np.ones((2, 2, 2)), 1)}

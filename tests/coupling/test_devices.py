@@ -14,9 +14,9 @@ import jax
 jax.config.update("jax_num_cpu_devices", 4)
 sys.path.insert(0, sys.argv[1])
 import numpy as np
-from tiny_flows import LABELS, plain_flow, shaken
+from tests.coupling.tiny_flows import LABELS, plain_flow, shaken
 
-from msflow_jax.training.sharding import make_mesh, place, replicated, split_batch
+from msflow_jax.parallel.sharding import make_mesh, place, replicated, split_batch
 
 flow = plain_flow(mixing=sys.argv[2], layout="squeeze channel:4 split checkerboard:4")
 params, key, index = shaken(flow), jax.random.key(0), np.arange(4)

@@ -11,11 +11,11 @@ import optax
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
-from tiny_flows import LABELS, OPTIONS, eight_bit, images, move, plain_flow, shaken
 
 from msflow_jax.coupling import bijections as bi
 from msflow_jax.coupling.attribution import contrast_map, likelihood_map
 from msflow_jax.coupling.dequantiser import Dequantiser
+from tests.coupling.tiny_flows import LABELS, OPTIONS, eight_bit, images, move, plain_flow, shaken
 
 EACH = settings(max_examples=8, deadline=None)
 SEEDS = st.integers(0, 1000)

@@ -5,8 +5,8 @@ import jax
 import jax.numpy as jnp
 import numpy as np
 
-from msflow_jax.coupling.conditioners import Conv
 from msflow_jax.coupling.model import CouplingFlow
+from msflow_jax.nets.convolution import Conv
 from msflow_jax.nets.layers import Dense
 
 OPTIONS = {

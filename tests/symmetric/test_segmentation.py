@@ -7,7 +7,7 @@ from msflow_jax import data
 from msflow_jax.build import build
 from msflow_jax.defaults import cpu, default_config
 from msflow_jax.evaluation.segmentation import evaluate_segmentation
-from msflow_jax.inference import make_generator, make_segmenter
+from msflow_jax.inference.runners import make_generator, make_segmenter
 from msflow_jax.training import fit
 
 

@@ -1,7 +1,8 @@
 """The run of `tiny_training`, done once."""
 
 import pytest
-import tiny_training
+
+from tests.training import tiny_training
 
 
 @pytest.fixture(scope="session")

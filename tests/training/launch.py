@@ -8,7 +8,8 @@ import sys
 import time
 
 import jax
-import tiny_training
+
+from tests.training import tiny_training
 
 
 def start(devices, workdir, changes, distributed=None):

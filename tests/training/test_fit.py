@@ -4,13 +4,13 @@ import jax
 import jax.numpy as jnp
 import numpy as np
 import pytest
-from tiny_training import assert_equal
 
 from msflow_jax.data.order import batch_indices
+from msflow_jax.storage.checkpoints import Checkpoints
 from msflow_jax.training import Stopped, fit
-from msflow_jax.training.checkpoints import Checkpoints
 from msflow_jax.training.loop import total_steps
 from msflow_jax.training.records import read_records
+from tests.training.tiny_training import assert_equal
 
 
 class Killed(Exception):

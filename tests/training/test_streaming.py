@@ -2,14 +2,14 @@
 
 import numpy as np
 import pytest
-import tiny_training
 from PIL import Image
-from tiny_training import assert_equal
 
 from msflow_jax import data
 from msflow_jax.data.streaming import Batches, Stream, read_ahead
 from msflow_jax.training import fit
 from msflow_jax.training.records import read_records
+from tests.training import tiny_training
+from tests.training.tiny_training import assert_equal
 
 pytest.importorskip("grain")
 

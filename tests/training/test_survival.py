@@ -13,14 +13,14 @@ import warnings
 import jax
 import numpy as np
 import pytest
-import tiny_training
-from test_checkpoints import fill, make_state
-from tiny_training import assert_equal
 
+from msflow_jax.storage.checkpoints import Checkpoints
+from msflow_jax.storage.lock import locked
 from msflow_jax.training import Preempted, Stopped, fit
-from msflow_jax.training.checkpoints import Checkpoints
-from msflow_jax.training.lock import locked
 from msflow_jax.training.records import read_records
+from tests.storage.test_checkpoints import fill, make_state
+from tests.training import tiny_training
+from tests.training.tiny_training import assert_equal, restore, save
 
 pytestmark = pytest.mark.skipif(os.name != "posix", reason="POSIX signals and limits")
 
@@ -91,7 +91,7 @@ def flip_middle(content):
 def newest(folder):
     """Step and state that training would go on from."""
     with Checkpoints(folder) as checkpoints:
-        state = checkpoints.restore_state(make_state(0))
+        state = restore(checkpoints, make_state(0))
     return int(state.step), state
 
 
@@ -112,18 +112,18 @@ def no_room():
 def test_a_full_disk_is_told_and_the_last_good_one_kept(tmp_path, no_room):
     size = (300, 300)
     with Checkpoints(tmp_path / "c") as checkpoints:
-        checkpoints.save(make_state(1, size), {})
+        save(checkpoints, make_state(1, size), {})
         assert checkpoints.wait()
         no_room()
-        checkpoints.save(make_state(2, size), {})
+        save(checkpoints, make_state(2, size), {})
         with pytest.warns(UserWarning, match="could not be saved .* last good one is step 1"):
             assert not checkpoints.wait()
         no_room(False)
-        checkpoints.save(make_state(3, size), {})
+        save(checkpoints, make_state(3, size), {})
         assert checkpoints.wait() and checkpoints.steps() == [1, 3]
-        assert checkpoints.restore_state(make_state(0, size)).step == 3
+        assert restore(checkpoints, make_state(0, size)).step == 3
         no_room()
-        checkpoints.save(make_state(4, size), {})
+        save(checkpoints, make_state(4, size), {})
         with pytest.warns(UserWarning, match="last good one is step 3"):
             assert not checkpoints.wait()
     assert {p.name for p in (tmp_path / "c").iterdir()} == {"1", "3"}  # no remains fill the disk
@@ -151,7 +151,7 @@ def test_a_run_on_a_full_disk_reaches_its_end_and_says_so(tmp_path, no_room):
 
 
 def test_a_second_run_on_a_workdir_is_refused(tmp_path):
-    code = "import sys, pathlib, time; from msflow_jax.training.lock import locked\n"
+    code = "import sys, pathlib, time; from msflow_jax.storage.lock import locked\n"
     code += "with locked(pathlib.Path(sys.argv[1])): print('held', flush=True); time.sleep(60)"
     holder = subprocess.Popen([sys.executable, "-c", code, str(tmp_path)], stdout=subprocess.PIPE)
     try:

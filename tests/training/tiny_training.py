@@ -8,14 +8,15 @@ from pathlib import Path
 import jax
 import numpy as np
 
-from experiments.common import join_processes
 from msflow_jax.data import Split
 from msflow_jax.data.streaming import Stream
 from msflow_jax.defaults import default_config
-from msflow_jax.inference import make_classifier
+from msflow_jax.inference.runners import make_classifier
 from msflow_jax.nets import UNet
+from msflow_jax.parallel.startup import join_processes
 from msflow_jax.symmetric import Code, SymmetricFlow
 from msflow_jax.training import Preempted, fit
+from msflow_jax.training.step import from_items, to_items
 
 FLIPS = ("horizontal",)
 
@@ -51,6 +52,16 @@ def train(workdir, validate=None, workers=None, **changes):
         names = tuple(map(str, range(40)))
         source = Stream(Split(source["image"], source["label"], names), workers)
     return fit(make_flow(), source, config, workdir, **settings)
+
+
+def save(checkpoints, state, metrics):
+    checkpoints.save(int(state.step), to_items(state), metrics)
+
+
+def restore(checkpoints, like):
+    """The newest state of a checkpoints folder, or None."""
+    found = checkpoints.restore(to_items(like))
+    return found and from_items(found)
 
 
 def assert_equal(a, b):

@@ -1,0 +1,146 @@
+"""The user's own images: a folder with one sub-folder per class, or a CSV manifest."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from pathlib import Path
+
+import numpy as np
+from ml_collections import ConfigDict
+
+from msflow_jax.data.base import (
+    SPLITS,
+    LazySplit,
+    Split,
+    Splits,
+    convert_channels,
+    digest,
+    own_info,
+)
+from msflow_jax.data.sources.images import decode, to_square
+from msflow_jax.data.sources.listing import Listing, list_folder, list_manifest
+from msflow_jax.progress import track
+
+
+def load_folder(config: ConfigDict) -> Splits:
+    """Loads a folder of images with one sub-folder per class; see `listing.list_folder`.
+
+    Raises:
+        FileNotFoundError: As `list_folder`.
+        ValueError: As `list_folder`; an unreadable image, or images that differ in size or channels.
+    """
+    return _load(list_folder(config), config)
+
+
+def load_manifest(config: ConfigDict) -> Splits:
+    """Loads the images listed in a CSV; see `listing.list_manifest`.
+
+    Raises:
+        FileNotFoundError: As `list_manifest`.
+        ValueError: As `list_manifest`; an unreadable image, or images that differ in size or channels.
+    """
+    return _load(list_manifest(config), config)
+
+
+@dataclass(frozen=True)
+class FileReader:
+    """Reads image files by index, all to one shape.
+
+    Attributes:
+        paths: The files.
+        side: As for `fit_to_first`.
+        channels: As for `fit_to_first`.
+        first: Shape of the images.
+    """
+
+    paths: tuple[Path, ...]
+    side: int
+    channels: int
+    first: tuple[int, ...]
+
+    def __call__(self, index: int) -> np.ndarray:
+        """Returns image `index`, uint8 `[S, S, C]`."""
+        path = self.paths[index]
+        image = decode(path.read_bytes(), path)
+        return fit_to_first(image, path, self.first, self.side, self.channels)
+
+
+def _load(listing: Listing, config: ConfigDict) -> Splits:
+    """Reads the images of a listing: of train only the first, if the loader is `grain`."""
+    lazy = config.loader == "grain"
+    read, shape, md5 = _read(listing, config, ("val", "test") if lazy else SPLITS)
+    parts: dict[str, Split | LazySplit] = {}
+    for split in SPLITS:
+        index = np.flatnonzero(listing.splits == split)
+        names = tuple(listing.rows[i].name for i in index)
+        labels = listing.labels[index]
+        if split in read:
+            parts[split] = Split(read[split], labels, names)
+        else:
+            paths = tuple(listing.rows[i].path for i in index)
+            reader = FileReader(paths, config.side, config.channels, shape)
+            parts[split] = LazySplit(reader, labels, names, shape[0])
+    info = own_info(
+        listing.classes, shape, name=config.name, licence="unknown: the user's own files", md5=md5,
+        source=str(listing.root),
+    )  # fmt: skip
+    return Splits(**parts, info=info)  # type: ignore[arg-type]
+
+
+def _read(
+    listing: Listing, config: ConfigDict, splits: Sequence[str]
+) -> tuple[dict[str, np.ndarray], tuple[int, ...], str]:
+    """Returns the images of these splits, their common shape, and an MD5.
+
+    The MD5 is over (name, MD5 of the file), sorted, where all are read, else `Listing.fingerprint`.
+    """
+    wanted = [i for i, split in enumerate(listing.splits) if split in splits]
+    images: dict[str, list[np.ndarray]] = {split: [] for split in splits}
+    shape: tuple[int, ...] = ()
+    sums: list[str] = []
+    for i in track(wanted, "Reading images"):
+        row = listing.rows[i]
+        data = row.path.read_bytes()
+        image = decode(data, row.path)
+        image = fit_to_first(image, row.path, shape or None, config.side, config.channels)
+        shape = image.shape
+        images[str(listing.splits[i])].append(image)
+        sums.append(f"{row.name} {digest(data)}\n")
+    whole = len(wanted) == len(listing.rows)
+    md5 = digest("".join(sorted(sums)).encode()) if whole else listing.fingerprint()
+    return {split: np.stack(found) for split, found in images.items()}, shape, md5
+
+
+def fit_to_first(
+    image: np.ndarray, path: Path, first: tuple[int, ...] | None, side: int, channels: int
+) -> np.ndarray:
+    """Brings an image to the asked side and channels; those not asked for must be the first's.
+
+    Args:
+        image: uint8 `[H, W, C]`.
+        path: Its file, for errors.
+        first: Shape of the first image, or None if this is it.
+        side: Rows and columns, or 0: the first's, which must be square.
+        channels: 1, 3, or 0: the first's.
+
+    Raises:
+        ValueError: If it has another shape than the first, where none is asked for.
+    """
+    if channels:
+        image = convert_channels(image[None], channels)[0]
+    elif first is not None and image.shape[-1] != first[-1]:
+        raise ValueError(
+            f"{path} has {image.shape[-1]} channel(s), the images before it {first[-1]}; "
+            "--config.data.channels=1 makes all grey, --config.data.channels=3 all RGB"
+        )
+    if side:
+        return to_square(image, side)
+    height, width = image.shape[:2]
+    wanted = (height, height) if first is None else first[:2]
+    if (height, width) != wanted:
+        raise ValueError(
+            f"{path} is {height} x {width}, expected {wanted[0]} x {wanted[1]} (square, and all of "
+            "one size); --config.data.side=64 resizes"
+        )
+    return image

@@ -1,0 +1,159 @@
+"""The 2-D MedMNIST v2 sets, from the authors' .npz files (Yang et al., Scientific Data 2023)."""
+
+from __future__ import annotations
+
+import warnings
+from pathlib import Path
+
+import numpy as np
+from ml_collections import ConfigDict
+
+from msflow_jax.data.base import SPLITS, Info, Split, Splits, convert_channels
+from msflow_jax.data.sources.archives import file_md5, read_npz
+from msflow_jax.data.sources.download import download
+from msflow_jax.data.sources.medmnist_table import SIDES, TABLE, Entry, file_name, url
+
+REMEDY = "delete the file and fetch it again"
+
+# Train augmentation. Blood, Derma and Retina: as in the MedSymmFlow code, as is none for Pneumonia.
+# The others are this library's: mirrored ultrasound is still ultrasound, and tissue under a
+# microscope has no up or left; organs, chests and retinal layers do, so those are not flipped.
+FLIPS: dict[str, tuple[str, ...]] = {
+    "bloodmnist": ("horizontal", "vertical"),
+    "dermamnist": ("horizontal", "vertical"),
+    "retinamnist": ("horizontal", "vertical"),
+    "pathmnist": ("horizontal", "vertical"),
+    "tissuemnist": ("horizontal", "vertical"),
+    "breastmnist": ("horizontal",),
+    "octmnist": ("horizontal",),
+}
+
+
+def load(config: ConfigDict) -> Splits:
+    """Loads a MedMNIST set in its published splits.
+
+    Args:
+        config: The data config; `name` is the set, `side` 0 means 28, `channels` 0 as stored.
+
+    Raises:
+        FileNotFoundError: If no file is found and `download` is False, or the download fails.
+        ValueError: For a multi-label set, a side that was not published, a damaged file or one
+            with other contents than the set's.
+    """
+    flag, side = config.name, config.side or SIDES[0]
+    entry = TABLE[flag]
+    if entry.task.startswith("multi-label"):
+        raise ValueError(
+            f"{flag} is multi-label ({len(entry.classes)} findings that can occur together): "
+            "it has no single class per image and cannot be loaded as one"
+        )
+    if side not in SIDES:
+        raise ValueError(
+            f"{flag} is published at sides {', '.join(map(str, SIDES))}, not {side}; "
+            "take one of these with --config.data.side"
+        )
+    path = find(flag, side, config.root, fetch=config.download)
+    md5 = _compare_md5(path, entry.md5[SIDES.index(side)], config.md5)
+    arrays = read_npz(
+        path, [f"{s}_{kind}" for s in SPLITS for kind in ("images", "labels")], REMEDY
+    )
+    train, val, test = (
+        _split(path, split, arrays, entry, side, config.channels) for split in SPLITS
+    )
+    info = Info(
+        name=flag,
+        classes=entry.classes,
+        channels=train.images.shape[-1],
+        side=side,
+        task=entry.task,
+        licence=entry.licence,
+        md5=md5,
+        source=str(path),
+        flips=FLIPS.get(flag, ()),
+    )
+    return Splits(train, val, test, info)
+
+
+def find(flag: str, side: int, root: str, fetch: bool) -> Path:
+    """Returns the set's file: from `root`, else `~/.medmnist`, else, if allowed, downloaded.
+
+    `root` is the file, or a folder with the published name or else exactly one `<flag>*.npz` in it.
+
+    Raises:
+        FileNotFoundError: If it is nowhere; names every place looked at.
+    """
+    name = file_name(flag, side)
+    home = Path.home() / ".medmnist" / name
+    given = Path(root).expanduser()
+    is_file = given.suffix == ".npz" and not given.is_dir()
+    target = home if not root else given if is_file else given / name
+    looked = [str(target)]
+    if target.is_file():
+        return target
+    if root and not is_file:
+        others = _other_files(given, flag)
+        if len(others) == 1:
+            return others[0]
+        found = ", ".join(p.name for p in others) or "none"
+        looked.append(f"{given / flag}*.npz (exactly one is taken; found: {found})")
+    if home != target:
+        looked.append(str(home))
+        if home.is_file():
+            return home
+    if fetch:
+        return download(url(flag, side), target, TABLE[flag].md5[SIDES.index(side)])
+    raise FileNotFoundError(
+        f"no file for {flag} at side {side}. Looked at: {'; '.join(looked)}. Give the file or its "
+        f"folder with --config.data.root=..., or --config.data.download=True to fetch "
+        f"{url(flag, side)}"
+    )
+
+
+def _other_files(folder: Path, flag: str) -> list[Path]:
+    """Lists `<flag>*.npz` in the folder, without the published names, which say another side."""
+    published = {file_name(flag, side) for side in SIDES}
+    return sorted(p for p in folder.glob(f"{flag}*.npz") if p.name not in published)
+
+
+def _compare_md5(path: Path, published: str, demanded: str) -> str:
+    """Returns the file's MD5; warns where it is not the published one and nobody asked for it."""
+    md5 = file_md5(path)
+    if md5 not in (published, demanded):
+        warnings.warn(
+            f"{path} has md5 {md5}, the published file has {published}: not the authors' file. "
+            f"Its results do not compare with published ones (--config.data.md5={md5} accepts it)",
+            stacklevel=3,
+        )
+    return md5
+
+
+def _split(
+    path: Path, split: str, arrays: dict[str, np.ndarray], entry: Entry, side: int, channels: int
+) -> Split:
+    """Checks one split's arrays against the table and brings them to `[N, S, S, C]` and `[N]`."""
+    images, labels = arrays[f"{split}_images"], arrays[f"{split}_labels"]
+    wanted = (side, side) if entry.channels == 1 else (side, side, entry.channels)
+    if images.dtype != np.uint8 or images.ndim < 3 or images.shape[1:] != wanted:
+        raise ValueError(
+            f"{path}: {split}_images is {images.dtype} {images.shape}, expected uint8 "
+            f"(N, {', '.join(map(str, wanted))}); {REMEDY}, or set --config.data.side to its side"
+        )
+    if labels.dtype != np.uint8 or labels.shape not in ((len(images),), (len(images), 1)):
+        raise ValueError(
+            f"{path}: {split}_labels is {labels.dtype} {labels.shape}, expected uint8 "
+            f"({len(images)}, 1) for {len(images)} images; {REMEDY}"
+        )
+    labels = labels.reshape(-1)
+    if labels.size and labels.max() >= len(entry.classes):
+        at = int(np.argmax(labels))
+        raise ValueError(
+            f"{path}: {split}_labels[{at}] is {labels[at]}, but the set has the "
+            f"{len(entry.classes)} classes 0 to {len(entry.classes) - 1}; {REMEDY}"
+        )
+    if entry.channels == 1:
+        images = images[..., None]
+    return Split(
+        images=convert_channels(images, channels),
+        labels=labels.astype(np.int32),
+        names=tuple(f"{split}/{i:05d}" for i in range(len(images))),
+    )

@@ -1,0 +1,190 @@
+"""Writes a listing of images as ArrayRecord shards; the format is that of `records.py`."""
+
+from __future__ import annotations
+
+import csv
+import io
+import json
+import os
+from collections.abc import Callable
+from dataclasses import asdict, dataclass
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+
+from msflow_jax.data.base import SPLITS, digest
+from msflow_jax.data.sources.archives import file_sha256
+from msflow_jax.data.sources.files import fit_to_first
+from msflow_jax.data.sources.images import decode
+from msflow_jax.data.sources.listing import Listing
+from msflow_jax.data.sources.records import FORMAT, MANIFEST, array_record
+from msflow_jax.storage.atomic import write_atomically
+
+_UNFINISHED = "packing.json"
+Entry = dict[str, Any]
+
+
+@dataclass(frozen=True)
+class Settings:
+    """How images are packed.
+
+    Attributes:
+        side: Rows and columns; 0: as stored (square, and all of one size).
+        channels: 1, 3, or 0: as stored.
+        shard_images: Images a shard, at most.
+        seed: Seed of the order of the training images in the shards.
+        name: What the data set is called.
+        licence: Licence of the images.
+    """
+
+    side: int = 0
+    channels: int = 0
+    shard_images: int = 4096
+    seed: int = 0
+    name: str = "arrayrecord"
+    licence: str = "unknown: the user's own files"
+
+
+def pack(
+    listing: Listing, folder: Path, settings: Settings, progress: Callable[[int], Any] = int
+) -> Path:
+    """Packs every image, shard by shard, and goes on where an earlier call was cut off.
+
+    Images that need no change are kept as they are, byte for byte; others become PNG. Training images
+    are shuffled over the shards. The manifest is written last: a folder with one is complete.
+
+    Args:
+        listing: What to pack.
+        folder: Where to; made when missing.
+        settings: See `Settings`.
+        progress: Called with the number of images that have been done since the last call.
+
+    Returns:
+        Path of the manifest.
+
+    Raises:
+        FileExistsError: If the folder holds the shards of other images or settings.
+        ValueError: For an unreadable image, or images that differ in size or channels.
+        OSError: If a shard cannot be written; those complete are kept.
+    """
+    if settings.shard_images < 1:
+        raise ValueError(f"a shard holds at least 1 image, got {settings.shard_images}")
+    folder.mkdir(parents=True, exist_ok=True)
+    for left in folder.glob(".*.arrayrecord.*.tmp"):  # by a call that was killed
+        left.unlink()
+    what = digest(json.dumps([listing.fingerprint(), listing.classes, asdict(settings)]).encode())
+    done = _started(folder, what)
+    shape: tuple[int, ...] = tuple(done["shape"])
+    orders = {split: _order(listing, split, settings.seed) for split in SPLITS}
+    for split, first, name in _shards(orders, settings.shard_images):
+        index = orders[split][first : first + settings.shard_images]
+        if not _complete(folder, done, name):
+            shape = _write_shard(folder / name, listing, index, settings, shape, progress)
+            entry = {"split": split, "records": len(index), **_facts(folder / name)}
+            done = {**done, "shape": shape, "shards": {**done["shards"], name: entry}}
+            write_atomically(folder / _UNFINISHED, json.dumps(done).encode())
+        else:
+            progress(len(index))
+    tables = [_write_table(folder, listing, split, orders[split]) for split in SPLITS]
+    manifest = {
+        "format": FORMAT,
+        "packed": what,
+        "name": settings.name,
+        "licence": settings.licence,
+        "classes": listing.classes,
+        "shape": shape,
+        "settings": asdict(settings),
+        "tables": tables,
+        "shards": list(done["shards"].values()),
+    }
+    write_atomically(folder / MANIFEST, (json.dumps(manifest, indent=1) + "\n").encode())
+    (folder / _UNFINISHED).unlink(missing_ok=True)
+    return folder / MANIFEST
+
+
+def _started(folder: Path, what: str) -> Entry:
+    """Returns the notes of an earlier call on the same images, or fresh ones."""
+    for name in (MANIFEST, _UNFINISHED):
+        if not (folder / name).is_file():
+            continue
+        notes = json.loads((folder / name).read_text())
+        if notes.get("packed") != what:
+            raise FileExistsError(
+                f"{folder} holds the shards of other images or settings ({name}): choose another "
+                "folder, or remove it"
+            )
+        shards = notes["shards"]
+        by_name = shards if isinstance(shards, dict) else {s["file"]: s for s in shards}
+        return {"packed": what, "shape": notes["shape"], "shards": by_name}
+    return {"packed": what, "shape": (), "shards": {}}
+
+
+def _order(listing: Listing, split: str, seed: int) -> np.ndarray:
+    """Positions in the listing of a split's images, in the order of its records."""
+    index = np.flatnonzero(listing.splits == split)
+    return np.random.default_rng(seed).permutation(index) if split == "train" else index
+
+
+def _shards(orders: dict[str, np.ndarray], size: int) -> list[tuple[str, int, str]]:
+    """`(split, first position, file name)` of every shard."""
+    out = []
+    for split, order in orders.items():
+        count = -(-len(order) // size)
+        names = [f"{split}-{i:05d}-of-{count:05d}.arrayrecord" for i in range(count)]
+        out += [(split, i * size, name) for i, name in enumerate(names)]
+    return out
+
+
+def _complete(folder: Path, done: Entry, name: str) -> bool:
+    """Whether a shard of an earlier call is there, unharmed."""
+    entry, path = done["shards"].get(name), folder / name
+    return bool(entry) and path.is_file() and file_sha256(path) == entry["sha256"]
+
+
+def _write_shard(
+    path: Path,
+    listing: Listing,
+    index: np.ndarray,
+    settings: Settings,
+    shape: tuple[int, ...],
+    progress: Callable[[int], Any],
+) -> tuple[int, ...]:
+    """Writes one shard whole or not at all; returns the images' common shape."""
+    temporary = path.with_name(f".{path.name}.{os.getpid()}.tmp")
+    try:
+        writer = array_record().ArrayRecordWriter(str(temporary), "group_size:1,uncompressed")
+        for i in index:
+            file = listing.rows[i].path
+            data = file.read_bytes()
+            stored = decode(data, file)
+            image = fit_to_first(stored, file, shape or None, settings.side, settings.channels)
+            shape = image.shape
+            writer.write(data if image.shape == stored.shape else _png(image))
+            progress(1)
+        writer.close()
+        temporary.replace(path)
+    finally:
+        temporary.unlink(missing_ok=True)
+    return shape
+
+
+def _png(image: np.ndarray) -> bytes:
+    from PIL import Image
+
+    out = io.BytesIO()
+    Image.fromarray(image[..., 0] if image.shape[-1] == 1 else image).save(out, "PNG")
+    return out.getvalue()
+
+
+def _write_table(folder: Path, listing: Listing, split: str, order: np.ndarray) -> Entry:
+    text = io.StringIO()
+    table = csv.writer(text, lineterminator="\n")
+    table.writerow(("name", "label"))
+    table.writerows((listing.rows[i].name, listing.rows[i].label) for i in order)
+    path = write_atomically(folder / f"{split}.csv", text.getvalue().encode())
+    return {"split": split, **_facts(path)}
+
+
+def _facts(path: Path) -> Entry:
+    return {"file": path.name, "bytes": path.stat().st_size, "sha256": file_sha256(path)}

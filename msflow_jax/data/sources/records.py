@@ -1,0 +1,186 @@
+"""ArrayRecord shards as `tools/pack.py` writes them: few large files, read at random.
+
+A folder holds, for each split, a CSV (`name,label`, one line an image) and shards such as
+`train-00000-of-00008.arrayrecord`, whose records follow the lines of the CSV; and `manifest.json` with
+the classes, the shape, and the number, bytes and SHA-256 of every shard. A record is an image file (PNG,
+or the original file) and nothing else.
+"""
+
+from __future__ import annotations
+
+import bisect
+import csv
+import json
+from collections.abc import Iterable
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+from ml_collections import ConfigDict
+
+from msflow_jax.data.base import SPLITS, LazySplit, OpensLater, Splits, digest, in_memory, own_info
+from msflow_jax.data.sources.archives import file_sha256
+from msflow_jax.data.sources.files import fit_to_first
+from msflow_jax.data.sources.images import decode
+
+MANIFEST = "manifest.json"
+FORMAT = "msflow_jax arrayrecord 1"
+
+
+class RecordReader(OpensLater):
+    """Reads records by index over several shards; each process opens its own files.
+
+    Args:
+        shards: The files, in order.
+        counts: Records in each.
+        shape: Shape of the images.
+        side: As for `files.fit_to_first`.
+        channels: As for `files.fit_to_first`.
+    """
+
+    def __init__(
+        self,
+        shards: Iterable[Path],
+        counts: Iterable[int],
+        shape: tuple[int, ...],
+        side: int = 0,
+        channels: int = 0,
+    ):
+        super().__init__()
+        self._shards, self._shape, self._fit = tuple(shards), shape, (side, channels)
+        self._ends = np.cumsum(tuple(counts)).tolist()
+
+    def __call__(self, index: int) -> np.ndarray:
+        """Returns image `index`, uint8 `[S, S, C]`.
+
+        Raises:
+            ValueError: If the record is damaged; names file and position.
+        """
+        shard = bisect.bisect_right(self._ends, index)
+        at = index - (self._ends[shard - 1] if shard else 0)
+        where = Path(f"{self._shards[shard]}, record {at}")
+        if shard not in self._open:
+            self._open[shard] = open_shard(self._shards[shard])
+        try:
+            data = self._open[shard].read([at])[0]
+        except Exception as error:  # whatever a damaged file raises inside the reader
+            raise ValueError(_damaged(where, str(error))) from error
+        return fit_to_first(decode(data, where), where, self._shape, *self._fit)
+
+
+def open_shard(path: Path) -> Any:
+    """Returns the file's ArrayRecordReader.
+
+    Raises:
+        ImportError: If `array_record` is not installed.
+        ValueError: If the file is no ArrayRecord.
+    """
+    reader = array_record().ArrayRecordReader
+    try:
+        return reader(str(path), options="readahead_buffer_size:0")
+    except Exception as error:  # whatever a damaged file raises
+        raise ValueError(_damaged(path, str(error))) from error
+
+
+def array_record() -> Any:
+    """Returns the module that reads and writes the format."""
+    try:
+        from array_record.python import array_record_module
+    except ImportError as error:
+        raise ImportError(
+            "ArrayRecord files need the package array_record: pip install 'msflow_jax[grain]'"
+        ) from error
+    return array_record_module
+
+
+def load(config: ConfigDict) -> Splits:
+    """Loads packed images (`--config.data.name=arrayrecord`).
+
+    Raises:
+        FileNotFoundError: If the folder, or a file of it, is missing.
+        ValueError: If a file is not what the manifest says.
+    """
+    root = Path(config.root).expanduser()
+    manifest = read_manifest(root)
+    side, channels = config.side, config.channels
+    packed = manifest["shape"]
+    shape = (side or packed[0], side or packed[0], channels or packed[2])
+    parts = {}
+    for split in SPLITS:
+        names, labels = _read_table(root, split, manifest)
+        shards = [s for s in manifest["shards"] if s["split"] == split]
+        for shard in shards:
+            _check_size(root / shard["file"], shard["bytes"])
+        reader = RecordReader(
+            [root / s["file"] for s in shards], [s["records"] for s in shards],
+            shape, side, channels,
+        )  # fmt: skip
+        parts[split] = LazySplit(reader, labels, names, shape[0])
+    info = own_info(
+        manifest["classes"], shape, name=manifest["name"], licence=manifest["licence"],
+        md5=digest((root / MANIFEST).read_bytes()), source=str(root),
+    )  # fmt: skip
+    return Splits(parts["train"], in_memory(parts["val"]), in_memory(parts["test"]), info)
+
+
+def read_manifest(root: Path) -> dict[str, Any]:
+    """Returns the manifest of a folder of shards.
+
+    Raises:
+        FileNotFoundError: If there is none.
+        ValueError: If it is damaged, or of another format.
+    """
+    path = root / MANIFEST
+    if not path.is_file():
+        raise FileNotFoundError(
+            f"no {MANIFEST} in {root} (--config.data.root): pack the images with tools/pack.py, or "
+            "repeat its command if it was interrupted"
+        )
+    try:
+        manifest = json.loads(path.read_text())
+        if manifest["format"] != FORMAT:
+            raise ValueError(f"its format is {manifest['format']!r}, expected {FORMAT!r}")
+    except (ValueError, KeyError, TypeError) as error:
+        raise ValueError(f"{path} cannot be used ({error}): pack the images anew") from error
+    return manifest
+
+
+def verify(root: Path, track: Any = iter) -> int:
+    """Compares every file with the manifest's SHA-256; returns the number of files.
+
+    Raises:
+        ValueError: For the first file that differs.
+    """
+    manifest = read_manifest(root)
+    files = [*manifest["shards"], *manifest["tables"]]
+    for entry in track(files):
+        _check_content(root / entry["file"], entry)
+    return len(files)
+
+
+def _read_table(root: Path, split: str, manifest: Any) -> tuple[tuple[str, ...], np.ndarray]:
+    entry = next(t for t in manifest["tables"] if t["split"] == split)
+    path = root / entry["file"]
+    _check_content(path, entry)
+    with path.open(newline="") as file:
+        rows = list(csv.DictReader(file))
+    names = {name: k for k, name in enumerate(manifest["classes"])}
+    labels = np.array([names[row["label"]] for row in rows], np.int32)
+    return tuple(row["name"] for row in rows), labels
+
+
+def _check_size(path: Path, expected: int) -> None:
+    if not path.is_file():
+        raise FileNotFoundError(f"no file {path}, which {MANIFEST} lists: copy the folder anew")
+    if (size := path.stat().st_size) != expected:
+        raise ValueError(_damaged(path, f"it has {size:,} bytes, expected {expected:,}"))
+
+
+def _check_content(path: Path, entry: dict[str, Any]) -> None:
+    _check_size(path, entry["bytes"])
+    if file_sha256(path) != entry["sha256"]:
+        raise ValueError(_damaged(path, "its SHA-256 is not the manifest's"))
+
+
+def _damaged(path: Path, reason: str) -> str:
+    return f"{path} is damaged ({reason}): copy it anew, or pack the images again"

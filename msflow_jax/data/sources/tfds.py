@@ -1,0 +1,194 @@
+"""TensorFlow Datasets by name (`tfds:colorectal_histology`), read without TensorFlow.
+
+`tfds.data_source` reads data sets prepared in the ArrayRecord format at random. Preparing one from its
+publisher's files may need TensorFlow, as its builder says.
+"""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+from ml_collections import ConfigDict
+
+from msflow_jax.data.base import SPLITS, LazySplit, OpensLater, Splits, digest, in_memory, own_info
+from msflow_jax.data.sources.files import fit_to_first
+from msflow_jax.data.sources.images import decode
+from msflow_jax.data.splitting import PATTERN, VAL_PATTERN, assign
+from msflow_jax.progress import track
+
+_NAMES = {"train": "train", "validation": "val", "val": "val", "test": "test"}
+
+
+class TfdsReader(OpensLater):
+    """Reads images by index; each process opens the data set for itself.
+
+    Args:
+        folder: The prepared data set's folder (with its version).
+        parts: `(split in TFDS, index there)` of each image.
+        key: Name of the image feature.
+        shape: Shape of the images that all must have.
+        side: As for `files.fit_to_first`.
+        channels: As for `files.fit_to_first`.
+    """
+
+    def __init__(
+        self,
+        folder: str,
+        parts: list[tuple[str, int]],
+        key: str,
+        shape: tuple[int, ...],
+        side: int,
+        channels: int,
+    ):
+        super().__init__()
+        self._folder, self._parts, self._key = folder, parts, key
+        self._shape, self._fit = shape, (side, channels)
+
+    def __call__(self, index: int) -> np.ndarray:
+        """Returns image `index`, uint8 `[S, S, C]`."""
+        split, at = self._parts[index]
+        if split not in self._open:
+            self._open[split] = _source(_builder_from(self._folder), split, self._key)
+        where = Path(f"{self._folder}, {split} {at}")
+        image = _pixels(self._open[split][at][self._key], where)
+        return fit_to_first(image, where, self._shape, *self._fit)
+
+
+def load(config: ConfigDict) -> Splits:
+    """Loads `tfds:NAME` (or `tfds:NAME/CONFIG:VERSION`) from `config.root`.
+
+    Splits that the data set does not have are cut from its `train`, as for a folder of images.
+
+    Raises:
+        ImportError: If `tensorflow_datasets` is not installed.
+        FileNotFoundError: If the data set is not prepared there and `config.download` is False.
+        ValueError: If it has no image and label, or images that differ in size where no side is given.
+    """
+    builder = _prepared(config)
+    image, label = _features(builder)
+    parts = [
+        (split, at)
+        for split in builder.info.splits
+        if split in _NAMES
+        for at in range(builder.info.splits[split].num_examples)
+    ]
+    labels = _labels(builder, parts, image, label)
+    splits = np.array(_cut(parts, labels, config.seed, builder.name))
+    folder = str(builder.data_path)
+    first = _pixels(_source(builder, parts[0][0], image)[0][image], Path(folder))
+    shape = fit_to_first(first, Path(folder), None, config.side, config.channels).shape
+    found = {}
+    for split in SPLITS:
+        index = np.flatnonzero(splits == split)
+        chosen = [parts[i] for i in index]
+        reader = TfdsReader(folder, chosen, image, shape, config.side, config.channels)
+        names = tuple(f"{name}/{at:05d}" for name, at in chosen)
+        found[split] = LazySplit(reader, labels[index], names, shape[0])
+    info = own_info(
+        builder.info.features[label].names, shape, name=config.name,
+        licence=str(builder.info.redistribution_info.license or "see the publisher"),
+        md5=digest(_identity(builder).encode()), source=folder,
+    )  # fmt: skip
+    return Splits(found["train"], in_memory(found["val"]), in_memory(found["test"]), info)
+
+
+def _tfds() -> Any:
+    try:
+        import tensorflow_datasets as tfds
+    except ImportError as error:
+        raise ImportError(
+            "data.name='tfds:NAME' needs tensorflow-datasets: pip install 'msflow_jax[tfds]'"
+        ) from error
+    return tfds
+
+
+def _builder_from(folder: str) -> Any:
+    return _tfds().builder_from_directory(folder)
+
+
+def _prepared(config: ConfigDict) -> Any:
+    """Returns the builder of a data set whose ArrayRecord files are there."""
+    tfds = _tfds()
+    name = config.name.partition(":")[2]
+    root = Path(config.root or "~/tensorflow_datasets").expanduser()
+    try:
+        builder = tfds.builder(name, data_dir=root, file_format="array_record")
+    except Exception as error:  # tfds raises its own kinds, and some of registered builders
+        reason = (str(error).strip().splitlines() or [type(error).__name__])[0]
+        raise ValueError(f"{config.name} cannot be opened in {root}: {reason}") from error
+    if builder.is_prepared():
+        return builder
+    if not config.download:
+        raise FileNotFoundError(
+            f"{config.name} is not prepared in {root} as ArrayRecord (--config.data.root): "
+            "--config.data.download=True fetches and prepares it, or prepare it elsewhere with "
+            f"`tfds build {name} --file_format=array_record`"
+        )
+    builder.download_and_prepare(file_format="array_record")
+    return builder
+
+
+def _features(builder: Any) -> tuple[str, str]:
+    """Names of the image and the label, by what the data set calls its supervised keys."""
+    keys = builder.info.supervised_keys or ("image", "label")
+    features = builder.info.features
+    if len(keys) != 2 or not all(key in features for key in keys):
+        raise ValueError(
+            f"tfds:{builder.name} has no image and label, but {', '.join(sorted(features))}"
+        )
+    image, label = keys
+    if not hasattr(features[label], "names") or len(features[image].shape) != 3:
+        raise ValueError(
+            f"tfds:{builder.name}: {image} of shape {features[image].shape} and {label} are no image "
+            "and class label"
+        )
+    return image, label
+
+
+def _source(builder: Any, split: str, image: str) -> Any:
+    """Random access to a split; encoded images come as bytes."""
+    tfds = _tfds()
+    encoded = isinstance(builder.info.features[image], tfds.features.Image)
+    decoders = {image: tfds.decode.SkipDecoding()} if encoded else None
+    return builder.as_data_source(split=split, decoders=decoders)
+
+
+def _pixels(value: Any, where: Path) -> np.ndarray:
+    if isinstance(value, bytes):
+        return decode(value, where)
+    if value.dtype != np.uint8:
+        raise ValueError(f"{where} is {value.dtype}, expected uint8")
+    return np.asarray(value)
+
+
+def _labels(builder: Any, parts: list[tuple[str, int]], image: str, label: str) -> np.ndarray:
+    """Labels of all images, in the order of `parts`; encoded images are not decoded for them."""
+    names = dict.fromkeys(split for split, _ in parts)
+    sources = {name: _source(builder, name, image) for name in names}
+    rows = track(parts, "Reading labels")
+    return np.array([sources[name][at][label] for name, at in rows], np.int32)
+
+
+def _cut(parts: list[tuple[str, int]], labels: np.ndarray, seed: int, name: str) -> list[str]:
+    """Returns each image's split: the data set's own, and what is missing cut from its train."""
+    splits = [_NAMES[split] for split, _ in parts]
+    missing = {"val", "test"} - set(splits)
+    if not missing:
+        return splits
+    if missing == {"test"}:
+        raise ValueError(f"tfds:{name} has a validation but no test split: it cannot be used as is")
+    train = [i for i, split in enumerate(splits) if split == "train"]
+    pattern = PATTERN if "test" in missing else VAL_PATTERN
+    groups = [f"{parts[i][0]}/{parts[i][1]}" for i in train]
+    fresh = assign(groups, labels[train].tolist(), seed, pattern)
+    for i, split in zip(train, fresh, strict=True):
+        splits[i] = split
+    return splits
+
+
+def _identity(builder: Any) -> str:
+    """Name, version, and the checksum of every shard where the data set records them."""
+    splits = [f"{k} {s.num_examples} {s.num_bytes}" for k, s in builder.info.splits.items()]
+    return "\n".join([builder.info.full_name, *splits])

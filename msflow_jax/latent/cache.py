@@ -1,0 +1,193 @@
+"""The latent cache: a split's latents with their flips, computed once, on disk in checked shards."""
+
+import hashlib
+import json
+from collections.abc import Callable, Sequence
+from contextlib import nullcontext
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import jax
+import jax.numpy as jnp
+import numpy as np
+from ml_collections import ConfigDict
+from safetensors import SafetensorError
+from safetensors.numpy import load, save
+
+from msflow_jax.data.base import Info, LazySplit, Split, digest
+from msflow_jax.data.batches import to_float
+from msflow_jax.latent.autoencoder import fingerprint
+from msflow_jax.latent.codec import LatentFlow
+from msflow_jax.parallel.batched import Runner, batched
+from msflow_jax.parts import Parts
+from msflow_jax.progress import bar
+from msflow_jax.storage.atomic import user_cache, write_atomically
+
+SHARD = 256  # images a file
+_FLIPS = {"horizontal": -2, "vertical": -3}  # axes of [..., S, S, C]
+
+
+def flipped(images: jax.Array, flips: Sequence[str]) -> jax.Array:
+    """Every combination of the flips, ``[B, S, S, C] -> [B, F, S, S, C]`` with F = 1, 2 or 4."""
+    variants = [images]
+    for name in flips:
+        variants += [jnp.flip(v, _FLIPS[name]) for v in variants]
+    return jnp.stack(variants, axis=1)
+
+
+def make_encoder(model: LatentFlow, flips: Sequence[str] = (), batch: int = 16) -> Runner:
+    """``runner(params, images uint8 [N, S, S, C]) -> {"image", "deviation"}``.
+
+    Each is float16 ``[N, F, h, w, c]``; ``image`` is the posterior's mean. Where the autoencoder has no
+    posterior (the TAESD family) there is no ``deviation``. ``params`` are the autoencoder's.
+    """
+
+    def function(params: Any, images: jax.Array, index: jax.Array) -> dict[str, jax.Array]:
+        variants = flipped(to_float(images), flips)
+        flat = variants.reshape(-1, *variants.shape[2:])
+        mean, deviation = model.moments(params, flat)
+        found = {"image": mean, "deviation": deviation}
+        if not model.autoencoder.net.posterior:
+            del found["deviation"]
+        return {
+            name: a.reshape(*variants.shape[:2], *a.shape[1:]).astype(jnp.float16)
+            for name, a in found.items()
+        }
+
+    return batched(function, batch)
+
+
+@dataclass(frozen=True)
+class Cache:
+    """Where the latents of one split lie, and what they are of.
+
+    Attributes:
+      folder: holds ``facts.json`` and shards ``00000.safetensors``, each with its sum ``00000.json``.
+      facts: everything that the latents depend on; a folder of other facts is never read.
+    """
+
+    folder: Path
+    facts: dict[str, Any]
+
+
+def locate(root: str, facts: dict[str, Any]) -> Cache:
+    """The cache of these facts under ``root`` (empty: in the user's cache folder)."""
+    key = hashlib.sha256(json.dumps(facts, sort_keys=True).encode()).hexdigest()[:16]
+    name = f"{facts['data']}-{facts['split']}-{key}".replace("/", "-").replace(":", "-")
+    return Cache((Path(root).expanduser() if root else user_cache("latents")) / name, facts)
+
+
+def read_or_encode(
+    cache: Cache,
+    split: Split | LazySplit,
+    encode: Callable[[np.ndarray], dict[str, np.ndarray]],
+    description: str = "",
+) -> dict[str, np.ndarray]:
+    """The latents of a split: shards that are there and sound are read, the others encoded and written.
+
+    An interrupted call loses at most the shard it was at.
+
+    Args:
+      cache: see :func:`locate`.
+      split: the images.
+      encode: uint8 ``[n, S, S, C]`` to arrays ``[n, ...]`` by name.
+      description: of the progress bar; none where empty.
+
+    Returns:
+      Arrays ``[N, ...]`` by name.
+
+    Raises:
+      OSError: a shard cannot be written (full disk); those before it are kept.
+      FloatingPointError: latents that are not finite.
+      FileNotFoundError: several processes train together and the cache is not complete.
+      ValueError: the split is empty.
+    """
+    if not len(split):
+        raise ValueError(f"the {cache.facts['split']} split is empty: there is nothing to encode")
+    starts = range(0, len(split), SHARD)
+    found = {start: _read(cache.folder / f"{start // SHARD:05d}", cache.facts) for start in starts}
+    missing = [start for start in starts if found[start] is None]
+    if missing and jax.process_count() > 1:
+        raise FileNotFoundError(
+            f"{len(missing)} of {len(starts)} parts of the latent cache {cache.folder} are missing: "
+            "encode them first in one process, with --encode-only, on a disk that all processes see"
+        )
+    if missing:
+        write_atomically(
+            cache.folder / "facts.json", (json.dumps(cache.facts, indent=1) + "\n").encode()
+        )
+        count = sum(min(SHARD, len(split) - start) for start in missing)
+        with bar(description, count) if description else nullcontext(lambda n: None) as advance:
+            for start in missing:
+                index = np.arange(start, min(start + SHARD, len(split)))
+                images = np.stack([split.read(int(i)) for i in index])
+                arrays = encode(images)
+                if not all(np.isfinite(a).all() for a in arrays.values()):
+                    raise FloatingPointError(
+                        f"latents of images {start} to {index[-1]} are not finite in float16: the "
+                        "autoencoder is damaged, or its scale is wrong"
+                    )
+                _write(cache.folder / f"{start // SHARD:05d}", arrays, cache.facts)
+                found[start] = arrays
+                advance(len(index))
+    parts = [found[start] for start in starts]
+    return {name: np.concatenate([p[name] for p in parts if p]) for name in parts[0] or {}}
+
+
+def split_latents(
+    model: LatentFlow,
+    parts: Parts,
+    split: Split | LazySplit,
+    name: str,
+    info: Info,
+    config: ConfigDict,
+    flips: Sequence[str] = (),
+) -> dict[str, np.ndarray]:
+    """The latents of a split, ``[N, F, h, w, c]`` float16 by name, through the cache.
+
+    Args:
+      model: the latent flow.
+      parts: its autoencoder's parameters.
+      split: the images.
+      name: of the split.
+      info: what the data are.
+      config: the ``latent`` part of a model's configuration.
+      flips: variants to encode.
+
+    Raises:
+      As :func:`read_or_encode`.
+    """
+    encoder = fingerprint(parts.autoencoder, parts.params)
+    facts = {
+        "data": info.name, "md5": info.md5, "split": name, "images": len(split), "flips": list(flips),
+        "autoencoder": encoder, "side": [info.side, model.encoded_side], "channels": info.channels,
+        "names": digest("\n".join(split.names).encode()), "version": 2,
+    }  # fmt: skip
+    encode = make_encoder(model, flips, config.batch)
+    cache = locate(config.cache, facts)
+    return read_or_encode(
+        cache, split, lambda images: encode(parts.params, images), f"encoding the {name} split"
+    )
+
+
+def _write(stem: Path, arrays: dict[str, np.ndarray], facts: dict[str, Any]) -> None:
+    content = save({name: np.ascontiguousarray(a) for name, a in arrays.items()})
+    write_atomically(stem.with_suffix(".safetensors"), content)
+    record = {"sha256": hashlib.sha256(content).hexdigest(), "facts": facts}
+    write_atomically(stem.with_suffix(".json"), (json.dumps(record) + "\n").encode())
+
+
+def _read(stem: Path, facts: dict[str, Any]) -> dict[str, np.ndarray] | None:
+    """A shard, or None where it is absent, unfinished, damaged or of something else."""
+    try:
+        record = json.loads(stem.with_suffix(".json").read_text())
+        content = stem.with_suffix(".safetensors").read_bytes()
+        if record["facts"] != facts or hashlib.sha256(content).hexdigest() != record["sha256"]:
+            raise ValueError("its sum or its facts are not those recorded")
+        return load(content)
+    except FileNotFoundError:
+        return None
+    except (ValueError, KeyError, TypeError, SafetensorError) as error:
+        print(f"{stem}.safetensors is damaged ({error}): it is encoded anew")
+        return None

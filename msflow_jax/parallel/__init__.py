@@ -1,0 +1,1 @@
+"""Devices and processes: shardings, functions over many items, start-up."""

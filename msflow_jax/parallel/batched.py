@@ -1,0 +1,53 @@
+"""A function over any number of items: batched, padded, sharded over all devices, with a bar."""
+
+from collections.abc import Callable
+from contextlib import nullcontext
+from typing import Any
+
+import jax
+import numpy as np
+
+from msflow_jax.parallel.sharding import make_mesh, place, replicated, split_batch
+from msflow_jax.progress import bar
+
+Runner = Callable[..., Any]
+
+
+def batched(function: Callable[[Any, Any, jax.Array], Any], batch: int, axis: int = 0) -> Runner:
+    """``runner(params, items, description="")``: ``function`` over any number of items.
+
+    Args:
+      function: ``(params, items [B, ...], index [B]) -> arrays`` with the batch on ``axis``; compiled
+        once for each batch size. Items are an array or a tree of arrays.
+      batch: how many at a time. The last batch is padded and the padding cut off; since every
+        sample's noise depends on its global index alone, results do not depend on ``batch``.
+      axis: batch axis of the results.
+    """
+    mesh = make_mesh()
+    devices = mesh.shape["data"]
+    # Whole results on every device: each process can read them.
+    jitted = jax.jit(function, out_shardings=replicated(mesh))
+
+    def runner(params: Any, items: Any, description: str = "") -> Any:
+        count = len(jax.tree.leaves(items)[0])
+        if not count:
+            raise ValueError("there is nothing to do: no images")
+        size = -(-min(batch, count) // devices) * devices
+        params = jax.device_put(params, replicated(mesh))
+
+        def part(start: int) -> tuple[Any, np.ndarray]:
+            index = np.arange(start, start + size)
+            return jax.tree.map(lambda a: a[np.minimum(index, count - 1)], items), index
+
+        jitted.eval_shape(params, *part(0))  # a wrong argument is an error before the bar is drawn
+        results = []
+        with bar(description, count) if description else nullcontext(lambda done: None) as advance:
+            for start in range(0, count, size):
+                out = jitted(params, *place(part(start), split_batch(mesh)))
+                keep = np.arange(min(size, count - start))
+                results.append([np.asarray(a).take(keep, axis) for a in jax.tree.leaves(out)])
+                advance(len(keep))
+        joined = [np.concatenate(parts, axis) for parts in zip(*results, strict=True)]
+        return jax.tree.unflatten(jax.tree.structure(out), joined)
+
+    return runner

@@ -1,0 +1,1 @@
+"""Files and weights on disk: atomic writes, digests, locks, checkpoints; knows no trainer, no data."""

@@ -1,0 +1,258 @@
+"""Checkpoints: orbax, asynchronous and atomic; the newest few and the best by validation are kept."""
+
+import json
+import logging
+import shutil
+import time
+import warnings
+from collections.abc import Mapping
+from pathlib import Path
+from typing import Any
+
+import jax
+import numpy as np
+import orbax.checkpoint as ocp
+from jax.sharding import SingleDeviceSharding
+from orbax.checkpoint import checkpoint_managers
+
+from msflow_jax.storage.digests import differences, digests, layouts
+
+
+class Checkpoints:
+    """The ``checkpoints`` folder of a workdir.
+
+    Each step holds two items, so that inference reads only what it needs: ``ema`` (the parameters to
+    use) and ``state`` (what training also needs), and the digest of every array in them, against which
+    what is read is checked. Use as a context manager: leaving waits for the last save.
+
+    Args:
+      folder: where to keep them; made when missing unless ``read_only``.
+      keep: how many of the newest to keep, beside the best.
+      select: name of the validation metric that picks the best; a leading ``-`` means less is better.
+      read_only: for inference; nothing is written.
+    """
+
+    def __init__(
+        self, folder: Path, *, keep: int = 2, select: str = "val_auc", read_only: bool = False
+    ):
+        # orbax narrates every save, and every failure many times; what fails is reported here.
+        logging.getLogger("absl").setLevel(logging.CRITICAL)
+        self.folder = Path(folder).absolute()
+        name, sign = select.lstrip("-"), -1.0 if select.startswith("-") else 1.0
+
+        def score(metrics: Mapping[str, float] | None) -> float:
+            return sign * (metrics or {}).get(name, -sign * np.inf)
+
+        self._score, self._failed = score, False
+        if not read_only:
+            self._remove_unfinished()
+        for path in self._unsound():
+            # orbax counts every numbered folder as saved, and stops at metrics that it cannot parse.
+            if not read_only:
+                self._set_aside(path)
+            elif (path / "ema").is_dir():
+                raise ValueError(_unreadable(path, "its metrics are damaged"))
+        policies = [
+            checkpoint_managers.LatestN(keep),
+            checkpoint_managers.BestN(get_metric_fn=score, n=1),
+        ]
+        options = ocp.CheckpointManagerOptions(
+            preservation_policy=checkpoint_managers.AnyPreservationPolicy(policies),
+            read_only=read_only,
+            create=not read_only,
+        )
+        self._manager = ocp.CheckpointManager(
+            self.folder, options=options, item_names=("ema", "state", "metrics", "digests")
+        )
+
+    def __enter__(self) -> "Checkpoints":
+        return self
+
+    def __exit__(self, *error: object) -> None:
+        self.wait()
+        self._manager.close()
+        if self._failed:  # writers of the failed save may have been at work after its report
+            self._remove_unfinished()
+
+    def steps(self) -> list[int]:
+        """Steps with a checkpoint, oldest first."""
+        steps = sorted(self._manager.all_steps())
+        return [s for s in steps if (self.folder / str(s) / "ema").is_dir()]
+
+    def _unsound(self) -> list[Path]:
+        numbered = [p for p in self.folder.glob("*") if p.name.isdecimal() and p.is_dir()]
+        return [
+            p for p in numbered if not ((p / "ema").is_dir() and _parses(p / "metrics/metrics"))
+        ]
+
+    def _set_aside(self, path: Path) -> None:
+        new = path.with_name(f"{path.name}.damaged-{time.time_ns()}")
+        warnings.warn(f"{path} is no whole checkpoint: moved to {new.name}", stacklevel=3)
+        path.rename(new)
+
+    def best(self) -> int | None:
+        """The step that validation prefers (the newest of equals), or None without checkpoints."""
+        steps = self.steps()
+        return max(steps, key=lambda s: (self._score(self.metrics(s)), s)) if steps else None
+
+    def metrics(self, step: int) -> dict[str, float]:
+        """What validation said at that step."""
+        if not (self.folder / str(step) / "metrics").exists():
+            return {}
+        return self._restore(step, metrics=ocp.args.JsonRestore())["metrics"]
+
+    def _restore(self, step: int, **items: Any) -> Any:
+        try:
+            return self._manager.restore(step, args=ocp.args.Composite(**items))
+        except Exception as error:  # whatever a broken file raises inside orbax
+            reason = (str(error).splitlines() or [""])[0]
+            raise ValueError(_unreadable(self.folder / str(step), reason)) from error
+
+    def _digests(self, step: int) -> dict[str, dict[str, str]]:
+        return self._restore(step, digests=ocp.args.JsonRestore())["digests"]
+
+    def _check_layout(self, step: int, saved: dict[str, dict[str, str]], **items: Any) -> None:
+        wrong = []
+        for item, tree in items.items():
+            then = {path: str(d).split()[0] for path, d in saved.get(item, {}).items()}
+            wrong += [item + difference for difference in differences(then, layouts(tree))]
+        if wrong:
+            shown = "; ".join(wrong[:8]) + ("; ..." if len(wrong) > 8 else "")
+            raise ValueError(
+                f"checkpoint {self.folder / str(step)} is of another network or optimiser: {shown}"
+            )
+
+    def _restore_whole(self, step: int, saved: dict[str, dict[str, str]], **items: Any) -> Any:
+        """Items and a check that every array is what was saved."""
+        out = self._restore(step, **items)
+        for item in items:
+            then, found = saved.get(item, {}), digests(out[item])
+            wrong = [path for path, value in found.items() if then.get(path) != value]
+            if wrong:
+                reason = f"{item}{wrong[0]} is not what was saved"
+                raise ValueError(_unreadable(self.folder / str(step), reason))
+        return out
+
+    def save(self, step: int, items: Mapping[str, Any], metrics: Mapping[str, float]) -> None:
+        """Start to save; returns before the files are complete. A step that exists is left alone.
+
+        Args:
+          step: the training step.
+          items: ``ema`` and ``state``, each a tree of arrays.
+          metrics: what validation said.
+        """
+        if step not in self.steps():
+            self._save(step, metrics, **items)
+
+    def save_params(self, params: Any, step: int = 0) -> None:
+        """Save parameters to use, for instance converted ones, without what training needs."""
+        self._save(step, {}, ema=params)
+
+    def _save(self, step: int, metrics: Mapping[str, float], **items: Any) -> None:
+        values = {k: float(v) for k, v in metrics.items()}
+        args = {name: ocp.args.StandardSave(item) for name, item in items.items()}
+        args["metrics"] = ocp.args.JsonSave(values)
+        args["digests"] = ocp.args.JsonSave({name: digests(item) for name, item in items.items()})
+        if not self.wait():
+            self._remove_unfinished()
+        self._failed = False
+        try:
+            # Given twice: written as an item, and told to the policy that keeps the best.
+            self._manager.save(step, args=ocp.args.Composite(**args), metrics=values)
+        except Exception as error:  # whatever a full disk raises inside orbax
+            self._report(error)
+
+    def wait(self) -> bool:
+        """Until the last save is complete; False if it failed, which a warning has told."""
+        try:
+            self._manager.wait_until_finished()
+        except Exception as error:
+            self._report(error)
+        return not self._failed
+
+    def _report(self, error: Exception) -> None:
+        self._failed = True
+        reason, kept = (str(error).splitlines() or [""])[0], self.steps()
+        last = f"step {kept[-1]}" if kept else "none"
+        warnings.warn(
+            f"a checkpoint could not be saved in {self.folder} ({reason}). The last good one is {last}. "
+            "Is the disk full?",
+            stacklevel=3,
+        )
+        self._remove_unfinished()
+
+    def _remove_unfinished(self) -> None:
+        """Remains of saves that a crash or a full disk cut short."""
+        if jax.process_index() == 0:
+            for path in self.folder.glob("*.orbax-checkpoint-tmp*"):
+                shutil.rmtree(path, ignore_errors=True)
+
+    def restore(self, like: Mapping[str, Any]) -> dict[str, Any] | None:
+        """The newest items that can be read, or None; a damaged checkpoint is named and skipped.
+
+        Args:
+          like: the items as :meth:`save` took them: shapes, dtypes and shardings to restore to.
+
+        Raises:
+          ValueError: there are checkpoints, but none fits.
+        """
+        shapes = dict(jax.tree.map(ocp.utils.to_shape_dtype_struct, like))
+        broken: list[tuple[Path, str]] = []
+        for step in reversed(self.steps()):
+            try:
+                saved = self._digests(step)
+                self._check_layout(step, saved, **shapes)
+                args = {name: ocp.args.StandardRestore(item) for name, item in shapes.items()}
+                out = self._restore_whole(step, saved, **args)
+            except ValueError as error:
+                warnings.warn(f"{error}. Trying the one before", stacklevel=2)
+                broken.append((self.folder / str(step), str(error)))
+                continue
+            # Set aside only now: if none fits, it is not the files that are wrong.
+            for path, _ in broken:
+                self._set_aside(path)
+            if broken:
+                self._manager.reload()
+            return {name: out[name] for name in shapes}
+        if broken:
+            raise ValueError(
+                f"no checkpoint in {self.folder} fits this configuration: was the network changed? "
+                f"Use another --workdir, or the configuration in config.json. The newest: {broken[0][1]}"
+            )
+        return None
+
+    def restore_params(self, step: int | None = None) -> tuple[int, Any]:
+        """``(step, parameters to use)`` of the best checkpoint, or of the one named.
+
+        Raises:
+          FileNotFoundError: there is none (never random weights).
+          ValueError: it cannot be read.
+        """
+        step = self.best() if step is None else step
+        if step is None or step not in self.steps():
+            which = "" if step is None else f" of step {step}"
+            raise FileNotFoundError(
+                f"no checkpoint{which} in {self.folder}: train first, or check --workdir"
+            )
+        # For weights that come from devices which are not here.
+        here = SingleDeviceSharding(jax.local_devices()[0])
+        args = ocp.args.StandardRestore(fallback_sharding=here)
+        return step, self._restore_whole(step, self._digests(step), ema=args)["ema"]
+
+
+def _unreadable(path: Path, reason: str) -> str:
+    return (
+        f"checkpoint {path} cannot be read ({reason}): restore it from a copy, or remove that folder "
+        "to use the others"
+    )
+
+
+def _parses(path: Path) -> bool:
+    """Whether a file is absent or JSON."""
+    try:
+        json.loads(path.read_text())
+    except FileNotFoundError:
+        return True
+    except ValueError:
+        return False
+    return True

@@ -1,0 +1,166 @@
+"""Packed images: what goes in comes out, an interrupted call goes on, damage is named."""
+
+import json
+import subprocess
+import sys
+from pathlib import Path
+
+import numpy as np
+import pytest
+from test_data_files import fill, save
+
+from msflow_jax import data
+from msflow_jax.data.sources import packing, records
+from msflow_jax.data.sources.listing import list_folder
+from msflow_jax.data.sources.packing import Settings, pack
+
+pytest.importorskip("array_record")
+
+
+def listing(root):
+    config = data.default_config("folder")
+    config.root = str(root)
+    return list_folder(config)
+
+
+def load(root, name="arrayrecord", **fields):
+    config = data.default_config(name)
+    config.update({"root": str(root), **fields})
+    return data.load(config)
+
+
+@pytest.fixture
+def packed(tmp_path):
+    fill(tmp_path / "images")
+    pack(listing(tmp_path / "images"), tmp_path / "packed", Settings(shard_images=4))
+    return tmp_path / "packed"
+
+
+def by_name(split):
+    split = data.in_memory(split)
+    return {n: (i.tobytes(), k) for n, i, k in zip(split.names, split.images, split.labels)}  # noqa: B905
+
+
+@pytest.mark.parametrize("loader", ["device", "grain"])
+def test_what_goes_in_comes_out(packed, loader):
+    plain, out = load(packed.parent / "images", "folder"), load(packed, loader=loader)
+    assert out.info.classes == plain.info.classes and out.info.counts == plain.info.counts
+    for split in ("train", "val", "test"):
+        assert by_name(out[split]) == by_name(plain[split])
+    assert isinstance(out.train, data.LazySplit) == (loader == "grain")
+    assert len(list(packed.glob("train-*-of-00004.arrayrecord"))) == 4  # 14 images, 4 a shard
+
+
+def test_images_are_brought_to_a_side_when_packed_or_when_read(tmp_path):
+    fill(tmp_path / "images", shape=(12, 9, 3))
+    with pytest.raises(ValueError, match="12 x 9, expected 12 x 12"):
+        pack(listing(tmp_path / "images"), tmp_path / "packed", Settings())
+    pack(listing(tmp_path / "images"), tmp_path / "packed", Settings(side=8))
+    whole = load(tmp_path / "images", "folder", side=8)
+    out = load(tmp_path / "packed")
+    assert by_name(out.train) == by_name(whole.train)
+    small = load(tmp_path / "packed", side=4, channels=1)
+    assert small.train.images.shape[1:] == (4, 4, 1) and small.info.side == 4
+
+
+def test_an_interrupted_packing_goes_on(tmp_path, monkeypatch):
+    fill(tmp_path / "images")
+    pack(listing(tmp_path / "images"), tmp_path / "whole", Settings(shard_images=4))
+    write, calls = packing._write_shard, []
+
+    def write_some(path, *rest):
+        if len(calls) == 2:
+            raise KeyboardInterrupt
+        calls.append(path.name)
+        return write(path, *rest)
+
+    with monkeypatch.context() as patch:
+        patch.setattr(packing, "_write_shard", write_some)
+        with pytest.raises(KeyboardInterrupt):
+            pack(listing(tmp_path / "images"), tmp_path / "packed", Settings(shard_images=4))
+    with pytest.raises(FileNotFoundError, match="repeat its command if it was interrupted"):
+        load(tmp_path / "packed")
+    first = tmp_path / "packed" / calls[0]
+    first.write_bytes(first.read_bytes()[:-1])  # damaged meanwhile: written anew
+    (tmp_path / "packed" / ".train-x.arrayrecord.1.tmp").touch()
+    done = []
+    pack(listing(tmp_path / "images"), tmp_path / "packed", Settings(shard_images=4), done.append)
+    assert sum(done) == 20
+    names = [p.name for p in sorted((tmp_path / "whole").iterdir())]
+    assert [p.name for p in sorted((tmp_path / "packed").iterdir())] == names
+    for name in names:
+        assert (tmp_path / "packed" / name).read_bytes() == (tmp_path / "whole" / name).read_bytes()
+
+
+def test_another_packing_is_not_overwritten(packed):
+    images = packed.parent / "images"
+    with pytest.raises(FileExistsError, match="other images or settings.*another folder"):
+        pack(listing(images), packed, Settings(shard_images=5))
+    save(images / "ill" / "new.png", seed=7)
+    with pytest.raises(FileExistsError, match="other images or settings"):
+        pack(listing(images), packed, Settings(shard_images=4))
+
+
+def test_damage_is_named(packed):
+    assert records.verify(packed) == 9  # 4 + 1 + 1 shards, 3 tables
+    shard = packed / "train-00001-of-00004.arrayrecord"
+    good = shard.read_bytes()
+    shard.write_bytes(good[:-1])
+    with pytest.raises(ValueError, match=f"{shard} is damaged .*bytes, expected"):
+        load(packed)
+    shard.write_bytes(good)
+    right, wrong = by_name(load(packed).train), 0
+    # Wherever a byte flips, nothing loads silently wrong (most of the file is padding).
+    for at in [*range(0, 1500, 37), *range(65536, len(good), 5003)]:
+        shard.write_bytes(good[:at] + bytes([good[at] ^ 0xFF]) + good[at + 1 :])
+        with pytest.raises(ValueError, match=f"{shard} is damaged"):
+            records.verify(packed)
+        try:
+            assert by_name(load(packed).train) == right
+        except ValueError as error:
+            assert str(shard) in str(error)
+            wrong += 1
+    assert wrong
+    shard.unlink()
+    with pytest.raises(FileNotFoundError, match=f"no file {shard}"):
+        load(packed)
+    shard.write_bytes(good)
+    table = (packed / "val.csv").read_text()
+    (packed / "val.csv").write_text(table.replace(",ill", ",eel"))
+    with pytest.raises(ValueError, match="val.csv is damaged"):
+        load(packed)
+    (packed / "manifest.json").write_text("{")
+    with pytest.raises(ValueError, match="manifest.json cannot be used"):
+        load(packed)
+    with pytest.raises(FileNotFoundError, match="tools/pack.py"):
+        load(packed / "nowhere")
+
+
+def test_the_tool(tmp_path):
+    fill(tmp_path / "images")
+    tool = [sys.executable, str(Path(__file__).parents[3] / "tools" / "pack.py")]
+
+    def call(*arguments):
+        return subprocess.run(
+            [*tool, *map(str, arguments)], capture_output=True, text=True, timeout=120,
+            cwd=Path(__file__).parents[3],
+        )  # fmt: skip
+
+    done = call(tmp_path / "images", tmp_path / "packed", "--side", 4, "--name", "mine")
+    assert done.returncode == 0, done.stderr
+    assert "--config.data.name=arrayrecord" in done.stdout
+    assert json.loads((tmp_path / "packed" / "manifest.json").read_text())["name"] == "mine"
+    assert "6 files" in call(tmp_path / "packed", "--verify").stdout
+    (tmp_path / "packed" / "test.csv").write_text("x")
+    failed = call("--verify", tmp_path / "packed")
+    assert failed.returncode == 2 and "test.csv is damaged" in failed.stderr
+    (tmp_path / "images" / "ill" / "0.png").write_bytes(b"no image")
+    failed = call(tmp_path / "images", tmp_path / "other")
+    assert failed.returncode == 2 and "0.png is not an image" in failed.stderr
+    assert call(tmp_path / "nowhere", tmp_path / "other").returncode == 2
+
+
+def test_reading_twice_in_any_order(packed):
+    train = load(packed, loader="grain").train
+    order = np.random.default_rng(0).permutation(len(train))
+    np.testing.assert_array_equal(train.take(order).images, train.take(order).images)
