@@ -68,7 +68,6 @@ def classify(
       resize: bring images of another size to the model's.
     """
     from msflow_jax import data
-    from msflow_jax.inference.prediction import uncertainties
     from msflow_jax.inference.runners import configured_classifier
 
     trained = open_workdir(workdir)
@@ -84,18 +83,18 @@ def classify(
     asked = {"draws": draws, "steps": steps}
     run_model = configured_classifier(trained.model, trained.info, sample, temperature, asked)
     reading = run_model(trained.params, pixels, "classifying")
-    doubts = uncertainties(reading.distances, reading.probabilities, reading.evidence)
+    doubts = reading.uncertainty
     if measure not in doubts:
         raise ValueError(f"unknown uncertainty {measure!r}: choose one of {', '.join(doubts)}")
-    distances, p = reading.distances.mean(0), reading.probabilities.mean(0)
+    predicted, p = reading.prediction, reading.probability
     rows = []
     for i, name in enumerate(names):
-        k = int(distances[i].argmin())
+        k = int(predicted[i])
         row: dict[str, Any] = {"name": name, "label": k, "class": trained.model.classes[k]}
         row |= {f"p_{c}": f"{p[i, j]:.6f}" for j, c in enumerate(trained.model.classes)}
         row |= {f"uncertainty_{m}": f"{d[i]:.6f}" for m, d in doubts.items()}
-        if reading.evidence is not None:
-            row["log_likelihood"] = f"{reading.evidence[:, i].mean():.3f}"
+        if reading.log_likelihood is not None:
+            row["log_likelihood"] = f"{reading.log_likelihood[i]:.3f}"
         row["abstain"] = "" if threshold is None else int(doubts[measure][i] > threshold)
         rows.append(row)
     write_csv(output, rows)

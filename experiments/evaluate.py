@@ -131,8 +131,7 @@ def _classification(
     from msflow_jax.evaluation import evaluate_classifier
     from msflow_jax.evaluation.calibration import evaluate_calibration
     from msflow_jax.evaluation.classification import LIKELIHOOD_CONVENTIONS
-    from msflow_jax.inference.prediction import uncertainties
-    from msflow_jax.inference.runners import configured_classifier, tempered
+    from msflow_jax.inference.runners import configured_classifier
 
     sample, chosen = trained.config.sample, splits[split]
     classify = configured_classifier(trained.model, splits.info, sample)
@@ -140,30 +139,30 @@ def _classification(
     reading = val if split == "val" else classify(
         trained.params, chosen.images, f"reading the {split} split"
     )  # fmt: skip
-    if reading.evidence is not None:
-        logits = [-one.distances.mean(0) for one in (val, reading)]
+    if reading.log_prob is not None:
+        logits = [-one.distance for one in (val, reading)]
         found["calibration"] = evaluate_calibration(
             splits.val.labels, logits[0], chosen.labels, logits[1]
         )
         val, reading = (
-            tempered(one, found["calibration"]["temperature"]) for one in (val, reading)
+            one.apply_temperature(found["calibration"]["temperature"]) for one in (val, reading)
         )
-    doubts = uncertainties(val.distances, val.probabilities, val.evidence)
+    doubts = val.uncertainty
     shares = np.linspace(0.05, 1, 20)
     # Largest uncertainty among the surest share of the validation split: the thresholds to abstain.
     found["abstain"] = {
         "coverage": [round(float(s), 2) for s in shares],
         **{name: np.quantile(d, shares).tolist() for name, d in doubts.items()},
     }
-    doubts = uncertainties(reading.distances, reading.probabilities, reading.evidence)
+    doubts = reading.uncertainty
     found["classification"] = evaluate_classifier(
         chosen.labels, reading.distances, reading.probabilities, doubts, trained.model.classes,
-        conventions=None if reading.evidence is None else LIKELIHOOD_CONVENTIONS,
+        conventions=None if reading.log_prob is None else LIKELIHOOD_CONVENTIONS,
     )  # fmt: skip
     found["classification"]["nfe"] = float(reading.nfe.mean())
     mode = (reading.mode == chosen.labels).mean(axis=1)
     found["classification"]["accuracy_mode_rule"] = float(mode.mean())
-    prediction = reading.distances.mean(0).argmin(1)
+    prediction = reading.prediction
     order = np.argsort(doubts["distance"], kind="stable")
     arrays = {}
     for name, index in (
@@ -214,7 +213,7 @@ def _likelihood(
     if split != "train":
         read = {"train": read.pop("train"), split: reading, **read}
     bits = {
-        name: np.asarray(bits_per_dimension(one.evidence.mean(0), model.dimensions))
+        name: np.asarray(bits_per_dimension(one.log_likelihood, model.dimensions))
         for name, one in read.items()
     }
     found["likelihood"] = {
@@ -233,7 +232,7 @@ def _explanations(trained: Trained, split, reading) -> dict[str, Any]:
     rank = [np.flatnonzero(split.labels == k) for k in range(len(trained.model.classes))]
     turns = [members[i] for i in range(_SHOWN_CASES) for members in rank if i < len(members)]
     chosen = np.array(turns[:_SHOWN_CASES])
-    order = reading.distances.mean(0)[chosen].argsort(axis=1)
+    order = reading.distance[chosen].argsort(axis=1)
     sample = trained.config.sample
     explain = make_explainer(trained.model, seed=sample.seed, batch=sample.batch)
     found = explain(trained.params, split.images[chosen], order[:, 0], order[:, 1])

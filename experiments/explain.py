@@ -65,8 +65,8 @@ def explain(
     temperature = evaluated(workdir).get("calibration", {}).get("temperature", 1.0)
     read = configured_classifier(model, trained.info, sample, temperature)
     reading = read(trained.params, pixels, "classifying")
-    distances = reading.distances.mean(0)
-    answers = distances.argmin(axis=1)
+    distances = reading.distance
+    answers = reading.prediction
     labels = answers if asked[0] is None else np.full(len(pixels), asked[0])
     rest = distances.copy()
     rest[np.arange(len(pixels)), labels] = np.inf

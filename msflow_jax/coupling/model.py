@@ -22,7 +22,7 @@ from msflow_jax.coupling.layout import Stage, parse
 from msflow_jax.coupling.masks import masks
 from msflow_jax.coupling.priors import SplitPrior, TopPrior
 from msflow_jax.coupling.steps import Carry, Steps
-from msflow_jax.inference.prediction import Reading, class_numbers
+from msflow_jax.inference.prediction import Prediction, class_numbers
 from msflow_jax.nets import init_params
 from msflow_jax.streams import sample_noise
 
@@ -342,7 +342,7 @@ class CouplingFlow:
     def classify(
         self, params: Params, images: jax.Array, key: jax.Array, *, draws: int = 1,
         index: jax.Array | None = None, weights: Sequence[float] | None = None,
-    ) -> Reading:  # fmt: skip
+    ) -> Prediction:  # fmt: skip
         """The posterior over classes by Bayes' rule, from the likelihood given each of them.
 
         Args:
@@ -354,8 +354,8 @@ class CouplingFlow:
           weights: wished over trained frequency of each class ``[K]``.
 
         Returns:
-          Distances -log p(y | x) in nats; the mode is the likeliest class; ``evidence`` bounds the
-          log-probability of the 8-bit image: -evidence / (dimensions ln 2) are bits per dimension.
+          Distances -log p(y | x) in nats; the mode is the likeliest class; ``log_prob`` bounds the
+          log-probability of the 8-bit image: -log_prob / (dimensions ln 2) are bits per dimension.
 
         Raises:
           ValueError: images of another shape than the model's, or ``draws`` < 1.
@@ -368,15 +368,15 @@ class CouplingFlow:
             jnp.log(prior if weights is None else prior * jnp.asarray(weights))
         )
 
-        def one(draw: jax.Array) -> Reading:
+        def one(draw: jax.Array) -> Prediction:
             noise = self._noise(key, draw, index, len(images))
             x, share = self._dequantise(params, images, noise)
             joint = self.class_log_probs(params, x) + log_prior
             evidence = jax.nn.logsumexp(joint, axis=-1) + share
             distances = -jax.nn.log_softmax(joint)
-            return Reading(
+            return Prediction(
                 distances, jnp.exp(-distances), joint.argmax(axis=-1), jnp.float32(count),
-                jnp.isfinite(evidence), evidence,
+                jnp.isfinite(evidence), evidence, self.classes,
             )  # fmt: skip
 
         out = lax.map(one, jnp.arange(draws))

@@ -1,7 +1,9 @@
-"""What every family's classification returns, and how users name classes."""
+"""What every family's classification returns, with draws pooled once, and how users name classes."""
 
+import dataclasses
 from collections.abc import Sequence
 from dataclasses import dataclass
+from typing import Any
 
 import jax
 import numpy as np
@@ -9,25 +11,113 @@ import numpy as np
 
 @jax.tree_util.register_dataclass
 @dataclass(frozen=True)
-class Reading:
+class Prediction:
     """What a classification returns; D noise draws, B images, K classes.
 
     Attributes:
-      distances: to each class, the least is the reading, ``[D, B, K]``: of the code, or -log posterior.
+      distances: to each class, ``[D, B, K]``: of the code, or -log posterior in nats; the least is the
+        prediction.
       probabilities: ``[D, B, K]``; of a symmetric flow see :meth:`Code.probabilities`.
       mode: class by the published mode rule, ``[D, B]``.
       nfe: network evaluations per image and draw.
       ok: False where an adaptive solver gave up or a number is not finite, ``[D]`` or ``[D, B]``.
-      evidence: log p(x) in nats, the marginal over classes, ``[D, B]``; None for families without a
+      log_prob: log p(x) in nats, the marginal over classes, ``[D, B]``; None for families without a
         likelihood.
+      classes: class names in label order; empty where not known.
     """
 
-    distances: jax.Array
-    probabilities: jax.Array
-    mode: jax.Array
-    nfe: jax.Array
-    ok: jax.Array
-    evidence: jax.Array | None = None
+    distances: Any
+    probabilities: Any
+    mode: Any
+    nfe: Any
+    ok: Any
+    log_prob: Any = None
+    classes: tuple[str, ...] = dataclasses.field(default=(), metadata={"static": True})
+
+    @property
+    def distance(self) -> np.ndarray:
+        """Distances averaged over draws, ``[B, K]``."""
+        return np.asarray(self.distances).mean(axis=0)
+
+    @property
+    def prediction(self) -> np.ndarray:
+        """Class number of each image, ``[B]``: the least distance averaged over draws."""
+        return self.distance.argmin(axis=1)
+
+    @property
+    def names(self) -> tuple[str, ...]:
+        """Class name of each image."""
+        return tuple(self.classes[k] for k in self.prediction)
+
+    @property
+    def probability(self) -> np.ndarray:
+        """Class probabilities averaged over draws, ``[B, K]``."""
+        return np.asarray(self.probabilities).mean(axis=0)
+
+    @property
+    def log_likelihood(self) -> np.ndarray | None:
+        """log p(x) in nats averaged over draws, ``[B]``; None without a likelihood."""
+        return None if self.log_prob is None else np.asarray(self.log_prob).mean(axis=0)
+
+    @property
+    def uncertainty(self) -> dict[str, np.ndarray]:
+        """Named uncertainties ``[B]``; see :func:`uncertainties`."""
+        return uncertainties(self.distances, self.probabilities, self.log_prob)
+
+    def apply_temperature(self, temperature: float) -> "Prediction":
+        """The same at another temperature, for distances that are -log of the probabilities.
+
+        ``softmax(log p / T)`` of every draw: the classes of an image keep their order.
+        """
+        from scipy.special import log_softmax  # here, so that a family is imported without scipy
+
+        if temperature == 1:
+            return self
+        scaled = log_softmax(-np.asarray(self.distances, np.float64) / temperature, axis=-1)
+        return dataclasses.replace(self, distances=-scaled, probabilities=np.exp(scaled))
+
+
+def uncertainties(
+    distances: np.ndarray, probabilities: np.ndarray, log_prob: np.ndarray | None = None
+) -> dict[str, np.ndarray]:
+    """Named uncertainties of the draw-averaged prediction. Larger always means less certain.
+
+    Args:
+      distances: distance to each class per noise draw, ``[D, N, K]``.
+      probabilities: class probabilities per noise draw, ``[D, N, K]``.
+      log_prob: log p(x) per noise draw in nats, ``[D, N]``, of a family that has it.
+
+    Returns:
+      A dict of ``[N]`` arrays: ``distance`` to the predicted class's code (the published measure, arXiv
+      2507.19098; of a coupling flow -log posterior), ``margin`` (minus the gap between the two nearest
+      codes), ``posterior`` (one minus the largest probability), ``entropy`` in nats, with D > 1
+      ``spread``, the standard deviation over draws of the predicted class's probability, and with a
+      likelihood ``evidence``, the negative log-likelihood -log p(x) in nats: how unlike the training
+      images this one is.
+
+    Raises:
+      ValueError: the arrays are not ``[D, N, K]`` of one shape.
+    """
+    distances, probabilities = np.asarray(distances), np.asarray(probabilities)
+    if distances.ndim != 3 or distances.shape != probabilities.shape:
+        raise ValueError(
+            f"need distances and probabilities [D, N, K], got {distances.shape}, {probabilities.shape}"
+        )
+    mean, p = distances.mean(0), probabilities.mean(0)
+    nearest = np.sort(mean, axis=1)
+    result = {
+        "distance": nearest[:, 0],
+        "margin": nearest[:, 0] - nearest[:, 1],
+        "posterior": 1 - p.max(1),
+        "entropy": -np.sum(p * np.log(np.clip(p, 1e-12, None)), axis=1),
+    }
+    if len(distances) > 1:
+        predicted = mean.argmin(1)[None, :, None]
+        chosen = np.take_along_axis(probabilities, predicted.repeat(len(distances), 0), axis=2)
+        result["spread"] = chosen[..., 0].std(axis=0, ddof=1)
+    if log_prob is not None:
+        result["evidence"] = -np.asarray(log_prob).mean(axis=0)
+    return result
 
 
 def class_numbers(classes: Sequence[str], labels: Sequence[int | str]) -> np.ndarray:
@@ -47,45 +137,3 @@ def class_numbers(classes: Sequence[str], labels: Sequence[int | str]) -> np.nda
         names = ", ".join(f"{k} = {name}" for k, name in enumerate(classes))
         raise ValueError(f"unknown class {unknown[0]!r}: this model knows {names}")
     return np.array([known[str(label)] for label in labels], np.int32)
-
-
-def uncertainties(
-    distances: np.ndarray, probabilities: np.ndarray, evidence: np.ndarray | None = None
-) -> dict[str, np.ndarray]:
-    """Named uncertainties of the draw-averaged reading.
-
-    Args:
-      distances: distance to each class per noise draw, ``[D, N, K]``.
-      probabilities: class probabilities per noise draw, ``[D, N, K]``.
-      evidence: log p(x) per noise draw in nats, ``[D, N]``, of a family that has it.
-
-    Returns:
-      A dict of ``[N]`` arrays: ``distance`` to the winning code (the published measure, arXiv
-      2507.19098; of a coupling flow -log posterior), ``margin`` (minus the gap between the two nearest
-      codes), ``posterior`` (one minus the largest probability), ``entropy`` in nats, with D > 1
-      ``spread``, the standard deviation over draws of the winner's probability, and with evidence
-      ``evidence``, -log p(x) in nats: how unlike the training images this one is.
-
-    Raises:
-      ValueError: the arrays are not ``[D, N, K]`` of one shape.
-    """
-    distances, probabilities = np.asarray(distances), np.asarray(probabilities)
-    if distances.ndim != 3 or distances.shape != probabilities.shape:
-        raise ValueError(
-            f"need distances and probabilities [D, N, K], got {distances.shape}, {probabilities.shape}"
-        )
-    mean, p = distances.mean(0), probabilities.mean(0)
-    nearest = np.sort(mean, axis=1)
-    result = {
-        "distance": nearest[:, 0],
-        "margin": nearest[:, 0] - nearest[:, 1],
-        "posterior": 1 - p.max(1),
-        "entropy": -np.sum(p * np.log(np.clip(p, 1e-12, None)), axis=1),
-    }
-    if len(distances) > 1:
-        winner = mean.argmin(1)[None, :, None]
-        chosen = np.take_along_axis(probabilities, winner.repeat(len(distances), 0), axis=2)
-        result["spread"] = chosen[..., 0].std(axis=0, ddof=1)
-    if evidence is not None:
-        result["evidence"] = -np.asarray(evidence).mean(axis=0)
-    return result

@@ -9,7 +9,6 @@ import jax
 import jax.numpy as jnp
 import numpy as np
 from ml_collections import ConfigDict
-from scipy.special import logsumexp
 
 from msflow_jax.build import Model
 from msflow_jax.coupling import CouplingFlow, likelihood_map
@@ -19,7 +18,7 @@ from msflow_jax.data.batches import to_float, to_uint8
 from msflow_jax.evaluation.auc import probability_auc
 from msflow_jax.evaluation.calibration import fit_temperature, negative_log_likelihood
 from msflow_jax.evaluation.segmentation import evaluate_segmentation
-from msflow_jax.inference.prediction import Reading
+from msflow_jax.inference.prediction import Prediction
 from msflow_jax.parallel.batched import Runner, batched
 from msflow_jax.symmetric import SymmetricFlow
 
@@ -59,7 +58,7 @@ def make_classifier(
     temperature: float = 1.0,
     **settings: Any,
 ) -> Runner:
-    """``runner(params, images uint8 [N, S, S, C]) -> Reading`` of numpy arrays ``[D, N, ...]``.
+    """``runner(params, images uint8 [N, S, S, C]) -> Prediction`` of numpy arrays ``[D, N, ...]``.
 
     Args:
       model: any model that classifies.
@@ -67,7 +66,7 @@ def make_classifier(
       draws: noise draws.
       batch: images at a time.
       weights: those of :meth:`Info.class_weights`.
-      temperature: of the probabilities, see :func:`tempered`.
+      temperature: of the probabilities, see :meth:`Prediction.apply_temperature`.
       settings: further ones of the model's ``classify``.
 
     The runner raises FloatingPointError where a reading is not finite or an adaptive solver gave up.
@@ -83,7 +82,7 @@ def make_classifier(
 
     run = batched(function, batch, axis=1)
 
-    def runner(params: Any, images: np.ndarray, description: str = "") -> Reading:
+    def runner(params: Any, images: np.ndarray, description: str = "") -> Prediction:
         out = run(params, images, description)
         bad = ~np.isfinite(out.distances).all(axis=(0, 2)) | ~out.ok.all(axis=0)
         if bad.any():
@@ -92,19 +91,9 @@ def make_classifier(
                 " the parameters are damaged, or the adaptive solver needs more than its largest "
                 "number of steps; use the solver 'euler'"
             )
-        return out if temperature == 1 else tempered(out, temperature)
+        return out.apply_temperature(temperature)
 
     return runner
-
-
-def tempered(reading: Reading, temperature: float) -> Reading:
-    """A reading whose distances are -log of its probabilities, at another temperature.
-
-    ``softmax(log p / T)``: the classes of an image keep their order.
-    """
-    scaled: Any = -np.asarray(reading.distances, np.float64) / temperature
-    scaled -= logsumexp(scaled, axis=-1, keepdims=True)
-    return dataclasses.replace(reading, distances=-scaled, probabilities=np.exp(scaled))
 
 
 def configured_classifier(
@@ -235,12 +224,12 @@ def make_validation(
         reading = classify(params, images)
         found: dict[str, float | None] = {}
         if isinstance(model, CouplingFlow):
-            assert reading.evidence is not None
-            bits = bits_per_dimension(reading.evidence, model.dimensions)
+            assert reading.log_prob is not None
+            bits = bits_per_dimension(reading.log_prob, model.dimensions)
             found["val_bits"] = float(bits.mean())
-            reading = tempered(reading, fit_temperature(labels, -reading.distances.mean(0)))
-        p = reading.probabilities.mean(0)
-        accuracy = np.mean(reading.distances.mean(0).argmin(1) == labels)
+            reading = reading.apply_temperature(fit_temperature(labels, -reading.distance))
+        p = reading.probability
+        accuracy = np.mean(reading.prediction == labels)
         found |= {
             "val_auc": probability_auc(labels, p),
             "val_accuracy": float(accuracy),

@@ -12,7 +12,7 @@ import jax
 import jax.numpy as jnp
 import numpy as np
 
-from msflow_jax.inference.prediction import Reading
+from msflow_jax.inference.prediction import Prediction
 from msflow_jax.latent.autoencoder import Autoencoder
 from msflow_jax.nets.ops import resize
 from msflow_jax.streams import Streams
@@ -146,7 +146,7 @@ class LatentFlow:
         solver: str = "euler",
         index: jax.Array | None = None,
         weights: Sequence[float] | None = None,
-    ) -> Reading:
+    ) -> Prediction:
         """Read the class of each image from the mean of its latents; see :meth:`SymmetricFlow.classify`.
 
         The authors' code encodes a random sample instead, which makes predictions vary between calls.

@@ -1,6 +1,6 @@
 """MedSymmFlow and SymmFlow: one velocity field carries image and label in opposite directions."""
 
-from msflow_jax.inference.prediction import Reading, uncertainties
+from msflow_jax.inference.prediction import Prediction, uncertainties
 from msflow_jax.latent.codec import LatentFlow
 from msflow_jax.symmetric.codes import Code
 from msflow_jax.symmetric.latent_codes import LatentCode
@@ -11,7 +11,7 @@ __all__ = [
     "Code",
     "LatentCode",
     "LatentFlow",
-    "Reading",
+    "Prediction",
     "SymmetricFlow",
     "TimeDistribution",
     "uncertainties",

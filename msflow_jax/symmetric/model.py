@@ -15,7 +15,7 @@ import jax
 import jax.numpy as jnp
 import numpy as np
 
-from msflow_jax.inference.prediction import Reading, class_numbers
+from msflow_jax.inference.prediction import Prediction, class_numbers
 from msflow_jax.nets import init_params
 from msflow_jax.nets.ops import resize
 from msflow_jax.ode import Solution, integrate
@@ -182,7 +182,7 @@ class SymmetricFlow:
         index: jax.Array | None = None,
         weights: Sequence[float] | None = None,
         reader: Reader | None = None,
-    ) -> Reading:
+    ) -> Prediction:
         """Read the class of each image: integrate from u = 1 to 0 and decode the label picture.
 
         Args:
@@ -203,16 +203,16 @@ class SymmetricFlow:
         reader = reader or self.code.read
         wished = None if weights is None else jnp.asarray(weights)
 
-        def one(draw: jax.Array) -> Reading:
+        def one(draw: jax.Array) -> Prediction:
             out = self._read(params, images, jax.random.fold_in(key, draw), steps, solver, index)
-            return Reading(*reader(out.end["label"], wished), out.nfe, out.ok)
+            return Prediction(*reader(out.end["label"], wished), out.nfe, out.ok)
 
         if draws < 1:
             raise ValueError(f"draws must be at least 1, got {draws}")
         readings = jax.lax.map(one, jnp.arange(draws))
-        return Reading(
+        return Prediction(
             readings.distances, readings.probabilities, readings.mode,
-            readings.nfe.mean(), readings.ok,
+            readings.nfe.mean(), readings.ok, classes=self.classes,
         )  # fmt: skip
 
     def segment(

@@ -29,14 +29,14 @@ def test_a_reading_depends_on_the_image_and_its_index_alone(read):
     for name in ("distances", "evidence"):
         here = getattr(whole, name)[:, chosen]
         np.testing.assert_allclose(getattr(part, name)[:, :3], here, rtol=1e-5, atol=1e-4)
-    assert np.abs(whole.evidence[0] - whole.evidence[1]).min() > 1e-4  # draws differ
+    assert np.abs(whole.log_prob[0] - whole.log_prob[1]).min() > 1e-4  # draws differ
 
 
 def test_shapes_and_sums(read):
     flow, params, classify = read
     out = classify(params, eight_bit(flow), KEY, draws=2)
     assert out.distances.shape == out.probabilities.shape == (2, 4, 3)
-    assert out.mode.shape == out.ok.shape == out.evidence.shape == (2, 4)
+    assert out.mode.shape == out.ok.shape == out.log_prob.shape == (2, 4)
     assert out.nfe == 3 and out.nfe.dtype == jnp.float32 and out.ok.all()
     np.testing.assert_allclose(out.probabilities.sum(-1), 1, atol=1e-5)
     np.testing.assert_allclose(np.exp(-out.distances), out.probabilities, atol=1e-6)
@@ -56,7 +56,7 @@ def test_the_reading_is_bayes_rule():
         joint = np.stack([log_prob(params, x, y) for y in labels], -1) + np.log([0.8, 0.2])
         marginal = np.logaddexp(*joint.T)
         expected = marginal + flow.dimensions * np.log(2 / 256)
-        np.testing.assert_allclose(out.evidence[draw], expected, rtol=1e-5)
+        np.testing.assert_allclose(out.log_prob[draw], expected, rtol=1e-5)
         posterior = np.exp(joint - marginal[:, None])
         np.testing.assert_allclose(out.probabilities[draw], posterior, atol=1e-4)
 
