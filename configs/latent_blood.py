@@ -7,7 +7,8 @@ On two cores: configs/latent_blood.py:cpu, with a tiny autoencoder (docs/latent.
 Training set: 11,959 images. Results of ours: none (not run).
 """
 
-from msflow_jax.defaults import default_config, latent
+from msflow_jax.config import default_config
+from msflow_jax.symmetric.recipes import latent
 
 
 def get_config(variant: str = ""):

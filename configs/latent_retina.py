@@ -8,7 +8,8 @@ Training set: 1,080 images. Results of ours: none at the published size (not run
 three seeds: test AUC 74.5 +- 1.5, accuracy 51.8 +- 0.4 (docs/latent.md).
 """
 
-from msflow_jax.defaults import default_config, latent
+from msflow_jax.config import default_config
+from msflow_jax.symmetric.recipes import latent
 
 
 def get_config(variant: str = ""):

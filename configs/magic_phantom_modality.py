@@ -5,12 +5,13 @@ Command: python -m experiments.train --config=configs/magic_phantom_modality.py
 Measured (one seed): test accuracy 100, Frechet distance 0.26 (docs/coupling.md).
 """
 
-from msflow_jax.defaults import coupling, default_config
+from msflow_jax.config import default_config
+from msflow_jax.coupling.recipes import magic
 
 
 def get_config():
     """The whole configuration of the run."""
-    config = coupling(default_config(), "cpu")
+    config = magic(default_config("coupling"), "cpu")
     config.data.name = "phantoms"
     config.data.phantoms.task = "contrast"
     config.train.steps = 2500

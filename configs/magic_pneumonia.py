@@ -6,17 +6,19 @@ On two cores: configs/magic_pneumonia.py:cpu. Training set: 4,708 images.
 Measured with :cpu (three seeds): test AUC 95.0, accuracy 84.2 (docs/coupling.md).
 """
 
-from msflow_jax.defaults import coupling, default_config
+from msflow_jax.config import default_config
+from msflow_jax.coupling.recipes import magic
 
 
 def get_config(variant: str = ""):
     """Two levels with the published conditioners; ``cpu``: what two cores train in minutes."""
-    config = coupling(default_config(), variant)
+    config = magic(default_config("coupling"), variant)
     config.data.name = "pneumoniamnist"
-    config.model.coupling.contrast = 0.05
+    config.model.discriminative_weight = 0.05
     if not variant:
         layout = "checkerboard:4 squeeze channel:6 split checkerboard:4 squeeze channel:6"
-        config.model.coupling.update(dict(layout=layout, widths=(32, 64, 64), dense=False))
+        config.model.layout = layout
+        config.model.conditioner.update(dict(widths=(32, 64, 64), dense=False))
     else:
         config.train.steps = 3000
     return config

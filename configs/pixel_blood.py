@@ -6,7 +6,8 @@ On two cores: configs/pixel_blood.py:cpu. Training set: 11,959 images.
 Results of ours: none at the published size yet (not run); the README says what was measured.
 """
 
-from msflow_jax.defaults import cpu, default_config
+from msflow_jax.config import default_config
+from msflow_jax.symmetric.recipes import cpu
 
 
 def get_config(variant: str = ""):

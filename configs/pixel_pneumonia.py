@@ -7,7 +7,8 @@ Results of ours: none at the published size (not run). With :cpu, 3 seeds: test 
 accuracy 89.7 +- 0.7 on a reassembled file (README).
 """
 
-from msflow_jax.defaults import cpu, default_config
+from msflow_jax.config import default_config
+from msflow_jax.symmetric.recipes import cpu
 
 
 def get_config(variant: str = ""):

@@ -1,47 +1,16 @@
-"""Classify images with a doubt attached: label, probabilities, uncertainties, abstention, to a CSV.
+"""Classify images with an uncertainty attached: label, probabilities, uncertainties, abstention, to a CSV.
 
     python -m experiments.classify --workdir=runs/quickstart --images=PATH --output=predictions.csv
 
 PATH is an image, a folder (read with its sub-folders), or an .npz (FILE.npz:test for a MedMNIST split).
 """
 
-import argparse
-import csv
-import io
-import json
+import sys
 from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
-from experiments.common import open_workdir, parser, run
-from msflow_jax.storage.atomic import write_atomically
-
-
-def evaluated(workdir: Path) -> dict[str, Any]:
-    """The workdir's evaluation; empty where there is none."""
-    path = workdir / "evaluation.json"
-    return json.loads(path.read_text()) if path.exists() else {}
-
-
-def threshold_of(evaluation: dict[str, Any], measure: str, coverage: float) -> float | None:
-    """The uncertainty above which to abstain so that this share of the validation split is kept.
-
-    None without an evaluation.
-
-    Raises:
-      ValueError: coverage outside (0, 1], or an unknown measure.
-    """
-    import numpy as np
-
-    if not 0 < coverage <= 1:
-        raise ValueError(f"--coverage must lie in (0, 1], got {coverage}")
-    table = evaluation.get("abstain")
-    if not table:
-        return None
-    if measure not in table:
-        known = ", ".join(k for k in table if k != "coverage")
-        raise ValueError(f"unknown uncertainty {measure!r}: the evaluation has {known}")
-    return float(np.interp(coverage, table["coverage"], table[measure]))
+from experiments.common import parser, run, write_csv
 
 
 def classify(
@@ -58,78 +27,69 @@ def classify(
     """Classify and write the CSV; returns its rows.
 
     Args:
-      workdir: of a trained model.
-      images: an image, a folder, or an .npz.
-      output: the CSV to write.
-      draws: noise draws, 0 as configured.
-      steps: solver steps, 0 as configured.
-      coverage: share of the validation split that would be kept; the rest abstains.
-      measure: uncertainty that decides (``distance`` is the published one).
-      resize: bring images of another size to the model's.
+        workdir: workdir of a trained model.
+        images: an image, a folder, or an .npz.
+        output: the CSV to write.
+        draws: noise draws, 0 as in the last evaluation, or else as configured.
+        steps: solver steps, likewise.
+        coverage: fraction of the validation split that would be kept; the rest abstains.
+        measure: uncertainty that decides (``distance`` is the published one).
+        resize: bring images of another size to the model's.
     """
     from msflow_jax import data
-    from msflow_jax.inference.runners import configured_classifier
+    from msflow_jax.workdir import open_workdir
 
-    trained = open_workdir(workdir)
-    evaluation = evaluated(workdir)
-    threshold = threshold_of(evaluation, measure, coverage)
-    pixels, names = data.read_images(images, trained.info, resize=resize)
-    sample = trained.config.sample.unlock()
-    # The prior of the last evaluation, whose thresholds decide.
-    last = evaluation.get("settings", {}).get("classify", {})
-    sample.classify.prior = last.get("prior", sample.classify.prior)
-    # A likelihood's probabilities are far too sure of themselves until an evaluation calibrates them.
-    temperature = evaluation.get("calibration", {}).get("temperature", 1.0)
-    asked = {"draws": draws, "steps": steps}
-    run_model = configured_classifier(trained.model, trained.info, sample, temperature, asked)
-    reading = run_model(trained.params, pixels, "classifying")
-    doubts = reading.uncertainty
-    if measure not in doubts:
-        raise ValueError(f"unknown uncertainty {measure!r}: choose one of {', '.join(doubts)}")
-    predicted, p = reading.prediction, reading.probability
+    flow = open_workdir(workdir)
+    threshold = flow.calibration.threshold(measure, coverage)
+    pixels, names = data.read_images(images, flow.info, resize=resize)
+    requested = {"draws": draws, "steps": steps}
+    warn_of_other_settings(flow.calibration.settings, requested)
+    out = flow.classify(pixels, description="classifying", **requested)
+    abstains = flow.abstains(out, coverage=coverage, measure=measure)
+    predicted, p, uncertainty = out.prediction, out.probability, out.uncertainty
     rows = []
     for i, name in enumerate(names):
-        k = int(predicted[i])
-        row: dict[str, Any] = {"name": name, "label": k, "class": trained.model.classes[k]}
-        row |= {f"p_{c}": f"{p[i, j]:.6f}" for j, c in enumerate(trained.model.classes)}
-        row |= {f"uncertainty_{m}": f"{d[i]:.6f}" for m, d in doubts.items()}
-        if reading.log_likelihood is not None:
-            row["log_likelihood"] = f"{reading.log_likelihood[i]:.3f}"
-        row["abstain"] = "" if threshold is None else int(doubts[measure][i] > threshold)
+        row: dict[str, Any] = {"name": name, "label": int(predicted[i]), "class": out.names[i]}
+        row |= {f"p_{c}": f"{p[i, j]:.6f}" for j, c in enumerate(flow.classes)}
+        row |= {f"uncertainty_{m}": f"{value[i]:.6f}" for m, value in uncertainty.items()}
+        if out.log_likelihood is not None:
+            row["log_likelihood"] = f"{out.log_likelihood[i]:.3f}"
+        row["abstain"] = "" if abstains is None else int(abstains[i])
         rows.append(row)
     write_csv(output, rows)
-    abstained = sum(row["abstain"] == 1 for row in rows)
-    note = "no evaluation in the workdir, so no abstention" if threshold is None else (
-        f"abstained on {abstained}"
-    )  # fmt: skip
+    note = "no evaluation in the workdir, so no abstention"
+    if abstains is not None and threshold is not None:
+        note = f"abstained on {int(abstains.sum())}"
     print(f"{len(rows)} images, {note}: {output}")
     return rows
 
 
-def write_csv(path: Path, rows: list[dict[str, Any]]) -> None:
-    """Write, whole or not at all."""
-    text = io.StringIO(newline="")
-    writer = csv.DictWriter(text, fieldnames=list(rows[0]))
-    writer.writeheader()
-    writer.writerows(rows)
-    write_atomically(path, text.getvalue().encode())
+def warn_of_other_settings(evaluated: Any, requested: dict[str, Any]) -> None:
+    """A line on stderr where the thresholds were measured with other settings than requested."""
+    for name, value in requested.items():
+        if value and name in evaluated and evaluated[name] != value:
+            print(
+                f"warning: --{name}={value}, but the thresholds of abstention were measured with "
+                f"{evaluated[name]}: evaluate with --{name}={value} to measure them anew",
+                file=sys.stderr,
+            )
 
 
 def main(arguments: Sequence[str]) -> None:
     """The command."""
-    from msflow_jax.parallel.startup import start_jax
-
     flags = parser(__doc__ or "")
-    flags.formatter_class = argparse.RawDescriptionHelpFormatter
     flags.add_argument("--workdir", required=True, type=Path)
     flags.add_argument("--images", required=True, help="an image, a folder or an .npz")
     flags.add_argument("--output", default=Path("predictions.csv"), type=Path)
-    flags.add_argument("--draws", type=int, default=0, help="noise draws (default: as configured)")
-    flags.add_argument("--steps", type=int, default=0, help="solver steps (default: as configured)")
-    flags.add_argument("--coverage", type=float, default=0.8, help="share of cases to answer")
+    flags.add_argument("--draws", type=int, default=0, help="noise draws (default: as evaluated)")
+    flags.add_argument("--steps", type=int, default=0, help="solver steps (default: as evaluated)")
+    flags.add_argument("--coverage", type=float, default=0.8, help="fraction of images to classify")
     flags.add_argument("--measure", default="distance", help="uncertainty that decides to abstain")
     flags.add_argument("--resize", action="store_true", help="resize images to the model's side")
     o = flags.parse_args(arguments)
+
+    from msflow_jax.parallel.startup import start_jax
+
     start_jax()
     classify(
         o.workdir, o.images, o.output, draws=o.draws, steps=o.steps, coverage=o.coverage,

@@ -12,9 +12,15 @@ from typing import Any
 
 from ml_collections import ConfigDict
 
+from msflow_jax.config import default_config, leaves
 from msflow_jax.data import Info
-from msflow_jax.defaults import default_config
+from msflow_jax.families import get_family
+from msflow_jax.inference.calibration import read_calibration
+from msflow_jax.inference.flow import Flow
 from msflow_jax.storage.atomic import write_atomically
+from msflow_jax.storage.digests import differences, layouts
+
+FORMAT = 2  # of the configuration; 1 was one union of all families' settings
 
 
 def create(
@@ -34,7 +40,7 @@ def create(
     path = Path(path)
     path.mkdir(parents=True, exist_ok=True)
     # A run that failed before its first checkpoint has nothing to go on from and is replaced.
-    if any((path / "checkpoints").glob("*/ema")):
+    if has_checkpoint(path):
         old, old_info = read(path)
         for part in ("data", "model", "train"):
             _refuse_difference(path, old[part].to_dict(), config[part].to_dict(), part)
@@ -84,24 +90,40 @@ def read(path: Path) -> tuple[ConfigDict, Info]:
     """Configuration and data description of a workdir.
 
     Raises:
-      FileNotFoundError: no workdir there.
-      ValueError: a damaged file, or keys that this version does not know.
+        FileNotFoundError: no workdir there.
+        ValueError: a damaged file, an unknown family, or keys that this version does not know.
     """
     path = Path(path)
     for name in ("config.json", "manifest.json"):
         if not (path / name).is_file():
             raise FileNotFoundError(f"{path} is no workdir: {name} is missing. Train first")
-    config = default_config()
     try:
         stored = json.loads((path / "config.json").read_text())
-        with config.unlocked():
-            _update(config, stored, path / "config.json")
-        info = Info.from_dict(json.loads((path / "manifest.json").read_text())["data"])
+        facts = json.loads((path / "manifest.json").read_text())
+        config = _from_stored(stored, facts.get("format", 1), path / "config.json")
+        info = Info.from_dict(facts["data"])
     except (json.JSONDecodeError, AttributeError, KeyError, TypeError) as error:
         raise ValueError(
             f"{path}: config.json or manifest.json is damaged ({error}); restore it from a copy"
         ) from error
     return config, info
+
+
+def _from_stored(stored: dict[str, Any], version: int, source: Path) -> ConfigDict:
+    """A configuration from JSON, over the defaults of its family and its networks."""
+    if version > FORMAT:
+        raise ValueError(f"{source} has format {version}: it was written by a newer version")
+    name = stored.get("model", {}).get("family", "")
+    family = get_family(name) if name else None
+    if family and version < FORMAT:
+        stored = family.upgrade(stored)
+    config = default_config(name)
+    with config.unlocked():
+        if family:
+            for key, value in leaves(stored):
+                family.choose(config, key, value)
+        _update(config, stored, source)
+    return config
 
 
 def _update(config: ConfigDict, stored: dict[str, Any], source: Path, where: str = "") -> None:
@@ -116,12 +138,53 @@ def _update(config: ConfigDict, stored: dict[str, Any], source: Path, where: str
             config[key] = tuple(value) if isinstance(value, list) else value
 
 
+def has_checkpoint(path: Path) -> bool:
+    """Whether a workdir holds a checkpoint, of any stage: without one it has nothing to go on from."""
+    return any(path.glob("checkpoints/*/ema")) or any(path.glob("stages/*/checkpoints/*/ema"))
+
+
+def open_workdir(path: str | Path, stage: str = "") -> Flow:
+    """The model of a workdir with the parameters of its best checkpoint. It reads, and does nothing else.
+
+    Args:
+        path: the workdir.
+        stage: name of a training stage, whose parameters are used instead of the last one's.
+
+    Raises:
+        FileNotFoundError: no workdir, or no checkpoint in it.
+        ValueError: the parameters are not those of the model in config.json, or there is no such stage.
+    """
+    import jax
+
+    path = Path(path)
+    config, info = read(path)
+    if not has_checkpoint(path):
+        raise FileNotFoundError(
+            f"no checkpoint in {path / 'checkpoints'}: train first, or check --workdir"
+        )
+    family = get_family(config.model.family)
+    step, params = read_params(path, family.stages_of(config), stage, config.train.select)
+    parts = family.load(config, info, path)
+    model = family.build(config, info, parts)
+    shapes = jax.eval_shape(model.init, jax.random.key(0))
+    if wrong := differences(layouts(params), layouts(shapes)):
+        raise ValueError(
+            f"{path}: the checkpoint of step {step} is not of the network in config.json ({wrong[0]}): "
+            "restore config.json from a copy"
+        )
+    return Flow(
+        path, config, info, family, parts, model, {**params, **parts.params}, step,
+        read_calibration(path),
+    )  # fmt: skip
+
+
 def manifest(config: ConfigDict, info: Info) -> dict[str, Any]:
     """Versions, device, data, seed and source revision of a run."""
     import jax
 
     packages = ("jax", "jaxlib", "flax", "optax", "orbax-checkpoint", "diffrax", "numpy")
     return {
+        "format": FORMAT,
         "msflow_jax": importlib.metadata.version("msflow_jax"),
         "created": datetime.datetime.now(datetime.UTC).isoformat(timespec="seconds"),
         "python": platform.python_version(),

@@ -18,9 +18,8 @@ from safetensors.numpy import load, save
 from msflow_jax.data.base import Info, LazySplit, Split, digest
 from msflow_jax.data.batches import to_float
 from msflow_jax.latent.autoencoder import fingerprint
-from msflow_jax.latent.codec import LatentFlow
+from msflow_jax.latent.codec import LatentCodec
 from msflow_jax.parallel.batched import Runner, batched
-from msflow_jax.parts import Parts
 from msflow_jax.progress import bar
 from msflow_jax.storage.atomic import user_cache, write_atomically
 
@@ -36,7 +35,7 @@ def flipped(images: jax.Array, flips: Sequence[str]) -> jax.Array:
     return jnp.stack(variants, axis=1)
 
 
-def make_encoder(model: LatentFlow, flips: Sequence[str] = (), batch: int = 16) -> Runner:
+def make_encoder(codec: LatentCodec, flips: Sequence[str] = (), batch: int = 16) -> Runner:
     """``runner(params, images uint8 [N, S, S, C]) -> {"image", "deviation"}``.
 
     Each is float16 ``[N, F, h, w, c]``; ``image`` is the posterior's mean. Where the autoencoder has no
@@ -46,9 +45,9 @@ def make_encoder(model: LatentFlow, flips: Sequence[str] = (), batch: int = 16) 
     def function(params: Any, images: jax.Array, index: jax.Array) -> dict[str, jax.Array]:
         variants = flipped(to_float(images), flips)
         flat = variants.reshape(-1, *variants.shape[2:])
-        mean, deviation = model.moments(params, flat)
+        mean, deviation = codec.moments(params, flat)
         found = {"image": mean, "deviation": deviation}
-        if not model.autoencoder.net.posterior:
+        if not codec.autoencoder.net.posterior:
             del found["deviation"]
         return {
             name: a.reshape(*variants.shape[:2], *a.shape[1:]).astype(jnp.float16)
@@ -136,8 +135,8 @@ def read_or_encode(
 
 
 def split_latents(
-    model: LatentFlow,
-    parts: Parts,
+    codec: LatentCodec,
+    params: Any,
     split: Split | LazySplit,
     name: str,
     info: Info,
@@ -147,27 +146,26 @@ def split_latents(
     """The latents of a split, ``[N, F, h, w, c]`` float16 by name, through the cache.
 
     Args:
-      model: the latent flow.
-      parts: its autoencoder's parameters.
-      split: the images.
-      name: of the split.
-      info: what the data are.
-      config: the ``latent`` part of a model's configuration.
-      flips: variants to encode.
+        codec: the autoencoder at the side at which images are encoded.
+        params: parameters of the autoencoder.
+        split: the images.
+        name: name of the split.
+        info: what the data are.
+        config: the part ``latent`` of a model's configuration.
+        flips: variants to encode.
 
     Raises:
-      As :func:`read_or_encode`.
+        As :func:`read_or_encode`.
     """
-    encoder = fingerprint(parts.autoencoder, parts.params)
     facts = {
         "data": info.name, "md5": info.md5, "split": name, "images": len(split), "flips": list(flips),
-        "autoencoder": encoder, "side": [info.side, model.encoded_side], "channels": info.channels,
-        "names": digest("\n".join(split.names).encode()), "version": 2,
+        "autoencoder": fingerprint(codec.autoencoder, params), "side": [info.side, codec.side],
+        "channels": info.channels, "names": digest("\n".join(split.names).encode()), "version": 2,
     }  # fmt: skip
-    encode = make_encoder(model, flips, config.batch)
+    encode = make_encoder(codec, flips, config.batch)
     cache = locate(config.cache, facts)
     return read_or_encode(
-        cache, split, lambda images: encode(parts.params, images), f"encoding the {name} split"
+        cache, split, lambda images: encode(params, images), f"encoding the {name} split"
     )
 
 

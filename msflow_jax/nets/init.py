@@ -39,7 +39,7 @@ def init_params(
 
     Args:
         module: a linen module whose only collection is `params`.
-        key: typed PRNG key, concrete (not traced).
+        key: typed PRNG key.
         *inputs: the arguments of `module.__call__`, as arrays or `jax.ShapeDtypeStruct`.
         **options: keyword arguments of `module.__call__`, taken as static.
 
@@ -57,8 +57,17 @@ def init_params(
         raise ValueError(
             f"{type(module).__name__} has collections {others}; only 'params' can be initialised"
         )
-    seed = np.asarray(jax.random.key_data(key)).tobytes()
-    return _draw_tree(seed, (), variables.get("params", {}))
+    tree = variables.get("params", {})
+    data = jax.random.key_data(key)
+    if not isinstance(key, jax.core.Tracer):
+        return jax.tree.map(jnp.asarray, _draw_tree(np.asarray(data).tobytes(), (), tree))
+    # Traced, the host draws when the program runs; `jax.eval_shape` therefore draws nothing at all.
+    shapes = jax.tree.map(lambda leaf: jax.ShapeDtypeStruct(leaf.shape, jnp.float32), tree)
+
+    def draw(data: Any) -> Params:
+        return _draw_tree(np.asarray(data).tobytes(), (), tree)
+
+    return jax.pure_callback(draw, shapes, data)
 
 
 def _draw_tree(seed: bytes, path: tuple[str, ...], tree: Mapping[str, Any]) -> Params:
@@ -68,7 +77,7 @@ def _draw_tree(seed: bytes, path: tuple[str, ...], tree: Mapping[str, Any]) -> P
         if isinstance(node, Mapping):
             drawn[name] = _draw_tree(seed, here, node)
         else:
-            drawn[name] = jnp.asarray(_draw_leaf(seed, here, node.shape, tree), jnp.float32)
+            drawn[name] = np.asarray(_draw_leaf(seed, here, node.shape, tree), np.float32)
     return drawn
 
 

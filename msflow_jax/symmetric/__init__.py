@@ -1,7 +1,6 @@
 """MedSymmFlow and SymmFlow: one velocity field carries image and label in opposite directions."""
 
-from msflow_jax.inference.prediction import Prediction, uncertainties
-from msflow_jax.latent.codec import LatentFlow
+from msflow_jax.latent.codec import LatentCodec, PixelCodec
 from msflow_jax.symmetric.codes import Code
 from msflow_jax.symmetric.latent_codes import LatentCode
 from msflow_jax.symmetric.model import SymmetricFlow
@@ -10,9 +9,8 @@ from msflow_jax.symmetric.times import TimeDistribution
 __all__ = [
     "Code",
     "LatentCode",
-    "LatentFlow",
-    "Prediction",
+    "LatentCodec",
+    "PixelCodec",
     "SymmetricFlow",
     "TimeDistribution",
-    "uncertainties",
 ]

@@ -11,34 +11,36 @@ class TimeDistribution:
     """How training times are drawn.
 
     Attributes:
-      name: ``uniform`` (published) or ``logit_normal`` (sigmoid of a normal variable).
-      loc: mean of that normal variable.
-      scale: its standard deviation.
-      reading_share: share of each batch put at the reading time u = 1, where classification starts
-        and only the label's velocity is scored. 0 as published.
-      reading_weight: weight of the label's error in those samples.
+        name: ``uniform`` (published) or ``logit_normal`` (sigmoid of a normal variable).
+        loc: mean of that normal variable.
+        scale: standard deviation of that normal variable.
+        classification_fraction: fraction of each batch put at u = 1, where classification starts and
+            only the label's velocity is scored. 0 as published.
+        classification_weight: weight of the label's error in those samples.
 
     Raises:
-      ValueError: unknown name, or a share outside [0, 1].
+        ValueError: unknown name, or a fraction outside [0, 1].
     """
 
     name: str = "uniform"
     loc: float = 0.0
     scale: float = 1.0
-    reading_share: float = 0.0
-    reading_weight: float = 1.0
+    classification_fraction: float = 0.0
+    classification_weight: float = 1.0
 
     def __post_init__(self):
         if self.name not in ("uniform", "logit_normal"):
             raise ValueError(f"time distribution is 'uniform' or 'logit_normal', not {self.name!r}")
-        if not 0 <= self.reading_share <= 1:
-            raise ValueError(f"reading_share must lie in [0, 1], got {self.reading_share}")
+        if not 0 <= self.classification_fraction <= 1:
+            raise ValueError(
+                f"classification_fraction must lie in [0, 1], got {self.classification_fraction}"
+            )
 
     def sample(self, key: jax.Array, batch: int) -> tuple[jax.Array, jax.Array]:
-        """Times ``[B]`` in [0, 1], and which samples are only read, ``[B]`` bool."""
+        """Times ``[B]`` in [0, 1], and which samples are only classified, ``[B]`` bool."""
         if self.name == "uniform":
             u = jax.random.uniform(key, (batch,))
         else:
             u = jax.nn.sigmoid(self.loc + self.scale * jax.random.normal(key, (batch,)))
-        reading = jnp.arange(batch) < round(self.reading_share * batch)
-        return jnp.where(reading, 1.0, u), reading
+        classified = jnp.arange(batch) < round(self.classification_fraction * batch)
+        return jnp.where(classified, 1.0, u), classified

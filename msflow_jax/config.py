@@ -1,0 +1,166 @@
+"""The configuration of a run: defaults of a family, and files with overrides. Unknown keys are errors."""
+
+import difflib
+import re
+from collections.abc import Iterator, Sequence
+from pathlib import Path
+from typing import Any
+
+from ml_collections import ConfigDict
+
+from msflow_jax import data
+from msflow_jax.families import FAMILIES, get_family
+
+
+def default_config(family: str = "") -> ConfigDict:
+    """Every setting of a family with its default, as published where there is something published.
+
+    Args:
+        family: name of the family; empty: the first of :data:`msflow_jax.families.FAMILIES`.
+
+    Returns:
+        A locked ``ConfigDict`` with the parts ``data`` (what is read), ``model`` (what is built),
+        ``train`` (how it is trained) and ``sample`` (how it is used).
+
+    Raises:
+        ValueError: an unknown family.
+    """
+    own = get_family(family or next(iter(FAMILIES))).settings()
+    config = ConfigDict()
+    config.data = data.default_config()
+    config.model = own.model
+    config.train = train_config()
+    config.sample = ConfigDict(dict(seed=0, batch=128, **own.sample))
+    return config.lock()
+
+
+def train_config() -> ConfigDict:
+    """The part ``train``, which all families share."""
+    return ConfigDict(
+
+        dict(
+            seed=0,
+            epochs=1000.0,
+            steps=0,  # overrides epochs where positive
+            batch=64,
+            learning_rate=4e-4,
+            warmup=0.1,
+            weight_decay=0.0,
+            clip=1.0,
+            ema=0.999,  # published: 0.7
+            flips=True,  # the data set's published flips
+            balanced=False,  # draw every class equally often
+            shift=0,  # random shifts by up to this many pixels (or latents)
+            mesh=dict(data=-1, model=1),  # devices per axis; -1: the rest
+            sharding="replicated",  # of the parameters: or "fsdp", "tensor"
+            accumulate=1,  # parts of a batch whose gradients are averaged
+            steps_per_dispatch=0,  # 0: 1 on CPU, where a loop is slow, 10 elsewhere
+            log_every=50,
+            eval_every=500,
+            keep=2,
+            select="val_auc",
+            draws=1,  # noise draws of a validation
+            writers=("tensorboard",),  # beside metrics.jsonl; also "wandb", "mlflow"
+            profile=False,  # write a trace of a few steps to the workdir
+        )
+    )
+
+
+def change_family(config: ConfigDict, family: str) -> ConfigDict:
+    """The configuration with the model and sample settings of another family, at their defaults."""
+    fresh = default_config(family)
+    with config.unlocked():
+        config.model, config.sample = fresh.model, fresh.sample
+    return config
+
+
+def check_config(config: ConfigDict) -> None:
+    """Raises a ValueError for a network, code or setting that does not exist; reads no data."""
+    get_family(config.model.family).check(config)
+
+
+def load_config(arguments: Sequence[str]) -> ConfigDict:
+    """The configuration named by ``--config=FILE[:ARGUMENT]`` with its ``--config.a.b=v`` overrides.
+
+    A family or network that an override chooses brings its own settings, wherever it stands in the line.
+
+    Raises:
+        FileNotFoundError: no such file.
+        ValueError: an unknown key (the nearest known ones are named), a value of another type, or a
+            family, network or code that does not exist.
+    """
+    named = [a for a in arguments if a.startswith("--config=")]
+    name = named[-1].split("=", 1)[1]
+    file = Path(re.sub(r":[^:/\\]*$", "", name))
+    if not file.is_file():
+        raise FileNotFoundError(f"no configuration file {file}")
+    overrides = [a for a in arguments if a.startswith("--config.")]
+    config = _parse(named[-1:], overrides=())
+    pairs = [a.removeprefix("--config.").partition("=")[::2] for a in overrides]
+    with config.unlocked():
+        for key, value in pairs:
+            if key == "model.family" and value != config.model.family:
+                config = change_family(config, value)
+        family = get_family(config.model.family)
+        for key, value in pairs:
+            family.choose(config, key, value)
+    config = _parse((), overrides, config)
+    check_config(config)
+    return config
+
+
+def _parse(
+    named: Sequence[str], overrides: Sequence[str], config: ConfigDict | None = None
+) -> ConfigDict:
+    """A configuration of a file, or this one, with overrides parsed by the type of their default."""
+    from absl import flags
+    from ml_collections import config_flags
+
+    values, line = flags.FlagValues(), ["train", *named, *overrides]
+    options: dict[str, Any] = dict(flag_values=values, lock_config=True, sys_argv=line)
+    if config is None:
+        config_flags.DEFINE_config_file("config", **options)
+    else:
+        config_flags.DEFINE_config_dict("config", config, **options)
+    try:
+        values(line)
+    except (AttributeError, KeyError) as error:
+        raise ValueError(_unknown_key(config, overrides, error)) from error
+    except (flags.Error, TypeError) as error:
+        raise ValueError(_short(f"{error}".strip('"'), named)) from error
+    return values.config
+
+
+def _short(message: str, named: Sequence[str]) -> str:
+    """An error inside the configuration file comes as a whole traceback: its last line says it."""
+    if "Traceback" not in message:
+        return message
+    file = named[-1].split("=", 1)[1] if named else "the configuration"
+    return f"{file} cannot be used: {message.strip().splitlines()[-1]}"
+
+
+def _unknown_key(config: ConfigDict | None, overrides: Sequence[str], error: Exception) -> str:
+    known = [key for key, _ in leaves((config or default_config()).to_dict())]
+    for argument in overrides:
+        key = argument.split("=")[0].removeprefix("--config.")
+        if key not in known:
+            near = difflib.get_close_matches(key, known, n=3, cutoff=0.4) or known
+            return f"unknown configuration key {key!r}{_owner(key)}; near it: {', '.join(near)}"
+    return f"unknown configuration key: {error}"
+
+
+def _owner(key: str) -> str:
+    """Whose setting a key is that this configuration does not have, in words."""
+    for family in FAMILIES:
+        if key in (known for known, _ in leaves(default_config(family).to_dict())):
+            return f" (a setting of the family {family!r})"
+    return ""
+
+
+def leaves(tree: dict[str, Any], prefix: str = "") -> Iterator[tuple[str, Any]]:
+    """Dotted keys and values of a nested dict."""
+    for key, value in tree.items():
+        if isinstance(value, dict):
+            yield from leaves(value, f"{prefix}{key}.")
+        else:
+            yield f"{prefix}{key}", value

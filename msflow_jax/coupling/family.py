@@ -1,0 +1,184 @@
+"""The family of coupling flows: its settings, parts, models, training and evaluation."""
+
+from collections.abc import Mapping, Sequence
+from pathlib import Path
+from typing import Any
+
+import jax
+from ml_collections import ConfigDict
+
+from msflow_jax.coupling.conditioners import CONDITIONERS
+from msflow_jax.coupling.layout import parse
+from msflow_jax.coupling.model import CouplingFlow, check_choices
+from msflow_jax.data import Info, Splits
+from msflow_jax.families import Section
+
+NAME = "coupling"
+_FITTED = 64  # training images that the activation norms are fitted to
+_CONDITIONERS: dict[str, dict[str, Any]] = {
+    "residual": dict(width=32, blocks=1),
+    # Glow's. False for images without a frame: the flow then knows no place.
+    "convolutional": dict(width=32, spatial_bias=True),
+    "generation": dict(widths=(32, 32, 32)),  # MAGIC-Flow's
+    "classification": dict(widths=(32, 32, 32), dropout=0.3, dense=False),  # MAGIC-Flow's; its head
+}
+_RENAMED = {"contrast": "discriminative_weight", "picture": "foreground"}
+
+
+def conditioner_settings(name: str) -> ConfigDict:
+    """Settings of the conditioner of this name.
+
+    Raises:
+        ValueError: an unknown one (the known ones are listed).
+    """
+    if name not in _CONDITIONERS:
+        known = ", ".join(_CONDITIONERS)
+        raise ValueError(f"unknown model.conditioner.name {name!r}: choose one of {known}")
+    return ConfigDict({"name": name, **_CONDITIONERS[name]})
+
+
+class CouplingFamily:
+    """MAGIC-Flow and its relatives; see :class:`msflow_jax.families.Family`."""
+
+    name = NAME
+    words: Mapping[str, str] = {
+        "distance": "negative log-posterior",
+        "draw": "dequantisation draw",
+    }
+
+    def settings(self) -> ConfigDict:
+        """A small flow of two levels."""
+        model = dict(
+            family=NAME,
+            layout="checkerboard:4 squeeze channel:4 split checkerboard:2 squeeze channel:4",
+            conditioner=conditioner_settings("residual"),  # or another, with settings of its own
+            bound=0.5,  # largest absolute log-scale of a pass
+            passes=2,
+            mixing="plu",  # or "dense"
+            split_prior="normal",  # or "learned"
+            dequantisation="uniform",  # or "variational"
+            logit_margin=0.0,  # 0: no logit; 0.05 is RealNVP's
+            foreground="",  # image file: the mask of the steps "foreground"
+            discriminative_weight=0.0,  # of the cross-entropy over the class likelihoods in the loss
+            remat=False,  # recompute each step in the backward pass
+        )
+        sample = dict(
+            classify=dict(draws=8, prior="natural"),  # or "uniform"
+            generate=dict(temperature=1.0, per_class=64),
+        )
+        return ConfigDict(dict(model=model, sample=sample))
+
+    def choose(self, config: ConfigDict, key: str, value: str) -> bool:
+        """Another conditioner by ``model.conditioner.name``."""
+        if key != "model.conditioner.name":
+            return False
+        config.model.conditioner = conditioner_settings(value)
+        return True
+
+    def check(self, config: ConfigDict) -> None:
+        """What can be refused without data: conditioners, choices, words of the layout."""
+        model = config.model
+        conditioner_settings(model.conditioner.name)
+        check_choices(
+            passes=model.passes, mixing=model.mixing, split_prior=model.split_prior,
+            dequantisation=model.dequantisation,
+        )  # fmt: skip
+        parse(model.layout, (1 << 20, 1 << 20, 2))  # a side that any squeeze divides
+
+    def upgrade(self, stored: Mapping[str, Any]) -> dict[str, Any]:
+        """Format 1 held the settings of all families and conditioners, and other words."""
+        given = {_RENAMED.get(k, k): v for k, v in stored["model"]["coupling"].items()}
+        given["layout"] = given["layout"].replace("picture:", "foreground:")
+        name, widths = given.pop("conditioner"), given.pop("widths")
+        every = {"width": widths[0], "widths": widths, "spatial_bias": given.pop("places")}
+        every |= {key: given.pop(key) for key in ("blocks", "dropout", "dense")}
+        own = {key: every[key] for key in _CONDITIONERS[name]}
+        sample = dict(stored["sample"])
+        known = self.settings().sample
+        for verb in ("classify", "generate"):
+            sample[verb] = {k: v for k, v in sample[verb].items() if k in known[verb]}
+        model = {"family": NAME, **given, "conditioner": {"name": name, **own}}
+        return {**stored, "model": model, "sample": sample}
+
+    def prepare(self, config: ConfigDict, splits: Splits) -> Any:
+        """The foreground mask, if the layout has one."""
+        from msflow_jax.coupling.parts import prepare
+
+        return prepare(config.model, splits.info.side, splits.train)
+
+    def load(self, config: ConfigDict, info: Info, folder: Path) -> Any:
+        """The same from a workdir."""
+        from msflow_jax.coupling.parts import load
+
+        return load(config.model, info.side, folder)
+
+    def build(self, config: ConfigDict, info: Info, parts: Any) -> CouplingFlow:
+        """The flow; its class prior is that of the training images, where it is known."""
+        given = config.model.to_dict()
+        del given["family"], given["foreground"]
+        own = given.pop("conditioner")
+        own = {k: tuple(v) if isinstance(v, list | tuple) else v for k, v in own.items()}
+        total = sum(info.counts)
+        return CouplingFlow(
+            CONDITIONERS[own.pop("name")](len(info.classes), **own),
+            tuple(info.classes),
+            (info.side, info.side, info.channels),
+            **given,
+            foreground=parts.foreground,
+            class_prior=tuple(n / total for n in info.counts) if total else (),
+        )
+
+    def stages(
+        self, config: ConfigDict, splits: Splits, parts: Any, model: CouplingFlow
+    ) -> Sequence[Any]:
+        """One: from activation norms that are fitted to a few training images."""
+        from msflow_jax.inference.validation import make_validation
+        from msflow_jax.training import Stage
+        from msflow_jax.training.sources import image_source
+
+        val, seed = splits.val, config.train.seed
+        return [
+            Stage(
+                name="",
+                loss=model.loss,
+                source=image_source(splits, config),
+                config=config.train,
+                start=lambda tree: initial_parameters(model, splits.train, seed),
+                validate=make_validation(model, val.images, val.labels, config),
+            )
+        ]
+
+    def sections(self, config: ConfigDict) -> Sequence[Section]:
+        """Classification and its calibration, drawing, likelihoods, and maps that explain them."""
+        from msflow_jax.coupling.sections import Explanations, Likelihood, Temperatures
+        from msflow_jax.inference import sections
+
+        return [
+            sections.Temperature(), sections.Abstention(), sections.Classification(),
+            sections.Generation(), Likelihood(), Explanations(), Temperatures(),
+        ]  # fmt: skip
+
+
+def initial_parameters(model: CouplingFlow, train: Any, seed: int) -> Any:
+    """Fresh parameters with activation norms fitted to a few training images.
+
+    Args:
+        model: the flow.
+        train: split of training images.
+        seed: seed of the parameters, the images and their dequantisation noise.
+    """
+    from msflow_jax.data import some
+    from msflow_jax.data.batches import to_float
+
+    few = some(train, _FITTED, seed)
+    k_init, k_noise = jax.random.split(jax.random.key(seed))
+
+    @jax.jit
+    def fitted(params: Any, images: jax.Array, labels: jax.Array) -> Any:
+        x = model.dequantised(params, to_float(images), k_noise)
+        return model.fit_actnorm(params, x, labels)
+
+    return fitted(model.init(k_init), few.images, few.labels)
+
+
+FAMILY = CouplingFamily()

@@ -1,0 +1,92 @@
+"""What a coupling flow needs beside its parameters: a foreground mask, if its layout asks for one.
+
+The workdir keeps it as ``mask.png``.
+"""
+
+import io
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+from ml_collections import ConfigDict
+from PIL import Image
+
+from msflow_jax.data import LazySplit, Split, some
+from msflow_jax.data.sources.images import decode, to_square
+from msflow_jax.storage.atomic import write_atomically
+
+FILE = "mask.png"
+WORD = "foreground"  # of the layout
+_MEASURED = 1000  # training images that the mask is measured on at most
+_INSIDE = 0.1  # of the brightest: where the mean training image counts as foreground
+
+
+@dataclass(frozen=True)
+class CouplingParts:
+    """The foreground mask of a coupling flow; empty where its layout has none.
+
+    Attributes:
+        foreground: ``[*space]`` bool: what is True is seen first.
+    """
+
+    foreground: np.ndarray | None = None
+    params: Mapping[str, Any] = field(default_factory=dict)
+
+    def save(self, folder: Path) -> None:
+        """Writes the mask into a workdir."""
+        if self.foreground is None:
+            return
+        buffer = io.BytesIO()
+        Image.fromarray(np.where(self.foreground, 255, 0).astype(np.uint8)).save(buffer, "png")
+        write_atomically(folder / FILE, buffer.getvalue())
+
+
+def prepare(config: ConfigDict, side: int, train: Split | LazySplit) -> CouplingParts:
+    """From the user's file, else where the mean training image is not dark.
+
+    Images without a dark background are parted at the median of their mean.
+
+    Args:
+        config: part ``model`` of a configuration.
+        side: rows and columns of the images.
+        train: training images.
+
+    Raises:
+        FileNotFoundError: there is no such file.
+    """
+    if not needs_mask(config):
+        return CouplingParts()
+    if config.foreground:
+        path = Path(config.foreground).expanduser()
+        if not path.is_file():
+            raise FileNotFoundError(f"no mask {path}: correct model.foreground")
+        return CouplingParts(_read(path, side))
+    mean = some(train, _MEASURED).images.mean(axis=(0, 3))
+    inside = mean > _INSIDE * mean.max()
+    return CouplingParts(mean > np.median(mean) if inside.all() else inside)
+
+
+def load(config: ConfigDict, side: int, folder: Path) -> CouplingParts:
+    """The mask of a workdir.
+
+    Raises:
+        FileNotFoundError: it is missing.
+    """
+    if not needs_mask(config):
+        return CouplingParts()
+    path = folder / FILE
+    if not path.is_file():
+        raise FileNotFoundError(f"no mask {path}: restore it from a copy")
+    return CouplingParts(_read(path, side))
+
+
+def needs_mask(config: ConfigDict) -> bool:
+    """Whether the layout has steps with the foreground mask."""
+    return WORD in config.layout
+
+
+def _read(path: Path, side: int) -> np.ndarray:
+    inside = decode(path.read_bytes(), path).max(axis=-1, keepdims=True) > 0
+    return to_square(np.where(inside, 255, 0).astype(np.uint8), side)[..., 0] > 127

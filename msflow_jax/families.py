@@ -1,0 +1,148 @@
+"""What a family of models answers for, and the list of families.
+
+A family is a package ``msflow_jax/NAME/`` whose module ``family`` defines ``FAMILY``, and a line in
+:data:`FAMILIES`. Everything else in the library asks the family and never which one it has before it.
+"""
+
+import importlib
+import inspect
+from collections.abc import Callable, Mapping, Sequence
+from pathlib import Path
+from typing import Any, Protocol
+
+import jax
+import numpy as np
+from ml_collections import ConfigDict
+
+Params = Any
+FAMILIES = {
+    "symmetric": "msflow_jax.symmetric.family",
+    "coupling": "msflow_jax.coupling.family",
+}
+# What a caller gives to a verb beside its settings.
+_GIVEN = ("index", "weights")
+
+
+class Model(Protocol):
+    """A frozen dataclass of pure methods. It has the verbs that it has, of
+
+    ``classify(params, images, key, *, index, weights, draws, **own) -> Prediction``,
+    ``segment(params, images, key, *, index, draws, **own)`` -> probabilities ``[B, *space, K]``,
+    ``generate(params, condition, key, *, index, **own)`` -> images ``[B, *shape]`` in [-1, 1],
+    ``explain(params, images, key, labels, others, *, index, **own) -> Explanation``.
+
+    Keyword-only parameters beside ``index`` and ``weights`` are the verb's settings.
+    """
+
+    classes: tuple[str, ...]
+
+    def init(self, key: jax.Array) -> Params:
+        """Fresh parameters; under ``jax.eval_shape`` nothing is drawn."""
+
+    def loss(
+        self, params: Params, batch: Mapping[str, Any], key: jax.Array, *, train: bool
+    ) -> tuple[jax.Array, dict[str, jax.Array]]:
+        """Scalar loss of a batch, and metrics."""
+
+
+class Parts(Protocol):
+    """What a model needs beside its own parameters: autoencoders, masks, encoded label pictures."""
+
+    params: Mapping[str, Params]  # frozen, joined to the model's by name; {} for none
+
+    def save(self, folder: Path) -> None:
+        """Writes the parts into a workdir, replacing what a run without a checkpoint left there."""
+
+
+class Section(Protocol):
+    """One block of evaluation.json with its arrays; the report has a section of the same name."""
+
+    name: str
+
+    def __call__(self, run: Any) -> tuple[dict[str, Any], dict[str, np.ndarray]]:
+        """The block and the arrays of an :class:`~msflow_jax.inference.evaluation.Evaluation`."""
+
+
+class Family(Protocol):
+    """The answers of a family.
+
+    Attributes:
+        name: name of the family.
+        words: what the report calls things, such as ``{"distance": "negative log-posterior"}``.
+    """
+
+    name: str
+    words: Mapping[str, str]
+
+    def settings(self) -> ConfigDict:
+        """The parts ``model`` and ``sample`` of a configuration: a key that is not there is unknown."""
+
+    def choose(self, config: ConfigDict, key: str, value: str) -> bool:
+        """Bring in the settings of another network where ``key`` chooses one; False where not."""
+
+    def check(self, config: ConfigDict) -> None:
+        """Raise a ValueError for a network, code or setting that does not exist; needs no data."""
+
+    def upgrade(self, stored: Mapping[str, Any]) -> dict[str, Any]:
+        """A configuration of format 1 (one union of all families' settings) as this version has it."""
+
+    def prepare(self, config: ConfigDict, splits: Any) -> Parts:
+        """The parts of a fresh run: fits, converts, encodes; once, before training."""
+
+    def load(self, config: ConfigDict, info: Any, folder: Path) -> Parts:
+        """The parts as ``Parts.save`` wrote them; reads, and does nothing else."""
+
+    def build(self, config: ConfigDict, info: Any, parts: Parts) -> Model:
+        """The model of a configuration for data of this kind."""
+
+    def stages(self, config: ConfigDict, splits: Any, parts: Parts, model: Any) -> Sequence[Any]:
+        """How it is trained: :class:`msflow_jax.training.Stage` one after the other."""
+
+    def sections(self, config: ConfigDict) -> Sequence[Section]:
+        """What an evaluation measures, in order."""
+
+
+def get_family(name: str) -> Family:
+    """The family of this name.
+
+    Raises:
+        ValueError: an unknown one (the known ones are listed).
+    """
+    if name not in FAMILIES:
+        known = ", ".join(map(repr, FAMILIES))
+        raise ValueError(f"unknown model.family {name!r}: choose one of {known}")
+    return importlib.import_module(FAMILIES[name]).FAMILY
+
+
+def settings_of(verb: Callable[..., Any]) -> tuple[str, ...]:
+    """Names of a verb's settings: its keyword-only parameters but for what every caller gives."""
+    parameters = inspect.signature(verb).parameters.values()
+    own = (p.name for p in parameters if p.kind is p.KEYWORD_ONLY)
+    return tuple(name for name in own if name not in _GIVEN)
+
+
+def choose_settings(
+    model: Any,
+    verb: str,
+    configured: Mapping[str, Any],
+    requested: Mapping[str, Any] | None = None,
+) -> dict[str, Any]:
+    """Those of the settings that a verb of this model has, changed as the user requested.
+
+    Args:
+        model: a model of any family.
+        verb: name of the verb, such as ``generate``.
+        configured: settings of a configuration; those that the verb does not have are left out.
+        requested: changes; a value that is empty or 0 changes nothing.
+
+    Raises:
+        ValueError: the model has no such verb, or a setting was requested that the verb has not.
+    """
+    if not hasattr(model, verb):
+        raise ValueError(f"this model has no verb {verb!r}: it cannot {verb}")
+    known = settings_of(getattr(model, verb))
+    changes = {name: value for name, value in (requested or {}).items() if value}
+    if unsupported := [name for name in changes if name not in known]:
+        has = ", ".join(known) or "none"
+        raise ValueError(f"{verb} of this model has no {unsupported[0]}: its settings are {has}")
+    return {name: value for name, value in {**configured, **changes}.items() if name in known}

@@ -1,0 +1,106 @@
+"""An evaluation under way: predictions and samples are computed once and handed to all its sections."""
+
+import dataclasses
+from collections.abc import Mapping, Sequence
+from functools import cached_property
+from typing import Any
+
+import numpy as np
+
+from msflow_jax.data import Splits
+from msflow_jax.evaluation.calibration import fit_temperature
+from msflow_jax.families import Section
+from msflow_jax.inference.calibration import Calibration, measure_thresholds
+from msflow_jax.inference.flow import Flow
+from msflow_jax.inference.prediction import Prediction
+
+Block, Arrays = dict[str, Any], dict[str, np.ndarray]
+
+
+class Evaluation:
+    """What the sections of an evaluation share.
+
+    Args:
+        flow: the model, uncalibrated.
+        splits: its data; the training images in memory.
+        split: name of the split that is reported.
+        outside: sets of images of another kind, uint8 ``[N, *shape]`` by name.
+        features: folder of a feature network, for further distances; None for none.
+    """
+
+    def __init__(
+        self,
+        flow: Flow,
+        splits: Splits,
+        split: str,
+        outside: Mapping[str, np.ndarray] | None = None,
+        features: Any = None,
+    ):
+        self.flow = dataclasses.replace(flow, calibration=Calibration())
+        self.splits, self.split, self.features = splits, split, features
+        self.outside = dict(outside or {})
+        self._raw: dict[str, Prediction] = {}
+
+    @property
+    def chosen(self) -> Any:
+        """The split that is reported."""
+        return self.splits[self.split]
+
+    @property
+    def sample(self) -> Any:
+        """The part ``sample`` of the configuration."""
+        return self.flow.config.sample
+
+    @property
+    def classes(self) -> tuple[str, ...]:
+        """Class names in label order."""
+        return self.flow.classes
+
+    def raw(self, name: str, images: np.ndarray | None = None) -> Prediction:
+        """Predictions at temperature 1 of a split, or of the images given under a name of their own."""
+        if name not in self._raw:
+            if images is None:
+                images, what = self.splits[name].images, f"classifying the {name} split"  # type: ignore[union-attr]
+            else:
+                what = f"classifying {name}"
+            self._raw[name] = self.flow.classify(images, description=what)
+        return self._raw[name]
+
+    @cached_property
+    def calibration(self) -> Calibration:
+        """Temperature, where probabilities are likelihoods, and thresholds, of the validation split."""
+        val, temperature = self.raw("val"), 1.0
+        if val.log_prob is not None:
+            temperature = fit_temperature(self.splits.val.labels, -val.distance)
+        table = measure_thresholds(val.apply_temperature(temperature))
+        return Calibration(self.sample.classify.to_dict(), temperature, table)
+
+    @cached_property
+    def prediction(self) -> Prediction:
+        """The calibrated predictions of the split that is reported."""
+        return self.raw(self.split).apply_temperature(self.calibration.temperature)
+
+    @cached_property
+    def samples(self) -> tuple[np.ndarray, np.ndarray]:
+        """Generated images uint8 ``[N, *shape]`` and their labels ``[N]``, every class equally often."""
+        count = self.sample.generate.per_class
+        labels = np.tile(np.arange(len(self.classes), dtype=np.int32), count)
+        return self.flow.generate(labels.tolist(), description="generating"), labels
+
+
+def evaluate_sections(
+    run: Evaluation, sections: Sequence[Section]
+) -> tuple[dict[str, Block], Arrays]:
+    """The blocks of the sections by name, and all their arrays.
+
+    Raises:
+        ValueError: two sections give an array of the same name.
+    """
+    blocks: dict[str, Block] = {}
+    arrays: Arrays = {}
+    for section in sections:
+        blocks[section.name], own = section(run)
+        if twice := arrays.keys() & own.keys():
+            raise ValueError(f"two sections give the array {min(twice)!r}: rename one")
+        arrays |= own
+    return blocks, arrays

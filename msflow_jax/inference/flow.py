@@ -1,0 +1,208 @@
+"""A trained model ready to use: images in, predictions, images and maps out."""
+
+import dataclasses
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import jax
+import numpy as np
+from ml_collections import ConfigDict
+
+from msflow_jax.data import Info
+from msflow_jax.families import Family, choose_settings
+from msflow_jax.inference.calibration import Calibration
+from msflow_jax.inference.prediction import Prediction
+from msflow_jax.inference.runners import make_classifier, make_explainer, make_generator
+from msflow_jax.inference.runners import make_segmenter
+
+
+@dataclass(frozen=True)
+class Flow:
+    """A workdir opened for use, see :func:`msflow_jax.open`.
+
+    Attributes:
+        path: the workdir.
+        config: its configuration.
+        info: what its data are: classes, shape, training counts.
+        family: the family of the model.
+        parts: what the model needs beside its parameters.
+        model: pure methods; see :class:`msflow_jax.families.Model`.
+        params: parameters of the model, those of the parts among them.
+        step: training step of the parameters.
+        calibration: what the last evaluation learned.
+    """
+
+    path: Path
+    config: ConfigDict
+    info: Info
+    family: Family
+    parts: Any
+    model: Any
+    params: Any
+    step: int
+    calibration: Calibration = dataclasses.field(default_factory=Calibration)
+
+    @property
+    def classes(self) -> tuple[str, ...]:
+        """Class names in label order."""
+        return self.model.classes
+
+    def classify(
+        self, images: Any, *, seed: int | None = None, description: str = "", **requested: Any
+    ) -> Prediction:
+        """Classes, probabilities and uncertainties, calibrated as the last evaluation found.
+
+        Args:
+            images: uint8 ``[N, H, W, C]``, or floats in [-1, 1]; ``[N, H, W]`` where there is one channel.
+            seed: seed of the label noise; None for the configured one.
+            description: words before a progress bar; none where empty.
+            **requested: settings of this model's ``classify`` such as ``draws`` and ``steps``; 0 or
+                empty: as the last evaluation used them, or else as configured.
+
+        Raises:
+            ValueError: images of another type, range or shape, or a setting that the model has not.
+            FloatingPointError: a prediction is not finite.
+        """
+        images, sample = self.check(images), self.config.sample
+        given = {**sample.classify.to_dict(), **self.calibration.settings}
+        settings = choose_settings(self.model, "classify", given, requested)
+        run = make_classifier(
+            self.model, seed=sample.seed if seed is None else seed, batch=sample.batch,
+            weights=self.info.class_weights(given["prior"]), **settings,
+        )  # fmt: skip
+        out = run(self.params, images, description)
+        return out.apply_temperature(self.calibration.temperature)
+
+    def abstains(
+        self, prediction: Prediction, *, coverage: float = 0.8, measure: str = "distance"
+    ) -> np.ndarray | None:
+        """Which images are too uncertain to be classified, bool ``[N]``; None before an evaluation.
+
+        Args:
+            prediction: what :meth:`classify` returned.
+            coverage: fraction of the validation split that would be kept.
+            measure: uncertainty that decides.
+        """
+        found = prediction.uncertainty
+        threshold = self.calibration.threshold(measure, coverage)
+        if measure not in found:
+            raise ValueError(f"unknown uncertainty {measure!r}: choose one of {', '.join(found)}")
+        return None if threshold is None else found[measure] > threshold
+
+    def segment(self, images: Any, *, description: str = "", **requested: Any) -> np.ndarray:
+        """The class of every pixel, uint8 ``[N, *space]``; arguments as for :meth:`classify`."""
+        images, sample = self.check(images), self.config.sample
+        given = sample.classify.to_dict()
+        if (prior := given.get("prior")) != "natural":
+            raise ValueError(
+                f"a segmentation knows no class prior but 'natural', got {prior!r}"
+            )
+        settings = choose_settings(self.model, "segment", given, requested)
+        run = make_segmenter(self.model, seed=sample.seed, batch=sample.batch, **settings)
+        return run(self.params, images, description)
+
+    def generate(
+        self,
+        labels: str | int | Sequence[str | int],
+        count: int = 1,
+        *,
+        seed: int | None = None,
+        description: str = "",
+        **requested: Any,
+    ) -> np.ndarray:
+        """Images of classes, uint8 ``[N, H, W, C]``, ``count`` of each label in turn.
+
+        Args:
+            labels: class names or numbers, one or several.
+            count: images per label.
+            seed: seed of the noise; None for the configured one.
+            description: words before a progress bar; none where empty.
+            **requested: settings of this model's ``generate``; 0 or empty: as configured.
+
+        Raises:
+            ValueError: an unknown class, a count below 1, or a setting that the model has not.
+            FloatingPointError: an image is not finite.
+        """
+        if count < 1:
+            raise ValueError(f"count must be at least 1, got {count}")
+        one = isinstance(labels, str | int)
+        numbers = self.model.numbers([labels] if one else labels)
+        sample = self.config.sample
+        run = make_generator(
+            self.model, seed=sample.seed if seed is None else seed, batch=sample.batch,
+            **self.settings("generate", requested),
+        )  # fmt: skip
+        return run(self.params, np.repeat(numbers, count), description)
+
+    def settings(self, verb: str, requested: Mapping[str, Any] | None = None) -> dict[str, Any]:
+        """What a verb is called with: as configured, changed as requested."""
+        return choose_settings(self.model, verb, self.config.sample[verb].to_dict(), requested)
+
+    def explain(
+        self, images: Any, labels: Any, others: Any, *, description: str = "", **requested: Any
+    ) -> Any:
+        """Maps of log p(x | label) and of its ratio to log p(x | other label), in nats.
+
+        Args:
+            images: as for :meth:`classify`.
+            labels: class numbers to explain, ``[N]``.
+            others: class numbers to compare with, ``[N]``.
+            description: words before a progress bar; none where empty.
+            **requested: settings of this model's ``explain``, such as ``spread``.
+
+        Raises:
+            ValueError: a model without a likelihood, or images that do not fit.
+        """
+        self.require_likelihood()
+        images, sample = self.check(images), self.config.sample
+        settings = choose_settings(self.model, "explain", {}, requested)
+        run = make_explainer(self.model, seed=sample.seed, batch=sample.batch, **settings)
+        maps = run(self.params, (images, np.asarray(labels), np.asarray(others)), description)
+        return jax.tree.map(np.asarray, maps)
+
+    def require_likelihood(self) -> None:
+        """Raises a ValueError for a model that cannot explain, since it has no likelihood."""
+        if not hasattr(self.model, "explain"):
+            raise ValueError(
+                f"the model of {self.path} has no likelihood to explain: choose a model.family that has"
+            )
+
+    def check(self, images: Any) -> np.ndarray:
+        """Images as the model takes them, ``[N, H, W, C]``; see :func:`check_images`."""
+        return check_images(images, (self.info.side, self.info.side, self.info.channels))
+
+
+def check_images(images: Any, shape: tuple[int, ...]) -> np.ndarray:
+    """Images ``[N, *shape]``: uint8 0..255, or floats in [-1, 1].
+
+    Args:
+        images: array; the last axis may be missing where it has one entry.
+        shape: ``(*space, C)``.
+
+    Raises:
+        ValueError: another type, shape or range, or floats that are not finite or lie in [0, 1], which
+            is what other libraries call normalised and here would be bright pictures without a dark.
+    """
+    images = np.asarray(images)
+    expected = f"uint8 [N, {', '.join(map(str, shape))}], or floats of that shape in [-1, 1]"
+    if images.shape[1:] == shape[:-1] and shape[-1] == 1:
+        images = images[..., None]
+    if images.shape[1:] != shape or not len(images):
+        raise ValueError(f"images must be {expected}, got {images.dtype} {images.shape}")
+    if images.dtype == np.uint8:
+        return images
+    if not np.issubdtype(images.dtype, np.floating):
+        raise ValueError(
+            f"images must be {expected}, got {images.dtype}: scale them to 0..255 and make them uint8"
+        )
+    low, high = float(images.min()), float(images.max())
+    if not (-1 <= low <= high <= 1):
+        raise ValueError(f"float images must lie in [-1, 1], got {low:g} to {high:g}")
+    if low >= 0:
+        raise ValueError(
+            f"float images lie in [-1, 1] here, and these go from {low:g} to {high:g}, which looks like "
+            "[0, 1]: give 2 x - 1, or uint8"
+        )
+    return images.astype(np.float32)

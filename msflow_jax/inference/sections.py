@@ -1,0 +1,127 @@
+"""The sections of an evaluation that any family may name."""
+
+from dataclasses import dataclass
+
+import numpy as np
+
+from msflow_jax.inference.evaluation import Arrays, Block, Evaluation
+
+SHOWN_SAMPLES, SHOWN_CASES = 10, 8  # how many of each the report shows
+
+
+@dataclass(frozen=True)
+class Classification:
+    """Metrics of the predictions; the most and the least confident images."""
+
+    name: str = "classification"
+
+    def __call__(self, run: Evaluation) -> tuple[Block, Arrays]:
+        """See :class:`msflow_jax.families.Section`."""
+        from msflow_jax.evaluation.classification import (
+            LIKELIHOOD_CONVENTIONS,
+            evaluate_classifier,
+        )
+
+        prediction, split = run.prediction, run.chosen
+        uncertainty = prediction.uncertainty
+        block = evaluate_classifier(
+            split.labels, prediction.distances, prediction.probabilities, uncertainty, run.classes,
+            conventions=None if prediction.log_prob is None else LIKELIHOOD_CONVENTIONS,
+        )  # fmt: skip
+        block["nfe"] = float(prediction.nfe.mean())
+        mode = (prediction.mode == split.labels).mean(axis=1)
+        block["accuracy_mode_rule"] = float(mode.mean())
+        order = np.argsort(uncertainty["distance"], kind="stable")
+        arrays = {}
+        for name, index in (
+            ("certain", order[:SHOWN_CASES]),
+            ("uncertain", order[::-1][:SHOWN_CASES]),
+        ):
+            arrays[f"{name}_images"] = split.images[index]
+            arrays[f"{name}_labels"] = split.labels[index]
+            arrays[f"{name}_predictions"] = prediction.prediction[index]
+            arrays[f"{name}_uncertainty"] = uncertainty["distance"][index]
+        return block, arrays
+
+
+@dataclass(frozen=True)
+class Temperature:
+    """Calibration before and after the temperature that was fitted on the validation split."""
+
+    name: str = "calibration"
+
+    def __call__(self, run: Evaluation) -> tuple[Block, Arrays]:
+        """See :class:`msflow_jax.families.Section`."""
+        from msflow_jax.evaluation.calibration import evaluate_calibration
+
+        logits = [-run.raw(name).distance for name in ("val", run.split)]
+        found = evaluate_calibration(
+            run.splits.val.labels, logits[0], run.chosen.labels, logits[1]
+        )
+        return found, {}
+
+
+@dataclass(frozen=True)
+class Abstention:
+    """The thresholds of uncertainty by the fraction of the validation split that is kept."""
+
+    name: str = "abstain"
+
+    def __call__(self, run: Evaluation) -> tuple[Block, Arrays]:
+        """See :class:`msflow_jax.families.Section`."""
+        return dict(run.calibration.thresholds), {}
+
+
+@dataclass(frozen=True)
+class Segmentation:
+    """Overlap of the predicted with the true maps."""
+
+    name: str = "segmentation"
+
+    def __call__(self, run: Evaluation) -> tuple[Block, Arrays]:
+        """See :class:`msflow_jax.families.Section`."""
+        from msflow_jax.evaluation.segmentation import evaluate_segmentation
+
+        maps = run.flow.segment(
+            run.chosen.images, description=f"segmenting the {run.split} split"
+        )
+        return evaluate_segmentation(run.chosen.maps, maps, run.classes), {}
+
+
+@dataclass(frozen=True)
+class Generation:
+    """Images of every class, and how they compare with the split's and the training images."""
+
+    name: str = "generation"
+
+    def __call__(self, run: Evaluation) -> tuple[Block, Arrays]:
+        """See :class:`msflow_jax.families.Section`."""
+        from msflow_jax.evaluation.features import load_features
+        from msflow_jax.evaluation.generation import evaluate_generation
+
+        images, labels = run.samples
+        train, chosen, classes = run.splits.train, run.chosen, range(len(run.classes))
+        block = evaluate_generation(
+            images,
+            labels,
+            (train.images, train.labels),  # type: ignore[union-attr]
+            (chosen.images, chosen.labels),
+            run.classes,
+            seed=run.sample.seed,
+            flips="horizontal" in run.flow.info.flips,
+            features=load_features(run.features) if run.features else None,
+        )
+
+        def first(of: np.ndarray) -> np.ndarray:
+            return np.concatenate([np.flatnonzero(of == k)[:SHOWN_SAMPLES] for k in classes])
+
+        shown, real = first(labels), first(train.labels)
+        nearest = block["memorisation"]["nearest"]
+        return block, {
+            "samples": images[shown],
+            "sample_labels": labels[shown],
+            "real": train.images[real],  # type: ignore[union-attr]
+            "real_labels": train.labels[real],
+            "nearest_generated": images[nearest["generated_index"]][:SHOWN_CASES],
+            "nearest_training": train.images[nearest["training_index"]][:SHOWN_CASES],  # type: ignore[union-attr]
+        }

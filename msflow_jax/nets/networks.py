@@ -1,0 +1,75 @@
+"""The networks by name: their settings, and how a configuration becomes one."""
+
+from collections.abc import Callable
+from typing import Any
+
+import flax.linen as nn
+import jax.numpy as jnp
+from ml_collections import ConfigDict
+
+from msflow_jax.nets.dit import DiT
+from msflow_jax.nets.unet import UNet
+
+# Settings that every network has.
+_COMMON: dict[str, Any] = dict(
+    width=64,
+    head_channels=64,
+    dtype="float32",  # or "bfloat16": compute; parameters stay float32
+    remat=False,  # recompute blocks in the backward pass
+)
+_SETTINGS: dict[str, dict[str, Any]] = {
+    "unet": dict(
+        multipliers=(1, 2, 2, 2),  # of the width, per level
+        blocks=2,  # residual blocks per level
+        attention=(2,),  # down-sampling factors with attention
+        groups=32,  # groups of the normalisation
+        dropout=0.0,
+    ),
+    "dit": dict(patch=4, depth=6),
+}
+
+
+def network_settings(name: str, common: ConfigDict | None = None) -> ConfigDict:
+    """Settings of the network of this name, each with its default.
+
+    Args:
+        name: name of the network.
+        common: another network's settings, whose values are taken where both have them.
+
+    Raises:
+        ValueError: an unknown network (the known ones are listed).
+    """
+    if name not in _SETTINGS:
+        known = ", ".join(map(repr, _SETTINGS))
+        raise ValueError(f"unknown model.net.name {name!r}: choose one of {known}")
+    settings = {"name": name, **_COMMON, **_SETTINGS[name]}
+    for key in common or ():
+        if key in settings and key != "name":
+            settings[key] = common[key]  # type: ignore[index]
+    return ConfigDict(settings)
+
+
+def check_network(config: ConfigDict) -> None:
+    """Raises a ValueError for a network or a number format that does not exist."""
+    network_settings(config.name)
+    if config.dtype not in ("float32", "bfloat16"):
+        raise ValueError(f"model.net.dtype is 'float32' or 'bfloat16', not {config.dtype!r}")
+
+
+def build_network(config: ConfigDict, channels: int) -> nn.Module:
+    """The velocity network of a configuration's part ``net``, on ``channels`` joined channels."""
+    check_network(config)
+    given = {k: v for k, v in config.to_dict().items() if k != "name"}
+    given["dtype"] = jnp.dtype(given["dtype"])
+    return _BUILDERS[config.name](channels=channels, **given)
+
+
+def _unet(multipliers: Any, attention: Any, **settings: Any) -> UNet:
+    return UNet(multipliers=tuple(multipliers), attention=tuple(attention), **settings)
+
+
+def _dit(width: int, head_channels: int, **settings: Any) -> DiT:
+    return DiT(width=width, heads=max(1, width // head_channels), **settings)
+
+
+_BUILDERS: dict[str, Callable[..., nn.Module]] = {"unet": _unet, "dit": _dit}

@@ -1,0 +1,193 @@
+"""The family of symmetric flows: its settings, parts, models, training and evaluation."""
+
+from collections.abc import Mapping, Sequence
+from pathlib import Path
+from typing import Any
+
+import jax
+from ml_collections import ConfigDict
+
+from msflow_jax.data import Info, Splits
+from msflow_jax.families import Section
+from msflow_jax.latent.codec import Codec, LatentCodec, PixelCodec
+from msflow_jax.nets.networks import build_network, check_network, network_settings
+from msflow_jax.symmetric.codes import SCHEMES, Code
+from msflow_jax.symmetric.latent_codes import SCHEMES as LATENT_SCHEMES
+from msflow_jax.symmetric.latent_codes import LatentCode
+from msflow_jax.symmetric.model import SymmetricFlow
+from msflow_jax.symmetric.readout import READOUTS
+from msflow_jax.symmetric.times import TimeDistribution
+
+NAME = "symmetric"
+_TASKS = ("classify", "segment")
+_RENAMED = {"reading_share": "classification_fraction", "reading_weight": "classification_weight"}
+
+
+class SymmetricFamily:
+    """MedSymmFlow and SymmFlow, in pixels and in latents; see :class:`msflow_jax.families.Family`."""
+
+    name = NAME
+    words: Mapping[str, str] = {"distance": "distance", "draw": "noise draw"}
+
+    def settings(self) -> ConfigDict:
+        """The published size in pixel space (MedSymmFlow "MSF", arXiv 2507.19098)."""
+        model = dict(
+            family=NAME,
+            task="classify",  # or "segment": labels are the per-pixel maps of the data
+            # "palette", "grey" or "simplex"; with an autoencoder also "encoded" or "pooled"
+            code=dict(scheme="palette", beta=4.0, pooling=""),
+            latent=dict(
+                autoencoder="",  # folder of tools/convert_vae.py, or "patches"; empty: pixels
+                readout="latent",  # or "decode", as published
+                pictures=8,  # label pictures of each class that are encoded once
+                patch=8,  # "patches": side of a patch
+                channels=16,  # "patches": principal components
+                precondition=False,  # by the spread of each channel of the latents
+                cache="",  # where latents are kept; empty: in the user's cache folder
+                batch=8,  # images encoded at a time, each with its flips
+                dtype="float32",  # or "bfloat16": what the autoencoder computes in
+            ),
+            net=network_settings("unet"),  # or "dit", with settings of its own
+            # Side inside the network, or at which images are encoded; the authors' code makes 32 of
+            # 28 and 256 of 224. 0: as the images are.
+            resize=0,
+            image_weight=0.7,
+            sigma_min=0.0,
+            time=dict(
+                name="uniform", loc=0.0, scale=1.0, classification_fraction=0.0,
+                classification_weight=1.0,
+            ),
+            code_dropout=0.0,
+        )  # fmt: skip
+        sample = dict(
+            classify=dict(solver="euler", steps=1, draws=8, prior="natural"),  # or "uniform"
+            generate=dict(solver="euler", steps=25, guidance=1.0, per_class=64),
+        )
+        return ConfigDict(dict(model=model, sample=sample))
+
+    def choose(self, config: ConfigDict, key: str, value: str) -> bool:
+        """Another network by ``model.net.name``."""
+        if key != "model.net.name":
+            return False
+        config.model.net = network_settings(value, config.model.net)
+        return True
+
+    def check(self, config: ConfigDict) -> None:
+        """What can be refused without data: tasks, networks, codes, read-outs, number formats."""
+        model = config.model
+        if model.task not in _TASKS:
+            raise ValueError(f"model.task is 'classify' or 'segment', not {model.task!r}")
+        check_network(model.net)
+        TimeDistribution(**model.time)
+        scheme, latent = model.code.scheme, model.latent
+        if scheme in LATENT_SCHEMES and not latent.autoencoder:
+            raise ValueError(
+                f"the code {scheme!r} needs an autoencoder: set model.latent.autoencoder"
+            )
+        if scheme not in (*SCHEMES, *LATENT_SCHEMES):
+            known = ", ".join((*SCHEMES, *LATENT_SCHEMES))
+            raise ValueError(f"unknown code {scheme!r}: choose one of {known}")
+        if scheme in SCHEMES:
+            Code(scheme, 2, model.code.beta, model.code.pooling)
+        if latent.readout not in READOUTS:
+            raise ValueError(
+                f"unknown read-out {latent.readout!r}: choose one of {', '.join(READOUTS)}"
+            )
+        if latent.dtype not in ("float32", "bfloat16"):
+            raise ValueError(
+                f"model.latent.dtype is 'float32' or 'bfloat16', not {latent.dtype!r}"
+            )
+        if latent.autoencoder and model.task == "segment":
+            raise ValueError(
+                "model.task='segment' needs a model of pixels: clear model.latent.autoencoder"
+            )
+
+    def upgrade(self, stored: Mapping[str, Any]) -> dict[str, Any]:
+        """Format 1 held the settings of all families and networks, and other words for two of them."""
+        model = {k: v for k, v in stored["model"].items() if k != "coupling"}
+        known = network_settings(model["net"]["name"])
+        model["net"] = {k: v for k, v in model["net"].items() if k in known}
+        model["time"] = {_RENAMED.get(k, k): v for k, v in model["time"].items()}
+        sample = dict(stored["sample"])
+        sample["generate"] = {k: v for k, v in sample["generate"].items() if k != "temperature"}
+        return {**stored, "model": model, "sample": sample}
+
+    def prepare(self, config: ConfigDict, splits: Splits) -> Any:
+        """The autoencoder and what is made by it; nothing for a flow in pixels."""
+        from msflow_jax.symmetric.parts import prepare
+
+        return prepare(config.model, splits.info, splits.train)
+
+    def load(self, config: ConfigDict, info: Info, folder: Path) -> Any:
+        """The same from a workdir."""
+        from msflow_jax.symmetric.parts import load
+
+        return load(config.model, folder)
+
+    def build(self, config: ConfigDict, info: Info, parts: Any) -> SymmetricFlow:
+        """The flow around its network, code and codec.
+
+        Raises:
+            ValueError: data without label maps for a segmentation, or images that the autoencoder
+                cannot encode.
+        """
+        model = config.model
+        maps = model.task == "segment"
+        classes = info.map_classes if maps else info.classes
+        if not classes:
+            raise ValueError(f"{info.name} has no label maps: model.task='segment' needs them")
+        shape = (info.side, info.side, info.channels)
+        code: Code | LatentCode | None = parts.code
+        if code is None:
+            code = Code(model.code.scheme, len(classes), model.code.beta, model.code.pooling)
+        codec: Codec = PixelCodec(shape, model.resize)
+        if parts.autoencoder is not None:
+            codec = LatentCodec(parts.autoencoder, shape, model.resize)
+        return SymmetricFlow(
+            net=build_network(model.net, codec.inner[-1] + code.channels),
+            code=code,
+            classes=tuple(classes),
+            codec=codec,
+            image_weight=model.image_weight,
+            sigma_min=model.sigma_min,
+            time=TimeDistribution(**model.time),
+            code_dropout=model.code_dropout,
+            image_std=parts.std,
+            readout=model.latent.readout if parts.autoencoder is not None else "latent",
+            maps=maps,
+        )
+
+    def stages(
+        self, config: ConfigDict, splits: Splits, parts: Any, model: SymmetricFlow
+    ) -> Sequence[Any]:
+        """One: from fresh parameters, on images or on latents that are encoded once."""
+        from msflow_jax.inference.validation import make_validation
+        from msflow_jax.symmetric.sources import latent_source, pixel_source
+        from msflow_jax.training import Stage
+
+        source, val = (latent_source if parts.params else pixel_source)(
+            config, splits, parts, model
+        )
+        seed = config.train.seed
+        return [
+            Stage(
+                name="",
+                loss=model.loss,
+                source=source,
+                config=config.train,
+                start=lambda tree: model.init(jax.random.key(seed)),
+                validate=make_validation(model.inside if parts.params else model, *val, config),
+            )
+        ]
+
+    def sections(self, config: ConfigDict) -> Sequence[Section]:
+        """Classification, drawing and paths; of a segmentation the overlap of its maps."""
+        from msflow_jax.inference import sections
+        from msflow_jax.symmetric.sections import paths
+
+        if config.model.task == "segment":
+            return [sections.Segmentation()]
+        return [sections.Classification(), sections.Abstention(), sections.Generation(), Paths()]
+
+
+FAMILY = SymmetricFamily()

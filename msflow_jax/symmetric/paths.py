@@ -1,0 +1,55 @@
+"""The two ways through a symmetric flow: from an image to its label picture, from a label to an image."""
+
+from typing import TYPE_CHECKING, Any
+
+import jax
+import jax.numpy as jnp
+
+from msflow_jax.ode import Solution, integrate
+from msflow_jax.streams import at_end, sample_noise
+from msflow_jax.symmetric.guidance import guided
+from msflow_jax.symmetric.velocity import ROUTE
+
+if TYPE_CHECKING:
+    from msflow_jax.symmetric.model import SymmetricFlow
+
+Params = Any
+
+
+def to_label(
+    flow: "SymmetricFlow", params: Params, inner: jax.Array, key: jax.Array, *, steps: int = 1,
+    solver: str = "euler", index: jax.Array | None = None, grid: int | None = None,
+) -> Solution:  # fmt: skip
+    """From what the codec makes of images to their label pictures; ``grid`` times are kept."""
+    index = jnp.arange(inner.shape[0]) if index is None else index
+    noise = sample_noise(key, index, (flow.grid, flow.grid, flow.code.channels))
+    state = at_end(ROUTE, {"image": inner}, {"label": noise}, 1)
+    return integrate(flow.field(params), state, 1.0, 0.0, solver=solver, steps=steps, grid=grid)
+
+
+def to_image(
+    flow: "SymmetricFlow", params: Params, labels: jax.Array, key: jax.Array, *, steps: int = 25,
+    solver: str = "euler", guidance: float = 1.0, index: jax.Array | None = None,
+    grid: int | None = None,
+) -> Solution:  # fmt: skip
+    """From noise to what the codec decodes to images; ``grid`` times are kept."""
+    labels = jnp.asarray(labels)
+    index = jnp.arange(labels.shape[0]) if index is None else index
+    k_image, k_code, k_null = jax.random.split(key, 3)
+    label = jax.vmap(
+        lambda one, i: flow.code.pictures(
+            one[None], flow.grid, flow.grid, jax.random.fold_in(k_code, i)
+        )[0]
+    )(labels, index)
+    noise = sample_noise(k_image, index, flow.codec.inner)
+    state = at_end(ROUTE, {"label": label}, {"image": noise}, 0)
+    field = flow.field(params)
+    if guidance != 1.0:
+        if not flow.code_dropout:
+            raise ValueError(
+                "guidance needs a model trained with code dropout: set model.code_dropout (0.1 is"
+                " usual) and train again, or use guidance 1"
+            )
+        state["null"] = sample_noise(k_null, index, label.shape[1:])
+        field = guided(field, guidance)
+    return integrate(field, state, 0.0, 1.0, solver=solver, steps=steps, grid=grid)

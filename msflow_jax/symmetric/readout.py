@@ -1,0 +1,50 @@
+"""How a label picture is read, and how states of a path are shown."""
+
+from collections.abc import Callable, Mapping
+from typing import TYPE_CHECKING, Any
+
+import jax
+import jax.numpy as jnp
+
+from msflow_jax.latent.codec import KEY
+from msflow_jax.symmetric.codes import Code
+from msflow_jax.symmetric.latent_codes import LatentCode
+
+if TYPE_CHECKING:
+    from msflow_jax.symmetric.model import SymmetricFlow
+
+READOUTS = ("latent", "decode")
+
+
+def check_readout(readout: str, code: Code | LatentCode) -> None:
+    """Raises a ValueError for a read-out that does not exist, or that this code does not allow."""
+    if readout not in READOUTS:
+        raise ValueError(f"unknown read-out {readout!r}: choose one of {', '.join(READOUTS)}")
+    if readout == "decode" and not isinstance(code, LatentCode):
+        raise ValueError(
+            f"the read-out 'decode' needs label pictures that the autoencoder made, not the code "
+            f"{code.scheme!r}: choose the code 'encoded' or 'pooled', or the read-out 'latent'"
+        )
+
+
+def make_reader(flow: "SymmetricFlow", params: Any) -> Callable[..., Any]:
+    """``(label pictures, class weights or None) -> distances, probabilities, mode`` of a batch."""
+    if flow.readout == "latent":
+        return flow.code.read
+    palette = Code("palette", len(flow.classes), flow.code.beta)
+    return lambda pictures, weights: palette.read(_decode(flow, params, pictures), weights)
+
+
+def to_pictures(
+    flow: "SymmetricFlow", params: Any, streams: Mapping[str, jax.Array]
+) -> tuple[Any, Any]:
+    """States of a path as people look at them: images and label pictures (RGB), in [-1, 1]."""
+    images = flow.codec.decode(params.get(KEY), streams["image"])
+    if not isinstance(flow.code, LatentCode):
+        return images, flow.code.to_rgb(streams["label"])
+    return images, jnp.clip(_decode(flow, params, streams["label"]), -1, 1)
+
+
+def _decode(flow: "SymmetricFlow", params: Any, pictures: jax.Array) -> jax.Array:
+    """Latent label pictures as the autoencoder decodes them, not clipped."""
+    return flow.codec.autoencoder.decode(params[KEY], pictures)  # type: ignore[attr-defined]

@@ -1,0 +1,64 @@
+"""Recipes of symmetric flows that several configurations share."""
+
+from ml_collections import ConfigDict
+
+
+def check_variant(variant: str) -> bool:
+    """Whether a variant of a configuration is ``cpu``; False where it is empty.
+
+    Raises:
+        ValueError: any other variant.
+    """
+    if variant not in ("", "cpu"):
+        raise ValueError(
+            f"unknown variant {variant!r} of this configuration: choose 'cpu', or none"
+        )
+    return variant == "cpu"
+
+
+def cpu(config: ConfigDict, variant: str = "cpu") -> ConfigDict:
+    """The same run sized for two cores, if the variant is ``cpu``; unchanged if it is empty.
+
+    A network of 1.1 M parameters, without resizing; the simplex code; 0.3 of each batch at the time at
+    which classification starts.
+
+    Raises:
+        ValueError: any other variant.
+    """
+    if check_variant(variant):
+        config.model.net.update(
+            dict(width=32, multipliers=(1, 2, 2), blocks=1, attention=(4,), head_channels=32)
+        )
+        config.model.resize = 0
+        config.model.code.scheme = "simplex"
+        config.model.time.classification_fraction = 0.3
+        config.train.update(
+            dict(epochs=0.0, steps=2000, batch=32, learning_rate=1e-3, ema=0.99, shift=2)
+        )
+        config.train.update(dict(eval_every=100, log_every=10))
+    return config
+
+
+def latent(config: ConfigDict, variant: str = "") -> ConfigDict:
+    """The same run in an autoencoder's latents: MedSymmFlow's "LatMSF" at its published size.
+
+    224 pixels enlarged to 256, Stable Diffusion's autoencoder (32 x 32 x 4 latents), a network of width
+    128 (35.76 M parameters). With ``cpu``: the 28-pixel files enlarged to 224, a tiny autoencoder
+    (28 x 28 x 32 latents), the network and code of :func:`cpu`.
+
+    Raises:
+        ValueError: any other variant.
+    """
+    config.data.side = 224
+    config.model.code.scheme = "encoded"
+    config.model.net.width = 128
+    config.model.resize = 256
+    config.model.latent.autoencoder = "autoencoders/sd-vae-ft-mse"
+    config.sample.batch = 32
+    config = cpu(config, variant)
+    if variant == "cpu":
+        config.data.side = 28
+        config.model.resize = 224
+        config.model.latent.autoencoder = "autoencoders/taef2"
+        config.train.shift = 1  # of latents, which are 8 pixels wide
+    return config

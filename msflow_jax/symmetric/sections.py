@@ -1,0 +1,51 @@
+"""The section of an evaluation that a symmetric flow alone has: paths."""
+
+from dataclasses import dataclass
+from typing import Any
+
+import jax
+import jax.numpy as jnp
+import numpy as np
+
+from msflow_jax.data.batches import to_float, to_uint8
+from msflow_jax.inference.evaluation import Arrays, Block, Evaluation
+from msflow_jax.latent.codec import KEY
+from msflow_jax.symmetric.paths import to_image, to_label
+from msflow_jax.symmetric.readout import to_pictures
+
+_TIMES = 9  # that are kept of a path
+
+
+@dataclass(frozen=True)
+class Paths:
+    """One generation and one classification as film strips."""
+
+    name: str = "paths"
+
+    def __call__(self, run: Evaluation) -> tuple[Block, Arrays]:
+        """See :class:`msflow_jax.families.Section`."""
+        model, params = run.flow.model, run.flow.params
+        key = jax.random.key(run.sample.seed)
+        label = len(model.classes) - 1
+
+        def generate(params: Any, labels: jax.Array) -> Any:
+            out = to_image(model, params, labels, key, steps=25, grid=_TIMES)
+            return out.grid, out.states
+
+        def classify(params: Any, images: jax.Array) -> Any:
+            inner = model.codec.encode(params.get(KEY), to_float(images))
+            out = to_label(model, params, inner, key, steps=24, grid=_TIMES)
+            return out.grid, out.states
+
+        drawn = jax.jit(generate)(params, np.array([label]))
+        read = jax.jit(classify)(params, jnp.asarray(run.chosen.images[:1]))
+        arrays: Arrays = {
+            "classify_true": run.chosen.labels[0],
+            "generate_class": np.array(label),
+        }
+        for name, (u, states) in (("generate", drawn), ("classify", read)):
+            arrays[f"{name}_u"] = np.asarray(u)
+            shown = to_pictures(model, params, {k: v[:, 0] for k, v in states.items()})
+            arrays[f"{name}_image"], arrays[f"{name}_label"] = map(to_uint8, shown)
+        predicted = model.code.distances(read[1]["label"][-1])[0].argmin()
+        return {"times": _TIMES}, {**arrays, "classify_predicted": np.asarray(predicted)}

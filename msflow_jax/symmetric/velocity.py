@@ -1,0 +1,44 @@
+"""The velocity field of a symmetric flow around its network, preconditioned or not."""
+
+from collections.abc import Callable, Sequence
+
+import jax
+import jax.numpy as jnp
+
+from msflow_jax.streams import Clock, Streams, VelocityField, expand
+
+ROUTE = {"image": Clock.FORWARD, "label": Clock.BACKWARD}
+
+
+def make_field(
+    network: Callable[[jax.Array, jax.Array], jax.Array], channels: int, std: Sequence[float] = ()
+) -> VelocityField:
+    """``field(u, {"image", "label"})`` of a network on the joined channels, ``u`` a scalar or ``[B]``.
+
+    Args:
+        network: ``(x [B, H, W, C], u [B]) -> [B, H, W, C]``, image channels first.
+        channels: channels of the image.
+        std: root mean square of each channel of the images, for preconditioning (after EDM, arXiv
+            2206.00364): the network sees the image's state at unit variance, and says only what the
+            best velocity linear in that state leaves open, in units of its spread. Empty: none.
+    """
+
+    def velocity(u: jax.Array, streams: Streams) -> Streams:
+        image = streams["image"]
+        u = jnp.broadcast_to(jnp.asarray(u, jnp.float32), image.shape[:1])
+        if std:
+            t, spread = expand(u, image), jnp.asarray(std)
+            total = jnp.sqrt((1 - t) ** 2 + (t * spread) ** 2)  # of the state
+            linear = (t * spread**2 - (1 - t)) / total**2 * image
+            image = image / total
+        out = network(jnp.concatenate([image, streams["label"]], axis=-1), u).astype(jnp.float32)
+        drawn, label = out[..., :channels], out[..., channels:]
+        return {"image": linear + spread / total * drawn if std else drawn, "label": label}
+
+    return velocity
+
+
+def check_std(std: Sequence[float], channels: int) -> None:
+    """Raises a ValueError unless there is a positive number for each channel, or none at all."""
+    if std and (len(std) != channels or min(std) <= 0):
+        raise ValueError(f"image_std needs {channels} positive numbers, got {tuple(std)}")
