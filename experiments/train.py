@@ -121,7 +121,7 @@ def train(config, workdir: Path, encode_only: bool = False) -> None:
             _latents(model, found, splits, config) if latent else _pixels(model, splits, config)
         )
         fit(
-            model, source, config.train, workdir, flips=info.flips, validate=validate,
+            model, source, config.train, workdir, validate=validate,
             initial=initial_parameters(model, split, config.train.seed),
         )  # fmt: skip
 
@@ -149,14 +149,14 @@ def initial_parameters(model, split, seed: int) -> Any:
 
 def _pixels(model, splits, config) -> tuple[Any, Any]:
     """What :func:`msflow_jax.training.fit` trains on and validates with."""
-    from msflow_jax import data
-    from msflow_jax.data.streaming import Stream
     from msflow_jax.inference.runners import make_validation
+    from msflow_jax.training.source import source_of
 
-    split, per_pixel = splits.train, config.model.task == "segment"
-    source: Any = Stream(split, config.data.workers, per_pixel)
-    if isinstance(split, data.Split) and config.data.loader == "device":
-        source = {"image": split.images, "label": split.maps if per_pixel else split.labels}
+    per_pixel = config.model.task == "segment"
+    source = source_of(
+        splits.train, config.data.loader, config.data.workers, splits.info.flips,
+        {"image": "image", "label": "map" if per_pixel else "label"},
+    )  # fmt: skip
     labels = splits.val.maps if per_pixel else splits.val.labels
     return source, make_validation(model, splits.val.images, labels, config)
 
@@ -165,12 +165,14 @@ def _latents(model, parts, splits, config) -> tuple[Any, Any]:
     """The same for a latent model: its training images are latents, computed once."""
     from msflow_jax.inference.runners import make_validation
     from msflow_jax.latent.cache import split_latents
+    from msflow_jax.training.source import Source
 
     info, latent = splits.info, config.model.latent
     flips = info.flips if config.train.flips else ()
     found = split_latents(model, parts, splits.train, "train", info, latent, flips)
     val = split_latents(model, parts, splits.val, "val", info, latent)
-    source = {**found, "label": splits.train.labels}
+    kinds = dict.fromkeys(found, "latent")
+    source = Source.of_arrays({**found, "label": splits.train.labels}, kinds)
     return source, make_validation(model.flow, val["image"][:, 0], splits.val.labels, config)
 
 
