@@ -30,9 +30,10 @@ def measure(config: Any) -> dict[str, list[dict[str, float]]]:
     from msflow_jax.inference.runners import make_validation
     from msflow_jax.parallel.sharding import make_mesh, replicated, split_batch
     from msflow_jax.progress import bar
-    from msflow_jax.training.feed import Resident
+    from msflow_jax.training.feed import DeviceBatches
     from msflow_jax.training.loop import total_steps
     from msflow_jax.training.optimiser import make_optimiser, update_ema
+    from msflow_jax.training.source import Source
     from msflow_jax.training.step import create_state, make_steps
 
     splits, train = data.load(config.data), config.train
@@ -41,10 +42,10 @@ def measure(config: Any) -> dict[str, list[dict[str, float]]]:
     optimiser, _ = make_optimiser(train, steps)
     mesh = make_mesh()
     arrays = {"image": splits.train.images, "label": splits.train.labels}
-    feed = Resident(arrays, train, splits.info.flips if train.flips else (), mesh)
+    batches = DeviceBatches(Source.of_arrays(arrays, flips=splits.info.flips), train, mesh)
     whole, part = replicated(mesh), split_batch(mesh, axis=1)
     run = jax.jit(
-        make_steps(model, optimiser, feed.batch, seed=train.seed, ema=0.0),
+        make_steps(model, optimiser, batches.batch, seed=train.seed, ema=0.0),
         in_shardings=(whole, whole, part),
         donate_argnums=0,
     )
@@ -64,7 +65,7 @@ def measure(config: Any) -> dict[str, list[dict[str, float]]]:
     found: dict[str, list[dict[str, float]]] = {str(r): [] for r in RATES}
     with bar("training", steps) as advance:
         for step in range(steps):
-            state, _ = run(state, feed.resident, feed.take(step, 1)[0])
+            state, _ = run(state, batches.data, batches.take(step, 1)[0])
             averages = track(averages, state.params, jnp.asarray(step))
             advance(1)
             if (step + 1) % train.eval_every == 0 or step + 1 == steps:

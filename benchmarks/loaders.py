@@ -52,23 +52,25 @@ def write_images(folder: Path, count: int, side: int) -> Path:
 
 @contextmanager
 def opened(kind: str, splits: Any, config: Any, mesh: Any, steps: int) -> Iterator[Any]:
-    """The feed of that kind."""
+    """The batch source of that kind."""
     from msflow_jax.data import in_memory
-    from msflow_jax.data.streaming import Batches, read_ahead
-    from msflow_jax.training.feed import Resident, Streamed
+    from msflow_jax.data.streaming import Batches, Stream, read_ahead
+    from msflow_jax.training.feed import DeviceBatches, HostBatches
+    from msflow_jax.training.source import Source
 
     if kind == "device":
         train = in_memory(splits.train)
-        yield Resident({"image": train.images, "label": train.labels}, config, (), mesh)
+        yield DeviceBatches(Source(train.arrays, train.modalities), config, mesh)
         return
-    rows = (0, config.batch)
-    batches = Batches(splits.train, steps, config.batch, rows, config.seed, (), config.shift)
+    stream, part = Stream(splits.train), (0, config.batch)
+    batches = Batches(stream, steps, config.batch, part, config.seed, (), config.shift)
     if kind == "Python loop":
-        yield Streamed((batches[i] for i in range(steps)), config.batch, mesh)
+        each = (batches[i] for i in range(steps))
+        yield HostBatches(each, stream.modalities, config.batch, mesh)
         return
     workers = {"grain, threads": 0, "grain, 1 worker": 1, "grain, 2 workers": 2}[kind]
     with read_ahead(batches, 0, workers) as iterator:
-        yield Streamed(iterator, config.batch, mesh)
+        yield HostBatches(iterator, stream.modalities, config.batch, mesh)
 
 
 def alone(feed: Any, warmup: int, steps: int, batch: int) -> float:
@@ -94,7 +96,7 @@ def training(feed: Any, run: Any, state: Any, warmup: int, steps: int, batch: in
         start = time.perf_counter()
         brought, _ = feed.take(step, 1)
         waited += time.perf_counter() - start
-        state, metrics = run(state, feed.resident, brought)
+        state, metrics = run(state, feed.data, brought)
         jax.block_until_ready(metrics)
     seconds = time.perf_counter() - begin
     return {"images_per_second": steps * batch / seconds, "data_wait": waited / seconds}

@@ -117,7 +117,7 @@ def main() -> None:
 
     def planted(split: Split, seed: int) -> tuple[Split, np.ndarray]:
         images, labels, where = plant(split.images, seed)
-        return Split(images, labels, split.names), where
+        return Split.of_images(images, labels, split.names), where
 
     (train_split, _), (val, _), (test, where) = (
         planted(splits[name], seed) for seed, name in enumerate(("train", "val", "test"))

@@ -101,11 +101,10 @@ def _train(
     model: Any, splits: Any, config, training, folder: Path, measure: Any
 ) -> tuple[int, Any]:
     """The run; step and parameters of its best checkpoint."""
-    from msflow_jax.data import Split
-    from msflow_jax.data.streaming import Stream
     from msflow_jax.latent.finetuning import make_validation, train_classifier
     from msflow_jax.storage.checkpoints import Checkpoints
     from msflow_jax.training import fit
+    from msflow_jax.training.source import source_of
 
     info, split = splits.info, splits.train
     if model.perceptual:
@@ -113,11 +112,9 @@ def _train(
             split, len(info.classes), model.side, seed=training.seed, steps=_FEATURE_STEPS
         )
         model = dataclasses.replace(model, classifier=classifier)
-    source: Any = Stream(split, config.data.workers)
-    if isinstance(split, Split) and config.data.loader == "device":
-        source = {"image": split.images, "label": split.labels}
+    source = source_of(split, config.data.loader, config.data.workers, info.flips)
     validate = make_validation(measure, splits.val.images)
-    fit(model, source, training, folder, flips=info.flips, validate=validate)
+    fit(model, source, training, folder, validate=validate)
     with Checkpoints(folder / "checkpoints", select=training.select, read_only=True) as kept:
         return kept.restore_params()
 

@@ -1,6 +1,5 @@
 """A workdir: the unit that a user keeps. After training no flag repeats the architecture."""
 
-import dataclasses
 import datetime
 import importlib.metadata
 import json
@@ -193,7 +192,7 @@ def manifest(config: ConfigDict, info: Info) -> dict[str, Any]:
         "platform": f"{platform.system()} {platform.machine()}",
         "seed": config.train.seed,
         "git": _git(),
-        "data": dataclasses.asdict(info),
+        "data": info.to_dict(),
     }
 
 

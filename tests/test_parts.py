@@ -20,7 +20,7 @@ def config():
 
 def split(images):
     labels = np.zeros(len(images), np.int32)
-    return Split(images.astype(np.uint8), labels, tuple(map(str, labels)))
+    return Split.of_images(images.astype(np.uint8), labels, tuple(map(str, labels)))
 
 
 @pytest.mark.parametrize("ground", [0, 120])

@@ -134,14 +134,16 @@ class CouplingFamily:
         """One: from activation norms that are fitted to a few training images."""
         from msflow_jax.inference.validation import make_validation
         from msflow_jax.training import Stage
-        from msflow_jax.training.sources import image_source
+        from msflow_jax.training.source import source_of
 
         val, seed = splits.val, config.train.seed
         return [
             Stage(
                 name="",
                 loss=model.loss,
-                source=image_source(splits, config),
+                source=source_of(
+                    splits.train, config.data.loader, config.data.workers, splits.info.flips
+                ),
                 config=config.train,
                 start=lambda tree: initial_parameters(model, splits.train, seed),
                 validate=make_validation(model, val.images, val.labels, config),

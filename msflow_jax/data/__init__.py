@@ -12,13 +12,14 @@ import dataclasses
 import numpy as np
 from ml_collections import ConfigDict
 
-from msflow_jax.data.base import Info, LazySplit, Split, Splits, in_memory, some
+from msflow_jax.data.base import Info, LazySplit, Modality, Split, Splits, in_memory, some
 from msflow_jax.data.sources.images import read_images
 from msflow_jax.data.sources.medmnist_table import TABLE as _MEDMNIST
 
 __all__ = [
     "Info",
     "LazySplit",
+    "Modality",
     "Split",
     "Splits",
     "default_config",

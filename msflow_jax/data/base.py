@@ -1,16 +1,34 @@
-"""What every data source hands over: uint8 images with labels in three splits, and their facts."""
+"""What every data source hands over: examples in three splits, and the facts on them."""
 
 from __future__ import annotations
 
 import dataclasses
 import hashlib
-from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field
 from typing import Any
 
 import numpy as np
 
-from msflow_jax.progress import track
+from msflow_jax.data.modality import Batch, Modality
+from msflow_jax.data.split import LazySplit, OpensLater, Split, in_memory, some
+
+__all__ = [
+    "SPLITS",
+    "TASKS",
+    "Batch",
+    "Info",
+    "LazySplit",
+    "Modality",
+    "OpensLater",
+    "Split",
+    "Splits",
+    "convert_channels",
+    "digest",
+    "in_memory",
+    "own_info",
+    "some",
+]
 
 TASKS = ("binary-class", "multi-class", "ordinal-regression")
 SPLITS = ("train", "val", "test")
@@ -32,6 +50,8 @@ class Info:
         flips: Train augmentation: `horizontal`, `vertical`, each drawn with probability 1/2.
         map_classes: Names of the per-pixel classes where a split has maps, else empty.
         counts: Training images of each class; empty where not known.
+        modalities: What is known of each example, by name. Where it is not given it follows from
+            side, channels, classes and map_classes: an image, its label, maybe its map.
     """
 
     name: str
@@ -45,17 +65,30 @@ class Info:
     flips: tuple[str, ...]
     map_classes: tuple[str, ...] = ()
     counts: tuple[int, ...] = ()
+    modalities: Mapping[str, Modality] = field(default_factory=dict, hash=False)
 
     def __post_init__(self) -> None:
-        for field in ("classes", "flips", "map_classes", "counts"):
-            object.__setattr__(self, field, tuple(getattr(self, field)))
+        for name in ("classes", "flips", "map_classes", "counts"):
+            object.__setattr__(self, name, tuple(getattr(self, name)))
+        object.__setattr__(self, "modalities", dict(self.modalities) or self._one_image())
         if self.task not in TASKS:
             raise ValueError(f"{self.name}: task {self.task!r} is not one of {', '.join(TASKS)}")
         if len(self.classes) < 2:
             raise ValueError(f"{self.name}: {len(self.classes)} class(es), at least 2 are needed")
 
+    def _one_image(self) -> dict[str, Modality]:
+        """The modalities of one image with a class, and classes of its pixels where there are any."""
+        space = (self.side, self.side)
+        found = {
+            "image": Modality("image", (*space, self.channels)),
+            "label": Modality("label", (), names=self.classes),
+        }
+        if self.map_classes:
+            found["map"] = Modality("map", space, names=self.map_classes)
+        return found
+
     def class_weights(self, prior: str) -> tuple[float, ...] | None:
-        """Wished over trained frequency of each class, for `SymmetricFlow.classify`.
+        """Ratio of target to training prior of each class (label-shift correction).
 
         Args:
             prior: `natural` (as in the training set: None) or `uniform`.
@@ -75,9 +108,16 @@ class Info:
         return tuple(sum(self.counts) / (len(self.counts) * n) for n in self.counts)
 
     def to_dict(self) -> dict[str, Any]:
-        """Returns a dict of JSON types; `from_dict` is its inverse."""
-        fields = dataclasses.asdict(self)
-        return {key: list(v) if isinstance(v, tuple) else v for key, v in fields.items()}
+        """Returns a dict of JSON types; `from_dict` is its inverse.
+
+        Modalities that follow from the other fields are left out, as older versions did.
+        """
+        names = (f.name for f in dataclasses.fields(self) if f.name != "modalities")
+        fields = {name: getattr(self, name) for name in names}
+        found = {key: list(v) if isinstance(v, tuple) else v for key, v in fields.items()}
+        if self.modalities != self._one_image():
+            found["modalities"] = {name: m.to_dict() for name, m in self.modalities.items()}
+        return found
 
     @classmethod
     def from_dict(cls, fields: Mapping[str, Any]) -> Info:
@@ -87,18 +127,28 @@ class Info:
             ValueError: For unknown or missing fields, by name.
         """
         known = {f.name for f in dataclasses.fields(cls)}
-        needed = known - {"map_classes", "counts"}
+        needed = known - {"map_classes", "counts", "modalities"}
         if unknown := sorted(set(fields) - known):
             raise ValueError(f"data info has unknown fields: {', '.join(unknown)}")
         if missing := sorted(needed - set(fields)):
             raise ValueError(f"data info lacks the fields: {', '.join(missing)}")
-        return cls(**fields)
+        given = fields.get("modalities", {})
+        return cls(**{**fields, "modalities": {name: Modality(**m) for name, m in given.items()}})
 
 
 def own_info(
     classes: Sequence[str], shape: Sequence[int], *, name: str, licence: str, md5: str, source: str
 ) -> Info:
-    """Facts of images `[S, S, C]` of which only the classes are known, not what may be mirrored."""
+    """Facts of images of which only the classes are known, not what may be mirrored.
+
+    Args:
+        classes: Class names.
+        shape: Shape of an image, `[S, S, C]`.
+        name: Name of the source.
+        licence: Licence of the data.
+        md5: MD5 of what they were made from.
+        source: Where they came from.
+    """
     return Info(
         name=name,
         classes=tuple(classes),
@@ -110,106 +160,6 @@ def own_info(
         source=source,
         flips=(),
     )
-
-
-class OpensLater:
-    """Base of readers that open their files when first asked: each process opens its own."""
-
-    def __init__(self) -> None:
-        self._open: dict[Any, Any] = {}
-
-    def __getstate__(self) -> dict[str, Any]:
-        """What a worker process gets: no open files."""
-        return {**self.__dict__, "_open": {}}
-
-
-@dataclass(frozen=True)
-class Split:
-    """Images of one split.
-
-    Attributes:
-        images: uint8 `[N, S, S, C]`.
-        labels: int32 `[N]`.
-        names: A file name or index for each image, for tables.
-        maps: uint8 `[N, S, S]` per-pixel classes (`Info.map_classes`), or None.
-        truth: Known facts per image, each `[N]` (phantoms only), or None.
-    """
-
-    images: np.ndarray
-    labels: np.ndarray
-    names: tuple[str, ...]
-    maps: np.ndarray | None = None
-    truth: dict[str, np.ndarray] | None = None
-
-    def __post_init__(self) -> None:
-        shape = self.images.shape
-        if self.images.dtype != np.uint8 or len(shape) != 4 or shape[1] != shape[2]:
-            raise ValueError(f"images must be uint8 [N, S, S, C], got {self.images.dtype} {shape}")
-        if self.labels.dtype != np.int32 or self.labels.ndim != 1:
-            raise ValueError(f"labels must be int32 [N], got {self.labels.dtype}")
-        parts = [len(self.labels), len(self.names), *(len(v) for v in (self.truth or {}).values())]
-        if any(n != shape[0] for n in parts):
-            raise ValueError(f"{shape[0]} images beside labels, names and truth of lengths {parts}")
-        if self.maps is not None and (self.maps.shape != shape[:3] or self.maps.dtype != np.uint8):
-            raise ValueError(f"maps must be uint8 {shape[:3]}, got {self.maps.shape}")
-
-    def __len__(self) -> int:
-        return self.images.shape[0]
-
-    @property
-    def side(self) -> int:
-        """Rows and columns of the images."""
-        return self.images.shape[1]
-
-    def read(self, index: int) -> np.ndarray:
-        """Returns image `index`, uint8 `[S, S, C]`."""
-        return self.images[index]
-
-    def take(self, index: np.ndarray) -> Split:
-        """Returns the images at the positions `index` `[M]`, with all that goes with them."""
-        return Split(
-            images=self.images[index],
-            labels=self.labels[index],
-            names=tuple(self.names[i] for i in index),
-            maps=None if self.maps is None else self.maps[index],
-            truth=None if self.truth is None else {k: v[index] for k, v in self.truth.items()},
-        )
-
-
-@dataclass(frozen=True)
-class LazySplit:
-    """Images of one split that are read when asked for; worker processes get a copy of this.
-
-    Attributes:
-        read: Returns image i, uint8 `[S, S, C]`; can be pickled.
-        labels: int32 `[N]`.
-        names: A file name or index for each image.
-        side: Rows and columns of the images.
-    """
-
-    read: Callable[[int], np.ndarray]
-    labels: np.ndarray
-    names: Sequence[str]
-    side: int
-    maps: None = None
-
-    def __len__(self) -> int:
-        return len(self.labels)
-
-    def take(self, index: np.ndarray) -> Split:
-        """Reads the images at the positions `index` `[M]` into memory."""
-        images = [self.read(i) for i in track(index.tolist(), "Reading images")]
-        return Split(np.stack(images), self.labels[index], tuple(self.names[i] for i in index))
-
-
-def in_memory(split: Split | LazySplit, most: int = 0, seed: int = 0) -> Split:
-    """Returns the images of a split in memory: all, or of a lazy one at most `most`, drawn at random."""
-    return split if isinstance(split, Split) else some(split, most or len(split), seed)
-
-
-def some(split: Split | LazySplit, most: int, seed: int = 0) -> Split:
-    """Returns at most `most` images of a split, drawn at random, in their order."""
-    return split.take(np.sort(np.random.default_rng(seed).permutation(len(split))[:most]))
 
 
 @dataclass(frozen=True)

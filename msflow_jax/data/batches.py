@@ -1,8 +1,13 @@
 """What happens to a batch on the device."""
 
+from collections.abc import Mapping
+
 import jax
 import jax.numpy as jnp
 import numpy as np
+
+from msflow_jax.data.modality import Batch, Modality
+from msflow_jax.data.order import Plan, move
 
 
 def to_float(images: jax.Array) -> jax.Array:
@@ -16,25 +21,53 @@ def to_uint8(images: jax.Array) -> np.ndarray:
     return np.asarray(jnp.clip(jnp.round((images + 1) * 127.5), 0, 255).astype(jnp.uint8))
 
 
-def gather(data: dict[str, jax.Array], plan: dict[str, jax.Array]) -> dict[str, jax.Array]:
-    """The batch of a plan (:func:`msflow_jax.data.order.plan`) from data that lie on the device.
+def gather(data: Mapping[str, jax.Array], plan: Plan, modalities: Mapping[str, Modality]) -> Batch:
+    """The batch of a plan from data that lie on the device, as they are stored.
 
-    Whatever has rows and columns moves together: images, label maps, latents.
+    What moves, moves together; which arrays do is their kind's to say.
 
     Args:
-      data: arrays by name, such as ``image`` uint8 ``[N, S, S, C]`` and ``label`` ``[N]`` or
-        ``[N, S, S]``; with a plan of ``variant``, those with rows and columns are ``[N, F, S, S, C]``.
-      plan: of one step.
+        data: Arrays ``[N, *shape]`` by the name of their modality.
+        plan: One step of ``msflow_jax.data.order.plan``.
+        modalities: What each array is.
 
     Returns:
-      The same names, ``[B, ...]``.
+        The same names, ``[B, *shape]``, of latents the chosen variant.
     """
-    batch = {name: array[plan["index"]] for name, array in data.items()}
-    moving = [name for name, array in batch.items() if array.ndim >= 3]
-    if "variant" in plan:
-        chosen = jax.vmap(lambda a, f: a[f])
-        batch |= {name: chosen(batch[name], plan["variant"]) for name in moving}
-    if "rows" in plan:
-        pick = jax.vmap(lambda a, r, c: a[r][:, c])
-        batch |= {name: pick(batch[name], plan["rows"], plan["columns"]) for name in moving}
+    batch = {}
+    for name, array in data.items():
+        rows = array[plan["index"]]
+        if modalities[name].variants:
+            rows = jax.vmap(lambda example, variant: example[variant])(rows, plan["variant"])
+        if modalities[name].moves and "axes" in plan:
+            rows = jax.vmap(move)(rows, plan["axes"])
+        batch[name] = rows
     return batch
+
+
+def to_loss(
+    batch: Mapping[str, jax.Array],
+    modalities: Mapping[str, Modality],
+    present: Mapping[str, jax.Array] | None = None,
+) -> Batch:
+    """A batch as a loss takes it: each array by its kind, zeros where an example lacks it.
+
+    Args:
+        batch: Arrays ``[B, *shape]`` as they are stored.
+        modalities: What each array is.
+        present: Whether each example has an array, bool ``[B]``, by the names of those it may lack.
+
+    Returns:
+        Images float32 in [-1, 1], latents float32, the others int32; and ``present``, where given.
+    """
+    out: Batch = {}
+    for name, array in batch.items():
+        kind = modalities[name].kind
+        if kind == "image":
+            out[name] = to_float(array)
+        else:
+            out[name] = array.astype(jnp.float32 if kind == "latent" else jnp.int32)
+    for name, has in (present or {}).items():
+        every = has.reshape(-1, *[1] * (out[name].ndim - 1))
+        out[name] = jnp.where(every, out[name], jnp.zeros_like(out[name]))
+    return {**out, "present": dict(present)} if present else out

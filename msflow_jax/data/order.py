@@ -6,15 +6,20 @@ through worker processes, reads the same ones in the same order and moves them t
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+import hashlib
+from collections.abc import Iterable, Mapping, Sequence
 from functools import lru_cache
+from typing import Any, NamedTuple
 
 import numpy as np
 
-Plan = dict[str, np.ndarray]
+from msflow_jax.data.modality import Modality
+
+Plan = dict[str, Any]  # arrays, of axes a tuple of them
+FLIPS = ("depth", "vertical", "horizontal")  # names of the last three space axes
 
 
-@lru_cache(maxsize=2)
+@lru_cache(maxsize=8)  # two epochs for each of several sets
 def _permutation(seed: int, epoch: int, examples: int) -> np.ndarray:
     return np.random.default_rng((seed, epoch)).permutation(examples)
 
@@ -53,33 +58,98 @@ def draw_balanced(
 
 
 def windows(
-    seed: int, step: int, batch: int, side: int, flips: Sequence[str], shift: int
-) -> tuple[np.ndarray, np.ndarray]:
-    """The rows and columns to take of each image of a step: random flips and shifts.
+    seed: int, step: int, batch: int, sides: Sequence[int], flips: Sequence[str], shift: int
+) -> tuple[np.ndarray, ...]:
+    """The positions to take along each space axis of each example of a step: random flips and shifts.
 
     Args:
         seed: Seed of the run.
         step: The step.
         batch: Batch size.
-        side: Rows and columns of the images.
-        flips: Any of `horizontal`, `vertical`, each with probability one half.
-        shift: Shift by up to this many pixels each way, the border repeated.
+        sides: Size along each space axis, two or three.
+        flips: Any of ``depth`` (volumes only), ``vertical`` and ``horizontal``, which mirror the
+            third to last, the second to last and the last space axis, each with probability one half.
+        shift: Shift by up to this many pixels each way along every axis, the border repeated.
 
     Returns:
-        int32 `[batch, side]` twice; image i becomes `image[rows[i]][:, columns[i]]`.
+        int32 ``[batch, side]`` for each axis; ``move(example, [positions[i] for each axis])`` is example
+        i, moved.
 
     Raises:
         ValueError: For an unknown flip.
     """
-    if unknown := set(flips) - {"horizontal", "vertical"}:
-        raise ValueError(f"unknown flip {sorted(unknown)}: choose 'horizontal' and / or 'vertical'")
+    names = FLIPS[-len(sides) :]
+    if unknown := set(flips) - set(names):
+        raise ValueError(
+            f"unknown flip {sorted(unknown)}: choose {', '.join(map(repr, names[:-1]))} and / or "
+            f"{names[-1]!r}"
+        )
     rng = np.random.default_rng((seed, 1, step))
-    offset = rng.integers(-shift, shift, (2, batch, 1), endpoint=True)
-    turned = rng.random((2, batch, 1)) < 0.5
-    asked = np.array(["vertical" in flips, "horizontal" in flips])[:, None, None]
-    index = np.clip(np.arange(side) + offset, 0, side - 1)
-    rows, columns = np.where(turned & asked, index[..., ::-1], index).astype(np.int32)
-    return rows, columns
+    # Drawn for all axes at once: a volume's numbers are those of an image with one more axis in front.
+    offsets = rng.integers(-shift, shift, (len(sides), batch, 1), endpoint=True)
+    turned = rng.random((len(sides), batch, 1)) < 0.5
+    found = []
+    for name, side, offset, turn in zip(names, sides, offsets, turned, strict=True):
+        index = np.clip(np.arange(side) + offset, 0, side - 1)
+        mirrored = index[:, ::-1] if name in flips else index
+        found.append(np.where(turn, mirrored, index).astype(np.int32))
+    return tuple(found)
+
+
+def move(example: Any, positions: Iterable[Any]) -> Any:
+    """Takes these positions along each space axis of one example.
+
+    Args:
+        example: An array of numpy or jax, ``[*space, ...]``.
+        positions: Positions ``[side]`` for each space axis.
+
+    Returns:
+        The moved example.
+    """
+    for axis, taken in enumerate(positions):
+        example = example[(slice(None),) * axis + (taken,)]
+    return example
+
+
+class Movement(NamedTuple):
+    """What the plan has to know of the modalities: ``plan``'s settings of these names."""
+
+    sides: tuple[int, ...]
+    flips: tuple[str, ...]
+    shift: int
+    variants: int
+
+
+def movement(modalities: Mapping[str, Modality], flips: Sequence[str], shift: int) -> Movement:
+    """How the examples of some modalities are moved: all that move, move together.
+
+    Latents are not mirrored: their flips were encoded, and one of these variants is chosen.
+
+    Args:
+        modalities: What each example has.
+        flips: As for ``windows``.
+        shift: As for ``windows``.
+
+    Raises:
+        ValueError: For modalities that cannot move together; names them.
+    """
+    moving = {name: m for name, m in modalities.items() if m.moves}
+    variants = {name: m.variants for name, m in moving.items()}
+    if len(set(variants.values())) > 1:
+        raise ValueError(
+            f"stored flipped variants differ: {variants} (0: none). What is one example must be "
+            "flipped alike: encode all of it with the same flips, or give it as several sources"
+        )
+    sides = {name: m.sides for name, m in moving.items()}
+    count = max(variants.values(), default=0)
+    mirrored = () if count else tuple(flips)
+    if len(set(sides.values())) > 1 and (mirrored or shift):
+        raise ValueError(
+            f"space differs: {sides}. What is moved together needs the same sides: resize it, set "
+            "train.flips=False and train.shift=0, or give it as several sources"
+        )
+    together = next(iter(sides.values()), ())
+    return Movement(together, mirrored if together else (), shift if together else 0, count)
 
 
 def plan(
@@ -89,33 +159,46 @@ def plan(
     *,
     examples: int,
     batch: int,
-    side: int,
+    sides: Sequence[int] = (),
     flips: Sequence[str] = (),
     shift: int = 0,
     variants: int = 0,
     balance: np.ndarray | None = None,
 ) -> Plan:
-    """Everything that decides the batches of some steps; arguments as above.
+    """Everything that decides the batches of some steps.
 
-    `variants` is how many flipped copies of each example are stored, 0 for none. With `balance`, the
-    labels `[N]`, every class is equally frequent, and examples are drawn with replacement.
+    Args:
+        seed: Seed of the run.
+        step: First step.
+        count: Number of steps.
+        examples: Size of the training set.
+        batch: Batch size.
+        sides: As for ``windows``.
+        flips: As for ``windows``.
+        shift: As for ``windows``.
+        variants: How many flipped variants of each example are stored; 0 for none.
+        balance: Class of each example ``[N]`` where every class is to be equally frequent; examples are
+            then drawn with replacement.
 
     Returns:
-        `index` int32 `[count, batch]`; with variants `variant` int32 `[count, batch]`; and unless
-        nothing moves `rows` and `columns` int32 `[count, batch, side]`.
+        ``index`` int32 ``[count, batch]``; with variants ``variant`` int32 ``[count, batch]``; and
+        unless nothing moves ``axes``, for each space axis the positions int32 ``[count, batch, side]``.
     """
     if balance is None:
-        out = {"index": batch_indices(seed, step, count, examples, batch)}
+        out: Plan = {"index": batch_indices(seed, step, count, examples, batch)}
     else:
         draws = [np.random.default_rng((seed, 3, step + i)) for i in range(count)]
         out = {"index": np.stack([draw_balanced(balance, (batch,), rng) for rng in draws])}
     if variants:
         draws = [np.random.default_rng((seed, 2, step + i)) for i in range(count)]
-        out["variant"] = np.stack([rng.integers(variants, size=batch) for rng in draws]).astype(
-            np.int32
-        )
+        drawn = np.stack([rng.integers(variants, size=batch) for rng in draws])
+        out["variant"] = drawn.astype(np.int32)
     if flips or shift:
-        moved = [windows(seed, step + i, batch, side, flips, shift) for i in range(count)]
-        rows, columns = zip(*moved, strict=True)
-        out |= {"rows": np.stack(rows), "columns": np.stack(columns)}
+        moved = [windows(seed, step + i, batch, sides, flips, shift) for i in range(count)]
+        out["axes"] = tuple(np.stack(axis) for axis in zip(*moved, strict=True))
     return out
+
+
+def set_seed(seed: int, name: str) -> int:
+    """The seed of one of several sets that are trained on together, from the run's and its name."""
+    return int.from_bytes(hashlib.sha256(f"{seed}:{name}".encode()).digest()[:8], "big")

@@ -10,17 +10,18 @@ import multiprocessing
 import os
 import signal
 import threading
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import Any
 
 import numpy as np
 
-from msflow_jax.data.base import LazySplit, Split
-from msflow_jax.data.order import plan
+from msflow_jax.data.modality import Batch, Modality
+from msflow_jax.data.order import move, movement, plan
+from msflow_jax.data.split import LazySplit, Split
 
-Batch = dict[str, np.ndarray]
+IMAGE_AND_LABEL = {"image": "image", "label": "label"}
 
 
 @dataclass(frozen=True)
@@ -28,68 +29,114 @@ class Stream:
     """A split that is read while training.
 
     Attributes:
-        split: Where images and labels come from.
+        split: Where the examples come from.
         workers: Worker processes; 0 reads ahead in threads of the training process.
-        maps: Whether the labels are the split's per-pixel maps.
+        flips: Random flips of what moves, as for ``order.windows``.
+        arrays: By each name in a batch, the name of the split's array that stands there.
     """
 
     split: Split | LazySplit
     workers: int = 0
-    maps: bool = False
+    flips: tuple[str, ...] = ()
+    arrays: Mapping[str, str] = field(default_factory=lambda: IMAGE_AND_LABEL)
+
+    def __post_init__(self) -> None:
+        select(self.split.modalities, self.arrays)
 
     def __len__(self) -> int:
         return len(self.split)
 
+    @property
+    def modalities(self) -> dict[str, Modality]:
+        """What each array of a batch is."""
+        return select(self.split.modalities, self.arrays)
+
+    @property
+    def present(self) -> dict[str, np.ndarray]:
+        """Of arrays that an example may lack: whether it has it, by their names in a batch."""
+        return present_in(self.split, self.arrays)
+
+
+def select(parts: Mapping[str, Any], arrays: Mapping[str, str]) -> dict[str, Any]:
+    """Parts of a split under the names that they have in a batch.
+
+    Args:
+        parts: Parts by the names of the split's arrays.
+        arrays: By each name in a batch, the name of the split's array that stands there.
+
+    Raises:
+        ValueError: If the split has no such array; names it.
+    """
+    if missing := sorted(set(arrays.values()) - set(parts)):
+        raise ValueError(f"this split has no {', '.join(missing)}; it has {', '.join(parts)}")
+    return {name: parts[array] for name, array in arrays.items()}
+
+
+def present_in(split: Split | LazySplit, arrays: Mapping[str, str]) -> dict[str, np.ndarray]:
+    """The ``present`` of a split under the names that its arrays have in a batch."""
+    return {name: split.present[a] for name, a in arrays.items() if a in split.present}
+
 
 @dataclass(frozen=True)
 class Batches:
-    """Batches by step, as a random-access source of `grain`.
+    """Batches by step, as a random-access source of ``grain``.
 
     Attributes:
-        split: Where images and labels come from.
+        stream: What is read.
         steps: Length of the run.
         batch: Size of the whole batch, over all processes.
-        rows: First and last + 1 of the batch's rows that this process needs.
+        part: First and last + 1 of the examples of a batch that this process needs.
         seed: Seed of the order and of the augmentation.
-        flips: As for `order.plan`.
-        shift: As for `order.plan`.
-        maps: Whether the labels are the split's per-pixel maps.
+        flips: Random flips; not those of the stream, which a configuration may switch off.
+        shift: As for ``order.windows``.
         balanced: Whether every class is equally frequent.
     """
 
-    split: Split | LazySplit
+    stream: Stream
     steps: int
     batch: int
-    rows: tuple[int, int]
+    part: tuple[int, int]
     seed: int
-    flips: Sequence[str] = ()
+    flips: tuple[str, ...] = ()
     shift: int = 0
-    maps: bool = False
     balanced: bool = False
 
     def __len__(self) -> int:
         return self.steps
 
     def __getitem__(self, step: int) -> Batch:
-        """This process's rows of a batch: `index` `[b]`, `image` uint8 `[b, S, S, C]`, `label`.
+        """This process's part of a batch, as it is stored: ``index`` ``[b]``, each array ``[b, ...]``.
 
         Raises:
             ValueError: For an image that cannot be read; names it.
         """
+        split, modalities = self.stream.split, self.stream.modalities
+        moves = movement(modalities, self.flips, self.shift)
         chosen = plan(
-            self.seed, step, 1, examples=len(self.split), batch=self.batch, side=self.split.side,
-            flips=self.flips, shift=self.shift, balance=self.split.labels if self.balanced else None,
+            self.seed, step, 1, examples=len(split), batch=self.batch, **moves._asdict(),
+            balance=self._labels() if self.balanced else None,
         )  # fmt: skip
-        mine = {name: value[0, slice(*self.rows)] for name, value in chosen.items()}
-        index = mine["index"]
-        images = [self.split.read(int(i)) for i in index]
-        labels = self.split.maps[index] if self.maps else self.split.labels[index]  # type: ignore[index]
-        if "rows" in mine:
-            moves = list(zip(mine["rows"], mine["columns"], strict=True))
-            images = [a[r][:, c] for a, (r, c) in zip(images, moves, strict=True)]
-            if self.maps:
-                labels = np.stack([a[r][:, c] for a, (r, c) in zip(labels, moves, strict=True)])
-        return {"index": index, "image": np.stack(images), "label": labels}
+        mine = slice(*self.part)
+        index = chosen["index"][0, mine]
+        batch: Batch = {"index": index}
+        for name, array in self.stream.arrays.items():
+            rows = split.rows(array, index)
+            if modalities[name].variants:
+                rows = rows[np.arange(len(index)), chosen["variant"][0, mine]]
+            if modalities[name].moves and "axes" in chosen:
+                each = zip(*(axis[0, mine] for axis in chosen["axes"]), strict=True)
+                rows = np.stack([move(example, at) for example, at in zip(rows, each, strict=True)])
+            batch[name] = rows
+        present = self.stream.present
+        return (
+            {**batch, "present": {n: has[index] for n, has in present.items()}}
+            if present
+            else batch
+        )
+
+    def _labels(self) -> np.ndarray:
+        split = self.stream.split
+        return split.rows(self.stream.arrays["label"], np.arange(len(split)))
 
 
 @contextmanager

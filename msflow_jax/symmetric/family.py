@@ -161,13 +161,13 @@ class SymmetricFamily:
         self, config: ConfigDict, splits: Splits, parts: Any, model: SymmetricFlow
     ) -> Sequence[Any]:
         """One: from fresh parameters, on images or on latents that are encoded once."""
-        from msflow_jax.inference.validation import make_validation
         from msflow_jax.symmetric.sources import latent_source, pixel_source
         from msflow_jax.training import Stage
 
-        source, val = (latent_source if parts.params else pixel_source)(
-            config, splits, parts, model
-        )
+        if parts.params:
+            source, validate = latent_source(config, splits, parts, model)
+        else:
+            source, validate = pixel_source(config, splits, model)
         seed = config.train.seed
         return [
             Stage(
@@ -176,7 +176,7 @@ class SymmetricFamily:
                 source=source,
                 config=config.train,
                 start=lambda tree: model.init(jax.random.key(seed)),
-                validate=make_validation(model.inside if parts.params else model, *val, config),
+                validate=validate,
             )
         ]
 

@@ -6,32 +6,35 @@ import numpy as np
 from ml_collections import ConfigDict
 
 from msflow_jax.data import Splits
-from msflow_jax.data.base import Modality
+from msflow_jax.inference.validation import Validate, make_map_validation, make_validation
 from msflow_jax.latent.cache import split_latents
 from msflow_jax.symmetric.model import SymmetricFlow
 from msflow_jax.symmetric.parts import SymmetricParts
-from msflow_jax.training.sources import image_source
-
-Found = tuple[Any, tuple[np.ndarray, np.ndarray]]  # a source; validation images and labels
+from msflow_jax.training.source import Source, Sources, source_of
 
 
 def pixel_source(
-    config: ConfigDict, splits: Splits, parts: SymmetricParts, model: SymmetricFlow
-) -> Found:
-    """Images, and labels per image or per pixel."""
-    del parts
-    val = splits.val
-    source = image_source(splits, config, maps=model.maps)
-    return source, (val.images, val.maps if model.maps else val.labels)  # type: ignore[return-value]
+    config: ConfigDict, splits: Splits, model: SymmetricFlow
+) -> tuple[Sources, Validate]:
+    """Images with a class per image, or per pixel."""
+    label = "map" if model.maps else "label"
+    source = source_of(
+        splits.train, config.data.loader, config.data.workers, splits.info.flips,
+        {"image": "image", "label": label},
+    )  # fmt: skip
+    val, validation = splits.val, make_map_validation if model.maps else make_validation
+    return source, validation(model, val.images, val.arrays[label], config)
 
 
 def latent_source(
     config: ConfigDict, splits: Splits, parts: SymmetricParts, model: SymmetricFlow
-) -> Found:
-    """Latents of every flip as a variant of its own, through the cache."""
+) -> tuple[Sources, Validate]:
+    """Latents through the cache, each flip of an image as a variant of its own."""
     info, settings = splits.info, config.model.latent
     flips = info.flips if config.train.flips else ()
     codec: Any = model.codec
     train = split_latents(codec, parts.weights, splits.train, "train", info, settings, flips)
     val = split_latents(codec, parts.weights, splits.val, "val", info, settings)
-    raise NotImplementedError(train, val, Modality)
+    arrays: dict[str, np.ndarray] = {**train, "label": splits.train.labels}
+    source = Source.of_arrays(arrays, dict.fromkeys(train, "latent"))
+    return source, make_validation(model.inside, val["image"][:, 0], splits.val.labels, config)

@@ -1,7 +1,7 @@
 """Where a step's batch comes from: data that lie on the device, or batches that arrive from the host."""
 
 from collections.abc import Iterator, Mapping
-from contextlib import contextmanager
+from contextlib import ExitStack, contextmanager
 from typing import Any, Protocol
 
 import jax
@@ -9,96 +9,168 @@ import numpy as np
 from jax.sharding import Mesh
 from ml_collections import ConfigDict
 
-from msflow_jax.data.batches import gather
-from msflow_jax.data.order import plan
+from msflow_jax.data.batches import gather, to_loss
+from msflow_jax.data.modality import Batch, Modality
+from msflow_jax.data.order import movement, plan, set_seed
 from msflow_jax.data.streaming import Batches, Stream, read_ahead
 from msflow_jax.parallel.sharding import local_rows, place, place_rows, replicated, split_batch
+from msflow_jax.training.source import Source, Sources
 
-Batch = dict[str, Any]
 
-
-class Feed(Protocol):
+class BatchSource(Protocol):
     """What the loop needs of its data.
 
-    ``resident`` goes into every dispatch as it is; ``take(step, count)`` gives what else the next
-    ``count`` steps need, each array ``[count, B, ...]`` on the devices, and the examples' numbers on the
-    host; ``batch(resident, one)`` makes the batch of one step out of both, inside ``jit``.
+    ``data`` goes into every dispatch as it is; ``take(step, count)`` gives the plan of the next
+    ``count`` steps, each array ``[count, B, ...]`` on the devices, and which examples they are, on the
+    host, for messages; ``batch(data, plan)`` makes the batch of one step out of both, inside ``jit``.
     """
 
-    resident: Any
+    data: Any
 
     def take(self, step: int, count: int) -> tuple[Any, np.ndarray]:
-        """The next steps' arrays, and which examples they are."""
+        """The next steps' plan, and which examples they are, ``[count, n]``."""
 
-    def batch(self, resident: Any, one: Batch) -> Batch:
-        """``image`` ``[B, S, S, C]``, uint8 (latents: floats), ``label``, and what else there is."""
+    def batch(self, data: Any, plan: Any) -> Batch:
+        """The batch as the loss takes it; of several sets a dict of batches."""
 
 
-class Resident:
-    """Training data on the device; a step brings only its plan."""
+class DeviceBatches:
+    """Batches of data that lie on the device; a step brings only its plan."""
 
-    def __init__(
-        self, data: Mapping[str, np.ndarray], config: ConfigDict, flips: tuple[str, ...], mesh: Mesh
-    ):
-        self.resident = place(dict(data), replicated(mesh))
-        shape = data["image"].shape
-        variants = shape[1] if len(shape) == 5 else 0
-        self._plan = dict(examples=shape[0], side=shape[-2], flips=flips, shift=config.shift)
-        self._plan |= dict(variants=variants, flips=() if variants else flips)
-        self._plan |= dict(balance=data["label"] if config.balanced else None)
-        self._config, self._split = config, split_batch(mesh, axis=1)
+    def __init__(self, source: Source, config: ConfigDict, mesh: Mesh, seed: int | None = None):
+        """Puts the data on the devices.
+
+        Args:
+            source: The data.
+            config: The ``train`` part of a configuration.
+            mesh: The devices.
+            seed: Seed of the order; None for the configuration's.
+        """
+        whole = (dict(source.arrays), dict(source.present))
+        self.data = place(whole, replicated(mesh))
+        self._modalities, self._split = source.modalities, split_batch(mesh, axis=1)
+        flips = source.flips if config.flips else ()
+        balance = source.arrays["label"] if config.balanced else None
+        self._settings: dict[str, Any] = dict(
+            examples=len(source), batch=config.batch, balance=balance,
+            **movement(source.modalities, flips, config.shift)._asdict(),
+        )  # fmt: skip
+        self._seed = config.seed if seed is None else seed
 
     def take(self, step: int, count: int) -> tuple[Any, np.ndarray]:
-        """See :class:`Feed`."""
-        chosen = plan(self._config.seed, step, count, batch=self._config.batch, **self._plan)
+        """See ``BatchSource``."""
+        chosen = plan(self._seed, step, count, **self._settings)
         return place(chosen, self._split), chosen["index"]
 
-    def batch(self, resident: Any, one: Batch) -> Batch:
-        """See :class:`Feed`."""
-        return gather(resident, one)
+    def batch(self, data: Any, plan: Any) -> Batch:
+        """See ``BatchSource``."""
+        arrays, present = data
+        chosen = {name: has[plan["index"]] for name, has in present.items()}
+        return to_loss(gather(arrays, plan, self._modalities), self._modalities, chosen)
 
 
-class Streamed:
-    """Batches that come ready from the host, each process's rows from its own reader."""
+class HostBatches:
+    """Batches that come ready from the host, each process's part from its own reader."""
 
-    resident: tuple[()] = ()
+    data: tuple[()] = ()
 
-    def __init__(self, batches: Iterator[Batch], size: int, mesh: Mesh):
-        self._batches, self._size, self._split = batches, size, split_batch(mesh, axis=1)
+    def __init__(
+        self, batches: Iterator[Batch], modalities: Mapping[str, Modality], size: int, mesh: Mesh
+    ):
+        """Takes what ``msflow_jax.data.streaming.read_ahead`` gives.
+
+        Args:
+            batches: This process's parts of the batches, step by step.
+            modalities: What each array is.
+            size: Size of the whole batch.
+            mesh: The devices.
+        """
+        self._batches, self._modalities = batches, modalities
+        self._size, self._split = size, split_batch(mesh, axis=1)
 
     def take(self, step: int, count: int) -> tuple[Any, np.ndarray]:
-        """See :class:`Feed`; the steps must follow each other."""
-        found = [next(self._batches) for _ in range(count)]
-        host = jax.tree.map(lambda *parts: np.stack(parts), *found)
+        """See ``BatchSource``; the steps must follow each other."""
+        taken = [next(self._batches) for _ in range(count)]
+        host = jax.tree.map(lambda *parts: np.stack(parts), *taken)
         return place_rows(host, self._split, self._size), host["index"]
 
-    def batch(self, resident: Any, one: Batch) -> Batch:
-        """See :class:`Feed`."""
-        return {name: one[name] for name in ("image", "label")}
+    def batch(self, data: Any, plan: Any) -> Batch:
+        """See ``BatchSource``."""
+        arrays = {name: plan[name] for name in self._modalities}
+        return to_loss(arrays, self._modalities, plan.get("present"))
+
+
+class SeveralBatches:
+    """A batch of each of several sets, side by side."""
+
+    def __init__(self, sets: Mapping[str, BatchSource]):
+        """Joins the sets' batch sources, by name."""
+        self._sets = sets
+        self.data = {name: one.data for name, one in sets.items()}
+
+    def take(self, step: int, count: int) -> tuple[Any, np.ndarray]:
+        """See ``BatchSource``; an example is told by its set and number, the sets in turn."""
+        taken = {name: one.take(step, count) for name, one in self._sets.items()}
+        told = [np.char.add(f"{name} ", index.astype(str)) for name, (_, index) in taken.items()]
+        plans = {name: one for name, (one, _) in taken.items()}
+        return plans, np.stack(told, axis=-1).reshape(count, -1)
+
+    def batch(self, data: Any, plan: Any) -> Batch:
+        """See ``BatchSource``."""
+        return {name: one.batch(data[name], plan[name]) for name, one in self._sets.items()}
 
 
 @contextmanager
-def open_feed(
-    data: Mapping[str, np.ndarray] | Stream,
+def open_batches(
+    source: Sources, config: ConfigDict, mesh: Mesh, start: int, steps: int
+) -> Iterator[BatchSource]:
+    """The batches of a run.
+
+    Args:
+        source: Data on the device, a stream, or several of them by name: a batch is then a dict of
+            batches, each drawn by (seed, step, name).
+        config: The ``train`` part of a configuration.
+        mesh: The devices.
+        start: First step.
+        steps: Length of the run.
+
+    Raises:
+        ValueError: For ``train.balanced`` without one class per example, or modalities that cannot be
+            moved together.
+    """
+    with ExitStack() as stack:
+        if not isinstance(source, Mapping):
+            yield _open(source, config, mesh, start, steps, config.seed, stack)
+            return
+        seeds = {name: set_seed(config.seed, name) for name in source}
+        yield SeveralBatches(
+            {
+                name: _open(one, config, mesh, start, steps, seeds[name], stack)
+                for name, one in source.items()
+            }
+        )
+
+
+def _open(
+    source: Source | Stream,
     config: ConfigDict,
-    flips: tuple[str, ...],
     mesh: Mesh,
     start: int,
     steps: int,
-) -> Iterator[Feed]:
-    """The feed of a run from step ``start`` on; ``data`` as for :func:`msflow_jax.training.fit`."""
-    flips = flips if config.flips else ()
-    if config.balanced and (data.maps if isinstance(data, Stream) else data["label"].ndim > 1):
+    seed: int,
+    stack: ExitStack,
+) -> BatchSource:
+    """Opens one set; ``stack`` closes it."""
+    label = source.modalities.get("label")
+    if config.balanced and (label is None or label.kind != "label"):
         raise ValueError(
             "train.balanced needs one class an image, not one a pixel: set it to False"
         )
-    if not isinstance(data, Stream):
-        yield Resident(data, config, flips, mesh)
-        return
+    if isinstance(source, Source):
+        return DeviceBatches(source, config, mesh, seed)
     batches = Batches(
-        split=data.split, steps=steps, batch=config.batch,
-        rows=local_rows(mesh, config.batch), seed=config.seed, flips=flips, shift=config.shift,
-        maps=data.maps, balanced=config.balanced,
+        source, steps, config.batch, local_rows(mesh, config.batch), seed,
+        source.flips if config.flips else (), config.shift, config.balanced,
     )  # fmt: skip
-    with read_ahead(batches, start, data.workers) as iterator:
-        yield Streamed(iterator, config.batch, mesh)
+    iterator = stack.enter_context(read_ahead(batches, start, source.workers))
+    return HostBatches(iterator, source.modalities, config.batch, mesh)

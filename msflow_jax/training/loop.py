@@ -1,6 +1,7 @@
 """``fit``: the loop around the step. It knows no family, only ``init`` and ``loss``."""
 
 from collections.abc import Callable, Mapping
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -10,7 +11,6 @@ import optax
 from jax.sharding import Mesh
 from ml_collections import ConfigDict
 
-from msflow_jax.data.streaming import Stream
 from msflow_jax.parallel.sharding import (
     check_batch,
     make_mesh,
@@ -19,10 +19,11 @@ from msflow_jax.parallel.sharding import (
     table,
 )
 from msflow_jax.storage.checkpoints import Checkpoints
-from msflow_jax.training.feed import Feed, open_feed
+from msflow_jax.training.feed import BatchSource, open_batches
 from msflow_jax.training.monitor import watch as _watch
 from msflow_jax.training.optimiser import make_optimiser
 from msflow_jax.training.preemption import Preemption
+from msflow_jax.training.source import Source, Sources, count_examples
 from msflow_jax.training.step import (
     Model,
     TrainState,
@@ -52,7 +53,7 @@ def total_steps(config: ConfigDict, examples: int) -> int:
 
 def fit(
     model: Model,
-    data: Mapping[str, np.ndarray] | Stream,
+    data: Sources | Mapping[str, np.ndarray],
     config: ConfigDict,
     workdir: Path,
     *,
@@ -65,11 +66,12 @@ def fit(
 
     Args:
       model: pure methods ``init`` and ``loss``.
-      data: either ``image`` uint8 ``[N, S, S, C]`` and ``label`` int (``[N]`` or ``[N, S, S]``), which
-        are kept on the device whole; or a stream, which is read while training. Both give the same run.
+      data: a source, which is kept on the device whole; a stream, which is read while training and gives
+        the same run; several of them by name; or the arrays of a source, ``image`` uint8
+        ``[N, S, S, C]`` and ``label`` int32 ``[N]``.
       config: the ``train`` part of a configuration (see ``msflow_jax/defaults.py``).
       workdir: gets ``checkpoints/``, ``metrics.jsonl`` and ``tensorboard/``.
-      flips: random flips of the training images.
+      flips: random flips of the training images; empty for those of the source.
       validate: ``parameters -> metrics``, called with the moving average every ``eval_every`` steps;
         its metric ``select`` picks the best checkpoint.
       initial: parameters that a fresh run begins with, instead of ``model.init``'s.
@@ -83,9 +85,8 @@ def fit(
       Preempted: SIGTERM came; the state is saved.
       Stopped: the loss is not finite; the step and the batch are named.
     """
-    examples = len(data if isinstance(data, Stream) else data["image"])
-    if not examples:
-        raise ValueError("the training split is empty")
+    source = _source(data, flips)
+    examples = count_examples(source)
     mesh = make_mesh(**config.mesh)
     check_batch(config.batch, mesh, config.accumulate)
     steps = total_steps(config, examples)
@@ -101,16 +102,16 @@ def fit(
         state = from_items(found) if found else state
         step = int(state.step)
         with (
-            open_feed(data, config, flips, mesh, step, steps) as feed,
+            open_batches(source, config, mesh, step, steps) as batches,
             _watch(workdir, config, step, steps, progress) as watch,
         ):
-            run = _compiled(model, optimiser, feed, config, mesh, homes)
+            run = _compiled(model, optimiser, batches, config, mesh, homes)
             while step < steps:
                 count = _until_stop(step, steps, config)
                 with watch.waiting():
-                    brought, indices = feed.take(step, count)
+                    plan, indices = batches.take(step, count)
                 with watch.trace(step):
-                    state, metrics = run(state, feed.resident, brought)
+                    state, metrics = run(state, batches.data, plan)
                     metrics = jax.tree.map(np.asarray, metrics)
                 _check_finite(metrics, step, indices, checkpoints)
                 step += count
@@ -130,17 +131,30 @@ def fit(
     return state
 
 
+def _source(data: Sources | Mapping[str, Any], flips: tuple[str, ...]) -> Sources:
+    """What the data stand for; plain arrays are an image and its label."""
+    if isinstance(data, Mapping):
+        arrays = {name: one for name, one in data.items() if isinstance(one, np.ndarray)}
+        return Source.of_arrays(arrays, flips=flips) if arrays else data
+    return replace(data, flips=flips) if flips else data
+
+
 def _compiled(
     model: Model,
     optimiser: optax.GradientTransformation,
-    feed: Feed,
+    batches: BatchSource,
     config: ConfigDict,
     mesh: Mesh,
     homes: TrainState,
 ) -> Callable[..., tuple[TrainState, dict[str, jax.Array]]]:
     """The steps as one jitted function that takes over the state it is given."""
     steps = make_steps(
-        model, optimiser, feed.batch, seed=config.seed, ema=config.ema, accumulate=config.accumulate
+        model,
+        optimiser,
+        batches.batch,
+        seed=config.seed,
+        ema=config.ema,
+        accumulate=config.accumulate,
     )
     whole, split = replicated(mesh), split_batch(mesh, axis=1)
     return jax.jit(

@@ -10,11 +10,9 @@ import jax.numpy as jnp
 import optax
 from jax.sharding import Mesh
 
-from msflow_jax.data.batches import to_float
+from msflow_jax.data.modality import Batch
 from msflow_jax.parallel.sharding import place, shard_tree
 from msflow_jax.training.optimiser import update_ema
-
-Batch = dict[str, jax.Array]
 
 
 class Model(Protocol):
@@ -88,7 +86,7 @@ def make_steps(
     Args:
       model: pure methods ``init`` and ``loss``.
       optimiser: gradient transformation.
-      to_batch: ``(resident, brought) -> batch`` with uint8 images, on the device.
+      to_batch: ``(resident, brought) -> batch`` as the loss takes it, on the device.
       seed: seed of all noise; the key of a step is folded from (seed, step).
       ema: rate of the moving average.
       accumulate: parts of a batch whose gradients are averaged before the update, for batches that
@@ -127,7 +125,6 @@ def make_steps(
 
     def step(state: TrainState, resident: Any, brought: Any):
         batch = to_batch(resident, brought)
-        batch = {**batch, "image": to_float(batch["image"])}
         k_loss = jax.random.fold_in(root, state.step)
         loss, metrics, grads = gradient(state.params, batch, k_loss)
         updates, opt_state = optimiser.update(grads, state.opt_state, state.params)

@@ -24,12 +24,13 @@ INFO = data.Info(
 
 def make_split(count: int = 3) -> data.Split:
     images = np.arange(count * 4 * 4, dtype=np.uint8).reshape(count, 4, 4, 1)
-    return data.Split(
+    return data.Split.of_images(
         images,
         np.arange(count, dtype=np.int32),
         tuple("abcdef"[:count]),
         maps=images[..., 0],
         truth={"area": np.arange(count) / 2},
+        groups=tuple("ppqqrr"[:count]),
     )
 
 
@@ -43,6 +44,25 @@ def test_info_from_older_dict_without_map_classes():
     fields = INFO.to_dict()
     del fields["map_classes"]
     assert data.Info.from_dict(fields) == INFO
+
+
+def test_an_older_dict_has_the_modalities_of_one_image():
+    assert "modalities" not in INFO.to_dict()
+    found = data.Info.from_dict({**INFO.to_dict(), "map_classes": ["air", "bone"]}).modalities
+    assert found == {
+        "image": data.Modality("image", (8, 8, 3)),
+        "label": data.Modality("label", (), names=("a", "b")),
+        "map": data.Modality("map", (8, 8), names=("air", "bone")),
+    }
+
+
+def test_modalities_survive_json():
+    pair = {
+        "ct": data.Modality("image", (4, 8, 8, 1), names=("HU",)),
+        "report": data.Modality("tokens", (16,)),
+    }
+    info = dataclasses.replace(INFO, modalities=pair)
+    assert data.Info.from_dict(json.loads(json.dumps(info.to_dict()))) == info != INFO
 
 
 def test_class_weights():
@@ -79,6 +99,39 @@ def test_take_keeps_rows_together():
     np.testing.assert_array_equal(part.labels, [2, 0])
     np.testing.assert_array_equal(part.images[..., 0], part.maps)
     np.testing.assert_array_equal(part.truth["area"], [1.0, 0.0])
+    assert part.groups == ("q", "p")
+
+
+def test_a_split_of_pairs_knows_its_kinds_and_what_is_missing():
+    volumes = np.arange(3 * 2 * 4 * 5, dtype=np.uint8).reshape(3, 2, 4, 5, 1)
+    split = data.Split(
+        {"ct": volumes, "report": np.ones((3, 7), np.int32)},
+        names=("a", "b", "c"),
+        kinds={"ct": "image", "report": "tokens"},
+        present={"report": np.array([True, False, True])},
+    )
+    part = split.take(np.array([2, 1]))
+    assert part.modalities == {
+        "ct": data.Modality("image", (2, 4, 5, 1)), "report": data.Modality("tokens", (7,)),
+    }  # fmt: skip
+    np.testing.assert_array_equal(part.arrays["ct"], volumes[[2, 1]])
+    np.testing.assert_array_equal(part.present["report"], [True, False])
+    assert part.groups is None and part.maps is None
+    with pytest.raises(ValueError, match="no 'image'; it has ct, report"):
+        _ = split.images
+    with pytest.raises(ValueError, match="of which kind is the array 'ct'"):
+        data.Split({"ct": volumes}, ("a", "b", "c"))
+
+
+def test_a_lazy_split_takes_its_groups_along():
+    split = make_split()
+    lazy = data.LazySplit(split.read, split.labels, split.names, (4, 4, 1), split.groups)
+    assert lazy.side == 4 and lazy.modalities == {
+        name: split.modalities[name] for name in ("image", "label")
+    }
+    part = lazy.take(np.array([2, 0]))
+    assert part.groups == ("q", "p") and part.names == ("c", "a")
+    np.testing.assert_array_equal(part.images, split.images[[2, 0]])
 
 
 @pytest.mark.parametrize(
@@ -91,13 +144,14 @@ def test_take_keeps_rows_together():
         ("names", ("a",)),
         ("maps", np.zeros((3, 4, 3), np.uint8)),
         ("truth", {"area": np.zeros(4)}),
+        ("groups", ("p", "q")),
     ],
 )
 def test_split_refuses_mismatched_parts(field, value):
     split = make_split()
-    parts = {k: getattr(split, k) for k in ("images", "labels", "names", "maps", "truth")}
+    parts = {k: getattr(split, k) for k in ("images", "labels", "names", "maps", "truth", "groups")}
     with pytest.raises(ValueError):
-        data.Split(**{**parts, field: value})
+        data.Split.of_images(**{**parts, field: value})
 
 
 def test_splits_by_name():

@@ -18,7 +18,7 @@ from msflow_jax.symmetric import Code, LatentFlow, SymmetricFlow
 
 RNG = np.random.default_rng(0)
 IMAGES = RNG.integers(0, 256, (23, 8, 8, 3), dtype=np.uint8)
-SPLIT = Split(IMAGES, np.zeros(23, np.int32), tuple(map(str, range(23))))
+SPLIT = Split.of_images(IMAGES, np.zeros(23, np.int32), tuple(map(str, range(23))))
 FACTS = {"data": "tfds:some/thing", "split": "train", "md5": "0"}
 
 

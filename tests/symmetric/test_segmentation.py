@@ -9,6 +9,7 @@ from msflow_jax.defaults import cpu, default_config
 from msflow_jax.evaluation.segmentation import evaluate_segmentation
 from msflow_jax.inference.runners import make_generator, make_segmenter
 from msflow_jax.training import fit
+from msflow_jax.training.source import source_of
 
 
 def test_tissues_of_phantoms_are_segmented(tmp_path):
@@ -21,8 +22,9 @@ def test_tissues_of_phantoms_are_segmented(tmp_path):
     splits = data.load(config.data)
     model = build(config.model, splits.info)
     assert model.classes == splits.info.map_classes
-    arrays = {"image": splits.train.images, "label": splits.train.maps}
-    state = fit(model, arrays, config.train, tmp_path, flips=splits.info.flips, progress=False)
+    arrays = {"image": "image", "label": "map"}
+    source = source_of(splits.train, "device", 0, splits.info.flips, arrays)
+    state = fit(model, source, config.train, tmp_path, progress=False)
 
     segment = make_segmenter(model, seed=0, draws=2)
     maps = segment(state.ema, splits.test.images)

@@ -68,8 +68,9 @@ def test_several_steps_a_dispatch(split, undisturbed, tmp_path):
 
 @pytest.mark.parametrize("workers", [0, 2])
 def test_processes_read_their_rows_only(split, workers):
-    whole = Batches(split, 5, 8, (0, 8), seed=1, flips=("vertical",), shift=1)
-    halves = [Batches(split, 5, 8, rows, 1, ("vertical",), 1) for rows in ((0, 4), (4, 8))]
+    stream = Stream(split)
+    whole = Batches(stream, 5, 8, (0, 8), seed=1, flips=("vertical",), shift=1)
+    halves = [Batches(stream, 5, 8, part, 1, ("vertical",), 1) for part in ((0, 4), (4, 8))]
     with read_ahead(whole, 2, workers) as expected:
         for step, batch in enumerate(expected, 2):
             parts = [half[step] for half in halves]
@@ -81,8 +82,9 @@ def test_processes_read_their_rows_only(split, workers):
 def test_maps_move_with_their_images():
     maps = np.random.default_rng(0).integers(0, 3, (6, 5, 5), dtype=np.uint8)
     images, names = maps[..., None], tuple("abcdef")
-    split = data.Split(images, np.zeros(6, np.int32), names, maps)
-    batch = Batches(split, 1, 6, (0, 6), 0, ("horizontal", "vertical"), 2, maps=True)[0]
+    split = data.Split.of_images(images, np.zeros(6, np.int32), names, maps)
+    stream = Stream(split, arrays={"image": "image", "label": "map"})
+    batch = Batches(stream, 1, 6, (0, 6), 0, ("horizontal", "vertical"), 2)[0]
     np.testing.assert_array_equal(batch["image"][..., 0], batch["label"])
     assert (batch["label"] != maps[batch["index"]]).any()
 
@@ -93,7 +95,7 @@ def test_an_unreadable_image_is_named(split, workers, tmp_path):
     paths[7] = tmp_path / "broken.png"
     paths[7].write_bytes(b"no image")
     reader = type(split.read)(tuple(paths), 0, 0, split.read.first)
-    broken = data.LazySplit(reader, split.labels, split.names, split.side)
+    broken = data.LazySplit(reader, split.labels, split.names, split.shape)
     with pytest.raises(ValueError, match=r"broken\.png is not an image"):
         train(broken, tmp_path / "run", workers)
 
@@ -102,6 +104,6 @@ def test_without_grain(split, monkeypatch):
     monkeypatch.setitem(__import__("sys").modules, "grain", None)
     with (
         pytest.raises(ImportError, match=r"pip install 'msflow_jax\[grain\]'"),
-        read_ahead(Batches(split, 1, 2, (0, 2), 0)),
+        read_ahead(Batches(Stream(split), 1, 2, (0, 2), 0)),
     ):
         pass

@@ -50,7 +50,7 @@ def train(workdir, validate=None, workers=None, **changes):
     source = make_arrays()
     if workers is not None:
         names = tuple(map(str, range(40)))
-        source = Stream(Split(source["image"], source["label"], names), workers)
+        source = Stream(Split.of_images(source["image"], source["label"], names), workers)
     return fit(make_flow(), source, config, workdir, **settings)
 
 

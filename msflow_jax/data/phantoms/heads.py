@@ -127,8 +127,7 @@ def load(config: ConfigDict) -> Splits:
     ]
     whole = _join(parts, config.channels)
     strata = whole.labels if settings.task == "scanner" else whole.truth["grade"]  # type: ignore[index]
-    names = [name.split("/")[0] for name in whole.names]
-    cut = np.array(assign(names, strata.tolist(), config.seed))
+    cut = np.array(assign(whole.groups or (), strata.tolist(), config.seed))
     task = TASKS[settings.task]
     contrast = "all contrasts" if settings.task == "contrast" else settings.contrast
     train, val, test = (whole.take(np.flatnonzero(cut == split)) for split in SPLITS)
@@ -264,7 +263,7 @@ def _slices(
     shaded = machine.receive(clean * shading(rng, count, side, settings.bias), FIELD)
     seen = machine.show(rician(shaded, settings.noise * machine.noise, rng))
     area = content[..., -1].sum(axis=(1, 2)) * (FIELD / side) ** 2
-    return Split(
+    return Split.of_images(
         images=np.clip(np.rint(255 * seen), 0, 255).astype(np.uint8)[..., None],
         labels=labels.astype(np.int32),
         names=tuple(f"subject{number:05d}/slice{i:02d}" for i in range(count)),
@@ -276,6 +275,7 @@ def _slices(
             "subject": np.full(count, number),
             "height": subject.heights,
         },
+        groups=(f"subject{number:05d}",) * count,
     )
 
 
@@ -290,10 +290,11 @@ def _maps(content: np.ndarray) -> np.ndarray:
 def _join(parts: list[Split], channels: int) -> Split:
     maps = [p.maps for p in parts if p.maps is not None]
     truths = [p.truth for p in parts if p.truth is not None]
-    return Split(
+    return Split.of_images(
         images=convert_channels(np.concatenate([p.images for p in parts]), channels),
         labels=np.concatenate([p.labels for p in parts]),
         names=tuple(name for p in parts for name in p.names),
         maps=np.concatenate(maps),
         truth={key: np.concatenate([t[key] for t in truths]) for key in truths[0]},
+        groups=tuple(group for p in parts for group in p.groups or ()),
     )

@@ -74,13 +74,13 @@ def _load(listing: Listing, config: ConfigDict) -> Splits:
     for split in SPLITS:
         index = np.flatnonzero(listing.splits == split)
         names = tuple(listing.rows[i].name for i in index)
-        labels = listing.labels[index]
+        labels, groups = listing.labels[index], listing.patients(index)
         if split in read:
-            parts[split] = Split(read[split], labels, names)
+            parts[split] = Split.of_images(read[split], labels, names, groups=groups)
         else:
             paths = tuple(listing.rows[i].path for i in index)
             reader = FileReader(paths, config.side, config.channels, shape)
-            parts[split] = LazySplit(reader, labels, names, shape[0])
+            parts[split] = LazySplit(reader, labels, names, shape, groups)
     info = own_info(
         listing.classes, shape, name=config.name, licence="unknown: the user's own files", md5=md5,
         source=str(listing.root),

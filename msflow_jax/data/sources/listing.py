@@ -59,6 +59,11 @@ class Listing:
     splits: np.ndarray
     root: Path
 
+    def patients(self, index: np.ndarray) -> tuple[str, ...] | None:
+        """Returns whom the images at these positions show, or None where the list does not say."""
+        patients = tuple(self.rows[i].patient for i in index)
+        return patients if all(patients) else None
+
     def fingerprint(self) -> str:
         """Returns the MD5 of names, labels, splits, and sizes of the files; none is read."""
         rows = zip(self.rows, self.labels, self.splits, strict=True)

@@ -152,7 +152,7 @@ def _split(
         )
     if entry.channels == 1:
         images = images[..., None]
-    return Split(
+    return Split.of_images(
         images=convert_channels(images, channels),
         labels=labels.astype(np.int32),
         names=tuple(f"{split}/{i:05d}" for i in range(len(images))),

@@ -115,7 +115,7 @@ def load(config: ConfigDict) -> Splits:
             [root / s["file"] for s in shards], [s["records"] for s in shards],
             shape, side, channels,
         )  # fmt: skip
-        parts[split] = LazySplit(reader, labels, names, shape[0])
+        parts[split] = LazySplit(reader, labels, names, shape)
     info = own_info(
         manifest["classes"], shape, name=manifest["name"], licence=manifest["licence"],
         md5=digest((root / MANIFEST).read_bytes()), source=str(root),

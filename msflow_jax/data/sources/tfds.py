@@ -85,7 +85,7 @@ def load(config: ConfigDict) -> Splits:
         chosen = [parts[i] for i in index]
         reader = TfdsReader(folder, chosen, image, shape, config.side, config.channels)
         names = tuple(f"{name}/{at:05d}" for name, at in chosen)
-        found[split] = LazySplit(reader, labels[index], names, shape[0])
+        found[split] = LazySplit(reader, labels[index], names, shape)
     info = own_info(
         builder.info.features[label].names, shape, name=config.name,
         licence=str(builder.info.redistribution_info.license or "see the publisher"),

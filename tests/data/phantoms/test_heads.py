@@ -282,6 +282,9 @@ def test_other_tasks_can_be_seen(scanned, contrasted):
 def test_split_by_subject(splits):
     subjects = [set(splits[s].truth["subject"].tolist()) for s in ("train", "val", "test")]
     assert sum(map(len, subjects)) == len(set.union(*subjects)) == 40
+    for split in (splits.train, splits.val, splits.test):
+        expected = [f"subject{number:05d}" for number in split.truth["subject"]]
+        assert list(split.groups) == expected
 
 
 def test_grade_is_the_severity_cut(splits):

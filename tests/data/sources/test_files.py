@@ -97,6 +97,7 @@ def test_manifest_keeps_patients_together(tmp_path):
     for split in (splits.train, splits.val, splits.test):
         for name, label in zip(split.names, split.labels, strict=True):
             assert label == int(name[1:].split("_")[0]) % 3
+        assert split.groups == tuple(name.split("_")[0].upper() for name in split.names)
 
 
 def test_manifest_with_splits(tmp_path):

@@ -13,6 +13,7 @@ from msflow_jax import data
 from msflow_jax.data.sources import packing, records
 from msflow_jax.data.sources.listing import list_folder
 from msflow_jax.data.sources.packing import Settings, pack
+from tests.data.sources.test_files import fill, save
 
 pytest.importorskip("array_record")
 

@@ -1,0 +1,212 @@
+"""The examples of one split: in memory, or read when asked for."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass, field
+from typing import Any
+
+import numpy as np
+
+from msflow_jax.data.modality import Modality, check_lengths, check_present, describe
+from msflow_jax.progress import track
+
+
+class OpensLater:
+    """Base of readers that open their files when first asked: each process opens its own."""
+
+    def __init__(self) -> None:
+        self._open: dict[Any, Any] = {}
+
+    def __getstate__(self) -> dict[str, Any]:
+        """What a worker process gets: no open files."""
+        return {**self.__dict__, "_open": {}}
+
+
+@dataclass(frozen=True)
+class Split:
+    """The examples of one split, in memory.
+
+    ``Split.of_images`` makes the usual one, of an image and a class each.
+
+    Attributes:
+        arrays: Arrays ``[N, ...]`` by the name of their modality.
+        names: A file name or index of each example, for tables.
+        groups: The subject of each example (a patient, a head), or None where it is not known. It stays
+            in memory: nothing writes it anywhere.
+        truth: Known facts of each example, each ``[N]`` (phantoms only), or None.
+        kinds: The kind of each array; those called ``image``, ``label`` or ``map`` need none.
+        present: Of arrays that an example may lack: whether it has it, bool ``[N]``.
+    """
+
+    arrays: Mapping[str, np.ndarray]
+    names: tuple[str, ...]
+    groups: tuple[str, ...] | None = None
+    truth: Mapping[str, np.ndarray] | None = None
+    kinds: Mapping[str, str] = field(default_factory=dict)
+    present: Mapping[str, np.ndarray] = field(default_factory=dict)
+
+    def __post_init__(self) -> None:
+        if not self.arrays:
+            raise ValueError("a split needs at least one array")
+        describe(self.arrays, self.kinds)
+        parts = {**self.arrays, "names": self.names, **(self.truth or {})}
+        check_lengths(len(self), parts if self.groups is None else {**parts, "groups": self.groups})
+        check_present(self.arrays, self.present)
+
+    @classmethod
+    def of_images(
+        cls,
+        images: np.ndarray,
+        labels: np.ndarray,
+        names: tuple[str, ...],
+        maps: np.ndarray | None = None,
+        truth: Mapping[str, np.ndarray] | None = None,
+        groups: tuple[str, ...] | None = None,
+    ) -> Split:
+        """A split of square images, each of one class.
+
+        Args:
+            images: Images, uint8 ``[N, S, S, C]``.
+            labels: Class of each image, int32 ``[N]``.
+            names: A file name or index of each image.
+            maps: Class of each pixel (``Info.map_classes``), uint8 ``[N, S, S]``, or None.
+            truth: Known facts of each image, or None.
+            groups: Subject of each image, or None.
+
+        Raises:
+            ValueError: For other dtypes, or parts that do not fit each other.
+        """
+        shape = images.shape
+        if images.dtype != np.uint8 or len(shape) != 4 or shape[1] != shape[2]:
+            raise ValueError(f"images must be uint8 [N, S, S, C], got {images.dtype} {shape}")
+        if maps is not None and maps.shape != shape[:3]:
+            raise ValueError(f"maps must be uint8 {shape[:3]}, got {maps.shape}")
+        arrays = {"image": images, "label": labels}
+        return cls(arrays if maps is None else {**arrays, "map": maps}, names, groups, truth)
+
+    def __len__(self) -> int:
+        return len(next(iter(self.arrays.values())))
+
+    @property
+    def modalities(self) -> dict[str, Modality]:
+        """What each array is."""
+        return describe(self.arrays, self.kinds)
+
+    @property
+    def images(self) -> np.ndarray:
+        """The images, uint8 ``[N, S, S, C]``."""
+        return self._array("image")
+
+    @property
+    def labels(self) -> np.ndarray:
+        """The class of each image, int32 ``[N]``."""
+        return self._array("label")
+
+    @property
+    def maps(self) -> np.ndarray | None:
+        """The class of each pixel, uint8 ``[N, S, S]``, or None."""
+        return self.arrays.get("map")
+
+    @property
+    def side(self) -> int:
+        """Rows and columns of the images."""
+        return self.images.shape[1]
+
+    def read(self, index: int) -> np.ndarray:
+        """Returns image ``index``, uint8 ``[S, S, C]``."""
+        return self.images[index]
+
+    def rows(self, name: str, index: np.ndarray) -> np.ndarray:
+        """Returns the array of this name at the positions ``index`` ``[M]``, ``[M, ...]``."""
+        return self._array(name)[index]
+
+    def take(self, index: np.ndarray) -> Split:
+        """Returns the examples at the positions ``index`` ``[M]``, with all that goes with them."""
+        return Split(
+            arrays={name: array[index] for name, array in self.arrays.items()},
+            names=tuple(self.names[i] for i in index),
+            groups=None if self.groups is None else tuple(self.groups[i] for i in index),
+            truth=None if self.truth is None else {k: v[index] for k, v in self.truth.items()},
+            kinds=self.kinds,
+            present={name: has[index] for name, has in self.present.items()},
+        )
+
+    def _array(self, name: str) -> np.ndarray:
+        if name not in self.arrays:
+            raise ValueError(f"this split has no {name!r}; it has {', '.join(self.arrays)}")
+        return self.arrays[name]
+
+
+@dataclass(frozen=True)
+class LazySplit:
+    """Images of one split that are read when asked for; worker processes get a copy of this.
+
+    Attributes:
+        read: Returns image i, uint8 ``[S, S, C]``; can be pickled.
+        labels: Class of each image, int32 ``[N]``.
+        names: A file name or index of each image.
+        shape: Shape of an image.
+        groups: As of ``Split``.
+    """
+
+    read: Callable[[int], np.ndarray]
+    labels: np.ndarray
+    names: Sequence[str]
+    shape: tuple[int, ...]
+    groups: tuple[str, ...] | None = None
+
+    def __len__(self) -> int:
+        return len(self.labels)
+
+    @property
+    def maps(self) -> None:
+        """None: maps are kept in memory only."""
+
+    @property
+    def present(self) -> Mapping[str, np.ndarray]:
+        """Empty: no image is missing."""
+        return {}
+
+    @property
+    def modalities(self) -> dict[str, Modality]:
+        """What is read of each example."""
+        return {"image": Modality("image", self.shape), "label": Modality("label", ())}
+
+    @property
+    def side(self) -> int:
+        """Rows and columns of the images."""
+        return self.shape[0]
+
+    def rows(self, name: str, index: np.ndarray) -> np.ndarray:
+        """Reads ``image``, or returns ``label``, at the positions ``index`` ``[M]``."""
+        if name == "label":
+            return self.labels[index]
+        if name != "image":
+            raise ValueError(
+                f"a split that is read from files has no {name!r}; it has image, label"
+            )
+        return np.stack([self.read(int(i)) for i in index])
+
+    def take(self, index: np.ndarray) -> Split:
+        """Reads the images at the positions ``index`` ``[M]`` into memory."""
+        images = [self.read(i) for i in track(index.tolist(), "Reading images")]
+        names = tuple(self.names[i] for i in index)
+        groups = None if self.groups is None else tuple(self.groups[i] for i in index)
+        return Split.of_images(np.stack(images), self.labels[index], names, groups=groups)
+
+
+def in_memory(split: Split | LazySplit, limit: int = 0, seed: int = 0) -> Split:
+    """Returns a split in memory.
+
+    Args:
+        split: The split.
+        limit: Images to read of a lazy one, drawn at random; 0 for all.
+        seed: Seed of the draw.
+    """
+    return split if isinstance(split, Split) else some(split, limit or len(split), seed)
+
+
+def some(split: Split | LazySplit, limit: int, seed: int = 0) -> Split:
+    """Returns at most ``limit`` examples of a split, drawn at random by ``seed``, in their order."""
+    return split.take(np.sort(np.random.default_rng(seed).permutation(len(split))[:limit]))
