@@ -23,9 +23,9 @@ def measure(config: Any) -> dict[str, list[dict[str, float]]]:
     """Validation metrics of every rate at every evaluation, by rate."""
     import jax
     import jax.numpy as jnp
+    from msflow_jax.build import build
 
     from msflow_jax import data
-    from msflow_jax.build import build
     from msflow_jax.data.batches import to_float
     from msflow_jax.inference.runners import make_validation
     from msflow_jax.parallel.sharding import make_mesh, replicated, split_batch

@@ -109,10 +109,10 @@ def main() -> None:
     options = parse()
     use_cores(options.batch)
     import jax
-
-    from msflow_jax import data
     from msflow_jax.build import build
     from msflow_jax.defaults import cpu, default_config
+
+    from msflow_jax import data
     from msflow_jax.parallel.sharding import make_mesh
     from msflow_jax.training.optimiser import make_optimiser
     from msflow_jax.training.step import create_state, make_steps

@@ -61,10 +61,11 @@ def plant(images: np.ndarray, seed: int) -> tuple[np.ndarray, np.ndarray, np.nda
 
 def train(split: Any, val: Any, options: argparse.Namespace) -> tuple[Any, Any]:
     """A coupling flow of the CPU size and its averaged parameters."""
-    from experiments.train import initial_parameters
     from msflow_jax.build import build
-    from msflow_jax.data.base import own_info
     from msflow_jax.defaults import coupling, default_config
+
+    from experiments.train import initial_parameters
+    from msflow_jax.data.base import own_info
     from msflow_jax.inference.runners import make_validation
     from msflow_jax.training import fit
 

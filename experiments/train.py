@@ -20,7 +20,7 @@ def default_workdir(config: str) -> Path:
 def train(config, workdir: Path, encode_only: bool = False) -> None:
     """Prepare or load the parts, build, train every stage: leaves a workdir for every other command.
 
-    With ``encode_only`` training and validation images are encoded for a model of latents, no more.
+    With ``encode_only`` training and validation images are encoded of a latent model, no more.
 
     Raises:
         ValueError: ``encode_only`` for a model of pixels.
@@ -42,7 +42,7 @@ def train(config, workdir: Path, encode_only: bool = False) -> None:
     model = family.build(config, info, parts)
     if encode_only:
         if not parts.params:
-            raise ValueError("--encode-only is for models of latents: this one sees the images")
+            raise ValueError("--encode-only is for latent models: this one sees the images")
         family.stages(config, splits, parts, model)
         return
     first = jax.process_index() == 0

@@ -37,7 +37,6 @@ def default_config(family: str = "") -> ConfigDict:
 def train_config() -> ConfigDict:
     """The part ``train``, which all families share."""
     return ConfigDict(
-
         dict(
             seed=0,
             epochs=1000.0,

@@ -6,9 +6,10 @@ import json
 import pytest
 
 from msflow_jax import workdir
+from msflow_jax.config import default_config
 from msflow_jax.data import Info
-from msflow_jax.defaults import cpu, default_config
 from msflow_jax.storage.atomic import write_atomically
+from msflow_jax.symmetric.recipes import cpu
 
 INFO = Info(
     name="folder", classes=("ill", "well"), channels=1, side=8, task="binary-class",

@@ -74,9 +74,9 @@ def configure(
     info: Any, network: dict[str, Any], scheme: str, beta: float, resize: int, autoencoder: str
 ) -> Any:
     """The configuration of a published model with this network."""
-    from msflow_jax.defaults import default_config
+    from msflow_jax.config import default_config
 
-    config = default_config()
+    config = default_config("symmetric")
     config.data.name, config.data.side = info.name, info.side
     config.model.code.scheme, config.model.code.beta = scheme, beta
     config.model.net.update({k: v for k, v in network.items() if k != "channels"})
@@ -147,12 +147,11 @@ def convert(
       ValueError: weights that do not fit, or a workdir that is not empty.
       FloatingPointError: the network's velocity is not finite.
     """
-    from msflow_jax.build import build
     from msflow_jax.convert import convert_unet, read_state_dict
     from msflow_jax.data.sources.archives import file_sha256
-    from msflow_jax.parts import prepare
     from msflow_jax.storage.atomic import check_new
-    from msflow_jax.symmetric import LatentFlow
+    from msflow_jax.symmetric.family import FAMILY
+    from msflow_jax.symmetric.parts import prepare
 
     check_new(workdir)
     network, params = convert_unet(read_state_dict(source), head_channels=head_channels)
@@ -160,9 +159,9 @@ def convert(
         resize = {28: 32, 224: 256}.get(info.side, 0)
     folder = str(autoencoder.absolute()) if autoencoder else ""
     config = configure(info, network, scheme, beta, resize, folder)
-    parts = prepare(config.model, info, workdir)
-    model = build(config.model, info, parts)
-    flow = model.flow if isinstance(model, LatentFlow) else model
+    FAMILY.check(config)
+    parts = prepare(config.model, info)
+    flow = FAMILY.build(config, info, parts)
     check_channels(flow, network["channels"])
     check_velocity(flow, params)
     sha256 = file_sha256(source)
@@ -179,9 +178,8 @@ def convert(
 def write(
     workdir: Path, config: Any, info: Any, params: Any, extra: dict[str, Any], parts: Any
 ) -> None:
-    """Write the workdir whole or not at all: the finished folder takes its name in one step."""
+    """Write the workdir atomically: the finished folder takes its name in one step."""
     from msflow_jax import workdir as workdirs
-    from msflow_jax.parts import keep
     from msflow_jax.storage.atomic import new_folder
     from msflow_jax.storage.checkpoints import Checkpoints
 
@@ -189,8 +187,7 @@ def write(
         workdirs.create(folder, config, info, extra)
         with Checkpoints(folder / "checkpoints") as checkpoints:
             checkpoints.save_params(params)
-        if parts:
-            keep(parts, folder)
+        parts.save(folder)
 
 
 def count(params: Any) -> int:

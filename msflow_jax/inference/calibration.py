@@ -61,7 +61,9 @@ class Calibration:
 
 def measure_thresholds(prediction: Prediction) -> dict[str, list[float]]:
     """The thresholds of a validation split's predictions, as :class:`Calibration` holds them."""
-    table = {name: np.quantile(v, _COVERAGES).tolist() for name, v in prediction.uncertainty.items()}
+    table = {
+        name: np.quantile(v, _COVERAGES).tolist() for name, v in prediction.uncertainty.items()
+    }
     return {"coverage": [round(float(c), 2) for c in _COVERAGES], **table}
 
 

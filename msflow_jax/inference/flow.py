@@ -14,8 +14,12 @@ from msflow_jax.data import Info
 from msflow_jax.families import Family, choose_settings
 from msflow_jax.inference.calibration import Calibration
 from msflow_jax.inference.prediction import Prediction
-from msflow_jax.inference.runners import make_classifier, make_explainer, make_generator
-from msflow_jax.inference.runners import make_segmenter
+from msflow_jax.inference.runners import (
+    make_classifier,
+    make_explainer,
+    make_generator,
+    make_segmenter,
+)
 
 
 @dataclass(frozen=True)
@@ -96,9 +100,7 @@ class Flow:
         images, sample = self.check(images), self.config.sample
         given = sample.classify.to_dict()
         if (prior := given.get("prior")) != "natural":
-            raise ValueError(
-                f"a segmentation knows no class prior but 'natural', got {prior!r}"
-            )
+            raise ValueError(f"a segmentation knows no class prior but 'natural', got {prior!r}")
         settings = choose_settings(self.model, "segment", given, requested)
         run = make_segmenter(self.model, seed=sample.seed, batch=sample.batch, **settings)
         return run(self.params, images, description)

@@ -26,7 +26,9 @@ def classifying(model: Any, seed: int, **settings: Any) -> Function:
     """
 
     def function(params: Any, images: jax.Array, index: jax.Array) -> Prediction:
-        out = model.classify(params, to_float(images), jax.random.key(seed), index=index, **settings)
+        out = model.classify(
+            params, to_float(images), jax.random.key(seed), index=index, **settings
+        )
         shape = out.distances.shape[:2]
         ok = out.ok if out.ok.ndim == 2 else jnp.broadcast_to(out.ok[:, None], shape)
         return dataclasses.replace(out, nfe=jnp.broadcast_to(out.nfe, shape), ok=ok)
@@ -63,9 +65,7 @@ def explaining(model: Any, seed: int, **settings: Any) -> Function:
     def function(params: Any, items: Any, index: jax.Array) -> Any:
         images, labels, others = items
         key = jax.random.key(seed)
-        return model.explain(
-            params, to_float(images), key, labels, others, index=index, **settings
-        )
+        return model.explain(params, to_float(images), key, labels, others, index=index, **settings)
 
     return function
 

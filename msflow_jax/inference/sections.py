@@ -55,9 +55,7 @@ class Temperature:
         from msflow_jax.evaluation.calibration import evaluate_calibration
 
         logits = [-run.raw(name).distance for name in ("val", run.split)]
-        found = evaluate_calibration(
-            run.splits.val.labels, logits[0], run.chosen.labels, logits[1]
-        )
+        found = evaluate_calibration(run.splits.val.labels, logits[0], run.chosen.labels, logits[1])
         return found, {}
 
 
@@ -82,9 +80,7 @@ class Segmentation:
         """See :class:`msflow_jax.families.Section`."""
         from msflow_jax.evaluation.segmentation import evaluate_segmentation
 
-        maps = run.flow.segment(
-            run.chosen.images, description=f"segmenting the {run.split} split"
-        )
+        maps = run.flow.segment(run.chosen.images, description=f"segmenting the {run.split} split")
         return evaluate_segmentation(run.chosen.maps, maps, run.classes), {}
 
 
@@ -117,11 +113,14 @@ class Generation:
 
         shown, real = first(labels), first(train.labels)
         nearest = block["memorisation"]["nearest"]
-        return block, {
-            "samples": images[shown],
-            "sample_labels": labels[shown],
-            "real": train.images[real],  # type: ignore[union-attr]
-            "real_labels": train.labels[real],
-            "nearest_generated": images[nearest["generated_index"]][:SHOWN_CASES],
-            "nearest_training": train.images[nearest["training_index"]][:SHOWN_CASES],  # type: ignore[union-attr]
-        }
+        return (
+            block,
+            {
+                "samples": images[shown],
+                "sample_labels": labels[shown],
+                "real": train.images[real],  # type: ignore[union-attr]
+                "real_labels": train.labels[real],
+                "nearest_generated": images[nearest["generated_index"]][:SHOWN_CASES],
+                "nearest_training": train.images[nearest["training_index"]][:SHOWN_CASES],  # type: ignore[union-attr]
+            },
+        )

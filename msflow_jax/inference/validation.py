@@ -45,9 +45,7 @@ def make_validation(
         if prediction.log_prob is not None:
             bits = bits_per_dimension(prediction.log_prob, int(np.prod(images.shape[1:])))
             found["val_bits"] = float(bits.mean())
-            prediction = prediction.apply_temperature(
-                fit_temperature(labels, -prediction.distance)
-            )
+            prediction = prediction.apply_temperature(fit_temperature(labels, -prediction.distance))
         p = prediction.probability
         found |= {
             "val_auc": probability_auc(labels, p),

@@ -94,9 +94,7 @@ class SymmetricFamily:
                 f"unknown read-out {latent.readout!r}: choose one of {', '.join(READOUTS)}"
             )
         if latent.dtype not in ("float32", "bfloat16"):
-            raise ValueError(
-                f"model.latent.dtype is 'float32' or 'bfloat16', not {latent.dtype!r}"
-            )
+            raise ValueError(f"model.latent.dtype is 'float32' or 'bfloat16', not {latent.dtype!r}")
         if latent.autoencoder and model.task == "segment":
             raise ValueError(
                 "model.task='segment' needs a model of pixels: clear model.latent.autoencoder"
@@ -183,7 +181,6 @@ class SymmetricFamily:
     def sections(self, config: ConfigDict) -> Sequence[Section]:
         """Classification, drawing and paths; of a segmentation the overlap of its maps."""
         from msflow_jax.inference import sections
-        from msflow_jax.symmetric.sections import paths
 
         if config.model.task == "segment":
             return [sections.Segmentation()]

@@ -31,9 +31,7 @@ def flow_matching_loss(
     }
     states, target = interpolate(ROUTE, data, noise, u, flow.sigma_min)
     predicted = flow.field(params, train=train, key=k_net)(u, states)
-    label_weight = jnp.where(
-        classified, flow.time.classification_weight, 1 - flow.image_weight
-    )
+    label_weight = jnp.where(classified, flow.time.classification_weight, 1 - flow.image_weight)
     weights = {
         "image": jnp.where(classified, 0.0, flow.image_weight),
         "label": jnp.where(dropped, 0.0, label_weight),

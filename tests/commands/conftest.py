@@ -11,7 +11,8 @@ import pytest
 from PIL import Image
 
 CONFIG = """
-from msflow_jax.defaults import default_config
+from msflow_jax.config import default_config
+from msflow_jax.nets.networks import network_settings
 
 
 def get_config():
@@ -19,7 +20,8 @@ def get_config():
     config.data.name = "folder"
     config.model.code.scheme = "simplex"
     # A transformer of one layer: what compiles fastest.
-    config.model.net.update({"name": "dit", "patch": 4, "depth": 1, "width": 8, "head_channels": 8})
+    config.model.net = network_settings("dit")
+    config.model.net.update({"patch": 4, "depth": 1, "width": 8, "head_channels": 8})
     config.train.update({"steps": 4, "batch": 8, "eval_every": 2, "log_every": 1})
     config.sample.batch = 8
     config.sample.classify.draws = 2

@@ -10,14 +10,15 @@ from PIL import Image
 from tests.commands.conftest import fill, quickly
 
 CONFIG = """
-from msflow_jax.defaults import coupling, default_config
+from msflow_jax.config import default_config
+from msflow_jax.coupling.recipes import magic
 
 
 def get_config():
-    config = coupling(default_config(), "cpu")
+    config = magic(default_config("coupling"), "cpu")
     config.data.name = "folder"
-    layout = "picture:1 squeeze channel:1 split checkerboard:1"
-    config.model.coupling.update({"layout": layout, "widths": (4, 4, 4)})
+    config.model.layout = "foreground:1 squeeze channel:1 split checkerboard:1"
+    config.model.conditioner.width = 4
     config.train.update({"steps": 4, "batch": 8, "eval_every": 2, "log_every": 1, "balanced": True})
     config.sample.batch = 8
     config.sample.generate.per_class = 6
@@ -101,9 +102,9 @@ def test_generate_takes_a_temperature_and_no_guidance(command, workdir, tmp_path
     assert record["temperature"] == 0.7 and "solver" not in record
     out = command("generate", *given, "--guidance=2")
     assert out.status == 2
-    assert "a coupling flow has no guidance: its settings here are temperature" in out.err
+    assert "generate of this model has no guidance: its settings are temperature" in out.err
     out = command("evaluate", f"--workdir={workdir}", "--steps=3")
-    assert out.status == 2 and "a coupling flow has no steps" in out.err
+    assert out.status == 2 and "classify of this model has no steps" in out.err
 
 
 def test_explain_writes_maps_that_add_up(command, workdir, pictures, tmp_path):
@@ -113,8 +114,8 @@ def test_explain_writes_maps_that_add_up(command, workdir, pictures, tmp_path):
     assert out.status == 0, out.err
     table = rows(tmp_path / "explained.csv")
     with np.load(tmp_path / "maps.npz", allow_pickle=False) as maps:
-        assert maps["map"].shape == maps["contrast"].shape == (12, 8, 8)
-        sums = maps["contrast"].sum(axis=(1, 2))
+        assert maps["map"].shape == maps["log_ratio"].shape == (12, 8, 8)
+        sums = maps["log_ratio"].sum(axis=(1, 2))
     np.testing.assert_allclose(sums, [float(r["log_likelihood_ratio"]) for r in table], atol=1e-3)
     assert all((tmp_path / row["file"]).is_file() for row in table)
     assert all(row["class"] != row["against"] for row in table)

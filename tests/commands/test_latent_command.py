@@ -12,11 +12,11 @@ import pytest
 from PIL import Image
 
 from experiments.classify import classify
-from experiments.common import open_workdir
 from experiments.generate import generate
 from experiments.train import main
-from msflow_jax.symmetric import LatentFlow
+from msflow_jax.symmetric import LatentCodec
 from msflow_jax.training.records import read_records
+from msflow_jax.workdir import open_workdir
 
 FLAGS = [
     "--config=configs/latent_phantom.py",
@@ -69,7 +69,7 @@ def test_the_verbs_need_the_workdir_alone(trained, tmp_path):
     moved = tmp_path / "moved"
     shutil.copytree(folder / "w", moved)
     opened = open_workdir(moved)
-    assert isinstance(opened.model, LatentFlow) and opened.model.flow.side == 4
+    assert isinstance(opened.model.codec, LatentCodec) and opened.model.grid == 4
     generate(moved, ["severe"], 2, tmp_path / "g", steps=1)
     picture = np.asarray(Image.open(next((tmp_path / "g").glob("3_severe_*.png"))))
     assert picture.shape == (32, 32)

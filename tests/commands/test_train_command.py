@@ -13,18 +13,19 @@ import jax.numpy as jnp
 import numpy as np
 import pytest
 
-from experiments.train import default_workdir, load_config
+from experiments.train import default_workdir
 from msflow_jax import data
-from msflow_jax.build import build
-from msflow_jax.coupling import CouplingFlow
+from msflow_jax.config import load_config
+from msflow_jax.coupling.parts import CouplingParts
 from msflow_jax.data import Info
 from msflow_jax.data.sources.listing import list_folder
 from msflow_jax.data.sources.packing import Settings, pack
+from msflow_jax.families import get_family
 from msflow_jax.latent.autoencoder import Autoencoder
 from msflow_jax.nets.patches import PatchAutoencoder
 from msflow_jax.nets.vae import AutoencoderKL, TinyAutoencoder
-from msflow_jax.parts import Mask, Parts
-from msflow_jax.symmetric import LatentCode, LatentFlow
+from msflow_jax.symmetric import LatentCode
+from msflow_jax.symmetric.parts import SymmetricParts
 from msflow_jax.training.records import read_records
 
 ROOT = Path(__file__).resolve().parents[2]
@@ -112,7 +113,7 @@ MISTAKES = {
     "unknown data": ("--config.data.name=folderr", "'folderr'; known: phantoms, folder"),
     "no such folder": ("--config.data.root=nowhere", "no folder at nowhere .*--config.data.root"),
     "unknown code": ("--config.model.code.scheme=rgb", "'rgb': choose one of palette"),
-    "unknown network": ("--config.model.net.name=vit", "'vit': choose 'unet' or 'dit'"),
+    "unknown network": ("--config.model.net.name=vit", "'vit': choose one of 'unet', 'dit'"),
     "unknown dtype": ("--config.model.net.dtype=float16", "dtype is 'float32' or 'bfloat16'"),
     "no label maps": ("--config.model.task=segment", "has no label maps"),
     "groups": (
@@ -125,6 +126,15 @@ MISTAKES = {
     ),
     "warm-up": ("--config.train.warmup=2.0", r"train.warmup is a share of the run in \(0, 1\)"),
     "another network": ("--config.model.net.width=16", "model.net.width=8, not 16: use another"),
+    "another network's setting": (
+        "--config.model.net.multipliers=(1,)",
+        "unknown configuration key 'model.net.multipliers'",
+    ),
+    "another family's setting": (
+        "--config.model.bound=1.0",
+        "'model.bound' .a setting of the family 'coupling'.; near it",
+    ),
+    "unknown family": ("--config.model.family=diffuser", "'diffuser': choose one of 'symmetric'"),
     "another md5": (f"--config.data.md5={'0' * 32}", "config.data.md5 asks for"),
 }
 
@@ -174,21 +184,21 @@ def variants():
 
 def parts_for(config, side):
     """An autoencoder of the kind that a latent configuration names, without weights; or a mask."""
+    if config.family == "coupling":
+        return CouplingParts(np.arange(side) > side // 2 + np.zeros((side, 1)))
     nets = {
         "": None, "patches": PatchAutoencoder(), "autoencoders/taef2": TinyAutoencoder(latent=32),
         "autoencoders/sd-vae-ft-mse": AutoencoderKL(),
     }  # fmt: skip
-    if config.family == "coupling":
-        return Mask(np.arange(side) > side // 2 + np.zeros((side, 1)))
     net = nets[config.latent.autoencoder]
     if net is None:
-        return None
+        return SymmetricParts()
     code = None
     if config.code.scheme == "encoded":
         side = config.resize // net.factor
         pictures = np.zeros((3, 1, side, side, net.latent), np.float32)
         code = LatentCode("encoded", pictures[:, 0], pictures)
-    return Parts(Autoencoder(net), {}, {}, code=code)
+    return SymmetricParts(Autoencoder(net), {}, code=code)
 
 
 @pytest.mark.parametrize("name", variants(), ids=lambda name: Path(name).name)
@@ -200,11 +210,10 @@ def test_every_configuration_builds(name):
     info = Info(
         config.data.name, ("a", "b", "c"), channels, side, "multi-class", "", "", "", (), ("x", "y")
     )
-    model = build(config.model, info, parts_for(config.model, side))
-    if isinstance(model, CouplingFlow):
+    model = get_family(config.model.family).build(config, info, parts_for(config.model, side))
+    if config.model.family == "coupling":
         assert sum(np.prod(s) for s in model.latent_shapes()) == model.dimensions
         return
-    model = model.flow if isinstance(model, LatentFlow) else model
     total = model.image_channels + model.code.channels
     x = jax.ShapeDtypeStruct((2, model.grid, model.grid, total), jnp.float32)
     u = jax.ShapeDtypeStruct((2,), jnp.float32)

@@ -14,13 +14,14 @@ import pytest
 from PIL import Image
 
 from experiments.classify import classify
-from experiments.common import open_workdir, run
+from experiments.common import run
 from experiments.generate import generate
 from msflow_jax.convert import read_state_dict
 from msflow_jax.latent import autoencoder
 from msflow_jax.nets import init_params
 from msflow_jax.nets.vae import TinyAutoencoder
 from msflow_jax.ode import integrate
+from msflow_jax.workdir import open_workdir
 
 ROOT = Path(__file__).resolve().parents[2]
 DATA = ROOT / "tests" / "fixtures"

@@ -11,10 +11,10 @@ from msflow_jax.data import Split
 from msflow_jax.latent import cache as latents
 from msflow_jax.latent.autoencoder import Autoencoder
 from msflow_jax.latent.cache import flipped, locate, make_encoder, read_or_encode
+from msflow_jax.latent.codec import LatentCodec
 from msflow_jax.nets import init_params
 from msflow_jax.nets.patches import fit_patches
 from msflow_jax.nets.vae import AutoencoderKL
-from msflow_jax.symmetric import Code, LatentFlow, SymmetricFlow
 
 RNG = np.random.default_rng(0)
 IMAGES = RNG.integers(0, 256, (23, 8, 8, 3), dtype=np.uint8)
@@ -127,19 +127,18 @@ def test_flips_are_all_combinations():
         np.testing.assert_array_equal(got, expected)
 
 
-def model_of(net):
-    flow = SymmetricFlow(None, Code("simplex", 2), ("a", "b"), net.latent, 8 // net.factor)
-    return LatentFlow(flow, Autoencoder(net, scale=0.5), 3, 8)
+def codec_of(net):
+    return LatentCodec(Autoencoder(net, scale=0.5), (8, 8, 3))
 
 
 def test_the_encoder_gives_flipped_moments():
     net = AutoencoderKL(latent=2, widths=(4, 4), blocks=1, groups=2)
     params = init_params(net, jax.random.key(0), jax.ShapeDtypeStruct((1, 8, 8, 3), jnp.float32))
-    model = model_of(net)
-    out = make_encoder(model, ("horizontal",), batch=4)(params, IMAGES[:6])
+    codec = codec_of(net)
+    out = make_encoder(codec, ("horizontal",), batch=4)(params, IMAGES[:6])
     assert out["image"].shape == out["deviation"].shape == (6, 2, 4, 4, 2)
     assert out["image"].dtype == np.float16
-    mean, deviation = model.moments(
+    mean, deviation = codec.moments(
         params, jnp.asarray(IMAGES[:6, :, ::-1] / 127.5 - 1, jnp.float32)
     )
     np.testing.assert_allclose(out["image"][:, 1], mean, atol=2e-3)
@@ -148,4 +147,4 @@ def test_the_encoder_gives_flipped_moments():
 
 def test_no_posterior_no_deviation():
     net, params, _ = fit_patches(IMAGES / 127.5 - 1, 4, 6)
-    assert set(make_encoder(model_of(net))(params, IMAGES)) == {"image"}
+    assert set(make_encoder(codec_of(net))(params, IMAGES)) == {"image"}

@@ -10,10 +10,13 @@ import numpy as np
 import pytest
 
 from msflow_jax.latent.autoencoder import Autoencoder
+from msflow_jax.latent.codec import KEY
 from msflow_jax.nets import init_params
 from msflow_jax.nets.vae import AutoencoderKL
-from msflow_jax.symmetric import Code, LatentCode, LatentFlow, SymmetricFlow
+from msflow_jax.symmetric import Code, LatentCode, LatentCodec, SymmetricFlow
 from msflow_jax.symmetric.latent_codes import encode_pictures
+from msflow_jax.symmetric.paths import to_label
+from msflow_jax.symmetric.readout import to_pictures
 
 
 class Halves(nn.Module):
@@ -59,8 +62,8 @@ AUTO = Autoencoder(Halves(), scale=2.0)
 def latent_flow(code, **settings):
     table = code.clean if isinstance(code, LatentCode) else code.table[:, None, None, :]
     net = ReadsBrightness(table, 12)
-    flow = SymmetricFlow(net, code, tuple("ab"), 12, 4, **settings.pop("flow", {}))
-    return LatentFlow(flow, AUTO, **{"image_channels": 3, "side": 8, **settings})
+    codec = LatentCodec(AUTO, settings.pop("shape", (8, 8, 3)))
+    return SymmetricFlow(net, code, tuple("ab"), codec, **settings)
 
 
 def brightness(values, side=8, channels=3):
@@ -109,7 +112,7 @@ def test_codes_refuse_what_does_not_fit():
 def test_images_are_read_and_drawn(scheme, readout):
     code = Code(scheme, 2) if scheme == "simplex" else encode_pictures(AUTO, {}, scheme, 2, 8)
     model = latent_flow(code, readout=readout)
-    params = model.join({}, {})
+    params = {KEY: {}}
     images = brightness([-0.5, 0.5, 0.2])
     reading = model.classify(params, images, jax.random.key(0), draws=2)
     chex.assert_shape([reading.distances, reading.probabilities], (2, 3, 2))
@@ -118,34 +121,38 @@ def test_images_are_read_and_drawn(scheme, readout):
         params, np.array([0, 1]), jax.random.key(0), steps=200, index=jnp.arange(2)
     )
     chex.assert_shape(drawn, (2, 8, 8, 3))
-    u, states = model.reading_path(params, images[:1], jax.random.key(0), steps=2, grid=3)
-    shown = model.show(params, {k: v[:, 0] for k, v in states.items()})
-    assert shown[0].shape[0] == len(u) == 3 and shown[1].shape[-1] == 3
+    inner = model.codec.encode({}, images[:1])
+    path = to_label(model, params, inner, jax.random.key(0), steps=2, grid=3)
+    shown = to_pictures(model, params, {k: v[:, 0] for k, v in path.states.items()})
+    assert shown[0].shape[0] == len(path.grid) == 3 and shown[1].shape[-1] == 3
     np.testing.assert_allclose(shown[0][0], images[0], atol=1e-6)
 
 
 def test_images_of_another_side_and_grey():
     """Grey images of 6 are encoded at 8 and come back as they went."""
-    model = latent_flow(Code("simplex", 2), image_channels=1, side=6, resize=8)
+    codec = LatentCodec(AUTO, (6, 6, 1), resize=8)
     images = brightness([-0.5, 0.7], 6, 1)
-    latents, deviation = model.moments({}, images)
+    latents, deviation = codec.moments({}, images)
     chex.assert_shape([latents, deviation], (2, 4, 4, 12))
     assert (deviation < 1e-6).all()
-    np.testing.assert_allclose(model.decode({}, latents), images, atol=1e-6)
+    np.testing.assert_allclose(codec.decode({}, latents), images, atol=1e-6)
     with pytest.raises(ValueError, match=r"images must be \[B, \(6, 6, 1\)\]"):
-        model.moments({}, brightness([0.0], 8, 1))
+        codec.moments({}, brightness([0.0], 8, 1))
 
 
 def test_the_loss_is_the_flows_on_posterior_samples():
     net = AutoencoderKL(latent=2, widths=(8, 8), blocks=1, groups=4)
     weights = init_params(net, jax.random.key(0), jax.ShapeDtypeStruct((1, 8, 8, 3), jnp.float32))
-    model = dataclasses.replace(latent_flow(Code("simplex", 2)), autoencoder=Autoencoder(net))
-    mean, deviation = model.moments(weights, brightness([-0.5, 0.5]))
+    codec = LatentCodec(Autoencoder(net), (8, 8, 3))
+    model = dataclasses.replace(
+        latent_flow(Code("simplex", 2)), codec=codec, net=ReadsBrightness(np.ones((2, 1, 1, 1)), 2)
+    )
+    mean, deviation = codec.moments(weights, brightness([-0.5, 0.5]))
     assert (deviation > 0).all()
-    batch = {"image": jnp.tile(mean, 6), "label": jnp.array([0, 1])}
+    batch = {"image": mean, "label": jnp.array([0, 1])}
     key = jax.random.key(3)
     without, _ = model.loss({}, batch, key)
-    expected, _ = model.flow.loss({}, batch, jax.random.split(key)[0])
+    expected, _ = model.inside.loss({}, batch, jax.random.split(key)[0])
     np.testing.assert_array_equal(without, expected)
     still, _ = model.loss({}, {**batch, "deviation": jnp.zeros_like(batch["image"])}, key)
     np.testing.assert_array_equal(still, expected)
@@ -159,8 +166,8 @@ def test_settings_that_do_not_fit():
     with pytest.raises(ValueError, match="'decode' needs label pictures that the autoencoder made"):
         latent_flow(Code("simplex", 2), readout="decode")
     with pytest.raises(ValueError, match="for images of 3 channels"):
-        latent_flow(Code("simplex", 2), image_channels=2)
+        latent_flow(Code("simplex", 2), shape=(8, 8, 2))
     model = latent_flow(encode_pictures(AUTO, {}, "pooled", 2, 8))
     assert list(model.numbers(["b", 0])) == [1, 0] and model.classes == ("a", "b")
     with pytest.raises(ValueError, match="one class an image, not one a pixel"):
-        model.flow.segment({}, jnp.zeros((1, 4, 4, 12)), jax.random.key(0))
+        model.inside.segment({}, jnp.zeros((1, 4, 4, 12)), jax.random.key(0))

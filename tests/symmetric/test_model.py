@@ -5,7 +5,9 @@ import jax.numpy as jnp
 import numpy as np
 import pytest
 
-from msflow_jax.symmetric import Code, SymmetricFlow, TimeDistribution, uncertainties
+from msflow_jax.inference.prediction import uncertainties
+from msflow_jax.symmetric import Code, PixelCodec, SymmetricFlow, TimeDistribution
+from msflow_jax.symmetric.paths import to_image, to_label
 
 
 class ClassGaussians(nn.Module):
@@ -32,7 +34,7 @@ MEANS = (-0.3, 0.0, 0.35)
 
 def gaussian_flow(scheme):
     code = Code(scheme, 3)
-    return SymmetricFlow(ClassGaussians(code, MEANS), code, ("a", "b", "c"), 1, 4)
+    return SymmetricFlow(ClassGaussians(code, MEANS), code, ("a", "b", "c"), PixelCodec((4, 4, 1)))
 
 
 def posterior(images):
@@ -47,7 +49,8 @@ def test_one_step_reading_is_the_expected_code(scheme):
     key = jax.random.key(0)
     images = jnp.asarray(MEANS)[jnp.arange(60) % 3][:, None, None, None]
     images = images + jax.random.normal(key, (60, 4, 4, 1))
-    u, states = flow.reading_path({}, images, key, steps=1, grid=2)
+    path = to_label(flow, {}, images, key, steps=1, grid=2)
+    u, states = path.grid, path.states
     expected = posterior(images) @ flow.code.table
     np.testing.assert_allclose(states["label"][-1].mean((1, 2)), expected, atol=1e-5)
     assert u[0] == 1 and u[-1] == 0
@@ -71,7 +74,8 @@ def test_training_finds_the_posterior():
             h = nn.Dense(1, name="out")(nn.tanh(h))
             return jnp.concatenate([0 * image, noise - h[:, None, None]], -1)
 
-    flow = SymmetricFlow(Linear(), code, ("a", "b"), 1, 2, time=TimeDistribution(reading_share=1.0))
+    time = TimeDistribution(classification_fraction=1.0)
+    flow = SymmetricFlow(Linear(), code, ("a", "b"), PixelCodec((2, 2, 1)), time=time)
     import optax
 
     optimiser = optax.adam(2e-2)
@@ -110,8 +114,9 @@ class Tiny(nn.Module):
         return nn.Conv(self.channels, (3, 3), name="out_zero")(h)
 
 
-def small(**settings):
-    return SymmetricFlow(Tiny(), Code("simplex", 3), ("a", "b", "c"), 1, 7, **settings)
+def small(resize=0, **settings):
+    codec = PixelCodec((7, 7, 1), resize)
+    return SymmetricFlow(Tiny(), Code("simplex", 3), ("a", "b", "c"), codec, **settings)
 
 
 IMAGES = jax.random.uniform(jax.random.key(5), (5, 7, 7, 1), minval=-1)
@@ -134,7 +139,7 @@ def test_loss_of_a_fresh_network_is_the_energy_of_the_velocity():
 
 
 def test_reading_samples_score_the_label_alone():
-    flow = small(time=TimeDistribution(reading_share=1.0))
+    flow = small(time=TimeDistribution(classification_fraction=1.0))
     loss, metrics = flow.loss(
         flow.init(jax.random.key(0)), {"image": IMAGES, "label": LABELS}, jax.random.key(1)
     )
@@ -143,7 +148,7 @@ def test_reading_samples_score_the_label_alone():
 
 @pytest.mark.parametrize("name", ["uniform", "logit_normal"])
 def test_times_lie_between_the_ends(name):
-    u, reading = TimeDistribution(name, reading_share=0.25).sample(jax.random.key(0), 64)
+    u, reading = TimeDistribution(name, classification_fraction=0.25).sample(jax.random.key(0), 64)
     assert reading.sum() == 16 and np.all(u[:16] == 1)
     assert np.all((u >= 0) & (u <= 1)) and np.std(u[16:]) > 0.1
 
@@ -238,8 +243,11 @@ class Silent(nn.Module):
 def test_a_preconditioned_fresh_flow_draws_the_gaussian_of_its_spread():
     """The best linear velocity carries N(0, 1) to N(0, std^2), exactly: z_u = total(u) z_0."""
     std = (0.1, 3.0)
-    flow = SymmetricFlow(Silent(), Code("simplex", 2), ("a", "b"), 2, 4, image_std=std)
-    u, states = flow.generation_path({}, jnp.zeros(2, int), jax.random.key(0), steps=400, grid=3)
+    flow = SymmetricFlow(
+        Silent(), Code("simplex", 2), ("a", "b"), PixelCodec((4, 4, 2)), image_std=std
+    )
+    path = to_image(flow, {}, jnp.zeros(2, int), jax.random.key(0), steps=400, grid=3)
+    u, states = path.grid, path.states
     start, middle, end = states["image"]
     np.testing.assert_allclose(end, start * jnp.asarray(std), rtol=0.02)
     total = np.sqrt((1 - u[1]) ** 2 + (u[1] * np.asarray(std)) ** 2)
@@ -249,4 +257,6 @@ def test_a_preconditioned_fresh_flow_draws_the_gaussian_of_its_spread():
 @pytest.mark.parametrize("std", [(0.1,), (0.1, 0.0)])
 def test_spreads_that_do_not_fit(std):
     with pytest.raises(ValueError, match="image_std needs 2 positive numbers"):
-        SymmetricFlow(Silent(), Code("simplex", 2), ("a", "b"), 2, 4, image_std=std)
+        SymmetricFlow(
+            Silent(), Code("simplex", 2), ("a", "b"), PixelCodec((4, 4, 2)), image_std=std
+        )

@@ -4,10 +4,12 @@ import jax
 import numpy as np
 
 from msflow_jax import data
-from msflow_jax.build import build
-from msflow_jax.defaults import cpu, default_config
+from msflow_jax.config import default_config
 from msflow_jax.evaluation.segmentation import evaluate_segmentation
 from msflow_jax.inference.runners import make_generator, make_segmenter
+from msflow_jax.symmetric.family import FAMILY
+from msflow_jax.symmetric.parts import SymmetricParts
+from msflow_jax.symmetric.recipes import cpu
 from msflow_jax.training import fit
 from msflow_jax.training.source import source_of
 
@@ -20,7 +22,7 @@ def test_tissues_of_phantoms_are_segmented(tmp_path):
     config.model.net.update(width=8, multipliers=(1, 2), groups=4, attention=(), head_channels=16)
     config.train.update(steps=150, batch=16, learning_rate=3e-3, eval_every=150, shift=0)
     splits = data.load(config.data)
-    model = build(config.model, splits.info)
+    model = FAMILY.build(config, splits.info, SymmetricParts())
     assert model.classes == splits.info.map_classes
     arrays = {"image": "image", "label": "map"}
     source = source_of(splits.train, "device", 0, splits.info.flips, arrays)

@@ -8,13 +8,13 @@ from pathlib import Path
 import jax
 import numpy as np
 
+from msflow_jax.config import default_config
 from msflow_jax.data import Split
 from msflow_jax.data.streaming import Stream
-from msflow_jax.defaults import default_config
 from msflow_jax.inference.runners import make_classifier
 from msflow_jax.nets import UNet
 from msflow_jax.parallel.startup import join_processes
-from msflow_jax.symmetric import Code, SymmetricFlow
+from msflow_jax.symmetric import Code, PixelCodec, SymmetricFlow
 from msflow_jax.training import Preempted, fit
 from msflow_jax.training.step import from_items, to_items
 
@@ -25,7 +25,7 @@ def make_flow():
     net = UNet(
         channels=3, width=8, multipliers=(1,), blocks=1, attention=(), groups=4, head_channels=8
     )
-    return SymmetricFlow(net, Code("simplex", 3), ("a", "b", "c"), 1, 8)
+    return SymmetricFlow(net, Code("simplex", 3), ("a", "b", "c"), PixelCodec((8, 8, 1)))
 
 
 def make_arrays():

@@ -7,7 +7,6 @@ from pathlib import Path
 
 import numpy as np
 import pytest
-from tests.data.sources.test_files import fill, save
 
 from msflow_jax import data
 from msflow_jax.data.sources import packing, records

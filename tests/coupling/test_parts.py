@@ -1,0 +1,53 @@
+"""The mask of a coupling flow: from a file, from the training images, from the workdir."""
+
+import numpy as np
+import pytest
+from PIL import Image
+
+from msflow_jax.config import default_config
+from msflow_jax.coupling.parts import load, prepare
+from msflow_jax.data import Split
+
+
+@pytest.fixture
+def config():
+    config = default_config("coupling").model
+    config.layout = "foreground:1"
+    return config
+
+
+def split(images):
+    labels = np.zeros(len(images), np.int32)
+    return Split.of_images(images.astype(np.uint8), labels, tuple(map(str, labels)))
+
+
+@pytest.mark.parametrize("ground", [0, 120])
+def test_a_mask_from_the_training_images_is_where_they_are_bright(config, ground):
+    images = np.full((3, 8, 8, 1), ground)
+    images[:, 2:6, 3:7] = 200
+    mask = prepare(config, 8, split(images)).foreground
+    expected = np.zeros((8, 8), bool)
+    expected[2:6, 3:7] = True
+    np.testing.assert_array_equal(mask, expected)
+
+
+def test_a_mask_from_a_file_is_brought_to_the_side_and_kept(config, tmp_path):
+    picture = np.zeros((16, 16), np.uint8)
+    picture[:8] = 255
+    Image.fromarray(picture).save(tmp_path / "head.png")
+    config.foreground = str(tmp_path / "head.png")
+    found = prepare(config, 8, None)
+    assert found.foreground[:4].all() and not found.foreground[4:].any()
+    found.save(tmp_path / "run")
+    (tmp_path / "head.png").unlink()
+    kept = load(config, 8, tmp_path / "run")
+    np.testing.assert_array_equal(kept.foreground, found.foreground)
+    (tmp_path / "run" / "mask.png").unlink()
+    with pytest.raises(FileNotFoundError, match="mask.png: restore it from a copy"):
+        load(config, 8, tmp_path / "run")
+
+
+def test_a_missing_mask_is_named(config, tmp_path):
+    config.foreground = str(tmp_path / "nowhere.png")
+    with pytest.raises(FileNotFoundError, match="nowhere.png: correct model.foreground"):
+        prepare(config, 8, None)
