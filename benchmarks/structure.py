@@ -1,9 +1,9 @@
-"""The structure in numbers: lines, long files and functions, and where a family is asked for outside families.
+"""The structure in numbers: lines, long files and functions, and where code asks for a family.
 
     python benchmarks/structure.py            # this checkout
     python benchmarks/structure.py OTHER      # another one, for comparison
 
-A line outside a family's package asks for a family where it imports one, tests for one of its classes, or
+A line outside a family's package asks for one where it imports it, tests for one of its classes, or
 compares a name of a family, a task or a kind of parts. Docstrings and comments do not count.
 """
 

@@ -1,4 +1,4 @@
-"""Classify images with an uncertainty attached: label, probabilities, uncertainties, abstention, to a CSV.
+"""Classify images with an uncertainty attached: class, probabilities, abstention, to a CSV.
 
     python -m experiments.classify --workdir=runs/quickstart --images=PATH --output=predictions.csv
 

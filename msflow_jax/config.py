@@ -1,4 +1,4 @@
-"""The configuration of a run: defaults of a family, and files with overrides. Unknown keys are errors."""
+"""The configuration of a run: a family's defaults, files and overrides. Unknown keys are errors."""
 
 import difflib
 import re

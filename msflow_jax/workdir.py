@@ -143,7 +143,7 @@ def has_checkpoint(path: Path) -> bool:
 
 
 def open_workdir(path: str | Path, stage: str = "") -> Flow:
-    """The model of a workdir with the parameters of its best checkpoint. It reads, and does nothing else.
+    """The model of a workdir with the parameters of its best checkpoint; nothing is written.
 
     Args:
         path: the workdir.

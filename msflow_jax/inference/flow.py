@@ -59,7 +59,7 @@ class Flow:
         """Classes, probabilities and uncertainties, calibrated as the last evaluation found.
 
         Args:
-            images: uint8 ``[N, H, W, C]``, or floats in [-1, 1]; ``[N, H, W]`` where there is one channel.
+            images: uint8 ``[N, H, W, C]``, or floats in [-1, 1]; of one channel also ``[N, H, W]``.
             seed: seed of the label noise; None for the configured one.
             description: words before a progress bar; none where empty.
             **requested: settings of this model's ``classify`` such as ``draws`` and ``steps``; 0 or

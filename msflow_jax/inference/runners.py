@@ -71,7 +71,7 @@ def explaining(model: Any, seed: int, **settings: Any) -> Function:
 
 
 def make_classifier(model: Any, *, seed: int, batch: int = 128, **settings: Any) -> Runner:
-    """``runner(params, images [N, *shape], description="") -> Prediction`` of numpy arrays ``[D, N, ...]``.
+    """``runner(params, images, description="") -> Prediction`` of numpy arrays ``[D, N, ...]``.
 
     Arguments as for :func:`classifying`; ``batch``: images at a time. The runner raises
     FloatingPointError where a prediction is not finite or an adaptive solver gave up.

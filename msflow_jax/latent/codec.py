@@ -149,7 +149,7 @@ class LatentCodec:
         """Latents that were encoded before; with ``deviation`` a fresh sample of the posterior.
 
         Args:
-            batch: ``image``, the posterior's mean ``[B, h, w, c]``, and maybe ``deviation`` of that shape.
+            batch: ``image``, the posterior's mean ``[B, h, w, c]``; maybe ``deviation`` of that shape.
             key: PRNG key of the step.
         """
         k_flow, k_posterior = jax.random.split(key)

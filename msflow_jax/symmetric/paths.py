@@ -1,4 +1,4 @@
-"""The two ways through a symmetric flow: from an image to its label picture, from a label to an image."""
+"""The two ways through a symmetric flow: from image to label picture, and from label to image."""
 
 from typing import TYPE_CHECKING, Any
 
