@@ -1,8 +1,8 @@
-"""Data sources behind one door: MedMNIST, folders, CSV manifests, ArrayRecord, TFDS, head phantoms.
+"""Data sources behind one interface: MedMNIST, folders, CSV manifests, ArrayRecord, TFDS, head phantoms.
 
-`load(config)` gives the three splits as uint8 arrays with the facts on them (of train, where it is too
-large for memory, a reader); `read_images` reads what a trained model is to classify. Layout
-`[N, S, S, C]`.
+``load(config)`` gives the three splits as uint8 arrays with the facts on them (of train, where it is too
+large for memory, a reader); ``read_images`` reads what a trained model is to classify. Layout
+``[N, S, S, C]``.
 """
 
 from __future__ import annotations
@@ -32,7 +32,7 @@ __all__ = [
 
 
 def known() -> tuple[str, ...]:
-    """Returns the source names that `load` accepts; `tfds:NAME` stands for any name there."""
+    """Returns the source names that ``load`` accepts; ``tfds:NAME`` stands for any name there."""
     return ("phantoms", "folder", "manifest", "arrayrecord", "tfds:NAME", *_MEDMNIST)
 
 
@@ -40,19 +40,19 @@ def default_config(name: str = "phantoms") -> ConfigDict:
     """Returns the data config of a source, every field with its default.
 
     Fields:
-        name: One of `known()`.
-        root: The .npz file or its folder (MedMNIST; empty: `~/.medmnist`), the folder of class
-            folders (`folder`), the CSV (`manifest`), what `tools/pack.py` wrote (`arrayrecord`), or
-            the TFDS data folder (`tfds:NAME`; empty: `~/tensorflow_datasets`).
+        name: One of ``known()``.
+        root: The .npz file or its folder (MedMNIST; empty: ``~/.medmnist``), the folder of class
+            folders (``folder``), the CSV (``manifest``), what ``tools/pack.py`` wrote
+            (``arrayrecord``), or the TFDS data folder (``tfds:NAME``; empty: ``~/tensorflow_datasets``).
         side: Height and width in pixels. 0: 28 (MedMNIST), 32 (phantoms), as stored (own files).
         channels: 1 grey, 3 RGB, 0 as stored (own files: as the first; phantoms: 1).
         seed: Seed of the phantoms and of the cut of own files into splits.
-        md5: If set, the data must have it (`Info.md5`).
+        md5: If set, the data must have it (``Info.md5``).
         download: Whether missing MedMNIST or TFDS data may be fetched from their publishers.
-        loader: `device` reads the training images into the device's memory; `grain` reads and
+        loader: ``device`` reads the training images into the device's memory; ``grain`` reads and
             decodes them while training, for what does not fit there.
-        workers: Worker processes of `grain`; 0 reads in threads of the training process.
-        phantoms: The phantoms' own settings, see `msflow_jax.data.phantoms.heads`.
+        workers: Worker processes of ``grain``; 0 reads in threads of the training process.
+        phantoms: The phantoms' own settings, see ``msflow_jax.data.phantoms.heads``.
     """
     return ConfigDict(
         {
@@ -78,11 +78,11 @@ def default_config(name: str = "phantoms") -> ConfigDict:
 
 
 def load(config: ConfigDict) -> Splits:
-    """Loads the source named by `config.name`; see `default_config` for the fields.
+    """Loads the source named by ``config.name``; see ``default_config`` for the fields.
 
     Returns:
-        Train, val and test splits: images uint8 `[N, S, S, C]`, labels int32 `[N]`. With the loader
-        `grain`, train is a `LazySplit` where the source is not an array in memory anyway.
+        Train, val and test splits: images uint8 ``[N, S, S, C]``, labels int32 ``[N]``. With the loader
+        ``grain``, train is a ``LazySplit`` where the source is not an array in memory anyway.
 
     Raises:
         FileNotFoundError: If the data is not where the config says; names the places looked at.

@@ -39,15 +39,15 @@ class Info:
     """Facts on a data set that a model, a report and a workdir need. Holds only JSON types.
 
     Attributes:
-        name: Source name, such as `breastmnist`, `folder` or `phantoms`.
-        classes: Class names; label k means `classes[k]`.
+        name: Source name, such as ``breastmnist``, ``folder`` or ``phantoms``.
+        classes: Class names; label k means ``classes[k]``.
         channels: 1 or 3.
         side: Height and width of the images in pixels.
-        task: One of `TASKS`; `ordinal-regression` means that the classes are ordered grades.
+        task: One of ``TASKS``; ``ordinal-regression`` means that the classes are ordered grades.
         licence: Licence of the data, for reports.
         md5: MD5 of the source file, or of the files or arrays it was made from.
         source: File, folder or package the data came from.
-        flips: Train augmentation: `horizontal`, `vertical`, each drawn with probability 1/2.
+        flips: Train augmentation: ``horizontal``, ``vertical``, each drawn with probability 1/2.
         map_classes: Names of the per-pixel classes where a split has maps, else empty.
         counts: Training images of each class; empty where not known.
         modalities: What is known of each example, by name. Where it is not given it follows from
@@ -91,7 +91,7 @@ class Info:
         """Ratio of target to training prior of each class (label-shift correction).
 
         Args:
-            prior: `natural` (as in the training set: None) or `uniform`.
+            prior: ``natural`` (as in the training set: None) or ``uniform``.
 
         Raises:
             ValueError: For another prior, or where a class has no training image.
@@ -108,7 +108,7 @@ class Info:
         return tuple(sum(self.counts) / (len(self.counts) * n) for n in self.counts)
 
     def to_dict(self) -> dict[str, Any]:
-        """Returns a dict of JSON types; `from_dict` is its inverse.
+        """Returns a dict of JSON types; ``from_dict`` is its inverse.
 
         Modalities that follow from the other fields are left out, as older versions did.
         """
@@ -121,7 +121,7 @@ class Info:
 
     @classmethod
     def from_dict(cls, fields: Mapping[str, Any]) -> Info:
-        """Builds an Info from `to_dict`'s answer, through JSON or not.
+        """Builds an Info from ``to_dict``'s answer, through JSON or not.
 
         Raises:
             ValueError: For unknown or missing fields, by name.
@@ -143,7 +143,7 @@ def own_info(
 
     Args:
         classes: Class names.
-        shape: Shape of an image, `[S, S, C]`.
+        shape: Shape of an image, ``[S, S, C]``.
         name: Name of the source.
         licence: Licence of the data.
         md5: MD5 of what they were made from.
@@ -164,9 +164,9 @@ def own_info(
 
 @dataclass(frozen=True)
 class Splits:
-    """The three splits and their common facts; `splits["test"]` is `splits.test`.
+    """The three splits and their common facts; ``splits["test"]`` is ``splits.test``.
 
-    `train` is a `LazySplit` where `data.loader` is `grain`.
+    ``train`` is a ``LazySplit`` where ``data.loader`` is ``grain``.
     """
 
     train: Split | LazySplit
@@ -181,12 +181,12 @@ class Splits:
 
 
 def convert_channels(images: np.ndarray, channels: int) -> np.ndarray:
-    """Brings uint8 images `[N, S, S, C]` to `channels`: grey repeated, or ITU-R 601 luma of RGB.
+    """Brings uint8 images ``[N, S, S, C]`` to ``channels``: grey repeated, or ITU-R 601 luma of RGB.
 
-    `channels` 0 leaves them as they are.
+    ``channels`` 0 leaves them as they are.
 
     Raises:
-        ValueError: Where `channels` is not 0, 1 or 3.
+        ValueError: Where ``channels`` is not 0, 1 or 3.
     """
     if channels not in (0, 1, 3):
         raise ValueError(f"channels={channels}: only 1 (grey), 3 (RGB) and 0 (as stored)")

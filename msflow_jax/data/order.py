@@ -25,7 +25,7 @@ def _permutation(seed: int, epoch: int, examples: int) -> np.ndarray:
 
 
 def batch_indices(seed: int, step: int, count: int, examples: int, batch: int) -> np.ndarray:
-    """Which examples make up the batches of steps `step .. step + count - 1`.
+    """Which examples make up the batches of steps ``step .. step + count - 1``.
 
     Every epoch is a fresh permutation; a batch may straddle two epochs, so that no example is dropped.
 
@@ -37,7 +37,7 @@ def batch_indices(seed: int, step: int, count: int, examples: int, batch: int) -
         batch: Batch size.
 
     Returns:
-        int32 `[count, batch]`.
+        int32 ``[count, batch]``.
     """
     position = np.arange(step * batch, (step + count) * batch)
     epochs = range(position[0] // examples, position[-1] // examples + 1)

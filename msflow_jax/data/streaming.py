@@ -1,6 +1,6 @@
-"""Batches for data that do not fit on the device: read, decoded and moved by `grain` in the background.
+"""Batches of data that do not fit on the device: read, decoded, moved by ``grain`` in the background.
 
-The order is that of `order.plan`, a pure function of (seed, step): the step is the whole state of the
+The order is that of ``order.plan``, a pure function of (seed, step): the step is the whole state of the
 iterator. It may go on with another number of workers or processes, and sees the same batches.
 """
 
@@ -141,7 +141,7 @@ class Batches:
 
 @contextmanager
 def read_ahead(batches: Batches, start: int = 0, workers: int = 0) -> Iterator[Iterator[Batch]]:
-    """The batches from step `start` on, read in the background.
+    """The batches from step ``start`` on, read in the background.
 
     Args:
         batches: What to read.
@@ -149,7 +149,7 @@ def read_ahead(batches: Batches, start: int = 0, workers: int = 0) -> Iterator[I
         workers: Worker processes; 0 reads ahead in threads of this one.
 
     Raises:
-        ImportError: If `grain` is not installed.
+        ImportError: If ``grain`` is not installed.
     """
     grain = _grain()
     threads = grain.ReadOptions(num_threads=0 if workers else 2, prefetch_buffer_size=2)

@@ -21,14 +21,14 @@ NAMES = {"t1": "t1", "grey": "gm", "white": "wm"}
 
 @dataclass(frozen=True)
 class Volume:
-    """A scalar field on a regular grid: float32 `[X, Y, Z]`, spacing and first centre in mm."""
+    """A scalar field on a regular grid: float32 ``[X, Y, Z]``, spacing and first centre in mm."""
 
     values: np.ndarray
     spacing: float
     origin: np.ndarray
 
     def sample(self, points: np.ndarray, outside: float) -> np.ndarray:
-        """Returns linear interpolations at points `[3, ...]` in mm; `outside` off the grid."""
+        """Returns linear interpolations at points ``[3, ...]`` in mm; ``outside`` off the grid."""
         from scipy.ndimage import map_coordinates
 
         origin = self.origin.reshape((3,) + (1,) * (points.ndim - 1))
@@ -44,8 +44,8 @@ class Anatomy:
         grey: Share of grey matter in [0, 1].
         white: Share of white matter in [0, 1].
         distance: Millimetres to the brain's smooth hull, negative within.
-        sites: `[M, 3]` mm: places deep in the white matter where lesions may sit.
-        weights: `[M]`, sum 1: how likely, falling with the distance from the ventricles.
+        sites: ``[M, 3]`` mm: places deep in the white matter where lesions may sit.
+        weights: ``[M]``, sum 1: how likely, falling with the distance from the ventricles.
     """
 
     grey: Volume
@@ -73,7 +73,7 @@ def load(spacing: int) -> Anatomy:
 
 
 def _read(name: str, step: int) -> Volume:
-    """Reads one map, averages blocks of `step` voxels, scales 0..255 to 0..1."""
+    """Reads one map, averages blocks of ``step`` voxels, scales 0..255 to 0..1."""
     import nibabel
     import nilearn
 
@@ -82,7 +82,7 @@ def _read(name: str, step: int) -> Volume:
     if not path.is_file():
         raise FileNotFoundError(
             f"the phantoms need {path.name}, which nilearn ships since 0.8; it is not in {folder}: "
-            "install nilearn anew"
+            "install nilearn again"
         )
     image = cast(Any, nibabel.load(path))
     origin = image.affine[:3, 3].astype(np.float64)
@@ -96,7 +96,7 @@ def _read(name: str, step: int) -> Volume:
 
 
 def _distance(brain: np.ndarray, spacing: float) -> np.ndarray:
-    """Signed distance in mm to the brain's hull: the brain closed by `GAP`, then smoothed."""
+    """Signed distance in mm to the brain's hull: the brain closed by ``GAP``, then smoothed."""
     from scipy.ndimage import distance_transform_edt, gaussian_filter
 
     grown = distance_transform_edt(~brain) * spacing <= GAP

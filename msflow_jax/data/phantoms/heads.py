@@ -1,26 +1,25 @@
 """Head phantoms: slices of synthetic subjects with white-matter lesions of known extent.
 
-NOT patients: every image is computed. The anatomy is a real average (`anatomy`), bent by a smooth
-warp for each subject; the grey values follow from relaxation times (`signals`); lesions are drawn.
+NOT patients: every image is computed. The anatomy is a real average (``anatomy``), bent by a smooth
+warp for each subject; the grey values follow from relaxation times (``signals``); lesions are drawn.
 
 Three tasks read different labels off the same heads:
 
-* `grade`, of the disease. Each subject has a severity in [0, 1], drawn continuously (thinner near
-  `THRESHOLDS`), and the grade is that severity cut there. Number, size and strength of the lesions
-  grow with it but are drawn, so that the grade of a slice near a threshold is in real doubt: with the
+* ``grade``, of the disease. Each subject has a severity in [0, 1], drawn continuously (thinner near
+  ``THRESHOLDS``), and the grade is that severity cut there. Number, size and strength of the lesions
+  grow with it but are drawn, so that the grade of a slice near a threshold is really uncertain: with the
   default settings the true lesion area tells the grade of 93 and 89 % of the test slices, and a small
   convolutional network reached 86 and 84 % (seeds 0 and 1).
-* `scanner`, which of seven simulated machines of unequal frequency made the slice (`scanners`). A
+* ``scanner``, which of seven simulated machines of unequal frequency made the slice (``scanners``). A
   subject meets one machine, in its state of the day. The network reached 88 and 89 % of the test
   slices; 78 and 83 % as the mean of the classes, since two pairs of machines are nearly alike.
-* `contrast`, in which of the six `signals.SEQUENCES` the slice was taken. A subject's slices differ in
-  it; over all slices the contrasts are equally frequent, and the network confuses next to none.
+* ``contrast``, in which of the six ``signals.SEQUENCES`` the slice was taken. A subject's slices differ
+  in it; over all slices the contrasts are equally frequent, and the network confuses next to none.
 """
 
 from __future__ import annotations
 
 import math
-from dataclasses import dataclass
 from typing import NamedTuple
 
 import numpy as np
@@ -28,17 +27,15 @@ from ml_collections import ConfigDict
 
 from msflow_jax.data.base import SPLITS, Info, Split, Splits, convert_channels, digest
 from msflow_jax.data.phantoms import anatomy
-from msflow_jax.data.phantoms.lesions import Lesions, draw_lesions
 from msflow_jax.data.phantoms.scanners import SCANNERS, Scanner, allot, shading
-from msflow_jax.data.phantoms.signals import RELAXATION, SEQUENCES, TISSUES, rician
+from msflow_jax.data.phantoms.signals import SEQUENCES, TISSUES, rician
+from msflow_jax.data.phantoms.subjects import CENTRE, GRADES, Subject, draw_subject
 from msflow_jax.data.splitting import assign
 from msflow_jax.progress import track
 
-GRADES = ("none", "mild", "moderate", "severe")
-
 
 class Task(NamedTuple):
-    """What `Info` says of the labels: class names, kind of task, flips that leave them true."""
+    """What ``Info`` says of the labels: class names, kind of task, flips that leave them true."""
 
     classes: tuple[str, ...]
     kind: str
@@ -54,63 +51,23 @@ THRESHOLDS = (0.25, 0.5, 0.75)
 MAP_CLASSES = ("background", "csf", "grey matter", "white matter", "skull and scalp", "lesion")
 SIDE = 32
 FIELD = 236.0  # mm; the image's edge
-LOWEST, HIGHEST = 6.0, 34.0  # mm above the commissures: the slab of the lateral ventricles
 VISIBLE = 0.3  # share of a pixel from which the map calls it lesion
 STATES, MACHINES, CONTRASTS = 1, 2, 3  # seeds beside the heads' own; 0 would be a head's
-CENTRE = np.array([0.0, -17.0, 20.0])  # mm; the middle of the slab in the template
-VENTRICLES = np.array([0.0, -15.0, 17.0])  # mm; the middle of the lateral ventricles
-
-
-@dataclass(frozen=True)
-class Subject:
-    """What makes one head differ from the template.
-
-    Attributes:
-        severity: In [0, 1].
-        pose: `[3, 3]`, subject to template: rotation and scale.
-        shift: `[3]` mm.
-        waves: `[K, 3]` radians a mm, and `phases` `[K]`, `swings` `[K, 3]` mm: the smooth warp.
-        swelling: Relative widening of the ventricles.
-        shells: Outer limits in mm from the hull of fluid, bone and scalp.
-        relaxation: `[tissues, 3]` as in `signals.RELAXATION`, jittered.
-        heights: `[slices]` mm: where the slices are cut.
-        lesions: Where they sit, in template coordinates.
-    """
-
-    severity: float
-    pose: np.ndarray
-    shift: np.ndarray
-    waves: np.ndarray
-    phases: np.ndarray
-    swings: np.ndarray
-    swelling: float
-    shells: np.ndarray
-    relaxation: np.ndarray
-    heights: np.ndarray
-    lesions: Lesions
-
-    def to_template(self, points: np.ndarray) -> np.ndarray:
-        """Carries points `[3, N]` in mm from the subject's head to the template's."""
-        moved = self.pose @ (points - CENTRE[:, None]) + (CENTRE + self.shift)[:, None]
-        moved = moved + self.swings.T @ np.sin(self.waves @ moved + self.phases[:, None])
-        offset = moved - VENTRICLES[:, None]
-        near = np.exp(-0.5 * np.sum((offset / 28.0) ** 2, axis=0))
-        return moved - self.swelling * near * offset
 
 
 def load(config: ConfigDict) -> Splits:
-    """Makes the phantoms: `subjects * slices` images, split by subject, from `config.seed` alone.
+    """Makes the phantoms: ``subjects * slices`` images, split by subject, from ``config.seed`` alone.
 
     Args:
-        config: The data config; `side` 0 means 32, `channels` 0 means 1. In `config.phantoms`:
-            `task` (`TASKS`), `contrast` (`signals.SEQUENCES`; the task `contrast` takes them all and
-            ignores this), `subjects`, `slices` per subject, `noise` (standard deviation as a share
-            of white) and `bias` (spread of the shading). The heads depend on none of `task`,
-            `contrast`, `noise` and `bias`.
+        config: The data config; ``side`` 0 means 32, ``channels`` 0 means 1. In
+            ``config.phantoms``: ``task`` (``TASKS``), ``contrast`` (``signals.SEQUENCES``; the task
+            ``contrast`` takes them all and ignores this), ``subjects``, ``slices`` per subject,
+            ``noise`` (standard deviation as a share of white) and ``bias`` (spread of the shading).
+            The heads depend on none of ``task``, ``contrast``, ``noise`` and ``bias``.
 
     Returns:
-        Splits with `maps` (`MAP_CLASSES` per pixel) and `truth`: severity in [0, 1], grade,
-        `lesion_area` in mm^2, subject number and height in mm of each slice. They are stratified by
+        Splits with ``maps`` (``MAP_CLASSES`` per pixel) and ``truth``: severity in [0, 1], grade,
+        ``lesion_area`` in mm^2, subject number and height in mm of each slice. They are stratified by
         grade, or by machine where that is the label.
 
     Raises:
@@ -165,7 +122,7 @@ def _check(settings: ConfigDict, side: int) -> None:
 
 
 def _allot(settings: ConfigDict, seed: int) -> np.ndarray:
-    """Deals the labels that do not follow from the head: `[subjects, slices]`, -1 for grades.
+    """Deals the labels that do not follow from the head: ``[subjects, slices]``, -1 for grades.
 
     Contrasts are dealt in blocks of as many slices as there are contrasts, each once a block.
     """
@@ -181,43 +138,8 @@ def _allot(settings: ConfigDict, seed: int) -> np.ndarray:
     return np.full(shape, -1)
 
 
-def draw_subject(rng: np.random.Generator, head: anatomy.Anatomy, slices: int) -> Subject:
-    """Draws a subject; see `Subject` for what is drawn."""
-    severity = (rng.integers(len(GRADES)) + rng.beta(3, 3)) / len(GRADES)
-    turns = np.deg2rad(rng.normal(0, (3.0, 3.0, 5.0)))  # nod, tilt, turn
-    heights = LOWEST + (HIGHEST - LOWEST) * (np.arange(slices) + rng.uniform(size=slices)) / slices
-    waves = rng.normal(0, 2 * np.pi / 160.0, (6, 3))
-    jitter = rng.normal(0, (0.03, 0.03, 0.02), RELAXATION.shape)
-    pose = _rotation(turns) @ np.diag(np.exp(rng.normal(0, 0.035, 3)))
-    shift = rng.normal(0, (2.0, 2.0, 1.0))
-    # The sites as they lie in the subject's head, but for the warp of some 2 mm.
-    sites = CENTRE + np.linalg.solve(pose, (head.sites - CENTRE - shift).T).T
-    away = sites[:, 2] - heights[:, None]
-    return Subject(
-        severity=severity,
-        pose=pose,
-        shift=shift,
-        waves=waves,
-        phases=rng.uniform(0, 2 * np.pi, 6),
-        swings=rng.normal(0, 1.2, (6, 3)),
-        swelling=rng.uniform(-0.1, 0.4),
-        shells=np.cumsum(rng.uniform((1.0, 5.0, 3.5), (2.5, 8.0, 7.0))),
-        relaxation=RELAXATION * np.exp(jitter),
-        heights=heights,
-        lesions=draw_lesions(rng, severity, away, head.sites, head.weights),
-    )
-
-
-def _rotation(turns: np.ndarray) -> np.ndarray:
-    (a, b, c), (s, t, u) = np.cos(turns), np.sin(turns)
-    nod = np.array([[1, 0, 0], [0, a, -s], [0, s, a]])
-    tilt = np.array([[b, 0, t], [0, 1, 0], [-t, 0, b]])
-    turn = np.array([[c, -u, 0], [u, c, 0], [0, 0, 1]])
-    return turn @ tilt @ nod
-
-
 def shares(head: anatomy.Anatomy, subject: Subject, height: float, side: int) -> np.ndarray:
-    """Returns what each pixel of a slice holds: `[side, side, 6]`, in the order of `TISSUES`.
+    """Returns what each pixel of a slice holds: ``[side, side, 6]``, in the order of ``TISSUES``.
 
     Rows run from front to back, columns from the patient's right to left, as radiologists look at
     it. Four points a pixel are sampled; what is missing to a sum of 1 is air.
@@ -245,7 +167,7 @@ def _slices(
     settings: ConfigDict,
     labels: np.ndarray,
 ) -> Split:
-    """Makes one subject's slices, as a split of grey images; `labels` are those of `_allot`."""
+    """Makes one subject's slices, as a split of grey images; ``labels`` are those of ``_allot``."""
     rng = np.random.default_rng((seed, number))
     subject = draw_subject(rng, head, settings.slices)
     content = np.stack([shares(head, subject, h, side) for h in subject.heights])
@@ -259,8 +181,8 @@ def _slices(
         machine = machine.varied(np.random.default_rng((seed, number, STATES)))
     else:
         contrasts = np.array(tuple(SEQUENCES))[labels]
-    clean = machine.expose(content, subject.relaxation, contrasts)
-    shaded = machine.receive(clean * shading(rng, count, side, settings.bias), FIELD)
+    clean = machine.apply_sequence(content, subject.relaxation, contrasts)
+    shaded = machine.apply_coil(clean * shading(rng, count, side, settings.bias), FIELD)
     seen = machine.show(rician(shaded, settings.noise * machine.noise, rng))
     area = content[..., -1].sum(axis=(1, 2)) * (FIELD / side) ** 2
     return Split.of_images(
@@ -280,7 +202,7 @@ def _slices(
 
 
 def _maps(content: np.ndarray) -> np.ndarray:
-    """Per-pixel classes: lesion where it holds `VISIBLE` of the pixel, else the largest share."""
+    """Per-pixel classes: lesion where it holds ``VISIBLE`` of the pixel, else the largest share."""
     csf, grey, white, bone, scalp, lesion = np.moveaxis(content, -1, 0)
     air = 1 - content.sum(axis=-1)
     largest = np.argmax(np.stack([air, csf, grey, white, bone + scalp]), axis=0)

@@ -12,9 +12,9 @@ class Lesions:
     """L ellipsoids in template coordinates.
 
     Attributes:
-        centres: `[L, 3]` mm.
-        shapes: `[L, 3, 3]`: `shapes @ (p - centre)` has length 1 on the rim.
-        peaks: `[L]` share of the tissue that is lesion at the centre, in [0, 1].
+        centres: ``[L, 3]`` mm.
+        shapes: ``[L, 3, 3]``: ``shapes @ (p - centre)`` has length 1 on the rim.
+        peaks: ``[L]`` share of the tissue that is lesion at the centre, in [0, 1].
     """
 
     centres: np.ndarray
@@ -22,7 +22,7 @@ class Lesions:
     peaks: np.ndarray
 
     def strength(self, points: np.ndarray) -> np.ndarray:
-        """Returns the lesion share at points `[3, N]` mm: `[N]` in [0, 1], overlaps once."""
+        """Returns the lesion share at points ``[3, N]`` mm: ``[N]`` in [0, 1], overlaps once."""
         share = np.zeros(points.shape[1])
         for centre, shape, peak in zip(self.centres, self.shapes, self.peaks, strict=True):
             offset = points - centre[:, None]
@@ -46,9 +46,9 @@ def draw_lesions(
     Args:
         rng: Source of randomness.
         severity: In [0, 1].
-        away: `[slices, M]` mm from each slice to each site.
-        sites: `[M, 3]` mm, places to choose from.
-        weights: `[M]`, sum 1.
+        away: ``[slices, M]`` mm from each slice to each site.
+        sites: ``[M, 3]`` mm, places to choose from.
+        weights: ``[M]``, sum 1.
     """
     centres = []
     for distance in away:

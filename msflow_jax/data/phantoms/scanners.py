@@ -3,7 +3,7 @@
 Seven machines, none of them a real one. They differ in field strength, in the times of their
 sequence, in point spread, noise, coil, ghost and display. D and E are nearly alike, and so are F and
 G: two installations of one model. Each subject meets a machine in a slightly different state
-(`Scanner.varied`), so that which of two alike machines made a slice is in real doubt.
+(``Scanner.varied``), so that which of two alike machines made a slice is really uncertain.
 """
 
 from __future__ import annotations
@@ -18,9 +18,9 @@ from msflow_jax.data.splitting import PATTERN
 
 # T1 grows with the field as a power of it: exponents of grey and white matter and none for fluid from
 # Rooney et al., Magnetic Resonance in Medicine 57, 2007; a lesion as grey matter. Fat and bone, which
-# change little, are left as they are, and so is T2. In the order of `signals.TISSUES`.
+# change little, are left as they are, and so is T2. In the order of ``signals.TISSUES``.
 FIELD_EXPONENTS = np.array([0.0, 0.376, 0.382, 0.0, 0.0, 0.376])
-TABLE_TESLA = 1.5  # the field that `signals.RELAXATION` holds for
+TABLE_TESLA = 1.5  # the field that ``signals.RELAXATION`` holds for
 
 
 @dataclass(frozen=True)
@@ -54,55 +54,57 @@ class Scanner:
     def varied(self, rng: np.random.Generator) -> Scanner:
         """Returns the machine in the state in which one subject meets it."""
 
-        def swung(value: float, swing: float) -> float:
+        def jitter(value: float, swing: float) -> float:
             return value * math.exp(rng.normal(0, swing))
 
         return replace(
             self,
-            repetition=swung(self.repetition, 0.03),
-            echo=swung(self.echo, 0.03),
-            spread=(swung(self.spread[0], 0.1), swung(self.spread[1], 0.1)),
-            noise=swung(self.noise, 0.08),
-            reach=swung(self.reach, 0.05),
-            ghost=swung(self.ghost, 0.2),
-            gain=swung(self.gain, 0.03),
-            gamma=swung(self.gamma, 0.03),
+            repetition=jitter(self.repetition, 0.03),
+            echo=jitter(self.echo, 0.03),
+            spread=(jitter(self.spread[0], 0.1), jitter(self.spread[1], 0.1)),
+            noise=jitter(self.noise, 0.08),
+            reach=jitter(self.reach, 0.05),
+            ghost=jitter(self.ghost, 0.2),
+            gain=jitter(self.gain, 0.03),
+            gamma=jitter(self.gamma, 0.03),
             coil=(self.coil[0] + rng.normal(0, 10.0), self.coil[1] + rng.normal(0, 10.0)),
         )
 
-    def expose(
+    def apply_sequence(
         self, content: np.ndarray, relaxation: np.ndarray, contrasts: np.ndarray
     ) -> np.ndarray:
-        """Returns the signal of slices, 1 where the brightest tissue fills a pixel: `[N, S, S]`.
+        """Returns the signal of slices, 1 where the brightest tissue fills a pixel: ``[N, S, S]``.
 
         Args:
-            content: What each pixel holds, `[N, S, S, tissues]`.
-            relaxation: Relaxation times at 1.5 T of the subject's tissues, `[tissues, 3]`.
-            contrasts: `[N]` names in `SEQUENCES`. Their inversion times hold for the table's tissues
+            content: What each pixel holds, ``[N, S, S, tissues]``.
+            relaxation: Relaxation times at 1.5 T of the subject's tissues, ``[tissues, 3]``.
+            contrasts: ``[N]`` names in ``SEQUENCES``. Their inversion times hold for the table's tissues
                 and repetition times; a machine off these nulls a little less well.
         """
         clean = np.empty(content.shape[:-1])
         for name in np.unique(contrasts):
-            asked, mine = SEQUENCES[name], contrasts == name
+            nominal, mine = SEQUENCES[name], contrasts == name
             sequence = replace(
-                asked, repetition=asked.repetition * self.repetition, echo=asked.echo * self.echo
+                nominal,
+                repetition=nominal.repetition * self.repetition,
+                echo=nominal.echo * self.echo,
             )
             values = signal(self._in_field(relaxation), sequence)
             clean[mine] = content[mine] @ values / brightest(sequence, self._in_field(RELAXATION))
         return clean
 
     def _in_field(self, relaxation: np.ndarray) -> np.ndarray:
-        """Relaxation times `[tissues, 3]` at 1.5 T as they are in this machine's field."""
+        """Relaxation times ``[tissues, 3]`` at 1.5 T as they are in this machine's field."""
         moved = relaxation.copy()
         moved[:, 0] *= (self.tesla / TABLE_TESLA) ** FIELD_EXPONENTS
         return moved
 
-    def receive(self, images: np.ndarray, edge: float) -> np.ndarray:
-        """Returns noise-free magnitudes `[N, S, S]` as coil and k-space leave them.
+    def apply_coil(self, images: np.ndarray, edge: float) -> np.ndarray:
+        """Returns noise-free magnitudes ``[N, S, S]`` as coil and k-space leave them.
 
         The coil's sensitivity averages 1 over the image. The point spread is a product in k-space. A
         phase between even and odd lines (encoded downwards) splits the signal between its place and
-        the Nyquist ghost half an image away: `cos(phase / 2)` and `sin(phase / 2)`, in quadrature.
+        the Nyquist ghost half an image away: ``cos(phase / 2)`` and ``sin(phase / 2)``, in quadrature.
 
         Args:
             images: The slices, not negative.
@@ -122,18 +124,18 @@ class Scanner:
         return images
 
     def show(self, images: np.ndarray) -> np.ndarray:
-        """Returns grey values `gain * images ** gamma` of magnitudes, not negative."""
+        """Returns grey values ``gain * images ** gamma`` of magnitudes, not negative."""
         return self.gain * images**self.gamma
 
 
 def _transfer(width: float, side: int, edge: float) -> np.ndarray:
-    """Fourier transform `[side]` of a Gaussian of full width `width` mm at half maximum, area 1."""
+    """Fourier transform ``[side]`` of a Gaussian of full width ``width`` mm at half maximum, area 1."""
     sigma = width / math.sqrt(8 * math.log(2))
     return np.exp(-2 * (np.pi * sigma * np.fft.fftfreq(side, edge / side)) ** 2)
 
 
 def shading(rng: np.random.Generator, count: int, side: int, bias: float) -> np.ndarray:
-    """A smooth factor around 1 for each slice `[count, side, side]`, drawn: of the head in the coil."""
+    """A smooth factor around 1 for each slice ``[count, side, side]``, of the head in the coil."""
     axis = np.linspace(-1, 1, side)
     y, x = np.meshgrid(axis, axis, indexing="ij")
     modes = np.stack([x, y, x * y, x**2 - 1 / 3, y**2 - 1 / 3])
@@ -176,15 +178,15 @@ SCANNER_SHARES = (0.2380, 0.1370, 0.0557, 0.0512, 0.1235, 0.3645, 0.0301)
 
 
 def allot(subjects: int, rng: np.random.Generator) -> np.ndarray:
-    """Deals the machines to the subjects: `[subjects]` numbers in `SCANNERS`, in random order.
+    """Deals the machines to the subjects: ``[subjects]`` numbers in ``SCANNERS``, in random order.
 
-    How many subjects a machine gets follows from `SCANNER_SHARES` alone, but each has at least ten
+    How many subjects a machine gets follows from ``SCANNER_SHARES`` alone, but each has at least ten
     where there are seventy subjects (below, a seventh of them): any ten neighbours of
-    `splitting.PATTERN` hold every split, so each machine is in each.
+    ``splitting.PATTERN`` hold every split, so each machine is in each.
     """
-    least = min(len(PATTERN), subjects // len(SCANNERS))
-    counts = np.full(len(SCANNERS), least)
-    wanted = subjects * np.array(SCANNER_SHARES)
+    minimum = min(len(PATTERN), subjects // len(SCANNERS))
+    counts = np.full(len(SCANNERS), minimum)
+    target = subjects * np.array(SCANNER_SHARES)
     for _ in range(subjects - counts.sum()):
-        counts[np.argmax(wanted - counts)] += 1
+        counts[np.argmax(target - counts)] += 1
     return rng.permutation(np.repeat(np.arange(len(SCANNERS)), counts))

@@ -2,7 +2,7 @@
 
 Relaxation times at 1.5 T and proton densities are those of the BrainWeb simulator (Kwan, Evans and
 Pike, IEEE Transactions on Medical Imaging 18(11), 1999); bone is a rough value for its few mobile
-protons. `lesion` is BrainWeb's multiple-sclerosis lesion, `scalp` is its fat.
+protons. ``lesion`` is BrainWeb's multiple-sclerosis lesion, ``scalp`` is its fat.
 """
 
 from __future__ import annotations
@@ -28,7 +28,7 @@ RELAXATION = np.array(
 
 @dataclass(frozen=True)
 class Sequence:
-    """A spin echo, or with `inversion` an inversion-recovery spin echo; times in ms."""
+    """A spin echo, or with ``inversion`` an inversion-recovery spin echo; times in ms."""
 
     repetition: float
     echo: float
@@ -50,15 +50,15 @@ SEQUENCES = {
 def signal(relaxation: np.ndarray, sequence: Sequence) -> np.ndarray:
     """Returns the signal of tissues, in units of fully relaxed water.
 
-    Spin echo `PD (1 - exp(-TR/T1)) exp(-TE/T2)`; inversion recovery, magnitude,
-    `PD |1 - 2 exp(-TI/T1) + exp(-TR/T1)| exp(-TE/T2)`.
+    Spin echo ``PD (1 - exp(-TR/T1)) exp(-TE/T2)``; inversion recovery, magnitude,
+    ``PD |1 - 2 exp(-TI/T1) + exp(-TR/T1)| exp(-TE/T2)``.
 
     Args:
-        relaxation: `[..., 3]`: T1 and T2 in ms, proton density.
+        relaxation: ``[..., 3]``: T1 and T2 in ms, proton density.
         sequence: Its times.
 
     Returns:
-        `[...]`, not negative.
+        ``[...]``, not negative.
     """
     t1, t2, density = np.moveaxis(relaxation, -1, 0)
     recovered = np.exp(-sequence.repetition / t1)
@@ -70,7 +70,7 @@ def signal(relaxation: np.ndarray, sequence: Sequence) -> np.ndarray:
 
 
 def brightest(sequence: Sequence, relaxation: np.ndarray = RELAXATION) -> float:
-    """Returns the signal that is shown as white: the brightest of the tissues' `[tissues, 3]`."""
+    """Returns the signal that is shown as white: the brightest of the tissues' ``[tissues, 3]``."""
     return float(signal(relaxation, sequence).max())
 
 

@@ -1,1 +1,1 @@
-"""The data sources, one module for each kind; `msflow_jax.data.load` picks one."""
+"""The data sources, one module for each kind; ``msflow_jax.data.load`` picks one."""

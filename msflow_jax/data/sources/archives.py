@@ -41,7 +41,7 @@ def file_sha256(path: Path) -> str:
 
 
 def read_npz(path: Path, keys: Sequence[str], remedy: str) -> dict[str, np.ndarray]:
-    """Reads the arrays named `keys` out of a .npz file, never unpickling anything.
+    """Reads the arrays named ``keys`` out of a .npz file, never unpickling anything.
 
     Args:
         path: The archive.

@@ -24,21 +24,21 @@ from msflow_jax.progress import track
 
 
 def load_folder(config: ConfigDict) -> Splits:
-    """Loads a folder of images with one sub-folder per class; see `listing.list_folder`.
+    """Loads a folder of images with one sub-folder per class; see ``listing.list_folder``.
 
     Raises:
-        FileNotFoundError: As `list_folder`.
-        ValueError: As `list_folder`; an unreadable image, or images that differ in size or channels.
+        FileNotFoundError: As ``list_folder``.
+        ValueError: As ``list_folder``; an unreadable image, or images that differ in size or channels.
     """
     return _load(list_folder(config), config)
 
 
 def load_manifest(config: ConfigDict) -> Splits:
-    """Loads the images listed in a CSV; see `listing.list_manifest`.
+    """Loads the images listed in a CSV; see ``listing.list_manifest``.
 
     Raises:
-        FileNotFoundError: As `list_manifest`.
-        ValueError: As `list_manifest`; an unreadable image, or images that differ in size or channels.
+        FileNotFoundError: As ``list_manifest``.
+        ValueError: As ``list_manifest``; an unreadable image, or images that differ in size or channels.
     """
     return _load(list_manifest(config), config)
 
@@ -49,8 +49,8 @@ class FileReader:
 
     Attributes:
         paths: The files.
-        side: As for `fit_to_first`.
-        channels: As for `fit_to_first`.
+        side: As for ``fit_to_first``.
+        channels: As for ``fit_to_first``.
         first: Shape of the images.
     """
 
@@ -60,14 +60,14 @@ class FileReader:
     first: tuple[int, ...]
 
     def __call__(self, index: int) -> np.ndarray:
-        """Returns image `index`, uint8 `[S, S, C]`."""
+        """Returns image ``index``, uint8 ``[S, S, C]``."""
         path = self.paths[index]
         image = decode(path.read_bytes(), path)
         return fit_to_first(image, path, self.first, self.side, self.channels)
 
 
 def _load(listing: Listing, config: ConfigDict) -> Splits:
-    """Reads the images of a listing: of train only the first, if the loader is `grain`."""
+    """Reads the images of a listing: of train only the first, if the loader is ``grain``."""
     lazy = config.loader == "grain"
     read, shape, md5 = _read(listing, config, ("val", "test") if lazy else SPLITS)
     parts: dict[str, Split | LazySplit] = {}
@@ -93,7 +93,7 @@ def _read(
 ) -> tuple[dict[str, np.ndarray], tuple[int, ...], str]:
     """Returns the images of these splits, their common shape, and an MD5.
 
-    The MD5 is over (name, MD5 of the file), sorted, where all are read, else `Listing.fingerprint`.
+    The MD5 is over (name, MD5 of the file), sorted, where all are read, else ``Listing.fingerprint``.
     """
     wanted = [i for i, split in enumerate(listing.splits) if split in splits]
     images: dict[str, list[np.ndarray]] = {split: [] for split in splits}
@@ -118,7 +118,7 @@ def fit_to_first(
     """Brings an image to the asked side and channels; those not asked for must be the first's.
 
     Args:
-        image: uint8 `[H, W, C]`.
+        image: uint8 ``[H, W, C]``.
         path: Its file, for errors.
         first: Shape of the first image, or None if this is it.
         side: Rows and columns, or 0: the first's, which must be square.

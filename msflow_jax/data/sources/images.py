@@ -1,4 +1,4 @@
-"""Reads images from a file, a folder or an .npz to uint8 `[N, S, S, C]`, or says what is wrong."""
+"""Reads images from a file, a folder or an .npz to uint8 ``[N, S, S, C]``, or says what is wrong."""
 
 from __future__ import annotations
 
@@ -23,7 +23,7 @@ DEEP_GREY = ("I;16", "I;16B", "I;16L", "I;16N", "I")
 
 
 def find_images(folder: Path) -> list[Path]:
-    """Lists the image files under `folder`, at any depth, by suffix; hidden ones are left out."""
+    """Lists the image files under ``folder``, at any depth, by suffix; hidden ones are left out."""
     found = (
         path
         for path in sorted(folder.rglob("*"))
@@ -33,13 +33,13 @@ def find_images(folder: Path) -> list[Path]:
 
 
 def decode(data: bytes, path: Path) -> np.ndarray:
-    """Decodes one image to uint8 `[H, W, 1]` or `[H, W, 3]`.
+    """Decodes one image to uint8 ``[H, W, 1]`` or ``[H, W, 3]``.
 
     Grey stays grey (16 bits are scaled to 8 by 1/257), every other mode becomes RGB: palettes are
     looked up, transparency is dropped. The orientation noted by cameras is applied.
 
     Raises:
-        ValueError: If the bytes are no readable image of one picture; names `path`.
+        ValueError: If the bytes are no readable image of one picture; names ``path``.
     """
     from PIL import Image, ImageOps, UnidentifiedImageError
 
@@ -55,7 +55,7 @@ def decode(data: bytes, path: Path) -> np.ndarray:
         ) from error
     except (OSError, SyntaxError, EOFError, Image.DecompressionBombError) as error:
         raise ValueError(
-            f"{path} cannot be decoded ({error}); remove it or save it anew as PNG"
+            f"{path} cannot be decoded ({error}); remove it or save it again as PNG"
         ) from error
 
 
@@ -76,9 +76,9 @@ def _pixels(image: Image.Image, path: Path) -> np.ndarray:
 
 
 def to_square(image: np.ndarray, side: int) -> np.ndarray:
-    """Brings uint8 `[H, W, C]` to `[side, side, C]`.
+    """Brings uint8 ``[H, W, C]`` to ``[side, side, C]``.
 
-    The shorter side is scaled to `side` (bilinear, with antialiasing when shrinking), then the
+    The shorter side is scaled to ``side`` (bilinear, with antialiasing when shrinking), then the
     middle is cut out: nothing is stretched, and the ends of the longer side are lost.
     """
     from PIL import Image
@@ -100,17 +100,17 @@ def read_images(
     """Reads images to be classified by a model that was trained on data with these facts.
 
     Args:
-        path: An image file; a folder (searched at any depth); an .npz with the key `images`; or
-            `FILE.npz:test` for its key `test_images`.
+        path: An image file; a folder (searched at any depth); an .npz with the key ``images``; or
+            ``FILE.npz:test`` for its key ``test_images``.
         info: Facts of the training data: the side and the channels wanted.
-        resize: Whether images of another side or channel count are brought to `info`'s (shorter
+        resize: Whether images of another side or channel count are brought to ``info``'s (shorter
             side scaled, middle cut out, grey repeated or RGB turned grey) or refused.
 
     Returns:
-        uint8 images `[N, S, S, C]`, and N names: paths relative to the folder, or `key/index`.
+        uint8 images ``[N, S, S, C]``, and N names: paths relative to the folder, or ``key/index``.
 
     Raises:
-        FileNotFoundError: If there is nothing at `path`, or no image in the folder.
+        FileNotFoundError: If there is nothing at ``path``, or no image in the folder.
         ValueError: For an unreadable file, or one of another size or channel count.
     """
     archive = re.fullmatch(r"(.*\.npz)(?::(\w+))?", str(path))
@@ -133,10 +133,10 @@ def read_images(
 
 
 def fit(image: np.ndarray, name: str, info: Info, change: bool) -> np.ndarray:
-    """Brings uint8 `[H, W, C]` to the side and channels of `info`, or refuses it by name.
+    """Brings uint8 ``[H, W, C]`` to the side and channels of ``info``, or refuses it by name.
 
     Raises:
-        ValueError: If it has another side or channel count and `change` is False.
+        ValueError: If it has another side or channel count and ``change`` is False.
     """
     height, width, channels = image.shape
     side = info.side

@@ -46,10 +46,10 @@ class Listing:
     """Images of the user's own, sorted into splits and classes before any is read.
 
     Attributes:
-        rows: One an image.
+        rows: One per image.
         classes: Class names.
-        labels: int32 `[N]`.
-        splits: Name of each image's split, `[N]`.
+        labels: int32 ``[N]``.
+        splits: Name of each image's split, ``[N]``.
         root: Where they were listed.
     """
 
@@ -80,7 +80,7 @@ def natural(name: str) -> tuple[tuple[int, int | str], ...]:
 def list_folder(config: ConfigDict) -> Listing:
     """Lists a folder of images with one sub-folder per class.
 
-    With `train/` and `test/` (and `val/`, else 1/8 of train is cut off) these are the splits;
+    With ``train/`` and ``test/`` (and ``val/``, else 1/8 of train is cut off) these are the splits;
     without, images are cut 70/10/20 within each class, from the seed and the file names. Flips are
     off: what may be mirrored is not known here.
 
@@ -113,7 +113,7 @@ def list_folder(config: ConfigDict) -> Listing:
 
 
 def list_manifest(config: ConfigDict) -> Listing:
-    """Lists the images of a CSV with the columns `path,label[,patient][,split]`.
+    """Lists the images of a CSV with the columns ``path,label[,patient][,split]``.
 
     Paths are relative to the CSV. Without a split column images are cut 70/10/20 within each class,
     never between the images of a patient; with one that has no val, 1/8 of train becomes val.

@@ -33,10 +33,10 @@ def load(config: ConfigDict) -> Splits:
     """Loads a MedMNIST set in its published splits.
 
     Args:
-        config: The data config; `name` is the set, `side` 0 means 28, `channels` 0 as stored.
+        config: The data config; ``name`` is the set, ``side`` 0 means 28, ``channels`` 0 as stored.
 
     Raises:
-        FileNotFoundError: If no file is found and `download` is False, or the download fails.
+        FileNotFoundError: If no file is found and ``download`` is False, or the download fails.
         ValueError: For a multi-label set, a side that was not published, a damaged file or one
             with other contents than the set's.
     """
@@ -75,9 +75,9 @@ def load(config: ConfigDict) -> Splits:
 
 
 def find(flag: str, side: int, root: str, fetch: bool) -> Path:
-    """Returns the set's file: from `root`, else `~/.medmnist`, else, if allowed, downloaded.
+    """Returns the set's file: from ``root``, else ``~/.medmnist``, else, if allowed, downloaded.
 
-    `root` is the file, or a folder with the published name or else exactly one `<flag>*.npz` in it.
+    ``root`` is the file, or a folder with the published name or else exactly one ``<flag>*.npz`` in it.
 
     Raises:
         FileNotFoundError: If it is nowhere; names every place looked at.
@@ -110,7 +110,7 @@ def find(flag: str, side: int, root: str, fetch: bool) -> Path:
 
 
 def _other_files(folder: Path, flag: str) -> list[Path]:
-    """Lists `<flag>*.npz` in the folder, without the published names, which say another side."""
+    """Lists ``<flag>*.npz`` in the folder, without the published names, which say another side."""
     published = {file_name(flag, side) for side in SIDES}
     return sorted(p for p in folder.glob(f"{flag}*.npz") if p.name not in published)
 
@@ -130,7 +130,7 @@ def _compare_md5(path: Path, published: str, demanded: str) -> str:
 def _split(
     path: Path, split: str, arrays: dict[str, np.ndarray], entry: Entry, side: int, channels: int
 ) -> Split:
-    """Checks one split's arrays against the table and brings them to `[N, S, S, C]` and `[N]`."""
+    """Checks one split's arrays against the table and brings them to ``[N, S, S, C]`` and ``[N]``."""
     images, labels = arrays[f"{split}_images"], arrays[f"{split}_labels"]
     wanted = (side, side) if entry.channels == 1 else (side, side, entry.channels)
     if images.dtype != np.uint8 or images.ndim < 3 or images.shape[1:] != wanted:

@@ -1,4 +1,4 @@
-"""The 2-D MedMNIST v2 sets: a table made from `medmnist.INFO` of the authors' package, 3.0.2.
+"""The 2-D MedMNIST v2 sets: a table made from ``medmnist.INFO`` of the authors' package, 3.0.2.
 
 Yang et al., "MedMNIST v2", Scientific Data 10, 41 (2023). The package itself is not needed: it asks
 for torch, and one table is all that is used of it. A test compares the two where it is installed.
@@ -14,7 +14,7 @@ RECORD = "https://zenodo.org/records/10519652/files"
 
 @dataclass(frozen=True)
 class Entry:
-    """One set: `md5` is by side in the order of `SIDES`, `sizes` is train, val, test."""
+    """One set: ``md5`` is by side in the order of ``SIDES``, ``sizes`` is train, val, test."""
 
     channels: int
     task: str
@@ -25,7 +25,7 @@ class Entry:
 
 
 def file_name(flag: str, side: int) -> str:
-    """Returns the published file name, such as `breastmnist.npz` or `breastmnist_64.npz`."""
+    """Returns the published file name, such as ``breastmnist.npz`` or ``breastmnist_64.npz``."""
     return f"{flag}.npz" if side == 28 else f"{flag}_{side}.npz"
 
 

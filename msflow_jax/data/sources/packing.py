@@ -1,4 +1,4 @@
-"""Writes a listing of images as ArrayRecord shards; the format is that of `records.py`."""
+"""Writes a listing of images as ArrayRecord shards; the format is that of ``records.py``."""
 
 from __future__ import annotations
 
@@ -57,7 +57,7 @@ def pack(
     Args:
         listing: What to pack.
         folder: Where to; made when missing.
-        settings: See `Settings`.
+        settings: See ``Settings``.
         progress: Called with the number of images that have been done since the last call.
 
     Returns:
@@ -127,7 +127,7 @@ def _order(listing: Listing, split: str, seed: int) -> np.ndarray:
 
 
 def _shards(orders: dict[str, np.ndarray], size: int) -> list[tuple[str, int, str]]:
-    """`(split, first position, file name)` of every shard."""
+    """``(split, first position, file name)`` of every shard."""
     out = []
     for split, order in orders.items():
         count = -(-len(order) // size)

@@ -1,9 +1,9 @@
-"""ArrayRecord shards as `tools/pack.py` writes them: few large files, read at random.
+"""ArrayRecord shards as ``tools/pack.py`` writes them: few large files, read at random.
 
-A folder holds, for each split, a CSV (`name,label`, one line an image) and shards such as
-`train-00000-of-00008.arrayrecord`, whose records follow the lines of the CSV; and `manifest.json` with
-the classes, the shape, and the number, bytes and SHA-256 of every shard. A record is an image file (PNG,
-or the original file) and nothing else.
+A folder holds, for each split, a CSV (``name,label``, one line per image) and shards such as
+``train-00000-of-00008.arrayrecord``, whose records follow the lines of the CSV; and ``manifest.json``
+with the classes, the shape, and the number, bytes and SHA-256 of every shard. A record is an image
+file (PNG, or the original file) and nothing else.
 """
 
 from __future__ import annotations
@@ -34,8 +34,8 @@ class RecordReader(OpensLater):
         shards: The files, in order.
         counts: Records in each.
         shape: Shape of the images.
-        side: As for `files.fit_to_first`.
-        channels: As for `files.fit_to_first`.
+        side: As for ``files.fit_to_first``.
+        channels: As for ``files.fit_to_first``.
     """
 
     def __init__(
@@ -51,7 +51,7 @@ class RecordReader(OpensLater):
         self._ends = np.cumsum(tuple(counts)).tolist()
 
     def __call__(self, index: int) -> np.ndarray:
-        """Returns image `index`, uint8 `[S, S, C]`.
+        """Returns image ``index``, uint8 ``[S, S, C]``.
 
         Raises:
             ValueError: If the record is damaged; names file and position.
@@ -72,7 +72,7 @@ def open_shard(path: Path) -> Any:
     """Returns the file's ArrayRecordReader.
 
     Raises:
-        ImportError: If `array_record` is not installed.
+        ImportError: If ``array_record`` is not installed.
         ValueError: If the file is no ArrayRecord.
     """
     reader = array_record().ArrayRecordReader
@@ -94,7 +94,7 @@ def array_record() -> Any:
 
 
 def load(config: ConfigDict) -> Splits:
-    """Loads packed images (`--config.data.name=arrayrecord`).
+    """Loads packed images (``--config.data.name=arrayrecord``).
 
     Raises:
         FileNotFoundError: If the folder, or a file of it, is missing.
@@ -141,7 +141,7 @@ def read_manifest(root: Path) -> dict[str, Any]:
         if manifest["format"] != FORMAT:
             raise ValueError(f"its format is {manifest['format']!r}, expected {FORMAT!r}")
     except (ValueError, KeyError, TypeError) as error:
-        raise ValueError(f"{path} cannot be used ({error}): pack the images anew") from error
+        raise ValueError(f"{path} cannot be used ({error}): pack the images again") from error
     return manifest
 
 
@@ -171,7 +171,7 @@ def _read_table(root: Path, split: str, manifest: Any) -> tuple[tuple[str, ...],
 
 def _check_size(path: Path, expected: int) -> None:
     if not path.is_file():
-        raise FileNotFoundError(f"no file {path}, which {MANIFEST} lists: copy the folder anew")
+        raise FileNotFoundError(f"no file {path}, which {MANIFEST} lists: copy the folder again")
     if (size := path.stat().st_size) != expected:
         raise ValueError(_damaged(path, f"it has {size:,} bytes, expected {expected:,}"))
 
@@ -183,4 +183,4 @@ def _check_content(path: Path, entry: dict[str, Any]) -> None:
 
 
 def _damaged(path: Path, reason: str) -> str:
-    return f"{path} is damaged ({reason}): copy it anew, or pack the images again"
+    return f"{path} is damaged ({reason}): copy it again, or pack the images once more"

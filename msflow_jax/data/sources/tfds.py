@@ -1,6 +1,6 @@
-"""TensorFlow Datasets by name (`tfds:colorectal_histology`), read without TensorFlow.
+"""TensorFlow Datasets by name (``tfds:colorectal_histology``), read without TensorFlow.
 
-`tfds.data_source` reads data sets prepared in the ArrayRecord format at random. Preparing one from its
+``tfds.data_source`` reads data sets prepared in the ArrayRecord format at random. Preparing one from its
 publisher's files may need TensorFlow, as its builder says.
 """
 
@@ -26,11 +26,11 @@ class TfdsReader(OpensLater):
 
     Args:
         folder: The prepared data set's folder (with its version).
-        parts: `(split in TFDS, index there)` of each image.
+        parts: ``(split in TFDS, index there)`` of each image.
         key: Name of the image feature.
         shape: Shape of the images that all must have.
-        side: As for `files.fit_to_first`.
-        channels: As for `files.fit_to_first`.
+        side: As for ``files.fit_to_first``.
+        channels: As for ``files.fit_to_first``.
     """
 
     def __init__(
@@ -47,7 +47,7 @@ class TfdsReader(OpensLater):
         self._shape, self._fit = shape, (side, channels)
 
     def __call__(self, index: int) -> np.ndarray:
-        """Returns image `index`, uint8 `[S, S, C]`."""
+        """Returns image ``index``, uint8 ``[S, S, C]``."""
         split, at = self._parts[index]
         if split not in self._open:
             self._open[split] = _source(_builder_from(self._folder), split, self._key)
@@ -57,13 +57,13 @@ class TfdsReader(OpensLater):
 
 
 def load(config: ConfigDict) -> Splits:
-    """Loads `tfds:NAME` (or `tfds:NAME/CONFIG:VERSION`) from `config.root`.
+    """Loads ``tfds:NAME`` (or ``tfds:NAME/CONFIG:VERSION``) from ``config.root``.
 
-    Splits that the data set does not have are cut from its `train`, as for a folder of images.
+    Splits that the data set does not have are cut from its ``train``, as for a folder of images.
 
     Raises:
-        ImportError: If `tensorflow_datasets` is not installed.
-        FileNotFoundError: If the data set is not prepared there and `config.download` is False.
+        ImportError: If ``tensorflow_datasets`` is not installed.
+        FileNotFoundError: If the data set is not prepared there and ``config.download`` is False.
         ValueError: If it has no image and label, or images that differ in size where no side is given.
     """
     builder = _prepared(config)
@@ -164,7 +164,7 @@ def _pixels(value: Any, where: Path) -> np.ndarray:
 
 
 def _labels(builder: Any, parts: list[tuple[str, int]], image: str, label: str) -> np.ndarray:
-    """Labels of all images, in the order of `parts`; encoded images are not decoded for them."""
+    """Labels of all images, in the order of ``parts``; encoded images are not decoded for them."""
     names = dict.fromkeys(split for split, _ in parts)
     sources = {name: _source(builder, name, image) for name in names}
     rows = track(parts, "Reading labels")

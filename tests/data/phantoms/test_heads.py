@@ -118,14 +118,14 @@ def test_rician_noise():
 def test_default_scanner_changes_nothing():
     images = np.random.default_rng(0).uniform(size=(2, 16, 16))
     np.testing.assert_array_equal(
-        scanners.Scanner().show(scanners.Scanner().receive(images, 236.0)), images
+        scanners.Scanner().show(scanners.Scanner().apply_coil(images, 236.0)), images
     )
 
 
 def test_point_spread_has_its_width():
     point = np.zeros((1, 65, 65))
     point[0, 32, 32] = 1.0
-    seen = scanners.Scanner(spread=(8.0, 4.0)).receive(point, 65.0)[0]  # 1 mm a pixel
+    seen = scanners.Scanner(spread=(8.0, 4.0)).apply_coil(point, 65.0)[0]  # 1 mm a pixel
     assert seen.sum() == pytest.approx(1.0)
     for profile, width in ((seen.sum(axis=1), 8), (seen.sum(axis=0), 4)):
         assert profile[32 + width // 2] == pytest.approx(profile[32] / 2, rel=1e-6)
@@ -134,7 +134,7 @@ def test_point_spread_has_its_width():
 def test_ghost_lies_half_an_image_away():
     point = np.zeros((1, 16, 16))
     point[0, 3, 5] = 2.0
-    seen = scanners.Scanner(ghost=0.2).receive(point, 236.0)[0]
+    seen = scanners.Scanner(ghost=0.2).apply_coil(point, 236.0)[0]
     assert seen[3, 5] == pytest.approx(2 * np.cos(0.1))
     assert seen[11, 5] == pytest.approx(2 * np.sin(0.1))
     assert np.count_nonzero(seen) == 2
@@ -142,7 +142,7 @@ def test_ghost_lies_half_an_image_away():
 
 def test_coil_is_brightest_at_its_place():
     machine = scanners.Scanner(coil=(-59.0, 59.0), reach=100.0)  # up and right
-    seen = machine.receive(np.ones((1, 64, 64)), 236.0)[0]
+    seen = machine.apply_coil(np.ones((1, 64, 64)), 236.0)[0]
     assert seen.mean() == pytest.approx(1.0)
     assert np.unravel_index(seen.argmax(), seen.shape) == (15, 47)
 
@@ -150,8 +150,8 @@ def test_coil_is_brightest_at_its_place():
 def test_field_lengthens_t1_of_tissue_alone():
     content = np.eye(len(TISSUES))[None, None]  # one row of pixels, each of one tissue
     asked = np.array(["t1w"])
-    low = scanners.Scanner().expose(content, RELAXATION, asked)[0, 0]
-    high = scanners.Scanner(tesla=3.0).expose(content, RELAXATION, asked)[0, 0]
+    low = scanners.Scanner().apply_sequence(content, RELAXATION, asked)[0, 0]
+    high = scanners.Scanner(tesla=3.0).apply_sequence(content, RELAXATION, asked)[0, 0]
     ratio = dict(zip(TISSUES, high / low, strict=True))
     # Fat is white at both fields. Of white matter 1 - exp(-500 / T1) is left, T1 500 2^0.382 ms at 3 T.
     assert ratio["csf"] == ratio["scalp"] == 1.0

@@ -81,7 +81,7 @@ def test_an_interrupted_packing_goes_on(tmp_path, monkeypatch):
     with pytest.raises(FileNotFoundError, match="repeat its command if it was interrupted"):
         load(tmp_path / "packed")
     first = tmp_path / "packed" / calls[0]
-    first.write_bytes(first.read_bytes()[:-1])  # damaged meanwhile: written anew
+    first.write_bytes(first.read_bytes()[:-1])  # damaged meanwhile: written again
     (tmp_path / "packed" / ".train-x.arrayrecord.1.tmp").touch()
     done = []
     pack(listing(tmp_path / "images"), tmp_path / "packed", Settings(shard_images=4), done.append)
