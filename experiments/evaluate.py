@@ -56,7 +56,7 @@ def evaluate(
     flow = open_workdir(workdir, stage)
     change_settings(flow, root, draws=draws, steps=steps, prior=prior, temperature=temperature)
     config = flow.config
-    sections = flow.family.sections(config)
+    sections = flow.family.sections(config, stage)
     names = [section.name for section in sections]
     if outside and "likelihood" not in names:
         raise ValueError(f"--outside needs a likelihood, which the model of {workdir} has not")

@@ -54,10 +54,7 @@ def train(config, workdir: Path, encode_only: bool = False) -> None:
             print(describe(splits))
         if jax.process_count() > 1:
             multihost_utils.sync_global_devices("workdir")
-        stages = family.stages(config, splits, parts, model)
-        if first:
-            workdirs.record_stages(workdir, stages)
-        run_stages(stages, workdir)
+        run_stages(family.stages(config, splits, parts, model), workdir)
 
 
 def describe(splits) -> str:

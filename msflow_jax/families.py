@@ -98,8 +98,8 @@ class Family(Protocol):
     def stages(self, config: ConfigDict, splits: Any, parts: Parts, model: Any) -> Sequence[Any]:
         """How it is trained: :class:`msflow_jax.training.Stage` one after the other."""
 
-    def sections(self, config: ConfigDict) -> Sequence[Section]:
-        """What an evaluation measures, in order."""
+    def sections(self, config: ConfigDict, stage: str = "") -> Sequence[Section]:
+        """What an evaluation measures, in order; after the stage of this name, if one is given."""
 
 
 def get_family(name: str) -> Family:

@@ -18,6 +18,7 @@ from msflow_jax.inference.calibration import read_calibration
 from msflow_jax.inference.flow import Flow
 from msflow_jax.storage.atomic import write_atomically
 from msflow_jax.storage.digests import differences, layouts
+from msflow_jax.training.sequence import read_params
 
 FORMAT = 2  # of the configuration; 1 was one union of all families' settings
 
@@ -162,11 +163,13 @@ def open_workdir(path: str | Path, stage: str = "") -> Flow:
             f"no checkpoint in {path / 'checkpoints'}: train first, or check --workdir"
         )
     family = get_family(config.model.family)
-    step, params = read_params(path, family.stages_of(config), stage, config.train.select)
+    step, params = read_params(path, config.train.select, stage or None)
     parts = family.load(config, info, path)
     model = family.build(config, info, parts)
-    shapes = jax.eval_shape(model.init, jax.random.key(0))
-    if wrong := differences(layouts(params), layouts(shapes)):
+    shapes, there = layouts(jax.eval_shape(model.init, jax.random.key(0))), layouts(params)
+    if stage:  # the stages behind it are not there
+        shapes = {name: layout for name, layout in shapes.items() if name in there}
+    if wrong := differences(there, shapes):
         raise ValueError(
             f"{path}: the checkpoint of step {step} is not of the network in config.json ({wrong[0]}): "
             "restore config.json from a copy"

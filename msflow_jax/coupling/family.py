@@ -150,7 +150,7 @@ class CouplingFamily:
             )
         ]
 
-    def sections(self, config: ConfigDict) -> Sequence[Section]:
+    def sections(self, config: ConfigDict, stage: str = "") -> Sequence[Section]:
         """Classification and its calibration, drawing, likelihoods, and maps that explain them."""
         from msflow_jax.coupling.sections import Explanations, Likelihood, Temperatures
         from msflow_jax.inference import sections

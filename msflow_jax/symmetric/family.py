@@ -178,7 +178,7 @@ class SymmetricFamily:
             )
         ]
 
-    def sections(self, config: ConfigDict) -> Sequence[Section]:
+    def sections(self, config: ConfigDict, stage: str = "") -> Sequence[Section]:
         """Classification, drawing and paths; of a segmentation the overlap of its maps."""
         from msflow_jax.inference import sections
         from msflow_jax.symmetric.sections import Paths

@@ -1,0 +1,96 @@
+"""The floors of the house: a room imports from the rooms below it, and no generic room from a family."""
+
+import ast
+import re
+from pathlib import Path
+
+import pytest
+
+ROOT = Path(__file__).resolve().parents[1]
+PACKAGE = ROOT / "msflow_jax"
+FAMILY_ROOMS = {"symmetric", "coupling"}
+# From the top down. Rooms of one floor do not import each other.
+FLOORS = (
+    {"workdir"},
+    FAMILY_ROOMS,
+    {"latent", "inference"},
+    {"evaluation", "training", "config"},
+    {"data", "reports", "parallel", "convert", "ode"},
+    {"nets", "streams", "storage", "progress", "families"},
+)
+MODULES = sorted(PACKAGE.rglob("*.py"))
+
+
+def room(module: str) -> str:
+    """``msflow_jax.data.sources.files`` -> ``data``; "" for the package itself."""
+    return (module.split(".") + [""])[1]
+
+
+def imported(path: Path) -> set[str]:
+    """Modules of the library that a file imports, also within functions."""
+    found = set()
+    for node in ast.walk(ast.parse(path.read_text())):
+        if isinstance(node, ast.Import):
+            found |= {alias.name for alias in node.names}
+        elif isinstance(node, ast.ImportFrom) and node.module:
+            parts = {f"{node.module}.{alias.name}" for alias in node.names}
+            found |= parts if node.module == "msflow_jax" else {node.module}
+    return {name for name in found if name.split(".")[0] == "msflow_jax"}
+
+
+def height(name: str) -> int:
+    """Number of the floor, 0 at the top."""
+    return next(i for i, floor in enumerate(FLOORS) if name in floor)
+
+
+def test_every_room_has_a_floor():
+    rooms = {p.relative_to(PACKAGE).parts[0].removesuffix(".py") for p in MODULES} - {"__init__"}
+    assert rooms == set().union(*FLOORS)
+    loose = {p.stem for p in PACKAGE.glob("*.py")} - {"__init__"}
+    assert loose == {"streams", "ode", "families", "config", "workdir", "progress"}
+
+
+@pytest.mark.parametrize("path", MODULES, ids=lambda p: p.relative_to(PACKAGE).as_posix())
+def test_imports_go_down(path):
+    own = path.relative_to(PACKAGE).parts[0].removesuffix(".py")
+    if own == "__init__":
+        assert imported(path) <= {"msflow_jax.inference.flow", "msflow_jax.workdir"}
+        return
+    for module in imported(path):
+        other = room(module)
+        if other != own:
+            assert height(own) < height(other), f"{path.name} of {own} imports {module}"
+
+
+def test_nothing_imports_the_commands():
+    for path in MODULES:
+        assert "experiments" not in path.read_text().replace("python -m experiments", "")
+
+
+@pytest.mark.parametrize("folder", ["msflow_jax", "experiments"])
+def test_no_line_outside_a_family_asks_for_one(folder):
+    """``python benchmarks/structure.py`` counts them."""
+    import importlib.util
+
+    spec = importlib.util.spec_from_file_location("structure", ROOT / "benchmarks" / "structure.py")
+    structure = importlib.util.module_from_spec(spec)
+    spec.loader.exec_module(structure)
+    assert [line for line in structure.asking(ROOT) if line.startswith(folder)] == []
+
+
+def test_files_and_functions_can_be_held_in_the_head():
+    for path in [*MODULES, *(ROOT / "experiments").glob("*.py")]:
+        text = path.read_text()
+        assert text.count("\n") <= 250, f"{path} has {text.count(chr(10))} lines"
+        for node in ast.walk(ast.parse(text)):
+            if isinstance(node, ast.FunctionDef):
+                lines = (node.end_lineno or 0) - node.lineno + 1
+                assert lines <= 75, f"{path.name}: {node.name} has {lines} lines"
+
+
+def test_words_of_old_are_gone():
+    """Section "Words" of docs/architecture.md: coined words that the field does not know."""
+    old = re.compile(r"\b(doubts?|runner-up|put aside|batch-mates|surest|forger|mend)\b", re.I)
+    for path in [*MODULES, *ROOT.glob("experiments/*.py"), ROOT / "README.md", *ROOT.glob("docs/*.md")]:
+        found = old.search(path.read_text())
+        assert not found, f"{path.relative_to(ROOT)}: {found and found[0]!r}"
