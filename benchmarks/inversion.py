@@ -28,11 +28,11 @@ def main() -> None:
     parser.add_argument("--output", help="write the measurements to this JSON file")
     options = parser.parse_args()
 
-    from experiments.common import open_workdir
     from msflow_jax import data
     from msflow_jax.coupling import contrast_map, likelihood_map
     from msflow_jax.data.batches import to_float
     from msflow_jax.streams import sample_noise
+    from msflow_jax.workdir import open_workdir
 
     trained = open_workdir(options.workdir)
     model, params, config = trained.model, trained.params, trained.config.unlock()

@@ -59,18 +59,19 @@ class Given:
 
 def make_model(size: str) -> tuple[Any, Any]:
     """The latent flow of ``configs/latent_retina.py`` with the code 'encoded', and random weights."""
-    from msflow_jax.build import build
+    from msflow_jax.config import default_config
     from msflow_jax.data.base import own_info
-    from msflow_jax.defaults import default_config, latent
     from msflow_jax.latent.autoencoder import Autoencoder
     from msflow_jax.nets import init_params
     from msflow_jax.nets.vae import AutoencoderKL, TinyAutoencoder
-    from msflow_jax.parts import Parts
+    from msflow_jax.symmetric.family import FAMILY
     from msflow_jax.symmetric.latent_codes import encode_pictures
+    from msflow_jax.symmetric.parts import SymmetricParts
+    from msflow_jax.symmetric.recipes import latent
 
-    config = latent(default_config(), "" if size == "published" else "cpu").model
-    config.code.scheme = "encoded"
-    config.resize = 224 if size == "cpu" else 256
+    config = latent(default_config("symmetric"), "" if size == "published" else "cpu")
+    config.model.code.scheme = "encoded"
+    config.model.resize = 224 if size == "cpu" else 256
     side = 28 if size == "cpu" else 224
     classes = ("0", "1", "2", "3", "4")
     info = own_info(classes, (side, side, 3), name="random", licence="", md5="", source="")
@@ -78,20 +79,25 @@ def make_model(size: str) -> tuple[Any, Any]:
     shape = jax.ShapeDtypeStruct((1, 64, 64, 3), jnp.float32)
     weights = jax.device_put(init_params(net, jax.random.key(0), shape))
     autoencoder = Autoencoder(net, 1.0 if size == "cpu" else 0.18215)
-    code = encode_pictures(autoencoder, weights, "encoded", 5, config.resize, variants=1)
-    model = build(config, info, Parts(autoencoder, weights, {}, code=code))
-    return model, model.join(jax.device_put(model.init(jax.random.key(1))), weights)
+    code = encode_pictures(autoencoder, weights, "encoded", 5, config.model.resize, variants=1)
+    parts = SymmetricParts(autoencoder, weights, code=code)
+    model = FAMILY.build(config, info, parts)
+    return model, {**jax.device_put(model.init(jax.random.key(1))), **parts.params}
 
 
 def training(model: Any, params: Any, batch: int) -> dict[str, Run]:
     """A training step from cached latents, and as published."""
+    from msflow_jax.latent.codec import KEY
     from msflow_jax.symmetric import Code
 
     optimiser = optax.adamw(4e-4, weight_decay=0.0)
     key = jax.random.key(0)
-    images = jax.random.uniform(key, (batch, model.side, model.side, 3), minval=-1)
+    codec = model.codec
+    weights = params[KEY]
+    own = {name: leaf for name, leaf in params.items() if name != KEY}
+    images = jax.random.uniform(key, (batch, *codec.shape), minval=-1)
     labels = jnp.arange(batch) % len(model.classes)
-    mean, deviation = jax.jit(model.moments)(params["autoencoder"], images)
+    mean, deviation = jax.jit(codec.moments)(weights, images)
     cached = {"image": mean, "deviation": deviation, "label": labels}
     palette = Code("palette", len(model.classes))
 
@@ -106,17 +112,17 @@ def training(model: Any, params: Any, batch: int) -> dict[str, Run]:
         return update(lambda flow: model.loss(flow, batch, key)[0], state)
 
     @jax.jit
-    def as_published(state: Any, autoencoder: Any, images: jax.Array, key: jax.Array):
-        mean, deviation = model.moments(autoencoder, images)
-        side = model.encoded_side
+    def as_published(state: Any, weights: Any, images: jax.Array, key: jax.Array):
+        mean, deviation = codec.moments(weights, images)
+        side = codec.side
         pictures = palette.pictures(labels, side, side, key)
-        given = Given(model.code, model.autoencoder.encode(autoencoder, pictures))
-        flow = dataclasses.replace(model, flow=dataclasses.replace(model.flow, code=given))
+        given = Given(model.code, codec.autoencoder.encode(weights, pictures))
+        flow = dataclasses.replace(model, code=given, readout="latent")
         batch = {"image": mean, "deviation": deviation, "label": labels}
         return update(lambda p: flow.loss(p, batch, key)[0], state)
 
     holder = {
-        name: (params["flow"], optimiser.init(params["flow"])) for name in ("cache", "published")
+        name: (own, optimiser.init(own)) for name in ("cache", "published")
     }
 
     def run_cache() -> None:
@@ -125,7 +131,7 @@ def training(model: Any, params: Any, batch: int) -> dict[str, Run]:
 
     def run_published() -> None:
         state = holder["published"]
-        holder["published"], value = as_published(state, params["autoencoder"], images, key)
+        holder["published"], value = as_published(state, weights, images, key)
         jax.block_until_ready((holder["published"], value))
 
     return {"train_cached": run_cache, "train_published": run_published}
@@ -159,10 +165,10 @@ def measure(runs: dict[str, Run], rounds: int) -> tuple[dict[str, list[float]], 
 
 def agreement(workdir: Path, root: str) -> dict[str, Any]:
     """How often, and how well, the two read-outs of a trained model decide on the validation split."""
-    from experiments.common import open_workdir
     from msflow_jax import data
     from msflow_jax.evaluation.auc import probability_auc
     from msflow_jax.inference.runners import make_classifier
+    from msflow_jax.workdir import open_workdir
 
     trained = open_workdir(workdir)
     config = trained.config.unlock()
@@ -174,7 +180,7 @@ def agreement(workdir: Path, root: str) -> dict[str, Any]:
         model = dataclasses.replace(trained.model, readout=readout)
         read = make_classifier(model, seed=0, draws=1, batch=8)
         out = read(trained.params, split.images, readout)
-        predictions[readout] = out.distances[0].argmin(-1)
+        predictions[readout] = out.prediction
         found[f"accuracy_{readout}"] = float((predictions[readout] == split.labels).mean())
         found[f"auc_{readout}"] = probability_auc(split.labels, out.probabilities[0])
     found["agreement"] = float((predictions["latent"] == predictions["decode"]).mean())
@@ -194,7 +200,7 @@ def main() -> None:
         record["agreement"] = agreement(options.agree, options.root)
     else:
         model, params = make_model(options.size)
-        shape = (options.batch, model.side, model.side, 3)
+        shape = (options.batch, *model.codec.shape)
         images = jax.random.uniform(jax.random.key(2), shape, minval=-1)
         runs = training(model, params, options.batch) | classification(model, params, images)
         times, first = measure(runs, options.rounds)
