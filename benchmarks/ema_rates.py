@@ -13,7 +13,7 @@ import sys
 from pathlib import Path
 from typing import Any
 
-from experiments.train import load_config
+from msflow_jax.config import load_config
 from msflow_jax.parallel.startup import start_jax
 
 RATES = (0.0, 0.7, 0.9, 0.99, 0.999)  # 0: the raw parameters; 0.7 as published
@@ -23,29 +23,29 @@ def measure(config: Any) -> dict[str, list[dict[str, float]]]:
     """Validation metrics of every rate at every evaluation, by rate."""
     import jax
     import jax.numpy as jnp
-    from msflow_jax.build import build
 
     from msflow_jax import data
     from msflow_jax.data.batches import to_float
-    from msflow_jax.inference.runners import make_validation
+    from msflow_jax.families import get_family
+    from msflow_jax.inference.validation import make_validation
     from msflow_jax.parallel.sharding import make_mesh, replicated, split_batch
     from msflow_jax.progress import bar
     from msflow_jax.training.feed import DeviceBatches
-    from msflow_jax.training.loop import total_steps
     from msflow_jax.training.optimiser import make_optimiser, update_ema
-    from msflow_jax.training.source import Source
+    from msflow_jax.training.source import source_of
+    from msflow_jax.training.stage import total_steps
     from msflow_jax.training.step import create_state, make_steps
 
     splits, train = data.load(config.data), config.train
-    model = build(config.model, splits.info)
+    family = get_family(config.model.family)
+    model = family.build(config, splits.info, family.prepare(config, splits))
     steps = total_steps(train, len(splits.train))
     optimiser, _ = make_optimiser(train, steps)
     mesh = make_mesh()
-    arrays = {"image": splits.train.images, "label": splits.train.labels}
-    batches = DeviceBatches(Source.of_arrays(arrays, flips=splits.info.flips), train, mesh)
+    batches = DeviceBatches(source_of(splits.train, "device", 0, splits.info.flips), train, mesh)
     whole, part = replicated(mesh), split_batch(mesh, axis=1)
     run = jax.jit(
-        make_steps(model, optimiser, batches.batch, seed=train.seed, ema=0.0),
+        make_steps(model.loss, optimiser, batches.batch, seed=train.seed, ema=0.0),
         in_shardings=(whole, whole, part),
         donate_argnums=0,
     )
@@ -60,7 +60,8 @@ def measure(config: Any) -> dict[str, list[dict[str, float]]]:
         return {r: update_ema(a, params, float(r), step) for r, a in averages.items()}
 
     validate = make_validation(model, splits.val.images, splits.val.labels, config)
-    state, _ = create_state(model, optimiser, train.seed, mesh, "replicated")
+    initial = model.init(jax.random.key(train.seed))
+    state = create_state(initial, optimiser, mesh, "replicated")
     averages = {str(r): jax.tree.map(jnp.copy, state.params) for r in RATES}
     found: dict[str, list[dict[str, float]]] = {str(r): [] for r in RATES}
     with bar("training", steps) as advance:

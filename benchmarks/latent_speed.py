@@ -121,9 +121,7 @@ def training(model: Any, params: Any, batch: int) -> dict[str, Run]:
         batch = {"image": mean, "deviation": deviation, "label": labels}
         return update(lambda p: flow.loss(p, batch, key)[0], state)
 
-    holder = {
-        name: (own, optimiser.init(own)) for name in ("cache", "published")
-    }
+    holder = {name: (own, optimiser.init(own)) for name in ("cache", "published")}
 
     def run_cache() -> None:
         holder["cache"], value = from_cache(holder["cache"], cached, key)

@@ -109,11 +109,13 @@ def main() -> None:
     options = parse()
     use_cores(options.batch)
     import jax
-    from msflow_jax.build import build
-    from msflow_jax.defaults import cpu, default_config
 
     from msflow_jax import data
+    from msflow_jax.config import default_config
     from msflow_jax.parallel.sharding import make_mesh
+    from msflow_jax.symmetric.family import FAMILY
+    from msflow_jax.symmetric.parts import SymmetricParts
+    from msflow_jax.symmetric.recipes import cpu
     from msflow_jax.training.optimiser import make_optimiser
     from msflow_jax.training.step import create_state, make_steps
 
@@ -126,16 +128,18 @@ def main() -> None:
         root = write_images(Path(folder), options.images, options.side)
         source.update({"root": str(root), "side": 28, "loader": "grain"})
         splits = data.load(source)
-        model = build(config.model, splits.info)
+        model = FAMILY.build(config, splits.info, SymmetricParts())
+        initial = model.init(jax.random.key(0))
         optimiser, _ = make_optimiser(config.train, steps)
         for kind in KINDS:
             with opened(kind, splits, config.train, mesh, steps) as feed:
                 found[kind]["alone"] = alone(feed, options.warmup, options.steps, options.batch)
         for kind in KINDS:
             with opened(kind, splits, config.train, mesh, steps) as feed:
-                state, _ = create_state(model, optimiser, 0, mesh, "replicated")
+                state = create_state(initial, optimiser, mesh, "replicated")
                 run = jax.jit(
-                    make_steps(model, optimiser, feed.batch, seed=0, ema=0.99), donate_argnums=0
+                    make_steps(model.loss, optimiser, feed.batch, seed=0, ema=0.99),
+                    donate_argnums=0,
                 )
                 found[kind] |= training(
                     feed, run, state, options.warmup, options.steps, options.batch

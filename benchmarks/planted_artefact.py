@@ -61,32 +61,28 @@ def plant(images: np.ndarray, seed: int) -> tuple[np.ndarray, np.ndarray, np.nda
 
 def train(split: Any, val: Any, options: argparse.Namespace) -> tuple[Any, Any]:
     """A coupling flow of the CPU size and its averaged parameters."""
-    from msflow_jax.build import build
-    from msflow_jax.defaults import coupling, default_config
-
-    from experiments.train import initial_parameters
-    from msflow_jax.data.base import own_info
-    from msflow_jax.inference.runners import make_validation
+    from msflow_jax.config import default_config
+    from msflow_jax.coupling.family import FAMILY, conditioner_settings
+    from msflow_jax.coupling.parts import CouplingParts
+    from msflow_jax.coupling.recipes import magic
+    from msflow_jax.data.base import Splits, own_info
     from msflow_jax.training import fit
 
-    config = coupling(default_config(), "cpu")
-    config.model.coupling.contrast = options.contrast
+    config = magic(default_config("coupling"), "cpu")
+    config.model.discriminative_weight = options.contrast
     if options.net == "residual":  # the patch has no place: nor do these conditioners know any
-        layout = "squeeze channel:8 split squeeze channel:8"
-        config.model.coupling.update(
-            dict(layout=layout, conditioner="residual", widths=(32, 32, 32), split_prior="normal")
-        )
+        config.model.layout = "squeeze channel:8 split squeeze channel:8"
+        config.model.split_prior = "normal"
+        config.model.conditioner = conditioner_settings("residual")
     config.train.update(dict(steps=options.steps, seed=options.seed, shift=0, flips=False))
     info = own_info(
         ("without", "with"), split.images.shape[1:], name="planted", licence="", md5="", source=""
     )
-    model = build(config.model, info)
+    parts = CouplingParts()
+    model = FAMILY.build(config, info, parts)
+    (stage,) = FAMILY.stages(config, Splits(split, val, val, info), parts, model)
     with tempfile.TemporaryDirectory() as folder:
-        state = fit(
-            model, {"image": split.images, "label": split.labels}, config.train, Path(folder),
-            validate=make_validation(model, val.images, val.labels, config),
-            initial=initial_parameters(model, split, options.seed),
-        )  # fmt: skip
+        state = fit(stage, Path(folder))
         return model, jax.device_get(state.ema)
 
 

@@ -64,20 +64,18 @@ def lowered(net: Any, images: int, strategy: str) -> tuple[Any, Any]:
     import jax
     import jax.numpy as jnp
 
-    from msflow_jax.defaults import default_config
+    from msflow_jax.config import default_config
     from msflow_jax.parallel.sharding import make_mesh, replicated, shard_tree, split_batch
     from msflow_jax.training.optimiser import make_optimiser
     from msflow_jax.training.step import TrainState, make_steps
 
-    class Regression:
+    def loss(params, batch, key, *, train):
         """Velocity matching on the joined channels."""
-
-        def loss(self, params, batch, key, *, train):
-            z = batch["image"]
-            noise = jax.random.normal(key, z.shape)
-            u = jax.random.uniform(key, z.shape[:1])
-            state = z + u[:, None, None, None] * (noise - z)
-            return jnp.mean((net.apply({"params": params}, state, u) - noise + z) ** 2), {}
+        z = batch["image"]
+        noise = jax.random.normal(key, z.shape)
+        u = jax.random.uniform(key, z.shape[:1])
+        state = z + u[:, None, None, None] * (noise - z)
+        return jnp.mean((net.apply({"params": params}, state, u) - noise + z) ** 2), {}
 
     optimiser, _ = make_optimiser(default_config().train, 1000)
     latents = jax.ShapeDtypeStruct((1, images, 32, 32, 8), jnp.uint8)
@@ -91,7 +89,7 @@ def lowered(net: Any, images: int, strategy: str) -> tuple[Any, Any]:
     state = jax.eval_shape(fresh, jax.random.key(0), inputs, times)
     mesh = make_mesh()
     homes = shard_tree(state, mesh, strategy)
-    steps = make_steps(Regression(), optimiser, lambda _, one: one, seed=0, ema=0.999)
+    steps = make_steps(loss, optimiser, lambda _, one: one, seed=0, ema=0.999)
     run = jax.jit(
         steps,
         in_shardings=(homes, None, split_batch(mesh, axis=1)),

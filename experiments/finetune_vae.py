@@ -9,15 +9,16 @@ command goes on from there if it was stopped; the output itself is written at th
 
 import argparse
 import dataclasses
+import json
 from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
 from experiments.common import parser, run
-from experiments.train import load_config
 
 _SHOWN = 8  # images in reconstructions.png
 _FEATURE_STEPS = 400
+_SETTINGS = "settings.json"
 
 
 def finetune(
@@ -37,27 +38,29 @@ def finetune(
     """Train from the parameters of ``base`` and write the best moving average to ``output``.
 
     Args:
-      base: folder of an autoencoder.
-      config: a configuration, of which the ``data`` part is used.
-      output: folder to make; may exist if it is empty.
-      side: rows and columns that images are resized to, 0 for those of the data.
-      steps: training steps.
-      batch: images a step.
-      learning_rate: the highest.
-      seed: of the order of the images, the noise, and the feature network.
-      perceptual: weight of the distance of feature maps.
-      kl: weight of the posterior's divergence from N(0, 1); without effect on a tiny autoencoder.
-      freeze_encoder: train the decoder alone.
+        base: Folder of an autoencoder.
+        config: Configuration of which the ``data`` part is used.
+        output: Folder to make; may exist if it is empty.
+        side: Rows and columns that images are resized to, 0 for those of the data.
+        steps: Training steps.
+        batch: Images per step.
+        learning_rate: Peak of the learning rate.
+        seed: Seed of the order of the images, the noise, and the feature network.
+        perceptual: Weight of the distance of feature maps.
+        kl: Weight of the posterior's divergence from N(0, 1); without effect on a tiny autoencoder.
+        freeze_encoder: Whether the decoder alone is trained.
 
     Raises:
-      FileNotFoundError: no autoencoder or no data.
-      ValueError: an output that is not empty, numbers that do not fit, a run with other settings.
+        FileNotFoundError: No autoencoder or no data.
+        ValueError: An output that is not empty, numbers that do not fit, a run with other settings.
     """
     from msflow_jax import data
     from msflow_jax.latent import autoencoder as autoencoders
-    from msflow_jax.latent.finetuning import FineTuning, claim, make_measure, training_config
+    from msflow_jax.latent.finetuning import FineTuning, training_config
+    from msflow_jax.latent.reconstruction import make_measure
     from msflow_jax.storage.atomic import check_new
     from msflow_jax.storage.lock import locked
+    from msflow_jax.training import read_params, run_stages
 
     check_new(output)
     numbers: dict[str, Any] = dict(steps=steps, batch=batch, learning_rate=learning_rate, seed=seed)
@@ -79,11 +82,13 @@ def finetune(
     )
     folder = output.with_name(f"{output.name}-run")
     with locked(folder):
-        claim(folder, settings)
-        measure = make_measure(model, batch)
+        _keep_settings(folder, settings)
+        measure = make_measure(autoencoder, model.side, batch)
         before = measure(pretrained, splits.val.images, "reconstructing")
         print(f"before: {_in_words(before)}")
-        step, params = _train(model, splits, config, training, folder, measure)
+        stage = _stage(model, splits, config.data, training, measure)
+        run_stages([stage], folder, params=pretrained)
+        step, params = read_params(folder, training.select, params=pretrained)
         after = measure(params, splits.val.images)
         origin = {
             "base": autoencoders.origin(base), "settings": settings, "step": step, "before": before,
@@ -97,26 +102,38 @@ def finetune(
         print("that is no better than before: try more steps, or a lower --learning-rate")
 
 
-def _train(
-    model: Any, splits: Any, config, training, folder: Path, measure: Any
-) -> tuple[int, Any]:
-    """The run; step and parameters of its best checkpoint."""
-    from msflow_jax.latent.finetuning import make_validation, train_classifier
-    from msflow_jax.storage.checkpoints import Checkpoints
-    from msflow_jax.training import fit
+def _stage(model: Any, splits: Any, data: Any, training: Any, measure: Any) -> Any:
+    """The one stage of a fine-tuning, which starts from the tree that it is given."""
+    from msflow_jax.latent.finetuning import train_classifier
+    from msflow_jax.latent.reconstruction import make_validation
+    from msflow_jax.training import Stage
     from msflow_jax.training.source import source_of
 
-    info, split = splits.info, splits.train
     if model.perceptual:
         classifier = train_classifier(
-            split, len(info.classes), model.side, seed=training.seed, steps=_FEATURE_STEPS
-        )
+            splits.train, len(splits.info.classes), model.side,
+            seed=training.seed, steps=_FEATURE_STEPS,
+        )  # fmt: skip
         model = dataclasses.replace(model, classifier=classifier)
-    source = source_of(split, config.data.loader, config.data.workers, info.flips)
-    validate = make_validation(measure, splits.val.images)
-    fit(model, source, training, folder, validate=validate)
-    with Checkpoints(folder / "checkpoints", select=training.select, read_only=True) as kept:
-        return kept.restore_params()
+    return Stage(
+        "", model.loss, source_of(splits.train, data.loader, data.workers, splits.info.flips), training,
+        start=lambda tree: tree, trains=model.trains,
+        validate=make_validation(measure, splits.val.images),
+    )  # fmt: skip
+
+
+def _keep_settings(folder: Path, settings: Mapping[str, Any]) -> None:
+    """Note the settings of a run; one that holds checkpoints goes on only with the same."""
+    from msflow_jax.workdir import refuse_difference, write_json
+
+    path = folder / _SETTINGS
+    if any((folder / "checkpoints").glob("*/ema")):
+        try:
+            old = dict(json.loads(path.read_text()))
+        except (OSError, ValueError, TypeError) as error:
+            raise ValueError(f"{path} cannot be read ({error}): remove {folder}") from error
+        refuse_difference(folder, old, dict(settings), flag="--output")
+    write_json(path, dict(settings))
 
 
 def _check_channels(images: int, network: int) -> None:
@@ -138,11 +155,11 @@ def _draw(path: Path, model: Any, params: Any, images: Any) -> None:
     """PNG of three rows: the images, and what the autoencoder made of them before and after."""
     import numpy as np
 
-    from msflow_jax.latent.finetuning import make_reconstruction, resized
+    from msflow_jax.latent.reconstruction import make_reconstruction, resized
     from msflow_jax.reports.figures import as_rgb, encode_png
     from msflow_jax.storage.atomic import write_atomically
 
-    reconstruct = make_reconstruction(model, len(images))
+    reconstruct = make_reconstruction(model.autoencoder, model.side, len(images))
     rows = [resized(images, model.side)]
     rows += [reconstruct(p, images) for p in (model.pretrained, params)]
     # Pixel by pixel: what an autoencoder loses is not seen in a reduced picture.
@@ -152,6 +169,7 @@ def _draw(path: Path, model: Any, params: Any, images: Any) -> None:
 
 def main(arguments: Sequence[str]) -> None:
     """The command."""
+    from msflow_jax.config import load_config
     from msflow_jax.parallel.startup import use_cache, use_cores
 
     flags = parser(__doc__ or "")

@@ -34,7 +34,9 @@ class Model(Protocol):
     Keyword-only parameters beside ``index`` and ``weights`` are the verb's settings.
     """
 
-    classes: tuple[str, ...]
+    @property
+    def classes(self) -> tuple[str, ...]:
+        """Class names in label order."""
 
     def init(self, key: jax.Array) -> Params:
         """Fresh parameters; under ``jax.eval_shape`` nothing is drawn."""
@@ -48,7 +50,9 @@ class Model(Protocol):
 class Parts(Protocol):
     """What a model needs beside its own parameters: autoencoders, masks, encoded label pictures."""
 
-    params: Mapping[str, Params]  # frozen, joined to the model's by name; {} for none
+    @property
+    def params(self) -> Mapping[str, Params]:
+        """Frozen parameters, joined to the model's by name; {} for none."""
 
     def save(self, folder: Path) -> None:
         """Writes the parts into a workdir, replacing what a run without a checkpoint left there."""
@@ -57,7 +61,9 @@ class Parts(Protocol):
 class Section(Protocol):
     """One block of evaluation.json with its arrays; the report has a section of the same name."""
 
-    name: str
+    @property
+    def name(self) -> str:
+        """Name of the block, and of the section of the report."""
 
     def __call__(self, run: Any) -> tuple[dict[str, Any], dict[str, np.ndarray]]:
         """The block and the arrays of an :class:`~msflow_jax.inference.evaluation.Evaluation`."""

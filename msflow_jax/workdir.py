@@ -43,7 +43,7 @@ def create(
     if has_checkpoint(path):
         old, old_info = read(path)
         for part in ("data", "model", "train"):
-            _refuse_difference(path, old[part].to_dict(), config[part].to_dict(), part)
+            refuse_difference(path, old[part].to_dict(), config[part].to_dict(), part)
         if old_info.md5 != info.md5:
             raise ValueError(
                 f"{path} was made from data with md5 {old_info.md5}, these have {info.md5}: "
@@ -68,16 +68,30 @@ _FREE = {
 }
 
 
-def _refuse_difference(path: Path, old: dict, new: dict, where: str) -> None:
+def refuse_difference(
+    path: Path, old: dict, new: dict, where: str = "", flag: str = "--workdir"
+) -> None:
+    """Check that a run goes on with the settings it began with.
+
+    Args:
+        path: Folder of the run.
+        old: Settings that it began with.
+        new: Settings that it is to go on with.
+        where: Name of the part they belong to, for the message.
+        flag: Flag of the command that names another folder, for the message.
+
+    Raises:
+        ValueError: They differ in more than where data lie, what is reported or which devices are used.
+    """
     for key in sorted(set(old) | set(new)):
-        a, b = old.get(key), new.get(key)
+        a, b, name = old.get(key), new.get(key), f"{where}.{key}" if where else key
         if key in _FREE:
             continue
         if isinstance(a, dict) and isinstance(b, dict):
-            _refuse_difference(path, a, b, f"{where}.{key}")
+            refuse_difference(path, a, b, name, flag)
         elif _plain(a) != _plain(b):
             raise ValueError(
-                f"{path} holds a run with {where}.{key}={a}, not {b}: use another --workdir, "
+                f"{path} holds a run with {name}={a}, not {b}: use another {flag}, "
                 "or repeat the command with the old value to go on"
             )
 

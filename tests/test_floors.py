@@ -23,7 +23,7 @@ MODULES = sorted(PACKAGE.rglob("*.py"))
 
 def room(module: str) -> str:
     """``msflow_jax.data.sources.files`` -> ``data``; "" for the package itself."""
-    return (module.split(".") + [""])[1]
+    return [*module.split("."), ""][1]
 
 
 def imported(path: Path) -> set[str]:
@@ -91,6 +91,11 @@ def test_files_and_functions_can_be_held_in_the_head():
 def test_words_of_old_are_gone():
     """Section "Words" of docs/architecture.md: coined words that the field does not know."""
     old = re.compile(r"\b(doubts?|runner-up|put aside|batch-mates|surest|forger|mend)\b", re.I)
-    for path in [*MODULES, *ROOT.glob("experiments/*.py"), ROOT / "README.md", *ROOT.glob("docs/*.md")]:
+    for path in [
+        *MODULES,
+        *ROOT.glob("experiments/*.py"),
+        ROOT / "README.md",
+        *ROOT.glob("docs/*.md"),
+    ]:
         found = old.search(path.read_text())
         assert not found, f"{path.relative_to(ROOT)}: {found and found[0]!r}"

@@ -5,6 +5,7 @@ Deep generative models can give foreign images a higher likelihood than their ow
 side (Nalisnick et al. 2019, arXiv 1906.02994).
 """
 
+import math
 from collections.abc import Sequence
 from typing import Any
 
@@ -75,6 +76,16 @@ def evaluate_likelihood(
         ],
         "conventions": dict(_CONVENTIONS),
     }
+
+
+def bits_per_dimension(log_prob: np.ndarray, dimensions: int) -> np.ndarray:
+    """Nats per image (those of dequantisation included) to bits for each of its entries.
+
+    Args:
+        log_prob: `[...]` log-probabilities of 8-bit images in nats.
+        dimensions: entries of an image.
+    """
+    return -log_prob / (dimensions * math.log(2))
 
 
 def _bits(values: np.ndarray, name: str) -> np.ndarray:

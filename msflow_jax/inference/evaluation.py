@@ -14,7 +14,8 @@ from msflow_jax.inference.calibration import Calibration, measure_thresholds
 from msflow_jax.inference.flow import Flow
 from msflow_jax.inference.prediction import Prediction
 
-Block, Arrays = dict[str, Any], dict[str, np.ndarray]
+Block = dict[str, Any]
+Arrays = dict[str, np.ndarray]
 
 
 class Evaluation:

@@ -1,9 +1,6 @@
 """Checkpoints: orbax, asynchronous and atomic; the newest few and the best by validation are kept."""
 
-import json
 import logging
-import shutil
-import time
 import warnings
 from collections.abc import Mapping
 from pathlib import Path
@@ -15,6 +12,7 @@ import orbax.checkpoint as ocp
 from jax.sharding import SingleDeviceSharding
 from orbax.checkpoint import checkpoint_managers
 
+from msflow_jax.storage import damage
 from msflow_jax.storage.digests import differences, digests, layouts
 
 
@@ -26,10 +24,10 @@ class Checkpoints:
     what is read is checked. Use as a context manager: leaving waits for the last save.
 
     Args:
-      folder: where to keep them; made when missing unless ``read_only``.
-      keep: how many of the newest to keep, beside the best.
-      select: name of the validation metric that picks the best; a leading ``-`` means less is better.
-      read_only: for inference; nothing is written.
+        folder: Where to keep them; made when missing unless ``read_only``.
+        keep: How many of the newest to keep, beside the best.
+        select: Name of the validation metric that picks the best; a leading ``-`` means less is better.
+        read_only: For inference; nothing is written.
     """
 
     def __init__(
@@ -45,13 +43,13 @@ class Checkpoints:
 
         self._score, self._failed = score, False
         if not read_only:
-            self._remove_unfinished()
-        for path in self._unsound():
+            damage.remove_unfinished(self.folder)
+        for path in damage.unsound(self.folder):
             # orbax counts every numbered folder as saved, and stops at metrics that it cannot parse.
             if not read_only:
-                self._set_aside(path)
+                damage.set_aside(path)
             elif (path / "ema").is_dir():
-                raise ValueError(_unreadable(path, "its metrics are damaged"))
+                raise ValueError(damage.unreadable(path, "its metrics are damaged"))
         policies = [
             checkpoint_managers.LatestN(keep),
             checkpoint_managers.BestN(get_metric_fn=score, n=1),
@@ -72,23 +70,12 @@ class Checkpoints:
         self.wait()
         self._manager.close()
         if self._failed:  # writers of the failed save may have been at work after its report
-            self._remove_unfinished()
+            damage.remove_unfinished(self.folder)
 
     def steps(self) -> list[int]:
         """Steps with a checkpoint, oldest first."""
         steps = sorted(self._manager.all_steps())
         return [s for s in steps if (self.folder / str(s) / "ema").is_dir()]
-
-    def _unsound(self) -> list[Path]:
-        numbered = [p for p in self.folder.glob("*") if p.name.isdecimal() and p.is_dir()]
-        return [
-            p for p in numbered if not ((p / "ema").is_dir() and _parses(p / "metrics/metrics"))
-        ]
-
-    def _set_aside(self, path: Path) -> None:
-        new = path.with_name(f"{path.name}.damaged-{time.time_ns()}")
-        warnings.warn(f"{path} is no whole checkpoint: moved to {new.name}", stacklevel=3)
-        path.rename(new)
 
     def best(self) -> int | None:
         """The step that validation prefers (the newest of equals), or None without checkpoints."""
@@ -106,7 +93,7 @@ class Checkpoints:
             return self._manager.restore(step, args=ocp.args.Composite(**items))
         except Exception as error:  # whatever a broken file raises inside orbax
             reason = (str(error).splitlines() or [""])[0]
-            raise ValueError(_unreadable(self.folder / str(step), reason)) from error
+            raise ValueError(damage.unreadable(self.folder / str(step), reason)) from error
 
     def _digests(self, step: int) -> dict[str, dict[str, str]]:
         return self._restore(step, digests=ocp.args.JsonRestore())["digests"]
@@ -130,22 +117,27 @@ class Checkpoints:
             wrong = [path for path, value in found.items() if then.get(path) != value]
             if wrong:
                 reason = f"{item}{wrong[0]} is not what was saved"
-                raise ValueError(_unreadable(self.folder / str(step), reason))
+                raise ValueError(damage.unreadable(self.folder / str(step), reason))
         return out
 
     def save(self, step: int, items: Mapping[str, Any], metrics: Mapping[str, float]) -> None:
         """Start to save; returns before the files are complete. A step that exists is left alone.
 
         Args:
-          step: the training step.
-          items: ``ema`` and ``state``, each a tree of arrays.
-          metrics: what validation said.
+            step: Training step.
+            items: ``ema`` and ``state``, each a tree of arrays.
+            metrics: What validation said.
         """
         if step not in self.steps():
             self._save(step, metrics, **items)
 
     def save_params(self, params: Any, step: int = 0) -> None:
-        """Save parameters to use, for instance converted ones, without what training needs."""
+        """Save parameters to use, for instance converted ones, without what training needs.
+
+        Args:
+            params: Tree of arrays.
+            step: Step to save them as.
+        """
         self._save(step, {}, ema=params)
 
     def _save(self, step: int, metrics: Mapping[str, float], **items: Any) -> None:
@@ -154,7 +146,7 @@ class Checkpoints:
         args["metrics"] = ocp.args.JsonSave(values)
         args["digests"] = ocp.args.JsonSave({name: digests(item) for name, item in items.items()})
         if not self.wait():
-            self._remove_unfinished()
+            damage.remove_unfinished(self.folder)
         self._failed = False
         try:
             # Given twice: written as an item, and told to the policy that keeps the best.
@@ -179,22 +171,17 @@ class Checkpoints:
             "Is the disk full?",
             stacklevel=3,
         )
-        self._remove_unfinished()
-
-    def _remove_unfinished(self) -> None:
-        """Remains of saves that a crash or a full disk cut short."""
-        if jax.process_index() == 0:
-            for path in self.folder.glob("*.orbax-checkpoint-tmp*"):
-                shutil.rmtree(path, ignore_errors=True)
+        damage.remove_unfinished(self.folder)
 
     def restore(self, like: Mapping[str, Any]) -> dict[str, Any] | None:
         """The newest items that can be read, or None; a damaged checkpoint is named and skipped.
 
         Args:
-          like: the items as :meth:`save` took them: shapes, dtypes and shardings to restore to.
+            like: Items as :meth:`save` took them, or trees of ``jax.ShapeDtypeStruct``: shapes, dtypes
+                and shardings to restore to.
 
         Raises:
-          ValueError: there are checkpoints, but none fits.
+            ValueError: There are checkpoints, but none fits.
         """
         shapes = dict(jax.tree.map(ocp.utils.to_shape_dtype_struct, like))
         broken: list[tuple[Path, str]] = []
@@ -210,7 +197,7 @@ class Checkpoints:
                 continue
             # Set aside only now: if none fits, it is not the files that are wrong.
             for path, _ in broken:
-                self._set_aside(path)
+                damage.set_aside(path)
             if broken:
                 self._manager.reload()
             return {name: out[name] for name in shapes}
@@ -224,9 +211,12 @@ class Checkpoints:
     def restore_params(self, step: int | None = None) -> tuple[int, Any]:
         """``(step, parameters to use)`` of the best checkpoint, or of the one named.
 
+        Args:
+            step: Training step; None for the best.
+
         Raises:
-          FileNotFoundError: there is none (never random weights).
-          ValueError: it cannot be read.
+            FileNotFoundError: There is none (never random weights).
+            ValueError: It cannot be read.
         """
         step = self.best() if step is None else step
         if step is None or step not in self.steps():
@@ -238,21 +228,3 @@ class Checkpoints:
         here = SingleDeviceSharding(jax.local_devices()[0])
         args = ocp.args.StandardRestore(fallback_sharding=here)
         return step, self._restore_whole(step, self._digests(step), ema=args)["ema"]
-
-
-def _unreadable(path: Path, reason: str) -> str:
-    return (
-        f"checkpoint {path} cannot be read ({reason}): restore it from a copy, or remove that folder "
-        "to use the others"
-    )
-
-
-def _parses(path: Path) -> bool:
-    """Whether a file is absent or JSON."""
-    try:
-        json.loads(path.read_text())
-    except FileNotFoundError:
-        return True
-    except ValueError:
-        return False
-    return True

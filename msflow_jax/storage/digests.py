@@ -29,7 +29,11 @@ def _digest(tree: Any) -> Any:
 
 
 def layouts(tree: Any) -> dict[str, str]:
-    """``float32[3,2]`` and the like for every array (or ``jax.ShapeDtypeStruct``) of a tree, by path."""
+    """``float32[3,2]`` and the like for every array of a tree, by path.
+
+    Args:
+        tree: Tree of arrays or ``jax.ShapeDtypeStruct``.
+    """
     leaves = jax.tree_util.tree_leaves_with_path(tree)
     return {
         jax.tree_util.keystr(path): f"{leaf.dtype}[{','.join(map(str, leaf.shape))}]"
@@ -38,7 +42,12 @@ def layouts(tree: Any) -> dict[str, str]:
 
 
 def differences(then: Mapping[str, str], now: Mapping[str, str]) -> list[str]:
-    """What two results of :func:`layouts` do not share, one line a path."""
+    """What two results of :func:`layouts` do not share, one line per path.
+
+    Args:
+        then: Layouts that were saved.
+        now: Layouts that are needed.
+    """
     return [
         f"{path} was {then.get(path, 'absent')}, is {now.get(path, 'absent')}"
         for path in sorted(then.keys() | now.keys())
@@ -50,7 +59,10 @@ def digests(tree: Any) -> dict[str, str]:
     """Layout and a number of 32 bits for every array of a tree, by path: ``float32[3,2] 1a2b3c4d``.
 
     Any change within one 32-bit word changes the number, and most other changes do; it does not depend
-    on how the array is sharded. Not a defence against a forger.
+    on how the array is sharded. No defence against an adversary.
+
+    Args:
+        tree: Tree of arrays.
     """
     numbers = jax.tree.leaves(jax.device_get(_digest(tree)))
     return {

@@ -172,7 +172,8 @@ class SymmetricFlow:
         def one(draw: jax.Array) -> Prediction:
             k_draw = jax.random.fold_in(key, draw)
             out = to_label(self, params, inner, k_draw, steps=steps, solver=solver, index=index)
-            return Prediction(*read(out.end["label"], ratio), out.nfe, out.ok)
+            distances, probabilities, mode = read(out.end["label"], ratio)
+            return Prediction(distances, probabilities, mode, out.nfe, out.ok)
 
         found = jax.lax.map(one, jnp.arange(draws))
         return dataclasses.replace(found, nfe=found.nfe.mean(), classes=self.classes)

@@ -1,7 +1,20 @@
-"""Training: optimiser, state, step, loop, checkpoints. Nothing here knows a family of models."""
+"""Training: stages, optimiser, state, step, loop. Nothing here knows a family of models."""
 
 from msflow_jax.training.loop import Preempted, Stopped, fit
 from msflow_jax.training.optimiser import make_optimiser
+from msflow_jax.training.sequence import read_params, run_stages
+from msflow_jax.training.stage import Stage, merge, split
 from msflow_jax.training.step import TrainState
 
-__all__ = ["Preempted", "Stopped", "TrainState", "fit", "make_optimiser"]
+__all__ = [
+    "Preempted",
+    "Stage",
+    "Stopped",
+    "TrainState",
+    "fit",
+    "make_optimiser",
+    "merge",
+    "read_params",
+    "run_stages",
+    "split",
+]

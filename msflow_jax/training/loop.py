@@ -1,39 +1,39 @@
-"""``fit``: the loop around the step. It knows no family, only ``init`` and ``loss``."""
+"""``fit``: the loop around the step. It knows no family, only a stage."""
 
 from collections.abc import Callable, Mapping
-from dataclasses import replace
+from dataclasses import dataclass
+from functools import partial
 from pathlib import Path
-from typing import Any
 
 import jax
 import numpy as np
 import optax
-from jax.sharding import Mesh
+from jax.sharding import Mesh, NamedSharding
 from ml_collections import ConfigDict
 
 from msflow_jax.parallel.sharding import (
     check_batch,
     make_mesh,
+    place,
     replicated,
+    shard_tree,
     split_batch,
     table,
 )
 from msflow_jax.storage.checkpoints import Checkpoints
 from msflow_jax.training.feed import BatchSource, open_batches
-from msflow_jax.training.monitor import watch as _watch
+from msflow_jax.training.monitor import Monitor, monitor
 from msflow_jax.training.optimiser import make_optimiser
 from msflow_jax.training.preemption import Preemption
-from msflow_jax.training.source import Source, Sources, count_examples
+from msflow_jax.training.stage import Params, Stage, merge
 from msflow_jax.training.step import (
-    Model,
     TrainState,
     create_state,
+    fresh_state,
     from_items,
     make_steps,
     to_items,
 )
-
-Validate = Callable[[Any], Mapping[str, float]]
 
 
 class Stopped(RuntimeError):
@@ -44,123 +44,159 @@ class Preempted(Stopped):
     """SIGTERM ended training; all is saved, and the same call goes on from there."""
 
 
-def total_steps(config: ConfigDict, examples: int) -> int:
-    """Length of the run: ``steps`` where given, else ``epochs`` passes over the examples."""
-    if config.steps:
-        return config.steps
-    return max(1, round(config.epochs * examples / config.batch))
-
-
 def fit(
-    model: Model,
-    data: Sources | Mapping[str, np.ndarray],
-    config: ConfigDict,
-    workdir: Path,
-    *,
-    flips: tuple[str, ...] = (),
-    validate: Validate | None = None,
-    initial: Any = None,
-    progress: bool = True,
+    stage: Stage, workdir: Path, params: Params | None = None, *, progress: bool = True
 ) -> TrainState:
-    """Train, or go on training: the newest checkpoint of the workdir is where it resumes.
+    """Train a stage, or go on training: the newest checkpoint is where it resumes.
 
     Args:
-      model: pure methods ``init`` and ``loss``.
-      data: a source, which is kept on the device whole; a stream, which is read while training and gives
-        the same run; several of them by name; or the arrays of a source, ``image`` uint8
-        ``[N, S, S, C]`` and ``label`` int32 ``[N]``.
-      config: the ``train`` part of a configuration (see ``msflow_jax/defaults.py``).
-      workdir: gets ``checkpoints/``, ``metrics.jsonl`` and ``tensorboard/``.
-      flips: random flips of the training images; empty for those of the source.
-      validate: ``parameters -> metrics``, called with the moving average every ``eval_every`` steps;
-        its metric ``select`` picks the best checkpoint.
-      initial: parameters that a fresh run begins with, instead of ``model.init``'s.
-      progress: whether to draw a progress bar.
+        stage: What is trained on which data.
+        workdir: Folder of the whole run; the stage's own (:meth:`Stage.folder`) gets ``checkpoints/``,
+            ``metrics.jsonl`` and ``tensorboard/``.
+        params: Tree of the stages before, on the host; empty by default.
+        progress: Whether to draw a progress bar.
 
     Returns:
-      The final state.
+        The final state, of the trained leaves alone.
 
     Raises:
-      ValueError: an empty training set, or a batch that the devices do not divide.
-      Preempted: SIGTERM came; the state is saved.
-      Stopped: the loss is not finite; the step and the batch are named.
+        ValueError: An empty training set, a batch that the devices do not divide, a ``select`` that the
+            validation does not report, or checkpoints of another network or optimiser.
+        Preempted: SIGTERM came; the state is saved.
+        Stopped: The loss is not finite; the step and the batch are named.
     """
-    source = _source(data, flips)
-    examples = count_examples(source)
+    config, folder = stage.config, stage.folder(workdir)
+    steps = stage.steps
     mesh = make_mesh(**config.mesh)
     check_batch(config.batch, mesh, config.accumulate)
-    steps = total_steps(config, examples)
-    optimiser, schedule = make_optimiser(config, steps)
-    state, homes = create_state(model, optimiser, config.seed, mesh, config.sharding, initial)
-    if progress and config.sharding != "replicated" and jax.process_index() == 0:
-        print(table(state.params, mesh, config.sharding))
     with (
-        Checkpoints(workdir / "checkpoints", keep=config.keep, select=config.select) as checkpoints,
+        Checkpoints(folder / "checkpoints", keep=config.keep, select=config.select) as checkpoints,
         Preemption() as preemption,
     ):
-        found = checkpoints.restore(to_items(state))
-        state = from_items(found) if found else state
-        step = int(state.step)
+        run = _start(stage, params or {}, mesh, steps, checkpoints)
+        step = int(run.state.step)
+        if progress and config.sharding != "replicated" and jax.process_index() == 0:
+            print(table(run.state.params, mesh, config.sharding))
         with (
-            open_batches(source, config, mesh, step, steps) as batches,
-            _watch(workdir, config, step, steps, progress) as watch,
+            open_batches(stage.source, config, mesh, step, steps) as batches,
+            monitor(folder, config, step, steps, progress) as watched,
         ):
-            run = _compiled(model, optimiser, batches, config, mesh, homes)
-            while step < steps:
-                count = _until_stop(step, steps, config)
-                with watch.waiting():
-                    plan, indices = batches.take(step, count)
-                with watch.trace(step):
-                    state, metrics = run(state, batches.data, plan)
-                    metrics = jax.tree.map(np.asarray, metrics)
-                _check_finite(metrics, step, indices, checkpoints)
-                step += count
-                watch.stepped(step, count, metrics, float(schedule(step - 1)), state)
-                if step % config.eval_every == 0 or step == steps:
-                    found = dict(validate(state.ema)) if validate else {}
-                    checkpoints.save(step, to_items(state), found)
-                    watch.validated(step, found)
-                if step < steps and preemption.asked(step):
-                    checkpoints.save(step, to_items(state), {})
-                    _require_saved(checkpoints)
-                    raise Preempted(
-                        f"stopped by SIGTERM after step {step} of {steps}, which is saved in "
-                        f"{workdir}: repeat the command to go on from there"
-                    )
+            state = _train(run, batches, watched, checkpoints, preemption)
         _require_saved(checkpoints)
     return state
 
 
-def _source(data: Sources | Mapping[str, Any], flips: tuple[str, ...]) -> Sources:
-    """What the data stand for; plain arrays are an image and its label."""
-    if isinstance(data, Mapping):
-        arrays = {name: one for name, one in data.items() if isinstance(one, np.ndarray)}
-        return Source.of_arrays(arrays, flips=flips) if arrays else data
-    return replace(data, flips=flips) if flips else data
+@dataclass(frozen=True)
+class _Run:
+    """A stage that is about to go on.
+
+    Attributes:
+        stage: What is trained.
+        mesh: Devices.
+        steps: Last step.
+        optimiser: Gradient transformation.
+        schedule: Learning rate by step.
+        frozen: Leaves that are not trained, on the devices.
+        state: State to go on from.
+    """
+
+    stage: Stage
+    mesh: Mesh
+    steps: int
+    optimiser: optax.GradientTransformation
+    schedule: optax.Schedule
+    frozen: Params
+    state: TrainState
+
+
+def _start(stage: Stage, so_far: Params, mesh: Mesh, steps: int, checkpoints: Checkpoints) -> _Run:
+    """The newest state that is saved; only if there is none, a fresh one."""
+    config = stage.config
+    optimiser, schedule = make_optimiser(config, steps)
+    state = None
+    if checkpoints.steps():
+        fresh = partial(fresh_state, optimiser=optimiser)
+        shapes = jax.eval_shape(fresh, stage.initial_shapes(so_far))
+        shardings = shard_tree(shapes, mesh, config.sharding)
+        found = checkpoints.restore(to_items(jax.tree.map(_shaped, shapes, shardings)))
+        state = from_items(found) if found else None
+    if state is None:
+        state = create_state(stage.initial(so_far), optimiser, mesh, config.sharding)
+    frozen = stage.frozen(so_far)
+    frozen = place(frozen, shard_tree(frozen, mesh, config.sharding))
+    return _Run(stage, mesh, steps, optimiser, schedule, frozen, state)
+
+
+def _shaped(shape: jax.ShapeDtypeStruct, sharding: NamedSharding) -> jax.ShapeDtypeStruct:
+    return jax.ShapeDtypeStruct(shape.shape, shape.dtype, sharding=sharding)
+
+
+def _train(
+    run: _Run,
+    batches: BatchSource,
+    watched: Monitor,
+    checkpoints: Checkpoints,
+    preemption: Preemption,
+) -> TrainState:
+    """Every step that is left."""
+    config, state, steps = run.stage.config, run.state, run.steps
+    step, compiled = int(state.step), _compiled(run, batches)
+    while step < steps:
+        count = _until_stop(step, steps, config)
+        with watched.waiting():
+            plan, indices = batches.take(step, count)
+        with watched.trace(step):
+            state, metrics = compiled(state, batches.data, plan, run.frozen)
+            metrics = jax.tree.map(np.asarray, metrics)
+        _check_finite(metrics, step, indices, checkpoints)
+        step += count
+        watched.stepped(step, count, metrics, float(run.schedule(step - 1)), state)
+        if step % config.eval_every == 0 or step == steps:
+            found = _validated(run, state)
+            checkpoints.save(step, to_items(state), found)
+            watched.validated(step, found)
+        if step < steps and preemption.asked(step):
+            checkpoints.save(step, to_items(state), {})
+            _require_saved(checkpoints)
+            raise Preempted(
+                f"stopped by SIGTERM after step {step} of {steps}, which is saved in "
+                f"{checkpoints.folder.parent}: repeat the command to go on from there"
+            )
+    return state
+
+
+def _validated(run: _Run, state: TrainState) -> dict[str, float]:
+    """Metrics of the moving average; the one that picks the best checkpoint must be among them."""
+    if run.stage.validate is None:
+        return {}
+    found = dict(run.stage.validate(merge(state.ema, run.frozen)))
+    select = run.stage.config.select
+    if select.lstrip("-") not in found:
+        raise ValueError(
+            f"train.select={select!r} is no metric of this validation, which reports "
+            f"{', '.join(sorted(found)) or 'none'}: set train.select to one of them ('-NAME' where less "
+            "is better)"
+        )
+    return found
 
 
 def _compiled(
-    model: Model,
-    optimiser: optax.GradientTransformation,
-    batches: BatchSource,
-    config: ConfigDict,
-    mesh: Mesh,
-    homes: TrainState,
+    run: _Run, batches: BatchSource
 ) -> Callable[..., tuple[TrainState, dict[str, jax.Array]]]:
     """The steps as one jitted function that takes over the state it is given."""
+    config = run.stage.config
     steps = make_steps(
-        model,
-        optimiser,
-        batches.batch,
-        seed=config.seed,
-        ema=config.ema,
-        accumulate=config.accumulate,
+        run.stage.loss, run.optimiser, batches.batch,
+        seed=config.seed, ema=config.ema, accumulate=config.accumulate,
+    )  # fmt: skip
+    state, frozen = (
+        shard_tree(tree, run.mesh, config.sharding) for tree in (run.state, run.frozen)
     )
-    whole, split = replicated(mesh), split_batch(mesh, axis=1)
+    whole, by_rows = replicated(run.mesh), split_batch(run.mesh, axis=1)
     return jax.jit(
         steps,
-        in_shardings=(homes, whole, split),
-        out_shardings=(homes, whole),
+        in_shardings=(state, whole, by_rows, frozen),
+        out_shardings=(state, whole),
         donate_argnums=0,
     )
 

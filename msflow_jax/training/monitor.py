@@ -17,23 +17,31 @@ from msflow_jax.training.step import TrainState
 
 
 @contextmanager
-def watch(
+def monitor(
     workdir: Path, config: ConfigDict, step: int, steps: int, progress: bool
-) -> Iterator["Watch"]:
-    """Open the records of a run at a step; only the first of several processes writes."""
+) -> Iterator["Monitor"]:
+    """Open the records of a run; only the first of several processes writes.
+
+    Args:
+        workdir: Folder of the records.
+        config: The ``train`` part of a configuration.
+        step: Step that the run goes on from.
+        steps: Last step.
+        progress: Whether to draw a progress bar.
+    """
     first = jax.process_index() == 0
     writers = config.writers
     with (
         Records(workdir, resume_step=step, writers=writers) if first else nullcontext() as records,
         _bar(progress and first, step, steps) as tick,
     ):
-        out = Watch(config, records, tick, workdir / "profile", step, steps)
+        out = Monitor(config, records, tick, workdir / "profile", step, steps)
         yield out
         out.close()
 
 
-class Watch:
-    """Told after every dispatch and every validation; see :func:`watch`."""
+class Monitor:
+    """Told after every dispatch and every validation; see :func:`monitor`."""
 
     def __init__(
         self,

@@ -1,8 +1,8 @@
-"""The training step: a pure function of (state, what lies on the device, what the step brings)."""
+"""The training step: a pure function of (state, data, batch plan)."""
 
 from collections.abc import Callable, Mapping
 from functools import partial
-from typing import Any, Protocol
+from typing import Any
 
 import flax.struct
 import jax
@@ -13,18 +13,7 @@ from jax.sharding import Mesh
 from msflow_jax.data.modality import Batch
 from msflow_jax.parallel.sharding import place, shard_tree
 from msflow_jax.training.optimiser import update_ema
-
-
-class Model(Protocol):
-    """What the trainer needs of a model, whatever its family."""
-
-    def init(self, key: jax.Array) -> Any:
-        """Fresh parameters."""
-
-    def loss(
-        self, params: Any, batch: Batch, key: jax.Array, *, train: bool
-    ) -> tuple[jax.Array, dict[str, jax.Array]]:
-        """Scalar loss and metrics of a batch."""
+from msflow_jax.training.stage import Loss, merge
 
 
 @flax.struct.dataclass
@@ -49,59 +38,65 @@ def from_items(items: Mapping[str, Any]) -> TrainState:
     return TrainState(rest["step"], rest["params"], items["ema"], rest["opt_state"])
 
 
-def create_state(
-    model: Model,
-    optimiser: optax.GradientTransformation,
-    seed: int,
-    mesh: Mesh,
-    strategy: str,
-    initial: Any = None,
-) -> tuple[TrainState, TrainState]:
-    """Fresh state where the strategy puts it, and the tree of its shardings.
+def fresh_state(params: Any, optimiser: optax.GradientTransformation) -> TrainState:
+    """State at step 0, whose moving average is a copy of the parameters.
 
-    The moving average starts as a copy of the parameters. These are ``initial``, or drawn on the host:
-    no device ever holds more than its share.
+    Args:
+        params: Parameters to start from.
+        optimiser: Gradient transformation.
     """
+    params, ema = (jax.tree.map(jnp.copy, params) for _ in range(2))
+    return TrainState(jnp.zeros((), jnp.int32), params, ema, optimiser.init(params))
 
-    def fill(params: Any) -> TrainState:
-        params, ema = (jax.tree.map(jnp.copy, params) for _ in range(2))
-        return TrainState(jnp.zeros((), jnp.int32), params, ema, optimiser.init(params))
 
-    drawn = model.init(jax.random.key(seed)) if initial is None else initial
-    homes = shard_tree(jax.eval_shape(fill, drawn), mesh, strategy)
-    return jax.jit(fill, out_shardings=homes)(place(drawn, homes.params)), homes
+def create_state(
+    params: Any, optimiser: optax.GradientTransformation, mesh: Mesh, strategy: str
+) -> TrainState:
+    """Fresh state where the strategy puts it: no device ever holds more than its part.
+
+    Args:
+        params: Parameters to start from, on the host.
+        optimiser: Gradient transformation.
+        mesh: Devices.
+        strategy: One of ``msflow_jax.parallel.sharding.STRATEGIES``.
+    """
+    fill = partial(fresh_state, optimiser=optimiser)
+    shardings = shard_tree(jax.eval_shape(fill, params), mesh, strategy)
+    return jax.jit(fill, out_shardings=shardings)(place(params, shardings.params))
 
 
 def make_steps(
-    model: Model,
+    loss: Loss,
     optimiser: optax.GradientTransformation,
     to_batch: Callable[[Any, Any], Batch],
     *,
     seed: int,
     ema: float,
     accumulate: int = 1,
-) -> Callable[[TrainState, Any, Any], tuple[TrainState, dict[str, jax.Array]]]:
+) -> Callable[..., tuple[TrainState, dict[str, jax.Array]]]:
     """Several training steps as one function, to be jitted with the state donated.
 
     Args:
-      model: pure methods ``init`` and ``loss``.
-      optimiser: gradient transformation.
-      to_batch: ``(resident, brought) -> batch`` as the loss takes it, on the device.
-      seed: seed of all noise; the key of a step is folded from (seed, step).
-      ema: rate of the moving average.
-      accumulate: parts of a batch whose gradients are averaged before the update, for batches that
-        do not fit in memory. It divides the batch; every part draws its own noise.
+        loss: ``loss(params, batch, key, *, train) -> (scalar, metrics)``.
+        optimiser: Gradient transformation.
+        to_batch: ``(data, plan) -> batch`` with uint8 images, on the device.
+        seed: Seed of all noise; the key of a step is folded from (seed, step).
+        ema: Rate of the moving average.
+        accumulate: Parts of a batch whose gradients are averaged before the update, for batches that
+            do not fit in memory. It divides the batch; every part draws its own noise.
 
     Returns:
-      ``(state, resident, brought) -> (state, metrics)``; what n steps bring has the leading axis n, and
-      so has each metric.
+        ``(state, data, plan, frozen=None) -> (state, metrics)``; the plan of n steps has a leading axis
+        of n, and so has each metric. The loss is given the state's parameters merged with the frozen.
     """
     root = jax.random.key(seed)
 
-    def gradient(params: Any, batch: Batch, key: jax.Array):
+    def gradient(params: Any, frozen: Any, batch: Batch, key: jax.Array):
         def of_part(part: Batch, key: jax.Array):
-            loss = partial(model.loss, batch=part, key=key, train=True)
-            (value, metrics), grads = jax.value_and_grad(loss, has_aux=True)(params)
+            def whole(trained: Any):
+                return loss(merge(trained, frozen), part, key, train=True)
+
+            (value, metrics), grads = jax.value_and_grad(whole, has_aux=True)(params)
             return value, metrics, grads
 
         if accumulate == 1:
@@ -123,22 +118,22 @@ def make_steps(
         total, _ = jax.lax.scan(add, of_part(*first), rest, unroll=flat)
         return jax.tree.map(lambda a: a / accumulate, total)
 
-    def step(state: TrainState, resident: Any, brought: Any):
-        batch = to_batch(resident, brought)
+    def step(state: TrainState, data: Any, plan: Any, frozen: Any):
+        batch = to_batch(data, plan)
         k_loss = jax.random.fold_in(root, state.step)
-        loss, metrics, grads = gradient(state.params, batch, k_loss)
+        value, metrics, grads = gradient(state.params, frozen, batch, k_loss)
         updates, opt_state = optimiser.update(grads, state.opt_state, state.params)
         params = optax.apply_updates(state.params, updates)
         average = update_ema(state.ema, params, ema, state.step)
-        metrics = {"loss": loss, **metrics, "gradient_norm": optax.tree.norm(grads)}
+        metrics = {"loss": value, **metrics, "gradient_norm": optax.tree.norm(grads)}
         return TrainState(state.step + 1, params, average, opt_state), metrics
 
-    def steps(state: TrainState, resident: Any, brought: Any):
-        if len(jax.tree.leaves(brought)[0]) == 1:
+    def steps(state: TrainState, data: Any, plan: Any, frozen: Any = None):
+        if len(jax.tree.leaves(plan)[0]) == 1:
             # No loop around one step: XLA's CPU backend runs the gradient of a convolution's kernel
             # about 40 times slower inside one (measured, jax 0.10.2).
-            state, metrics = step(state, resident, jax.tree.map(lambda a: a[0], brought))
+            state, metrics = step(state, data, jax.tree.map(lambda a: a[0], plan), frozen)
             return state, jax.tree.map(lambda a: a[None], metrics)
-        return jax.lax.scan(lambda s, one: step(s, resident, one), state, brought)
+        return jax.lax.scan(lambda s, one: step(s, data, one, frozen), state, plan)
 
     return steps

@@ -41,6 +41,10 @@ def finetune(base, config_file, command, tmp_path):
 
 
 def test_a_walk(base, finetune, tmp_path):
+    (tmp_path / "new-run").mkdir()
+    (tmp_path / "new-run" / "settings.json").write_text(
+        '{"kl": 3.0}'
+    )  # nothing was trained with it
     out = finetune(*RUN, "--freeze-encoder")
     assert out.status == 0, out.err
     before, after = re.findall(r"PSNR (\S+) dB, SSIM (\S+), .* latents (\S+?),?\s", out.out)
@@ -63,11 +67,16 @@ def test_a_walk(base, finetune, tmp_path):
 
     (tmp_path / "new").rename(tmp_path / "old")
     out = finetune(*RUN, "--freeze-encoder", "--batch=4")
-    assert out.status == 2 and "holds a fine-tuning with batch=8, not 4" in out.err
+    assert out.status == 2 and "holds a run with batch=8, not 4: use another --output" in out.err
     rows = (run / "metrics.jsonl").read_text()
     assert finetune(*RUN, "--freeze-encoder").status == 0  # finished: only written again
     assert (run / "metrics.jsonl").read_text() == rows
     jax.tree.map(np.testing.assert_array_equal, tuned, load(tmp_path / "new")[1])
+
+    (tmp_path / "new").rename(tmp_path / "third")
+    (run / "settings.json").write_text("{")
+    out = finetune(*RUN, "--freeze-encoder")
+    assert out.status == 2 and "settings.json cannot be read" in out.err
 
 
 MISTAKES = {

@@ -1,4 +1,4 @@
-"""Workdirs of format 1, made by version 0.1.0 before the families answered for themselves: all is as it was.
+"""Workdirs of format 1, made before the families answered for themselves: all is as it was.
 
 `fixtures/workdirs` holds one of each kind, trained for 24 steps on head phantoms, with what `evaluate`,
 `classify` and `explain` said of it then.

@@ -1,4 +1,4 @@
-"""The library part of the README as it stands there, and images that are subtly not what they should be."""
+"""The library part of the README as it stands there; images that are not what they should be."""
 
 import re
 from pathlib import Path

@@ -1,4 +1,4 @@
-"""A family is a package and a word in ``FAMILIES``: the toy family of the tests through every command."""
+"""A family is a package and a line in ``FAMILIES``: the tests' toy family through every command."""
 
 import csv
 import json

@@ -96,6 +96,7 @@ def test_a_segmentation_is_trained_and_evaluated(config_file, tmp_path, command)
         "train", f"--config={config_file}", f"--workdir={workdir}", "--config.model.task=segment",
         "--config.data.name=phantoms", "--config.data.side=16", "--config.data.phantoms.slices=1",
         "--config.data.phantoms.subjects=24", "--config.train.steps=2",
+        "--config.train.select=val_dice",
     )  # fmt: skip
     assert out.status == 0, out.err
     found = json.loads((workdir / "evaluation.json").read_text())

@@ -11,13 +11,13 @@ from scipy.ndimage import gaussian_filter1d
 
 from msflow_jax.data import default_config, load
 from msflow_jax.data.batches import to_float
-from msflow_jax.latent import autoencoder, finetuning
+from msflow_jax.evaluation.paired import psnr, ssim
+from msflow_jax.latent import autoencoder, finetuning, reconstruction
 from msflow_jax.latent.autoencoder import Autoencoder
-from msflow_jax.latent.finetuning import FineTuning, claim, divergence, psnr, ssim, training_config
+from msflow_jax.latent.finetuning import FineTuning, divergence, training_config
 from msflow_jax.nets.init import init_params
 from msflow_jax.nets.vae import AutoencoderKL, TinyAutoencoder
-from msflow_jax.storage.checkpoints import Checkpoints
-from msflow_jax.training import fit
+from msflow_jax.training import Stage, merge, read_params, run_stages, split
 
 NETS = {
     "kl": AutoencoderKL(latent=2, widths=(8, 8), blocks=1, groups=4),
@@ -38,6 +38,10 @@ def make_model(kind, side=16, **settings):
     shape = jax.ShapeDtypeStruct((1, 16, 16, 3), jnp.float32)
     params = init_params(net, jax.random.key(0), shape)
     return FineTuning(Autoencoder(net, 0.5, 0.1), params, side, **settings)
+
+
+def make_measure(model, batch):
+    return reconstruction.make_measure(model.autoencoder, model.side, batch)
 
 
 @pytest.fixture(scope="module")
@@ -122,13 +126,20 @@ def test_divergence_of_the_unscaled_posterior():
     assert divergence(auto, mean, deviation) == pytest.approx(expected, rel=1e-5)
 
 
-def test_a_frozen_encoder_has_no_gradient(batch):
-    """Not by the divergence either, which needs the encoder alone."""
+def test_the_encoder_is_frozen_with_its_last_layer(batch):
+    """Not trained by the divergence either, which needs the encoder alone; all else has a gradient."""
     model = make_model("kl", kl=1.0, perceptual=0.0, freeze_encoder=True)
-    gradient = jax.jit(jax.grad(partial(model.loss, train=True), has_aux=True))
-    grads, parts = gradient(model.pretrained, batch, jax.random.key(0))
-    moving = {name for name, g in grads.items() if any(np.any(leaf) for leaf in jax.tree.leaves(g))}
-    assert moving == {"decoder", "post_quant_conv"}
+    trained, frozen = split(model.pretrained, model.trains)
+    assert set(trained) == {"decoder", "post_quant_conv"} and set(frozen) == {
+        "encoder",
+        "quant_conv",
+    }
+
+    def loss(trained):
+        return model.loss(merge(trained, frozen), batch, jax.random.key(0), train=True)
+
+    grads, parts = jax.jit(jax.grad(loss, has_aux=True))(trained)
+    assert all(np.any(leaf) for leaf in jax.tree.leaves(grads))
     assert set(parts) == {"l1"}
 
 
@@ -144,11 +155,13 @@ def test_feature_maps_of_equal_images_do_not_differ(classifier, batch):
 def run(model, splits, folder, measure):
     config = training_config(steps=12, batch=8, learning_rate=5e-3, seed=0)
     config.update({"log_every": 1, "eval_every": 12, "writers": ()})
-    validate = finetuning.make_validation(measure, splits.val.images)
+    validate = reconstruction.make_validation(measure, splits.val.images)
     source = {"image": splits.train.images, "label": splits.train.labels}
-    fit(model, source, config, folder, validate=validate, progress=False)
-    with Checkpoints(folder / "checkpoints", select=config.select, read_only=True) as kept:
-        return kept.restore_params()[1]
+    stage = Stage(
+        "", model.loss, source, config, lambda tree: tree, trains=model.trains, validate=validate
+    )
+    run_stages([stage], folder, progress=False, params=model.pretrained)
+    return read_params(folder, config.select, params=model.pretrained)[1]
 
 
 @pytest.mark.parametrize("kind, frozen", [("tiny", True), ("kl", False)])
@@ -157,7 +170,7 @@ def test_a_run_reconstructs_better_and_its_folder_gives_the_same(
 ):
     model = make_model(kind, classifier=classifier, freeze_encoder=frozen)
     start = jax.tree.map(np.array, model.pretrained)
-    measure = finetuning.make_measure(model, 8)
+    measure = make_measure(model, 8)
     params = run(model, splits, tmp_path / "run", measure)
     rows = [json.loads(line) for line in (tmp_path / "run" / "metrics.jsonl").open()]
     losses = [row["loss"] for row in rows if "loss" in row]
@@ -186,11 +199,13 @@ def test_a_run_reconstructs_better_and_its_folder_gives_the_same(
 def test_measuring_does_not_depend_on_the_batch(splits):
     model = make_model("kl")
     images = splits.train.images[:7]
-    a, b = (finetuning.make_measure(model, n)(model.pretrained, images) for n in (4, 7))
+    a, b = (make_measure(model, n)(model.pretrained, images) for n in (4, 7))
     assert a == pytest.approx(b, rel=1e-4)
-    decoded = finetuning.make_reconstruction(model, 4)(model.pretrained, images)
+    decoded = reconstruction.make_reconstruction(model.autoencoder, model.side, 4)(
+        model.pretrained, images
+    )
     assert decoded.shape == (7, 16, 16, 1) and decoded.dtype == np.uint8
-    originals = to_float(jnp.asarray(finetuning.resized(images, 16)))
+    originals = to_float(jnp.asarray(reconstruction.resized(images, 16)))
     assert psnr(to_float(jnp.asarray(decoded)), originals).mean() == pytest.approx(
         a["psnr"], abs=0.05
     )
@@ -200,7 +215,7 @@ def test_parameters_that_are_not_finite(splits):
     model = make_model("tiny")
     broken = jax.tree.map(lambda a: a * np.nan, model.pretrained)
     with pytest.raises(FloatingPointError, match="not finite"):
-        finetuning.make_measure(model, 4)(broken, splits.val.images)
+        make_measure(model, 4)(broken, splits.val.images)
 
 
 @pytest.mark.parametrize(
@@ -243,15 +258,3 @@ def test_a_run_that_cannot_be(change, message):
     numbers = {"steps": 1, "batch": 1, "learning_rate": 1e-4, "seed": 0}
     with pytest.raises(ValueError, match=message):
         training_config(**(numbers | change))
-
-
-def test_a_run_goes_on_only_with_the_same_settings(tmp_path):
-    claim(tmp_path, {"kl": 1.0})
-    claim(tmp_path, {"kl": 2.0})  # nothing was trained yet
-    (tmp_path / "checkpoints" / "1" / "ema").mkdir(parents=True)
-    claim(tmp_path, {"kl": 2.0})
-    with pytest.raises(ValueError, match="holds a fine-tuning with kl=2.0, not 1.0"):
-        claim(tmp_path, {"kl": 1.0})
-    (tmp_path / finetuning.SETTINGS).write_text("{")
-    with pytest.raises(ValueError, match="settings.json cannot be read"):
-        claim(tmp_path, {"kl": 2.0})

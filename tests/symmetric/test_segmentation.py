@@ -11,7 +11,6 @@ from msflow_jax.symmetric.family import FAMILY
 from msflow_jax.symmetric.parts import SymmetricParts
 from msflow_jax.symmetric.recipes import cpu
 from msflow_jax.training import fit
-from msflow_jax.training.source import source_of
 
 
 def test_tissues_of_phantoms_are_segmented(tmp_path):
@@ -22,11 +21,12 @@ def test_tissues_of_phantoms_are_segmented(tmp_path):
     config.model.net.update(width=8, multipliers=(1, 2), groups=4, attention=(), head_channels=16)
     config.train.update(steps=150, batch=16, learning_rate=3e-3, eval_every=150, shift=0)
     splits = data.load(config.data)
-    model = FAMILY.build(config, splits.info, SymmetricParts())
+    parts = SymmetricParts()
+    model = FAMILY.build(config, splits.info, parts)
     assert model.classes == splits.info.map_classes
-    arrays = {"image": "image", "label": "map"}
-    source = source_of(splits.train, "device", 0, splits.info.flips, arrays)
-    state = fit(model, source, config.train, tmp_path, progress=False)
+    config.train.select = "val_dice"
+    (stage,) = FAMILY.stages(config, splits, parts, model)
+    state = fit(stage, tmp_path, progress=False)
 
     segment = make_segmenter(model, seed=0, draws=2)
     maps = segment(state.ema, splits.test.images)

@@ -6,6 +6,7 @@ library knows of it: the proof that a family is a package and a word in ``FAMILI
 
 import dataclasses
 from dataclasses import dataclass
+from typing import ClassVar
 
 import jax
 import jax.numpy as jnp
@@ -33,7 +34,9 @@ class ToyModel:
         return {"features": {"scale": jnp.ones(()), "shift": jax.random.normal(key, ())}}
 
     def start_head(self, key):
-        return {"head": {"kernel": jnp.zeros(len(self.classes)), "bias": jnp.zeros(len(self.classes))}}
+        return {
+            "head": {"kernel": jnp.zeros(len(self.classes)), "bias": jnp.zeros(len(self.classes))}
+        }
 
     def features(self, params, images):
         own = params["features"]
@@ -91,7 +94,7 @@ class ToyFamily:
     """See :class:`msflow_jax.families.Family`."""
 
     name = "toy"
-    words = {"distance": "negative log-probability"}
+    words: ClassVar = {"distance": "negative log-probability"}
 
     def settings(self):
         model = dict(family="toy", colour="grey")

@@ -8,9 +8,9 @@ import pytest
 from msflow_jax.data.order import batch_indices
 from msflow_jax.storage.checkpoints import Checkpoints
 from msflow_jax.training import Stopped, fit
-from msflow_jax.training.loop import total_steps
 from msflow_jax.training.records import read_records
-from tests.training.tiny_training import assert_equal
+from msflow_jax.training.stage import total_steps
+from tests.training.tiny_training import assert_equal, make_stage
 
 
 class Killed(Exception):
@@ -38,7 +38,7 @@ class Steep(Line):
 
 def run(model, arrays, config, workdir, **settings):
     workdir.mkdir(exist_ok=True)
-    return fit(model, arrays, config, workdir, progress=False, **settings)
+    return fit(make_stage(model, arrays, config, **settings), workdir, progress=False)
 
 
 def rows(workdir):

@@ -20,7 +20,7 @@ from msflow_jax.training import Preempted, Stopped, fit
 from msflow_jax.training.records import read_records
 from tests.storage.test_checkpoints import fill, make_state
 from tests.training import tiny_training
-from tests.training.tiny_training import assert_equal, restore, save
+from tests.training.tiny_training import assert_equal, make_stage, restore, save
 
 pytestmark = pytest.mark.skipif(os.name != "posix", reason="POSIX signals and limits")
 
@@ -28,7 +28,7 @@ pytestmark = pytest.mark.skipif(os.name != "posix", reason="POSIX signals and li
 def test_sigterm_saves_and_the_run_goes_on(tmp_path, undisturbed):
     def validate(params):
         os.kill(os.getpid(), signal.SIGTERM)
-        return {}
+        return {"val_auc": 0.5}
 
     before = signal.getsignal(signal.SIGTERM)
     with pytest.raises(Preempted, match="after step 5 of 12, which is saved"):
@@ -126,7 +126,7 @@ def test_a_full_disk_is_told_and_the_last_good_one_kept(tmp_path, no_room):
         save(checkpoints, make_state(4, size), {})
         with pytest.warns(UserWarning, match="last good one is step 3"):
             assert not checkpoints.wait()
-    assert {p.name for p in (tmp_path / "c").iterdir()} == {"1", "3"}  # no remains fill the disk
+    assert {p.name for p in (tmp_path / "c").iterdir()} == {"1", "3"}  # no leftovers fill the disk
 
 
 class Wide:
@@ -146,7 +146,7 @@ def test_a_run_on_a_full_disk_reaches_its_end_and_says_so(tmp_path, no_room):
         pytest.raises(Stopped, match="last state of the run could not be saved"),
         pytest.warns(UserWarning, match="last good one is none"),
     ):
-        fit(Wide(), tiny_training.make_arrays(), config, tmp_path, progress=False)
+        fit(make_stage(Wide(), tiny_training.make_arrays(), config), tmp_path, progress=False)
     assert [row["step"] for row in read_records(tmp_path)][-1] == 12
 
 

@@ -8,14 +8,15 @@ from pathlib import Path
 import jax
 import numpy as np
 
-from msflow_jax.config import default_config
+from msflow_jax.config import train_config
 from msflow_jax.data import Split
 from msflow_jax.data.streaming import Stream
 from msflow_jax.inference.runners import make_classifier
 from msflow_jax.nets import UNet
 from msflow_jax.parallel.startup import join_processes
 from msflow_jax.symmetric import Code, PixelCodec, SymmetricFlow
-from msflow_jax.training import Preempted, fit
+from msflow_jax.training import Preempted, Stage, fit
+from msflow_jax.training.source import Source
 from msflow_jax.training.step import from_items, to_items
 
 FLIPS = ("horizontal",)
@@ -37,21 +38,31 @@ def make_arrays():
 
 
 def make_config():
-    config = default_config().train
+    config = train_config()
     config.update({"steps": 12, "batch": 8, "eval_every": 4, "log_every": 1, "shift": 1})
     return config
+
+
+def make_stage(model, source, config, name="", **settings):
+    """The whole training of a model that has `init` and `loss`, on a source or its arrays."""
+    if isinstance(source, dict):
+        source = Source.of_arrays(source)
+    settings = {"start": lambda tree: model.init(jax.random.key(config.seed)), **settings}
+    return Stage(name, model.loss, source, config, **settings)
 
 
 def train(workdir, validate=None, workers=None, **changes):
     """With a number of workers the images are not on the device, but read meanwhile."""
     config = make_config()
     config.update(changes)
-    settings = {"flips": FLIPS, "validate": validate, "progress": False}
-    source = make_arrays()
+    arrays = make_arrays()
+    source = Source.of_arrays(arrays, flips=FLIPS)
     if workers is not None:
         names = tuple(map(str, range(40)))
-        source = Stream(Split.of_images(source["image"], source["label"], names), workers)
-    return fit(make_flow(), source, config, workdir, **settings)
+        split = Split.of_images(arrays["image"], arrays["label"], names)
+        source = Stream(split, workers, FLIPS)
+    stage = make_stage(make_flow(), source, config, validate=validate)
+    return fit(stage, workdir, progress=False)
 
 
 def save(checkpoints, state, metrics):
@@ -87,7 +98,7 @@ def main(workdir, changes="{}", distributed=None):
 
     def validate(params):
         time.sleep(pause)  # leaves the time to be killed
-        return {}
+        return {"val_auc": 0.5}
 
     try:
         state = train(Path(workdir), validate, **changes)

@@ -1,0 +1,110 @@
+"""How well an autoencoder reconstructs images."""
+
+from collections.abc import Callable
+from typing import Any
+
+import jax
+import jax.numpy as jnp
+import numpy as np
+
+from msflow_jax.data.batches import to_float, to_uint8
+from msflow_jax.evaluation.paired import psnr, ssim
+from msflow_jax.latent.autoencoder import Autoencoder
+from msflow_jax.nets.ops import resize
+from msflow_jax.parallel.batched import Runner, batched
+
+_BATCH = 64
+
+Params = Any
+Measure = Callable[..., dict[str, float]]
+
+
+def make_measure(autoencoder: Autoencoder, side: int, batch: int) -> Measure:
+    """``measure(params, images uint8 [N, S, S, C], description="")``: quality of the reconstructions.
+
+    Gives the means of ``psnr`` (dB) and ``ssim`` over the images, decoded from the posterior's mean and
+    clipped, and ``latent_std``, the standard deviation of all scaled latents together. The images are
+    compared at that side.
+
+    The function raises FloatingPointError where a reconstruction is not finite.
+
+    Args:
+        autoencoder: Network and scale.
+        side: Rows and columns at which images are encoded and compared.
+        batch: Images at a time.
+    """
+    runner = batched(
+        lambda params, images, index: _quality(autoencoder, side, params, images), batch
+    )
+
+    def measure(params: Params, images: np.ndarray, description: str = "") -> dict[str, float]:
+        found = runner(params, images, description)
+        means = {name: float(np.mean(v, dtype=np.float64)) for name, v in found.items()}
+        if not np.isfinite(list(means.values())).all():
+            raise FloatingPointError(
+                "the reconstructions are not finite: convert the weights again, or lower the "
+                "learning rate"
+            )
+        variance = means.pop("square") - means.pop("mean") ** 2
+        return {**means, "latent_std": float(np.sqrt(max(variance, 0.0)))}
+
+    return measure
+
+
+def _quality(
+    autoencoder: Autoencoder, side: int, params: Params, images: jax.Array
+) -> dict[str, jax.Array]:
+    originals = resize(to_float(images), side)
+    mean, deviation = autoencoder.moments(params, originals)
+    decoded = autoencoder.decode(params, mean, originals.shape[-1])
+    decoded = jnp.clip(decoded, -1, 1)
+    return {
+        "psnr": psnr(decoded, originals),
+        "ssim": ssim(decoded, originals),
+        "mean": mean.mean(axis=(1, 2, 3)),
+        "square": (mean**2 + deviation**2).mean(axis=(1, 2, 3)),
+    }
+
+
+def make_validation(measure: Measure, images: np.ndarray) -> Callable[[Params], dict[str, float]]:
+    """``parameters -> val_psnr, val_ssim, val_latent_std``, for a stage of training.
+
+    Args:
+        measure: Result of :func:`make_measure`.
+        images: Validation images, uint8 ``[N, S, S, C]``.
+    """
+    return lambda params: {f"val_{k}": v for k, v in measure(params, images).items()}
+
+
+def make_reconstruction(autoencoder: Autoencoder, side: int, batch: int) -> Runner:
+    """``runner(params, images uint8 [N, S, S, C])``: uint8 ``[N, side, side, C]`` as reconstructed.
+
+    Args:
+        autoencoder: Network and scale.
+        side: Rows and columns at which images are encoded and compared.
+        batch: Images at a time.
+    """
+
+    def function(params: Params, images: jax.Array, index: jax.Array) -> jax.Array:
+        originals = resize(to_float(images), side)
+        latents = autoencoder.encode(params, originals)
+        return autoencoder.decode(params, latents, originals.shape[-1])
+
+    run = batched(function, batch)
+    return lambda params, images: to_uint8(run(params, images))
+
+
+def resized(images: np.ndarray, side: int) -> np.ndarray:
+    """Images resized to a square.
+
+    Args:
+        images: uint8 ``[N, H, W, C]``.
+        side: Rows and columns of the result.
+
+    Returns:
+        uint8 ``[N, side, side, C]``.
+    """
+    if images.shape[1:3] == (side, side):
+        return images
+    run = batched(lambda _, part, index: resize(to_float(part), side), _BATCH)
+    return to_uint8(run({}, images))

@@ -1,0 +1,156 @@
+"""Stages of training one after the other, and what they leave: the tree that a workdir holds."""
+
+import json
+from collections.abc import Sequence
+from pathlib import Path
+
+import jax
+import numpy as np
+from jax.experimental import multihost_utils
+
+from msflow_jax.storage.atomic import write_atomically
+from msflow_jax.storage.checkpoints import Checkpoints
+from msflow_jax.training.loop import fit
+from msflow_jax.training.stage import Params, Stage, stage_folder, update
+
+NOTE = "stages.json"
+
+
+def run_stages(
+    stages: Sequence[Stage], workdir: Path, progress: bool = True, params: Params | None = None
+) -> Params:
+    """Train the stages in order; a finished one is skipped, a killed one goes on.
+
+    Args:
+        stages: The stages, with names that differ.
+        workdir: Folder of the whole run.
+        progress: Whether to draw progress bars.
+        params: Tree that the first stage starts from, for instance weights that no stage trains; by
+            default empty.
+
+    Returns:
+        The whole tree on the host, with the leaves of each stage's best checkpoint.
+
+    Raises:
+        ValueError: As of :func:`msflow_jax.training.fit`; also a name that is used twice, or ``""``
+            beside others.
+        Preempted: SIGTERM came; the state is saved, and the same call goes on from there.
+        Stopped: The loss of a stage is not finite.
+    """
+    _note(stages, Path(workdir))
+    so_far = params or {}
+    for stage in stages:
+        if progress and stage.name and jax.process_index() == 0:
+            print(f"stage {stage.name}")
+        trained = _finished(stage, workdir)
+        if trained is None:
+            fit(stage, workdir, so_far, progress=progress)
+            _, trained = _best(stage.folder(workdir), stage.config.select)
+        so_far = update(so_far, _on_host(trained))
+    return so_far
+
+
+def read_params(
+    workdir: Path, select: str, upto: str | None = None, params: Params | None = None
+) -> tuple[int, Params]:
+    """``(step, parameters to use)`` of a workdir: the best of each stage that has a checkpoint.
+
+    Args:
+        workdir: Folder of the whole run.
+        select: Metric that picks the best checkpoint of a workdir with a single stage; where there are
+            several, it is noted for each.
+        upto: Name of the last stage to read; None for the last that has a checkpoint.
+        params: Tree that the first stage started from, as for :func:`run_stages`.
+
+    Raises:
+        FileNotFoundError: There is no checkpoint (never random weights).
+        ValueError: There is no stage of that name, or a checkpoint cannot be read.
+    """
+    selects = saved_stages(workdir) or {"": select}
+    if upto is not None and upto not in selects:
+        raise ValueError(
+            f"{workdir} has no stage {upto!r}: its stages are {', '.join(map(repr, selects))}"
+        )
+    step, so_far = None, params or {}
+    for name, metric in selects.items():
+        folder = stage_folder(workdir, name)
+        if step is not None and upto is None and not _has_checkpoint(folder):
+            break
+        step, trained = _best(folder, metric)
+        so_far = update(so_far, trained)
+        if name == upto:
+            break
+    assert step is not None  # `_best` raises where the first stage has none
+    return step, so_far
+
+
+def saved_stages(workdir: Path) -> dict[str, str]:
+    """The metric that picks the best checkpoint by the names of a workdir's stages, in order.
+
+    Args:
+        workdir: Folder of the whole run.
+
+    Returns:
+        An empty dict for a workdir with a single stage.
+
+    Raises:
+        ValueError: The note about them is damaged.
+    """
+    path = Path(workdir) / NOTE
+    try:
+        return {str(name): str(select) for name, select in json.loads(path.read_text())}
+    except FileNotFoundError:
+        return {}
+    except (ValueError, TypeError) as error:
+        raise ValueError(f"{path} is damaged ({error}): restore it from a copy") from error
+
+
+def _note(stages: Sequence[Stage], workdir: Path) -> None:
+    """Writes the order of the stages, which a reader of the workdir needs."""
+    names = [stage.name for stage in stages]
+    if len(set(names)) < len(names) or ("" in names and len(names) > 1):
+        raise ValueError(f"several stages need names of their own, got {names}")
+    for stage in stages:
+        stage.folder(workdir)  # a name that cannot be a folder's
+    if names != [""] and jax.process_index() == 0:
+        rows = [[stage.name, stage.config.select] for stage in stages]
+        write_atomically(workdir / NOTE, (json.dumps(rows) + "\n").encode())
+
+
+def _finished(stage: Stage, workdir: Path) -> Params | None:
+    """The best trained leaves of a stage whose last step is saved, else None."""
+    folder = stage.folder(workdir)
+    if not _has_checkpoint(folder):
+        return None
+    try:
+        with Checkpoints(
+            folder / "checkpoints", select=stage.config.select, read_only=True
+        ) as checkpoints:
+            done = checkpoints.steps()[-1] >= stage.steps
+            return checkpoints.restore_params()[1] if done else None
+    except ValueError:  # damaged: training sets it aside and goes on from the one before
+        return None
+
+
+def _best(folder: Path, select: str) -> tuple[int, Params]:
+    checkpoints = folder / "checkpoints"
+    if not checkpoints.is_dir():
+        raise FileNotFoundError(f"no checkpoint in {checkpoints}: train first, or check --workdir")
+    with Checkpoints(checkpoints, select=select, read_only=True) as kept:
+        return kept.restore_params()
+
+
+def _has_checkpoint(folder: Path) -> bool:
+    # Not the unfinished ones, whose names are longer.
+    return any(path.parent.name.isdecimal() for path in (folder / "checkpoints").glob("*/ema"))
+
+
+def _on_host(params: Params) -> Params:
+    """Numpy arrays: the next stage puts them where it wants them, and no device holds them meanwhile."""
+
+    def fetch(array: jax.Array) -> np.ndarray:
+        if array.is_fully_addressable or array.is_fully_replicated:
+            return np.asarray(array)
+        return np.asarray(multihost_utils.process_allgather(array, tiled=True))
+
+    return jax.tree.map(fetch, params)

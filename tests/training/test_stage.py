@@ -1,0 +1,299 @@
+"""Stages: trees in two parts, leaves that are frozen by not being there, one stage after the other."""
+
+import json
+import warnings
+
+import jax
+import jax.numpy as jnp
+import numpy as np
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from msflow_jax.storage.checkpoints import Checkpoints
+from msflow_jax.training import Stage, fit, merge, read_params, run_stages, split
+from msflow_jax.training.records import read_records
+from msflow_jax.training.stage import update
+from tests.training.tiny_training import assert_equal
+
+NAMES = st.sampled_from(["a", "b", "encoder", "kernel"])
+TREES = st.recursive(
+    st.integers(0, 9),
+    lambda inner: st.dictionaries(NAMES, inner, max_size=3),
+    max_leaves=8,
+).filter(lambda tree: isinstance(tree, dict) and tree)
+PATTERNS = ["a/.*", ".*kernel", "encoder(/.*)?", ".*", "(?!a/).*", "b"]
+
+
+@given(TREES, st.sampled_from(PATTERNS))
+def test_merging_undoes_splitting(tree, pattern):
+    try:
+        trained, frozen = split(tree, pattern)
+    except ValueError as error:
+        assert "matches no parameter" in str(error)
+        return
+    assert merge(trained, frozen) == tree == merge(frozen or {}, trained)
+    with pytest.raises(ValueError, match="both the trained and the frozen part have"):
+        merge(trained, trained)
+    if not frozen:
+        assert trained is tree  # as it is, whatever it is made of
+    assert update(tree, trained) == tree == update({}, tree)
+
+
+def test_a_pattern_is_of_whole_paths():
+    tree = {"encoder": {"a": 1, "b": {"c": 2}}, "decoder": {"a": 3}, "decoder2": {"a": 4}}
+    assert split(tree, "decoder/.*") == (
+        {"decoder": {"a": 3}},
+        {"encoder": {"a": 1, "b": {"c": 2}}, "decoder2": {"a": 4}},
+    )
+    with pytest.raises(
+        ValueError, match="'encoder' matches no parameter; .* decoder/a, decoder2/a"
+    ):
+        split(tree, "encoder")
+    with pytest.raises(ValueError, match="no regular expression"):
+        split(tree, "(")
+    with pytest.raises(ValueError, match="encoder is a parameter and the folder of encoder/a"):
+        update(tree, {"encoder": 1})
+
+
+def loss(params, batch, key, *, train):
+    """Of a line through the brightness, which begins in the origin where there is no offset."""
+    brightness = batch["image"].mean((1, 2, 3)) + 0.1 * jax.random.normal(key)
+    error = params["slope"]["w"].mean() * brightness - batch["label"]
+    if "offset" in params:
+        error += params["offset"]["b"]
+    return jnp.mean(error**2) / 10, {"loss_line": jnp.mean(jnp.abs(error))}
+
+
+def make_stages(arrays, config, **settings):
+    """The slope, then an offset beside the frozen slope."""
+
+    def start_slope(tree):
+        assert not tree
+        return {"slope": {"w": jax.random.normal(jax.random.key(0), (64, 64))}}
+
+    def start_offset(tree):
+        return {**tree, "offset": {"b": tree["slope"]["w"].mean()}}
+
+    def validate(params):
+        return {"val_auc": float(params["slope"]["w"].mean())}
+
+    first = Stage("first", loss, arrays, config, start_slope, validate=validate)
+    second = Stage("second", loss, arrays, config, start_offset, "offset/.*", validate)
+    return first, second
+
+
+@pytest.fixture
+def stages(arrays, train_config):
+    return make_stages(arrays, train_config)
+
+
+@pytest.fixture(scope="module")
+def whole(tmp_path_factory):
+    """Both stages at once: the tree, and the workdir."""
+    from tests.training import tiny_training
+
+    workdir = tmp_path_factory.mktemp("whole")
+    stages = make_stages(tiny_training.make_arrays(), tiny_training.make_config())
+    return run_stages(stages, workdir, progress=False), workdir
+
+
+def items(folder):
+    """What the newest checkpoint of a stage holds: layouts by item and path."""
+    newest = max(folder.glob("checkpoints/[0-9]*"), key=lambda path: int(path.name))
+    return json.loads((newest / "digests" / "metadata").read_text()), newest
+
+
+def size(folder):
+    return sum(file.stat().st_size for file in folder.rglob("*") if file.is_file())
+
+
+def test_frozen_leaves_are_equal_after_training_and_in_no_checkpoint(whole):
+    tree, workdir = whole
+    first, second = workdir / "stages" / "first", workdir / "stages" / "second"
+    _, after_first = read_params(workdir, "val_auc", upto="first")
+    assert set(after_first) == {"slope"}
+    np.testing.assert_array_equal(tree["slope"]["w"], after_first["slope"]["w"])
+    assert tree["offset"]["b"] != tree["slope"]["w"].mean()  # it was trained
+    found, newest = items(second)
+    paths = [path for item in found.values() for path in item]
+    # Parameters, average and both moments of the offset.
+    assert sum("['offset']" in path for path in paths) == 4
+    assert not any("slope" in path for path in paths)
+    assert size(items(first)[1]) > 4 * 64 * 64 > 3 * size(newest / "ema")
+    assert {path.name for path in second.iterdir()} >= {"checkpoints", "metrics.jsonl"}
+    assert [r["step"] for r in read_records(second) if "loss" in r] == list(range(1, 13))
+    # The loss was given the slope, and the validation the whole tree.
+    validated = [r["val_auc"] for r in read_records(second) if "val_auc" in r]
+    assert validated == [pytest.approx(tree["slope"]["w"].mean(), abs=1e-6)] * 3
+
+
+def test_a_workdir_is_read_stage_by_stage(whole, tmp_path):
+    tree, workdir = whole
+    step, params = read_params(workdir, "unused")
+    assert step == 12
+    assert_equal(params, tree)
+    assert_equal(read_params(workdir, "unused", upto="second")[1], tree)
+    with pytest.raises(ValueError, match="no stage 'third': its stages are 'first', 'second'"):
+        read_params(workdir, "unused", upto="third")
+    with pytest.raises(FileNotFoundError, match="no checkpoint in .*train first"):
+        read_params(tmp_path, "val_auc")
+    (tmp_path / "stages.json").write_text("[1]")
+    with pytest.raises(ValueError, match="stages.json is damaged"):
+        read_params(tmp_path, "val_auc")
+
+
+def test_a_single_stage_is_read_as_ever(undisturbed):
+    workdir = undisturbed[1]
+    with Checkpoints(workdir / "checkpoints", select="val_auc", read_only=True) as checkpoints:
+        step, params = checkpoints.restore_params()
+    found = read_params(workdir, "val_auc")
+    assert found[0] == step
+    assert_equal(found[1], params)
+    assert not (workdir / "stages.json").exists()
+    assert set(items(workdir)[0]) == {"ema", "state"}
+
+
+class Killed(Exception):
+    """Stands for whatever ends a run from outside."""
+
+
+def forbidden(tree):
+    raise AssertionError("a start that is not needed")
+
+
+def changed(stage, **settings):
+    return Stage(
+        **{**{name: getattr(stage, name) for name in stage.__dataclass_fields__}, **settings}
+    )
+
+
+def test_a_killed_run_goes_on_and_a_finished_stage_is_skipped(stages, whole, tmp_path):
+    calls = []
+
+    def killed(params):
+        calls.append(params)
+        if len(calls) == 2:
+            raise Killed
+        return second.validate(params)
+
+    first, second = stages
+    with pytest.raises(Killed):
+        run_stages([first, changed(second, validate=killed)], tmp_path, progress=False)
+    with Checkpoints(tmp_path / "stages/second/checkpoints", read_only=True) as checkpoints:
+        assert checkpoints.steps() == [4]
+    assert set(read_params(tmp_path, "unused")[1]) == {"slope", "offset"}
+    traced = []
+
+    def start(tree):
+        traced.append(isinstance(jax.tree.leaves(tree)[0], jax.core.Tracer))
+        return second.start(tree)
+
+    rest = [changed(first, start=forbidden), changed(second, start=start)]
+    assert_equal(run_stages(rest, tmp_path, progress=False), whole[0])
+    assert traced == [True]  # only its shapes were asked for
+    for name in ("first", "second"):
+        rows = [
+            [r["loss"] for r in read_records(w / "stages" / name) if "loss" in r]
+            for w in (tmp_path, whole[1])
+        ]
+        assert rows[0] == rows[1] and len(rows[0]) == 12
+    before = (tmp_path / "stages/second/metrics.jsonl").read_text()
+    finished = [changed(stage, start=forbidden) for stage in stages]
+    assert_equal(run_stages(finished, tmp_path, progress=False), whole[0])
+    assert (tmp_path / "stages/second/metrics.jsonl").read_text() == before
+
+
+def test_the_best_of_a_stage_is_what_the_next_one_starts_from(stages, tmp_path):
+    first, second = stages
+    scores = iter((0.5, 0.9, 0.1))
+    seen = []
+
+    def start(tree):
+        seen.append(tree)
+        return second.start(tree)
+
+    first = changed(first, validate=lambda params: {"val_auc": next(scores)})
+    run_stages([first, changed(second, start=start)], tmp_path, progress=False)
+    step, best = read_params(tmp_path, "unused", upto="first")
+    assert step == 8
+    assert_equal(seen[0], best)
+
+
+def test_a_damaged_last_checkpoint_of_a_finished_stage_is_trained_again(stages, whole, tmp_path):
+    run_stages(stages[:1], tmp_path, progress=False)
+    folder = tmp_path / "stages/first/checkpoints"
+    for file in (folder / "12" / "ema").rglob("*"):
+        if file.is_file():
+            file.write_bytes(b"")
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore")
+        tree = run_stages(stages[:1], tmp_path, progress=False)
+    assert_equal(tree["slope"], whole[0]["slope"])
+
+
+def test_frozen_weights_that_no_stage_trains(stages, whole, tmp_path):
+    """They are given to the first stage, and to whoever reads the workdir."""
+    given = {"slope": {"w": np.full((4, 4), 0.3, np.float32)}}
+    stage = changed(stages[1], name="")
+    tree = run_stages([stage], tmp_path, progress=False, params=given)
+    np.testing.assert_array_equal(tree["slope"]["w"], given["slope"]["w"])
+    assert (tmp_path / "checkpoints").is_dir() and not (tmp_path / "stages").exists()
+    assert_equal(read_params(tmp_path, "val_auc", params=given)[1], tree)
+    state = fit(stage, tmp_path, given, progress=False)
+    assert set(state.params) == {"offset"} and state.step == 12
+    assert_equal(state.ema["offset"], tree["offset"])
+
+
+def test_what_a_stage_does_not_train_must_be_there_before(stages, tmp_path):
+    with pytest.raises(ValueError, match=r"stage 'second' makes .* does not train \(slope/w\)"):
+        fit(
+            changed(stages[1], start=lambda tree: {"slope": {"w": 1.0}, "offset": {"b": 0.0}}),
+            tmp_path, progress=False,
+        )  # fmt: skip
+    with pytest.raises(ValueError, match="'ofset/.*' matches no parameter; .* offset/b, slope/w"):
+        fit(
+            changed(stages[1], trains="ofset/.*"), tmp_path,
+            {"slope": {"w": jnp.ones(2)}}, progress=False,
+        )  # fmt: skip
+
+
+@pytest.mark.parametrize("select", ["val_dice", "-val_bits"])
+def test_a_metric_that_the_validation_does_not_report(select, stages, train_config, tmp_path):
+    train_config.select = select
+    with pytest.raises(ValueError, match=rf"select='{select}' .* which reports val_auc: set"):
+        run_stages(stages, tmp_path, progress=False)
+    folder = tmp_path / "stages" / "first"
+    assert [r["step"] for r in read_records(folder)] == [1, 2, 3, 4]  # the first validation
+    silent = changed(stages[0], name="silent", validate=None)
+    run_stages([silent], tmp_path, progress=False)
+
+
+def test_checkpoints_of_another_network_are_refused(stages, arrays, train_config, tmp_path):
+    run_stages(stages[:1], tmp_path, progress=False)
+    train_config.steps = 16
+
+    def larger(tree):
+        return {"slope": {"w": jnp.zeros((64, 65))}}
+
+    def on_the_host(tree):
+        return {"slope": {"w": jnp.asarray(np.asarray(jnp.zeros((64, 66))))}}
+
+    for start, now in ((larger, 65), (on_the_host, 66)):
+        with (
+            pytest.warns(UserWarning, match="Trying the one before"),
+            pytest.raises(
+                ValueError, match=rf"changed\?.* was float32\[64,64\], is float32\[64,{now}"
+            ),
+        ):
+            run_stages([changed(stages[0], start=start)], tmp_path, progress=False)
+
+
+def test_names_of_stages(stages, tmp_path):
+    first, second = stages
+    for names in (("first", "first"), ("", "second")):
+        given = [changed(stage, name=name) for stage, name in zip(stages, names, strict=True)]
+        with pytest.raises(ValueError, match="several stages need names of their own"):
+            run_stages(given, tmp_path)
+    with pytest.raises(ValueError, match="a stage is named by .* not '../x'"):
+        run_stages([changed(first, name="../x"), second], tmp_path)
