@@ -1,4 +1,4 @@
-"""Files and folders written whole or not at all."""
+"""Files and folders written atomically: complete, or not at all."""
 
 import os
 import tempfile
@@ -6,12 +6,21 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
 
+from platformdirs import user_cache_path
+
 
 def write_atomically(path: Path, content: bytes) -> Path:
     """Writes through a temporary file beside ``path``; makes the folder if need be.
 
+    Args:
+        path: file to write or to replace.
+        content: everything that the file shall hold.
+
+    Returns:
+        ``path``.
+
     Raises:
-      OSError: the file cannot be written (full disk, no permission); what was there is kept.
+        OSError: the file cannot be written (full disk, no permission); what was there is kept.
     """
     path.parent.mkdir(parents=True, exist_ok=True)
     temporary = path.with_name(f".{path.name}.{os.getpid()}.tmp")
@@ -24,9 +33,11 @@ def write_atomically(path: Path, content: bytes) -> Path:
 
 
 def user_cache(name: str) -> Path:
-    """The library's folder of this name in the user's cache folder; it may not exist yet."""
-    home = Path(os.environ.get("XDG_CACHE_HOME") or Path.home() / ".cache")
-    return home / "msflow_jax" / name
+    """The library's folder of this name in the user's cache folder; it may not exist yet.
+
+    On Linux under ``XDG_CACHE_HOME``, else ``~/.cache``; elsewhere where the system keeps caches.
+    """
+    return user_cache_path("msflow_jax") / name
 
 
 def check_new(folder: Path) -> None:
@@ -41,8 +52,11 @@ def new_folder(folder: Path) -> Iterator[Path]:
 
     Nothing is left behind on an error.
 
+    Args:
+        folder: the new folder; may exist if it is empty.
+
     Raises:
-      ValueError: as :func:`check_new`.
+        ValueError: as :func:`check_new`.
     """
     check_new(folder)
     folder.parent.mkdir(parents=True, exist_ok=True)

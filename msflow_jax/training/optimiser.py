@@ -5,35 +5,44 @@ import jax.numpy as jnp
 import optax
 from ml_collections import ConfigDict
 
+_RANGE = 400.0  # peak over first and last learning rate
+
 
 def one_cycle(config: ConfigDict, steps: int) -> optax.Schedule:
     """Cosine from 1/400 of the peak up to the peak and back down, as the papers train.
 
     Args:
-      config: ``learning_rate`` (the peak), ``warmup`` (share of the steps, in (0, 1)).
-      steps: length of the run.
+        config: ``learning_rate`` (the peak), ``warmup`` (share of the steps, in (0, 1)).
+        steps: length of the run.
+
+    Returns:
+        The function from one step number to its learning rate.
+
+    Raises:
+        ValueError: ``warmup`` is no such share.
     """
     if not 0 < config.warmup < 1:
         raise ValueError(f"train.warmup is a share of the run in (0, 1), got {config.warmup}")
-    floor = config.learning_rate / 400
-    # optax needs at least one step for each half.
-    rise = min(max(round(config.warmup * steps), 1), max(steps - 1, 1))
-    up = optax.cosine_decay_schedule(1.0, rise)
-    down = optax.cosine_decay_schedule(1.0, max(steps - rise, 1))
-    span = config.learning_rate - floor
-
-    def schedule(step):
-        rising = floor + span * (1 - up(step))
-        falling = floor + span * down(jnp.maximum(step - rise, 0))
-        return jnp.where(step < rise, rising, falling)
-
-    return schedule
+    cycle = max(steps, 2)  # at least one step for each half
+    rise = min(max(round(config.warmup * steps), 1), cycle - 1)
+    # optax rounds the share down to steps: half a step more keeps that exact.
+    share = (rise + 0.5) / cycle
+    return optax.cosine_onecycle_schedule(cycle, config.learning_rate, share, _RANGE, 1.0)
 
 
 def make_optimiser(
     config: ConfigDict, steps: int
 ) -> tuple[optax.GradientTransformation, optax.Schedule]:
-    """AdamW (default betas) behind gradient clipping by global norm (``clip``, 0 for none)."""
+    """AdamW (default betas) behind gradient clipping by global norm.
+
+    Args:
+        config: a train part: as for :func:`one_cycle`, ``weight_decay`` and ``clip`` (largest global
+            norm of a gradient, 0 for none).
+        steps: length of the run.
+
+    Returns:
+        The optimiser, and its learning rate by step.
+    """
     schedule = one_cycle(config, steps)
     adamw = optax.adamw(schedule, weight_decay=config.weight_decay)
     if config.clip:
@@ -42,9 +51,18 @@ def make_optimiser(
 
 
 def update_ema(ema, params, rate: float, step: jax.Array):
-    """Move ``ema`` towards ``params``; the rate rises to ``rate`` so that the start is forgotten.
+    """Moves ``ema`` towards ``params``; the rate rises to ``rate`` so that the start is forgotten.
 
     With the published rate of 0.7 the average spans about 3 steps: in effect none.
+
+    Args:
+        ema: the average so far, a tree like ``params``.
+        params: parameters after this step.
+        rate: weight of the average so far, in [0, 1).
+        step: number of updates before this one; the weight is at most (1 + step) / (10 + step).
+
+    Returns:
+        The new average.
     """
     reached = jnp.minimum(rate, (1.0 + step) / (10.0 + step))
-    return jax.tree.map(lambda e, p: e + (1 - reached) * (p - e), ema, params)
+    return optax.incremental_update(params, ema, 1 - reached)

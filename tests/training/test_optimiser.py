@@ -1,5 +1,6 @@
 """The one-cycle schedule against PyTorch's formula, clipping, and the moving average."""
 
+import jax
 import jax.numpy as jnp
 import numpy as np
 import optax
@@ -32,16 +33,43 @@ def test_one_cycle_is_torchs_cosine(steps, warmup, peak):
         torch_cosine(peak / 400, peak, at / rise),
         torch_cosine(peak, peak / 400, (at - rise) / (steps - rise)),
     )
-    np.testing.assert_allclose(schedule(jnp.asarray(at)), expected, rtol=2e-5, atol=peak * 1e-6)
+    rates = jax.vmap(schedule)(jnp.asarray(at))
+    np.testing.assert_allclose(rates, expected, rtol=2e-5, atol=peak * 1e-6)
 
 
 def test_one_cycle_starts_and_ends_low_and_peaks_after_the_warm_up():
     schedule = one_cycle(configuration(), 1000)
-    rates = np.asarray(schedule(jnp.arange(1001)))
+    rates = np.asarray(jax.vmap(schedule)(jnp.arange(1001)))
     np.testing.assert_allclose(rates[[0, 1000]], 4e-4 / 400, rtol=1e-4)
     assert rates.argmax() == 100
     np.testing.assert_allclose(rates[100], 4e-4, rtol=1e-6)
     assert (np.diff(rates[:101]) > 0).all() and (np.diff(rates[100:]) < 0).all()
+
+
+def by_halves(peak, warmup, steps):
+    """The schedule in closed form: two half cosines, in float64."""
+    floor = peak / 400
+    rise = min(max(round(warmup * steps), 1), max(steps - 1, 1))
+
+    def rate(step):
+        if step < rise:
+            return floor + (peak - floor) * (1 - np.cos(np.pi * step / rise)) / 2
+        done = min((step - rise) / max(steps - rise, 1), 1)
+        return floor + (peak - floor) * (1 + np.cos(np.pi * done)) / 2
+
+    return rate
+
+
+@pytest.mark.parametrize("steps", [1, 2, 3, 7, 100, 999, 50_000])
+@pytest.mark.parametrize("warmup", [0.01, 0.05, 0.29, 0.57, 0.99])
+def test_one_cycle_is_two_half_cosines_to_rounding(steps, warmup):
+    at = np.unique(np.linspace(0, steps + 3, 50).round().astype(int))
+    peak = 4e-4
+    expected = np.array([by_halves(peak, warmup, steps)(step) for step in at])
+    schedule = one_cycle(configuration(learning_rate=peak, warmup=warmup), steps)
+    found = jax.vmap(schedule)(jnp.asarray(at))
+    np.testing.assert_allclose(found, expected, rtol=0, atol=peak * 1e-6)
+    assert found.dtype == jnp.float32
 
 
 def test_a_run_of_one_step_is_possible():
@@ -83,3 +111,24 @@ def test_moving_average(rate, step):
     r = min(rate, (1 + step) / (10 + step))
     got = update_ema(ema, params, rate, jnp.asarray(step))["w"]
     np.testing.assert_allclose(got, r * ema["w"] + (1 - r) * params["w"], rtol=1e-4, atol=1e-6)
+
+
+@pytest.mark.parametrize("rate", [0.7, 0.9999])
+def test_moving_average_of_many_steps_stays_with_its_closed_form(rate):
+    """Nothing is lost to rounding on the way: against float64, and exact where nothing moves."""
+    values = np.random.default_rng(0).normal(size=(2000, 5)).astype(np.float32)
+    start = np.float32(np.pi) * np.ones(5, np.float32)
+
+    def body(carry, item):
+        step, value = item
+        moved, still = carry
+        return (update_ema(moved, value, rate, step), update_ema(still, start, rate, step)), None
+
+    carry = (jnp.asarray(start), jnp.asarray(start))
+    (moved, still), _ = jax.lax.scan(body, carry, (jnp.arange(len(values)), values))
+    expected = start.astype(np.float64)
+    for step, value in enumerate(values):
+        r = min(rate, (1 + step) / (10 + step))
+        expected = r * expected + (1 - r) * value
+    np.testing.assert_allclose(moved, expected, rtol=0, atol=2e-6)
+    np.testing.assert_allclose(still, start, rtol=1e-6)

@@ -1,8 +1,9 @@
-"""The downloader against a server on this machine: whole and right, or nothing left behind."""
+"""The downloader against a server on this machine: complete and right, or nothing left behind."""
 
 import hashlib
 import http.server
 import threading
+import time
 
 import pytest
 
@@ -13,9 +14,11 @@ MD5 = hashlib.md5(BODY).hexdigest()
 
 
 class Handler(http.server.BaseHTTPRequestHandler):
-    """Serves /whole, cuts /short off, answers 404 to the rest."""
+    """Serves /whole, cuts /short off, says nothing on /silent, answers 404 to the rest."""
 
     def do_GET(self):
+        if self.path == "/silent":
+            time.sleep(3)
         if self.path not in ("/whole", "/short"):
             self.send_error(404)
             return
@@ -43,7 +46,10 @@ def test_whole_file(server, tmp_path, capsys):
     assert download(f"{server}/whole", target, MD5) == target
     assert target.read_bytes() == BODY
     assert [p.name for p in target.parent.iterdir()] == ["set.npz"]
-    assert f"{server}/whole" in capsys.readouterr().out
+    assert target.stat().st_mode & 0o777 == 0o644  # data sets are shared
+    shown = capsys.readouterr()
+    assert f"{server}/whole" in shown.out
+    assert "set.npz" in shown.err and "1.0/1.0 MB" in shown.err
 
 
 @pytest.mark.parametrize(
@@ -75,6 +81,14 @@ def test_failure_keeps_the_file_that_was_there(server, tmp_path):
 def test_silent_address(tmp_path):
     with pytest.raises(FileNotFoundError, match="could not download"):
         download("http://127.0.0.1:9/none", tmp_path / "set.npz", MD5, timeout=2)
+    assert not list(tmp_path.iterdir())
+
+
+def test_silent_server_times_out(server, tmp_path):
+    start = time.monotonic()
+    with pytest.raises(FileNotFoundError, match="could not download.*timed out"):
+        download(f"{server}/silent", tmp_path / "set.npz", MD5, timeout=0.3)
+    assert time.monotonic() - start < 2.5
     assert not list(tmp_path.iterdir())
 
 
