@@ -28,7 +28,7 @@ def main() -> None:
     options, rest = parser.parse_known_args()
 
     from msflow_jax import data
-    from msflow_jax.evaluation.classification import confusion_matrix
+    from msflow_jax.evaluation.confusion import confusion_matrix
     from msflow_jax.evaluation.features import train_feature_classifier
 
     splits = data.load(load_config([f"--config={options.config}", *rest]).data)

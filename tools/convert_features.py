@@ -94,7 +94,7 @@ def convert(
     from msflow_jax.convert import read_state_dict
     from msflow_jax.convert.resnet import convert_resnet
     from msflow_jax.data.sources.archives import file_sha256
-    from msflow_jax.evaluation.features import SuppliedNetwork, save_features
+    from msflow_jax.evaluation.supplied import SuppliedNetwork, save_features
     from msflow_jax.nets.resnet import ResNet
     from msflow_jax.storage.atomic import check_new
 

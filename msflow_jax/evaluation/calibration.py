@@ -15,7 +15,8 @@ from msflow_jax.evaluation.checks import (
     check_shape,
 )
 
-_TEMPERATURES = (1e-3, 1e5)
+_TEMPERATURES = (1e-3, 1e5)  # ends of the range that is searched
+_LEAST_PROBABILITY = 1e-12  # so that one certain and wrong prediction does not cost infinitely much
 
 
 def reliability_table(
@@ -24,12 +25,12 @@ def reliability_table(
     """Groups the images by their top probability.
 
     Args:
-        labels: int `[N]`.
-        probabilities: `[N, K]`, rows sum to 1.
+        labels: int ``[N]``.
+        probabilities: ``[N, K]``, rows sum to 1.
         bins: number of equal-width bins of (0, 1].
 
     Returns:
-        One dict a bin: lower, upper, count, and the mean confidence and accuracy (None if empty).
+        One dict per bin: lower, upper, count, and the mean confidence and accuracy (None if empty).
     """
     probabilities = check_probabilities(probabilities)
     labels = check_labels(labels, probabilities.shape[1])
@@ -54,7 +55,7 @@ def reliability_table(
 
 
 def ece_of_table(table: list[dict[str, Any]]) -> float:
-    """Count-weighted mean gap between confidence and accuracy of a `reliability_table`."""
+    """Count-weighted mean gap between confidence and accuracy of a ``reliability_table``."""
     filled = [row for row in table if row["count"]]
     total = sum(row["count"] for row in filled)
     gaps = (row["count"] * abs(row["confidence"] - row["accuracy"]) for row in filled)
@@ -65,51 +66,68 @@ def ece(labels: np.ndarray, probabilities: np.ndarray, bins: int = 15) -> float:
     """Expected calibration error of the top label, in [0, 1].
 
     Args:
-        labels: int `[N]`.
-        probabilities: `[N, K]`.
+        labels: int ``[N]``.
+        probabilities: ``[N, K]``.
         bins: number of equal-width bins.
     """
     return ece_of_table(reliability_table(labels, probabilities, bins))
 
 
 def brier(labels: np.ndarray, probabilities: np.ndarray) -> float:
-    """Mean over images of sum over classes of (p_k - [label = k])^2, in [0, 2]."""
-    probabilities = check_probabilities(probabilities)
-    labels = check_labels(labels, probabilities.shape[1])
-    target = np.eye(probabilities.shape[1])[labels]
-    return float(((probabilities - target) ** 2).sum(axis=1).mean())
+    """Mean over images of sum over classes of (p_k - [label = k])^2, in [0, 2].
+
+    Args:
+        labels: int ``[N]``.
+        probabilities: ``[N, K]``, rows sum to 1.
+    """
+    from sklearn.metrics import brier_score_loss  # its import takes a second or two
+
+    probabilities = _normalised(probabilities)
+    classes = np.arange(probabilities.shape[1])
+    labels = check_labels(labels, len(classes))
+    return brier_score_loss(labels, probabilities, labels=classes, scale_by_half=False)
 
 
 def negative_log_likelihood(labels: np.ndarray, probabilities: np.ndarray) -> float:
-    """Mean of -log p(label) in nats; probabilities below 1e-12 count as 1e-12."""
-    probabilities = check_probabilities(probabilities)
-    labels = check_labels(labels, probabilities.shape[1])
-    chosen = probabilities[np.arange(len(labels)), labels]
-    return float(-np.log(np.maximum(chosen, 1e-12)).mean()) + 0.0  # not -0.0
+    """Mean of -log p(label) in nats; probabilities below 1e-12 count as 1e-12.
+
+    Args:
+        labels: int ``[N]``.
+        probabilities: ``[N, K]``, rows sum to 1.
+    """
+    from sklearn.metrics import log_loss
+
+    probabilities = np.maximum(_normalised(probabilities), _LEAST_PROBABILITY)
+    classes = np.arange(probabilities.shape[1])
+    return log_loss(check_labels(labels, len(classes)), probabilities, labels=classes)
 
 
 def log_softmax(logits: np.ndarray, temperature: float = 1.0) -> np.ndarray:
     """Log-probabilities at a temperature, exact for logits of any size.
 
     Args:
-        logits: `[N, K]` log-probabilities or log-posteriors in nats; any constant may be added to a row.
+        logits: ``[..., K]`` log-probabilities or log-posteriors in nats; any constant may be added to
+            a row.
         temperature: T > 1 softens, T < 1 sharpens.
 
     Returns:
-        float64 `[N, K]`: log softmax(logits / T).
+        float64 ``[..., K]``: log softmax(logits / T) over the last axis.
 
     Raises:
-        ValueError: if a logit is not finite, the shape another, or the temperature not positive.
+        ValueError: if a logit is not finite, there is no axis, or the temperature is not positive.
     """
+    from scipy import special
+
     if not temperature > 0:
         raise ValueError(f"temperature must be positive, got {temperature}.")
-    scaled = _logits(logits) / temperature
-    scaled = scaled - scaled.max(axis=1, keepdims=True)
-    return scaled - np.log(np.exp(scaled).sum(axis=1, keepdims=True))
+    logits = check_finite(logits, "logits")
+    if logits.ndim == 0:
+        raise ValueError("logits must be [..., K], got a single number.")
+    return special.log_softmax(logits / temperature, axis=-1)
 
 
 def apply_temperature(logits: np.ndarray, temperature: float) -> np.ndarray:
-    """Probabilities softmax(logits / T) `[N, K]`; arguments and errors as `log_softmax`."""
+    """Probabilities softmax(logits / T) ``[..., K]``; arguments and errors as ``log_softmax``."""
     return np.exp(log_softmax(logits, temperature))
 
 
@@ -121,8 +139,8 @@ def fit_temperature(labels: np.ndarray, logits: np.ndarray) -> float:
     wrong have no best temperature and give 1; logits worse than chance give the upper end.
 
     Args:
-        labels: int `[N]` of the validation split.
-        logits: `[N, K]` as for `log_softmax`.
+        labels: int ``[N]`` of the validation split.
+        logits: ``[N, K]`` as for ``log_softmax``.
 
     Raises:
         ValueError: for non-finite logits or labels that do not fit them.
@@ -151,26 +169,32 @@ def evaluate_calibration(
     """Calibration before and after a temperature fitted on the validation split.
 
     Args:
-        labels_val: int `[M]` of the validation split.
-        logits_val: `[M, K]` as for `log_softmax`.
-        labels: int `[N]` of the split that is reported.
-        logits: `[N, K]`.
+        labels_val: int ``[M]`` of the validation split.
+        logits_val: ``[M, K]`` as for ``log_softmax``.
+        labels: int ``[N]`` of the split that is reported.
+        logits: ``[N, K]``.
 
     Returns:
-        `temperature`, `fitted_on` ("val"), and `ece_before`, `ece_after`, `nll_before`, `nll_after` on
-        (labels, logits); the negative log-likelihood is in nats and, unlike
-        `negative_log_likelihood`, not clipped.
+        ``temperature``, ``fitted_on`` ("val"), and ``ece_before``, ``ece_after``, ``nll_before`` and
+        ``nll_after`` on (labels, logits); the negative log-likelihood is in nats and, unlike
+        :func:`negative_log_likelihood`, not clipped.
 
     Raises:
         ValueError: for non-finite logits or labels that do not fit them.
     """
     temperature = fit_temperature(labels_val, logits_val)
-    found: dict[str, Any] = {"temperature": temperature, "fitted_on": "val"}
+    report: dict[str, Any] = {"temperature": temperature, "fitted_on": "val"}
     for name, value in (("before", 1.0), ("after", temperature)):
         logs = log_softmax(logits, value)
-        found[f"ece_{name}"] = ece(labels, np.exp(logs))
-        found[f"nll_{name}"] = 0.0 - float(_of_label(labels, logs).mean())
-    return found
+        report[f"ece_{name}"] = ece(labels, np.exp(logs))
+        report[f"nll_{name}"] = 0.0 - float(_of_label(labels, logs).mean())
+    return report
+
+
+def _normalised(probabilities: np.ndarray) -> np.ndarray:
+    """Rows that sum to 1 to 1e-8, as scikit-learn expects; those of float32 are 1e-7 off."""
+    probabilities = check_probabilities(probabilities)
+    return probabilities / probabilities.sum(axis=-1, keepdims=True)
 
 
 def _logits(logits: np.ndarray) -> np.ndarray:
@@ -181,7 +205,7 @@ def _logits(logits: np.ndarray) -> np.ndarray:
 
 
 def _of_label(labels: np.ndarray, logits: np.ndarray) -> np.ndarray:
-    """The entry `[N]` of each row `[N, K]` that belongs to its label."""
+    """The entry ``[N]`` of each row ``[N, K]`` that belongs to its label."""
     labels = check_labels(labels, logits.shape[1])
     check_shape(logits, (len(labels), logits.shape[1]), "logits")
     return logits[np.arange(len(labels)), labels]

@@ -6,10 +6,10 @@ import numpy as np
 
 
 def check_labels(labels: np.ndarray, classes: int, name: str = "labels") -> np.ndarray:
-    """Returns `labels` as int64 `[N]`.
+    """Returns ``labels`` as int64 ``[N]``.
 
     Args:
-        labels: integers `[N]` in `0..classes-1`, N at least 1.
+        labels: integers ``[N]`` in ``0..classes-1``, N at least 1.
         classes: number of classes.
         name: what to call the array in a message.
 
@@ -32,7 +32,7 @@ def check_labels(labels: np.ndarray, classes: int, name: str = "labels") -> np.n
 
 
 def check_finite(array: np.ndarray, name: str) -> np.ndarray:
-    """Returns `array` as float64 and refuses NaN and infinity, naming the first one.
+    """Returns ``array`` as float64 and refuses NaN and infinity, naming the first one.
 
     Raises:
         ValueError: if an entry is not finite.
@@ -49,7 +49,7 @@ def check_finite(array: np.ndarray, name: str) -> np.ndarray:
 
 
 def check_shape(array: np.ndarray, shape: Sequence[int], name: str) -> np.ndarray:
-    """Returns `array`, refusing any shape but `shape`.
+    """Returns ``array``, refusing any shape but ``shape``.
 
     Raises:
         ValueError: naming both shapes.
@@ -60,7 +60,7 @@ def check_shape(array: np.ndarray, shape: Sequence[int], name: str) -> np.ndarra
 
 
 def check_probabilities(probabilities: np.ndarray, name: str = "probabilities") -> np.ndarray:
-    """Returns float64 probabilities `[..., K]` whose rows are non-negative and sum to 1.
+    """Returns float64 probabilities ``[..., K]`` whose rows are non-negative and sum to 1.
 
     Raises:
         ValueError: for a non-finite or negative entry, or a row sum off 1 by more than 1e-3.
@@ -70,13 +70,13 @@ def check_probabilities(probabilities: np.ndarray, name: str = "probabilities") 
     if probabilities.min(initial=0.0) < 0 or off > 1e-3:
         raise ValueError(
             f"{name} must be non-negative with rows that sum to 1; the worst row is off by "
-            f"{off:.3g} and the least entry is {probabilities.min():.3g}. Normalise them first."
+            f"{off:.3g} and the smallest entry is {probabilities.min():.3g}. Normalise them first."
         )
     return probabilities
 
 
 def check_images(images: np.ndarray, name: str) -> np.ndarray:
-    """Returns uint8 images `[N, H, W, C]` unchanged.
+    """Returns uint8 images ``[N, H, W, C]`` unchanged.
 
     Raises:
         ValueError: for another dtype, rank, or an empty array.

@@ -1,4 +1,4 @@
-"""One call that measures a classifier read out over several noise draws."""
+"""One call that measures a classifier whose predictions pool several noise draws."""
 
 from collections.abc import Callable, Mapping, Sequence
 from itertools import combinations
@@ -14,21 +14,27 @@ from msflow_jax.evaluation.checks import (
     check_probabilities,
     check_shape,
 )
+from msflow_jax.evaluation.confusion import (
+    class_notes,
+    class_table,
+    confusion_matrix,
+    headline_scores,
+)
 from msflow_jax.evaluation.selective import evaluate_uncertainty
 
 _CONVENTIONS = {
-    "prediction": "class of the least distance, distances averaged over the noise draws",
+    "prediction": "class of the smallest distance, distances averaged over the noise draws",
     "auc_distance": "mean over classes of the AUC of [label != k] against the distance to code k "
     "(MedSymmFlow's official code; for 2 classes the mean of two one-sided AUCs)",
     "auc_probability": "MedMNIST: for 2 classes the AUC of the probability of class 1, otherwise "
     "the mean one-versus-rest AUC of the probabilities",
     "probability_agreement": "share of images where the most probable class is the prediction",
     "balanced_accuracy": "mean recall over the classes present, which is the macro recall",
-    "macro_precision": "mean precision over the classes present; one that is never the answer "
-    "counts as 0",
+    "macro_precision": "mean precision over the classes present; one that is never predicted counts "
+    "as 0",
     "macro_f1": "mean over the classes present of F1, the harmonic mean of precision and recall",
-    "cohen_kappa": "agreement of answers and labels beyond chance, (p_o - p_e) / (1 - p_e) with p_e "
-    "from the two class frequencies (Cohen 1960): 1 perfect, 0 chance",
+    "cohen_kappa": "agreement of predictions and labels beyond chance, (p_o - p_e) / (1 - p_e) with "
+    "p_e from the two class frequencies (Cohen 1960): 1 perfect, 0 chance",
     "ece": "expected calibration error of the most probable class, equal-width bins",
     "brier": "sum over classes of squared error, mean over images (0 best, 2 worst)",
     "nll": "mean negative log probability of the true class, in nats; probabilities below 1e-12 "
@@ -38,7 +44,13 @@ _CONVENTIONS = {
     "deviation",
 }
 
-# What reads otherwise for a model that gives likelihoods: `evaluate_classifier(conventions=...)`.
+# Replaces the convention of that name where the subjects of the images are known.
+_BY_SUBJECT = {
+    "intervals": "percentile bootstrap over the subjects of the test images, all images of a subject "
+    "together: not the spread over trainings or draws",
+}
+
+# What is worded otherwise for a model that gives likelihoods: ``evaluate_classifier(conventions=...)``.
 LIKELIHOOD_CONVENTIONS = {
     "prediction": "class of the largest log-posterior (log-likelihood plus log-prior), averaged over "
     "the dequantisation draws; a distance is a negative log-posterior in nats",
@@ -56,33 +68,34 @@ def evaluate_classifier(
     uncertainties: dict[str, np.ndarray],
     classes: Sequence[str],
     *,
+    groups: Sequence[Any] | None = None,
     resamples: int = 500,
     seed: int = 0,
     bins: int = 15,
     conventions: Mapping[str, str] | None = None,
 ) -> dict[str, Any]:
-    """All classification metrics of one split, ready for `json.dump(..., allow_nan=False)`.
+    """All classification metrics of one split, ready for ``json.dump(..., allow_nan=False)``.
 
-    The pooled reading averages distances and probabilities over the draws; the prediction is the
-    argmin of the mean distance. AUC comes under two conventions, named in `conventions`:
-    `auc_distance` (MedSymmFlow's) and `auc_probability` (MedMNIST's). Classes without a test image
-    are left out of the averages over classes and named in `notes`.
+    Distances and probabilities are averaged over the draws; the prediction is the argmin of the mean
+    distance. ``conventions`` says which AUC is which. Classes without a test image are left out of
+    the averages over classes and named in ``notes``.
 
     Args:
-        labels: int `[N]` in 0..K-1.
-        distances: `[D, N, K]` to each class code for D noise draws, smaller = more likely.
-        probabilities: `[D, N, K]`, rows sum to 1.
-        uncertainties: name -> `[N]`, larger = less certain.
+        labels: int ``[N]`` in 0..K-1.
+        distances: ``[D, N, K]`` to each class code for D noise draws, smaller = more likely.
+        probabilities: ``[D, N, K]``, rows sum to 1.
+        uncertainties: name -> ``[N]``, larger = less certain.
         classes: K class names.
+        groups: subject of each image ``[N]``, see :func:`bootstrap_intervals`; None if unknown.
         resamples: bootstrap resamples of the 95 % intervals; 0 leaves them out.
-        seed: of the bootstrap.
-        bins: of the calibration error.
-        conventions: texts that replace those of the same name under `conventions`, such as
-            `LIKELIHOOD_CONVENTIONS`.
+        seed: seed of the bootstrap.
+        bins: number of bins of the calibration error.
+        conventions: texts that replace those of the same name under ``conventions``, such as
+            ``LIKELIHOOD_CONVENTIONS``.
 
     Returns:
         A dict of plain Python values; a metric that is undefined is None, with its reason under
-        `undefined`.
+        ``undefined``.
 
     Raises:
         ValueError: for shapes that disagree, non-finite values, or labels out of range.
@@ -90,44 +103,34 @@ def evaluate_classifier(
     labels, distances, probabilities = _checked(labels, distances, probabilities, classes)
     distance, probability = distances.mean(axis=0), probabilities.mean(axis=0)
     predictions = distance.argmin(axis=1)
-    confusion = confusion_matrix(labels, predictions, len(classes))
+    table = class_table(labels, predictions, classes)
+    by_unit = {} if groups is None else _BY_SUBJECT
     return {
         "images": len(labels),
         "classes": [str(name) for name in classes],
-        **_pooled(labels, distance, probability, confusion, bins),
-        "intervals": _intervals(labels, predictions, probability, resamples, seed),
-        "confusion": confusion.tolist(),
-        "per_class": _per_class(confusion, classes),
+        **_pooled(labels, distance, probability, bins),
+        "intervals": _intervals(labels, predictions, probability, groups, resamples, seed),
+        "confusion": confusion_matrix(labels, predictions, len(classes)).tolist(),
+        "per_class": table,
         "draws": _draws(labels, distances, probabilities),
-        "rejection": {
-            name: evaluate_uncertainty(
-                predictions == labels, check_shape(np.asarray(u), labels.shape, name)
-            )
-            for name, u in uncertainties.items()
-        },
-        "conventions": {**_CONVENTIONS, **(conventions or {})},
-        "notes": _notes(confusion, classes),
+        "rejection": _rejection(predictions == labels, uncertainties),
+        "conventions": {**_CONVENTIONS, **by_unit, **(conventions or {})},
+        "notes": class_notes(table),
     }
-
-
-def confusion_matrix(labels: np.ndarray, predictions: np.ndarray, classes: int) -> np.ndarray:
-    """Counts `[K, K]`: row = true class, column = predicted class."""
-    flat = np.bincount(labels * classes + predictions, minlength=classes**2)
-    return flat.reshape(classes, classes)
 
 
 def draw_agreement(predictions: np.ndarray) -> dict[str, Any]:
     """How far the draws agree on the class.
 
     Args:
-        predictions: int `[D, N]`.
+        predictions: int ``[D, N]``.
 
     Returns:
-        `agreement` (mean over pairs of draws of the share of images read alike) and `unanimous`
-        (share of images read alike by all draws); None with one draw.
+        ``agreement`` (mean over pairs of draws of the share of images that both give the same class)
+        and ``unanimous`` (share of images that all draws give the same class); None with one draw.
     """
     if len(predictions) < 2:
-        reason = "one draw only: draws=2 or more shows how far the noise changes the answer"
+        reason = "one draw only: draws=2 or more shows how far the noise changes the prediction"
         return {"agreement": None, "unanimous": None, "undefined": {"agreement": reason}}
     pairs = [float((a == b).mean()) for a, b in combinations(predictions, 2)]
     alike = (predictions == predictions[:1]).all(axis=0)
@@ -153,14 +156,13 @@ def _pooled(
     labels: np.ndarray,
     distance: np.ndarray,
     probability: np.ndarray,
-    confusion: np.ndarray,
     bins: int,
 ) -> dict[str, Any]:
-    """Metrics of the reading averaged over the draws: distance and probability `[N, K]`."""
+    """Metrics of the prediction pooled over the draws: distance and probability ``[N, K]``."""
     predictions = distance.argmin(axis=1)
     reliability = calibration.reliability_table(labels, probability, bins)
     metrics = {
-        **_headline(confusion),
+        **headline_scores(labels, predictions, distance.shape[1]),
         "auc_distance": auc.distance_auc(labels, distance),
         "auc_probability": auc.probability_auc(labels, probability),
         "ece": calibration.ece_of_table(reliability),
@@ -173,58 +175,20 @@ def _pooled(
     return {**metrics, "reliability": reliability, "undefined": undefined}
 
 
-def _headline(confusion: np.ndarray) -> dict[str, float | None]:
-    """Scores that the confusion matrix `[K, K]` holds."""
-    counts, answers, hits = confusion.sum(axis=1), confusion.sum(axis=0), np.diag(confusion)
-    total, present = counts.sum(), counts > 0
-    # Exact whole numbers: kappa is 0 / 0 where labels and answers are all of one class.
-    chance, everything = int(counts @ answers), int(total) ** 2
-    agreement = int(hits.sum()) * int(total)
-    return {
-        "accuracy": float(hits.sum() / total),
-        "balanced_accuracy": float((hits[present] / counts[present]).mean()),
-        "macro_precision": float((hits[present] / np.maximum(answers[present], 1)).mean()),
-        "macro_f1": float((2 * hits[present] / (counts + answers)[present]).mean()),
-        "cohen_kappa": (
-            (agreement - chance) / (everything - chance) if chance < everything else None
-        ),
-        # The score of always naming the most frequent class: what accuracy must be read against.
-        "majority_accuracy": float(counts.max() / total),
-    }
-
-
 def _intervals(
-    labels: np.ndarray, predictions: np.ndarray, probability: np.ndarray, resamples: int, seed: int
+    labels: np.ndarray,
+    predictions: np.ndarray,
+    probability: np.ndarray,
+    groups: Sequence[Any] | None,
+    resamples: int,
+    seed: int,
 ) -> dict[str, Any]:
     correct = (predictions == labels).astype(np.float64)
     metrics: dict[str, Callable[[np.ndarray], np.ndarray]] = {
         "accuracy": lambda w: w @ correct / w.sum(axis=-1),
         "auc_probability": lambda w: auc.probability_aucs(labels, probability, w),
     }
-    return bootstrap_intervals(metrics, len(labels), resamples=resamples, seed=seed)
-
-
-def _per_class(confusion: np.ndarray, classes: Sequence[str]) -> list[dict[str, Any]]:
-    table = []
-    for k, name in enumerate(classes):
-        count, predicted, hit = confusion[k].sum(), confusion[:, k].sum(), confusion[k, k]
-        row: dict[str, Any] = {
-            "name": str(name),
-            "count": int(count),
-            "predicted": int(predicted),
-            "recall": float(hit / count) if count else None,
-            "precision": float(hit / predicted) if predicted else None,
-            "f1": float(2 * hit / (count + predicted)) if count else None,
-        }
-        reasons = {}
-        if not count:
-            reasons["recall"] = reasons["f1"] = "no image of this class in the split"
-        if not predicted:
-            reasons["precision"] = "no image was given this class"
-        if reasons:
-            row["undefined"] = reasons
-        table.append(row)
-    return table
+    return bootstrap_intervals(metrics, len(labels), groups=groups, resamples=resamples, seed=seed)
 
 
 def _draws(labels: np.ndarray, distances: np.ndarray, probabilities: np.ndarray) -> dict[str, Any]:
@@ -245,23 +209,9 @@ def _draws(labels: np.ndarray, distances: np.ndarray, probabilities: np.ndarray)
     return out
 
 
-def _notes(confusion: np.ndarray, classes: Sequence[str]) -> list[str]:
-    counts, answers = confusion.sum(axis=1), confusion.sum(axis=0)
-    absent = [str(name) for name, count in zip(classes, counts, strict=True) if not count]
-    silent = [
-        str(name)
-        for name, count, answered in zip(classes, counts, answers, strict=True)
-        if count and not answered
-    ]
-    notes = []
-    if absent:
-        notes.append(
-            f"No image of {', '.join(absent)} in this split: AUC, balanced accuracy, macro "
-            "precision and macro F1 are averaged over the other classes."
-        )
-    if silent:
-        notes.append(
-            f"No image was given the class {', '.join(silent)}: its precision is undefined and counts "
-            "as 0 in the macro precision."
-        )
-    return notes
+def _rejection(correct: np.ndarray, uncertainties: dict[str, np.ndarray]) -> dict[str, Any]:
+    """:func:`evaluate_uncertainty` of every uncertainty ``[N]``."""
+    return {
+        name: evaluate_uncertainty(correct, check_shape(np.asarray(values), correct.shape, name))
+        for name, values in uncertainties.items()
+    }

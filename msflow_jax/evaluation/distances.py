@@ -27,10 +27,10 @@ def gaussian_frechet(
     |mu_a - mu_b|^2 + tr(A + B - 2 (A^1/2 B A^1/2)^1/2), the last root by its eigenvalues.
 
     Args:
-        mean_a: `[F]`.
-        cov_a: `[F, F]`.
-        mean_b: `[F]`.
-        cov_b: `[F, F]`.
+        mean_a: ``[F]``.
+        cov_a: ``[F, F]``.
+        mean_b: ``[F]``.
+        cov_b: ``[F, F]``.
     """
     root = _square_root(cov_a)
     cross = np.linalg.eigvalsh(root @ cov_b @ root)
@@ -39,13 +39,13 @@ def gaussian_frechet(
     return max(shift + spread, 0.0)
 
 
-def _check_pair(a: np.ndarray, b: np.ndarray, least: int) -> tuple[np.ndarray, np.ndarray]:
+def _check_pair(a: np.ndarray, b: np.ndarray, minimum: int) -> tuple[np.ndarray, np.ndarray]:
     a, b = check_finite(a, "the first features"), check_finite(b, "the second features")
     if a.ndim != 2 or b.ndim != 2 or a.shape[1] != b.shape[1]:
         raise ValueError(f"features must be [N, F] and [M, F], got {a.shape} and {b.shape}.")
-    if min(len(a), len(b)) < least:
+    if min(len(a), len(b)) < minimum:
         raise ValueError(
-            f"at least {least} samples a side are needed, got {len(a)} and {len(b)}; generate more."
+            f"at least {minimum} samples per set are needed, got {len(a)} and {len(b)}; generate more."
         )
     return a, b
 
@@ -57,8 +57,8 @@ def frechet_distance(features_a: np.ndarray, features_b: np.ndarray) -> float:
     values from the same features and the same counts.
 
     Args:
-        features_a: `[N, F]`, N at least 2.
-        features_b: `[M, F]`, M at least 2.
+        features_a: ``[N, F]``, N at least 2.
+        features_b: ``[M, F]``, M at least 2.
 
     Raises:
         ValueError: for shapes that disagree, fewer than 2 samples, or non-finite features.
@@ -69,7 +69,7 @@ def frechet_distance(features_a: np.ndarray, features_b: np.ndarray) -> float:
 
 
 def _kth_neighbour(points: np.ndarray, k: int, chunk: int) -> np.ndarray:
-    """Distance `[N]` of each point to its k-th nearest other point."""
+    """Distance ``[N]`` of each point to its k-th nearest other point."""
     from scipy.spatial.distance import cdist
 
     parts = [
@@ -89,8 +89,8 @@ def prdc(
     identical sets give exactly 1 for all four unless points are duplicated.
 
     Args:
-        real: `[N, F]`, N > k.
-        fake: `[M, F]`, M > k.
+        real: ``[N, F]``, N > k.
+        fake: ``[M, F]``, M > k.
         k: neighbours, the point itself not counted.
         chunk: rows handled at once, to bound memory at chunk x M.
 
@@ -140,7 +140,7 @@ class NearestTraining:
         return float(np.percentile(self.held_out_distance, 1))
 
     def closest(self, count: int) -> np.ndarray:
-        """Indices of the `count` generated images nearest to a training image, nearest first."""
+        """Indices of the ``count`` generated images nearest to a training image, nearest first."""
         return np.argsort(self.generated_distance, kind="stable")[:count]
 
     def summary(self) -> dict[str, Any]:
@@ -175,9 +175,9 @@ def nearest_training(
     the held-out distances. Exact copies (distance 0) count, also where the real sets share images.
 
     Args:
-        generated: uint8 `[M, H, W, C]`.
-        held_out: uint8 `[N, H, W, C]`, real images not trained on.
-        train: uint8 `[T, H, W, C]`, all images trained on.
+        generated: uint8 ``[M, H, W, C]``.
+        held_out: uint8 ``[N, H, W, C]``, real images not trained on.
+        train: uint8 ``[T, H, W, C]``, all images trained on.
         flips: also compare with the horizontally mirrored query and keep the smaller distance.
         chunk: training images handled at once.
 
@@ -204,7 +204,7 @@ def nearest_training(
 def _nearest(
     queries: np.ndarray, train: np.ndarray, flips: bool, chunk: int
 ) -> tuple[np.ndarray, np.ndarray]:
-    """Distance and index of the nearest training image, over mirrored queries too if asked."""
+    """Distance and index of the nearest training image, over mirrored queries too if ``flips``."""
     distance, index = _nearest_unflipped(queries, train, chunk)
     if flips:
         mirrored, other = _nearest_unflipped(queries[:, :, ::-1], train, chunk)

@@ -35,23 +35,23 @@ def evaluate_generation(
 ) -> dict[str, Any]:
     """Distribution distances, class recognition and memorisation of generated images.
 
-    Generated, held-out and training-subset samples are matched class by class: equal counts.
+    Samples of the three sets are matched class by class: equal counts.
 
     Args:
-        generated: uint8 `[M, S, S, C]`.
-        generated_labels: int `[M]`, the class asked for.
-        train: uint8 images `[T, S, S, C]` and int labels `[T]` the generator was trained on.
+        generated: uint8 ``[M, S, S, C]``.
+        generated_labels: int ``[M]``, the requested class.
+        train: uint8 images ``[T, S, S, C]`` and int labels ``[T]`` the generator was trained on.
         held_out: real images and labels not trained on.
         classes: K class names.
-        seed: of the classifier and of the random subsets.
+        seed: seed of the classifier and of the random subsets.
         feature_steps: training steps of the feature classifier.
         flips: mirror images in the memorisation check (set it if training mirrored them).
-        features: name and function, uint8 `[N, S, S, C]` to `[N, F]`, of further features
-            (`load_features`): the same comparison on them is `comparison_supplied`, their name
-            `features_supplied`.
+        features: name and function, uint8 ``[N, S, S, C]`` to ``[N, F]``, of further features
+            (``load_features``): the same comparison on them is ``comparison_supplied``, their name
+            ``features_supplied``.
 
     Returns:
-        A dict of plain Python values; undefined metrics are None with a reason under `undefined`.
+        A dict of plain Python values; undefined metrics are None with a reason under ``undefined``.
 
     Raises:
         ValueError: for another dtype or shape, or labels out of range.
@@ -60,12 +60,9 @@ def evaluate_generation(
     from msflow_jax.evaluation.features import train_feature_classifier
 
     rng = np.random.default_rng(seed)
-    fake, fake_labels, fake_index = _subset(
-        (generated, generated_labels), "generated", rng, classes
-    )
-    real, real_labels, _ = _subset(held_out, "held_out", rng, classes)
-    train_images = check_images(train[0], "train")
-    train_labels = check_labels(train[1], len(classes), "train labels")
+    fake, fake_labels, fake_index = _subset(generated, generated_labels, "generated", rng, classes)
+    real, real_labels, _ = _subset(*held_out, "held_out", rng, classes)
+    train_images, train_labels = _checked(*train, "train", classes)
     classifier = train_feature_classifier(
         train_images, train_labels, len(classes), seed=seed, steps=feature_steps
     )
@@ -74,32 +71,36 @@ def evaluate_generation(
     a, b, c = _matched(fake_labels, real_labels, train_labels, rng)
     noise = rng.integers(0, 256, size=(len(a), *fake.shape[1:]), dtype=np.uint8)
     sets = {"generated": fake[a], "real": train_images[c], "noise": noise}
-    supplied: dict[str, Any] = {}
-    if features is not None:
-        name, function = features
-        supplied["features_supplied"] = name
-        supplied["comparison_supplied"] = _compare(function, sets, real[b])
     return {
         "features": FEATURES,
         "samples": len(a),
         "comparison": _compare(classifier.features, sets, real[b]),
-        **supplied,
+        **_compare_supplied(features, sets, real[b]),
         "recognition": recognition,
         "recognition_overall": overall,
         "memorisation": _memorisation(fake, real, train_images, fake_index, flips),
         "settings": {"seed": seed, "feature_steps": feature_steps, "flips": flips},
-        "notes": _notes(len(a), len(fake), len(generated), supplied.get("features_supplied", "")),
+        "notes": _notes(len(a), len(fake), len(generated), features[0] if features else ""),
     }
 
 
-def _subset(
-    pair: Labelled, name: str, rng: np.random.Generator, classes: Sequence[str]
-) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
-    """At most 2,000 images with labels, and their indices in the caller's arrays."""
-    images = check_images(pair[0], name)
-    labels = check_labels(pair[1], len(classes), f"{name} labels")
+def _checked(images: np.ndarray, labels: np.ndarray, name: str, classes: Sequence[str]) -> Labelled:
+    images = check_images(images, name)
+    labels = check_labels(labels, len(classes), f"{name} labels")
     if len(images) != len(labels):
         raise ValueError(f"{name} has {len(images)} images but {len(labels)} labels.")
+    return images, labels
+
+
+def _subset(
+    images: np.ndarray,
+    labels: np.ndarray,
+    name: str,
+    rng: np.random.Generator,
+    classes: Sequence[str],
+) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
+    """At most 2,000 images with labels, and their indices in the caller's arrays."""
+    images, labels = _checked(images, labels, name, classes)
     size = min(len(images), _LIMIT)
     index = np.sort(rng.choice(len(images), size=size, replace=False))
     return images[index], labels[index], index
@@ -125,7 +126,7 @@ def _compare(
     """Frechet distance and prdc of each set of images against the held-out reference."""
     if len(reference) <= _NEIGHBOURS:
         reason = (
-            f"{len(reference)} matched images a side, at least {_NEIGHBOURS + 1} are needed: "
+            f"{len(reference)} matched images per set, at least {_NEIGHBOURS + 1} are needed: "
             "generate classes that the held-out split holds, and more of them"
         )
         empty = dict.fromkeys(("frechet", "precision", "recall", "density", "coverage"))
@@ -138,6 +139,19 @@ def _compare(
     return out
 
 
+def _compare_supplied(
+    features: tuple[str, Features] | None, sets: dict[str, np.ndarray], reference: np.ndarray
+) -> dict[str, Any]:
+    """The same comparison on the user's features, under keys of its own; empty for None."""
+    if features is None:
+        return {}
+    name, function = features
+    return {
+        "features_supplied": name,
+        "comparison_supplied": _compare(function, sets, reference),
+    }
+
+
 def _recognition(
     fake: np.ndarray,
     fake_labels: np.ndarray,
@@ -145,7 +159,7 @@ def _recognition(
     real_labels: np.ndarray,
     classes: Sequence[str],
 ) -> tuple[list[dict[str, Any]], dict[str, float]]:
-    """Share of each class that the feature classifier names so: generated and held-out real."""
+    """Share of each class that the feature classifier recognises: generated and held-out real."""
     table = []
     for k, name in enumerate(classes):
         row: dict[str, Any] = {"name": str(name)}
@@ -198,7 +212,7 @@ def _memorisation(
 
 def _notes(matched: int, used: int, given: int, supplied: str) -> list[str]:
     notes = [
-        f"Each comparison has {matched} images a side with the same class mix. Frechet distances "
+        f"Each comparison has {matched} images per set with the same class mix. Frechet distances "
         "grow as the count falls: read them against the real-versus-real floor of the same count.",
         "The classifier has seen the images the floor is drawn from, but not the held-out ones.",
         "Features of images unlike any real one, such as noise, can still fall among those of real "

@@ -1,6 +1,6 @@
-"""Likelihoods of image sets, and how well they tell foreign images from those of the kind trained on.
+"""Likelihoods of image sets, and how well they tell images of another kind from trained ones.
 
-Deep generative models can give foreign images a higher likelihood than their own (Nalisnick et al.
+Deep generative models can give images of another kind a higher likelihood (Nalisnick et al.
 2019, arXiv 1810.09136). Typicality asks instead how far a likelihood is from the usual one, on either
 side (Nalisnick et al. 2019, arXiv 1906.02994).
 """
@@ -19,7 +19,7 @@ _CONVENTIONS = {
     "number of its entries; less is more likely",
     "sd": "sample standard deviation over the images",
     "auroc_likelihood": "area under the ROC curve of outside against inside, the less likely image "
-    "taken for the outside one (0.5: not told apart; below 0.5: the outside images are more likely)",
+    "taken for the outside one (0.5: chance; below 0.5: the outside images are more likely)",
     "auroc_typicality": "the same, the image whose bits per dimension are farther from the mean of "
     "the reference set taken for the outside one (Nalisnick et al. 2019, arXiv 1906.02994)",
     "outside_more_likely": "whether the outside images have fewer bits per dimension on average",
@@ -32,11 +32,11 @@ def typicality(bits: np.ndarray, reference: np.ndarray) -> np.ndarray:
     The typicality test of Nalisnick et al. 2019 (arXiv 1906.02994) for single images (M = 1).
 
     Args:
-        bits: `[N]` bits per dimension.
-        reference: `[R]` bits per dimension of training images, R at least 1.
+        bits: ``[N]`` bits per dimension.
+        reference: ``[R]`` bits per dimension of training images, R at least 1.
 
     Returns:
-        float64 `[N]` in bits per dimension.
+        float64 ``[N]`` in bits per dimension.
     """
     return np.abs(_bits(bits, "bits") - _bits(reference, "reference").mean())
 
@@ -47,15 +47,16 @@ def evaluate_likelihood(
     """Bits per dimension of several sets of images, and how outside sets differ from the inside one.
 
     Args:
-        sets: name -> bits per dimension `[N]` of its images, N at least 1.
+        sets: name -> bits per dimension ``[N]`` of its images, N at least 1.
         inside: the set of the kind trained on that outside sets are compared with, such as "test".
         reference: the set whose mean defines what is typical, such as "train".
         outside: names of sets of another kind.
 
     Returns:
-        Plain values: `sets` (names in order), `inside`, `reference`, `outside`, `per_set` (a dict each:
-        name, count, mean, sd, median, p5, p95 of the bits per dimension), `detection` (a dict for each
-        outside set: name, auroc_likelihood, auroc_typicality, outside_more_likely) and `conventions`.
+        Plain values: ``sets`` (names in order), ``inside``, ``reference``, ``outside``, ``per_set`` (a
+        dict each: name, count, mean, sd, median, p5, p95 of the bits per dimension), ``detection``
+        (a dict for each outside set: name, auroc_likelihood, auroc_typicality, outside_more_likely) and
+        ``conventions``.
 
     Raises:
         ValueError: for a name that is none of the sets, an empty set or non-finite values.
@@ -111,9 +112,9 @@ def _summary(bits: np.ndarray) -> dict[str, Any]:
 
 def _detection(inside: np.ndarray, outside: np.ndarray, reference: np.ndarray) -> dict[str, Any]:
     both = np.concatenate([inside, outside])
-    foreign = np.arange(len(both)) >= len(inside)
+    from_outside = np.arange(len(both)) >= len(inside)
     return {
-        "auroc_likelihood": binary_auc(foreign, both),
-        "auroc_typicality": binary_auc(foreign, typicality(both, reference)),
+        "auroc_likelihood": binary_auc(from_outside, both),
+        "auroc_typicality": binary_auc(from_outside, typicality(both, reference)),
         "outside_more_likely": bool(outside.mean() < inside.mean()),
     }

@@ -12,13 +12,14 @@ def evaluate_segmentation(
     """Dice, intersection over union and pixel accuracy, over all pixels of all images together.
 
     Args:
-        truth: int `[N, H, W]` in 0..K-1.
-        predicted: int `[N, H, W]` in 0..K-1.
+        truth: int ``[N, H, W]`` in 0..K-1.
+        predicted: int ``[N, H, W]`` in 0..K-1.
         classes: K class names.
 
     Returns:
-        `accuracy`, `mean_dice` and `mean_iou` over the classes present in either map, and `classes`
-        with `dice`, `iou` and `pixels` (of the truth) for each; None where a class is nowhere.
+        ``accuracy``, ``mean_dice`` and ``mean_iou`` over the classes present in either map, and
+        ``classes`` with ``dice``, ``iou`` and ``pixels`` (of the truth) for each; None where a class is
+        nowhere.
 
     Raises:
         ValueError: for shapes that disagree or labels out of range.
@@ -34,12 +35,12 @@ def evaluate_segmentation(
             )
     pairs = truth.astype(np.int64).ravel() * k + predicted.ravel()
     confusion = np.bincount(pairs, minlength=k * k).reshape(k, k)
-    both, true, found = np.diag(confusion), confusion.sum(1), confusion.sum(0)
+    both, true, predicted_count = np.diag(confusion), confusion.sum(1), confusion.sum(0)
     rows, dice, iou = {}, [], []
     for i, name in enumerate(classes):
-        present = true[i] + found[i] > 0
-        d = float(2 * both[i] / (true[i] + found[i])) if present else None
-        j = float(both[i] / (true[i] + found[i] - both[i])) if present else None
+        present = true[i] + predicted_count[i] > 0
+        d = float(2 * both[i] / (true[i] + predicted_count[i])) if present else None
+        j = float(both[i] / (true[i] + predicted_count[i] - both[i])) if present else None
         rows[name] = {"dice": d, "iou": j, "pixels": int(true[i])}
         if d is not None and j is not None:
             dice.append(d)

@@ -1,4 +1,4 @@
-"""Selective prediction: what accuracy is left when the least certain images are put aside.
+"""Selective prediction: what accuracy is left when the least certain images are rejected.
 
 Rejection curve as in MedSymmFlow's official code; area under the risk-coverage curve and its excess
 over the best possible order after Geifman et al. 2019 (arXiv 1805.08206).
@@ -12,7 +12,7 @@ from msflow_jax.evaluation.checks import check_finite, check_shape
 
 
 def rejection_order(uncertainty: np.ndarray) -> np.ndarray:
-    """Indices `[N]` from the least to the most certain image; ties keep their given order."""
+    """Indices ``[N]`` from the least to the most certain image; ties keep their given order."""
     return np.argsort(-check_finite(uncertainty, "uncertainty"), kind="stable")
 
 
@@ -30,12 +30,12 @@ def rejection_curve(
     """Accuracy of the images kept after dropping the most uncertain floor(r N).
 
     Args:
-        correct: bool `[N]`, whether each prediction is right.
-        uncertainty: `[N]`, larger = less certain. Ties are dropped in their given order.
+        correct: bool ``[N]``, whether each prediction is right.
+        uncertainty: ``[N]``, larger = less certain. Ties are dropped in their given order.
         steps: r = 0, 1/steps, ..., (steps-1)/steps; the default steps by 5 %.
 
     Returns:
-        `rejected` (r), `kept` (images left) and `accuracy` (of those left), lists of equal length.
+        ``rejected`` (r), ``kept`` (images left) and ``accuracy`` (of those left), lists of equal length.
     """
     certain = _certain_first(correct, uncertainty)
     n = len(certain)
@@ -57,14 +57,14 @@ def aurc(correct: np.ndarray, uncertainty: np.ndarray) -> float:
     """Area under the risk-coverage curve: mean over n = 1..N of the error of the n most certain.
 
     Args:
-        correct: bool `[N]`.
-        uncertainty: `[N]`, larger = less certain.
+        correct: bool ``[N]``.
+        uncertainty: ``[N]``, larger = less certain.
     """
     return float(_risk(_certain_first(correct, uncertainty)).mean())
 
 
 def optimal_aurc(correct: np.ndarray) -> float:
-    """The least AURC any order of these predictions can have: every error ranked last."""
+    """The smallest AURC that any order of these predictions can have: every error ranked last."""
     correct = np.asarray(correct, dtype=bool)
     return float(_risk(np.sort(correct)[::-1]).mean())
 
@@ -80,12 +80,12 @@ def coverage_at_accuracy(
     """The largest share of images that can be kept with at least the target accuracy.
 
     Args:
-        correct: bool `[N]`.
-        uncertainty: `[N]`, larger = less certain.
-        target: accuracy wanted, in (0, 1].
+        correct: bool ``[N]``.
+        uncertainty: ``[N]``, larger = less certain.
+        target: required accuracy, in (0, 1].
 
     Returns:
-        `accuracy` (the target), `coverage` in [0, 1] (0 if no share reaches it) and `threshold`,
+        ``accuracy`` (the target), ``coverage`` in [0, 1] (0 if no share reaches it) and ``threshold``,
         the largest uncertainty kept (None if none is). Choose a threshold on validation data.
     """
     certain = _certain_first(correct, uncertainty)

@@ -27,7 +27,9 @@ def locked(workdir: Path) -> Iterator[None]:
     try:
         held = FileLock(path, on_acquired=_write_holder).acquire(blocking=False)
     except Timeout as error:
-        raise ValueError(f"{workdir} is in use by {_holder(path)}: use another --workdir") from error
+        raise ValueError(
+            f"{workdir} is in use by {_holder(path)}: use another --workdir"
+        ) from error
     with held:
         yield
 

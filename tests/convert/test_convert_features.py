@@ -15,7 +15,7 @@ from safetensors.numpy import save_file
 from experiments.common import run
 from msflow_jax.convert.resnet import convert_resnet
 from msflow_jax.evaluation import evaluate_generation
-from msflow_jax.evaluation.features import SuppliedNetwork, load_features
+from msflow_jax.evaluation.supplied import SuppliedNetwork, load_features
 from msflow_jax.nets.resnet import ResNet
 from msflow_jax.storage.checkpoints import Checkpoints
 

@@ -109,7 +109,7 @@ def test_absent_class_is_named_and_skipped():
 @pytest.mark.parametrize("present", [[0, 2], [1, 2, 3]])
 def test_averages_over_the_classes_present_match_sklearn(present):
     labels, distances, probabilities = readings(4, present=present, seed=5)
-    distances[:, :, 2] += 9  # Class 2 is never the answer.
+    distances[:, :, 2] += 9  # Class 2 is never predicted.
     result = evaluate(labels, distances, probabilities)
     predictions = distances.mean(axis=0).argmin(axis=1)
     options = {"labels": present, "average": "macro", "zero_division": 0.0}
@@ -123,7 +123,7 @@ def test_averages_over_the_classes_present_match_sklearn(present):
     assert "class 2: its precision" in result["notes"][1]
 
 
-def test_kappa_is_undefined_only_where_labels_and_answers_are_of_one_class():
+def test_kappa_is_undefined_only_where_labels_and_predictions_are_of_one_class():
     labels, distances = np.zeros(4, int), np.array([[[0.0, 1.0]] * 4])
     result = evaluate(labels, distances, softmax(-distances))
     assert result["cohen_kappa"] is None and "one class" in result["undefined"]["cohen_kappa"]
@@ -163,6 +163,22 @@ def test_intervals_are_seeded_hold_the_estimate_and_have_the_right_width():
     )
     other = evaluate(labels, distances, probabilities, resamples=500, seed=1)
     assert other["intervals"] != first["intervals"]
+
+
+def test_intervals_over_subjects_say_so_and_change_nothing_else():
+    labels, distances, probabilities = readings(3)
+    plain = evaluate(labels, distances, probabilities)
+    grouped = evaluate(labels, distances, probabilities, groups=np.arange(120) // 4)
+    assert grouped["intervals"]["unit"] == "subject" and grouped["intervals"]["groups"] == 30
+    assert "subjects" in grouped["conventions"]["intervals"]
+    assert set(plain["intervals"]) == {
+        "level", "resamples", "seed", "accuracy", "auc_probability"
+    }  # fmt: skip
+    assert_plain(grouped)
+    changed = {"intervals", "conventions"}
+    assert {k: v for k, v in grouped.items() if k not in changed} == {
+        k: v for k, v in plain.items() if k not in changed
+    }
 
 
 def test_rejection_per_uncertainty():

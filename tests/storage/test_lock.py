@@ -32,7 +32,9 @@ def test_a_held_workdir_is_refused_and_keeps_its_holder(tmp_path, content):
             path.write_text(content)
         who = "another process" if content is not None else f"process {os.getpid()} on "
         with (
-            pytest.raises(ValueError, match=f"{tmp_path} is in use by {who}.*use another --workdir"),
+            pytest.raises(
+                ValueError, match=f"{tmp_path} is in use by {who}.*use another --workdir"
+            ),
             locked(tmp_path),
         ):
             pass

@@ -115,7 +115,7 @@ def test_moving_average(rate, step):
 
 @pytest.mark.parametrize("rate", [0.7, 0.9999])
 def test_moving_average_of_many_steps_stays_with_its_closed_form(rate):
-    """Nothing is lost to rounding on the way: against float64, and exact where nothing moves."""
+    """Little is lost to rounding on the way: against float64, and where nothing moves."""
     values = np.random.default_rng(0).normal(size=(2000, 5)).astype(np.float32)
     start = np.float32(np.pi) * np.ones(5, np.float32)
 

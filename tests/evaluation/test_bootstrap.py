@@ -1,0 +1,66 @@
+"""Bootstrap over images and over subjects."""
+
+import json
+
+import numpy as np
+import pytest
+
+from msflow_jax.evaluation.bootstrap import bootstrap_intervals, resample_counts
+
+CORRECT = (np.random.default_rng(0).random(120) < 0.7).astype(float)
+METRICS = {"accuracy": lambda w: w @ CORRECT / w.sum(axis=-1)}
+
+
+def test_intervals_over_images_are_the_percentiles_of_the_resamples():
+    found = bootstrap_intervals(METRICS, 120, resamples=130, seed=3)
+    rng = np.random.default_rng(3)
+    values = []
+    for rows in (50, 50, 30):
+        values += [CORRECT[drawn].mean() for drawn in rng.integers(0, 120, size=(rows, 120))]
+    assert found.pop("accuracy") == pytest.approx(np.percentile(values, [2.5, 97.5]).tolist())
+    assert found == {"level": 0.95, "resamples": 130, "seed": 3}
+
+
+def test_subjects_of_one_image_each_give_the_same_interval():
+    plain = bootstrap_intervals(METRICS, 120)
+    names = [f"{i:03d}" for i in range(120)]
+    assert bootstrap_intervals(METRICS, 120, groups=names) == {
+        **plain,
+        "unit": "subject",
+        "groups": 120,
+    }
+
+
+def test_whole_subjects_are_resampled():
+    groups = np.repeat([7, 3, 9], [1, 2, 3])
+    seen = []
+    bootstrap_intervals(
+        {"seen": lambda w: seen.append(w) or w[:, 0]}, 6, groups=groups, resamples=8
+    )
+    (weights,) = seen
+    (counts,) = resample_counts(3, 8, 0)
+    np.testing.assert_array_equal(weights, counts[:, [1, 0, 0, 2, 2, 2]])
+    assert (weights[:, 1] == weights[:, 2]).all() and weights.sum(axis=1).max() > 6
+
+
+def test_alike_images_of_a_subject_widen_the_interval():
+    def width(found):
+        return found["accuracy"][1] - found["accuracy"][0]
+
+    correct = np.repeat(CORRECT, 10)
+    metrics = {"accuracy": lambda w: w @ correct / w.sum(axis=-1)}
+    by_image = bootstrap_intervals(metrics, 1200)
+    by_subject = bootstrap_intervals(metrics, 1200, groups=np.repeat(np.arange(120), 10))
+    assert width(by_subject) == pytest.approx(np.sqrt(10) * width(by_image), rel=0.15)
+    assert json.loads(json.dumps(by_subject, allow_nan=False)) == by_subject
+
+
+def test_one_subject_has_no_interval():
+    found = bootstrap_intervals(METRICS, 120, groups=["a"] * 120)
+    assert found["accuracy"] is None and found["groups"] == 1
+
+
+@pytest.mark.parametrize("groups", [[], ["a"], ["a"] * 121])
+def test_groups_must_be_one_per_image(groups):
+    with pytest.raises(ValueError, match=f"each of the 120 images, got {len(groups)} names"):
+        bootstrap_intervals(METRICS, 120, groups=groups)
