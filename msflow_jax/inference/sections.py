@@ -92,8 +92,8 @@ class Generation:
 
     def __call__(self, run: Evaluation) -> tuple[Block, Arrays]:
         """See :class:`msflow_jax.families.Section`."""
-        from msflow_jax.evaluation.features import load_features
         from msflow_jax.evaluation.generation import evaluate_generation
+        from msflow_jax.evaluation.supplied import load_features
 
         images, labels = run.samples
         train, chosen, classes = run.splits.train, run.chosen, range(len(run.classes))
