@@ -65,6 +65,7 @@ def lowered(net: Any, images: int, strategy: str) -> tuple[Any, Any]:
     import jax.numpy as jnp
 
     from msflow_jax.config import default_config
+    from msflow_jax.data.batches import to_float
     from msflow_jax.parallel.sharding import make_mesh, replicated, shard_tree, split_batch
     from msflow_jax.training.optimiser import make_optimiser
     from msflow_jax.training.step import TrainState, make_steps
@@ -89,7 +90,11 @@ def lowered(net: Any, images: int, strategy: str) -> tuple[Any, Any]:
     state = jax.eval_shape(fresh, jax.random.key(0), inputs, times)
     mesh = make_mesh()
     homes = shard_tree(state, mesh, strategy)
-    steps = make_steps(loss, optimiser, lambda _, one: one, seed=0, ema=0.999)
+
+    def to_batch(_, one):
+        return {"image": to_float(one["image"])}
+
+    steps = make_steps(loss, optimiser, to_batch, seed=0, ema=0.999)
     run = jax.jit(
         steps,
         in_shardings=(homes, None, split_batch(mesh, axis=1)),

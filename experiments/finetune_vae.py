@@ -115,8 +115,9 @@ def _stage(model: Any, splits: Any, data: Any, training: Any, measure: Any) -> A
             seed=training.seed, steps=_FEATURE_STEPS,
         )  # fmt: skip
         model = dataclasses.replace(model, classifier=classifier)
+    source = source_of(splits.train, data.loader, data.workers, splits.info.flips)
     return Stage(
-        "", model.loss, source_of(splits.train, data.loader, data.workers, splits.info.flips), training,
+        "", model.loss, source, training,
         start=lambda tree: tree, trains=model.trains,
         validate=make_validation(measure, splits.val.images),
     )  # fmt: skip
@@ -124,10 +125,10 @@ def _stage(model: Any, splits: Any, data: Any, training: Any, measure: Any) -> A
 
 def _keep_settings(folder: Path, settings: Mapping[str, Any]) -> None:
     """Note the settings of a run; one that holds checkpoints goes on only with the same."""
-    from msflow_jax.workdir import refuse_difference, write_json
+    from msflow_jax.workdir import has_checkpoint, refuse_difference, write_json
 
     path = folder / _SETTINGS
-    if any((folder / "checkpoints").glob("*/ema")):
+    if has_checkpoint(folder):
         try:
             old = dict(json.loads(path.read_text()))
         except (OSError, ValueError, TypeError) as error:
@@ -169,9 +170,6 @@ def _draw(path: Path, model: Any, params: Any, images: Any) -> None:
 
 def main(arguments: Sequence[str]) -> None:
     """The command."""
-    from msflow_jax.config import load_config
-    from msflow_jax.parallel.startup import use_cache, use_cores
-
     flags = parser(__doc__ or "")
     flags.formatter_class = argparse.RawDescriptionHelpFormatter
     flags.add_argument(
@@ -201,6 +199,10 @@ def main(arguments: Sequence[str]) -> None:
     o, rest = flags.parse_known_args(arguments)
     if unknown := [a for a in rest if not a.startswith("--config.data.")]:
         flags.error(f"unknown argument {unknown[0]}; of the configuration only config.data is used")
+
+    from msflow_jax.config import load_config
+    from msflow_jax.parallel.startup import use_cache, use_cores
+
     config = load_config([f"--config={o.config}", *rest])
     use_cache()
     use_cores(o.batch)

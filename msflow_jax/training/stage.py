@@ -31,7 +31,7 @@ class Stage:
         name: Name of the stage and of its folder; "" for a single stage, which is kept in the workdir
             itself.
         loss: ``loss(params, batch, key, *, train) -> (scalar, metrics)``, of the whole tree.
-        source: Training data: arrays that are kept on the device whole, or a stream, which is read while
+        source: Training data: a source, which is kept on the device whole; a stream, which is read while
             training and gives the same run; or several of them by name.
         config: The ``train`` part of a configuration.
         start: ``start(the tree so far) -> the tree that the stage starts from``. It may be expensive:

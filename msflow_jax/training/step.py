@@ -79,7 +79,7 @@ def make_steps(
     Args:
         loss: ``loss(params, batch, key, *, train) -> (scalar, metrics)``.
         optimiser: Gradient transformation.
-        to_batch: ``(data, plan) -> batch`` with uint8 images, on the device.
+        to_batch: ``(data, plan) -> batch`` as the loss takes it, on the device.
         seed: Seed of all noise; the key of a step is folded from (seed, step).
         ema: Rate of the moving average.
         accumulate: Parts of a batch whose gradients are averaged before the update, for batches that

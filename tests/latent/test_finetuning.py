@@ -18,6 +18,7 @@ from msflow_jax.latent.finetuning import FineTuning, divergence, training_config
 from msflow_jax.nets.init import init_params
 from msflow_jax.nets.vae import AutoencoderKL, TinyAutoencoder
 from msflow_jax.training import Stage, merge, read_params, run_stages, split
+from msflow_jax.training.source import Source
 
 NETS = {
     "kl": AutoencoderKL(latent=2, widths=(8, 8), blocks=1, groups=4),
@@ -156,7 +157,7 @@ def run(model, splits, folder, measure):
     config = training_config(steps=12, batch=8, learning_rate=5e-3, seed=0)
     config.update({"log_every": 1, "eval_every": 12, "writers": ()})
     validate = reconstruction.make_validation(measure, splits.val.images)
-    source = {"image": splits.train.images, "label": splits.train.labels}
+    source = Source.of_arrays({"image": splits.train.images, "label": splits.train.labels})
     stage = Stage(
         "", model.loss, source, config, lambda tree: tree, trains=model.trains, validate=validate
     )

@@ -124,7 +124,7 @@ def test_a_model_trains_on_several_sets_in_parts(config, tmp_path):
         "text": source_of(split, "device", 0, (), {"report": "report"}),
     }
     config.update({"steps": 2, "accumulate": 2})
-    state = fit(Both(), sets, config, tmp_path, progress=False)
+    state = fit(tiny_training.make_stage(Both(), sets, config), tmp_path, progress=False)
     assert state.step == 2 and np.isfinite(state.params["weight"])
 
 

@@ -9,6 +9,7 @@ from msflow_jax.data.order import batch_indices
 from msflow_jax.storage.checkpoints import Checkpoints
 from msflow_jax.training import Stopped, fit
 from msflow_jax.training.records import read_records
+from msflow_jax.training.source import Source
 from msflow_jax.training.stage import total_steps
 from tests.training.tiny_training import assert_equal, make_stage
 
@@ -36,9 +37,10 @@ class Steep(Line):
         return jnp.sqrt(jnp.abs(params["offset"])), {}
 
 
-def run(model, arrays, config, workdir, **settings):
+def run(model, arrays, config, workdir, flips=(), validate=None):
     workdir.mkdir(exist_ok=True)
-    return fit(make_stage(model, arrays, config, **settings), workdir, progress=False)
+    source = Source.of_arrays(arrays, flips=flips)
+    return fit(make_stage(model, source, config, validate=validate), workdir, progress=False)
 
 
 def rows(workdir):

@@ -13,6 +13,7 @@ from hypothesis import strategies as st
 from msflow_jax.storage.checkpoints import Checkpoints
 from msflow_jax.training import Stage, fit, merge, read_params, run_stages, split
 from msflow_jax.training.records import read_records
+from msflow_jax.training.source import Source
 from msflow_jax.training.stage import update
 from tests.training.tiny_training import assert_equal
 
@@ -78,8 +79,9 @@ def make_stages(arrays, config, **settings):
     def validate(params):
         return {"val_auc": float(params["slope"]["w"].mean())}
 
-    first = Stage("first", loss, arrays, config, start_slope, validate=validate)
-    second = Stage("second", loss, arrays, config, start_offset, "offset/.*", validate)
+    source = Source.of_arrays(arrays)
+    first = Stage("first", loss, source, config, start_slope, validate=validate)
+    second = Stage("second", loss, source, config, start_offset, "offset/.*", validate)
     return first, second
 
 

@@ -37,9 +37,9 @@ def split(tmp_path_factory):
 def train(split, workdir, workers=0, validate=None, **changes):
     config = tiny_training.make_config()
     config.update(changes)
-    settings = {"flips": tiny_training.FLIPS, "validate": validate}
-    flow, stream = tiny_training.make_flow(), Stream(split, workers)
-    return fit(tiny_training.make_stage(flow, stream, config, **settings), workdir, progress=False)
+    stream = Stream(split, workers, tiny_training.FLIPS)
+    stage = tiny_training.make_stage(tiny_training.make_flow(), stream, config, validate=validate)
+    return fit(stage, workdir, progress=False)
 
 
 @pytest.mark.parametrize("workers", [0, 1, 2])

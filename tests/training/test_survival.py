@@ -18,6 +18,7 @@ from msflow_jax.storage.checkpoints import Checkpoints
 from msflow_jax.storage.lock import locked
 from msflow_jax.training import Preempted, Stopped, fit
 from msflow_jax.training.records import read_records
+from msflow_jax.training.source import Source
 from tests.storage.test_checkpoints import fill, make_state
 from tests.training import tiny_training
 from tests.training.tiny_training import assert_equal, make_stage, restore, save
@@ -141,12 +142,13 @@ class Wide:
 
 def test_a_run_on_a_full_disk_reaches_its_end_and_says_so(tmp_path, no_room):
     config = tiny_training.make_config()
+    source = Source.of_arrays(tiny_training.make_arrays())
     no_room()
     with (
         pytest.raises(Stopped, match="last state of the run could not be saved"),
         pytest.warns(UserWarning, match="last good one is none"),
     ):
-        fit(make_stage(Wide(), tiny_training.make_arrays(), config), tmp_path, progress=False)
+        fit(make_stage(Wide(), source, config), tmp_path, progress=False)
     assert [row["step"] for row in read_records(tmp_path)][-1] == 12
 
 

@@ -44,9 +44,7 @@ def make_config():
 
 
 def make_stage(model, source, config, name="", **settings):
-    """The whole training of a model that has `init` and `loss`, on a source or its arrays."""
-    if isinstance(source, dict):
-        source = Source.of_arrays(source)
+    """The whole training of a model that has `init` and `loss`."""
     settings = {"start": lambda tree: model.init(jax.random.key(config.seed)), **settings}
     return Stage(name, model.loss, source, config, **settings)
 
