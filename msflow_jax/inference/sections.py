@@ -27,6 +27,7 @@ class Classification:
         block = evaluate_classifier(
             split.labels, prediction.distances, prediction.probabilities, uncertainty, run.classes,
             conventions=None if prediction.log_prob is None else LIKELIHOOD_CONVENTIONS,
+            groups=split.groups,
         )  # fmt: skip
         block["nfe"] = float(prediction.nfe.mean())
         mode = (prediction.mode == split.labels).mean(axis=1)

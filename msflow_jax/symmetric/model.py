@@ -198,7 +198,7 @@ class SymmetricFlow:
         """
         code = self.code
         if not isinstance(code, Code):
-            raise ValueError(f"the code {code.scheme!r} has one class an image, not one a pixel")
+            raise ValueError(f"the code {code.scheme!r} has one class per image, not one per pixel")
         inner = self.codec.encode(params.get(KEY), images)
 
         def one(draw: jax.Array) -> jax.Array:

@@ -164,7 +164,7 @@ def _open(
     label = source.modalities.get("label")
     if config.balanced and (label is None or label.kind != "label"):
         raise ValueError(
-            "train.balanced needs one class an image, not one a pixel: set it to False"
+            "train.balanced needs one class per image, not one per pixel: set it to False"
         )
     if isinstance(source, Source):
         return DeviceBatches(source, config, mesh, seed)

@@ -169,5 +169,5 @@ def test_settings_that_do_not_fit():
         latent_flow(Code("simplex", 2), shape=(8, 8, 2))
     model = latent_flow(encode_pictures(AUTO, {}, "pooled", 2, 8))
     assert list(model.numbers(["b", 0])) == [1, 0] and model.classes == ("a", "b")
-    with pytest.raises(ValueError, match="one class an image, not one a pixel"):
+    with pytest.raises(ValueError, match="one class per image, not one per pixel"):
         model.inside.segment({}, jnp.zeros((1, 4, 4, 12)), jax.random.key(0))
