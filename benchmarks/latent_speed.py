@@ -64,7 +64,8 @@ def make_model(size: str) -> tuple[Any, Any]:
     from msflow_jax.defaults import default_config, latent
     from msflow_jax.latent.autoencoder import Autoencoder
     from msflow_jax.nets import init_params
-    from msflow_jax.nets.vae import AutoencoderKL, TinyAutoencoder
+    from msflow_jax.nets.tiny import TinyAutoencoder
+    from msflow_jax.nets.vae import AutoencoderKL
     from msflow_jax.parts import Parts
     from msflow_jax.symmetric.latent_codes import encode_pictures
 

@@ -57,7 +57,7 @@ def build(config: ConfigDict, info: Info, parts: Parts | Mask | None = None) -> 
     )
 
 
-def _coupling(config: ConfigDict, info: Info, picture: np.ndarray | None) -> CouplingFlow:
+def _coupling(config: ConfigDict, info: Info, foreground: np.ndarray | None) -> CouplingFlow:
     """A coupling flow; the class prior is that of the training images, where it is known."""
     if config.task != "classify" or config.latent.autoencoder or config.resize:
         raise ValueError(
@@ -71,8 +71,11 @@ def _coupling(config: ConfigDict, info: Info, picture: np.ndarray | None) -> Cou
             f"unknown model.coupling.conditioner {name!r}: choose one of {', '.join(CONDITIONERS)}"
         )
     own = {key: given.pop(key) for key in ("blocks", "places", "dropout", "dense")}
+    given |= {"foreground": foreground, "discriminative_weight": given.pop("contrast")}
+    given["layout"] = given["layout"].replace("picture:", "foreground:")
+    del given["picture"]
     taken = {
-        "convolutional": dict(width=widths[0], places=own["places"]),
+        "convolutional": dict(width=widths[0], spatial_bias=own["places"]),
         "residual": dict(width=widths[0], blocks=own["blocks"]),
         "generation": dict(widths=widths),
         "classification": dict(widths=widths, dropout=own["dropout"], dense=own["dense"]),
@@ -82,7 +85,7 @@ def _coupling(config: ConfigDict, info: Info, picture: np.ndarray | None) -> Cou
         CONDITIONERS[name](len(info.classes), **taken[name]),
         tuple(info.classes),
         (info.side, info.side, info.channels),
-        **{**given, "picture": picture},
+        **given,
         class_prior=tuple(n / total for n in info.counts) if total else (),
     )
 

@@ -91,7 +91,8 @@ def prepare(
     latent = config.latent
     workdir = Path(workdir)
     kept = _has_checkpoint(workdir)
-    if config.family == "coupling" and "picture" in config.coupling.layout:
+    layout = config.coupling.layout.replace("picture:", "foreground:")
+    if config.family == "coupling" and "foreground:" in layout:
         return _mask(config, info.side, workdir / MASK if kept else None, train)
     if not latent.autoencoder:
         return None

@@ -15,7 +15,8 @@ from msflow_jax.latent import autoencoder, finetuning
 from msflow_jax.latent.autoencoder import Autoencoder
 from msflow_jax.latent.finetuning import FineTuning, claim, divergence, psnr, ssim, training_config
 from msflow_jax.nets.init import init_params
-from msflow_jax.nets.vae import AutoencoderKL, TinyAutoencoder
+from msflow_jax.nets.tiny import TinyAutoencoder
+from msflow_jax.nets.vae import AutoencoderKL
 from msflow_jax.storage.checkpoints import Checkpoints
 from msflow_jax.training import fit
 
