@@ -67,7 +67,7 @@ def ours(shape: tuple[int, int, int], batch: int) -> Library:
 
     level = f"squeeze half:{STEPS}"
     flow = CouplingFlow(
-        Convolutional(CLASSES, WIDTH, places=PLACES), tuple(map(str, range(CLASSES))), shape,
+        Convolutional(CLASSES, WIDTH, spatial_bias=PLACES), tuple(map(str, range(CLASSES))), shape,
         " split ".join([level] * LEVELS), passes=1,
     )  # fmt: skip
     mesh = make_mesh()

@@ -29,7 +29,7 @@ def main() -> None:
     options = parser.parse_args()
 
     from msflow_jax import data
-    from msflow_jax.coupling import contrast_map, likelihood_map
+    from msflow_jax.coupling import likelihood_map, log_ratio_map
     from msflow_jax.data.batches import to_float
     from msflow_jax.streams import sample_noise
     from msflow_jax.workdir import open_workdir
@@ -48,9 +48,9 @@ def main() -> None:
         ratio = log_prob - model.log_prob(params, x, others)
         axes = tuple(range(1, x.ndim))
         found = likelihood_map(model, params, x, labels).sum(axis=axes)
-        contrast = contrast_map(model, params, x, labels, others).sum(axis=axes)
+        log_ratio = log_ratio_map(model, params, x, labels, others).sum(axis=axes)
         back = model.inverse(params, latents, labels)
-        return jnp.abs(back - x).max(axis=axes), log_prob, found, ratio, contrast
+        return jnp.abs(back - x).max(axis=axes), log_prob, found, ratio, log_ratio
 
     def largest(these, those):
         return jnp.stack([jnp.abs(a - b).max() for a, b in zip(these, those, strict=True)]).max()
@@ -69,7 +69,7 @@ def main() -> None:
         beside, _ = model.forward(params, jnp.nextafter(image, jnp.where(up, 9.0, -9.0)), labels)
         return largest(again, latents), largest(beside, again)
 
-    error, log_prob, found, ratio, contrast = map(np.asarray, of_images(x))
+    error, log_prob, found, ratio, log_ratio = map(np.asarray, of_images(x))
     drawn = {str(t): [float(e) for e in of_latents(t)] for t in TEMPERATURES}
     record = {
         "command": " ".join(["python", *sys.argv]),
@@ -80,7 +80,7 @@ def main() -> None:
         "inverse_error_of_latents": {t: error for t, (error, _) in drawn.items()},
         "latents_moved_by_rounding_the_image": {t: moved for t, (_, moved) in drawn.items()},
         "map_sum_relative_error": float(np.abs(found / log_prob - 1).max()),
-        "contrast_sum_error_nats": float(np.abs(contrast - ratio).max()),
+        "contrast_sum_error_nats": float(np.abs(log_ratio - ratio).max()),
     }
     print(json.dumps(record, indent=1))
     keep(record, options.output)

@@ -63,7 +63,8 @@ def make_model(size: str) -> tuple[Any, Any]:
     from msflow_jax.data.base import own_info
     from msflow_jax.latent.autoencoder import Autoencoder
     from msflow_jax.nets import init_params
-    from msflow_jax.nets.vae import AutoencoderKL, TinyAutoencoder
+    from msflow_jax.nets.tiny import TinyAutoencoder
+    from msflow_jax.nets.vae import AutoencoderKL
     from msflow_jax.symmetric.family import FAMILY
     from msflow_jax.symmetric.latent_codes import encode_pictures
     from msflow_jax.symmetric.parts import SymmetricParts

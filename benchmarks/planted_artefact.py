@@ -1,4 +1,4 @@
-"""Does a contrast map find what decides? A faint patch is planted in half of the images.
+"""Does a log-likelihood-ratio map find what decides? A faint patch is planted in half of the images.
 
     python benchmarks/planted_artefact.py --output benchmarks/results/planted_artefact.json
 
@@ -122,22 +122,22 @@ def main() -> None:
     start = time.perf_counter()
     model, params = train(train_split, val, options)
     minutes = (time.perf_counter() - start) / 60
-    reading = make_classifier(model, seed=0)(params, test.images, "classifying")
-    answers = reading.distances[0].argmin(1)
+    found_classes = make_classifier(model, seed=0)(params, test.images, "classifying")
+    predicted = found_classes.prediction
     chosen = np.flatnonzero(test.labels == 1)[: options.images]
     images, inside = test.images[chosen], where[chosen]
     ones, zeros = np.ones(len(chosen), np.int32), np.zeros(len(chosen), np.int32)
     explain = make_explainer(model, seed=0)
-    found = explain(params, images, ones, zeros, "explaining")
-    mass = np.abs(found.contrast)
+    found = explain(params, (images, ones, zeros), "explaining")
+    mass = np.abs(found.log_ratio)
     share = (mass * inside).sum((1, 2)) / mass.sum((1, 2))
     side = images.shape[1] // BLOCK
-    scores = found.contrast.reshape(-1, side, BLOCK, side, BLOCK).sum((2, 4))
+    scores = found.log_ratio.reshape(-1, side, BLOCK, side, BLOCK).sum((2, 4))
     shares = np.linspace(0, 0.5, 11)
     rng = np.random.default_rng(0)
 
     def ratio(changed: np.ndarray) -> np.ndarray:
-        return explain(params, changed, ones, zeros).contrast.sum((1, 2))
+        return explain(params, (changed, ones, zeros)).log_ratio.sum((1, 2))
 
     random = [deletion(ratio, images, rng.random(scores.shape), shares) for _ in range(ORDERS)]
     record = {
@@ -146,14 +146,14 @@ def main() -> None:
         "versions": {"python": platform.python_version(), "jax": jax.__version__},
         "training_minutes": minutes,
         "test_images": len(test),
-        "test_accuracy": float((answers == test.labels).mean()),
-        "test_auc": binary_auc(test.labels == 1, reading.probabilities[0, :, 1]),
+        "test_accuracy": float((predicted == test.labels).mean()),
+        "test_auc": binary_auc(test.labels == 1, found_classes.probabilities[0, :, 1]),
         "explained_images": len(chosen),
         "share_of_pixels": PATCH**2 / images[0].size,
         "share_of_mass": {"mean": float(share.mean()), "sd": float(share.std(ddof=1))},
         "brightest_pixel_inside": float(
             np.take_along_axis(inside.reshape(len(inside), -1),
-                               found.contrast.reshape(len(inside), -1).argmax(1)[:, None], 1).mean()
+                               found.log_ratio.reshape(len(inside), -1).argmax(1)[:, None], 1).mean()
         ),
         "deletion": {
             "share_of_blocks": shares.tolist(),
@@ -168,7 +168,7 @@ def main() -> None:
         from experiments.explain import panels
         from msflow_jax.reports.figures import encode_png
 
-        rows = [panels(images[i], found.map[i], found.contrast[i]) for i in range(6)]
+        rows = [panels(images[i], found.map[i], found.log_ratio[i]) for i in range(6)]
         Path(options.picture).write_bytes(encode_png(np.concatenate(rows)))
 
 

@@ -84,7 +84,7 @@ def evaluate(
         **blocks,
     }
     write_json(workdir / "evaluation.json", found)
-    np.savez_compressed(workdir / "evaluation.npz", **arrays)
+    np.savez_compressed(workdir / "evaluation.npz", **arrays)  # type: ignore[arg-type]
     report = build_report(workdir)
     print_summary(found, report)
     return found

@@ -10,6 +10,8 @@ import pytest
 ROOT = Path(__file__).resolve().parents[1]
 SHARED = ROOT.parent / "shared" / "data"
 
+# No operation broadcasts arrays of different ranks on its own: what is meant is written out.
+jax.config.update("jax_numpy_rank_promotion", "raise")
 # Tests compile the same small functions in every run.
 jax.config.update(
     "jax_compilation_cache_dir",

@@ -17,7 +17,8 @@ import numpy as np
 
 from msflow_jax.convert.matching import Path, leaves, match
 from msflow_jax.nets.init import Params
-from msflow_jax.nets.vae import AutoencoderKL, TinyAutoencoder
+from msflow_jax.nets.tiny import TinyAutoencoder
+from msflow_jax.nets.vae import AutoencoderKL
 
 State = Mapping[str, np.ndarray]
 

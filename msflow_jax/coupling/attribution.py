@@ -5,33 +5,53 @@ the sum of a map is the log-likelihood to float accuracy, by construction. The e
 sum, not causes: change a pixel, and every term may change.
 """
 
-from typing import Any
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Any
 
 import jax
 import jax.numpy as jnp
 
-from msflow_jax.coupling.model import CouplingFlow
+if TYPE_CHECKING:
+    from msflow_jax.coupling.density import ConditionalDensity
 
 Params = Any
 SPREADS = ("entry", "block")
 
 
+@jax.tree_util.register_dataclass
+@dataclass(frozen=True)
+class Explanation:
+    """Maps of B images, in nats, summed over the channels.
+
+    Attributes:
+        map: log p(x | label) entry by entry, ``[B, *space]``; its sum is the log-density.
+        log_ratio: the same minus that of the other label; its sum is the log-likelihood ratio.
+    """
+
+    map: Any
+    log_ratio: Any
+
+
 def likelihood_map(
-    flow: CouplingFlow, params: Params, x: jax.Array, labels: jax.Array, spread: str = "block"
+    flow: "ConditionalDensity",
+    params: Params,
+    x: jax.Array,
+    labels: jax.Array,
+    spread: str = "block",
 ) -> jax.Array:
     """``[B, *space, C]`` in nats, whose sum over an image is ``flow.log_prob(params, x, labels)``.
 
     Args:
-      flow: the flow.
-      params: its parameters.
-      x: images ``[B, *space, C]`` as :meth:`CouplingFlow.dequantised` gives them.
-      labels: class numbers ``[B]``.
-      spread: ``entry`` leaves every term at the place that its latent came from, but below the first
-        1 x 1 convolution of a squeezed image this place within a 2 x 2 (4 x 4, ...) block is arbitrary;
-        ``block`` shares a site's terms evenly over its block. The sums are equal.
+        flow: the flow.
+        params: parameters of the flow.
+        x: images ``[B, *space, C]`` as :meth:`ConditionalDensity.dequantised` gives them.
+        labels: class numbers ``[B]``.
+        spread: ``entry`` leaves every term at the place that its latent came from, but below the first
+            1 x 1 convolution of a squeezed image this place within a 2 x 2 (4 x 4, ...) block is
+            arbitrary; ``block`` spreads a site's terms evenly over its block. The sums are equal.
 
     Raises:
-      ValueError: an unknown spread.
+        ValueError: an unknown spread.
     """
     if spread not in SPREADS:
         raise ValueError(f"unknown spread {spread!r}: choose one of {', '.join(SPREADS)}")
@@ -42,7 +62,7 @@ def likelihood_map(
 
 
 def _over_blocks(part: jax.Array, shape: tuple[int, ...]) -> jax.Array:
-    """Sums over the channels of ``[B, *small, C']``, each shared evenly over its block of ``shape``."""
+    """Sums over the channels of ``[B, *small, C']``, each spread evenly over its block of ``shape``."""
     sites = part.sum(axis=-1, keepdims=True)
     factor = shape[1] // part.shape[1]
     entries = factor ** (part.ndim - 2) * shape[-1]
@@ -51,8 +71,8 @@ def _over_blocks(part: jax.Array, shape: tuple[int, ...]) -> jax.Array:
     return jnp.broadcast_to(sites / entries, shape)
 
 
-def contrast_map(
-    flow: CouplingFlow,
+def log_ratio_map(
+    flow: "ConditionalDensity",
     params: Params,
     x: jax.Array,
     labels: jax.Array,

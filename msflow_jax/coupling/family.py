@@ -7,9 +7,10 @@ from typing import Any
 import jax
 from ml_collections import ConfigDict
 
+from msflow_jax.coupling.checks import check_choices
 from msflow_jax.coupling.conditioners import CONDITIONERS
 from msflow_jax.coupling.layout import parse
-from msflow_jax.coupling.model import CouplingFlow, check_choices
+from msflow_jax.coupling.model import CouplingFlow
 from msflow_jax.data import Info, Splits
 from msflow_jax.families import Section
 
@@ -79,10 +80,7 @@ class CouplingFamily:
         """What can be refused without data: conditioners, choices, words of the layout."""
         model = config.model
         conditioner_settings(model.conditioner.name)
-        check_choices(
-            passes=model.passes, mixing=model.mixing, split_prior=model.split_prior,
-            dequantisation=model.dequantisation,
-        )  # fmt: skip
+        check_choices(model)
         parse(model.layout, (1 << 20, 1 << 20, 2))  # a side that any squeeze divides
 
     def upgrade(self, stored: Mapping[str, Any]) -> dict[str, Any]:

@@ -5,13 +5,13 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from msflow_jax.coupling import bijections as bi
+from msflow_jax.coupling.mixing import channel_order
 
-# "half" hides nothing: the conditioner is given half of the channels, see bijections.affine_halves.
-MASKS = ("checkerboard", "channel", "picture", "half")
+# "half" hides nothing: the conditioner is given half of the channels, see bijections.HalvesCoupling.
+MASKS = ("checkerboard", "channel", "foreground", "half")
 # MAGIC-Flow's, with the widths of its conditioners' three stages.
 PUBLISHED = (
-    "picture:1/16,16,32 checkerboard:1/16,16,32 checkerboard:3/16,32,32 "
+    "foreground:1/16,16,32 checkerboard:1/16,16,32 checkerboard:3/16,32,32 "
     "squeeze channel:1/16,32,32 channel:2/16,32,64 split checkerboard:2/16,32,64 "
     "checkerboard:1/16,64,64 squeeze channel:3/32,64,64 split checkerboard:3/32,64,128 "
     "squeeze channel:3/64,64,128 split checkerboard:2/64,128,128 checkerboard:2/128,256,256"
@@ -23,11 +23,11 @@ class Stage:
     """What happens at one place of a layout.
 
     Attributes:
-      kind: ``squeeze``, ``split``, ``end``, or the mask of the steps.
-      steps: how many steps of equal shape; 0 for the others.
-      first: number of the first of them in the whole flow; odd steps turn their mask.
-      shape: ``[*space, C]`` that comes in.
-      widths: of the conditioners' stages; empty: as the flow's conditioner has them.
+        kind: ``squeeze``, ``split``, ``end``, or the mask of the steps.
+        steps: how many steps of equal shape; 0 for the others.
+        first: number of the first step in the whole flow; odd steps turn their mask.
+        shape: shape ``[*space, C]`` that comes in.
+        widths: widths of the conditioners' stages; empty: as the flow's conditioner has them.
     """
 
     kind: str
@@ -41,12 +41,15 @@ def parse(layout: str, shape: tuple[int, ...]) -> tuple[Stage, ...]:
     """The stages of a layout such as ``"checkerboard:4 squeeze channel:3 split checkerboard:4"``.
 
     Args:
-      layout: words ``squeeze``, ``split`` and ``MASK:STEPS``, or ``MASK:STEPS/WIDTH,WIDTH,WIDTH`` for
-        steps whose conditioners have widths of their own.
-      shape: ``(*space, C)`` of the images.
+        layout: words ``squeeze``, ``split`` and ``MASK:STEPS``, or ``MASK:STEPS/WIDTH,WIDTH,WIDTH`` for
+            steps whose conditioners have widths of their own.
+        shape: shape ``(*space, C)`` of the images.
+
+    Returns:
+        The stages in order; the last is ``end``.
 
     Raises:
-      ValueError: an unknown word, or a shape that cannot be squeezed or split where it should be.
+        ValueError: an unknown word, or a shape that cannot be squeezed or split where it should be.
     """
     stages, count = [], 0
     for word in layout.split():
@@ -77,4 +80,4 @@ def parse(layout: str, shape: tuple[int, ...]) -> tuple[Stage, ...]:
 def orders(stage: Stage) -> np.ndarray:
     """The permutations that a stage's steps begin with, ``[steps, C]``."""
     numbers = range(stage.first, stage.first + stage.steps)
-    return np.stack([bi.channel_order(i, stage.shape[-1]) for i in numbers])
+    return np.stack([channel_order(i, stage.shape[-1]) for i in numbers])

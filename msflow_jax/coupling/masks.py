@@ -5,13 +5,16 @@ import numpy as np
 from msflow_jax.coupling.layout import Stage
 
 
-def masks(stage: Stage, picture: np.ndarray | None) -> np.ndarray:
-    """Masks of a stage's steps, ``[steps, *space, C]``; ``picture`` ``[*space]`` for those of that name.
+def masks(stage: Stage, foreground: np.ndarray | None) -> np.ndarray:
+    """Masks of a stage's steps, ``[steps, *space, C]``; of steps ``half`` empty, ``[steps, 0]``.
 
-    Those of steps ``half`` are empty, ``[steps, 0]``.
+    Args:
+        stage: a stage with steps.
+        foreground: ``[*space]``, not 0 where the foreground is; for steps ``foreground``.
 
     Raises:
-      ValueError: a picture that is missing or of another shape, or channels that cannot be parted so.
+        ValueError: a foreground that is missing or of another shape, or channels that cannot be parted
+            so.
     """
     *space, channels = stage.shape
     if stage.kind == "half":
@@ -19,15 +22,17 @@ def masks(stage: Stage, picture: np.ndarray | None) -> np.ndarray:
             raise ValueError(f"{channels} channels have no halves: squeeze first")
         return np.zeros((stage.steps, 0), np.float32)
     turned = [bool((stage.first + i) % 2) for i in range(stage.steps)]
-    if stage.kind == "picture":
-        if picture is None:
-            raise ValueError("the layout has steps 'picture', but there is no picture")
-        if list(picture.shape) != space:
+    if stage.kind == "foreground":
+        if foreground is None:
             raise ValueError(
-                f"the picture that serves as mask is {picture.shape}, where the layout needs "
-                f"{tuple(space)}"
+                "the layout has steps 'foreground', but there is no foreground mask: give one, or take "
+                "those steps out"
             )
-        return np.stack([picture_mask(picture, channels, t) for t in turned])
+        if list(foreground.shape) != space:
+            raise ValueError(
+                f"the foreground mask is {foreground.shape}, where the layout needs {tuple(space)}"
+            )
+        return np.stack([foreground_mask(foreground, channels, t) for t in turned])
     maker = {"checkerboard": checkerboard, "channel": channel_mask}[stage.kind]
     return np.stack([maker(tuple(space), channels, t) for t in turned])
 
@@ -42,7 +47,7 @@ def channel_mask(space: tuple[int, ...], channels: int, turned: bool) -> np.ndar
     """Mask ``[*space, C]`` of the first half of the channels, or turned of the second.
 
     Raises:
-      ValueError: a single channel has no halves.
+        ValueError: a single channel has no halves.
     """
     if channels < 2:
         raise ValueError(
@@ -52,13 +57,13 @@ def channel_mask(space: tuple[int, ...], channels: int, turned: bool) -> np.ndar
     return np.broadcast_to(first, (*space, channels)).astype(np.float32)
 
 
-def picture_mask(picture: np.ndarray, channels: int, turned: bool) -> np.ndarray:
-    """Mask ``[*space, C]`` of a picture ``[*space]``: 1 where it is not 0.
+def foreground_mask(foreground: np.ndarray, channels: int, turned: bool) -> np.ndarray:
+    """Mask ``[*space, C]`` of a foreground ``[*space]``: 1 where that is not 0.
 
     Raises:
-      ValueError: a picture that is all 0 or all 1 parts nothing.
+        ValueError: a foreground that is everywhere or nowhere parts nothing.
     """
-    inside = np.asarray(picture) != 0
+    inside = np.asarray(foreground) != 0
     if inside.all() or not inside.any():
-        raise ValueError("a picture that serves as mask must have entries of 0 and others")
+        raise ValueError("a foreground mask must have entries of 0 and others")
     return np.repeat((inside != turned)[..., None], channels, axis=-1).astype(np.float32)

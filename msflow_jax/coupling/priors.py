@@ -26,7 +26,7 @@ class SplitPrior(nn.Module):
 
     @nn.compact
     def __call__(self, kept: jax.Array, labels: jax.Array) -> Outputs:
-        """Mean and log-scale, both `[B, *space, features]`; a fresh prior is the standard normal."""
+        """Mean and log-scale, both ``[B, *space, features]``; a fresh prior is the standard normal."""
         h = Conv(2 * self.features, name="out_zero")(kept)
         given = Dense(2 * self.features, name="label_zero")(jax.nn.one_hot(labels, self.classes))
         mean, raw = jnp.split(h + over_space(given, h), 2, axis=-1)
@@ -46,7 +46,7 @@ class TopPrior(nn.Module):
 
     @nn.compact
     def __call__(self, x: jax.Array, labels: jax.Array) -> Outputs:
-        """Mean and log-scale for latents `[B, *space, C]`; a fresh prior is the standard normal."""
+        """Mean and log-scale for latents ``[B, *space, C]``; a fresh prior is the standard normal."""
         shape = (2, self.classes, *x.shape[1:])
         mean, raw = self.param("table_zero", _zeros, shape, jnp.float32)[:, labels]
         return mean, self.bound * jnp.tanh(raw / self.bound)

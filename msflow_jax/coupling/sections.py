@@ -31,7 +31,7 @@ class Likelihood:
         read |= {name: run.raw(name, images) for name, images in run.outside.items()}
         dimensions = run.flow.model.dimensions
         bits = {
-            name: np.asarray(bits_per_dimension(one.log_likelihood, dimensions))
+            name: bits_per_dimension(np.asarray(one.log_likelihood), dimensions)
             for name, one in read.items()
         }
         found = evaluate_likelihood(

@@ -10,13 +10,57 @@ import jax.numpy as jnp
 import numpy as np
 from jax import lax
 
-from msflow_jax.coupling import bijections as bi
+from msflow_jax.coupling.bijections import AffineCoupling, HalvesCoupling
 from msflow_jax.coupling.layout import Stage, orders
 from msflow_jax.coupling.masks import masks
+from msflow_jax.coupling.mixing import MIXINGS, ActNorm, mix
 from msflow_jax.nets import init_params
 
 Params = Any
-Carry = tuple[jax.Array, jax.Array]  # what walks through the layout: entries and their shares
+Carry = tuple[
+    jax.Array, jax.Array
+]  # what walks through the layout: entries and their log-det so far
+
+
+@dataclass(frozen=True)
+class Given:
+    """What the conditioners of a step know beside what they see.
+
+    Attributes:
+        labels: class numbers ``[B]``.
+        key: PRNG key of the dropout; None for none.
+    """
+
+    labels: jax.Array
+    key: jax.Array | None = None
+
+    def at(self, step: jax.Array) -> "Given":
+        """The same for the step of this number."""
+        return Given(self.labels, None if self.key is None else jax.random.fold_in(self.key, step))
+
+
+@dataclass(frozen=True)
+class Network:
+    """A flax module ``(x, labels, train) -> (raw log-scale, shift)`` as the conditioner of a coupling.
+
+    Attributes:
+        module: the module.
+        shape: shape ``(*space, C)`` of what it sees.
+    """
+
+    module: nn.Module
+    shape: tuple[int, ...]
+
+    def init(self, key: jax.Array) -> Params:
+        """Fresh parameters of the module."""
+        x = jax.ShapeDtypeStruct((1, *self.shape), jnp.float32)
+        return init_params(self.module, key, x, jax.ShapeDtypeStruct((1,), jnp.int32))
+
+    def __call__(self, params: Params, seen: jax.Array, number: int, context: Given) -> Any:
+        """Raw log-scale and shift in the pass of this number; see :class:`Conditioner`."""
+        key, train = context.key, context.key is not None
+        rngs = None if key is None else {"dropout": jax.random.fold_in(key, number)}
+        return self.module.apply({"params": params}, seen, context.labels, train=train, rngs=rngs)
 
 
 @dataclass(frozen=True)
@@ -27,97 +71,104 @@ class Steps:
     bound: float
     passes: int
     mixing: str
-    picture: np.ndarray | None
+    foreground: np.ndarray | None
     remat: bool
 
     def init(self, stage: Stage, key: jax.Array) -> Params:
         """Fresh parameters of a stage's steps, which only permute."""
-        *space, channels = stage.shape
-        seen = channels // 2 if stage.kind == "half" else channels
-        x = jax.ShapeDtypeStruct((1, *space, seen), jnp.float32)
-        labels, drawn = jax.ShapeDtypeStruct((1,), jnp.int32), []
-        for i, order in enumerate(orders(stage)):
-            dense = self.mixing == "dense"
+        drawn = []
+        each = zip(orders(stage), masks(stage, self.foreground), strict=True)
+        for i, (order, mask) in enumerate(each):
             k_step = jax.random.fold_in(key, stage.first + i)
             drawn.append(
                 {
-                    "norm": {"mean": jnp.zeros(channels), "log_scale": jnp.zeros(channels)},
-                    "mix": bi.dense_init(order) if dense else bi.plu_init(channels),
-                    "conditioner": init_params(self._module(stage), k_step, x, labels),
+                    "norm": ActNorm(stage.shape[-1]).init(k_step),
+                    "mix": MIXINGS[self.mixing](order).init(k_step),
+                    "conditioner": self._coupling(stage, mask).init(k_step),
                 }
             )
         return jax.tree.map(lambda *a: jnp.stack(a), *drawn)
 
-    def forward(
-        self, params: Params, carry: Carry, stage: Stage, labels: jax.Array, key: jax.Array | None
-    ) -> Carry:
-        """Through the steps of a stage; ``key`` of the dropout or None."""
-        step = partial(self._forward, stage=stage, labels=labels, key=key)
-        matrices = self._matrices(params, stage, bi.plu, bi.dense)
-        return self._run(step, stage, params, matrices, carry)
+    def forward(self, params: Params, carry: Carry, stage: Stage, given: Given) -> Carry:
+        """Through the steps of a stage."""
+        step = partial(self._forward, stage=stage, given=given)
+        return self._run(step, stage, params, self._matrices(params, stage), carry)
 
-    def inverse(self, params: Params, z: jax.Array, stage: Stage, labels: jax.Array) -> jax.Array:
+    def inverse(self, params: Params, z: jax.Array, stage: Stage, given: Given) -> jax.Array:
         """Inverse of :meth:`forward`'s entries."""
-        matrices = self._matrices(params, stage, bi.plu_inverse, bi.dense_inverse)
-        step = partial(self._inverse, stage=stage, labels=labels)
+        step = partial(self._inverse, stage=stage, given=given)
+        matrices = self._inverse_matrices(params, stage)
         return self._run(step, stage, params, matrices, z, reverse=True)
 
-    def fit(
-        self, params: Params, carry: Carry, stage: Stage, labels: jax.Array
-    ) -> tuple[Params, Carry]:
+    def fit(self, params: Params, carry: Carry, stage: Stage, given: Given) -> tuple[Params, Carry]:
         """Parameters whose activation norms are those of this batch, and what comes out of the stage."""
-        each = (params, self._matrices(params, stage, bi.plu, bi.dense), *self._each(stage))
-        done = []
+        norm, done = ActNorm(stage.shape[-1]), []
+        each = (params, self._matrices(params, stage), *self._each(stage))
         for i in range(stage.steps):
             one, *others = jax.tree.map(lambda a, i=i: a[i], each)
-            one = {**one, "norm": bi.actnorm_init(carry[0])}
-            carry = self._forward(carry, one, *others, stage=stage, labels=labels, key=None)
+            one = {**one, "norm": norm.fit(carry[0])}
+            carry = self._forward(carry, one, *others, stage=stage, given=given)
             done.append(one)
         return jax.tree.map(lambda *a: jnp.stack(a), *done), carry
 
-    def _matrices(self, params: Params, stage: Stage, plu: Any, dense: Any) -> Any:
-        """What one of two functions makes of each step's mixing: ahead of the scan, where it costs more.
+    def _matrices(self, params: Params, stage: Stage) -> Carry:
+        """Matrix and log-det of every step's mixing."""
 
-        The dense ones one by one: jaxlib's batched LAPACK routines (seen in 0.10.2), which `vmap` would
-        call, wait for each other without end where several CPU devices run one program.
-        """
+        def both(params: Params, order: jax.Array) -> Carry:
+            mixing = MIXINGS[self.mixing](order)
+            return mixing.matrix(params), mixing.log_det(params)
+
+        return self._ahead(both, params, stage)
+
+    def _inverse_matrices(self, params: Params, stage: Stage) -> jax.Array:
+        """Matrix of the inverse of every step's mixing; the sampler needs no log-det."""
+        return self._ahead(
+            lambda p, order: MIXINGS[self.mixing](order).inverse_matrix(p), params, stage
+        )
+
+    def _ahead(self, function: Any, params: Params, stage: Stage) -> Any:
+        """A function of every step's mixing, ahead of the scan: inside, small matrices cost more."""
         if self.mixing == "dense":
-            return lax.map(dense, params["mix"])
-        return jax.vmap(plu)(params["mix"], orders(stage))
+            # One by one: jaxlib's batched LAPACK routines (seen in 0.10.2), which `vmap` would call,
+            # wait for each other without end where several CPU devices run one program.
+            return lax.map(
+                lambda each: function(*each), (params["mix"], jnp.asarray(orders(stage)))
+            )
+        return jax.vmap(function)(params["mix"], orders(stage))
 
-    def _forward(self, carry, params, mixing, mask, number, *, stage, labels, key):
-        x, share = carry
-        x, part = bi.actnorm(params["norm"], x)
+    def _forward(self, carry, params, mixing, mask, number, *, stage, given):
+        x, log_det = carry
+        x, part = ActNorm(x.shape[-1]).forward(params["norm"], x)
         matrix, mixed = mixing
-        x = bi.mix(x, matrix)
-        share = share + part + mixed
-        key = None if key is None else jax.random.fold_in(key, number)
-        net = _net(self._module(stage), params["conditioner"], labels, key)
-        if stage.kind == "half":
-            x, part = bi.affine_halves(x, net, self.bound, self.passes)
-        else:
-            x, part = bi.affine(x, mask, net, self.bound, self.passes)
-        return x, share + part
+        x = mix(x, matrix)
+        log_det = log_det + part + mixed
+        coupling = self._coupling(stage, mask)
+        x, part = coupling.forward(params["conditioner"], x, given.at(number))
+        return x, log_det + part
 
-    def _inverse(self, z, params, matrix, mask, number, *, stage, labels):
-        del number
-        net = _net(self._module(stage), params["conditioner"], labels, None)
-        if stage.kind == "half":
-            z = bi.affine_halves_inverse(z, net, self.bound, self.passes)
-        else:
-            z = bi.affine_inverse(z, mask, net, self.bound, self.passes)
-        return bi.actnorm_inverse(params["norm"], bi.mix(z, matrix))
+    def _inverse(self, z, params, matrix, mask, number, *, stage, given):
+        del number  # only dropout goes by it
+        # The log-dets are not used: they leave nothing in the compiled program.
+        z, _ = self._coupling(stage, mask).inverse(params["conditioner"], z, given)
+        return ActNorm(z.shape[-1]).inverse(params["norm"], mix(z, matrix))[0]
 
-    def _module(self, stage: Stage) -> nn.Module:
-        """The conditioner of a stage's steps."""
-        return self.conditioner.clone(widths=stage.widths) if stage.widths else self.conditioner
+    def _coupling(self, stage: Stage, mask: Any) -> AffineCoupling | HalvesCoupling:
+        """The coupling of a step with this mask."""
+        module = self.conditioner.clone(widths=stage.widths) if stage.widths else self.conditioner
+        if stage.kind != "half":
+            return AffineCoupling(Network(module, stage.shape), self.bound, self.passes, mask)
+        # Halves instead of masks: half the products, nothing multiplied by zeros.
+        *space, channels = stage.shape
+        return HalvesCoupling(Network(module, (*space, channels // 2)), self.bound, self.passes)
 
     def _each(self, stage: Stage) -> tuple[np.ndarray, np.ndarray]:
         """Mask and number of every step."""
-        return masks(stage, self.picture), np.arange(stage.first, stage.first + stage.steps)
+        return masks(stage, self.foreground), np.arange(stage.first, stage.first + stage.steps)
 
     def _run(self, step, stage: Stage, params: Params, matrices, carry, reverse: bool = False):
-        """Scanned. On CPU always recomputed in the backward pass: its memory is slower than that."""
+        """Scanned: the program does not grow with the depth."""
+        # On CPU every step is recomputed in the backward pass, asked for or not: writing what a step
+        # leaves to memory and reading it back there takes longer than computing it twice.
         if self.remat or jax.default_backend() == "cpu":
             step = jax.checkpoint(step, prevent_cse=False)
 
@@ -126,11 +177,3 @@ class Steps:
 
         each = (params, matrices, *self._each(stage))
         return lax.scan(body, carry, each, reverse=reverse)[0]
-
-
-def _net(module: Any, params: Params, labels: jax.Array, key: jax.Array | None) -> bi.Conditioner:
-    def apply(x: jax.Array, number: int) -> Any:
-        rngs = None if key is None else {"dropout": jax.random.fold_in(key, number)}
-        return module.apply({"params": params}, x, labels, train=key is not None, rngs=rngs)
-
-    return apply

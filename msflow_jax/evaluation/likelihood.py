@@ -79,7 +79,7 @@ def evaluate_likelihood(
     }
 
 
-def bits_per_dimension(log_prob: np.ndarray, dimensions: int) -> np.ndarray:
+def bits_per_dimension(log_prob: Any, dimensions: int) -> Any:
     """Nats per image (those of dequantisation included) to bits for each of its entries.
 
     Args:

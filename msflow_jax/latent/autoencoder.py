@@ -11,7 +11,8 @@ import jax.numpy as jnp
 import numpy as np
 
 from msflow_jax.nets.patches import PatchAutoencoder
-from msflow_jax.nets.vae import AutoencoderKL, TinyAutoencoder
+from msflow_jax.nets.tiny import TinyAutoencoder
+from msflow_jax.nets.vae import AutoencoderKL
 from msflow_jax.storage import weights
 
 KINDS = {"kl": AutoencoderKL, "tiny": TinyAutoencoder, "patches": PatchAutoencoder}
@@ -24,9 +25,9 @@ class Autoencoder:
     """Images in [-1, 1] to latents of about unit spread, and back. All methods are pure.
 
     Attributes:
-      net: :class:`AutoencoderKL`, :class:`TinyAutoencoder` or :class:`PatchAutoencoder`.
-      scale: what the network's latents are multiplied by (0.18215 for SD 1.x).
-      shift: what is taken from them before (0 but for SD3 and FLUX).
+        net: :class:`AutoencoderKL`, :class:`TinyAutoencoder` or :class:`PatchAutoencoder`.
+        scale: what the network's latents are multiplied by (0.18215 for SD 1.x).
+        shift: what is taken from them before (0 but for SD3 and FLUX).
     """
 
     net: Any
@@ -39,7 +40,7 @@ class Autoencoder:
         Grey images are repeated to the network's channels.
 
         Raises:
-          ValueError: images that do not fit the network.
+            ValueError: images that do not fit the network.
         """
         if images.shape[-1] == 1:
             images = jnp.repeat(images, self.net.channels, axis=-1)
@@ -72,14 +73,14 @@ def in_tiles(
     so that the result of an autoencoder is near that of the whole image, not equal to it.
 
     Args:
-      apply: ``[B, tile, tile, C]`` to ``[B, t, t, D]``, such as ``decode`` with its parameters.
-      x: ``[B, H, W, C]``.
-      tile: rows and columns of a tile of ``x``.
-      overlap: rows and columns that neighbours share, at most half a tile.
-      unit: both, and the sides of ``x``, are multiples of it (``factor`` when encoding).
+        apply: map of ``[B, tile, tile, C]`` to ``[B, t, t, D]``, such as ``decode`` with its parameters.
+        x: images ``[B, H, W, C]``.
+        tile: rows and columns of a tile of ``x``.
+        overlap: rows and columns that neighbours share, at most half a tile.
+        unit: both, and the sides of ``x``, are multiples of it (``factor`` when encoding).
 
     Raises:
-      ValueError: numbers that do not fit each other.
+        ValueError: numbers that do not fit each other.
     """
     sides = (*x.shape[1:3], tile, overlap)
     if any(n % unit for n in sides) or not 0 <= 2 * overlap <= tile or min(sides[:2]) < tile:
@@ -104,16 +105,16 @@ def in_tiles(
 
 
 def save(folder: Path, autoencoder: Autoencoder, params: Params, origin: dict[str, Any]) -> None:
-    """Writes a new folder whole or not at all.
+    """Writes a new folder atomically.
 
     Args:
-      folder: to make; may exist if it is empty.
-      autoencoder: network and scale.
-      params: its parameters.
-      origin: JSON facts on where they come from, such as file, hash and licence.
+        folder: folder to make; may exist if it is empty.
+        autoencoder: network and scale.
+        params: parameters of the autoencoder.
+        origin: JSON facts on where they come from, such as file, hash and licence.
 
     Raises:
-      ValueError: the folder is not empty.
+        ValueError: the folder is not empty.
     """
     kind = next(name for name, net in KINDS.items() if isinstance(autoencoder.net, net))
     network = {k: v for k, v in asdict(autoencoder.net).items() if k not in ("parent", "name")}
@@ -128,8 +129,8 @@ def load(folder: Path) -> tuple[Autoencoder, Params]:
     """The autoencoder of a folder that :func:`save` wrote, and its parameters.
 
     Raises:
-      FileNotFoundError: there is none.
-      ValueError: it is damaged.
+        FileNotFoundError: there is none.
+        ValueError: it is damaged.
     """
     path, facts = Path(folder) / FILE, _facts(folder)
     try:
@@ -140,7 +141,7 @@ def load(folder: Path) -> tuple[Autoencoder, Params]:
         net = KINDS[facts["kind"]](**network)
         autoencoder = Autoencoder(net, float(facts["scale"]), float(facts["shift"]))
     except (ValueError, KeyError, TypeError) as error:
-        raise ValueError(f"{path} is damaged ({error}): convert the weights anew") from error
+        raise ValueError(f"{path} is damaged ({error}): convert the weights again") from error
     return autoencoder, weights.load_params(folder)
 
 

@@ -7,7 +7,7 @@ import jax
 import jax.numpy as jnp
 from jax import lax
 
-from msflow_jax.nets.ops import channel_product
+from msflow_jax.nets.ops import channel_product, per_channel
 
 _zeros = nn.initializers.zeros
 _LETTERS = {2: "HW", 3: "DHW"}
@@ -30,21 +30,22 @@ class Conv(nn.Module):
 
     @nn.compact
     def __call__(self, x: jax.Array) -> jax.Array:
-        """Maps `[B, *space, C]` to `[B, *space / stride, features]`."""
+        """Maps ``[B, *space, C]`` to ``[B, *space / stride, features]``."""
         n = x.ndim - 2
         shape = (*(self.size,) * n, x.shape[-1], self.features)
         kernel = self.param("kernel", _zeros, shape, jnp.float32)
         bias = self.param("bias", _zeros, (self.features,), jnp.float32)
         if self.size == self.stride == 1:
-            return channel_product(x, kernel.reshape(shape[-2:])) + bias
-        return convolve(x, kernel, self.stride, self.dilation) + bias
+            h = channel_product(x, kernel.reshape(shape[-2:]))
+        else:
+            h = convolve(x, kernel, self.stride, self.dilation)
+        return h + per_channel(bias, h)
 
 
 def convolve(x: jax.Array, kernel: jax.Array, stride: int, dilation: int) -> jax.Array:
     """Convolution of ``[B, *space, C]`` by ``[k, ..., k, C, F]``, k odd, same padding.
 
-    On CPU its gradients are written channels-last too. XLA has a fast routine for that layout and
-    rewrites what JAX derives to it, but not inside loops, where that takes up to 100 times as long.
+    See :func:`_convolve_backward` for its gradients on CPU.
     """
     if jax.default_backend() == "cpu":
         return _convolve_on_cpu(x, kernel, stride, dilation)
@@ -60,7 +61,7 @@ _convolve_on_cpu = jax.custom_vjp(_same, nondiff_argnums=(2, 3))
 
 
 def _channels_last(x, kernel, padding, stride=1, holes=1, spread=1):
-    """``holes``: spacing of the entries of ``x``; ``spread``: of the kernel's taps."""
+    """``holes``: spacing of the entries of ``x``; ``spread``: spacing of the kernel's taps."""
     n = x.ndim - 2
     letters = _LETTERS[n]
     return lax.conv_general_dilated(
@@ -74,6 +75,8 @@ def _convolve_forward(x, kernel, stride, dilation):
 
 
 def _convolve_backward(stride, dilation, residuals, g):
+    # Written channels-last like the convolution itself. XLA on CPU has a fast routine for that layout
+    # and rewrites what JAX derives to it, but not inside loops, which then take up to 100 times as long.
     x, kernel = residuals
     n = x.ndim - 2
     taps, space = tuple(range(n)), tuple(range(1, n + 1))
@@ -101,7 +104,7 @@ class Norm(nn.Module):
 
     @nn.compact
     def __call__(self, x: jax.Array) -> jax.Array:
-        """Maps `[B, *space, C]` to the same shape."""
+        """Maps ``[B, *space, C]`` to the same shape."""
         channels = x.shape[-1]
         groups = math.gcd(8, channels)
         scale = self.param("scale", nn.initializers.ones, (channels,), jnp.float32)
@@ -109,4 +112,5 @@ class Norm(nn.Module):
         h = x.reshape(len(x), -1, groups, channels // groups)
         mean = h.mean(axis=(1, 3), keepdims=True)
         variance = jnp.mean((h - mean) ** 2, axis=(1, 3), keepdims=True)
-        return ((h - mean) * lax.rsqrt(variance + 1e-5)).reshape(x.shape) * scale + bias
+        h = ((h - mean) * lax.rsqrt(variance + 1e-5)).reshape(x.shape)
+        return h * per_channel(scale, h) + per_channel(bias, h)

@@ -20,7 +20,7 @@ NORM_EPSILON = 1e-6
 
 
 def position_code(rows: int, columns: int, width: int) -> np.ndarray:
-    """Fixed 2-D sine-cosine code [rows * columns, width]: half of the channels for each axis."""
+    """Fixed 2-D sine-cosine code ``[rows * columns, width]``: half of the channels for each axis."""
     quarter = width // 4
     frequencies = np.exp(-np.log(1e4) * np.arange(quarter) / quarter)
     grid = np.meshgrid(np.arange(rows), np.arange(columns), indexing="ij")
@@ -30,7 +30,7 @@ def position_code(rows: int, columns: int, width: int) -> np.ndarray:
 
 
 def modulated_norm(x: jax.Array, shift: jax.Array, scale: jax.Array) -> jax.Array:
-    """Parameter-free layer norm of [B, T, C] in float32, then `(1 + scale) x + shift` of [B, C]."""
+    """Layer norm of ``[B, T, C]`` in float32 without parameters, then scale and shift by ``[B, C]``."""
     x32 = x.astype(jnp.float32)
     centred = x32 - x32.mean(-1, keepdims=True)
     variance = jnp.square(centred).mean(-1, keepdims=True)
@@ -47,7 +47,7 @@ class DiTBlock(nn.Module):
 
     @nn.compact
     def __call__(self, x: jax.Array, activated_time: jax.Array) -> jax.Array:
-        """Maps tokens [B, T, C] and SiLU(time embedding) [B, C] to tokens [B, T, C]."""
+        """Maps tokens ``[B, T, C]`` and SiLU(time embedding) ``[B, C]`` to tokens ``[B, T, C]``."""
         width = x.shape[-1]
         modulation = Dense(6 * width, name="modulation_zero")(activated_time)
         shift1, scale1, gate1, shift2, scale2, gate2 = jnp.split(modulation, 6, axis=-1)
@@ -62,7 +62,7 @@ class DiTBlock(nn.Module):
 
 
 class DiT(nn.Module):
-    """Velocity transformer: `__call__(x, u)` returns an image with the channels of `x`.
+    """Velocity transformer: ``__call__(x, u)`` returns an image with the channels of ``x``.
 
     The joined streams are cut into patches and embedded by one linear map, which equals the sum of
     one embedding per stream at each position. The output is zero-initialised: a fresh network
@@ -71,10 +71,10 @@ class DiT(nn.Module):
     Attributes:
         channels: channels in and out (all streams joined).
         patch: side of a patch.
-        width: channels of a token; divisible by 4 and by `heads`.
+        width: channels of a token; divisible by 4 and by ``heads``.
         depth: number of blocks.
         heads: attention heads.
-        mlp_ratio: hidden width of the MLP over `width`.
+        mlp_ratio: hidden width of the MLP over ``width``.
         dtype: compute dtype; parameters, norms, softmax, modulation and the output are float32.
         remat: recompute blocks in the backward pass, to save memory.
     """
@@ -90,16 +90,16 @@ class DiT(nn.Module):
 
     @nn.compact
     def __call__(self, x: jax.Array, u: jax.Array, *, train: bool = False) -> jax.Array:
-        """Velocity at `x`.
+        """Velocity at ``x``.
 
         Args:
-            x: [B, H, W, channels]. Sides that `patch` does not divide are padded inside by edge
+            x: ``[B, H, W, channels]``. Sides that ``patch`` does not divide are padded inside by edge
                 pixels, and the result is cropped.
-            u: [B], time in [0, 1]; multiplied by 1000 for the sinusoidal embedding.
+            u: ``[B]``, time in [0, 1]; multiplied by 1000 for the sinusoidal embedding.
             train: no effect (there is no dropout); taken for the UNet's signature.
 
         Returns:
-            [B, H, W, channels] float32.
+            ``[B, H, W, channels]`` float32.
 
         Raises:
             ValueError: for shapes or widths that do not fit the configuration.
@@ -110,7 +110,7 @@ class DiT(nn.Module):
         time = nn.silu(self._time(u))
         tokens = Dense(self.width, self.dtype, name="patches")(self._cut(x))
         grid = (x.shape[1] // self.patch, x.shape[2] // self.patch)
-        tokens = tokens + position_code(*grid, self.width).astype(self.dtype)
+        tokens = tokens + position_code(*grid, self.width).astype(self.dtype)[None]
         block = nn.remat(DiTBlock) if self.remat else DiTBlock
         for i in range(self.depth):
             tokens = block(self.heads, self.mlp_ratio, self.dtype, name=f"block_{i}")(tokens, time)
@@ -140,7 +140,7 @@ class DiT(nn.Module):
 
     @nn.nowrap
     def _cut(self, x: jax.Array) -> jax.Array:
-        """[B, H, W, C] -> [B, H W / p^2, p p C], patches in row order."""
+        """``[B, H, W, C]`` -> ``[B, H W / p^2, p p C]``, patches in row order."""
         batch, height, width, channels = x.shape
         p = self.patch
         x = x.reshape(batch, height // p, p, width // p, p, channels).transpose(0, 1, 3, 2, 4, 5)
@@ -148,7 +148,7 @@ class DiT(nn.Module):
 
     @nn.nowrap
     def _join(self, tokens: jax.Array, grid: tuple[int, int]) -> jax.Array:
-        """Undoes `_cut`."""
+        """Undoes ``_cut``."""
         p = self.patch
         x = tokens.reshape(tokens.shape[0], *grid, p, p, self.channels).transpose(0, 1, 3, 2, 4, 5)
         return x.reshape(tokens.shape[0], grid[0] * p, grid[1] * p, self.channels)

@@ -1,6 +1,6 @@
 """Parameters drawn leaf by leaf from a numpy generator keyed by the parameter's path.
 
-Nothing is compiled and nothing is run: `jax.eval_shape` of `module.init` gives the shapes, and
+Nothing is compiled and nothing is run: ``jax.eval_shape`` of ``module.init`` gives the shapes, and
 every leaf is drawn from its own generator. A leaf therefore depends on the key and on its own path
 only, not on the order of the modules, the number of devices or the version of jax, and adding a
 module leaves all others as they were.
@@ -24,24 +24,24 @@ Params = dict[str, Any]
 def init_params(
     module: nn.Module, key: jax.Array, *inputs: jax.ShapeDtypeStruct | jax.Array, **options: Any
 ) -> Params:
-    """Draws the parameters of `module` in the manner of torch's default layers.
+    """Draws the parameters of ``module`` in the manner of torch's default layers.
 
-    * `kernel` [..., fan_out] and the `bias` beside it: U(-1, 1) / sqrt(fan_in), fan_in the product
-      of all but the last axis (`nn.Linear` and `nn.Conv2d`, Kaiming-uniform with a = sqrt(5));
-    * `scale`: ones, and the `bias` beside it zeros (norms);
-    * `embedding` and names ending in `_embedding` (positions, tokens): normal of standard deviation
+    * ``kernel`` ``[..., fan_out]`` and the ``bias`` beside it: U(-1, 1) / sqrt(fan_in), fan_in the
+      product of all but the last axis (``nn.Linear``, ``nn.Conv2d``: Kaiming-uniform, a = sqrt(5));
+    * ``scale``: ones, and the ``bias`` beside it zeros (norms);
+    * ``embedding`` and names ending in ``_embedding`` (positions, tokens): normal of standard deviation
       0.02;
-    * every leaf below a path component ending in `_zero`: zeros (the zero-initialised output
+    * every leaf below a path component ending in ``_zero``: zeros (the zero-initialised output
       layers).
 
-    Stacked modules (`nn.scan`, `nn.vmap`) are not foreseen: their leading axis would count as
+    Stacked modules (``nn.scan``, ``nn.vmap``) are not foreseen: their leading axis would count as
     fan-in.
 
     Args:
-        module: a linen module whose only collection is `params`.
+        module: a linen module whose only collection is ``params``.
         key: typed PRNG key.
-        *inputs: the arguments of `module.__call__`, as arrays or `jax.ShapeDtypeStruct`.
-        **options: keyword arguments of `module.__call__`, taken as static.
+        *inputs: the arguments of ``module.__call__``, as arrays or ``jax.ShapeDtypeStruct``.
+        **options: keyword arguments of ``module.__call__``, taken as static.
 
     Returns:
         Nested dict of float32 arrays.

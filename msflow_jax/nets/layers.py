@@ -1,8 +1,8 @@
 """Linen layers shared by the networks, all NHWC: convolution, product over channels, group norm,
 attention.
 
-Parameters are float32. Convolutions and products run in the layer's `dtype`; norm statistics and
-softmax in float32. Initial values come from `nets.init.init_params`, which goes by name; the
+Parameters are float32. Convolutions and products run in the layer's ``dtype``; norm statistics and
+softmax in float32. Initial values come from ``nets.init.init_params``, which goes by name; the
 initialisers here only fix shapes.
 """
 
@@ -19,8 +19,8 @@ _zeros = nn.initializers.zeros
 
 
 class Conv(nn.Module):
-    """Convolution with `kernel` [k, k, C_in, C_out] and `bias`, padded by (k - 1) / 2 on each side
-    as in torch.
+    """Convolution with ``kernel`` ``[k, k, C_in, C_out]`` and ``bias``, padded by (k - 1) / 2 on each
+    side as in torch.
 
     Attributes:
         features: output channels.
@@ -28,7 +28,7 @@ class Conv(nn.Module):
         stride: step in both directions.
         upsample: convolve the 2-fold nearest enlargement of the input (size 3, stride 1 only).
         padding: zeros before and after each side; None is (k - 1) / 2 of both.
-        bias: whether there is a `bias`.
+        bias: whether there is a ``bias``.
         dtype: compute dtype.
     """
 
@@ -41,9 +41,9 @@ class Conv(nn.Module):
     dtype: Dtype = jnp.float32
 
     def __call__(self, x: jax.Array) -> jax.Array:
-        """Maps [B, H, W, C_in] to [B, H', W', C_out]."""
+        """Maps ``[B, H, W, C_in]`` to ``[B, H', W', C_out]``."""
         y, bias = self.parts(x)
-        return y + bias.astype(y.dtype) if self.bias else y
+        return y + ops.per_channel(bias, y).astype(y.dtype) if self.bias else y
 
     @nn.compact
     def parts(self, x: jax.Array) -> tuple[jax.Array, jax.Array]:
@@ -61,7 +61,7 @@ class Conv(nn.Module):
 
 
 class Dense(nn.Module):
-    """Product over the last axis, `kernel` [C_in, C_out] and `bias`; a 1x1 convolution of an image.
+    """Product over the last axis, ``kernel`` [C_in, C_out] and ``bias``; a 1x1 convolution of an image.
 
     Attributes:
         features: output channels.
@@ -76,18 +76,19 @@ class Dense(nn.Module):
 
     @nn.compact
     def __call__(self, x: jax.Array) -> jax.Array:
-        """Maps [..., C_in] to [..., C_out]."""
+        """Maps ``[..., C_in]`` to ``[..., C_out]``."""
         shape = (x.shape[-1], self.features)
         kernel = self.param("kernel", _zeros, shape, jnp.float32).astype(self.dtype)
         bias = self.param("bias", _zeros, (self.features,), jnp.float32).astype(self.dtype)
         x = x.astype(self.dtype)
-        return (ops.channel_product(x, kernel) if self.image else x @ kernel) + bias
+        product = ops.channel_product(x, kernel) if self.image else x @ kernel
+        return product + ops.per_channel(bias, product)
 
 
 class GroupNorm(nn.Module):
-    """Group norm with `scale` and `bias` of the channels, followed by SiLU unless `silu=False`.
+    """Group norm with ``scale`` and ``bias`` of the channels, followed by SiLU unless ``silu=False``.
 
-    `forward_mode` as in `ops.group_norm`.
+    ``forward_mode`` as in ``ops.group_norm``.
     """
 
     groups: int
@@ -97,7 +98,7 @@ class GroupNorm(nn.Module):
 
     @nn.compact
     def __call__(self, x: jax.Array, shift: jax.Array | None = None) -> jax.Array:
-        """Maps [B, H, W, C] to the same shape; `shift` [B, C] is added to the input beforehand."""
+        """Maps ``[B, H, W, C]`` to the same shape; ``shift`` ``[B, C]`` is added before."""
         channels = x.shape[-1]
         if channels % self.groups:
             raise ValueError(
@@ -127,7 +128,7 @@ class Attention(nn.Module):
 
     @nn.compact
     def __call__(self, x: jax.Array) -> jax.Array:
-        """Maps [B, H, W, C] to the same shape."""
+        """Maps ``[B, H, W, C]`` to the same shape."""
         batch, height, width, channels = x.shape
         h = GroupNorm(self.groups, False, self.forward_mode, name="norm")(x)
         h = h.reshape(batch, height * width, channels)
@@ -148,10 +149,10 @@ class ResidualBlock(nn.Module):
 
     @nn.compact
     def __call__(self, x: jax.Array, activated_time: jax.Array) -> jax.Array:
-        """Maps [B, H, W, C] and SiLU(time embedding) [B, E] to [B, H, W, features]."""
+        """Maps ``[B, H, W, C]`` and SiLU(time embedding) ``[B, E]`` to ``[B, H, W, features]``."""
         h = GroupNorm(self.groups, True, self.forward_mode, name="norm1")(x)
         h, bias = Conv(self.features, dtype=self.dtype, name="conv1").parts(h)
-        shift = Dense(self.features, name="time")(activated_time) + bias
+        shift = Dense(self.features, name="time")(activated_time) + bias[None]
         h = GroupNorm(self.groups, True, self.forward_mode, name="norm2")(h, shift)
         if self.dropout:
             h = nn.Dropout(self.dropout, deterministic=False)(h)

@@ -12,14 +12,19 @@ from jax import lax
 NORM_EPSILON = 1e-5
 
 
+def per_channel(values: jax.Array, like: jax.Array) -> jax.Array:
+    """``[C]`` to broadcast against ``[..., C]``: no implicit promotion of ranks."""
+    return values.reshape((1,) * (like.ndim - 1) + values.shape)
+
+
 def resize(images: jax.Array, side: int) -> jax.Array:
-    """Images [B, H, W, C] as [B, side, side, C]: bilinear, antialiased where they shrink."""
+    """Images ``[B, H, W, C]`` as ``[B, side, side, C]``: bilinear, antialiased where they shrink."""
     shape = (images.shape[0], side, side, images.shape[-1])
     return images if images.shape == shape else jax.image.resize(images, shape, "bilinear")
 
 
 def convolve(x: jax.Array, kernel: jax.Array, stride: int, padding: Any) -> jax.Array:
-    """NHWC convolution, HWIO kernel, explicit padding `((top, bottom), (left, right))`."""
+    """NHWC convolution, HWIO kernel, explicit padding ``((top, bottom), (left, right))``."""
     return lax.conv_general_dilated(
         x, kernel, (stride, stride), padding, dimension_numbers=("NHWC", "HWIO", "NHWC")
     )
@@ -33,18 +38,18 @@ def _merge_taps(kernel: jax.Array, axis: int) -> tuple[jax.Array, jax.Array]:
 
 
 def upsample_convolve(x: jax.Array, kernel: jax.Array) -> jax.Array:
-    """3x3 convolution (padding 1) of the 2-fold nearest enlargement of `x`, without enlarging it.
+    """3x3 convolution (padding 1) of the 2-fold nearest enlargement of ``x``, without enlarging it.
 
     Output rows 2i see the input rows i-1, i, i with weights k0, k1, k2, and rows 2i+1 see i, i,
     i+1; so each of the four output phases is a 2x2 convolution at the low resolution with summed
     weights: 16 products instead of 36.
 
     Args:
-        x: [B, H, W, C_in].
+        x: ``[B, H, W, C_in]``.
         kernel: [3, 3, C_in, C_out].
 
     Returns:
-        [B, 2H, 2W, C_out].
+        ``[B, 2H, 2W, C_out]``.
     """
     batch, height, width, _ = x.shape
     rows = []
@@ -57,7 +62,7 @@ def upsample_convolve(x: jax.Array, kernel: jax.Array) -> jax.Array:
 
 @jax.custom_vjp
 def channel_product(x: jax.Array, kernel: jax.Array) -> jax.Array:
-    """`x @ kernel` of [..., C_in] and [C_in, C_out], with a reverse-mode rule cheap on CPU."""
+    """``x @ kernel`` of ``[..., C_in]`` and [C_in, C_out], with a reverse-mode rule cheap on CPU."""
     return x @ kernel
 
 
@@ -90,24 +95,24 @@ def group_norm(
     forward_mode: bool = False,
     epsilon: float = NORM_EPSILON,
 ) -> jax.Array:
-    """Group norm of `x + shift`, then SiLU if asked, from one sum and one sum of squares per
+    """Group norm of ``x + shift``, then SiLU if asked, from one sum and one sum of squares per
     channel.
 
     The shift (a convolution's bias, a time embedding) never touches the image: it only moves the
-    channel means. The derivative keeps `x` and a few numbers per channel, and recomputes the rest.
+    channel means. The derivative keeps ``x`` and a few numbers per channel, and recomputes the rest.
 
     Args:
-        x: [B, H, W, C].
-        scale: [C].
-        bias: [C].
-        shift: [B, C] or None.
+        x: ``[B, H, W, C]``.
+        scale: ``[C]``.
+        bias: ``[C]``.
+        shift: ``[B, C]`` or None.
         groups: number of groups; divides C.
         silu: apply SiLU to the result.
-        forward_mode: leave the derivative to jax, so that `jax.jvp` works; dearer in reverse mode.
+        forward_mode: leave the derivative to jax, so that ``jax.jvp`` works; dearer in reverse mode.
         epsilon: added to the variance.
 
     Returns:
-        [B, H, W, C] in the dtype of `x`; statistics in float32.
+        ``[B, H, W, C]`` in the dtype of ``x``; statistics in float32.
     """
     if shift is None:
         shift = jnp.zeros((x.shape[0], x.shape[-1]), jnp.float32)
@@ -122,7 +127,7 @@ def _group_norm(groups, silu, epsilon, x, scale, bias, shift):
 
 
 def _pool(values: jax.Array, groups: int) -> jax.Array:
-    """Mean over the channels of each group, spread back to the channels: [B, C] -> [B, C]."""
+    """Mean over the channels of each group, spread back to the channels: ``[B, C]`` -> ``[B, C]``."""
     batch, channels = values.shape
     means = values.reshape(batch, groups, channels // groups).mean(-1, keepdims=True)
     return jnp.broadcast_to(means, (batch, groups, channels // groups)).reshape(batch, channels)
@@ -140,8 +145,8 @@ def _group_norm_forward(groups, silu, epsilon, x, scale, bias, shift):
     variance = _pool(spread + jnp.square(mean - group_mean), groups)
     inverse = lax.rsqrt(jnp.maximum(variance, 0.0) + epsilon)
     centre = group_mean - shift
-    gain = inverse * scale
-    y = x32 * gain[:, None, None] + (bias - centre * gain)[:, None, None]
+    gain = inverse * scale[None]
+    y = x32 * gain[:, None, None] + (bias[None] - centre * gain)[:, None, None]
     if silu:
         y = y * jax.nn.sigmoid(y)
     return y.astype(x.dtype), (x, scale, bias, centre, inverse, mean - group_mean)
@@ -154,19 +159,19 @@ def _group_norm_backward(groups, silu, epsilon, residuals, gradient):
     normal = (x.astype(jnp.float32) - centre[:, None, None]) * inverse[:, None, None]
     g = gradient.astype(jnp.float32)
     if silu:
-        y = normal * scale + bias
+        y = normal * per_channel(scale, normal) + per_channel(bias, normal)
         s = jax.nn.sigmoid(y)
         g = g * (s * (1 + y * (1 - s)))
     sum_g = jnp.sum(g, axis=(1, 2))
     sum_gn = jnp.sum(g * normal, axis=(1, 2))
-    mean_g = _pool(sum_g * scale, groups) / pixels
-    mean_gn = _pool(sum_gn * scale, groups) / pixels
+    mean_g = _pool(sum_g * scale[None], groups) / pixels
+    mean_gn = _pool(sum_gn * scale[None], groups) / pixels
     dx = inverse[:, None, None] * (
-        g * scale - mean_g[:, None, None] - normal * mean_gn[:, None, None]
+        g * per_channel(scale, g) - mean_g[:, None, None] - normal * mean_gn[:, None, None]
     )
     # The sum of dx over the pixels, in closed form: a bias and an embedding cost no pass over the
     # image.
-    dshift = inverse * (sum_g * scale - pixels * (mean_g + offset * inverse * mean_gn))
+    dshift = inverse * (sum_g * scale[None] - pixels * (mean_g + offset * inverse * mean_gn))
     return dx.astype(x.dtype), sum_gn.sum(0), sum_g.sum(0), dshift
 
 
@@ -180,11 +185,11 @@ def attend(qkv: jax.Array, heads: int) -> jax.Array:
     diffusion).
 
     Args:
-        qkv: [B, T, 3 C].
+        qkv: ``[B, T, 3 C]``.
         heads: number of heads; divides C.
 
     Returns:
-        [B, T, C] in the dtype of `qkv`.
+        ``[B, T, C]`` in the dtype of ``qkv``.
     """
     batch, tokens, channels = qkv.shape
     width = channels // (3 * heads)
@@ -203,20 +208,20 @@ def attend(qkv: jax.Array, heads: int) -> jax.Array:
 
 
 def time_embedding(u: jax.Array, width: int, period: float = 1e4) -> jax.Array:
-    """Sinusoidal embedding of `u` [B], fed raw: half cosines first, then half sines, [B, width]
+    """Sinusoidal embedding ``[B, width]`` of ``u`` ``[B]``, fed raw: half cosines, then half sines;
     float32.
 
     Frequencies exp(-ln(period) i / half), i < half = width // 2; an odd width ends in a zero.
     """
     half = width // 2
     frequencies = np.exp(-math.log(period) * np.arange(half) / half).astype(np.float32)
-    angles = u.astype(jnp.float32)[:, None] * frequencies
+    angles = u.astype(jnp.float32)[:, None] * frequencies[None]
     code = jnp.concatenate([jnp.cos(angles), jnp.sin(angles)], axis=-1)
     return jnp.pad(code, ((0, 0), (0, width - 2 * half)))
 
 
 def pad_sides(x: jax.Array, multiple: int) -> tuple[jax.Array, tuple[slice, slice]]:
-    """Repeats the edge pixels of `x` [B, H, W, C] evenly up to a multiple; slices undo it."""
+    """Repeats the edge pixels of ``x`` ``[B, H, W, C]`` evenly up to a multiple; slices undo it."""
     widths, crops = [], []
     for side in x.shape[1:3]:
         extra = -side % multiple

@@ -7,15 +7,17 @@ import jax
 import jax.numpy as jnp
 import numpy as np
 
+from msflow_jax.nets.ops import per_channel
+
 
 class PatchAutoencoder(nn.Module):
-    """Every patch by its principal components: `patch`-fold smaller sides, no posterior.
+    """Every patch by its principal components: ``patch``-fold smaller sides, no posterior.
 
     With an orthonormal basis, decoding an encoded image gives its nearest image in their span.
 
     Attributes:
         channels: of the images.
-        latent: components kept, at most `patch ** 2 * channels`.
+        latent: components kept, at most ``patch ** 2 * channels``.
         patch: rows and columns of a patch.
     """
 
@@ -31,28 +33,31 @@ class PatchAutoencoder(nn.Module):
         return self.patch
 
     def setup(self) -> None:
-        """The mean patch `[P]` and the basis `[P, latent]`."""
+        """The mean patch ``[P]`` and the basis ``[P, latent]``."""
         size = self.patch**2 * self.channels
         self.mean = self.param("mean", nn.initializers.zeros, (size,))
         self.basis = self.param("basis", nn.initializers.orthogonal(), (size, self.latent))
 
     def encode(self, images: jax.Array) -> tuple[jax.Array, jax.Array]:
-        """Latents `[B, h, w, latent]` float32, and a log-variance of no spread.
+        """Latents ``[B, h, w, latent]`` float32, and a log-variance of no spread.
 
         Raises:
-            ValueError: for images of another number of channels, or sides that `patch` does not
+            ValueError: for images of another number of channels, or sides that ``patch`` does not
                 divide.
         """
         shape = images.shape
         if len(shape) != 4 or shape[-1] != self.channels:
             raise ValueError(f"expected images [B, H, W, {self.channels}], got {shape}")
-        latents = (to_patches(images, self.patch) - self.mean) @ self.basis
+        patches = to_patches(images, self.patch)
+        latents = (patches - per_channel(self.mean, patches)) @ self.basis
         return latents, jnp.full_like(latents, -30.0)
 
     def decode(self, latents: jax.Array) -> jax.Array:
-        """Images `[B, patch h, patch w, channels]` of latents, not clipped."""
+        """Images ``[B, patch h, patch w, channels]`` of latents, not clipped."""
         p, (b, h, w, _) = self.patch, latents.shape
-        patches = (latents @ self.basis.T + self.mean).reshape(b, h, w, p, p, self.channels)
+        patches = latents @ self.basis.T
+        patches = patches + per_channel(self.mean, patches)
+        patches = patches.reshape(b, h, w, p, p, self.channels)
         return patches.transpose(0, 1, 3, 2, 4, 5).reshape(b, h * p, w * p, self.channels)
 
     def __call__(self, images: jax.Array) -> jax.Array:
@@ -61,10 +66,10 @@ class PatchAutoencoder(nn.Module):
 
 
 def to_patches(images: Any, patch: int) -> Any:
-    """`[B, H, W, C] -> [B, H / patch, W / patch, patch ** 2 * C]`.
+    """``[B, H, W, C] -> [B, H / patch, W / patch, patch ** 2 * C]``.
 
     Raises:
-        ValueError: sides that `patch` does not divide.
+        ValueError: sides that ``patch`` does not divide.
     """
     b, h, w, c = images.shape
     if h % patch or w % patch:
@@ -79,7 +84,7 @@ def fit_patches(
     """The network, its parameters, and the standard deviation of its latents over all channels.
 
     Args:
-        images: float `[N, S, S, C]` in [-1, 1].
+        images: float ``[N, S, S, C]`` in [-1, 1].
         patch: rows and columns of a patch.
         latent: components to keep.
 

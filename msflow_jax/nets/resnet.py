@@ -9,28 +9,30 @@ import jax
 import jax.numpy as jnp
 
 from msflow_jax.nets.layers import Conv
+from msflow_jax.nets.ops import per_channel
 
 EPSILON = 1e-5  # of torch's batch norm
 EXPANSION = 4  # of a bottleneck
 
 
 class BatchNorm(nn.Module):
-    """Batch norm by stored statistics: `scale (x - mean) / sqrt(var + 1e-5) + bias`, each [C]."""
+    """Batch norm by stored statistics: ``scale (x - mean) / sqrt(var + 1e-5) + bias``, each ``[C]``."""
 
     @nn.compact
     def __call__(self, x: jax.Array) -> jax.Array:
-        """Maps [B, H, W, C] to the same shape."""
+        """Maps ``[B, H, W, C]`` to the same shape."""
         shape, zeros, ones = x.shape[-1:], nn.initializers.zeros, nn.initializers.ones
         scale, var = (self.param(name, ones, shape) for name in ("scale", "var"))
         bias, mean = (self.param(name, zeros, shape) for name in ("bias", "mean"))
-        return (x - mean) * (scale / jnp.sqrt(var + EPSILON)) + bias
+        gain = scale / jnp.sqrt(var + EPSILON)
+        return (x - per_channel(mean, x)) * per_channel(gain, x) + per_channel(bias, x)
 
 
 class Block(nn.Module):
-    """Two 3x3 convolutions, or with `bottleneck` 1x1, 3x3 and a 1x1 to four times the channels, beside
+    """Two 3x3 convolutions, or with ``bottleneck`` 1x1, 3x3 and a 1x1 to four times the channels, beside
     the input or its 1x1 convolution.
 
-    See `ResNet` for `stride_first`.
+    See ``ResNet`` for ``stride_first``.
     """
 
     width: int
@@ -40,7 +42,7 @@ class Block(nn.Module):
 
     @nn.compact
     def __call__(self, x: jax.Array) -> jax.Array:
-        """Maps [B, H, W, C] to [B, H / stride, W / stride, width or 4 width]."""
+        """Maps ``[B, H, W, C]`` to ``[B, H / stride, W / stride, width or 4 width]``."""
         sizes = (1, 3, 1) if self.bottleneck else (3, 3)
         out = EXPANSION * self.width if self.bottleneck else self.width
         strided = 1 if self.bottleneck and not self.stride_first else 0
@@ -82,7 +84,7 @@ class ResNet(nn.Module):
 
     @nn.compact
     def __call__(self, x: jax.Array) -> jax.Array:
-        """Maps images [B, H, W, 3], normalised as the weights want it, to features [B, F] float32.
+        """Maps images ``[B, H, W, 3]``, normalised as the weights want, to features ``[B, F]`` float32.
 
         F is 8 widths (512), with bottlenecks 32 (2048): the means over the last stage's pixels.
         """

@@ -16,24 +16,24 @@ from msflow_jax.nets.layers import Attention, Conv, Dense, Dtype, GroupNorm, Res
 
 
 class UNet(nn.Module):
-    """Velocity network: `__call__(x, u)` returns an image with the channels of `x`.
+    """Velocity network: ``__call__(x, u)`` returns an image with the channels of ``x``.
 
     The output convolution is zero-initialised, so a fresh network returns exactly 0.
 
     Attributes:
         channels: channels in and out (all streams joined).
         width: channels at full resolution.
-        multipliers: channels of each level over `width`; every level after the first halves the
+        multipliers: channels of each level over ``width``; every level after the first halves the
             sides.
         blocks: residual blocks per level on the way down; one more on the way up.
         attention: down-sampling factors (1, 2, 4, ...) at which attention is used; the middle
             always has it.
         head_channels: channels per attention head. The weights' shapes do not show it.
-        dropout: rate inside the residual blocks when `train=True` (needs a 'dropout' key).
+        dropout: rate inside the residual blocks when ``train=True`` (needs a 'dropout' key).
         groups: groups of the norms.
         dtype: compute dtype; parameters, norm statistics, softmax and the output are float32.
         remat: recompute blocks in the backward pass, to save memory.
-        forward_mode: allow `jax.jvp`, at a dearer reverse mode (the norms and 1x1 products then
+        forward_mode: allow ``jax.jvp``, at a dearer reverse mode (the norms and 1x1 products then
             have no rule of their own).
     """
 
@@ -51,16 +51,16 @@ class UNet(nn.Module):
 
     @nn.compact
     def __call__(self, x: jax.Array, u: jax.Array, *, train: bool = False) -> jax.Array:
-        """Velocity at `x`.
+        """Velocity at ``x``.
 
         Args:
-            x: [B, H, W, channels]. Sides that 2^(levels - 1) does not divide are padded inside by
+            x: ``[B, H, W, channels]``. Sides that 2^(levels - 1) does not divide are padded inside by
                 edge pixels, and the result is cropped.
-            u: [B], time in [0, 1], fed raw to the sinusoidal embedding.
+            u: ``[B]``, time in [0, 1], fed raw to the sinusoidal embedding.
             train: switches dropout on.
 
         Returns:
-            [B, H, W, channels] float32.
+            ``[B, H, W, channels]`` float32.
 
         Raises:
             ValueError: for shapes or widths that do not fit the configuration.
@@ -105,7 +105,7 @@ class UNet(nn.Module):
 
     @nn.nowrap
     def _time(self, u: jax.Array) -> jax.Array:
-        """SiLU of the time embedding [B, 4 width]: every user of it starts with this SiLU."""
+        """SiLU of the time embedding ``[B, 4 width]``: every user of it starts with this SiLU."""
         h = Dense(4 * self.width, name="time_dense1")(ops.time_embedding(u, self.width))
         return nn.silu(Dense(4 * self.width, name="time_dense2")(nn.silu(h)))
 

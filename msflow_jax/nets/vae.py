@@ -1,7 +1,7 @@
-"""Autoencoders between images and latents: Stable Diffusion's and the tiny ones of the TAESD family.
+"""Stable Diffusion's autoencoder between images and latents.
 
-`AutoencoderKL` follows Rombach et al. 2022 (arXiv 2112.10752) as the diffusers library builds it;
-`TinyAutoencoder` follows github.com/madebyollin/taesd. Both take and give images in [-1, 1], NHWC.
+``AutoencoderKL`` follows Rombach et al. 2022 (arXiv 2112.10752) as the diffusers library builds it;
+images in and out are in [-1, 1], NHWC. The tiny autoencoders are in :mod:`msflow_jax.nets.tiny`.
 """
 
 from collections.abc import Sequence
@@ -26,7 +26,7 @@ class ResnetBlock(nn.Module):
 
     @nn.compact
     def __call__(self, x: jax.Array) -> jax.Array:
-        """Maps [B, H, W, C] to [B, H, W, features]."""
+        """Maps ``[B, H, W, C]`` to ``[B, H, W, features]``."""
         h = GroupNorm(self.groups, epsilon=EPSILON, name="norm1")(x)
         h = Conv(self.features, dtype=self.dtype, name="conv1")(h)
         h = GroupNorm(self.groups, epsilon=EPSILON, name="norm2")(h)
@@ -44,7 +44,7 @@ class PixelAttention(nn.Module):
 
     @nn.compact
     def __call__(self, x: jax.Array) -> jax.Array:
-        """Maps [B, H, W, C] to the same shape."""
+        """Maps ``[B, H, W, C]`` to the same shape."""
         batch, height, width, channels = x.shape
         h = GroupNorm(self.groups, False, epsilon=EPSILON, name="norm")(x)
         h = h.reshape(batch, height * width, channels)
@@ -61,7 +61,7 @@ def _middle(x: jax.Array, groups: int, dtype: Dtype) -> jax.Array:
 
 
 class KLEncoder(nn.Module):
-    """Images to twice the latent channels: see `AutoencoderKL` for the attributes."""
+    """Images to twice the latent channels: see ``AutoencoderKL`` for the attributes."""
 
     latent: int
     widths: Sequence[int]
@@ -71,7 +71,7 @@ class KLEncoder(nn.Module):
 
     @nn.compact
     def __call__(self, x: jax.Array) -> jax.Array:
-        """Maps [B, H, W, C] to [B, h, w, 2 latent]."""
+        """Maps ``[B, H, W, C]`` to ``[B, h, w, 2 latent]``."""
         x = Conv(self.widths[0], dtype=self.dtype, name="stem")(x)
         for level, width in enumerate(self.widths):
             for i in range(self.blocks):
@@ -85,7 +85,7 @@ class KLEncoder(nn.Module):
 
 
 class KLDecoder(nn.Module):
-    """Latents to images: see `AutoencoderKL` for the attributes."""
+    """Latents to images: see ``AutoencoderKL`` for the attributes."""
 
     channels: int
     widths: Sequence[int]
@@ -95,7 +95,7 @@ class KLDecoder(nn.Module):
 
     @nn.compact
     def __call__(self, z: jax.Array) -> jax.Array:
-        """Maps [B, h, w, latent] to [B, H, W, C]."""
+        """Maps ``[B, h, w, latent]`` to ``[B, H, W, C]``."""
         x = Conv(self.widths[-1], dtype=self.dtype, name="stem")(z)
         x = _middle(x, self.groups, self.dtype)
         for level, width in enumerate(reversed(self.widths)):
@@ -114,7 +114,7 @@ class AutoencoderKL(nn.Module):
         channels: of the images.
         latent: channels of the latents.
         widths: channels of each level; every level but the last halves the sides.
-        blocks: residual blocks a level (one more in the decoder).
+        blocks: residual blocks per level (one more in the decoder).
         groups: of the normalisation.
         quant: whether 1x1 convolutions stand between encoder, latents and decoder (not in SD3, FLUX).
         dtype: compute dtype; parameters, norms and the output are float32.
@@ -145,13 +145,13 @@ class AutoencoderKL(nn.Module):
             self.post_quant_conv = Dense(self.latent, self.dtype)
 
     def encode(self, images: jax.Array) -> tuple[jax.Array, jax.Array]:
-        """Mean and log-variance of the posterior, each `[B, h, w, latent]` float32.
+        """Mean and log-variance of the posterior, each ``[B, h, w, latent]`` float32.
 
         Raises:
-            ValueError: for images of another number of channels, or sides that `factor` does not
+            ValueError: for images of another number of channels, or sides that ``factor`` does not
                 divide.
         """
-        _check(images, self.channels, self.factor)
+        check_images(images, self.channels, self.factor)
         moments = self.encoder(images)
         if self.quant:
             moments = self.quant_conv(moments)
@@ -159,7 +159,7 @@ class AutoencoderKL(nn.Module):
         return mean, jnp.clip(log_variance, *LOG_VARIANCE_RANGE)
 
     def decode(self, latents: jax.Array) -> jax.Array:
-        """Images `[B, H, W, channels]` float32 of latents `[B, h, w, latent]`, not clipped."""
+        """Images ``[B, H, W, channels]`` float32 of latents ``[B, h, w, latent]``, not clipped."""
         if self.quant:
             latents = self.post_quant_conv(latents)
         return self.decoder(latents).astype(jnp.float32)
@@ -169,120 +169,12 @@ class AutoencoderKL(nn.Module):
         return self.decode(self.encode(images)[0])
 
 
-class TinyBlock(nn.Module):
-    """Three convolutions with ReLU beside the input; `pool` adds a normalised 1x1 detour first."""
+def check_images(images: jax.Array, channels: int, factor: int) -> None:
+    """Refuses images that an autoencoder cannot encode.
 
-    features: int
-    pool: bool
-    dtype: Dtype
-
-    @nn.compact
-    def __call__(self, x: jax.Array) -> jax.Array:
-        """Maps [B, H, W, C] to [B, H, W, features]."""
-        if self.pool:
-            channels = x.shape[-1]
-            h = Conv(4 * channels, 1, bias=False, dtype=self.dtype, name="pool_in")(x)
-            h = nn.relu(GroupNorm(4, False, name="pool_norm")(h))
-            x = x + Conv(channels, 1, bias=False, dtype=self.dtype, name="pool_out")(h)
-        h = x
-        for i in range(3):
-            h = Conv(self.features, dtype=self.dtype, name=f"conv_{i}")(h if i == 0 else nn.relu(h))
-        if x.shape[-1] != self.features:
-            x = Conv(self.features, 1, bias=False, dtype=self.dtype, name="skip")(x)
-        return nn.relu(h + x)
-
-
-class TinyEncoder(nn.Module):
-    """See `TinyAutoencoder`."""
-
-    latent: int
-    width: int
-    pool: bool
-    dtype: Dtype
-
-    @nn.compact
-    def __call__(self, x: jax.Array) -> jax.Array:
-        """Maps [B, H, W, C] in [0, 1] to [B, H / 8, W / 8, latent]."""
-        x = Conv(self.width, dtype=self.dtype, name="stem")(x)
-        x = TinyBlock(self.width, False, self.dtype, name="block")(x)
-        for level in range(3):
-            name = f"down_{level}_sample"
-            x = Conv(self.width, stride=2, bias=False, dtype=self.dtype, name=name)(x)
-            for i in range(3):
-                pool = self.pool and level == 2
-                x = TinyBlock(self.width, pool, self.dtype, name=f"down_{level}_block_{i}")(x)
-        return Conv(self.latent, dtype=self.dtype, name="head")(x)
-
-
-class TinyDecoder(nn.Module):
-    """See `TinyAutoencoder`."""
-
-    channels: int
-    width: int
-    pool: bool
-    dtype: Dtype
-
-    @nn.compact
-    def __call__(self, z: jax.Array) -> jax.Array:
-        """Maps [B, h, w, latent] to [B, 8 h, 8 w, C] in [0, 1]."""
-        x = Conv(self.width, dtype=self.dtype, name="stem")(3 * jnp.tanh(z / 3))
-        x = nn.relu(x)
-        for level in range(3):
-            for i in range(3):
-                pool = self.pool and level == 0
-                x = TinyBlock(self.width, pool, self.dtype, name=f"up_{level}_block_{i}")(x)
-            name = f"up_{level}_sample"
-            x = Conv(self.width, upsample=True, bias=False, dtype=self.dtype, name=name)(x)
-        x = TinyBlock(self.width, False, self.dtype, name="block")(x)
-        return Conv(self.channels, dtype=self.dtype, name="head")(x)
-
-
-class TinyAutoencoder(nn.Module):
-    """A distilled autoencoder of the TAESD family: 8-fold smaller sides, no posterior, 1.2 M parameters
-    each way.
-
-    Attributes:
-        channels: of the images.
-        latent: channels of the latents: 4 (SD, SDXL), 16 (SD3, FLUX.1), 32 (FLUX.2).
-        width: channels of every layer.
-        pool: whether the blocks at the smallest side have normalised pooling (FLUX.2).
-        dtype: compute dtype.
+    Raises:
+        ValueError: another number of channels, or sides that ``factor`` does not divide.
     """
-
-    channels: int = 3
-    latent: int = 4
-    width: int = 64
-    pool: bool = False
-    dtype: Dtype = jnp.float32
-
-    factor = 8
-    posterior = False
-
-    def setup(self) -> None:
-        """The two halves."""
-        self.encoder = TinyEncoder(self.latent, self.width, self.pool, self.dtype)
-        self.decoder = TinyDecoder(self.channels, self.width, self.pool, self.dtype)
-
-    def encode(self, images: jax.Array) -> tuple[jax.Array, jax.Array]:
-        """Latents `[B, H / 8, W / 8, latent]` float32, and a log-variance of no spread.
-
-        Raises:
-            ValueError: for images of another number of channels, or sides that 8 does not divide.
-        """
-        _check(images, self.channels, self.factor)
-        mean = self.encoder((images + 1) / 2).astype(jnp.float32)
-        return mean, jnp.full_like(mean, LOG_VARIANCE_RANGE[0])
-
-    def decode(self, latents: jax.Array) -> jax.Array:
-        """Images `[B, 8 h, 8 w, channels]` float32 of latents, not clipped."""
-        return 2 * self.decoder(latents).astype(jnp.float32) - 1
-
-    def __call__(self, images: jax.Array) -> jax.Array:
-        """Images through their latents."""
-        return self.decode(self.encode(images)[0])
-
-
-def _check(images: jax.Array, channels: int, factor: int) -> None:
     if images.ndim != 4 or images.shape[-1] != channels:
         raise ValueError(f"expected images [B, H, W, {channels}], got {images.shape}")
     if images.shape[1] % factor or images.shape[2] % factor:

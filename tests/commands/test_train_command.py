@@ -23,7 +23,8 @@ from msflow_jax.data.sources.packing import Settings, pack
 from msflow_jax.families import get_family
 from msflow_jax.latent.autoencoder import Autoencoder
 from msflow_jax.nets.patches import PatchAutoencoder
-from msflow_jax.nets.vae import AutoencoderKL, TinyAutoencoder
+from msflow_jax.nets.tiny import TinyAutoencoder
+from msflow_jax.nets.vae import AutoencoderKL
 from msflow_jax.symmetric import LatentCode
 from msflow_jax.symmetric.parts import SymmetricParts
 from msflow_jax.training.records import read_records

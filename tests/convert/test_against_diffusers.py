@@ -12,7 +12,8 @@ from safetensors.numpy import save_file
 
 from msflow_jax.convert.vae import convert_vae
 from msflow_jax.latent.autoencoder import load
-from msflow_jax.nets.vae import AutoencoderKL, TinyAutoencoder
+from msflow_jax.nets.tiny import TinyAutoencoder
+from msflow_jax.nets.vae import AutoencoderKL
 
 TOLERANCE = 1e-4  # of the reference's spread
 STABLE_DIFFUSION = (128, 256, 512, 512)

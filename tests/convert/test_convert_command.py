@@ -19,7 +19,7 @@ from experiments.generate import generate
 from msflow_jax.convert import read_state_dict
 from msflow_jax.latent import autoencoder
 from msflow_jax.nets import init_params
-from msflow_jax.nets.vae import TinyAutoencoder
+from msflow_jax.nets.tiny import TinyAutoencoder
 from msflow_jax.ode import integrate
 from msflow_jax.workdir import open_workdir
 

@@ -13,7 +13,8 @@ from safetensors.numpy import load_file
 from msflow_jax.convert.state_dicts import read_state_dict
 from msflow_jax.convert.vae import convert_vae
 from msflow_jax.nets.init import init_params
-from msflow_jax.nets.vae import AutoencoderKL, TinyAutoencoder
+from msflow_jax.nets.tiny import TinyAutoencoder
+from msflow_jax.nets.vae import AutoencoderKL
 
 DATA = Path(__file__).resolve().parents[1] / "fixtures"
 GROUPS = json.loads((DATA / "autoencoder_kl_tiny_config.json").read_text())["norm_num_groups"]

@@ -1,39 +1,41 @@
-"""Reading classes by their likelihoods."""
+"""Classes by their likelihoods."""
 
 import jax
 import jax.numpy as jnp
 import numpy as np
 import pytest
 
-from tests.coupling.tiny_flows import LABELS, OPTIONS, eight_bit, plain_flow, shaken
+from msflow_jax.coupling import likelihood_map
+from tests.coupling.table import OPTIONS
+from tests.coupling.tiny_flows import LABELS, eight_bit, plain_flow, shaken
 
 KEY = jax.random.key(3)
 
 
-@pytest.fixture(scope="module", params=["plain", "all"])
-def read(request):
+@pytest.fixture(scope="module", params=["default", "all"])
+def classified(request):
     """Flow, parameters and the jitted verb."""
-    flow = plain_flow(class_prior=(0.5, 0.3, 0.2), **OPTIONS.get(request.param, {}))
+    flow = plain_flow(class_prior=(0.5, 0.3, 0.2), **OPTIONS[request.param])
     verb = jax.jit(flow.classify, static_argnames="draws")
     return flow, shaken(flow, size=0.05), verb
 
 
-def test_a_reading_depends_on_the_image_and_its_index_alone(read):
-    flow, params, classify = read
+def test_a_prediction_depends_on_the_image_and_its_index_alone(classified):
+    flow, params, classify = classified
     images = eight_bit(flow)
     whole = classify(params, images, KEY, draws=2)
     shifted = jnp.concatenate([images[2:], images[:1], 0 * images[:1]])
     index = jnp.array([2, 3, 0, 7])
     part = classify(params, shifted, KEY, draws=2, index=index)
     chosen = jnp.array([2, 3, 0])
-    for name in ("distances", "evidence"):
+    for name in ("distances", "log_prob"):
         here = getattr(whole, name)[:, chosen]
         np.testing.assert_allclose(getattr(part, name)[:, :3], here, rtol=1e-5, atol=1e-4)
     assert np.abs(whole.log_prob[0] - whole.log_prob[1]).min() > 1e-4  # draws differ
 
 
-def test_shapes_and_sums(read):
-    flow, params, classify = read
+def test_shapes_and_sums(classified):
+    flow, params, classify = classified
     out = classify(params, eight_bit(flow), KEY, draws=2)
     assert out.distances.shape == out.probabilities.shape == (2, 4, 3)
     assert out.mode.shape == out.ok.shape == out.log_prob.shape == (2, 4)
@@ -43,7 +45,7 @@ def test_shapes_and_sums(read):
     np.testing.assert_array_equal(out.mode, out.distances.argmin(-1))
 
 
-def test_the_reading_is_bayes_rule():
+def test_the_posterior_is_bayes_rule():
     flow = plain_flow(classes=("a", "b"), class_prior=(0.8, 0.2))
     params, images = shaken(flow, size=0.05), eight_bit(flow)
     classify = jax.jit(flow.classify, static_argnames="draws")
@@ -68,12 +70,32 @@ def test_another_class_prior():
     reweighted = jax.jit(natural.classify)(params, images, KEY, weights=(1 / 1.6, 1 / 0.4))
     uniform = jax.jit(even.classify)(params, images, KEY)
     kept = jax.jit(natural.classify)(params, images, KEY)
-    for name in ("distances", "evidence"):
+    for name in ("distances", "log_prob"):
         here, there = getattr(reweighted, name), getattr(uniform, name)
         np.testing.assert_allclose(here, there, rtol=1e-5, atol=1e-4)
     odds = np.log(kept.probabilities[..., 0] / kept.probabilities[..., 1])
     even_odds = uniform.distances[..., 1] - uniform.distances[..., 0]
     np.testing.assert_allclose(odds, even_odds + np.log(4), atol=1e-3)
+
+
+@pytest.mark.parametrize("spread", ["entry", "block"])
+def test_an_explanation_is_of_the_first_draw_and_adds_up(classified, spread):
+    flow, params, classify = classified
+    images, others, index = eight_bit(flow), (LABELS + 1) % 3, jnp.array([5, 3, 0, 7])
+    explain = jax.jit(flow.explain, static_argnames="spread")
+    found = explain(params, images, KEY, LABELS, others, index=index, spread=spread)
+    assert found.map.shape == found.log_ratio.shape == (4, 4, 4)
+    x = flow.dequantised(params, images, KEY, index=index)
+    here, there = (likelihood_map(flow, params, x, y, spread) for y in (LABELS, others))
+    np.testing.assert_allclose(found.map, here.sum(-1), rtol=1e-4, atol=1e-5)
+    np.testing.assert_allclose(found.log_ratio, (here - there).sum(-1), rtol=1e-4, atol=1e-4)
+    distances = classify(params, images, KEY, index=index).distances[0]
+    of = [distances[jnp.arange(4), y] for y in (LABELS, others)]
+    prior = jnp.log(jnp.asarray(flow.class_prior))
+    expected = of[1] - of[0] - prior[LABELS] + prior[others]
+    np.testing.assert_allclose(found.log_ratio.sum((1, 2)), expected, rtol=1e-3, atol=1e-3)
+    with pytest.raises(ValueError, match="unknown spread 'x'"):
+        flow.explain(params, images, KEY, LABELS, others, spread="x")
 
 
 def test_classes_by_name():

@@ -10,23 +10,31 @@ import numpy as np
 import pytest
 from jax import lax
 
-from msflow_jax.coupling import bijections as bi
-from msflow_jax.coupling.attribution import contrast_map, likelihood_map
-from msflow_jax.coupling.conditioners import CONDITIONERS, Classification, Generation, Residual
+from msflow_jax.coupling.attribution import likelihood_map, log_ratio_map
+from msflow_jax.coupling.conditioners import CONDITIONERS, Residual
 from msflow_jax.coupling.layout import PUBLISHED, parse
+from msflow_jax.coupling.magic import Classification, Generation
+from msflow_jax.coupling.mixing import ActNorm
 from msflow_jax.coupling.model import CouplingFlow
 from msflow_jax.nets import init_params
 from msflow_jax.nets.convolution import convolve
-from tests.coupling.tiny_flows import LABELS, OPTIONS, eight_bit, images, move, plain_flow, shaken
+from tests.coupling import table
+from tests.coupling.table import OPTIONS
+from tests.coupling.tiny_flows import LABELS, eight_bit, images, move, plain_flow, shaken
 
-LAYOUT = "picture:1 checkerboard:1 squeeze channel:2 split checkerboard:2 squeeze channel:1"
-PICTURES = {2: np.pad(np.ones((2, 2)), 1), 3: np.pad(np.ones((2, 2, 2)), 1)}
+LAYOUT = "foreground:1 checkerboard:1 squeeze channel:2 split checkerboard:2 squeeze channel:1"
+FOREGROUNDS = {2: np.pad(np.ones((2, 2)), 1), 3: np.pad(np.ones((2, 2, 2)), 1)}
 
 
 def make_flow(dims=2, channels=1, **settings):
     net = Residual(3, width=16)
     shape = (*(4,) * dims, channels)
-    chosen = {"layout": LAYOUT, "picture": PICTURES[dims], "classes": ("a", "b", "c"), **settings}
+    chosen = {
+        "layout": LAYOUT,
+        "foreground": FOREGROUNDS[dims],
+        "classes": ("a", "b", "c"),
+        **settings,
+    }
     return CouplingFlow(net, shape=shape, **chosen)
 
 
@@ -35,10 +43,10 @@ def test_there_and_back(dims, channels):
     flow = make_flow(dims, channels)
     params, x = shaken(flow), images(flow)
     forward, inverse = jax.jit(flow.forward), jax.jit(flow.inverse)
-    latents, shares = forward(params, x, LABELS)
+    latents, log_dets = forward(params, x, LABELS)
     assert [z.shape[1:] for z in latents] == flow.latent_shapes()
     assert sum(z[0].size for z in latents) == flow.dimensions
-    chex.assert_trees_all_equal_shapes(latents, shares)
+    chex.assert_trees_all_equal_shapes(latents, log_dets)
     np.testing.assert_allclose(inverse(params, latents, LABELS), x, atol=1e-5)
     drawn = [jax.random.normal(jax.random.key(i), z.shape) for i, z in enumerate(latents)]
     again, _ = forward(params, inverse(params, drawn, LABELS), LABELS)
@@ -75,8 +83,8 @@ def test_maps_sum_to_the_likelihood_and_its_ratio(dims, channels, spread):
     np.testing.assert_allclose(found.sum(axes), expected, rtol=1e-4)
     others = (LABELS + 1) % 3
     ratio = expected - log_prob(params, x, others)
-    contrast = jax.jit(partial(contrast_map, flow, spread=spread))(params, x, LABELS, others)
-    np.testing.assert_allclose(contrast.sum(axes), ratio, rtol=1e-3, atol=1e-4)
+    log_ratio = jax.jit(partial(log_ratio_map, flow, spread=spread))(params, x, LABELS, others)
+    np.testing.assert_allclose(log_ratio.sum(axes), ratio, rtol=1e-3, atol=1e-4)
     with pytest.raises(ValueError, match="unknown spread 'x'"):
         likelihood_map(flow, params, x, LABELS, spread="x")
 
@@ -96,7 +104,7 @@ def test_activation_norms_are_fitted_in_one_pass():
     x = 3 * images(flow, 64) + 1
     labels = jnp.arange(64) % 3
     params = jax.jit(flow.fit_actnorm)(shaken(flow), x, labels)
-    first = bi.actnorm(jax.tree.map(lambda a: a[0], params["stage_0"]["norm"]), x)[0]
+    first = ActNorm(1).forward(jax.tree.map(lambda a: a[0], params["stage_0"]["norm"]), x)[0]
     assert abs(first.mean()) < 1e-5 and abs(first.std() - 1) < 1e-5
     log_prob = jax.jit(flow.log_prob)
     assert log_prob(params, x, labels).mean() > log_prob(shaken(flow), x, labels).mean()
@@ -128,12 +136,12 @@ def test_samples_depend_on_their_index_alone():
     assert np.abs(four).max() <= 1
 
 
-def test_the_contrast_is_a_cross_entropy_over_likelihoods():
-    flow = make_flow(contrast=0.25)
+def test_the_discriminative_weight_is_that_of_a_cross_entropy_over_likelihoods():
+    flow = make_flow(discriminative_weight=0.25)
     params = shaken(flow)
     batch = {"image": eight_bit(flow), "label": LABELS}
     loss, metrics = jax.jit(flow.loss)(params, batch, jax.random.key(0))
-    likelihood = dataclasses.replace(flow, contrast=0.0).loss
+    likelihood = dataclasses.replace(flow, discriminative_weight=0.0).loss
     pure, alone = jax.jit(likelihood)(params, batch, jax.random.key(0))
     assert metrics["loss_bits"] == pytest.approx(float(pure), rel=1e-5) and set(alone) == {
         "loss_bits"
@@ -167,14 +175,10 @@ def test_gradients_of_convolutions(dims, size, stride, dilation, side, before, a
 
 
 @pytest.mark.parametrize("dims", [2, 3])
-@pytest.mark.parametrize("name, settings", [
-    ("residual", {"width": 8}), ("convolutional", {"width": 8}),
-    ("convolutional", {"width": 8, "places": False}), ("generation", {"widths": (8, 8, 16)}),
-    ("classification", {"widths": (4, 8, 8)}),
-    ("classification", {"widths": (4, 8, 8), "dense": True}),
-])  # fmt: skip
-def test_conditioners(name, settings, dims):
-    net = CONDITIONERS[name](3, **settings)
+@pytest.mark.parametrize("name", table.CONDITIONERS)
+def test_conditioners(name, dims):
+    kind, settings = table.CONDITIONERS[name]
+    net = CONDITIONERS[kind](3, **settings)
     x = jnp.asarray(np.random.default_rng(0).normal(size=(2, *(8,) * dims, 2)), jnp.float32)
     params = init_params(net, jax.random.key(0), x, LABELS[:2])
     for out in net.apply({"params": params}, x, LABELS[:2]):
@@ -210,8 +214,8 @@ def test_halves_instead_of_masks(dims, channels, passes):
 def test_the_published_layout():
     stages = parse(PUBLISHED, (184, 184, 1))
     assert sum(stage.steps for stage in stages) == 24
-    picture, classes = np.pad(np.ones((100, 100)), 42), tuple("abcdefg")
-    flow = CouplingFlow(Generation(7), classes, (184, 184, 1), PUBLISHED, picture=picture)
+    foreground, classes = np.pad(np.ones((100, 100)), 42), tuple("abcdefg")
+    flow = CouplingFlow(Generation(7), classes, (184, 184, 1), PUBLISHED, foreground=foreground)
     assert flow.latent_shapes() == [(92, 92, 2), (46, 46, 4), (23, 23, 8), (23, 23, 8)]
 
 
@@ -237,10 +241,11 @@ def test_widths_of_a_stage():
         ({"layout": "split checkerboard:1"}, "a single channel cannot be split"),
         ({"layout": "squeeze"}, "has no steps"),
         ({"layout": "channel:1"}, "needs at least 2"),
-        ({"picture": None}, "there is no picture"),
-        ({"picture": np.ones((3, 4))}, r"is \(3, 4\), where the layout needs \(4, 4\)"),
+        ({"foreground": None}, "there is no foreground mask"),
+        ({"foreground": np.ones((3, 4))}, r"is \(3, 4\), where the layout needs \(4, 4\)"),
         ({"classes": ("a", "b")}, "2 class names, but a conditioner of 3"),
-        ({"contrast": 2.0}, "contrast must lie in"),
+        ({"discriminative_weight": 2.0}, "discriminative_weight must lie in"),
+        ({"layout": "picture:1"}, "unknown word 'picture:1'"),
     ],
 )
 def test_what_does_not_fit(settings, message):
@@ -253,8 +258,10 @@ def test_what_does_not_fit(settings, message):
 @pytest.mark.parametrize(("side", "published"), [(184, 151.6e6), (64, 33.0e6)])
 def test_the_published_layout_has_the_published_number_of_parameters(side, published):
     conditioner = Classification(7, dense=True)
-    picture = np.arange(side) > side // 2 + np.zeros((side, 1))
-    flow = CouplingFlow(conditioner, tuple("abcdefg"), (side, side, 1), PUBLISHED, picture=picture)
+    foreground = np.arange(side) > side // 2 + np.zeros((side, 1))
+    flow = CouplingFlow(
+        conditioner, tuple("abcdefg"), (side, side, 1), PUBLISHED, foreground=foreground
+    )
     total, labels = 0, jax.ShapeDtypeStruct((1,), jnp.int32)
     for stage in flow.stages:
         if stage.steps:

@@ -13,9 +13,11 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from msflow_jax.coupling import bijections as bi
-from msflow_jax.coupling.attribution import contrast_map, likelihood_map
+from msflow_jax.coupling.attribution import likelihood_map, log_ratio_map
 from msflow_jax.coupling.dequantiser import Dequantiser
-from tests.coupling.tiny_flows import LABELS, OPTIONS, eight_bit, images, move, plain_flow, shaken
+from msflow_jax.coupling.mixing import ActNorm
+from tests.coupling.table import OPTIONS
+from tests.coupling.tiny_flows import LABELS, eight_bit, images, move, plain_flow, shaken
 
 EACH = settings(max_examples=8, deadline=None)
 SEEDS = st.integers(0, 1000)
@@ -107,8 +109,8 @@ def test_maps_sum_to_the_likelihood_and_its_ratio(dims, spread):
     np.testing.assert_allclose(attribute(params, x, LABELS).sum(axes), expected, rtol=1e-4)
     ratio = expected - log_prob(params, x, others)
     assert np.abs(ratio).min() > 1e-3
-    contrast = jax.jit(partial(contrast_map, flow, spread=spread))(params, x, LABELS, others)
-    np.testing.assert_allclose(contrast.sum(axes), ratio, rtol=1e-3, atol=1e-4)
+    log_ratio = jax.jit(partial(log_ratio_map, flow, spread=spread))(params, x, LABELS, others)
+    np.testing.assert_allclose(log_ratio.sum(axes), ratio, rtol=1e-3, atol=1e-4)
 
 
 @pytest.mark.parametrize("option", DENSITIES)
@@ -129,8 +131,8 @@ def test_the_density_integrates_to_one(option):
 def test_a_fresh_flow_only_permutes(option):
     flow, _, _, fresh = verbs(option, 2)
     x = images(flow)
-    base, share = bi.logit(x, 0.05) if flow.logit_margin else (x, jnp.zeros(()))
-    expected = (bi.normal_share(base) + share).sum((1, 2, 3))
+    base, log_det = bi.Logit(0.05).forward({}, x) if flow.logit_margin else (x, jnp.zeros(()))
+    expected = (bi.normal_log_prob(base) + log_det).sum((1, 2, 3))
     np.testing.assert_allclose(jax.jit(flow.log_prob)(fresh, x, LABELS), expected, rtol=1e-5)
 
 
@@ -139,7 +141,7 @@ def test_activation_norms_see_the_logit():
     x = images(flow, 64)
     params = jax.jit(flow.fit_actnorm)(fresh, x, jnp.arange(64) % 3)
     first = jax.tree.map(lambda a: a[0], params["stage_0"]["norm"])
-    z, _ = bi.actnorm(first, bi.logit(x, flow.logit_margin)[0])
+    z, _ = ActNorm(1).forward(first, bi.Logit(flow.logit_margin).forward({}, x)[0])
     assert abs(z.mean()) < 1e-5 and abs(z.std() - 1) < 1e-5
 
 
@@ -169,10 +171,10 @@ def test_recomputing_changes_nothing():
     def run(flow):
         loss = jax.jit(jax.value_and_grad(flow.loss, has_aux=True))
         (value, _), gradient = loss(params, batch, jax.random.key(0))
-        latents, shares = jax.jit(flow.forward)(params, x, LABELS)
+        latents, log_dets = jax.jit(flow.forward)(params, x, LABELS)
         back = jax.jit(flow.inverse)(params, latents, LABELS)
         np.testing.assert_allclose(back, x, atol=1e-5)
-        return value, gradient, latents, shares
+        return value, gradient, latents, log_dets
 
     found = run(dataclasses.replace(flow, remat=True))
     chex.assert_trees_all_close(found, run(flow), rtol=1e-4, atol=1e-5)
@@ -239,9 +241,9 @@ def test_the_variational_bound_lies_below_the_probability():
     log_prob = jax.jit(flow.log_prob)
     axis = (jnp.arange(32) + 0.5) / 32
     noise = jnp.stack(jnp.meshgrid(axis, axis), -1).reshape(-1, 1, 1, 2)
-    x, share = bi.dequantise(v, noise)
+    x, log_det = bi.dequantise(v.reshape(1, 1, 1, 2), noise)
     labels = jnp.ones(len(x), int)
-    true = jax.nn.logsumexp(log_prob(params, x, labels)) - np.log(len(x)) + 2 * share
+    true = jax.nn.logsumexp(log_prob(params, x, labels)) - np.log(len(x)) + 2 * log_det
     image = jnp.broadcast_to(v / 127.5 - 1, (count, 1, 1, 2))
 
     @jax.jit
@@ -265,7 +267,7 @@ def test_the_variational_bound_lies_below_the_probability():
         ({"logit_margin": 0.5}, r"logit_margin lie in \[0, 0.5\), got 0.5 and 0.5"),
         ({"bound": 0.0}, "bound must be positive"),
         ({"class_prior": (0.5, 0.5)}, "needs a positive frequency for each of"),
-        ({"class_prior": (0.5, 0.5, 0.0)}, "a class without training images cannot be read"),
+        ({"class_prior": (0.5, 0.5, 0.0)}, "a class without training images cannot be predicted"),
         ({"class_prior": (0.5, 0.5, 0.5)}, "1 in sum"),
     ],
 )

@@ -1,4 +1,4 @@
-"""Flows that compile in seconds, one for each option."""
+"""Flows that compile in seconds, and what they are fed."""
 
 import flax.linen as nn
 import jax
@@ -9,14 +9,6 @@ from msflow_jax.coupling.model import CouplingFlow
 from msflow_jax.nets.convolution import Conv
 from msflow_jax.nets.layers import Dense
 
-OPTIONS = {
-    "default": {},
-    "dense": {"mixing": "dense"},
-    "learned": {"split_prior": "learned"},
-    "variational": {"dequantisation": "variational"},
-    "logit": {"logit_margin": 0.05},
-}
-OPTIONS["all"] = {name: value for one in OPTIONS.values() for name, value in one.items()}
 LABELS = jnp.array([0, 1, 2, 1])
 
 

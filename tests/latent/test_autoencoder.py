@@ -9,7 +9,8 @@ from hypothesis import strategies as st
 
 from msflow_jax.latent.autoencoder import Autoencoder, in_tiles
 from msflow_jax.nets.init import init_params
-from msflow_jax.nets.vae import AutoencoderKL, TinyAutoencoder
+from msflow_jax.nets.tiny import TinyAutoencoder
+from msflow_jax.nets.vae import AutoencoderKL
 
 
 @settings(max_examples=10, deadline=None)

@@ -16,7 +16,8 @@ from msflow_jax.latent import autoencoder, finetuning, reconstruction
 from msflow_jax.latent.autoencoder import Autoencoder
 from msflow_jax.latent.finetuning import FineTuning, divergence, training_config
 from msflow_jax.nets.init import init_params
-from msflow_jax.nets.vae import AutoencoderKL, TinyAutoencoder
+from msflow_jax.nets.tiny import TinyAutoencoder
+from msflow_jax.nets.vae import AutoencoderKL
 from msflow_jax.training import Stage, merge, read_params, run_stages, split
 from msflow_jax.training.source import Source
 

@@ -1,0 +1,101 @@
+"""What does not fit a coupling flow, said before anything is computed."""
+
+from collections.abc import Mapping
+from typing import TYPE_CHECKING, Any
+
+import jax
+import jax.numpy as jnp
+import numpy as np
+
+from msflow_jax.coupling.masks import masks
+
+if TYPE_CHECKING:
+    from msflow_jax.coupling.density import ConditionalDensity
+
+CHOICES: dict[str, tuple[Any, ...]] = {
+    "passes": (1, 2),
+    "mixing": ("plu", "dense"),
+    "split_prior": ("normal", "learned"),
+    "dequantisation": ("uniform", "variational"),
+}
+
+
+def check_choices(settings: Mapping[str, Any]) -> None:
+    """Refuses settings that are none of their choices.
+
+    Args:
+        settings: values by name, those of :data:`CHOICES` among them.
+
+    Raises:
+        ValueError: a value that is no choice; the choices are listed.
+    """
+    for name, choices in CHOICES.items():
+        if settings[name] not in choices:
+            known = ", ".join(map(str, choices))
+            raise ValueError(f"unknown {name} {settings[name]!r}: choose one of {known}")
+
+
+def check_settings(flow: "ConditionalDensity") -> None:
+    """Refuses settings out of range.
+
+    Raises:
+        ValueError: a setting that is none of its choices or out of its range, or a layout, mask or
+            conditioner that does not fit.
+    """
+    if len(flow.shape) not in (3, 4):
+        raise ValueError(f"images are [H, W, C] or [D, H, W, C], not {flow.shape}")
+    check_choices({name: getattr(flow, name) for name in CHOICES})
+    if not 0 <= flow.discriminative_weight <= 1:
+        raise ValueError(
+            f"discriminative_weight must lie in [0, 1], got {flow.discriminative_weight}"
+        )
+    if not (flow.bound > 0 and 0 <= flow.logit_margin < 0.5):
+        raise ValueError(
+            f"bound must be positive and logit_margin lie in [0, 0.5), got {flow.bound} and "
+            f"{flow.logit_margin}"
+        )
+    _check_classes(flow)
+    for stage in flow.stages:
+        if stage.steps:
+            masks(stage, flow.foreground)
+        if stage.widths and not hasattr(flow.conditioner, "widths"):
+            kind = type(flow.conditioner).__name__
+            raise ValueError(f"the layout gives widths, which the conditioner {kind} has not")
+
+
+def _check_classes(flow: "ConditionalDensity") -> None:
+    count = getattr(flow.conditioner, "classes", len(flow.classes))
+    if count != len(flow.classes):
+        raise ValueError(f"{len(flow.classes)} class names, but a conditioner of {count}")
+    prior = flow.class_prior
+    if prior and (len(prior) != len(flow.classes) or min(prior) <= 0 or abs(sum(prior) - 1) > 1e-3):
+        raise ValueError(
+            f"class_prior needs a positive frequency for each of {flow.classes}, 1 in sum, got "
+            f"{prior}: a class without training images cannot be predicted"
+        )
+
+
+def check_images(images: jax.Array, shape: tuple[int, ...]) -> None:
+    """Refuses images of another shape than ``[B, *shape]``.
+
+    Raises:
+        ValueError: the shape is another.
+    """
+    if images.shape[1:] != shape:
+        raise ValueError(f"images must be [B, {shape}], got {images.shape}")
+
+
+def checked_labels(labels: Any, count: int, classes: int) -> jax.Array:
+    """Labels ``[count]`` as they are; outside of ``jit`` their values are checked too.
+
+    Raises:
+        ValueError: labels that are no class numbers, of another number, or out of range.
+    """
+    if labels.shape != (count,) or not jnp.issubdtype(labels.dtype, jnp.integer):
+        raise ValueError(f"labels must be {count} class numbers, got {labels.dtype} {labels.shape}")
+    if not isinstance(labels, jax.core.Tracer):
+        values = np.asarray(labels)  # operations of jax would be traced
+        least, most = values.min(initial=0), values.max(initial=0)
+        if least < 0 or most >= classes:
+            raise ValueError(f"labels must lie in 0..{classes - 1}, got {least}..{most}")
+    return jnp.asarray(labels)
