@@ -1,6 +1,6 @@
 """Reports: take results, not models; one self-contained HTML page for a workdir."""
 
-from msflow_jax.reports.build import build_report
+from msflow_jax.reports.build import SECTIONS, build_report
 from msflow_jax.reports.figures import image_grid, save_grid
 
-__all__ = ["build_report", "image_grid", "save_grid"]
+__all__ = ["SECTIONS", "build_report", "image_grid", "save_grid"]

@@ -1,65 +1,80 @@
-"""Charts of numbers, each drawn for a light or a dark page, as PNG bytes on transparent ground."""
+"""Charts of numbers as SVG that stands in the page: its colours are those of the style sheet."""
 
 import io
+import re
 from collections.abc import Sequence
-from dataclasses import dataclass
 from typing import Any
 
 import numpy as np
+from markupsafe import Markup, escape
 
-
-@dataclass(frozen=True)
-class Theme:
-    """Colours of one page theme; `colours` are told apart by colour-blind readers too."""
-
-    ink: str
-    muted: str
-    grid: str
-    colours: tuple[str, ...]
-
-
-LIGHT = Theme("#1c2733", "#5d6b79", "#e3e7eb", ("#1f6fb2", "#c8571b", "#2a8a5c", "#8a5bb5"))
-DARK = Theme("#e6eaee", "#9aa7b4", "#313b46", ("#6db3ee", "#f0965a", "#63c596", "#bf9be0"))
+# matplotlib knows no CSS: these colours stand for variables of the style sheet, light or dark.
+INK, MUTED, GRID = "#010101", "#020202", "#030303"
+COLOURS = ("#040404", "#050505", "#060606", "#070707")  # told apart by colour-blind readers too
+_VARIABLES = {INK: "ink", MUTED: "muted", GRID: "grid"}
+_VARIABLES |= dict(zip(COLOURS, ("one", "two", "three", "four"), strict=True))
 
 Rows = Sequence[dict[str, Any]]
 
 
 def _figure(width: float, height: float, columns: int = 1, rows: int = 1, **options: Any) -> Any:
-    from matplotlib.backends.backend_agg import FigureCanvasAgg
+    from matplotlib.backends.backend_svg import FigureCanvasSVG
     from matplotlib.figure import Figure
 
-    figure = Figure(figsize=(width, height), dpi=160, layout="constrained")
-    FigureCanvasAgg(figure)
+    figure = Figure(figsize=(width, height), layout="constrained")
+    FigureCanvasSVG(figure)
     return figure, figure.subplots(rows, columns, squeeze=False, **options).ravel()
 
 
-def _style(axis: Any, theme: Theme, x: str, y: str, title: str = "") -> None:
+def _style(axis: Any, x: str, y: str, title: str = "") -> None:
     axis.set_facecolor("none")
-    axis.grid(True, color=theme.grid, linewidth=0.8)
+    axis.grid(True, color=GRID, linewidth=0.8)
     axis.set_axisbelow(True)
     for side in ("top", "right", "left"):
         axis.spines[side].set_visible(False)
-    axis.spines["bottom"].set_color(theme.muted)
-    axis.tick_params(which="both", colors=theme.muted, labelsize=8, length=0)
-    axis.set_xlabel(x, color=theme.muted, fontsize=8.5)
-    axis.set_ylabel(y, color=theme.muted, fontsize=8.5)
+    axis.spines["bottom"].set_color(MUTED)
+    axis.tick_params(which="both", colors=MUTED, labelsize=8, length=0)
+    axis.set_xlabel(x, color=MUTED, fontsize=8.5)
+    axis.set_ylabel(y, color=MUTED, fontsize=8.5)
     if title:
-        axis.set_title(title, color=theme.ink, fontsize=10, loc="left", pad=8)
+        axis.set_title(title, color=INK, fontsize=10, loc="left", pad=8)
 
 
-def _legend(axis: Any, theme: Theme, **options: Any) -> None:
+def _legend(axis: Any, **options: Any) -> None:
     handles, labels = axis.get_legend_handles_labels()
     if handles:
         legend = axis.legend(handles, labels, frameon=False, fontsize=8, **options)
         for text in legend.get_texts():
-            text.set_color(theme.ink)
+            text.set_color(INK)
             text.set_parse_math(False)
 
 
-def _png(figure: Any) -> bytes:
-    buffer = io.BytesIO()
-    figure.savefig(buffer, format="png", transparent=True)
-    return buffer.getvalue()
+def _svg(figure: Any, name: str, alt: str) -> Markup:
+    """The figure as an ``svg`` element; its ids begin with ``name``, as several stand in one page."""
+    import matplotlib
+
+    buffer = io.StringIO()
+    # Text stays text, in the page's font; the salt makes equal charts equal files.
+    with matplotlib.rc_context({"svg.fonttype": "none", "svg.hashsalt": name}):
+        figure.savefig(buffer, format="svg", transparent=True, metadata={"Date": None})
+    text = buffer.getvalue()
+    text = text[text.index("<svg") :]
+    text = re.sub(r"<metadata>.*?</metadata>", "", text, flags=re.S)
+    text = re.sub(r"<style[^>]*>.*?</style>", "", text, flags=re.S)  # it would style the whole page
+    text = re.sub(r'\bid="', f'id="{name}-', text)
+    text = re.sub(r"url\(#", f"url(#{name}-", text).replace('href="#', f'href="#{name}-')
+    for colour, variable in _VARIABLES.items():
+        text = text.replace(colour, f"var(--{variable})")
+    text = re.sub(r"font: ([\d.]+px) [^;\"]*", r"font: \1 system-ui, sans-serif", text)
+    width = figure.get_figwidth() * 107
+    box = re.search(r'viewBox="[^"]*"', text)
+    assert box is not None
+    opening = (
+        f'<svg class="chart" role="img" aria-label="{escape(alt)}" {box[0]} '
+        f'style="max-width: {width:.0f}px" xmlns="http://www.w3.org/2000/svg" '
+        'xmlns:xlink="http://www.w3.org/1999/xlink">'
+    )
+    return Markup(opening + text[text.index(">") + 1 :].strip())
 
 
 def series(rows: Rows, name: str) -> tuple[np.ndarray, np.ndarray]:
@@ -91,24 +106,24 @@ def curve_names(rows: Rows) -> tuple[list[str], list[str]]:
     return losses, [n for n in names if n.startswith("val_") and n not in losses]
 
 
-def training_chart(rows: Rows, theme: Theme) -> bytes:
+def training_chart(rows: Rows, alt: str) -> Markup:
     """Losses (log scale) and validation scores against the training step.
 
     Args:
         rows: metrics.jsonl; values that are not finite are left out.
-        theme: colours.
+        alt: text for those who do not see it.
     """
     groups = [(title, names) for title, names in zip(("Loss", "Validation"), curve_names(rows),
               strict=True) if any(len(series(rows, n)[0]) for n in names)]  # fmt: skip
     figure, axes = _figure(8.6, 2.9, columns=max(1, len(groups)))
     for axis, (title, names) in zip(axes, groups, strict=False):
-        _style(axis, theme, "training step", "", title)
+        _style(axis, "training step", "", title)
         positive = True
         for i, name in enumerate(names):
             steps, values = series(rows, name)
             if not len(values):
                 continue
-            colour = theme.colours[i % len(theme.colours)]
+            colour = COLOURS[i % len(COLOURS)]
             positive &= bool((values > 0).all())
             if len(values) >= 40:
                 axis.plot(steps, values, color=colour, linewidth=0.7, alpha=0.25)
@@ -119,8 +134,8 @@ def training_chart(rows: Rows, theme: Theme) -> bytes:
         if title == "Loss" and positive:
             _log_axis(axis)
         axis.locator_params(axis="x", nbins=5)
-        _legend(axis, theme, loc="best")
-    return _png(figure)
+        _legend(axis, loc="best")
+    return _svg(figure, "training", alt)
 
 
 def _log_axis(axis: Any) -> None:
@@ -135,90 +150,90 @@ def _log_axis(axis: Any) -> None:
     axis.yaxis.set_minor_formatter(NullFormatter())
 
 
-def rejection_chart(curves: dict[str, dict[str, Any]], theme: Theme) -> bytes:
-    """Accuracy of the images kept against the share put aside, one line an uncertainty.
+def rejection_chart(curves: dict[str, dict[str, Any]], alt: str) -> Markup:
+    """Accuracy of the images kept against the fraction rejected, one line per uncertainty.
 
     The dotted line is the best any order of these predictions could do.
 
     Args:
-        curves: name -> `rejection_curve`.
-        theme: colours.
+        curves: name -> ``rejection_curve``.
+        alt: text for those who do not see it.
     """
     figure, (axis,) = _figure(4.6, 4.2)
-    _style(axis, theme, "least certain images put aside (%)", "accuracy of the rest (%)")
+    _style(axis, "least confident images rejected (%)", "accuracy of the rest (%)")
     first = next(iter(curves.values()))
     kept = np.asarray(first["kept"], dtype=float)
     best = np.minimum(1, first["accuracy"][0] * kept[0] / kept)
     x = 100 * np.asarray(first["rejected"])
-    axis.plot(x, 100 * best, color=theme.muted, ls=":", lw=1.5, label="best possible order")
+    axis.plot(x, 100 * best, color=MUTED, ls=":", lw=1.5, label="best possible order")
     for i, (name, curve) in enumerate(curves.items()):
-        colour = theme.colours[i % len(theme.colours)]
+        colour = COLOURS[i % len(COLOURS)]
         values = 100 * np.asarray(curve["accuracy"], dtype=float)
         x = 100 * np.asarray(curve["rejected"])
         axis.plot(x, values, color=colour, lw=1.8, marker="o", ms=3, label=name.replace("_", " "))
     axis.set_xlim(-2, 97)
-    _legend(axis, theme, loc="best")
-    return _png(figure)
+    _legend(axis, loc="best")
+    return _svg(figure, "rejection", alt)
 
 
-def reliability_chart(table: Rows, theme: Theme) -> bytes:
+def reliability_chart(table: Rows, alt: str) -> Markup:
     """Accuracy against confidence in bins, over a histogram of the confidences.
 
     Args:
-        table: `reliability_table`.
-        theme: colours.
+        table: ``reliability_table``.
+        alt: text for those who do not see it.
     """
     figure, (upper, lower) = _figure(
         4.6, 4.2, rows=2, sharex=True, gridspec_kw={"height_ratios": [3, 1]}
     )
-    _style(upper, theme, "", "accuracy (%)")
-    _style(lower, theme, "stated probability of the answer (%)", "images")
+    _style(upper, "", "accuracy (%)")
+    _style(lower, "stated probability of the prediction (%)", "images")
     filled = [row for row in table if row["count"]]
     left = [100 * row["lower"] for row in filled]
     width = [100 * (row["upper"] - row["lower"]) * 0.9 for row in filled]
-    colour = theme.colours[0]
+    colour = COLOURS[0]
     upper.bar(left, [100 * r["accuracy"] for r in filled], width, align="edge", color=colour,
               alpha=0.75, label="observed")  # fmt: skip
-    upper.plot([0, 100], [0, 100], color=theme.muted, ls="--", lw=1.2, label="perfect")
+    upper.plot([0, 100], [0, 100], color=MUTED, ls="--", lw=1.2, label="perfect")
     points = [100 * row["confidence"] for row in filled]
-    upper.plot(points, points, ls="", marker="_", ms=9, mew=2, color=theme.colours[1],
+    upper.plot(points, points, ls="", marker="_", ms=9, mew=2, color=COLOURS[1],
                label="stated (bin mean)")  # fmt: skip
     upper.set_ylim(0, 104)
     upper.set_xlim(0, 100)
-    _legend(upper, theme, loc="upper left")
-    lower.bar(left, [row["count"] for row in filled], width, align="edge", color=theme.muted)
+    _legend(upper, loc="upper left")
+    lower.bar(left, [row["count"] for row in filled], width, align="edge", color=MUTED)
     lower.locator_params(axis="y", nbins=3)
-    return _png(figure)
+    return _svg(figure, "reliability", alt)
 
 
 def likelihood_chart(
-    sets: dict[str, np.ndarray], outside: Sequence[str], reference: float, theme: Theme
-) -> bytes:
+    sets: dict[str, np.ndarray], outside: Sequence[str], reference: float, alt: str
+) -> Markup:
     """Histograms of bits per dimension, one below the other on a common axis.
 
     Sets of the kind trained on are filled, those outside it are hatched outlines in another colour.
 
     Args:
-        sets: name -> bits per dimension `[N]`, at least one set.
+        sets: name -> bits per dimension ``[N]``, at least one set.
         outside: names of the sets of another kind.
         reference: bits per dimension marked by a line.
-        theme: colours.
+        alt: text for those who do not see it.
     """
     low = min(float(np.percentile(values, 0.5)) for values in sets.values())
     high = max(float(np.percentile(values, 99.5)) for values in sets.values())
     edges = np.linspace(low, max(high, low + 1e-3), 91)
     figure, axes = _figure(8.6, 0.7 + 0.62 * len(sets), rows=len(sets), sharex=True)
     for axis, (name, values) in zip(axes, sets.items(), strict=True):
-        _style(axis, theme, "", "")
+        _style(axis, "", "")
         counts, _ = np.histogram(np.clip(values, edges[0], edges[-1]), edges)
-        foreign = name in outside
-        colour = theme.colours[int(foreign)]
-        fill = {"hatch": "////", "facecolor": "none"} if foreign else {"facecolor": colour}
+        other = name in outside
+        colour = COLOURS[int(other)]
+        fill = {"hatch": "////", "facecolor": "none"} if other else {"facecolor": colour}
         axis.stairs(counts, edges, fill=True, edgecolor=colour, linewidth=1.2, alpha=0.85, **fill)
-        axis.axvline(reference, color=theme.muted, ls="--", lw=1.0)
+        axis.axvline(reference, color=MUTED, ls="--", lw=1.0)
         axis.set_ylim(0, 1.08 * counts.max())
         axis.set_yticks([])
-        axis.set_ylabel(name, rotation=0, ha="right", va="center", color=theme.ink, fontsize=8.5,
+        axis.set_ylabel(name, rotation=0, ha="right", va="center", color=INK, fontsize=8.5,
                         parse_math=False)  # fmt: skip
-    axes[-1].set_xlabel("bits per dimension (left: more likely)", color=theme.muted, fontsize=8.5)
-    return _png(figure)
+    axes[-1].set_xlabel("bits per dimension (left: more likely)", color=MUTED, fontsize=8.5)
+    return _svg(figure, "likelihood", alt)

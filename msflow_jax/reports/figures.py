@@ -121,7 +121,7 @@ def save_grid(
     classes: Sequence[str],
     per_row: int = 8,
 ) -> Path:
-    """Writes `image_grid` to `path`, whole or not at all, and returns the path."""
+    """Writes `image_grid` to `path`, atomically, and returns the path."""
     return write_atomically(Path(path), image_grid(images, labels, classes, per_row))
 
 

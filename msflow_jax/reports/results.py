@@ -8,6 +8,15 @@ from typing import Any
 
 import numpy as np
 
+# Of evaluations that do not name their sections: blocks and arrays that tell of one.
+_OLD_BLOCKS = ("classification", "segmentation", "generation", "likelihood")
+_OLD_ARRAYS = {
+    "explanation": "explain_images",
+    "temperatures": "temperature_samples",
+    "paths": "generate_image",
+}
+_LIKELIHOOD_WORDS = {"distance": "negative log-posterior", "draw": "dequantisation draw"}
+
 
 @dataclass(frozen=True)
 class Results:
@@ -47,9 +56,23 @@ class Results:
         return str(self.evaluation.get("family") or configured or "")
 
     @property
-    def coupling(self) -> bool:
-        """Whether the model is a coupling flow: likelihoods, no trajectories."""
-        return self.family == "coupling"
+    def sections(self) -> list[str]:
+        """Names of what the evaluation measured, in order; of older files told from what is there."""
+        named = self.evaluation.get("sections")
+        if isinstance(named, list):
+            return [str(name) for name in named]
+        blocks = [name for name in _OLD_BLOCKS if self.part(name)]
+        return blocks + [name for name, array in _OLD_ARRAYS.items() if array in self.arrays]
+
+    def word(self, key: str) -> str:
+        """What the family calls a thing: ``distance``, ``distances``, ``draw``."""
+        words = self.evaluation.get("words")
+        if not isinstance(
+            words, dict
+        ):  # an older file: a likelihood's distances are log-posteriors
+            words = _LIKELIHOOD_WORDS if self.part("likelihood") else {}
+        known = {"distance": "distance", "draw": "noise draw", **words}
+        return str(known.get(key) or f"{known['distance']}s")
 
     @property
     def classes(self) -> list[str]:
@@ -70,10 +93,10 @@ class Results:
         return found if isinstance(found, dict) else {}
 
     def uncertainty_name(self, key: str) -> str:
-        """An uncertainty in words; a distance of a coupling flow is a negative log-posterior."""
-        if self.coupling and key == "distance":
-            return "log-posterior"
-        return key.replace("_", " ")
+        """An uncertainty in words."""
+        if key == "evidence":
+            return "negative log-likelihood"
+        return self.word("distance") if key == "distance" else key.replace("_", " ")
 
     def class_name(self, label: int) -> str:
         """Name of a class, or its number."""

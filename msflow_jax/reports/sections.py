@@ -1,250 +1,198 @@
-"""Sections on the data, the training and the reading of images."""
+"""Sections on the data, the training and the classification of images."""
 
 from typing import Any
 
 from msflow_jax.reports import charts, page
+from msflow_jax.reports.page import Chart, Section, Table, number, percent
 from msflow_jax.reports.results import Results
 from msflow_jax.reports.summary import title_of
 
-_BEFORE_AFTER = ("before", "after")
+_SCORES = (
+    ("accuracy", "Accuracy", percent),
+    ("balanced_accuracy", "Balanced accuracy (macro recall)", percent),
+    ("macro_precision", "Macro precision", percent),
+    ("macro_f1", "Macro F1", percent),
+    ("cohen_kappa", "Cohen's kappa", number),
+    ("auc_probability", "AUC, of probabilities (MedMNIST)", number),
+    ("auc_distance", "AUC, of {distances}", number),
+    ("ece", "Calibration error (ECE)", percent),
+    ("brier", "Brier score (0 to 2)", number),
+    ("nll", "Negative log-likelihood (nats)", number),
+)
 
 
-def data_section(results: Results) -> str:
+def data_section(results: Results) -> Section:
     """What the data set is, with the licence and the classes."""
     if not results.data:
-        return page.section("data", "Data", page.missing("No facts on the data in this workdir."))
-    parts = []
-    if results.phantom:
-        parts.append(
-            page.paragraph(
-                "These images are phantoms: simulated from tissue maps by a physical model. They "
-                "show that the method runs and what it can tell apart, nothing on patients.",
-                "notice",
-            )
-        )
-    return page.section(
-        "data",
-        "Data",
-        *parts,
-        page.facts({key.replace("_", " "): value for key, value in results.data.items()}),
-    )
+        return page.missing("data", "Data", "Data", "No facts on the data in this workdir.")
+    data = {key.replace("_", " "): value for key, value in results.data.items()}
+    return Section("data", "Data", "Data", page.render("data", data=data, phantom=results.phantom))
 
 
-def training_section(results: Results) -> str:
+def training_section(results: Results) -> Section:
     """Loss and validation curves."""
     rows = results.rows
     losses, scores = charts.curve_names(rows)
     drawn = [name for name in losses + scores if len(charts.series(rows, name)[0])]
     if not drawn:
         text = "No metrics.jsonl with losses in this workdir: training curves are not shown."
-        return page.section("training", "Training", page.missing(text))
+        return page.missing("training", "Training", "Training", text)
     last = int(max(row["step"] for row in rows))
     text = f"Training to step {last:,}. Loss on a log scale; thin: as logged, thick: smoothed."
     _, speeds = charts.series(rows, "images_per_second")
     if len(speeds):
         text += f" Median throughput {sorted(speeds)[len(speeds) // 2]:,.0f} images per second."
     alt = f"Curves of {', '.join(drawn)} over {last:,} training steps"
-    figure = page.chart(lambda t: charts.training_chart(rows, t), alt, text, 920, results.phantom)
-    return page.section("training", "Training", figure)
+    chart = Chart(charts.training_chart(rows, alt), text)
+    content = page.render("chart", drawn=chart, phantom=results.phantom)
+    return Section("training", "Training", "Training", content)
 
 
-def classification_section(results: Results) -> str:
-    """Every number and figure of `evaluate_classifier`."""
-    found = results.part("classification")
+def classification_section(results: Results) -> Section:
+    """Every number and figure of ``evaluate_classifier``."""
+    title, found = "Classification", results.part("classification")
     if not found:
         text = "No classification in evaluation.json: run the evaluation to measure it."
-        return page.section("classification", "Classification", page.missing(text))
-    phantom = results.phantom
-    parts = [
-        page.paragraph(_classification_lead(results, found), "muted"),
-        _scores_table(results, found),
-        *(page.paragraph(note, "notice") for note in found.get("notes", [])),
-        *(
-            page.paragraph(f"{name} is undefined: {reason}.", "notice")
-            for name, reason in (found.get("undefined") or {}).items()
-        ),
-        '<div class="pair">',
-        _rejection(results, found),
-        _reliability(found, phantom),
-        "</div>",
-        _temperature(results),
-        "<h3>Confusion matrix</h3>",
-        _confusion(found),
-        "<h3>Per class</h3>",
-        _per_class(found),
-        _conventions(found),
-    ]
-    return page.section("classification", "Classification", *parts)
+        return page.missing("classification", title, title, text)
+    undefined = found.get("undefined") or {}
+    content = page.render(
+        "classification",
+        lead=_lead(results, found),
+        scores=_scores(results, found),
+        notes=[*found.get("notes", []), *(f"{k} is undefined: {v}." for k, v in undefined.items())],
+        rejection=_rejection(results, found),
+        reliability=_reliability(found),
+        temperature=_temperature(results),
+        calibrated="calibration" in results.sections or bool(results.part("likelihood")),
+        confusion=_confusion(found),
+        per_class=_per_class(found),
+        conventions=found.get("conventions"),
+        phantom=results.phantom,
+    )
+    return Section("classification", title, title, content)
 
 
-def _classification_lead(results: Results, found: dict[str, Any]) -> str:
+def _lead(results: Results, found: dict[str, Any]) -> str:
     split = results.evaluation.get("split", "evaluated")
-    draws = (found.get("draws") or {}).get("count", 1)
-    kind = _draw(results)
-    over = f"one {kind} draw" if draws == 1 else f"the mean of {draws} {kind} draws"
-    text = f"{found['images']:,} {split} images of {title_of(results)}, each read from {over}."
+    draws, kind = (found.get("draws") or {}).get("count", 1), results.word("draw")
+    over = f"one {kind}" if draws == 1 else f"the mean of {draws} {kind}s"
+    text = f"{found['images']:,} {split} images of {title_of(results)}, each classified by {over}."
     majority = found.get("majority_accuracy")
     if majority is not None:
-        text += f" Always naming the most frequent class would score {page.percent(majority)}."
+        text += f" Always naming the most frequent class would score {percent(majority)}."
     return text
 
 
-def _draw(results: Results) -> str:
-    """What is drawn anew when an image is read again."""
-    return "dequantisation" if results.coupling else "noise"
-
-
-def _scores_table(results: Results, found: dict[str, Any]) -> str:
+def _scores(results: Results, found: dict[str, Any]) -> Table:
     draws, intervals = found.get("draws") or {}, found.get("intervals") or {}
-    several = draws.get("count", 1) > 1
-    distances = "log-posteriors" if results.coupling else "distances (MedSymmFlow)"
     rows: list[tuple[str, ...]] = []
-    for key, label, show in (
-        ("accuracy", "Accuracy", page.percent),
-        ("balanced_accuracy", "Balanced accuracy (macro recall)", page.percent),
-        ("macro_precision", "Macro precision", page.percent),
-        ("macro_f1", "Macro F1", page.percent),
-        ("cohen_kappa", "Cohen's kappa", page.number),
-        ("auc_probability", "AUC, of probabilities (MedMNIST)", page.number),
-        ("auc_distance", f"AUC, of {distances}", page.number),
-        ("ece", "Calibration error (ECE)", page.percent),
-        ("brier", "Brier score (0 to 2)", page.number),
-        ("nll", "Negative log-likelihood (nats)", page.number),
-    ):
+    for key, label, show in _SCORES:
         if key not in found:
             continue
-        interval = intervals.get(key)
+        interval, spread = intervals.get(key), draws.get(key) or {}
         span = f"{show(interval[0])} to {show(interval[1])}" if interval else ""
-        spread = draws.get(key) or {}
         single = show(spread.get("mean")) if spread else ""
         if spread.get("sd") is not None:
             single += f" ± {show(spread['sd'])}"
-        rows.append((label, show(found[key]), span, single))
-    text = "Interval: bootstrap over the images"
-    if not several:
-        rows = [row[:3] for row in rows]
-        return page.table(
-            ("", "value", "95\u00a0% interval"), rows, f"{text}, not the spread over trainings."
+        rows.append(
+            (label.format(distances=results.word("distances")), show(found[key]), span, single)
         )
+    unit = "subjects" if intervals.get("unit") == "subject" else "images"
+    text, head = f"Interval: bootstrap over the {unit}", ("", "value", "95\u00a0% interval")
+    if draws.get("count", 1) <= 1:
+        return Table(head, [row[:3] for row in rows], f"{text}, not the spread over trainings.")
     text += (
-        f". One draw: mean ± sample standard deviation over {_draw(results)} draws of this one "
+        f". One draw: mean ± sample standard deviation over {results.word('draw')}s of this one "
         "model; neither is the spread over trainings."
     )
     agreement = draws.get("agreement")
     if agreement is not None:
-        text += f" Two draws name the same class for {page.percent(agreement)} of the images."
-    return page.table(("", "all draws", "95\u00a0% interval", "one draw"), rows, text)
+        text += f" Two draws name the same class for {percent(agreement)} of the images."
+    return Table(("", "all draws", "95\u00a0% interval", "one draw"), list(rows), text)
 
 
-def _rejection(results: Results, found: dict[str, Any]) -> str:
-    curves = {
-        results.uncertainty_name(key): curve
-        for key, curve in (found.get("rejection") or {}).items()
-    }
+def _rejection(results: Results, found: dict[str, Any]) -> dict[str, Any] | None:
+    given = found.get("rejection") or {}
+    curves = {results.uncertainty_name(key): curve for key, curve in given.items()}
     if not curves:
-        return page.missing("No uncertainty was given: rejection curves are not shown.")
+        return None
     name, curve = next(iter(curves.items()))
     text = (
-        "Rejection curve: accuracy once the least certain images are put aside. The last point "
+        "Rejection curve: accuracy once the least confident images are rejected. The last point "
         f"rests on {curve['kept'][-1]:,} images."
     )
     half = curve["accuracy"][len(curve["accuracy"]) // 2]
     alt = (
-        f"Rejection by {name}: accuracy {page.percent(curve['accuracy'][0])} with none put aside, "
-        f"{page.percent(half)} with half put aside"
+        f"Rejection by {name}: accuracy {percent(curve['accuracy'][0])} with none rejected, "
+        f"{percent(half)} with half rejected"
     )
-    figure = page.chart(
-        lambda t: charts.rejection_chart(curves, t), alt, text, 440, results.phantom
-    )
-    head = ("uncertainty", "AURC", "excess", "kept at 90 %", "95 %", "99 %")
     rows = [
         (
             name,
-            page.number(c.get("aurc"), 4),
-            page.number(c.get("excess_aurc"), 4),
-            *(page.percent(t["coverage"], 0) for t in c.get("coverage_at_accuracy", [])),
+            number(c.get("aurc"), 4),
+            number(c.get("excess_aurc"), 4),
+            *(percent(t["coverage"], 0) for t in c.get("coverage_at_accuracy", [])),
         )
         for name, c in curves.items()
     ]
-    note = "Area under the risk-coverage curve (less is better), its excess over the best possible "
-    note += "order, and the share of images that can be kept at a given accuracy."
-    return f"<div><h3>Rejection</h3>{figure}{page.table(head, rows, note)}</div>"
+    note = (
+        "Area under the risk-coverage curve (less is better), its excess over the best possible "
+        "order, and the fraction of images that can be kept at a given accuracy."
+    )
+    head = ("uncertainty", "AURC", "excess", "kept at 90 %", "95 %", "99 %")
+    chart = Chart(charts.rejection_chart(curves, alt), text)
+    return {"chart": chart, "head": head, "rows": rows, "note": note}
 
 
-def _reliability(found: dict[str, Any], phantom: bool) -> str:
+def _reliability(found: dict[str, Any]) -> Chart | None:
     rows = found.get("reliability") or []
     if not any(row["count"] for row in rows):
-        return page.missing("No reliability table: calibration is not shown.")
+        return None
     text = (
-        "Reliability: how often answers of a stated probability are right (bars on the diagonal "
+        "Reliability: how often predictions of a stated probability are right (bars on the diagonal "
         "are calibrated), and how many images fall in each bin."
     )
-    alt = f"Reliability diagram in {len(rows)} bins; calibration error {page.percent(found['ece'])}"
-    figure = page.chart(lambda t: charts.reliability_chart(rows, t), alt, text, 440, phantom)
-    return f"<div><h3>Calibration</h3>{figure}</div>"
+    alt = f"Reliability diagram in {len(rows)} bins; calibration error {percent(found['ece'])}"
+    return Chart(charts.reliability_chart(rows, alt), text)
 
 
-def _temperature(results: Results) -> str:
+def _temperature(results: Results) -> Table | None:
     """Calibration before and after a temperature fitted on the validation split."""
-    found = results.part("calibration")
+    found, keys = results.part("calibration"), ("before", "after")
     if not found:
-        text = "No calibration in evaluation.json: the effect of a temperature is not shown."
-        return page.missing(text) if results.coupling else ""
-    rows = [
-        ("Calibration error (ECE)", *(page.percent(found[f"ece_{k}"]) for k in _BEFORE_AFTER)),
-        (
-            "Negative log-likelihood (nats)",
-            *(page.number(found[f"nll_{k}"]) for k in _BEFORE_AFTER),
-        ),
+        return None
+    rows: list[tuple[Any, ...]] = [
+        ("Calibration error (ECE)", *(percent(found[f"ece_{k}"]) for k in keys)),
+        ("Negative log-likelihood (nats)", *(number(found[f"nll_{k}"]) for k in keys)),
     ]
     split = {"val": "validation"}.get(found["fitted_on"], found["fitted_on"])
     text = (
         f"One temperature divides the log-posteriors; it was fitted on the {split} split and leaves "
-        "every answer as it is. Here the log-likelihood is not clipped."
+        "every prediction as it is. Here the log-likelihood is not clipped."
     )
-    head = ("", "before (T = 1)", f"after (T = {found['temperature']:.4g})")
-    return f"<h3>Temperature scaling</h3>{page.table(head, rows, text)}"
+    return Table(("", "before (T = 1)", f"after (T = {found['temperature']:.4g})"), rows, text)
 
 
-def _confusion(found: dict[str, Any]) -> str:
-    names, counts = found["classes"], found["confusion"]
-    head = "".join(f'<th scope="col">{page.escape(name)}</th>' for name in names)
-    body = ""
-    for name, row in zip(names, counts, strict=True):
-        total = sum(row)
-        cells = ""
-        for count in row:
-            share = count / total if total else 0.0
-            # Text stays readable on the tint in both themes.
-            tint = f' style="background: rgba(var(--cell), {0.55 * share:.3f})"' if count else ""
-            small = f"<small>{100 * share:.0f} %</small>" if total else ""
-            cells += f"<td{tint}>{count:,}{small}</td>"
-        body += f'<tr><th scope="row">{page.escape(name)}</th>{cells}</tr>'
-    return (
-        '<div class="scroll"><table class="confusion"><caption>Row: true class. Column: predicted '
-        "class. Small: share of the row.</caption><thead><tr>"
-        '<th scope="col">true \\ predicted</th>'
-        f"{head}</tr></thead><tbody>{body}</tbody></table></div>"
-    )
+def _confusion(found: dict[str, Any]) -> dict[str, Any]:
+    rows = []
+    for name, counts in zip(found["classes"], found["confusion"], strict=True):
+        total = sum(counts)
+        parts = [count / total if total else 0.0 for count in counts]
+        # Text stays readable on the tint in both themes.
+        cells = [
+            {"count": count, "part": part, "tint": f"{0.55 * part:.3f}"}
+            for count, part in zip(counts, parts, strict=True)
+        ]
+        rows.append({"name": name, "total": total, "cells": cells})
+    return {"names": found["classes"], "rows": rows}
 
 
-def _per_class(found: dict[str, Any]) -> str:
+def _per_class(found: dict[str, Any]) -> Table:
     rows = [
         (
-            row["name"],
-            page.number(row["count"]),
-            page.number(row.get("predicted")),
-            page.percent(row["recall"]),
-            page.percent(row["precision"]),
-            page.percent(row.get("f1")),
+            row["name"], number(row["count"]), number(row.get("predicted")), percent(row["recall"]),
+            percent(row["precision"]), percent(row.get("f1")),
         )
         for row in found["per_class"]
-    ]
-    return page.table(("class", "images", "predicted", "recall", "precision", "F1"), rows)
-
-
-def _conventions(found: dict[str, Any]) -> str:
-    conventions = found.get("conventions")
-    return (
-        page.details("How each metric is defined", page.facts(conventions)) if conventions else ""
-    )
+    ]  # fmt: skip
+    return Table(("class", "images", "predicted", "recall", "precision", "F1"), list(rows))
