@@ -170,7 +170,10 @@ def rejection_chart(curves: dict[str, dict[str, Any]], alt: str) -> Markup:
         colour = COLOURS[i % len(COLOURS)]
         values = 100 * np.asarray(curve["accuracy"], dtype=float)
         x = 100 * np.asarray(curve["rejected"])
-        axis.plot(x, values, color=colour, lw=1.8, marker="o", ms=3, label=name.replace("_", " "))
+        line = "-" if i < len(COLOURS) else "--"  # more lines than colours
+        axis.plot(
+            x, values, color=colour, ls=line, lw=1.8, marker="o", ms=3, label=name.replace("_", " ")
+        )
     axis.set_xlim(-2, 97)
     _legend(axis, loc="best")
     return _svg(figure, "rejection", alt)

@@ -27,7 +27,11 @@ class SymmetricFamily:
     """MedSymmFlow and SymmFlow, in pixels and in latents; see :class:`msflow_jax.families.Family`."""
 
     name = NAME
-    words: Mapping[str, str] = {"distance": "distance", "draw": "noise draw"}
+    words: Mapping[str, str] = {
+        "distance": "distance",
+        "distances": "distances (MedSymmFlow)",
+        "draw": "noise draw",
+    }
 
     def settings(self) -> ConfigDict:
         """The published size in pixel space (MedSymmFlow "MSF", arXiv 2507.19098)."""

@@ -1,7 +1,9 @@
 """The whole page from a made-up workdir: parses, complete, escaped, self-contained."""
 
 import json
+import re
 from html.parser import HTMLParser
+from xml.etree import ElementTree
 
 import numpy as np
 import pytest
@@ -14,9 +16,9 @@ EVIL = '<script>alert("x")</script> & Co'
 CLASSES = ["normal", EVIL, "rare"]
 SECTIONS = [
     *("summary", "data", "training", "classification", "cases"),
-    *("samples", "trajectories", "generation", "configuration"),
+    *("samples", "generation", "paths", "configuration"),
 ]
-VOID = {"meta", "img", "br", "source"}
+VOID = {"meta", "img", "br"}
 
 
 class Page(HTMLParser):
@@ -33,7 +35,8 @@ class Page(HTMLParser):
     def handle_starttag(self, tag, attrs):
         attributes = dict(attrs)
         self.tags.append(tag)
-        self.addresses += [attributes[k] for k in ("src", "href", "srcset") if k in attributes]
+        known = ("src", "href", "srcset", "xlink:href")
+        self.addresses += [attributes[k] for k in known if k in attributes]
         self.images_without_alt += tag == "img" and not attributes.get("alt")
         if tag == "section":
             self.ids.append(attributes["id"])
@@ -106,7 +109,8 @@ def make_workdir(path, name="breastmnist"):
     path.mkdir(parents=True, exist_ok=True)
     data = {"name": name, "classes": CLASSES, "source": "https://zenodo.org/records/1", "flips": []}
     evaluation = {
-        "split": "test", "family": "symmetric", "data": data, "settings": {"draws": 2},
+        "split": "test", "family": "some", "data": data, "settings": {"draws": 2},
+        "sections": ["classification", "abstain", "generation", "paths"],
         "classification": classification(rng), "generation": generation(),
     }  # fmt: skip
     (path / "evaluation.json").write_text(json.dumps(evaluation))
@@ -133,7 +137,7 @@ def test_page_has_every_section_and_nothing_is_missing(full):
     assert [p.name for p in path.parent.iterdir()] == ["index.html"]
     assert 'class="missing"' not in text
     assert "Research software, not a medical device." in page.text
-    for words in ("Rejection", "Calibration", "Confusion matrix", "Per class", "Most certain",
+    for words in ("Rejection", "Calibration", "Confusion matrix", "Per class", "Most confident",
                   "Memorisation", "real, from the training set (floor)", "not FID"):  # fmt: skip
         assert words in page.text
 
@@ -147,7 +151,56 @@ def test_page_is_self_contained(full):
     assert page.images_without_alt == 0
     # The address of the data source may be named, but only as text.
     assert "https://zenodo.org/records/1" in page.text
-    assert "@import" not in text and "url(" not in text
+    assert "@import" not in text and set(re.findall(r"url\((.)", text)) <= {"#"}
+
+
+def test_charts_are_drawings_of_the_page(full):
+    """SVG that is well-formed, in the page's colours, each id once, with words for who cannot see it."""
+    text, _ = full
+    charts = re.findall(r"<svg.*?</svg>", text, re.S)
+    assert len(charts) == 3
+    for chart in charts:
+        root = ElementTree.fromstring(chart)
+        assert root.get("role") == "img" and root.get("aria-label")
+        assert "var(--one)" in chart and "#010101" not in chart and "<style" not in chart
+    ids = re.findall(r'\bid="([^"]+)"', text)
+    assert len(ids) == len(set(ids))
+    uses = re.findall(r'(?:xlink:href="#|url\(#)([^")]+)', "".join(charts))
+    assert uses and set(uses) <= set(ids)
+
+
+def test_hostile_names_in_charts_are_escaped(tmp_path):
+    make_workdir(tmp_path)
+    content = json.loads((tmp_path / "evaluation.json").read_text())
+    curve = content["classification"]["rejection"].pop("entropy")
+    content["classification"]["rejection"][EVIL] = curve
+    (tmp_path / "evaluation.json").write_text(json.dumps(content))
+    text = build_report(tmp_path).read_text(encoding="utf-8")
+    assert "<script" not in text and "&lt;script&gt;" in text
+    for chart in re.findall(r"<svg.*?</svg>", text, re.S):
+        ElementTree.fromstring(chart)
+
+
+def test_a_section_that_the_report_does_not_know(tmp_path):
+    make_workdir(tmp_path)
+    content = json.loads((tmp_path / "evaluation.json").read_text())
+    content["sections"] = ["classification", "retrieval"]
+    content["retrieval"] = {"recall_at_1": 0.25, "note": EVIL}
+    (tmp_path / "evaluation.json").write_text(json.dumps(content))
+    pictures = {"retrieval_found": np.zeros((3, 8, 8, 1), np.uint8), "retrieval_ranks": np.ones(3)}
+    np.savez(tmp_path / "evaluation.npz", **pictures)
+    page = Page(build_report(tmp_path).read_text(encoding="utf-8"))
+    assert page.ids[3:] == ["classification", "cases", "retrieval", "configuration"]
+    assert "recall_at_1" in page.text and EVIL in page.text and "found" in page.text
+
+
+def test_evaluations_that_name_no_sections(tmp_path):
+    """Of older versions: what is there is shown."""
+    make_workdir(tmp_path)
+    content = json.loads((tmp_path / "evaluation.json").read_text())
+    del content["sections"]
+    (tmp_path / "evaluation.json").write_text(json.dumps(content))
+    assert Page(build_report(tmp_path).read_text(encoding="utf-8")).ids == SECTIONS
 
 
 def test_special_characters_are_escaped(full):
@@ -157,7 +210,7 @@ def test_special_characters_are_escaped(full):
 
 
 def test_navigation_reaches_every_section(full):
-    links = [a[1:] for a in Page(full[0]).addresses if a.startswith("#")]
+    links = re.findall(r'<a href="#([^"]+)">', full[0])
     assert links == SECTIONS
 
 
@@ -177,11 +230,19 @@ def test_reasons_of_undefined_metrics_are_shown(full):
 
 def test_empty_workdir_says_what_is_missing(tmp_path):
     page = Page(build_report(tmp_path).read_text(encoding="utf-8"))
-    assert page.ids == SECTIONS
+    assert page.ids == ["summary", "data", "training", "configuration"]
     for words in ("Nothing is measured yet", "No facts on the data", "No metrics.jsonl",
-                  "No classification", "No generated samples", "No trajectories",
-                  "No generation metrics", "config.json): not in this workdir"):  # fmt: skip
+                  "config.json): not in this workdir"):  # fmt: skip
         assert words in page.text
+
+
+def test_what_an_evaluation_names_and_does_not_hold_is_missing(tmp_path):
+    content = {"sections": ["classification", "generation", "paths", "segmentation"]}
+    (tmp_path / "evaluation.json").write_text(json.dumps(content))
+    text = Page(build_report(tmp_path).read_text(encoding="utf-8")).text
+    for words in ("No classification", "No generated samples", "No trajectories",
+                  "No generation metrics", "No segmentation"):  # fmt: skip
+        assert words in text
 
 
 def test_damaged_files_are_named_and_do_not_stop_the_page(tmp_path):
