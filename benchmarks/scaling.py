@@ -2,7 +2,7 @@
 
     python benchmarks/scaling.py --output benchmarks/results/scaling.json
 
-Parameters and state come from `jax.eval_shape`, operations from the cost analysis of the lowered step,
+Parameters and state come from ``jax.eval_shape``, operations from the cost analysis of the lowered step,
 collectives from the step compiled for eight simulated devices. Times follow from the chips' published
 peaks by the formulas of docs/scaling.md.
 """
@@ -25,7 +25,7 @@ UTILISATION = 0.4  # of the peak that a good training step reaches
 class Chip:
     """Published figures of a chip: bf16 operations a second, bytes of memory, bytes a second one way.
 
-    `near` connects up to `island` chips, `far` (a chip's share of it) the islands.
+    ``near`` connects up to ``island`` chips, ``far`` (a chip's share of it) the islands.
     """
 
     name: str

@@ -3,8 +3,8 @@
     python -m experiments.explain --workdir=runs/magic_pneumonia --images=PATH --output=DIR
 
 For each image an overlay of its log-likelihood given the prediction and one of the prediction against
-the second class, the maps themselves in `maps.npz`, and a line of `explained.csv`. PATH is an image, a
-folder or an .npz, as for `experiments.classify`. Only for models with a likelihood.
+the second class, the maps themselves in ``maps.npz``, and a line of ``explained.csv``. PATH is an image,
+a folder or an .npz, as for ``experiments.classify``. Only for models with a likelihood.
 """
 
 from collections.abc import Sequence

@@ -25,6 +25,6 @@ def open(path: "str | Path", stage: str = "") -> "Flow":
         FileNotFoundError: no workdir, or no checkpoint in it.
         ValueError: a damaged file, or parameters of another model.
     """
-    from msflow_jax.workdir import open_workdir  # here, so that `import msflow_jax` stays quick
+    from msflow_jax.workdir import open_workdir  # here, so that ``import msflow_jax`` stays quick
 
     return open_workdir(path, stage)

@@ -29,13 +29,14 @@ def create(
     """Write ``config.json`` and ``manifest.json``; a workdir with checkpoints must hold the same run.
 
     Args:
-      path: the workdir; made when missing.
-      config: the whole configuration.
-      info: what the data are.
-      extra: further entries of the manifest, for instance where converted weights came from.
+        path: the workdir; made when missing.
+        config: the whole configuration.
+        info: what the data are.
+        extra: further entries of the manifest, for instance where converted weights came from.
 
     Raises:
-      ValueError: the workdir belongs to another configuration or other data (what differs is named).
+        ValueError: the workdir belongs to another configuration or other data (what differs is
+            named).
     """
     path = Path(path)
     path.mkdir(parents=True, exist_ok=True)

@@ -3,7 +3,7 @@
     python tools/convert_features.py ResNet50.pt features/rad --name RadImageNet-ResNet50 --range -1 1
     python tools/convert_features.py r.pth features/r --mean .485 .456 .406 --std .229 .224 .225
 
-The network is torchvision's, 18 to 152 layers, in its own naming, in that of an `nn.Sequential` of its
+The network is torchvision's, 18 to 152 layers, in its own naming, in that of an ``nn.Sequential`` of its
 children (RadImageNet), or with biases in the convolutions (RadImageNet's Keras network in PyTorch). How
 images are normalised for it no file shows, and a wrong way gives other features: see docs/features.md.
 """

@@ -16,7 +16,7 @@ from experiments.common import parser, run
 
 
 def pack(source: Path, folder: Path, cut_seed: int, **settings) -> Path:
-    """Packs the images of a folder or a CSV; see `msflow_jax.data.sources.packing.pack`."""
+    """Packs the images of a folder or a CSV; see ``msflow_jax.data.sources.packing.pack``."""
     from msflow_jax import data
     from msflow_jax.data.sources.listing import list_folder, list_manifest
     from msflow_jax.data.sources.packing import Settings

@@ -13,7 +13,7 @@ Path = tuple[str, ...]
 
 
 def leaves(tree: Mapping[str, Any], path: Path = ()) -> Iterator[tuple[Path, Any]]:
-    """Yields `(path, leaf)` of a nested dict."""
+    """Yields ``(path, leaf)`` of a nested dict."""
     for name, node in tree.items():
         if isinstance(node, Mapping):
             yield from leaves(node, (*path, name))

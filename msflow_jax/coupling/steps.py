@@ -129,7 +129,7 @@ class Steps:
     def _ahead(self, function: Any, params: Params, stage: Stage) -> Any:
         """A function of every step's mixing, ahead of the scan: inside, small matrices cost more."""
         if self.mixing == "dense":
-            # One by one: jaxlib's batched LAPACK routines (seen in 0.10.2), which `vmap` would call,
+            # One by one: jaxlib's batched LAPACK routines (seen in 0.10.2), which ``vmap`` would call,
             # wait for each other without end where several CPU devices run one program.
             return lax.map(
                 lambda each: function(*each), (params["mix"], jnp.asarray(orders(stage)))

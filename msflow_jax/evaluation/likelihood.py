@@ -83,7 +83,7 @@ def bits_per_dimension(log_prob: Any, dimensions: int) -> Any:
     """Nats per image (those of dequantisation included) to bits for each of its entries.
 
     Args:
-        log_prob: `[...]` log-probabilities of 8-bit images in nats.
+        log_prob: ``[...]`` log-probabilities of 8-bit images in nats.
         dimensions: entries of an image.
     """
     return -log_prob / (dimensions * math.log(2))

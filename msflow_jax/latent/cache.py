@@ -62,8 +62,9 @@ class Cache:
     """Where the latents of one split lie, and what they are of.
 
     Attributes:
-      folder: holds ``facts.json`` and shards ``00000.safetensors``, each with its sum ``00000.json``.
-      facts: everything that the latents depend on; a folder of other facts is never read.
+        folder: holds ``facts.json`` and shards ``00000.safetensors``, each with its sum
+            ``00000.json``.
+        facts: everything that the latents depend on; a folder of other facts is never read.
     """
 
     folder: Path
@@ -88,19 +89,19 @@ def read_or_encode(
     An interrupted call loses at most the shard it was at.
 
     Args:
-      cache: see :func:`locate`.
-      split: the images.
-      encode: uint8 ``[n, S, S, C]`` to arrays ``[n, ...]`` by name.
-      description: of the progress bar; none where empty.
+        cache: see :func:`locate`.
+        split: the images.
+        encode: uint8 ``[n, S, S, C]`` to arrays ``[n, ...]`` by name.
+        description: of the progress bar; none where empty.
 
     Returns:
-      Arrays ``[N, ...]`` by name.
+        Arrays ``[N, ...]`` by name.
 
     Raises:
-      OSError: a shard cannot be written (full disk); those before it are kept.
-      FloatingPointError: latents that are not finite.
-      FileNotFoundError: several processes train together and the cache is not complete.
-      ValueError: the split is empty.
+        OSError: a shard cannot be written (full disk); those before it are kept.
+        FloatingPointError: latents that are not finite.
+        FileNotFoundError: several processes train together and the cache is not complete.
+        ValueError: the split is empty.
     """
     if not len(split):
         raise ValueError(f"the {cache.facts['split']} split is empty: there is nothing to encode")

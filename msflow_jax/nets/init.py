@@ -61,7 +61,7 @@ def init_params(
     data = jax.random.key_data(key)
     if not isinstance(key, jax.core.Tracer):
         return jax.tree.map(jnp.asarray, _draw_tree(np.asarray(data).tobytes(), (), tree))
-    # Traced, the host draws when the program runs; `jax.eval_shape` therefore draws nothing at all.
+    # Traced, the host draws when the program runs; ``jax.eval_shape`` therefore draws nothing at all.
     shapes = jax.tree.map(lambda leaf: jax.ShapeDtypeStruct(leaf.shape, jnp.float32), tree)
 
     def draw(data: Any) -> Params:

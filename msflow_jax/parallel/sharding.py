@@ -19,7 +19,7 @@ def make_mesh(data: int = -1, model: int = 1) -> Mesh:
     """A mesh ``('data', 'model')`` over all devices; -1 stands for the rest.
 
     Raises:
-      ValueError: the sizes do not multiply to the number of devices.
+        ValueError: the sizes do not multiply to the number of devices.
     """
     devices, sizes = jax.device_count(), [data, model]
     fixed = math.prod(size for size in sizes if size != -1)
@@ -61,7 +61,7 @@ def partition(shape: tuple[int, ...], mesh: Mesh, strategy: str) -> PartitionSpe
     axes and at least 4,096 numbers.
 
     Raises:
-      ValueError: an unknown strategy.
+        ValueError: an unknown strategy.
     """
     if strategy not in STRATEGIES:
         raise ValueError(f"unknown sharding {strategy!r}: choose one of {', '.join(STRATEGIES)}")

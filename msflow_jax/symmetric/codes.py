@@ -71,18 +71,19 @@ class Code:
     """How classes are written into label pictures and read back.
 
     Attributes:
-      scheme: ``palette``, ``grey`` or ``simplex``.
-      classes: number of classes K, at least 2.
-      beta: strength of the published dequantisation. For ``palette`` and ``simplex`` the noise is
-        uniform in +-beta / 255, in units of the image range [-1, 1] (+-beta / 2 grey levels). For
-        ``grey`` the codes themselves fill [-beta / 2, beta / 2] and the noise is uniform over half
-        of the spacing between two codes. The papers use 4 in both.
-      pooling: ``pixels`` measures the distance at every pixel and averages (published for ``palette``);
-        ``picture`` averages the picture first, which cancels the pixels' noise (published for
-        ``grey``, and what makes ``simplex`` Bayes-consistent); empty: what the scheme asks for.
+        scheme: ``palette``, ``grey`` or ``simplex``.
+        classes: number of classes K, at least 2.
+        beta: strength of the published dequantisation. For ``palette`` and ``simplex`` the noise is
+            uniform in +-beta / 255, in units of the image range [-1, 1] (+-beta / 2 grey levels).
+            For ``grey`` the codes themselves fill [-beta / 2, beta / 2] and the noise is uniform
+            over half of the spacing between two codes. The papers use 4 in both.
+        pooling: ``pixels`` measures the distance at every pixel and averages (published for
+            ``palette``); ``picture`` averages the picture first, which cancels the pixels' noise
+            (published for ``grey``, and what makes ``simplex`` Bayes-consistent); empty: what the
+            scheme asks for.
 
     Raises:
-      ValueError: unknown scheme or pooling, fewer than 2 classes, or a beta that is not positive.
+        ValueError: unknown scheme or pooling, fewer than 2 classes, or a beta that is not positive.
     """
 
     scheme: str
@@ -123,16 +124,16 @@ class Code:
         """Label pictures with fresh dequantisation noise.
 
         Args:
-          labels: class numbers, ``[B]`` (one a picture) or ``[B, H, W]`` (one a pixel).
-          height: rows of the pictures.
-          width: columns of the pictures.
-          key: PRNG key.
+            labels: class numbers, ``[B]`` (one a picture) or ``[B, H, W]`` (one a pixel).
+            height: rows of the pictures.
+            width: columns of the pictures.
+            key: PRNG key.
 
         Returns:
-          ``[B, H, W, C]`` float32.
+            ``[B, H, W, C]`` float32.
 
         Raises:
-          ValueError: labels of another shape.
+            ValueError: labels of another shape.
         """
         codes = self.clean_pictures(labels, height, width)
         return codes + self.noise_width * jax.random.uniform(key, codes.shape, minval=-1, maxval=1)
@@ -212,11 +213,11 @@ class Code:
         every pixel moves by the difference of the two posteriors' codes.
 
         Args:
-          pictures: label pictures.
-          weights: ``[K]``, positive: wished over trained frequency of each class.
+            pictures: label pictures.
+            weights: ``[K]``, positive: wished over trained frequency of each class.
 
         Raises:
-          ValueError: another scheme than ``simplex``, which alone determines a posterior.
+            ValueError: another scheme than ``simplex``, which alone determines a posterior.
         """
         if self.scheme != "simplex":
             raise ValueError(

@@ -23,11 +23,12 @@ class LatentCode:
     """A code whose label pictures are latents; the same interface as :class:`Code`.
 
     Attributes:
-      scheme: ``encoded``: the latents of the palette's pictures (published); ``pooled``: their means
-        over the picture, one point a class, spread over the grid.
-      clean: latents of each class's picture without noise, ``[K, h, w, C]`` (``pooled``: h = w = 1).
-      noisy: latents of V pictures of each class with dequantisation noise, ``[K, V, h, w, C]``.
-      beta: strength of the dequantisation, as for ``palette``.
+        scheme: ``encoded``: the latents of the palette's pictures (published); ``pooled``: their
+            means over the picture, one point a class, spread over the grid.
+        clean: latents of each class's picture without noise, ``[K, h, w, C]`` (``pooled``: h = w =
+            1).
+        noisy: latents of V pictures of each class with dequantisation noise, ``[K, V, h, w, C]``.
+        beta: strength of the dequantisation, as for ``palette``.
     """
 
     scheme: str
@@ -66,7 +67,7 @@ class LatentCode:
         """Label pictures ``[B, H, W, C]`` of class numbers ``[B]``: one of V at random, with noise.
 
         Raises:
-          ValueError: label maps, or another grid than the pictures'.
+            ValueError: label maps, or another grid than the pictures'.
         """
         which, dither = jax.random.split(key)
         labels = jnp.asarray(labels)
@@ -104,7 +105,7 @@ class LatentCode:
         """Distances ``[B, K]``, ``softmax(-distance)`` ``[B, K]`` and the mode rule's class ``[B]``.
 
         Raises:
-          ValueError: weights: these codes give no posterior.
+            ValueError: weights: these codes give no posterior.
         """
         if weights is not None:
             raise ValueError(
@@ -135,18 +136,18 @@ def encode_pictures(
     """The latent code of a palette: each class's pictures, drawn at full size and encoded by the mean.
 
     Args:
-      autoencoder: of the images.
-      params: its parameters.
-      scheme: ``encoded`` or ``pooled``.
-      classes: number of classes.
-      side: rows and columns of the pictures, those that the images are encoded at.
-      beta: see :class:`Code`.
-      variants: noisy pictures of each class.
-      batch: pictures encoded at a time.
-      seed: of their noise.
+        autoencoder: of the images.
+        params: its parameters.
+        scheme: ``encoded`` or ``pooled``.
+        classes: number of classes.
+        side: rows and columns of the pictures, those that the images are encoded at.
+        beta: see :class:`Code`.
+        variants: noisy pictures of each class.
+        batch: pictures encoded at a time.
+        seed: of their noise.
 
     Raises:
-      ValueError: an autoencoder that is not for colour images.
+        ValueError: an autoencoder that is not for colour images.
     """
     if autoencoder.net.channels != 3:
         raise ValueError(

@@ -80,7 +80,7 @@ def read_params(
         so_far = update(so_far, trained)
         if name == upto:
             break
-    assert step is not None  # `_best` raises where the first stage has none
+    assert step is not None  # ``_best`` raises where the first stage has none
     return step, so_far
 
 

@@ -113,7 +113,7 @@ def make_steps(
         first, rest = (
             jax.tree.map(lambda a, s=s: a[s], (parts, keys)) for s in (0, slice(1, None))
         )
-        # Without a loop on CPU, for the reason that `steps` gives.
+        # Without a loop on CPU, for the reason that ``steps`` gives.
         flat = jax.default_backend() == "cpu"
         total, _ = jax.lax.scan(add, of_part(*first), rest, unroll=flat)
         return jax.tree.map(lambda a: a / accumulate, total)
