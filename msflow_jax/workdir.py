@@ -75,14 +75,14 @@ def refuse_difference(
     """Check that a run goes on with the settings it began with.
 
     Args:
-        path: Folder of the run.
-        old: Settings that it began with.
-        new: Settings that it is to go on with.
-        where: Name of the part they belong to, for the message.
-        flag: Flag of the command that names another folder, for the message.
+        path: folder of the run.
+        old: settings that it began with.
+        new: settings that it is to go on with.
+        where: name of the part they belong to, for the message.
+        flag: flag of the command that names another folder, for the message.
 
     Raises:
-        ValueError: They differ in more than where data lie, what is reported or which devices are used.
+        ValueError: they differ in more than where data lie, what is reported or which devices are used.
     """
     for key in sorted(set(old) | set(new)):
         a, b, name = old.get(key), new.get(key), f"{where}.{key}" if where else key

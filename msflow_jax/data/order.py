@@ -30,11 +30,11 @@ def batch_indices(seed: int, step: int, count: int, examples: int, batch: int) -
     Every epoch is a fresh permutation; a batch may straddle two epochs, so that no example is dropped.
 
     Args:
-        seed: Seed of the order.
-        step: First step.
-        count: Number of steps.
-        examples: Size of the training set.
-        batch: Batch size.
+        seed: seed of the order.
+        step: first step.
+        count: number of steps.
+        examples: size of the training set.
+        batch: batch size.
 
     Returns:
         int32 ``[count, batch]``.
@@ -63,20 +63,20 @@ def windows(
     """The positions to take along each space axis of each example of a step: random flips and shifts.
 
     Args:
-        seed: Seed of the run.
-        step: The step.
-        batch: Batch size.
-        sides: Size along each space axis, two or three.
-        flips: Any of ``depth`` (volumes only), ``vertical`` and ``horizontal``, which mirror the
+        seed: seed of the run.
+        step: the step.
+        batch: batch size.
+        sides: size along each space axis, two or three.
+        flips: any of ``depth`` (volumes only), ``vertical`` and ``horizontal``, which mirror the
             third to last, the second to last and the last space axis, each with probability one half.
-        shift: Shift by up to this many pixels each way along every axis, the border repeated.
+        shift: shift by up to this many pixels each way along every axis, the border repeated.
 
     Returns:
         int32 ``[batch, side]`` for each axis; ``move(example, [positions[i] for each axis])`` is example
         i, moved.
 
     Raises:
-        ValueError: For an unknown flip.
+        ValueError: for an unknown flip.
     """
     names = FLIPS[-len(sides) :]
     if unknown := set(flips) - set(names):
@@ -100,8 +100,8 @@ def move(example: Any, positions: Iterable[Any]) -> Any:
     """Takes these positions along each space axis of one example.
 
     Args:
-        example: An array of numpy or jax, ``[*space, ...]``.
-        positions: Positions ``[side]`` for each space axis.
+        example: an array of numpy or jax, ``[*space, ...]``.
+        positions: positions ``[side]`` for each space axis.
 
     Returns:
         The moved example.
@@ -126,12 +126,12 @@ def movement(modalities: Mapping[str, Modality], flips: Sequence[str], shift: in
     Latents are not mirrored: their flips were encoded, and one of these variants is chosen.
 
     Args:
-        modalities: What each example has.
-        flips: As for ``windows``.
-        shift: As for ``windows``.
+        modalities: what each example has.
+        flips: as for ``windows``.
+        shift: as for ``windows``.
 
     Raises:
-        ValueError: For modalities that cannot move together; names them.
+        ValueError: for modalities that cannot move together; names them.
     """
     moving = {name: m for name, m in modalities.items() if m.moves}
     variants = {name: m.variants for name, m in moving.items()}
@@ -168,16 +168,16 @@ def plan(
     """Everything that decides the batches of some steps.
 
     Args:
-        seed: Seed of the run.
-        step: First step.
-        count: Number of steps.
-        examples: Size of the training set.
-        batch: Batch size.
-        sides: As for ``windows``.
-        flips: As for ``windows``.
-        shift: As for ``windows``.
-        variants: How many flipped variants of each example are stored; 0 for none.
-        balance: Class of each example ``[N]`` where every class is to be equally frequent; examples are
+        seed: seed of the run.
+        step: first step.
+        count: number of steps.
+        examples: size of the training set.
+        batch: batch size.
+        sides: as for ``windows``.
+        flips: as for ``windows``.
+        shift: as for ``windows``.
+        variants: how many flipped variants of each example are stored; 0 for none.
+        balance: class of each example ``[N]`` where every class is to be equally frequent; examples are
             then drawn with replacement.
 
     Returns:

@@ -41,10 +41,10 @@ class DeviceBatches:
         """Puts the data on the devices.
 
         Args:
-            source: The data.
-            config: The ``train`` part of a configuration.
-            mesh: The devices.
-            seed: Seed of the order; None for the configuration's.
+            source: the data.
+            config: the ``train`` part of a configuration.
+            mesh: the devices.
+            seed: seed of the order; None for the configuration's.
         """
         whole = (dict(source.arrays), dict(source.present))
         self.data = place(whole, replicated(mesh))
@@ -80,10 +80,10 @@ class HostBatches:
         """Takes what ``msflow_jax.data.streaming.read_ahead`` gives.
 
         Args:
-            batches: This process's parts of the batches, step by step.
-            modalities: What each array is.
-            size: Size of the whole batch.
-            mesh: The devices.
+            batches: this process's parts of the batches, step by step.
+            modalities: what each array is.
+            size: size of the whole batch.
+            mesh: the devices.
         """
         self._batches, self._modalities = batches, modalities
         self._size, self._split = size, split_batch(mesh, axis=1)
@@ -127,15 +127,15 @@ def open_batches(
     """The batches of a run.
 
     Args:
-        source: Data on the device, a stream, or several of them by name: a batch is then a dict of
+        source: data on the device, a stream, or several of them by name: a batch is then a dict of
             batches, each drawn by (seed, step, name).
-        config: The ``train`` part of a configuration.
-        mesh: The devices.
-        start: First step.
-        steps: Length of the run.
+        config: the ``train`` part of a configuration.
+        mesh: the devices.
+        start: first step.
+        steps: length of the run.
 
     Raises:
-        ValueError: For ``train.balanced`` without one class per example, or modalities that cannot be
+        ValueError: for ``train.balanced`` without one class per example, or modalities that cannot be
             moved together.
     """
     with ExitStack() as stack:

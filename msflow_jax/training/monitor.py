@@ -23,11 +23,11 @@ def monitor(
     """Open the records of a run; only the first of several processes writes.
 
     Args:
-        workdir: Folder of the records.
-        config: The ``train`` part of a configuration.
-        step: Step that the run goes on from.
-        steps: Last step.
-        progress: Whether to draw a progress bar.
+        workdir: folder of the records.
+        config: the ``train`` part of a configuration.
+        step: step that the run goes on from.
+        steps: last step.
+        progress: whether to draw a progress bar.
     """
     first = jax.process_index() == 0
     writers = config.writers

@@ -59,7 +59,7 @@ def load(config: ConfigDict) -> Splits:
     """Makes the phantoms: ``subjects * slices`` images, split by subject, from ``config.seed`` alone.
 
     Args:
-        config: The data config; ``side`` 0 means 32, ``channels`` 0 means 1. In
+        config: the data config; ``side`` 0 means 32, ``channels`` 0 means 1. In
             ``config.phantoms``: ``task`` (``TASKS``), ``contrast`` (``signals.SEQUENCES``; the task
             ``contrast`` takes them all and ignores this), ``subjects``, ``slices`` per subject,
             ``noise`` (standard deviation as a share of white) and ``bias`` (spread of the shading).
@@ -71,7 +71,7 @@ def load(config: ConfigDict) -> Splits:
         grade, or by machine where that is the label.
 
     Raises:
-        ValueError: For a setting outside its range, by name.
+        ValueError: for a setting outside its range, by name.
     """
     settings, side = config.phantoms, config.side or SIDE
     _check(settings, side)

@@ -44,12 +44,12 @@ def read_npz(path: Path, keys: Sequence[str], remedy: str) -> dict[str, np.ndarr
     """Reads the arrays named ``keys`` out of a .npz file, never unpickling anything.
 
     Args:
-        path: The archive.
-        keys: Arrays wanted.
-        remedy: What the reader of an error should do, such as "delete it and fetch it again".
+        path: the archive.
+        keys: arrays wanted.
+        remedy: what the reader of an error should do, such as "delete it and fetch it again".
 
     Raises:
-        ValueError: If the file is no archive, is cut or damaged, holds pickled objects, or lacks
+        ValueError: if the file is no archive, is cut or damaged, holds pickled objects, or lacks
             a key. Names the file and the remedy.
     """
     try:

@@ -27,8 +27,8 @@ def load_folder(config: ConfigDict) -> Splits:
     """Loads a folder of images with one sub-folder per class; see ``listing.list_folder``.
 
     Raises:
-        FileNotFoundError: As ``list_folder``.
-        ValueError: As ``list_folder``; an unreadable image, or images that differ in size or channels.
+        FileNotFoundError: as ``list_folder``.
+        ValueError: as ``list_folder``; an unreadable image, or images that differ in size or channels.
     """
     return _load(list_folder(config), config)
 
@@ -37,8 +37,8 @@ def load_manifest(config: ConfigDict) -> Splits:
     """Loads the images listed in a CSV; see ``listing.list_manifest``.
 
     Raises:
-        FileNotFoundError: As ``list_manifest``.
-        ValueError: As ``list_manifest``; an unreadable image, or images that differ in size or channels.
+        FileNotFoundError: as ``list_manifest``.
+        ValueError: as ``list_manifest``; an unreadable image, or images that differ in size or channels.
     """
     return _load(list_manifest(config), config)
 
@@ -48,10 +48,10 @@ class FileReader:
     """Reads image files by index, all to one shape.
 
     Attributes:
-        paths: The files.
-        side: As for ``fit_to_first``.
-        channels: As for ``fit_to_first``.
-        first: Shape of the images.
+        paths: the files.
+        side: as for ``fit_to_first``.
+        channels: as for ``fit_to_first``.
+        first: shape of the images.
     """
 
     paths: tuple[Path, ...]
@@ -119,13 +119,13 @@ def fit_to_first(
 
     Args:
         image: uint8 ``[H, W, C]``.
-        path: Its file, for errors.
-        first: Shape of the first image, or None if this is it.
-        side: Rows and columns, or 0: the first's, which must be square.
+        path: its file, for errors.
+        first: shape of the first image, or None if this is it.
+        side: rows and columns, or 0: the first's, which must be square.
         channels: 1, 3, or 0: the first's.
 
     Raises:
-        ValueError: If it has another shape than the first, where none is asked for.
+        ValueError: if it has another shape than the first, where none is asked for.
     """
     if channels:
         image = convert_channels(image[None], channels)[0]

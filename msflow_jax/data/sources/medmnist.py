@@ -33,11 +33,11 @@ def load(config: ConfigDict) -> Splits:
     """Loads a MedMNIST set in its published splits.
 
     Args:
-        config: The data config; ``name`` is the set, ``side`` 0 means 28, ``channels`` 0 as stored.
+        config: the data config; ``name`` is the set, ``side`` 0 means 28, ``channels`` 0 as stored.
 
     Raises:
-        FileNotFoundError: If no file is found and ``download`` is False, or the download fails.
-        ValueError: For a multi-label set, a side that was not published, a damaged file or one
+        FileNotFoundError: if no file is found and ``download`` is False, or the download fails.
+        ValueError: for a multi-label set, a side that was not published, a damaged file or one
             with other contents than the set's.
     """
     flag, side = config.name, config.side or SIDES[0]
@@ -80,7 +80,7 @@ def find(flag: str, side: int, root: str, fetch: bool) -> Path:
     ``root`` is the file, or a folder with the published name or else exactly one ``<flag>*.npz`` in it.
 
     Raises:
-        FileNotFoundError: If it is nowhere; names every place looked at.
+        FileNotFoundError: if it is nowhere; names every place looked at.
     """
     name = file_name(flag, side)
     home = Path.home() / ".medmnist" / name
