@@ -42,7 +42,7 @@ def finetune(
         config: configuration of which the ``data`` part is used.
         output: folder to make; may exist if it is empty.
         side: rows and columns that images are resized to, 0 for those of the data.
-        steps: training steps.
+        steps: number of training steps.
         batch: images per step.
         learning_rate: peak of the learning rate.
         seed: seed of the order of the images, the noise, and the feature network.
@@ -182,7 +182,7 @@ def main(arguments: Sequence[str]) -> None:
     flags.add_argument("--output", required=True, type=Path, help="folder to make")
     flags.add_argument("--side", type=int, default=0, help="to resize images to (default: no)")
     flags.add_argument("--steps", type=int, default=2000, help="of training (2000)")
-    flags.add_argument("--batch", type=int, default=8, help="images a step (8)")
+    flags.add_argument("--batch", type=int, default=8, help="images per step (8)")
     flags.add_argument("--learning-rate", type=float, default=1e-4, help="the highest (1e-4)")
     flags.add_argument("--seed", type=int, default=0)
     flags.add_argument(

@@ -18,7 +18,7 @@ def open(path: "str | Path", stage: str = "") -> "Flow":
     """The trained model of a workdir, calibrated as its last evaluation found; nothing is written.
 
     Args:
-        path: the workdir that training wrote.
+        path: workdir that training wrote.
         stage: name of a training stage, whose parameters are used instead of the last one's.
 
     Raises:

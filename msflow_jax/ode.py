@@ -87,7 +87,8 @@ def integrate(
         u0: start time.
         u1: end time; smaller than ``u0`` to go backwards.
         solver: ``euler``, ``heun``, ``midpoint``, ``rk4`` take ``steps`` equal steps; ``tsit5`` and
-            ``dopri5`` choose their steps *per sample*, so that a result never depends on batch-mates.
+            ``dopri5`` choose their steps *per sample*, so that a result never depends on the other
+            samples of the batch.
         steps: number of equal steps. Euler with 1 backwards and 25 forwards are the papers' settings.
         rtol: relative tolerance of the adaptive solvers.
         atol: absolute tolerance of the adaptive solvers.

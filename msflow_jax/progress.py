@@ -35,7 +35,7 @@ def _progress(*extra: TextColumn) -> Progress:
 
 @contextmanager
 def training_bar(step: int, steps: int) -> Iterator[Callable[[int, Mapping[str, float]], None]]:
-    """A bar over training steps with loss, images a second, the last validation and the time left."""
+    """A bar over training steps with loss, images per second, the last validation and the time left."""
     seen: dict[str, float] = {}
 
     def text() -> str:

@@ -29,8 +29,8 @@ def create(
     """Write ``config.json`` and ``manifest.json``; a workdir with checkpoints must hold the same run.
 
     Args:
-        path: the workdir; made when missing.
-        config: the whole configuration.
+        path: path of the workdir; made when missing.
+        config: whole configuration of the run.
         info: what the data are.
         extra: further entries of the manifest, for instance where converted weights came from.
 
@@ -162,7 +162,7 @@ def open_workdir(path: str | Path, stage: str = "") -> Flow:
     """The model of a workdir with the parameters of its best checkpoint; nothing is written.
 
     Args:
-        path: the workdir.
+        path: path of the workdir.
         stage: name of a training stage, whose parameters are used instead of the last one's.
 
     Raises:
@@ -226,5 +226,5 @@ def _git() -> str | None:
 
 
 def write_json(path: Path, value: Any) -> None:
-    """Write JSON, whole or not at all; a value that is not finite raises ValueError."""
+    """Write JSON atomically; a value that is not finite raises ValueError."""
     write_atomically(path, (json.dumps(value, indent=1, allow_nan=False) + "\n").encode())

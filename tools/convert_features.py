@@ -25,9 +25,9 @@ def normalisation(
     """Mean and deviation of images in [0, 1], as given or such that they come to fill a range.
 
     Args:
-        span: least and largest value, or None.
-        mean: of the three channels, or None.
-        std: of the three channels, or None.
+        span: smallest and largest value, or None.
+        mean: mean of the three channels, or None.
+        std: standard deviation of the three channels, or None.
 
     Raises:
         ValueError: neither a range nor both of the others, or an empty range.
@@ -77,11 +77,11 @@ def convert(
     """Write the folder; nothing is left behind on an error.
 
     Args:
-        source: the state dict.
-        folder: to make; may exist if it is empty.
+        source: file of the state dict.
+        folder: folder to make; may exist if it is empty.
         name: what distances on the features are called after; empty is architecture and file.
-        mean: of the three channels of images in [0, 1].
-        std: of the three channels.
+        mean: mean of the three channels of images in [0, 1].
+        std: standard deviation of the three channels of images in [0, 1].
         licence: noted in the folder.
 
     Raises:

@@ -132,11 +132,11 @@ def convert(
     """Write the workdir; nothing is left behind on an error.
 
     Args:
-        source: the state dict, ``.safetensors`` or a torch file.
+        source: file of the state dict, ``.safetensors`` or a torch file.
         workdir: folder to make; may exist if it is empty.
         info: facts of the data the model was trained on.
         scheme: class code, ``palette`` (MedSymmFlow) or ``grey`` (SymmFlow); ``encoded`` (LatMSF).
-        beta: its strength.
+        beta: strength of the label's dequantisation noise.
         head_channels: channels an attention head; the weights do not show it.
         resize: side inside the network, 0 for the images' own; None for what the authors' code does,
             32 for 28 pixels and 256 for 224.

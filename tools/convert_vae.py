@@ -25,7 +25,7 @@ def locate(name: str) -> Path:
 
     Raises:
         ImportError: a repository is named and ``huggingface_hub`` is not installed.
-        OSError: it could not be fetched.
+        OSError: the file could not be fetched.
     """
     from msflow_jax.convert.state_dicts import TORCH_SUFFIXES
 
@@ -64,7 +64,7 @@ def beside(source: Path) -> dict[str, Any]:
     """What a config.json in the folder of the weights says, if there is one.
 
     Raises:
-        ValueError: it is no JSON object.
+        ValueError: the file is no JSON object.
     """
     path = source.parent / "config.json"
     if not path.is_file():
@@ -123,12 +123,12 @@ def convert(
     """Write the folder; nothing is left behind on an error.
 
     Args:
-        source: the state dict.
-        folder: to make; may exist if it is empty.
-        decoder: the other half of a tiny autoencoder that comes in two files.
-        groups: of the normalisation; None as config.json says, else 32.
-        scale: of the latents; None as config.json says, else SD 1.x's 0.18215 (tiny: 1).
-        shift: of the latents; None as config.json says, else 0.
+        source: file of the state dict.
+        folder: folder to make; may exist if it is empty.
+        decoder: second file of a tiny autoencoder that comes in two.
+        groups: groups of the normalisation; None as config.json says, else 32.
+        scale: scale of the latents; None as config.json says, else SD 1.x's 0.18215 (tiny: 1).
+        shift: shift of the latents; None as config.json says, else 0.
         licence: noted in the folder.
 
     Raises:

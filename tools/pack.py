@@ -39,7 +39,7 @@ def main(arguments: Sequence[str]) -> None:
     flags.add_argument("--verify", action="store_true", help="compare every file with its SHA-256")
     flags.add_argument("--side", type=int, default=0, help="rows and columns; 0: as stored")
     flags.add_argument("--channels", type=int, default=0, choices=(0, 1, 3), help="0: as stored")
-    flags.add_argument("--shard-images", type=int, default=4096, help="images a shard")
+    flags.add_argument("--shard-images", type=int, default=4096, help="images per shard")
     flags.add_argument("--seed", type=int, default=0, help="of the cut into splits and the order")
     flags.add_argument("--name", default="arrayrecord", help="what the data set is called")
     flags.add_argument("--licence", default="unknown: the user's own files")

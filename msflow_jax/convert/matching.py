@@ -32,7 +32,7 @@ def match(
     Args:
         state: tensors by name, in the layout of torch.
         names: place of each name.
-        shapes: of the parameters.
+        shapes: tree of the parameters' shapes.
         what: what the tensors should be, for errors.
 
     Returns:

@@ -2,8 +2,8 @@
 
 The namings of an ``AutoencoderKL`` are those of diffusers today (``to_q``), of diffusers before 0.18
 (``query``), and of CompVis (``encoder.down.0.block.0``), with or without the prefix
-``first_stage_model.``. A tiny autoencoder has the names of madebyollin/taesd (``encoder.1.conv.0``) or of diffusers
-(``encoder.layers.1.conv.0``).
+``first_stage_model.``. A tiny autoencoder has the names of madebyollin/taesd (``encoder.1.conv.0``)
+or of diffusers (``encoder.layers.1.conv.0``).
 """
 
 import re

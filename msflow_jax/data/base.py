@@ -121,7 +121,7 @@ class Info:
 
     @classmethod
     def from_dict(cls, fields: Mapping[str, Any]) -> Info:
-        """Builds an Info from ``to_dict``'s answer, through JSON or not.
+        """Builds an Info from what ``to_dict`` returned, through JSON or not.
 
         Raises:
             ValueError: for unknown or missing fields, by name.
@@ -181,7 +181,7 @@ class Splits:
 
 
 def convert_channels(images: np.ndarray, channels: int) -> np.ndarray:
-    """Brings uint8 images ``[N, S, S, C]`` to ``channels``: grey repeated, or ITU-R 601 luma of RGB.
+    """Converts uint8 images ``[N, S, S, C]`` to ``channels``: grey repeated, or ITU-R 601 luma of RGB.
 
     ``channels`` 0 leaves them as they are.
 

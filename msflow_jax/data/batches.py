@@ -17,7 +17,9 @@ def to_float(images: jax.Array) -> jax.Array:
 
 
 def to_uint8(images: jax.Array) -> np.ndarray:
-    """Float in [-1, 1] to uint8, rounded (not truncated) and clipped."""
+    """Float in [-1, 1] to uint8, rounded and clipped; inverts :func:`to_float` of uint8 images."""
+    # Truncated, images would be half a grey level too dark on average, and a grey level whose float32
+    # lies a little below it would lose a whole one.
     return np.asarray(jnp.clip(jnp.round((images + 1) * 127.5), 0, 255).astype(jnp.uint8))
 
 

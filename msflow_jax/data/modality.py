@@ -100,7 +100,7 @@ class Modality:
         return self.shape[0] if self.kind == "latent" else 0
 
     def check(self, array: np.ndarray, name: str = "") -> None:
-        """Refuses an array that is not stored as the kind asks for.
+        """Refuses an array that is not stored as its kind is.
 
         Args:
             array: all examples, ``[N, *shape]``.

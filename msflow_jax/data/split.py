@@ -1,4 +1,4 @@
-"""The examples of one split: in memory, or read when asked for."""
+"""The examples of one split: in memory, or read when needed."""
 
 from __future__ import annotations
 
@@ -13,7 +13,7 @@ from msflow_jax.progress import track
 
 
 class OpensLater:
-    """Base of readers that open their files when first asked: each process opens its own."""
+    """Base of readers that open their files when first used: each process opens its own."""
 
     def __init__(self) -> None:
         self._open: dict[Any, Any] = {}
@@ -36,7 +36,7 @@ class Split:
             in memory: nothing writes it anywhere.
         truth: known facts of each example, each ``[N]`` (phantoms only), or None.
         kinds: the kind of each array; those called ``image``, ``label`` or ``map`` need none.
-        present: of arrays that an example may lack: whether it has it, bool ``[N]``.
+        present: whether each example has an array that it may lack, bool ``[N]`` by name.
     """
 
     arrays: Mapping[str, np.ndarray]
@@ -140,14 +140,14 @@ class Split:
 
 @dataclass(frozen=True)
 class LazySplit:
-    """Images of one split that are read when asked for; worker processes get a copy of this.
+    """Images of one split that are read when needed; worker processes get a copy of this.
 
     Attributes:
         read: returns image i, uint8 ``[S, S, C]``; can be pickled.
         labels: class of each image, int32 ``[N]``.
         names: a file name or index of each image.
         shape: shape of an image.
-        groups: as of ``Split``.
+        groups: subject of each example, as in :class:`Split`.
     """
 
     read: Callable[[int], np.ndarray]
@@ -200,7 +200,7 @@ def in_memory(split: Split | LazySplit, limit: int = 0, seed: int = 0) -> Split:
     """Returns a split in memory.
 
     Args:
-        split: the split.
+        split: split to take examples of.
         limit: images to read of a lazy one, drawn at random; 0 for all.
         seed: seed of the draw.
     """

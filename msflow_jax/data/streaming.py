@@ -32,7 +32,7 @@ class Stream:
         split: where the examples come from.
         workers: worker processes; 0 reads ahead in threads of the training process.
         flips: random flips of what moves, as for ``order.windows``.
-        arrays: by each name in a batch, the name of the split's array that stands there.
+        arrays: name of the split's array for each name in a batch.
     """
 
     split: Split | LazySplit
@@ -62,7 +62,7 @@ def select(parts: Mapping[str, Any], arrays: Mapping[str, str]) -> dict[str, Any
 
     Args:
         parts: parts by the names of the split's arrays.
-        arrays: by each name in a batch, the name of the split's array that stands there.
+        arrays: name of the split's array for each name in a batch.
 
     Raises:
         ValueError: if the split has no such array; names it.
@@ -88,7 +88,7 @@ class Batches:
         part: first and last + 1 of the examples of a batch that this process needs.
         seed: seed of the order and of the augmentation.
         flips: random flips; not those of the stream, which a configuration may switch off.
-        shift: as for ``order.windows``.
+        shift: largest shift in pixels, see ``order.windows``.
         balanced: whether every class is equally frequent.
     """
 
@@ -145,7 +145,7 @@ def read_ahead(batches: Batches, start: int = 0, workers: int = 0) -> Iterator[I
 
     Args:
         batches: what to read.
-        start: first step.
+        start: first step to read.
         workers: worker processes; 0 reads ahead in threads of this one.
 
     Raises:

@@ -143,14 +143,14 @@ def train_classifier(
 ) -> FeatureClassifier:
     """The network of :func:`feature_distance`, trained to tell the classes at the side it is used at.
 
-    At most 2000 images of the split, drawn at random, are looked at.
+    At most 2000 images of the split, drawn at random, are used.
 
     Args:
         split: training images with their classes.
         classes: number of classes.
         side: rows and columns that images are resized to.
         seed: seed of the choice of images and of the training.
-        steps: training steps.
+        steps: number of training steps.
     """
     index = np.sort(np.random.default_rng(seed).permutation(len(split))[:_MAX_SEEN])
     few = split.take(index)
@@ -163,7 +163,7 @@ def training_config(*, steps: int, batch: int, learning_rate: float, seed: int) 
     """The ``train`` part of a configuration; ``val_psnr`` picks the best checkpoint.
 
     Args:
-        steps: training steps.
+        steps: number of training steps.
         batch: images per step.
         learning_rate: peak of the learning rate.
         seed: seed of the order of the images and of the noise.
@@ -171,9 +171,9 @@ def training_config(*, steps: int, batch: int, learning_rate: float, seed: int) 
     Raises:
         ValueError: fewer than 1 step or image per batch, a negative seed, a learning rate not above 0.
     """
-    for name, value, least in (("steps", steps, 1), ("batch", batch, 1), ("seed", seed, 0)):
-        if value < least:
-            raise ValueError(f"{name} must be at least {least}, got {value}")
+    for name, value, minimum in (("steps", steps, 1), ("batch", batch, 1), ("seed", seed, 0)):
+        if value < minimum:
+            raise ValueError(f"{name} must be at least {minimum}, got {value}")
     if not 0 < learning_rate < np.inf:
         raise ValueError(f"the learning rate must be a positive number, got {learning_rate}")
     config = train_config()

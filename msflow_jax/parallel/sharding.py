@@ -124,7 +124,7 @@ def bytes_per_device(tree: Any, mesh: Mesh, strategy: str) -> int:
 
 
 def table(params: Any, mesh: Mesh, strategy: str) -> str:
-    """Text table of the parameters: name, shape, partition, bytes a device; the sum in the last line."""
+    """Text table of the parameters: name, shape, partition, bytes per device; the sum comes last."""
     rows = []
     for path, leaf in jax.tree_util.tree_leaves_with_path(params):
         spec = partition(leaf.shape, mesh, strategy)
@@ -134,7 +134,7 @@ def table(params: Any, mesh: Mesh, strategy: str) -> str:
         rows.append((name, shape, parts, f"{bytes_per_device(leaf, mesh, strategy):,}"))
     count = sum(leaf.size for leaf in jax.tree.leaves(params))
     rows.append(("all", f"{count:,}", strategy, f"{bytes_per_device(params, mesh, strategy):,}"))
-    rows.insert(0, ("parameter", "shape", "partition", "bytes a device"))
+    rows.insert(0, ("parameter", "shape", "partition", "bytes per device"))
     widths = [max(len(row[i]) for row in rows) for i in range(4)]
     return "\n".join(
         f"{a:<{widths[0]}}  {b:<{widths[1]}}  {c:<{widths[2]}}  {d:>{widths[3]}}"

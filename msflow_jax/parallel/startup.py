@@ -28,7 +28,7 @@ def use_cores(batch: int = 0) -> None:
     """Let JAX see the processor's cores as devices, as many (up to 8) as divide the batch.
 
     XLA runs a convolution on one core of a CPU device, so the cores are used by sharding the batch over
-    them: 1.4 times the images a second on two cores. Without effect on accelerators, where the user
+    them: 1.4 times the images per second on two cores. Without effect on accelerators, where the user
     has chosen a number of devices, and once JAX is running.
     """
     chosen = "xla_force_host_platform_device_count" in os.environ.get("XLA_FLAGS", "")

@@ -27,7 +27,7 @@ class Checkpoints:
         folder: where to keep them; made when missing unless ``read_only``.
         keep: how many of the newest to keep, beside the best.
         select: name of the validation metric that picks the best; a leading ``-`` means less is better.
-        read_only: for inference; nothing is written.
+        read_only: whether nothing is ever written (inference).
     """
 
     def __init__(
@@ -195,7 +195,7 @@ class Checkpoints:
                 warnings.warn(f"{error}. Trying the one before", stacklevel=2)
                 broken.append((self.folder / str(step), str(error)))
                 continue
-            # Set aside only now: if none fits, it is not the files that are wrong.
+            # Renamed only now: if none fits, it is not the files that are wrong.
             for path, _ in broken:
                 damage.set_aside(path)
             if broken:
@@ -216,7 +216,7 @@ class Checkpoints:
 
         Raises:
             FileNotFoundError: there is none (never random weights).
-            ValueError: it cannot be read.
+            ValueError: the checkpoint cannot be read.
         """
         step = self.best() if step is None else step
         if step is None or step not in self.steps():

@@ -35,15 +35,15 @@ class BatchSource(Protocol):
 
 
 class DeviceBatches:
-    """Batches of data that lie on the device; a step brings only its plan."""
+    """Batches of data that lie on the device; a step sends only its plan."""
 
     def __init__(self, source: Source, config: ConfigDict, mesh: Mesh, seed: int | None = None):
         """Puts the data on the devices.
 
         Args:
-            source: the data.
+            source: training data to keep on the devices.
             config: the ``train`` part of a configuration.
-            mesh: the devices.
+            mesh: devices that the batches are put on.
             seed: seed of the order; None for the configuration's.
         """
         whole = (dict(source.arrays), dict(source.present))
@@ -83,7 +83,7 @@ class HostBatches:
             batches: this process's parts of the batches, step by step.
             modalities: what each array is.
             size: size of the whole batch.
-            mesh: the devices.
+            mesh: devices that the batches are put on.
         """
         self._batches, self._modalities = batches, modalities
         self._size, self._split = size, split_batch(mesh, axis=1)
@@ -130,8 +130,8 @@ def open_batches(
         source: data on the device, a stream, or several of them by name: a batch is then a dict of
             batches, each drawn by (seed, step, name).
         config: the ``train`` part of a configuration.
-        mesh: the devices.
-        start: first step.
+        mesh: devices that the batches are put on.
+        start: first step to take.
         steps: length of the run.
 
     Raises:

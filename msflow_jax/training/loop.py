@@ -92,9 +92,9 @@ class _Run:
 
     Attributes:
         stage: what is trained.
-        mesh: devices.
-        steps: last step.
-        optimiser: gradient transformation.
+        mesh: devices of the run.
+        steps: last step of the run.
+        optimiser: optax transformation of the gradients.
         schedule: learning rate by step.
         frozen: leaves that are not trained, on the devices.
         state: state to go on from.
@@ -155,7 +155,7 @@ def _train(
             found = _validated(run, state)
             checkpoints.save(step, to_items(state), found)
             watched.validated(step, found)
-        if step < steps and preemption.asked(step):
+        if step < steps and preemption.requested(step):
             checkpoints.save(step, to_items(state), {})
             _require_saved(checkpoints)
             raise Preempted(

@@ -85,7 +85,7 @@ def _import(module: str) -> Any:
         return importlib.import_module(module)
     except ImportError as error:
         raise ImportError(
-            f"train.writers asks for {module}, which is not installed: pip install {module}, or leave "
+            f"train.writers needs {module}, which is not installed: pip install {module}, or leave "
             "it out"
         ) from error
 
@@ -107,7 +107,7 @@ class Records:
 
     Raises:
         ValueError: an unknown writer.
-        ImportError: its package is not installed.
+        ImportError: the package of a writer is not installed.
     """
 
     def __init__(self, workdir: Path, *, resume_step: int = 0, writers: Sequence[str] = ()):

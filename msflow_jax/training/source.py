@@ -19,7 +19,7 @@ class Source:
         modalities: what each array is.
         flips: random flips of what moves, as for ``msflow_jax.data.order.windows``; of latents the flips
             are stored.
-        present: of arrays that an example may lack: whether it has it, bool ``[N]``.
+        present: whether each example has an array that it may lack, bool ``[N]`` by name.
     """
 
     arrays: Mapping[str, np.ndarray]
@@ -71,11 +71,11 @@ def source_of(
     """The source of a split: kept on the device, or read while training.
 
     Args:
-        split: the examples.
+        split: training split.
         loader: ``device`` or ``grain``; a split that is read from files is never kept.
         workers: worker processes that read.
         flips: random flips of what moves.
-        arrays: by each name in a batch, the name of the split's array that stands there; by default
+        arrays: name of the split's array for each name in a batch; by default
             ``image`` and ``label``. ``{"image": "image", "label": "map"}`` learns a class per pixel.
     """
     chosen = IMAGE_AND_LABEL if arrays is None else arrays

@@ -92,7 +92,7 @@ class Stage:
         try:
             return jax.eval_shape(self.initial, so_far)
         except (jax.errors.JAXTypeError, jax.errors.JAXIndexError):
-            # Drawn by numpy on the host, which cannot be traced: there is no way but to do it.
+            # Numpy on the host cannot be traced: the shapes are known only once it has run.
             return self.initial(so_far)
 
     def frozen(self, so_far: Params) -> Params:

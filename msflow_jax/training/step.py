@@ -43,7 +43,7 @@ def fresh_state(params: Any, optimiser: optax.GradientTransformation) -> TrainSt
 
     Args:
         params: parameters to start from.
-        optimiser: gradient transformation.
+        optimiser: optax transformation of the gradients.
     """
     params, ema = (jax.tree.map(jnp.copy, params) for _ in range(2))
     return TrainState(jnp.zeros((), jnp.int32), params, ema, optimiser.init(params))
@@ -56,8 +56,8 @@ def create_state(
 
     Args:
         params: parameters to start from, on the host.
-        optimiser: gradient transformation.
-        mesh: devices.
+        optimiser: optax transformation of the gradients.
+        mesh: devices of the run.
         strategy: one of ``msflow_jax.parallel.sharding.STRATEGIES``.
     """
     fill = partial(fresh_state, optimiser=optimiser)
@@ -78,7 +78,7 @@ def make_steps(
 
     Args:
         loss: ``loss(params, batch, key, *, train) -> (scalar, metrics)``.
-        optimiser: gradient transformation.
+        optimiser: optax transformation of the gradients.
         to_batch: ``(data, plan) -> batch`` as the loss takes it, on the device.
         seed: seed of all noise; the key of a step is folded from (seed, step).
         ema: rate of the moving average.

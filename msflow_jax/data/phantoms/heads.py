@@ -124,7 +124,7 @@ def _check(settings: ConfigDict, side: int) -> None:
 def _allot(settings: ConfigDict, seed: int) -> np.ndarray:
     """Deals the labels that do not follow from the head: ``[subjects, slices]``, -1 for grades.
 
-    Contrasts are dealt in blocks of as many slices as there are contrasts, each once a block.
+    Contrasts are dealt in blocks of as many slices as there are contrasts, each once per block.
     """
     shape = settings.subjects, settings.slices
     if settings.task == "scanner":
@@ -141,7 +141,7 @@ def _allot(settings: ConfigDict, seed: int) -> np.ndarray:
 def shares(head: anatomy.Anatomy, subject: Subject, height: float, side: int) -> np.ndarray:
     """Returns what each pixel of a slice holds: ``[side, side, 6]``, in the order of ``TISSUES``.
 
-    Rows run from front to back, columns from the patient's right to left, as radiologists look at
+    Rows run from front to back, columns from the patient's right to left, as radiologists view
     it. Four points a pixel are sampled; what is missing to a sum of 1 is air.
     """
     fine = 2 * side

@@ -45,7 +45,7 @@ def draw_lesions(
 
     Args:
         rng: source of randomness.
-        severity: in [0, 1].
+        severity: severity of the disease in [0, 1].
         away: ``[slices, M]`` mm from each slice to each site.
         sites: ``[M, 3]`` mm, places to choose from.
         weights: ``[M]``, sum 1.

@@ -28,7 +28,7 @@ class Scanner:
     """A machine's properties; the default one changes nothing.
 
     Attributes:
-        tesla: field strength.
+        tesla: field strength in tesla.
         repetition: factor on the sequence's repetition time.
         echo: factor on its echo time.
         spread: full width at half maximum of the point spread in mm, downwards and sideways.
@@ -54,8 +54,8 @@ class Scanner:
     def varied(self, rng: np.random.Generator) -> Scanner:
         """Returns the machine in the state in which one subject meets it."""
 
-        def jitter(value: float, swing: float) -> float:
-            return value * math.exp(rng.normal(0, swing))
+        def jitter(value: float, spread: float) -> float:
+            return value * math.exp(rng.normal(0, spread))
 
         return replace(
             self,

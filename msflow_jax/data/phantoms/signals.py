@@ -55,7 +55,7 @@ def signal(relaxation: np.ndarray, sequence: Sequence) -> np.ndarray:
 
     Args:
         relaxation: ``[..., 3]``: T1 and T2 in ms, proton density.
-        sequence: its times.
+        sequence: times of the pulse sequence in ms.
 
     Returns:
         ``[...]``, not negative.

@@ -21,7 +21,7 @@ class Subject:
     """What makes one head differ from the template.
 
     Attributes:
-        severity: in [0, 1].
+        severity: severity of the disease in [0, 1].
         pose: ``[3, 3]``, subject to template: rotation and scale.
         shift: ``[3]`` mm.
         waves: ``[K, 3]`` radians per mm, of the smooth warp.

@@ -21,7 +21,7 @@ DAMAGE = (
     KeyError,
     ValueError,
     SyntaxError,  # a damaged .npy header is parsed as a Python literal
-    MemoryError,  # one that asks for more than there is
+    MemoryError,  # one that needs more than there is
     NotImplementedError,  # unknown compression
     RuntimeError,  # encrypted member
     struct.error,
@@ -44,8 +44,8 @@ def read_npz(path: Path, keys: Sequence[str], remedy: str) -> dict[str, np.ndarr
     """Reads the arrays named ``keys`` out of a .npz file, never unpickling anything.
 
     Args:
-        path: the archive.
-        keys: arrays wanted.
+        path: path of the archive.
+        keys: names of the arrays to read.
         remedy: what the reader of an error should do, such as "delete it and fetch it again".
 
     Raises:

@@ -48,9 +48,9 @@ class FileReader:
     """Reads image files by index, all to one shape.
 
     Attributes:
-        paths: the files.
-        side: as for ``fit_to_first``.
-        channels: as for ``fit_to_first``.
+        paths: image files to read.
+        side: rows and columns of the images, see :func:`fit_to_first`.
+        channels: channels of the images, see :func:`fit_to_first`.
         first: shape of the images.
     """
 
@@ -95,11 +95,11 @@ def _read(
 
     The MD5 is over (name, MD5 of the file), sorted, where all are read, else ``Listing.fingerprint``.
     """
-    wanted = [i for i, split in enumerate(listing.splits) if split in splits]
+    chosen = [i for i, split in enumerate(listing.splits) if split in splits]
     images: dict[str, list[np.ndarray]] = {split: [] for split in splits}
     shape: tuple[int, ...] = ()
     sums: list[str] = []
-    for i in track(wanted, "Reading images"):
+    for i in track(chosen, "Reading images"):
         row = listing.rows[i]
         data = row.path.read_bytes()
         image = decode(data, row.path)
@@ -107,7 +107,7 @@ def _read(
         shape = image.shape
         images[str(listing.splits[i])].append(image)
         sums.append(f"{row.name} {digest(data)}\n")
-    whole = len(wanted) == len(listing.rows)
+    whole = len(chosen) == len(listing.rows)
     md5 = digest("".join(sorted(sums)).encode()) if whole else listing.fingerprint()
     return {split: np.stack(found) for split, found in images.items()}, shape, md5
 
@@ -115,17 +115,17 @@ def _read(
 def fit_to_first(
     image: np.ndarray, path: Path, first: tuple[int, ...] | None, side: int, channels: int
 ) -> np.ndarray:
-    """Brings an image to the asked side and channels; those not asked for must be the first's.
+    """Fits an image to the requested side and channels; those that are 0 must be the first image's.
 
     Args:
         image: uint8 ``[H, W, C]``.
-        path: its file, for errors.
+        path: file of the image, for errors.
         first: shape of the first image, or None if this is it.
         side: rows and columns, or 0: the first's, which must be square.
         channels: 1, 3, or 0: the first's.
 
     Raises:
-        ValueError: if it has another shape than the first, where none is asked for.
+        ValueError: if it has another shape than the first, where none is requested.
     """
     if channels:
         image = convert_channels(image[None], channels)[0]
@@ -137,10 +137,10 @@ def fit_to_first(
     if side:
         return to_square(image, side)
     height, width = image.shape[:2]
-    wanted = (height, height) if first is None else first[:2]
-    if (height, width) != wanted:
+    expected = (height, height) if first is None else first[:2]
+    if (height, width) != expected:
         raise ValueError(
-            f"{path} is {height} x {width}, expected {wanted[0]} x {wanted[1]} (square, and all of "
+            f"{path} is {height} x {width}, expected {expected[0]} x {expected[1]} (square, and all of "
             "one size); --config.data.side=64 resizes"
         )
     return image

@@ -76,7 +76,7 @@ def _pixels(image: Image.Image, path: Path) -> np.ndarray:
 
 
 def to_square(image: np.ndarray, side: int) -> np.ndarray:
-    """Brings uint8 ``[H, W, C]`` to ``[side, side, C]``.
+    """Resizes and crops uint8 ``[H, W, C]`` to ``[side, side, C]``.
 
     The shorter side is scaled to ``side`` (bilinear, with antialiasing when shrinking), then the
     middle is cut out: nothing is stretched, and the ends of the longer side are lost.
@@ -102,8 +102,8 @@ def read_images(
     Args:
         path: an image file; a folder (searched at any depth); an .npz with the key ``images``; or
             ``FILE.npz:test`` for its key ``test_images``.
-        info: facts of the training data: the side and the channels wanted.
-        resize: whether images of another side or channel count are brought to ``info``'s (shorter
+        info: facts of the training data: the side and the channels to fit to.
+        resize: whether images of another side or channel count are fitted to ``info``'s (shorter
             side scaled, middle cut out, grey repeated or RGB turned grey) or refused.
 
     Returns:
@@ -133,7 +133,7 @@ def read_images(
 
 
 def fit(image: np.ndarray, name: str, info: Info, change: bool) -> np.ndarray:
-    """Brings uint8 ``[H, W, C]`` to the side and channels of ``info``, or refuses it by name.
+    """Fits uint8 ``[H, W, C]`` to the side and channels of ``info``, or refuses it by name.
 
     Raises:
         ValueError: if it has another side or channel count and ``change`` is False.

@@ -32,7 +32,7 @@ class Settings:
     Attributes:
         side: rows and columns; 0: as stored (square, and all of one size).
         channels: 1, 3, or 0: as stored.
-        shard_images: images a shard, at most.
+        shard_images: images per shard, at most.
         seed: seed of the order of the training images in the shards.
         name: what the data set is called.
         licence: licence of the images.
@@ -150,7 +150,7 @@ def _write_shard(
     shape: tuple[int, ...],
     progress: Callable[[int], Any],
 ) -> tuple[int, ...]:
-    """Writes one shard whole or not at all; returns the images' common shape."""
+    """Writes one shard atomically; returns the images' common shape."""
     temporary = path.with_name(f".{path.name}.{os.getpid()}.tmp")
     try:
         writer = array_record().ArrayRecordWriter(str(temporary), "group_size:1,uncompressed")

@@ -31,11 +31,11 @@ class RecordReader(OpensLater):
     """Reads records by index over several shards; each process opens its own files.
 
     Args:
-        shards: the files, in order.
+        shards: paths of the shards, in order.
         counts: records in each.
         shape: shape of the images.
-        side: as for ``files.fit_to_first``.
-        channels: as for ``files.fit_to_first``.
+        side: rows and columns of the images, see ``files.fit_to_first``.
+        channels: channels of the images, see ``files.fit_to_first``.
     """
 
     def __init__(

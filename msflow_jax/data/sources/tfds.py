@@ -29,8 +29,8 @@ class TfdsReader(OpensLater):
         parts: ``(split in TFDS, index there)`` of each image.
         key: name of the image feature.
         shape: shape of the images that all must have.
-        side: as for ``files.fit_to_first``.
-        channels: as for ``files.fit_to_first``.
+        side: rows and columns of the images, see ``files.fit_to_first``.
+        channels: channels of the images, see ``files.fit_to_first``.
     """
 
     def __init__(
