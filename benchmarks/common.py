@@ -1,4 +1,4 @@
-"""What the benchmarks share: taking turns, naming the processor, keeping the record."""
+"""What the benchmarks have in common: taking turns, naming the processor, keeping the record."""
 
 import json
 import os
@@ -43,7 +43,7 @@ def processor() -> str:
 
 
 def keep(record: dict[str, Any], output: str | None) -> None:
-    """Writes the record to a JSON file, if one is asked for."""
+    """Writes the record to a JSON file, if one is given."""
     if output:
         Path(output).parent.mkdir(parents=True, exist_ok=True)
         Path(output).write_text(json.dumps(record, indent=1) + "\n")

@@ -32,7 +32,7 @@ PEERS = ("freia", "normflows", "normflows_film")
 WAYS = ("all classes, passes", "all classes, one batch")
 MEASURES = ("min_ms", "median_ms", "cpu_ms")
 RATE = 1e-4
-PLACES = False  # offsets by place, which the peers have not
+SPATIAL_BIAS = False  # the learned spatial bias, which the peers have not
 
 
 def parse(arguments: list[str] | None = None) -> argparse.Namespace:
@@ -67,7 +67,7 @@ def ours(shape: tuple[int, int, int], batch: int) -> Library:
 
     level = f"squeeze half:{STEPS}"
     flow = CouplingFlow(
-        Convolutional(CLASSES, WIDTH, spatial_bias=PLACES), tuple(map(str, range(CLASSES))), shape,
+        Convolutional(CLASSES, WIDTH, spatial_bias=SPATIAL_BIAS), tuple(map(str, range(CLASSES))), shape,
         " split ".join([level] * LEVELS), passes=1,
     )  # fmt: skip
     mesh = make_mesh()
@@ -140,7 +140,7 @@ def peer(kind: str, shape: tuple[int, int, int], batch: int) -> Library:
         "one class": inference(lambda: flow.log_prob(x, labels)),
         "sample": inference(lambda: flow.sample(labels)),
     }
-    if kind == "normflows":  # no comparison: what all classes share is all but the base
+    if kind == "normflows":  # no comparison: what all classes have in common is all but the base
         runs["all classes, base alone"] = inference(lambda: flow.class_log_probs(x))
     else:
         runs[WAYS[0]] = inference(
@@ -218,9 +218,9 @@ def table(results: dict[str, Any]) -> str:
                 numbers = f"{r['min_ms']:>9.1f}{r['median_ms']:>11.1f}{r['cpu_ms']:>9.1f}"
                 lines.append(f"{way:<28}{name:<16}{numbers}")
         for task, by_measure in result["speedup"].items():
-            least = (f"{min(by_measure[m].values()):.2f}" for m in MEASURES)
-            lines.append(f"{'fastest peer / ours, ' + task:<44}{next(least):>9}{next(least):>11}"
-                         f"{next(least):>9}")  # fmt: skip
+            lowest = (f"{min(by_measure[m].values()):.2f}" for m in MEASURES)
+            lines.append(f"{'fastest peer / ours, ' + task:<44}{next(lowest):>9}{next(lowest):>11}"
+                         f"{next(lowest):>9}")  # fmt: skip
         for name in ("compile_s", "parameters", "gmac"):
             lines.append(f"{name}: " + ", ".join(f"{k} {v:.4g}" for k, v in result[name].items()))
     return "\n".join(lines)

@@ -2,8 +2,8 @@
 
     python benchmarks/loaders.py --output benchmarks/results/loaders_cpu.json
 
-PNG files of 224 x 224 are decoded and brought to 28 x 28. First every loader alone; then the same
-training steps behind each of them, with the share of the time spent waiting for data.
+PNG files of 224 x 224 are decoded and resized to 28 x 28. First every loader alone; then the same
+training steps behind each of them, with the fraction of the time spent waiting for data.
 """
 
 import argparse
@@ -74,7 +74,7 @@ def opened(kind: str, splits: Any, config: Any, mesh: Any, steps: int) -> Iterat
 
 
 def alone(feed: Any, warmup: int, steps: int, batch: int) -> float:
-    """Images a second that a loader gives when nothing else runs."""
+    """Images per second that a loader gives when nothing else runs."""
     import jax
 
     for step in range(warmup):
@@ -86,7 +86,7 @@ def alone(feed: Any, warmup: int, steps: int, batch: int) -> float:
 
 
 def training(feed: Any, run: Any, state: Any, warmup: int, steps: int, batch: int) -> dict:
-    """Images a second of training behind a loader, and the share of the time it waited."""
+    """Images per second of training behind a loader, and the fraction of the time it waited."""
     import jax
 
     waited, begin = 0.0, 0.0

@@ -5,9 +5,9 @@
 Head phantoms of 32 x 32 pixels get new labels by the toss of a coin; where the label is 1, a patch of
 faint stripes is added at a random place of the head. A small coupling flow is trained to tell the two.
 On test images with the patch, the map of log p(x | 1) - log p(x | 0) is compared with where the patch
-is: its share of the map's absolute mass (a map that knows nothing: the patch's share of the pixels), and
-the deletion curve: the log-likelihood ratio left when blocks are blurred away in the map's order and in
-random order.
+is: its fraction of the map's absolute mass (a map that knows nothing: the patch's fraction of the
+pixels), and the deletion curve: the log-likelihood ratio left when blocks are blurred away in the map's
+order and in random order.
 """
 
 import argparse
@@ -32,7 +32,9 @@ def parse(arguments: list[str] | None = None) -> argparse.Namespace:
     """Command-line arguments."""
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
     parser.add_argument("--steps", type=int, default=1500)
-    parser.add_argument("--contrast", type=float, default=0.1, help="weight of the cross-entropy")
+    parser.add_argument(
+        "--discriminative-weight", type=float, default=0.1, help="weight of the cross-entropy"
+    )
     parser.add_argument(
         "--net", choices=("residual", "convolutional"), default="residual",
         help="conditioner; the convolutional one, of the configurations, knows places",
@@ -69,7 +71,7 @@ def train(split: Any, val: Any, options: argparse.Namespace) -> tuple[Any, Any]:
     from msflow_jax.training import fit
 
     config = magic(default_config("coupling"), "cpu")
-    config.model.discriminative_weight = options.contrast
+    config.model.discriminative_weight = options.discriminative_weight
     if options.net == "residual":  # the patch has no place: nor do these conditioners know any
         config.model.layout = "squeeze channel:8 split squeeze channel:8"
         config.model.split_prior = "normal"

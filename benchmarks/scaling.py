@@ -2,7 +2,7 @@
 
     python benchmarks/scaling.py --output benchmarks/results/scaling.json
 
-Parameters and state come from `jax.eval_shape`, operations from the cost analysis of the lowered step,
+Parameters and state come from ``jax.eval_shape``, operations from the cost analysis of the lowered step,
 collectives from the step compiled for eight simulated devices. Times follow from the chips' published
 peaks by the formulas of docs/scaling.md.
 """
@@ -23,9 +23,9 @@ UTILISATION = 0.4  # of the peak that a good training step reaches
 
 @dataclasses.dataclass(frozen=True)
 class Chip:
-    """Published figures of a chip: bf16 operations a second, bytes of memory, bytes a second one way.
+    """Published figures: bf16 operations per second, bytes of memory, bytes per second one way.
 
-    `near` connects up to `island` chips, `far` (a chip's share of it) the islands.
+    ``near`` connects up to ``island`` chips, ``far`` (a chip's fraction of it) the islands.
     """
 
     name: str
@@ -89,7 +89,7 @@ def lowered(net: Any, images: int, strategy: str) -> tuple[Any, Any]:
 
     state = jax.eval_shape(fresh, jax.random.key(0), inputs, times)
     mesh = make_mesh()
-    homes = shard_tree(state, mesh, strategy)
+    shardings = shard_tree(state, mesh, strategy)
 
     def to_batch(_, one):
         return {"image": to_float(one["image"])}
@@ -97,8 +97,8 @@ def lowered(net: Any, images: int, strategy: str) -> tuple[Any, Any]:
     steps = make_steps(loss, optimiser, to_batch, seed=0, ema=0.999)
     run = jax.jit(
         steps,
-        in_shardings=(homes, None, split_batch(mesh, axis=1)),
-        out_shardings=(homes, replicated(mesh)),
+        in_shardings=(shardings, None, split_batch(mesh, axis=1)),
+        out_shardings=(shardings, replicated(mesh)),
         donate_argnums=0,
     )
     return run.lower(state, (), {"image": latents}), state
@@ -176,7 +176,7 @@ def project(record: dict[str, Any], chip: Chip, chips: int) -> dict[str, Any]:
 
 
 def table(rows: list[dict[str, Any]]) -> str:
-    """Markdown, a line a network, chip and number of chips."""
+    """Markdown, one line per network, chip and number of chips."""
     lines = [
         "| network | chip | chips | batch | computing, ms | replicated: GiB, ms moved, efficiency, "
         "state GiB | fsdp: GiB, ms moved, efficiency, state GiB |",
@@ -186,11 +186,11 @@ def table(rows: list[dict[str, Any]]) -> str:
         cells = [row["network"], row["chip"], str(row["chips"]), f"{row['global_batch']:,}"]
         cells.append(f"{row['compute_ms']:.1f}")
         for s in ("replicated", "fsdp"):
-            least, most = row[f"{s}_efficiency_least"], row[f"{s}_efficiency_most"]
+            low, high = row[f"{s}_efficiency_least"], row[f"{s}_efficiency_most"]
             fits = "" if row[f"{s}_fits"] else " (does not fit)"
             cells.append(
                 f"{row[f'{s}_gib_moved']:.2f}, {row[f'{s}_ms_moving']:.1f}, "
-                f"{100 * least:.0f} to {100 * most:.0f} %, {row[f'{s}_state_gib']:.2f}{fits}"
+                f"{100 * low:.0f} to {100 * high:.0f} %, {row[f'{s}_state_gib']:.2f}{fits}"
             )
         lines.append("| " + " | ".join(cells) + " |")
     return "\n".join(lines)

@@ -1,10 +1,10 @@
-"""A small classifier on the data of a configuration, to set a flow's reading beside.
+"""A small classifier on the data of a configuration, to set a flow's classification beside.
 
     python benchmarks/small_cnn.py --config=configs/magic_phantom_scanner.py --images=48000
 
 Four convolutions (62,887 parameters with seven classes), trained on class-balanced batches of 64 until
-it has seen as many images as the flow: `msflow_jax.evaluation.features`, which also judges drawn images
-in the reports.
+it has seen as many images as the flow:
+``msflow_jax.evaluation.features``, which also measures the generated images in the reports.
 """
 
 import argparse

@@ -11,7 +11,7 @@ import statistics
 from pathlib import Path
 from typing import Any
 
-REJECTED = 0.2  # share of the least certain test images left out
+REJECTED = 0.2  # fraction of the least certain test images left out
 
 
 def parse(arguments: list[str] | None = None) -> argparse.Namespace:
@@ -40,29 +40,29 @@ def read(workdir: Path) -> tuple[str, dict[str, Any], dict[str, float]]:
     config = json.loads((workdir / "config.json").read_text())
     found = json.loads((workdir / "evaluation.json").read_text())
     manifest = json.loads((workdir / "manifest.json").read_text())
-    reading, drawn = found["classification"], found["generation"]
-    curve = reading["rejection"]["distance"]
+    classified, generated = found["classification"], found["generation"]
+    curve = classified["rejection"]["distance"]
     rejected = curve["accuracy"][curve["rejected"].index(REJECTED)]
     train = config["train"]
     numbers = {
-        "auc_probability": 100 * reading["auc_probability"],
-        "auc_distance": 100 * reading["auc_distance"],
-        "accuracy": 100 * reading["accuracy"],
-        "balanced_accuracy": 100 * reading["balanced_accuracy"],
+        "auc_probability": 100 * classified["auc_probability"],
+        "auc_distance": 100 * classified["auc_distance"],
+        "accuracy": 100 * classified["accuracy"],
+        "balanced_accuracy": 100 * classified["balanced_accuracy"],
         "accuracy_of_certain": 100 * rejected,
-        "ece": 100 * reading["ece"],
+        "ece": 100 * classified["ece"],
         "aurc": 100 * curve["aurc"],
-        "recognised": 100 * drawn["recognition_overall"]["generated"],
-        "recognised_real": 100 * drawn["recognition_overall"]["real"],
-        "frechet": drawn["comparison"]["generated"]["frechet"],
-        "frechet_real": drawn["comparison"]["real"]["frechet"],
-        "precision": drawn["comparison"]["generated"]["precision"],
-        "recall": drawn["comparison"]["generated"]["recall"],
-        "coverage": drawn["comparison"]["generated"]["coverage"],
+        "recognised": 100 * generated["recognition_overall"]["generated"],
+        "recognised_real": 100 * generated["recognition_overall"]["real"],
+        "frechet": generated["comparison"]["generated"]["frechet"],
+        "frechet_real": generated["comparison"]["real"]["frechet"],
+        "precision": generated["comparison"]["generated"]["precision"],
+        "recall": generated["comparison"]["generated"]["recall"],
+        "coverage": generated["comparison"]["generated"]["coverage"],
         "training_minutes": training_minutes(workdir, train["batch"]),
     }
-    if reading["draws"]["count"] > 1:
-        numbers["draw_sd_accuracy"] = 100 * reading["draws"]["accuracy"]["sd"]
+    if classified["draws"]["count"] > 1:
+        numbers["draw_sd_accuracy"] = 100 * classified["draws"]["accuracy"]["sd"]
     if coupling := found.get("family") == "coupling":
         numbers["ece_before"] = 100 * found["calibration"]["ece_before"]
         likelihood = found["likelihood"]

@@ -138,7 +138,7 @@ class NormFlow(nn.Module):
         """``[B, K]`` where only the base knows the class: one pass through the flow for all.
 
         Raises:
-          ValueError: the couplings know it too.
+            ValueError: the couplings know it too.
         """
         if self.film:
             raise ValueError(

@@ -2,8 +2,8 @@
 channels_last, no checkpointing.
 
 Written from the published architecture (Dhariwal and Nichol 2021, arXiv 2105.05233, without
-scale-shift norm), with the library's own layers: `nn.GroupNorm`, `nn.Conv2d`,
-`F.scaled_dot_product_attention`.
+scale-shift norm), with the library's own layers: ``nn.GroupNorm``, ``nn.Conv2d``,
+``F.scaled_dot_product_attention``.
 """
 
 import math
@@ -87,7 +87,7 @@ class Upsample(nn.Module):
 
 
 class UNet(nn.Module):
-    """The network; arguments as `msflow_jax.nets.UNet`, images NCHW."""
+    """The network; arguments as ``msflow_jax.nets.UNet``, images NCHW."""
 
     def __init__(
         self,

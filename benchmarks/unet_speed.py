@@ -129,7 +129,7 @@ def torch_runs(options: argparse.Namespace) -> dict[str, Run]:
 
 
 def summary(times: list[tuple[float, float]], batch: int) -> dict[str, float]:
-    """Least and median milliseconds, median CPU milliseconds, images a second at the least."""
+    """Smallest and median milliseconds, median CPU milliseconds, images per second at the smallest."""
     wall = [1e3 * w for w, _ in times]
     return {
         "min_ms": min(wall),

@@ -1,4 +1,4 @@
-"""Head phantoms in six contrasts, drawn and read by exact likelihoods. No download.
+"""Head phantoms in six contrasts, generated and classified by exact likelihoods. No download.
 
 Paper: MAGIC-Flow (arXiv 2510.22070), much smaller than published.
 Command: python -m experiments.train --config=configs/magic_phantom_modality.py

@@ -34,7 +34,7 @@ def classify(
         steps: solver steps, likewise.
         coverage: fraction of the validation split that would be kept; the rest abstains.
         measure: uncertainty that decides (``distance`` is the published one).
-        resize: bring images of another size to the model's.
+        resize: whether images of another size are resized to the model's.
     """
     from msflow_jax import data
     from msflow_jax.workdir import open_workdir
@@ -70,7 +70,7 @@ def warn_of_other_settings(evaluated: Any, requested: dict[str, Any]) -> None:
         if value and name in evaluated and evaluated[name] != value:
             print(
                 f"warning: --{name}={value}, but the thresholds of abstention were measured with "
-                f"{evaluated[name]}: evaluate with --{name}={value} to measure them anew",
+                f"{evaluated[name]}: evaluate with --{name}={value} to measure them again",
                 file=sys.stderr,
             )
 

@@ -29,7 +29,7 @@ def run(main: Callable[[Sequence[str]], Any]) -> None:
     try:
         main(sys.argv[1:])
     except Exception as error:
-        from msflow_jax.training.loop import Preempted, Stopped  # here: `--help` loads no JAX
+        from msflow_jax.training.loop import Preempted, Stopped  # here: ``--help`` loads no JAX
 
         if isinstance(error, Preempted):
             print(error, file=sys.stderr)

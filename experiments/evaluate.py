@@ -37,9 +37,9 @@ def evaluate(
         draws: noise draws of the classification, 0 as configured.
         steps: solver steps of the classification, 0 as configured.
         prior: prior of the classes, ``natural`` (as trained) or ``uniform``; empty as configured.
-        temperature: standard deviation of the latents when images are drawn, 0 as configured.
+        temperature: standard deviation of the latents of generated images, 0 as configured.
         outside: images of another kind (a folder, an .npz), which a likelihood should find unlikely.
-        features: folder of ``tools/convert_features.py``, for further distances of the drawn images.
+        features: folder of ``tools/convert_features.py``, for further distances of the generated images.
         stage: training stage whose parameters are measured; empty: the last.
 
     Raises:

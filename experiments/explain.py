@@ -3,8 +3,8 @@
     python -m experiments.explain --workdir=runs/magic_pneumonia --images=PATH --output=DIR
 
 For each image an overlay of its log-likelihood given the prediction and one of the prediction against
-the second class, the maps themselves in `maps.npz`, and a line of `explained.csv`. PATH is an image, a
-folder or an .npz, as for `experiments.classify`. Only for models with a likelihood.
+the second class, the maps themselves in ``maps.npz``, and a line of ``explained.csv``. PATH is an image,
+a folder or an .npz, as for ``experiments.classify``. Only for models with a likelihood.
 """
 
 from collections.abc import Sequence
@@ -35,8 +35,8 @@ def explain(
         output: folder for the overlays, ``maps.npz`` and ``explained.csv``.
         label: class name or number to explain; empty: the prediction.
         against: class to compare with; empty, or where it is the prediction: the second class.
-        spread: see :func:`msflow_jax.coupling.likelihood_map`.
-        resize: bring images of another size to the model's.
+        spread: how log-dets below squeezes are placed, see :func:`msflow_jax.coupling.likelihood_map`.
+        resize: whether images of another size are resized to the model's.
 
     Raises:
         ValueError: a model without a likelihood, an unknown class or spread, or a class against itself.

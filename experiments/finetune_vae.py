@@ -38,21 +38,21 @@ def finetune(
     """Train from the parameters of ``base`` and write the best moving average to ``output``.
 
     Args:
-        base: Folder of an autoencoder.
-        config: Configuration of which the ``data`` part is used.
-        output: Folder to make; may exist if it is empty.
-        side: Rows and columns that images are resized to, 0 for those of the data.
-        steps: Training steps.
-        batch: Images per step.
-        learning_rate: Peak of the learning rate.
-        seed: Seed of the order of the images, the noise, and the feature network.
-        perceptual: Weight of the distance of feature maps.
-        kl: Weight of the posterior's divergence from N(0, 1); without effect on a tiny autoencoder.
-        freeze_encoder: Whether the decoder alone is trained.
+        base: folder of an autoencoder.
+        config: configuration of which the ``data`` part is used.
+        output: folder to make; may exist if it is empty.
+        side: rows and columns that images are resized to, 0 for those of the data.
+        steps: number of training steps.
+        batch: images per step.
+        learning_rate: peak of the learning rate.
+        seed: seed of the order of the images, the noise, and the feature network.
+        perceptual: weight of the distance of feature maps.
+        kl: weight of the posterior's divergence from N(0, 1); without effect on a tiny autoencoder.
+        freeze_encoder: whether the decoder alone is trained.
 
     Raises:
-        FileNotFoundError: No autoencoder or no data.
-        ValueError: An output that is not empty, numbers that do not fit, a run with other settings.
+        FileNotFoundError: no autoencoder or no data.
+        ValueError: an output that is not empty, numbers that do not fit, a run with other settings.
     """
     from msflow_jax import data
     from msflow_jax.latent import autoencoder as autoencoders
@@ -182,7 +182,7 @@ def main(arguments: Sequence[str]) -> None:
     flags.add_argument("--output", required=True, type=Path, help="folder to make")
     flags.add_argument("--side", type=int, default=0, help="to resize images to (default: no)")
     flags.add_argument("--steps", type=int, default=2000, help="of training (2000)")
-    flags.add_argument("--batch", type=int, default=8, help="images a step (8)")
+    flags.add_argument("--batch", type=int, default=8, help="images per step (8)")
     flags.add_argument("--learning-rate", type=float, default=1e-4, help="the highest (1e-4)")
     flags.add_argument("--seed", type=int, default=0)
     flags.add_argument(

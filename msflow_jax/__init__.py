@@ -18,13 +18,13 @@ def open(path: "str | Path", stage: str = "") -> "Flow":
     """The trained model of a workdir, calibrated as its last evaluation found; nothing is written.
 
     Args:
-        path: the workdir that training wrote.
+        path: workdir that training wrote.
         stage: name of a training stage, whose parameters are used instead of the last one's.
 
     Raises:
         FileNotFoundError: no workdir, or no checkpoint in it.
         ValueError: a damaged file, or parameters of another model.
     """
-    from msflow_jax.workdir import open_workdir  # here, so that `import msflow_jax` stays quick
+    from msflow_jax.workdir import open_workdir  # here, so that ``import msflow_jax`` stays quick
 
     return open_workdir(path, stage)

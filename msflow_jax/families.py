@@ -1,7 +1,8 @@
-"""What a family of models answers for, and the list of families.
+"""What a family of models provides, and the list of families.
 
 A family is a package ``msflow_jax/NAME/`` whose module ``family`` defines ``FAMILY``, and a line in
-:data:`FAMILIES`. Everything else in the library asks the family and never which one it has before it.
+:data:`FAMILIES`. Everything else in the library goes through these methods and never tests which
+family it has.
 """
 
 import importlib
@@ -70,7 +71,7 @@ class Section(Protocol):
 
 
 class Family(Protocol):
-    """The answers of a family.
+    """What a family provides.
 
     Attributes:
         name: name of the family.

@@ -50,11 +50,11 @@ class Solution:
     """Result of :func:`integrate`.
 
     Attributes:
-      end: the streams at ``u1``, float32.
-      nfe: network evaluations per sample: a scalar for fixed steps, ``[B]`` for adaptive solvers.
-      ok: False where an adaptive solver gave up (a scalar, or ``[B]``); check it on the host.
-      states: the streams on the grid, ``[G, B, ...]``, or None.
-      grid: the times of ``states``, ``[G]``, or None.
+        end: the streams at ``u1``, float32.
+        nfe: network evaluations per sample: a scalar for fixed steps, ``[B]`` for adaptive solvers.
+        ok: False where an adaptive solver gave up (a scalar, or ``[B]``); check it on the host.
+        states: the streams on the grid, ``[G, B, ...]``, or None.
+        grid: the times of ``states``, ``[G]``, or None.
     """
 
     end: Streams
@@ -81,23 +81,24 @@ def integrate(
     """Solve d streams / du = field(u, streams) from ``u0`` to ``u1``, forwards or backwards.
 
     Args:
-      field: ``field(u, streams) -> velocities`` with ``u`` a float32 scalar; a pure function whose
-        result for one sample does not depend on the others.
-      streams: any number of arrays ``[B, ...]``; integrated in float32.
-      u0: start time.
-      u1: end time; smaller than ``u0`` to go backwards.
-      solver: ``euler``, ``heun``, ``midpoint``, ``rk4`` take ``steps`` equal steps; ``tsit5`` and
-        ``dopri5`` choose their steps *per sample*, so that a result never depends on batch-mates.
-      steps: number of equal steps. Euler with 1 backwards and 25 forwards are the papers' settings.
-      rtol: relative tolerance of the adaptive solvers.
-      atol: absolute tolerance of the adaptive solvers.
-      max_steps: an adaptive solve that needs more stops there with ``ok`` False.
-      grid: also return the states at this many equally spaced times, both ends included.
-      adjoint: how a gradient flows through: ``checkpoint`` (least memory), or ``direct``, the one
-        that also works inside ``shard_map`` and ``pmap``.
+        field: ``field(u, streams) -> velocities`` with ``u`` a float32 scalar; a pure function whose
+            result for one sample does not depend on the others.
+        streams: any number of arrays ``[B, ...]``; integrated in float32.
+        u0: start time.
+        u1: end time; smaller than ``u0`` to go backwards.
+        solver: ``euler``, ``heun``, ``midpoint``, ``rk4`` take ``steps`` equal steps; ``tsit5`` and
+            ``dopri5`` choose their steps *per sample*, so that a result never depends on the other
+            samples of the batch.
+        steps: number of equal steps. Euler with 1 backwards and 25 forwards are the papers' settings.
+        rtol: relative tolerance of the adaptive solvers.
+        atol: absolute tolerance of the adaptive solvers.
+        max_steps: an adaptive solve that needs more stops there with ``ok`` False.
+        grid: also return the states at this many equally spaced times, both ends included.
+        adjoint: how a gradient flows through: ``checkpoint`` (least memory), or ``direct``, the one
+            that also works inside ``shard_map`` and ``pmap``.
 
     Raises:
-      ValueError: unknown solver or adjoint, ``steps`` < 1, ``grid`` < 2, or ``u0 == u1``.
+        ValueError: unknown solver or adjoint, ``steps`` < 1, ``grid`` < 2, or ``u0 == u1``.
     """
     if solver not in SOLVERS:
         raise ValueError(f"unknown solver {solver!r}: choose one of {', '.join(SOLVERS)}")

@@ -35,7 +35,7 @@ def _progress(*extra: TextColumn) -> Progress:
 
 @contextmanager
 def training_bar(step: int, steps: int) -> Iterator[Callable[[int, Mapping[str, float]], None]]:
-    """A bar over training steps with loss, images a second, the last validation and the time left."""
+    """A bar over training steps with loss, images per second, the last validation and the time left."""
     seen: dict[str, float] = {}
 
     def text() -> str:
@@ -67,9 +67,9 @@ def track(items: Sequence[T], what: str, weight: int = 1) -> Iterator[T]:
     """Yields the items, with a bar on stderr where there are more than 200 steps.
 
     Args:
-      items: what to walk over.
-      what: two or three words before the bar.
-      weight: steps that one item stands for.
+        items: what to walk over.
+        what: two or three words before the bar.
+        weight: steps that one item stands for.
     """
     if len(items) * weight <= LONG:
         yield from items

@@ -26,9 +26,9 @@ class Clock(enum.Enum):
     FORWARD = "forward"
     """Noise at u = 0, data at u = 1: what is drawn when u runs forwards."""
     BACKWARD = "backward"
-    """Data at u = 0, noise at u = 1: what is read when u runs backwards."""
+    """Data at u = 0, noise at u = 1: what is predicted when u runs backwards."""
     CLEAN = "clean"
-    """Data at every u: what is only looked at. Velocity 0, not in the loss."""
+    """Data at every u: what the network only sees. Velocity 0, not in the loss."""
 
 
 Route = Mapping[str, Clock]
@@ -56,17 +56,17 @@ def interpolate(
     """The state of every stream at time ``u`` and the velocity that a network should predict there.
 
     Args:
-      route: stream name -> clock.
-      data: clean streams, each ``[B, ...]``.
-      noise: standard normal arrays of the same shapes (none is needed for a ``CLEAN`` stream).
-      u: times in [0, 1], ``[B]``.
-      sigma_min: share of the start that is left at the end (1e-4 in the authors' code, 0 in print).
+        route: stream name -> clock.
+        data: clean streams, each ``[B, ...]``.
+        noise: standard normal arrays of the same shapes (none is needed for a ``CLEAN`` stream).
+        u: times in [0, 1], ``[B]``.
+        sigma_min: fraction of the start that is left at the end (1e-4 in the authors' code, 0 in print).
 
     Returns:
-      ``(states, velocities)``, dicts with the route's names.
+        ``(states, velocities)``, dicts with the route's names.
 
     Raises:
-      ValueError: a stream of the route is missing, or ``u`` is not one value a sample.
+        ValueError: a stream of the route is missing, or ``u`` is not one value per sample.
     """
     _check_names(route, data=data, noise=noise)
     states, velocities = {}, {}
@@ -92,15 +92,15 @@ def flow_loss(
     """Weighted mean squared error of the velocities, in float32.
 
     Args:
-      route: stream name -> clock; ``CLEAN`` streams are not scored.
-      predicted: velocities, each ``[B, ...]``.
-      target: velocities of :func:`interpolate`.
-      weights: per stream a number or one number a sample ``[B]``.
-      mask: ``[B]``, 0 where a sample is padding.
+        route: stream name -> clock; ``CLEAN`` streams are not scored.
+        predicted: velocities, each ``[B, ...]``.
+        target: velocities of :func:`interpolate`.
+        weights: per stream a number or one number per sample ``[B]``.
+        mask: ``[B]``, 0 where a sample is padding.
 
     Returns:
-      The scalar ``sum_s mean_b(w_s[b] mse_s[b])`` and ``{"loss_<stream>": ...}``, where a stream's
-      entry is its unweighted error over the samples whose weight is not 0.
+        The scalar ``sum_s mean_b(w_s[b] mse_s[b])`` and ``{"loss_<stream>": ...}``, where a stream's
+        entry is its unweighted error over the samples whose weight is not 0.
     """
     batch = next(iter(predicted.values())).shape[0]
     mask = jnp.ones(batch) if mask is None else mask.astype(jnp.float32)
@@ -121,13 +121,13 @@ def at_end(route: Route, data: Streams, noise: Streams, u: float) -> Streams:
     """The state from which to integrate: data or noise for each stream, as its clock says at u.
 
     Args:
-      route: stream name -> clock.
-      data: the clean streams that are known at this end (a stream that is noise here needs none).
-      noise: standard normal arrays for the streams that are noise here.
-      u: 0 (to draw the ``FORWARD`` streams) or 1 (to read the ``BACKWARD`` streams).
+        route: stream name -> clock.
+        data: the clean streams that are known at this end (a stream that is noise here needs none).
+        noise: standard normal arrays for the streams that are noise here.
+        u: 0 (to draw the ``FORWARD`` streams) or 1 (to predict the ``BACKWARD`` streams).
 
     Raises:
-      ValueError: ``u`` is neither 0 nor 1, or a stream is missing.
+        ValueError: ``u`` is neither 0 nor 1, or a stream is missing.
     """
     if u not in (0, 1):
         raise ValueError(f"u must be 0 or 1 at an end of the route, not {u}")

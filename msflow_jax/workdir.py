@@ -29,13 +29,14 @@ def create(
     """Write ``config.json`` and ``manifest.json``; a workdir with checkpoints must hold the same run.
 
     Args:
-      path: the workdir; made when missing.
-      config: the whole configuration.
-      info: what the data are.
-      extra: further entries of the manifest, for instance where converted weights came from.
+        path: path of the workdir; made when missing.
+        config: whole configuration of the run.
+        info: what the data are.
+        extra: further entries of the manifest, for instance where converted weights came from.
 
     Raises:
-      ValueError: the workdir belongs to another configuration or other data (what differs is named).
+        ValueError: the workdir belongs to another configuration or other data (what differs is
+            named).
     """
     path = Path(path)
     path.mkdir(parents=True, exist_ok=True)
@@ -74,14 +75,14 @@ def refuse_difference(
     """Check that a run goes on with the settings it began with.
 
     Args:
-        path: Folder of the run.
-        old: Settings that it began with.
-        new: Settings that it is to go on with.
-        where: Name of the part they belong to, for the message.
-        flag: Flag of the command that names another folder, for the message.
+        path: folder of the run.
+        old: settings that it began with.
+        new: settings that it is to go on with.
+        where: name of the part they belong to, for the message.
+        flag: flag of the command that names another folder, for the message.
 
     Raises:
-        ValueError: They differ in more than where data lie, what is reported or which devices are used.
+        ValueError: they differ in more than where data lie, what is reported or which devices are used.
     """
     for key in sorted(set(old) | set(new)):
         a, b, name = old.get(key), new.get(key), f"{where}.{key}" if where else key
@@ -161,7 +162,7 @@ def open_workdir(path: str | Path, stage: str = "") -> Flow:
     """The model of a workdir with the parameters of its best checkpoint; nothing is written.
 
     Args:
-        path: the workdir.
+        path: path of the workdir.
         stage: name of a training stage, whose parameters are used instead of the last one's.
 
     Raises:
@@ -225,5 +226,5 @@ def _git() -> str | None:
 
 
 def write_json(path: Path, value: Any) -> None:
-    """Write JSON, whole or not at all; a value that is not finite raises ValueError."""
+    """Write JSON atomically; a value that is not finite raises ValueError."""
     write_atomically(path, (json.dumps(value, indent=1, allow_nan=False) + "\n").encode())

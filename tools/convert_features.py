@@ -3,7 +3,7 @@
     python tools/convert_features.py ResNet50.pt features/rad --name RadImageNet-ResNet50 --range -1 1
     python tools/convert_features.py r.pth features/r --mean .485 .456 .406 --std .229 .224 .225
 
-The network is torchvision's, 18 to 152 layers, in its own naming, in that of an `nn.Sequential` of its
+The network is torchvision's, 18 to 152 layers, in its own naming, in that of an ``nn.Sequential`` of its
 children (RadImageNet), or with biases in the convolutions (RadImageNet's Keras network in PyTorch). How
 images are normalised for it no file shows, and a wrong way gives other features: see docs/features.md.
 """
@@ -25,9 +25,9 @@ def normalisation(
     """Mean and deviation of images in [0, 1], as given or such that they come to fill a range.
 
     Args:
-        span: least and largest value, or None.
-        mean: of the three channels, or None.
-        std: of the three channels, or None.
+        span: smallest and largest value, or None.
+        mean: mean of the three channels, or None.
+        std: standard deviation of the three channels, or None.
 
     Raises:
         ValueError: neither a range nor both of the others, or an empty range.
@@ -77,11 +77,11 @@ def convert(
     """Write the folder; nothing is left behind on an error.
 
     Args:
-        source: the state dict.
-        folder: to make; may exist if it is empty.
+        source: file of the state dict.
+        folder: folder to make; may exist if it is empty.
         name: what distances on the features are called after; empty is architecture and file.
-        mean: of the three channels of images in [0, 1].
-        std: of the three channels.
+        mean: mean of the three channels of images in [0, 1].
+        std: standard deviation of the three channels of images in [0, 1].
         licence: noted in the folder.
 
     Raises:

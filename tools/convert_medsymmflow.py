@@ -1,4 +1,4 @@
-"""Turn official MedSymmFlow weights into a workdir that `classify` and `generate` accept.
+"""Turn official MedSymmFlow weights into a workdir that ``classify`` and ``generate`` accept.
 
     python tools/convert_medsymmflow.py derma.pt runs/derma --data dermamnist
     python tools/convert_medsymmflow.py own.pt runs/own --classes ill,well --image-channels 1 --side 64
@@ -20,7 +20,7 @@ def medmnist_info(name: str, side: int) -> Any:
     """Facts of a MedMNIST set at 28 or 224 pixels.
 
     Raises:
-      ValueError: an unknown set, or one with several labels an image.
+        ValueError: an unknown set, or one with several labels an image.
     """
     from msflow_jax.data import Info
     from msflow_jax.data.base import TASKS
@@ -48,7 +48,7 @@ def own_info(classes: Sequence[str], channels: int, side: int) -> Any:
     """Facts of data that are no published set.
 
     Raises:
-      ValueError: fewer than two classes, a name twice, or impossible numbers.
+        ValueError: fewer than two classes, a name twice, or impossible numbers.
     """
     from msflow_jax.data.base import own_info as facts
 
@@ -102,7 +102,7 @@ def check_velocity(model: Any, params: Any) -> None:
     """Evaluate the network of a flow once on noise.
 
     Raises:
-      FloatingPointError: the velocity is not finite.
+        FloatingPointError: the velocity is not finite.
     """
     import jax
     import numpy as np
@@ -132,20 +132,20 @@ def convert(
     """Write the workdir; nothing is left behind on an error.
 
     Args:
-      source: the state dict, ``.safetensors`` or a torch file.
-      workdir: folder to make; may exist if it is empty.
-      info: facts of the data the model was trained on.
-      scheme: class code, ``palette`` (MedSymmFlow) or ``grey`` (SymmFlow); ``encoded`` (LatMSF).
-      beta: its strength.
-      head_channels: channels an attention head; the weights do not show it.
-      resize: side inside the network, 0 for the images' own; None for what the authors' code does,
-        32 for 28 pixels and 256 for 224.
-      autoencoder: folder of a converted autoencoder, for a model of its latents.
+        source: file of the state dict, ``.safetensors`` or a torch file.
+        workdir: folder to make; may exist if it is empty.
+        info: facts of the data the model was trained on.
+        scheme: class code, ``palette`` (MedSymmFlow) or ``grey`` (SymmFlow); ``encoded`` (LatMSF).
+        beta: strength of the label's dequantisation noise.
+        head_channels: channels an attention head; the weights do not show it.
+        resize: side inside the network, 0 for the images' own; None for what the authors' code does,
+            32 for 28 pixels and 256 for 224.
+        autoencoder: folder of a converted autoencoder, for a model of its latents.
 
     Raises:
-      FileNotFoundError: no weights file, or no autoencoder.
-      ValueError: weights that do not fit, or a workdir that is not empty.
-      FloatingPointError: the network's velocity is not finite.
+        FileNotFoundError: no weights file, or no autoencoder.
+        ValueError: weights that do not fit, or a workdir that is not empty.
+        FloatingPointError: the network's velocity is not finite.
     """
     from msflow_jax.convert import convert_unet, read_state_dict
     from msflow_jax.data.sources.archives import file_sha256

@@ -4,7 +4,7 @@
     python tools/convert_vae.py stabilityai/sd-vae-ft-mse autoencoders/sd
     python tools/convert_vae.py taef2_encoder.pth autoencoders/taef2 --decoder taef2_decoder.pth
 
-Stable Diffusion's `AutoencoderKL` in the naming of diffusers (new or old) or CompVis, also within a
+Stable Diffusion's ``AutoencoderKL`` in the naming of diffusers (new or old) or CompVis, also within a
 whole checkpoint, and the tiny ones of the TAESD family. A config.json beside the file is read.
 """
 
@@ -24,8 +24,8 @@ def locate(name: str) -> Path:
     """The file of that name, or the weights of a repository on the Hugging Face hub, fetched.
 
     Raises:
-      ImportError: a repository is named and `huggingface_hub` is not installed.
-      OSError: it could not be fetched.
+        ImportError: a repository is named and ``huggingface_hub`` is not installed.
+        OSError: the file could not be fetched.
     """
     from msflow_jax.convert.state_dicts import TORCH_SUFFIXES
 
@@ -64,7 +64,7 @@ def beside(source: Path) -> dict[str, Any]:
     """What a config.json in the folder of the weights says, if there is one.
 
     Raises:
-      ValueError: it is no JSON object.
+        ValueError: the file is no JSON object.
     """
     path = source.parent / "config.json"
     if not path.is_file():
@@ -93,7 +93,7 @@ def psnr(autoencoder: Any, params: Any) -> float:
     """Peak signal-to-noise ratio in dB of the test picture after encoding and decoding.
 
     Raises:
-      FloatingPointError: the result is not finite.
+        FloatingPointError: the result is not finite.
     """
     import jax
     import numpy as np
@@ -123,18 +123,18 @@ def convert(
     """Write the folder; nothing is left behind on an error.
 
     Args:
-      source: the state dict.
-      folder: to make; may exist if it is empty.
-      decoder: the other half of a tiny autoencoder that comes in two files.
-      groups: of the normalisation; None as config.json says, else 32.
-      scale: of the latents; None as config.json says, else SD 1.x's 0.18215 (tiny: 1).
-      shift: of the latents; None as config.json says, else 0.
-      licence: noted in the folder.
+        source: file of the state dict.
+        folder: folder to make; may exist if it is empty.
+        decoder: second file of a tiny autoencoder that comes in two.
+        groups: groups of the normalisation; None as config.json says, else 32.
+        scale: scale of the latents; None as config.json says, else SD 1.x's 0.18215 (tiny: 1).
+        shift: shift of the latents; None as config.json says, else 0.
+        licence: noted in the folder.
 
     Raises:
-      FileNotFoundError: no such file.
-      ValueError: tensors that do not fit, or a folder that is not empty.
-      FloatingPointError: the network's output is not finite.
+        FileNotFoundError: no such file.
+        ValueError: tensors that do not fit, or a folder that is not empty.
+        FloatingPointError: the network's output is not finite.
     """
     import jax
 

@@ -16,7 +16,7 @@ from experiments.common import parser, run
 
 
 def pack(source: Path, folder: Path, cut_seed: int, **settings) -> Path:
-    """Packs the images of a folder or a CSV; see `msflow_jax.data.sources.packing.pack`."""
+    """Packs the images of a folder or a CSV; see ``msflow_jax.data.sources.packing.pack``."""
     from msflow_jax import data
     from msflow_jax.data.sources.listing import list_folder, list_manifest
     from msflow_jax.data.sources.packing import Settings
@@ -39,7 +39,7 @@ def main(arguments: Sequence[str]) -> None:
     flags.add_argument("--verify", action="store_true", help="compare every file with its SHA-256")
     flags.add_argument("--side", type=int, default=0, help="rows and columns; 0: as stored")
     flags.add_argument("--channels", type=int, default=0, choices=(0, 1, 3), help="0: as stored")
-    flags.add_argument("--shard-images", type=int, default=4096, help="images a shard")
+    flags.add_argument("--shard-images", type=int, default=4096, help="images per shard")
     flags.add_argument("--seed", type=int, default=0, help="of the cut into splits and the order")
     flags.add_argument("--name", default="arrayrecord", help="what the data set is called")
     flags.add_argument("--licence", default="unknown: the user's own files")

@@ -13,7 +13,7 @@ Path = tuple[str, ...]
 
 
 def leaves(tree: Mapping[str, Any], path: Path = ()) -> Iterator[tuple[Path, Any]]:
-    """Yields `(path, leaf)` of a nested dict."""
+    """Yields ``(path, leaf)`` of a nested dict."""
     for name, node in tree.items():
         if isinstance(node, Mapping):
             yield from leaves(node, (*path, name))
@@ -32,7 +32,7 @@ def match(
     Args:
         state: tensors by name, in the layout of torch.
         names: place of each name.
-        shapes: of the parameters.
+        shapes: tree of the parameters' shapes.
         what: what the tensors should be, for errors.
 
     Returns:

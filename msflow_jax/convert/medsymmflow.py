@@ -1,4 +1,4 @@
-"""The official MedSymmFlow weights (caetas/MedSymmFlow) to `nets.UNet` parameters, and back."""
+"""The official MedSymmFlow weights (caetas/MedSymmFlow) to ``nets.UNet`` parameters, and back."""
 
 import re
 from collections.abc import Mapping
@@ -19,17 +19,17 @@ def convert_unet(
     """Reads the architecture off a UNet state dict and converts its tensors.
 
     Args:
-        state: tensors by official name (`read_state_dict`); a common prefix `module.` or `model.`
+        state: tensors by official name (``read_state_dict``); a common prefix ``module.`` or ``model.``
             is dropped.
         head_channels: channels per attention head. The shapes do not show it, and a wrong one gives
             wrong outputs silently; every published model has 64.
 
     Returns:
-        Keyword arguments of `UNet`, and its parameters (float32).
+        Keyword arguments of ``UNet``, and its parameters (float32).
 
     Raises:
         ValueError: naming the first offending tensors, if some are missing, left over, of another
-            shape or not finite, or if `head_channels` does not divide the attention's channels.
+            shape or not finite, or if ``head_channels`` does not divide the attention's channels.
     """
     state = _without_prefix(state)
     config = {**_architecture(state), "head_channels": head_channels}
@@ -39,11 +39,11 @@ def convert_unet(
 
 
 def unet_state_dict(params: Params, config: Mapping[str, Any]) -> dict[str, np.ndarray]:
-    """Undoes `convert_unet`: float32 tensors by official name, for the PyTorch implementation.
+    """Undoes ``convert_unet``: float32 tensors by official name, for the PyTorch implementation.
 
     Args:
-        params: parameters of `UNet(**config)`.
-        config: keyword arguments of `UNet`.
+        params: parameters of ``UNet(**config)``.
+        config: keyword arguments of ``UNet``.
     """
     return {
         _official_name(path, config): _to_torch(path, np.asarray(leaf, np.float32))
@@ -132,7 +132,7 @@ def _official_name(path: Path, config: Mapping[str, Any]) -> str:
 
 
 def _numbered_name(module: str, config: Mapping[str, Any]) -> str:
-    """`down_1_attention_0` -> `input_blocks.4.1`: blocks are counted through the levels."""
+    """``down_1_attention_0`` -> ``input_blocks.4.1``: blocks are counted through the levels."""
     side, level_text, kind, *rest = module.split("_")
     level, blocks = int(level_text), config["blocks"]
     number = int(rest[0]) if rest else blocks

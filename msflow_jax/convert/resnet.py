@@ -1,7 +1,7 @@
-"""PyTorch ResNets to `nets.ResNet` parameters, in three namings, below any prefix.
+"""PyTorch ResNets to ``nets.ResNet`` parameters, in three namings, below any prefix.
 
-torchvision's (`conv1.weight`, `layer1.0.conv1.weight`); that of its children in an `nn.Sequential`
-(`backbone.0.weight`, `backbone.4.0.conv1.weight`), as in RadImageNet's own PyTorch files; and
+torchvision's (``conv1.weight``, ``layer1.0.conv1.weight``); that of its children in an ``nn.Sequential``
+(``backbone.0.weight``, ``backbone.4.0.conv1.weight``), as in RadImageNet's own PyTorch files; and
 torchvision's with biases in the convolutions, as in RadImageNet's Keras network brought to PyTorch
 (github.com/Warvito/radimagenet-models), which also halves the sides one convolution earlier.
 """
@@ -30,10 +30,10 @@ def convert_resnet(state: State) -> tuple[dict[str, Any], Params, list[str]]:
     """Reads the architecture off a ResNet's tensors and converts them.
 
     Args:
-        state: tensors by name (`read_state_dict`).
+        state: tensors by name (``read_state_dict``).
 
     Returns:
-        Keyword arguments of `ResNet`, its parameters (float32), and the names of the tensors that are
+        Keyword arguments of ``ResNet``, its parameters (float32), and the names of the tensors that are
         no part of it, such as a classifier's; the batch norms' counters are left out of both.
 
     Raises:
@@ -123,7 +123,7 @@ def _without_biases(state: State) -> dict[str, np.ndarray]:
         behind = bias[1] + (f"bn{bias[3]}" if bias[3] else "downsample.1")
         mean, variance = (state.get(f"{behind}.running_{what}") for what in ("mean", "var"))
         if mean is None or variance is None or mean.shape != array.shape:
-            continue  # `match` says what is wrong
+            continue  # ``match`` says what is wrong
         del out[name]
         out[f"{behind}.running_mean"] = mean - array
         # Keras adds a little more to the variance.
@@ -132,6 +132,6 @@ def _without_biases(state: State) -> dict[str, np.ndarray]:
 
 
 def _name(path: Path) -> str:
-    """`layer1_0/downsample_1/mean` -> `layer1.0.downsample.1.running_mean`."""
+    """``layer1_0/downsample_1/mean`` -> ``layer1.0.downsample.1.running_mean``."""
     *modules, leaf = path
     return ".".join([*modules, ""]).replace("_", ".") + _LEAVES.get(leaf, leaf)

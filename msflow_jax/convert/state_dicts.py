@@ -12,13 +12,13 @@ TORCH_SUFFIXES = (".pt", ".pth", ".bin", ".ckpt")
 
 
 def read_state_dict(path: str | os.PathLike[str]) -> dict[str, np.ndarray]:
-    """Reads named tensors from `.safetensors`, or from `.pt`, `.pth`, `.bin`, `.ckpt` by torch's
-    weights-only loader.
+    """Reads tensors by name from ``.safetensors`` or, by torch's weights-only loader, a torch file.
 
-    A file that keeps its tensors under the key `state_dict` (Lightning) is unwrapped.
+    Torch files end in ``.pt``, ``.pth``, ``.bin`` or ``.ckpt``. A file that keeps its tensors under
+    the key ``state_dict`` (Lightning) is unwrapped.
 
     Args:
-        path: the file.
+        path: file of the weights.
 
     Returns:
         Arrays by name; half precision (float16, bfloat16) and float64 become float32, other types

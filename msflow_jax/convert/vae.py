@@ -1,9 +1,9 @@
-"""PyTorch autoencoders to `nets.vae` parameters: Stable Diffusion's in three namings, and TAESD's.
+"""PyTorch autoencoders to ``nets.vae`` parameters: Stable Diffusion's in three namings, and TAESD's.
 
-The namings of an `AutoencoderKL` are those of diffusers today (`to_q`), of diffusers before 0.18
-(`query`), and of CompVis (`encoder.down.0.block.0`), with or without the prefix `first_stage_model.`.
-A tiny autoencoder has the names of madebyollin/taesd (`encoder.1.conv.0`) or of diffusers
-(`encoder.layers.1.conv.0`).
+The namings of an ``AutoencoderKL`` are those of diffusers today (``to_q``), of diffusers before 0.18
+(``query``), and of CompVis (``encoder.down.0.block.0``), with or without the prefix
+``first_stage_model.``. A tiny autoencoder has the names of madebyollin/taesd (``encoder.1.conv.0``)
+or of diffusers (``encoder.layers.1.conv.0``).
 """
 
 import re
@@ -29,12 +29,12 @@ def convert_vae(
     """Reads the architecture off an autoencoder's tensors and converts them.
 
     Args:
-        state: tensors by name (`read_state_dict`); of a whole Stable Diffusion checkpoint the ones
-            below `first_stage_model.` are taken.
+        state: tensors by name (``read_state_dict``); of a whole Stable Diffusion checkpoint the ones
+            below ``first_stage_model.`` are taken.
         groups: groups of the normalisation, which the shapes do not show; 32 in all published ones.
 
     Returns:
-        `AutoencoderKL` or `TinyAutoencoder`, its keyword arguments, and its parameters (float32).
+        ``AutoencoderKL`` or ``TinyAutoencoder``, its keyword arguments, and its parameters (float32).
 
     Raises:
         ValueError: naming the first offending tensors, if some are missing, left over, of another

@@ -25,7 +25,8 @@ class Explanation:
 
     Attributes:
         map: log p(x | label) entry by entry, ``[B, *space]``; its sum is the log-density.
-        log_ratio: the same minus that of the other label; its sum is the log-likelihood ratio.
+        log_ratio: log-likelihood map of the label minus that of the other label; its sum is the
+            log-likelihood ratio in nats.
     """
 
     map: Any
@@ -42,7 +43,7 @@ def likelihood_map(
     """``[B, *space, C]`` in nats, whose sum over an image is ``flow.log_prob(params, x, labels)``.
 
     Args:
-        flow: the flow.
+        flow: coupling flow whose likelihood is taken apart.
         params: parameters of the flow.
         x: images ``[B, *space, C]`` as :meth:`ConditionalDensity.dequantised` gives them.
         labels: class numbers ``[B]``.

@@ -37,7 +37,7 @@ class Bijection(Protocol):
 
 
 class Conditioner(Protocol):
-    """What a coupling asks for log-scale and shift; a network or any pure function."""
+    """What gives a coupling its log-scale and shift; a network or any pure function."""
 
     def init(self, key: jax.Array) -> Params:
         """Fresh parameters."""
@@ -119,8 +119,9 @@ class AffineCoupling(_Coupling):
 class HalvesCoupling(_Coupling):
     """:class:`AffineCoupling` with the first half of the channels in the place of a mask.
 
-    The conditioner is given that half alone and answers for the other, in arrays of the same shape:
-    half the products of a mask, which hides the other half as zeros. A second pass turns them.
+    The conditioner is given that half alone and returns log-scale and shift of the other, in arrays
+    of the same shape: half the products of a mask, which hides the other half as zeros. A second pass
+    turns them.
 
     Attributes:
         conditioner: see :class:`Conditioner`; it sees half of the channels.

@@ -95,7 +95,7 @@ def checked_labels(labels: Any, count: int, classes: int) -> jax.Array:
         raise ValueError(f"labels must be {count} class numbers, got {labels.dtype} {labels.shape}")
     if not isinstance(labels, jax.core.Tracer):
         values = np.asarray(labels)  # operations of jax would be traced
-        least, most = values.min(initial=0), values.max(initial=0)
-        if least < 0 or most >= classes:
-            raise ValueError(f"labels must lie in 0..{classes - 1}, got {least}..{most}")
+        low, high = values.min(initial=0), values.max(initial=0)
+        if low < 0 or high >= classes:
+            raise ValueError(f"labels must lie in 0..{classes - 1}, got {low}..{high}")
     return jnp.asarray(labels)

@@ -28,7 +28,7 @@ class Convolutional(nn.Module):
 
     Attributes:
         classes: number of classes K.
-        width: channels.
+        width: channels of the hidden layers.
         spatial_bias: whether there is a learned bias per entry; without it the flow knows no place.
     """
 
@@ -53,8 +53,8 @@ class Residual(nn.Module):
 
     Attributes:
         classes: number of classes K.
-        width: channels.
-        blocks: residual blocks.
+        width: channels of the hidden layers.
+        blocks: number of residual blocks.
     """
 
     classes: int

@@ -115,7 +115,7 @@ class ConditionalDensity:
         One pass through the whole flow: each step sees what the one before makes of the batch.
 
         Args:
-            params: parameters.
+            params: parameters of the flow.
             x: images ``[B, *space, C]`` as :meth:`dequantised` gives them.
             labels: class numbers ``[B]``.
         """
@@ -128,7 +128,7 @@ class ConditionalDensity:
         """Latents and log-det contributions, lists of ``[B, *space, C]`` in the order of the splits.
 
         Args:
-            params: parameters.
+            params: parameters of the flow.
             x: images ``[B, *space, C]`` in [-1, 1].
             labels: class numbers ``[B]``.
             key: PRNG key of the dropout; None for none.

@@ -82,7 +82,7 @@ class Dequantiser:
         """Noise as this image wants it, in [0, 1], and its log-density per entry.
 
         Args:
-            params: parameters.
+            params: parameters of the flow.
             images: images ``[B, *space, C]`` in [-1, 1].
             noise: noise of their shape, uniform in [0, 1).
 

@@ -163,7 +163,7 @@ def initial_parameters(model: CouplingFlow, train: Any, seed: int) -> Any:
     """Fresh parameters with activation norms fitted to a few training images.
 
     Args:
-        model: the flow.
+        model: coupling flow to initialise.
         train: split of training images.
         seed: seed of the parameters, the images and their dequantisation noise.
     """

@@ -43,7 +43,7 @@ class CouplingFlow(ConditionalDensity):
         """The posterior over classes by Bayes' rule, from the likelihood given each of them.
 
         Args:
-            params: parameters.
+            params: parameters of the flow.
             images: images ``[B, *space, C]`` of 256 equally spaced values in [-1, 1].
             key: PRNG key of the dequantisation.
             draws: number of draws of the dequantisation; all are returned.
@@ -88,7 +88,7 @@ class CouplingFlow(ConditionalDensity):
         The images are dequantised as in the first draw of :meth:`classify` with the same key.
 
         Args:
-            params: parameters.
+            params: parameters of the flow.
             images: images ``[B, *space, C]`` of 256 equally spaced values in [-1, 1].
             key: PRNG key of the dequantisation.
             labels: class numbers ``[B]`` that are explained.
@@ -113,7 +113,7 @@ class CouplingFlow(ConditionalDensity):
         """An image for each label, ``[B, *space, C]``, clipped to [-1, 1].
 
         Args:
-            params: parameters.
+            params: parameters of the flow.
             labels: class numbers ``[B]``.
             key: PRNG key of the latents.
             temperature: standard deviation of the latents, of all or of each sample ``[B]``.
@@ -135,7 +135,7 @@ class CouplingFlow(ConditionalDensity):
         """Negative log-likelihood in bits per dimension, with ``discriminative_weight`` a cross-entropy.
 
         Args:
-            params: parameters.
+            params: parameters of the flow.
             batch: ``image`` ``[B, *space, C]`` of 256 equally spaced values in [-1, 1], and ``label``
                 ``[B]``.
             key: PRNG key of this step (dequantisation, dropout).

@@ -28,7 +28,7 @@ class Multiscale:
 
     Attributes:
         stages: the parsed layout.
-        steps: the steps of all stages.
+        steps: bijections of all stages.
         classes: number of classes K.
         learned: whether the priors of the latents are learned; else they are standard normal.
         margin: margin of the :class:`Logit` ahead of the first stage; 0 for no logit.

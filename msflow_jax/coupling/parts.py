@@ -1,4 +1,4 @@
-"""What a coupling flow needs beside its parameters: a foreground mask, if its layout asks for one.
+"""What a coupling flow needs beside its parameters: a foreground mask, if its layout uses one.
 
 The workdir keeps it as ``mask.png``.
 """
@@ -72,7 +72,7 @@ def load(config: ConfigDict, side: int, folder: Path) -> CouplingParts:
     """The mask of a workdir.
 
     Raises:
-        FileNotFoundError: it is missing.
+        FileNotFoundError: the mask is missing.
     """
     if not needs_mask(config):
         return CouplingParts()

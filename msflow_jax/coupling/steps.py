@@ -44,7 +44,7 @@ class Network:
     """A flax module ``(x, labels, train) -> (raw log-scale, shift)`` as the conditioner of a coupling.
 
     Attributes:
-        module: the module.
+        module: flax module of the conditioner.
         shape: shape ``(*space, C)`` of what it sees.
     """
 
@@ -76,18 +76,18 @@ class Steps:
 
     def init(self, stage: Stage, key: jax.Array) -> Params:
         """Fresh parameters of a stage's steps, which only permute."""
-        drawn = []
+        found = []
         each = zip(orders(stage), masks(stage, self.foreground), strict=True)
         for i, (order, mask) in enumerate(each):
             k_step = jax.random.fold_in(key, stage.first + i)
-            drawn.append(
+            found.append(
                 {
                     "norm": ActNorm(stage.shape[-1]).init(k_step),
                     "mix": MIXINGS[self.mixing](order).init(k_step),
                     "conditioner": self._coupling(stage, mask).init(k_step),
                 }
             )
-        return jax.tree.map(lambda *a: jnp.stack(a), *drawn)
+        return jax.tree.map(lambda *a: jnp.stack(a), *found)
 
     def forward(self, params: Params, carry: Carry, stage: Stage, given: Given) -> Carry:
         """Through the steps of a stage."""
@@ -129,7 +129,7 @@ class Steps:
     def _ahead(self, function: Any, params: Params, stage: Stage) -> Any:
         """A function of every step's mixing, ahead of the scan: inside, small matrices cost more."""
         if self.mixing == "dense":
-            # One by one: jaxlib's batched LAPACK routines (seen in 0.10.2), which `vmap` would call,
+            # One by one: jaxlib's batched LAPACK routines (seen in 0.10.2), which ``vmap`` would call,
             # wait for each other without end where several CPU devices run one program.
             return lax.map(
                 lambda each: function(*each), (params["mix"], jnp.asarray(orders(stage)))
@@ -167,7 +167,7 @@ class Steps:
 
     def _run(self, step, stage: Stage, params: Params, matrices, carry, reverse: bool = False):
         """Scanned: the program does not grow with the depth."""
-        # On CPU every step is recomputed in the backward pass, asked for or not: writing what a step
+        # On CPU every step is recomputed in the backward pass, requested or not: writing what a step
         # leaves to memory and reading it back there takes longer than computing it twice.
         if self.remat or jax.default_backend() == "cpu":
             step = jax.checkpoint(step, prevent_cse=False)

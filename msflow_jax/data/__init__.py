@@ -85,8 +85,8 @@ def load(config: ConfigDict) -> Splits:
         ``grain``, train is a ``LazySplit`` where the source is not an array in memory anyway.
 
     Raises:
-        FileNotFoundError: If the data is not where the config says; names the places looked at.
-        ValueError: For an unknown source, or data that is damaged or not what the source should
+        FileNotFoundError: if the data is not where the config says; names the places looked at.
+        ValueError: for an unknown source, or data that is damaged or not what the source should
             hold; names the file and the remedy.
     """
     if config.name not in known() and not config.name.startswith("tfds:"):

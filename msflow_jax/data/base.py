@@ -39,18 +39,18 @@ class Info:
     """Facts on a data set that a model, a report and a workdir need. Holds only JSON types.
 
     Attributes:
-        name: Source name, such as ``breastmnist``, ``folder`` or ``phantoms``.
-        classes: Class names; label k means ``classes[k]``.
+        name: source name, such as ``breastmnist``, ``folder`` or ``phantoms``.
+        classes: class names; label k means ``classes[k]``.
         channels: 1 or 3.
-        side: Height and width of the images in pixels.
-        task: One of ``TASKS``; ``ordinal-regression`` means that the classes are ordered grades.
-        licence: Licence of the data, for reports.
+        side: height and width of the images in pixels.
+        task: one of ``TASKS``; ``ordinal-regression`` means that the classes are ordered grades.
+        licence: licence of the data, for reports.
         md5: MD5 of the source file, or of the files or arrays it was made from.
-        source: File, folder or package the data came from.
-        flips: Train augmentation: ``horizontal``, ``vertical``, each drawn with probability 1/2.
-        map_classes: Names of the per-pixel classes where a split has maps, else empty.
-        counts: Training images of each class; empty where not known.
-        modalities: What is known of each example, by name. Where it is not given it follows from
+        source: file, folder or package the data came from.
+        flips: train augmentation: ``horizontal``, ``vertical``, each drawn with probability 1/2.
+        map_classes: names of the per-pixel classes where a split has maps, else empty.
+        counts: training images of each class; empty where not known.
+        modalities: what is known of each example, by name. Where it is not given it follows from
             side, channels, classes and map_classes: an image, its label, maybe its map.
     """
 
@@ -94,7 +94,7 @@ class Info:
             prior: ``natural`` (as in the training set: None) or ``uniform``.
 
         Raises:
-            ValueError: For another prior, or where a class has no training image.
+            ValueError: for another prior, or where a class has no training image.
         """
         if prior == "natural":
             return None
@@ -121,10 +121,10 @@ class Info:
 
     @classmethod
     def from_dict(cls, fields: Mapping[str, Any]) -> Info:
-        """Builds an Info from ``to_dict``'s answer, through JSON or not.
+        """Builds an Info from what ``to_dict`` returned, through JSON or not.
 
         Raises:
-            ValueError: For unknown or missing fields, by name.
+            ValueError: for unknown or missing fields, by name.
         """
         known = {f.name for f in dataclasses.fields(cls)}
         needed = known - {"map_classes", "counts", "modalities"}
@@ -142,12 +142,12 @@ def own_info(
     """Facts of images of which only the classes are known, not what may be mirrored.
 
     Args:
-        classes: Class names.
-        shape: Shape of an image, ``[S, S, C]``.
-        name: Name of the source.
-        licence: Licence of the data.
+        classes: class names.
+        shape: shape of an image, ``[S, S, C]``.
+        name: name of the source.
+        licence: licence of the data.
         md5: MD5 of what they were made from.
-        source: Where they came from.
+        source: where they came from.
     """
     return Info(
         name=name,
@@ -181,12 +181,12 @@ class Splits:
 
 
 def convert_channels(images: np.ndarray, channels: int) -> np.ndarray:
-    """Brings uint8 images ``[N, S, S, C]`` to ``channels``: grey repeated, or ITU-R 601 luma of RGB.
+    """Converts uint8 images ``[N, S, S, C]`` to ``channels``: grey repeated, or ITU-R 601 luma of RGB.
 
     ``channels`` 0 leaves them as they are.
 
     Raises:
-        ValueError: Where ``channels`` is not 0, 1 or 3.
+        ValueError: where ``channels`` is not 0, 1 or 3.
     """
     if channels not in (0, 1, 3):
         raise ValueError(f"channels={channels}: only 1 (grey), 3 (RGB) and 0 (as stored)")

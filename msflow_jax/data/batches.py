@@ -17,7 +17,9 @@ def to_float(images: jax.Array) -> jax.Array:
 
 
 def to_uint8(images: jax.Array) -> np.ndarray:
-    """Float in [-1, 1] to uint8, rounded (not truncated) and clipped."""
+    """Float in [-1, 1] to uint8, rounded and clipped; inverts :func:`to_float` of uint8 images."""
+    # Truncated, images would be half a grey level too dark on average, and a grey level whose float32
+    # lies a little below it would lose a whole one.
     return np.asarray(jnp.clip(jnp.round((images + 1) * 127.5), 0, 255).astype(jnp.uint8))
 
 
@@ -27,9 +29,9 @@ def gather(data: Mapping[str, jax.Array], plan: Plan, modalities: Mapping[str, M
     What moves, moves together; which arrays do is their kind's to say.
 
     Args:
-        data: Arrays ``[N, *shape]`` by the name of their modality.
-        plan: One step of ``msflow_jax.data.order.plan``.
-        modalities: What each array is.
+        data: arrays ``[N, *shape]`` by the name of their modality.
+        plan: one step of ``msflow_jax.data.order.plan``.
+        modalities: what each array is.
 
     Returns:
         The same names, ``[B, *shape]``, of latents the chosen variant.
@@ -53,9 +55,9 @@ def to_loss(
     """A batch as a loss takes it: each array by its kind, zeros where an example lacks it.
 
     Args:
-        batch: Arrays ``[B, *shape]`` as they are stored.
-        modalities: What each array is.
-        present: Whether each example has an array, bool ``[B]``, by the names of those it may lack.
+        batch: arrays ``[B, *shape]`` as they are stored.
+        modalities: what each array is.
+        present: whether each example has an array, bool ``[B]``, by the names of those it may lack.
 
     Returns:
         Images float32 in [-1, 1], latents float32, the others int32; and ``present``, where given.

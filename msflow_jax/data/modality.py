@@ -51,11 +51,11 @@ class Modality:
     """One of the things that are known of every example.
 
     Attributes:
-        kind: One of ``KINDS``.
-        shape: Shape of one example as it is stored: ``[*space, C]`` of an image, ``[V, *space, C]`` of
+        kind: one of ``KINDS``.
+        shape: shape of one example as it is stored: ``[*space, C]`` of an image, ``[V, *space, C]`` of
             latents in V flipped variants, ``[*space]`` of a map, ``()`` of a label, ``[T]`` of tokens.
-        range: Smallest and largest value that reaches the loss; empty where there is no bound.
-        names: What the values mean: class names of a label or a map, channel names of an image.
+        range: smallest and largest value that reaches the loss; empty where there is no bound.
+        names: what the values mean: class names of a label or a map, channel names of an image.
     """
 
     kind: str
@@ -100,14 +100,14 @@ class Modality:
         return self.shape[0] if self.kind == "latent" else 0
 
     def check(self, array: np.ndarray, name: str = "") -> None:
-        """Refuses an array that is not stored as the kind asks for.
+        """Refuses an array that is not stored as its kind is.
 
         Args:
-            array: All examples, ``[N, *shape]``.
-            name: Name of the modality, for the message.
+            array: all examples, ``[N, *shape]``.
+            name: name of the modality, for the message.
 
         Raises:
-            ValueError: For another dtype or shape; says what is expected.
+            ValueError: for another dtype or shape; says what is expected.
         """
         stored = KINDS[self.kind].stored
         if array.dtype.name in stored and array.shape[1:] == self.shape and array.ndim:
@@ -138,14 +138,14 @@ def describe(
     """The modalities of some arrays.
 
     Args:
-        arrays: Arrays ``[N, ...]`` by name.
-        kinds: Kind of each array by name; arrays called ``image``, ``label`` or ``map`` need none.
+        arrays: arrays ``[N, ...]`` by name.
+        kinds: kind of each array by name; arrays called ``image``, ``label`` or ``map`` need none.
 
     Returns:
         A modality for each array.
 
     Raises:
-        ValueError: For a name without a kind, or an array that its kind does not allow; names it.
+        ValueError: for a name without a kind, or an array that its kind does not allow; names it.
     """
     known = {**_USUAL, **(kinds or {})}
     found = {}
@@ -167,11 +167,11 @@ def check_lengths(count: int, parts: Mapping[str, Any]) -> None:
     """Refuses parts of which one does not have an entry per example.
 
     Args:
-        count: Number of examples.
-        parts: What there must be ``count`` of, by name.
+        count: number of examples.
+        parts: what there must be ``count`` of, by name.
 
     Raises:
-        ValueError: For another number; names the part.
+        ValueError: for another number; names the part.
     """
     for name, part in parts.items():
         if len(part) != count:
@@ -184,11 +184,11 @@ def check_present(arrays: Mapping[str, np.ndarray], present: Mapping[str, np.nda
     """Refuses a ``present`` that is no truth value per example of an array that there is.
 
     Args:
-        arrays: Arrays ``[N, ...]`` by name.
-        present: Whether each example has that array, bool ``[N]`` by name.
+        arrays: arrays ``[N, ...]`` by name.
+        present: whether each example has that array, bool ``[N]`` by name.
 
     Raises:
-        ValueError: For an unknown name, dtype or shape.
+        ValueError: for an unknown name, dtype or shape.
     """
     for name, has in present.items():
         if name not in arrays:

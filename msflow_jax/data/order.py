@@ -2,6 +2,10 @@
 
 Numpy only, since worker processes use it as well. Whoever reads the images, from the device's memory or
 through worker processes, reads the same ones in the same order and moves them the same way.
+
+The generators, their seeds (the run's seed and 1 for movements, 2 for variants, 3 for balanced draws)
+and the order of the calls to each are fixed: a run that goes on from a checkpoint computes the plans of
+the remaining steps again, and is the same run bit for bit only while they stay as they are.
 """
 
 from __future__ import annotations
@@ -30,11 +34,11 @@ def batch_indices(seed: int, step: int, count: int, examples: int, batch: int) -
     Every epoch is a fresh permutation; a batch may straddle two epochs, so that no example is dropped.
 
     Args:
-        seed: Seed of the order.
-        step: First step.
-        count: Number of steps.
-        examples: Size of the training set.
-        batch: Batch size.
+        seed: seed of the order.
+        step: first step of the plan.
+        count: number of steps.
+        examples: size of the training set.
+        batch: examples per step.
 
     Returns:
         int32 ``[count, batch]``.
@@ -50,10 +54,10 @@ def draw_balanced(
 ) -> np.ndarray:
     """Examples int32 of this shape: each time a class drawn evenly, then one of its examples."""
     members = [np.flatnonzero(labels == k) for k in np.unique(labels)]
-    drawn = rng.integers(0, len(members), size=shape)
+    classes = rng.integers(0, len(members), size=shape)
     order = np.empty(shape, np.int32)
     for k, indices in enumerate(members):
-        order[drawn == k] = rng.choice(indices, size=int((drawn == k).sum()))
+        order[classes == k] = rng.choice(indices, size=int((classes == k).sum()))
     return order
 
 
@@ -63,20 +67,20 @@ def windows(
     """The positions to take along each space axis of each example of a step: random flips and shifts.
 
     Args:
-        seed: Seed of the run.
-        step: The step.
-        batch: Batch size.
-        sides: Size along each space axis, two or three.
-        flips: Any of ``depth`` (volumes only), ``vertical`` and ``horizontal``, which mirror the
+        seed: seed of the run.
+        step: step whose batch is moved.
+        batch: examples per step.
+        sides: size along each space axis, two or three.
+        flips: any of ``depth`` (volumes only), ``vertical`` and ``horizontal``, which mirror the
             third to last, the second to last and the last space axis, each with probability one half.
-        shift: Shift by up to this many pixels each way along every axis, the border repeated.
+        shift: shift by up to this many pixels each way along every axis, the border repeated.
 
     Returns:
         int32 ``[batch, side]`` for each axis; ``move(example, [positions[i] for each axis])`` is example
         i, moved.
 
     Raises:
-        ValueError: For an unknown flip.
+        ValueError: for an unknown flip.
     """
     names = FLIPS[-len(sides) :]
     if unknown := set(flips) - set(names):
@@ -85,7 +89,9 @@ def windows(
             f"{names[-1]!r}"
         )
     rng = np.random.default_rng((seed, 1, step))
-    # Drawn for all axes at once: a volume's numbers are those of an image with one more axis in front.
+    # First the shifts, then the flips, for all axes at once and whether used or not: a run goes on
+    # bit for bit only in this order, the same seed moves alike with and without flips, and a volume's
+    # numbers are those of an image with one more axis in front.
     offsets = rng.integers(-shift, shift, (len(sides), batch, 1), endpoint=True)
     turned = rng.random((len(sides), batch, 1)) < 0.5
     found = []
@@ -100,8 +106,8 @@ def move(example: Any, positions: Iterable[Any]) -> Any:
     """Takes these positions along each space axis of one example.
 
     Args:
-        example: An array of numpy or jax, ``[*space, ...]``.
-        positions: Positions ``[side]`` for each space axis.
+        example: an array of numpy or jax, ``[*space, ...]``.
+        positions: positions ``[side]`` for each space axis.
 
     Returns:
         The moved example.
@@ -126,12 +132,12 @@ def movement(modalities: Mapping[str, Modality], flips: Sequence[str], shift: in
     Latents are not mirrored: their flips were encoded, and one of these variants is chosen.
 
     Args:
-        modalities: What each example has.
-        flips: As for ``windows``.
-        shift: As for ``windows``.
+        modalities: what each example has.
+        flips: flips to choose from, as :func:`windows` names them.
+        shift: largest shift in pixels, see :func:`windows`.
 
     Raises:
-        ValueError: For modalities that cannot move together; names them.
+        ValueError: for modalities that cannot move together; names them.
     """
     moving = {name: m for name, m in modalities.items() if m.moves}
     variants = {name: m.variants for name, m in moving.items()}
@@ -168,16 +174,16 @@ def plan(
     """Everything that decides the batches of some steps.
 
     Args:
-        seed: Seed of the run.
-        step: First step.
-        count: Number of steps.
-        examples: Size of the training set.
-        batch: Batch size.
-        sides: As for ``windows``.
-        flips: As for ``windows``.
-        shift: As for ``windows``.
-        variants: How many flipped variants of each example are stored; 0 for none.
-        balance: Class of each example ``[N]`` where every class is to be equally frequent; examples are
+        seed: seed of the run.
+        step: first step of the plan.
+        count: number of steps.
+        examples: size of the training set.
+        batch: examples per step.
+        sides: size along each space axis that moves, see :func:`windows`.
+        flips: flips to choose from, as :func:`windows` names them.
+        shift: largest shift in pixels, see :func:`windows`.
+        variants: how many flipped variants of each example are stored; 0 for none.
+        balance: class of each example ``[N]`` where every class is to be equally frequent; examples are
             then drawn with replacement.
 
     Returns:
@@ -191,8 +197,8 @@ def plan(
         out = {"index": np.stack([draw_balanced(balance, (batch,), rng) for rng in draws])}
     if variants:
         draws = [np.random.default_rng((seed, 2, step + i)) for i in range(count)]
-        drawn = np.stack([rng.integers(variants, size=batch) for rng in draws])
-        out["variant"] = drawn.astype(np.int32)
+        chosen = np.stack([rng.integers(variants, size=batch) for rng in draws])
+        out["variant"] = chosen.astype(np.int32)
     if flips or shift:
         moved = [windows(seed, step + i, batch, sides, flips, shift) for i in range(count)]
         out["axes"] = tuple(np.stack(axis) for axis in zip(*moved, strict=True))

@@ -1,4 +1,4 @@
-"""The examples of one split: in memory, or read when asked for."""
+"""The examples of one split: in memory, or read when needed."""
 
 from __future__ import annotations
 
@@ -13,7 +13,7 @@ from msflow_jax.progress import track
 
 
 class OpensLater:
-    """Base of readers that open their files when first asked: each process opens its own."""
+    """Base of readers that open their files when first used: each process opens its own."""
 
     def __init__(self) -> None:
         self._open: dict[Any, Any] = {}
@@ -30,13 +30,13 @@ class Split:
     ``Split.of_images`` makes the usual one, of an image and a class each.
 
     Attributes:
-        arrays: Arrays ``[N, ...]`` by the name of their modality.
-        names: A file name or index of each example, for tables.
-        groups: The subject of each example (a patient, a head), or None where it is not known. It stays
+        arrays: arrays ``[N, ...]`` by the name of their modality.
+        names: a file name or index of each example, for tables.
+        groups: the subject of each example (a patient, a head), or None where it is not known. It stays
             in memory: nothing writes it anywhere.
-        truth: Known facts of each example, each ``[N]`` (phantoms only), or None.
-        kinds: The kind of each array; those called ``image``, ``label`` or ``map`` need none.
-        present: Of arrays that an example may lack: whether it has it, bool ``[N]``.
+        truth: known facts of each example, each ``[N]`` (phantoms only), or None.
+        kinds: the kind of each array; those called ``image``, ``label`` or ``map`` need none.
+        present: whether each example has an array that it may lack, bool ``[N]`` by name.
     """
 
     arrays: Mapping[str, np.ndarray]
@@ -67,15 +67,15 @@ class Split:
         """A split of square images, each of one class.
 
         Args:
-            images: Images, uint8 ``[N, S, S, C]``.
-            labels: Class of each image, int32 ``[N]``.
-            names: A file name or index of each image.
-            maps: Class of each pixel (``Info.map_classes``), uint8 ``[N, S, S]``, or None.
-            truth: Known facts of each image, or None.
-            groups: Subject of each image, or None.
+            images: images, uint8 ``[N, S, S, C]``.
+            labels: class of each image, int32 ``[N]``.
+            names: a file name or index of each image.
+            maps: class of each pixel (``Info.map_classes``), uint8 ``[N, S, S]``, or None.
+            truth: known facts of each image, or None.
+            groups: subject of each image, or None.
 
         Raises:
-            ValueError: For other dtypes, or parts that do not fit each other.
+            ValueError: for other dtypes, or parts that do not fit each other.
         """
         shape = images.shape
         if images.dtype != np.uint8 or len(shape) != 4 or shape[1] != shape[2]:
@@ -140,14 +140,14 @@ class Split:
 
 @dataclass(frozen=True)
 class LazySplit:
-    """Images of one split that are read when asked for; worker processes get a copy of this.
+    """Images of one split that are read when needed; worker processes get a copy of this.
 
     Attributes:
-        read: Returns image i, uint8 ``[S, S, C]``; can be pickled.
-        labels: Class of each image, int32 ``[N]``.
-        names: A file name or index of each image.
-        shape: Shape of an image.
-        groups: As of ``Split``.
+        read: returns image i, uint8 ``[S, S, C]``; can be pickled.
+        labels: class of each image, int32 ``[N]``.
+        names: a file name or index of each image.
+        shape: shape of an image.
+        groups: subject of each example, as in :class:`Split`.
     """
 
     read: Callable[[int], np.ndarray]
@@ -200,9 +200,9 @@ def in_memory(split: Split | LazySplit, limit: int = 0, seed: int = 0) -> Split:
     """Returns a split in memory.
 
     Args:
-        split: The split.
-        limit: Images to read of a lazy one, drawn at random; 0 for all.
-        seed: Seed of the draw.
+        split: split to take examples of.
+        limit: images to read of a lazy one, drawn at random; 0 for all.
+        seed: seed of the draw.
     """
     return split if isinstance(split, Split) else some(split, limit or len(split), seed)
 

@@ -26,13 +26,13 @@ def assign(
     the lowest on a tie.
 
     Args:
-        groups: Group of each example, length N.
-        labels: Class of each example, length N.
-        seed: Another seed gives another cut.
-        pattern: Splits dealt in turn; the shares of the names in it are the shares of the cut.
+        groups: group of each example, length N.
+        labels: class of each example, length N.
+        seed: another seed gives another cut.
+        pattern: splits dealt in turn; the shares of the names in it are the shares of the cut.
 
     Raises:
-        ValueError: Where there are too few groups for every split to have one.
+        ValueError: where there are too few groups for every split to have one.
     """
     counts: dict[str, Counter[int]] = {}
     for group, label in zip(groups, labels, strict=True):

@@ -29,10 +29,10 @@ class Stream:
     """A split that is read while training.
 
     Attributes:
-        split: Where the examples come from.
-        workers: Worker processes; 0 reads ahead in threads of the training process.
-        flips: Random flips of what moves, as for ``order.windows``.
-        arrays: By each name in a batch, the name of the split's array that stands there.
+        split: where the examples come from.
+        workers: worker processes; 0 reads ahead in threads of the training process.
+        flips: random flips of what moves, as for ``order.windows``.
+        arrays: name of the split's array for each name in a batch.
     """
 
     split: Split | LazySplit
@@ -61,11 +61,11 @@ def select(parts: Mapping[str, Any], arrays: Mapping[str, str]) -> dict[str, Any
     """Parts of a split under the names that they have in a batch.
 
     Args:
-        parts: Parts by the names of the split's arrays.
-        arrays: By each name in a batch, the name of the split's array that stands there.
+        parts: parts by the names of the split's arrays.
+        arrays: name of the split's array for each name in a batch.
 
     Raises:
-        ValueError: If the split has no such array; names it.
+        ValueError: if the split has no such array; names it.
     """
     if missing := sorted(set(arrays.values()) - set(parts)):
         raise ValueError(f"this split has no {', '.join(missing)}; it has {', '.join(parts)}")
@@ -82,14 +82,14 @@ class Batches:
     """Batches by step, as a random-access source of ``grain``.
 
     Attributes:
-        stream: What is read.
-        steps: Length of the run.
-        batch: Size of the whole batch, over all processes.
-        part: First and last + 1 of the examples of a batch that this process needs.
-        seed: Seed of the order and of the augmentation.
-        flips: Random flips; not those of the stream, which a configuration may switch off.
-        shift: As for ``order.windows``.
-        balanced: Whether every class is equally frequent.
+        stream: what is read.
+        steps: length of the run.
+        batch: size of the whole batch, over all processes.
+        part: first and last + 1 of the examples of a batch that this process needs.
+        seed: seed of the order and of the augmentation.
+        flips: random flips; not those of the stream, which a configuration may switch off.
+        shift: largest shift in pixels, see ``order.windows``.
+        balanced: whether every class is equally frequent.
     """
 
     stream: Stream
@@ -108,7 +108,7 @@ class Batches:
         """This process's part of a batch, as it is stored: ``index`` ``[b]``, each array ``[b, ...]``.
 
         Raises:
-            ValueError: For an image that cannot be read; names it.
+            ValueError: for an image that cannot be read; names it.
         """
         split, modalities = self.stream.split, self.stream.modalities
         moves = movement(modalities, self.flips, self.shift)
@@ -144,12 +144,12 @@ def read_ahead(batches: Batches, start: int = 0, workers: int = 0) -> Iterator[I
     """The batches from step ``start`` on, read in the background.
 
     Args:
-        batches: What to read.
-        start: First step.
-        workers: Worker processes; 0 reads ahead in threads of this one.
+        batches: what to read.
+        start: first step to read.
+        workers: worker processes; 0 reads ahead in threads of this one.
 
     Raises:
-        ImportError: If ``grain`` is not installed.
+        ImportError: if ``grain`` is not installed.
     """
     grain = _grain()
     threads = grain.ReadOptions(num_threads=0 if workers else 2, prefetch_buffer_size=2)

@@ -18,8 +18,8 @@ def resample_counts(units: int, resamples: int, seed: int, chunk: int = 50) -> I
     rng = np.random.default_rng(seed)
     for start in range(0, resamples, chunk):
         rows = min(chunk, resamples - start)
-        drawn = rng.integers(0, units, size=(rows, units))
-        flat = (drawn + units * np.arange(rows)[:, None]).ravel()
+        chosen = rng.integers(0, units, size=(rows, units))
+        flat = (chosen + units * np.arange(rows)[:, None]).ravel()
         yield np.bincount(flat, minlength=rows * units).reshape(rows, units).astype(np.float64)
 
 
@@ -35,7 +35,7 @@ def bootstrap_intervals(
     """Percentile intervals of metrics that are functions of case weights.
 
     Images of one subject resemble each other: where a subject has several, resampling whole subjects
-    gives the honest, wider interval.
+    gives the wider interval that holds.
 
     Args:
         metrics: name -> function from weights ``[R, images]`` to values ``[R]``, NaN where undefined.
@@ -80,9 +80,9 @@ def _number_groups(groups: Sequence[Any], images: int) -> np.ndarray:
 
 
 def _interval(chunks: list[np.ndarray], level: float) -> list[float] | None:
-    drawn = np.concatenate(chunks) if chunks else np.zeros(0)
-    drawn = drawn[~np.isnan(drawn)]
-    if not drawn.size:
+    values = np.concatenate(chunks) if chunks else np.zeros(0)
+    values = values[~np.isnan(values)]
+    if not values.size:
         return None
     tail = 100 * (1 - level) / 2
-    return [float(v) for v in np.percentile(drawn, [tail, 100 - tail])]
+    return [float(v) for v in np.percentile(values, [tail, 100 - tail])]

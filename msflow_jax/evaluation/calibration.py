@@ -16,7 +16,7 @@ from msflow_jax.evaluation.checks import (
 )
 
 _TEMPERATURES = (1e-3, 1e5)  # ends of the range that is searched
-_LEAST_PROBABILITY = 1e-12  # so that one certain and wrong prediction does not cost infinitely much
+_MIN_PROBABILITY = 1e-12  # so that one certain and wrong prediction does not cost infinitely much
 
 
 def reliability_table(
@@ -97,7 +97,7 @@ def negative_log_likelihood(labels: np.ndarray, probabilities: np.ndarray) -> fl
     """
     from sklearn.metrics import log_loss
 
-    probabilities = np.maximum(_normalised(probabilities), _LEAST_PROBABILITY)
+    probabilities = np.maximum(_normalised(probabilities), _MIN_PROBABILITY)
     classes = np.arange(probabilities.shape[1])
     return log_loss(check_labels(labels, len(classes)), probabilities, labels=classes)
 
@@ -155,6 +155,7 @@ def fit_temperature(labels: np.ndarray, logits: np.ndarray) -> float:
         weights = apply_temperature(gaps, float(np.exp(log_temperature)))
         return float((weights * gaps).sum(axis=1).mean())
 
+    # In float64 throughout: the slope is a difference of sums over logits of hundreds of nats.
     low, high = (float(np.log(limit)) for limit in _TEMPERATURES)
     if slope(low) <= 0:
         return 1.0

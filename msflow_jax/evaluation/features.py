@@ -36,7 +36,7 @@ class FeatureNetwork(nn.Module):
         for width, stride in ((16, 2), (32, 2), (64, 2), (64, 1)):
             x = nn.Conv(width, (3, 3), strides=stride)(x)
             x = nn.relu(nn.GroupNorm(num_groups=8)(x))
-            self.sow("intermediates", "maps", x)  # kept only for those who ask for them
+            self.sow("intermediates", "maps", x)  # kept only where a caller collects them
         features = nn.gelu(nn.Dense(32)(x.mean(axis=(1, 2))))
         return features, nn.Dense(self.classes)(features)
 
@@ -86,7 +86,7 @@ def train_feature_classifier(
         labels: int ``[N]`` in 0..classes-1.
         classes: number of classes.
         seed: seed of the initial weights and of the batches.
-        steps: optimiser steps.
+        steps: number of optimiser steps.
         limit: largest side that the network sees.
 
     Raises:

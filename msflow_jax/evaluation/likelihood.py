@@ -1,7 +1,7 @@
 """Likelihoods of image sets, and how well they tell images of another kind from trained ones.
 
-Deep generative models can give images of another kind a higher likelihood (Nalisnick et al.
-2019, arXiv 1810.09136). Typicality asks instead how far a likelihood is from the usual one, on either
+Deep generative models can give images of another kind a higher likelihood (Nalisnick et al. 2019,
+arXiv 1810.09136). Typicality measures instead how far a likelihood is from the usual one, on either
 side (Nalisnick et al. 2019, arXiv 1906.02994).
 """
 
@@ -83,7 +83,7 @@ def bits_per_dimension(log_prob: Any, dimensions: int) -> Any:
     """Nats per image (those of dequantisation included) to bits for each of its entries.
 
     Args:
-        log_prob: `[...]` log-probabilities of 8-bit images in nats.
+        log_prob: ``[...]`` log-probabilities of 8-bit images in nats.
         dimensions: entries of an image.
     """
     return -log_prob / (dimensions * math.log(2))

@@ -79,7 +79,7 @@ def save_features(
 
     Args:
         folder: folder to make; may exist if it is empty.
-        supplied: the network and its preprocessing.
+        supplied: feature network and its preprocessing.
         params: parameters of the network.
         origin: JSON facts on where they come from, such as file, hash and licence.
 
@@ -100,7 +100,7 @@ def load_features(folder: Path) -> tuple[str, Callable[[np.ndarray], np.ndarray]
 
     Raises:
         FileNotFoundError: there is none.
-        ValueError: it is damaged.
+        ValueError: the converted network is damaged.
     """
     facts = weights.read_facts(folder, FILE, "network for features", "tools/convert_features.py")
     try:

@@ -22,8 +22,8 @@ class Evaluation:
     """What the sections of an evaluation share.
 
     Args:
-        flow: the model, uncalibrated.
-        splits: its data; the training images in memory.
+        flow: trained model without a calibration.
+        splits: data of the run, the training images in memory.
         split: name of the split that is reported.
         outside: sets of images of another kind, uint8 ``[N, *shape]`` by name.
         features: folder of a feature network, for further distances; None for none.

@@ -27,10 +27,10 @@ class Flow:
     """A workdir opened for use, see :func:`msflow_jax.open`.
 
     Attributes:
-        path: the workdir.
-        config: its configuration.
-        info: what its data are: classes, shape, training counts.
-        family: the family of the model.
+        path: path of the workdir.
+        config: configuration of the run.
+        info: what the training data are: classes, shape, training counts.
+        family: family that the model belongs to.
         parts: what the model needs beside its parameters.
         model: pure methods; see :class:`msflow_jax.families.Model`.
         params: parameters of the model, those of the parts among them.
@@ -148,7 +148,7 @@ class Flow:
         """Maps of log p(x | label) and of its ratio to log p(x | other label), in nats.
 
         Args:
-            images: as for :meth:`classify`.
+            images: images as :meth:`classify` takes them.
             labels: class numbers to explain, ``[N]``.
             others: class numbers to compare with, ``[N]``.
             description: words before a progress bar; none where empty.
@@ -185,7 +185,7 @@ def check_images(images: Any, shape: tuple[int, ...]) -> np.ndarray:
 
     Raises:
         ValueError: another type, shape or range, or floats that are not finite or lie in [0, 1], which
-            is what other libraries call normalised and here would be bright pictures without a dark.
+            is what other libraries call normalised and here would be bright images without dark parts.
     """
     images = np.asarray(images)
     expected = f"uint8 [N, {', '.join(map(str, shape))}], or floats of that shape in [-1, 1]"

@@ -15,15 +15,15 @@ class Prediction:
     """What a classification returns; D noise draws, B images, K classes.
 
     Attributes:
-      distances: to each class, ``[D, B, K]``: of the code, or -log posterior in nats; the least is the
-        prediction.
-      probabilities: ``[D, B, K]``; of a symmetric flow see :meth:`Code.probabilities`.
-      mode: class by the published mode rule, ``[D, B]``.
-      nfe: network evaluations per image and draw.
-      ok: False where an adaptive solver gave up or a number is not finite, ``[D]`` or ``[D, B]``.
-      log_prob: log p(x) in nats, the marginal over classes, ``[D, B]``; None for families without a
-        likelihood.
-      classes: class names in label order; empty where not known.
+        distances: distance to each class, ``[D, B, K]``: to its code, or -log posterior in nats;
+            the smallest is the prediction.
+        probabilities: ``[D, B, K]``; of a symmetric flow see :meth:`Code.probabilities`.
+        mode: class by the published mode rule, ``[D, B]``.
+        nfe: network evaluations per image and draw.
+        ok: False where an adaptive solver gave up or a number is not finite, ``[D]`` or ``[D, B]``.
+        log_prob: log p(x) in nats, the marginal over classes, ``[D, B]``; None for families without a
+            likelihood.
+        classes: class names in label order; empty where not known.
     """
 
     distances: Any
@@ -41,7 +41,7 @@ class Prediction:
 
     @property
     def prediction(self) -> np.ndarray:
-        """Class number of each image, ``[B]``: the least distance averaged over draws."""
+        """Class number of each image, ``[B]``: the smallest distance averaged over draws."""
         return self.distance.argmin(axis=1)
 
     @property
@@ -73,6 +73,7 @@ class Prediction:
 
         if temperature == 1:
             return self
+        # float64: at a temperature of 0.001 the logits are 1e5 nats, where float32 steps by 0.008.
         scaled = log_softmax(-np.asarray(self.distances, np.float64) / temperature, axis=-1)
         return dataclasses.replace(self, distances=-scaled, probabilities=np.exp(scaled))
 
@@ -83,20 +84,20 @@ def uncertainties(
     """Named uncertainties of the draw-averaged prediction. Larger always means less certain.
 
     Args:
-      distances: distance to each class per noise draw, ``[D, N, K]``.
-      probabilities: class probabilities per noise draw, ``[D, N, K]``.
-      log_prob: log p(x) per noise draw in nats, ``[D, N]``, of a family that has it.
+        distances: distance to each class per noise draw, ``[D, N, K]``.
+        probabilities: class probabilities per noise draw, ``[D, N, K]``.
+        log_prob: log p(x) per noise draw in nats, ``[D, N]``, of a family that has it.
 
     Returns:
-      A dict of ``[N]`` arrays: ``distance`` to the predicted class's code (the published measure, arXiv
-      2507.19098; of a coupling flow -log posterior), ``margin`` (minus the gap between the two nearest
-      codes), ``posterior`` (one minus the largest probability), ``entropy`` in nats, with D > 1
-      ``spread``, the standard deviation over draws of the predicted class's probability, and with a
-      likelihood ``evidence``, the negative log-likelihood -log p(x) in nats: how unlike the training
-      images this one is.
+        A dict of ``[N]`` arrays: ``distance`` to the predicted class's code (the published measure,
+        arXiv 2507.19098; of a coupling flow -log posterior), ``margin`` (minus the gap between the
+        two nearest codes), ``posterior`` (one minus the largest probability), ``entropy`` in nats,
+        with D > 1 ``spread``, the standard deviation over draws of the predicted class's
+        probability, and with a likelihood ``evidence``, the negative log-likelihood -log p(x) in
+        nats: how unlike the training images this one is.
 
     Raises:
-      ValueError: the arrays are not ``[D, N, K]`` of one shape.
+        ValueError: the arrays are not ``[D, N, K]`` of one shape.
     """
     distances, probabilities = np.asarray(distances), np.asarray(probabilities)
     if distances.ndim != 3 or distances.shape != probabilities.shape:
@@ -124,11 +125,11 @@ def class_numbers(classes: Sequence[str], labels: Sequence[int | str]) -> np.nda
     """Class numbers ``[B]`` from numbers or names.
 
     Args:
-      classes: class names in label order.
-      labels: numbers or names.
+        classes: class names in label order.
+        labels: numbers or names.
 
     Raises:
-      ValueError: a name or number that is none of the classes (the known ones are listed).
+        ValueError: a name or number that is none of the classes (the known ones are listed).
     """
     known = {name: k for k, name in enumerate(classes)}
     known |= {str(k): k for k in range(len(classes)) if str(k) not in known}

@@ -12,7 +12,7 @@ from msflow_jax.data.batches import to_float, to_uint8
 from msflow_jax.inference.prediction import Prediction
 from msflow_jax.parallel.batched import Runner, batched
 
-# (parameters, items [B, ...], global index of each [B]) -> arrays: what `batched` takes.
+# (parameters, items [B, ...], global index of each [B]) -> arrays: what ``batched`` takes.
 Function = Callable[[Any, Any, jax.Array], Any]
 
 

@@ -1,4 +1,4 @@
-"""What training asks of a validation split, for :class:`msflow_jax.training.Stage`."""
+"""What training measures on a validation split, for :class:`msflow_jax.training.Stage`."""
 
 from collections.abc import Callable, Mapping
 from typing import Any
@@ -35,7 +35,7 @@ def make_validation(
         model: a model that classifies, with the parameters that are trained.
         images: uint8 ``[N, *shape]``, or latents.
         labels: class numbers ``[N]``.
-        config: the whole configuration.
+        config: whole configuration of the run.
     """
     classify = make_classifier(model, **_settings(model, "classify", config))
 
@@ -66,7 +66,7 @@ def make_map_validation(
         model: a model that segments.
         images: uint8 ``[N, *shape]``.
         maps: class numbers ``[N, *space]``.
-        config: the whole configuration.
+        config: whole configuration of the run.
     """
     segment = make_segmenter(model, **_settings(model, "segment", config))
 

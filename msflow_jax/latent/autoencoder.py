@@ -130,7 +130,7 @@ def load(folder: Path) -> tuple[Autoencoder, Params]:
 
     Raises:
         FileNotFoundError: there is none.
-        ValueError: it is damaged.
+        ValueError: the autoencoder is damaged.
     """
     path, facts = Path(folder) / FILE, _facts(folder)
     try:

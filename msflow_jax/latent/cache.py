@@ -23,7 +23,7 @@ from msflow_jax.parallel.batched import Runner, batched
 from msflow_jax.progress import bar
 from msflow_jax.storage.atomic import user_cache, write_atomically
 
-SHARD = 256  # images a file
+SHARD = 256  # images per file
 _FLIPS = {"horizontal": -2, "vertical": -3}  # axes of [..., S, S, C]
 
 
@@ -49,6 +49,7 @@ def make_encoder(codec: LatentCodec, flips: Sequence[str] = (), batch: int = 16)
         found = {"image": mean, "deviation": deviation}
         if not codec.autoencoder.net.posterior:
             del found["deviation"]
+        # float16 halves disk and device memory; it rounds by at most 5e-4 of a value.
         return {
             name: a.reshape(*variants.shape[:2], *a.shape[1:]).astype(jnp.float16)
             for name, a in found.items()
@@ -62,8 +63,9 @@ class Cache:
     """Where the latents of one split lie, and what they are of.
 
     Attributes:
-      folder: holds ``facts.json`` and shards ``00000.safetensors``, each with its sum ``00000.json``.
-      facts: everything that the latents depend on; a folder of other facts is never read.
+        folder: holds ``facts.json`` and shards ``00000.safetensors``, each with its sum
+            ``00000.json``.
+        facts: everything that the latents depend on; a folder of other facts is never read.
     """
 
     folder: Path
@@ -88,19 +90,19 @@ def read_or_encode(
     An interrupted call loses at most the shard it was at.
 
     Args:
-      cache: see :func:`locate`.
-      split: the images.
-      encode: uint8 ``[n, S, S, C]`` to arrays ``[n, ...]`` by name.
-      description: of the progress bar; none where empty.
+        cache: folder and facts of the latents, see :func:`locate`.
+        split: images to encode.
+        encode: uint8 ``[n, S, S, C]`` to arrays ``[n, ...]`` by name.
+        description: words before a progress bar; no bar where empty.
 
     Returns:
-      Arrays ``[N, ...]`` by name.
+        Arrays ``[N, ...]`` by name.
 
     Raises:
-      OSError: a shard cannot be written (full disk); those before it are kept.
-      FloatingPointError: latents that are not finite.
-      FileNotFoundError: several processes train together and the cache is not complete.
-      ValueError: the split is empty.
+        OSError: a shard cannot be written (full disk); those before it are kept.
+        FloatingPointError: latents that are not finite.
+        FileNotFoundError: several processes train together and the cache is not complete.
+        ValueError: the split is empty.
     """
     if not len(split):
         raise ValueError(f"the {cache.facts['split']} split is empty: there is nothing to encode")
@@ -148,7 +150,7 @@ def split_latents(
     Args:
         codec: the autoencoder at the side at which images are encoded.
         params: parameters of the autoencoder.
-        split: the images.
+        split: images to encode.
         name: name of the split.
         info: what the data are.
         config: the part ``latent`` of a model's configuration.
@@ -187,5 +189,5 @@ def _read(stem: Path, facts: dict[str, Any]) -> dict[str, np.ndarray] | None:
     except FileNotFoundError:
         return None
     except (ValueError, KeyError, TypeError, SafetensorError) as error:
-        print(f"{stem}.safetensors is damaged ({error}): it is encoded anew")
+        print(f"{stem}.safetensors is damaged ({error}): it is encoded again")
         return None

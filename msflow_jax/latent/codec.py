@@ -11,7 +11,7 @@ from msflow_jax.latent.autoencoder import Autoencoder
 from msflow_jax.nets.ops import resize
 
 Params = Any
-KEY = "codec"  # of its parameters among those of a model
+KEY = "codec"  # name of a codec's parameters among those of a model
 
 
 class Codec(Protocol):
@@ -152,6 +152,8 @@ class LatentCodec:
             batch: ``image``, the posterior's mean ``[B, h, w, c]``; maybe ``deviation`` of that shape.
             key: PRNG key of the step.
         """
+        # Split whether a deviation is there or not, so that the flow's noise does not depend on it. The
+        # pixel codec needs no noise and leaves the key whole: its runs keep theirs.
         k_flow, k_posterior = jax.random.split(key)
         latents = batch["image"]
         check_shape(latents, self.inner)

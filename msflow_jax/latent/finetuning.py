@@ -31,13 +31,13 @@ class FineTuning:
     times the divergence of the posterior from N(0, 1), for an autoencoder that has a posterior.
 
     Attributes:
-        autoencoder: Network and scale; the scale is left as it is.
-        pretrained: Parameters to start from.
-        side: Rows and columns that images are resized to.
-        classifier: Network whose feature maps are compared; not needed if ``perceptual`` is 0.
-        perceptual: Weight of the distance of the feature maps.
-        kl: Weight of the divergence.
-        freeze_encoder: Whether the latents stay what they are, so that flows trained on them stay valid.
+        autoencoder: network and scale; the scale is left as it is.
+        pretrained: parameters to start from.
+        side: rows and columns that images are resized to.
+        classifier: network whose feature maps are compared; not needed if ``perceptual`` is 0.
+        perceptual: weight of the distance of the feature maps.
+        kl: weight of the divergence.
+        freeze_encoder: whether the latents stay what they are, so that flows trained on them stay valid.
     """
 
     autoencoder: Autoencoder
@@ -77,13 +77,13 @@ class FineTuning:
         """Scalar loss of ``batch["image"]``, float ``[B, S, S, C]`` in [-1, 1], and its parts.
 
         Args:
-            params: The autoencoder's parameters.
-            batch: Batch of images.
+            params: the autoencoder's parameters.
+            batch: batch of images.
             key: PRNG key of this step.
-            train: Whether a posterior is sampled; else its mean is decoded.
+            train: whether a posterior is sampled; else its mean is decoded.
 
         Raises:
-            ValueError: Feature maps are to be compared, and there is no classifier.
+            ValueError: feature maps are to be compared, and there is no classifier.
         """
         if self.perceptual and self.classifier is None:
             raise ValueError("the weight perceptual needs a classifier: train one, or set it to 0")
@@ -108,9 +108,9 @@ def feature_distance(classifier: FeatureClassifier, a: jax.Array, b: jax.Array) 
     """Mean squared distance of the feature maps of two sets of images, averaged over the layers.
 
     Args:
-        classifier: Network whose feature maps are compared.
-        a: Images ``[B, H, W, C]`` in [-1, 1].
-        b: Images of the same shape.
+        classifier: network whose feature maps are compared.
+        a: images ``[B, H, W, C]`` in [-1, 1].
+        b: images of the same shape.
     """
 
     def maps(images: jax.Array) -> tuple[jax.Array, ...]:
@@ -128,9 +128,9 @@ def divergence(autoencoder: Autoencoder, mean: jax.Array, deviation: jax.Array) 
     the error is a mean and the usual weight of 1e-6 keeps its meaning at every size.
 
     Args:
-        autoencoder: Autoencoder whose scale is undone.
-        mean: Scaled mean ``[B, h, w, latent]``, as :meth:`Autoencoder.moments` gives it.
-        deviation: Scaled standard deviation of the same shape.
+        autoencoder: autoencoder whose scale is undone.
+        mean: scaled mean ``[B, h, w, latent]``, as :meth:`Autoencoder.moments` gives it.
+        deviation: scaled standard deviation of the same shape.
     """
     net = autoencoder.net
     mean, deviation = mean / autoencoder.scale + autoencoder.shift, deviation / autoencoder.scale
@@ -143,14 +143,14 @@ def train_classifier(
 ) -> FeatureClassifier:
     """The network of :func:`feature_distance`, trained to tell the classes at the side it is used at.
 
-    At most 2000 images of the split, drawn at random, are looked at.
+    At most 2000 images of the split, drawn at random, are used.
 
     Args:
-        split: Training images with their classes.
-        classes: Number of classes.
-        side: Rows and columns that images are resized to.
-        seed: Seed of the choice of images and of the training.
-        steps: Training steps.
+        split: training images with their classes.
+        classes: number of classes.
+        side: rows and columns that images are resized to.
+        seed: seed of the choice of images and of the training.
+        steps: number of training steps.
     """
     index = np.sort(np.random.default_rng(seed).permutation(len(split))[:_MAX_SEEN])
     few = split.take(index)
@@ -163,17 +163,17 @@ def training_config(*, steps: int, batch: int, learning_rate: float, seed: int) 
     """The ``train`` part of a configuration; ``val_psnr`` picks the best checkpoint.
 
     Args:
-        steps: Training steps.
-        batch: Images per step.
-        learning_rate: Peak of the learning rate.
-        seed: Seed of the order of the images and of the noise.
+        steps: number of training steps.
+        batch: images per step.
+        learning_rate: peak of the learning rate.
+        seed: seed of the order of the images and of the noise.
 
     Raises:
-        ValueError: Fewer than 1 step or image per batch, a negative seed, a learning rate not above 0.
+        ValueError: fewer than 1 step or image per batch, a negative seed, a learning rate not above 0.
     """
-    for name, value, least in (("steps", steps, 1), ("batch", batch, 1), ("seed", seed, 0)):
-        if value < least:
-            raise ValueError(f"{name} must be at least {least}, got {value}")
+    for name, value, minimum in (("steps", steps, 1), ("batch", batch, 1), ("seed", seed, 0)):
+        if value < minimum:
+            raise ValueError(f"{name} must be at least {minimum}, got {value}")
     if not 0 < learning_rate < np.inf:
         raise ValueError(f"the learning rate must be a positive number, got {learning_rate}")
     config = train_config()

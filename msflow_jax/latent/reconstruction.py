@@ -29,9 +29,9 @@ def make_measure(autoencoder: Autoencoder, side: int, batch: int) -> Measure:
     The function raises FloatingPointError where a reconstruction is not finite.
 
     Args:
-        autoencoder: Network and scale.
-        side: Rows and columns at which images are encoded and compared.
-        batch: Images at a time.
+        autoencoder: network and scale.
+        side: rows and columns at which images are encoded and compared.
+        batch: images at a time.
     """
     runner = batched(
         lambda params, images, index: _quality(autoencoder, side, params, images), batch
@@ -70,8 +70,8 @@ def make_validation(measure: Measure, images: np.ndarray) -> Callable[[Params], 
     """``parameters -> val_psnr, val_ssim, val_latent_std``, for a stage of training.
 
     Args:
-        measure: Result of :func:`make_measure`.
-        images: Validation images, uint8 ``[N, S, S, C]``.
+        measure: result of :func:`make_measure`.
+        images: validation images, uint8 ``[N, S, S, C]``.
     """
     return lambda params: {f"val_{k}": v for k, v in measure(params, images).items()}
 
@@ -80,9 +80,9 @@ def make_reconstruction(autoencoder: Autoencoder, side: int, batch: int) -> Runn
     """``runner(params, images uint8 [N, S, S, C])``: uint8 ``[N, side, side, C]`` as reconstructed.
 
     Args:
-        autoencoder: Network and scale.
-        side: Rows and columns at which images are encoded and compared.
-        batch: Images at a time.
+        autoencoder: network and scale.
+        side: rows and columns at which images are encoded and compared.
+        batch: images at a time.
     """
 
     def function(params: Params, images: jax.Array, index: jax.Array) -> jax.Array:
@@ -99,7 +99,7 @@ def resized(images: np.ndarray, side: int) -> np.ndarray:
 
     Args:
         images: uint8 ``[N, H, W, C]``.
-        side: Rows and columns of the result.
+        side: rows and columns of the result.
 
     Returns:
         uint8 ``[N, side, side, C]``.

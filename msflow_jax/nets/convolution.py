@@ -17,7 +17,7 @@ class Conv(nn.Module):
     """Convolution in two or three dimensions, same padding.
 
     Attributes:
-        features: output channels.
+        features: number of output channels.
         size: odd side of the kernel.
         stride: step in all directions.
         dilation: spacing of the kernel's taps.

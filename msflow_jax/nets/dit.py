@@ -31,6 +31,7 @@ def position_code(rows: int, columns: int, width: int) -> np.ndarray:
 
 def modulated_norm(x: jax.Array, shift: jax.Array, scale: jax.Array) -> jax.Array:
     """Layer norm of ``[B, T, C]`` in float32 without parameters, then scale and shift by ``[B, C]``."""
+    # In float32 whatever the compute dtype: bfloat16 has 8 bits, too few for a mean and a variance.
     x32 = x.astype(jnp.float32)
     centred = x32 - x32.mean(-1, keepdims=True)
     variance = jnp.square(centred).mean(-1, keepdims=True)
@@ -73,7 +74,7 @@ class DiT(nn.Module):
         patch: side of a patch.
         width: channels of a token; divisible by 4 and by ``heads``.
         depth: number of blocks.
-        heads: attention heads.
+        heads: number of attention heads.
         mlp_ratio: hidden width of the MLP over ``width``.
         dtype: compute dtype; parameters, norms, softmax, modulation and the output are float32.
         remat: recompute blocks in the backward pass, to save memory.

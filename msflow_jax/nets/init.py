@@ -61,7 +61,8 @@ def init_params(
     data = jax.random.key_data(key)
     if not isinstance(key, jax.core.Tracer):
         return jax.tree.map(jnp.asarray, _draw_tree(np.asarray(data).tobytes(), (), tree))
-    # Traced, the host draws when the program runs; `jax.eval_shape` therefore draws nothing at all.
+    # Traced, the host draws when the program runs: a callback keeps the numbers those of numpy, and
+    # under ``jax.eval_shape``, by which opening a workdir compares shapes, nothing is drawn at all.
     shapes = jax.tree.map(lambda leaf: jax.ShapeDtypeStruct(leaf.shape, jnp.float32), tree)
 
     def draw(data: Any) -> Params:
@@ -71,14 +72,14 @@ def init_params(
 
 
 def _draw_tree(seed: bytes, path: tuple[str, ...], tree: Mapping[str, Any]) -> Params:
-    drawn: Params = {}
+    params: Params = {}
     for name, node in tree.items():
         here = (*path, name)
         if isinstance(node, Mapping):
-            drawn[name] = _draw_tree(seed, here, node)
+            params[name] = _draw_tree(seed, here, node)
         else:
-            drawn[name] = np.asarray(_draw_leaf(seed, here, node.shape, tree), np.float32)
-    return drawn
+            params[name] = np.asarray(_draw_leaf(seed, here, node.shape, tree), np.float32)
+    return params
 
 
 def _draw_leaf(

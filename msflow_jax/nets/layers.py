@@ -23,13 +23,13 @@ class Conv(nn.Module):
     side as in torch.
 
     Attributes:
-        features: output channels.
+        features: number of output channels.
         size: odd side k of the kernel.
         stride: step in both directions.
         upsample: convolve the 2-fold nearest enlargement of the input (size 3, stride 1 only).
         padding: zeros before and after each side; None is (k - 1) / 2 of both.
         bias: whether there is a ``bias``.
-        dtype: compute dtype.
+        dtype: dtype in which the layer computes.
     """
 
     features: int
@@ -64,8 +64,8 @@ class Dense(nn.Module):
     """Product over the last axis, ``kernel`` [C_in, C_out] and ``bias``; a 1x1 convolution of an image.
 
     Attributes:
-        features: output channels.
-        dtype: compute dtype.
+        features: number of output channels.
+        dtype: dtype in which the layer computes.
         image: the input is an image or its pixels, so take the product with the cheaper
             reverse-mode derivative.
     """

@@ -95,11 +95,11 @@ def group_norm(
     forward_mode: bool = False,
     epsilon: float = NORM_EPSILON,
 ) -> jax.Array:
-    """Group norm of ``x + shift``, then SiLU if asked, from one sum and one sum of squares per
-    channel.
+    """Group norm of ``x + shift``, then SiLU if requested.
 
-    The shift (a convolution's bias, a time embedding) never touches the image: it only moves the
-    channel means. The derivative keeps ``x`` and a few numbers per channel, and recomputes the rest.
+    It takes one sum and one sum of squares per channel. The shift (a convolution's bias, a time
+    embedding) never touches the image: it only moves the channel means. The derivative keeps ``x``
+    and a few numbers per channel, and recomputes the rest.
 
     Args:
         x: ``[B, H, W, C]``.
@@ -134,6 +134,7 @@ def _pool(values: jax.Array, groups: int) -> jax.Array:
 
 
 def _group_norm_forward(groups, silu, epsilon, x, scale, bias, shift):
+    # In float32 whatever the compute dtype: bfloat16 has 8 bits, too few for sums over an image.
     x32 = x.astype(jnp.float32)
     pixels = x.shape[1] * x.shape[2]
     # Plain sums, since centring first costs a pass over the image. Cancellation leaves a relative
@@ -200,6 +201,7 @@ def attend(qkv: jax.Array, heads: int) -> jax.Array:
     # Softmax with its division after the second product, on [T, d] instead of [T, T] numbers.
     weights = jnp.exp(scores - lax.stop_gradient(scores.max(-1, keepdims=True)))
     total = weights.sum(-1, keepdims=True)
+    # Factors in the compute dtype (bfloat16 units are fast), sums and division in float32.
     mixed = jnp.einsum(
         "bhts,bhsd->bhtd", weights.astype(qkv.dtype), value, preferred_element_type=jnp.float32
     )
@@ -208,8 +210,7 @@ def attend(qkv: jax.Array, heads: int) -> jax.Array:
 
 
 def time_embedding(u: jax.Array, width: int, period: float = 1e4) -> jax.Array:
-    """Sinusoidal embedding ``[B, width]`` of ``u`` ``[B]``, fed raw: half cosines, then half sines;
-    float32.
+    """Sinusoidal embedding of raw times ``[B]``, float32 ``[B, width]``: half cosines, half sines.
 
     Frequencies exp(-ln(period) i / half), i < half = width // 2; an odd width ends in a zero.
     """

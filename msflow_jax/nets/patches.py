@@ -16,7 +16,7 @@ class PatchAutoencoder(nn.Module):
     With an orthonormal basis, decoding an encoded image gives its nearest image in their span.
 
     Attributes:
-        channels: of the images.
+        channels: channels of the images.
         latent: components kept, at most ``patch ** 2 * channels``.
         patch: rows and columns of a patch.
     """
@@ -96,7 +96,7 @@ def fit_patches(
     if not 0 < latent <= patches.shape[1]:
         raise ValueError(
             f"a patch of {patch} x {patch} x {images.shape[-1]} has {patches.shape[1]} components, "
-            f"{latent} were asked for"
+            f"{latent} were requested"
         )
     mean = patches.mean(axis=0)
     values, vectors = np.linalg.eigh(np.cov(patches - mean, rowvar=False))

@@ -64,8 +64,8 @@ class ResNet(nn.Module):
     """Images to the features before the classifier. The defaults are those of ResNet-50.
 
     Attributes:
-        blocks: of the four stages: (2, 2, 2, 2) is 18, (3, 4, 6, 3) 34 or 50, (3, 4, 23, 3) 101 and
-            (3, 8, 36, 3) 152.
+        blocks: blocks of each of the four stages: (2, 2, 2, 2) is 18, (3, 4, 6, 3) 34 or 50, (3, 4,
+            23, 3) 101 and (3, 8, 36, 3) 152.
         bottleneck: whether the blocks have three convolutions (50 and deeper).
         width: channels of the first stage; every further one has twice as many.
         stride_first: a bottleneck halves the sides in its first convolution (He et al., Keras) and not

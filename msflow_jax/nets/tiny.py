@@ -84,11 +84,11 @@ class TinyAutoencoder(nn.Module):
     each way.
 
     Attributes:
-        channels: of the images.
+        channels: channels of the images.
         latent: channels of the latents: 4 (SD, SDXL), 16 (SD3, FLUX.1), 32 (FLUX.2).
         width: channels of every layer.
         pool: whether the blocks at the smallest side have normalised pooling (FLUX.2).
-        dtype: compute dtype.
+        dtype: dtype in which the network computes.
     """
 
     channels: int = 3

@@ -111,11 +111,11 @@ class AutoencoderKL(nn.Module):
     """Stable Diffusion's autoencoder; the defaults are those of SD 1.x (83,653,863 parameters).
 
     Attributes:
-        channels: of the images.
+        channels: channels of the images.
         latent: channels of the latents.
         widths: channels of each level; every level but the last halves the sides.
         blocks: residual blocks per level (one more in the decoder).
-        groups: of the normalisation.
+        groups: groups of the normalisation.
         quant: whether 1x1 convolutions stand between encoder, latents and decoder (not in SD3, FLUX).
         dtype: compute dtype; parameters, norms and the output are float32.
     """

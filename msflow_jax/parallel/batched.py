@@ -17,11 +17,11 @@ def batched(function: Callable[[Any, Any, jax.Array], Any], batch: int, axis: in
     """``runner(params, items, description="")``: ``function`` over any number of items.
 
     Args:
-      function: ``(params, items [B, ...], index [B]) -> arrays`` with the batch on ``axis``; compiled
-        once for each batch size. Items are an array or a tree of arrays.
-      batch: how many at a time. The last batch is padded and the padding cut off; since every
-        sample's noise depends on its global index alone, results do not depend on ``batch``.
-      axis: batch axis of the results.
+        function: ``(params, items [B, ...], index [B]) -> arrays`` with the batch on ``axis``;
+            compiled once for each batch size. Items are an array or a tree of arrays.
+        batch: how many at a time. The last batch is padded and the padding cut off; since every
+            sample's noise depends on its global index alone, results do not depend on ``batch``.
+        axis: batch axis of the results.
     """
     mesh = make_mesh()
     devices = mesh.shape["data"]

@@ -19,7 +19,7 @@ def make_mesh(data: int = -1, model: int = 1) -> Mesh:
     """A mesh ``('data', 'model')`` over all devices; -1 stands for the rest.
 
     Raises:
-      ValueError: the sizes do not multiply to the number of devices.
+        ValueError: the sizes do not multiply to the number of devices.
     """
     devices, sizes = jax.device_count(), [data, model]
     fixed = math.prod(size for size in sizes if size != -1)
@@ -61,7 +61,7 @@ def partition(shape: tuple[int, ...], mesh: Mesh, strategy: str) -> PartitionSpe
     axes and at least 4,096 numbers.
 
     Raises:
-      ValueError: an unknown strategy.
+        ValueError: an unknown strategy.
     """
     if strategy not in STRATEGIES:
         raise ValueError(f"unknown sharding {strategy!r}: choose one of {', '.join(STRATEGIES)}")
@@ -124,7 +124,7 @@ def bytes_per_device(tree: Any, mesh: Mesh, strategy: str) -> int:
 
 
 def table(params: Any, mesh: Mesh, strategy: str) -> str:
-    """Text table of the parameters: name, shape, partition, bytes a device; the sum in the last line."""
+    """Text table of the parameters: name, shape, partition, bytes per device; the sum comes last."""
     rows = []
     for path, leaf in jax.tree_util.tree_leaves_with_path(params):
         spec = partition(leaf.shape, mesh, strategy)
@@ -134,7 +134,7 @@ def table(params: Any, mesh: Mesh, strategy: str) -> str:
         rows.append((name, shape, parts, f"{bytes_per_device(leaf, mesh, strategy):,}"))
     count = sum(leaf.size for leaf in jax.tree.leaves(params))
     rows.append(("all", f"{count:,}", strategy, f"{bytes_per_device(params, mesh, strategy):,}"))
-    rows.insert(0, ("parameter", "shape", "partition", "bytes a device"))
+    rows.insert(0, ("parameter", "shape", "partition", "bytes per device"))
     widths = [max(len(row[i]) for row in rows) for i in range(4)]
     return "\n".join(
         f"{a:<{widths[0]}}  {b:<{widths[1]}}  {c:<{widths[2]}}  {d:>{widths[3]}}"

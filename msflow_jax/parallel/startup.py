@@ -28,7 +28,7 @@ def use_cores(batch: int = 0) -> None:
     """Let JAX see the processor's cores as devices, as many (up to 8) as divide the batch.
 
     XLA runs a convolution on one core of a CPU device, so the cores are used by sharding the batch over
-    them: 1.4 times the images a second on two cores. Without effect on accelerators, where the user
+    them: 1.4 times the images per second on two cores. Without effect on accelerators, where the user
     has chosen a number of devices, and once JAX is running.
     """
     chosen = "xla_force_host_platform_device_count" in os.environ.get("XLA_FLAGS", "")
@@ -42,15 +42,16 @@ def use_cores(batch: int = 0) -> None:
 
 
 def join_processes(given: str | None) -> bool:
-    """Let the processes of one training find each other by `jax.distributed`; True if there are any.
+    """Let the processes of one training find each other by ``jax.distributed``; True if there are any.
 
     Args:
-      given: ``auto`` (Cloud TPU pods, SLURM and Open MPI tell JAX what it must know) or
-        ``HOST:PORT,INDEX,COUNT``: the coordinator's address, this process's number, and how many there
-        are. None: as JAX_COORDINATOR_ADDRESS, JAX_PROCESS_ID and JAX_NUM_PROCESSES say, if they are set.
+        given: ``auto`` (Cloud TPU pods, SLURM and Open MPI tell JAX what it must know) or
+            ``HOST:PORT,INDEX,COUNT``: the coordinator's address, this process's number, and how
+            many there are. None: as JAX_COORDINATOR_ADDRESS, JAX_PROCESS_ID and JAX_NUM_PROCESSES
+            say, if they are set.
 
     Raises:
-      ValueError: neither of these, or JAX cannot find the other processes.
+        ValueError: neither of these, or JAX cannot find the other processes.
     """
     names = ("JAX_COORDINATOR_ADDRESS", "JAX_PROCESS_ID", "JAX_NUM_PROCESSES")
     if given is None and names[0] in os.environ:

@@ -56,7 +56,7 @@ def new_folder(folder: Path) -> Iterator[Path]:
         folder: the new folder; may exist if it is empty.
 
     Raises:
-        ValueError: as :func:`check_new`.
+        ValueError: the folder is not empty, see :func:`check_new`.
     """
     check_new(folder)
     folder.parent.mkdir(parents=True, exist_ok=True)

@@ -24,10 +24,10 @@ class Checkpoints:
     what is read is checked. Use as a context manager: leaving waits for the last save.
 
     Args:
-        folder: Where to keep them; made when missing unless ``read_only``.
-        keep: How many of the newest to keep, beside the best.
-        select: Name of the validation metric that picks the best; a leading ``-`` means less is better.
-        read_only: For inference; nothing is written.
+        folder: where to keep them; made when missing unless ``read_only``.
+        keep: how many of the newest to keep, beside the best.
+        select: name of the validation metric that picks the best; a leading ``-`` means less is better.
+        read_only: whether nothing is ever written (inference).
     """
 
     def __init__(
@@ -124,9 +124,9 @@ class Checkpoints:
         """Start to save; returns before the files are complete. A step that exists is left alone.
 
         Args:
-            step: Training step.
+            step: training step.
             items: ``ema`` and ``state``, each a tree of arrays.
-            metrics: What validation said.
+            metrics: what validation said.
         """
         if step not in self.steps():
             self._save(step, metrics, **items)
@@ -135,8 +135,8 @@ class Checkpoints:
         """Save parameters to use, for instance converted ones, without what training needs.
 
         Args:
-            params: Tree of arrays.
-            step: Step to save them as.
+            params: tree of arrays.
+            step: step to save them as.
         """
         self._save(step, {}, ema=params)
 
@@ -177,11 +177,11 @@ class Checkpoints:
         """The newest items that can be read, or None; a damaged checkpoint is named and skipped.
 
         Args:
-            like: Items as :meth:`save` took them, or trees of ``jax.ShapeDtypeStruct``: shapes, dtypes
+            like: items as :meth:`save` took them, or trees of ``jax.ShapeDtypeStruct``: shapes, dtypes
                 and shardings to restore to.
 
         Raises:
-            ValueError: There are checkpoints, but none fits.
+            ValueError: there are checkpoints, but none fits.
         """
         shapes = dict(jax.tree.map(ocp.utils.to_shape_dtype_struct, like))
         broken: list[tuple[Path, str]] = []
@@ -195,7 +195,7 @@ class Checkpoints:
                 warnings.warn(f"{error}. Trying the one before", stacklevel=2)
                 broken.append((self.folder / str(step), str(error)))
                 continue
-            # Set aside only now: if none fits, it is not the files that are wrong.
+            # Renamed only now: if none fits, it is not the files that are wrong.
             for path, _ in broken:
                 damage.set_aside(path)
             if broken:
@@ -212,11 +212,11 @@ class Checkpoints:
         """``(step, parameters to use)`` of the best checkpoint, or of the one named.
 
         Args:
-            step: Training step; None for the best.
+            step: training step; None for the best.
 
         Raises:
-            FileNotFoundError: There is none (never random weights).
-            ValueError: It cannot be read.
+            FileNotFoundError: there is none (never random weights).
+            ValueError: the checkpoint cannot be read.
         """
         step = self.best() if step is None else step
         if step is None or step not in self.steps():

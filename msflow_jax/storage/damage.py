@@ -13,8 +13,8 @@ def unreadable(path: Path, reason: str) -> str:
     """The message about a checkpoint that cannot be read.
 
     Args:
-        path: Folder of the checkpoint.
-        reason: What is wrong with it.
+        path: folder of the checkpoint.
+        reason: what is wrong with it.
     """
     return (
         f"checkpoint {path} cannot be read ({reason}): restore it from a copy, or remove that folder "
@@ -26,7 +26,7 @@ def unsound(folder: Path) -> list[Path]:
     """Numbered folders that hold no parameters, or whose metrics cannot be parsed.
 
     Args:
-        folder: Folder of the checkpoints.
+        folder: folder of the checkpoints.
     """
     numbered = [p for p in folder.glob("*") if p.name.isdecimal() and p.is_dir()]
     return [p for p in numbered if not ((p / "ema").is_dir() and _parses(p / "metrics/metrics"))]
@@ -36,7 +36,7 @@ def set_aside(path: Path) -> None:
     """Rename a damaged checkpoint, with a warning, so that its step can be saved again.
 
     Args:
-        path: Folder of the checkpoint.
+        path: folder of the checkpoint.
     """
     new = path.with_name(f"{path.name}.damaged-{time.time_ns()}")
     warnings.warn(f"{path} is no whole checkpoint: moved to {new.name}", stacklevel=4)
@@ -47,7 +47,7 @@ def remove_unfinished(folder: Path) -> None:
     """Remove leftovers of saves that a crash or a full disk cut short.
 
     Args:
-        folder: Folder of the checkpoints.
+        folder: folder of the checkpoints.
     """
     if jax.process_index() == 0:
         for path in folder.glob("*.orbax-checkpoint-tmp*"):

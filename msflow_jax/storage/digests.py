@@ -32,7 +32,7 @@ def layouts(tree: Any) -> dict[str, str]:
     """``float32[3,2]`` and the like for every array of a tree, by path.
 
     Args:
-        tree: Tree of arrays or ``jax.ShapeDtypeStruct``.
+        tree: tree of arrays or ``jax.ShapeDtypeStruct``.
     """
     leaves = jax.tree_util.tree_leaves_with_path(tree)
     return {
@@ -45,8 +45,8 @@ def differences(then: Mapping[str, str], now: Mapping[str, str]) -> list[str]:
     """What two results of :func:`layouts` do not share, one line per path.
 
     Args:
-        then: Layouts that were saved.
-        now: Layouts that are needed.
+        then: layouts that were saved.
+        now: layouts that are needed.
     """
     return [
         f"{path} was {then.get(path, 'absent')}, is {now.get(path, 'absent')}"
@@ -62,7 +62,7 @@ def digests(tree: Any) -> dict[str, str]:
     on how the array is sharded. No defence against an adversary.
 
     Args:
-        tree: Tree of arrays.
+        tree: tree of arrays.
     """
     numbers = jax.tree.leaves(jax.device_get(_digest(tree)))
     return {

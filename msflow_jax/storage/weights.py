@@ -10,17 +10,17 @@ Params = Any
 
 
 def save(folder: Path, file: str, facts: dict[str, Any], params: Params) -> None:
-    """Writes a new folder whole or not at all.
+    """Writes a new folder atomically.
 
     Args:
-      folder: to make; may exist if it is empty.
-      file: name of the file for the facts.
-      facts: JSON.
-      params: tree of arrays.
+        folder: folder to make; may exist if it is empty.
+        file: name of the file for the facts.
+        facts: JSON.
+        params: tree of arrays.
 
     Raises:
-      ValueError: the folder is not empty.
-      OSError: it cannot be written.
+        ValueError: the folder is not empty.
+        OSError: the folder cannot be written.
     """
     from msflow_jax.storage.checkpoints import Checkpoints
 
@@ -38,13 +38,13 @@ def read_facts(folder: Path, file: str, what: str, tool: str) -> dict[str, Any]:
     """The facts of a folder that :func:`save` wrote.
 
     Args:
-      folder: to read.
-      file: name of the file.
-      what: what the folder should hold, and ``tool`` what makes one, for errors.
+        folder: folder to read.
+        file: name of the file.
+        what: what the folder should hold, and ``tool`` what makes one, for errors.
 
     Raises:
-      FileNotFoundError: there is none.
-      ValueError: it is damaged.
+        FileNotFoundError: there is no such file.
+        ValueError: the file is damaged.
     """
     path = Path(folder) / file
     if not path.is_file():
@@ -54,9 +54,9 @@ def read_facts(folder: Path, file: str, what: str, tool: str) -> dict[str, Any]:
     try:
         facts = json.loads(path.read_text())
     except ValueError as error:
-        raise ValueError(f"{path} is damaged ({error}): convert the weights anew") from error
+        raise ValueError(f"{path} is damaged ({error}): convert the weights again") from error
     if not isinstance(facts, dict):
-        raise ValueError(f"{path} is damaged (no JSON object): convert the weights anew")
+        raise ValueError(f"{path} is damaged (no JSON object): convert the weights again")
     return facts
 
 
@@ -64,8 +64,8 @@ def load_params(folder: Path) -> Params:
     """The parameters of a folder that :func:`save` wrote.
 
     Raises:
-      FileNotFoundError: there are none.
-      ValueError: they are damaged.
+        FileNotFoundError: there are no weights.
+        ValueError: the weights are damaged.
     """
     from msflow_jax.storage.checkpoints import Checkpoints
 

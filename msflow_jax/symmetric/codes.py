@@ -21,7 +21,7 @@ SCHEMES = ("palette", "grey", "simplex")
 _PUBLISHED_STEPS = {
     4: 75,
     6: 50,
-}  # levels a channel -> 8-bit step: MedSymmFlow; SymmFlow on COCO-Stuff
+}  # levels per channel -> 8-bit step: MedSymmFlow; SymmFlow on COCO-Stuff
 
 
 def palette_indices(classes: int, levels: int) -> np.ndarray:
@@ -32,7 +32,7 @@ def palette_indices(classes: int, levels: int) -> np.ndarray:
 def palette_table(classes: int) -> np.ndarray:
     """RGB codes in [-1, 1], ``[K, 3]``: colour ``16 r + 4 g + b`` of the levels {0, 75, 150, 225}.
 
-    More than 64 classes take more levels a channel (6 levels of step 50 up to 216, as SymmFlow does).
+    More than 64 classes take more levels per channel (6 levels of step 50 up to 216, as SymmFlow does).
     """
     levels = max(4, math.ceil(round(classes ** (1 / 3), 6)))
     step = _PUBLISHED_STEPS.get(levels, 255 // (levels - 1))
@@ -71,18 +71,19 @@ class Code:
     """How classes are written into label pictures and read back.
 
     Attributes:
-      scheme: ``palette``, ``grey`` or ``simplex``.
-      classes: number of classes K, at least 2.
-      beta: strength of the published dequantisation. For ``palette`` and ``simplex`` the noise is
-        uniform in +-beta / 255, in units of the image range [-1, 1] (+-beta / 2 grey levels). For
-        ``grey`` the codes themselves fill [-beta / 2, beta / 2] and the noise is uniform over half
-        of the spacing between two codes. The papers use 4 in both.
-      pooling: ``pixels`` measures the distance at every pixel and averages (published for ``palette``);
-        ``picture`` averages the picture first, which cancels the pixels' noise (published for
-        ``grey``, and what makes ``simplex`` Bayes-consistent); empty: what the scheme asks for.
+        scheme: ``palette``, ``grey`` or ``simplex``.
+        classes: number of classes K, at least 2.
+        beta: strength of the published dequantisation. For ``palette`` and ``simplex`` the noise is
+            uniform in +-beta / 255, in units of the image range [-1, 1] (+-beta / 2 grey levels).
+            For ``grey`` the codes themselves fill [-beta / 2, beta / 2] and the noise is uniform
+            over half of the spacing between two codes. The papers use 4 in both.
+        pooling: ``pixels`` measures the distance at every pixel and averages (published for
+            ``palette``); ``picture`` averages the picture first, which cancels the pixels' noise
+            (published for ``grey``, and what makes ``simplex`` Bayes-consistent); empty: the
+            scheme's published rule.
 
     Raises:
-      ValueError: unknown scheme or pooling, fewer than 2 classes, or a beta that is not positive.
+        ValueError: unknown scheme or pooling, fewer than 2 classes, or a beta that is not positive.
     """
 
     scheme: str
@@ -123,16 +124,16 @@ class Code:
         """Label pictures with fresh dequantisation noise.
 
         Args:
-          labels: class numbers, ``[B]`` (one a picture) or ``[B, H, W]`` (one a pixel).
-          height: rows of the pictures.
-          width: columns of the pictures.
-          key: PRNG key.
+            labels: class numbers, ``[B]`` (one per picture) or ``[B, H, W]`` (one per pixel).
+            height: rows of the pictures.
+            width: columns of the pictures.
+            key: PRNG key.
 
         Returns:
-          ``[B, H, W, C]`` float32.
+            ``[B, H, W, C]`` float32.
 
         Raises:
-          ValueError: labels of another shape.
+            ValueError: labels of another shape.
         """
         codes = self.clean_pictures(labels, height, width)
         return codes + self.noise_width * jax.random.uniform(key, codes.shape, minval=-1, maxval=1)
@@ -162,7 +163,7 @@ class Code:
     def distances(self, pictures: jax.Array) -> jax.Array:
         """Distance of each picture to each class, ``[B, H, W, C] -> [B, K]``.
 
-        The least one wins: the published mean rule (for ``grey`` the same as rounding the mean index
+        The smallest one wins: the published mean rule (for ``grey`` the same as rounding the mean index
         and clamping it to 0..K-1).
         """
         pooling = self.pooling or ("pixels" if self.scheme == "palette" else "picture")
@@ -206,21 +207,21 @@ class Code:
         return self.distances(pictures), self.probabilities(pictures), self.mode(pictures)
 
     def reweight(self, pictures: jax.Array, weights: jax.Array) -> jax.Array:
-        """Pictures as they would be read under other class frequencies, ``[B, H, W, C]`` to the same.
+        """Pictures as they would be under other class frequencies, ``[B, H, W, C]`` to the same.
 
         Bayes' rule on the posterior p of the mean picture: it becomes ``p_k w_k / sum_j p_j w_j``, and
         every pixel moves by the difference of the two posteriors' codes.
 
         Args:
-          pictures: label pictures.
-          weights: ``[K]``, positive: wished over trained frequency of each class.
+            pictures: label pictures.
+            weights: ``[K]``, positive: ratio of target to training prior of each class.
 
         Raises:
-          ValueError: another scheme than ``simplex``, which alone determines a posterior.
+            ValueError: another scheme than ``simplex``, which alone determines a posterior.
         """
         if self.scheme != "simplex":
             raise ValueError(
-                f"another class prior needs the code 'simplex', whose reading is a posterior, "
+                f"another class prior needs the code 'simplex', whose read-out is a posterior, "
                 f"not {self.scheme!r}"
             )
         before = self.probabilities(pictures)
@@ -230,7 +231,7 @@ class Code:
         return pictures + move[:, None, None, :]
 
     def to_rgb(self, pictures: jax.Array) -> jax.Array:
-        """Label pictures as people look at them: ``[..., C] -> [..., 3]`` in [-1, 1].
+        """Label pictures for display: ``[..., C] -> [..., 3]`` in [-1, 1].
 
         ``palette`` pictures are colours already, ``grey`` ones are scaled to the image range, and
         ``simplex`` ones mix the palette's colours by their (unclipped) class weights.

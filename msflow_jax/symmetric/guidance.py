@@ -1,4 +1,4 @@
-"""Guidance of what is drawn."""
+"""Classifier-free guidance of generated images."""
 
 import jax
 import jax.numpy as jnp
@@ -9,8 +9,8 @@ from msflow_jax.streams import Streams, VelocityField
 def guided(field: VelocityField, guidance: float) -> VelocityField:
     """Classifier-free guidance of the image (Ho and Salimans 2022), twice the network evaluations.
 
-    The codeless label is 0 at u = 0 and the noise of the clean stream ``null`` at u = 1: its path is
-    known and need not be integrated.
+    The unconditional label is 0 at u = 0 and the noise of the clean stream ``null`` at u = 1: its
+    path is known and need not be integrated.
     """
 
     def velocity(u: jax.Array, streams: Streams) -> Streams:
@@ -20,9 +20,9 @@ def guided(field: VelocityField, guidance: float) -> VelocityField:
             "label": jnp.concatenate([streams["label"], u * null]),
         }
         out = field(u, both)
-        image, codeless = jnp.split(out["image"], 2)
+        image, unconditional = jnp.split(out["image"], 2)
         label = out["label"][: image.shape[0]]
-        improved = codeless + guidance * (image - codeless)
+        improved = unconditional + guidance * (image - unconditional)
         return {"image": improved, "label": label, "null": jnp.zeros_like(null)}
 
     return velocity

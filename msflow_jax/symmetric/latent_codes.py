@@ -23,11 +23,12 @@ class LatentCode:
     """A code whose label pictures are latents; the same interface as :class:`Code`.
 
     Attributes:
-      scheme: ``encoded``: the latents of the palette's pictures (published); ``pooled``: their means
-        over the picture, one point a class, spread over the grid.
-      clean: latents of each class's picture without noise, ``[K, h, w, C]`` (``pooled``: h = w = 1).
-      noisy: latents of V pictures of each class with dequantisation noise, ``[K, V, h, w, C]``.
-      beta: strength of the dequantisation, as for ``palette``.
+        scheme: ``encoded``: the latents of the palette's pictures (published); ``pooled``: their
+            means over the picture, one point per class, spread over the grid.
+        clean: latents of each class's picture without noise, ``[K, h, w, C]`` (``pooled``: h = w =
+            1).
+        noisy: latents of V pictures of each class with dequantisation noise, ``[K, V, h, w, C]``.
+        beta: strength of the dequantisation, as for ``palette``.
     """
 
     scheme: str
@@ -59,14 +60,14 @@ class LatentCode:
 
     @property
     def noise_width(self) -> float:
-        """Half width of the uniform noise of ``pooled`` pictures; ``encoded`` ones bring theirs."""
+        """Half width of the uniform noise of ``pooled`` pictures; 0 for ``encoded`` ones."""
         return self.beta / 255 if self.scheme == "pooled" else 0.0
 
     def pictures(self, labels: jax.Array, height: int, width: int, key: jax.Array) -> jax.Array:
         """Label pictures ``[B, H, W, C]`` of class numbers ``[B]``: one of V at random, with noise.
 
         Raises:
-          ValueError: label maps, or another grid than the pictures'.
+            ValueError: label maps, or another grid than the pictures'.
         """
         which, dither = jax.random.split(key)
         labels = jnp.asarray(labels)
@@ -82,7 +83,7 @@ class LatentCode:
     def _spread(self, chosen: jax.Array, height: int, width: int) -> jax.Array:
         if chosen.ndim != 4 or chosen.shape[1:3] not in ((1, 1), (height, width)):
             raise ValueError(
-                f"{self.scheme} label pictures are one class an image on a grid of "
+                f"{self.scheme} label pictures are one class per image on a grid of "
                 f"{self.clean.shape[1:3]}, not {chosen.shape[:-1]} on {(height, width)}"
             )
         return jnp.broadcast_to(chosen, (len(chosen), height, width, self.channels))
@@ -104,11 +105,11 @@ class LatentCode:
         """Distances ``[B, K]``, ``softmax(-distance)`` ``[B, K]`` and the mode rule's class ``[B]``.
 
         Raises:
-          ValueError: weights: these codes give no posterior.
+            ValueError: weights: these codes give no posterior.
         """
         if weights is not None:
             raise ValueError(
-                "another class prior needs the code 'simplex', whose reading is a posterior"
+                "another class prior needs the code 'simplex', whose read-out is a posterior"
             )
         distances = self.distances(pictures)
         mode = most_votes(self.pixel_distances(pictures))
@@ -135,23 +136,23 @@ def encode_pictures(
     """The latent code of a palette: each class's pictures, drawn at full size and encoded by the mean.
 
     Args:
-      autoencoder: of the images.
-      params: its parameters.
-      scheme: ``encoded`` or ``pooled``.
-      classes: number of classes.
-      side: rows and columns of the pictures, those that the images are encoded at.
-      beta: see :class:`Code`.
-      variants: noisy pictures of each class.
-      batch: pictures encoded at a time.
-      seed: of their noise.
+        autoencoder: network and scale that encode the images.
+        params: parameters of the autoencoder.
+        scheme: ``encoded`` or ``pooled``.
+        classes: number of classes.
+        side: rows and columns of the pictures, those that the images are encoded at.
+        beta: strength of the dequantisation, see :class:`Code`.
+        variants: noisy pictures of each class.
+        batch: pictures encoded at a time.
+        seed: seed of the pictures' dequantisation noise.
 
     Raises:
-      ValueError: an autoencoder that is not for colour images.
+        ValueError: an autoencoder that is not for colour images.
     """
     if autoencoder.net.channels != 3:
         raise ValueError(
             f"the code {scheme!r} encodes colours, but the autoencoder is for images of "
-            f"{autoencoder.net.channels} channel(s): take the code 'simplex', or bring the images to "
+            f"{autoencoder.net.channels} channel(s): take the code 'simplex', or convert the images to "
             "colour with data.channels=3"
         )
     palette = Code("palette", classes, beta)

@@ -35,19 +35,18 @@ Params = Any
 class SymmetricFlow:
     """A symmetric flow over images and label pictures. All methods are pure.
 
-    ``init`` and ``loss`` know the flow's own parameters; the verbs take with them those of the codec,
-    under the name ``codec``, where it has some.
+    ``init`` and ``loss`` know the flow's own parameters; the verbs take the codec's too, as ``codec``.
 
     Attributes:
         net: flax module ``(x [B, H, W, C], u [B], train=...) -> [B, H, W, C]`` on the joined channels
             (image first), for instance ``UNet(channels=c_x + c_y)``.
-        code: how classes become label pictures.
+        code: maps classes to label pictures and back.
         classes: class names in label order.
         codec: what stands between images and flow.
         image_weight: weight w of the image's error, 1 - w for the label's; 0.7 published.
         sigma_min: see :func:`msflow_jax.streams.interpolate`.
         time: distribution of training times.
-        code_dropout: fraction of training samples that are drawn without a code, for guidance. Their
+        code_dropout: fraction of training samples that are trained without a code, for guidance. Their
             label's error is not scored, so that the read-out stays the posterior.
         image_std: see :func:`make_field`; empty: none, as published.
         readout: ``latent`` compares the label picture with the codes; ``decode`` (published for latents)
@@ -147,7 +146,7 @@ class SymmetricFlow:
         index: jax.Array | None = None,
         weights: Sequence[float] | None = None,
     ) -> Prediction:
-        """The class of each image: integrate from u = 1 to 0 and read the label picture.
+        """The class of each image: integrate from u = 1 to 0 and read the label picture out.
 
         Args:
             params: parameters, the codec's among them.
@@ -160,19 +159,18 @@ class SymmetricFlow:
             weights: ratio of target to training prior of each class, see :meth:`Code.reweight`.
 
         Raises:
-            ValueError: images of another shape than the codec's, ``draws`` < 1, or weights without the
-                code ``simplex``.
+            ValueError: images of another shape, ``draws`` < 1, or weights without the code ``simplex``.
         """
         if draws < 1:
             raise ValueError(f"draws must be at least 1, got {draws}")
-        read = make_reader(self, params)
+        read_out = make_reader(self, params)
         ratio = None if weights is None else jnp.asarray(weights)
         inner = self.codec.encode(params.get(KEY), images)
 
         def one(draw: jax.Array) -> Prediction:
             k_draw = jax.random.fold_in(key, draw)
             out = to_label(self, params, inner, k_draw, steps=steps, solver=solver, index=index)
-            distances, probabilities, mode = read(out.end["label"], ratio)
+            distances, probabilities, mode = read_out(out.end["label"], ratio)
             return Prediction(distances, probabilities, mode, out.nfe, out.ok)
 
         found = jax.lax.map(one, jnp.arange(draws))
@@ -245,9 +243,8 @@ class SymmetricFlow:
         """Class numbers ``[B]`` from numbers or names.
 
         Raises:
-            ValueError: a name or number that is no class of this model (the known ones are listed), or
-                a model of label maps.
+            ValueError: a name or number that is no class (the known ones are listed), or label maps.
         """
         if self.maps:
-            raise ValueError("this model draws images from label maps: it has no class to ask for")
+            raise ValueError("this model draws images from label maps: it has no classes to name")
         return class_numbers(self.classes, labels)

@@ -35,7 +35,7 @@ FOLDER, PICTURES, STD = "autoencoder", "label_pictures.safetensors", "latent_std
 PATCHES = "patches"  # the autoencoder that is fitted to the training images
 _FITTED = 1000  # images that the patches are fitted to at most
 _MEASURED = 64  # images whose latents' spread is measured
-_LEAST_STD = 1e-3  # of a channel, relative to the largest: one may be constant
+_MIN_STD = 1e-3  # of a channel, relative to the largest: one may be constant
 
 
 @dataclass(frozen=True)
@@ -45,8 +45,8 @@ class SymmetricParts:
     Attributes:
         autoencoder: network and scale of the autoencoder, None for a flow in pixels.
         weights: parameters of the autoencoder.
-        origin: where they came from.
-        folder: where they lie; None if they were fitted here.
+        origin: where the autoencoder came from.
+        folder: folder of the autoencoder; None if it was fitted here.
         code: the latent code, if there is one.
         std: root mean square of each channel of the latents, for preconditioning; empty for none.
     """
@@ -180,7 +180,7 @@ def _measure_std(
 
     found = batched(squares, config.latent.batch)(parts.weights, some(train, _MEASURED).images)
     std = np.sqrt(found.mean(axis=0)).astype(float)
-    return tuple(np.maximum(std, _LEAST_STD * std.max()).tolist())
+    return tuple(np.maximum(std, _MIN_STD * std.max()).tolist())
 
 
 _NEEDS_IMAGES = "{} needs the training images, which are not at hand here"

@@ -1,4 +1,4 @@
-"""How a label picture is read, and how states of a path are shown."""
+"""The read-out of a label picture, and how states of a path are shown."""
 
 from collections.abc import Callable, Mapping
 from typing import TYPE_CHECKING, Any
@@ -38,7 +38,7 @@ def make_reader(flow: "SymmetricFlow", params: Any) -> Callable[..., Any]:
 def to_pictures(
     flow: "SymmetricFlow", params: Any, streams: Mapping[str, jax.Array]
 ) -> tuple[Any, Any]:
-    """States of a path as people look at them: images and label pictures (RGB), in [-1, 1]."""
+    """States of a path for display: images and label pictures (RGB), in [-1, 1]."""
     images = flow.codec.decode(params.get(KEY), streams["image"])
     if not isinstance(flow.code, LatentCode):
         return images, flow.code.to_rgb(streams["label"])

@@ -37,15 +37,15 @@ class Paths:
             out = to_label(model, params, inner, key, steps=24, grid=_TIMES)
             return out.grid, out.states
 
-        drawn = jax.jit(generate)(params, np.array([label]))
-        read = jax.jit(classify)(params, jnp.asarray(run.chosen.images[:1]))
+        generated = jax.jit(generate)(params, np.array([label]))
+        classified = jax.jit(classify)(params, jnp.asarray(run.chosen.images[:1]))
         arrays: Arrays = {
             "classify_true": run.chosen.labels[0],
             "generate_class": np.array(label),
         }
-        for name, (u, states) in (("generate", drawn), ("classify", read)):
+        for name, (u, states) in (("generate", generated), ("classify", classified)):
             arrays[f"{name}_u"] = np.asarray(u)
             shown = to_pictures(model, params, {k: v[:, 0] for k, v in states.items()})
             arrays[f"{name}_image"], arrays[f"{name}_label"] = map(to_uint8, shown)
-        predicted = model.code.distances(read[1]["label"][-1])[0].argmin()
+        predicted = model.code.distances(classified[1]["label"][-1])[0].argmin()
         return {"times": _TIMES}, {**arrays, "classify_predicted": np.asarray(predicted)}

@@ -32,8 +32,10 @@ def make_field(
             linear = (t * spread**2 - (1 - t)) / total**2 * image
             image = image / total
         out = network(jnp.concatenate([image, streams["label"]], axis=-1), u).astype(jnp.float32)
-        drawn, label = out[..., :channels], out[..., channels:]
-        return {"image": linear + spread / total * drawn if std else drawn, "label": label}
+        image_velocity, label = out[..., :channels], out[..., channels:]
+        if std:
+            image_velocity = linear + spread / total * image_velocity
+        return {"image": image_velocity, "label": label}
 
     return velocity
 

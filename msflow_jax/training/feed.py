@@ -35,16 +35,16 @@ class BatchSource(Protocol):
 
 
 class DeviceBatches:
-    """Batches of data that lie on the device; a step brings only its plan."""
+    """Batches of data that lie on the device; a step sends only its plan."""
 
     def __init__(self, source: Source, config: ConfigDict, mesh: Mesh, seed: int | None = None):
         """Puts the data on the devices.
 
         Args:
-            source: The data.
-            config: The ``train`` part of a configuration.
-            mesh: The devices.
-            seed: Seed of the order; None for the configuration's.
+            source: training data to keep on the devices.
+            config: the ``train`` part of a configuration.
+            mesh: devices that the batches are put on.
+            seed: seed of the order; None for the configuration's.
         """
         whole = (dict(source.arrays), dict(source.present))
         self.data = place(whole, replicated(mesh))
@@ -80,10 +80,10 @@ class HostBatches:
         """Takes what ``msflow_jax.data.streaming.read_ahead`` gives.
 
         Args:
-            batches: This process's parts of the batches, step by step.
-            modalities: What each array is.
-            size: Size of the whole batch.
-            mesh: The devices.
+            batches: this process's parts of the batches, step by step.
+            modalities: what each array is.
+            size: size of the whole batch.
+            mesh: devices that the batches are put on.
         """
         self._batches, self._modalities = batches, modalities
         self._size, self._split = size, split_batch(mesh, axis=1)
@@ -127,15 +127,15 @@ def open_batches(
     """The batches of a run.
 
     Args:
-        source: Data on the device, a stream, or several of them by name: a batch is then a dict of
+        source: data on the device, a stream, or several of them by name: a batch is then a dict of
             batches, each drawn by (seed, step, name).
-        config: The ``train`` part of a configuration.
-        mesh: The devices.
-        start: First step.
-        steps: Length of the run.
+        config: the ``train`` part of a configuration.
+        mesh: devices that the batches are put on.
+        start: first step to take.
+        steps: length of the run.
 
     Raises:
-        ValueError: For ``train.balanced`` without one class per example, or modalities that cannot be
+        ValueError: for ``train.balanced`` without one class per example, or modalities that cannot be
             moved together.
     """
     with ExitStack() as stack:

@@ -50,20 +50,20 @@ def fit(
     """Train a stage, or go on training: the newest checkpoint is where it resumes.
 
     Args:
-        stage: What is trained on which data.
-        workdir: Folder of the whole run; the stage's own (:meth:`Stage.folder`) gets ``checkpoints/``,
+        stage: what is trained on which data.
+        workdir: folder of the whole run; the stage's own (:meth:`Stage.folder`) gets ``checkpoints/``,
             ``metrics.jsonl`` and ``tensorboard/``.
-        params: Tree of the stages before, on the host; empty by default.
-        progress: Whether to draw a progress bar.
+        params: tree of the stages before, on the host; empty by default.
+        progress: whether to draw a progress bar.
 
     Returns:
         The final state, of the trained leaves alone.
 
     Raises:
-        ValueError: An empty training set, a batch that the devices do not divide, a ``select`` that the
+        ValueError: an empty training set, a batch that the devices do not divide, a ``select`` that the
             validation does not report, or checkpoints of another network or optimiser.
         Preempted: SIGTERM came; the state is saved.
-        Stopped: The loss is not finite; the step and the batch are named.
+        Stopped: the loss is not finite; the step and the batch are named.
     """
     config, folder = stage.config, stage.folder(workdir)
     steps = stage.steps
@@ -91,13 +91,13 @@ class _Run:
     """A stage that is about to go on.
 
     Attributes:
-        stage: What is trained.
-        mesh: Devices.
-        steps: Last step.
-        optimiser: Gradient transformation.
-        schedule: Learning rate by step.
-        frozen: Leaves that are not trained, on the devices.
-        state: State to go on from.
+        stage: what is trained.
+        mesh: devices of the run.
+        steps: last step of the run.
+        optimiser: optax transformation of the gradients.
+        schedule: learning rate by step.
+        frozen: leaves that are not trained, on the devices.
+        state: state to go on from.
     """
 
     stage: Stage
@@ -155,7 +155,7 @@ def _train(
             found = _validated(run, state)
             checkpoints.save(step, to_items(state), found)
             watched.validated(step, found)
-        if step < steps and preemption.asked(step):
+        if step < steps and preemption.requested(step):
             checkpoints.save(step, to_items(state), {})
             _require_saved(checkpoints)
             raise Preempted(

@@ -1,4 +1,4 @@
-"""What a person sees of a run: speed, memory, metrics, a bar, and a trace when asked."""
+"""What a person sees of a run: speed, memory, metrics, a bar, and a trace if configured."""
 
 import time
 from collections.abc import Callable, Iterator, Mapping
@@ -23,11 +23,11 @@ def monitor(
     """Open the records of a run; only the first of several processes writes.
 
     Args:
-        workdir: Folder of the records.
-        config: The ``train`` part of a configuration.
-        step: Step that the run goes on from.
-        steps: Last step.
-        progress: Whether to draw a progress bar.
+        workdir: folder of the records.
+        config: the ``train`` part of a configuration.
+        step: step that the run goes on from.
+        steps: last step of the run.
+        progress: whether to draw a progress bar.
     """
     first = jax.process_index() == 0
     writers = config.writers
@@ -125,7 +125,7 @@ def _relative_distance(average: Any, params: Any) -> jax.Array:
 
 
 def _peak_memory() -> float | None:
-    """GiB that the first device of this process has held at most; None where JAX does not say (CPU)."""
+    """Peak memory of this process's first device in GiB; None where JAX does not say (CPU)."""
     found = jax.local_devices()[0].memory_stats() or {}
     peak = found.get("peak_bytes_in_use")
     return None if peak is None else peak / 2**30

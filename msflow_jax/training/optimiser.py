@@ -12,22 +12,22 @@ def one_cycle(config: ConfigDict, steps: int) -> optax.Schedule:
     """Cosine from 1/400 of the peak up to the peak and back down, as the papers train.
 
     Args:
-        config: ``learning_rate`` (the peak), ``warmup`` (share of the steps, in (0, 1)).
+        config: ``learning_rate`` (the peak), ``warmup`` (fraction of the steps, in (0, 1)).
         steps: length of the run.
 
     Returns:
         The function from one step number to its learning rate.
 
     Raises:
-        ValueError: ``warmup`` is no such share.
+        ValueError: ``warmup`` is no such fraction.
     """
     if not 0 < config.warmup < 1:
-        raise ValueError(f"train.warmup is a share of the run in (0, 1), got {config.warmup}")
+        raise ValueError(f"train.warmup is a fraction of the run in (0, 1), got {config.warmup}")
     cycle = max(steps, 2)  # at least one step for each half
     rise = min(max(round(config.warmup * steps), 1), cycle - 1)
-    # optax rounds the share down to steps: half a step more keeps that exact.
-    share = (rise + 0.5) / cycle
-    return optax.cosine_onecycle_schedule(cycle, config.learning_rate, share, _RANGE, 1.0)
+    # optax rounds the fraction down to steps: half a step more keeps that exact.
+    fraction = (rise + 0.5) / cycle
+    return optax.cosine_onecycle_schedule(cycle, config.learning_rate, fraction, _RANGE, 1.0)
 
 
 def make_optimiser(

@@ -10,7 +10,7 @@ from jax.experimental import multihost_utils
 
 
 class Preemption:
-    """Within its context SIGTERM ends nothing by itself: ``asked`` tells that it came.
+    """Within its context SIGTERM ends nothing by itself: ``requested`` tells that it came.
 
     With several processes JAX's coordination service listens instead, and makes all of them agree on
     the step after which to stop.
@@ -34,8 +34,8 @@ class Preemption:
     def _note(self, number: int, frame: FrameType | None) -> None:
         self._came.set()
 
-    def asked(self, step: int) -> bool:
-        """Whether to save and stop after this step; every process must ask at every step."""
+    def requested(self, step: int) -> bool:
+        """Whether to save and stop after this step; every process must call this at every step."""
         if self._alone:
             return self._came.is_set()
         return bool(multihost_utils.reached_preemption_sync_point(step))

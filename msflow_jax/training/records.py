@@ -85,7 +85,7 @@ def _import(module: str) -> Any:
         return importlib.import_module(module)
     except ImportError as error:
         raise ImportError(
-            f"train.writers asks for {module}, which is not installed: pip install {module}, or leave "
+            f"train.writers needs {module}, which is not installed: pip install {module}, or leave "
             "it out"
         ) from error
 
@@ -101,13 +101,13 @@ class Records:
     A resumed run first drops the rows beyond the step it resumes from, so that no step appears twice.
 
     Args:
-      workdir: where ``metrics.jsonl`` lies.
-      resume_step: the step that the run goes on from.
-      writers: names of further writers, of ``tensorboard``, ``wandb``, ``mlflow``.
+        workdir: where ``metrics.jsonl`` lies.
+        resume_step: the step that the run goes on from.
+        writers: names of further writers, of ``tensorboard``, ``wandb``, ``mlflow``.
 
     Raises:
-      ValueError: an unknown writer.
-      ImportError: its package is not installed.
+        ValueError: an unknown writer.
+        ImportError: the package of a writer is not installed.
     """
 
     def __init__(self, workdir: Path, *, resume_step: int = 0, writers: Sequence[str] = ()):

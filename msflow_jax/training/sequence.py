@@ -22,20 +22,20 @@ def run_stages(
     """Train the stages in order; a finished one is skipped, a killed one goes on.
 
     Args:
-        stages: The stages, with names that differ.
-        workdir: Folder of the whole run.
-        progress: Whether to draw progress bars.
-        params: Tree that the first stage starts from, for instance weights that no stage trains; by
+        stages: the stages, with names that differ.
+        workdir: folder of the whole run.
+        progress: whether to draw progress bars.
+        params: tree that the first stage starts from, for instance weights that no stage trains; by
             default empty.
 
     Returns:
         The whole tree on the host, with the leaves of each stage's best checkpoint.
 
     Raises:
-        ValueError: As of :func:`msflow_jax.training.fit`; also a name that is used twice, or ``""``
+        ValueError: as of :func:`msflow_jax.training.fit`; also a name that is used twice, or ``""``
             beside others.
         Preempted: SIGTERM came; the state is saved, and the same call goes on from there.
-        Stopped: The loss of a stage is not finite.
+        Stopped: the loss of a stage is not finite.
     """
     _note(stages, Path(workdir))
     so_far = params or {}
@@ -56,15 +56,15 @@ def read_params(
     """``(step, parameters to use)`` of a workdir: the best of each stage that has a checkpoint.
 
     Args:
-        workdir: Folder of the whole run.
-        select: Metric that picks the best checkpoint of a workdir with a single stage; where there are
+        workdir: folder of the whole run.
+        select: metric that picks the best checkpoint of a workdir with a single stage; where there are
             several, it is noted for each.
-        upto: Name of the last stage to read; None for the last that has a checkpoint.
-        params: Tree that the first stage started from, as for :func:`run_stages`.
+        upto: name of the last stage to read; None for the last that has a checkpoint.
+        params: tree that the first stage started from, as for :func:`run_stages`.
 
     Raises:
-        FileNotFoundError: There is no checkpoint (never random weights).
-        ValueError: There is no stage of that name, or a checkpoint cannot be read.
+        FileNotFoundError: there is no checkpoint (never random weights).
+        ValueError: there is no stage of that name, or a checkpoint cannot be read.
     """
     selects = saved_stages(workdir) or {"": select}
     if upto is not None and upto not in selects:
@@ -80,7 +80,7 @@ def read_params(
         so_far = update(so_far, trained)
         if name == upto:
             break
-    assert step is not None  # `_best` raises where the first stage has none
+    assert step is not None  # ``_best`` raises where the first stage has none
     return step, so_far
 
 
@@ -88,13 +88,13 @@ def saved_stages(workdir: Path) -> dict[str, str]:
     """The metric that picks the best checkpoint by the names of a workdir's stages, in order.
 
     Args:
-        workdir: Folder of the whole run.
+        workdir: folder of the whole run.
 
     Returns:
         An empty dict for a workdir with a single stage.
 
     Raises:
-        ValueError: The note about them is damaged.
+        ValueError: the note about them is damaged.
     """
     path = Path(workdir) / NOTE
     try:

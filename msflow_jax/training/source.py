@@ -15,11 +15,11 @@ class Source:
     """Training data that are kept whole on the device.
 
     Attributes:
-        arrays: Arrays ``[N, *shape]`` by their names in a batch.
-        modalities: What each array is.
-        flips: Random flips of what moves, as for ``msflow_jax.data.order.windows``; of latents the flips
+        arrays: arrays ``[N, *shape]`` by their names in a batch.
+        modalities: what each array is.
+        flips: random flips of what moves, as for ``msflow_jax.data.order.windows``; of latents the flips
             are stored.
-        present: Of arrays that an example may lack: whether it has it, bool ``[N]``.
+        present: whether each example has an array that it may lack, bool ``[N]`` by name.
     """
 
     arrays: Mapping[str, np.ndarray]
@@ -48,9 +48,9 @@ class Source:
         """A source of plain arrays.
 
         Args:
-            arrays: Arrays ``[N, *shape]`` by their names in a batch.
-            kinds: Kind of each; those called ``image``, ``label`` or ``map`` need none.
-            flips: Random flips of what moves.
+            arrays: arrays ``[N, *shape]`` by their names in a batch.
+            kinds: kind of each; those called ``image``, ``label`` or ``map`` need none.
+            flips: random flips of what moves.
         """
         return cls(arrays, describe(arrays, kinds), flips)
 
@@ -71,11 +71,11 @@ def source_of(
     """The source of a split: kept on the device, or read while training.
 
     Args:
-        split: The examples.
+        split: training split.
         loader: ``device`` or ``grain``; a split that is read from files is never kept.
-        workers: Worker processes that read.
-        flips: Random flips of what moves.
-        arrays: By each name in a batch, the name of the split's array that stands there; by default
+        workers: worker processes that read.
+        flips: random flips of what moves.
+        arrays: name of the split's array for each name in a batch; by default
             ``image`` and ``label``. ``{"image": "image", "label": "map"}`` learns a class per pixel.
     """
     chosen = IMAGE_AND_LABEL if arrays is None else arrays
@@ -89,7 +89,7 @@ def count_examples(source: Sources) -> int:
     """Number of examples of a source; of several sets, that of the largest.
 
     Raises:
-        ValueError: For an empty set, or no set at all.
+        ValueError: for an empty set, or no set at all.
     """
     sets = source if isinstance(source, Mapping) else {"": source}
     if not sets:

@@ -28,17 +28,17 @@ class Stage:
     """One stage of training; most models have a single one.
 
     Attributes:
-        name: Name of the stage and of its folder; "" for a single stage, which is kept in the workdir
+        name: name of the stage and of its folder; "" for a single stage, which is kept in the workdir
             itself.
         loss: ``loss(params, batch, key, *, train) -> (scalar, metrics)``, of the whole tree.
-        source: Training data: a source, which is kept on the device whole; a stream, which is read while
+        source: training data: a source, which is kept on the device whole; a stream, which is read while
             training and gives the same run; or several of them by name.
-        config: The ``train`` part of a configuration.
+        config: the ``train`` part of a configuration.
         start: ``start(the tree so far) -> the tree that the stage starts from``. It may be expensive:
             where a checkpoint is there it is only traced for its shapes, if JAX can trace it, and not
             even that once the stage is finished. Whatever it makes new must be trained; frozen leaves
             are those of the tree so far.
-        trains: Regular expression; leaves whose whole path matches are trained.
+        trains: regular expression; leaves whose whole path matches are trained.
         validate: ``validate(whole tree) -> metrics``, called with the moving average every
             ``eval_every`` steps; its metric ``select`` picks the best checkpoint.
     """
@@ -56,7 +56,7 @@ class Stage:
         """Length of the stage.
 
         Raises:
-            ValueError: There are no training data.
+            ValueError: there are no training data.
         """
         return total_steps(self.config, count_examples(self.source))
 
@@ -68,7 +68,7 @@ class Stage:
         """Trained leaves to start from.
 
         Args:
-            so_far: Tree of the stages before.
+            so_far: tree of the stages before.
 
         Raises:
             ValueError: ``trains`` matches no leaf, or ``start`` makes a leaf that is neither trained nor
@@ -87,12 +87,12 @@ class Stage:
         """Tree with the shapes and dtypes of :meth:`initial`, without the work where JAX can trace it.
 
         Args:
-            so_far: Tree of the stages before.
+            so_far: tree of the stages before.
         """
         try:
             return jax.eval_shape(self.initial, so_far)
         except (jax.errors.JAXTypeError, jax.errors.JAXIndexError):
-            # Drawn by numpy on the host, which cannot be traced: there is no way but to do it.
+            # Numpy on the host cannot be traced: the shapes are known only once it has run.
             return self.initial(so_far)
 
     def frozen(self, so_far: Params) -> Params:
@@ -107,8 +107,8 @@ def total_steps(config: ConfigDict, examples: int) -> int:
     """Length of a run: ``steps`` where given, else ``epochs`` passes over the examples.
 
     Args:
-        config: The ``train`` part of a configuration.
-        examples: Size of the training set.
+        config: the ``train`` part of a configuration.
+        examples: size of the training set.
     """
     if config.steps:
         return config.steps
@@ -119,11 +119,11 @@ def stage_folder(workdir: Path, name: str) -> Path:
     """Folder of a stage: the workdir itself for ""; else ``stages/NAME`` in it.
 
     Args:
-        workdir: Folder of the whole run.
-        name: Name of the stage.
+        workdir: folder of the whole run.
+        name: name of the stage.
 
     Raises:
-        ValueError: The name is not made of letters, digits, ``-`` and ``_``.
+        ValueError: the name is not made of letters, digits, ``-`` and ``_``.
     """
     if not name:
         return Path(workdir)
@@ -136,14 +136,14 @@ def split(params: Params, pattern: str) -> tuple[Params, Params]:
     """The trained and the frozen part of a tree of nested dicts; :func:`merge` is the inverse.
 
     Args:
-        params: Tree of nested dicts.
-        pattern: Regular expression; leaves whose whole path (``a/b/c``) matches are trained.
+        params: tree of nested dicts.
+        pattern: regular expression; leaves whose whole path (``a/b/c``) matches are trained.
 
     Returns:
         Two trees of nested dicts without a common path.
 
     Raises:
-        ValueError: The pattern matches no path, or is no regular expression.
+        ValueError: the pattern matches no path, or is no regular expression.
     """
     trained, frozen = _part(params, pattern)
     if params and not trained:
@@ -158,11 +158,11 @@ def merge(trained: Params, frozen: Params) -> Params:
     """The tree of two parts, see :func:`split`.
 
     Args:
-        trained: Tree of nested dicts.
-        frozen: Tree of nested dicts with other paths, or an empty one.
+        trained: tree of nested dicts.
+        frozen: tree of nested dicts with other paths, or an empty one.
 
     Raises:
-        ValueError: The parts share a path.
+        ValueError: the parts share a path.
     """
     if not frozen:
         return trained  # as it is, of whatever type
@@ -176,8 +176,8 @@ def update(so_far: Params, trained: Params) -> Params:
     """The tree so far with the leaves that a stage trained in place of its own, or beside them.
 
     Args:
-        so_far: Tree of nested dicts, or an empty one.
-        trained: Tree of nested dicts.
+        so_far: tree of nested dicts, or an empty one.
+        trained: tree of nested dicts.
     """
     if not so_far:
         return trained

@@ -42,8 +42,8 @@ def fresh_state(params: Any, optimiser: optax.GradientTransformation) -> TrainSt
     """State at step 0, whose moving average is a copy of the parameters.
 
     Args:
-        params: Parameters to start from.
-        optimiser: Gradient transformation.
+        params: parameters to start from.
+        optimiser: optax transformation of the gradients.
     """
     params, ema = (jax.tree.map(jnp.copy, params) for _ in range(2))
     return TrainState(jnp.zeros((), jnp.int32), params, ema, optimiser.init(params))
@@ -55,10 +55,10 @@ def create_state(
     """Fresh state where the strategy puts it: no device ever holds more than its part.
 
     Args:
-        params: Parameters to start from, on the host.
-        optimiser: Gradient transformation.
-        mesh: Devices.
-        strategy: One of ``msflow_jax.parallel.sharding.STRATEGIES``.
+        params: parameters to start from, on the host.
+        optimiser: optax transformation of the gradients.
+        mesh: devices of the run.
+        strategy: one of ``msflow_jax.parallel.sharding.STRATEGIES``.
     """
     fill = partial(fresh_state, optimiser=optimiser)
     shardings = shard_tree(jax.eval_shape(fill, params), mesh, strategy)
@@ -78,11 +78,11 @@ def make_steps(
 
     Args:
         loss: ``loss(params, batch, key, *, train) -> (scalar, metrics)``.
-        optimiser: Gradient transformation.
+        optimiser: optax transformation of the gradients.
         to_batch: ``(data, plan) -> batch`` as the loss takes it, on the device.
-        seed: Seed of all noise; the key of a step is folded from (seed, step).
-        ema: Rate of the moving average.
-        accumulate: Parts of a batch whose gradients are averaged before the update, for batches that
+        seed: seed of all noise; the key of a step is folded from (seed, step).
+        ema: rate of the moving average.
+        accumulate: parts of a batch whose gradients are averaged before the update, for batches that
             do not fit in memory. It divides the batch; every part draws its own noise.
 
     Returns:
@@ -113,7 +113,7 @@ def make_steps(
         first, rest = (
             jax.tree.map(lambda a, s=s: a[s], (parts, keys)) for s in (0, slice(1, None))
         )
-        # Without a loop on CPU, for the reason that `steps` gives.
+        # Without a loop on CPU, for the reason that ``steps`` gives.
         flat = jax.default_backend() == "cpu"
         total, _ = jax.lax.scan(add, of_part(*first), rest, unroll=flat)
         return jax.tree.map(lambda a: a / accumulate, total)

@@ -126,7 +126,7 @@ MISTAKES = {
         "--config.model.net.name=unet --config.model.net.groups=4 --config.model.net.attention=(64,)",
         "attention at down-sampling factors .64.",
     ),
-    "warm-up": ("--config.train.warmup=2.0", r"train.warmup is a share of the run in \(0, 1\)"),
+    "warm-up": ("--config.train.warmup=2.0", r"train.warmup is a fraction of the run in \(0, 1\)"),
     "another network": ("--config.model.net.width=16", "model.net.width=8, not 16: use another"),
     "another network's setting": (
         "--config.model.net.multipliers=(1,)",

@@ -95,7 +95,7 @@ def test_codes_are_the_encoded_palette(scheme):
 
 def test_codes_refuse_what_does_not_fit():
     code = encode_pictures(AUTO, {}, "encoded", 2, 8, variants=2)
-    with pytest.raises(ValueError, match="one class an image on a grid of"):
+    with pytest.raises(ValueError, match="one class per image on a grid of"):
         code.clean_pictures(jnp.array([0, 1]), 3, 4)
     with pytest.raises(ValueError, match="needs the code 'simplex'"):
         code.read(code.clean_pictures(jnp.array([0]), 4, 4), jnp.ones(2))

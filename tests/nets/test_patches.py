@@ -34,7 +34,7 @@ def test_fewer_components_are_the_best_linear_ones():
 def test_what_does_not_fit():
     with pytest.raises(ValueError, match="16 x 16 images must be divisible by 5"):
         fit_patches(IMAGES, 5, 4)
-    with pytest.raises(ValueError, match="has 32 components, 33 were asked for"):
+    with pytest.raises(ValueError, match="has 32 components, 33 were requested"):
         fit_patches(IMAGES, 4, 33)
     net, params, _ = fit_patches(IMAGES, 4, 5)
     with pytest.raises(ValueError, match=r"expected images \[B, H, W, 2\]"):

@@ -137,7 +137,7 @@ def test_balanced_needs_a_class_an_example(kinds, config):
     source = Source.of_arrays(arrays, kinds)
     for given in (source, {"set": source}):
         with (
-            pytest.raises(ValueError, match="train.balanced needs one class an image"),
+            pytest.raises(ValueError, match="train.balanced needs one class per image"),
             open_batches(given, config, make_mesh(), 0, 1),
         ):
             pass

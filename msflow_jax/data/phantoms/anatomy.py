@@ -41,9 +41,9 @@ class Anatomy:
     """The template head.
 
     Attributes:
-        grey: Share of grey matter in [0, 1].
-        white: Share of white matter in [0, 1].
-        distance: Millimetres to the brain's smooth hull, negative within.
+        grey: share of grey matter in [0, 1].
+        white: share of white matter in [0, 1].
+        distance: millimetres to the brain's smooth hull, negative within.
         sites: ``[M, 3]`` mm: places deep in the white matter where lesions may sit.
         weights: ``[M]``, sum 1: how likely, falling with the distance from the ventricles.
     """
@@ -59,10 +59,10 @@ def load(spacing: int) -> Anatomy:
     """Reads the maps that nilearn ships and derives the rest; about a second.
 
     Args:
-        spacing: Grid of the tissue maps in mm, 1 or 2: averages over as many voxels a side.
+        spacing: grid of the tissue maps in mm, 1 or 2: averages over as many voxels a side.
 
     Raises:
-        FileNotFoundError: If the installed nilearn lacks the maps.
+        FileNotFoundError: if the installed nilearn lacks the maps.
     """
     coarse = {name: _read(name, 2) for name in NAMES}
     distance = _distance(coarse["t1"].values > 0.05, 2.0)

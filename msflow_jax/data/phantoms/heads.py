@@ -59,7 +59,7 @@ def load(config: ConfigDict) -> Splits:
     """Makes the phantoms: ``subjects * slices`` images, split by subject, from ``config.seed`` alone.
 
     Args:
-        config: The data config; ``side`` 0 means 32, ``channels`` 0 means 1. In
+        config: the data config; ``side`` 0 means 32, ``channels`` 0 means 1. In
             ``config.phantoms``: ``task`` (``TASKS``), ``contrast`` (``signals.SEQUENCES``; the task
             ``contrast`` takes them all and ignores this), ``subjects``, ``slices`` per subject,
             ``noise`` (standard deviation as a share of white) and ``bias`` (spread of the shading).
@@ -71,7 +71,7 @@ def load(config: ConfigDict) -> Splits:
         grade, or by machine where that is the label.
 
     Raises:
-        ValueError: For a setting outside its range, by name.
+        ValueError: for a setting outside its range, by name.
     """
     settings, side = config.phantoms, config.side or SIDE
     _check(settings, side)
@@ -124,7 +124,7 @@ def _check(settings: ConfigDict, side: int) -> None:
 def _allot(settings: ConfigDict, seed: int) -> np.ndarray:
     """Deals the labels that do not follow from the head: ``[subjects, slices]``, -1 for grades.
 
-    Contrasts are dealt in blocks of as many slices as there are contrasts, each once a block.
+    Contrasts are dealt in blocks of as many slices as there are contrasts, each once per block.
     """
     shape = settings.subjects, settings.slices
     if settings.task == "scanner":
@@ -141,7 +141,7 @@ def _allot(settings: ConfigDict, seed: int) -> np.ndarray:
 def shares(head: anatomy.Anatomy, subject: Subject, height: float, side: int) -> np.ndarray:
     """Returns what each pixel of a slice holds: ``[side, side, 6]``, in the order of ``TISSUES``.
 
-    Rows run from front to back, columns from the patient's right to left, as radiologists look at
+    Rows run from front to back, columns from the patient's right to left, as radiologists view
     it. Four points a pixel are sampled; what is missing to a sum of 1 is air.
     """
     fine = 2 * side

@@ -44,8 +44,8 @@ def draw_lesions(
     """Draws lesions around the heights of a subject's slices.
 
     Args:
-        rng: Source of randomness.
-        severity: In [0, 1].
+        rng: source of randomness.
+        severity: severity of the disease in [0, 1].
         away: ``[slices, M]`` mm from each slice to each site.
         sites: ``[M, 3]`` mm, places to choose from.
         weights: ``[M]``, sum 1.

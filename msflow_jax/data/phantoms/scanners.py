@@ -28,16 +28,16 @@ class Scanner:
     """A machine's properties; the default one changes nothing.
 
     Attributes:
-        tesla: Field strength.
-        repetition: Factor on the sequence's repetition time.
-        echo: Factor on its echo time.
-        spread: Full width at half maximum of the point spread in mm, downwards and sideways.
-        noise: Factor on the noise.
-        coil: Where the receiving coil is most sensitive, in mm down and right of the middle.
-        reach: Standard deviation in mm of its Gaussian sensitivity.
-        ghost: Phase in radians between even and odd lines of k-space.
-        gain: Factor on the grey values shown.
-        gamma: Exponent of the grey values shown.
+        tesla: field strength in tesla.
+        repetition: factor on the sequence's repetition time.
+        echo: factor on its echo time.
+        spread: full width at half maximum of the point spread in mm, downwards and sideways.
+        noise: factor on the noise.
+        coil: where the receiving coil is most sensitive, in mm down and right of the middle.
+        reach: standard deviation in mm of its Gaussian sensitivity.
+        ghost: phase in radians between even and odd lines of k-space.
+        gain: factor on the grey values shown.
+        gamma: exponent of the grey values shown.
     """
 
     tesla: float = TABLE_TESLA
@@ -54,8 +54,8 @@ class Scanner:
     def varied(self, rng: np.random.Generator) -> Scanner:
         """Returns the machine in the state in which one subject meets it."""
 
-        def jitter(value: float, swing: float) -> float:
-            return value * math.exp(rng.normal(0, swing))
+        def jitter(value: float, spread: float) -> float:
+            return value * math.exp(rng.normal(0, spread))
 
         return replace(
             self,
@@ -76,8 +76,8 @@ class Scanner:
         """Returns the signal of slices, 1 where the brightest tissue fills a pixel: ``[N, S, S]``.
 
         Args:
-            content: What each pixel holds, ``[N, S, S, tissues]``.
-            relaxation: Relaxation times at 1.5 T of the subject's tissues, ``[tissues, 3]``.
+            content: what each pixel holds, ``[N, S, S, tissues]``.
+            relaxation: relaxation times at 1.5 T of the subject's tissues, ``[tissues, 3]``.
             contrasts: ``[N]`` names in ``SEQUENCES``. Their inversion times hold for the table's tissues
                 and repetition times; a machine off these nulls a little less well.
         """
@@ -107,8 +107,8 @@ class Scanner:
         the Nyquist ghost half an image away: ``cos(phase / 2)`` and ``sin(phase / 2)``, in quadrature.
 
         Args:
-            images: The slices, not negative.
-            edge: Edge of the image in mm.
+            images: the slices, not negative.
+            edge: edge of the image in mm.
         """
         side = images.shape[-1]
         axis = edge * ((np.arange(side) + 0.5) / side - 0.5)

@@ -55,7 +55,7 @@ def signal(relaxation: np.ndarray, sequence: Sequence) -> np.ndarray:
 
     Args:
         relaxation: ``[..., 3]``: T1 and T2 in ms, proton density.
-        sequence: Its times.
+        sequence: times of the pulse sequence in ms.
 
     Returns:
         ``[...]``, not negative.
@@ -80,9 +80,9 @@ def rician(image: np.ndarray, sigma: float, rng: np.random.Generator) -> np.ndar
     Gudbjartsson and Patz, Magnetic Resonance in Medicine 34, 1995.
 
     Args:
-        image: Noise-free magnitudes.
-        sigma: Standard deviation in one channel.
-        rng: Source of randomness.
+        image: noise-free magnitudes.
+        sigma: standard deviation in one channel.
+        rng: source of randomness.
     """
     real, imaginary = rng.normal(0.0, sigma, (2, *image.shape))
     return np.hypot(image + real, imaginary)

@@ -21,17 +21,17 @@ class Subject:
     """What makes one head differ from the template.
 
     Attributes:
-        severity: In [0, 1].
+        severity: severity of the disease in [0, 1].
         pose: ``[3, 3]``, subject to template: rotation and scale.
         shift: ``[3]`` mm.
         waves: ``[K, 3]`` radians per mm, of the smooth warp.
         phases: ``[K]``, of the warp.
         swings: ``[K, 3]`` mm, of the warp.
-        swelling: Relative widening of the ventricles.
-        shells: Outer limits in mm from the hull of fluid, bone and scalp.
+        swelling: relative widening of the ventricles.
+        shells: outer limits in mm from the hull of fluid, bone and scalp.
         relaxation: ``[tissues, 3]`` as in ``signals.RELAXATION``, jittered.
         heights: ``[slices]`` mm: where the slices are cut.
-        lesions: Where they sit, in template coordinates.
+        lesions: where they sit, in template coordinates.
     """
 
     severity: float

@@ -21,7 +21,7 @@ DAMAGE = (
     KeyError,
     ValueError,
     SyntaxError,  # a damaged .npy header is parsed as a Python literal
-    MemoryError,  # one that asks for more than there is
+    MemoryError,  # one that needs more than there is
     NotImplementedError,  # unknown compression
     RuntimeError,  # encrypted member
     struct.error,
@@ -44,12 +44,12 @@ def read_npz(path: Path, keys: Sequence[str], remedy: str) -> dict[str, np.ndarr
     """Reads the arrays named ``keys`` out of a .npz file, never unpickling anything.
 
     Args:
-        path: The archive.
-        keys: Arrays wanted.
-        remedy: What the reader of an error should do, such as "delete it and fetch it again".
+        path: path of the archive.
+        keys: names of the arrays to read.
+        remedy: what the reader of an error should do, such as "delete it and fetch it again".
 
     Raises:
-        ValueError: If the file is no archive, is cut or damaged, holds pickled objects, or lacks
+        ValueError: if the file is no archive, is cut or damaged, holds pickled objects, or lacks
             a key. Names the file and the remedy.
     """
     try:

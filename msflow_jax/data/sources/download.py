@@ -18,7 +18,7 @@ def download(url: str, target: Path, md5: str, timeout: float = 60.0) -> Path:
         url: http or https address.
         target: where the file goes; its folder is made.
         md5: the published MD5 as 32 hexadecimal digits.
-        timeout: seconds without an answer after which the server counts as silent.
+        timeout: seconds without a response after which the server counts as silent.
 
     Returns:
         ``target``.

@@ -27,8 +27,8 @@ def load_folder(config: ConfigDict) -> Splits:
     """Loads a folder of images with one sub-folder per class; see ``listing.list_folder``.
 
     Raises:
-        FileNotFoundError: As ``list_folder``.
-        ValueError: As ``list_folder``; an unreadable image, or images that differ in size or channels.
+        FileNotFoundError: as ``list_folder``.
+        ValueError: as ``list_folder``; an unreadable image, or images that differ in size or channels.
     """
     return _load(list_folder(config), config)
 
@@ -37,8 +37,8 @@ def load_manifest(config: ConfigDict) -> Splits:
     """Loads the images listed in a CSV; see ``listing.list_manifest``.
 
     Raises:
-        FileNotFoundError: As ``list_manifest``.
-        ValueError: As ``list_manifest``; an unreadable image, or images that differ in size or channels.
+        FileNotFoundError: as ``list_manifest``.
+        ValueError: as ``list_manifest``; an unreadable image, or images that differ in size or channels.
     """
     return _load(list_manifest(config), config)
 
@@ -48,10 +48,10 @@ class FileReader:
     """Reads image files by index, all to one shape.
 
     Attributes:
-        paths: The files.
-        side: As for ``fit_to_first``.
-        channels: As for ``fit_to_first``.
-        first: Shape of the images.
+        paths: image files to read.
+        side: rows and columns of the images, see :func:`fit_to_first`.
+        channels: channels of the images, see :func:`fit_to_first`.
+        first: shape of the images.
     """
 
     paths: tuple[Path, ...]
@@ -95,11 +95,11 @@ def _read(
 
     The MD5 is over (name, MD5 of the file), sorted, where all are read, else ``Listing.fingerprint``.
     """
-    wanted = [i for i, split in enumerate(listing.splits) if split in splits]
+    chosen = [i for i, split in enumerate(listing.splits) if split in splits]
     images: dict[str, list[np.ndarray]] = {split: [] for split in splits}
     shape: tuple[int, ...] = ()
     sums: list[str] = []
-    for i in track(wanted, "Reading images"):
+    for i in track(chosen, "Reading images"):
         row = listing.rows[i]
         data = row.path.read_bytes()
         image = decode(data, row.path)
@@ -107,7 +107,7 @@ def _read(
         shape = image.shape
         images[str(listing.splits[i])].append(image)
         sums.append(f"{row.name} {digest(data)}\n")
-    whole = len(wanted) == len(listing.rows)
+    whole = len(chosen) == len(listing.rows)
     md5 = digest("".join(sorted(sums)).encode()) if whole else listing.fingerprint()
     return {split: np.stack(found) for split, found in images.items()}, shape, md5
 
@@ -115,17 +115,17 @@ def _read(
 def fit_to_first(
     image: np.ndarray, path: Path, first: tuple[int, ...] | None, side: int, channels: int
 ) -> np.ndarray:
-    """Brings an image to the asked side and channels; those not asked for must be the first's.
+    """Fits an image to the requested side and channels; those that are 0 must be the first image's.
 
     Args:
         image: uint8 ``[H, W, C]``.
-        path: Its file, for errors.
-        first: Shape of the first image, or None if this is it.
-        side: Rows and columns, or 0: the first's, which must be square.
+        path: file of the image, for errors.
+        first: shape of the first image, or None if this is it.
+        side: rows and columns, or 0: the first's, which must be square.
         channels: 1, 3, or 0: the first's.
 
     Raises:
-        ValueError: If it has another shape than the first, where none is asked for.
+        ValueError: if it has another shape than the first, where none is requested.
     """
     if channels:
         image = convert_channels(image[None], channels)[0]
@@ -137,10 +137,10 @@ def fit_to_first(
     if side:
         return to_square(image, side)
     height, width = image.shape[:2]
-    wanted = (height, height) if first is None else first[:2]
-    if (height, width) != wanted:
+    expected = (height, height) if first is None else first[:2]
+    if (height, width) != expected:
         raise ValueError(
-            f"{path} is {height} x {width}, expected {wanted[0]} x {wanted[1]} (square, and all of "
+            f"{path} is {height} x {width}, expected {expected[0]} x {expected[1]} (square, and all of "
             "one size); --config.data.side=64 resizes"
         )
     return image

@@ -39,7 +39,7 @@ def decode(data: bytes, path: Path) -> np.ndarray:
     looked up, transparency is dropped. The orientation noted by cameras is applied.
 
     Raises:
-        ValueError: If the bytes are no readable image of one picture; names ``path``.
+        ValueError: if the bytes are no readable image of one picture; names ``path``.
     """
     from PIL import Image, ImageOps, UnidentifiedImageError
 
@@ -76,7 +76,7 @@ def _pixels(image: Image.Image, path: Path) -> np.ndarray:
 
 
 def to_square(image: np.ndarray, side: int) -> np.ndarray:
-    """Brings uint8 ``[H, W, C]`` to ``[side, side, C]``.
+    """Resizes and crops uint8 ``[H, W, C]`` to ``[side, side, C]``.
 
     The shorter side is scaled to ``side`` (bilinear, with antialiasing when shrinking), then the
     middle is cut out: nothing is stretched, and the ends of the longer side are lost.
@@ -100,18 +100,18 @@ def read_images(
     """Reads images to be classified by a model that was trained on data with these facts.
 
     Args:
-        path: An image file; a folder (searched at any depth); an .npz with the key ``images``; or
+        path: an image file; a folder (searched at any depth); an .npz with the key ``images``; or
             ``FILE.npz:test`` for its key ``test_images``.
-        info: Facts of the training data: the side and the channels wanted.
-        resize: Whether images of another side or channel count are brought to ``info``'s (shorter
+        info: facts of the training data: the side and the channels to fit to.
+        resize: whether images of another side or channel count are fitted to ``info``'s (shorter
             side scaled, middle cut out, grey repeated or RGB turned grey) or refused.
 
     Returns:
         uint8 images ``[N, S, S, C]``, and N names: paths relative to the folder, or ``key/index``.
 
     Raises:
-        FileNotFoundError: If there is nothing at ``path``, or no image in the folder.
-        ValueError: For an unreadable file, or one of another size or channel count.
+        FileNotFoundError: if there is nothing at ``path``, or no image in the folder.
+        ValueError: for an unreadable file, or one of another size or channel count.
     """
     archive = re.fullmatch(r"(.*\.npz)(?::(\w+))?", str(path))
     if archive:
@@ -133,10 +133,10 @@ def read_images(
 
 
 def fit(image: np.ndarray, name: str, info: Info, change: bool) -> np.ndarray:
-    """Brings uint8 ``[H, W, C]`` to the side and channels of ``info``, or refuses it by name.
+    """Fits uint8 ``[H, W, C]`` to the side and channels of ``info``, or refuses it by name.
 
     Raises:
-        ValueError: If it has another side or channel count and ``change`` is False.
+        ValueError: if it has another side or channel count and ``change`` is False.
     """
     height, width, channels = image.shape
     side = info.side

@@ -46,11 +46,11 @@ class Listing:
     """Images of the user's own, sorted into splits and classes before any is read.
 
     Attributes:
-        rows: One per image.
-        classes: Class names.
+        rows: one per image.
+        classes: class names.
         labels: int32 ``[N]``.
-        splits: Name of each image's split, ``[N]``.
-        root: Where they were listed.
+        splits: name of each image's split, ``[N]``.
+        root: where they were listed.
     """
 
     rows: tuple[Row, ...]
@@ -85,8 +85,8 @@ def list_folder(config: ConfigDict) -> Listing:
     off: what may be mirrored is not known here.
 
     Raises:
-        FileNotFoundError: If there is no such folder, or nothing of the expected layout in it.
-        ValueError: For a class folder without images, or a single class.
+        FileNotFoundError: if there is no such folder, or nothing of the expected layout in it.
+        ValueError: for a class folder without images, or a single class.
     """
     root = _root(config)
     if not root.is_dir():
@@ -119,8 +119,8 @@ def list_manifest(config: ConfigDict) -> Listing:
     never between the images of a patient; with one that has no val, 1/8 of train becomes val.
 
     Raises:
-        FileNotFoundError: If the CSV or an image in it is missing.
-        ValueError: For a malformed CSV, or a patient in two splits.
+        FileNotFoundError: if the CSV or an image in it is missing.
+        ValueError: for a malformed CSV, or a patient in two splits.
     """
     path = _root(config)
     if not path.is_file():

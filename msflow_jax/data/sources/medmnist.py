@@ -33,11 +33,11 @@ def load(config: ConfigDict) -> Splits:
     """Loads a MedMNIST set in its published splits.
 
     Args:
-        config: The data config; ``name`` is the set, ``side`` 0 means 28, ``channels`` 0 as stored.
+        config: the data config; ``name`` is the set, ``side`` 0 means 28, ``channels`` 0 as stored.
 
     Raises:
-        FileNotFoundError: If no file is found and ``download`` is False, or the download fails.
-        ValueError: For a multi-label set, a side that was not published, a damaged file or one
+        FileNotFoundError: if no file is found and ``download`` is False, or the download fails.
+        ValueError: for a multi-label set, a side that was not published, a damaged file or one
             with other contents than the set's.
     """
     flag, side = config.name, config.side or SIDES[0]
@@ -80,13 +80,13 @@ def find(flag: str, side: int, root: str, fetch: bool) -> Path:
     ``root`` is the file, or a folder with the published name or else exactly one ``<flag>*.npz`` in it.
 
     Raises:
-        FileNotFoundError: If it is nowhere; names every place looked at.
+        FileNotFoundError: if it is nowhere; names every place looked at.
     """
     name = file_name(flag, side)
-    home = Path.home() / ".medmnist" / name
+    default = Path.home() / ".medmnist" / name
     given = Path(root).expanduser()
     is_file = given.suffix == ".npz" and not given.is_dir()
-    target = home if not root else given if is_file else given / name
+    target = default if not root else given if is_file else given / name
     looked = [str(target)]
     if target.is_file():
         return target
@@ -96,10 +96,10 @@ def find(flag: str, side: int, root: str, fetch: bool) -> Path:
             return others[0]
         found = ", ".join(p.name for p in others) or "none"
         looked.append(f"{given / flag}*.npz (exactly one is taken; found: {found})")
-    if home != target:
-        looked.append(str(home))
-        if home.is_file():
-            return home
+    if default != target:
+        looked.append(str(default))
+        if default.is_file():
+            return default
     if fetch:
         return download(url(flag, side), target, TABLE[flag].md5[SIDES.index(side)])
     raise FileNotFoundError(
@@ -116,7 +116,7 @@ def _other_files(folder: Path, flag: str) -> list[Path]:
 
 
 def _compare_md5(path: Path, published: str, demanded: str) -> str:
-    """Returns the file's MD5; warns where it is not the published one and nobody asked for it."""
+    """Returns the file's MD5; warns where it is neither the published one nor the configured one."""
     md5 = file_md5(path)
     if md5 not in (published, demanded):
         warnings.warn(
@@ -130,13 +130,13 @@ def _compare_md5(path: Path, published: str, demanded: str) -> str:
 def _split(
     path: Path, split: str, arrays: dict[str, np.ndarray], entry: Entry, side: int, channels: int
 ) -> Split:
-    """Checks one split's arrays against the table and brings them to ``[N, S, S, C]`` and ``[N]``."""
+    """Checks one split's arrays against the table; returns them as ``[N, S, S, C]`` and ``[N]``."""
     images, labels = arrays[f"{split}_images"], arrays[f"{split}_labels"]
-    wanted = (side, side) if entry.channels == 1 else (side, side, entry.channels)
-    if images.dtype != np.uint8 or images.ndim < 3 or images.shape[1:] != wanted:
+    expected = (side, side) if entry.channels == 1 else (side, side, entry.channels)
+    if images.dtype != np.uint8 or images.ndim < 3 or images.shape[1:] != expected:
         raise ValueError(
             f"{path}: {split}_images is {images.dtype} {images.shape}, expected uint8 "
-            f"(N, {', '.join(map(str, wanted))}); {REMEDY}, or set --config.data.side to its side"
+            f"(N, {', '.join(map(str, expected))}); {REMEDY}, or set --config.data.side to its side"
         )
     if labels.dtype != np.uint8 or labels.shape not in ((len(images),), (len(images), 1)):
         raise ValueError(

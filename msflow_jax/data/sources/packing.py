@@ -30,12 +30,12 @@ class Settings:
     """How images are packed.
 
     Attributes:
-        side: Rows and columns; 0: as stored (square, and all of one size).
+        side: rows and columns; 0: as stored (square, and all of one size).
         channels: 1, 3, or 0: as stored.
-        shard_images: Images a shard, at most.
-        seed: Seed of the order of the training images in the shards.
-        name: What the data set is called.
-        licence: Licence of the images.
+        shard_images: images per shard, at most.
+        seed: seed of the order of the training images in the shards.
+        name: what the data set is called.
+        licence: licence of the images.
     """
 
     side: int = 0
@@ -55,18 +55,18 @@ def pack(
     are shuffled over the shards. The manifest is written last: a folder with one is complete.
 
     Args:
-        listing: What to pack.
-        folder: Where to; made when missing.
-        settings: See ``Settings``.
-        progress: Called with the number of images that have been done since the last call.
+        listing: what to pack.
+        folder: where to; made when missing.
+        settings: see ``Settings``.
+        progress: called with the number of images that have been done since the last call.
 
     Returns:
         Path of the manifest.
 
     Raises:
-        FileExistsError: If the folder holds the shards of other images or settings.
-        ValueError: For an unreadable image, or images that differ in size or channels.
-        OSError: If a shard cannot be written; those complete are kept.
+        FileExistsError: if the folder holds the shards of other images or settings.
+        ValueError: for an unreadable image, or images that differ in size or channels.
+        OSError: if a shard cannot be written; those complete are kept.
     """
     if settings.shard_images < 1:
         raise ValueError(f"a shard holds at least 1 image, got {settings.shard_images}")
@@ -150,7 +150,7 @@ def _write_shard(
     shape: tuple[int, ...],
     progress: Callable[[int], Any],
 ) -> tuple[int, ...]:
-    """Writes one shard whole or not at all; returns the images' common shape."""
+    """Writes one shard atomically; returns the images' common shape."""
     temporary = path.with_name(f".{path.name}.{os.getpid()}.tmp")
     try:
         writer = array_record().ArrayRecordWriter(str(temporary), "group_size:1,uncompressed")

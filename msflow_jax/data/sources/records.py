@@ -31,11 +31,11 @@ class RecordReader(OpensLater):
     """Reads records by index over several shards; each process opens its own files.
 
     Args:
-        shards: The files, in order.
-        counts: Records in each.
-        shape: Shape of the images.
-        side: As for ``files.fit_to_first``.
-        channels: As for ``files.fit_to_first``.
+        shards: paths of the shards, in order.
+        counts: records in each.
+        shape: shape of the images.
+        side: rows and columns of the images, see ``files.fit_to_first``.
+        channels: channels of the images, see ``files.fit_to_first``.
     """
 
     def __init__(
@@ -54,7 +54,7 @@ class RecordReader(OpensLater):
         """Returns image ``index``, uint8 ``[S, S, C]``.
 
         Raises:
-            ValueError: If the record is damaged; names file and position.
+            ValueError: if the record is damaged; names file and position.
         """
         shard = bisect.bisect_right(self._ends, index)
         at = index - (self._ends[shard - 1] if shard else 0)
@@ -72,8 +72,8 @@ def open_shard(path: Path) -> Any:
     """Returns the file's ArrayRecordReader.
 
     Raises:
-        ImportError: If ``array_record`` is not installed.
-        ValueError: If the file is no ArrayRecord.
+        ImportError: if ``array_record`` is not installed.
+        ValueError: if the file is no ArrayRecord.
     """
     reader = array_record().ArrayRecordReader
     try:
@@ -97,8 +97,8 @@ def load(config: ConfigDict) -> Splits:
     """Loads packed images (``--config.data.name=arrayrecord``).
 
     Raises:
-        FileNotFoundError: If the folder, or a file of it, is missing.
-        ValueError: If a file is not what the manifest says.
+        FileNotFoundError: if the folder, or a file of it, is missing.
+        ValueError: if a file is not what the manifest says.
     """
     root = Path(config.root).expanduser()
     manifest = read_manifest(root)
@@ -127,8 +127,8 @@ def read_manifest(root: Path) -> dict[str, Any]:
     """Returns the manifest of a folder of shards.
 
     Raises:
-        FileNotFoundError: If there is none.
-        ValueError: If it is damaged, or of another format.
+        FileNotFoundError: if there is none.
+        ValueError: if it is damaged, or of another format.
     """
     path = root / MANIFEST
     if not path.is_file():
@@ -149,7 +149,7 @@ def verify(root: Path, track: Any = iter) -> int:
     """Compares every file with the manifest's SHA-256; returns the number of files.
 
     Raises:
-        ValueError: For the first file that differs.
+        ValueError: for the first file that differs.
     """
     manifest = read_manifest(root)
     files = [*manifest["shards"], *manifest["tables"]]

@@ -25,12 +25,12 @@ class TfdsReader(OpensLater):
     """Reads images by index; each process opens the data set for itself.
 
     Args:
-        folder: The prepared data set's folder (with its version).
+        folder: the prepared data set's folder (with its version).
         parts: ``(split in TFDS, index there)`` of each image.
-        key: Name of the image feature.
-        shape: Shape of the images that all must have.
-        side: As for ``files.fit_to_first``.
-        channels: As for ``files.fit_to_first``.
+        key: name of the image feature.
+        shape: shape of the images that all must have.
+        side: rows and columns of the images, see ``files.fit_to_first``.
+        channels: channels of the images, see ``files.fit_to_first``.
     """
 
     def __init__(
@@ -62,9 +62,9 @@ def load(config: ConfigDict) -> Splits:
     Splits that the data set does not have are cut from its ``train``, as for a folder of images.
 
     Raises:
-        ImportError: If ``tensorflow_datasets`` is not installed.
-        FileNotFoundError: If the data set is not prepared there and ``config.download`` is False.
-        ValueError: If it has no image and label, or images that differ in size where no side is given.
+        ImportError: if ``tensorflow_datasets`` is not installed.
+        FileNotFoundError: if the data set is not prepared there and ``config.download`` is False.
+        ValueError: if it has no image and label, or images that differ in size where no side is given.
     """
     builder = _prepared(config)
     image, label = _features(builder)
