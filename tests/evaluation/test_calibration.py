@@ -109,7 +109,7 @@ def test_evaluate_calibration_reports_on_the_second_split():
     before, after = (calibration.apply_temperature(logits, t) for t in (1, found["temperature"]))
     assert found["ece_before"] == calibration.ece(labels, before)
     assert found["ece_after"] == calibration.ece(labels, after) < 0.05 < found["ece_before"]
-    # Unclipped: wrong answers at hundreds of nats cost as much.
+    # Unclipped: wrong predictions at hundreds of nats cost as much.
     assert found["nll_before"] > 27.7 > 2 > found["nll_after"]
     expected = calibration.negative_log_likelihood(labels, after)
     assert found["nll_after"] == pytest.approx(expected)
