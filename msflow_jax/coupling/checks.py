@@ -75,16 +75,6 @@ def _check_classes(flow: "ConditionalDensity") -> None:
         )
 
 
-def check_images(images: jax.Array, shape: tuple[int, ...]) -> None:
-    """Refuses images of another shape than ``[B, *shape]``.
-
-    Raises:
-        ValueError: the shape is another.
-    """
-    if images.shape[1:] != shape:
-        raise ValueError(f"images must be [B, {shape}], got {images.shape}")
-
-
 def checked_labels(labels: Any, count: int, classes: int) -> jax.Array:
     """Labels ``[count]`` as they are; outside of ``jit`` their values are checked too.
 

@@ -11,11 +11,12 @@ import numpy as np
 from jax import lax
 
 from msflow_jax.coupling import bijections as bi
-from msflow_jax.coupling.checks import check_images, check_settings, checked_labels
+from msflow_jax.coupling.checks import check_settings, checked_labels
 from msflow_jax.coupling.dequantiser import Dequantiser
 from msflow_jax.coupling.layout import Stage, parse
 from msflow_jax.coupling.multiscale import Multiscale
 from msflow_jax.coupling.steps import Given, Steps
+from msflow_jax.latent.codec import PixelCodec, check_shape
 
 Params = Any
 
@@ -188,9 +189,14 @@ class ConditionalDensity:
         """What :meth:`log_prob` is of, ``[B, *space, C]``: as :meth:`classify` sees draw ``draw``."""
         return self._dequantise(params, images, self._noise(key, draw, index, len(images)))[0]
 
+    @property
+    def codec(self) -> PixelCodec:
+        """The pixels as they are: the likelihood is that of 8-bit images."""
+        return PixelCodec(self.shape)
+
     def _checked(self, labels: jax.Array, x: jax.Array) -> jax.Array:
         labels = checked_labels(labels, len(x), len(self.classes))
-        check_images(x, self.shape)
+        check_shape(x, self.shape)
         return labels
 
     def _noise(
@@ -208,7 +214,7 @@ class ConditionalDensity:
 
         Added to the log-density, the nats give a sample of a bound of the 8-bit image's log-probability.
         """
-        check_images(images, self.shape)
+        images = self.codec.encode(None, images)
         log_q = jnp.zeros_like(noise)
         if self.dequantisation == "variational":
             noise, log_q = self.dequantiser(params["dequantiser"], images, noise)

@@ -127,7 +127,7 @@ class CouplingFlow(ConditionalDensity):
         noise *= jnp.reshape(jnp.asarray(temperature, noise.dtype), (-1, 1))
         parts = zip(jnp.split(noise, ends, axis=1), shapes, strict=True)
         latents = [part.reshape(-1, *shape) for part, shape in parts]
-        return jnp.clip(self.inverse(params, latents, labels), -1, 1)
+        return self.codec.decode(None, self.inverse(params, latents, labels))
 
     def loss(
         self, params: Params, batch: dict[str, jax.Array], key: jax.Array, *, train: bool = True
