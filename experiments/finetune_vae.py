@@ -71,15 +71,11 @@ def finetune(
     _check_channels(info.channels, autoencoder.net.channels)
     weights: dict[str, Any] = {"perceptual": perceptual, "kl": kl, "freeze_encoder": freeze_encoder}
     model = FineTuning(autoencoder, pretrained, side or info.side, **weights)
-    base_sum = autoencoders.fingerprint(autoencoder, pretrained)
     settings = {
-        **numbers, **weights, "side": model.side, "pretrained": base_sum,
-        "data": info.name, "md5": info.md5, "data_side": info.side, "channels": info.channels,
+        **numbers, **weights, "side": model.side, **_facts(info),
+        "pretrained": autoencoders.fingerprint(autoencoder, pretrained),
     }  # fmt: skip
-    print(
-        f"{info.name}: {len(splits.train)} training, {len(splits.val)} validation images of "
-        f"{info.side} x {info.side} x {info.channels}, at {model.side} x {model.side}"
-    )
+    print(_describe(splits, model.side))
     folder = output.with_name(f"{output.name}-run")
     with locked(folder):
         _keep_settings(folder, settings)
@@ -90,16 +86,30 @@ def finetune(
         run_stages([stage], folder, params=pretrained)
         step, params = read_params(folder, training.select, params=pretrained)
         after = measure(params, splits.val.images)
-        origin = {
-            "base": autoencoders.origin(base), "settings": settings, "step": step, "before": before,
-            "after": after,
-        }  # fmt: skip
+        origin = {"base": autoencoders.origin(base), "settings": settings, "step": step}
+        origin |= {"before": before, "after": after}
         _draw(folder / "reconstructions.png", model, params, splits.val.images[:_SHOWN])
         autoencoders.save(output, autoencoder, params, origin)
     print(f"after:  {_in_words(after)}, at step {step} of {steps}")
     print(f"{output}; the run and reconstructions.png (original, before, after): {folder}")
     if after["psnr"] <= before["psnr"]:
         print("that is no better than before: try more steps, or a lower --learning-rate")
+
+
+def _describe(splits: Any, side: int) -> str:
+    """One line on the data."""
+    info = splits.info
+    return (
+        f"{info.name}: {len(splits.train)} training, {len(splits.val)} validation images of "
+        f"{info.side} x {info.side} x {info.channels}, at {side} x {side}"
+    )
+
+
+def _facts(info: Any) -> dict[str, Any]:
+    """What the data of a run must have in common with those it goes on with."""
+    return {
+        "data": info.name, "md5": info.md5, "data_side": info.side, "channels": info.channels
+    }  # fmt: skip
 
 
 def _stage(model: Any, splits: Any, data: Any, training: Any, measure: Any) -> Any:
