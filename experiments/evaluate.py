@@ -53,7 +53,7 @@ def evaluate(
     from msflow_jax.reports import build_report
     from msflow_jax.workdir import open_workdir, write_json
 
-    flow = open_workdir(workdir, stage)
+    flow = open_workdir(workdir, stage, calibrated=False)
     change_settings(flow, root, draws=draws, steps=steps, prior=prior, temperature=temperature)
     config = flow.config
     sections = flow.family.sections(config, stage)
@@ -102,6 +102,8 @@ def change_settings(
 
     config = flow.config.unlock()
     config.data.root = root or config.data.root
+    if prior and "prior" not in config.sample.classify:
+        raise ValueError("this model knows no class prior: leave out --prior")
     if prior:
         config.sample.classify.prior = prior
     requested: dict[str, Mapping[str, Any]] = {

@@ -5,6 +5,7 @@ import importlib.metadata
 import json
 import platform
 import subprocess
+import warnings
 from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
@@ -14,11 +15,11 @@ from ml_collections import ConfigDict
 from msflow_jax.config import default_config, leaves
 from msflow_jax.data import Info
 from msflow_jax.families import get_family
-from msflow_jax.inference.calibration import read_calibration
+from msflow_jax.inference.calibration import Calibration, read_calibration
 from msflow_jax.inference.flow import Flow
 from msflow_jax.storage.atomic import write_atomically
 from msflow_jax.storage.digests import differences, layouts
-from msflow_jax.training.sequence import read_params
+from msflow_jax.training.sequence import read_params, unreached_stages
 
 FORMAT = 2  # of the configuration; 1 was one union of all families' settings
 
@@ -158,12 +159,13 @@ def has_checkpoint(path: Path) -> bool:
     return any(path.glob("checkpoints/*/ema")) or any(path.glob("stages/*/checkpoints/*/ema"))
 
 
-def open_workdir(path: str | Path, stage: str = "") -> Flow:
+def open_workdir(path: str | Path, stage: str = "", *, calibrated: bool = True) -> Flow:
     """The model of a workdir with the parameters of its best checkpoint; nothing is written.
 
     Args:
         path: path of the workdir.
         stage: name of a training stage, whose parameters are used instead of the last one's.
+        calibrated: whether what the last evaluation learned is read too.
 
     Raises:
         FileNotFoundError: no workdir, or no checkpoint in it.
@@ -178,6 +180,11 @@ def open_workdir(path: str | Path, stage: str = "") -> Flow:
             f"no checkpoint in {path / 'checkpoints'}: train first, or check --workdir"
         )
     family = get_family(config.model.family)
+    if not stage and (missing := unreached_stages(path)):
+        raise FileNotFoundError(
+            f"{path}: training has not reached its stage {missing[0]!r}: repeat the train command to go "
+            "on, or evaluate what is there with --stage=NAME"
+        )
     step, params = read_params(path, config.train.select, stage or None)
     parts = family.load(config, info, path)
     model = family.build(config, info, parts)
@@ -189,10 +196,15 @@ def open_workdir(path: str | Path, stage: str = "") -> Flow:
             f"{path}: the checkpoint of step {step} is not of the network in config.json ({wrong[0]}): "
             "restore config.json from a copy"
         )
-    return Flow(
-        path, config, info, family, parts, model, {**params, **parts.params}, step,
-        read_calibration(path),
-    )  # fmt: skip
+    calibration = read_calibration(path) if calibrated else Calibration()
+    if calibration.step not in (None, step):
+        warnings.warn(
+            f"{path}: its evaluation is of step {calibration.step}, the parameters are of step {step}: "
+            "evaluate again for thresholds and a temperature that belong to them",
+            stacklevel=2,
+        )
+    joined = {**params, **parts.params}
+    return Flow(path, config, info, family, parts, model, joined, step, calibration)
 
 
 def manifest(config: ConfigDict, info: Info) -> dict[str, Any]:

@@ -79,7 +79,13 @@ class CouplingFamily:
     def check(self, config: ConfigDict) -> None:
         """What can be refused without data: conditioners, choices, words of the layout."""
         model = config.model
-        conditioner_settings(model.conditioner.name)
+        known = set(conditioner_settings(model.conditioner.name))
+        if known != set(model.conditioner):
+            raise ValueError(
+                f"model.conditioner has the settings {', '.join(sorted(model.conditioner))}, not those of "
+                f"{model.conditioner.name!r}: set config.model.conditioner = "
+                f"conditioner_settings({model.conditioner.name!r}) first"
+            )
         check_choices(model)
         parse(model.layout, (1 << 20, 1 << 20, 2))  # a side that any squeeze divides
 

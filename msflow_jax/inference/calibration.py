@@ -24,11 +24,13 @@ class Calibration:
             whose probabilities are no likelihoods.
         thresholds: ``coverage`` and, for each measure of uncertainty, its largest value among the most
             confident images of the validation split up to that coverage.
+        step: training step of the parameters that were evaluated; None before an evaluation.
     """
 
     settings: Mapping[str, Any] = field(default_factory=dict)
     temperature: float = 1.0
     thresholds: Mapping[str, Sequence[float]] = field(default_factory=dict)
+    step: int | None = None
 
     @property
     def known(self) -> bool:
@@ -78,8 +80,9 @@ def read_calibration(workdir: Path) -> Calibration:
         return Calibration()
     try:
         found = json.loads(path.read_text())
-        settings = dict(found.get("settings", {}).get("classify", {}))
+        used = found.get("settings", {})
         temperature = float(found.get("calibration", {}).get("temperature", 1.0))
-        return Calibration(settings, temperature, dict(found.get("abstain", {})))
+        settings, thresholds = dict(used.get("classify", {})), dict(found.get("abstain", {}))
+        return Calibration(settings, temperature, thresholds, used.get("step"))
     except (ValueError, TypeError, AttributeError) as error:
         raise ValueError(f"{path} is damaged ({error}): evaluate the workdir again") from error

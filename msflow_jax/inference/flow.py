@@ -74,7 +74,7 @@ class Flow:
         settings = choose_settings(self.model, "classify", given, requested)
         run = make_classifier(
             self.model, seed=sample.seed if seed is None else seed, batch=sample.batch,
-            weights=self.info.class_weights(given["prior"]), **settings,
+            weights=self.info.class_weights(given.get("prior", "natural")), **settings,
         )  # fmt: skip
         out = run(self.params, images, description)
         return out.apply_temperature(self.calibration.temperature)

@@ -51,7 +51,12 @@ def network_settings(name: str, common: ConfigDict | None = None) -> ConfigDict:
 
 def check_network(config: ConfigDict) -> None:
     """Raises a ValueError for a network or a number format that does not exist."""
-    network_settings(config.name)
+    known, given = set(network_settings(config.name)), set(config)
+    if known != given:
+        raise ValueError(
+            f"model.net has the settings {', '.join(sorted(given))}, not those of the network "
+            f"{config.name!r}: set config.model.net = network_settings({config.name!r}) first"
+        )
     if config.dtype not in ("float32", "bfloat16"):
         raise ValueError(f"model.net.dtype is 'float32' or 'bfloat16', not {config.dtype!r}")
 

@@ -105,6 +105,17 @@ def saved_stages(workdir: Path) -> dict[str, str]:
         raise ValueError(f"{path} is damaged ({error}): restore it from a copy") from error
 
 
+def unreached_stages(workdir: Path) -> list[str]:
+    """Names of the stages of a workdir that have no checkpoint yet, in order.
+
+    Args:
+        workdir: folder of the whole run.
+    """
+    return [
+        name for name in saved_stages(workdir) if not _has_checkpoint(stage_folder(workdir, name))
+    ]
+
+
 def _note(stages: Sequence[Stage], workdir: Path) -> None:
     """Writes the order of the stages, which a reader of the workdir needs."""
     names = [stage.name for stage in stages]
