@@ -4,6 +4,7 @@ import argparse
 import csv
 import io
 import sys
+import warnings
 from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
 from typing import Any
@@ -26,6 +27,8 @@ def run(main: Callable[[Sequence[str]], Any]) -> None:
 
     A training that SIGTERM stopped has saved everything: a line, and exit status 0.
     """
+    # One line, without the place in the code that a user does not know.
+    warnings.formatwarning = lambda message, *_, **__: f"warning: {message}\n"
     try:
         main(sys.argv[1:])
     except Exception as error:

@@ -82,8 +82,8 @@ class CouplingFamily:
         known = set(conditioner_settings(model.conditioner.name))
         if known != set(model.conditioner):
             raise ValueError(
-                f"model.conditioner has the settings {', '.join(sorted(model.conditioner))}, not those of "
-                f"{model.conditioner.name!r}: set config.model.conditioner = "
+                f"model.conditioner has the settings {', '.join(sorted(model.conditioner))}, not "
+                f"those of {model.conditioner.name!r}: set config.model.conditioner = "
                 f"conditioner_settings({model.conditioner.name!r}) first"
             )
         check_choices(model)
