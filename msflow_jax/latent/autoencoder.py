@@ -95,7 +95,7 @@ def in_tiles(
     # Rises over the overlap, falls again, and is nowhere 0.
     distance = jnp.minimum(jnp.arange(out), jnp.arange(out)[::-1]) + 1.0
     ramp = jnp.minimum(distance / max(1, overlap * out // tile), 1.0)
-    weight = ramp[:, None, None] * ramp[None, :, None]
+    weight = ramp[None, :, None, None] * ramp[None, None, :, None]
     shape = (x.shape[0], x.shape[1] * out // tile, x.shape[2] * out // tile, pieces.shape[-1])
     total, weights = jnp.zeros(shape), jnp.zeros(shape)
     for (i, j), piece in zip(corners, pieces, strict=True):

@@ -156,7 +156,8 @@ class Code:
             raise ValueError(
                 f"{self.scheme} pictures have {self.channels} channels, got {pictures.shape}"
             )
-        difference = pictures[..., None, :].astype(jnp.float32) - jnp.asarray(self.table)
+        table = jnp.expand_dims(jnp.asarray(self.table), tuple(range(pictures.ndim - 1)))
+        difference = pictures[..., None, :].astype(jnp.float32) - table
         unit = self.beta / (self.classes - 1) if self.scheme == "grey" else 1.0
         return jnp.sqrt(jnp.sum(difference**2, axis=-1)) / unit
 
@@ -225,7 +226,7 @@ class Code:
                 f"not {self.scheme!r}"
             )
         before = self.probabilities(pictures)
-        after = before * weights
+        after = before * jnp.asarray(weights)[None]
         after = after / after.sum(axis=-1, keepdims=True)
         move = (after - before) @ jnp.asarray(self.table)
         return pictures + move[:, None, None, :]

@@ -90,7 +90,7 @@ class LatentCode:
 
     def pixel_distances(self, pictures: jax.Array) -> jax.Array:
         """Euclidean distance to every class's picture at every point, ``[B, h, w, K]``."""
-        differences = pictures[..., None, :] - jnp.moveaxis(jnp.asarray(self.clean), 0, 2)
+        differences = pictures[..., None, :] - jnp.moveaxis(jnp.asarray(self.clean), 0, 2)[None]
         return jnp.sqrt(jnp.sum(differences.astype(jnp.float32) ** 2, axis=-1))
 
     def distances(self, pictures: jax.Array) -> jax.Array:
