@@ -12,7 +12,7 @@ from typing import Any
 from experiments.common import parser, run
 
 # How many training images are read for comparison, if they do not lie in memory anyway.
-_MOST_READ = 20_000
+_MAX_READ = 20_000
 _PRINTED = ("accuracy", "balanced_accuracy", "auc_probability", "auc_distance", "ece", "mean_dice")
 
 
@@ -67,7 +67,7 @@ def evaluate(
             f"{splits.info.source} has md5 {splits.info.md5}, but {workdir} was trained on "
             f"{flow.info.md5}: point --root at the data of the run"
         )
-    train = data.in_memory(splits.train, _MOST_READ, config.sample.seed)
+    train = data.in_memory(splits.train, _MAX_READ, config.sample.seed)
     splits = dataclasses.replace(splits, train=train)
     blocks, arrays = evaluate_sections(Evaluation(flow, splits, split, others, features), sections)
     found: dict[str, Any] = {

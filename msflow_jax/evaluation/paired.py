@@ -6,13 +6,13 @@ import numpy as np
 
 WINDOW, SIGMA = 11, 1.5  # of SSIM's Gaussian window, in pixels
 RANGE = 2.0  # of images in [-1, 1]
-_LEAST_ERROR = 1e-10  # so that the PSNR of equal images is a number, 106 dB
+_MIN_ERROR = 1e-10  # so that the PSNR of equal images is a number, 106 dB
 
 
 def psnr(a: jax.Array, b: jax.Array) -> jax.Array:
     """Peak signal-to-noise ratio ``[B]`` in dB of images ``[B, H, W, C]`` in [-1, 1]."""
     error = jnp.mean((a - b) ** 2, axis=(1, 2, 3))
-    return 10 * jnp.log10(RANGE**2 / jnp.maximum(error, _LEAST_ERROR))
+    return 10 * jnp.log10(RANGE**2 / jnp.maximum(error, _MIN_ERROR))
 
 
 def ssim(a: jax.Array, b: jax.Array) -> jax.Array:

@@ -19,8 +19,8 @@ def overlay(
 ) -> np.ndarray:
     """The image in grey under its map: red where the values are positive, blue where negative.
 
-    The colour is transparent at 0 and strongest from `limit` on. A contrast map has a meaning at 0; a
-    likelihood map is mostly of one sign, so `centre` subtracts its median first.
+    The colour is transparent at 0 and strongest from `limit` on. A log-likelihood-ratio map has
+    a meaning at 0; a likelihood map is mostly of one sign, so `centre` subtracts its median first.
 
     Args:
         image: uint8 `[S, S, C]`, C = 1 or 3.
