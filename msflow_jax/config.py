@@ -117,11 +117,11 @@ def _parse(
 
     values, line = flags.FlagValues(), ["train", *named, *overrides]
     options: dict[str, Any] = dict(flag_values=values, lock_config=True, sys_argv=line)
-    if config is None:
-        config_flags.DEFINE_config_file("config", **options)
-    else:
-        config_flags.DEFINE_config_dict("config", config, **options)
     try:
+        if config is None:
+            config_flags.DEFINE_config_file("config", **options)
+        else:
+            config_flags.DEFINE_config_dict("config", config, **options)
         values(line)
     except (AttributeError, KeyError) as error:
         raise ValueError(_unknown_key(config, overrides, error)) from error

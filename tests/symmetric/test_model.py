@@ -5,7 +5,6 @@ import jax.numpy as jnp
 import numpy as np
 import pytest
 
-from msflow_jax.inference.prediction import uncertainties
 from msflow_jax.symmetric import Code, PixelCodec, SymmetricFlow, TimeDistribution
 from msflow_jax.symmetric.paths import to_image, to_label
 
@@ -216,20 +215,6 @@ def test_images_of_another_shape_are_refused():
 def test_bad_settings_are_refused(settings):
     with pytest.raises(ValueError):
         small(**settings)
-
-
-def test_uncertainties():
-    distances = np.array([[[0.1, 1.0], [0.5, 0.6]], [[0.3, 1.0], [0.7, 0.6]]])
-    p = np.array([[[0.9, 0.1], [0.5, 0.5]], [[0.8, 0.2], [0.4, 0.6]]])
-    found = uncertainties(distances, p)
-    np.testing.assert_allclose(found["distance"], [0.2, 0.6])
-    np.testing.assert_allclose(found["margin"], [-0.8, 0.0])
-    np.testing.assert_allclose(found["posterior"], [0.15, 0.45])
-    assert found["entropy"][1] > found["entropy"][0]
-    np.testing.assert_allclose(found["spread"], np.std([0.9, 0.8], ddof=1), rtol=1e-6)
-    assert "spread" not in uncertainties(distances[:1], p[:1])
-    with pytest.raises(ValueError, match="D, N, K"):
-        uncertainties(distances[0], p[0])
 
 
 class Silent(nn.Module):

@@ -1,0 +1,52 @@
+"""What an evaluation learned: read once, the same for every command."""
+
+import json
+
+import numpy as np
+import pytest
+
+from msflow_jax.inference.calibration import Calibration, measure_thresholds, read_calibration
+from tests.inference.test_prediction import prediction
+
+
+def test_thresholds_keep_the_fraction_that_is_asked_for():
+    found = prediction(np.random.default_rng(0).random((2, 400, 3)))
+    calibration = Calibration(thresholds=measure_thresholds(found))
+    for coverage in (0.05, 0.5, 0.8, 1.0):
+        for measure, values in found.uncertainty.items():
+            kept = np.mean(values <= calibration.threshold(measure, coverage))
+            assert kept == pytest.approx(coverage, abs=0.01), measure
+
+
+def test_without_an_evaluation_nothing_is_known(tmp_path):
+    found = read_calibration(tmp_path)
+    assert not found.known and found.temperature == 1 and found.threshold("distance", 0.8) is None
+    with pytest.raises(ValueError, match="--coverage must lie in"):
+        found.threshold("distance", 0)
+
+
+def test_it_is_read_from_the_evaluation(tmp_path):
+    content = {
+        "settings": {"classify": {"draws": 3, "prior": "uniform"}, "step": 7},
+        "calibration": {"temperature": 2.5},
+        "abstain": {"coverage": [0.5, 1.0], "distance": [0.1, 0.3]},
+    }
+    (tmp_path / "evaluation.json").write_text(json.dumps(content))
+    found = read_calibration(tmp_path)
+    assert (found.settings["prior"], found.temperature, found.step) == ("uniform", 2.5, 7)
+    assert found.threshold("distance", 0.75) == pytest.approx(0.2)
+    with pytest.raises(
+        ValueError, match="unknown uncertainty 'margin': the evaluation has distance"
+    ):
+        found.threshold("margin", 0.5)
+
+
+@pytest.mark.parametrize(
+    "text", ["{", "[]", '{"calibration": {"temperature": "hot"}}', '{"abstain": 3}']
+)
+def test_a_damaged_one_is_named(tmp_path, text):
+    (tmp_path / "evaluation.json").write_text(text)
+    with pytest.raises(
+        ValueError, match=r"evaluation.json is damaged .*evaluate the workdir again"
+    ):
+        read_calibration(tmp_path)

@@ -1,0 +1,71 @@
+"""Predictions: draws are pooled once, and a temperature keeps their order."""
+
+import numpy as np
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+from hypothesis.extra.numpy import arrays
+from scipy.special import log_softmax
+
+from msflow_jax.inference.prediction import Prediction, class_numbers, uncertainties
+
+LOGITS = arrays(np.float64, (2, 5, 3), elements=st.floats(-300, 300))
+
+
+def prediction(distances, log_prob=None):
+    probabilities = np.exp(-distances)
+    ones = np.ones(distances.shape[:2])
+    return Prediction(
+        distances, probabilities, distances.argmin(-1), ones, ones > 0, log_prob, ("a", "b", "c")
+    )
+
+
+def test_draws_are_pooled_once():
+    rng = np.random.default_rng(0)
+    distances, log_prob = rng.random((4, 6, 3)), rng.normal(size=(4, 6))
+    found = prediction(distances, log_prob)
+    np.testing.assert_array_equal(found.prediction, distances.mean(0).argmin(1))
+    np.testing.assert_array_equal(found.probability, np.exp(-distances).mean(0))
+    np.testing.assert_array_equal(found.log_likelihood, log_prob.mean(0))
+    assert found.names == tuple("abc"[k] for k in found.prediction)
+    np.testing.assert_array_equal(found.uncertainty["evidence"], -log_prob.mean(0))
+    assert prediction(distances).log_likelihood is None
+
+
+@given(LOGITS, st.floats(0.01, 100))
+def test_a_temperature_gives_probabilities_and_keeps_the_class_of_a_draw(logits, temperature):
+    given = prediction(-log_softmax(logits, axis=-1))
+    found = given.apply_temperature(temperature)
+    np.testing.assert_allclose(found.probabilities.sum(-1), 1, rtol=1e-9)
+    np.testing.assert_allclose(np.exp(-found.distances), found.probabilities, rtol=1e-12)
+    first = np.take_along_axis(found.distances, given.distances.argmin(-1)[..., None], -1)
+    np.testing.assert_allclose(first[..., 0], found.distances.min(-1), rtol=1e-9, atol=1e-9)
+
+
+def test_temperature_one_changes_nothing():
+    given = prediction(np.random.default_rng(0).random((1, 2, 3)))
+    assert given.apply_temperature(1) is given
+
+
+def test_uncertainties():
+    distances = np.array([[[0.1, 1.0], [0.5, 0.6]], [[0.3, 1.0], [0.7, 0.6]]])
+    p = np.array([[[0.9, 0.1], [0.5, 0.5]], [[0.8, 0.2], [0.4, 0.6]]])
+    found = uncertainties(distances, p)
+    np.testing.assert_allclose(found["distance"], [0.2, 0.6])
+    np.testing.assert_allclose(found["margin"], [-0.8, 0.0])
+    np.testing.assert_allclose(found["posterior"], [0.15, 0.45])
+    assert found["entropy"][1] > found["entropy"][0]
+    np.testing.assert_allclose(found["spread"], np.std([0.9, 0.8], ddof=1), rtol=1e-6)
+    assert "spread" not in uncertainties(distances[:1], p[:1])
+    with pytest.raises(ValueError, match="D, N, K"):
+        uncertainties(distances[0], p[0])
+
+
+def test_names_and_numbers():
+    assert list(class_numbers(("ill", "1"), ["1", 0, "ill"])) == [
+        1,
+        0,
+        0,
+    ]  # a name wins over a number
+    with pytest.raises(ValueError, match="unknown class 'x': this model knows 0 = ill, 1 = well"):
+        class_numbers(("ill", "well"), ["x"])

@@ -1,0 +1,125 @@
+"""Configurations: a family's own settings, files, overrides in any order."""
+
+import pytest
+
+from msflow_jax.config import check_config, default_config, leaves, load_config
+from msflow_jax.families import FAMILIES, choose_settings, get_family, settings_of
+
+FILE = """
+from msflow_jax.config import default_config
+
+
+def get_config(variant=""):
+    config = default_config()
+    config.train.steps = 7
+    config.model.net.width = 16
+    return config
+"""
+
+
+@pytest.fixture
+def file(tmp_path):
+    path = tmp_path / "some.py"
+    path.write_text(FILE)
+    return f"--config={path}"
+
+
+@pytest.mark.parametrize("family", FAMILIES)
+def test_defaults_pass_their_own_check(family):
+    config = default_config(family)
+    assert config.is_locked and config.model.family == family
+    check_config(config)
+    assert get_family(family).name == family
+
+
+def test_families_share_no_settings_of_their_own():
+    own = [
+        {key for key, _ in leaves(default_config(family).model.to_dict())} - {"family"}
+        for family in FAMILIES
+    ]
+    assert not own[0] & own[1]
+
+
+@pytest.mark.parametrize("turn", [1, -1])
+def test_a_network_brings_its_settings_wherever_it_stands(file, turn):
+    overrides = ["--config.model.net.name=dit", "--config.model.net.depth=2"][::turn]
+    config = load_config([file, *overrides])
+    assert config.model.net.depth == 2 and "multipliers" not in config.model.net
+    assert config.model.net.width == 16 and config.train.steps == 7
+
+
+@pytest.mark.parametrize("turn", [1, -1])
+def test_a_family_brings_its_settings_wherever_it_stands(file, turn):
+    overrides = [
+        "--config.model.family=coupling", "--config.model.conditioner.name=classification",
+        "--config.model.conditioner.dropout=0.5", "--config.sample.generate.temperature=0.7",
+    ][::turn]  # fmt: skip
+    config = load_config([file, *overrides])
+    assert config.model.conditioner.dropout == 0.5 and "net" not in config.model
+    assert config.sample.generate.temperature == 0.7 and config.train.steps == 7
+
+
+@pytest.mark.parametrize(
+    "override, message",
+    [
+        ("model.net.depth=2", "unknown configuration key 'model.net.depth'"),
+        ("model.bound=1", r"'model.bound' \(a setting of the family 'coupling'\)"),
+        ("model.family=magic", "unknown model.family 'magic': choose one of 'symmetric'"),
+        ("model.net.name=vit", "unknown model.net.name 'vit': choose one of 'unet', 'dit'"),
+        ("model.code.scheme=rgb", "unknown code 'rgb'"),
+        ("model.code.scheme=encoded", "'encoded' needs an autoencoder"),
+        ("model.code.beta=-1.0", "beta must be a positive number"),
+        ("model.time.name=beta", "time distribution is"),
+        ("model.latent.readout=eyes", "unknown read-out 'eyes'"),
+        ("model.task=count", "model.task is 'classify' or 'segment', not 'count'"),
+        ("train.steps=many", "train.steps=many"),
+    ],
+)
+def test_what_does_not_exist_is_refused_without_data(file, override, message):
+    with pytest.raises(ValueError, match=message):
+        load_config([file, f"--config.{override}"])
+
+
+@pytest.mark.parametrize(
+    "override, message",
+    [
+        ("conditioner.name=unet", "unknown model.conditioner.name 'unet'"),
+        ("conditioner.widths=(1,2,3)", "unknown configuration key 'model.conditioner.widths'"),
+        ("mixing=stir", "unknown mixing 'stir': choose one of plu, dense"),
+        ("passes=3", "unknown passes 3"),
+        ("layout=sqeeze", "unknown word 'sqeeze' in the layout"),
+    ],
+)
+def test_the_same_for_coupling_flows(file, override, message):
+    with pytest.raises(ValueError, match=message):
+        load_config([file, "--config.model.family=coupling", f"--config.model.{override}"])
+
+
+def test_settings_of_another_network_set_in_a_file_are_refused():
+    config = default_config()
+    config.model.net.name = "dit"
+    with pytest.raises(ValueError, match=r"set config.model.net = network_settings\('dit'\) first"):
+        check_config(config)
+    config = default_config("coupling")
+    config.model.conditioner.name = "generation"
+    with pytest.raises(ValueError, match=r"conditioner_settings\('generation'\) first"):
+        check_config(config)
+
+
+class Model:
+    def draw(self, params, key, *, steps=1, solver="euler", index=None, weights=None):
+        """A verb of two settings."""
+
+
+def test_settings_are_those_of_the_signature():
+    assert settings_of(Model().draw) == ("steps", "solver")
+    configured = {"steps": 3, "solver": "heun", "per_class": 4}
+    assert choose_settings(Model(), "draw", configured) == {"steps": 3, "solver": "heun"}
+    found = choose_settings(
+        Model(), "draw", configured, {"steps": 5, "solver": "", "temperature": 0}
+    )
+    assert found == {"steps": 5, "solver": "heun"}
+    with pytest.raises(ValueError, match="draw of this model has no temperature: its settings are"):
+        choose_settings(Model(), "draw", {}, {"temperature": 0.5})
+    with pytest.raises(ValueError, match="no verb 'explain'"):
+        choose_settings(Model(), "explain", {})
