@@ -1,31 +1,15 @@
-"""Puts the page together and writes it: a section of the report for every section of the evaluation."""
+"""Puts the page together and writes it."""
 
-from collections.abc import Callable, Mapping
+import dataclasses
+import re
+from collections.abc import Iterable, Iterator
 from pathlib import Path
 
-import numpy as np
-
-from msflow_jax.reports import gallery, likelihood, page, sections
-from msflow_jax.reports.page import Section
+from msflow_jax.reports import general, page
 from msflow_jax.reports.results import Results, read_results
+from msflow_jax.reports.sections import named_section
 from msflow_jax.reports.summary import summary_section
 from msflow_jax.storage.atomic import write_atomically
-
-Make = Callable[[Results], Section]
-
-# What the page shows of a section of the evaluation, by its name; one that is not here is shown as its
-# facts and its images.
-SECTIONS: Mapping[str, tuple[Make, ...]] = {
-    "classification": (sections.classification_section, gallery.cases_section),
-    "calibration": (),  # within the classification
-    "abstain": (),  # thresholds for commands, not for people
-    "segmentation": (gallery.segmentation_section,),
-    "generation": (gallery.samples_section, gallery.generation_section),
-    "likelihood": (likelihood.likelihood_section,),
-    "explanation": (likelihood.explanation_section,),
-    "temperatures": (likelihood.temperatures_section,),
-    "paths": (gallery.paths_section,),
-}
 
 
 def build_report(workdir: Path) -> Path:
@@ -41,69 +25,46 @@ def build_report(workdir: Path) -> Path:
         Path of the page.
 
     Raises:
-        FileNotFoundError: if the folder is not there.
+        FileNotFoundError: the folder is not there.
     """
     workdir = Path(workdir)
     content = render(read_results(workdir))
-    return write_atomically(workdir / "report" / "index.html", content.encode("utf-8"))
+    # JSON can hold half a surrogate pair, UTF-8 cannot.
+    return write_atomically(workdir / "report" / "index.html", content.encode("utf-8", "replace"))
 
 
 def render(results: Results) -> str:
-    """The page as a string."""
-    parts = [
-        summary_section(results), sections.data_section(results), sections.training_section(results)
-    ]  # fmt: skip
-    for name in results.sections:
-        if name in SECTIONS:
-            parts += [make(results) for make in SECTIONS[name]]
-        else:
-            parts.append(generic_section(results, name))
-    parts.append(_configuration(results))
-    split = results.evaluation.get("split")
+    """The page as a string: what every workdir has, around the sections that the evaluation names."""
+    found = [
+        summary_section(results),
+        general.data_section(results),
+        general.training_section(results),
+        *(named_section(results, name) for name in results.sections),
+        general.configuration_section(results),
+    ]
+    name = str(results.data.get("name") or results.name)
     subtitle = (
         f"{results.family} family" if results.family else "",
-        f"{split} split" if split else "",
+        f"{results.evaluation['split']} split" if results.evaluation.get("split") else "",
         f"workdir {results.name}",
     )
     return page.render(
-        "page",
-        title=str(results.data.get("name") or results.name),
-        subtitle=", ".join(filter(None, subtitle)),
+        "base",
+        title=name,
+        subtitle=", ".join(words for words in subtitle if words),
         badge="phantom data" if results.phantom else "",
-        sections=parts,
-        style=page.style(),
+        sections=list(_addressed(one for one in found if one)),
     )
 
 
-def generic_section(results: Results, name: str) -> Section:
-    """A section that the report does not know: its facts, and its arrays ``NAME_*`` that are images.
-
-    Args:
-        results: contents of the workdir.
-        name: name of the section in the evaluation.
-    """
-    title = name.replace("_", " ").capitalize()
-    images = []
-    for key, array in results.arrays.items():
-        picture = array.ndim == 4 and array.dtype == np.uint8 and array.shape[-1] in (1, 3)
-        if key.startswith(f"{name}_") and picture and len(array):
-            words = key.removeprefix(f"{name}_").replace("_", " ")
-            strip = page.image_strip(array[:8], f"{len(array[:8])} images: {words}", 8)
-            images.append({"title": words, "image": strip})
-    content = page.render(
-        "generic", block=results.part(name), images=images, phantom=results.phantom
-    )
-    return Section(name, title, title, content)
-
-
-def _configuration(results: Results) -> Section:
-    blocks = [
-        {"title": title, "shown": values}
-        for title, values in (
-            ("Evaluation settings", results.part("settings")),
-            ("Configuration (config.json)", results.config),
-            ("Manifest (manifest.json): versions, device, data, seed", results.manifest),
-        )
-    ]
-    content = page.render("configuration", blocks=blocks)
-    return Section("configuration", "Configuration", "Configuration and manifest", content)
+def _addressed(sections: Iterable[page.Section]) -> Iterator[page.Section]:
+    """The sections under identifiers that can stand in an address, each a different one."""
+    taken: set[str] = set()
+    for section in sections:
+        base = re.sub(r"[^A-Za-z0-9_-]+", "-", section.name).strip("-") or "section"
+        name, turn = base, 1
+        while name in taken:
+            turn += 1
+            name = f"{base}-{turn}"
+        taken.add(name)
+        yield dataclasses.replace(section, name=name)

@@ -1,20 +1,17 @@
-"""Charts of numbers as SVG that stands in the page: its colours are those of the style sheet."""
+"""Charts of numbers: drawn by matplotlib on transparent ground, as SVG in the page's own colours."""
 
-import io
-import re
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from typing import Any
 
 import numpy as np
-from markupsafe import Markup, escape
+from markupsafe import Markup
 
-# matplotlib knows no CSS: these colours stand for variables of the style sheet, light or dark.
-INK, MUTED, GRID = "#010101", "#020202", "#030303"
-COLOURS = ("#040404", "#050505", "#060606", "#070707")  # told apart by colour-blind readers too
-_VARIABLES = {INK: "ink", MUTED: "muted", GRID: "grid"}
-_VARIABLES |= dict(zip(COLOURS, ("one", "two", "three", "four"), strict=True))
+from msflow_jax.reports.svg import GRID, INK, MUTED, SERIES, plain, to_svg
 
 Rows = Sequence[dict[str, Any]]
+
+_POINTS = 500  # of one line: more cannot be told apart on the page and make the file large
+_WIDE, _NARROW = 920, 440  # widths on the page in CSS pixels
 
 
 def _figure(width: float, height: float, columns: int = 1, rows: int = 1, **options: Any) -> Any:
@@ -40,41 +37,27 @@ def _style(axis: Any, x: str, y: str, title: str = "") -> None:
         axis.set_title(title, color=INK, fontsize=10, loc="left", pad=8)
 
 
-def _legend(axis: Any, **options: Any) -> None:
+def _legend(axis: Any, owner: Any = None, **options: Any) -> None:
+    """The legend of an axis, drawn on it or on the figure; its samples are long enough for dashes."""
     handles, labels = axis.get_legend_handles_labels()
     if handles:
-        legend = axis.legend(handles, labels, frameon=False, fontsize=8, **options)
+        options |= {"frameon": False, "fontsize": 8, "handlelength": 2.8}
+        legend = (owner or axis).legend(handles, labels, **options)
         for text in legend.get_texts():
             text.set_color(INK)
-            text.set_parse_math(False)
+            text.set_parse_math(False)  # a dollar sign would otherwise start mathematics
 
 
-def _svg(figure: Any, name: str, alt: str) -> Markup:
-    """The figure as an ``svg`` element; its ids begin with ``name``, as several stand in one page."""
-    import matplotlib
+def _name(text: str, limit: int = 48) -> str:
+    """A name for a chart; a very long one would leave no room for the chart."""
+    text = plain(text)
+    return text if len(text) <= limit else text[: limit - 1] + "…"
 
-    buffer = io.StringIO()
-    # Text stays text, in the page's font; the salt makes equal charts equal files.
-    with matplotlib.rc_context({"svg.fonttype": "none", "svg.hashsalt": name}):
-        figure.savefig(buffer, format="svg", transparent=True, metadata={"Date": None})
-    text = buffer.getvalue()
-    text = text[text.index("<svg") :]
-    text = re.sub(r"<metadata>.*?</metadata>", "", text, flags=re.S)
-    text = re.sub(r"<style[^>]*>.*?</style>", "", text, flags=re.S)  # it would style the whole page
-    text = re.sub(r'\bid="', f'id="{name}-', text)
-    text = re.sub(r"url\(#", f"url(#{name}-", text).replace('href="#', f'href="#{name}-')
-    for colour, variable in _VARIABLES.items():
-        text = text.replace(colour, f"var(--{variable})")
-    text = re.sub(r"font: ([\d.]+px) [^;\"]*", r"font: \1 system-ui, sans-serif", text)
-    width = figure.get_figwidth() * 107
-    box = re.search(r'viewBox="[^"]*"', text)
-    assert box is not None
-    opening = (
-        f'<svg class="chart" role="img" aria-label="{escape(alt)}" {box[0]} '
-        f'style="max-width: {width:.0f}px" xmlns="http://www.w3.org/2000/svg" '
-        'xmlns:xlink="http://www.w3.org/1999/xlink">'
-    )
-    return Markup(opening + text[text.index(">") + 1 :].strip())
+
+def _line(i: int) -> dict[str, Any]:
+    """Colour and dashes of line ``i``: colours come again, dashed, after the last."""
+    turn, colour = divmod(i, len(SERIES))
+    return {"color": SERIES[colour], "linestyle": ("-", "--", "-.", ":")[turn % 4]}
 
 
 def series(rows: Rows, name: str) -> tuple[np.ndarray, np.ndarray]:
@@ -99,43 +82,68 @@ def smooth(values: np.ndarray) -> np.ndarray:
     return (total[high] - total[low]) / (high - low)
 
 
+def fewer(values: np.ndarray, limit: int = _POINTS) -> np.ndarray:
+    """Indices of at most ``limit`` points that keep the outline of a long series.
+
+    Args:
+        values: ``[N]``.
+        limit: points that are kept, an even number of 4 or more.
+
+    Returns:
+        int ``[M]``, rising: the first, the last, and the minimum and maximum of each run of neighbours.
+    """
+    if len(values) <= limit:
+        return np.arange(len(values))
+    runs = np.array_split(np.arange(len(values)), limit // 2 - 1)
+    ends = [run[pick(values[run])] for run in runs for pick in (np.argmin, np.argmax)]
+    return np.unique([0, *ends, len(values) - 1])
+
+
 def curve_names(rows: Rows) -> tuple[list[str], list[str]]:
     """Columns that hold losses, and those that hold validation scores, in order of appearance."""
     names = list(dict.fromkeys(name for row in rows for name in row))
-    losses = [n for n in names if n.startswith("loss") or n.endswith(("_loss", "_nll"))]
+    losses = [n for n in names if n.startswith("loss") or n.endswith(("_loss", "_nll", "_bits"))]
     return losses, [n for n in names if n.startswith("val_") and n not in losses]
 
 
-def training_chart(rows: Rows, alt: str) -> Markup:
+def training_chart(rows: Rows, label: str) -> Markup:
     """Losses (log scale) and validation scores against the training step.
 
     Args:
         rows: metrics.jsonl; values that are not finite are left out.
-        alt: text for those who do not see it.
+        label: what the chart shows, in words.
     """
     groups = [(title, names) for title, names in zip(("Loss", "Validation"), curve_names(rows),
               strict=True) if any(len(series(rows, n)[0]) for n in names)]  # fmt: skip
     figure, axes = _figure(8.6, 2.9, columns=max(1, len(groups)))
     for axis, (title, names) in zip(axes, groups, strict=False):
         _style(axis, "training step", "", title)
-        positive = True
-        for i, name in enumerate(names):
-            steps, values = series(rows, name)
-            if not len(values):
-                continue
-            colour = COLOURS[i % len(COLOURS)]
-            positive &= bool((values > 0).all())
-            if len(values) >= 40:
-                axis.plot(steps, values, color=colour, linewidth=0.7, alpha=0.25)
-            marker = "o" if len(values) < 40 else ""
-            label = name if title == "Loss" else name.removeprefix("val_")
-            label = label.replace("val_", "validation ").replace("_", " ")
-            axis.plot(steps, smooth(values), color=colour, lw=1.7, marker=marker, ms=3, label=label)
-        if title == "Loss" and positive:
+        found = {name: series(rows, name) for name in names}
+        found = {name: pair for name, pair in found.items() if len(pair[0])}
+        for i, (name, (steps, values)) in enumerate(found.items()):
+            _curve(axis, i, steps, values, _in_words(name, title == "Validation"))
+        if title == "Loss" and all((values > 0).all() for _, values in found.values()):
             _log_axis(axis)
         axis.locator_params(axis="x", nbins=5)
         _legend(axis, loc="best")
-    return _svg(figure, "training", alt)
+    return to_svg(figure, "training", label, _WIDE)
+
+
+def _curve(axis: Any, i: int, steps: np.ndarray, values: np.ndarray, name: str) -> None:
+    """One series: as logged, thin, where it is long, and smoothed over it."""
+    many = len(values) >= 40
+    if many:
+        shown = fewer(values)
+        axis.plot(steps[shown], values[shown], lw=0.7, alpha=0.25, **_line(i))
+    values = smooth(values)
+    shown = fewer(values)
+    marker = "" if many else "o"
+    axis.plot(steps[shown], values[shown], lw=1.7, marker=marker, ms=3, label=name, **_line(i))
+
+
+def _in_words(name: str, validation: bool) -> str:
+    name = name.removeprefix("val_") if validation else name
+    return _name(name.replace("val_", "validation ").replace("_", " "))
 
 
 def _log_axis(axis: Any) -> None:
@@ -150,16 +158,17 @@ def _log_axis(axis: Any) -> None:
     axis.yaxis.set_minor_formatter(NullFormatter())
 
 
-def rejection_chart(curves: dict[str, dict[str, Any]], alt: str) -> Markup:
-    """Accuracy of the images kept against the fraction rejected, one line per uncertainty.
+def rejection_chart(curves: Mapping[str, Mapping[str, Any]], label: str) -> Markup:
+    """Accuracy of the images kept against the share rejected, one line per uncertainty.
 
     The dotted line is the best any order of these predictions could do.
 
     Args:
         curves: name -> ``rejection_curve``.
-        alt: text for those who do not see it.
+        label: what the chart shows, in words.
     """
-    figure, (axis,) = _figure(4.6, 4.2)
+    # The legend stands below the axis: so many lines leave no free corner.
+    figure, (axis,) = _figure(4.6, 4.0 + 0.2 * ((len(curves) + 2) // 2))
     _style(axis, "least confident images rejected (%)", "accuracy of the rest (%)")
     first = next(iter(curves.values()))
     kept = np.asarray(first["kept"], dtype=float)
@@ -167,50 +176,45 @@ def rejection_chart(curves: dict[str, dict[str, Any]], alt: str) -> Markup:
     x = 100 * np.asarray(first["rejected"])
     axis.plot(x, 100 * best, color=MUTED, ls=":", lw=1.5, label="best possible order")
     for i, (name, curve) in enumerate(curves.items()):
-        colour = COLOURS[i % len(COLOURS)]
         values = 100 * np.asarray(curve["accuracy"], dtype=float)
         x = 100 * np.asarray(curve["rejected"])
-        line = "-" if i < len(COLOURS) else "--"  # more lines than colours
-        axis.plot(
-            x, values, color=colour, ls=line, lw=1.8, marker="o", ms=3, label=name.replace("_", " ")
-        )
+        axis.plot(x, values, lw=1.8, marker="o", ms=3, label=_name(name), **_line(i))
     axis.set_xlim(-2, 97)
-    _legend(axis, loc="best")
-    return _svg(figure, "rejection", alt)
+    _legend(axis, figure, loc="outside lower left", ncols=2)
+    return to_svg(figure, "rejection", label, _NARROW)
 
 
-def reliability_chart(table: Rows, alt: str) -> Markup:
+def reliability_chart(table: Rows, label: str) -> Markup:
     """Accuracy against confidence in bins, over a histogram of the confidences.
 
     Args:
         table: ``reliability_table``.
-        alt: text for those who do not see it.
+        label: what the chart shows, in words.
     """
     figure, (upper, lower) = _figure(
         4.6, 4.2, rows=2, sharex=True, gridspec_kw={"height_ratios": [3, 1]}
     )
     _style(upper, "", "accuracy (%)")
-    _style(lower, "stated probability of the prediction (%)", "images")
+    _style(lower, "probability of the prediction (%)", "images")
     filled = [row for row in table if row["count"]]
     left = [100 * row["lower"] for row in filled]
     width = [100 * (row["upper"] - row["lower"]) * 0.9 for row in filled]
-    colour = COLOURS[0]
-    upper.bar(left, [100 * r["accuracy"] for r in filled], width, align="edge", color=colour,
+    upper.bar(left, [100 * r["accuracy"] for r in filled], width, align="edge", color=SERIES[0],
               alpha=0.75, label="observed")  # fmt: skip
     upper.plot([0, 100], [0, 100], color=MUTED, ls="--", lw=1.2, label="perfect")
     points = [100 * row["confidence"] for row in filled]
-    upper.plot(points, points, ls="", marker="_", ms=9, mew=2, color=COLOURS[1],
-               label="stated (bin mean)")  # fmt: skip
+    upper.plot(points, points, ls="", marker="_", ms=9, mew=2, color=SERIES[1],
+               label="predicted (bin mean)")  # fmt: skip
     upper.set_ylim(0, 104)
     upper.set_xlim(0, 100)
     _legend(upper, loc="upper left")
     lower.bar(left, [row["count"] for row in filled], width, align="edge", color=MUTED)
     lower.locator_params(axis="y", nbins=3)
-    return _svg(figure, "reliability", alt)
+    return to_svg(figure, "reliability", label, _NARROW)
 
 
 def likelihood_chart(
-    sets: dict[str, np.ndarray], outside: Sequence[str], reference: float, alt: str
+    sets: Mapping[str, np.ndarray], outside: Sequence[str], reference: float, label: str
 ) -> Markup:
     """Histograms of bits per dimension, one below the other on a common axis.
 
@@ -220,7 +224,7 @@ def likelihood_chart(
         sets: name -> bits per dimension ``[N]``, at least one set.
         outside: names of the sets of another kind.
         reference: bits per dimension marked by a line.
-        alt: text for those who do not see it.
+        label: what the chart shows, in words.
     """
     low = min(float(np.percentile(values, 0.5)) for values in sets.values())
     high = max(float(np.percentile(values, 99.5)) for values in sets.values())
@@ -229,14 +233,14 @@ def likelihood_chart(
     for axis, (name, values) in zip(axes, sets.items(), strict=True):
         _style(axis, "", "")
         counts, _ = np.histogram(np.clip(values, edges[0], edges[-1]), edges)
-        other = name in outside
-        colour = COLOURS[int(other)]
-        fill = {"hatch": "////", "facecolor": "none"} if other else {"facecolor": colour}
+        foreign = name in outside
+        colour = SERIES[int(foreign)]
+        fill = {"hatch": "////", "facecolor": "none"} if foreign else {"facecolor": colour}
         axis.stairs(counts, edges, fill=True, edgecolor=colour, linewidth=1.2, alpha=0.85, **fill)
         axis.axvline(reference, color=MUTED, ls="--", lw=1.0)
         axis.set_ylim(0, 1.08 * counts.max())
         axis.set_yticks([])
-        axis.set_ylabel(name, rotation=0, ha="right", va="center", color=INK, fontsize=8.5,
+        axis.set_ylabel(_name(name), rotation=0, ha="right", va="center", color=INK, fontsize=8.5,
                         parse_math=False)  # fmt: skip
     axes[-1].set_xlabel("bits per dimension (left: more likely)", color=MUTED, fontsize=8.5)
-    return _svg(figure, "likelihood", alt)
+    return to_svg(figure, "likelihood", label, _WIDE)

@@ -14,7 +14,7 @@ from msflow_jax.storage.atomic import write_atomically
 
 
 def as_rgb(images: np.ndarray) -> np.ndarray:
-    """uint8 `[N, H, W, 3]` from uint8 images `[N, H, W, C]`, C = 1 or 3.
+    """uint8 ``[N, H, W, 3]`` from uint8 images ``[N, H, W, C]``, C = 1 or 3.
 
     Raises:
         ValueError: for another dtype or shape.
@@ -28,7 +28,7 @@ def as_rgb(images: np.ndarray) -> np.ndarray:
 
 
 def encode_png(pixels: np.ndarray) -> bytes:
-    """PNG bytes of uint8 pixels `[H, W, 3]` or `[H, W, 4]`."""
+    """PNG bytes of uint8 pixels ``[H, W, 3]`` or ``[H, W, 4]``."""
     from PIL import Image
 
     buffer = io.BytesIO()
@@ -37,7 +37,7 @@ def encode_png(pixels: np.ndarray) -> bytes:
 
 
 def thumbnails(images: np.ndarray, limit: int = 128) -> np.ndarray:
-    """RGB images reduced to sides of at most `limit`; smaller ones are left as they are."""
+    """RGB images reduced to sides of at most ``limit``; smaller ones are left as they are."""
     from PIL import Image
 
     images = as_rgb(images)
@@ -53,8 +53,8 @@ def strip(images: np.ndarray, per_row: int, gap: float = 0.07) -> bytes:
     """One PNG with the images side by side, transparent gaps between, rows as needed.
 
     Args:
-        images: uint8 `[N, H, W, C]`, N at least 1.
-        per_row: images a row.
+        images: uint8 ``[N, H, W, C]``, N at least 1.
+        per_row: images in a row.
         gap: width of the gaps as a share of the image width.
     """
     images = thumbnails(images)
@@ -77,10 +77,10 @@ def image_grid(
     """PNG of images in rows, each under its class name.
 
     Args:
-        images: uint8 `[N, H, W, C]`, C = 1 or 3, N at least 1.
-        labels: int `[N]` in 0..K-1.
+        images: uint8 ``[N, H, W, C]``, C = 1 or 3, N at least 1.
+        labels: int ``[N]`` in 0..K-1.
         classes: K class names.
-        per_row: images a row.
+        per_row: images in a row.
 
     Raises:
         ValueError: for no images, another dtype or shape, or labels that do not fit.
@@ -91,7 +91,7 @@ def image_grid(
     images, labels = as_rgb(images), np.asarray(labels)
     if len(images) == 0 or labels.shape != (len(images),):
         raise ValueError(
-            f"need one label an image, got {len(images)} images, {labels.shape} labels."
+            f"need one label per image, got {len(images)} images, {labels.shape} labels."
         )
     if labels.min() < 0 or labels.max() >= len(classes):
         raise ValueError(
@@ -121,7 +121,18 @@ def save_grid(
     classes: Sequence[str],
     per_row: int = 8,
 ) -> Path:
-    """Writes `image_grid` to `path`, atomically, and returns the path."""
+    """Writes ``image_grid`` to a file, atomically.
+
+    Args:
+        path: file; folders that are missing are made.
+        images: uint8 ``[N, H, W, C]``, C = 1 or 3, N at least 1.
+        labels: int ``[N]`` in 0..K-1.
+        classes: K class names.
+        per_row: images in a row.
+
+    Returns:
+        The path.
+    """
     return write_atomically(Path(path), image_grid(images, labels, classes, per_row))
 
 

@@ -19,19 +19,19 @@ def overlay(
 ) -> np.ndarray:
     """The image in grey under its map: red where the values are positive, blue where negative.
 
-    The colour is transparent at 0 and strongest from `limit` on. A log-likelihood-ratio map has
-    a meaning at 0; a likelihood map is mostly of one sign, so `centre` subtracts its median first.
+    The colour is transparent at 0 and strongest from ``limit`` on. A log-likelihood-ratio map has a
+    meaning at 0; a log-likelihood map is mostly of one sign, so ``centre`` subtracts its median first.
 
     Args:
-        image: uint8 `[S, S, C]`, C = 1 or 3.
-        values: `[S, S]`, such as nats a pixel.
+        image: uint8 ``[S, S, C]``, C = 1 or 3.
+        values: ``[S, S]``, such as nats per pixel.
         blur: standard deviation in pixels of a Gaussian that smooths the values; 0 for none.
         limit: absolute value of the strongest colour; None for the 95th percentile of the absolute
             (smoothed and centred) values.
         centre: whether to subtract the median of the smoothed values.
 
     Returns:
-        uint8 `[S, S, 3]`.
+        uint8 ``[S, S, 3]``.
 
     Raises:
         ValueError: for an image of another kind, values of another shape or not finite, a negative

@@ -1,9 +1,10 @@
-"""What the templates of the report are given: numbers in words, pictures as addresses, one environment.
+"""What templates are rendered with: numbers in words, images as addresses, the sections of the page.
 
-Jinja2 escapes every text that comes from a file; only what is drawn here (SVG) is marked as safe.
+Templates escape every text on their own; only HTML that was rendered or drawn here is ``Markup``.
 """
 
 import base64
+from collections.abc import Mapping
 from dataclasses import dataclass
 from functools import cache
 from typing import Any
@@ -13,120 +14,127 @@ from jinja2 import Environment, PackageLoader, StrictUndefined
 from markupsafe import Markup
 
 from msflow_jax.reports.figures import encode_png, strip, thumbnails
+from msflow_jax.reports.results import Results
 
 NOTHING = "n/a"
+_ITEMS = 60  # of a list, that a table of facts shows
 
 
 @dataclass(frozen=True)
 class Section:
-    """A titled part of the page that the navigation can jump to.
+    """One section of the page.
 
     Attributes:
-        name: identifier in the page.
-        link: short name for the navigation.
-        title: headline.
-        content: HTML.
+        name: identifier; it becomes the address that the navigation jumps to.
+        title: short name for the navigation.
+        html: the rendered section without its frame.
+        heading: heading of the section; the title where empty.
     """
 
     name: str
-    link: str
     title: str
-    content: Markup
+    html: Markup
+    heading: str = ""
 
 
 @dataclass(frozen=True)
 class Picture:
-    """An image in the page.
+    """One ``<img>``: its address, its words, and whether its pixels are hard (``px``) or not."""
 
-    Attributes:
-        address: ``data:`` address, which needs no file.
-        alt: text for those who do not see it.
-        kind: ``px`` (hard pixels) where it is small, else ``smooth``.
-    """
-
-    address: str
+    src: str
     alt: str
     kind: str
 
 
-@dataclass(frozen=True)
-class Chart:
-    """A drawn chart with its caption."""
+def section(
+    results: Results,
+    name: str,
+    title: str,
+    *,
+    heading: str = "",
+    template: str = "",
+    **context: Any,
+) -> Section:
+    """Renders a template as a section.
 
-    svg: Markup
-    text: str
+    Args:
+        results: what the workdir holds; templates see it, and whether the images are phantoms.
+        name: identifier of the section.
+        title: short name for the navigation.
+        heading: heading of the section; the title where empty.
+        template: name of the template without ``.html``; the section's name where empty.
+        context: what else the template needs.
+    """
+    html = render(template or name, results=results, phantom=results.phantom, **context)
+    return Section(name, title, html, heading)
 
 
-@dataclass(frozen=True)
-class Table:
-    """Head, rows of cells (the first is the row's header) and a note above."""
-
-    head: tuple[str, ...]
-    rows: list[tuple[Any, ...]]
-    note: str = ""
-
-
-@cache
-def environment() -> Environment:
-    """The environment of the templates; autoescape is on, and an unknown name is an error."""
-    made = Environment(
-        loader=PackageLoader("msflow_jax.reports"),
-        autoescape=True,
-        undefined=StrictUndefined,
-        trim_blocks=True,
-    )
-    made.globals |= {"percent": percent, "number": number, "flatten": flatten}
-    return made
+def missing(results: Results, name: str, title: str, text: str, heading: str = "") -> Section:
+    """A section that only says what is not there."""
+    return section(results, name, title, heading=heading, template="missing", text=text)
 
 
 def render(template: str, **context: Any) -> Markup:
-    """HTML of a template ``NAME.html``."""
-    return Markup(environment().get_template(f"{template}.html").render(**context))
+    """A template of the folder ``templates`` as HTML.
+
+    Args:
+        template: its name without ``.html``.
+        context: what it needs.
+    """
+    return Markup(_environment().get_template(f"{template}.html").render(context))
 
 
-def style() -> Markup:
-    """The style sheet: one column, light and dark, print."""
-    source, _, _ = environment().loader.get_source(environment(), "style.css")  # type: ignore[union-attr]
-    return Markup(source)
-
-
-def missing(name: str, link: str, title: str, text: str) -> Section:
-    """A section that says that its part is not there."""
-    return Section(name, link, title, render("missing", text=text))
+@cache  # templates are parsed once
+def _environment() -> Environment:
+    environment = Environment(
+        loader=PackageLoader("msflow_jax.reports"),
+        autoescape=True,
+        undefined=StrictUndefined,
+        extensions=["jinja2.ext.do"],
+        trim_blocks=True,
+        lstrip_blocks=True,
+    )
+    environment.filters.update(percent=percent, number=number, flatten=flatten)
+    return environment
 
 
 def percent(value: float | None, digits: int = 1) -> str:
-    """A fraction as per cent, or "n/a"."""
+    """A share as per cent, or ``n/a``."""
     return NOTHING if value is None else f"{100 * value:.{digits}f}\u00a0%"
 
 
 def number(value: float | int | None, digits: int = 3) -> str:
-    """A number, whole ones with thousands separated, or "n/a"."""
+    """A number, whole ones with thousands separated, or ``n/a``."""
     if value is None:
         return NOTHING
     return f"{value:,}" if isinstance(value, int) else f"{value:,.{digits}f}"
 
 
-def flatten(values: dict[str, Any], prefix: str = "") -> list[tuple[str, str]]:
-    """Nested dicts as rows of dotted names and texts."""
+def flatten(values: Mapping[str, Any], prefix: str = "") -> list[tuple[str, str]]:
+    """Nested dicts as rows of dotted names and texts; of a long list the first items."""
     rows: list[tuple[str, str]] = []
     for key, value in values.items():
         if isinstance(value, dict) and value:
             rows += flatten(value, f"{prefix}{key}.")
         elif isinstance(value, list | tuple):
-            rows.append((f"{prefix}{key}", ", ".join(str(item) for item in value) or "none"))
+            rows.append((f"{prefix}{key}", _listed(value)))
         else:
             rows.append((f"{prefix}{key}", NOTHING if value in (None, "", {}) else str(value)))
     return rows
 
 
-def pixels(image: np.ndarray, alt: str) -> Picture:
-    """One image ``[H, W, C]`` with hard pixels where it is small."""
+def _listed(values: list[Any] | tuple[Any, ...]) -> str:
+    text = ", ".join(str(item) for item in values[:_ITEMS]) or "none"
+    return f"{text}, … ({len(values):,} in all)" if len(values) > _ITEMS else text
+
+
+def picture(image: np.ndarray, alt: str) -> Picture:
+    """One image ``[H, W, C]``."""
     return _picture(encode_png(thumbnails(image[None])[0]), alt, max(image.shape[:2]))
 
 
 def image_strip(images: np.ndarray, alt: str, per_row: int) -> Picture:
-    """Several images in one picture."""
+    """Several images ``[N, H, W, C]`` in one picture, ``per_row`` in a row."""
     return _picture(strip(images, per_row), alt, max(images.shape[1:3]))
 
 

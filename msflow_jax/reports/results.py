@@ -8,14 +8,18 @@ from typing import Any
 
 import numpy as np
 
-# Of evaluations that do not name their sections: blocks and arrays that tell of one.
-_OLD_BLOCKS = ("classification", "segmentation", "generation", "likelihood")
-_OLD_ARRAYS = {
-    "explanation": "explain_images",
-    "temperatures": "temperature_samples",
-    "paths": "generate_image",
+# Blocks of files without a list of sections, in the order of the page, and arrays that show them too.
+_BLOCKS: dict[str, tuple[str, ...]] = {
+    "classification": ("certain_images", "uncertain_images"),
+    "likelihood": (),
+    "explanation": ("explain_images",),
+    "segmentation": (),
+    "generation": ("samples", "nearest_generated"),
+    "temperatures": ("temperature_samples",),
+    "paths": ("generate_image", "classify_image"),
 }
-_LIKELIHOOD_WORDS = {"distance": "negative log-posterior", "draw": "dequantisation draw"}
+_WORDS = {"draw": "noise draw", "evidence": "negative log-likelihood"}
+_WORDS_OF_LIKELIHOODS = {"distance": "negative log-posterior", "draw": "dequantisation draw"}
 
 
 @dataclass(frozen=True)
@@ -27,7 +31,7 @@ class Results:
         config: config.json.
         manifest: manifest.json.
         evaluation: evaluation.json.
-        rows: metrics.jsonl, a dict a line.
+        rows: metrics.jsonl, one dict per line.
         arrays: evaluation.npz.
         problems: one sentence for each file that is there but could not be read.
     """
@@ -50,29 +54,22 @@ class Results:
 
     @property
     def family(self) -> str:
-        """Family of the model, from the evaluation or else from the configuration."""
+        """Name of the model's family, from the evaluation or else from the configuration."""
         model = self.config.get("model")
         configured = model.get("family") if isinstance(model, dict) else None
         return str(self.evaluation.get("family") or configured or "")
 
     @property
     def sections(self) -> list[str]:
-        """Names of what the evaluation measured, in order; of older files told from what is there."""
+        """Names of the evaluation's blocks in order; of an older file, those that are there."""
         named = self.evaluation.get("sections")
         if isinstance(named, list):
-            return [str(name) for name in named]
-        blocks = [name for name in _OLD_BLOCKS if self.part(name)]
-        return blocks + [name for name, array in _OLD_ARRAYS.items() if array in self.arrays]
-
-    def word(self, key: str) -> str:
-        """What the family calls a thing: ``distance``, ``distances``, ``draw``."""
-        words = self.evaluation.get("words")
-        if not isinstance(
-            words, dict
-        ):  # an older file: a likelihood's distances are log-posteriors
-            words = _LIKELIHOOD_WORDS if self.part("likelihood") else {}
-        known = {"distance": "distance", "draw": "noise draw", **words}
-        return str(known.get(key) or f"{known['distance']}s")
+            return list(dict.fromkeys(str(name) for name in named))
+        return [
+            name
+            for name, arrays in _BLOCKS.items()
+            if self.part(name) or any(array in self.arrays for array in arrays)
+        ]
 
     @property
     def classes(self) -> list[str]:
@@ -87,16 +84,23 @@ class Results:
         """Whether the images are simulated."""
         return str(self.data.get("name", "")).lower().startswith("phantom")
 
+    @property
+    def title(self) -> str:
+        """Name of the data set for a sentence."""
+        return "the phantom data" if self.phantom else str(self.data.get("name") or "the data set")
+
     def part(self, name: str) -> dict[str, Any]:
         """A block of evaluation.json, empty if it is not there."""
         found = self.evaluation.get(name)
         return found if isinstance(found, dict) else {}
 
-    def uncertainty_name(self, key: str) -> str:
-        """An uncertainty in words."""
-        if key == "evidence":
-            return "negative log-likelihood"
-        return self.word("distance") if key == "distance" else key.replace("_", " ")
+    def word(self, key: str) -> str:
+        """What the family calls a thing, such as ``distance``; by default the key itself in words."""
+        words = self.evaluation.get("words")
+        if not isinstance(words, dict):
+            # Files without words: a model with likelihoods compares posteriors.
+            words = _WORDS_OF_LIKELIHOODS if self.part("likelihood") else {}
+        return str(words.get(key) or _WORDS.get(key) or key.replace("_", " "))
 
     def class_name(self, label: int) -> str:
         """Name of a class, or its number."""

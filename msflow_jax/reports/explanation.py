@@ -1,0 +1,50 @@
+"""The section that shows where the likelihood of a few images comes from."""
+
+from typing import Any
+
+import numpy as np
+
+from msflow_jax.reports import page
+from msflow_jax.reports.overlays import overlay
+from msflow_jax.reports.page import Section
+from msflow_jax.reports.results import Results
+
+_EXPLAINED = 8
+_PARTS = ("images", "map", "contrast", "labels", "predictions", "against", "log_prob", "ratio")
+
+
+def explanation_section(results: Results) -> Section:
+    """Images with their log-likelihood map, and with the map of the ratio to the second class."""
+    arrays = {part: results.arrays.get(f"explain_{part}") for part in _PARTS}
+    heading = "Why this class"
+    if any(array is None or not len(array) for array in arrays.values()):
+        text = "No explained images in evaluation.npz: run the evaluation to make them."
+        return page.missing(results, "explanation", "Why", text, heading)
+    rows = zip(*(array[:_EXPLAINED] for array in arrays.values() if array is not None), strict=True)
+    cases = [_explained(results, dict(zip(_PARTS, row, strict=True))) for row in rows]
+    return page.section(results, "explanation", "Why", heading=heading, cases=cases)
+
+
+def _explained(results: Results, one: dict[str, np.ndarray]) -> dict[str, Any]:
+    """Three pictures of one image and the words beneath them."""
+    true, predicted, second = (
+        results.class_name(int(one[part])) for part in ("labels", "predictions", "against")
+    )
+    image = one["images"]
+    likelihood = overlay(image, one["map"], centre=True)
+    ratio = overlay(image, one["contrast"])
+    return {
+        "pictures": [
+            page.picture(image, f"Image of class {true}, classified as {predicted}"),
+            page.picture(likelihood, f"Log-likelihood map of that image given {predicted}"),
+            page.picture(
+                ratio, f"Log-likelihood-ratio map of that image, {predicted} against {second}"
+            ),
+        ],
+        "true": true,
+        "predicted": predicted,
+        "second": second,
+        "right": int(one["labels"]) == int(one["predictions"]),
+        "ratio": float(one["ratio"]),
+        "log_prob": float(one["log_prob"]),
+    }

@@ -1,0 +1,102 @@
+"""The section on generation: samples beside real images, distances, recognition, memorisation."""
+
+from typing import Any
+
+import numpy as np
+
+from msflow_jax.reports import page
+from msflow_jax.reports.page import Picture, Section
+from msflow_jax.reports.results import Results
+
+_PER_CLASS = 6
+_PAIRS = 8
+_SETS = {
+    "generated": "generated",
+    "real": "real, from the training set (floor)",
+    "noise": "uniform noise (ceiling)",
+}
+_METRICS = ("frechet", "precision", "recall", "density", "coverage")
+
+
+def generation_section(results: Results) -> Section:
+    """Generated images, and distribution distances beside floor and ceiling."""
+    found = results.part("generation")
+    return page.section(
+        results,
+        "generation",
+        "Generated images",
+        found=found,
+        samples=_samples(results),
+        per_class=_PER_CLASS,
+        has_real="real" in results.arrays and "real_labels" in results.arrays,
+        tables=_tables(found),
+        near=found.get("memorisation") or {},
+        pairs=_pairs(results, found),
+    )
+
+
+def _samples(results: Results) -> list[tuple[str, Picture | None, Picture | None]]:
+    """For each class its name, its generated and its real images."""
+    labels = results.arrays.get("sample_labels")
+    if labels is None or not len(results.arrays.get("samples", ())):
+        return []
+    return [
+        (
+            results.class_name(k),
+            _of_class(results, "samples", "sample_labels", k, "generated"),
+            _of_class(results, "real", "real_labels", k, "real"),
+        )
+        for k in sorted({int(label) for label in labels})
+    ]
+
+
+def _of_class(results: Results, images: str, labels: str, k: int, word: str) -> Picture | None:
+    arrays = results.arrays
+    if images not in arrays or labels not in arrays:
+        return None
+    chosen: np.ndarray = arrays[images][arrays[labels] == k][:_PER_CLASS]
+    alt = f"{len(chosen)} {word} images of class {results.class_name(k)}"
+    return page.image_strip(chosen, alt, _PER_CLASS) if len(chosen) else None
+
+
+def _tables(found: dict[str, Any]) -> list[dict[str, Any]]:
+    """A comparison for each network whose features were measured: rows, and why some are undefined."""
+    tables = []
+    for part, features in (
+        ("comparison", "features"),
+        ("comparison_supplied", "features_supplied"),
+    ):
+        comparison = found.get(part) or {}
+        if not comparison and part != "comparison":
+            continue
+        rows = [
+            (_SETS.get(name, name), *(page.number(row.get(m)) for m in _METRICS))
+            for name, row in comparison.items()
+        ]
+        reasons = {r for row in comparison.values() for r in (row.get("undefined") or {}).values()}
+        tables.append(
+            {
+                "rows": rows,
+                "features": found.get(features, "not stated"),
+                "reasons": sorted(reasons),
+            }
+        )
+    return tables
+
+
+def _pairs(results: Results, found: dict[str, Any]) -> list[tuple[Picture, Picture, float | None]]:
+    """Generated images with their nearest training images and the distance between them."""
+    arrays = results.arrays
+    if "nearest_generated" not in arrays or "nearest_training" not in arrays:
+        return []
+    nearest = (found.get("memorisation") or {}).get("nearest") or {}
+    distances = [*nearest.get("distance", ()), *[None] * _PAIRS][:_PAIRS]
+    pairs = zip(arrays["nearest_generated"], arrays["nearest_training"], distances, strict=False)
+    return [
+        (
+            page.picture(generated, "generated image"),
+            page.picture(training, "its nearest training image"),
+            distance,
+        )
+        for generated, training, distance in pairs
+    ]

@@ -1,0 +1,65 @@
+"""The section that follows one generation and one classification through time, as film strips."""
+
+from dataclasses import dataclass
+
+import numpy as np
+
+from msflow_jax.reports import page
+from msflow_jax.reports.page import Picture, Section
+from msflow_jax.reports.results import Results
+
+_FRAMES = 9
+
+
+@dataclass(frozen=True)
+class Film:
+    """One film strip.
+
+    Attributes:
+        times: u of each frame, in words.
+        rows: name and frames of each stream.
+        true: class that was requested or is true; empty if it is not stored.
+        predicted: predicted class; empty if there is none.
+    """
+
+    times: list[str]
+    rows: list[tuple[str, list[Picture]]]
+    true: str
+    predicted: str
+
+
+def paths_section(results: Results) -> Section:
+    """One generation and one classification."""
+    heading = "From noise to image and back"
+    generate = _film(results, "generate", ("class", "true"))
+    classify = _film(results, "classify", ("true",))
+    if generate is None and classify is None:
+        text = "No paths in evaluation.npz: run the evaluation to make them."
+        return page.missing(results, "paths", "Paths", text, heading)
+    return page.section(
+        results, "paths", "Paths", heading=heading, generate=generate, classify=classify
+    )
+
+
+def _film(results: Results, prefix: str, true: tuple[str, ...]) -> Film | None:
+    """At most nine frames of the arrays ``PREFIX_image``, ``PREFIX_label`` and ``PREFIX_u``."""
+    found = [results.arrays.get(f"{prefix}_{part}") for part in ("image", "label", "u")]
+    image, label, u = found
+    if image is None or label is None or u is None or not len(u):
+        return None
+    frames = np.unique(np.linspace(0, len(u) - 1, min(_FRAMES, len(u))).round().astype(int))
+    times = [f"{u[i]:.2f}" for i in frames]
+    rows = [
+        (word, [page.picture(images[i], f"{word} at u = {u[i]:.2f}") for i in frames])
+        for word, images in (("image", image), ("label", label))
+    ]
+    return Film(times, rows, _class(results, prefix, *true), _class(results, prefix, "predicted"))
+
+
+def _class(results: Results, prefix: str, *parts: str) -> str:
+    """Name of the class that the first array there is holds."""
+    for part in parts:
+        found = results.arrays.get(f"{prefix}_{part}")
+        if found is not None:
+            return results.class_name(int(found))
+    return ""
