@@ -157,7 +157,7 @@ def _owner(key: str) -> str:
 
 
 def leaves(tree: dict[str, Any], prefix: str = "") -> Iterator[tuple[str, Any]]:
-    """Dotted keys and values of a nested dict."""
+    """Dotted keys (``a.b.c``) and values of a nested dict, in its order."""
     for key, value in tree.items():
         if isinstance(value, dict):
             yield from leaves(value, f"{prefix}{key}.")

@@ -65,6 +65,9 @@ class Flow:
             **requested: settings of this model's ``classify`` such as ``draws`` and ``steps``; 0 or
                 empty: as the last evaluation used them, or else as configured.
 
+        Returns:
+            Predictions ``[D, N, ...]`` in numpy; its properties pool the draws.
+
         Raises:
             ValueError: images of another type, range or shape, or a setting that the model has not.
             FloatingPointError: a prediction is not finite.
@@ -87,7 +90,10 @@ class Flow:
         Args:
             prediction: what :meth:`classify` returned.
             coverage: fraction of the validation split that would be kept.
-            measure: uncertainty that decides.
+            measure: name of the uncertainty that decides, see :func:`uncertainties`.
+
+        Raises:
+            ValueError: an unknown measure, or a coverage outside (0, 1].
         """
         found = prediction.uncertainty
         threshold = self.calibration.threshold(measure, coverage)
@@ -96,7 +102,11 @@ class Flow:
         return None if threshold is None else found[measure] > threshold
 
     def segment(self, images: Any, *, description: str = "", **requested: Any) -> np.ndarray:
-        """The class of every pixel, uint8 ``[N, *space]``; arguments as for :meth:`classify`."""
+        """The class of every pixel, uint8 ``[N, *space]``; arguments as for :meth:`classify`.
+
+        Raises:
+            ValueError: a model that does not segment, images that do not fit, or another class prior.
+        """
         images, sample = self.check(images), self.config.sample
         given = sample.classify.to_dict()
         if (prior := given.get("prior")) != "natural":
@@ -153,6 +163,9 @@ class Flow:
             others: class numbers to compare with, ``[N]``.
             description: words before a progress bar; none where empty.
             **requested: settings of this model's ``explain``, such as ``spread``.
+
+        Returns:
+            The model's ``Explanation`` in numpy: ``map`` and ``log_ratio``, each ``[N, *space]``.
 
         Raises:
             ValueError: a model without a likelihood, or images that do not fit.
