@@ -27,7 +27,8 @@ def make_field(
         image = streams["image"]
         u = jnp.broadcast_to(jnp.asarray(u, jnp.float32), image.shape[:1])
         if std:
-            t, spread = expand(u, image), jnp.asarray(std)
+            t = expand(u, image)
+            spread = jnp.asarray(std).reshape(*(1,) * (image.ndim - 1), channels)
             total = jnp.sqrt((1 - t) ** 2 + (t * spread) ** 2)  # of the state
             linear = (t * spread**2 - (1 - t)) / total**2 * image
             image = image / total

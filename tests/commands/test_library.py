@@ -32,7 +32,9 @@ def test_the_readme(trained, images):
     exec(first, names)
     assert len(names["prediction"].names) == 5 and names["rejected"].shape == (5,)
     assert names["drawn"].shape == (16, 8, 8, 1) and names["drawn"].dtype == np.uint8
-    second = blocks[1].replace("UNet(", "UNet(width=8, groups=4, multipliers=(1,), attention=(), ")
+    second = blocks[1].replace(
+        "UNet(", "UNet(width=8, groups=4, multipliers=(1,), attention=(), head_channels=8, "
+    )
     names = {"images": np.zeros((2, 28, 28, 1), np.float32), "labels": np.array([0, 1])}
     exec(second, names)
     assert names["drawn"].shape == (16, 28, 28, 1)

@@ -65,7 +65,7 @@ def test_what_is_written_is_read(code):
 
 def test_palette_noise_is_half_beta_grey_levels():
     code = Code("palette", 2, beta=4.0)
-    noise = code.pictures(jnp.zeros(50, int), 28, 28, jax.random.key(1)) - code.table[0]
+    noise = np.asarray(code.pictures(jnp.zeros(50, int), 28, 28, jax.random.key(1))) - code.table[0]
     assert np.abs(noise).max() == pytest.approx(4 / 255, rel=1e-2)
     assert np.std(noise) == pytest.approx(4 / 255 / np.sqrt(3), rel=2e-2)
 
