@@ -69,7 +69,8 @@ def evaluate(
         )
     train = data.in_memory(splits.train, _MAX_READ, config.sample.seed)
     splits = dataclasses.replace(splits, train=train)
-    blocks, arrays = evaluate_sections(Evaluation(flow, splits, split, others, features), sections)
+    run = Evaluation(flow, splits, split, others, features)
+    blocks, arrays = evaluate_sections(run, sections)
     found: dict[str, Any] = {
         "split": split,
         "family": flow.family.name,
@@ -81,6 +82,7 @@ def evaluate(
             "step": flow.step,
             "training_images_compared": len(train),
         },
+        **({"learned": dataclasses.asdict(run.calibration)} if run.classified else {}),
         **blocks,
     }
     write_json(workdir / "evaluation.json", found)

@@ -36,8 +36,11 @@ def train(config, workdir: Path, encode_only: bool = False) -> None:
     from msflow_jax.training import run_stages
 
     check_config(config)
-    family, splits = get_family(config.model.family), data.load(config.data)
-    info, resumed = splits.info, workdirs.has_checkpoint(workdir)
+    family, resumed = get_family(config.model.family), workdirs.has_checkpoint(workdir)
+    if resumed:
+        workdirs.refuse_other_run(workdir, config)
+    splits = data.load(config.data)
+    info = splits.info
     parts = family.load(config, info, workdir) if resumed else family.prepare(config, splits)
     model = family.build(config, info, parts)
     if encode_only:

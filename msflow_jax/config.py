@@ -69,12 +69,29 @@ def change_family(config: ConfigDict, family: str) -> ConfigDict:
     """The configuration with the model and sample settings of another family, at their defaults."""
     fresh = default_config(family)
     with config.unlocked():
+        fresh.sample.update(seed=config.sample.seed, batch=config.sample.batch)  # of all families
         config.model, config.sample = fresh.model, fresh.sample
     return config
 
 
 def check_config(config: ConfigDict) -> None:
     """Raises a ValueError for a network, code or setting that does not exist; reads no data."""
+    data.check(config.data)
+    train, sample = config.train, config.sample
+    for name, value, least in (
+        ("train.batch", train.batch, 1), ("train.steps", train.steps, 0),
+        ("train.draws", train.draws, 1), ("sample.batch", sample.batch, 1),
+        ("sample.classify.draws", sample.classify.get("draws", 1), 1),
+        ("sample.generate.per_class", sample.generate.get("per_class", 1), 1),
+    ):  # fmt: skip
+        if value < least:
+            raise ValueError(f"{name} must be at least {least}, got {value}")
+    for name, value, choices in (
+        ("train.sharding", train.sharding, ("replicated", "fsdp", "tensor")),
+        ("sample.classify.prior", sample.classify.get("prior", "natural"), ("natural", "uniform")),
+    ):
+        if value not in choices:
+            raise ValueError(f"unknown {name} {value!r}: choose one of {', '.join(choices)}")
     get_family(config.model.family).check(config)
 
 

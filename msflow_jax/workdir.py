@@ -12,15 +12,17 @@ from typing import Any
 
 from ml_collections import ConfigDict
 
-from msflow_jax.config import default_config, leaves
+from msflow_jax.config import check_config, default_config, leaves
 from msflow_jax.data import Info
 from msflow_jax.families import get_family
 from msflow_jax.inference.calibration import Calibration, read_calibration
 from msflow_jax.inference.flow import Flow
+from msflow_jax.storage import checkpoints
 from msflow_jax.storage.atomic import write_atomically
 from msflow_jax.storage.digests import differences, layouts
 from msflow_jax.training.sequence import read_params, unreached_stages
 
+ROOT = Path(__file__).parent
 FORMAT = 2  # of the configuration; 1 was one union of all families' settings
 
 
@@ -43,9 +45,7 @@ def create(
     path.mkdir(parents=True, exist_ok=True)
     # A run that failed before its first checkpoint has nothing to go on from and is replaced.
     if has_checkpoint(path):
-        old, old_info = read(path)
-        for part in ("data", "model", "train"):
-            refuse_difference(path, old[part].to_dict(), config[part].to_dict(), part)
+        old_info = refuse_other_run(path, config)
         if old_info.md5 != info.md5:
             raise ValueError(
                 f"{path} was made from data with md5 {old_info.md5}, these have {info.md5}: "
@@ -55,19 +55,23 @@ def create(
     write_json(path / "manifest.json", {**manifest(config, info), **(extra or {})})
 
 
+def refuse_other_run(path: Path, config: ConfigDict) -> Info:
+    """Facts of the data of a workdir with checkpoints, if a run of this configuration may go on there.
+
+    Raises:
+        ValueError: the workdir belongs to another configuration (what differs is named).
+    """
+    old, info = read(path)
+    for part in ("data", "model", "train"):
+        refuse_difference(path, old[part].to_dict(), config[part].to_dict(), part)
+    return info
+
+
 # What may change when a run goes on: where the data lie, how the loop reports and keeps, the devices.
 _FREE = {
-    "root",
-    "download",
-    "steps_per_dispatch",
-    "log_every",
-    "keep",
-    "profile",
-    "writers",
-    "mesh",
-    "sharding",
-    "cache",
-}
+    "root", "download", "steps_per_dispatch", "log_every", "keep", "profile", "writers", "mesh",
+    "sharding", "cache",
+}  # fmt: skip
 
 
 def refuse_difference(
@@ -118,7 +122,13 @@ def read(path: Path) -> tuple[ConfigDict, Info]:
         facts = json.loads((path / "manifest.json").read_text())
         config = _from_stored(stored, facts.get("format", 1), path / "config.json")
         info = Info.from_dict(facts["data"])
-    except (json.JSONDecodeError, AttributeError, KeyError, TypeError) as error:
+    except (
+        json.JSONDecodeError,
+        UnicodeDecodeError,
+        AttributeError,
+        LookupError,
+        TypeError,
+    ) as error:
         raise ValueError(
             f"{path}: config.json or manifest.json is damaged ({error}); restore it from a copy"
         ) from error
@@ -139,6 +149,7 @@ def _from_stored(stored: dict[str, Any], version: int, source: Path) -> ConfigDi
             for key, value in leaves(stored):
                 family.choose(config, key, value)
         _update(config, stored, source)
+    check_config(config)
     return config
 
 
@@ -156,7 +167,7 @@ def _update(config: ConfigDict, stored: dict[str, Any], source: Path, where: str
 
 def has_checkpoint(path: Path) -> bool:
     """Whether a workdir holds a checkpoint, of any stage: without one it has nothing to go on from."""
-    return any(path.glob("checkpoints/*/ema")) or any(path.glob("stages/*/checkpoints/*/ema"))
+    return any(checkpoints.exist(folder) for folder in (path, *path.glob("stages/*")))
 
 
 def open_workdir(path: str | Path, stage: str = "", *, calibrated: bool = True) -> Flow:
@@ -229,9 +240,7 @@ def manifest(config: ConfigDict, info: Info) -> dict[str, Any]:
 def _git() -> str | None:
     command = ["git", "describe", "--always", "--dirty"]
     try:
-        out = subprocess.run(
-            command, capture_output=True, text=True, timeout=10, cwd=Path(__file__).parent
-        )
+        out = subprocess.run(command, capture_output=True, text=True, timeout=10, cwd=ROOT)
     except (OSError, subprocess.TimeoutExpired):
         return None
     return out.stdout.strip() or None

@@ -35,6 +35,20 @@ def check_choices(settings: Mapping[str, Any]) -> None:
             raise ValueError(f"unknown {name} {settings[name]!r}: choose one of {known}")
 
 
+def check_ranges(discriminative_weight: float, bound: float, logit_margin: float) -> None:
+    """Refuses numbers out of their range; see :class:`ConditionalDensity`.
+
+    Raises:
+        ValueError: a number out of its range.
+    """
+    if not 0 <= discriminative_weight <= 1:
+        raise ValueError(f"discriminative_weight must lie in [0, 1], got {discriminative_weight}")
+    if not (bound > 0 and 0 <= logit_margin < 0.5):
+        raise ValueError(
+            f"bound must be positive and logit_margin lie in [0, 0.5), got {bound} and {logit_margin}"
+        )
+
+
 def check_settings(flow: "ConditionalDensity") -> None:
     """Refuses settings out of range.
 
@@ -45,15 +59,7 @@ def check_settings(flow: "ConditionalDensity") -> None:
     if len(flow.shape) not in (3, 4):
         raise ValueError(f"images are [H, W, C] or [D, H, W, C], not {flow.shape}")
     check_choices({name: getattr(flow, name) for name in CHOICES})
-    if not 0 <= flow.discriminative_weight <= 1:
-        raise ValueError(
-            f"discriminative_weight must lie in [0, 1], got {flow.discriminative_weight}"
-        )
-    if not (flow.bound > 0 and 0 <= flow.logit_margin < 0.5):
-        raise ValueError(
-            f"bound must be positive and logit_margin lie in [0, 0.5), got {flow.bound} and "
-            f"{flow.logit_margin}"
-        )
+    check_ranges(flow.discriminative_weight, flow.bound, flow.logit_margin)
     _check_classes(flow)
     for stage in flow.stages:
         if stage.steps:

@@ -7,7 +7,7 @@ from typing import Any
 import jax
 from ml_collections import ConfigDict
 
-from msflow_jax.coupling.checks import check_choices
+from msflow_jax.coupling.checks import check_choices, check_ranges
 from msflow_jax.coupling.conditioners import CONDITIONERS
 from msflow_jax.coupling.layout import parse
 from msflow_jax.coupling.model import CouplingFlow
@@ -26,8 +26,12 @@ _CONDITIONERS: dict[str, dict[str, Any]] = {
 _RENAMED = {"contrast": "discriminative_weight", "picture": "foreground"}
 
 
-def conditioner_settings(name: str) -> ConfigDict:
+def conditioner_settings(name: str, common: ConfigDict | None = None) -> ConfigDict:
     """Settings of the conditioner of this name.
+
+    Args:
+        name: name of the conditioner.
+        common: settings of another conditioner, whose values are taken where both have them.
 
     Raises:
         ValueError: an unknown one (the known ones are listed).
@@ -35,7 +39,9 @@ def conditioner_settings(name: str) -> ConfigDict:
     if name not in _CONDITIONERS:
         known = ", ".join(_CONDITIONERS)
         raise ValueError(f"unknown model.conditioner.name {name!r}: choose one of {known}")
-    return ConfigDict({"name": name, **_CONDITIONERS[name]})
+    settings = {"name": name, **_CONDITIONERS[name]}
+    kept = {key: common[key] for key in common or () if key in settings and key != "name"}  # type: ignore[index]
+    return ConfigDict({**settings, **kept})
 
 
 class CouplingFamily:
@@ -73,7 +79,7 @@ class CouplingFamily:
         """Another conditioner by ``model.conditioner.name``."""
         if key != "model.conditioner.name":
             return False
-        config.model.conditioner = conditioner_settings(value)
+        config.model.conditioner = conditioner_settings(value, config.model.conditioner)
         return True
 
     def check(self, config: ConfigDict) -> None:
@@ -87,6 +93,7 @@ class CouplingFamily:
                 f"conditioner_settings({model.conditioner.name!r}) first"
             )
         check_choices(model)
+        check_ranges(model.discriminative_weight, model.bound, model.logit_margin)
         parse(model.layout, (1 << 20, 1 << 20, 2))  # a side that any squeeze divides
 
     def upgrade(self, stored: Mapping[str, Any]) -> dict[str, Any]:

@@ -22,6 +22,7 @@ __all__ = [
     "Modality",
     "Split",
     "Splits",
+    "check",
     "default_config",
     "in_memory",
     "known",
@@ -77,17 +78,11 @@ def default_config(name: str = "phantoms") -> ConfigDict:
     )
 
 
-def load(config: ConfigDict) -> Splits:
-    """Loads the source named by ``config.name``; see ``default_config`` for the fields.
-
-    Returns:
-        Train, val and test splits: images uint8 ``[N, S, S, C]``, labels int32 ``[N]``. With the loader
-        ``grain``, train is a ``LazySplit`` where the source is not an array in memory anyway.
+def check(config: ConfigDict) -> None:
+    """Refuses a data source, loader or size that does not exist; reads nothing.
 
     Raises:
-        FileNotFoundError: if the data is not where the config says; names the places looked at.
-        ValueError: for an unknown source, or data that is damaged or not what the source should
-            hold; names the file and the remedy.
+        ValueError: for such a setting; names it and what is known.
     """
     if config.name not in known() and not config.name.startswith("tfds:"):
         raise ValueError(f"unknown data source {config.name!r}; known: {', '.join(known())}")
@@ -101,6 +96,21 @@ def load(config: ConfigDict) -> Splits:
             f"data.side={config.side}, data.channels={config.channels}: the side is a number of "
             "pixels or 0, the channels 1, 3 or 0"
         )
+
+
+def load(config: ConfigDict) -> Splits:
+    """Loads the source named by ``config.name``; see ``default_config`` for the fields.
+
+    Returns:
+        Train, val and test splits: images uint8 ``[N, S, S, C]``, labels int32 ``[N]``. With the loader
+        ``grain``, train is a ``LazySplit`` where the source is not an array in memory anyway.
+
+    Raises:
+        FileNotFoundError: if the data is not where the config says; names the places looked at.
+        ValueError: for an unknown source, or data that is damaged or not what the source should
+            hold; names the file and the remedy.
+    """
+    check(config)
     splits = _source(config)
     if config.loader == "device":
         splits = dataclasses.replace(splits, train=in_memory(splits.train))

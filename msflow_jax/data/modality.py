@@ -20,9 +20,8 @@ from typing import Any, NamedTuple
 
 import numpy as np
 
-Batch = dict[
-    str, Any
-]  # modality name -> [B, *shape]; "present" -> {name: bool [B]} where some lack
+# Modality name -> [B, *shape]; "present" -> {name: bool [B]} where some lack one.
+Batch = dict[str, Any]
 
 
 class _Kind(NamedTuple):

@@ -80,7 +80,9 @@ def read_calibration(workdir: Path) -> Calibration:
         return Calibration()
     try:
         found = json.loads(path.read_text())
-        used = found.get("settings", {})
+        if "learned" in found:
+            return Calibration(**found["learned"])
+        used = found.get("settings", {})  # of an evaluation before `learned` was written
         temperature = float(found.get("calibration", {}).get("temperature", 1.0))
         settings, thresholds = dict(used.get("classify", {})), dict(found.get("abstain", {}))
         return Calibration(settings, temperature, thresholds, used.get("step"))

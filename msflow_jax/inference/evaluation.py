@@ -15,6 +15,8 @@ from msflow_jax.inference.flow import Flow
 from msflow_jax.inference.prediction import Prediction
 
 Block = dict[str, Any]
+# What an evaluation.json holds beside the sections.
+RESERVED = ("split", "family", "sections", "words", "data", "settings", "learned")
 Arrays = dict[str, np.ndarray]
 
 
@@ -57,6 +59,11 @@ class Evaluation:
         """Class names in label order."""
         return self.flow.classes
 
+    @property
+    def classified(self) -> bool:
+        """Whether a section asked for predictions, of which something was learned."""
+        return bool(self._raw)
+
     def raw(self, name: str, images: np.ndarray | None = None) -> Prediction:
         """Predictions at temperature 1 of a split, or of the images given under a name of their own."""
         if name not in self._raw:
@@ -74,7 +81,7 @@ class Evaluation:
         if val.log_prob is not None:
             temperature = fit_temperature(self.splits.val.labels, -val.distance)
         table = measure_thresholds(val.apply_temperature(temperature))
-        return Calibration(self.sample.classify.to_dict(), temperature, table)
+        return Calibration(self.sample.classify.to_dict(), temperature, table, self.flow.step)
 
     @cached_property
     def prediction(self) -> Prediction:
@@ -95,11 +102,13 @@ def evaluate_sections(
     """The blocks of the sections by name, and all their arrays.
 
     Raises:
-        ValueError: two sections give an array of the same name.
+        ValueError: two sections of one name, or two that give an array of the same name.
     """
     blocks: dict[str, Block] = {}
     arrays: Arrays = {}
     for section in sections:
+        if section.name in blocks or section.name in RESERVED:
+            raise ValueError(f"the name {section.name!r} of a section is taken: rename it")
         blocks[section.name], own = section(run)
         if twice := arrays.keys() & own.keys():
             raise ValueError(f"two sections give the array {min(twice)!r}: rename one")

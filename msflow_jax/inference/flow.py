@@ -21,6 +21,8 @@ from msflow_jax.inference.runners import (
     make_segmenter,
 )
 
+_ROUNDING = 1e-4  # that float images may lie outside their range
+
 
 @dataclass(frozen=True)
 class Flow:
@@ -102,7 +104,9 @@ class Flow:
         return None if threshold is None else found[measure] > threshold
 
     def segment(self, images: Any, *, description: str = "", **requested: Any) -> np.ndarray:
-        """The class of every pixel, uint8 ``[N, *space]``; arguments as for :meth:`classify`.
+        """The class of every pixel, uint8 ``[N, *space]``, by the settings of the configuration.
+
+        Arguments as for :meth:`classify`.
 
         Raises:
             ValueError: a model that does not segment, images that do not fit, or another class prior.
@@ -139,8 +143,7 @@ class Flow:
         """
         if count < 1:
             raise ValueError(f"count must be at least 1, got {count}")
-        one = isinstance(labels, str | int)
-        numbers = self.model.numbers([labels] if one else labels)
+        numbers = self.model.numbers([labels] if np.ndim(labels) == 0 else labels)
         sample = self.config.sample
         run = make_generator(
             self.model, seed=sample.seed if seed is None else seed, batch=sample.batch,
@@ -159,8 +162,8 @@ class Flow:
 
         Args:
             images: images as :meth:`classify` takes them.
-            labels: class numbers to explain, ``[N]``.
-            others: class numbers to compare with, ``[N]``.
+            labels: class names or numbers to explain, ``[N]``.
+            others: class names or numbers to compare with, ``[N]``.
             description: words before a progress bar; none where empty.
             **requested: settings of this model's ``explain``, such as ``spread``.
 
@@ -172,9 +175,12 @@ class Flow:
         """
         self.require_likelihood()
         images, sample = self.check(images), self.config.sample
+        pair = [self.model.numbers(given) for given in (labels, others)]
+        if any(len(numbers) != len(images) for numbers in pair):
+            raise ValueError(f"{len(images)} images need as many labels and others")
         settings = choose_settings(self.model, "explain", {}, requested)
         run = make_explainer(self.model, seed=sample.seed, batch=sample.batch, **settings)
-        maps = run(self.params, (images, np.asarray(labels), np.asarray(others)), description)
+        maps = run(self.params, (images, *pair), description)
         return jax.tree.map(np.asarray, maps)
 
     def require_likelihood(self) -> None:
@@ -213,11 +219,11 @@ def check_images(images: Any, shape: tuple[int, ...]) -> np.ndarray:
             f"images must be {expected}, got {images.dtype}: scale them to 0..255 and make them uint8"
         )
     low, high = float(images.min()), float(images.max())
-    if not (-1 <= low <= high <= 1):
+    if not (-1 - _ROUNDING <= low <= high <= 1 + _ROUNDING):
         raise ValueError(f"float images must lie in [-1, 1], got {low:g} to {high:g}")
-    if low >= 0:
+    if low >= -_ROUNDING:
         raise ValueError(
             f"float images lie in [-1, 1] here, and these go from {low:g} to {high:g}, which looks like "
             "[0, 1]: give 2 x - 1, or uint8"
         )
-    return images.astype(np.float32)
+    return images.astype(np.float32).clip(-1, 1)

@@ -69,12 +69,12 @@ class Prediction:
 
         ``softmax(log p / T)`` of every draw: the classes of an image keep their order.
         """
-        from scipy.special import log_softmax  # here, so that a family is imported without scipy
+        from msflow_jax.evaluation.calibration import log_softmax  # here: it brings scipy
 
         if temperature == 1:
             return self
         # float64: at a temperature of 0.001 the logits are 1e5 nats, where float32 steps by 0.008.
-        scaled = log_softmax(-np.asarray(self.distances, np.float64) / temperature, axis=-1)
+        scaled = log_softmax(-np.asarray(self.distances, np.float64), temperature)
         return dataclasses.replace(self, distances=-scaled, probabilities=np.exp(scaled))
 
 

@@ -16,6 +16,11 @@ from msflow_jax.storage import damage
 from msflow_jax.storage.digests import differences, digests, layouts
 
 
+def exist(folder: Path) -> bool:
+    """Whether ``folder/checkpoints`` holds a complete checkpoint; unfinished ones have longer names."""
+    return any(path.parent.name.isdecimal() for path in (folder / "checkpoints").glob("*/ema"))
+
+
 class Checkpoints:
     """The ``checkpoints`` folder of a workdir.
 

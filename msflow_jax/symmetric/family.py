@@ -78,11 +78,17 @@ class SymmetricFamily:
 
     def check(self, config: ConfigDict) -> None:
         """What can be refused without data: tasks, networks, codes, read-outs, number formats."""
+        from msflow_jax.ode import SOLVERS  # here: diffrax takes a second to import
+
         model = config.model
         if model.task not in _TASKS:
             raise ValueError(f"model.task is 'classify' or 'segment', not {model.task!r}")
         check_network(model.net)
         TimeDistribution(**model.time)
+        for verb in ("classify", "generate"):
+            if (solver := config.sample[verb].solver) not in SOLVERS:
+                known = ", ".join(SOLVERS)
+                raise ValueError(f"unknown sample.{verb}.solver {solver!r}: choose one of {known}")
         scheme, latent = model.code.scheme, model.latent
         if scheme in LATENT_SCHEMES and not latent.autoencoder:
             raise ValueError(

@@ -24,7 +24,7 @@ from msflow_jax.symmetric.codes import Code
 from msflow_jax.symmetric.latent_codes import LatentCode
 from msflow_jax.symmetric.objective import flow_matching_loss
 from msflow_jax.symmetric.paths import to_image, to_label
-from msflow_jax.symmetric.readout import check_readout, make_reader
+from msflow_jax.symmetric.readout import check_readout, check_task, make_reader
 from msflow_jax.symmetric.times import TimeDistribution
 from msflow_jax.symmetric.velocity import check_std, make_field
 
@@ -163,6 +163,7 @@ class SymmetricFlow:
         """
         if draws < 1:
             raise ValueError(f"draws must be at least 1, got {draws}")
+        check_task(self.maps, False)
         read_out = make_reader(self, params)
         ratio = None if weights is None else jnp.asarray(weights)
         inner = self.codec.encode(params.get(KEY), images)
@@ -189,11 +190,9 @@ class SymmetricFlow:
     ) -> jax.Array:
         """Class probabilities of every pixel, averaged over draws: ``[B, S, S, K]`` (SymmFlow).
 
-        For a model trained on label maps. Arguments as for :meth:`classify`.
-
-        Raises:
-            ValueError: a code of one class per image.
+        For a model of label maps, otherwise a ValueError. Arguments as for :meth:`classify`.
         """
+        check_task(self.maps, True)
         code = self.code
         if not isinstance(code, Code):
             raise ValueError(f"the code {code.scheme!r} has one class per image, not one per pixel")

@@ -27,6 +27,13 @@ def check_readout(readout: str, code: Code | LatentCode) -> None:
         )
 
 
+def check_task(maps: bool, segment: bool) -> None:
+    """Raises a ValueError where a model of maps is to classify, or one of classes to segment."""
+    if maps != segment:
+        has, verb = ("pixel", "segment") if maps else ("image", "classify")
+        raise ValueError(f"this model has one class per {has}: it can only {verb}")
+
+
 def make_reader(flow: "SymmetricFlow", params: Any) -> Callable[..., Any]:
     """``(label pictures, class weights or None) -> distances, probabilities, mode`` of a batch."""
     if flow.readout == "latent":

@@ -11,7 +11,7 @@ from msflow_jax.data.batches import to_float, to_uint8
 from msflow_jax.inference.evaluation import Arrays, Block, Evaluation
 from msflow_jax.latent.codec import KEY
 from msflow_jax.symmetric.paths import to_image, to_label
-from msflow_jax.symmetric.readout import to_pictures
+from msflow_jax.symmetric.readout import make_reader, to_pictures
 
 _TIMES = 9  # that are kept of a path
 
@@ -47,5 +47,5 @@ class Paths:
             arrays[f"{name}_u"] = np.asarray(u)
             shown = to_pictures(model, params, {k: v[:, 0] for k, v in states.items()})
             arrays[f"{name}_image"], arrays[f"{name}_label"] = map(to_uint8, shown)
-        predicted = model.code.distances(classified[1]["label"][-1])[0].argmin()
+        predicted = make_reader(model, params)(classified[1]["label"][-1], None)[0][0].argmin()
         return {"times": _TIMES}, {**arrays, "classify_predicted": np.asarray(predicted)}

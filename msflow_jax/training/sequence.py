@@ -9,7 +9,7 @@ import numpy as np
 from jax.experimental import multihost_utils
 
 from msflow_jax.storage.atomic import write_atomically
-from msflow_jax.storage.checkpoints import Checkpoints
+from msflow_jax.storage.checkpoints import Checkpoints, exist
 from msflow_jax.training.loop import fit
 from msflow_jax.training.stage import Params, Stage, stage_folder, update
 
@@ -74,7 +74,7 @@ def read_params(
     step, so_far = None, params or {}
     for name, metric in selects.items():
         folder = stage_folder(workdir, name)
-        if step is not None and upto is None and not _has_checkpoint(folder):
+        if step is not None and upto is None and not exist(folder):
             break
         step, trained = _best(folder, metric)
         so_far = update(so_far, trained)
@@ -111,9 +111,7 @@ def unreached_stages(workdir: Path) -> list[str]:
     Args:
         workdir: folder of the whole run.
     """
-    return [
-        name for name in saved_stages(workdir) if not _has_checkpoint(stage_folder(workdir, name))
-    ]
+    return [name for name in saved_stages(workdir) if not exist(stage_folder(workdir, name))]
 
 
 def _note(stages: Sequence[Stage], workdir: Path) -> None:
@@ -131,7 +129,7 @@ def _note(stages: Sequence[Stage], workdir: Path) -> None:
 def _finished(stage: Stage, workdir: Path) -> Params | None:
     """The best trained leaves of a stage whose last step is saved, else None."""
     folder = stage.folder(workdir)
-    if not _has_checkpoint(folder):
+    if not exist(folder):
         return None
     try:
         with Checkpoints(
@@ -149,11 +147,6 @@ def _best(folder: Path, select: str) -> tuple[int, Params]:
         raise FileNotFoundError(f"no checkpoint in {checkpoints}: train first, or check --workdir")
     with Checkpoints(checkpoints, select=select, read_only=True) as kept:
         return kept.restore_params()
-
-
-def _has_checkpoint(folder: Path) -> bool:
-    # Not the unfinished ones, whose names are longer.
-    return any(path.parent.name.isdecimal() for path in (folder / "checkpoints").glob("*/ema"))
 
 
 def _on_host(params: Params) -> Params:

@@ -170,4 +170,6 @@ def test_settings_that_do_not_fit():
     model = latent_flow(encode_pictures(AUTO, {}, "pooled", 2, 8))
     assert list(model.numbers(["b", 0])) == [1, 0] and model.classes == ("a", "b")
     with pytest.raises(ValueError, match="one class per image, not one per pixel"):
-        model.inside.segment({}, jnp.zeros((1, 4, 4, 12)), jax.random.key(0))
+        dataclasses.replace(model.inside, maps=True).segment(
+            {}, jnp.zeros((1, 4, 4, 12)), jax.random.key(0)
+        )

@@ -23,7 +23,7 @@ class ClassGaussians(nn.Module):
         image, noise = x[..., :1], x[..., 1:]
         pixels = image.shape[1] * image.shape[2]
         mean = image.mean((1, 2))
-        logits = -0.5 * pixels * (mean - jnp.asarray(self.means)) ** 2
+        logits = -0.5 * pixels * (mean - jnp.asarray(self.means)[None]) ** 2
         expected = jax.nn.softmax(logits, axis=-1) @ jnp.asarray(self.code.table)
         return jnp.concatenate([jnp.zeros_like(image), noise - expected[:, None, None]], -1)
 
@@ -182,7 +182,7 @@ def test_resizing_inside_the_network():
 
 
 def test_segmentation_reads_a_map():
-    flow = small()
+    flow = small(maps=True)
     params = flow.init(jax.random.key(0))
     maps = jax.random.randint(jax.random.key(1), (5, 7, 7), 0, 3)
     loss, _ = flow.loss(params, {"image": IMAGES, "label": maps}, jax.random.key(2))
@@ -191,6 +191,12 @@ def test_segmentation_reads_a_map():
     assert p.shape == (5, 7, 7, 3)
     np.testing.assert_allclose(p.sum(-1), 1, rtol=1e-5)
     assert flow.generate(params, maps, jax.random.key(0), steps=1).shape == IMAGES.shape
+    with pytest.raises(ValueError, match="one class per pixel: it can only segment"):
+        flow.classify(params, IMAGES, jax.random.key(0))
+    with pytest.raises(ValueError, match="one class per image: it can only classify"):
+        small().segment(params, IMAGES, jax.random.key(0))
+    with pytest.raises(ValueError, match="draws images from label maps"):
+        flow.numbers(["a"])
 
 
 def test_names_and_numbers_of_classes():
@@ -233,8 +239,8 @@ def test_a_preconditioned_fresh_flow_draws_the_gaussian_of_its_spread():
     )
     path = to_image(flow, {}, jnp.zeros(2, int), jax.random.key(0), steps=400, grid=3)
     u, states = path.grid, path.states
-    start, middle, end = states["image"]
-    np.testing.assert_allclose(end, start * jnp.asarray(std), rtol=0.02)
+    start, middle, end = np.asarray(states["image"])
+    np.testing.assert_allclose(end, start * np.asarray(std), rtol=0.02)
     total = np.sqrt((1 - u[1]) ** 2 + (u[1] * np.asarray(std)) ** 2)
     np.testing.assert_allclose(middle, start * total, rtol=0.02)
 
