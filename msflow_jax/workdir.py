@@ -38,8 +38,7 @@ def create(
         extra: further entries of the manifest, for instance where converted weights came from.
 
     Raises:
-        ValueError: the workdir belongs to another configuration or other data (what differs is
-            named).
+        ValueError: the workdir belongs to another configuration or other data, which is named.
     """
     path = Path(path)
     path.mkdir(parents=True, exist_ok=True)
