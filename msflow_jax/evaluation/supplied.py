@@ -57,7 +57,8 @@ class SuppliedNetwork:
         def forward(params: Any, images: jax.Array, index: jax.Array) -> Any:
             small = resize(images.astype(jnp.float32) / 255, self.side)
             colour = jnp.broadcast_to(small, (*small.shape[:3], 3))
-            normal = (colour - jnp.array(self.mean)) / jnp.array(self.std)
+            mean, std = (jnp.array(each)[None, None, None] for each in (self.mean, self.std))
+            normal = (colour - mean) / std
             return self.network.apply({"params": params}, normal)
 
         run = batched(forward, _BATCH)

@@ -22,9 +22,9 @@ class Net(nn.Module):
         if self.extra:
             x = Dense(8, name="another")(x)
         x = GroupNorm(2, name="norm")(Conv(8, name="conv")(x))
-        x = x + self.param("row_embedding", nn.initializers.zeros, (4, 8))
+        x = x + self.param("row_embedding", nn.initializers.zeros, (4, 8))[None, None]
         if self.stray:
-            x = x * self.param("gamma", nn.initializers.ones, (8,))
+            x = x * self.param("gamma", nn.initializers.ones, (8,))[None, None, None]
         return Dense(64, name="wide")(x), Dense(3, name="out_zero")(x)
 
 
