@@ -35,7 +35,7 @@ def four(tmp_path_factory):
 )
 def test_every_strategy_follows_one_trajectory(strategy, mesh, one_long, tmp_path):
     run_on(8, tmp_path, **LONG, sharding=strategy, mesh=mesh)
-    losses = [row["loss"] for row in read_records(tmp_path)]
+    losses = [row["loss"] for row in read_records(tmp_path) if "loss" in row]
     assert len(losses) == LONG["steps"]
     np.testing.assert_allclose(losses, one_long, rtol=1e-4)
 
@@ -48,12 +48,14 @@ def one_long(tmp_path_factory):
     """Losses of the same run on one device."""
     workdir = tmp_path_factory.mktemp("one")
     tiny_training.train(workdir, **LONG)
-    return [row["loss"] for row in read_records(workdir)]
+    return [row["loss"] for row in read_records(workdir) if "loss" in row]
 
 
 def test_training_agrees(four, undisturbed):
     state, folder = undisturbed
-    one, several = ([row["loss"] for row in read_records(w)] for w in (folder, four))
+    one, several = (
+        [row["loss"] for row in read_records(w) if "loss" in row] for w in (folder, four)
+    )
     np.testing.assert_allclose(several, one, rtol=1e-4)
     with Checkpoints(four / "checkpoints", read_only=True) as checkpoints:
         step, params = checkpoints.restore_params()  # saved from devices that are not here
