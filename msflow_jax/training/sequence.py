@@ -5,6 +5,7 @@ from collections.abc import Sequence
 from pathlib import Path
 
 import jax
+import jax.numpy as jnp
 import numpy as np
 from jax.experimental import multihost_utils
 
@@ -81,6 +82,9 @@ def read_params(
         if name == upto:
             break
     assert step is not None  # ``_best`` raises where the first stage has none
+    if params or len(selects) > 1:
+        # A stage comes back on the devices it was trained on, the given tree lies on one.
+        so_far = jax.tree.map(jnp.asarray, _on_host(so_far))
     return step, so_far
 
 
@@ -153,6 +157,8 @@ def _on_host(params: Params) -> Params:
     """Numpy arrays: the next stage puts them where it wants them, and no device holds them meanwhile."""
 
     def fetch(array: jax.Array) -> np.ndarray:
+        if not isinstance(array, jax.Array):
+            return np.asarray(array)
         if array.is_fully_addressable or array.is_fully_replicated:
             return np.asarray(array)
         return np.asarray(multihost_utils.process_allgather(array, tiled=True))

@@ -1,7 +1,11 @@
 """Stages: trees in two parts, leaves that are frozen by not being there, one stage after the other."""
 
 import json
+import os
+import subprocess
+import sys
 import warnings
+from pathlib import Path
 
 import jax
 import jax.numpy as jnp
@@ -245,6 +249,35 @@ def test_frozen_weights_that_no_stage_trains(stages, whole, tmp_path):
     state = fit(stage, tmp_path, given, progress=False)
     assert set(state.params) == {"offset"} and state.step == 12
     assert_equal(state.ema["offset"], tree["offset"])
+
+
+ON_TWO_DEVICES = """
+import pathlib, sys, jax, jax.numpy as jnp
+from msflow_jax.storage.digests import digests
+from msflow_jax.training import read_params, run_stages
+from tests.training import test_stage, tiny_training
+assert jax.device_count() == 2
+workdir, config = pathlib.Path(sys.argv[1]), tiny_training.make_config()
+stages = test_stage.make_stages(tiny_training.make_arrays(), config)
+run_stages(stages, workdir / "both", progress=False)
+given = {"slope": {"w": jnp.full((4, 4), 0.3)}}
+run_stages([test_stage.changed(stages[1], name="")], workdir / "one", False, given)
+for name, params in (("both", None), ("one", given)):
+    tree = read_params(workdir / name, "val_auc", params=params)[1]
+    digests(tree)  # one program over all leaves
+    assert set(tree) == {"slope", "offset"}
+"""
+
+
+def test_what_is_read_together_lies_on_one_device(tmp_path):
+    """A stage comes back on the devices it was trained on."""
+    flags = "--xla_force_host_platform_device_count=2 --xla_backend_optimization_level=0"
+    environment = {**os.environ, "XLA_FLAGS": flags, "JAX_PLATFORMS": "cpu"}
+    done = subprocess.run(
+        [sys.executable, "-c", ON_TWO_DEVICES, str(tmp_path)],
+        env=environment, cwd=Path(__file__).parents[2], capture_output=True, text=True, timeout=200,
+    )  # fmt: skip
+    assert done.returncode == 0, done.stderr[-3000:]
 
 
 def test_what_a_stage_does_not_train_must_be_there_before(stages, tmp_path):
