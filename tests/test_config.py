@@ -73,6 +73,13 @@ def test_a_family_brings_its_settings_wherever_it_stands(file, turn):
         ("model.latent.readout=eyes", "unknown read-out 'eyes'"),
         ("model.task=count", "model.task is 'classify' or 'segment', not 'count'"),
         ("train.steps=many", "train.steps=many"),
+        ("train.steps=-4", "train.steps must be at least 0, got -4"),
+        ("train.select=val_dice", "train.select='val_dice' is no metric of this validation"),
+        ("train.sharding=torn", "unknown train.sharding 'torn': choose one of replicated"),
+        ("sample.generate.solver=rk9", "unknown sample.generate.solver 'rk9': choose one of euler"),
+        ("sample.classify.prior=flat", "unknown sample.classify.prior 'flat'"),
+        ("data.name=pnemoniamnist", "unknown data source 'pnemoniamnist'"),
+        ("data.loader=train", "data.loader='train'"),
     ],
 )
 def test_what_does_not_exist_is_refused_without_data(file, override, message):
@@ -87,12 +94,19 @@ def test_what_does_not_exist_is_refused_without_data(file, override, message):
         ("conditioner.widths=(1,2,3)", "unknown configuration key 'model.conditioner.widths'"),
         ("mixing=stir", "unknown mixing 'stir': choose one of plu, dense"),
         ("passes=3", "unknown passes 3"),
+        ("discriminative_weight=-3.0", r"discriminative_weight must lie in \[0, 1\], got -3"),
         ("layout=sqeeze", "unknown word 'sqeeze' in the layout"),
     ],
 )
 def test_the_same_for_coupling_flows(file, override, message):
     with pytest.raises(ValueError, match=message):
         load_config([file, "--config.model.family=coupling", f"--config.model.{override}"])
+
+
+def test_a_task_brings_the_metric_that_picks_the_best(file):
+    assert load_config([file, "--config.model.task=segment"]).train.select == "val_dice"
+    given = [file, "--config.train.select=val_accuracy", "--config.model.task=segment"]
+    assert load_config(given).train.select == "val_accuracy"
 
 
 def test_settings_of_another_network_set_in_a_file_are_refused():

@@ -13,6 +13,7 @@ from msflow_jax.coupling.layout import parse
 from msflow_jax.coupling.model import CouplingFlow
 from msflow_jax.data import Info, Splits
 from msflow_jax.families import Section
+from msflow_jax.inference.validation import CLASSIFICATION, check_select
 
 NAME = "coupling"
 _FITTED = 64  # training images that the activation norms are fitted to
@@ -92,6 +93,7 @@ class CouplingFamily:
                 f"those of {model.conditioner.name!r}: set config.model.conditioner = "
                 f"conditioner_settings({model.conditioner.name!r}) first"
             )
+        check_select(config.train.select, (*CLASSIFICATION, "val_bits"))
         check_choices(model)
         check_ranges(model.discriminative_weight, model.bound, model.logit_margin)
         parse(model.layout, (1 << 20, 1 << 20, 2))  # a side that any squeeze divides

@@ -1,6 +1,6 @@
 """What training measures on a validation split, for :class:`msflow_jax.training.Stage`."""
 
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from typing import Any
 
 import numpy as np
@@ -14,6 +14,17 @@ from msflow_jax.families import choose_settings
 from msflow_jax.inference.runners import make_classifier, make_segmenter
 
 Validate = Callable[[Any], Mapping[str, float]]
+CLASSIFICATION = ("val_auc", "val_accuracy", "val_nll")
+SEGMENTATION = ("val_dice", "val_accuracy")
+
+
+def check_select(select: str, metrics: Sequence[str]) -> None:
+    """Raises a ValueError for a ``train.select`` that is none of these metrics of a validation."""
+    if select.lstrip("-") not in metrics:
+        raise ValueError(
+            f"train.select={select!r} is no metric of this validation: choose one of "
+            f"{', '.join(metrics)} ('-NAME' where less is better)"
+        )
 
 
 def _settings(model: Any, verb: str, config: ConfigDict) -> dict[str, Any]:

@@ -9,6 +9,7 @@ from ml_collections import ConfigDict
 
 from msflow_jax.data import Info, Splits
 from msflow_jax.families import Section
+from msflow_jax.inference.validation import CLASSIFICATION, SEGMENTATION, check_select
 from msflow_jax.latent.codec import Codec, LatentCodec, PixelCodec
 from msflow_jax.nets.networks import build_network, check_network, network_settings
 from msflow_jax.symmetric.codes import SCHEMES, Code
@@ -19,7 +20,9 @@ from msflow_jax.symmetric.readout import READOUTS
 from msflow_jax.symmetric.times import TimeDistribution
 
 NAME = "symmetric"
-_TASKS = ("classify", "segment")
+# What the validation of a task reports, and what picks the best checkpoint by default.
+METRICS = {"classify": CLASSIFICATION, "segment": SEGMENTATION}
+DEFAULTS = {"classify": "val_auc", "segment": "val_dice"}
 _RENAMED = {"reading_share": "classification_fraction", "reading_weight": "classification_weight"}
 
 
@@ -70,7 +73,9 @@ class SymmetricFamily:
         return ConfigDict(dict(model=model, sample=sample))
 
     def choose(self, config: ConfigDict, key: str, value: str) -> bool:
-        """Another network by ``model.net.name``."""
+        """Another network by ``model.net.name``; by ``model.task`` the metric that picks the best."""
+        if key == "model.task":
+            _choose_select(value, config.train)
         if key != "model.net.name":
             return False
         config.model.net = network_settings(value, config.model.net)
@@ -81,8 +86,9 @@ class SymmetricFamily:
         from msflow_jax.ode import SOLVERS  # here: diffrax takes a second to import
 
         model = config.model
-        if model.task not in _TASKS:
+        if model.task not in METRICS:
             raise ValueError(f"model.task is 'classify' or 'segment', not {model.task!r}")
+        check_select(config.train.select, METRICS[model.task])
         check_network(model.net)
         TimeDistribution(**model.time)
         for verb in ("classify", "generate"):
@@ -118,7 +124,9 @@ class SymmetricFamily:
         model["time"] = {_RENAMED.get(k, k): v for k, v in model["time"].items()}
         sample = dict(stored["sample"])
         sample["generate"] = {k: v for k, v in sample["generate"].items() if k != "temperature"}
-        return {**stored, "model": model, "sample": sample}
+        train = dict(stored["train"])
+        _choose_select(model["task"], train)  # what was no metric then picked the newest
+        return {**stored, "model": model, "sample": sample, "train": train}
 
     def prepare(self, config: ConfigDict, splits: Splits) -> Any:
         """The autoencoder and what is made by it; nothing for a flow in pixels."""
@@ -196,6 +204,12 @@ class SymmetricFamily:
         if config.model.task == "segment":
             return [sections.Segmentation()]
         return [sections.Classification(), sections.Abstention(), sections.Generation(), Paths()]
+
+
+def _choose_select(task: str, train: Any) -> None:
+    """The metric of a task, where the configuration has the default of the other one."""
+    if task in DEFAULTS and train["select"] in DEFAULTS.values():
+        train["select"] = DEFAULTS[task]
 
 
 FAMILY = SymmetricFamily()

@@ -260,7 +260,7 @@ assert jax.device_count() == 2
 workdir, config = pathlib.Path(sys.argv[1]), tiny_training.make_config()
 stages = test_stage.make_stages(tiny_training.make_arrays(), config)
 run_stages(stages, workdir / "both", progress=False)
-given = {"slope": {"w": jnp.full((4, 4), 0.3)}}
+given = jax.device_put({"slope": {"w": jnp.full((4, 4), 0.3)}}, jax.devices()[0])
 run_stages([test_stage.changed(stages[1], name="")], workdir / "one", False, given)
 for name, params in (("both", None), ("one", given)):
     tree = read_params(workdir / name, "val_auc", params=params)[1]
