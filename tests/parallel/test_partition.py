@@ -72,7 +72,7 @@ def test_fsdp_over_eight_saves_six_fold():
 def test_table():
     params = {"conv": {"kernel": np.zeros((3, 3, 64, 64), np.float32), "bias": np.zeros(3, "f4")}}
     lines = table(params, EIGHT, "fsdp").splitlines()
-    assert lines[0].split() == ["parameter", "shape", "partition", "bytes", "a", "device"]
+    assert lines[0].split() == ["parameter", "shape", "partition", "bytes", "per", "device"]
     assert lines[1].split() == ["conv/bias", "3", "whole", "12"]
     assert lines[2].split() == ["conv/kernel", "3x3x64x64", "-,-,-,data", "18,432"]
     assert lines[3].split() == ["all", "36,867", "fsdp", "18,444"]

@@ -52,7 +52,7 @@ def test_services_are_told_what_metrics_jsonl_is(name, tmp_path, monkeypatch):
 
 def test_a_writer_that_is_not_installed_says_how_to_get_it(tmp_path, monkeypatch):
     monkeypatch.setitem(sys.modules, "wandb", None)
-    with pytest.raises(ImportError, match="asks for wandb, .* pip install wandb"):
+    with pytest.raises(ImportError, match="train.writers needs wandb, .* pip install wandb"):
         Records(tmp_path, writers=("wandb",))
 
 
