@@ -43,8 +43,8 @@ def classify(
     threshold = flow.calibration.threshold(measure, coverage)
     pixels, names = data.read_images(images, flow.info, resize=resize)
     requested = {"draws": draws, "steps": steps}
-    warn_of_other_settings(flow.calibration.settings, requested)
     out = flow.classify(pixels, description="classifying", **requested)
+    warn_of_other_settings(flow.calibration.settings, requested)
     abstains = flow.abstains(out, coverage=coverage, measure=measure)
     predicted, p, uncertainty = out.prediction, out.probability, out.uncertainty
     rows = []
