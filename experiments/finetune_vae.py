@@ -7,7 +7,6 @@ The run (checkpoints, metrics, reconstructions.png) is kept beside the output, i
 command goes on from there if it was stopped; the output itself is written at the end.
 """
 
-import argparse
 import dataclasses
 import json
 from collections.abc import Mapping, Sequence
@@ -181,7 +180,6 @@ def _draw(path: Path, model: Any, params: Any, images: Any) -> None:
 def main(arguments: Sequence[str]) -> None:
     """The command."""
     flags = parser(__doc__ or "")
-    flags.formatter_class = argparse.RawDescriptionHelpFormatter
     flags.add_argument(
         "--autoencoder", required=True, type=Path, help="folder of the one to start from"
     )

@@ -74,8 +74,24 @@ def change_family(config: ConfigDict, family: str) -> ConfigDict:
     return config
 
 
+def check_variant(variant: str) -> bool:
+    """Whether a variant of a configuration is ``cpu``; False where it is empty.
+
+    Raises:
+        ValueError: any other variant.
+    """
+    if variant not in ("", "cpu"):
+        raise ValueError(
+            f"unknown variant {variant!r} of this configuration: choose 'cpu', or none"
+        )
+    return variant == "cpu"
+
+
 def check_config(config: ConfigDict) -> None:
     """Raises a ValueError for a network, code or setting that does not exist; reads no data."""
+    from msflow_jax.data.base import PRIORS
+    from msflow_jax.parallel.sharding import STRATEGIES  # here: it brings JAX
+
     data.check(config.data)
     train, sample = config.train, config.sample
     for name, value, least in (
@@ -87,8 +103,8 @@ def check_config(config: ConfigDict) -> None:
         if value < least:
             raise ValueError(f"{name} must be at least {least}, got {value}")
     for name, value, choices in (
-        ("train.sharding", train.sharding, ("replicated", "fsdp", "tensor")),
-        ("sample.classify.prior", sample.classify.get("prior", "natural"), ("natural", "uniform")),
+        ("train.sharding", train.sharding, STRATEGIES),
+        ("sample.classify.prior", sample.classify.get("prior", "natural"), PRIORS),
     ):
         if value not in choices:
             raise ValueError(f"unknown {name} {value!r}: choose one of {', '.join(choices)}")

@@ -84,8 +84,8 @@ class Family(Protocol):
     def settings(self) -> ConfigDict:
         """The parts ``model`` and ``sample`` of a configuration: a key that is not there is unknown."""
 
-    def choose(self, config: ConfigDict, key: str, value: str) -> bool:
-        """Bring in the settings of another network where ``key`` chooses one; False where not."""
+    def choose(self, config: ConfigDict, key: str, value: str) -> None:
+        """Bring in the settings of another network where ``key`` chooses one."""
 
     def check(self, config: ConfigDict) -> None:
         """Raise a ValueError for a network, code or setting that does not exist; needs no data."""

@@ -8,7 +8,6 @@ children (RadImageNet), or with biases in the convolutions (RadImageNet's Keras 
 images are normalised for it no file shows, and a wrong way gives other features: see docs/features.md.
 """
 
-import argparse
 from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
@@ -125,7 +124,6 @@ def convert(
 def main(arguments: Sequence[str]) -> None:
     """The command."""
     flags = parser(__doc__ or "")
-    flags.formatter_class = argparse.RawDescriptionHelpFormatter
     flags.add_argument(
         "source", type=Path, metavar="IN", help="state dict (.safetensors, .pt, ...)"
     )

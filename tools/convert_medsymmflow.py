@@ -8,7 +8,6 @@ The weights are the state dict of the UNet of caetas/MedSymmFlow (arXiv 2507.190
 with an autoencoder (of tools/convert_vae.py) in its latent space.
 """
 
-import argparse
 from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
@@ -200,7 +199,6 @@ def count(params: Any) -> int:
 def main(arguments: Sequence[str]) -> None:
     """The command."""
     flags = parser(__doc__ or "")
-    flags.formatter_class = argparse.RawDescriptionHelpFormatter
     flags.add_argument("source", type=Path, metavar="IN", help="state dict: .safetensors, .pt, ...")
     flags.add_argument("workdir", type=Path, metavar="OUT", help="workdir to make")
     data = flags.add_mutually_exclusive_group(required=True)

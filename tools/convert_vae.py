@@ -8,7 +8,6 @@ Stable Diffusion's ``AutoencoderKL`` in the naming of diffusers (new or old) or 
 whole checkpoint, and the tiny ones of the TAESD family. A config.json beside the file is read.
 """
 
-import argparse
 import json
 import re
 from collections.abc import Sequence
@@ -173,7 +172,6 @@ def convert(
 def main(arguments: Sequence[str]) -> None:
     """The command."""
     flags = parser(__doc__ or "")
-    flags.formatter_class = argparse.RawDescriptionHelpFormatter
     flags.add_argument(
         "source", metavar="IN", help="state dict (.safetensors, .pt, ...), or a name on the hub"
     )

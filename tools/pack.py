@@ -8,7 +8,6 @@ Then train on them while they are read: --config.data.name=arrayrecord --config.
 --config.data.loader=grain. An interrupted call goes on when repeated.
 """
 
-import argparse
 from collections.abc import Sequence
 from pathlib import Path
 
@@ -33,7 +32,6 @@ def pack(source: Path, folder: Path, cut_seed: int, **settings) -> Path:
 def main(arguments: Sequence[str]) -> None:
     """The command."""
     flags = parser(__doc__ or "")
-    flags.formatter_class = argparse.RawDescriptionHelpFormatter
     flags.add_argument("source", type=Path, help="folder or CSV (with --verify: the packed folder)")
     flags.add_argument("folder", type=Path, nargs="?", help="where the shards go")
     flags.add_argument("--verify", action="store_true", help="compare every file with its SHA-256")

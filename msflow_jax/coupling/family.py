@@ -76,12 +76,10 @@ class CouplingFamily:
         )
         return ConfigDict(dict(model=model, sample=sample))
 
-    def choose(self, config: ConfigDict, key: str, value: str) -> bool:
+    def choose(self, config: ConfigDict, key: str, value: str) -> None:
         """Another conditioner by ``model.conditioner.name``."""
-        if key != "model.conditioner.name":
-            return False
-        config.model.conditioner = conditioner_settings(value, config.model.conditioner)
-        return True
+        if key == "model.conditioner.name":
+            config.model.conditioner = conditioner_settings(value, config.model.conditioner)
 
     def check(self, config: ConfigDict) -> None:
         """What can be refused without data: conditioners, choices, words of the layout."""

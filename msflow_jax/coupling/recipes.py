@@ -2,6 +2,7 @@
 
 from ml_collections import ConfigDict
 
+from msflow_jax.config import check_variant
 from msflow_jax.coupling.family import conditioner_settings
 from msflow_jax.coupling.layout import PUBLISHED
 
@@ -14,15 +15,12 @@ def magic(config: ConfigDict, variant: str = "") -> ConfigDict:
     Raises:
         ValueError: any other variant.
     """
-    if variant not in ("", "cpu"):
-        raise ValueError(
-            f"unknown variant {variant!r} of this configuration: choose 'cpu', or none"
-        )
+    small = check_variant(variant)
     config.train.update(dict(epochs=300.0, batch=16, learning_rate=1e-3, warmup=0.02, ema=0.99))
     config.train.update(dict(shift=2, eval_every=200))
     config.sample.classify.draws = 1
     config.sample.batch = 16
-    if variant == "":
+    if not small:
         config.model.layout = PUBLISHED
         config.model.conditioner = conditioner_settings("classification")
         config.model.conditioner.dense = True

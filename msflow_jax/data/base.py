@@ -32,6 +32,7 @@ __all__ = [
 
 TASKS = ("binary-class", "multi-class", "ordinal-regression")
 SPLITS = ("train", "val", "test")
+PRIORS = ("natural", "uniform")  # of the classes: as in the training set, or all equal
 
 
 @dataclass(frozen=True)
@@ -98,7 +99,7 @@ class Info:
         """
         if prior == "natural":
             return None
-        if prior != "uniform":
+        if prior not in PRIORS:
             raise ValueError(f"unknown class prior {prior!r}: choose 'natural' or 'uniform'")
         if not self.counts or min(self.counts) < 1:
             raise ValueError(

@@ -165,7 +165,11 @@ def fit_temperature(labels: np.ndarray, logits: np.ndarray) -> float:
 
 
 def evaluate_calibration(
-    labels_val: np.ndarray, logits_val: np.ndarray, labels: np.ndarray, logits: np.ndarray
+    labels_val: np.ndarray,
+    logits_val: np.ndarray,
+    labels: np.ndarray,
+    logits: np.ndarray,
+    temperature: float | None = None,
 ) -> dict[str, Any]:
     """Calibration before and after a temperature fitted on the validation split.
 
@@ -174,6 +178,7 @@ def evaluate_calibration(
         logits_val: ``[M, K]`` as for ``log_softmax``.
         labels: int ``[N]`` of the split that is reported.
         logits: ``[N, K]``.
+        temperature: what :func:`fit_temperature` gave for the validation split, if it is known already.
 
     Returns:
         ``temperature``, ``fitted_on`` ("val"), and ``ece_before``, ``ece_after``, ``nll_before`` and
@@ -183,7 +188,8 @@ def evaluate_calibration(
     Raises:
         ValueError: for non-finite logits or labels that do not fit them.
     """
-    temperature = fit_temperature(labels_val, logits_val)
+    if temperature is None:
+        temperature = fit_temperature(labels_val, logits_val)
     report: dict[str, Any] = {"temperature": temperature, "fitted_on": "val"}
     for name, value in (("before", 1.0), ("after", temperature)):
         logs = log_softmax(logits, value)

@@ -55,8 +55,10 @@ class Temperature:
         """See :class:`msflow_jax.families.Section`."""
         from msflow_jax.evaluation.calibration import evaluate_calibration
 
-        logits = [-run.raw(name).distance for name in ("val", run.split)]
-        found = evaluate_calibration(run.splits.val.labels, logits[0], run.chosen.labels, logits[1])
+        val, split = (-run.raw(name).distance for name in ("val", run.split))
+        found = evaluate_calibration(
+            run.splits.val.labels, val, run.chosen.labels, split, run.calibration.temperature
+        )
         return found, {}
 
 

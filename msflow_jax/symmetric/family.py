@@ -72,14 +72,12 @@ class SymmetricFamily:
         )
         return ConfigDict(dict(model=model, sample=sample))
 
-    def choose(self, config: ConfigDict, key: str, value: str) -> bool:
+    def choose(self, config: ConfigDict, key: str, value: str) -> None:
         """Another network by ``model.net.name``; by ``model.task`` the metric that picks the best."""
         if key == "model.task":
             _choose_select(value, config.train)
-        if key != "model.net.name":
-            return False
-        config.model.net = network_settings(value, config.model.net)
-        return True
+        if key == "model.net.name":
+            config.model.net = network_settings(value, config.model.net)
 
     def check(self, config: ConfigDict) -> None:
         """What can be refused without data: tasks, networks, codes, read-outs, number formats."""

@@ -2,18 +2,7 @@
 
 from ml_collections import ConfigDict
 
-
-def check_variant(variant: str) -> bool:
-    """Whether a variant of a configuration is ``cpu``; False where it is empty.
-
-    Raises:
-        ValueError: any other variant.
-    """
-    if variant not in ("", "cpu"):
-        raise ValueError(
-            f"unknown variant {variant!r} of this configuration: choose 'cpu', or none"
-        )
-    return variant == "cpu"
+from msflow_jax.config import check_variant
 
 
 def cpu(config: ConfigDict, variant: str = "cpu") -> ConfigDict:

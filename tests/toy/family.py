@@ -102,7 +102,7 @@ class ToyFamily:
         return ConfigDict(dict(model=model, sample=sample))
 
     def choose(self, config, key, value):
-        return False
+        pass
 
     def check(self, config):
         if config.model.colour != "grey":
