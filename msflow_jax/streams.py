@@ -142,6 +142,26 @@ def at_end(route: Route, data: Streams, noise: Streams, u: float) -> Streams:
     return state
 
 
+def content_index(images: jax.Array) -> jax.Array:
+    """A number for each image by what it shows, uint32 ``[B]``: equal images have equal numbers.
+
+    A prediction's noise is folded from it, so that what is predicted of an image depends neither on
+    its place in a folder nor on what else is there.
+
+    Args:
+        images: float ``[B, ...]``, compared at 256 levels in [-1, 1]: as uint8 or as floats, an image
+            has one number. Images that differ in one entry by less than 256 levels never share it.
+    """
+    levels = jnp.round((images.astype(jnp.float32) + 1) * 127.5).astype(jnp.int32)
+    # Integers wrap around, so that the sum is the same in any order: on any device, in any batch.
+    weights = jax.random.bits(jax.random.key(0), (1, *images.shape[1:]), jnp.uint32) | 1
+    products = levels.astype(jnp.uint32) * weights
+    return products.sum(axis=tuple(range(1, images.ndim)), dtype=jnp.uint32)
+
+
 def sample_noise(key: jax.Array, index: jax.Array, shape: tuple[int, ...]) -> jax.Array:
-    """Standard normal ``[B, *shape]``, each sample's by its global index alone (``[B]`` int)."""
+    """Standard normal ``[B, *shape]``, each sample's by its number alone (``index`` ``[B]``).
+
+    Of what is predicted the number is :func:`content_index`, of what is drawn its place in the order.
+    """
     return jax.vmap(lambda i: jax.random.normal(jax.random.fold_in(key, i), shape))(index)

@@ -6,7 +6,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from msflow_jax.streams import Clock, at_end, flow_loss, interpolate
+from msflow_jax.streams import Clock, at_end, content_index, flow_loss, interpolate
 
 ROUTES = {
     "symmetric": {"image": Clock.FORWARD, "label": Clock.BACKWARD},
@@ -81,3 +81,24 @@ def test_bad_input_is_named():
         at_end(route, both, both, 0.5)
     with pytest.raises(ValueError, match="needs noise"):
         at_end(route, both, {}, 0)
+
+
+@given(st.integers(0, 3), st.integers(0, 255), st.integers(0, 255))
+@settings(max_examples=20, deadline=None)
+def test_an_image_has_one_number_however_it_comes(place, before, after):
+    images = np.random.default_rng(0).integers(0, 256, (4, 5, 6, 3), np.uint8)
+    floats = (images / 127.5 - 1).astype(np.float32)
+    whole = np.asarray(content_index(jnp.asarray(floats)))
+    assert whole.dtype == np.uint32 and len(set(whole.tolist())) == 4
+    # Alone, in another order, through float16: the same number.
+    np.testing.assert_array_equal(
+        content_index(jnp.asarray(floats[place : place + 1])), whole[place]
+    )
+    np.testing.assert_array_equal(content_index(jnp.asarray(floats[::-1])), whole[::-1])
+    np.testing.assert_array_equal(jax.jit(content_index)(jnp.asarray(floats)), whole)
+    np.testing.assert_array_equal(content_index(jnp.asarray(floats, jnp.float16)), whole)
+    # Images that differ in one entry have two numbers.
+    pair = np.repeat(floats[:1], 2, axis=0)
+    pair[:, 2, 3, 1] = np.array([before, after]) / 127.5 - 1
+    one, other = content_index(jnp.asarray(pair)).tolist()
+    assert (one == other) == (before == after)

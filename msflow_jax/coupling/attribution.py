@@ -24,7 +24,8 @@ class Explanation:
     """Maps of B images, in nats, summed over the channels.
 
     Attributes:
-        map: log p(x | label) entry by entry, ``[B, *space]``; its sum is the log-density.
+        map: log P(x | label) of the 8-bit image entry by entry, ``[B, *space]``; its sum is the
+            log-likelihood, of which ``Prediction.log_prob`` is the mean over classes.
         log_ratio: log-likelihood map of the label minus that of the other label; its sum is the
             log-likelihood ratio in nats.
     """

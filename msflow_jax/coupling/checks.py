@@ -5,9 +5,9 @@ from typing import TYPE_CHECKING, Any
 
 import jax
 import jax.numpy as jnp
-import numpy as np
 
 from msflow_jax.coupling.masks import masks
+from msflow_jax.data.checks import check_labels
 
 if TYPE_CHECKING:
     from msflow_jax.coupling.density import ConditionalDensity
@@ -82,16 +82,12 @@ def _check_classes(flow: "ConditionalDensity") -> None:
 
 
 def checked_labels(labels: Any, count: int, classes: int) -> jax.Array:
-    """Labels ``[count]`` as they are; outside of ``jit`` their values are checked too.
+    """Labels ``[count]``, see :func:`msflow_jax.data.checks.check_labels`.
 
     Raises:
         ValueError: labels that are no class numbers, of another number, or out of range.
     """
-    if labels.shape != (count,) or not jnp.issubdtype(labels.dtype, jnp.integer):
+    if labels.shape != (count,):
         raise ValueError(f"labels must be {count} class numbers, got {labels.dtype} {labels.shape}")
-    if not isinstance(labels, jax.core.Tracer):
-        values = np.asarray(labels)  # operations of jax would be traced
-        low, high = values.min(initial=0), values.max(initial=0)
-        if low < 0 or high >= classes:
-            raise ValueError(f"labels must lie in 0..{classes - 1}, got {low}..{high}")
+    check_labels(labels, classes)
     return jnp.asarray(labels)

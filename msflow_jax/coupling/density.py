@@ -16,7 +16,9 @@ from msflow_jax.coupling.dequantiser import Dequantiser
 from msflow_jax.coupling.layout import Stage, parse
 from msflow_jax.coupling.multiscale import Multiscale
 from msflow_jax.coupling.steps import Given, Steps
-from msflow_jax.latent.codec import PixelCodec, check_shape
+from msflow_jax.data.checks import check_shape
+from msflow_jax.latent.codec import PixelCodec
+from msflow_jax.streams import content_index
 
 Params = Any
 
@@ -187,7 +189,7 @@ class ConditionalDensity:
         index: jax.Array | None = None,
     ) -> jax.Array:  # fmt: skip
         """What :meth:`log_prob` is of, ``[B, *space, C]``: as :meth:`classify` sees draw ``draw``."""
-        return self._dequantise(params, images, self._noise(key, draw, index, len(images)))[0]
+        return self._dequantise(params, images, self._noise(key, draw, index, images))[0]
 
     @property
     def codec(self) -> PixelCodec:
@@ -200,17 +202,17 @@ class ConditionalDensity:
         return labels
 
     def _noise(
-        self, key: jax.Array, draw: int | jax.Array, index: jax.Array | None, count: int
+        self, key: jax.Array, draw: int | jax.Array, index: jax.Array | None, images: jax.Array
     ) -> jax.Array:
-        """Uniform in [0, 1), each image's by the draw and its global index alone."""
+        """Uniform in [0, 1), each image's by the draw and its number alone."""
         key = jax.random.fold_in(key, draw)
-        index = jnp.arange(count) if index is None else index
+        index = content_index(images) if index is None else index
         return jax.vmap(lambda i: jax.random.uniform(jax.random.fold_in(key, i), self.shape))(index)
 
     def _dequantise(
         self, params: Params, images: jax.Array, noise: jax.Array
     ) -> tuple[jax.Array, jax.Array]:
-        """Images ``[B, *space, C]`` with noise, and nats ``[B]``.
+        """Images with noise, and nats entry by entry, both ``[B, *space, C]``.
 
         Added to the log-density, the nats give a sample of a bound of the 8-bit image's log-probability.
         """
@@ -219,4 +221,4 @@ class ConditionalDensity:
         if self.dequantisation == "variational":
             noise, log_q = self.dequantiser(params["dequantiser"], images, noise)
         x, log_det = bi.dequantise(jnp.round((images + 1) * 127.5), noise)
-        return x, (log_det - log_q).sum(axis=tuple(range(1, x.ndim)))
+        return x, log_det - log_q

@@ -47,12 +47,12 @@ class CouplingFlow(ConditionalDensity):
             images: images ``[B, *space, C]`` of 256 equally spaced values in [-1, 1].
             key: PRNG key of the dequantisation.
             draws: number of draws of the dequantisation; all are returned.
-            index: global index of each image ``[B]``, on which alone its noise depends.
+            index: number that each image's noise is folded from ``[B]``; None: :func:`content_index`.
             weights: ratio of target to training prior of each class ``[K]`` (label-shift correction).
 
         Returns:
             Distances -log p(y | x) in nats; the mode is the likeliest class; ``log_prob`` bounds the
-            log-probability of the 8-bit image: -log_prob / (dimensions ln 2) are bits per dimension.
+            log-probability of the 8-bit image, as :meth:`explain`'s maps do of each class.
 
         Raises:
             ValueError: images of another shape than the model's, or ``draws`` < 1.
@@ -66,10 +66,10 @@ class CouplingFlow(ConditionalDensity):
         )
 
         def one(draw: jax.Array) -> Prediction:
-            noise = self._noise(key, draw, index, len(images))
-            x, log_det = self._dequantise(params, images, noise)
+            noise = self._noise(key, draw, index, images)
+            x, nats = self._dequantise(params, images, noise)
             joint = self.class_log_probs(params, x) + log_prior[None]
-            log_prob = jax.nn.logsumexp(joint, axis=-1) + log_det
+            log_prob = jax.nn.logsumexp(joint, axis=-1) + _total(nats)
             distances = -jax.nn.log_softmax(joint)
             return Prediction(
                 distances, jnp.exp(-distances), joint.argmax(axis=-1), jnp.float32(count),
@@ -93,7 +93,7 @@ class CouplingFlow(ConditionalDensity):
             key: PRNG key of the dequantisation.
             labels: class numbers ``[B]`` that are explained.
             others: class numbers ``[B]`` that they are compared with.
-            index: global index of each image ``[B]``, on which alone its noise depends.
+            index: number that each image's noise is folded from ``[B]``; None: :func:`content_index`.
             spread: see :func:`likelihood_map`.
 
         Returns:
@@ -102,9 +102,9 @@ class CouplingFlow(ConditionalDensity):
         Raises:
             ValueError: images of another shape, labels that are no class numbers, an unknown spread.
         """
-        x = self.dequantised(params, images, key, index=index)
+        x, nats = self._dequantise(params, images, self._noise(key, 0, index, images))
         here, there = (likelihood_map(self, params, x, y, spread) for y in (labels, others))
-        return Explanation(here.sum(axis=-1), (here - there).sum(axis=-1))
+        return Explanation((here + nats).sum(axis=-1), (here - there).sum(axis=-1))
 
     def generate(
         self, params: Params, labels: jax.Array, key: jax.Array, *,
@@ -147,15 +147,20 @@ class CouplingFlow(ConditionalDensity):
         """
         k_noise, k_net = jax.random.split(key)
         noise = jax.random.uniform(k_noise, batch["image"].shape)
-        x, log_det = self._dequantise(params, batch["image"], noise)
+        x, nats = self._dequantise(params, batch["image"], noise)
         dropout, weight = k_net if train else None, self.discriminative_weight
         if not weight:
-            nats = self.log_prob(params, x, batch["label"], dropout)
-            bits = bits_per_dimension(nats + log_det, self.dimensions).mean()
+            each = self.log_prob(params, x, batch["label"], dropout) + _total(nats)
+            bits = bits_per_dimension(each, self.dimensions).mean()
             return bits, {"loss_bits": bits}
         each, label = self.class_log_probs(params, x, dropout), batch["label"][:, None]
         chosen = jnp.take_along_axis(each, label, axis=1)[:, 0]
-        bits = bits_per_dimension(chosen + log_det, self.dimensions).mean()
+        bits = bits_per_dimension(chosen + _total(nats), self.dimensions).mean()
         entropy = -jnp.take_along_axis(jax.nn.log_softmax(each), label, axis=1).mean()
         loss = (1 - weight) * bits + weight * entropy
         return loss, {"loss_bits": bits, "loss_cross_entropy": entropy}
+
+
+def _total(terms: jax.Array) -> jax.Array:
+    """``[B]``: the sum of each image's entries."""
+    return terms.sum(axis=tuple(range(1, terms.ndim)))

@@ -11,6 +11,7 @@ import numpy as np
 from ml_collections import ConfigDict
 
 from msflow_jax.data import Info
+from msflow_jax.data.checks import ROUNDING, check_range, layout_hint
 from msflow_jax.families import Family, choose_settings
 from msflow_jax.inference.calibration import Calibration
 from msflow_jax.inference.prediction import Prediction
@@ -20,8 +21,6 @@ from msflow_jax.inference.runners import (
     make_generator,
     make_segmenter,
 )
-
-_ROUNDING = 1e-4  # that float images may lie outside their range
 
 
 @dataclass(frozen=True)
@@ -211,7 +210,8 @@ def check_images(images: Any, shape: tuple[int, ...]) -> np.ndarray:
     if images.shape[1:] == shape[:-1] and shape[-1] == 1:
         images = images[..., None]
     if images.shape[1:] != shape or not len(images):
-        raise ValueError(f"images must be {expected}, got {images.dtype} {images.shape}")
+        hint = layout_hint(images, shape)
+        raise ValueError(f"images must be {expected}, got {images.dtype} {images.shape}{hint}")
     if images.dtype == np.uint8:
         return images
     if not np.issubdtype(images.dtype, np.floating):
@@ -219,9 +219,8 @@ def check_images(images: Any, shape: tuple[int, ...]) -> np.ndarray:
             f"images must be {expected}, got {images.dtype}: scale them to 0..255 and make them uint8"
         )
     low, high = float(images.min()), float(images.max())
-    if not (-1 - _ROUNDING <= low <= high <= 1 + _ROUNDING):
-        raise ValueError(f"float images must lie in [-1, 1], got {low:g} to {high:g}")
-    if low >= -_ROUNDING:
+    check_range(images)
+    if low >= -ROUNDING:
         raise ValueError(
             f"float images lie in [-1, 1] here, and these go from {low:g} to {high:g}, which looks like "
             "[0, 1]: give 2 x - 1, or uint8"

@@ -126,15 +126,17 @@ def class_numbers(classes: Sequence[str], labels: Sequence[int | str]) -> np.nda
 
     Args:
         classes: class names in label order.
-        labels: numbers or names.
+        labels: an int is a number; a string is a name, or where no class is called so a number.
 
     Raises:
         ValueError: a name or number that is none of the classes (the known ones are listed).
     """
-    known = {name: k for k, name in enumerate(classes)}
-    known |= {str(k): k for k in range(len(classes)) if str(k) not in known}
-    unknown = [label for label in labels if str(label) not in known]
-    if unknown:
+    numbers = {str(k): k for k in range(len(classes))}
+    # Of classes called "1", "2", "10" the number 1 is the second, the name "1" the first.
+    named = numbers | {name: k for k, name in enumerate(classes)}
+    found = [(named if isinstance(label, str) else numbers).get(str(label)) for label in labels]
+    if None in found:
+        unknown = labels[found.index(None)]
         names = ", ".join(f"{k} = {name}" for k, name in enumerate(classes))
-        raise ValueError(f"unknown class {unknown[0]!r}: this model knows {names}")
-    return np.array([known[str(label)] for label in labels], np.int32)
+        raise ValueError(f"unknown class {unknown!r}: this model knows {names}")
+    return np.array(found, np.int32)

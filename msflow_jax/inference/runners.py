@@ -12,7 +12,8 @@ from msflow_jax.data.batches import to_float, to_uint8
 from msflow_jax.inference.prediction import Prediction
 from msflow_jax.parallel.batched import Runner, batched
 
-# (parameters, items [B, ...], global index of each [B]) -> arrays: what ``batched`` takes.
+# (parameters, items [B, ...], global index of each [B]) -> arrays: what ``batched`` takes. Only what is
+# drawn depends on the index: predictions leave it out, and their noise is by the image's content.
 Function = Callable[[Any, Any, jax.Array], Any]
 
 
@@ -26,9 +27,7 @@ def classifying(model: Any, seed: int, **settings: Any) -> Function:
     """
 
     def function(params: Any, images: jax.Array, index: jax.Array) -> Prediction:
-        out = model.classify(
-            params, to_float(images), jax.random.key(seed), index=index, **settings
-        )
+        out = model.classify(params, to_float(images), jax.random.key(seed), **settings)
         shape = out.distances.shape[:2]
         ok = out.ok if out.ok.ndim == 2 else jnp.broadcast_to(out.ok[:, None], shape)
         return dataclasses.replace(out, nfe=jnp.broadcast_to(out.nfe, shape), ok=ok)
@@ -41,7 +40,7 @@ def segmenting(model: Any, seed: int, **settings: Any) -> Function:
 
     def function(params: Any, images: jax.Array, index: jax.Array) -> jax.Array:
         key = jax.random.key(seed)
-        out = model.segment(params, to_float(images), key, index=index, **settings)
+        out = model.segment(params, to_float(images), key, **settings)
         return jnp.argmax(out, axis=-1).astype(jnp.uint8)
 
     return function
@@ -65,7 +64,7 @@ def explaining(model: Any, seed: int, **settings: Any) -> Function:
     def function(params: Any, items: Any, index: jax.Array) -> Any:
         images, labels, others = items
         key = jax.random.key(seed)
-        return model.explain(params, to_float(images), key, labels, others, index=index, **settings)
+        return model.explain(params, to_float(images), key, labels, others, **settings)
 
     return function
 

@@ -7,6 +7,7 @@ from typing import Any, Protocol
 import jax
 import jax.numpy as jnp
 
+from msflow_jax.data.checks import check_range, check_shape
 from msflow_jax.latent.autoencoder import Autoencoder
 from msflow_jax.nets.ops import resize
 
@@ -42,12 +43,6 @@ class Codec(Protocol):
         """What the loss sees of a batch, ``[B, *inner]``, and the key that is left for the flow."""
 
 
-def check_shape(images: jax.Array, shape: tuple[int, ...]) -> None:
-    """Raises a ValueError unless the images are ``[B, *shape]``."""
-    if images.shape[1:] != shape:
-        raise ValueError(f"images must be [B, {shape}], got {images.shape}")
-
-
 @dataclass(frozen=True)
 class PixelCodec:
     """Images as they are, or at another side; it has no parameters.
@@ -56,10 +51,12 @@ class PixelCodec:
         shape: ``(*space, C)`` of the images.
         resize: rows and columns inside (bilinear; 32 is what the authors' code makes of 28), 0 to leave
             the images as they are.
+        bounded: whether values lie in [-1, 1], as those of images do; latents' do not.
     """
 
     shape: tuple[int, ...]
     resize: int = 0
+    bounded: bool = True
 
     def __post_init__(self) -> None:
         if self.resize and len(self.shape) != 3:
@@ -74,6 +71,8 @@ class PixelCodec:
         """See :class:`Codec`."""
         del params
         check_shape(images, self.shape)
+        if self.bounded:
+            check_range(images)
         return resize(images, self.resize) if self.resize else images
 
     def decode(self, params: Params, inner: jax.Array) -> jax.Array:
@@ -129,6 +128,7 @@ class LatentCodec:
     def moments(self, params: Params, images: jax.Array) -> tuple[jax.Array, jax.Array]:
         """Mean and deviation of the posterior of images ``[B, S, S, C]``, each ``[B, h, w, c]``."""
         check_shape(images, self.shape)
+        check_range(images)
         return self.autoencoder.moments(params, resize(images, self.side))
 
     def encode(self, params: Params, images: jax.Array) -> jax.Array:

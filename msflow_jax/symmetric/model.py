@@ -19,7 +19,7 @@ import numpy as np
 from msflow_jax.inference.prediction import Prediction, class_numbers
 from msflow_jax.latent.codec import KEY, Codec, PixelCodec
 from msflow_jax.nets import init_params
-from msflow_jax.streams import VelocityField
+from msflow_jax.streams import VelocityField, content_index
 from msflow_jax.symmetric.codes import Code
 from msflow_jax.symmetric.latent_codes import LatentCode
 from msflow_jax.symmetric.objective import flow_matching_loss
@@ -93,7 +93,8 @@ class SymmetricFlow:
     @property
     def inside(self) -> "SymmetricFlow":
         """The same flow on what its codec makes of images, classified without decoding."""
-        return dataclasses.replace(self, codec=PixelCodec(self.codec.inner), readout="latent")
+        own = PixelCodec(self.codec.inner, bounded=False)
+        return dataclasses.replace(self, codec=own, readout="latent")
 
     def init(self, key: jax.Array) -> Params:
         """Fresh parameters: a nested dict of float32 arrays (host side, see ``nets/init.py``)."""
@@ -155,7 +156,7 @@ class SymmetricFlow:
             steps: solver steps; 1 Euler step is the papers' setting.
             draws: noise draws; all are returned.
             solver: see :func:`msflow_jax.ode.integrate`.
-            index: global index of each image ``[B]``, on which alone its noise depends.
+            index: number that each image's noise is folded from ``[B]``; None: :func:`content_index`.
             weights: ratio of target to training prior of each class, see :meth:`Code.reweight`.
 
         Raises:
@@ -167,10 +168,11 @@ class SymmetricFlow:
         read_out = make_reader(self, params)
         ratio = None if weights is None else jnp.asarray(weights)
         inner = self.codec.encode(params.get(KEY), images)
+        index = content_index(images) if index is None else index
 
         def one(draw: jax.Array) -> Prediction:
             k_draw = jax.random.fold_in(key, draw)
-            out = to_label(self, params, inner, k_draw, steps=steps, solver=solver, index=index)
+            out = to_label(self, params, inner, index, k_draw, steps=steps, solver=solver)
             distances, probabilities, mode = read_out(out.end["label"], ratio)
             return Prediction(distances, probabilities, mode, out.nfe, out.ok)
 
@@ -197,10 +199,11 @@ class SymmetricFlow:
         if not isinstance(code, Code):
             raise ValueError(f"the code {code.scheme!r} has one class per image, not one per pixel")
         inner = self.codec.encode(params.get(KEY), images)
+        index = content_index(images) if index is None else index
 
         def one(draw: jax.Array) -> jax.Array:
             k_draw = jax.random.fold_in(key, draw)
-            out = to_label(self, params, inner, k_draw, steps=steps, solver=solver, index=index)
+            out = to_label(self, params, inner, index, k_draw, steps=steps, solver=solver)
             return code.pixel_probabilities(out.end["label"])
 
         return jax.lax.map(one, jnp.arange(draws)).mean(axis=0)
@@ -239,11 +242,7 @@ class SymmetricFlow:
         return self.codec.decode(params.get(KEY), out.end["image"])
 
     def numbers(self, labels: Sequence[int | str]) -> np.ndarray:
-        """Class numbers ``[B]`` from numbers or names.
-
-        Raises:
-            ValueError: a name or number that is no class (the known ones are listed), or label maps.
-        """
+        """Class numbers ``[B]`` from numbers or names, see :func:`class_numbers`; not of label maps."""
         if self.maps:
             raise ValueError("this model draws images from label maps: it has no classes to name")
         return class_numbers(self.classes, labels)

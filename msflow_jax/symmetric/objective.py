@@ -6,6 +6,7 @@ from typing import TYPE_CHECKING, Any
 import jax
 import jax.numpy as jnp
 
+from msflow_jax.data.checks import check_labels
 from msflow_jax.streams import flow_loss, interpolate
 from msflow_jax.symmetric.velocity import ROUTE
 
@@ -18,6 +19,7 @@ def flow_matching_loss(
 ) -> tuple[jax.Array, dict[str, jax.Array]]:
     """See :meth:`SymmetricFlow.loss`."""
     image, key = flow.codec.training(batch, key)
+    check_labels(batch["label"], flow.code.classes)
     b, size = image.shape[0], flow.grid
     k_time, k_code, k_image, k_label, k_drop, k_net = jax.random.split(key, 6)
     label = flow.code.pictures(batch["label"], size, size, k_code)

@@ -5,6 +5,7 @@ from typing import TYPE_CHECKING, Any
 import jax
 import jax.numpy as jnp
 
+from msflow_jax.data.checks import check_labels
 from msflow_jax.ode import Solution, integrate
 from msflow_jax.streams import at_end, sample_noise
 from msflow_jax.symmetric.guidance import guided
@@ -17,11 +18,14 @@ Params = Any
 
 
 def to_label(
-    flow: "SymmetricFlow", params: Params, inner: jax.Array, key: jax.Array, *, steps: int = 1,
-    solver: str = "euler", index: jax.Array | None = None, grid: int | None = None,
+    flow: "SymmetricFlow", params: Params, inner: jax.Array, index: jax.Array, key: jax.Array, *,
+    steps: int = 1, solver: str = "euler", grid: int | None = None,
 ) -> Solution:  # fmt: skip
-    """From what the codec makes of images to their label pictures; ``grid`` times are kept."""
-    index = jnp.arange(inner.shape[0]) if index is None else index
+    """From what the codec makes of images to their label pictures; ``grid`` times are kept.
+
+    The noise of each is by ``index`` ``[B]``, of the images themselves: what a codec makes of them
+    is not the same to the last bit on every device.
+    """
     noise = sample_noise(key, index, (flow.grid, flow.grid, flow.code.channels))
     state = at_end(ROUTE, {"image": inner}, {"label": noise}, 1)
     return integrate(flow.field(params), state, 1.0, 0.0, solver=solver, steps=steps, grid=grid)
@@ -34,6 +38,7 @@ def to_image(
 ) -> Solution:  # fmt: skip
     """From noise to what the codec decodes to images; ``grid`` times are kept."""
     labels = jnp.asarray(labels)
+    check_labels(labels, flow.code.classes)
     index = jnp.arange(labels.shape[0]) if index is None else index
     k_image, k_code, k_null = jax.random.split(key, 3)
     label = jax.vmap(

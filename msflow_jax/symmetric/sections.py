@@ -10,6 +10,7 @@ import numpy as np
 from msflow_jax.data.batches import to_float, to_uint8
 from msflow_jax.inference.evaluation import Arrays, Block, Evaluation
 from msflow_jax.latent.codec import KEY
+from msflow_jax.streams import content_index
 from msflow_jax.symmetric.paths import to_image, to_label
 from msflow_jax.symmetric.readout import make_reader, to_pictures
 
@@ -33,8 +34,10 @@ class Paths:
             return out.grid, out.states
 
         def classify(params: Any, images: jax.Array) -> Any:
-            inner = model.codec.encode(params.get(KEY), to_float(images))
-            out = to_label(model, params, inner, key, steps=24, grid=_TIMES)
+            floats = to_float(images)
+            inner = model.codec.encode(params.get(KEY), floats)
+            index = content_index(floats)
+            out = to_label(model, params, inner, index, key, steps=24, grid=_TIMES)
             return out.grid, out.states
 
         generated = jax.jit(generate)(params, np.array([label]))

@@ -20,13 +20,12 @@ def classified(request):
     return flow, shaken(flow, size=0.05), verb
 
 
-def test_a_prediction_depends_on_the_image_and_its_index_alone(classified):
+def test_a_prediction_depends_on_the_image_alone(classified):
     flow, params, classify = classified
     images = eight_bit(flow)
     whole = classify(params, images, KEY, draws=2)
     shifted = jnp.concatenate([images[2:], images[:1], 0 * images[:1]])
-    index = jnp.array([2, 3, 0, 7])
-    part = classify(params, shifted, KEY, draws=2, index=index)
+    part = classify(params, shifted, KEY, draws=2)
     chosen = jnp.array([2, 3, 0])
     for name in ("distances", "log_prob"):
         here = getattr(whole, name)[:, chosen]
@@ -87,11 +86,19 @@ def test_an_explanation_is_of_the_first_draw_and_adds_up(classified, spread):
     assert found.map.shape == found.log_ratio.shape == (4, 4, 4)
     x = flow.dequantised(params, images, KEY, index=index)
     here, there = (likelihood_map(flow, params, x, y, spread) for y in (LABELS, others))
-    np.testing.assert_allclose(found.map, here.sum(-1), rtol=1e-4, atol=1e-5)
+    # Of the 8-bit image: of its density in [-1, 1] each entry's share of the grey levels is 2 / 256.
+    if flow.dequantisation == "uniform":
+        discrete = here.sum(-1) + np.log(2 / 256) * images.shape[-1]
+        np.testing.assert_allclose(found.map, discrete, rtol=1e-4, atol=1e-4)
     np.testing.assert_allclose(found.log_ratio, (here - there).sum(-1), rtol=1e-4, atol=1e-4)
-    distances = classify(params, images, KEY, index=index).distances[0]
-    of = [distances[jnp.arange(4), y] for y in (LABELS, others)]
+    out = classify(params, images, KEY, index=index)
+    every = [explain(params, images, KEY, jnp.full(4, k), others, index=index) for k in range(3)]
+    given = jnp.stack([one.map.sum((1, 2)) for one in every], axis=1)
     prior = jnp.log(jnp.asarray(flow.class_prior))
+    total = jax.nn.logsumexp(given + prior[None], axis=1)  # over the classes: the same quantity
+    np.testing.assert_allclose(out.log_prob[0], total, rtol=1e-5, atol=1e-3)
+    distances = out.distances[0]
+    of = [distances[jnp.arange(4), y] for y in (LABELS, others)]
     expected = of[1] - of[0] - prior[LABELS] + prior[others]
     np.testing.assert_allclose(found.log_ratio.sum((1, 2)), expected, rtol=1e-3, atol=1e-3)
     with pytest.raises(ValueError, match="unknown spread 'x'"):
@@ -109,15 +116,21 @@ def test_classes_by_name():
 def test_what_does_not_fit():
     flow = plain_flow()
     images = eight_bit(flow)
-    with pytest.raises(ValueError, match=r"images must be \[B, \(4, 4, 1\)\], got \(4, 4, 4, 3\)"):
+    with pytest.raises(
+        ValueError, match=r"images must be floats \[B, 4, 4, 1\], got \(4, 4, 4, 3\)"
+    ):
         flow.classify({}, jnp.repeat(images, 3, axis=-1), KEY)
+    with pytest.raises(ValueError, match="got uint8: of uint8 give x / 127.5 - 1"):
+        flow.classify({}, images.astype(jnp.uint8), KEY)
+    with pytest.raises(ValueError, match=r"must lie in \[-1, 1\], got 0.* of 0..255 give"):
+        flow.loss({}, {"image": images + 1, "label": LABELS}, KEY)
     with pytest.raises(ValueError, match="draws must be at least 1, got 0"):
         flow.classify({}, images, KEY, draws=0)
     for labels, message in [
         (LABELS + 1, r"labels must lie in 0..2, got 0..3"),
         (np.array([0, -1, 2, 1]), r"got -1..2"),
         (LABELS[:2], r"4 class numbers, got int32 \(2,\)"),
-        (LABELS * 1.0, "4 class numbers, got float32"),
+        (LABELS * 1.0, "class numbers, got float32"),
     ]:
         with pytest.raises(ValueError, match=message):
             flow.log_prob({}, images, labels)

@@ -251,7 +251,7 @@ def test_widths_of_a_stage():
 def test_what_does_not_fit(settings, message):
     with pytest.raises(ValueError, match=message):
         make_flow(**settings)
-    with pytest.raises(ValueError, match=r"images must be \[B, \(4, 4, 1\)\]"):
+    with pytest.raises(ValueError, match=r"images must be floats \[B, 4, 4, 1\]"):
         make_flow().forward({}, jnp.zeros((1, 4, 4, 2)), LABELS[:1])
 
 

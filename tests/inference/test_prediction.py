@@ -61,11 +61,18 @@ def test_uncertainties():
         uncertainties(distances[0], p[0])
 
 
-def test_names_and_numbers():
-    assert list(class_numbers(("ill", "1"), ["1", 0, "ill"])) == [
-        1,
-        0,
-        0,
-    ]  # a name wins over a number
-    with pytest.raises(ValueError, match="unknown class 'x': this model knows 0 = ill, 1 = well"):
-        class_numbers(("ill", "well"), ["x"])
+@pytest.mark.parametrize(
+    ("classes", "labels", "expected"),
+    [
+        (("ill", "1"), ["1", 0, "ill", "0"], [1, 0, 0, 0]),  # a name before a number
+        (("1", "2", "10"), [1, "1", np.int64(2), "10", "2", "0"], [1, 0, 2, 2, 1, 0]),
+    ],
+)
+def test_an_int_is_a_number_and_a_string_a_name_first(classes, labels, expected):
+    assert class_numbers(classes, labels).tolist() == expected
+
+
+@pytest.mark.parametrize("label", ["x", 2, -1, 1.0, True, None, "2"])
+def test_what_is_no_class(label):
+    with pytest.raises(ValueError, match=r"unknown class .*: this model knows 0 = ill, 1 = well"):
+        class_numbers(("ill", "well"), ["ill", label])

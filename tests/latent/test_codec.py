@@ -122,7 +122,7 @@ def test_images_are_read_and_drawn(scheme, readout):
     )
     chex.assert_shape(drawn, (2, 8, 8, 3))
     inner = model.codec.encode({}, images[:1])
-    path = to_label(model, params, inner, jax.random.key(0), steps=2, grid=3)
+    path = to_label(model, params, inner, jnp.arange(1), jax.random.key(0), steps=2, grid=3)
     shown = to_pictures(model, params, {k: v[:, 0] for k, v in path.states.items()})
     assert shown[0].shape[0] == len(path.grid) == 3 and shown[1].shape[-1] == 3
     np.testing.assert_allclose(shown[0][0], images[0], atol=1e-6)
@@ -136,7 +136,7 @@ def test_images_of_another_side_and_grey():
     chex.assert_shape([latents, deviation], (2, 4, 4, 12))
     assert (deviation < 1e-6).all()
     np.testing.assert_allclose(codec.decode({}, latents), images, atol=1e-6)
-    with pytest.raises(ValueError, match=r"images must be \[B, \(6, 6, 1\)\]"):
+    with pytest.raises(ValueError, match=r"images must be floats \[B, 6, 6, 1\]"):
         codec.moments({}, brightness([0.0], 8, 1))
 
 

@@ -33,7 +33,9 @@ MEANS = (-0.3, 0.0, 0.35)
 
 def gaussian_flow(scheme):
     code = Code(scheme, 3)
-    return SymmetricFlow(ClassGaussians(code, MEANS), code, ("a", "b", "c"), PixelCodec((4, 4, 1)))
+    return SymmetricFlow(
+        ClassGaussians(code, MEANS), code, ("a", "b", "c"), PixelCodec((4, 4, 1), bounded=False)
+    )
 
 
 def posterior(images):
@@ -48,7 +50,7 @@ def test_one_step_reading_is_the_expected_code(scheme):
     key = jax.random.key(0)
     images = jnp.asarray(MEANS)[jnp.arange(60) % 3][:, None, None, None]
     images = images + jax.random.normal(key, (60, 4, 4, 1))
-    path = to_label(flow, {}, images, key, steps=1, grid=2)
+    path = to_label(flow, {}, images, jnp.arange(60), key, steps=1, grid=2)
     u, states = path.grid, path.states
     expected = posterior(images) @ flow.code.table
     np.testing.assert_allclose(states["label"][-1].mean((1, 2)), expected, atol=1e-5)
@@ -74,7 +76,9 @@ def test_training_finds_the_posterior():
             return jnp.concatenate([0 * image, noise - h[:, None, None]], -1)
 
     time = TimeDistribution(classification_fraction=1.0)
-    flow = SymmetricFlow(Linear(), code, ("a", "b"), PixelCodec((2, 2, 1)), time=time)
+    flow = SymmetricFlow(
+        Linear(), code, ("a", "b"), PixelCodec((2, 2, 1), bounded=False), time=time
+    )
     import optax
 
     optimiser = optax.adam(2e-2)
@@ -152,12 +156,16 @@ def test_times_lie_between_the_ends(name):
     assert np.all((u >= 0) & (u <= 1)) and np.std(u[16:]) > 0.1
 
 
-def test_noise_depends_on_the_global_index_alone():
+def test_noise_of_predictions_depends_on_content_and_of_samples_on_the_index():
     flow = small()
     params, key = perturbed(flow), jax.random.key(3)
     whole = flow.classify(params, IMAGES, key, draws=2)
-    part = flow.classify(params, IMAGES[3:], key, draws=2, index=jnp.array([3, 4]))
+    part = flow.classify(params, IMAGES[3:], key, draws=2)
     np.testing.assert_allclose(whole.distances[:, 3:], part.distances, atol=1e-5)
+    twice = flow.classify(params, IMAGES[jnp.array([1, 4, 1])], key, draws=2).distances
+    np.testing.assert_array_equal(twice[:, 0], twice[:, 2])
+    given = flow.classify(params, IMAGES, key, draws=2, index=jnp.arange(5))
+    assert np.abs(given.distances - whole.distances).max() > 1e-4  # another noise, where asked for
     drawn = flow.generate(params, LABELS, key, steps=2)
     again = flow.generate(params, LABELS[3:], key, steps=2, index=jnp.array([3, 4]))
     np.testing.assert_allclose(drawn[3:], again, atol=1e-5)
@@ -211,10 +219,27 @@ def test_images_of_another_shape_are_refused():
     params = flow.init(jax.random.key(0))
     with pytest.raises(ValueError, match="images must be"):
         flow.classify(params, jnp.zeros((2, 8, 8, 1)), jax.random.key(0))
-    with pytest.raises(ValueError, match="images must be"):
-        flow.loss(
-            params, {"image": jnp.zeros((2, 7, 7, 3)), "label": LABELS[:2]}, jax.random.key(0)
-        )
+    for images, message in [
+        (jnp.zeros((2, 7, 7, 3)), r"images must be floats \[B, 7, 7, 1\], got \(2, 7, 7, 3\)"),
+        (jnp.zeros((2, 1, 7, 7)), "the channels come last here, transpose them"),
+        (jnp.zeros((2, 7, 7, 1), jnp.uint8), "got uint8: of uint8 give x / 127.5 - 1"),
+        (jnp.full((2, 7, 7, 1), 255.0), r"must lie in \[-1, 1\], got 255 to 255: of 0..255"),
+        (jnp.full((2, 7, 7, 1), jnp.nan), r"must lie in \[-1, 1\], got nan"),
+    ]:
+        with pytest.raises(ValueError, match=message):
+            flow.loss(params, {"image": images, "label": LABELS[:2]}, jax.random.key(0))
+        with pytest.raises(ValueError, match=message):
+            flow.classify(params, images, jax.random.key(0))
+
+
+@pytest.mark.parametrize("labels", [[0, 3], [-1, 0], [0.0, 1.0]])
+def test_labels_that_are_no_class_are_refused(labels):
+    flow, labels, key = small(), jnp.array(labels), jax.random.key(0)
+    params = flow.init(key)
+    with pytest.raises(ValueError, match="labels must"):
+        flow.generate(params, labels, key, steps=1)
+    with pytest.raises(ValueError, match="labels must"):
+        flow.loss(params, {"image": IMAGES[:2], "label": labels}, key)
 
 
 @pytest.mark.parametrize("settings", [{"image_weight": 1.5}, {"code_dropout": 1.0}])

@@ -1,0 +1,54 @@
+"""What arrays of images must look like, said before anything is computed."""
+
+from typing import Any
+
+import jax
+import jax.numpy as jnp
+import numpy as np
+
+ROUNDING = 1e-4  # that float images may lie outside their range
+
+
+def check_shape(images: jax.Array, shape: tuple[int, ...]) -> None:
+    """Raises a ValueError unless the arrays are floats ``[B, *shape]``."""
+    wanted = f"floats [B, {', '.join(map(str, shape))}]"
+    if images.shape[1:] != shape:
+        raise ValueError(f"images must be {wanted}, got {images.shape}{layout_hint(images, shape)}")
+    if not jnp.issubdtype(images.dtype, jnp.floating):
+        raise ValueError(
+            f"images must be {wanted} in [-1, 1], got {images.dtype}: of uint8 give x / 127.5 - 1"
+        )
+
+
+def check_range(images: jax.Array) -> None:
+    """Raises a ValueError where images leave [-1, 1]; inside ``jit`` their values are not known."""
+    if isinstance(images, jax.core.Tracer) or not images.size:
+        return
+    values = np.asarray(images)
+    low, high = float(values.min()), float(values.max())
+    if not (-1 - ROUNDING <= low <= high <= 1 + ROUNDING):
+        hint = ": of 0..255 give x / 127.5 - 1" if low >= 0 else ""
+        raise ValueError(f"float images must lie in [-1, 1], got {low:g} to {high:g}{hint}")
+
+
+def layout_hint(images: Any, shape: tuple[int, ...]) -> str:
+    """What to do about images ``[B, C, *space]``, in words; empty for any others."""
+    first = tuple(images.shape[1:]) == (shape[-1], *shape[:-1])
+    return ": the channels come last here, transpose them" if first else ""
+
+
+def check_labels(labels: Any, classes: int) -> None:
+    """Refuses labels that are no class numbers; inside ``jit`` their values are not known.
+
+    An index out of range would be taken for the nearest class without a word.
+
+    Raises:
+        ValueError: labels of another type than an integer's, or outside 0..classes - 1.
+    """
+    if not jnp.issubdtype(labels.dtype, jnp.integer):
+        raise ValueError(f"labels must be class numbers, got {labels.dtype} {labels.shape}")
+    if not isinstance(labels, jax.core.Tracer):
+        values = np.asarray(labels)  # operations of jax would be traced
+        low, high = values.min(initial=0), values.max(initial=0)
+        if low < 0 or high >= classes:
+            raise ValueError(f"labels must lie in 0..{classes - 1}, got {low}..{high}")
