@@ -27,8 +27,10 @@ def run(main: Callable[[Sequence[str]], Any]) -> None:
 
     A training that SIGTERM stopped has saved everything: a line, and exit status 0.
     """
+    from msflow_jax.storage.content import printable
+
     # One line, without the place in the code that a user does not know.
-    warnings.formatwarning = lambda message, *_, **__: f"warning: {message}\n"
+    warnings.formatwarning = lambda message, *_, **__: f"warning: {printable(str(message))}\n"
     try:
         main(sys.argv[1:])
     except Exception as error:
@@ -39,7 +41,7 @@ def run(main: Callable[[Sequence[str]], Any]) -> None:
             return
         if "--debug" in sys.argv or not isinstance(error, (*EXPECTED_ERRORS, Stopped)):
             raise
-        message = " ".join(str(error).split())
+        message = printable(" ".join(str(error).split()))
         print(f"error: {message} (--debug shows the traceback)", file=sys.stderr)
         sys.exit(2)
 

@@ -61,12 +61,7 @@ def evaluate(
     if outside and "likelihood" not in names:
         raise ValueError(f"--outside needs a likelihood, which the model of {workdir} has not")
     others = read_outside(flow, outside)
-    splits = data.load(config.data)
-    if splits.info.md5 != flow.info.md5:
-        raise ValueError(
-            f"{splits.info.source} has md5 {splits.info.md5}, but {workdir} was trained on "
-            f"{flow.info.md5}: point --root at the data of the run"
-        )
+    splits = data.as_trained(data.load(config.data), flow.info, workdir / "splits.csv")
     train = data.in_memory(splits.train, _MAX_READ, config.sample.seed)
     splits = dataclasses.replace(splits, train=train)
     run = Evaluation(flow, splits, split, others, features)

@@ -8,7 +8,7 @@ import contextlib
 from collections.abc import Sequence
 from pathlib import Path
 
-from experiments.common import parser, run
+from experiments.common import parser, run, write_csv
 
 
 def default_workdir(config: str) -> Path:
@@ -37,9 +37,10 @@ def train(config, workdir: Path, encode_only: bool = False) -> None:
 
     check_config(config)
     family, resumed = get_family(config.model.family), workdirs.has_checkpoint(workdir)
-    if resumed:
-        workdirs.refuse_other_run(workdir, config)
-    splits = data.load(config.data)
+    then = workdirs.refuse_other_run(workdir, config) if resumed else None
+    splits, table = data.load(config.data), workdir / "splits.csv"
+    if then:
+        splits = data.as_trained(splits, then, table)
     info = splits.info
     parts = family.load(config, info, workdir) if resumed else family.prepare(config, splits)
     model = family.build(config, info, parts)
@@ -54,6 +55,8 @@ def train(config, workdir: Path, encode_only: bool = False) -> None:
             workdirs.create(workdir, config, info)
             if not resumed:
                 parts.save(workdir)
+            if not (resumed and table.exists()):
+                write_csv(table, data.split_table(splits))
             print(describe(splits))
         if jax.process_count() > 1:
             multihost_utils.sync_global_devices("workdir")

@@ -13,7 +13,8 @@ from typing import Any
 from ml_collections import ConfigDict
 
 from msflow_jax.config import check_config, default_config, leaves
-from msflow_jax.data import Info
+from msflow_jax.data import Info, check_same
+from msflow_jax.data import upgrade as upgrade_data
 from msflow_jax.families import get_family
 from msflow_jax.inference.calibration import Calibration, read_calibration
 from msflow_jax.inference.flow import Flow
@@ -45,11 +46,8 @@ def create(
     # A run that failed before its first checkpoint has nothing to go on from and is replaced.
     if has_checkpoint(path):
         old_info = refuse_other_run(path, config)
-        if old_info.md5 != info.md5:
-            raise ValueError(
-                f"{path} was made from data with md5 {old_info.md5}, these have {info.md5}: "
-                "use another --workdir"
-            )
+        check_same(old_info, info)
+        info = old_info  # nothing is rewritten under a checkpoint
     write_json(path / "config.json", config.to_dict())
     write_json(path / "manifest.json", {**manifest(config, info), **(extra or {})})
 
@@ -69,7 +67,7 @@ def refuse_other_run(path: Path, config: ConfigDict) -> Info:
 # What may change when a run goes on: where the data lie, how the loop reports and keeps, the devices.
 _FREE = {
     "root", "download", "steps_per_dispatch", "log_every", "keep", "profile", "writers", "mesh",
-    "sharding", "cache",
+    "sharding", "cache", "duplicates", "outside",
 }  # fmt: skip
 
 
@@ -142,6 +140,7 @@ def _from_stored(stored: dict[str, Any], version: int, source: Path) -> ConfigDi
     family = get_family(name) if name else None
     if family and version < FORMAT:
         stored = family.upgrade(stored)
+    stored = {**stored, "data": upgrade_data(stored.get("data", {}))}
     config = default_config(name)
     with config.unlocked():
         if family:

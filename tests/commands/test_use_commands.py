@@ -118,7 +118,11 @@ MISTAKES = {
     "count": ("generate", "--count=0", "--count must be at least 1, got 0"),
     "solver": ("generate", "--solver=newton", "'newton': choose one of euler"),
     "guidance": ("generate", "--guidance=2", "trained with code dropout"),
-    "other data": ("evaluate", "--root={tmp}/other", "has md5 .* was trained on .*--root"),
+    "other data": (
+        "evaluate",
+        "--root={tmp}/other",
+        "other does not hold the data of this run: the contents .*--root",
+    ),
     "no data": ("evaluate", "--root={tmp}/gone", "no folder at"),
 }
 

@@ -6,7 +6,7 @@ import csv
 import io
 import json
 import os
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import Any
@@ -14,6 +14,7 @@ from typing import Any
 import numpy as np
 
 from msflow_jax.data.base import SPLITS, digest
+from msflow_jax.data.oddities import check_copies
 from msflow_jax.data.sources.archives import file_sha256
 from msflow_jax.data.sources.files import fit_to_first
 from msflow_jax.data.sources.images import decode
@@ -47,7 +48,12 @@ class Settings:
 
 
 def pack(
-    listing: Listing, folder: Path, settings: Settings, progress: Callable[[int], Any] = int
+    listing: Listing,
+    folder: Path,
+    settings: Settings,
+    progress: Callable[[int], Any] = int,
+    *,
+    refuse: bool = True,
 ) -> Path:
     """Packs every image, shard by shard, and goes on where an earlier call was cut off.
 
@@ -59,13 +65,14 @@ def pack(
         folder: where to; made when missing.
         settings: see ``Settings``.
         progress: called with the number of images that have been done since the last call.
+        refuse: whether equal pictures in two splits are an error.
 
     Returns:
         Path of the manifest.
 
     Raises:
         FileExistsError: if the folder holds the shards of other images or settings.
-        ValueError: for an unreadable image, or images that differ in size or channels.
+        ValueError: for an unreadable image, images that differ in size or channels, or copies.
         OSError: if a shard cannot be written; those complete are kept.
     """
     if settings.shard_images < 1:
@@ -73,7 +80,10 @@ def pack(
     folder.mkdir(parents=True, exist_ok=True)
     for left in folder.glob(".*.arrayrecord.*.tmp"):  # by a call that was killed
         left.unlink()
-    what = digest(json.dumps([listing.fingerprint(), listing.classes, asdict(settings)]).encode())
+    contents = listing.contents()
+    _check_copies(listing, contents, refuse=refuse)
+    facts = [listing.fingerprint(), digest("".join(contents).encode()), listing.classes]
+    what = digest(json.dumps([*facts, asdict(settings)]).encode())
     done = _started(folder, what)
     shape: tuple[int, ...] = tuple(done["shape"])
     orders = {split: _order(listing, split, settings.seed) for split in SPLITS}
@@ -86,7 +96,7 @@ def pack(
             write_atomically(folder / _UNFINISHED, json.dumps(done).encode())
         else:
             progress(len(index))
-    tables = [_write_table(folder, listing, split, orders[split]) for split in SPLITS]
+    tables = [_write_table(folder, listing, split, orders[split], contents) for split in SPLITS]
     manifest = {
         "format": FORMAT,
         "packed": what,
@@ -108,8 +118,12 @@ def _started(folder: Path, what: str) -> Entry:
     for name in (MANIFEST, _UNFINISHED):
         if not (folder / name).is_file():
             continue
-        notes = json.loads((folder / name).read_text())
-        if notes.get("packed") != what:
+        try:
+            notes = json.loads((folder / name).read_text(encoding="utf-8"))
+            same = notes.get("packed") == what
+        except (ValueError, AttributeError) as error:
+            raise ValueError(f"{folder / name} is damaged ({error}): remove the folder") from error
+        if not same:
             raise FileExistsError(
                 f"{folder} holds the shards of other images or settings ({name}): choose another "
                 "folder, or remove it"
@@ -177,13 +191,37 @@ def _png(image: np.ndarray) -> bytes:
     return out.getvalue()
 
 
-def _write_table(folder: Path, listing: Listing, split: str, order: np.ndarray) -> Entry:
+def _check_copies(listing: Listing, contents: Sequence[str], *, refuse: bool) -> None:
+    index = {split: np.flatnonzero(listing.splits == split).tolist() for split in SPLITS}
+    check_copies(
+        {split: [listing.rows[i].name for i in at] for split, at in index.items()},
+        {split: listing.labels[at] for split, at in index.items()},
+        {split: [contents[i] for i in at] for split, at in index.items()},
+        str(listing.root),
+        refuse=refuse,
+    )
+
+
+def _write_table(
+    folder: Path, listing: Listing, split: str, order: np.ndarray, contents: Sequence[str]
+) -> Entry:
     text = io.StringIO()
     table = csv.writer(text, lineterminator="\n")
-    table.writerow(("name", "label"))
-    table.writerows((listing.rows[i].name, listing.rows[i].label) for i in order)
+    subjects = _subjects(listing)
+    table.writerow(("name", "label", "md5", *(("subject",) if subjects else ())))
+    for i in order.tolist():
+        row = listing.rows[i]
+        table.writerow((row.name, row.label, contents[i], *subjects[i : i + 1]))
     path = write_atomically(folder / f"{split}.csv", text.getvalue().encode())
     return {"split": split, **_facts(path)}
+
+
+def _subjects(listing: Listing) -> list[str]:
+    """A number for each image's patient, in the order of the listing; empty where not known."""
+    if not all(row.patient for row in listing.rows):
+        return []
+    numbers: dict[str, str] = {}
+    return [numbers.setdefault(row.patient, str(len(numbers) + 1)) for row in listing.rows]
 
 
 def _facts(path: Path) -> Entry:
