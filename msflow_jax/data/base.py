@@ -12,6 +12,7 @@ import numpy as np
 
 from msflow_jax.data.modality import Batch, Modality
 from msflow_jax.data.split import LazySplit, OpensLater, Split, in_memory, some
+from msflow_jax.storage.content import printable
 
 __all__ = [
     "SPLITS",
@@ -74,6 +75,10 @@ class Info:
     def __post_init__(self) -> None:
         for name in ("classes", "flips", "map_classes", "counts"):
             object.__setattr__(self, name, tuple(getattr(self, name)))
+        for name in ("name", "licence", "source"):  # of others' files, and printed
+            object.__setattr__(self, name, printable(getattr(self, name)))
+        for name in ("classes", "map_classes"):
+            object.__setattr__(self, name, tuple(map(printable, getattr(self, name))))
         object.__setattr__(self, "modalities", dict(self.modalities) or self._one_image())
         object.__setattr__(self, "identity", dict(self.identity))
         if self.task not in TASKS:

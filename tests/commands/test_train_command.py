@@ -1,5 +1,6 @@
 """The train command: a whole walk, resuming, and every mistake answered in one line."""
 
+import csv
 import json
 import re
 import runpy
@@ -37,7 +38,12 @@ def test_a_run_leaves_everything(trained):
     found = {p.name for p in trained.iterdir()}
     assert found >= {
         "config.json", "manifest.json", "metrics.jsonl", "checkpoints", "evaluation.json",
-        "evaluation.npz", "report", "tensorboard",
+        "evaluation.npz", "report", "tensorboard", "splits.csv",
+    }  # fmt: skip
+    with (trained / "splits.csv").open(newline="") as file:
+        rows = list(csv.DictReader(file))
+    assert len(rows) == 44 and rows[0] == {
+        "name": "train/dark/0.png", "subject": "", "split": "train", "label": "dark",
     }  # fmt: skip
     assert (trained / "report" / "index.html").stat().st_size > 10_000
     evaluation = json.loads((trained / "evaluation.json").read_text())

@@ -123,6 +123,11 @@ MISTAKES = {
         "--root={tmp}/other",
         "other does not hold the data of this run: the contents .*--root",
     ),
+    "other classes": (
+        "evaluate",
+        "--root={tmp}/renamed",
+        "the classes light, very bright, but the model was trained on dark, very bright",
+    ),
     "no data": ("evaluate", "--root={tmp}/gone", "no folder at"),
 }
 
@@ -135,6 +140,10 @@ def test_mistakes(name, argument, message, trained, pictures, tmp_path, command)
     if "other" in argument:
         shutil.copytree(pictures, tmp_path / "other")
         Image.fromarray(np.zeros((8, 8), np.uint8)).save(tmp_path / "other/test/dark/0.png")
+    if "renamed" in argument:
+        shutil.copytree(pictures, tmp_path / "renamed")
+        for split in ("train", "val", "test"):
+            (tmp_path / "renamed" / split / "dark").rename(tmp_path / "renamed" / split / "light")
     usual = {
         "evaluate": [],
         "classify": [f"--images={pictures / 'test'}", f"--output={tmp_path / 'p.csv'}"],

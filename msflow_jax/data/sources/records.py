@@ -209,7 +209,12 @@ def _check_size(path: Path, expected: int) -> None:
     if not path.is_file():
         raise FileNotFoundError(f"no file {path}, which {MANIFEST} lists: copy the folder again")
     if (size := path.stat().st_size) != expected:
-        raise ValueError(_damaged(path, f"it has {size:,} bytes, expected {expected:,}"))
+        raise ValueError(
+            _damaged(
+                path,
+                f"it has {size:,} bytes, expected {expected:,}; it holds {describe_file(path)}",
+            )
+        )
 
 
 def _check_content(path: Path, entry: dict[str, Any]) -> None:
