@@ -136,6 +136,7 @@ def load(config: ConfigDict) -> Splits:
     """
     check(config)
     splits = _source(config)
+    splits = dataclasses.replace(splits, contents=contents_of(splits))
     info = dataclasses.replace(
         splits.info, identity={**splits.info.identity, **identify(splits)}, counts=_counts(splits)
     )
@@ -169,7 +170,7 @@ def _look_over(splits: Splits, config: ConfigDict) -> None:
     check_copies(
         {name: part.names for name, part in parts.items()},
         {name: part.labels for name, part in parts.items()},
-        contents_of(splits),
+        splits.contents,
         splits.info.source,
         refuse=own and config.duplicates == "refuse",
     )
