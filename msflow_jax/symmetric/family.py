@@ -9,7 +9,7 @@ from ml_collections import ConfigDict
 
 from msflow_jax.data import Info, Splits
 from msflow_jax.families import Section
-from msflow_jax.inference.validation import CLASSIFICATION, SEGMENTATION, check_select
+from msflow_jax.inference.validation import CLASSIFICATION, FLOW_LOSS, SEGMENTATION
 from msflow_jax.latent.codec import Codec, LatentCodec, PixelCodec
 from msflow_jax.nets.networks import build_network, check_network, network_settings
 from msflow_jax.symmetric.codes import SCHEMES, Code
@@ -19,10 +19,11 @@ from msflow_jax.symmetric.model import SymmetricFlow
 from msflow_jax.symmetric.readout import READOUTS
 from msflow_jax.symmetric.settings import TABLE
 from msflow_jax.symmetric.times import TimeDistribution
+from msflow_jax.training.validation import check_select
 
 NAME = "symmetric"
 # What the validation of a task reports, and what picks the best checkpoint by default.
-METRICS = {"classify": CLASSIFICATION, "segment": SEGMENTATION}
+METRICS = {"classify": (*CLASSIFICATION, FLOW_LOSS), "segment": (*SEGMENTATION, FLOW_LOSS)}
 DEFAULTS = {"classify": "val_auc", "segment": "val_dice"}
 _RENAMED = {"reading_share": "classification_fraction", "reading_weight": "classification_weight"}
 

@@ -70,7 +70,12 @@ def fit(
     mesh = make_mesh(**config.mesh)
     check_batch(config.batch, mesh, config.accumulate)
     with (
-        Checkpoints(folder / "checkpoints", keep=config.keep, select=config.select) as checkpoints,
+        Checkpoints(
+            folder / "checkpoints",
+            keep=config.keep,
+            select=config.select,
+            resolution=stage.resolution,
+        ) as checkpoints,
         Preemption() as preemption,
     ):
         run = _start(stage, params or {}, mesh, steps, checkpoints)
@@ -171,7 +176,7 @@ def _validated(run: _Run, state: TrainState) -> dict[str, float]:
         return {}
     found = dict(run.stage.validate(merge(state.ema, run.frozen)))
     select = run.stage.config.select
-    if select.lstrip("-") not in found:
+    if select.removeprefix("-") not in found:
         raise ValueError(
             f"train.select={select!r} is no metric of this validation, which reports "
             f"{', '.join(sorted(found)) or 'none'}: set train.select to one of them ('-NAME' where less "
