@@ -3,6 +3,7 @@
 import logging
 import warnings
 from collections.abc import Mapping
+from contextlib import ExitStack
 from pathlib import Path
 from typing import Any
 
@@ -12,6 +13,7 @@ from jax.sharding import SingleDeviceSharding
 
 from msflow_jax.storage import choice, damage
 from msflow_jax.storage.digests import differences, digests, layouts
+from msflow_jax.storage.quiet import quiet
 
 
 def exist(folder: Path) -> bool:
@@ -44,9 +46,11 @@ class Checkpoints:
         read_only: bool = False,
     ):
         # orbax narrates every save, and every failure many times; what fails is reported here.
-        logging.getLogger("absl").setLevel(logging.CRITICAL)
+        for logger in ("absl", "asyncio"):
+            logging.getLogger(logger).setLevel(logging.CRITICAL)
         self.folder = Path(folder).absolute()
         self._select, self._resolution, self._failed = select, resolution, False
+        self._quiet = ExitStack()
         if not read_only:
             damage.remove_unfinished(self.folder)
             damage.remove_deleted(self.folder)
@@ -68,9 +72,14 @@ class Checkpoints:
         )
 
     def __enter__(self) -> "Checkpoints":
+        self._quiet.enter_context(quiet())
         return self
 
     def __exit__(self, *error: object) -> None:
+        with self._quiet:
+            self._close()
+
+    def _close(self) -> None:
         self.wait()
         self._manager.close()
         if self._failed:  # writers of the failed save may have been at work after its report
