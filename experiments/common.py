@@ -25,18 +25,22 @@ def parser(description: str) -> argparse.ArgumentParser:
 def run(main: Callable[[Sequence[str]], Any]) -> None:
     """Run a command: what a user can fix is one line on stderr and exit status 2.
 
-    A training that SIGTERM stopped has saved everything: a line, and exit status 0.
+    A training that SIGTERM stopped has saved everything: a line, and exit status 0. Ctrl-C is a line and
+    exit status 130.
     """
     # One line, without the place in the code that a user does not know.
     warnings.formatwarning = lambda message, *_, **__: f"warning: {message}\n"
     try:
         main(sys.argv[1:])
+    except KeyboardInterrupt:
+        print("stopped by Ctrl-C", file=sys.stderr)
+        sys.exit(130)
     except Exception as error:
         from msflow_jax.training.loop import Preempted, Stopped  # here: ``--help`` loads no JAX
 
         if isinstance(error, Preempted):
             print(error, file=sys.stderr)
-            return
+            sys.exit(error.status)
         if "--debug" in sys.argv or not isinstance(error, (*EXPECTED_ERRORS, Stopped)):
             raise
         message = " ".join(str(error).split())

@@ -41,7 +41,15 @@ class Stopped(RuntimeError):
 
 
 class Preempted(Stopped):
-    """SIGTERM ended training; all is saved, and the same call goes on from there."""
+    """SIGTERM or Ctrl-C ended training; all is saved, and the same call goes on from there.
+
+    Attributes:
+        status: exit status of a command that ends with it.
+    """
+
+    def __init__(self, message: str, status: int = 0):
+        super().__init__(message)
+        self.status = status
 
 
 def fit(
@@ -62,7 +70,7 @@ def fit(
     Raises:
         ValueError: an empty training set, a batch that the devices do not divide, a ``select`` that the
             validation does not report, or checkpoints of another network or optimiser.
-        Preempted: SIGTERM came; the state is saved.
+        Preempted: SIGTERM or Ctrl-C came; the state is saved.
         Stopped: the loss is not finite; the step and the batch are named.
     """
     config, folder = stage.config, stage.folder(workdir)
@@ -164,8 +172,9 @@ def _train(
             checkpoints.save(step, to_items(state), {})
             _require_saved(checkpoints)
             raise Preempted(
-                f"stopped by SIGTERM after step {step} of {steps}, which is saved in "
-                f"{checkpoints.folder.parent}: repeat the command to go on from there"
+                f"stopped by {preemption.name} after step {step} of {steps}, which is saved in "
+                f"{checkpoints.folder.parent}: repeat the command to go on from there",
+                preemption.status,
             )
     return state
 
