@@ -36,7 +36,7 @@ def run(main: Callable[[Sequence[str]], Any]) -> None:
         print("stopped by Ctrl-C", file=sys.stderr)
         sys.exit(130)
     except Exception as error:
-        from msflow_jax.training.loop import Preempted, Stopped  # here: ``--help`` loads no JAX
+        from msflow_jax.training.endings import Preempted, Stopped  # here: ``--help`` loads no JAX
 
         if isinstance(error, Preempted):
             print(error, file=sys.stderr)

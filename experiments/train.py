@@ -32,6 +32,7 @@ def train(config, workdir: Path, encode_only: bool = False) -> None:
     from msflow_jax import workdir as workdirs
     from msflow_jax.config import check_config
     from msflow_jax.families import get_family
+    from msflow_jax.progress import doing
     from msflow_jax.storage.lock import locked
     from msflow_jax.training import run_stages
 
@@ -41,8 +42,9 @@ def train(config, workdir: Path, encode_only: bool = False) -> None:
         workdirs.refuse_other_run(workdir, config)
     splits = data.load(config.data)
     info = splits.info
-    parts = family.load(config, info, workdir) if resumed else family.prepare(config, splits)
-    model = family.build(config, info, parts)
+    with doing("preparing the model"):
+        parts = family.load(config, info, workdir) if resumed else family.prepare(config, splits)
+        model = family.build(config, info, parts)
     if encode_only:
         if not parts.params:
             raise ValueError("--encode-only is for latent models: this one sees the images")
@@ -57,7 +59,9 @@ def train(config, workdir: Path, encode_only: bool = False) -> None:
             print(describe(splits))
         if jax.process_count() > 1:
             multihost_utils.sync_global_devices("workdir")
-        run_stages(family.stages(config, splits, parts, model), workdir)
+        with doing("preparing the training"):
+            stages = family.stages(config, splits, parts, model)
+        run_stages(stages, workdir)
 
 
 def describe(splits) -> str:

@@ -16,6 +16,7 @@ from msflow_jax.data.base import Info, LazySplit, Modality, Split, Splits, in_me
 from msflow_jax.data.settings import SETTINGS
 from msflow_jax.data.sources.images import read_images
 from msflow_jax.data.sources.medmnist_table import TABLE as _MEDMNIST
+from msflow_jax.progress import doing
 
 __all__ = [
     "SETTINGS",
@@ -113,9 +114,10 @@ def load(config: ConfigDict) -> Splits:
             hold; names the file and the remedy.
     """
     check(config)
-    splits = _source(config)
-    if config.loader == "device":
-        splits = dataclasses.replace(splits, train=in_memory(splits.train))
+    with doing("reading the data"):
+        splits = _source(config)
+        if config.loader == "device":
+            splits = dataclasses.replace(splits, train=in_memory(splits.train))
     if config.md5 and splits.info.md5 != config.md5:
         raise ValueError(
             f"{splits.info.source} has md5 {splits.info.md5}, but config.data.md5 asks for "
