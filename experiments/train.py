@@ -95,13 +95,16 @@ def main(arguments: Sequence[str]) -> None:
     if unknown := [a for a in rest if not a.startswith("--config.")]:
         flags.error(f"unknown argument {unknown[0]}")
 
-    from experiments.evaluate import evaluate
-    from msflow_jax.config import load_config
-    from msflow_jax.parallel.startup import start_jax
+    from msflow_jax.progress import doing
 
-    config = load_config([f"--config={options.config}", *rest])
-    config.train.profile |= options.profile
-    together = start_jax(config.train.batch, options.distributed)
+    with doing("starting"):
+        from experiments.evaluate import evaluate
+        from msflow_jax.config import load_config
+        from msflow_jax.parallel.startup import start_jax
+
+        config = load_config([f"--config={options.config}", *rest])
+        config.train.profile |= options.profile
+        together = start_jax(config.train.batch, options.distributed)
     workdir = Path(options.workdir) if options.workdir else default_workdir(options.config)
     train(config, workdir, options.encode_only)
     if options.encode_only:

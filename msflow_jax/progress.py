@@ -1,7 +1,7 @@
 """What a run is doing: bars on a terminal, and lines elsewhere, so that nothing is silent for long.
 
 On a terminal a bar is alive by itself. Work without a bar, and all work where stderr is a file, prints a
-line once it takes long, and again every five seconds, with the time it took so far.
+line once it takes long, and again every four seconds, with the time it took so far.
 """
 
 import sys
@@ -27,7 +27,7 @@ from rich.table import Column
 
 T = TypeVar("T")
 LONG = 200  # steps from which on a walk has a bar
-EVERY = 5.0  # seconds between two lines
+EVERY = 4.0  # seconds between two lines; with SOON never more than five
 SOON = 1.0  # seconds before the first
 SELDOM = 30.0  # seconds between two lines of a training whose log_every is longer
 _BAR, _TIME = 16, 7  # columns
@@ -66,7 +66,7 @@ class _Beat:
     def line(self) -> None:
         """Print now."""
         seconds = time.monotonic() - self._start
-        took = f"{seconds:.0f} s" if seconds < 120 else f"{seconds / 60:.0f} min"
+        took = f"{seconds:.0f} s" if seconds < 120 else _clock(seconds)
         print(f"{self._text()}  {took}", file=sys.stderr, flush=True)
 
     def _run(self) -> None:

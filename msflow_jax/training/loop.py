@@ -1,7 +1,7 @@
 """``fit``: the loop around the step. It knows no family, only a stage."""
 
 from collections.abc import Callable
-from contextlib import nullcontext
+from contextlib import ExitStack, nullcontext
 from dataclasses import dataclass
 from functools import partial
 from pathlib import Path
@@ -73,15 +73,15 @@ def fit(
         ) as checkpoints,
         Preemption() as preemption,
     ):
-        with doing("preparing the parameters") if progress else nullcontext():
-            run = _start(stage, params or {}, mesh, steps, checkpoints)
-        step = int(run.state.step)
-        if progress and config.sharding != "replicated" and jax.process_index() == 0:
-            print(table(run.state.params, mesh, config.sharding))
-        with (
-            open_batches(stage.source, config, mesh, step, steps) as batches,
-            monitor(folder, config, step, steps, progress) as watched,
-        ):
+        with ExitStack() as stack:
+            with doing("preparing the training") if progress else nullcontext():
+                run = _start(stage, params or {}, mesh, steps, checkpoints)
+                step = int(run.state.step)
+                opened = open_batches(stage.source, config, mesh, step, steps)
+                batches = stack.enter_context(opened)
+                if progress and config.sharding != "replicated" and jax.process_index() == 0:
+                    print(table(run.state.params, mesh, config.sharding))
+                watched = stack.enter_context(monitor(folder, config, step, steps, progress))
             state = _train(run, batches, watched, checkpoints, preemption)
         with doing("saving the last checkpoint") if progress else nullcontext():
             require_saved(checkpoints)
@@ -159,7 +159,8 @@ def _train(
         if step == steps or is_due(step, config.eval_every):
             with watched.doing("validating"):
                 found = _validated(run, state)
-            checkpoints.save(step, to_items(state), found)
+            with watched.doing("saving"):
+                checkpoints.save(step, to_items(state), found)
             watched.validated(step, found)
         if step < steps and preemption.requested(step):
             checkpoints.save(step, to_items(state), {})

@@ -107,7 +107,8 @@ class Monitor:
         row["learning_rate"] = rate
         due = is_due(step, self._config.log_every, self._steps)
         if due:
-            row["ema_distance"] = float(_relative_distance(state.ema, state.params))
+            with self.doing("measuring the average"):
+                row["ema_distance"] = float(_relative_distance(state.ema, state.params))
             if memory := _peak_memory():
                 row["device_gib"] = memory
             if self._records:
