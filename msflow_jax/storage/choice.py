@@ -54,12 +54,15 @@ def best(found: Mapping[int, Metrics], select: str) -> int | None:
 def best_drawing(found: Mapping[int, Metrics], select: str) -> int | None:
     """The step that draws best; where nothing measured that, the one that classifies best.
 
+    Checkpoints without :func:`notes` do not count: they are of a run that did not keep this one.
+
     Args:
         found: what validation said by step.
         select: metric that picks the one that classifies best.
     """
     for metric in DRAWING:
-        scores = {step: score(metrics, metric) for step, metrics in found.items()}
+        noted = {step: metrics for step, metrics in found.items() if RESOLUTION in metrics}
+        scores = {step: score(metrics, metric) for step, metrics in noted.items()}
         if any(math.isfinite(value) for value in scores.values()):
             return max(scores, key=lambda step: (scores[step], step))
     return best(found, select)

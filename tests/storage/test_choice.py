@@ -55,11 +55,12 @@ def test_ties_do_not_lead_down_step_by_step():
 
 
 def test_the_one_that_draws_best():
-    read = {"val_auc": 0.9, "val_flow_loss": 0.5}
-    late = {"val_auc": 0.8, "val_flow_loss": 0.4}
+    read = {"val_auc": 0.9, "val_flow_loss": 0.5, **R}
+    late = {"val_auc": 0.8, "val_flow_loss": 0.4, **R}
     assert best({1: read, 2: late, 3: {}}, "val_auc") == 1
     assert best_drawing({1: read, 2: late, 3: {}}, "val_auc") == 2
-    assert best_drawing({1: {"val_bits": 3.0}, 2: {"val_bits": 3.2}}, "val_auc") == 1
+    assert best_drawing({1: {"val_bits": 3.0, **R}, 2: {"val_bits": 3.2, **R}}, "val_auc") == 1
+    assert best_drawing({1: {"val_bits": 3.0}, 2: {"val_bits": 3.2}}, "val_auc") == 2  # an old run
     assert best_drawing({1: {"val_auc": 0.9}, 2: {"val_auc": 0.8}}, "val_auc") == 1  # not measured
     assert best_drawing({}, "val_auc") is None
     assert score({"val_bits": 3.0}, "-val_bits") == -3 and score(None, "val_auc") == -float("inf")
@@ -68,7 +69,7 @@ def test_the_one_that_draws_best():
 def test_the_newest_and_both_best_are_kept():
     scores = [(0.9, 0.9), (0.5, 0.1), (0.6, 0.5), (0.7, 0.6), (0.7, 0.7)]
     infos = [
-        SimpleNamespace(step=i, metrics={"val_auc": auc, "val_flow_loss": loss})
+        SimpleNamespace(step=i, metrics={"val_auc": auc, "val_flow_loss": loss, "_resolution": 0.0})
         for i, (auc, loss) in enumerate(scores)
     ]
     keep = Keep(1, "val_auc")
