@@ -25,7 +25,8 @@ def parser(description: str) -> argparse.ArgumentParser:
 def run(main: Callable[[Sequence[str]], Any]) -> None:
     """Run a command: what a user can fix is one line on stderr and exit status 2.
 
-    A training that SIGTERM stopped has saved everything: a line, and exit status 0.
+    A training that SIGTERM stopped has saved everything: a line, and exit status 0. Ctrl-C is a line and
+    exit status 130.
     """
     from msflow_jax.storage.content import printable
 
@@ -33,12 +34,15 @@ def run(main: Callable[[Sequence[str]], Any]) -> None:
     warnings.formatwarning = lambda message, *_, **__: f"warning: {printable(str(message))}\n"
     try:
         main(sys.argv[1:])
+    except KeyboardInterrupt:
+        print("stopped by Ctrl-C", file=sys.stderr)
+        sys.exit(130)
     except Exception as error:
-        from msflow_jax.training.loop import Preempted, Stopped  # here: ``--help`` loads no JAX
+        from msflow_jax.training.endings import Preempted, Stopped  # here: ``--help`` loads no JAX
 
         if isinstance(error, Preempted):
             print(error, file=sys.stderr)
-            return
+            sys.exit(error.status)
         if "--debug" in sys.argv or not isinstance(error, (*EXPECTED_ERRORS, Stopped)):
             raise
         message = printable(" ".join(str(error).split()))

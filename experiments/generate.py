@@ -60,7 +60,7 @@ def generate(
         Image.fromarray(image[..., 0] if image.shape[-1] == 1 else image).save(output / names[-1])
     save_grid(output / "grid.png", images, numbers, sorts)
     record = {
-        "workdir": str(workdir), "step": flow.step, "seed": seed,
+        "workdir": str(workdir), "step": flow.drawing_step, "seed": seed,
         **flow.settings("generate", requested),
         "images": [
             {"file": n, "label": int(k), "class": sorts[k], "index": i}

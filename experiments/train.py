@@ -32,6 +32,7 @@ def train(config, workdir: Path, encode_only: bool = False) -> None:
     from msflow_jax import workdir as workdirs
     from msflow_jax.config import check_config
     from msflow_jax.families import get_family
+    from msflow_jax.progress import doing
     from msflow_jax.storage.lock import locked
     from msflow_jax.training import run_stages
 
@@ -42,8 +43,9 @@ def train(config, workdir: Path, encode_only: bool = False) -> None:
     if then:
         splits = data.as_trained(splits, then, table)
     info = splits.info
-    parts = family.load(config, info, workdir) if resumed else family.prepare(config, splits)
-    model = family.build(config, info, parts)
+    with doing("preparing the model"):
+        parts = family.load(config, info, workdir) if resumed else family.prepare(config, splits)
+        model = family.build(config, info, parts)
     if encode_only:
         if not parts.params:
             raise ValueError("--encode-only is for latent models: this one sees the images")
@@ -60,7 +62,9 @@ def train(config, workdir: Path, encode_only: bool = False) -> None:
             print(describe(splits))
         if jax.process_count() > 1:
             multihost_utils.sync_global_devices("workdir")
-        run_stages(family.stages(config, splits, parts, model), workdir)
+        with doing("preparing the training"):
+            stages = family.stages(config, splits, parts, model)
+        run_stages(stages, workdir)
 
 
 def describe(splits) -> str:
@@ -94,13 +98,16 @@ def main(arguments: Sequence[str]) -> None:
     if unknown := [a for a in rest if not a.startswith("--config.")]:
         flags.error(f"unknown argument {unknown[0]}")
 
-    from experiments.evaluate import evaluate
-    from msflow_jax.config import load_config
-    from msflow_jax.parallel.startup import start_jax
+    from msflow_jax.progress import doing
 
-    config = load_config([f"--config={options.config}", *rest])
-    config.train.profile |= options.profile
-    together = start_jax(config.train.batch, options.distributed)
+    with doing("starting"):
+        from experiments.evaluate import evaluate
+        from msflow_jax.config import load_config
+        from msflow_jax.parallel.startup import start_jax
+
+        config = load_config([f"--config={options.config}", *rest])
+        config.train.profile |= options.profile
+        together = start_jax(config.train.batch, options.distributed)
     workdir = Path(options.workdir) if options.workdir else default_workdir(options.config)
     train(config, workdir, options.encode_only)
     if options.encode_only:

@@ -21,7 +21,7 @@ from msflow_jax.inference.flow import Flow
 from msflow_jax.storage import checkpoints
 from msflow_jax.storage.atomic import write_atomically
 from msflow_jax.storage.digests import differences, layouts
-from msflow_jax.training.sequence import read_params, unreached_stages
+from msflow_jax.training.sequence import read_drawing, read_params, unreached_stages
 
 ROOT = Path(__file__).parent
 FORMAT = 2  # of the configuration; 1 was one union of all families' settings
@@ -42,7 +42,6 @@ def create(
         ValueError: the workdir belongs to another configuration or other data, which is named.
     """
     path = Path(path)
-    path.mkdir(parents=True, exist_ok=True)
     # A run that failed before its first checkpoint has nothing to go on from and is replaced.
     if has_checkpoint(path):
         old_info = refuse_other_run(path, config)
@@ -212,8 +211,9 @@ def open_workdir(path: str | Path, stage: str = "", *, calibrated: bool = True) 
             "evaluate again for thresholds and a temperature that belong to them",
             stacklevel=2,
         )
+    drawing = read_drawing(path, config.train.select, step, stage or None)
     joined = {**params, **parts.params}
-    return Flow(path, config, info, family, parts, model, joined, step, calibration)
+    return Flow(path, config, info, family, parts, model, joined, step, calibration, drawing)
 
 
 def manifest(config: ConfigDict, info: Info) -> dict[str, Any]:

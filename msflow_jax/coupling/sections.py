@@ -87,7 +87,7 @@ class Temperatures:
         def function(params, items, index):
             return model.generate(params, **items, key=jax.random.key(sample.seed))
 
-        images = to_images(batched(function, sample.batch)(run.flow.params, items))
+        images = to_images(batched(function, sample.batch)(run.flow.drawing_params, items))
         return {"values": list(_TEMPERATURES)}, {
             "temperature_values": np.array(_TEMPERATURES),
             "temperature_samples": images.reshape(*shape, *images.shape[1:]),

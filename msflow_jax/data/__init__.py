@@ -26,10 +26,13 @@ from msflow_jax.data.base import (
 )
 from msflow_jax.data.identity import as_trained, check_same, contents_of, identify, split_table
 from msflow_jax.data.oddities import check_copies, warn_of_rare_classes
+from msflow_jax.data.settings import SETTINGS
 from msflow_jax.data.sources.images import read_images
 from msflow_jax.data.sources.medmnist_table import TABLE as _MEDMNIST
+from msflow_jax.progress import doing
 
 __all__ = [
+    "SETTINGS",
     "Info",
     "LazySplit",
     "Modality",
@@ -135,8 +138,9 @@ def load(config: ConfigDict) -> Splits:
             hold; names the file and the remedy.
     """
     check(config)
-    splits = _source(config)
-    splits = dataclasses.replace(splits, contents=contents_of(splits))
+    with doing("reading the data"):
+        splits = _source(config)
+        splits = dataclasses.replace(splits, contents=contents_of(splits))
     info = dataclasses.replace(
         splits.info, identity={**splits.info.identity, **identify(splits)}, counts=_counts(splits)
     )
@@ -147,7 +151,8 @@ def load(config: ConfigDict) -> Splits:
         )
     splits = dataclasses.replace(splits, info=info)
     _look_over(splits, config)
-    train = in_memory(splits.train) if config.loader == "device" else splits.train
+    with doing("reading the training images"):
+        train = in_memory(splits.train) if config.loader == "device" else splits.train
     return Splits(train, splits.val, splits.test, info)
 
 

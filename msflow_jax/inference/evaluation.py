@@ -13,6 +13,7 @@ from msflow_jax.families import Section
 from msflow_jax.inference.calibration import Calibration, measure_thresholds
 from msflow_jax.inference.flow import Flow
 from msflow_jax.inference.prediction import Prediction
+from msflow_jax.progress import doing
 
 Block = dict[str, Any]
 # What an evaluation.json holds beside the sections.
@@ -109,7 +110,8 @@ def evaluate_sections(
     for section in sections:
         if section.name in blocks or section.name in RESERVED:
             raise ValueError(f"the name {section.name!r} of a section is taken: rename it")
-        blocks[section.name], own = section(run)
+        with doing(f"evaluating: {section.name}"):
+            blocks[section.name], own = section(run)
         if twice := arrays.keys() & own.keys():
             raise ValueError(f"two sections give the array {min(twice)!r}: rename one")
         arrays |= own

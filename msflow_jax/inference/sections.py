@@ -111,6 +111,8 @@ class Generation:
             features=load_features(run.features) if run.features else None,
         )
 
+        block["step"] = run.flow.drawing_step
+
         def first(of: np.ndarray) -> np.ndarray:
             return np.concatenate([np.flatnonzero(of == k)[:SHOWN_SAMPLES] for k in classes])
 

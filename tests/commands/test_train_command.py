@@ -58,6 +58,7 @@ def test_a_run_leaves_everything(trained):
 
 def test_metrics_of_every_step(trained):
     rows = read_records(trained)
+    assert all("val_flow_loss" in row for row in rows if "val_auc" in row)
     assert [r["step"] for r in rows if "loss" in r] == [1, 2, 3, 4]
     validated = [r for r in rows if "val_auc" in r]
     assert [r["step"] for r in validated] == [2, 4]
