@@ -8,6 +8,8 @@ from typing import Any
 
 import numpy as np
 
+from msflow_jax.evaluation.checks import listed
+
 
 def confusion_matrix(labels: np.ndarray, predictions: np.ndarray, classes: int) -> np.ndarray:
     """Counts ``[K, K]``: row = true class, column = predicted class.
@@ -98,12 +100,12 @@ def class_notes(table: Sequence[dict[str, Any]]) -> list[str]:
     notes = []
     if absent:
         notes.append(
-            f"No image of {', '.join(absent)} in this split: AUC, balanced accuracy, macro "
+            f"No image of {listed(absent)} in this split: AUC, balanced accuracy, macro "
             "precision and macro F1 are averaged over the other classes."
         )
     if silent:
         notes.append(
-            f"No image was given the class {', '.join(silent)}: its precision is undefined and counts "
+            f"No image was given the class {listed(silent)}: its precision is undefined and counts "
             "as 0 in the macro precision."
         )
     return notes
