@@ -109,13 +109,13 @@ def test_expected_share_below_the_threshold_is_that_of_new_real_images(held_out)
     """With few held-out images far more than 1 % of new ones lie below their first percentile."""
     rng = np.random.default_rng(0)
     shares, expected = [], 0.0
-    for _ in range(4000):
+    for _ in range(2000):
         values = rng.random(held_out + 20)
         none = np.zeros(0, int)
         found = NearestTraining(values[held_out:], none, values[:held_out], none, 0).summary()
         shares.append(found["share_below_threshold"])
         expected = found["expected_below_threshold"]
-    assert np.mean(shares) == pytest.approx(expected, rel=0.08)
+    assert np.mean(shares) == pytest.approx(expected, rel=0.1)
 
 
 def test_flips_find_mirrored_copies():
