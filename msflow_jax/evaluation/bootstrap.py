@@ -51,9 +51,9 @@ def bootstrap_intervals(
 
     Returns:
         name -> [low, high], or of ``[R, K]`` a list of K of them; None where no resample defined it,
-        where all of them agree, or where there are fewer than 10 images or subjects: such an interval
-        means nothing. And level, resamples, seed; with ``groups`` also ``unit`` ("subject") and
-        ``groups`` (how many); where there are too few of them ``undefined``, the reason by name.
+        where nearly all agree, or of fewer than 10 images or subjects: such an interval means nothing.
+        And level, resamples, seed; with ``groups`` also ``unit`` ("subject") and ``groups`` (how
+        many); where there are too few ``undefined``, the reason by name.
 
     Raises:
         ValueError: the groups are not one per image.
@@ -136,11 +136,12 @@ def _number_groups(groups: Sequence[Any], images: int) -> np.ndarray:
 
 def _interval(chunks: list[np.ndarray], level: float) -> Any:
     """One interval of values ``[R]``, or a list of K of values ``[R, K]``."""
-    values = np.concatenate(chunks) if chunks else np.zeros(0)
-    if values.ndim == 2:
+    values: np.ndarray = np.concatenate(chunks) if chunks else np.zeros(0)
+    if np.ndim(values) == 2:
         return [_interval([values[:, k]], level) for k in range(values.shape[1])]
     values = values[~np.isnan(values)]
-    if not values.size or np.ptp(values) < 1e-12:
+    if not values.size:
         return None
     tail = 100 * (1 - level) / 2
-    return [float(v) for v in np.percentile(values, [tail, 100 - tail])]
+    low, high = (float(v) for v in np.percentile(values, [tail, 100 - tail]))
+    return [low, high] if high - low > 1e-12 else None

@@ -32,7 +32,7 @@ def check_labels(labels: np.ndarray, classes: int, name: str = "labels") -> np.n
 
 
 def listed(names: Sequence[str]) -> str:
-    """Names in a sentence; one that holds a comma stands in quotes, lest it read as several."""
+    """Names in a sentence; one that holds a comma stands in quotes, lest it look like several."""
     return ", ".join(f"“{name}”" if "," in name else name for name in map(str, names))
 
 

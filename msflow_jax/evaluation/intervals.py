@@ -10,7 +10,7 @@ from msflow_jax.evaluation.bootstrap import bootstrap_intervals, proportion_inte
 from msflow_jax.evaluation.confusion import kappas, rates, weighted_confusion
 
 RATES = ("recall", "specificity", "precision", "npv")
-_NO_WIDTH = "every resample gives the same value, so the bootstrap has no width"
+_NO_WIDTH = "nearly every resample gives the same value, so the bootstrap has no width"
 
 
 def classifier_intervals(
