@@ -25,8 +25,8 @@ def run_record(flow: Flow, splits: Splits) -> dict[str, Any]:
 
     Returns:
         ``family``, ``words`` and ``data`` of the workdir; ``counts``: images and subjects, see
-        :func:`count_splits`; ``run``: number of ``parameters`` (``trained`` and ``frozen``, such as those
-        of an autoencoder) and the :func:`circumstances`.
+        :func:`count_splits`; ``run``: number of ``parameters`` (``trained``, and ``frozen`` such as
+        those of an autoencoder) and the :func:`circumstances`.
     """
     frozen = sum(leaf.size for leaf in jax.tree.leaves(dict(flow.parts.params)))
     whole = sum(leaf.size for leaf in jax.tree.leaves(flow.params))

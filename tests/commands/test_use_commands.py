@@ -119,6 +119,11 @@ MISTAKES = {
     "solver": ("generate", "--solver=newton", "'newton': choose one of euler"),
     "guidance": ("generate", "--guidance=2", "trained with code dropout"),
     "other data": ("evaluate", "--root={tmp}/other", "has md5 .* was trained on .*--root"),
+    "no column": (
+        "evaluate",
+        "--by=site",
+        "--by=site: the test split has no such column; it has none",
+    ),
     "no data": ("evaluate", "--root={tmp}/gone", "no folder at"),
 }
 

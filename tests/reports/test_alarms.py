@@ -45,11 +45,18 @@ def test_the_most_frequent_class_alone_is_no_result():
     distances = np.tile([0.0, 1.0, 2.0], (1, 100, 1))
     powers = np.exp(-distances)
     block = evaluate_classifier(
-        labels, distances, powers / powers.sum(-1, keepdims=True), {}, ["a", "b, x", "c"], resamples=50
+        labels,
+        distances,
+        powers / powers.sum(-1, keepdims=True),
+        {},
+        ["a", "b, x", "c"],
+        resamples=50,
     )
     text = " ".join(alarms(classification=block))
     assert "Cohen's kappa 0.000" in text and "60.0\u00a0% is not above the 60.0\u00a0%" in text
-    assert "Hardly recognised: “b, x (0.0\u00a0% of its 30 images)”, c (0.0\u00a0% of its 10" in text
+    assert (
+        "Hardly recognised: “b, x (0.0\u00a0% of its 30 images)”, c (0.0\u00a0% of its 10" in text
+    )
 
 
 def test_abstention_from_one_class_alone_is_told():
@@ -57,7 +64,9 @@ def test_abstention_from_one_class_alone_is_told():
     uncertainty = np.where(labels == 0, np.arange(40) < 12, 0)
     kept = kept_by_class(labels, labels, uncertainty, 0.5, ["mild", "severe"])
     block = {**classified(0.9), "abstention": {"coverage": 0.8, "measures": {"distance": kept}}}
-    assert [text for text in alarms(classification=block) if "60\u00a0% of the images of mild" in text]
+    assert [
+        text for text in alarms(classification=block) if "60\u00a0% of the images of mild" in text
+    ]
 
 
 @pytest.mark.parametrize(
@@ -65,7 +74,10 @@ def test_abstention_from_one_class_alone_is_told():
     [
         (lambda g: None, "2 generated images are exact copies"),
         (lambda g: g["comparison"].update(noise={"frechet": 1.2}), "no nearer to real ones than"),
-        (lambda g: g["grain"]["sets"]["generated"].update(spectrum=9.0), "spectrum differ by 9.0 dB"),
+        (
+            lambda g: g["grain"]["sets"]["generated"].update(spectrum=9.0),
+            "spectrum differ by 9.0 dB",
+        ),
         (lambda g: g["recognition_overall"].update(generated=0.3), "30.0\u00a0% of the generated"),
     ],
 )

@@ -12,9 +12,7 @@ from msflow_jax.reports.svg import SERIES
 
 STYLE = (Path(drawing.__file__).parent / "templates" / "style.css").read_text()
 # Machado et al. 2009: linear RGB as deuteranopes see it.
-DEUTERANOPIA = np.array(
-    [[0.367, 0.861, -0.228], [0.280, 0.673, 0.047], [-0.012, 0.043, 0.969]]
-)
+DEUTERANOPIA = np.array([[0.367, 0.861, -0.228], [0.280, 0.673, 0.047], [-0.012, 0.043, 0.969]])
 
 
 def linear(colour):
@@ -41,7 +39,9 @@ def test_eight_colours_lie_apart(number):
     colours = theme(number)
     for a, b in combinations(colours, 2):
         assert np.linalg.norm(lab(linear(a)) - lab(linear(b))) > 25, (a, b)
-    for a, b in zip(colours, colours[1:] + colours[:1], strict=True):  # neighbours, by eye and number
+    for a, b in zip(
+        colours, colours[1:] + colours[:1], strict=True
+    ):  # neighbours, by eye and number
         gap = lab(DEUTERANOPIA @ linear(a)) - lab(DEUTERANOPIA @ linear(b))
         assert np.linalg.norm(gap) > 10, (a, b)
 

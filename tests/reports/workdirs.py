@@ -145,7 +145,10 @@ def make_workdir(path, name="breastmnist"):
     path.mkdir(parents=True, exist_ok=True)
     data = {"name": name, "classes": CLASSES, "source": "https://zenodo.org/records/1", "flips": []}
     block, curves = classification(rng)
-    splits = {"train": (np.arange(90) % 3, [f"s{i // 3}" for i in range(90)]), "test": ([0, 1], None)}
+    splits = {
+        "train": (np.arange(90) % 3, [f"s{i // 3}" for i in range(90)]),
+        "test": ([0, 1], None),
+    }
     evaluation = {
         "split": "test", "family": "first", "sections": ["classification", "generation", "paths"],
         "words": {"distance": "distance", "draw": "noise draw"},
