@@ -24,6 +24,7 @@ ALIASES = {
     "test": "test",
     "testing": "test",
 }
+COLUMNS = ("path", "label", "patient", "split")  # of a manifest; others are facts on the images
 LAYOUT = (
     "expected one sub-folder per class with images in it, or train/, test/ and maybe val/ with "
     "such class folders"
@@ -39,6 +40,7 @@ class Row:
     label: str
     patient: str
     split: str
+    facts: tuple[tuple[str, str], ...] = ()  # names and cells of further columns
 
 
 @dataclass(frozen=True)
@@ -63,6 +65,12 @@ class Listing:
         """Returns whom the images at these positions show, or None where the list does not say."""
         patients = tuple(self.rows[i].patient for i in index)
         return patients if all(patients) else None
+
+    def facts(self, index: np.ndarray) -> dict[str, np.ndarray] | None:
+        """Returns the further columns of the list at these positions by name, or None without one."""
+        rows = [dict(self.rows[i].facts) for i in index]
+        names = dict.fromkeys(name for row in rows for name in row)
+        return {n: np.array([row.get(n, "") for row in rows], np.str_) for n in names} or None
 
     def fingerprint(self) -> str:
         """Returns the MD5 of names, labels, splits, and sizes of the files; none is read."""
@@ -183,7 +191,8 @@ def _row(path: Path, number: int, line: dict[str, str | None], columns: set[str]
     if not file.is_file():
         raise FileNotFoundError(f"{where}: no file {file} (paths are relative to the manifest)")
     split = ALIASES[split.lower()] if split else ""
-    return Row(file, cells["path"], cells["label"], cells.get("patient", ""), split)
+    facts = tuple((key, cells[key]) for key in sorted(cells) if key not in COLUMNS)
+    return Row(file, cells["path"], cells["label"], cells.get("patient", ""), split, facts)
 
 
 def _sort(rows: list[Row], root: Path, seed: int) -> Listing:
