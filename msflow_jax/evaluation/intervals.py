@@ -1,6 +1,6 @@
 """Bootstrap intervals of a classifier's scores, and of each class against the rest."""
 
-from collections.abc import Callable, Sequence
+from collections.abc import Sequence
 from typing import Any
 
 import numpy as np
@@ -40,43 +40,48 @@ def classifier_intervals(
         ``auc`` and the ``RATES``. What has none is None, with its reason under ``undefined``.
     """
     classes = probability.shape[1]
-    correct = (predictions == labels).astype(np.float64)
+    correct = predictions == labels
+    names = ["accuracy", "balanced_accuracy", "cohen_kappa", "auc_probability"]
+    names += ["quadratic_kappa"] if ordered else []
 
-    def confusions(w: np.ndarray) -> np.ndarray:
-        return weighted_confusion(labels, predictions, classes, w)
+    def scores(weights: np.ndarray) -> np.ndarray:
+        """``[R, M]``: the scores of these names, the AUC of every class, each rate of every class."""
+        counts = weighted_confusion(labels, predictions, classes, weights)
+        areas = auc.one_vs_rest_aucs(labels, probability, weights)
+        found = rates(counts)
+        whole = {
+            "accuracy": weights @ correct / weights.sum(axis=-1),
+            "balanced_accuracy": auc.mean_defined(found["recall"].T),
+            "cohen_kappa": kappas(counts),
+            "auc_probability": areas[1] if classes == 2 else auc.mean_defined(areas),
+            "quadratic_kappa": kappas(counts, quadratic=True),
+        }
+        columns = [
+            *(whole[name][None] for name in names),
+            areas,
+            *(found[name].T for name in RATES),
+        ]
+        return np.concatenate(columns).T
 
-    def class_rates(w: np.ndarray) -> np.ndarray:
-        found = rates(confusions(w))
-        return np.concatenate([found[name] for name in RATES], axis=-1)
-
-    metrics: dict[str, Callable[[np.ndarray], np.ndarray]] = {
-        "accuracy": lambda w: w @ correct / w.sum(axis=-1),
-        "balanced_accuracy": lambda w: auc.mean_defined(rates(confusions(w))["recall"].T),
-        "cohen_kappa": lambda w: kappas(confusions(w)),
-        "auc_probability": lambda w: auc.probability_aucs(labels, probability, w),
-        "aucs": lambda w: auc.one_vs_rest_aucs(labels, probability, w).T,
-        "rates": class_rates,
-    }
-    if ordered:
-        metrics["quadratic_kappa"] = lambda w: kappas(confusions(w), quadratic=True)
-    found = bootstrap_intervals(metrics, len(labels), groups=groups, resamples=resamples, seed=seed)
-    aucs, by_rate = found.pop("aucs"), found.pop("rates")
-    undefined = found.pop("undefined", {})
+    facts = bootstrap_intervals(
+        {"scores": scores}, len(labels), groups=groups, resamples=resamples, seed=seed
+    )
+    few = facts.pop("undefined", {}).get("scores", _NO_WIDTH)
+    spans = facts.pop("scores")
     if not resamples:
-        return found, [{} for _ in range(classes)]
+        return facts | dict.fromkeys(names), [{} for _ in range(classes)]
+    found = dict(zip(names, spans, strict=False))
     everything = np.ones(len(labels), bool)
-    found["accuracy"], why = proportion_interval(correct > 0, everything, groups, found["accuracy"])
-    none = [name for name in metrics if name in found and found[name] is None]
-    reasons = {name: undefined.get(name, _NO_WIDTH) for name in none} | (
+    found["accuracy"], why = proportion_interval(correct, everything, groups, found["accuracy"])
+    reasons = {name: few for name in names if found[name] is None} | (
         {"accuracy": why} if why else {}
     )
+    areas, by_rate = spans[len(names) : len(names) + classes], spans[len(names) + classes :]
     table = [
-        _of_class(
-            labels, predictions, k, groups, aucs[k], by_rate[k::classes], undefined.get("aucs")
-        )
+        _of_class(labels, predictions, k, groups, areas[k], by_rate[k::classes], few)
         for k in range(classes)
     ]
-    return found | ({"undefined": reasons} if reasons else {}), table
+    return facts | found | ({"undefined": reasons} if reasons else {}), table
 
 
 def _of_class(
@@ -86,7 +91,7 @@ def _of_class(
     groups: Sequence[Any] | None,
     area: list[float] | None,
     bootstrapped: Sequence[list[float] | None],
-    few: str | None,
+    few: str,
 ) -> dict[str, Any]:
     """Intervals of one class: its AUC and its rates."""
     true, given = labels == k, predictions == k
@@ -95,7 +100,7 @@ def _of_class(
         "precision": (true, given), "npv": (~true, ~given),
     }  # fmt: skip
     row: dict[str, Any] = {"auc": area}
-    reasons = {} if area else {"auc": few or _NO_WIDTH}
+    reasons = {} if area else {"auc": few}
     for name, interval in zip(RATES, bootstrapped, strict=True):
         row[name], why = proportion_interval(*parts[name], groups, interval)
         reasons |= {name: why} if why else {}

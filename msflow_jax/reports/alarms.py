@@ -112,19 +112,8 @@ def _of_generation(found: dict[str, Any]) -> list[str]:
             f"By the Fréchet distance the generated images ({number(drawn, 2)}) lie no nearer to real "
             f"ones than uniform noise ({number(noise, 2)})."
         )
-    grain = found.get("grain") or {}
-    sets, chance = grain.get("sets") or {}, grain.get("chance") or {}
-    for name, words, unit in (
-        ("spectrum", "power spectrum", "dB"),
-        ("differences", "differences of neighbouring pixels", "grey levels"),
-    ):
-        one = (sets.get("generated") or {}).get(name)
-        floor = max((sets.get("real") or {}).get(name) or 0, chance.get(name) or 0)
-        if one is not None and floor and one > _GRAIN * floor:
-            texts.append(
-                f"The grain of the generated images is not that of real ones: their {words} differ by "
-                f"{number(one, 1)} {unit}, real images among each other by {number(floor, 1)}."
-            )
+    if off := _off_in_grain(found.get("grain") or {}):
+        texts.append(f"The grain of the generated images is not that of real ones: {off}.")
     recognised = (found.get("recognition_overall") or {}).get("generated")
     classes = len(found.get("recognition") or ())
     if recognised is not None and classes > 1 and recognised <= 1 / classes:
@@ -136,6 +125,21 @@ def _of_generation(found: dict[str, Any]) -> list[str]:
     if copies:
         texts.append(f"{copies:,} generated images are exact copies of training images.")
     return texts
+
+
+def _off_in_grain(grain: dict[str, Any]) -> str:
+    """The distances of grain that are far above what real images have; empty if none is."""
+    sets, chance = grain.get("sets") or {}, grain.get("chance") or {}
+    off = []
+    for name, words, unit in (
+        ("spectrum", "power spectrum", "dB"),
+        ("differences", "differences of neighbouring pixels", "grey levels"),
+    ):
+        one = (sets.get("generated") or {}).get(name)
+        floor = max((sets.get("real") or {}).get(name) or 0, chance.get(name) or 0)
+        if one is not None and floor and one > _GRAIN * floor:
+            off.append(f"{words} off by {number(one, 1)} {unit} (real images: {number(floor, 1)})")
+    return ", ".join(off)
 
 
 def _of_likelihood(found: dict[str, Any]) -> list[str]:

@@ -76,7 +76,7 @@ def test_abstention_from_one_class_alone_is_told():
         (lambda g: g["comparison"].update(noise={"frechet": 1.2}), "no nearer to real ones than"),
         (
             lambda g: g["grain"]["sets"]["generated"].update(spectrum=9.0),
-            "spectrum differ by 9.0 dB",
+            "spectrum off by 9.0 dB (real images: 0.5)",
         ),
         (lambda g: g["recognition_overall"].update(generated=0.3), "30.0\u00a0% of the generated"),
     ],
