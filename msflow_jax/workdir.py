@@ -1,9 +1,6 @@
 """A workdir: the unit that a user keeps. After training no flag repeats the architecture."""
 
-import datetime
-import importlib.metadata
 import json
-import platform
 import subprocess
 import warnings
 from collections.abc import Mapping
@@ -18,6 +15,7 @@ from msflow_jax.data import upgrade as upgrade_data
 from msflow_jax.families import get_family
 from msflow_jax.inference.calibration import Calibration, read_calibration
 from msflow_jax.inference.flow import Flow
+from msflow_jax.inference.record import circumstances
 from msflow_jax.storage import checkpoints
 from msflow_jax.storage.atomic import write_atomically
 from msflow_jax.storage.digests import differences, layouts
@@ -218,17 +216,9 @@ def open_workdir(path: str | Path, stage: str = "", *, calibrated: bool = True) 
 
 def manifest(config: ConfigDict, info: Info) -> dict[str, Any]:
     """Versions, device, data, seed and source revision of a run."""
-    import jax
-
-    packages = ("jax", "jaxlib", "flax", "optax", "orbax-checkpoint", "diffrax", "numpy")
     return {
         "format": FORMAT,
-        "msflow_jax": importlib.metadata.version("msflow_jax"),
-        "created": datetime.datetime.now(datetime.UTC).isoformat(timespec="seconds"),
-        "python": platform.python_version(),
-        "packages": {p: importlib.metadata.version(p) for p in packages},
-        "device": f"{jax.device_count()} x {jax.devices()[0].device_kind}",
-        "platform": f"{platform.system()} {platform.machine()}",
+        **circumstances(),
         "seed": config.train.seed,
         "git": _git(),
         "data": info.to_dict(),

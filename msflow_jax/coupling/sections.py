@@ -58,6 +58,7 @@ class Explanations:
         return {"images": len(chosen)}, {
             "explain_images": split.images[chosen],
             "explain_labels": split.labels[chosen],
+            "explain_names": np.array([split.names[i] for i in chosen], np.str_),
             "explain_predictions": order[:, 0],
             "explain_against": order[:, 1],
             "explain_map": found.map,

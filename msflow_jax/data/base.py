@@ -97,6 +97,11 @@ class Info:
             found["map"] = Modality("map", space, names=self.map_classes)
         return found
 
+    @property
+    def ordered(self) -> bool:
+        """Whether the classes are grades."""
+        return self.task == "ordinal-regression"
+
     def class_weights(self, prior: str) -> tuple[float, ...] | None:
         """Ratio of target to training prior of each class (label-shift correction).
 

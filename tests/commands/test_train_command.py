@@ -51,9 +51,15 @@ def test_a_run_leaves_everything(trained):
     assert evaluation["classification"]["images"] == 12
     assert evaluation["generation"]["samples"] == 12
     assert evaluation["data"]["classes"] == ["dark", "very bright"]
+    assert [row["images"] for row in evaluation["counts"]][2] == 12
+    assert (
+        evaluation["run"]["parameters"]["trained"] > 0 and "python" in evaluation["run"]["command"]
+    )
+    assert "command" in json.loads((trained / "manifest.json").read_text())
     with np.load(trained / "evaluation.npz", allow_pickle=False) as arrays:
         assert arrays["samples"].shape == (12, 8, 8, 1)
         assert set(arrays["certain_labels"]) <= {0, 1}
+        assert set(arrays["certain_names"][0].split("/")) & {"dark", "very bright"}
 
 
 def test_metrics_of_every_step(trained):

@@ -128,6 +128,11 @@ MISTAKES = {
         "--root={tmp}/renamed",
         "the classes light, very bright, but the model was trained on dark, very bright",
     ),
+    "no column": (
+        "evaluate",
+        "--by=site",
+        "--by=site: the test split has no such column; it has none",
+    ),
     "no data": ("evaluate", "--root={tmp}/gone", "no folder at"),
 }
 

@@ -80,7 +80,8 @@ def _load(listing: Listing, config: ConfigDict) -> Splits:
         contents[split] = tuple(sums[i] for i in index)
         labels, groups = listing.labels[index], listing.patients(index)
         if split in read:
-            parts[split] = Split.of_images(read[split], labels, names, groups=groups)
+            facts = listing.facts(index)
+            parts[split] = Split.of_images(read[split], labels, names, truth=facts, groups=groups)
         else:
             paths = tuple(listing.rows[i].path for i in index)
             reader = FileReader(paths, config.side, config.channels, shape)

@@ -29,6 +29,7 @@ ALIASES = {
     "test": "test",
     "testing": "test",
 }
+COLUMNS = ("path", "label", "patient", "split")  # of a manifest; others are facts on the images
 LAYOUT = (
     "expected one sub-folder per class with images in it, or train/, test/ and maybe val/ with "
     "such class folders"
@@ -44,6 +45,7 @@ class Row:
     label: str
     patient: str
     split: str
+    facts: tuple[tuple[str, str], ...] = ()  # names and cells of further columns
 
 
 @dataclass(frozen=True)
@@ -68,6 +70,12 @@ class Listing:
         """Returns whom the images at these positions show, or None where the list does not say."""
         patients = tuple(self.rows[i].patient for i in index)
         return patients if all(patients) else None
+
+    def facts(self, index: np.ndarray) -> dict[str, np.ndarray] | None:
+        """Returns the further columns of the list at these positions by name, or None without one."""
+        rows = [dict(self.rows[i].facts) for i in index]
+        names = dict.fromkeys(name for row in rows for name in row)
+        return {n: np.array([row.get(n, "") for row in rows], np.str_) for n in names} or None
 
     def fingerprint(self) -> str:
         """Returns the MD5 of names, labels, splits, and sizes of the files; none is read."""

@@ -9,6 +9,7 @@ from ml_collections import ConfigDict
 from msflow_jax.data.base import SPLITS
 from msflow_jax.data.sources.listing import (
     ALIASES,
+    COLUMNS,
     Listing,
     Row,
     class_name,
@@ -77,7 +78,9 @@ def _row(path: Path, where: str, cells: dict[str, str], folder: Path | None) -> 
         raise FileNotFoundError(f"{where}: no file {file} (paths are relative to the manifest)")
     label = class_name(cells["label"])
     split = ALIASES[split.lower()] if split else ""
-    return Row(file, printable(cells["path"]), label, class_name(cells.get("patient", "")), split)
+    patient = class_name(cells.get("patient", ""))
+    facts = tuple((key, printable(cells[key])) for key in sorted(cells) if key not in COLUMNS)
+    return Row(file, printable(cells["path"]), label, patient, split, facts)
 
 
 def _keep_patients_together(path: Path, rows: list[Row]) -> None:

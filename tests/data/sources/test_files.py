@@ -116,6 +116,21 @@ def test_manifest_with_splits(tmp_path):
     assert not {n[:-6] for n in splits.val.names} & {n[:-6] for n in splits.train.names}
 
 
+def test_further_columns_are_facts_on_the_images(tmp_path):
+    """``evaluate --by=site`` splits the scores by them."""
+    assert load(manifest(tmp_path), "manifest").test.truth is None
+    text = (tmp_path / "list.csv").read_text().splitlines()
+    rows = [f"{line},{'north' if i % 3 else ''},{i}" for i, line in enumerate(text[1:])]
+    splits = load(write_csv(tmp_path / "list.csv", f"{text[0]},site,age", *rows), "manifest")
+    expected = {line.split(",")[0]: line.split(",")[-2:] for line in rows}
+    for split in (splits.train, splits.val, splits.test):
+        assert list(split.truth) == ["age", "site"]
+        for name, site, age in zip(
+            split.names, split.truth["site"], split.truth["age"], strict=True
+        ):
+            assert expected[name] == [site, age]
+
+
 def test_patient_in_two_splits(tmp_path):
     path = manifest(tmp_path, split=lambda p, i: ",test" if p == 7 and i else ",train")
     with pytest.raises(ValueError, match="patient P7 is in both train and test"):
