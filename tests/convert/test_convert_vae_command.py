@@ -102,7 +102,7 @@ def test_a_configuration_beside_the_file_is_read(tmp_path, convert):
     np.testing.assert_allclose(draws.std(0), deviation, rtol=0.2)
     (tmp_path / "config.json").write_text("[")
     status, _, err = convert(tmp_path / "w.safetensors", tmp_path / "other")
-    assert status == 2 and "config.json is no JSON" in err
+    assert status == 2 and "config.json is damaged (no JSON: " in err
 
 
 def test_real_weights_in_two_files(shared_data, tmp_path, convert):
