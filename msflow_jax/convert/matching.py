@@ -112,17 +112,17 @@ def _keys(prefixes: Any) -> str:
     return listed([prefix.rstrip(".") or TOP for prefix in prefixes])
 
 
-def size(state: State, name: str, axis: int, rank: int = 4) -> int:
-    """A side of a kernel, from which an architecture is read.
+def size(state: State, name: str, axis: int, what: str) -> int:
+    """A side of a 4-D kernel, from which an architecture is read; ``what`` is for errors.
 
     Raises:
         ValueError: the tensor is missing, of another rank, or empty.
     """
     array = state.get(name)
     if array is None:
-        raise ValueError(f"{name} is missing")
-    if array.ndim != rank or not array.size:
-        raise ValueError(f"{name} is no {rank}-D kernel, but of shape {array.shape}")
+        raise ValueError(f"not {what}: {name} is missing")
+    if array.ndim != 4 or not array.size:
+        raise ValueError(f"not {what}: {name} is no 4-D kernel, but of shape {array.shape}")
     return int(array.shape[axis])
 
 

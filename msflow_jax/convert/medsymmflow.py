@@ -9,6 +9,7 @@ from msflow_jax.convert.matching import Path, find, leaves, match, parameter_sha
 from msflow_jax.nets.init import Params
 from msflow_jax.nets.unet import UNet
 
+WHAT = "a MedSymmFlow UNet"
 STEMS = (("input_blocks.0.0.weight",),)
 
 _DEEPEST = 10  # levels, a factor of 512 between the sides
@@ -33,7 +34,7 @@ def convert_unet(
         ValueError: naming the first offending tensors, if some are missing, left over, of another
             shape or not finite, or if ``head_channels`` does not divide the attention's channels.
     """
-    found = find(state, STEMS, "a MedSymmFlow UNet", key)
+    found = find(state, STEMS, WHAT, key)
     config = {**_architecture(found.state), "head_channels": head_channels}
     _check(config)
     side = 2 ** (len(config["multipliers"]) - 1)
@@ -74,7 +75,7 @@ def _check(config: Mapping[str, Any]) -> None:
 
 def _architecture(state: Mapping[str, np.ndarray]) -> dict[str, Any]:
     """Channels, width, multipliers, blocks and attention factors, from names and shapes."""
-    width, channels = (size(state, "input_blocks.0.0.weight", axis) for axis in (0, 1))
+    width, channels = (size(state, "input_blocks.0.0.weight", axis, WHAT) for axis in (0, 1))
     levels: list[list[int]] = [[]]
     attention: set[int] = set()
     index = 1
@@ -82,7 +83,7 @@ def _architecture(state: Mapping[str, np.ndarray]) -> dict[str, Any]:
         if f"input_blocks.{index}.0.op.weight" in state:
             levels.append([])
         elif f"input_blocks.{index}.0.in_layers.2.weight" in state:
-            levels[-1].append(size(state, f"input_blocks.{index}.0.in_layers.2.weight", 0))
+            levels[-1].append(size(state, f"input_blocks.{index}.0.in_layers.2.weight", 0, WHAT))
             if f"input_blocks.{index}.1.qkv.weight" in state:
                 attention.add(2 ** (len(levels) - 1))
         else:

@@ -23,6 +23,7 @@ _CHILDREN = {"conv1": "0", "bn1": "1", "layer1": "4", "layer2": "5", "layer3": "
 _LEAVES = {"kernel": "weight", "scale": "weight", "mean": "running_mean", "var": "running_var"}
 _KERAS_EPSILON = 1.001e-5
 
+WHAT = "a ResNet"
 STEMS = (("conv1.weight", "layer1.0.conv1.weight"), ("0.weight", "4.0.conv1.weight"))
 
 
@@ -42,7 +43,7 @@ def convert_resnet(state: State, *, key: str = "") -> tuple[dict[str, Any], Para
             stages, of another shape, not finite or variances below 0, or if there is no ResNet, or
             more than one.
     """
-    found = find(state, STEMS, "a ResNet", key)
+    found = find(state, STEMS, WHAT, key)
     modules = {name: i if found.naming else name for name, i in _CHILDREN.items()}
     inner, unused = {}, found.unused
     for name, array in found.state.items():
@@ -72,7 +73,7 @@ def convert_resnet(state: State, *, key: str = "") -> tuple[dict[str, Any], Para
 
 
 def _architecture(state: State) -> dict[str, Any]:
-    width = size(state, "conv1.weight", 0)
+    width = size(state, "conv1.weight", 0, WHAT)
     numbers = [
         {m[1] for name in state if (m := re.match(rf"layer{stage}\.(\d+)\.", name))}
         for stage in range(1, 5)

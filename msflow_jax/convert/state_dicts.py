@@ -116,4 +116,5 @@ def _read_safetensors(path: Path) -> dict[str, np.ndarray]:
 
 
 def _plain(array: np.ndarray) -> np.ndarray:
-    return array if array.dtype.kind in "iub" else array.astype(np.float32)
+    with np.errstate(over="ignore"):  # beyond float32: infinite, which no network takes
+        return array if array.dtype.kind in "iub" else array.astype(np.float32)

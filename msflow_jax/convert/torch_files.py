@@ -58,9 +58,10 @@ def read_torch(path: Path) -> dict[str, np.ndarray]:
         ) from error
 
     try:
-        with warnings.catch_warnings():
+        # Open, since torch.load decides by the suffix of a path.
+        with warnings.catch_warnings(), path.open("rb") as file:
             warnings.simplefilter("ignore")  # of torch about itself
-            loaded = torch.load(path, map_location="cpu", weights_only=True)
+            loaded = torch.load(file, map_location="cpu", weights_only=True)
     except Exception as error:  # whatever a broken or hostile file raises inside torch
         # torch's own words advise to switch its guard off: only the name of what it met is kept.
         met = re.search(r"(?:GLOBAL|Unsupported class|global) ([\w.]+\.[\w.]+)", str(error))
@@ -124,7 +125,7 @@ def _array(path: Path, name: str, tensor: Any, torch: Any) -> np.ndarray:
             tensor, strided = tensor.detach(), tensor.layout == torch.strided
             held = tensor.untyped_storage().nbytes() if strided else 0
             if tensor.numel() > max(_STRETCHED, held):
-                raise ValueError(f"of {tensor.numel()} numbers is larger than its file")
+                raise ValueError(f"its {tensor.numel()} numbers are more than the file holds")
             dense = tensor if strided else tensor.to_dense()
             if dense.is_floating_point():
                 dense = dense.to(torch.float32)

@@ -20,6 +20,7 @@ from msflow_jax.nets.vae import AutoencoderKL
 
 State = Mapping[str, np.ndarray]
 
+WHAT = "an autoencoder"
 STEMS = (
     ("encoder.conv_in.weight",),
     ("encoder.0.weight", "decoder.1.weight"),
@@ -49,7 +50,7 @@ def convert_vae(
         ValueError: naming the first offending tensors, if some are missing, left over, of another
             shape or not finite, or if this is no autoencoder.
     """
-    found = find(state, STEMS, "an autoencoder", key)
+    found = find(state, STEMS, WHAT, key)
     # What CompVis' training leaves in a file of the autoencoder alone: its loss, its average's counters.
     state = {k: v for k, v in found.state.items() if not k.startswith(("loss.", "model_ema."))}
     if found.naming == 0:
@@ -123,9 +124,9 @@ def _kl_architecture(state: State) -> dict[str, Any]:
             f"not an AutoencoderKL: {levels} levels encoder.down_blocks.* (1 to {_DEEPEST})"
         )
     return {
-        "channels": size(state, "decoder.conv_out.weight", 0),
-        "latent": size(state, "encoder.conv_out.weight", 0) // 2,
-        "widths": tuple(size(state, first.format(i), 0) for i in range(levels)),
+        "channels": size(state, "decoder.conv_out.weight", 0, WHAT),
+        "latent": size(state, "encoder.conv_out.weight", 0, WHAT) // 2,
+        "widths": tuple(size(state, first.format(i), 0, WHAT) for i in range(levels)),
         "blocks": count(r"encoder\.down_blocks\.0\.resnets\.\d+\."),
         "quant": "quant_conv.weight" in state,
     }
@@ -173,9 +174,9 @@ def _tiny_architecture(state: State) -> dict[str, Any]:
         return f"{side}.{max(numbers, default=0)}.weight"
 
     return {
-        "channels": size(state, last("decoder"), 0),
-        "latent": size(state, last("encoder"), 0),
-        "width": size(state, "encoder.0.weight", 0),
+        "channels": size(state, last("decoder"), 0, WHAT),
+        "latent": size(state, last("encoder"), 0, WHAT),
+        "width": size(state, "encoder.0.weight", 0, WHAT),
         "pool": any(".pool." in name for name in state),
     }
 

@@ -137,7 +137,7 @@ def load(folder: Path) -> tuple[Autoencoder, Params]:
     path, facts = Path(folder) / FILE, _facts(folder)
     try:
         weights.check_keys(facts, {"kind", "network", "scale", "shift", "origin"})
-        if facts["kind"] not in KINDS:
+        if facts["kind"] not in list(KINDS):  # which compares what cannot be a key
             raise ValueError(f"kind is {facts['kind']!r:.60}, not one of {', '.join(KINDS)}")
         net = weights.module(KINDS[facts["kind"]], facts["network"])
         if hasattr(net, "dtype"):
