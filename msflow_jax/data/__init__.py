@@ -13,10 +13,12 @@ import numpy as np
 from ml_collections import ConfigDict
 
 from msflow_jax.data.base import Info, LazySplit, Modality, Split, Splits, in_memory, some
+from msflow_jax.data.settings import SETTINGS
 from msflow_jax.data.sources.images import read_images
 from msflow_jax.data.sources.medmnist_table import TABLE as _MEDMNIST
 
 __all__ = [
+    "SETTINGS",
     "Info",
     "LazySplit",
     "Modality",

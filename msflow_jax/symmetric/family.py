@@ -17,6 +17,7 @@ from msflow_jax.symmetric.latent_codes import SCHEMES as LATENT_SCHEMES
 from msflow_jax.symmetric.latent_codes import LatentCode
 from msflow_jax.symmetric.model import SymmetricFlow
 from msflow_jax.symmetric.readout import READOUTS
+from msflow_jax.symmetric.settings import TABLE
 from msflow_jax.symmetric.times import TimeDistribution
 
 NAME = "symmetric"
@@ -35,6 +36,7 @@ class SymmetricFamily:
         "distances": "distances (MedSymmFlow)",
         "draw": "noise draw",
     }
+    table = TABLE
 
     def settings(self) -> ConfigDict:
         """The published size in pixel space (MedSymmFlow "MSF", arXiv 2507.19098)."""
@@ -84,8 +86,6 @@ class SymmetricFamily:
         from msflow_jax.ode import SOLVERS  # here: diffrax takes a second to import
 
         model = config.model
-        if model.task not in METRICS:
-            raise ValueError(f"model.task is 'classify' or 'segment', not {model.task!r}")
         check_select(config.train.select, METRICS[model.task])
         check_network(model.net)
         TimeDistribution(**model.time)
@@ -107,8 +107,6 @@ class SymmetricFamily:
             raise ValueError(
                 f"unknown read-out {latent.readout!r}: choose one of {', '.join(READOUTS)}"
             )
-        if latent.dtype not in ("float32", "bfloat16"):
-            raise ValueError(f"model.latent.dtype is 'float32' or 'bfloat16', not {latent.dtype!r}")
         if latent.autoencoder and model.task == "segment":
             raise ValueError(
                 "model.task='segment' needs a model of pixels: clear model.latent.autoencoder"

@@ -22,7 +22,7 @@ from msflow_jax.parallel.sharding import (
 )
 from msflow_jax.storage.checkpoints import Checkpoints
 from msflow_jax.training.feed import BatchSource, open_batches
-from msflow_jax.training.monitor import Monitor, monitor
+from msflow_jax.training.monitor import Monitor, is_due, monitor
 from msflow_jax.training.optimiser import make_optimiser
 from msflow_jax.training.preemption import Preemption
 from msflow_jax.training.stage import Params, Stage, merge
@@ -151,7 +151,7 @@ def _train(
         _check_finite(metrics, step, indices, checkpoints)
         step += count
         watched.stepped(step, count, metrics, float(run.schedule(step - 1)), state)
-        if step % config.eval_every == 0 or step == steps:
+        if step == steps or is_due(step, config.eval_every):
             found = _validated(run, state)
             checkpoints.save(step, to_items(state), found)
             watched.validated(step, found)
@@ -211,7 +211,8 @@ def _require_saved(checkpoints: Checkpoints) -> None:
 
 def _until_stop(step: int, steps: int, config: ConfigDict) -> int:
     """How many steps to dispatch at once: no further than the next evaluation or log."""
-    stops = [steps] + [(step // n + 1) * n for n in (config.eval_every, config.log_every)]
+    every = filter(None, (config.eval_every, config.log_every))
+    stops = [steps] + [(step // n + 1) * n for n in every]
     at_once = config.steps_per_dispatch or (1 if jax.default_backend() == "cpu" else 10)
     return min(at_once, min(stops) - step)
 

@@ -98,7 +98,7 @@ class Monitor:
         row["step_ms"] = 1e3 * self._seconds / self._steps_timed
         row["data_wait"] = self._waited / self._seconds
         row["learning_rate"] = rate
-        if step % self._config.log_every == 0 or step == self._steps:
+        if is_due(step, self._config.log_every, self._steps):
             row["ema_distance"] = float(_relative_distance(state.ema, state.params))
             if memory := _peak_memory():
                 row["device_gib"] = memory
@@ -115,6 +115,17 @@ class Monitor:
             self._records.write(step, found)
         self._tick(step, {**self._row, **found})
         self._clock = time.perf_counter()
+
+
+def is_due(step: int, every: int, last: int = 0) -> bool:
+    """Whether what comes every so many steps, and after the last one, comes now; 0 is never.
+
+    Args:
+        step: number of steps done.
+        every: steps between two times; 0: never.
+        last: last step of the run; 0 where that is no time of its own.
+    """
+    return every > 0 and (step % every == 0 or step == last)
 
 
 @jax.jit

@@ -95,6 +95,7 @@ class ToyFamily:
 
     name = "toy"
     words: ClassVar = {"distance": "negative log-probability"}
+    table: ClassVar = {}
 
     def settings(self):
         model = dict(family="toy", colour="grey")
