@@ -178,16 +178,19 @@ def match(
             shape, not of a floating type or not finite.
     """
 
-    def refuse(fault: str, wrong: list[str]) -> None:
+    def refuse(fault: str, wrong: list[str], remedy: str = "fetch the file again") -> None:
         if wrong:
-            raise ValueError(f"not a {what}: tensors {fault}: {listed(wrong)}")
+            raise ValueError(f"not a {what}: tensors {fault}: {listed(wrong)}; {remedy}")
 
-    refuse("missing", [original(name) for name in names if name not in state])
-    refuse("left over", [original(name) for name in state if name not in names])
+    missing = [original(name) for name in names if name not in state]
+    refuse("missing", missing, "save the whole network's state_dict()")
+    other = "is it another network, or one of several (--key)?"
+    refuse("left over", [original(name) for name in state if name not in names], other)
     kinds = {name: np.asarray(state[name]).dtype for name in names}
     refuse(
-        "of integers (quantised? save the weights as float32)",
+        "of integers (quantised?)",
         [original(name) for name, kind in kinds.items() if not jnp.issubdtype(kind, jnp.floating)],
+        "save the weights as float32",
     )
     params: Params = {}
     misshapen, unfinite = [], []
@@ -200,7 +203,7 @@ def match(
         if not np.isfinite(array).all():
             unfinite.append(original(name))
         _insert(params, path, array)
-    refuse("of a shape that does not fit the others", misshapen)
+    refuse("of a shape that does not fit the others", misshapen, other)
     refuse("not finite", unfinite)
     return params
 

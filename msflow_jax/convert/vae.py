@@ -125,7 +125,7 @@ def _kl_architecture(state: State) -> dict[str, Any]:
         )
     return {
         "channels": size(state, "decoder.conv_out.weight", 0, WHAT),
-        "latent": size(state, "encoder.conv_out.weight", 0, WHAT) // 2,
+        "latent": max(1, size(state, "encoder.conv_out.weight", 0, WHAT) // 2),
         "widths": tuple(size(state, first.format(i), 0, WHAT) for i in range(levels)),
         "blocks": count(r"encoder\.down_blocks\.0\.resnets\.\d+\."),
         "quant": "quant_conv.weight" in state,
