@@ -42,8 +42,6 @@ def picture(kind):
         (picture("JPEG"), "a JPEG image"),
         (picture("BMP"), "a BMP image"),
         (b"BMI,label", "text"),
-        (picture("BMP"), "a BMP image"),
-        (b"BMI,label", "text"),
         (b"{" + b'"a": 1}', "JSON"),
         (b'{"a": 1', "JSON that is cut or damaged"),
         ((lambda j: len(j).to_bytes(8, "little") + j)(b'{"__metadata__":{}}'), "a safetensors file"),
