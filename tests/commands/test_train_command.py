@@ -129,7 +129,10 @@ MISTAKES = {
     "no such folder": ("--config.data.root=nowhere", "no folder at nowhere .*--config.data.root"),
     "unknown code": ("--config.model.code.scheme=rgb", "'rgb': choose one of palette"),
     "unknown network": ("--config.model.net.name=vit", "'vit': choose one of 'unet', 'dit'"),
-    "unknown dtype": ("--config.model.net.dtype=float16", "dtype is 'float32' or 'bfloat16'"),
+    "unknown dtype": (
+        "--config.model.net.dtype=float16",
+        "'float16': choose one of float32, bfloat16",
+    ),
     "no label maps": ("--config.model.task=segment", "has no label maps"),
     "groups": (
         "--config.model.net.name=unet --config.model.net.groups=3",
@@ -139,7 +142,7 @@ MISTAKES = {
         "--config.model.net.name=unet --config.model.net.groups=4 --config.model.net.attention=(64,)",
         "attention at down-sampling factors .64.",
     ),
-    "warm-up": ("--config.train.warmup=2.0", r"train.warmup is a fraction of the run in \(0, 1\)"),
+    "warm-up": ("--config.train.warmup=2.0", r"train.warmup must lie in \(0, 1\), got 2.0"),
     "another network": ("--config.model.net.width=16", "model.net.width=8, not 16: use another"),
     "another network's setting": (
         "--config.model.net.multipliers=(1,)",
