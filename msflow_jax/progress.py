@@ -155,9 +155,11 @@ class TrainingBar:
     def doing(self, what: str) -> Iterator[None]:
         """Around work between the steps, such as compiling."""
         if self._task is None:
+            start = time.monotonic()
             with doing(what):
                 yield
             self._last = time.monotonic()
+            self._clock += self._last - start  # no time that the steps to come will take
             return
         self._task(text=what)
         yield

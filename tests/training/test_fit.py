@@ -98,6 +98,20 @@ def test_steps_a_dispatch_change_nothing(arrays, train_config, tmp_path):
     assert [r["step"] for r in rows(tmp_path / "several")] == [5, 10, 12]
 
 
+def test_never_is_zero(arrays, train_config, tmp_path):
+    train_config.eval_every = train_config.log_every = 0
+    found = []
+
+    def validate(params):
+        return found.append(1) or {"val_auc": 0.5}
+
+    run(Line(), arrays, train_config, tmp_path, validate=validate)
+    assert found == [1]
+    assert [(r["step"], r.get("loss")) for r in read_records(tmp_path)] == [(12, None)]
+    with Checkpoints(tmp_path / "checkpoints", read_only=True) as checkpoints:
+        assert checkpoints.steps() == [12]
+
+
 def test_a_loss_that_is_not_finite_stops_the_run(arrays, train_config, tmp_path):
     train_config.eval_every = 1
     third = batch_indices(train_config.seed, 2, 1, 40, 8)[0]
