@@ -8,7 +8,7 @@ import contextlib
 from collections.abc import Sequence
 from pathlib import Path
 
-from experiments.common import parser, run
+from experiments.common import parser, path, run
 
 
 def default_workdir(config: str) -> Path:
@@ -32,13 +32,18 @@ def train(config, workdir: Path, encode_only: bool = False) -> None:
     from msflow_jax import workdir as workdirs
     from msflow_jax.config import check_config
     from msflow_jax.families import get_family
+    from msflow_jax.storage.atomic import check_writable
     from msflow_jax.storage.lock import locked
+    from msflow_jax.storage.outputs import check_run
     from msflow_jax.training import run_stages
 
     check_config(config)
     family, resumed = get_family(config.model.family), workdirs.has_checkpoint(workdir)
     if resumed:
+        check_writable(workdir)
         workdirs.refuse_other_run(workdir, config)
+    else:
+        check_run(workdir)
     splits = data.load(config.data)
     info = splits.info
     parts = family.load(config, info, workdir) if resumed else family.prepare(config, splits)
@@ -77,7 +82,7 @@ def main(arguments: Sequence[str]) -> None:
         "--config", required=True, metavar="FILE[:ARGUMENT]",
         help="a file under configs/; --config.a.b=v changes a value",
     )  # fmt: skip
-    flags.add_argument("--workdir", help="where to keep the run (default: runs/NAME)")
+    flags.add_argument("--workdir", type=path, help="where to keep the run (default: runs/NAME)")
     flags.add_argument("--profile", action="store_true", help="trace a few steps to W/profile")
     flags.add_argument(
         "--encode-only", action="store_true", help="of a latent model: fill its cache, then stop"
@@ -98,7 +103,7 @@ def main(arguments: Sequence[str]) -> None:
     config = load_config([f"--config={options.config}", *rest])
     config.train.profile |= options.profile
     together = start_jax(config.train.batch, options.distributed)
-    workdir = Path(options.workdir) if options.workdir else default_workdir(options.config)
+    workdir = options.workdir or default_workdir(options.config)
     train(config, workdir, options.encode_only)
     if options.encode_only:
         return

@@ -14,7 +14,7 @@ from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
-from experiments.common import parser, run
+from experiments.common import parser, path, run
 
 SIDE = 128  # of the test image
 
@@ -27,8 +27,9 @@ def locate(name: str) -> Path:
         OSError: the file could not be fetched.
     """
     from msflow_jax.convert.state_dicts import TORCH_SUFFIXES
+    from msflow_jax.storage.places import expand
 
-    path = Path(name)
+    path = expand(name)
     known = (".safetensors", *TORCH_SUFFIXES)
     if path.exists() or path.suffix in known or not re.fullmatch(r"[\w.-]+/[\w.-]+", name):
         return path
@@ -175,8 +176,8 @@ def main(arguments: Sequence[str]) -> None:
     flags.add_argument(
         "source", metavar="IN", help="state dict (.safetensors, .pt, ...), or a name on the hub"
     )
-    flags.add_argument("folder", type=Path, metavar="OUT", help="folder to make")
-    flags.add_argument("--decoder", type=Path, help="the second file of a tiny autoencoder")
+    flags.add_argument("folder", type=path, metavar="OUT", help="folder to make")
+    flags.add_argument("--decoder", type=path, help="the second file of a tiny autoencoder")
     flags.add_argument("--groups", type=int, help="of the normalisation (default: 32)")
     flags.add_argument("--scale", type=float, help="of the latents (default: SD 1.x's 0.18215)")
     flags.add_argument("--shift", type=float, help="of the latents (default: 0)")

@@ -6,7 +6,7 @@ from typing import Any
 
 import jax
 
-from msflow_jax.storage.atomic import user_cache
+from msflow_jax.storage.places import user_cache
 
 
 def start_jax(batch: int = 0, distributed: str | None = None) -> bool:
@@ -19,7 +19,7 @@ def start_jax(batch: int = 0, distributed: str | None = None) -> bool:
 
 
 def use_cache() -> None:
-    """Keep what JAX compiles in the user's cache folder, unless JAX was told where, or not to."""
+    """Keep what JAX compiles where nobody else can write, unless JAX was told where, or not to."""
     if jax.config.jax_compilation_cache_dir is None:  # type: ignore[attr-defined]
         jax.config.update("jax_compilation_cache_dir", str(user_cache("compiled")))
 

@@ -12,13 +12,13 @@ from msflow_jax.storage.atomic import write_atomically
 
 # What a spreadsheet takes for a formula, full-width forms among them; apostrophes before it are counted
 # in, so that `uncell` takes off exactly the one that `cell` put there.
-_FORMULA = re.compile("'*[=+\\-@\t\r\n＝＋－＠]")
+_FORMULA = re.compile("'*[=+\\-@\t\r\n\uff1d\uff0b\uff0d\uff20]")
 _NUMBER = re.compile(r"[+-]?(\d+\.?\d*([eE][+-]?\d+)?|inf|nan)", re.ASCII)
 _LONGEST_STEM = 60
 
 
 def printable(text: str, keep: str = "") -> str:
-    r"""The text with control characters as escapes: ``\x1b`` for the one that begins a terminal's commands.
+    r"""The text with control characters as escapes: ``\x1b`` for the one that commands a terminal.
 
     Escaped are control characters, those that turn the direction of writing round (a name that ends in
     ``gnp.exe`` would read ``exe.png``), line separators, and what is no character at all (bytes of a
@@ -88,8 +88,21 @@ def write_csv(path: Path, rows: Sequence[Mapping[str, Any]], columns: Sequence[s
     return write_atomically(path, csv_bytes(rows, columns))
 
 
+def begins_with(path: Path, columns: Sequence[str]) -> bool:
+    """Whether a file is a CSV whose header begins with these columns."""
+    expected = ",".join(columns).encode()
+    with path.open("rb") as file:
+        header = file.read(len(expected) + 1)
+    return header[: len(expected)] == expected and header[len(expected) :] in (
+        b",",
+        b"\r",
+        b"\n",
+        b"",
+    )
+
+
 def file_stem(text: str) -> str:
-    """A part of a file's name made of any text: letters and digits, at most 60 characters."""
-    plain = "".join(c if c.isalnum() else "-" for c in text)
+    """A part of a file's name: the letters, digits and underscores of a text, at most 60 characters."""
+    plain = "".join(c if c.isalnum() or c == "_" else "-" for c in text)
     # A file's name has at most 255 bytes, and a letter up to four.
     return plain.strip("-").encode()[: 4 * _LONGEST_STEM].decode(errors="ignore")[:_LONGEST_STEM]

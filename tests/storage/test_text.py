@@ -1,4 +1,4 @@
-"""Names that come from outside reach a terminal, a table and a file system without doing anything there."""
+"""Names that come from outside do nothing to a terminal, a table or a file system."""
 
 import csv
 import io
@@ -15,7 +15,7 @@ FORMULAS = (
     "\t=1",
     "\r=1",
     "\n=1",
-    "＝1",
+    "\uff1d1",
     "-1+1|cmd",
     "'=1",
     "''@x",
@@ -49,7 +49,7 @@ def test_no_control_character_reaches_a_terminal():
     assert printable("a\x1b[2Jb\rc\x07\x9b1m\u202egnp.exe\u2066\u2028\udce9") == (
         "a\\x1b[2Jb\\x0dc\\x07\\x9b1m\\u202egnp.exe\\u2066\\u2028\\udce9"
     )
-    for text in ("plain", "ä ß 日本 – …", "नमस्\u200dते", "a\u00a0b"):
+    for text in ("plain", "ä ß 日本", "नमस्\u200dते", "a\u00a0b"):
         assert printable(text) == text
     assert printable("a\n\tb", keep="\n\t") == "a\n\tb"
 

@@ -14,6 +14,7 @@ from ml_collections import ConfigDict
 from msflow_jax.data.base import SPLITS, digest
 from msflow_jax.data.sources.images import SUFFIXES, find_images
 from msflow_jax.data.splitting import VAL_PATTERN, assign
+from msflow_jax.storage.places import expand
 
 ALIASES = {
     "train": "train",
@@ -141,7 +142,7 @@ def list_manifest(config: ConfigDict) -> Listing:
 def _root(config: ConfigDict) -> Path:
     if not config.root:
         raise ValueError(f"data source {config.name!r} needs a path: --config.data.root=PATH")
-    return Path(config.root).expanduser()
+    return expand(config.root)
 
 
 def _folders(folder: Path) -> list[Path]:

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import csv
 import io
 import json
 import os
@@ -19,7 +18,8 @@ from msflow_jax.data.sources.files import fit_to_first
 from msflow_jax.data.sources.images import decode
 from msflow_jax.data.sources.listing import Listing
 from msflow_jax.data.sources.records import FORMAT, MANIFEST, array_record
-from msflow_jax.storage.atomic import write_atomically
+from msflow_jax.storage.atomic import check_writable, write_atomically
+from msflow_jax.storage.text import write_csv
 
 _UNFINISHED = "packing.json"
 Entry = dict[str, Any]
@@ -70,12 +70,16 @@ def pack(
     """
     if settings.shard_images < 1:
         raise ValueError(f"a shard holds at least 1 image, got {settings.shard_images}")
+    check_writable(folder)
+    what = digest(json.dumps([listing.fingerprint(), listing.classes, asdict(settings)]).encode())
+    done = _started(folder, what)
     folder.mkdir(parents=True, exist_ok=True)
     for left in folder.glob(".*.arrayrecord.*.tmp"):  # by a call that was killed
         left.unlink()
-    what = digest(json.dumps([listing.fingerprint(), listing.classes, asdict(settings)]).encode())
-    done = _started(folder, what)
     shape: tuple[int, ...] = tuple(done["shape"])
+    # First of all, so that a call that is cut off at any place goes on when repeated.
+    if not (folder / MANIFEST).exists():
+        write_atomically(folder / _UNFINISHED, json.dumps(done).encode())
     orders = {split: _order(listing, split, settings.seed) for split in SPLITS}
     for split, first, name in _shards(orders, settings.shard_images):
         index = orders[split][first : first + settings.shard_images]
@@ -108,15 +112,25 @@ def _started(folder: Path, what: str) -> Entry:
     for name in (MANIFEST, _UNFINISHED):
         if not (folder / name).is_file():
             continue
-        notes = json.loads((folder / name).read_text())
-        if notes.get("packed") != what:
+        try:
+            notes = json.loads((folder / name).read_text(encoding="utf-8"))
+            shards = notes["shards"]
+            if notes["packed"] != what:
+                if not shards:  # refused or cut off before the first: nothing to keep
+                    continue
+                raise ValueError("it is of other images or settings")
+            by_name = shards if isinstance(shards, dict) else {s["file"]: s for s in shards}
+            return {"packed": what, "shape": notes["shape"], "shards": by_name}
+        except (ValueError, LookupError, TypeError) as error:
             raise FileExistsError(
                 f"{folder} holds the shards of other images or settings ({name}): choose another "
                 "folder, or remove it"
-            )
-        shards = notes["shards"]
-        by_name = shards if isinstance(shards, dict) else {s["file"]: s for s in shards}
-        return {"packed": what, "shape": notes["shape"], "shards": by_name}
+            ) from error
+    there = [p.name for p in folder.glob("*") if not p.name.startswith(".")]
+    if others := set(there) - {_UNFINISHED}:
+        raise FileExistsError(
+            f"{folder} holds other files, such as {min(others)}: choose a new folder"
+        )
     return {"packed": what, "shape": (), "shards": {}}
 
 
@@ -178,11 +192,8 @@ def _png(image: np.ndarray) -> bytes:
 
 
 def _write_table(folder: Path, listing: Listing, split: str, order: np.ndarray) -> Entry:
-    text = io.StringIO()
-    table = csv.writer(text, lineterminator="\n")
-    table.writerow(("name", "label"))
-    table.writerows((listing.rows[i].name, listing.rows[i].label) for i in order)
-    path = write_atomically(folder / f"{split}.csv", text.getvalue().encode())
+    rows = [{"name": listing.rows[i].name, "label": listing.rows[i].label} for i in order]
+    path = write_csv(folder / f"{split}.csv", rows, ("name", "label"))
     return {"split": split, **_facts(path)}
 
 

@@ -22,6 +22,8 @@ from msflow_jax.data.base import SPLITS, LazySplit, OpensLater, Splits, digest, 
 from msflow_jax.data.sources.archives import file_sha256
 from msflow_jax.data.sources.files import fit_to_first
 from msflow_jax.data.sources.images import decode
+from msflow_jax.storage.places import expand
+from msflow_jax.storage.text import uncell
 
 MANIFEST = "manifest.json"
 FORMAT = "msflow_jax arrayrecord 1"
@@ -100,7 +102,7 @@ def load(config: ConfigDict) -> Splits:
         FileNotFoundError: if the folder, or a file of it, is missing.
         ValueError: if a file is not what the manifest says.
     """
-    root = Path(config.root).expanduser()
+    root = expand(config.root)
     manifest = read_manifest(root)
     side, channels = config.side, config.channels
     packed = manifest["shape"]
@@ -162,11 +164,11 @@ def _read_table(root: Path, split: str, manifest: Any) -> tuple[tuple[str, ...],
     entry = next(t for t in manifest["tables"] if t["split"] == split)
     path = root / entry["file"]
     _check_content(path, entry)
-    with path.open(newline="") as file:
+    with path.open(newline="", encoding="utf-8", errors="surrogateescape") as file:
         rows = list(csv.DictReader(file))
     names = {name: k for k, name in enumerate(manifest["classes"])}
-    labels = np.array([names[row["label"]] for row in rows], np.int32)
-    return tuple(row["name"] for row in rows), labels
+    labels = np.array([names[uncell(row["label"])] for row in rows], np.int32)
+    return tuple(uncell(row["name"]) for row in rows), labels
 
 
 def _check_size(path: Path, expected: int) -> None:

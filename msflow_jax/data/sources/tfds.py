@@ -17,6 +17,7 @@ from msflow_jax.data.sources.files import fit_to_first
 from msflow_jax.data.sources.images import decode
 from msflow_jax.data.splitting import PATTERN, VAL_PATTERN, assign
 from msflow_jax.progress import track
+from msflow_jax.storage.places import expand
 
 _NAMES = {"train": "train", "validation": "val", "val": "val", "test": "test"}
 
@@ -112,7 +113,7 @@ def _prepared(config: ConfigDict) -> Any:
     """Returns the builder of a data set whose ArrayRecord files are there."""
     tfds = _tfds()
     name = config.name.partition(":")[2]
-    root = Path(config.root or "~/tensorflow_datasets").expanduser()
+    root = expand(config.root or "~/tensorflow_datasets")
     try:
         builder = tfds.builder(name, data_dir=root, file_format="array_record")
     except Exception as error:  # tfds raises its own kinds, and some of registered builders
