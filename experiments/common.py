@@ -93,12 +93,13 @@ def _status(main: Callable[[Sequence[str]], Any]) -> int:
         print(one_line(stop) or "stopped by Ctrl-C", file=sys.stderr)
         return STOPPED_BY_USER
     except Exception as error:
-        from msflow_jax.training.loop import Preempted, Stopped  # here: ``--help`` loads no JAX
-
-        if isinstance(error, Preempted):
+        # Where it is not loaded, it has raised nothing, and an early error need not wait for JAX.
+        loop: Any = sys.modules.get("msflow_jax.training.loop")
+        if loop and isinstance(error, loop.Preempted):
             print(one_line(error), file=sys.stderr)
             return 0
-        if "--debug" in sys.argv or not isinstance(error, (*EXPECTED_ERRORS, Stopped)):
+        expected = (*EXPECTED_ERRORS, *((loop.Stopped,) if loop else ()))
+        if "--debug" in sys.argv or not isinstance(error, expected):
             raise
         print(f"error: {one_line(describe(error))} (--debug shows the traceback)", file=sys.stderr)
         return 2
