@@ -141,7 +141,7 @@ def _keep_settings(folder: Path, settings: Mapping[str, Any]) -> None:
     path = folder / _SETTINGS
     if has_checkpoint(folder):
         try:
-            old = dict(json.loads(path.read_text()))
+            old = dict(json.loads(path.read_text(encoding="utf-8")))
         except (OSError, ValueError, TypeError) as error:
             raise ValueError(f"{path} cannot be read ({error}): remove {folder}") from error
         refuse_difference(folder, old, dict(settings), flag="--output")

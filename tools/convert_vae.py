@@ -70,7 +70,7 @@ def beside(source: Path) -> dict[str, Any]:
     if not path.is_file():
         return {}
     try:
-        found = json.loads(path.read_text())
+        found = json.loads(path.read_text(encoding="utf-8"))
     except ValueError as error:
         raise ValueError(f"{path} is no JSON ({error}): remove it or fetch it again") from error
     if not isinstance(found, dict):

@@ -182,7 +182,7 @@ def _write(stem: Path, arrays: dict[str, np.ndarray], facts: dict[str, Any]) -> 
 def _read(stem: Path, facts: dict[str, Any]) -> dict[str, np.ndarray] | None:
     """A shard, or None where it is absent, unfinished, damaged or of something else."""
     try:
-        record = json.loads(stem.with_suffix(".json").read_text())
+        record = json.loads(stem.with_suffix(".json").read_text(encoding="utf-8"))
         content = stem.with_suffix(".safetensors").read_bytes()
         if record["facts"] != facts or hashlib.sha256(content).hexdigest() != record["sha256"]:
             raise ValueError("its sum or its facts are not those recorded")

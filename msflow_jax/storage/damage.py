@@ -57,7 +57,7 @@ def remove_unfinished(folder: Path) -> None:
 def _parses(path: Path) -> bool:
     """Whether a file is absent or JSON."""
     try:
-        json.loads(path.read_text())
+        json.loads(path.read_text(encoding="utf-8"))
     except FileNotFoundError:
         return True
     except ValueError:

@@ -25,7 +25,7 @@ def save(folder: Path, file: str, facts: dict[str, Any], params: Params) -> None
     from msflow_jax.storage.checkpoints import Checkpoints
 
     with new_folder(folder) as new:
-        (new / file).write_text(json.dumps(facts, indent=1) + "\n")
+        (new / file).write_text(json.dumps(facts, indent=1) + "\n", encoding="utf-8")
         with Checkpoints(new / "checkpoints") as checkpoints:
             checkpoints.save_params(params)
             if not checkpoints.wait():
@@ -52,7 +52,7 @@ def read_facts(folder: Path, file: str, what: str, tool: str) -> dict[str, Any]:
             f"no {what} in {folder} ({file} is missing): convert one with {tool}"
         )
     try:
-        facts = json.loads(path.read_text())
+        facts = json.loads(path.read_text(encoding="utf-8"))
     except ValueError as error:
         raise ValueError(f"{path} is damaged ({error}): convert the weights again") from error
     if not isinstance(facts, dict):

@@ -163,7 +163,7 @@ def _read_std(path: Path) -> tuple[float, ...]:
     if not path.is_file():
         raise FileNotFoundError(f"{path} is missing: restore it from a copy")
     try:
-        return tuple(map(float, json.loads(path.read_text())))
+        return tuple(map(float, json.loads(path.read_text(encoding="utf-8"))))
     except (ValueError, TypeError) as error:
         raise ValueError(f"{path} is damaged ({error}): restore it from a copy") from error
 

@@ -92,7 +92,7 @@ def _import(module: str) -> Any:
 
 def _config(workdir: Path) -> dict[str, Any]:
     path = workdir / "config.json"
-    return json.loads(path.read_text()) if path.is_file() else {}
+    return json.loads(path.read_text(encoding="utf-8")) if path.is_file() else {}
 
 
 class Records:
@@ -132,7 +132,7 @@ class Records:
     def write(self, step: int, values: Mapping[str, float]) -> None:
         """One row: ``{"step": step, **values}``."""
         values = {k: float(v) for k, v in values.items()}
-        with self._path.open("a") as file:
+        with self._path.open("a", encoding="utf-8") as file:
             file.write(json.dumps({"step": step, **values}) + "\n")
         for writer in self._writers:
             writer.write(step, values)
@@ -142,7 +142,7 @@ def read_records(workdir: Path) -> list[dict[str, float]]:
     """The rows of ``metrics.jsonl``; a last line cut short by a crash is left out."""
     path = Path(workdir) / "metrics.jsonl"
     rows = []
-    for line in path.read_text().splitlines() if path.exists() else []:
+    for line in path.read_text(encoding="utf-8").splitlines() if path.exists() else []:
         try:
             rows.append(json.loads(line))
         except json.JSONDecodeError:

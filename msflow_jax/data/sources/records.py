@@ -139,7 +139,7 @@ def read_manifest(root: Path) -> dict[str, Any]:
             "repeat its command if it was interrupted"
         )
     try:
-        manifest = json.loads(path.read_text())
+        manifest = json.loads(path.read_text(encoding="utf-8"))
         if manifest["format"] != FORMAT:
             raise ValueError(f"its format is {manifest['format']!r}, expected {FORMAT!r}")
     except (ValueError, KeyError, TypeError) as error:
