@@ -163,3 +163,14 @@ def test_without_a_home_a_user_and_a_locale(trained, tmp_path):
     rows = read(tmp_path / "p.csv")
     assert rows[0]["name"] == "'=1+1.png" and {uncell(row["name"]) for row in rows} == set(names)
     assert not (trained.parent / "~").exists() and list((tmp_path / "tmp").iterdir())
+
+
+def test_every_column_is_explained(trained, pictures, tmp_path, command):
+    """In docs/reference/tables.md, which also holds those that only some models have."""
+    text = (ROOT / "docs/reference/tables.md").read_text(encoding="utf-8")
+    explained = set(re.findall(r"`([\w.]+)`", text))
+    assert command(*classify(trained, pictures / "test", tmp_path / "p.csv")).status == 0
+    columns = {name for name in read(tmp_path / "p.csv")[0] if not name.startswith("p_")}
+    lines = (trained / "metrics.jsonl").read_text(encoding="utf-8").splitlines()
+    columns |= {key for line in lines for key in json.loads(line)}
+    assert columns - explained == set()
