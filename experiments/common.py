@@ -5,20 +5,19 @@ import contextlib
 import errno
 import os
 import re
-import signal
 import sys
 import warnings
 from collections.abc import Callable, Iterator, Sequence
 from pathlib import Path
 from typing import Any, NoReturn
 
+from msflow_jax.storage.interruption import INTERRUPTED, Interruption
 from msflow_jax.storage.places import expand
 from msflow_jax.storage.text import printable
 from msflow_jax.storage.text import write_csv as write_csv
 
 # ImportError: an optional package that is not there; its message says how to get it.
 EXPECTED_ERRORS = (ValueError, OSError, FloatingPointError, ImportError)
-STOPPED_BY_USER = 130  # what a shell calls a command that Ctrl-C ended
 
 
 class Parser(argparse.ArgumentParser):
@@ -77,7 +76,7 @@ def run(main: Callable[[Sequence[str]], Any]) -> None:
     """
     # One line, without the place in the code that a user does not know.
     warnings.formatwarning = lambda message, *_, **__: f"warning: {one_line(message)}\n"
-    with guarded_streams():
+    with guarded_streams(), Interruption(allowed=0):
         status = _status(main)
     if status:
         sys.exit(status)
@@ -88,10 +87,8 @@ def _status(main: Callable[[Sequence[str]], Any]) -> int:
         main(sys.argv[1:])
         print(end="", flush=True)
     except KeyboardInterrupt as stop:
-        with contextlib.suppress(ValueError):  # not the main thread
-            signal.signal(signal.SIGINT, signal.SIG_DFL)  # a second one ends what is left at once
         print(one_line(stop) or "stopped by Ctrl-C", file=sys.stderr)
-        return STOPPED_BY_USER
+        return INTERRUPTED
     except Exception as error:
         # Where it is not loaded, it has raised nothing, and an early error need not wait for JAX.
         loop: Any = sys.modules.get("msflow_jax.training.loop")

@@ -1,7 +1,7 @@
 """A function over any number of items: batched, padded, sharded over all devices, with a bar."""
 
 from collections.abc import Callable
-from contextlib import nullcontext
+from contextlib import ExitStack, nullcontext
 from typing import Any
 
 import jax
@@ -9,6 +9,7 @@ import numpy as np
 
 from msflow_jax.parallel.sharding import make_mesh, place, replicated, split_batch
 from msflow_jax.progress import bar
+from msflow_jax.storage.interruption import Interruption
 
 Runner = Callable[..., Any]
 
@@ -75,17 +76,21 @@ def batched(function: Callable[[Any, Any, jax.Array], Any], batch: int, axis: in
             parts = [np.concatenate(parts, axis) for parts in zip(*results, strict=True)]
             return jax.tree.unflatten(structure, parts)
 
-        try:
-            with bar(description, count) if description else nullcontext(lambda n: None) as advance:
-                for start in range(0, count, size):
-                    out = jitted(params, *place(part(start), split_batch(mesh)))
-                    keep = np.arange(min(size, count - start))
-                    results.append([np.asarray(a).take(keep, axis) for a in jax.tree.leaves(out)])
-                    advance(len(keep))
-        except KeyboardInterrupt:
-            if not results:
-                raise
-            raise Interrupted(joined(), min(size * len(results), count)) from None
+        with (
+            bar(description, count) if description else nullcontext(lambda n: None) as advance,
+            ExitStack() as stack,
+        ):
+            stop = None
+            for start in range(0, count, size):
+                out = jitted(params, *place(part(start), split_batch(mesh)))
+                keep = np.arange(min(size, count - start))
+                results.append([np.asarray(a).take(keep, axis) for a in jax.tree.leaves(out)])
+                advance(len(keep))
+                done = start + len(keep)
+                if stop and stop.came and done < count:
+                    raise Interrupted(joined(), done)
+                # From here on there is something to keep; until then Ctrl-C ends at once.
+                stop = stop or stack.enter_context(Interruption())
         return joined()
 
     return runner

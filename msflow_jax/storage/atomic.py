@@ -8,6 +8,8 @@ from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 
+from msflow_jax.storage.interruption import Interruption
+
 _TRIED = bytes(1 << 16)  # written and thrown away, to see that there is room
 
 
@@ -130,7 +132,7 @@ def staging(folder: Path) -> Path:
 def new_folder(folder: Path, *, replace: bool = False) -> Iterator[Path]:
     """A place to write a folder's content, which takes its name in one step at the end.
 
-    Nothing is left behind on an error.
+    Nothing is left behind on an error. Ctrl-C waits until the folder is complete.
 
     Args:
         folder: the new folder; may exist if it is empty.
@@ -139,7 +141,15 @@ def new_folder(folder: Path, *, replace: bool = False) -> Iterator[Path]:
     Raises:
         ValueError: the folder is not empty, see :func:`check_new`.
         OSError: the folder cannot be written; what was there is kept.
+        KeyboardInterrupt: Ctrl-C came; the folder is complete.
     """
+    with Interruption() as stop:
+        yield from _new_folder(folder, replace)
+    if stop.came:
+        raise KeyboardInterrupt(f"stopped by Ctrl-C; {folder} is complete")
+
+
+def _new_folder(folder: Path, replace: bool) -> Iterator[Path]:
     if not replace:
         _check_empty(folder)
     place, whole = staging(folder), folder.resolve()

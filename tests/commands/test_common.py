@@ -1,7 +1,6 @@
 """What every command does alike: streams that close, Ctrl-C, control characters, paths."""
 
 import os
-import signal
 import subprocess
 import sys
 from pathlib import Path
@@ -14,10 +13,11 @@ from experiments.common import file_path, path, run, source_path
 ROOT = Path(__file__).resolve().parents[2]
 
 
-def call(body, *, shell="", **environment):
+def call(body, *, shell="", before="", **environment):
     """A command of this body in a process of its own: status and both streams, in bytes."""
     lines = [
         "import sys",
+        before,
         "from experiments.common import run",
         f"def main(_):\n {body}",
         "run(main)",
@@ -53,13 +53,11 @@ def test_letters_that_the_terminal_lacks():
 
 def outcome(main, capsys):
     """Status and streams of a command in this process."""
-    before, status = signal.getsignal(signal.SIGINT), 0
+    status = 0
     try:
         run(main)
     except SystemExit as stop:
         status = stop.code
-    finally:
-        signal.signal(signal.SIGINT, before)
     return status, *capsys.readouterr()
 
 
@@ -82,6 +80,34 @@ def test_ctrl_c_is_one_line(said, capsys):
         raise KeyboardInterrupt(said)
 
     assert outcome(main, capsys) == (130, "", f"{said or 'stopped by Ctrl-C'}\n")
+
+
+WAITING = """
+import hashlib, os, signal, threading, time
+from msflow_jax.storage.interruption import Interruption
+def press():
+    os.kill(os.getpid(), signal.SIGINT)
+    time.sleep(0.3)
+def in_c():
+    threading.Timer(0.3, press).start()
+    hashlib.pbkdf2_hmac("sha256", b"", b"", 10**9)
+def kept():
+    with Interruption() as stop:
+        press()
+        print("kept", stop.came, flush=True)
+    press()
+def twice():
+    with Interruption():
+        press(), press()
+        print("never")
+"""
+
+
+@pytest.mark.parametrize("work, said", [("in_c", b""), ("kept", b"kept True\n"), ("twice", b"")])
+def test_ctrl_c_ends_at_once_unless_something_is_kept(work, said):
+    """Also where Python waits for a function in C, as for a compiler; the second one in any case."""
+    out = call(f"{work}()", before=WAITING)
+    assert out.returncode == 130 and (out.stdout, out.stderr) == (said, b"stopped by Ctrl-C\n")
 
 
 def test_an_error_of_the_system_names_the_file_first(capsys):
