@@ -87,7 +87,7 @@ def batched(function: Callable[[Any, Any, jax.Array], Any], batch: int, axis: in
                 results.append([np.asarray(a).take(keep, axis) for a in jax.tree.leaves(out)])
                 advance(len(keep))
                 done = start + len(keep)
-                if stop and stop.came and done < count:
+                if stop and stop.came:
                     raise Interrupted(joined(), done)
                 # From here on there is something to keep; until then Ctrl-C ends at once.
                 stop = stop or stack.enter_context(Interruption())

@@ -88,13 +88,13 @@ def test_ctrl_c_keeps_what_was_classified(trained, pictures, tmp_path, command, 
     whole, part = tmp_path / "p.csv", tmp_path / "p.csv.partial"
     with monkeypatch.context() as patch:
         stop_at(patch, 2)
-        out = command(*classify(trained, pictures / "test", whole))
+        out = command(*classify(trained, pictures, whole))
         assert out.status == 130 and "Traceback" not in out.err
-        assert f"stopped by Ctrl-C: 8 of 12 images are in {part}\n" in out.err
+        assert f"stopped by Ctrl-C: 16 of 44 images are in {part}\n" in out.err
         assert not whole.exists()
     kept = read(part)
-    assert command(*classify(trained, pictures / "test", whole)).status == 0
-    for row, expected in zip(kept, read(whole)[:8], strict=True):
+    assert command(*classify(trained, pictures, whole)).status == 0
+    for row, expected in zip(kept, read(whole)[:16], strict=True):
         assert row["name"] == expected["name"] and row["class"] == expected["class"]
         assert float(row["p_dark"]) == pytest.approx(float(expected["p_dark"]), abs=1e-5)
     assert [p.name for p in tmp_path.iterdir()] == ["p.csv"]  # what was kept is no longer needed
@@ -114,10 +114,10 @@ def test_generated_folders(trained, tmp_path, command, monkeypatch):
     out = command(*arguments, "--count=1")
     assert out.status == 2 and "(mine.png)" in out.err and (tmp_path / "g/mine.png").exists()
     stop_at(monkeypatch, 2)
-    out = command(*arguments, "--count=5", "--overwrite")
-    assert out.status == 130 and f"8 of 10 images are in {tmp_path / 'g.partial'}" in out.err
+    out = command(*arguments, "--count=12", "--overwrite")
+    assert out.status == 130 and f"16 of 24 images are in {tmp_path / 'g.partial'}" in out.err
     record = json.loads((tmp_path / "g.partial/generated.json").read_text())
-    assert record["stopped"] == "by Ctrl-C after 8 of 10 images" and len(record["images"]) == 8
+    assert record["stopped"] == "by Ctrl-C after 16 of 24 images" and len(record["images"]) == 16
     assert (tmp_path / "g/mine.png").exists()
 
 
