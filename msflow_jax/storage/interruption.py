@@ -6,6 +6,7 @@ import signal
 import socket
 import sys
 import threading
+from types import FrameType
 from typing import Any
 
 INTERRUPTED = 130  # exit status of what Ctrl-C ended
@@ -33,13 +34,15 @@ class Interruption:
 
     def __enter__(self) -> "Interruption":
         here = threading.current_thread() is threading.main_thread()  # others may set no handlers
-        if not here or signal.getsignal(signal.SIGINT) == signal.SIG_IGN:  # as under nohup
+        # What listens already (training, a caller's own handler, nohup) keeps Ctrl-C.
+        free = (signal.default_int_handler, signal.SIG_DFL, _leave_it_to_the_listener)
+        if not here or signal.getsignal(signal.SIGINT) not in free:
             return self
         reader, self._writer = socket.socketpair()
         self._writer.setblocking(False)
         threading.Thread(target=self._listen, args=(reader,), daemon=True).start()
         self._fd = signal.set_wakeup_fd(self._writer.fileno(), warn_on_full_buffer=False)
-        self._before = signal.signal(signal.SIGINT, lambda number, frame: None)
+        self._before = signal.signal(signal.SIGINT, _leave_it_to_the_listener)
         return self
 
     def __exit__(self, *error: object) -> None:
@@ -57,6 +60,10 @@ class Interruption:
                     self._pressed += 1
                     if self._pressed > self._allowed:
                         _end()
+
+
+def _leave_it_to_the_listener(number: int, frame: FrameType | None) -> None:
+    """Handles SIGINT: Python writes its number for the listening thread by itself."""
 
 
 def _end() -> None:

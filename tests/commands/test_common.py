@@ -1,6 +1,7 @@
 """What every command does alike: streams that close, Ctrl-C, control characters, paths."""
 
 import os
+import signal
 import subprocess
 import sys
 from pathlib import Path
@@ -9,6 +10,7 @@ import pytest
 
 from experiments import common
 from experiments.common import file_path, path, run, source_path
+from msflow_jax.storage.interruption import Interruption
 
 ROOT = Path(__file__).resolve().parents[2]
 
@@ -108,6 +110,18 @@ def test_ctrl_c_ends_at_once_unless_something_is_kept(work, said):
     """Also where Python waits for a function in C, as for a compiler; the second one in any case."""
     out = call(f"{work}()", before=WAITING)
     assert out.returncode == 130 and (out.stdout, out.stderr) == (said, b"stopped by Ctrl-C\n")
+
+
+def test_who_listens_to_ctrl_c_already_keeps_it():
+    """A validation within a training leaves it to the training, which saves."""
+    came = []
+    before = signal.signal(signal.SIGINT, lambda *_: came.append(True))
+    try:
+        with Interruption() as stop:
+            os.kill(os.getpid(), signal.SIGINT)
+        assert came == [True] and not stop.came
+    finally:
+        signal.signal(signal.SIGINT, before)
 
 
 def test_an_error_of_the_system_names_the_file_first(capsys):
