@@ -11,9 +11,9 @@ from collections.abc import Callable, Iterator, Sequence
 from pathlib import Path
 from typing import Any, NoReturn
 
+from msflow_jax.storage.content import printable
 from msflow_jax.storage.interruption import INTERRUPTED, Interruption
 from msflow_jax.storage.places import expand
-from msflow_jax.storage.text import printable
 from msflow_jax.storage.text import write_csv as write_csv
 
 # ImportError: an optional package that is not there; its message says how to get it.
@@ -71,7 +71,7 @@ def source_path(images: str) -> Path:
 def run(main: Callable[[Sequence[str]], Any]) -> None:
     """Run a command: what a user can fix is one line on stderr and exit status 2.
 
-    A training that SIGTERM stopped has saved everything: a line, and exit status 0. Ctrl-C: a line, and
+    A training that SIGTERM stopped has saved everything: a line, and exit status 0. Ctrl-C is a line and
     exit status 130.
     """
     # One line, without the place in the code that a user does not know.
@@ -91,11 +91,11 @@ def _status(main: Callable[[Sequence[str]], Any]) -> int:
         return INTERRUPTED
     except Exception as error:
         # Where it is not loaded, it has raised nothing, and an early error need not wait for JAX.
-        loop: Any = sys.modules.get("msflow_jax.training.loop")
-        if loop and isinstance(error, loop.Preempted):
+        endings: Any = sys.modules.get("msflow_jax.training.endings")
+        if endings and isinstance(error, endings.Preempted):
             print(one_line(error), file=sys.stderr)
-            return 0
-        expected = (*EXPECTED_ERRORS, *((loop.Stopped,) if loop else ()))
+            return error.status
+        expected = (*EXPECTED_ERRORS, *((endings.Stopped,) if endings else ()))
         if "--debug" in sys.argv or not isinstance(error, expected):
             raise
         print(f"error: {one_line(describe(error))} (--debug shows the traceback)", file=sys.stderr)

@@ -27,6 +27,7 @@ def evaluate(
     outside: Sequence[str] = (),
     features: Path | None = None,
     stage: str = "",
+    by: Sequence[str] = (),
 ) -> dict[str, Any]:
     """Measure the best checkpoint on a split, write the results, build the report.
 
@@ -41,6 +42,7 @@ def evaluate(
         outside: images of another kind (a folder, an .npz), which a likelihood should find unlikely.
         features: folder of ``tools/convert_features.py``, for further distances of the generated images.
         stage: training stage whose parameters are measured; empty: the last.
+        by: columns of the data, such as ``site``, whose values make subgroups.
 
     Raises:
         ValueError: the data there are not the ones that the model was trained on, a setting that the
@@ -48,6 +50,7 @@ def evaluate(
     """
     from msflow_jax import data
     from msflow_jax.inference.evaluation import Evaluation, evaluate_sections
+    from msflow_jax.inference.record import run_record
     from msflow_jax.reports import build_report
     from msflow_jax.storage.atomic import check_writable, write_npz
     from msflow_jax.workdir import open_workdir, write_json
@@ -61,22 +64,16 @@ def evaluate(
     if outside and "likelihood" not in names:
         raise ValueError(f"--outside needs a likelihood, which the model of {workdir} has not")
     others = read_outside(flow, outside)
-    splits = data.load(config.data)
-    if splits.info.md5 != flow.info.md5:
-        raise ValueError(
-            f"{splits.info.source} has md5 {splits.info.md5}, but {workdir} was trained on "
-            f"{flow.info.md5}: point --root at the data of the run"
-        )
+    splits = data.as_trained(data.load(config.data), flow.info, workdir / "splits.csv")
+    record = run_record(flow, splits)  # of all training images
     train = data.in_memory(splits.train, _MAX_READ, config.sample.seed)
     splits = dataclasses.replace(splits, train=train)
-    run = Evaluation(flow, splits, split, others, features)
+    run = Evaluation(flow, splits, split, others, features, by)
     blocks, arrays = evaluate_sections(run, sections)
     found: dict[str, Any] = {
         "split": split,
-        "family": flow.family.name,
         "sections": names,
-        "words": dict(flow.family.words),
-        "data": flow.info.to_dict(),
+        **record,
         "settings": {
             **config.sample.to_dict(),
             "step": flow.step,
@@ -87,8 +84,7 @@ def evaluate(
     }
     write_json(workdir / "evaluation.json", found)
     write_npz(workdir / "evaluation.npz", **arrays)
-    report = build_report(workdir)
-    print_summary(found, report)
+    print_summary(found, build_report(workdir))
     return found
 
 
@@ -134,13 +130,18 @@ def read_outside(flow: Any, paths: Sequence[str]) -> dict[str, Any]:
 
 
 def print_summary(found: Mapping[str, Any], report: Path) -> None:
-    """The headline numbers of every section that has some, and where the report lies."""
+    """The headline numbers of every section that has some, what they hide, and where the report is."""
+    from msflow_jax.reports.alarms import warnings_of
+    from msflow_jax.reports.results import Results
+
     for section in found["sections"]:
         for name in _PRINTED:
             if (value := found[section].get(name)) is not None:
                 print(f"{found['split']} {name:18s} {value:.4f}")
         for row in found[section].get("per_set", ()):
             print(f"{row['name']}: {row['mean']:.3f} bits per dimension")
+    for text in warnings_of(Results(name="", evaluation=dict(found))):
+        print(f"warning: {text}")
     print(f"report: {report}")
 
 
@@ -168,6 +169,10 @@ def main(arguments: Sequence[str]) -> None:
         help="folder of tools/convert_features.py: distances by its features",
     )  # fmt: skip
     flags.add_argument("--stage", default="", help="training stage to measure (default: the last)")
+    flags.add_argument(
+        "--by", action="append", default=[], metavar="COLUMN",
+        help="scores of the images of each value of a column of the data, such as site; repeatable",
+    )  # fmt: skip
     o = flags.parse_args(arguments)
 
     from msflow_jax.parallel.startup import start_jax
@@ -175,7 +180,7 @@ def main(arguments: Sequence[str]) -> None:
     start_jax()
     evaluate(
         o.workdir, o.split, o.root, o.draws, o.steps, o.prior, o.temperature, o.outside, o.features,
-        o.stage,
+        o.stage, o.by,
     )  # fmt: skip
 
 

@@ -109,7 +109,8 @@ def _describe(splits: Any, side: int) -> str:
 def _facts(info: Any) -> dict[str, Any]:
     """What the data of a run must have in common with those it goes on with."""
     return {
-        "data": info.name, "md5": info.md5, "data_side": info.side, "channels": info.channels
+        "data": info.name, "md5": info.md5, "data_side": info.side, "channels": info.channels,
+        "identity": dict(info.identity),
     }  # fmt: skip
 
 
@@ -144,6 +145,7 @@ def _keep_settings(folder: Path, settings: Mapping[str, Any]) -> None:
             old = dict(json.loads(path.read_text(encoding="utf-8")))
         except (OSError, ValueError, TypeError) as error:
             raise ValueError(f"{path} cannot be read ({error}): remove {folder}") from error
+        old.setdefault("identity", settings["identity"])  # runs of before are known by their MD5
         refuse_difference(folder, old, dict(settings), flag="--output")
     write_json(path, dict(settings))
 

@@ -66,7 +66,7 @@ def generate(
     requested = {"solver": solver, "steps": steps, "guidance": guidance, "temperature": temperature}
     target = flow.model.numbers(labels or flow.classes)
     numbers = np.repeat(target, count)
-    record = {"workdir": str(workdir), "step": flow.step, "seed": seed}
+    record = {"workdir": str(workdir), "step": flow.drawing_step, "seed": seed}
     record |= flow.settings("generate", requested)
     try:
         images = flow.generate(target, count, seed=seed, description="generating", **requested)

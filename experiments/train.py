@@ -8,7 +8,7 @@ import contextlib
 from collections.abc import Sequence
 from pathlib import Path
 
-from experiments.common import parser, path, run
+from experiments.common import parser, path, run, write_csv
 
 OWN = ("folder", "manifest", "arrayrecord", "own")  # sources whose root says which data they are
 
@@ -70,6 +70,7 @@ def train(config, workdir: Path, encode_only: bool = False) -> None:
     from msflow_jax import workdir as workdirs
     from msflow_jax.config import check_config
     from msflow_jax.families import get_family
+    from msflow_jax.progress import doing
     from msflow_jax.storage.atomic import check_writable
     from msflow_jax.storage.lock import locked
     from msflow_jax.storage.outputs import check_run
@@ -79,13 +80,16 @@ def train(config, workdir: Path, encode_only: bool = False) -> None:
     family, resumed = get_family(config.model.family), workdirs.has_checkpoint(workdir)
     if resumed:
         check_writable(workdir)
-        workdirs.refuse_other_run(workdir, config)
     else:
         check_run(workdir)
-    splits = data.load(config.data)
+    then = workdirs.refuse_other_run(workdir, config) if resumed else None
+    splits, table = data.load(config.data), workdir / "splits.csv"
+    if then:
+        splits = data.as_trained(splits, then, table)
     info = splits.info
-    parts = family.load(config, info, workdir) if resumed else family.prepare(config, splits)
-    model = family.build(config, info, parts)
+    with doing("preparing the model"):
+        parts = family.load(config, info, workdir) if resumed else family.prepare(config, splits)
+        model = family.build(config, info, parts)
     if encode_only:
         if not parts.params:
             raise ValueError("--encode-only is for latent models: this one sees the images")
@@ -97,10 +101,14 @@ def train(config, workdir: Path, encode_only: bool = False) -> None:
             workdirs.create(workdir, config, info)
             if not resumed:
                 parts.save(workdir)
+            if not (resumed and table.exists()):
+                write_csv(table, data.split_table(splits))
             print(describe(splits))
         if jax.process_count() > 1:
             multihost_utils.sync_global_devices("workdir")
-        run_stages(family.stages(config, splits, parts, model), workdir)
+        with doing("preparing the training"):
+            stages = family.stages(config, splits, parts, model)
+        run_stages(stages, workdir)
 
 
 def describe(splits) -> str:
@@ -134,13 +142,16 @@ def main(arguments: Sequence[str]) -> None:
     if unknown := [a for a in rest if not a.startswith("--config.")]:
         flags.error(f"unknown argument {unknown[0]}")
 
-    from experiments.evaluate import evaluate
-    from msflow_jax.config import load_config
-    from msflow_jax.parallel.startup import start_jax
+    from msflow_jax.progress import doing
 
-    config = load_config([f"--config={options.config}", *rest])
-    config.train.profile |= options.profile
-    together = start_jax(config.train.batch, options.distributed)
+    with doing("starting"):
+        from experiments.evaluate import evaluate
+        from msflow_jax.config import load_config
+        from msflow_jax.parallel.startup import start_jax
+
+        config = load_config([f"--config={options.config}", *rest])
+        config.train.profile |= options.profile
+        together = start_jax(config.train.batch, options.distributed)
     own = config.data.name in OWN or config.data.name.startswith("own:")
     workdir = options.workdir or default_workdir(options.config, config.data.root if own else "")
     fit_to_data(config, [a.split("=")[0].removeprefix("--config.") for a in rest])

@@ -2,7 +2,7 @@
 
 import difflib
 import re
-from collections.abc import Iterator, Sequence
+from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
@@ -10,7 +10,38 @@ from ml_collections import ConfigDict
 
 from msflow_jax import data
 from msflow_jax.families import FAMILIES, get_family
+from msflow_jax.settings import COUNT, SEED, Setting, Table, check, leaves
 from msflow_jax.storage.places import expand
+
+# What all families share.
+_TABLE: dict[str, Setting] = {
+    "train.seed": Setting(SEED, "seed of parameters, order of the images and noise"),
+    "train.epochs": Setting("[0, inf)", "passes over the training images, where steps is 0"),
+    "train.steps": Setting("[0, inf)", "length of the run; 0: as epochs says"),
+    "train.batch": Setting(COUNT, "images of a step, on all devices together"),
+    "train.learning_rate": Setting("(0, inf)", "peak of the one-cycle schedule"),
+    "train.warmup": Setting("(0, 1)", "share of the steps before the peak"),
+    "train.weight_decay": Setting("[0, inf)", "of AdamW"),
+    "train.clip": Setting("[0, inf)", "largest norm of a gradient; 0: not limited"),
+    "train.ema": Setting("[0, 1)", "weight of the past in the moving average of the parameters"),
+    "train.flips": Setting("", "random flips, those that the data allow"),
+    "train.balanced": Setting("", "draw every class equally often"),
+    "train.shift": Setting("[0, inf)", "largest random shift, in pixels or latents"),
+    "train.mesh.data": Setting("-1 or [1, inf)", "devices that share a batch; -1: all the others"),
+    "train.mesh.model": Setting("-1 or [1, inf)", "devices that share a large matrix"),
+    "train.sharding": Setting("replicated or fsdp or tensor", "how the parameters are split"),
+    "train.accumulate": Setting(COUNT, "parts of a batch whose gradients are averaged"),
+    "train.steps_per_dispatch": Setting("[0, inf)", "steps at once; 0: 1 on CPU, 10 elsewhere"),
+    "train.log_every": Setting("[0, inf)", "steps between two rows of metrics; 0: none"),
+    "train.eval_every": Setting("[0, inf)", "steps between two validations; 0: only the last step"),
+    "train.keep": Setting(COUNT, "newest checkpoints that are kept, beside the best"),
+    "train.select": Setting("", "metric that picks the best checkpoint; -NAME: less is better"),
+    "train.draws": Setting(COUNT, "noise draws of a validation"),
+    "train.writers": Setting("tensorboard or wandb or mlflow", "logs beside metrics.jsonl"),
+    "train.profile": Setting("", "write a trace of a few steps to the workdir"),
+    "sample.seed": Setting(SEED, "seed of the noise at use"),
+    "sample.batch": Setting(COUNT, "images at a time at use"),
+}  # fmt: skip
 
 
 def default_config(family: str = "") -> ConfigDict:
@@ -88,28 +119,32 @@ def check_variant(variant: str) -> bool:
     return variant == "cpu"
 
 
-def check_config(config: ConfigDict) -> None:
-    """Raises a ValueError for a network, code or setting that does not exist; reads no data."""
-    from msflow_jax.data.base import PRIORS
-    from msflow_jax.parallel.sharding import STRATEGIES  # here: it brings JAX
+def settings_table(family: str) -> Table:
+    """Every key of a family's configurations, its values and its meaning.
 
+    Args:
+        family: name of the family.
+    """
+    return {**data.SETTINGS, **_TABLE, **get_family(family).table}
+
+
+def check_config(config: ConfigDict) -> None:
+    """Raises a ValueError for a setting that does not exist or is out of range; reads no data."""
     data.check(config.data)
-    train, sample = config.train, config.sample
-    for name, value, least in (
-        ("train.batch", train.batch, 1), ("train.steps", train.steps, 0),
-        ("train.draws", train.draws, 1), ("sample.batch", sample.batch, 1),
-        ("sample.classify.draws", sample.classify.get("draws", 1), 1),
-        ("sample.generate.per_class", sample.generate.get("per_class", 1), 1),
-    ):  # fmt: skip
-        if value < least:
-            raise ValueError(f"{name} must be at least {least}, got {value}")
-    for name, value, choices in (
-        ("train.sharding", train.sharding, STRATEGIES),
-        ("sample.classify.prior", sample.classify.get("prior", "natural"), PRIORS),
-    ):
-        if value not in choices:
-            raise ValueError(f"unknown {name} {value!r}: choose one of {', '.join(choices)}")
+    check(settings_table(config.model.family), config)
+    check_train(config.train)
     get_family(config.model.family).check(config)
+
+
+def check_train(train: ConfigDict) -> None:
+    """Raises a ValueError for a part ``train`` with a number out of range, or that does no step."""
+    check(_TABLE, train, "train")
+    if not (train.steps or train.epochs):
+        raise ValueError("train.steps=0 and train.epochs=0: one of them must be positive")
+    if train.batch % train.accumulate:
+        raise ValueError(
+            f"train.accumulate={train.accumulate} must divide train.batch={train.batch}"
+        )
 
 
 def load_config(arguments: Sequence[str]) -> ConfigDict:
@@ -188,12 +223,3 @@ def _owner(key: str) -> str:
         if key in (known for known, _ in leaves(default_config(family).to_dict())):
             return f" (a setting of the family {family!r})"
     return ""
-
-
-def leaves(tree: dict[str, Any], prefix: str = "") -> Iterator[tuple[str, Any]]:
-    """Dotted keys (``a.b.c``) and values of a nested dict, in its order."""
-    for key, value in tree.items():
-        if isinstance(value, dict):
-            yield from leaves(value, f"{prefix}{key}.")
-        else:
-            yield f"{prefix}{key}", value

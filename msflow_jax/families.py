@@ -15,6 +15,8 @@ import jax
 import numpy as np
 from ml_collections import ConfigDict
 
+from msflow_jax.settings import Setting
+
 Params = Any
 FAMILIES = {
     "symmetric": "msflow_jax.symmetric.family",
@@ -76,10 +78,12 @@ class Family(Protocol):
     Attributes:
         name: name of the family.
         words: what the report calls things, such as ``{"distance": "negative log-posterior"}``.
+        table: values and meaning of every setting of its own, of all its networks.
     """
 
     name: str
     words: Mapping[str, str]
+    table: Mapping[str, Setting]
 
     def settings(self) -> ConfigDict:
         """The parts ``model`` and ``sample`` of a configuration: a key that is not there is unknown."""

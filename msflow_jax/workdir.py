@@ -1,9 +1,6 @@
 """A workdir: the unit that a user keeps. After training no flag repeats the architecture."""
 
-import datetime
-import importlib.metadata
 import json
-import platform
 import subprocess
 import warnings
 from collections.abc import Mapping
@@ -13,14 +10,16 @@ from typing import Any
 from ml_collections import ConfigDict
 
 from msflow_jax.config import check_config, default_config, leaves
-from msflow_jax.data import Info
+from msflow_jax.data import Info, check_same
+from msflow_jax.data import upgrade as upgrade_data
 from msflow_jax.families import get_family
 from msflow_jax.inference.calibration import Calibration, read_calibration
 from msflow_jax.inference.flow import Flow
+from msflow_jax.inference.record import circumstances
 from msflow_jax.storage import checkpoints
 from msflow_jax.storage.atomic import write_atomically
 from msflow_jax.storage.digests import differences, layouts
-from msflow_jax.training.sequence import read_params, unreached_stages
+from msflow_jax.training.sequence import read_drawing, read_params, unreached_stages
 
 ROOT = Path(__file__).parent
 FORMAT = 2  # of the configuration; 1 was one union of all families' settings
@@ -41,15 +40,11 @@ def create(
         ValueError: the workdir belongs to another configuration or other data, which is named.
     """
     path = Path(path)
-    path.mkdir(parents=True, exist_ok=True)
     # A run that failed before its first checkpoint has nothing to go on from and is replaced.
     if has_checkpoint(path):
         old_info = refuse_other_run(path, config)
-        if old_info.md5 != info.md5:
-            raise ValueError(
-                f"{path} was made from data with md5 {old_info.md5}, these have {info.md5}: "
-                "use another --workdir"
-            )
+        check_same(old_info, info)
+        info = old_info  # nothing is rewritten under a checkpoint
     write_json(path / "config.json", config.to_dict())
     write_json(path / "manifest.json", {**manifest(config, info), **(extra or {})})
 
@@ -69,7 +64,7 @@ def refuse_other_run(path: Path, config: ConfigDict) -> Info:
 # What may change when a run goes on: where the data lie, how the loop reports and keeps, the devices.
 _FREE = {
     "root", "download", "steps_per_dispatch", "log_every", "keep", "profile", "writers", "mesh",
-    "sharding", "cache",
+    "sharding", "cache", "duplicates", "outside",
 }  # fmt: skip
 
 
@@ -142,6 +137,7 @@ def _from_stored(stored: dict[str, Any], version: int, source: Path) -> ConfigDi
     family = get_family(name) if name else None
     if family and version < FORMAT:
         stored = family.upgrade(stored)
+    stored = {**stored, "data": upgrade_data(stored.get("data", {}))}
     config = default_config(name)
     with config.unlocked():
         if family:
@@ -213,23 +209,16 @@ def open_workdir(path: str | Path, stage: str = "", *, calibrated: bool = True) 
             "evaluate again for thresholds and a temperature that belong to them",
             stacklevel=2,
         )
+    drawing = read_drawing(path, config.train.select, step, stage or None)
     joined = {**params, **parts.params}
-    return Flow(path, config, info, family, parts, model, joined, step, calibration)
+    return Flow(path, config, info, family, parts, model, joined, step, calibration, drawing)
 
 
 def manifest(config: ConfigDict, info: Info) -> dict[str, Any]:
     """Versions, device, data, seed and source revision of a run."""
-    import jax
-
-    packages = ("jax", "jaxlib", "flax", "optax", "orbax-checkpoint", "diffrax", "numpy")
     return {
         "format": FORMAT,
-        "msflow_jax": importlib.metadata.version("msflow_jax"),
-        "created": datetime.datetime.now(datetime.UTC).isoformat(timespec="seconds"),
-        "python": platform.python_version(),
-        "packages": {p: importlib.metadata.version(p) for p in packages},
-        "device": f"{jax.device_count()} x {jax.devices()[0].device_kind}",
-        "platform": f"{platform.system()} {platform.machine()}",
+        **circumstances(),
         "seed": config.train.seed,
         "git": _git(),
         "data": info.to_dict(),

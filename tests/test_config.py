@@ -1,9 +1,14 @@
 """Configurations: a family's own settings, files, overrides in any order."""
 
+import numpy as np
 import pytest
 
-from msflow_jax.config import check_config, default_config, leaves, load_config
+from msflow_jax.config import check_config, default_config, load_config, settings_table
+from msflow_jax.coupling.conditioners import CONDITIONERS
+from msflow_jax.coupling.family import conditioner_settings
 from msflow_jax.families import FAMILIES, choose_settings, get_family, settings_of
+from msflow_jax.nets.networks import network_settings
+from msflow_jax.settings import bounds, leaves
 
 FILE = """
 from msflow_jax.config import default_config
@@ -71,7 +76,7 @@ def test_a_family_brings_its_settings_wherever_it_stands(file, turn):
         ("model.code.beta=-1.0", "beta must be a positive number"),
         ("model.time.name=beta", "time distribution is"),
         ("model.latent.readout=eyes", "unknown read-out 'eyes'"),
-        ("model.task=count", "model.task is 'classify' or 'segment', not 'count'"),
+        ("model.task=count", "unknown model.task 'count': choose one of classify, segment"),
         ("train.steps=many", "train.steps=many"),
         ("train.steps=-4", "train.steps must be at least 0, got -4"),
         ("train.select=val_dice", "train.select='val_dice' is no metric of this validation"),
@@ -92,8 +97,8 @@ def test_what_does_not_exist_is_refused_without_data(file, override, message):
     [
         ("conditioner.name=unet", "unknown model.conditioner.name 'unet'"),
         ("conditioner.widths=(1,2,3)", "unknown configuration key 'model.conditioner.widths'"),
-        ("mixing=stir", "unknown mixing 'stir': choose one of plu, dense"),
-        ("passes=3", "unknown passes 3"),
+        ("mixing=stir", "unknown model.mixing 'stir': choose one of plu, dense"),
+        ("passes=3", "unknown model.passes 3: choose one of 1, 2"),
         ("discriminative_weight=-3.0", r"discriminative_weight must lie in \[0, 1\], got -3"),
         ("layout=sqeeze", "unknown word 'sqeeze' in the layout"),
     ],
@@ -101,6 +106,96 @@ def test_what_does_not_exist_is_refused_without_data(file, override, message):
 def test_the_same_for_coupling_flows(file, override, message):
     with pytest.raises(ValueError, match=message):
         load_config([file, "--config.model.family=coupling", f"--config.model.{override}"])
+
+
+def of_every_kind():
+    """Defaults of every family with each of its networks."""
+    for network in ("unet", "dit"):
+        config = default_config()
+        with config.unlocked():
+            config.model.net = network_settings(network)
+        yield config
+    for name in CONDITIONERS:
+        config = default_config("coupling")
+        with config.unlocked():
+            config.model.conditioner = conditioner_settings(name)
+        yield config
+
+
+def test_every_setting_is_in_the_table_and_every_number_has_a_range():
+    seen = set()
+    for config in of_every_kind():
+        check_config(config)
+        table = settings_table(config.model.family)
+        for key, value in leaves(config):
+            seen.add((config.model.family, key))
+            assert table[key].meaning and table[key].takes(value), key
+            values = np.atleast_1d(value).tolist()
+            if not any(isinstance(v, str | bool) for v in values):
+                assert table[key].values, f"{key} has no range"
+    for family in FAMILIES:  # and the table holds nothing else
+        assert {(family, key) for key in settings_table(family)} <= seen
+
+
+def outside(setting, default):
+    """Values just outside of a range, of the type of the default."""
+    parts = setting.values.split(" or ")
+    ends = [(part, *(bounds(part) if part[0] in "[(" else [float(part)] * 2)) for part in parts]
+    if isinstance(default, int):
+        near = [v for _, low, high in ends for v in (low - 1, high + 1) if np.isfinite(v)]
+        return [int(v) for v in near if not setting.takes(int(v))]
+    found = [np.nan, np.inf, -np.inf]
+    for part, low, high in ends:
+        found += [np.nextafter(low, -np.inf) if part[0] == "[" else low]
+        found += [np.nextafter(high, np.inf) if part[-1] == "]" else high]
+    return [float(v) for v in found]
+
+
+def test_a_number_just_outside_its_range_is_refused_by_name():
+    tried = 0
+    for config in of_every_kind():
+        table = settings_table(config.model.family)
+        for key, default in leaves(config):
+            first = default[0] if isinstance(default, tuple) else default
+            if isinstance(first, str | bool):
+                continue
+            last = key.rpartition(".")[2]
+            for value in outside(table[key], first):
+                given = (value,) if isinstance(default, tuple) else value
+                with config.unlocked():
+                    config.update_from_flattened_dict({key: given})
+                with pytest.raises(ValueError, match=rf"{last}\b.*(must|choose|is)"):
+                    check_config(config)
+                tried += 1
+            config.update_from_flattened_dict({key: default})
+        check_config(config)
+    assert tried > 100
+
+
+@pytest.mark.parametrize(
+    "override, message",
+    [
+        ("train.eval_every=-1", "train.eval_every must be at least 0, got -1"),
+        ("train.batch=0", "train.batch must be at least 1, got 0"),
+        ("train.batch=-8", "train.batch must be at least 1, got -8"),
+        ("train.ema=1.5", r"train.ema must lie in \[0, 1\), got 1.5"),
+        ("train.learning_rate=nan", "train.learning_rate must be a positive number, got nan"),
+        ("train.mesh.data=0", "train.mesh.data must be -1 or be at least 1, got 0"),
+        ("train.writers=('csv',)", "unknown train.writers .'csv',.: choose one of tensorboard"),
+        ("train.accumulate=5", "train.accumulate=5 must divide train.batch=64"),
+        ("train.epochs=0", "steps=0 and train.epochs=0.*: one of them must be positive"),
+        ("sample.batch=0", "sample.batch must be at least 1, got 0"),
+    ],
+)
+def test_ranges_in_words(tmp_path, override, message):
+    path = tmp_path / "bare.py"
+    path.write_text(FILE.replace("    config.train.steps = 7\n", ""))
+    with pytest.raises(ValueError, match=message):
+        load_config([f"--config={path}", f"--config.{override}"])
+
+
+def test_never_is_zero(file):
+    check_config(load_config([file, "--config.train.eval_every=0", "--config.train.log_every=0"]))
 
 
 def test_a_task_brings_the_metric_that_picks_the_best(file):

@@ -17,6 +17,7 @@ FLOORS = (
     {"evaluation", "training", "config"},
     {"data", "reports", "parallel", "convert", "ode"},
     {"nets", "streams", "storage", "progress", "families"},
+    {"settings"},
 )
 MODULES = sorted(PACKAGE.rglob("*.py"))
 
@@ -47,7 +48,7 @@ def test_every_room_has_a_floor():
     rooms = {p.relative_to(PACKAGE).parts[0].removesuffix(".py") for p in MODULES} - {"__init__"}
     assert rooms == set().union(*FLOORS)
     loose = {p.stem for p in PACKAGE.glob("*.py")} - {"__init__"}
-    assert loose == {"streams", "ode", "families", "config", "workdir", "progress"}
+    assert loose == {"streams", "ode", "families", "config", "workdir", "progress", "settings"}
 
 
 @pytest.mark.parametrize("path", MODULES, ids=lambda p: p.relative_to(PACKAGE).as_posix())

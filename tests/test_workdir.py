@@ -75,6 +75,28 @@ def test_other_data_are_refused(tmp_path):
     create(tmp_path, default_config())
     with pytest.raises(ValueError, match=f"{'0' * 32}, these have {'1' * 32}"):
         workdir.create(tmp_path, default_config(), dataclasses.replace(INFO, md5="1" * 32))
+    with pytest.raises(ValueError, match="the classes ill, well, these have well, ill"):
+        workdir.create(
+            tmp_path, default_config(), dataclasses.replace(INFO, classes=("well", "ill"))
+        )
+
+
+def test_the_facts_of_the_data_stay_under_a_checkpoint(tmp_path):
+    create(tmp_path, default_config())
+    identity = {"names": "1", "contents": "2", "labels": "3", "splits": "4"}
+    now = dataclasses.replace(INFO, identity=identity, source="elsewhere", licence="another")
+    workdir.create(tmp_path, default_config(), now)
+    assert workdir.read(tmp_path)[1] == INFO
+
+
+def test_a_run_of_before_reads_its_data_as_it_did(tmp_path):
+    """Copies and paths outside are refused since there are keys for them."""
+    workdir.create(tmp_path, default_config(), INFO)
+    stored = json.loads((tmp_path / "config.json").read_text())
+    del stored["data"]["duplicates"], stored["data"]["outside"]
+    (tmp_path / "config.json").write_text(json.dumps(stored))
+    old = workdir.read(tmp_path)[0].data
+    assert (old.duplicates, old.outside) == ("keep", True)
 
 
 def test_a_run_without_a_checkpoint_is_replaced(tmp_path):

@@ -15,7 +15,6 @@ from typing import Any
 from experiments.common import parser, path, run
 
 Numbers = tuple[float, ...]
-_LISTED = 5
 
 
 def normalisation(
@@ -71,17 +70,25 @@ def spread(function: Any) -> float:
 
 
 def convert(
-    source: Path, folder: Path, *, name: str, mean: Numbers, std: Numbers, licence: str = ""
+    source: Path,
+    folder: Path,
+    *,
+    name: str,
+    mean: Numbers,
+    std: Numbers,
+    licence: str = "",
+    key: str = "",
 ) -> None:
     """Write the folder; nothing is left behind on an error.
 
     Args:
-        source: file of the state dict.
+        source: file of the state dict, index of its shards, or folder of either.
         folder: folder to make; may exist if it is empty.
         name: what distances on the features are called after; empty is architecture and file.
         mean: mean of the three channels of images in [0, 1].
         std: standard deviation of the three channels of images in [0, 1].
         licence: noted in the folder.
+        key: where the weights lie in the file, if it holds several.
 
     Raises:
         FileNotFoundError: no such file.
@@ -92,6 +99,8 @@ def convert(
 
     from msflow_jax.convert import read_state_dict
     from msflow_jax.convert.resnet import convert_resnet
+    from msflow_jax.convert.shards import listed, weight_files
+    from msflow_jax.convert.state_dicts import of_file
     from msflow_jax.data.sources.archives import file_sha256
     from msflow_jax.evaluation.supplied import SuppliedNetwork, save_features
     from msflow_jax.nets.resnet import ResNet
@@ -99,13 +108,15 @@ def convert(
 
     check_new(folder)
     tensors = read_state_dict(source)
-    config, params, unused = convert_resnet(tensors)
+    with of_file(source):
+        config, params, unused = convert_resnet(tensors, key=key)
     network = ResNet(**config)
     kind = f"ResNet-{network.depth}"
     supplied = SuppliedNetwork(name or f"{kind} {source.stem}", network, mean, std)
-    found = spread(supplied.features(params))
+    with of_file(source):
+        found = spread(supplied.features(params))
     origin = {
-        "files": {source.name: file_sha256(source)},
+        "files": {file.name: file_sha256(file) for file in weight_files(source)},
         "licence": licence or "not given: see where the weights come from",
     }
     save_features(folder, supplied, params, origin)
@@ -113,8 +124,7 @@ def convert(
     print(f"{source.name}: {kind} of {count:,} numbers, {len(tensors)} tensors read")
     print("  ".join(f"{key} {value}" for key, value in config.items()))
     if unused:
-        more = f" and {len(unused) - _LISTED} more" if len(unused) > _LISTED else ""
-        print(f"not used: {', '.join(unused[:_LISTED])}{more}")
+        print(f"not used: {listed(unused)}")
     side = supplied.side
     print(f"images in [0, 1] at {side} x {side}, minus {mean}, divided by {std}; grey three times")
     print(f"features of two pictures are finite and {100 * found:.0f} % apart: {folder}")
@@ -125,7 +135,7 @@ def main(arguments: Sequence[str]) -> None:
     """The command."""
     flags = parser(__doc__ or "")
     flags.add_argument(
-        "source", type=path, metavar="IN", help="state dict (.safetensors, .pt, ...)"
+        "source", type=path, metavar="IN", help="state dict (.safetensors, .pt, index, folder)"
     )
     flags.add_argument("folder", type=path, metavar="OUT", help="folder to make")
     flags.add_argument(
@@ -138,10 +148,15 @@ def main(arguments: Sequence[str]) -> None:
         flags.add_argument(
             flag, type=float, nargs=3, metavar=("R", "G", "B"), help="of images in [0, 1]"
         )
+    flags.add_argument(
+        "--key",
+        default="",
+        help="where the weights lie in the file, if it holds several (such as ema)",
+    )
     flags.add_argument("--licence", default="", help="a note to keep with the weights")
     o = flags.parse_args(arguments)
     mean, std = normalisation(o.range, o.mean, o.std)
-    convert(o.source, o.folder, name=o.name, mean=mean, std=std, licence=o.licence)
+    convert(o.source, o.folder, name=o.name, mean=mean, std=std, licence=o.licence, key=o.key)
 
 
 if __name__ == "__main__":

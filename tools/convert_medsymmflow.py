@@ -127,11 +127,12 @@ def convert(
     head_channels: int = 64,
     resize: int | None = None,
     autoencoder: Path | None = None,
+    key: str = "",
 ) -> None:
     """Write the workdir; nothing is left behind on an error.
 
     Args:
-        source: file of the state dict, ``.safetensors`` or a torch file.
+        source: file of the state dict, index of its shards, or folder of either.
         workdir: folder to make; may exist if it is empty.
         info: facts of the data the model was trained on.
         scheme: class code, ``palette`` (MedSymmFlow) or ``grey`` (SymmFlow); ``encoded`` (LatMSF).
@@ -140,6 +141,7 @@ def convert(
         resize: side inside the network, 0 for the images' own; None for what the authors' code does,
             32 for 28 pixels and 256 for 224.
         autoencoder: folder of a converted autoencoder, for a model of its latents.
+        key: where the weights lie in the file, if it holds several.
 
     Raises:
         FileNotFoundError: no weights file, or no autoencoder.
@@ -147,13 +149,19 @@ def convert(
         FloatingPointError: the network's velocity is not finite.
     """
     from msflow_jax.convert import convert_unet, read_state_dict
+    from msflow_jax.convert.matching import find
+    from msflow_jax.convert.medsymmflow import STEMS
+    from msflow_jax.convert.shards import listed, weight_files
+    from msflow_jax.convert.state_dicts import of_file
     from msflow_jax.data.sources.archives import file_sha256
     from msflow_jax.storage.atomic import check_new
     from msflow_jax.symmetric.family import FAMILY
     from msflow_jax.symmetric.parts import prepare
 
     check_new(workdir)
-    network, params = convert_unet(read_state_dict(source), head_channels=head_channels)
+    tensors = read_state_dict(source)
+    with of_file(source):
+        network, params = convert_unet(tensors, head_channels=head_channels, key=key)
     if resize is None:
         resize = {28: 32, 224: 256}.get(info.side, 0)
     folder = str(autoencoder.absolute()) if autoencoder else ""
@@ -163,11 +171,16 @@ def convert(
     flow = FAMILY.build(config, info, parts)
     check_channels(flow, network["channels"])
     check_velocity(flow, params)
-    sha256 = file_sha256(source)
+    files = {file.name: file_sha256(file) for file in weight_files(source)}
+    sha256 = next(iter(files.values()))
     origin = {"file": source.name, "sha256": sha256}
+    if len(files) > 1:
+        origin["files"] = files
     write(workdir, config, info, params, {"converted_from": origin}, parts)
     print(f"{source.name} (sha256 {sha256}): UNet of {count(params):,} parameters")
-    print("  ".join(f"{key} {value}" for key, value in network.items()))
+    print("  ".join(f"{name} {value}" for name, value in network.items()))
+    if unused := find(tensors, STEMS, "", key).unused:
+        print(f"not used: {listed(unused)}")
     print(
         f"{info.name}: {len(info.classes)} classes, {info.side} x {info.side} x {info.channels}, "
         f"{scheme} code, side {flow.grid} inside the network: {workdir}"
@@ -199,7 +212,9 @@ def count(params: Any) -> int:
 def main(arguments: Sequence[str]) -> None:
     """The command."""
     flags = parser(__doc__ or "")
-    flags.add_argument("source", type=path, metavar="IN", help="state dict: .safetensors, .pt, ...")
+    flags.add_argument(
+        "source", type=path, metavar="IN", help="state dict (.safetensors, .pt, index, folder)"
+    )
     flags.add_argument("workdir", type=path, metavar="OUT", help="workdir to make")
     data = flags.add_mutually_exclusive_group(required=True)
     data.add_argument(
@@ -218,6 +233,11 @@ def main(arguments: Sequence[str]) -> None:
     flags.add_argument(
         "--autoencoder", type=path, help="of a latent model: folder of tools/convert_vae.py"
     )
+    flags.add_argument(
+        "--key",
+        default="",
+        help="where the weights lie in the file, if it holds several (such as ema)",
+    )
     o = flags.parse_args(arguments)
     if o.data and (o.image_channels or o.side):
         raise ValueError("--image-channels and --side go with --classes; --data knows them")
@@ -231,7 +251,7 @@ def main(arguments: Sequence[str]) -> None:
     convert(
         o.source, o.workdir, info,
         scheme="encoded" if o.autoencoder else o.code or "palette", beta=o.beta,
-        head_channels=o.head_channels, resize=o.resize, autoencoder=o.autoencoder,
+        head_channels=o.head_channels, resize=o.resize, autoencoder=o.autoencoder, key=o.key,
     )  # fmt: skip
 
 

@@ -5,10 +5,10 @@
     python tools/convert_vae.py taef2_encoder.pth autoencoders/taef2 --decoder taef2_decoder.pth
 
 Stable Diffusion's ``AutoencoderKL`` in the naming of diffusers (new or old) or CompVis, also within a
-whole checkpoint, and the tiny ones of the TAESD family. A config.json beside the file is read.
+whole checkpoint, and the tiny ones of the TAESD family. IN may be the index of shards or a folder of
+diffusers. A config.json beside the file is read.
 """
 
-import json
 import re
 from collections.abc import Sequence
 from pathlib import Path
@@ -17,6 +17,7 @@ from typing import Any
 from experiments.common import parser, path, run
 
 SIDE = 128  # of the test image
+REMEDY = "correct it, fetch it again, or remove it"
 
 
 def locate(name: str) -> Path:
@@ -26,12 +27,12 @@ def locate(name: str) -> Path:
         ImportError: a repository is named and ``huggingface_hub`` is not installed.
         OSError: the file could not be fetched.
     """
-    from msflow_jax.convert.state_dicts import TORCH_SUFFIXES
+    from msflow_jax.convert.shards import INDEX, SUFFIXES
     from msflow_jax.storage.places import expand
 
     path = expand(name)
-    known = (".safetensors", *TORCH_SUFFIXES)
-    if path.exists() or path.suffix in known or not re.fullmatch(r"[\w.-]+/[\w.-]+", name):
+    known = name.lower().endswith((*SUFFIXES, INDEX))
+    if path.exists() or known or not re.fullmatch(r"[\w.-]+/[\w.-]+", name):
         return path
     try:
         from huggingface_hub import hf_hub_download
@@ -50,32 +51,62 @@ def locate(name: str) -> Path:
         ) from error
 
 
-def read(source: Path, decoder: Path | None) -> dict[str, Any]:
+def read(source: Path, decoder: Path | None, key: str) -> dict[str, Any]:
     """Tensors by name, of one file or of the two halves of a tiny autoencoder."""
     from msflow_jax.convert import read_state_dict
+    from msflow_jax.convert.matching import find
+    from msflow_jax.convert.state_dicts import of_file
+    from msflow_jax.convert.vae import DECODER, ENCODER
 
     if decoder is None:
         return read_state_dict(source)
-    halves = {"encoder": read_state_dict(source), "decoder": read_state_dict(decoder)}
-    return {f"{side}.{name}": a for side, half in halves.items() for name, a in half.items()}
+    out: dict[str, Any] = {}
+    for side, file, stems in (("encoder", source, ENCODER), ("decoder", decoder, DECODER)):
+        with of_file(file):
+            half = find(read_state_dict(file), stems, f"the {side} of a tiny autoencoder", key)
+        out |= {f"{side}.{name}": array for name, array in half.state.items()}
+    return out
+
+
+# What config.json of diffusers may say, by key: its type, its least and its largest value.
+SAID: dict[str, tuple[type, float, float]] = {
+    "norm_num_groups": (int, 1, 4096),
+    "scaling_factor": (float, 1e-6, 1e6),
+    "shift_factor": (float, -1e6, 1e6),
+    "latent_channels": (int, 1, 65536),
+}
+ACTIVATIONS = {"AutoencoderKL": ("silu", "swish"), "TinyAutoencoder": ("relu",)}
 
 
 def beside(source: Path) -> dict[str, Any]:
-    """What a config.json in the folder of the weights says, if there is one.
+    """What a config.json in the folder of the weights says, if there is one; see ``SAID``.
 
     Raises:
-        ValueError: the file is no JSON object.
+        ValueError: the file is no JSON object, or a value of it is no such number.
     """
-    path = source.parent / "config.json"
+    from msflow_jax.storage.weights import read_json
+
+    path = (source if source.is_dir() else source.parent) / "config.json"
     if not path.is_file():
         return {}
-    try:
-        found = json.loads(path.read_text(encoding="utf-8"))
-    except ValueError as error:
-        raise ValueError(f"{path} is no JSON ({error}): remove it or fetch it again") from error
-    if not isinstance(found, dict):
-        raise ValueError(f"{path} is no JSON object: remove it or fetch it again")
+    found = {k: v for k, v in read_json(path, REMEDY).items() if v is not None}
+    for key, (kind, low, high) in SAID.items():
+        value = found.get(key, low)
+        numeric = isinstance(value, int | kind) and not isinstance(value, bool)
+        if not numeric or not low <= value <= high:
+            raise ValueError(
+                f"{path}: {key} is {value!r:.60}, no {kind.__name__} in [{low:g}, {high:g}]: {REMEDY}"
+            )
     return found
+
+
+def check_said(source: Path, said: dict[str, Any], kind: str, network: dict[str, Any]) -> None:
+    """Raises a ValueError where config.json and the tensors are of different networks."""
+    path = (source if source.is_dir() else source.parent) / "config.json"
+    for key, real in (("latent_channels", network["latent"]), ("act_fn", ACTIVATIONS[kind])):
+        value = said.get(key)
+        if value is not None and value != real and not (isinstance(real, tuple) and value in real):
+            raise ValueError(f"{path}: {key} is {value!r:.60}, the tensors need {real}: {REMEDY}")
 
 
 def picture(channels: int) -> Any:
@@ -119,17 +150,19 @@ def convert(
     scale: float | None = None,
     shift: float | None = None,
     licence: str = "",
+    key: str = "",
 ) -> None:
     """Write the folder; nothing is left behind on an error.
 
     Args:
-        source: file of the state dict.
+        source: file of the state dict, index of its shards, or folder of either.
         folder: folder to make; may exist if it is empty.
         decoder: second file of a tiny autoencoder that comes in two.
         groups: groups of the normalisation; None as config.json says, else 32.
         scale: scale of the latents; None as config.json says, else SD 1.x's 0.18215 (tiny: 1).
         shift: shift of the latents; None as config.json says, else 0.
         licence: noted in the folder.
+        key: where the weights lie in the file, if it holds several.
 
     Raises:
         FileNotFoundError: no such file.
@@ -139,22 +172,33 @@ def convert(
     import jax
 
     from msflow_jax.convert import convert_vae
+    from msflow_jax.convert.matching import find
+    from msflow_jax.convert.shards import listed, weight_files
+    from msflow_jax.convert.state_dicts import of_file
+    from msflow_jax.convert.vae import STEMS
     from msflow_jax.data.sources.archives import file_sha256
     from msflow_jax.latent.autoencoder import Autoencoder, save
     from msflow_jax.storage.atomic import check_new
 
     check_new(folder)
-    tensors, said = read(source, decoder), beside(source)
-    groups = groups or int(said.get("norm_num_groups") or 32)
-    kind, config, params = convert_vae(tensors, groups=groups)
+    for flag, number in (("--groups", groups), ("--scale", scale)):
+        if number is not None and not 0 < number < float("inf"):
+            raise ValueError(f"{flag} must be a positive number, got {number}")
+    if shift is not None and not abs(shift) < float("inf"):
+        raise ValueError(f"--shift must be finite, got {shift}")
+    tensors, said = read(source, decoder, key), beside(source)
+    groups = groups or said.get("norm_num_groups", 32)
+    with of_file(source):
+        kind, config, params = convert_vae(tensors, groups=groups, key="" if decoder else key)
+    check_said(source, said, kind.__name__, config)
     usual = 0.18215 if kind.__name__ == "AutoencoderKL" else 1.0
     chosen = (
-        float(said.get("scaling_factor") or usual) if scale is None else scale,
-        float(said.get("shift_factor") or 0.0) if shift is None else shift,
+        float(said.get("scaling_factor", usual)) if scale is None else scale,
+        float(said.get("shift_factor", 0.0)) if shift is None else shift,
     )
     autoencoder = Autoencoder(kind(**config), *chosen)
     quality = psnr(autoencoder, params)
-    files = [source] if decoder is None else [source, decoder]
+    files = [*weight_files(source), *(weight_files(decoder) if decoder else ())]
     origin = {
         "files": {f.name: file_sha256(f) for f in files},
         "licence": licence or "not given: see where the weights come from",
@@ -163,7 +207,9 @@ def convert(
     save(folder, autoencoder, params, origin)
     count = sum(leaf.size for leaf in jax.tree.leaves(params))
     print(f"{source.name}: {kind.__name__} of {count:,} parameters, {len(tensors)} tensors read")
-    print("  ".join(f"{key} {value}" for key, value in config.items()))
+    print("  ".join(f"{name} {value}" for name, value in config.items()))
+    if unused := [] if decoder else find(tensors, STEMS, "", key).unused:
+        print(f"not used: {listed(unused)}")
     print(f"latents times {chosen[0]} after minus {chosen[1]}")
     print(f"a test picture encoded and decoded: PSNR {quality:.1f} dB: {folder}")
     if quality < 20:
@@ -174,18 +220,25 @@ def main(arguments: Sequence[str]) -> None:
     """The command."""
     flags = parser(__doc__ or "")
     flags.add_argument(
-        "source", metavar="IN", help="state dict (.safetensors, .pt, ...), or a name on the hub"
+        "source",
+        metavar="IN",
+        help="state dict (.safetensors, .pt, index, folder), or a name on the hub",
     )
     flags.add_argument("folder", type=path, metavar="OUT", help="folder to make")
     flags.add_argument("--decoder", type=path, help="the second file of a tiny autoencoder")
     flags.add_argument("--groups", type=int, help="of the normalisation (default: 32)")
     flags.add_argument("--scale", type=float, help="of the latents (default: SD 1.x's 0.18215)")
     flags.add_argument("--shift", type=float, help="of the latents (default: 0)")
+    flags.add_argument(
+        "--key",
+        default="",
+        help="where the weights lie in the file, if it holds several (such as ema)",
+    )
     flags.add_argument("--licence", default="", help="a note to keep with the weights")
     o = flags.parse_args(arguments)
     convert(
         locate(o.source), o.folder, decoder=o.decoder, groups=o.groups, scale=o.scale, shift=o.shift,
-        licence=o.licence,
+        licence=o.licence, key=o.key,
     )  # fmt: skip
 
 

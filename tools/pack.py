@@ -14,19 +14,23 @@ from pathlib import Path
 from experiments.common import parser, path, run
 
 
-def pack(source: Path, folder: Path, cut_seed: int, **settings) -> Path:
+def pack(
+    source: Path, folder: Path, cut_seed: int, duplicates: str, outside: bool, **settings
+) -> Path:
     """Packs the images of a folder or a CSV; see ``msflow_jax.data.sources.packing.pack``."""
     from msflow_jax import data
-    from msflow_jax.data.sources.listing import list_folder, list_manifest
+    from msflow_jax.data.sources.listing import list_folder
+    from msflow_jax.data.sources.manifest import list_manifest
     from msflow_jax.data.sources.packing import Settings
     from msflow_jax.data.sources.packing import pack as write
     from msflow_jax.progress import bar
 
     config = data.default_config("folder" if source.is_dir() else "manifest")
-    config.update({"root": str(source), "seed": cut_seed})
+    config.update({"root": str(source), "seed": cut_seed, "outside": outside})
     listing = (list_folder if source.is_dir() else list_manifest)(config)
     with bar("packing", len(listing.rows)) as advance:
-        return write(listing, folder, Settings(**settings), advance)
+        options = Settings(**settings)
+        return write(listing, folder, options, advance, refuse=duplicates == "refuse")
 
 
 def main(arguments: Sequence[str]) -> None:
@@ -41,6 +45,13 @@ def main(arguments: Sequence[str]) -> None:
     flags.add_argument("--seed", type=int, default=0, help="of the cut into splits and the order")
     flags.add_argument("--name", default="arrayrecord", help="what the data set is called")
     flags.add_argument("--licence", default="unknown: the user's own files")
+    flags.add_argument(
+        "--duplicates", default="refuse", choices=("refuse", "keep"),
+        help="what of equal pictures in two splits",
+    )  # fmt: skip
+    flags.add_argument(
+        "--outside", action="store_true", help="take paths of a CSV that leave its folder"
+    )
     o = flags.parse_args(arguments)
     if o.verify:
         from msflow_jax.data.sources.records import verify
@@ -52,8 +63,8 @@ def main(arguments: Sequence[str]) -> None:
     if o.folder is None:
         flags.error("say where the shards go: tools/pack.py SOURCE FOLDER")
     manifest = pack(
-        o.source, o.folder, o.seed, side=o.side, channels=o.channels, seed=o.seed,
-        shard_images=o.shard_images, name=o.name, licence=o.licence,
+        o.source, o.folder, o.seed, o.duplicates, o.outside, side=o.side, channels=o.channels,
+        seed=o.seed, shard_images=o.shard_images, name=o.name, licence=o.licence,
     )  # fmt: skip
     print(f"packed: {manifest}")
     print(

@@ -1,28 +1,31 @@
 """The official MedSymmFlow weights (caetas/MedSymmFlow) to ``nets.UNet`` parameters, and back."""
 
-import re
 from collections.abc import Mapping
 from typing import Any
 
-import jax
-import jax.numpy as jnp
 import numpy as np
 
-from msflow_jax.convert.matching import Path, leaves, match
+from msflow_jax.convert.matching import Path, find, leaves, match, parameter_shapes, size
 from msflow_jax.nets.init import Params
 from msflow_jax.nets.unet import UNet
 
+WHAT = "a MedSymmFlow UNet"
+STEMS = (("input_blocks.0.0.weight",),)
+
+_DEEPEST = 10  # levels, a factor of 512 between the sides
+
 
 def convert_unet(
-    state: Mapping[str, np.ndarray], *, head_channels: int = 64
+    state: Mapping[str, np.ndarray], *, head_channels: int = 64, key: str = ""
 ) -> tuple[dict[str, Any], Params]:
     """Reads the architecture off a UNet state dict and converts its tensors.
 
     Args:
-        state: tensors by official name (``read_state_dict``); a common prefix ``module.`` or ``model.``
-            is dropped.
+        state: tensors by official name (``read_state_dict``), below any prefix; what lies elsewhere is
+            not used.
         head_channels: channels per attention head. The shapes do not show it, and a wrong one gives
             wrong outputs silently; every published model has 64.
+        key: where the network lies, if there are several (``matching.find``).
 
     Returns:
         Keyword arguments of ``UNet``, and its parameters (float32).
@@ -31,11 +34,13 @@ def convert_unet(
         ValueError: naming the first offending tensors, if some are missing, left over, of another
             shape or not finite, or if ``head_channels`` does not divide the attention's channels.
     """
-    state = _without_prefix(state)
-    config = {**_architecture(state), "head_channels": head_channels}
-    expected = _parameter_shapes(config)
+    found = find(state, STEMS, WHAT, key)
+    config = {**_architecture(found.state), "head_channels": head_channels}
+    _check(config)
+    side = 2 ** (len(config["multipliers"]) - 1)
+    expected = parameter_shapes(UNet(**config), (1, side, side, config["channels"]), (1,))
     names = {_official_name(path, config): path for path in expected}
-    return config, match(state, names, expected, "MedSymmFlow UNet")
+    return config, match(found.state, names, expected, "MedSymmFlow UNet", found.name)
 
 
 def unet_state_dict(params: Params, config: Mapping[str, Any]) -> dict[str, np.ndarray]:
@@ -51,21 +56,26 @@ def unet_state_dict(params: Params, config: Mapping[str, Any]) -> dict[str, np.n
     }
 
 
-def _without_prefix(state: Mapping[str, np.ndarray]) -> dict[str, np.ndarray]:
-    prefix = r"(module\.|model\.)+"
-    if all(re.match(prefix, name) for name in state):
-        return {re.sub("^" + prefix, "", name): array for name, array in state.items()}
-    return dict(state)
+def _check(config: Mapping[str, Any]) -> None:
+    """Refuses what the network would refuse, in the words of the command."""
+    width, multipliers, heads = config["width"], config["multipliers"], config["head_channels"]
+    if width % UNet.groups or len(multipliers) > _DEEPEST:
+        raise ValueError(
+            f"not a MedSymmFlow UNet: a width of {width} (a multiple of {UNet.groups} is normalised) "
+            f"in {len(multipliers)} levels (at most {_DEEPEST})"
+        )
+    for factor in {*config["attention"], 2 ** (len(multipliers) - 1)}:
+        channels = width * multipliers[factor.bit_length() - 1]
+        if heads < 1 or channels % heads:
+            raise ValueError(
+                f"attention of {channels} channels cannot be cut into heads of {heads}: set "
+                "--head-channels to the channels of one head (64 in every published model)"
+            )
 
 
 def _architecture(state: Mapping[str, np.ndarray]) -> dict[str, Any]:
     """Channels, width, multipliers, blocks and attention factors, from names and shapes."""
-    stem = state.get("input_blocks.0.0.weight")
-    if stem is None or stem.ndim != 4:
-        raise ValueError(
-            "not a MedSymmFlow UNet: input_blocks.0.0.weight, a 4-D kernel, is missing"
-        )
-    width, channels = stem.shape[:2]
+    width, channels = (size(state, "input_blocks.0.0.weight", axis, WHAT) for axis in (0, 1))
     levels: list[list[int]] = [[]]
     attention: set[int] = set()
     index = 1
@@ -73,7 +83,7 @@ def _architecture(state: Mapping[str, np.ndarray]) -> dict[str, Any]:
         if f"input_blocks.{index}.0.op.weight" in state:
             levels.append([])
         elif f"input_blocks.{index}.0.in_layers.2.weight" in state:
-            levels[-1].append(state[f"input_blocks.{index}.0.in_layers.2.weight"].shape[0])
+            levels[-1].append(size(state, f"input_blocks.{index}.0.in_layers.2.weight", 0, WHAT))
             if f"input_blocks.{index}.1.qkv.weight" in state:
                 attention.add(2 ** (len(levels) - 1))
         else:
@@ -81,8 +91,8 @@ def _architecture(state: Mapping[str, np.ndarray]) -> dict[str, Any]:
         index += 1
     if any(not level or level[0] % width for level in levels) or len(set(map(len, levels))) > 1:
         raise ValueError(
-            f"input_blocks of {levels} channels per level are not multiples of the width {width}, "
-            "or not equally many in every level"
+            f"not a MedSymmFlow UNet: input_blocks of {levels} channels per level are not multiples of "
+            f"the width {width}, or not equally many in every level"
         )
     return {
         "channels": channels,
@@ -91,14 +101,6 @@ def _architecture(state: Mapping[str, np.ndarray]) -> dict[str, Any]:
         "blocks": len(levels[0]),
         "attention": tuple(sorted(attention)),
     }
-
-
-def _parameter_shapes(config: Mapping[str, Any]) -> dict[Path, tuple[int, ...]]:
-    side = 2 ** (len(config["multipliers"]) - 1)
-    x = jax.ShapeDtypeStruct((1, side, side, config["channels"]), jnp.float32)
-    u = jax.ShapeDtypeStruct((1,), jnp.float32)
-    tree = jax.eval_shape(UNet(**config).init, jax.random.key(0), x, u)["params"]
-    return {path: leaf.shape for path, leaf in leaves(tree)}
 
 
 _LAYERS = {

@@ -10,11 +10,9 @@ import re
 from collections.abc import Mapping
 from typing import Any
 
-import jax
-import jax.numpy as jnp
 import numpy as np
 
-from msflow_jax.convert.matching import Path, leaves, match
+from msflow_jax.convert.matching import Path, find, match, parameter_shapes, size
 from msflow_jax.nets.init import Params
 from msflow_jax.nets.resnet import EPSILON, ResNet
 
@@ -25,12 +23,16 @@ _CHILDREN = {"conv1": "0", "bn1": "1", "layer1": "4", "layer2": "5", "layer3": "
 _LEAVES = {"kernel": "weight", "scale": "weight", "mean": "running_mean", "var": "running_var"}
 _KERAS_EPSILON = 1.001e-5
 
+WHAT = "a ResNet"
+STEMS = (("conv1.weight", "layer1.0.conv1.weight"), ("0.weight", "4.0.conv1.weight"))
 
-def convert_resnet(state: State) -> tuple[dict[str, Any], Params, list[str]]:
+
+def convert_resnet(state: State, *, key: str = "") -> tuple[dict[str, Any], Params, list[str]]:
     """Reads the architecture off a ResNet's tensors and converts them.
 
     Args:
-        state: tensors by name (``read_state_dict``).
+        state: tensors by name (``read_state_dict``), below any prefix.
+        key: where the network lies, if there are several (``matching.find``).
 
     Returns:
         Keyword arguments of ``ResNet``, its parameters (float32), and the names of the tensors that are
@@ -41,64 +43,37 @@ def convert_resnet(state: State) -> tuple[dict[str, Any], Params, list[str]]:
             stages, of another shape, not finite or variances below 0, or if there is no ResNet, or
             more than one.
     """
-    modules = _modules(state)
-    inner, unused = {}, []
-    for name, array in state.items():
+    found = find(state, STEMS, WHAT, key)
+    modules = {name: i if found.naming else name for name, i in _CHILDREN.items()}
+    inner, unused = {}, found.unused
+    for name, array in found.state.items():
         module = next((m for m, here in modules.items() if name.startswith(f"{here}.")), None)
         if name.endswith(".num_batches_tracked"):
             continue
         if module is None:
-            unused.append(name)
+            unused.append(found.original[name])
         else:
             inner[module + name.removeprefix(modules[module])] = array
     config = _architecture(inner)
     if config["stride_first"]:
         inner = _without_biases(inner)
     net = ResNet(**config)
-    images = jax.ShapeDtypeStruct((1, 32, 32, 3), jnp.float32)
-    tree = jax.eval_shape(net.init, jax.random.key(0), images)["params"]
-    shapes = {path: leaf.shape for path, leaf in leaves(tree)}
+    shapes = parameter_shapes(net, (1, 32, 32, 3))
 
     def original(name: str) -> str:
         module, _, rest = name.partition(".")
-        return f"{modules[module]}.{rest}"
+        return found.name(f"{modules[module]}.{rest}")
 
     params = match(
-        {original(name): array for name, array in inner.items()},
-        {original(_name(path)): path for path in shapes},
-        shapes,
-        f"ResNet-{net.depth}",
+        inner, {_name(path): path for path in shapes}, shapes, f"ResNet-{net.depth}", original
     )
     if negative := [n for n, a in inner.items() if n.endswith("running_var") and a.min() < 0]:
         raise ValueError(f"not a ResNet: variances below 0: {original(negative[0])}")
-    return config, params, sorted(unused)
-
-
-def _modules(state: State) -> dict[str, str]:
-    """What torchvision's modules are called in the file."""
-    stems = {"conv1": "layer1.0.conv1.weight", "0": "4.0.conv1.weight"}
-    pattern = re.compile(r"((?:[^.]+\.)*?)(conv1|0)\.weight")
-    found = [
-        (m[1], m[2])
-        for name in state
-        if (m := pattern.fullmatch(name)) and m[1] + stems[m[2]] in state
-    ]
-    if not found:
-        raise ValueError(
-            "not a ResNet: neither conv1.weight and layer1.0.conv1.weight (torchvision) nor 0.weight "
-            f"and 4.0.conv1.weight (its children in a row) is among {len(state)} tensors, such as "
-            f"{', '.join(sorted(state)[:3])}"
-        )
-    if len(found) > 1:
-        names = ", ".join(prefix + stem for prefix, stem in found)
-        raise ValueError(f"{len(found)} ResNets, which begin at {names}: save one of them alone")
-    (prefix, stem), *_ = found
-    return {name: prefix + (name if stem == "conv1" else i) for name, i in _CHILDREN.items()}
+    return config, params, sorted(n for n in unused if not n.endswith(".num_batches_tracked"))
 
 
 def _architecture(state: State) -> dict[str, Any]:
-    if state["conv1.weight"].ndim != 4:
-        raise ValueError("not a ResNet: conv1.weight is no 4-D kernel")
+    width = size(state, "conv1.weight", 0, WHAT)
     numbers = [
         {m[1] for name in state if (m := re.match(rf"layer{stage}\.(\d+)\.", name))}
         for stage in range(1, 5)
@@ -109,7 +84,7 @@ def _architecture(state: State) -> dict[str, Any]:
     return {
         "blocks": tuple(len(n) for n in numbers),
         "bottleneck": any(".conv3." in name for name in state),
-        "width": state["conv1.weight"].shape[0],
+        "width": width,
         "stride_first": "conv1.bias" in state,
     }
 

@@ -3,7 +3,7 @@
 The namings of an ``AutoencoderKL`` are those of diffusers today (``to_q``), of diffusers before 0.18
 (``query``), and of CompVis (``encoder.down.0.block.0``), with or without the prefix
 ``first_stage_model.``. A tiny autoencoder has the names of madebyollin/taesd (``encoder.1.conv.0``)
-or of diffusers (``encoder.layers.1.conv.0``).
+or of diffusers (``encoder.layers.1.conv.0``). Any prefix may stand before them.
 """
 
 import re
@@ -11,27 +11,37 @@ from collections.abc import Mapping
 from typing import Any
 
 import flax.linen as nn
-import jax
-import jax.numpy as jnp
 import numpy as np
 
-from msflow_jax.convert.matching import Path, leaves, match
+from msflow_jax.convert.matching import Found, Path, find, match, parameter_shapes, size
 from msflow_jax.nets.init import Params
 from msflow_jax.nets.tiny import TinyAutoencoder
 from msflow_jax.nets.vae import AutoencoderKL
 
 State = Mapping[str, np.ndarray]
 
+WHAT = "an autoencoder"
+STEMS = (
+    ("encoder.conv_in.weight",),
+    ("encoder.0.weight", "decoder.1.weight"),
+    ("encoder.layers.0.weight", "decoder.layers.0.weight"),
+)
+# One half of a tiny autoencoder alone.
+ENCODER, DECODER = (("0.weight", "1.conv.0.weight"),), (("1.weight", "3.conv.0.weight"),)
+
+_DEEPEST = 10  # levels, a factor of 512 between the sides
+
 
 def convert_vae(
-    state: State, *, groups: int = 32
+    state: State, *, groups: int = 32, key: str = ""
 ) -> tuple[type[nn.Module], dict[str, Any], Params]:
     """Reads the architecture off an autoencoder's tensors and converts them.
 
     Args:
-        state: tensors by name (``read_state_dict``); of a whole Stable Diffusion checkpoint the ones
-            below ``first_stage_model.`` are taken.
+        state: tensors by name (``read_state_dict``), below any prefix; of a whole Stable Diffusion
+            checkpoint the ones below ``first_stage_model.`` are taken.
         groups: groups of the normalisation, which the shapes do not show; 32 in all published ones.
+        key: where the autoencoder lies, if there are several (``matching.find``).
 
     Returns:
         ``AutoencoderKL`` or ``TinyAutoencoder``, its keyword arguments, and its parameters (float32).
@@ -40,35 +50,36 @@ def convert_vae(
         ValueError: naming the first offending tensors, if some are missing, left over, of another
             shape or not finite, or if this is no autoencoder.
     """
-    state = _first_stage(state)
-    if "encoder.conv_in.weight" in state:
-        state = _todays_names(state)
-        config = {**_kl_architecture(state), "groups": groups}
-        return AutoencoderKL, config, _convert(state, AutoencoderKL(**config), _kl_name)
-    state = {_without_layers(name): array for name, array in state.items()}
-    if "encoder.0.weight" in state and "decoder.1.weight" in state:
-        config = _tiny_architecture(state)
-        return TinyAutoencoder, config, _convert(state, TinyAutoencoder(**config), _tiny_name)
-    raise ValueError(
-        "not an autoencoder: neither encoder.conv_in.weight (Stable Diffusion) nor encoder.0.weight "
-        f"and decoder.1.weight (TAESD) is among {len(state)} tensors, such as "
-        f"{', '.join(sorted(state)[:3])}"
-    )
-
-
-def _convert(state: State, net: Any, naming: Any) -> Params:
-    side = net.factor
-    images = jax.ShapeDtypeStruct((1, side, side, net.channels), jnp.float32)
-    tree = jax.eval_shape(net.init, jax.random.key(0), images)["params"]
-    shapes = {path: leaf.shape for path, leaf in leaves(tree)}
-    return match(state, {naming(path): path for path in shapes}, shapes, type(net).__name__)
-
-
-def _first_stage(state: State) -> dict[str, np.ndarray]:
-    prefix = "first_stage_model."
-    inner = {k.removeprefix(prefix): v for k, v in state.items() if k.startswith(prefix)} or state
+    found = find(state, STEMS, WHAT, key)
     # What CompVis' training leaves in a file of the autoencoder alone: its loss, its average's counters.
-    return {k: v for k, v in inner.items() if not k.startswith(("loss.", "model_ema."))}
+    state = {k: v for k, v in found.state.items() if not k.startswith(("loss.", "model_ema."))}
+    if found.naming == 0:
+        today = _todays_names(state)
+        config = {**_kl_architecture({new: state[k] for k, new in today.items()}), "groups": groups}
+        if wrong := [n for n in config["widths"] if groups < 1 or n % groups]:
+            raise ValueError(
+                f"{wrong[0]} channels cannot be normalised in {groups} groups: set --groups to a "
+                f"divisor of {', '.join(map(str, config['widths']))} (norm_num_groups of the model)"
+            )
+        return AutoencoderKL, config, _convert(found, today, AutoencoderKL(**config), _kl_name)
+    today = {name: _without_layers(name) for name in state}
+    config = _tiny_architecture({new: state[k] for k, new in today.items()})
+    return TinyAutoencoder, config, _convert(found, today, TinyAutoencoder(**config), _tiny_name)
+
+
+def _convert(found: Found, today: Mapping[str, str], net: Any, naming: Any) -> Params:
+    """Parameters of a network, by the names of today, which errors give as the file has them."""
+    file = {new: found.name(k) for k, new in today.items()}
+    if len(file) < len(today):
+        raise ValueError("not an autoencoder: tensors in two namings at once: save one of them")
+    shapes = parameter_shapes(net, (1, net.factor, net.factor, net.channels))
+    return match(
+        {new: found.state[k] for k, new in today.items()},
+        {naming(path): path for path in shapes},
+        shapes,
+        type(net).__name__,
+        lambda name: file.get(name, found.prefix + name),
+    )
 
 
 _COMPVIS = (
@@ -84,8 +95,8 @@ _COMPVIS = (
 _OLD = {"query": "to_q", "key": "to_k", "value": "to_v", "proj_attn": "to_out.0"}
 
 
-def _todays_names(state: State) -> dict[str, np.ndarray]:
-    """Any of the three namings to that of diffusers today."""
+def _todays_names(state: State) -> dict[str, str]:
+    """The names of any of the three namings, and what diffusers calls them today."""
     levels = len({m[1] for name in state if (m := re.match(r"decoder\.up\.(\d+)\.", name))})
 
     def today(name: str) -> str:
@@ -99,7 +110,7 @@ def _todays_names(state: State) -> dict[str, np.ndarray]:
             rf"\.attentions\.0\.({old})\.", lambda m: f".attentions.0.{_OLD[m[1]]}.", name
         )
 
-    return {today(name): array for name, array in state.items()}
+    return {name: today(name) for name in state}
 
 
 def _kl_architecture(state: State) -> dict[str, Any]:
@@ -108,16 +119,14 @@ def _kl_architecture(state: State) -> dict[str, Any]:
 
     levels = count(r"encoder\.down_blocks\.\d+\.")
     first = "encoder.down_blocks.{}.resnets.0.conv1.weight"
-    needed = [first.format(i) for i in range(levels)]
-    needed += ["encoder.conv_out.weight", "decoder.conv_out.weight"]
-    if missing := [name for name in needed if name not in state]:
-        raise ValueError(f"not an AutoencoderKL: {', '.join(missing)} is missing")
-    if not levels:
-        raise ValueError("not an AutoencoderKL: encoder.down_blocks.0 is missing")
+    if not 0 < levels <= _DEEPEST:
+        raise ValueError(
+            f"not an AutoencoderKL: {levels} levels encoder.down_blocks.* (1 to {_DEEPEST})"
+        )
     return {
-        "channels": state["decoder.conv_out.weight"].shape[0],
-        "latent": state["encoder.conv_out.weight"].shape[0] // 2,
-        "widths": tuple(state[first.format(i)].shape[0] for i in range(levels)),
+        "channels": size(state, "decoder.conv_out.weight", 0, WHAT),
+        "latent": max(1, size(state, "encoder.conv_out.weight", 0, WHAT) // 2),
+        "widths": tuple(size(state, first.format(i), 0, WHAT) for i in range(levels)),
         "blocks": count(r"encoder\.down_blocks\.0\.resnets\.\d+\."),
         "quant": "quant_conv.weight" in state,
     }
@@ -160,15 +169,14 @@ def _without_layers(name: str) -> str:
 
 
 def _tiny_architecture(state: State) -> dict[str, Any]:
-    last = max(int(m[1]) for name in state if (m := re.match(r"encoder\.(\d+)\.", name)))
-    end = max(int(m[1]) for name in state if (m := re.match(r"decoder\.(\d+)\.", name)))
-    for name in (f"encoder.{last}.weight", f"decoder.{end}.weight"):
-        if name not in state:
-            raise ValueError(f"not a TinyAutoencoder: {name} is missing")
+    def last(side: str) -> str:
+        numbers = [int(m[1]) for k in state if (m := re.match(rf"{side}\.(\d{{1,9}})\.", k))]
+        return f"{side}.{max(numbers, default=0)}.weight"
+
     return {
-        "channels": state[f"decoder.{end}.weight"].shape[0],
-        "latent": state[f"encoder.{last}.weight"].shape[0],
-        "width": state["encoder.0.weight"].shape[0],
+        "channels": size(state, last("decoder"), 0, WHAT),
+        "latent": size(state, last("encoder"), 0, WHAT),
+        "width": size(state, "encoder.0.weight", 0, WHAT),
         "pool": any(".pool." in name for name in state),
     }
 

@@ -7,13 +7,14 @@ from typing import Any
 import jax
 from ml_collections import ConfigDict
 
-from msflow_jax.coupling.checks import check_choices, check_ranges
 from msflow_jax.coupling.conditioners import CONDITIONERS
 from msflow_jax.coupling.layout import parse
 from msflow_jax.coupling.model import CouplingFlow
+from msflow_jax.coupling.settings import TABLE
 from msflow_jax.data import Info, Splits
 from msflow_jax.families import Section
-from msflow_jax.inference.validation import CLASSIFICATION, check_select
+from msflow_jax.inference.validation import CLASSIFICATION
+from msflow_jax.training.validation import check_select
 
 NAME = "coupling"
 _FITTED = 64  # training images that the activation norms are fitted to
@@ -53,6 +54,7 @@ class CouplingFamily:
         "distance": "negative log-posterior",
         "draw": "dequantisation draw",
     }
+    table = TABLE
 
     def settings(self) -> ConfigDict:
         """A small flow of two levels."""
@@ -91,9 +93,7 @@ class CouplingFamily:
                 f"those of {model.conditioner.name!r}: set config.model.conditioner = "
                 f"conditioner_settings({model.conditioner.name!r}) first"
             )
-        check_select(config.train.select, (*CLASSIFICATION, "val_bits"))
-        check_choices(model)
-        check_ranges(model.discriminative_weight, model.bound, model.logit_margin)
+        check_select(config.train.select, (*CLASSIFICATION, "-val_bits"))
         parse(model.layout, (1 << 20, 1 << 20, 2))  # a side that any squeeze divides
 
     def upgrade(self, stored: Mapping[str, Any]) -> dict[str, Any]:

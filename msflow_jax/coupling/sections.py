@@ -58,6 +58,7 @@ class Explanations:
         return {"images": len(chosen)}, {
             "explain_images": split.images[chosen],
             "explain_labels": split.labels[chosen],
+            "explain_names": np.array([split.names[i] for i in chosen], np.str_),
             "explain_predictions": order[:, 0],
             "explain_against": order[:, 1],
             "explain_map": found.map,
@@ -87,7 +88,7 @@ class Temperatures:
         def function(params, items, index):
             return model.generate(params, **items, key=jax.random.key(sample.seed))
 
-        images = to_images(batched(function, sample.batch)(run.flow.params, items))
+        images = to_images(batched(function, sample.batch)(run.flow.drawing_params, items))
         return {"values": list(_TEMPERATURES)}, {
             "temperature_values": np.array(_TEMPERATURES),
             "temperature_samples": images.reshape(*shape, *images.shape[1:]),

@@ -8,27 +8,47 @@ large for memory, a reader); ``read_images`` reads what a trained model is to cl
 from __future__ import annotations
 
 import dataclasses
+from collections.abc import Mapping
+from typing import Any
 
 import numpy as np
 from ml_collections import ConfigDict
 
-from msflow_jax.data.base import Info, LazySplit, Modality, Split, Splits, in_memory, some
+from msflow_jax.data.base import (
+    SPLITS,
+    Info,
+    LazySplit,
+    Modality,
+    Split,
+    Splits,
+    in_memory,
+    some,
+)
+from msflow_jax.data.identity import as_trained, check_same, contents_of, identify, split_table
+from msflow_jax.data.oddities import check_copies, warn_of_rare_classes
+from msflow_jax.data.settings import SETTINGS
 from msflow_jax.data.sources.images import read_images
 from msflow_jax.data.sources.medmnist_table import TABLE as _MEDMNIST
+from msflow_jax.progress import doing
 
 __all__ = [
+    "SETTINGS",
     "Info",
     "LazySplit",
     "Modality",
     "Split",
     "Splits",
+    "as_trained",
     "check",
+    "check_same",
     "default_config",
     "in_memory",
     "known",
     "load",
     "read_images",
     "some",
+    "split_table",
+    "upgrade",
 ]
 
 
@@ -49,6 +69,9 @@ def default_config(name: str = "phantoms") -> ConfigDict:
         channels: 1 grey, 3 RGB, 0 as stored (own files: as the first; phantoms: 1).
         seed: Seed of the phantoms and of the cut of own files into splits.
         md5: If set, the data must have it (``Info.md5``).
+        duplicates: ``refuse`` own pictures of equal content in two splits, or ``keep`` them with a
+            warning, as those of published sets are.
+        outside: Whether a manifest may list files outside its own folder.
         download: Whether missing MedMNIST or TFDS data may be fetched from their publishers.
         loader: ``device`` reads the training images into the device's memory; ``grain`` reads and
             decodes them while training, for what does not fit there.
@@ -63,6 +86,8 @@ def default_config(name: str = "phantoms") -> ConfigDict:
             "channels": 0,
             "seed": 0,
             "md5": "",
+            "duplicates": "refuse",
+            "outside": False,
             "download": False,
             "loader": "device",
             "workers": 2,
@@ -91,6 +116,8 @@ def check(config: ConfigDict) -> None:
             f"data.loader={config.loader!r}, data.workers={config.workers}: the loader is 'device' or "
             "'grain', the workers a number of processes, 0 for none"
         )
+    if config.duplicates not in ("refuse", "keep"):
+        raise ValueError(f"data.duplicates={config.duplicates!r}: 'refuse' or 'keep'")
     if config.side < 0 or config.channels not in (0, 1, 3):
         raise ValueError(
             f"data.side={config.side}, data.channels={config.channels}: the side is a number of "
@@ -111,17 +138,49 @@ def load(config: ConfigDict) -> Splits:
             hold; names the file and the remedy.
     """
     check(config)
-    splits = _source(config)
-    if config.loader == "device":
-        splits = dataclasses.replace(splits, train=in_memory(splits.train))
-    if config.md5 and splits.info.md5 != config.md5:
+    with doing("reading the data"):
+        splits = _source(config)
+        splits = dataclasses.replace(splits, contents=contents_of(splits))
+    info = dataclasses.replace(
+        splits.info, identity={**splits.info.identity, **identify(splits)}, counts=_counts(splits)
+    )
+    if config.md5 and config.md5 not in (info.md5, info.identity.get("listing")):
         raise ValueError(
-            f"{splits.info.source} has md5 {splits.info.md5}, but config.data.md5 asks for "
+            f"{info.source} has md5 {info.md5}, but config.data.md5 asks for "
             f"{config.md5}: use that data, or clear --config.data.md5"
         )
-    counts = np.bincount(splits.train.labels, minlength=len(splits.info.classes))
-    info = dataclasses.replace(splits.info, counts=tuple(counts.tolist()))
-    return dataclasses.replace(splits, info=info)
+    splits = dataclasses.replace(splits, info=info)
+    _look_over(splits, config)
+    with doing("reading the training images"):
+        train = in_memory(splits.train) if config.loader == "device" else splits.train
+    return Splits(train, splits.val, splits.test, info)
+
+
+def upgrade(stored: Mapping[str, Any]) -> dict[str, Any]:
+    """The part ``data`` of a stored configuration, with what was so before there was a key for it."""
+    return {"duplicates": "keep", "outside": True, **stored}
+
+
+def _counts(splits: Splits) -> tuple[int, ...]:
+    """Training images of each class."""
+    return tuple(np.bincount(splits.train.labels, minlength=len(splits.info.classes)).tolist())
+
+
+def _look_over(splits: Splits, config: ConfigDict) -> None:
+    """Says, or refuses, what is odd about a data set; phantoms are what they are made to be."""
+    if config.name == "phantoms":
+        return
+    parts = {name: splits[name] for name in SPLITS}
+    own = config.name in ("folder", "manifest", "arrayrecord")
+    check_copies(
+        {name: part.names for name, part in parts.items()},
+        {name: part.labels for name, part in parts.items()},
+        splits.contents,
+        splits.info.source,
+        refuse=own and config.duplicates == "refuse",
+    )
+    if own:
+        warn_of_rare_classes(splits)
 
 
 def _source(config: ConfigDict) -> Splits:

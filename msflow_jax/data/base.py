@@ -12,6 +12,7 @@ import numpy as np
 
 from msflow_jax.data.modality import Batch, Modality
 from msflow_jax.data.split import LazySplit, OpensLater, Split, in_memory, some
+from msflow_jax.storage.content import printable
 
 __all__ = [
     "SPLITS",
@@ -53,6 +54,8 @@ class Info:
         counts: training images of each class; empty where not known.
         modalities: what is known of each example, by name. Where it is not given it follows from
             side, channels, classes and map_classes: an image, its label, maybe its map.
+        identity: MD5 of names, contents, labels and splits, see ``identity.identify``; empty of a data
+            set that was not read, and in workdirs of before there were identities.
     """
 
     name: str
@@ -67,11 +70,17 @@ class Info:
     map_classes: tuple[str, ...] = ()
     counts: tuple[int, ...] = ()
     modalities: Mapping[str, Modality] = field(default_factory=dict, hash=False)
+    identity: Mapping[str, str] = field(default_factory=dict, hash=False)
 
     def __post_init__(self) -> None:
         for name in ("classes", "flips", "map_classes", "counts"):
             object.__setattr__(self, name, tuple(getattr(self, name)))
+        for name in ("name", "licence", "source"):  # of others' files, and printed
+            object.__setattr__(self, name, printable(getattr(self, name)))
+        for name in ("classes", "map_classes"):
+            object.__setattr__(self, name, tuple(map(printable, getattr(self, name))))
         object.__setattr__(self, "modalities", dict(self.modalities) or self._one_image())
+        object.__setattr__(self, "identity", dict(self.identity))
         if self.task not in TASKS:
             raise ValueError(f"{self.name}: task {self.task!r} is not one of {', '.join(TASKS)}")
         if len(self.classes) < 2:
@@ -87,6 +96,11 @@ class Info:
         if self.map_classes:
             found["map"] = Modality("map", space, names=self.map_classes)
         return found
+
+    @property
+    def ordered(self) -> bool:
+        """Whether the classes are grades."""
+        return self.task == "ordinal-regression"
 
     def class_weights(self, prior: str) -> tuple[float, ...] | None:
         """Ratio of target to training prior of each class (label-shift correction).
@@ -118,6 +132,8 @@ class Info:
         found = {key: list(v) if isinstance(v, tuple) else v for key, v in fields.items()}
         if self.modalities != self._one_image():
             found["modalities"] = {name: m.to_dict() for name, m in self.modalities.items()}
+        if not self.identity:
+            del found["identity"]
         return found
 
     @classmethod
@@ -128,7 +144,7 @@ class Info:
             ValueError: for unknown or missing fields, by name.
         """
         known = {f.name for f in dataclasses.fields(cls)}
-        needed = known - {"map_classes", "counts", "modalities"}
+        needed = known - {"map_classes", "counts", "modalities", "identity"}
         if unknown := sorted(set(fields) - known):
             raise ValueError(f"data info has unknown fields: {', '.join(unknown)}")
         if missing := sorted(needed - set(fields)):
@@ -167,13 +183,15 @@ def own_info(
 class Splits:
     """The three splits and their common facts; ``splits["test"]`` is ``splits.test``.
 
-    ``train`` is a ``LazySplit`` where ``data.loader`` is ``grain``.
+    ``train`` is a ``LazySplit`` where ``data.loader`` is ``grain``. ``contents`` has the MD5 of each
+    example's content by split, where a source knows them without reading its examples.
     """
 
     train: Split | LazySplit
     val: Split
     test: Split
     info: Info
+    contents: Mapping[str, tuple[str, ...]] = field(default_factory=dict)
 
     def __getitem__(self, name: str) -> Split | LazySplit:
         if name not in SPLITS:

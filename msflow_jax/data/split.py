@@ -34,7 +34,8 @@ class Split:
         names: a file name or index of each example, for tables.
         groups: the subject of each example (a patient, a head), or None where it is not known. It stays
             in memory: nothing writes it anywhere.
-        truth: known facts of each example, each ``[N]`` (phantoms only), or None.
+        truth: known facts of each example by name, each ``[N]``, or None: what a phantom was made of, or
+            the further columns of a table. ``evaluate --by=NAME`` splits the scores by them.
         kinds: the kind of each array; those called ``image``, ``label`` or ``map`` need none.
         present: whether each example has an array that it may lack, bool ``[N]`` by name.
     """

@@ -67,7 +67,7 @@ def one_vs_rest_aucs(
     )
 
 
-def _mean_defined(values: np.ndarray) -> np.ndarray:
+def mean_defined(values: np.ndarray) -> np.ndarray:
     """Mean over the first axis of the entries that are not NaN; NaN where there is none."""
     count = np.sum(~np.isnan(values), axis=0)
     total = np.nansum(values, axis=0)
@@ -78,7 +78,7 @@ def distance_aucs(
     labels: np.ndarray, distances: np.ndarray, weights: np.ndarray | None = None
 ) -> np.ndarray:
     """``auc_distance`` under each set of weights: ``[...]``, absent classes skipped."""
-    return _mean_defined(one_vs_rest_aucs(labels, -distances, weights))
+    return mean_defined(one_vs_rest_aucs(labels, -distances, weights))
 
 
 def probability_aucs(
@@ -87,7 +87,7 @@ def probability_aucs(
     """``auc_probability`` under each set of weights: ``[...]``, absent classes skipped."""
     if probabilities.shape[1] == 2:
         return weighted_auc(labels == 1, probabilities[:, 1], weights)
-    return _mean_defined(one_vs_rest_aucs(labels, probabilities, weights))
+    return mean_defined(one_vs_rest_aucs(labels, probabilities, weights))
 
 
 def distance_auc(labels: np.ndarray, distances: np.ndarray) -> float | None:

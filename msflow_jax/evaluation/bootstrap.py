@@ -1,9 +1,11 @@
 """Percentile bootstrap over test images or subjects (Efron 1979), by counts instead of copied rows."""
 
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from typing import Any
 
 import numpy as np
+
+FEWEST = 10  # images or subjects, below which a bootstrap means nothing
 
 
 def resample_counts(units: int, resamples: int, seed: int, chunk: int = 50) -> Iterator[np.ndarray]:
@@ -24,7 +26,7 @@ def resample_counts(units: int, resamples: int, seed: int, chunk: int = 50) -> I
 
 
 def bootstrap_intervals(
-    metrics: dict[str, Callable[[np.ndarray], np.ndarray]],
+    metrics: Mapping[str, Callable[[np.ndarray], np.ndarray]],
     images: int,
     *,
     groups: Sequence[Any] | None = None,
@@ -38,7 +40,8 @@ def bootstrap_intervals(
     gives the wider interval that holds.
 
     Args:
-        metrics: name -> function from weights ``[R, images]`` to values ``[R]``, NaN where undefined.
+        metrics: name -> function from weights ``[R, images]`` to values ``[R]`` or ``[R, K]``, NaN where
+            undefined.
         images: number of test images.
         groups: subject of each image, names or numbers ``[images]``; whole subjects are resampled
             then. None resamples images.
@@ -47,8 +50,10 @@ def bootstrap_intervals(
         level: mass inside the interval.
 
     Returns:
-        name -> [low, high], or None where no resample defined it or there is one subject only; and
-        level, resamples, seed. With ``groups`` also ``unit`` ("subject") and ``groups`` (how many).
+        name -> [low, high], or of ``[R, K]`` a list of K of them; None where no resample defined it,
+        where nearly all agree, or of fewer than 10 images or subjects: such an interval means nothing.
+        And level, resamples, seed; with ``groups`` also ``unit`` ("subject") and ``groups`` (how
+        many); where there are too few ``undefined``, the reason by name.
 
     Raises:
         ValueError: the groups are not one per image.
@@ -59,14 +64,64 @@ def bootstrap_intervals(
         unit_of_image = _number_groups(groups, images)
         units = int(unit_of_image.max()) + 1
         facts |= {"unit": "subject", "groups": units}
-        if units < 2:
-            return facts | dict.fromkeys(metrics)
     values: dict[str, list[np.ndarray]] = {name: [] for name in metrics}
     for counts in resample_counts(units, resamples, seed):
         weights = counts if unit_of_image is None else counts[:, unit_of_image]
         for name, metric in metrics.items():
             values[name].append(metric(weights))
-    return facts | {name: _interval(chunks, level) for name, chunks in values.items()}
+    found = {name: _interval(chunks, level) for name, chunks in values.items()}
+    if units >= FEWEST or not resamples:
+        return facts | found
+    found = {name: [None] * len(v) if _several(v) else None for name, v in found.items()}
+    unit = "image" if groups is None else "subject"
+    reason = f"{units} {unit}{'' if units == 1 else 's'}: a bootstrap needs {FEWEST} or more"
+    return facts | found | {"undefined": dict.fromkeys(metrics, reason)}
+
+
+def proportion_interval(
+    hits: np.ndarray,
+    among: np.ndarray,
+    groups: Sequence[Any] | None,
+    bootstrapped: list[float] | None,
+    level: float = 0.95,
+) -> tuple[list[float] | None, str]:
+    """The interval of a proportion, also where the bootstrap gives none that holds.
+
+    Where all images, or none, are hits every resample agrees; and few images or subjects have few
+    resamples. The exact binomial interval (Clopper and Pearson 1934) holds there: over the images, or
+    over the subjects where all of them agree.
+
+    Args:
+        hits: bool ``[N]``.
+        among: bool ``[N]``: the images of the denominator.
+        groups: subject of each image ``[N]``, or None.
+        bootstrapped: interval of :func:`bootstrap_intervals`.
+        level: mass inside the interval.
+
+    Returns:
+        The interval; or None and the reason.
+    """
+    total, right = int(among.sum()), int((hits & among).sum())
+    if not total:
+        return None, "no image to count"
+    units = total
+    if groups is not None:
+        units = len({str(group) for group, of in zip(groups, among, strict=True) if of})
+    agree = right in (0, total)
+    if agree or (groups is None and units < FEWEST):
+        from scipy.stats import binomtest
+
+        found = binomtest(right if not agree else units * (right > 0), units)
+        low, high = found.proportion_ci(level, method="exact")
+        return [float(low), float(high)], ""
+    if units < FEWEST:
+        return None, f"{units} subjects: a bootstrap needs {FEWEST} or more"
+    return bootstrapped, "" if bootstrapped else "no resample defines it"
+
+
+def _several(value: Any) -> bool:
+    """Whether this holds intervals of several values, rather than one."""
+    return isinstance(value, list) and not isinstance(value[0], float)
 
 
 def _number_groups(groups: Sequence[Any], images: int) -> np.ndarray:
@@ -79,10 +134,14 @@ def _number_groups(groups: Sequence[Any], images: int) -> np.ndarray:
     return np.unique(names, return_inverse=True)[1]
 
 
-def _interval(chunks: list[np.ndarray], level: float) -> list[float] | None:
-    values = np.concatenate(chunks) if chunks else np.zeros(0)
+def _interval(chunks: list[np.ndarray], level: float) -> Any:
+    """One interval of values ``[R]``, or a list of K of values ``[R, K]``."""
+    values: np.ndarray = np.concatenate(chunks) if chunks else np.zeros(0)
+    if np.ndim(values) == 2:
+        return [_interval([values[:, k]], level) for k in range(values.shape[1])]
     values = values[~np.isnan(values)]
     if not values.size:
         return None
     tail = 100 * (1 - level) / 2
-    return [float(v) for v in np.percentile(values, [tail, 100 - tail])]
+    low, high = (float(v) for v in np.percentile(values, [tail, 100 - tail]))
+    return [low, high] if high - low > 1e-12 else None

@@ -16,6 +16,7 @@ from msflow_jax.evaluation.checks import (
 )
 
 _TEMPERATURES = (1e-3, 1e5)  # ends of the range that is searched
+_FEW_ERRORS = 5  # on which a temperature should not rest
 _MIN_PROBABILITY = 1e-12  # so that one certain and wrong prediction does not cost infinitely much
 
 
@@ -183,7 +184,7 @@ def evaluate_calibration(
     Returns:
         ``temperature``, ``fitted_on`` ("val"), and ``ece_before``, ``ece_after``, ``nll_before`` and
         ``nll_after`` on (labels, logits); the negative log-likelihood is in nats and, unlike
-        :func:`negative_log_likelihood`, not clipped.
+        :func:`negative_log_likelihood`, not clipped; ``notes`` where the temperature means little.
 
     Raises:
         ValueError: for non-finite logits or labels that do not fit them.
@@ -195,7 +196,23 @@ def evaluate_calibration(
         logs = log_softmax(logits, value)
         report[f"ece_{name}"] = ece(labels, np.exp(logs))
         report[f"nll_{name}"] = 0.0 - float(_of_label(labels, logs).mean())
-    return report
+    notes = _notes(labels_val, _logits(logits_val), temperature)
+    return {**report, "notes": notes} if notes else report
+
+
+def _notes(labels: np.ndarray, logits: np.ndarray, temperature: float) -> list[str]:
+    """Why a fitted temperature means little."""
+    right = int((logits.argmax(axis=1) == labels).sum())
+    notes = []
+    if right == len(labels):
+        notes.append("No validation image is misclassified: the temperature fits none.")
+    if not _TEMPERATURES[0] * 1.01 < temperature < _TEMPERATURES[1] * 0.99:
+        notes.append(f"The temperature {temperature:g} is an end of the range that is searched.")
+    if len(labels) - right < _FEW_ERRORS and right < len(labels):
+        notes.append(
+            f"The temperature rests on {len(labels) - right} misclassified validation images."
+        )
+    return notes
 
 
 def _normalised(probabilities: np.ndarray) -> np.ndarray:

@@ -1,13 +1,12 @@
 """One call that measures a classifier whose predictions pool several noise draws."""
 
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from itertools import combinations
 from typing import Any
 
 import numpy as np
 
 from msflow_jax.evaluation import auc, calibration
-from msflow_jax.evaluation.bootstrap import bootstrap_intervals
 from msflow_jax.evaluation.checks import (
     check_finite,
     check_labels,
@@ -20,6 +19,7 @@ from msflow_jax.evaluation.confusion import (
     confusion_matrix,
     headline_scores,
 )
+from msflow_jax.evaluation.intervals import classifier_intervals
 from msflow_jax.evaluation.selective import evaluate_uncertainty
 
 _CONVENTIONS = {
@@ -35,11 +35,24 @@ _CONVENTIONS = {
     "macro_f1": "mean over the classes present of F1, the harmonic mean of precision and recall",
     "cohen_kappa": "agreement of predictions and labels beyond chance, (p_o - p_e) / (1 - p_e) with "
     "p_e from the two class frequencies (Cohen 1960): 1 perfect, 0 chance",
+    "quadratic_kappa": "the same for ordered classes: a disagreement weighs with the squared distance "
+    "of the two grades (Cohen 1968)",
+    "recall": "sensitivity: share of the images of a class that are given it",
+    "specificity": "share of the images of other classes that are not given this one",
+    "precision": "positive predictive value: share of the images given a class that are of it, at the "
+    "class frequencies of this split",
+    "npv": "negative predictive value: share of the images not given a class that are not of it, at the "
+    "class frequencies of this split",
+    "auc": "of a class: area under the ROC curve of its probability, this class against all others",
+    "average_precision": "of a class: mean precision over the steps of recall of its probability; "
+    "chance gives the share of its images",
     "ece": "expected calibration error of the most probable class, equal-width bins",
     "brier": "sum over classes of squared error, mean over images (0 best, 2 worst)",
     "nll": "mean negative log probability of the true class, in nats; probabilities below 1e-12 "
     "count as 1e-12",
-    "intervals": "percentile bootstrap over test images: not the spread over trainings or draws",
+    "intervals": "percentile bootstrap over test images: not the spread over trainings or draws; of "
+    "shares of 0 or 1, or over fewer than 10 images, the exact binomial interval (Clopper and Pearson "
+    "1934)",
     "draws": "spread over inference-noise draws of one trained model; sd is the sample standard "
     "deviation",
 }
@@ -47,7 +60,8 @@ _CONVENTIONS = {
 # Replaces the convention of that name where the subjects of the images are known.
 _BY_SUBJECT = {
     "intervals": "percentile bootstrap over the subjects of the test images, all images of a subject "
-    "together: not the spread over trainings or draws",
+    "together: not the spread over trainings or draws; of shares of 0 or 1 the exact binomial interval "
+    "over subjects (Clopper and Pearson 1934)",
 }
 
 # What is worded otherwise for a model that gives likelihoods: ``evaluate_classifier(conventions=...)``.
@@ -69,6 +83,7 @@ def evaluate_classifier(
     classes: Sequence[str],
     *,
     groups: Sequence[Any] | None = None,
+    ordered: bool = False,
     resamples: int = 500,
     seed: int = 0,
     bins: int = 15,
@@ -87,6 +102,7 @@ def evaluate_classifier(
         uncertainties: name -> ``[N]``, larger = less certain.
         classes: K class names.
         groups: subject of each image ``[N]``, see :func:`bootstrap_intervals`; None if unknown.
+        ordered: whether the classes are grades, which have a quadratic kappa.
         resamples: bootstrap resamples of the 95 % intervals; 0 leaves them out.
         seed: seed of the bootstrap.
         bins: number of bins of the calibration error.
@@ -103,13 +119,22 @@ def evaluate_classifier(
     labels, distances, probabilities = _checked(labels, distances, probabilities, classes)
     distance, probability = distances.mean(axis=0), probabilities.mean(axis=0)
     predictions = distance.argmin(axis=1)
-    table = class_table(labels, predictions, classes)
+    intervals, by_class = classifier_intervals(
+        labels,
+        predictions,
+        probability,
+        groups=groups,
+        ordered=ordered,
+        resamples=resamples,
+        seed=seed,
+    )
+    table = class_table(labels, predictions, classes, probability, by_class)
     by_unit = {} if groups is None else _BY_SUBJECT
     return {
         "images": len(labels),
         "classes": [str(name) for name in classes],
-        **_pooled(labels, distance, probability, bins),
-        "intervals": _intervals(labels, predictions, probability, groups, resamples, seed),
+        **_pooled(labels, distance, probability, bins, ordered),
+        "intervals": intervals,
         "confusion": confusion_matrix(labels, predictions, len(classes)).tolist(),
         "per_class": table,
         "draws": _draws(labels, distances, probabilities),
@@ -157,12 +182,13 @@ def _pooled(
     distance: np.ndarray,
     probability: np.ndarray,
     bins: int,
+    ordered: bool,
 ) -> dict[str, Any]:
     """Metrics of the prediction pooled over the draws: distance and probability ``[N, K]``."""
     predictions = distance.argmin(axis=1)
     reliability = calibration.reliability_table(labels, probability, bins)
     metrics = {
-        **headline_scores(labels, predictions, distance.shape[1]),
+        **headline_scores(labels, predictions, distance.shape[1], ordered),
         "auc_distance": auc.distance_auc(labels, distance),
         "auc_probability": auc.probability_auc(labels, probability),
         "ece": calibration.ece_of_table(reliability),
@@ -173,22 +199,6 @@ def _pooled(
     reason = "the labels hold only one class, so there is nothing to tell apart"
     undefined = {name: reason for name, value in metrics.items() if value is None}
     return {**metrics, "reliability": reliability, "undefined": undefined}
-
-
-def _intervals(
-    labels: np.ndarray,
-    predictions: np.ndarray,
-    probability: np.ndarray,
-    groups: Sequence[Any] | None,
-    resamples: int,
-    seed: int,
-) -> dict[str, Any]:
-    correct = (predictions == labels).astype(np.float64)
-    metrics: dict[str, Callable[[np.ndarray], np.ndarray]] = {
-        "accuracy": lambda w: w @ correct / w.sum(axis=-1),
-        "auc_probability": lambda w: auc.probability_aucs(labels, probability, w),
-    }
-    return bootstrap_intervals(metrics, len(labels), groups=groups, resamples=resamples, seed=seed)
 
 
 def _draws(labels: np.ndarray, distances: np.ndarray, probabilities: np.ndarray) -> dict[str, Any]:

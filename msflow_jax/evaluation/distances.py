@@ -139,6 +139,15 @@ class NearestTraining:
         """1st percentile of the held-out images' distances."""
         return float(np.percentile(self.held_out_distance, 1))
 
+    @property
+    def expected(self) -> float:
+        """Share of new real images at or below the threshold: near 1 %, more for few held-out images.
+
+        Of n exchangeable distances, a new one lies below the j-th smallest with probability j / (n + 1).
+        """
+        n = len(self.held_out_distance)
+        return (1 + 0.01 * (n - 1)) / (n + 1)
+
     def closest(self, count: int) -> np.ndarray:
         """Indices of the ``count`` generated images nearest to a training image, nearest first."""
         return np.argsort(self.generated_distance, kind="stable")[:count]
@@ -155,6 +164,7 @@ class NearestTraining:
             "held_out_least": float(held_out.min()),
             "threshold": self.threshold,
             "share_below_threshold": float((generated <= self.threshold).mean()),
+            "expected_below_threshold": self.expected,
             "generated_copies": int((generated == 0).sum()),
             "held_out_copies": int((held_out == 0).sum()),
             "generated_repeats": self.repeated,

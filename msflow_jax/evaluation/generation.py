@@ -1,7 +1,7 @@
 """One call that measures generated images against held-out real ones.
 
-Every number stands beside what real images score in the same place (the floor) and what pure noise
-scores (the ceiling), from equal counts with equal class mix, as none of them means much alone.
+Every number stands beside what real images score in the same place (the floor) and what uniform noise
+scores, from equal counts with equal class mix, as none of them means much alone.
 """
 
 from collections.abc import Callable, Sequence
@@ -10,7 +10,9 @@ from typing import Any
 import numpy as np
 
 from msflow_jax.evaluation.checks import check_images, check_labels
+from msflow_jax.evaluation.counts import count_sets, too_few
 from msflow_jax.evaluation.distances import frechet_distance, nearest_training, prdc
+from msflow_jax.evaluation.grain import evaluate_grain
 
 Labelled = tuple[np.ndarray, np.ndarray]
 Features = Callable[[np.ndarray], np.ndarray]
@@ -52,6 +54,8 @@ def evaluate_generation(
 
     Returns:
         A dict of plain Python values; undefined metrics are None with a reason under ``undefined``.
+        ``counts`` has the images of each class, ``few`` a sentence for each lack of images that makes
+        the distances say little.
 
     Raises:
         ValueError: for another dtype or shape, or labels out of range.
@@ -76,11 +80,14 @@ def evaluate_generation(
         "samples": len(a),
         "comparison": _compare(classifier.features, sets, real[b]),
         **_compare_supplied(features, sets, real[b]),
+        "grain": evaluate_grain(sets, real[b], "real", seed),
+        "counts": count_sets(classes, fake_labels, real_labels, train_labels, fake_labels[a]),
         "recognition": recognition,
         "recognition_overall": overall,
         "memorisation": _memorisation(fake, real, train_images, fake_index, flips),
         "settings": {"seed": seed, "feature_steps": feature_steps, "flips": flips},
         "notes": _notes(len(a), len(fake), len(generated), features[0] if features else ""),
+        "few": too_few(classes, fake_labels[a]),
     }
 
 
@@ -215,8 +222,9 @@ def _notes(matched: int, used: int, given: int, supplied: str) -> list[str]:
         f"Each comparison has {matched} images per set with the same class mix. Frechet distances "
         "grow as the count falls: read them against the real-versus-real floor of the same count.",
         "The classifier has seen the images the floor is drawn from, but not the held-out ones.",
-        "Features of images unlike any real one, such as noise, can still fall among those of real "
-        "ones: precision and density may look good there, Frechet distance and coverage do not.",
+        "Features of images unlike any real one, such as noise or fog, can still fall among those of "
+        "real ones, and precision, density and recognition may look good there: read the distances of "
+        "grain beside them.",
     ]
     if supplied:
         notes.append(

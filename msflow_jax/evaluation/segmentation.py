@@ -19,7 +19,7 @@ def evaluate_segmentation(
     Returns:
         ``accuracy``, ``mean_dice`` and ``mean_iou`` over the classes present in either map, and
         ``classes`` with ``dice``, ``iou`` and ``pixels`` (of the truth) for each; None where a class is
-        nowhere.
+        nowhere. Without a pixel all are None, with the reason under ``undefined``.
 
     Raises:
         ValueError: for shapes that disagree or labels out of range.
@@ -45,9 +45,12 @@ def evaluate_segmentation(
         if d is not None and j is not None:
             dice.append(d)
             iou.append(j)
-    return {
-        "accuracy": float(both.sum() / max(truth.size, 1)),
-        "mean_dice": float(np.mean(dice)),
-        "mean_iou": float(np.mean(iou)),
+    found = {
+        "accuracy": float(both.sum() / truth.size) if truth.size else None,
+        "mean_dice": float(np.mean(dice)) if dice else None,
+        "mean_iou": float(np.mean(iou)) if iou else None,
         "classes": rows,
     }
+    if truth.size:
+        return found
+    return {**found, "undefined": dict.fromkeys(("accuracy", "mean_dice", "mean_iou"), "no pixel")}

@@ -12,6 +12,7 @@ import jax
 import jax.numpy as jnp
 import numpy as np
 
+from msflow_jax.convert.matching import check_parameters, parameter_shapes
 from msflow_jax.evaluation.checks import check_images
 from msflow_jax.nets.ops import resize
 from msflow_jax.nets.resnet import ResNet
@@ -104,13 +105,29 @@ def load_features(folder: Path) -> tuple[str, Callable[[np.ndarray], np.ndarray]
         ValueError: the converted network is damaged.
     """
     facts = weights.read_facts(folder, FILE, "network for features", "tools/convert_features.py")
+    path = Path(folder) / FILE
     try:
-        net, seen = facts["network"], facts["preprocessing"]
-        network = ResNet(**{**net, "blocks": tuple(net["blocks"])})
-        supplied = SuppliedNetwork(
-            str(facts["name"]), network, tuple(seen["mean"]), tuple(seen["std"]), int(seen["side"])
-        )
-    except (ValueError, KeyError, TypeError) as error:
-        path = Path(folder) / FILE
-        raise ValueError(f"{path} is damaged ({error!r}): convert the weights again") from error
-    return supplied.name, supplied.features(weights.load_params(folder))
+        supplied = _supplied(facts)
+        shapes = parameter_shapes(supplied.network, (1, 32, 32, 3))
+    except ValueError as error:
+        raise ValueError(f"{path} is damaged ({error}): {weights.REMEDY}") from error
+    params = weights.load_params(folder)
+    check_parameters(path, params, shapes)
+    return supplied.name, supplied.features(params)
+
+
+def _supplied(facts: dict[str, Any]) -> SuppliedNetwork:
+    weights.check_keys(facts, {"name", "network", "preprocessing", "origin"})
+    if not isinstance(facts["name"], str):
+        raise ValueError(f"name is {facts['name']!r:.60}, no text")
+    network = weights.module(ResNet, facts["network"])
+    seen = facts["preprocessing"]
+    weights.check_keys(seen, {"side", "mean", "std"}, "preprocessing")
+    colours = {}
+    for key, low in (("mean", -1e6), ("std", 1e-9)):
+        if not isinstance(seen[key], list) or len(seen[key]) != 3:
+            raise ValueError(f"preprocessing.{key} is {seen[key]!r:.60}, no list of three numbers")
+        named = {f"preprocessing.{key}[{i}]": value for i, value in enumerate(seen[key])}
+        colours[key] = tuple(weights.number(named, name, low, 1e6) for name in named)
+    side = weights.number(seen, "side", 8, 4096)
+    return SuppliedNetwork(facts["name"], network, colours["mean"], colours["std"], int(side))

@@ -13,10 +13,14 @@ from msflow_jax.families import Section
 from msflow_jax.inference.calibration import Calibration, measure_thresholds
 from msflow_jax.inference.flow import Flow
 from msflow_jax.inference.prediction import Prediction
+from msflow_jax.progress import doing
 
 Block = dict[str, Any]
 # What an evaluation.json holds beside the sections.
-RESERVED = ("split", "family", "sections", "words", "data", "settings", "learned")
+RESERVED = (
+    *("split", "family", "sections", "words", "data", "settings", "learned"),
+    *("counts", "run"),
+)
 Arrays = dict[str, np.ndarray]
 
 
@@ -29,6 +33,10 @@ class Evaluation:
         split: name of the split that is reported.
         outside: sets of images of another kind, uint8 ``[N, *shape]`` by name.
         features: folder of a feature network, for further distances; None for none.
+        by: columns of the split's facts whose values make subgroups.
+
+    Raises:
+        ValueError: the split has no such column.
     """
 
     def __init__(
@@ -38,16 +46,33 @@ class Evaluation:
         split: str,
         outside: Mapping[str, np.ndarray] | None = None,
         features: Any = None,
+        by: Sequence[str] = (),
     ):
         self.flow = dataclasses.replace(flow, calibration=Calibration())
         self.splits, self.split, self.features = splits, split, features
-        self.outside = dict(outside or {})
+        self.outside, self.by = dict(outside or {}), tuple(by)
         self._raw: dict[str, Prediction] = {}
+        for name in self.by:
+            self.column(name)
 
     @property
     def chosen(self) -> Any:
         """The split that is reported."""
         return self.splits[self.split]
+
+    def column(self, name: str) -> np.ndarray:
+        """A fact of every image of the split that is reported, ``[N]``.
+
+        Raises:
+            ValueError: the split has no such column.
+        """
+        known = self.chosen.truth or {}
+        if name not in known:
+            there = ", ".join(known) or "none"
+            raise ValueError(
+                f"--by={name}: the {self.split} split has no such column; it has {there}"
+            )
+        return np.asarray(known[name])
 
     @property
     def sample(self) -> Any:
@@ -109,7 +134,8 @@ def evaluate_sections(
     for section in sections:
         if section.name in blocks or section.name in RESERVED:
             raise ValueError(f"the name {section.name!r} of a section is taken: rename it")
-        blocks[section.name], own = section(run)
+        with doing(f"evaluating: {section.name}"):
+            blocks[section.name], own = section(run)
         if twice := arrays.keys() & own.keys():
             raise ValueError(f"two sections give the array {min(twice)!r}: rename one")
         arrays |= own

@@ -38,6 +38,8 @@ class Flow:
         params: parameters of the model, those of the parts among them.
         step: training step of the parameters.
         calibration: what the last evaluation learned.
+        drawing: step and own parameters of the model to generate with, where the checkpoint that draws
+            best is not the one that classifies best; else None.
     """
 
     path: Path
@@ -49,11 +51,22 @@ class Flow:
     params: Any
     step: int
     calibration: Calibration = dataclasses.field(default_factory=Calibration)
+    drawing: tuple[int, Any] | None = None
 
     @property
     def classes(self) -> tuple[str, ...]:
         """Class names in label order."""
         return self.model.classes
+
+    @property
+    def drawing_step(self) -> int:
+        """Training step of :attr:`drawing_params`."""
+        return self.step if self.drawing is None else self.drawing[0]
+
+    @property
+    def drawing_params(self) -> Any:
+        """Parameters that images are generated with."""
+        return self.params if self.drawing is None else {**self.drawing[1], **self.parts.params}
 
     def classify(
         self, images: Any, *, seed: int | None = None, description: str = "", **requested: Any
@@ -154,7 +167,7 @@ class Flow:
             self.model, seed=sample.seed if seed is None else seed, batch=sample.batch,
             **self.settings("generate", requested),
         )  # fmt: skip
-        return run(self.params, np.repeat(numbers, count), description)
+        return run(self.drawing_params, np.repeat(numbers, count), description)
 
     def settings(self, verb: str, requested: Mapping[str, Any] | None = None) -> dict[str, Any]:
         """What a verb is called with: as configured, changed as requested."""

@@ -7,6 +7,7 @@ import numpy as np
 from msflow_jax.inference.evaluation import Arrays, Block, Evaluation
 
 SHOWN_SAMPLES, SHOWN_CASES = 10, 8  # how many of each the report shows
+_COVERAGE = 0.8  # at which ``classify`` abstains, if nothing else is requested
 
 
 @dataclass(frozen=True)
@@ -21,19 +22,21 @@ class Classification:
             LIKELIHOOD_CONVENTIONS,
             evaluate_classifier,
         )
+        from msflow_jax.evaluation.curves import one_vs_rest_curves
 
         prediction, split = run.prediction, run.chosen
         uncertainty = prediction.uncertainty
         block = evaluate_classifier(
             split.labels, prediction.distances, prediction.probabilities, uncertainty, run.classes,
             conventions=None if prediction.log_prob is None else LIKELIHOOD_CONVENTIONS,
-            groups=split.groups,
+            groups=split.groups, ordered=run.flow.info.ordered,
         )  # fmt: skip
+        block |= {"abstention": _abstention(run), "subgroups": _subgroups(run)}
         block["nfe"] = float(prediction.nfe.mean())
         mode = (prediction.mode == split.labels).mean(axis=1)
         block["accuracy_mode_rule"] = float(mode.mean())
         order = np.argsort(uncertainty["distance"], kind="stable")
-        arrays = {}
+        arrays = one_vs_rest_curves(split.labels, prediction.probability)
         for name, index in (
             ("certain", order[:SHOWN_CASES]),
             ("uncertain", order[::-1][:SHOWN_CASES]),
@@ -42,7 +45,34 @@ class Classification:
             arrays[f"{name}_labels"] = split.labels[index]
             arrays[f"{name}_predictions"] = prediction.prediction[index]
             arrays[f"{name}_uncertainty"] = uncertainty["distance"][index]
+            arrays[f"{name}_names"] = np.array([split.names[i] for i in index], np.str_)
         return block, arrays
+
+
+def _abstention(run: Evaluation) -> Block:
+    """What the thresholds of each uncertainty keep of every true class."""
+    from msflow_jax.evaluation.selective import kept_by_class
+
+    found, labels, measures = run.prediction, run.chosen.labels, {}
+    for name, values in found.uncertainty.items():
+        threshold = run.calibration.threshold(name, _COVERAGE)
+        if threshold is not None:
+            measures[name] = kept_by_class(labels, found.prediction, values, threshold, run.classes)
+    return {"coverage": _COVERAGE, "measures": measures}
+
+
+def _subgroups(run: Evaluation) -> Block:
+    """Scores of the images of each value of the requested columns."""
+    from msflow_jax.evaluation.subgroups import by_subgroup
+
+    found, split, ordered = run.prediction, run.chosen, run.flow.info.ordered
+    given = split.labels, found.prediction, found.probability
+    return {
+        name: by_subgroup(
+            *given, run.column(name).tolist(), column=name, groups=split.groups, ordered=ordered
+        )
+        for name in run.by
+    }
 
 
 @dataclass(frozen=True)
@@ -111,6 +141,8 @@ class Generation:
             features=load_features(run.features) if run.features else None,
         )
 
+        block["step"] = run.flow.drawing_step
+
         def first(of: np.ndarray) -> np.ndarray:
             return np.concatenate([np.flatnonzero(of == k)[:SHOWN_SAMPLES] for k in classes])
 
@@ -124,6 +156,9 @@ class Generation:
                 "real": train.images[real],  # type: ignore[union-attr]
                 "real_labels": train.labels[real],
                 "nearest_generated": images[nearest["generated_index"]][:SHOWN_CASES],
+                "nearest_names": np.array(
+                    [train.names[i] for i in nearest["training_index"][:SHOWN_CASES]], np.str_
+                ),
                 "nearest_training": train.images[nearest["training_index"]][:SHOWN_CASES],  # type: ignore[union-attr]
             },
         )

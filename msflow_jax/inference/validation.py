@@ -1,30 +1,42 @@
 """What training measures on a validation split, for :class:`msflow_jax.training.Stage`."""
 
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable
 from typing import Any
 
+import jax
 import numpy as np
 from ml_collections import ConfigDict
 
+from msflow_jax.data.batches import to_float
 from msflow_jax.evaluation.auc import probability_auc
 from msflow_jax.evaluation.calibration import fit_temperature, negative_log_likelihood
 from msflow_jax.evaluation.likelihood import bits_per_dimension
 from msflow_jax.evaluation.segmentation import evaluate_segmentation
 from msflow_jax.families import choose_settings
 from msflow_jax.inference.runners import make_classifier, make_segmenter
+from msflow_jax.parallel.batched import batched
+from msflow_jax.training.validation import Validation
 
-Validate = Callable[[Any], Mapping[str, float]]
-CLASSIFICATION = ("val_auc", "val_accuracy", "val_nll")
+# What they report, as ``train.select`` names it: with a leading ``-`` where less is better.
+CLASSIFICATION = ("val_auc", "val_accuracy", "-val_nll")
 SEGMENTATION = ("val_dice", "val_accuracy")
+FLOW_LOSS = "-val_flow_loss"
+_LEAST, _MOST = (
+    64,
+    1024,
+)  # images, some of them again, whose noise the loss of the drawing is a mean of
 
 
-def check_select(select: str, metrics: Sequence[str]) -> None:
-    """Raises a ValueError for a ``train.select`` that is none of these metrics of a validation."""
-    if select.lstrip("-") not in metrics:
-        raise ValueError(
-            f"train.select={select!r} is no metric of this validation: choose one of "
-            f"{', '.join(metrics)} ('-NAME' where less is better)"
-        )
+def resolution(select: str, images: int) -> float:
+    """Differences of a metric that say nothing: what one image of the validation split can make.
+
+    Args:
+        select: name of the metric; those that are shares (AUC, accuracy, Dice) have a resolution, all
+            others are compared as they are.
+        images: size of the validation split.
+    """
+    shares = {"val_auc", "val_accuracy", "val_dice"}
+    return 1 / images if select in shares and images else 0.0
 
 
 def _settings(model: Any, verb: str, config: ConfigDict) -> dict[str, Any]:
@@ -34,21 +46,27 @@ def _settings(model: Any, verb: str, config: ConfigDict) -> dict[str, Any]:
 
 
 def make_validation(
-    model: Any, images: np.ndarray, labels: np.ndarray, config: ConfigDict
-) -> Validate:
+    model: Any,
+    images: np.ndarray,
+    labels: np.ndarray,
+    config: ConfigDict,
+    drawing: Any = None,
+) -> Validation:
     """``parameters -> metrics`` of a classification.
 
     ``val_auc`` (MedMNIST's convention), ``val_accuracy`` and ``val_nll``. The probabilities of a model
     with a likelihood are at the temperature that fits these labels best; it also gives ``val_bits``, the
-    bits per dimension of log p(x).
+    bits per dimension of log p(x). ``val_auc`` is left out where the labels are all of one class.
 
     Args:
         model: a model that classifies, with the parameters that are trained.
         images: uint8 ``[N, *shape]``, or latents.
         labels: class numbers ``[N]``.
         config: whole configuration of the run.
+        drawing: model whose loss of the image says how well it draws: see :func:`make_flow_loss`.
     """
     classify = make_classifier(model, **_settings(model, "classify", config))
+    drawn, names = _drawing(drawing, images, labels, config)
 
     def validate(params: Any) -> dict[str, float]:
         prediction = classify(params, images)
@@ -63,14 +81,17 @@ def make_validation(
             "val_accuracy": float(np.mean(prediction.prediction == labels)),
             "val_nll": negative_log_likelihood(labels, p),
         }
-        return {name: value for name, value in found.items() if value is not None}
+        return {name: value for name, value in found.items() if value is not None} | drawn(params)
 
-    return validate
+    one_class = probability_auc(labels, np.eye(len(model.classes))[labels]) is None
+    names += tuple(name for name in CLASSIFICATION if not (name == "val_auc" and one_class))
+    names += ("-val_bits",) * hasattr(model, "explain")
+    return Validation(validate, names, resolution(config.train.select, len(labels)))
 
 
 def make_map_validation(
-    model: Any, images: np.ndarray, maps: np.ndarray, config: ConfigDict
-) -> Validate:
+    model: Any, images: np.ndarray, maps: np.ndarray, config: ConfigDict, drawing: Any = None
+) -> Validation:
     """``parameters -> metrics`` of a segmentation: ``val_dice`` (mean over classes), ``val_accuracy``.
 
     Args:
@@ -78,11 +99,57 @@ def make_map_validation(
         images: uint8 ``[N, *shape]``.
         maps: class numbers ``[N, *space]``.
         config: whole configuration of the run.
+        drawing: as for :func:`make_validation`.
     """
     segment = make_segmenter(model, **_settings(model, "segment", config))
+    drawn, names = _drawing(drawing, images, maps, config)
 
     def validate(params: Any) -> dict[str, float]:
         found = evaluate_segmentation(maps, segment(params, images), model.classes)
-        return {"val_dice": found["mean_dice"], "val_accuracy": found["accuracy"]}
+        measured = {"val_dice": found["mean_dice"], "val_accuracy": found["accuracy"]}
+        return measured | drawn(params)
 
-    return validate
+    return Validation(validate, (*names, *SEGMENTATION), resolution(config.train.select, len(maps)))
+
+
+def make_flow_loss(
+    model: Any, images: np.ndarray, labels: np.ndarray, *, seed: int, batch: int
+) -> Callable[[Any], float]:
+    """``parameters -> loss`` of the images' velocity, with the same noise at every call.
+
+    What is measured is ``loss_image`` of the model's loss, a mean over 64 to 1024 pairs of image and
+    noise. It says how well the model draws, and says it cheaply: one pass for each pair.
+
+    Args:
+        model: a model whose loss reports ``loss_image``.
+        images: uint8 ``[N, *shape]``, or latents.
+        labels: class numbers ``[N]`` or ``[N, *space]``.
+        seed: seed of the noise.
+        batch: images at a time.
+    """
+    count = min(max(len(images), _LEAST), _MOST)
+    chosen = np.arange(count) % len(images)
+    if len(images) > count:  # spread over the split, which may be sorted
+        chosen = np.linspace(0, len(images) - 1, count).astype(int)
+
+    def of_one(params: Any, image: jax.Array, label: jax.Array, index: jax.Array) -> Any:
+        one = {"image": to_float(image)[None], "label": label[None]}
+        key = jax.random.fold_in(jax.random.key(seed), index)
+        return model.loss(params, one, key, train=False)[1]["loss_image"]
+
+    def function(params: Any, items: Any, index: jax.Array) -> jax.Array:
+        images, labels = items
+        return jax.vmap(of_one, in_axes=(None, 0, 0, 0))(params, images, labels, index)
+
+    run, items = batched(function, batch), (images[chosen], labels[chosen])
+    return lambda params: float(run(params, items).mean())
+
+
+def _drawing(
+    model: Any, images: np.ndarray, labels: np.ndarray, config: ConfigDict
+) -> tuple[Callable[[Any], dict[str, float]], tuple[str, ...]]:
+    """``parameters -> metrics`` of how well a model draws, and their names; none without a model."""
+    if model is None:
+        return lambda params: {}, ()
+    loss = make_flow_loss(model, images, labels, seed=config.sample.seed, batch=config.sample.batch)
+    return lambda params: {FLOW_LOSS.removeprefix("-"): loss(params)}, (FLOW_LOSS,)

@@ -1,5 +1,6 @@
 """An autoencoder to use: the network, the scale of its latents, and the folder that keeps them."""
 
+import dataclasses
 import hashlib
 from collections.abc import Callable
 from dataclasses import asdict, dataclass
@@ -10,6 +11,7 @@ import jax
 import jax.numpy as jnp
 import numpy as np
 
+from msflow_jax.convert.matching import check_parameters, parameter_shapes
 from msflow_jax.nets.patches import PatchAutoencoder
 from msflow_jax.nets.tiny import TinyAutoencoder
 from msflow_jax.nets.vae import AutoencoderKL
@@ -134,15 +136,20 @@ def load(folder: Path) -> tuple[Autoencoder, Params]:
     """
     path, facts = Path(folder) / FILE, _facts(folder)
     try:
-        tuples = {k: tuple(v) for k, v in facts["network"].items() if isinstance(v, list)}
-        network = {**facts["network"], **tuples}
-        if "dtype" in network:
-            network["dtype"] = jnp.dtype(network["dtype"])
-        net = KINDS[facts["kind"]](**network)
-        autoencoder = Autoencoder(net, float(facts["scale"]), float(facts["shift"]))
-    except (ValueError, KeyError, TypeError) as error:
-        raise ValueError(f"{path} is damaged ({error}): convert the weights again") from error
-    return autoencoder, weights.load_params(folder)
+        weights.check_keys(facts, {"kind", "network", "scale", "shift", "origin"})
+        if facts["kind"] not in list(KINDS):  # which compares what cannot be a key
+            raise ValueError(f"kind is {facts['kind']!r:.60}, not one of {', '.join(KINDS)}")
+        net = weights.module(KINDS[facts["kind"]], facts["network"])
+        if hasattr(net, "dtype"):
+            net = dataclasses.replace(net, dtype=jnp.dtype(net.dtype))
+        scale = weights.number(facts, "scale", 1e-6, 1e6)
+        autoencoder = Autoencoder(net, scale, weights.number(facts, "shift", -1e6, 1e6))
+        shapes = parameter_shapes(net, (1, net.factor, net.factor, net.channels))
+    except ValueError as error:
+        raise ValueError(f"{path} is damaged ({error}): {weights.REMEDY}") from error
+    params = weights.load_params(folder)
+    check_parameters(path, params, shapes)
+    return autoencoder, params
 
 
 def fingerprint(autoencoder: Autoencoder, params: Params) -> str:
@@ -156,7 +163,12 @@ def fingerprint(autoencoder: Autoencoder, params: Params) -> str:
 
 def origin(folder: Path) -> dict[str, Any]:
     """Where the parameters of a folder came from, as :func:`save` was told; raises as :func:`load`."""
-    return dict(_facts(folder).get("origin", {}))
+    found = _facts(folder).get("origin", {})
+    if not isinstance(found, dict):
+        raise ValueError(
+            f"{Path(folder) / FILE} is damaged (origin is no object): {weights.REMEDY}"
+        )
+    return found
 
 
 def _facts(folder: Path) -> dict[str, Any]:

@@ -9,7 +9,7 @@ import jax.numpy as jnp
 import numpy as np
 from ml_collections import ConfigDict
 
-from msflow_jax.config import train_config
+from msflow_jax.config import check_train, train_config
 from msflow_jax.data import LazySplit, Split
 from msflow_jax.evaluation import features
 from msflow_jax.evaluation.features import FeatureClassifier
@@ -171,13 +171,11 @@ def training_config(*, steps: int, batch: int, learning_rate: float, seed: int) 
     Raises:
         ValueError: fewer than 1 step or image per batch, a negative seed, a learning rate not above 0.
     """
-    for name, value, minimum in (("steps", steps, 1), ("batch", batch, 1), ("seed", seed, 0)):
-        if value < minimum:
-            raise ValueError(f"{name} must be at least {minimum}, got {value}")
-    if not 0 < learning_rate < np.inf:
-        raise ValueError(f"the learning rate must be a positive number, got {learning_rate}")
+    if steps < 1:
+        raise ValueError(f"steps must be at least 1, got {steps}")
     config = train_config()
     config.update({"steps": steps, "batch": batch, "learning_rate": learning_rate, "seed": seed})
     config.update({"eval_every": max(1, min(500, steps // 4)), "log_every": 10})
     config.select = "val_psnr"
+    check_train(config)
     return config

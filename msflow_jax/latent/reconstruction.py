@@ -12,6 +12,7 @@ from msflow_jax.evaluation.paired import psnr, ssim
 from msflow_jax.latent.autoencoder import Autoencoder
 from msflow_jax.nets.ops import resize
 from msflow_jax.parallel.batched import Runner, batched
+from msflow_jax.training.validation import Validation
 
 _BATCH = 64
 
@@ -66,14 +67,15 @@ def _quality(
     }
 
 
-def make_validation(measure: Measure, images: np.ndarray) -> Callable[[Params], dict[str, float]]:
+def make_validation(measure: Measure, images: np.ndarray) -> Validation:
     """``parameters -> val_psnr, val_ssim, val_latent_std``, for a stage of training.
 
     Args:
         measure: result of :func:`make_measure`.
         images: validation images, uint8 ``[N, S, S, C]``.
     """
-    return lambda params: {f"val_{k}": v for k, v in measure(params, images).items()}
+    names = ("val_psnr", "val_ssim")
+    return Validation(lambda p: {f"val_{k}": v for k, v in measure(p, images).items()}, names)
 
 
 def make_reconstruction(autoencoder: Autoencoder, side: int, batch: int) -> Runner:

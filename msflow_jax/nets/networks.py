@@ -9,6 +9,7 @@ from ml_collections import ConfigDict
 
 from msflow_jax.nets.dit import DiT
 from msflow_jax.nets.unet import UNet
+from msflow_jax.settings import COUNT, Setting
 
 # Settings that every network has.
 _COMMON: dict[str, Any] = dict(
@@ -26,6 +27,21 @@ _SETTINGS: dict[str, dict[str, Any]] = {
         dropout=0.0,
     ),
     "dit": dict(patch=4, depth=6),
+}
+# Values and meaning of all of them.
+TABLE: dict[str, Setting] = {
+    "model.net.name": Setting("unet or dit", "network; it brings settings of its own"),
+    "model.net.width": Setting(COUNT, "channels of the first level, or of a transformer's tokens"),
+    "model.net.head_channels": Setting(COUNT, "channels of an attention head"),
+    "model.net.dtype": Setting("float32 or bfloat16", "what the network computes in"),
+    "model.net.remat": Setting("", "recompute blocks in the backward pass, to save memory"),
+    "model.net.multipliers": Setting(COUNT, "of the width, for each level"),
+    "model.net.blocks": Setting(COUNT, "residual blocks of a level"),
+    "model.net.attention": Setting(COUNT, "down-sampling factors at which pixels attend"),
+    "model.net.groups": Setting(COUNT, "groups of the normalisation; they divide the width"),
+    "model.net.dropout": Setting("[0, 1)", "share of the features dropped in training"),
+    "model.net.patch": Setting(COUNT, "side of a transformer's patch"),
+    "model.net.depth": Setting(COUNT, "blocks of a transformer"),
 }
 
 

@@ -5,6 +5,7 @@ import re
 from collections.abc import Iterable, Iterator
 from pathlib import Path
 
+from msflow_jax.progress import doing
 from msflow_jax.reports import general, page
 from msflow_jax.reports.results import Results, read_results
 from msflow_jax.reports.sections import named_section
@@ -28,7 +29,8 @@ def build_report(workdir: Path) -> Path:
         FileNotFoundError: the folder is not there.
     """
     workdir = Path(workdir)
-    content = render(read_results(workdir))
+    with doing("writing the report"):
+        content = render(read_results(workdir))
     # JSON can hold half a surrogate pair, UTF-8 cannot.
     return write_atomically(workdir / "report" / "index.html", content.encode("utf-8", "replace"))
 

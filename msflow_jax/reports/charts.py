@@ -6,58 +6,12 @@ from typing import Any
 import numpy as np
 from markupsafe import Markup
 
-from msflow_jax.reports.svg import GRID, INK, MUTED, SERIES, plain, to_svg
+from msflow_jax.reports import drawing as draw
+from msflow_jax.reports.svg import INK, MUTED, SERIES, to_svg
 
 Rows = Sequence[dict[str, Any]]
 
 _POINTS = 500  # of one line: more cannot be told apart on the page and make the file large
-_WIDE, _NARROW = 920, 440  # widths on the page in CSS pixels
-
-
-def _figure(width: float, height: float, columns: int = 1, rows: int = 1, **options: Any) -> Any:
-    from matplotlib.backends.backend_svg import FigureCanvasSVG
-    from matplotlib.figure import Figure
-
-    figure = Figure(figsize=(width, height), layout="constrained")
-    FigureCanvasSVG(figure)
-    return figure, figure.subplots(rows, columns, squeeze=False, **options).ravel()
-
-
-def _style(axis: Any, x: str, y: str, title: str = "") -> None:
-    axis.set_facecolor("none")
-    axis.grid(True, color=GRID, linewidth=0.8)
-    axis.set_axisbelow(True)
-    for side in ("top", "right", "left"):
-        axis.spines[side].set_visible(False)
-    axis.spines["bottom"].set_color(MUTED)
-    axis.tick_params(which="both", colors=MUTED, labelsize=8, length=0)
-    axis.set_xlabel(x, color=MUTED, fontsize=8.5)
-    axis.set_ylabel(y, color=MUTED, fontsize=8.5)
-    if title:
-        axis.set_title(title, color=INK, fontsize=10, loc="left", pad=8)
-
-
-def _legend(axis: Any, owner: Any = None, **options: Any) -> None:
-    """The legend of an axis, drawn on it or on the figure; its samples are long enough for dashes."""
-    handles, labels = axis.get_legend_handles_labels()
-    if handles:
-        options |= {"frameon": False, "fontsize": 8, "handlelength": 2.8}
-        legend = (owner or axis).legend(handles, labels, **options)
-        for text in legend.get_texts():
-            text.set_color(INK)
-            text.set_parse_math(False)  # a dollar sign would otherwise start mathematics
-
-
-def _name(text: str, limit: int = 48) -> str:
-    """A name for a chart; a very long one would leave no room for the chart."""
-    text = plain(text)
-    return text if len(text) <= limit else text[: limit - 1] + "…"
-
-
-def _line(i: int) -> dict[str, Any]:
-    """Colour and dashes of line ``i``: colours come again, dashed, after the last."""
-    turn, colour = divmod(i, len(SERIES))
-    return {"color": SERIES[colour], "linestyle": ("-", "--", "-.", ":")[turn % 4]}
 
 
 def series(rows: Rows, name: str) -> tuple[np.ndarray, np.ndarray]:
@@ -115,9 +69,9 @@ def training_chart(rows: Rows, label: str) -> Markup:
     """
     groups = [(title, names) for title, names in zip(("Loss", "Validation"), curve_names(rows),
               strict=True) if any(len(series(rows, n)[0]) for n in names)]  # fmt: skip
-    figure, axes = _figure(8.6, 2.9, columns=max(1, len(groups)))
+    figure, axes = draw.figure(8.6, 2.9, columns=max(1, len(groups)))
     for axis, (title, names) in zip(axes, groups, strict=False):
-        _style(axis, "training step", "", title)
+        draw.style(axis, "training step", "", title)
         found = {name: series(rows, name) for name in names}
         found = {name: pair for name, pair in found.items() if len(pair[0])}
         for i, (name, (steps, values)) in enumerate(found.items()):
@@ -125,8 +79,8 @@ def training_chart(rows: Rows, label: str) -> Markup:
         if title == "Loss" and all((values > 0).all() for _, values in found.values()):
             _log_axis(axis)
         axis.locator_params(axis="x", nbins=5)
-        _legend(axis, loc="best")
-    return to_svg(figure, "training", label, _WIDE)
+        draw.legend(axis, loc="best")
+    return to_svg(figure, "training", label, draw.WIDE)
 
 
 def _curve(axis: Any, i: int, steps: np.ndarray, values: np.ndarray, name: str) -> None:
@@ -134,16 +88,16 @@ def _curve(axis: Any, i: int, steps: np.ndarray, values: np.ndarray, name: str) 
     many = len(values) >= 40
     if many:
         shown = fewer(values)
-        axis.plot(steps[shown], values[shown], lw=0.7, alpha=0.25, **_line(i))
+        axis.plot(steps[shown], values[shown], lw=0.7, alpha=0.25, **draw.line(i))
     values = smooth(values)
     shown = fewer(values)
     marker = "" if many else "o"
-    axis.plot(steps[shown], values[shown], lw=1.7, marker=marker, ms=3, label=name, **_line(i))
+    axis.plot(steps[shown], values[shown], lw=1.7, marker=marker, ms=3, label=name, **draw.line(i))
 
 
 def _in_words(name: str, validation: bool) -> str:
     name = name.removeprefix("val_") if validation else name
-    return _name(name.replace("val_", "validation ").replace("_", " "))
+    return draw.name(name.replace("val_", "validation ").replace("_", " "))
 
 
 def _log_axis(axis: Any) -> None:
@@ -168,8 +122,8 @@ def rejection_chart(curves: Mapping[str, Mapping[str, Any]], label: str) -> Mark
         label: what the chart shows, in words.
     """
     # The legend stands below the axis: so many lines leave no free corner.
-    figure, (axis,) = _figure(4.6, 4.0 + 0.2 * ((len(curves) + 2) // 2))
-    _style(axis, "least confident images rejected (%)", "accuracy of the rest (%)")
+    figure, (axis,) = draw.figure(4.6, 4.0 + 0.2 * ((len(curves) + 2) // 2))
+    draw.style(axis, "least confident images rejected (%)", "accuracy of the rest (%)")
     first = next(iter(curves.values()))
     kept = np.asarray(first["kept"], dtype=float)
     best = np.minimum(1, first["accuracy"][0] * kept[0] / kept)
@@ -178,10 +132,10 @@ def rejection_chart(curves: Mapping[str, Mapping[str, Any]], label: str) -> Mark
     for i, (name, curve) in enumerate(curves.items()):
         values = 100 * np.asarray(curve["accuracy"], dtype=float)
         x = 100 * np.asarray(curve["rejected"])
-        axis.plot(x, values, lw=1.8, marker="o", ms=3, label=_name(name), **_line(i))
+        axis.plot(x, values, lw=1.8, marker="o", ms=3, label=draw.name(name), **draw.line(i))
     axis.set_xlim(-2, 97)
-    _legend(axis, figure, loc="outside lower left", ncols=2)
-    return to_svg(figure, "rejection", label, _NARROW)
+    draw.legend(axis, figure, loc="outside lower left", ncols=2)
+    return to_svg(figure, "rejection", label, draw.NARROW)
 
 
 def reliability_chart(table: Rows, label: str) -> Markup:
@@ -191,11 +145,11 @@ def reliability_chart(table: Rows, label: str) -> Markup:
         table: ``reliability_table``.
         label: what the chart shows, in words.
     """
-    figure, (upper, lower) = _figure(
+    figure, (upper, lower) = draw.figure(
         4.6, 4.2, rows=2, sharex=True, gridspec_kw={"height_ratios": [3, 1]}
     )
-    _style(upper, "", "accuracy (%)")
-    _style(lower, "probability of the prediction (%)", "images")
+    draw.style(upper, "", "accuracy (%)")
+    draw.style(lower, "probability of the prediction (%)", "images")
     filled = [row for row in table if row["count"]]
     left = [100 * row["lower"] for row in filled]
     width = [100 * (row["upper"] - row["lower"]) * 0.9 for row in filled]
@@ -207,10 +161,10 @@ def reliability_chart(table: Rows, label: str) -> Markup:
                label="predicted (bin mean)")  # fmt: skip
     upper.set_ylim(0, 104)
     upper.set_xlim(0, 100)
-    _legend(upper, loc="upper left")
+    draw.legend(upper, loc="upper left")
     lower.bar(left, [row["count"] for row in filled], width, align="edge", color=MUTED)
     lower.locator_params(axis="y", nbins=3)
-    return to_svg(figure, "reliability", label, _NARROW)
+    return to_svg(figure, "reliability", label, draw.NARROW)
 
 
 def likelihood_chart(
@@ -229,9 +183,9 @@ def likelihood_chart(
     low = min(float(np.percentile(values, 0.5)) for values in sets.values())
     high = max(float(np.percentile(values, 99.5)) for values in sets.values())
     edges = np.linspace(low, max(high, low + 1e-3), 91)
-    figure, axes = _figure(8.6, 0.7 + 0.62 * len(sets), rows=len(sets), sharex=True)
+    figure, axes = draw.figure(8.6, 0.7 + 0.62 * len(sets), rows=len(sets), sharex=True)
     for axis, (name, values) in zip(axes, sets.items(), strict=True):
-        _style(axis, "", "")
+        draw.style(axis, "", "")
         counts, _ = np.histogram(np.clip(values, edges[0], edges[-1]), edges)
         foreign = name in outside
         colour = SERIES[int(foreign)]
@@ -240,7 +194,7 @@ def likelihood_chart(
         axis.axvline(reference, color=MUTED, ls="--", lw=1.0)
         axis.set_ylim(0, 1.08 * counts.max())
         axis.set_yticks([])
-        axis.set_ylabel(_name(name), rotation=0, ha="right", va="center", color=INK, fontsize=8.5,
+        axis.set_ylabel(draw.name(name), rotation=0, ha="right", va="center", color=INK, fontsize=8.5,
                         parse_math=False)  # fmt: skip
     axes[-1].set_xlabel("bits per dimension (left: more likely)", color=MUTED, fontsize=8.5)
-    return to_svg(figure, "likelihood", label, _WIDE)
+    return to_svg(figure, "likelihood", label, draw.WIDE)

@@ -2,17 +2,26 @@
 
 from typing import Any
 
-from msflow_jax.reports import charts, page
+from msflow_jax.reports import charts, page, per_class
 from msflow_jax.reports.page import Section
 from msflow_jax.reports.results import Results
 
 _CASES = 16
+_MEASURES = {
+    "distance": "how far the prediction lies from its class",
+    "margin": "minus the gap to the second class",
+    "posterior": "one minus the largest probability",
+    "entropy": "entropy of the probabilities in nats",
+    "spread": "standard deviation of the predicted class's probability over draws",
+    "evidence": "how unlike the training images the image is, whatever its class",
+}
 _SCORES = (
     ("accuracy", "Accuracy", page.percent),
     ("balanced_accuracy", "Balanced accuracy (macro recall)", page.percent),
     ("macro_precision", "Macro precision", page.percent),
     ("macro_f1", "Macro F1", page.percent),
     ("cohen_kappa", "Cohen's kappa", page.number),
+    ("quadratic_kappa", "Quadratic kappa, of ordered classes", page.number),
     ("auc_probability", "AUC, of probabilities (MedMNIST)", page.number),
     ("auc_distance", "AUC, of {distance}s", page.number),
     ("ece", "Calibration error (ECE)", page.percent),
@@ -35,11 +44,17 @@ def classification_section(results: Results) -> Section:
             "draws": draws,
             "draw_count": draws.get("count", 1),
             "scores": _scores(results, found),
+            "no_interval": _no_interval(results, found),
             "curves": _curves(results, found),
             "rejection": _rejection(results, found),
             "reliability": _reliability(found),
             "calibration": results.part("calibration"),
             "thresholds": _thresholds(results),
+            "measures": _measures(results, found),
+            "per_class": per_class.class_rows(found),
+            "roc": per_class.curve_charts(results, found),
+            "abstention": per_class.abstention_rows(results, found),
+            "subgroups": per_class.subgroup_tables(found),
         }
     return page.section(results, "classification", "Classification", **context)
 
@@ -52,13 +67,23 @@ def _scores(results: Results, found: dict[str, Any]) -> list[tuple[str, ...]]:
         if key not in found:
             continue
         interval, spread = intervals.get(key), draws.get(key) or {}
-        span = f"{show(interval[0])} to {show(interval[1])}" if interval else ""
+        span = page.span(interval, show)
         single = show(spread.get("mean")) if spread else ""
         if spread.get("sd") is not None:
             single += f" ± {show(spread['sd'])}"
         row = (label.format(distance=results.word("distance")), show(found[key]), span, single)
         rows.append(row if draws.get("count", 1) > 1 else row[:3])
     return rows
+
+
+def _no_interval(results: Results, found: dict[str, Any]) -> list[str]:
+    """Why some scores have no interval, a sentence for each reason."""
+    words = {key: label.format(distance=results.word("distance")) for key, label, _ in _SCORES}
+    reasons: dict[str, list[str]] = {}
+    for key, why in ((found.get("intervals") or {}).get("undefined") or {}).items():
+        if found.get(key) is not None:
+            reasons.setdefault(why, []).append(words.get(key, key))
+    return [f"No interval for {page.listed(names)}: {why}." for why, names in reasons.items()]
 
 
 def _curves(results: Results, found: dict[str, Any]) -> dict[str, Any]:
@@ -90,6 +115,17 @@ def _reliability(found: dict[str, Any]) -> Any:
     return charts.reliability_chart(rows, label)
 
 
+def _measures(results: Results, found: dict[str, Any]) -> str:
+    """What each uncertainty of the rejection curves is, in one text."""
+    texts = [
+        f"{results.word(name)}: {_MEASURES[name]}"
+        for name in found.get("rejection") or ()
+        if name in _MEASURES
+    ]
+    text = "; ".join(texts)
+    return f"{text[:1].upper()}{text[1:]}. Larger always means less certain." if text else ""
+
+
 def _thresholds(results: Results) -> tuple[list[str], list[tuple[str, ...]]] | None:
     """Head and rows of the thresholds of uncertainty by the fraction of images kept."""
     table = results.part("abstain")
@@ -110,7 +146,7 @@ def _cases(results: Results, kind: str) -> list[dict[str, Any]]:
     if any(key not in arrays for key in keys):
         return []
     images, labels, predictions = (arrays[key][:_CASES] for key in keys)
-    uncertainty = arrays.get(f"{kind}_uncertainty")
+    uncertainty, names = (arrays.get(f"{kind}_{part}") for part in ("uncertainty", "names"))
     cases = []
     for i, (image, label, prediction) in enumerate(zip(images, labels, predictions, strict=True)):
         true, predicted = results.class_name(int(label)), results.class_name(int(prediction))
@@ -121,6 +157,7 @@ def _cases(results: Results, kind: str) -> list[dict[str, Any]]:
                 "true": true,
                 "predicted": predicted,
                 "right": int(label) == int(prediction),
+                "name": "" if names is None else str(names[i]),
                 "uncertainty": None if uncertainty is None else float(uncertainty[i]),
             }
         )

@@ -20,8 +20,15 @@ def explanation_section(results: Results) -> Section:
     if any(array is None or not len(array) for array in arrays.values()):
         text = "No explained images in evaluation.npz: run the evaluation to make them."
         return page.missing(results, "explanation", "Why", text, heading)
+    names = results.arrays.get("explain_names")
     rows = zip(*(array[:_EXPLAINED] for array in arrays.values() if array is not None), strict=True)
-    cases = [_explained(results, dict(zip(_PARTS, row, strict=True))) for row in rows]
+    cases = [
+        {
+            **_explained(results, dict(zip(_PARTS, row, strict=True))),
+            "name": "" if names is None else str(names[i]),
+        }
+        for i, row in enumerate(rows)
+    ]
     return page.section(results, "explanation", "Why", heading=heading, cases=cases)
 
 

@@ -1,5 +1,7 @@
 """Sections that every workdir has, and the plain one of a block that has no section of its own."""
 
+from typing import Any
+
 import numpy as np
 
 from msflow_jax.reports import charts, page
@@ -14,7 +16,58 @@ def data_section(results: Results) -> Section:
     if not results.data:
         return page.missing(results, "data", "Data", "No facts on the data in this workdir.")
     facts = {key.replace("_", " "): value for key, value in results.data.items()}
-    return page.section(results, "data", "Data", items=facts)
+    return page.section(results, "data", "Data", items=facts, counts=_counts(results))
+
+
+def _counts(results: Results) -> dict[str, Any]:
+    """Table of the images and subjects of every class and split; empty where they were not counted."""
+    splits = results.evaluation.get("counts")
+    if not isinstance(splits, list) or not splits:
+        return {}
+
+    def cell(row: dict[str, Any]) -> tuple[str, str]:
+        subjects = row["subjects"]
+        return page.number(row["images"]), "" if subjects is None else page.number(subjects)
+
+    rows = [
+        (row["name"], *(cell(split["classes"][i]) for split in splits))
+        for i, row in enumerate(splits[0]["classes"])
+    ]
+    rows.append(("all", *map(cell, splits)))
+    head = ["class", *(split["split"] for split in splits)]
+    known = any(split["subjects"] is not None for split in splits)
+    return {"head": head, "rows": rows, "subjects": known}
+
+
+def _made(results: Results) -> dict[str, Any]:
+    """How the numbers came to be: size, time, date, commands and versions, as far as they are known."""
+    run, manifest = results.part("run"), results.manifest
+    parameters = run.get("parameters") or {}
+    facts: dict[str, Any] = {}
+    if parameters:
+        facts["trained parameters"] = page.number(parameters.get("trained"))
+    if parameters.get("frozen"):
+        facts["frozen parameters"] = page.number(parameters["frozen"])
+    if seconds := _training_seconds(results.rows):
+        facts["time of the training steps"] = f"{seconds / 60:,.1f} minutes, validation apart"
+    for words, source, key in (
+        ("trained on", manifest, "device"), ("training began", manifest, "created"),
+        ("training command", manifest, "command"), ("evaluated on", run, "device"),
+        ("evaluated", run, "created"), ("evaluation command", run, "command"),
+        ("msflow_jax", run or manifest, "msflow_jax"), ("git", manifest, "git"),
+        ("python", run or manifest, "python"), ("packages", run or manifest, "packages"),
+    ):  # fmt: skip
+        if isinstance(value := source.get(key), dict):
+            value = ", ".join(f"{name} {version}" for name, version in value.items())
+        if value:
+            facts[words] = value
+    return facts
+
+
+def _training_seconds(rows: list[dict[str, Any]]) -> float:
+    """Seconds of all training steps, from the mean time of a step since the row before."""
+    steps, each = charts.series(rows, "step_ms")
+    return float(np.sum(np.diff(steps, prepend=0.0) * each)) / 1000
 
 
 def training_section(results: Results) -> Section:
@@ -28,7 +81,7 @@ def training_section(results: Results) -> Section:
     last = int(max(row["step"] for row in rows))
     speeds = np.sort(charts.series(rows, "images_per_second")[1])
     chart = charts.training_chart(
-        rows, f"Curves of {', '.join(drawn)} over {last:,} training steps"
+        rows, f"Curves of {page.listed(drawn)} over {last:,} training steps"
     )
     speed = float(speeds[len(speeds) // 2]) if len(speeds) else None
     return page.section(results, "training", "Training", chart=chart, last=last, speed=speed)
@@ -42,7 +95,14 @@ def configuration_section(results: Results) -> Section:
         ("Manifest (manifest.json): versions, device, data, seed", results.manifest),
     )
     heading = "Configuration and manifest"
-    return page.section(results, "configuration", "Configuration", heading=heading, blocks=blocks)
+    return page.section(
+        results,
+        "configuration",
+        "Configuration",
+        heading=heading,
+        blocks=blocks,
+        made=_made(results),
+    )
 
 
 def generic_section(results: Results, name: str) -> Section:

@@ -13,8 +13,9 @@ _PAIRS = 8
 _SETS = {
     "generated": "generated",
     "real": "real, from the training set (floor)",
-    "noise": "uniform noise (ceiling)",
+    "noise": "uniform noise",
 }
+_COUNTED = ("generated", "held_out", "train", "matched")
 _METRICS = ("frechet", "precision", "recall", "density", "coverage")
 
 
@@ -30,6 +31,11 @@ def generation_section(results: Results) -> Section:
         per_class=_PER_CLASS,
         has_real="real" in results.arrays and "real_labels" in results.arrays,
         tables=_tables(found),
+        grain=_grain(found),
+        counts=[
+            (row["name"], *(page.number(row[key]) for key in _COUNTED))
+            for row in found.get("counts") or ()
+        ],
         near=found.get("memorisation") or {},
         pairs=_pairs(results, found),
     )
@@ -84,19 +90,39 @@ def _tables(found: dict[str, Any]) -> list[dict[str, Any]]:
     return tables
 
 
-def _pairs(results: Results, found: dict[str, Any]) -> list[tuple[Picture, Picture, float | None]]:
-    """Generated images with their nearest training images and the distance between them."""
+def _grain(found: dict[str, Any]) -> dict[str, Any]:
+    """Rows of the distances of grain, and why some are undefined; empty where not measured."""
+    grain = found.get("grain") or {}
+    if not grain:
+        return {}
+    named = {_SETS.get(name, name): row for name, row in grain["sets"].items()}
+    named["real against real, by chance"] = grain.get("chance") or {}
+    rows = [
+        (words, page.number(row.get("spectrum"), 2), page.number(row.get("differences"), 2))
+        for words, row in named.items()
+    ]
+    reasons = sorted(set((grain.get("undefined") or {}).values()))
+    return {"rows": rows, "images": grain.get("images"), "reasons": reasons}
+
+
+def _pairs(
+    results: Results, found: dict[str, Any]
+) -> list[tuple[Picture, Picture, float | None, str]]:
+    """Generated images with their nearest training images, the distance, and the latter's name."""
     arrays = results.arrays
     if "nearest_generated" not in arrays or "nearest_training" not in arrays:
         return []
     nearest = (found.get("memorisation") or {}).get("nearest") or {}
     distances = [*nearest.get("distance", ()), *[None] * _PAIRS][:_PAIRS]
-    pairs = zip(arrays["nearest_generated"], arrays["nearest_training"], distances, strict=False)
+    names = [*map(str, arrays.get("nearest_names", ())), *[""] * _PAIRS][:_PAIRS]
+    given = arrays["nearest_generated"], arrays["nearest_training"]
+    pairs = zip(*given, distances, names, strict=False)
     return [
         (
             page.picture(generated, "generated image"),
             page.picture(training, "its nearest training image"),
             distance,
+            name,
         )
-        for generated, training, distance in pairs
+        for generated, training, distance, name in pairs
     ]

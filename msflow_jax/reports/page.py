@@ -4,7 +4,7 @@ Templates escape every text on their own; only HTML that was rendered or drawn h
 """
 
 import base64
-from collections.abc import Mapping
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from functools import cache
 from typing import Any
@@ -94,7 +94,7 @@ def _environment() -> Environment:
         trim_blocks=True,
         lstrip_blocks=True,
     )
-    environment.filters.update(percent=percent, number=number, flatten=flatten)
+    environment.filters.update(percent=percent, number=number, flatten=flatten, listed=listed)
     return environment
 
 
@@ -123,8 +123,18 @@ def flatten(values: Mapping[str, Any], prefix: str = "") -> list[tuple[str, str]
     return rows
 
 
+def listed(values: Iterable[Any]) -> str:
+    """Items in a sentence; one that holds a comma stands in quotes, lest it look like several."""
+    return ", ".join(f"“{item}”" if "," in item else item for item in map(str, values))
+
+
+def span(interval: Sequence[float] | None, show: Callable[[float], str]) -> str:
+    """An interval in words; empty where there is none."""
+    return f"{show(interval[0])} to {show(interval[1])}" if interval else ""
+
+
 def _listed(values: list[Any] | tuple[Any, ...]) -> str:
-    text = ", ".join(str(item) for item in values[:_ITEMS]) or "none"
+    text = listed(values[:_ITEMS]) or "none"
     return f"{text}, … ({len(values):,} in all)" if len(values) > _ITEMS else text
 
 

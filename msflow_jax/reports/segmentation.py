@@ -9,6 +9,9 @@ def segmentation_section(results: Results) -> Section:
     """Overlap per class."""
     found = results.part("segmentation")
     if not found:
-        text = "No segmentation in evaluation.json: run the evaluation to measure it."
+        text = "No segmentation in evaluation.json: evaluate again to measure it."
         return page.missing(results, "segmentation", "Segmentation", text)
-    return page.section(results, "segmentation", "Segmentation", classes=found.get("classes") or {})
+    return page.section(
+        results, "segmentation", "Segmentation", classes=found.get("classes") or {},
+        undefined=found.get("undefined") or {},
+    )  # fmt: skip

@@ -3,6 +3,7 @@
 from typing import Any
 
 from msflow_jax.reports import page
+from msflow_jax.reports.alarms import warnings_of
 from msflow_jax.reports.page import Section, number, percent
 from msflow_jax.reports.results import Results
 
@@ -18,8 +19,9 @@ def summary_section(results: Results) -> Section:
         *_generation_tiles(results.part("generation")),
     ]
     return page.section(
-        results, "summary", "Summary", tiles=tiles, sentences=headline_sentences(results)
-    )
+        results, "summary", "Summary", tiles=tiles, sentences=headline_sentences(results),
+        alarms=warnings_of(results),
+    )  # fmt: skip
 
 
 def headline_sentences(results: Results) -> str:
@@ -27,6 +29,7 @@ def headline_sentences(results: Results) -> str:
     sentences = [
         _classification_sentence(results),
         _likelihood_sentence(results.part("likelihood")),
+        _segmentation_sentence(results),
         _generation_sentence(results.part("generation")),
     ]
     return " ".join(sentence for sentence in sentences if sentence)
@@ -38,14 +41,18 @@ def _classification_tiles(found: dict[str, Any]) -> list[Tile]:
     intervals = found.get("intervals") or {}
 
     def interval(key: str, show: Any) -> str:
-        span = intervals.get(key)
-        return f"95 % interval {show(span[0])} to {show(span[1])}" if span else ""
+        words = page.span(intervals.get(key), show)
+        return f"95 % interval {words}" if words else ""
 
     auc = number(found.get("auc_probability"))
     return [
         (percent(found["accuracy"]), "accuracy", interval("accuracy", percent)),
         (auc, "AUC (MedMNIST)", interval("auc_probability", number)),
-        (percent(found["balanced_accuracy"]), "balanced accuracy", "mean recall over classes"),
+        (
+            percent(found["balanced_accuracy"]),
+            "balanced accuracy, mean recall",
+            interval("balanced_accuracy", percent),
+        ),
         (percent(found["ece"]), "calibration error", "ECE, 0 is best"),
     ]
 
@@ -87,9 +94,14 @@ def _generation_tiles(found: dict[str, Any]) -> list[Tile]:
         (
             percent(near.get("share_below_threshold")),
             "closer than usual to training",
-            "about 1 % is expected without copying",
+            f"about {_expected(near)} is expected without copying",
         ),
     ]
+
+
+def _expected(near: dict[str, Any]) -> str:
+    """Share of new real images that lie as close to the training set as the closest held-out ones."""
+    return percent(near.get("expected_below_threshold", 0.01))
 
 
 def _frechet(found: dict[str, Any]) -> tuple[float | None, float | None]:
@@ -130,8 +142,22 @@ def _likelihood_sentence(found: dict[str, Any]) -> str:
     text += "dimension (8 without a model)"
     likelier = [row["name"] for row in found.get("detection", []) if row["outside_more_likely"]]
     if likelier:
-        text += f"; those of {', '.join(likelier)}, of another kind, take fewer"
+        text += f"; those of {page.listed(likelier)}, of another kind, take fewer"
     return text + "."
+
+
+def _segmentation_sentence(results: Results) -> str:
+    found = results.part("segmentation")
+    rows = {name: row["dice"] for name, row in (found.get("classes") or {}).items()}
+    known = {name: dice for name, dice in rows.items() if dice is not None}
+    if not known or found.get("mean_dice") is None:
+        return ""
+    worst, best = min(known, key=lambda name: known[name]), max(known, key=lambda name: known[name])
+    return (
+        f"On the {results.evaluation.get('split', 'evaluated')} images of {results.title} predicted and "
+        f"true maps overlap with a mean Dice of {number(found['mean_dice'])}, best for {best} "
+        f"({number(known[best])}), worst for {worst} ({number(known[worst])})."
+    )
 
 
 def _generation_sentence(found: dict[str, Any]) -> str:
@@ -144,7 +170,7 @@ def _generation_sentence(found: dict[str, Any]) -> str:
     share, copies = near.get("share_below_threshold"), near.get("generated_copies", 0)
     if share is not None:
         text += f"; {percent(share)} of them are closer to a training image than 99 % of the "
-        text += "held-out images are (about 1 % is expected without copying)"
+        text += f"held-out images are (about {_expected(near)} is expected without copying)"
     if copies:
         text += f", and {copies:,} are exact copies of one"
     return text + "."

@@ -13,7 +13,7 @@ from xml.etree import ElementTree
 from markupsafe import Markup
 
 INK, MUTED, GRID = "#0a0001", "#0a0002", "#0a0003"
-SERIES = ("#0a0011", "#0a0012", "#0a0013", "#0a0014")
+SERIES = tuple(f"#0a001{i}" for i in range(1, 9))
 _VARIABLES = {
     INK: "var(--ink)",
     MUTED: "var(--muted)",

@@ -3,17 +3,17 @@
 import logging
 import warnings
 from collections.abc import Mapping
+from contextlib import ExitStack
 from pathlib import Path
 from typing import Any
 
 import jax
-import numpy as np
 import orbax.checkpoint as ocp
 from jax.sharding import SingleDeviceSharding
-from orbax.checkpoint import checkpoint_managers
 
-from msflow_jax.storage import damage
+from msflow_jax.storage import choice, damage
 from msflow_jax.storage.digests import differences, digests, layouts
+from msflow_jax.storage.quiet import quiet
 
 
 def exist(folder: Path) -> bool:
@@ -32,35 +32,38 @@ class Checkpoints:
         folder: where to keep them; made when missing unless ``read_only``.
         keep: how many of the newest to keep, beside the best.
         select: name of the validation metric that picks the best; a leading ``-`` means less is better.
+        resolution: differences of this metric that say nothing, see :func:`choice.best`.
         read_only: whether nothing is ever written (inference).
     """
 
     def __init__(
-        self, folder: Path, *, keep: int = 2, select: str = "val_auc", read_only: bool = False
+        self,
+        folder: Path,
+        *,
+        keep: int = 2,
+        select: str = "val_auc",
+        resolution: float = 0.0,
+        read_only: bool = False,
     ):
         # orbax narrates every save, and every failure many times; what fails is reported here.
-        logging.getLogger("absl").setLevel(logging.CRITICAL)
+        for logger in ("absl", "asyncio"):
+            logging.getLogger(logger).setLevel(logging.CRITICAL)
         self.folder = Path(folder).absolute()
-        name, sign = select.lstrip("-"), -1.0 if select.startswith("-") else 1.0
-
-        def score(metrics: Mapping[str, float] | None) -> float:
-            return sign * (metrics or {}).get(name, -sign * np.inf)
-
-        self._score, self._failed = score, False
+        self._select, self._resolution, self._failed = select, resolution, False
+        self._quiet = ExitStack()
         if not read_only:
             damage.remove_unfinished(self.folder)
+            damage.remove_deleted(self.folder)
         for path in damage.unsound(self.folder):
             # orbax counts every numbered folder as saved, and stops at metrics that it cannot parse.
             if not read_only:
-                damage.set_aside(path)
+                damage.clear(path)
             elif (path / "ema").is_dir():
                 raise ValueError(damage.unreadable(path, "its metrics are damaged"))
-        policies = [
-            checkpoint_managers.LatestN(keep),
-            checkpoint_managers.BestN(get_metric_fn=score, n=1),
-        ]
         options = ocp.CheckpointManagerOptions(
-            preservation_policy=checkpoint_managers.AnyPreservationPolicy(policies),
+            preservation_policy=choice.Keep(keep, select),
+            # Renamed, then removed: nobody ever sees, and no kill leaves, one that is half deleted.
+            todelete_subdir=None if read_only else damage.DELETED,
             read_only=read_only,
             create=not read_only,
         )
@@ -69,9 +72,14 @@ class Checkpoints:
         )
 
     def __enter__(self) -> "Checkpoints":
+        self._quiet.enter_context(quiet())
         return self
 
     def __exit__(self, *error: object) -> None:
+        with self._quiet:
+            self._close()
+
+    def _close(self) -> None:
         self.wait()
         self._manager.close()
         if self._failed:  # writers of the failed save may have been at work after its report
@@ -83,15 +91,20 @@ class Checkpoints:
         return [s for s in steps if (self.folder / str(s) / "ema").is_dir()]
 
     def best(self) -> int | None:
-        """The step that validation prefers (the newest of equals), or None without checkpoints."""
-        steps = self.steps()
-        return max(steps, key=lambda s: (self._score(self.metrics(s)), s)) if steps else None
+        """The step that classifies best, see :func:`choice.best`; None without checkpoints."""
+        return choice.best(self._measured(), self._select)
+
+    def best_drawing(self) -> int | None:
+        """The step that draws best, see :func:`choice.best_drawing`; None without checkpoints."""
+        return choice.best_drawing(self._measured(), self._select)
 
     def metrics(self, step: int) -> dict[str, float]:
         """What validation said at that step."""
-        if not (self.folder / str(step) / "metrics").exists():
-            return {}
-        return self._restore(step, metrics=ocp.args.JsonRestore())["metrics"]
+        found = damage.read_metrics(self.folder / str(step))
+        return {k: v for k, v in found.items() if not k.startswith("_")}
+
+    def _measured(self) -> dict[int, dict[str, float]]:
+        return {step: damage.read_metrics(self.folder / str(step)) for step in self.steps()}
 
     def _restore(self, step: int, **items: Any) -> Any:
         try:
@@ -146,12 +159,13 @@ class Checkpoints:
         self._save(step, {}, ema=params)
 
     def _save(self, step: int, metrics: Mapping[str, float], **items: Any) -> None:
+        if not self.wait():
+            damage.remove_unfinished(self.folder)
         values = {k: float(v) for k, v in metrics.items()}
+        values |= choice.notes(values, self._measured(), self._select, self._resolution)
         args = {name: ocp.args.StandardSave(item) for name, item in items.items()}
         args["metrics"] = ocp.args.JsonSave(values)
         args["digests"] = ocp.args.JsonSave({name: digests(item) for name, item in items.items()})
-        if not self.wait():
-            damage.remove_unfinished(self.folder)
         self._failed = False
         try:
             # Given twice: written as an item, and told to the policy that keeps the best.
@@ -165,6 +179,7 @@ class Checkpoints:
             self._manager.wait_until_finished()
         except Exception as error:
             self._report(error)
+        damage.remove_deleted(self.folder)
         return not self._failed
 
     def _report(self, error: Exception) -> None:

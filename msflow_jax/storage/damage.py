@@ -8,6 +8,8 @@ from pathlib import Path
 
 import jax
 
+DELETED = "deleted"  # folder of checkpoints that are about to go
+
 
 def unreadable(path: Path, reason: str) -> str:
     """The message about a checkpoint that cannot be read.
@@ -28,8 +30,23 @@ def unsound(folder: Path) -> list[Path]:
     Args:
         folder: folder of the checkpoints.
     """
-    numbered = [p for p in folder.glob("*") if p.name.isdecimal() and p.is_dir()]
-    return [p for p in numbered if not ((p / "ema").is_dir() and _parses(p / "metrics/metrics"))]
+    return [p for p in _numbered(folder) if not ((p / "ema").is_dir() and _parses(p))]
+
+
+def clear(path: Path) -> None:
+    """Remove an unsound checkpoint that a newer one stands behind, else set it aside.
+
+    Older than a whole one, it is a deletion that was cut short.
+
+    Args:
+        path: folder of the checkpoint.
+    """
+    cut = {other.name for other in unsound(path.parent)}
+    whole = [int(p.name) for p in _numbered(path.parent) if p.name not in cut]
+    if whole and int(path.name) < max(whole):
+        shutil.rmtree(path, ignore_errors=True)
+    else:
+        set_aside(path)
 
 
 def set_aside(path: Path) -> None:
@@ -54,12 +71,40 @@ def remove_unfinished(folder: Path) -> None:
             shutil.rmtree(path, ignore_errors=True)
 
 
-def _parses(path: Path) -> bool:
-    """Whether a file is absent or JSON."""
+def remove_deleted(folder: Path) -> None:
+    """Remove checkpoints that were renamed to be deleted.
+
+    Args:
+        folder: folder of the checkpoints.
+    """
+    if jax.process_index() == 0:
+        shutil.rmtree(folder / DELETED, ignore_errors=True)
+
+
+def _numbered(folder: Path) -> list[Path]:
+    return [p for p in folder.glob("*") if p.name.isdecimal() and p.is_dir()]
+
+
+def read_metrics(path: Path) -> dict[str, float]:
+    """The metrics saved with a checkpoint; {} where there are none.
+
+    Args:
+        path: folder of the checkpoint.
+
+    Raises:
+        ValueError: they cannot be read.
+    """
     try:
-        json.loads(path.read_text(encoding="utf-8"))
+        return json.loads((path / "metrics" / "metrics").read_text(encoding="utf-8"))
     except FileNotFoundError:
-        return True
+        return {}
+    except ValueError as error:
+        raise ValueError(unreadable(path, f"its metrics are damaged, {error}")) from error
+
+
+def _parses(path: Path) -> bool:
+    try:
+        read_metrics(path)
     except ValueError:
         return False
     return True

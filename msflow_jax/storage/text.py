@@ -1,9 +1,8 @@
-"""Words that come from files and from users, made fit for a terminal, a table and a file's name."""
+"""Words that come from files and from users, made fit for a table and a file's name."""
 
 import csv
 import io
 import re
-import unicodedata
 from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
@@ -15,36 +14,6 @@ from msflow_jax.storage.atomic import write_atomically
 _FORMULA = re.compile("'*[=+\\-@\t\r\n\uff1d\uff0b\uff0d\uff20]")
 _NUMBER = re.compile(r"[+-]?(\d+\.?\d*([eE][+-]?\d+)?|inf|nan)", re.ASCII)
 _LONGEST_STEM = 60
-
-
-def printable(text: str, keep: str = "") -> str:
-    r"""The text with control characters as escapes: ``\x1b`` for the one that commands a terminal.
-
-    Escaped are control characters, those that turn the direction of writing round (a name that ends in
-    ``gnp.exe`` would read ``exe.png``), line separators, and what is no character at all (bytes of a
-    file's name that are not UTF-8).
-
-    Args:
-        text: any text.
-        keep: control characters to leave, such as line feeds.
-    """
-    return "".join(
-        c if c.isprintable() or c in keep or not _escaped(c) else _escape(c) for c in text
-    )
-
-
-def _escaped(character: str) -> bool:
-    # Cf holds joiners that several scripts need; of them only those that turn the direction go.
-    turns = unicodedata.bidirectional(character) in _TURNS or character in "\u200e\u200f\u061c"
-    return turns or unicodedata.category(character) in ("Cc", "Cs", "Zl", "Zp")
-
-
-_TURNS = frozenset(("LRE", "RLE", "LRO", "RLO", "PDF", "LRI", "RLI", "FSI", "PDI"))
-
-
-def _escape(character: str) -> str:
-    number = ord(character)
-    return f"\\x{number:02x}" if number < 256 else f"\\u{number:04x}"
 
 
 def cell(value: Any) -> Any:

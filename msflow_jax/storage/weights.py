@@ -1,12 +1,21 @@
 """A folder of weights to use: facts in a JSON file, and the parameters in a checkpoint beside it."""
 
+import dataclasses
+import hashlib
 import json
+from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
 from msflow_jax.storage.atomic import new_folder
 
 Params = Any
+
+REMEDY = "convert the weights again"
+DIGEST = "sha256"  # of all other facts
+LARGEST = 1 << 20  # channels, and whatever else a network counts
+DEEPEST = 10  # levels of a network
+DTYPES = ("float32", "bfloat16", "float16")
 
 
 def save(folder: Path, file: str, facts: dict[str, Any], params: Params) -> None:
@@ -15,7 +24,7 @@ def save(folder: Path, file: str, facts: dict[str, Any], params: Params) -> None
     Args:
         folder: folder to make; may exist if it is empty.
         file: name of the file for the facts.
-        facts: JSON.
+        facts: JSON; their digest is written beside them.
         params: tree of arrays.
 
     Raises:
@@ -25,7 +34,8 @@ def save(folder: Path, file: str, facts: dict[str, Any], params: Params) -> None
     from msflow_jax.storage.checkpoints import Checkpoints
 
     with new_folder(folder) as new:
-        (new / file).write_text(json.dumps(facts, indent=1) + "\n", encoding="utf-8")
+        text = json.dumps({**facts, DIGEST: _digest(facts)}, indent=1)
+        (new / file).write_text(text + "\n", encoding="utf-8")
         with Checkpoints(new / "checkpoints") as checkpoints:
             checkpoints.save_params(params)
             if not checkpoints.wait():
@@ -44,20 +54,108 @@ def read_facts(folder: Path, file: str, what: str, tool: str) -> dict[str, Any]:
 
     Raises:
         FileNotFoundError: there is no such file.
-        ValueError: the file is damaged.
+        ValueError: the file is damaged, or was changed since it was written.
     """
     path = Path(folder) / file
     if not path.is_file():
         raise FileNotFoundError(
             f"no {what} in {folder} ({file} is missing): convert one with {tool}"
         )
-    try:
-        facts = json.loads(path.read_text(encoding="utf-8"))
-    except ValueError as error:
-        raise ValueError(f"{path} is damaged ({error}): convert the weights again") from error
-    if not isinstance(facts, dict):
-        raise ValueError(f"{path} is damaged (no JSON object): convert the weights again")
+    facts = read_json(path, REMEDY)
+    # Folders of before have none.
+    if DIGEST in facts and facts.pop(DIGEST) != _digest(facts):
+        raise ValueError(f"{path} is damaged (changed since it was written): {REMEDY}")
     return facts
+
+
+def _digest(facts: Mapping[str, Any]) -> str:
+    return hashlib.sha256(json.dumps(facts, sort_keys=True).encode()).hexdigest()
+
+
+def check_keys(facts: Any, needed: set[str], where: str = "") -> None:
+    """Raises a ValueError unless these are the keys of a JSON object."""
+    if not isinstance(facts, dict):
+        raise ValueError(f"{where or 'all of it'} is no object")
+    for key in sorted(needed ^ facts.keys()):
+        raise ValueError(f"{where}{'.' if where else ''}{key} is {_known(key, needed)}")
+
+
+def _known(key: str, needed: set[str]) -> str:
+    return "missing" if key in needed else "unknown"
+
+
+def number(facts: Mapping[str, Any], key: str, low: float, high: float) -> float:
+    """The number at a key of a JSON object.
+
+    Raises:
+        ValueError: it is none, or not from ``low`` to ``high``.
+    """
+    value = facts[key]
+    if isinstance(value, bool) or not isinstance(value, int | float) or not low <= value <= high:
+        raise ValueError(f"{key} is {value!r:.60}, no number from {low:g} to {high:g}")
+    return float(value)
+
+
+def module(kind: type, facts: Any, where: str = "network") -> Any:
+    """A network of the settings in a JSON object: all that it has, of their types, in their ranges.
+
+    Args:
+        kind: flax module; integers among its settings are 1 to ``LARGEST``, tuples hold 1 to ``DEEPEST``
+            of them.
+        facts: what a file says.
+        where: key of the object in the file, for errors.
+
+    Raises:
+        ValueError: naming the key that is missing, unknown or of another type or range.
+    """
+    fields = [f for f in dataclasses.fields(kind) if f.name not in ("parent", "name")]
+    check_keys(facts, {f.name for f in fields}, where)
+    settings = {}
+    for field in fields:
+        value, default = facts[field.name], field.default
+        several = isinstance(default, tuple)
+        if isinstance(default, bool):
+            fits, words = isinstance(value, bool), "true or false"
+        elif several or isinstance(default, int):
+            entries = value if several and isinstance(value, list) else [value]
+            fits = several == isinstance(value, list) and 0 < len(entries) <= DEEPEST
+            fits = fits and all(type(n) is int and 1 <= n <= LARGEST for n in entries)
+            words = f"{'a list of integers' if several else 'an integer'} from 1 to {LARGEST}"
+            value = tuple(entries) if several else value
+        else:
+            fits, words = value in DTYPES, f"one of {', '.join(DTYPES)}"
+        if not fits:
+            raise ValueError(f"{where}.{field.name} is {value!r:.60}, not {words}")
+        settings[field.name] = value
+    return kind(**settings)
+
+
+def read_json(path: Path, remedy: str) -> dict[str, Any]:
+    """The JSON object in a file.
+
+    Args:
+        path: file.
+        remedy: what to do about a damaged one, for the error.
+
+    Raises:
+        FileNotFoundError: there is no such file.
+        ValueError: it is no JSON object, or names a key twice.
+    """
+
+    def once(pairs: list[tuple[str, Any]]) -> dict[str, Any]:
+        found = dict(pairs)
+        if len(found) < len(pairs):
+            keys = [key for key, _ in pairs]
+            raise ValueError(f"the key {next(k for k in keys if keys.count(k) > 1)!r} twice")
+        return found
+
+    try:
+        found = json.loads(path.read_bytes(), object_pairs_hook=once)
+    except (ValueError, RecursionError) as error:
+        raise ValueError(f"{path} is damaged (no JSON: {error}): {remedy}") from error
+    if not isinstance(found, dict):
+        raise ValueError(f"{path} is damaged (no JSON object): {remedy}")
+    return found
 
 
 def load_params(folder: Path) -> Params:

@@ -9,7 +9,7 @@ from ml_collections import ConfigDict
 
 from msflow_jax.data import Info, Splits
 from msflow_jax.families import Section
-from msflow_jax.inference.validation import CLASSIFICATION, SEGMENTATION, check_select
+from msflow_jax.inference.validation import CLASSIFICATION, FLOW_LOSS, SEGMENTATION
 from msflow_jax.latent.codec import Codec, LatentCodec, PixelCodec
 from msflow_jax.nets.networks import build_network, check_network, network_settings
 from msflow_jax.symmetric.codes import SCHEMES, Code
@@ -17,11 +17,13 @@ from msflow_jax.symmetric.latent_codes import SCHEMES as LATENT_SCHEMES
 from msflow_jax.symmetric.latent_codes import LatentCode
 from msflow_jax.symmetric.model import SymmetricFlow
 from msflow_jax.symmetric.readout import READOUTS
+from msflow_jax.symmetric.settings import TABLE
 from msflow_jax.symmetric.times import TimeDistribution
+from msflow_jax.training.validation import check_select
 
 NAME = "symmetric"
 # What the validation of a task reports, and what picks the best checkpoint by default.
-METRICS = {"classify": CLASSIFICATION, "segment": SEGMENTATION}
+METRICS = {"classify": (*CLASSIFICATION, FLOW_LOSS), "segment": (*SEGMENTATION, FLOW_LOSS)}
 DEFAULTS = {"classify": "val_auc", "segment": "val_dice"}
 _RENAMED = {"reading_share": "classification_fraction", "reading_weight": "classification_weight"}
 
@@ -35,6 +37,7 @@ class SymmetricFamily:
         "distances": "distances (MedSymmFlow)",
         "draw": "noise draw",
     }
+    table = TABLE
 
     def settings(self) -> ConfigDict:
         """The published size in pixel space (MedSymmFlow "MSF", arXiv 2507.19098)."""
@@ -84,8 +87,6 @@ class SymmetricFamily:
         from msflow_jax.ode import SOLVERS  # here: diffrax takes a second to import
 
         model = config.model
-        if model.task not in METRICS:
-            raise ValueError(f"model.task is 'classify' or 'segment', not {model.task!r}")
         check_select(config.train.select, METRICS[model.task])
         check_network(model.net)
         TimeDistribution(**model.time)
@@ -107,8 +108,6 @@ class SymmetricFamily:
             raise ValueError(
                 f"unknown read-out {latent.readout!r}: choose one of {', '.join(READOUTS)}"
             )
-        if latent.dtype not in ("float32", "bfloat16"):
-            raise ValueError(f"model.latent.dtype is 'float32' or 'bfloat16', not {latent.dtype!r}")
         if latent.autoencoder and model.task == "segment":
             raise ValueError(
                 "model.task='segment' needs a model of pixels: clear model.latent.autoencoder"

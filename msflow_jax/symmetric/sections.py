@@ -25,7 +25,7 @@ class Paths:
 
     def __call__(self, run: Evaluation) -> tuple[Block, Arrays]:
         """See :class:`msflow_jax.families.Section`."""
-        model, params = run.flow.model, run.flow.params
+        model, params, drawing = run.flow.model, run.flow.params, run.flow.drawing_params
         key = jax.random.key(run.sample.seed)
         label = len(model.classes) - 1
 
@@ -40,7 +40,7 @@ class Paths:
             out = to_label(model, params, inner, index, key, steps=24, grid=_TIMES)
             return out.grid, out.states
 
-        generated = jax.jit(generate)(params, np.array([label]))
+        generated = jax.jit(generate)(drawing, np.array([label]))
         classified = jax.jit(classify)(params, jnp.asarray(run.chosen.images[:1]))
         arrays: Arrays = {
             "classify_true": run.chosen.labels[0],

@@ -1,21 +1,24 @@
 """What a symmetric flow trains on and validates with: pixels, or latents that are encoded once."""
 
+import dataclasses
 from typing import Any
 
 import numpy as np
 from ml_collections import ConfigDict
 
 from msflow_jax.data import Splits
-from msflow_jax.inference.validation import Validate, make_map_validation, make_validation
+from msflow_jax.inference.validation import make_map_validation, make_validation
 from msflow_jax.latent.cache import split_latents
 from msflow_jax.symmetric.model import SymmetricFlow
 from msflow_jax.symmetric.parts import SymmetricParts
+from msflow_jax.symmetric.times import TimeDistribution
 from msflow_jax.training.source import Source, Sources, source_of
+from msflow_jax.training.validation import Validation
 
 
 def pixel_source(
     config: ConfigDict, splits: Splits, model: SymmetricFlow
-) -> tuple[Sources, Validate]:
+) -> tuple[Sources, Validation]:
     """Images with a class per image, or per pixel."""
     label = "map" if model.maps else "label"
     source = source_of(
@@ -23,12 +26,12 @@ def pixel_source(
         {"image": "image", "label": label},
     )  # fmt: skip
     val, validation = splits.val, make_map_validation if model.maps else make_validation
-    return source, validation(model, val.images, val.arrays[label], config)
+    return source, validation(model, val.images, val.arrays[label], config, plain(model))
 
 
 def latent_source(
     config: ConfigDict, splits: Splits, parts: SymmetricParts, model: SymmetricFlow
-) -> tuple[Sources, Validate]:
+) -> tuple[Sources, Validation]:
     """Latents through the cache, each flip of an image as a variant of its own."""
     info, settings = splits.info, config.model.latent
     flips = info.flips if config.train.flips else ()
@@ -37,4 +40,10 @@ def latent_source(
     val = split_latents(codec, parts.weights, splits.val, "val", info, settings)
     arrays: dict[str, np.ndarray] = {**train, "label": splits.train.labels}
     source = Source.of_arrays(arrays, dict.fromkeys(train, "latent"))
-    return source, make_validation(model.inside, val["image"][:, 0], splits.val.labels, config)
+    images, labels, inside = val["image"][:, 0], splits.val.labels, model.inside
+    return source, make_validation(inside, images, labels, config, plain(inside))
+
+
+def plain(model: SymmetricFlow) -> SymmetricFlow:
+    """The flow whose loss says how well it draws: uniform times, every image with its code."""
+    return dataclasses.replace(model, time=TimeDistribution(), code_dropout=0.0, image_weight=1.0)

@@ -1,6 +1,7 @@
 """Training: stages, optimiser, state, step, loop. Nothing here knows a family of models."""
 
-from msflow_jax.training.loop import Preempted, Stopped, fit
+from msflow_jax.training.endings import Preempted, Stopped
+from msflow_jax.training.loop import fit
 from msflow_jax.training.optimiser import make_optimiser
 from msflow_jax.training.sequence import read_params, run_stages
 from msflow_jax.training.stage import Stage, merge, split

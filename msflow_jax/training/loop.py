@@ -1,6 +1,7 @@
 """``fit``: the loop around the step. It knows no family, only a stage."""
 
-from collections.abc import Callable, Mapping
+from collections.abc import Callable
+from contextlib import ExitStack, nullcontext
 from dataclasses import dataclass
 from functools import partial
 from pathlib import Path
@@ -20,9 +21,11 @@ from msflow_jax.parallel.sharding import (
     split_batch,
     table,
 )
+from msflow_jax.progress import doing
 from msflow_jax.storage.checkpoints import Checkpoints
+from msflow_jax.training.endings import Preempted, check_finite, require_saved
 from msflow_jax.training.feed import BatchSource, open_batches
-from msflow_jax.training.monitor import Monitor, monitor
+from msflow_jax.training.monitor import Monitor, is_due, monitor
 from msflow_jax.training.optimiser import make_optimiser
 from msflow_jax.training.preemption import Preemption
 from msflow_jax.training.stage import Params, Stage, merge
@@ -34,14 +37,6 @@ from msflow_jax.training.step import (
     make_steps,
     to_items,
 )
-
-
-class Stopped(RuntimeError):
-    """Training ended before its time; the message says where, why, and what is kept."""
-
-
-class Preempted(Stopped):
-    """SIGTERM ended training; all is saved, and the same call goes on from there."""
 
 
 def fit(
@@ -62,7 +57,7 @@ def fit(
     Raises:
         ValueError: an empty training set, a batch that the devices do not divide, a ``select`` that the
             validation does not report, or checkpoints of another network or optimiser.
-        Preempted: SIGTERM came; the state is saved.
+        Preempted: SIGTERM or Ctrl-C came; the state is saved.
         Stopped: the loss is not finite; the step and the batch are named.
     """
     config, folder = stage.config, stage.folder(workdir)
@@ -70,19 +65,26 @@ def fit(
     mesh = make_mesh(**config.mesh)
     check_batch(config.batch, mesh, config.accumulate)
     with (
-        Checkpoints(folder / "checkpoints", keep=config.keep, select=config.select) as checkpoints,
+        Checkpoints(
+            folder / "checkpoints",
+            keep=config.keep,
+            select=config.select,
+            resolution=stage.resolution,
+        ) as checkpoints,
         Preemption() as preemption,
     ):
-        run = _start(stage, params or {}, mesh, steps, checkpoints)
-        step = int(run.state.step)
-        if progress and config.sharding != "replicated" and jax.process_index() == 0:
-            print(table(run.state.params, mesh, config.sharding))
-        with (
-            open_batches(stage.source, config, mesh, step, steps) as batches,
-            monitor(folder, config, step, steps, progress) as watched,
-        ):
+        with ExitStack() as stack:
+            with doing("preparing the training") if progress else nullcontext():
+                run = _start(stage, params or {}, mesh, steps, checkpoints)
+                step = int(run.state.step)
+                opened = open_batches(stage.source, config, mesh, step, steps)
+                batches = stack.enter_context(opened)
+                if progress and config.sharding != "replicated" and jax.process_index() == 0:
+                    print(table(run.state.params, mesh, config.sharding))
+                watched = stack.enter_context(monitor(folder, config, step, steps, progress))
             state = _train(run, batches, watched, checkpoints, preemption)
-        _require_saved(checkpoints)
+        with doing("saving the last checkpoint") if progress else nullcontext():
+            require_saved(checkpoints)
     return state
 
 
@@ -140,27 +142,33 @@ def _train(
 ) -> TrainState:
     """Every step that is left."""
     config, state, steps = run.stage.config, run.state, run.steps
-    step, compiled = int(state.step), _compiled(run, batches)
+    step, compiled, lengths = int(state.step), _compiled(run, batches), set[int]()
     while step < steps:
         count = _until_stop(step, steps, config)
         with watched.waiting():
             plan, indices = batches.take(step, count)
-        with watched.trace(step):
+        new = count not in lengths  # another number of steps at once is another program
+        lengths.add(count)
+        told = watched.doing("compiling the training step") if new else nullcontext()
+        with told, watched.trace(step):
             state, metrics = compiled(state, batches.data, plan, run.frozen)
             metrics = jax.tree.map(np.asarray, metrics)
-        _check_finite(metrics, step, indices, checkpoints)
+        check_finite(metrics, step, indices, checkpoints)
         step += count
         watched.stepped(step, count, metrics, float(run.schedule(step - 1)), state)
-        if step % config.eval_every == 0 or step == steps:
-            found = _validated(run, state)
-            checkpoints.save(step, to_items(state), found)
+        if step == steps or is_due(step, config.eval_every):
+            with watched.doing("validating"):
+                found = _validated(run, state)
+            with watched.doing("saving"):
+                checkpoints.save(step, to_items(state), found)
             watched.validated(step, found)
         if step < steps and preemption.requested(step):
             checkpoints.save(step, to_items(state), {})
-            _require_saved(checkpoints)
+            require_saved(checkpoints)
             raise Preempted(
-                f"stopped by SIGTERM after step {step} of {steps}, which is saved in "
-                f"{checkpoints.folder.parent}: repeat the command to go on from there"
+                f"stopped by {preemption.name} after step {step} of {steps}, which is saved in "
+                f"{checkpoints.folder.parent}: repeat the command to go on from there",
+                preemption.status,
             )
     return state
 
@@ -171,7 +179,7 @@ def _validated(run: _Run, state: TrainState) -> dict[str, float]:
         return {}
     found = dict(run.stage.validate(merge(state.ema, run.frozen)))
     select = run.stage.config.select
-    if select.lstrip("-") not in found:
+    if select.removeprefix("-") not in found:
         raise ValueError(
             f"train.select={select!r} is no metric of this validation, which reports "
             f"{', '.join(sorted(found)) or 'none'}: set train.select to one of them ('-NAME' where less "
@@ -201,35 +209,9 @@ def _compiled(
     )
 
 
-def _require_saved(checkpoints: Checkpoints) -> None:
-    if not checkpoints.wait():
-        raise Stopped(
-            f"the last state of the run could not be saved in {checkpoints.folder}: make room on the "
-            "disk and repeat the command to go on from the last checkpoint"
-        )
-
-
 def _until_stop(step: int, steps: int, config: ConfigDict) -> int:
     """How many steps to dispatch at once: no further than the next evaluation or log."""
-    stops = [steps] + [(step // n + 1) * n for n in (config.eval_every, config.log_every)]
+    every = filter(None, (config.eval_every, config.log_every))
+    stops = [steps] + [(step // n + 1) * n for n in every]
     at_once = config.steps_per_dispatch or (1 if jax.default_backend() == "cpu" else 10)
     return min(at_once, min(stops) - step)
-
-
-def _check_finite(
-    metrics: Mapping[str, np.ndarray], step: int, indices: np.ndarray, kept: Checkpoints
-) -> None:
-    """Stop before parameters that are not finite are kept: the gradient can fail before the loss."""
-    bad = np.flatnonzero(~np.isfinite(metrics["loss"]) | ~np.isfinite(metrics["gradient_norm"]))
-    if not len(bad):
-        return
-    kept.wait()
-    last = kept.steps()[-1] if kept.steps() else None
-    loss, norm = metrics["loss"][bad[0]], metrics["gradient_norm"][bad[0]]
-    shown = ", ".join(str(i) for i in indices[bad[0]][:8])
-    raise Stopped(
-        f"the loss is {loss} and its gradient's norm {norm} at step {step + int(bad[0]) + 1} "
-        f"(training images {shown}, ...). "
-        + (f"The checkpoint of step {last} is kept. " if last is not None else "")
-        + "Lower train.learning_rate, or set train.clip=1"
-    )

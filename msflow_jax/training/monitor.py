@@ -1,7 +1,7 @@
 """What a person sees of a run: speed, memory, metrics, a bar, and a trace if configured."""
 
 import time
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Iterator, Mapping
 from contextlib import contextmanager, nullcontext
 from pathlib import Path
 from typing import Any
@@ -12,6 +12,7 @@ import numpy as np
 import optax
 from ml_collections import ConfigDict
 
+from msflow_jax.progress import TrainingBar, training_bar
 from msflow_jax.training.records import Records
 from msflow_jax.training.step import TrainState
 
@@ -33,9 +34,9 @@ def monitor(
     writers = config.writers
     with (
         Records(workdir, resume_step=step, writers=writers) if first else nullcontext() as records,
-        _bar(progress and first, step, steps) as tick,
+        _bar(progress and first, step, steps) as shown,
     ):
-        out = Monitor(config, records, tick, workdir / "profile", step, steps)
+        out = Monitor(config, records, shown, workdir / "profile", step, steps)
         yield out
         out.close()
 
@@ -47,17 +48,23 @@ class Monitor:
         self,
         config: ConfigDict,
         records: Records | None,
-        tick: Callable[[int, Mapping[str, float]], None],
+        shown: TrainingBar | None,
         profile: Path,
         step: int,
         steps: int,
     ):
-        self._config, self._records, self._tick, self._steps = config, records, tick, steps
+        self._config, self._records, self._shown, self._steps = config, records, shown, steps
         self._profile, self._tracing = profile, False
         self._window = range(step + 5, step + 8) if config.profile else range(0)
         self._clock = time.perf_counter()
         self._steps_timed, self._seconds, self._waited = 0, 0.0, 0.0  # since the last row
         self._row: dict[str, float] = {}
+
+    @contextmanager
+    def doing(self, what: str) -> Iterator[None]:
+        """Around work that takes long, such as compiling; it is not counted as time of the steps."""
+        with self._shown.doing(what) if self._shown else nullcontext():
+            yield
 
     @contextmanager
     def waiting(self) -> Iterator[None]:
@@ -98,23 +105,38 @@ class Monitor:
         row["step_ms"] = 1e3 * self._seconds / self._steps_timed
         row["data_wait"] = self._waited / self._seconds
         row["learning_rate"] = rate
-        if step % self._config.log_every == 0 or step == self._steps:
-            row["ema_distance"] = float(_relative_distance(state.ema, state.params))
+        due = is_due(step, self._config.log_every, self._steps)
+        if due:
+            with self.doing("measuring the average"):
+                row["ema_distance"] = float(_relative_distance(state.ema, state.params))
             if memory := _peak_memory():
                 row["device_gib"] = memory
             if self._records:
                 self._records.write(step, row)
             self._steps_timed, self._seconds, self._waited = 0, 0.0, 0.0
         self._row = row
-        self._tick(step, row)
+        if self._shown:
+            self._shown.tick(step, row, due)
         self._clock = time.perf_counter()
 
     def validated(self, step: int, found: Mapping[str, float]) -> None:
         """After a validation."""
         if self._records and found:
             self._records.write(step, found)
-        self._tick(step, {**self._row, **found})
+        if self._shown:
+            self._shown.tick(step, {**self._row, **found}, due=bool(found))
         self._clock = time.perf_counter()
+
+
+def is_due(step: int, every: int, last: int = 0) -> bool:
+    """Whether what comes every so many steps, and after the last one, comes now; 0 is never.
+
+    Args:
+        step: number of steps done.
+        every: steps between two times; 0: never.
+        last: last step of the run; 0 where that is no time of its own.
+    """
+    return every > 0 and (step % every == 0 or step == last)
 
 
 @jax.jit
@@ -132,9 +154,7 @@ def _peak_memory() -> float | None:
 
 
 def _bar(show: bool, step: int, steps: int):
-    """Context manager giving ``tick(step, values)``."""
+    """Context manager giving what a person sees, or None."""
     if not show:
-        return nullcontext(lambda step, values: None)
-    from msflow_jax.progress import training_bar
-
+        return nullcontext()
     return training_bar(step, steps)

@@ -1,6 +1,9 @@
-"""Noticing that the machine is about to be taken away."""
+"""Noticing that a run shall end: SIGTERM, since the machine is about to be taken away, or Ctrl-C."""
 
+import os
 import signal
+import socket
+import sys
 import threading
 from types import FrameType
 from typing import Any
@@ -8,34 +11,85 @@ from typing import Any
 import jax
 from jax.experimental import multihost_utils
 
+INTERRUPTED = 130  # exit status of what Ctrl-C ended
+_PATIENCE = 2.0  # seconds after which Ctrl-C is acknowledged, if the step is not over by then
+
 
 class Preemption:
-    """Within its context SIGTERM ends nothing by itself: ``requested`` tells that it came.
+    """Within its context SIGTERM and the first Ctrl-C end nothing: ``requested`` tells that they came.
+
+    The second Ctrl-C ends the process at once, even where Python waits for a compiler.
 
     With several processes JAX's coordination service listens instead, and makes all of them agree on
-    the step after which to stop.
+    the step after which to stop; Ctrl-C is handed to it as SIGTERM.
     """
 
     def __init__(self) -> None:
-        self._came = threading.Event()
-        self._before: Any = None
+        self._number: int | None = None
+        self._before: dict[int, Any] = {}
         self._alone = jax.process_count() == 1
+        self._over = threading.Event()
+
+    @property
+    def name(self) -> str:
+        """What ends the run, in words."""
+        return "Ctrl-C" if self._number == signal.SIGINT else "SIGTERM"
+
+    @property
+    def status(self) -> int:
+        """Exit status of a command that it ends."""
+        return INTERRUPTED if self._number == signal.SIGINT else 0
 
     def __enter__(self) -> "Preemption":
-        # Only the main thread may set handlers; in a worker thread SIGTERM keeps its meaning.
-        if self._alone and threading.current_thread() is threading.main_thread():
-            self._before = signal.signal(signal.SIGTERM, self._note)
+        # Only the main thread may set handlers; in a worker thread the signals keep their meaning.
+        if threading.current_thread() is threading.main_thread():
+            numbers = (signal.SIGTERM, signal.SIGINT) if self._alone else (signal.SIGINT,)
+            self._before = {number: signal.signal(number, self._note) for number in numbers}
+            # Python runs a handler only between two of its own steps: what must not wait listens here.
+            self._reader, self._writer = socket.socketpair()
+            self._writer.setblocking(False)
+            self._fd = signal.set_wakeup_fd(self._writer.fileno(), warn_on_full_buffer=False)
+            threading.Thread(target=self._listen, daemon=True).start()
         return self
 
     def __exit__(self, *error: object) -> None:
-        if self._before is not None:
-            signal.signal(signal.SIGTERM, self._before)
+        self._over.set()
+        if self._before:
+            signal.set_wakeup_fd(self._fd)
+            self._writer.close()
+        for number, handler in self._before.items():
+            signal.signal(number, handler)
 
     def _note(self, number: int, frame: FrameType | None) -> None:
-        self._came.set()
+        if self._number is None and not self._alone:
+            os.kill(os.getpid(), signal.SIGTERM)
+        self._number = self._number or number
+
+    def _listen(self) -> None:
+        """What the listening thread does, until the context is over."""
+        pressed = 0
+        with self._reader:
+            while number := self._reader.recv(1):
+                if number[0] != signal.SIGINT:
+                    continue
+                pressed += 1
+                if pressed == 2:
+                    _end("stopped at once by the second Ctrl-C: the last checkpoint is kept")
+                threading.Thread(target=self._acknowledge, daemon=True).start()
+
+    def _acknowledge(self) -> None:
+        if not self._over.wait(_PATIENCE):
+            print("stopping after this step; Ctrl-C once more stops at once", file=sys.stderr)
 
     def requested(self, step: int) -> bool:
         """Whether to save and stop after this step; every process must call this at every step."""
         if self._alone:
-            return self._came.is_set()
+            return self._number is not None
         return bool(multihost_utils.reached_preemption_sync_point(step))
+
+
+def _end(message: str) -> None:
+    """End the process without waiting for anything; on a terminal the cursor is shown again."""
+    shown = "\x1b[?25h" if sys.stderr.isatty() else ""
+    os.write(2, f"{shown}\n{message}\n".encode())
+    os._exit(INTERRUPTED)

@@ -1,11 +1,15 @@
 """Metrics as they come: ``metrics.jsonl``, and further writers by name."""
 
 import json
+import time
+import warnings
 from collections.abc import Callable, Mapping, Sequence
+from functools import partial
 from pathlib import Path
 from typing import Any, Protocol
 
 from msflow_jax.storage.atomic import write_atomically
+from msflow_jax.training.guarded import Guarded
 
 
 class Writer(Protocol):
@@ -19,21 +23,31 @@ class Writer(Protocol):
 
 
 class TensorBoard:
-    """Event files under ``workdir/tensorboard``."""
+    """Event files under ``workdir/tensorboard``, written row by row: an error is one at once."""
 
     def __init__(self, workdir: Path, resume_step: int):
-        from tensorboardX import SummaryWriter
+        from tensorboardX.event_file_writer import EventsWriter
+        from tensorboardX.proto.event_pb2 import Event, SessionLog
 
-        self._board = SummaryWriter(str(workdir / "tensorboard"), purge_step=resume_step)
+        folder = workdir / "tensorboard"
+        folder.mkdir(parents=True, exist_ok=True)
+        self._events = EventsWriter(str(folder / "events"))
+        start = SessionLog(status=SessionLog.START)  # rows beyond it are no longer shown
+        self._events.write_event(Event(step=resume_step, session_log=start))
 
     def write(self, step: int, values: Mapping[str, float]) -> None:
         """One scalar a value."""
+        from tensorboardX.proto.event_pb2 import Event
+        from tensorboardX.summary import scalar
+
         for name, value in values.items():
-            self._board.add_scalar(name, value, step)
+            event = Event(step=step, wall_time=time.time(), summary=scalar(name, value))
+            self._events.write_event(event)
+        self._events.flush()
 
     def close(self) -> None:
         """Flush."""
-        self._board.close()
+        self._events.close()
 
 
 class WeightsAndBiases:
@@ -98,7 +112,8 @@ def _config(workdir: Path) -> dict[str, Any]:
 class Records:
     """Append rows of numbers to ``metrics.jsonl`` and hand them to the writers.
 
-    A resumed run first drops the rows beyond the step it resumes from, so that no step appears twice.
+    A resumed run first drops the rows beyond the step it resumes from, so that no step appears twice. No
+    log stops or blocks a run: one that fails is named in a warning, and left out from then on.
 
     Args:
         workdir: where ``metrics.jsonl`` lies.
@@ -116,11 +131,9 @@ class Records:
             raise ValueError(
                 f"unknown train.writers {sorted(unknown)}: choose of {', '.join(sorted(WRITERS))}"
             )
-        self._path = workdir / "metrics.jsonl"
-        kept = [r for r in read_records(workdir) if r["step"] <= resume_step] if resume_step else []
-        lines = "".join(json.dumps(row) + "\n" for row in kept)
-        write_atomically(self._path, lines.encode())
-        self._writers: list[Writer] = [WRITERS[name](workdir, resume_step) for name in writers]
+        self._lines = Lines(workdir, resume_step)
+        makers = {name: partial(WRITERS[name], workdir, resume_step) for name in writers}
+        self._writers = [Guarded(name, workdir, make) for name, make in makers.items()]
 
     def __enter__(self) -> "Records":
         return self
@@ -132,19 +145,76 @@ class Records:
     def write(self, step: int, values: Mapping[str, float]) -> None:
         """One row: ``{"step": step, **values}``."""
         values = {k: float(v) for k, v in values.items()}
-        with self._path.open("a", encoding="utf-8") as file:
-            file.write(json.dumps({"step": step, **values}) + "\n")
+        self._lines.write(step, values)
         for writer in self._writers:
             writer.write(step, values)
 
 
-def read_records(workdir: Path) -> list[dict[str, float]]:
-    """The rows of ``metrics.jsonl``; a last line cut short by a crash is left out."""
-    path = Path(workdir) / "metrics.jsonl"
-    rows = []
-    for line in path.read_text(encoding="utf-8").splitlines() if path.exists() else []:
+class Lines:
+    """``metrics.jsonl``: a row that cannot be written is lost, with one warning for all of them."""
+
+    def __init__(self, workdir: Path, resume_step: int):
+        self._path, self._warned, self._whole = workdir / "metrics.jsonl", False, True
         try:
-            rows.append(json.loads(line))
-        except json.JSONDecodeError:
-            break
-    return rows
+            rows, bad = split_lines(self._path)
+            if bad and resume_step:
+                aside = self._path.with_name("metrics.jsonl.damaged")
+                with aside.open("ab") as file:
+                    file.writelines(bad)
+                warnings.warn(
+                    f"{self._path}: {len(bad)} lines are no rows and were moved to {aside.name}",
+                    stacklevel=2,
+                )
+            kept = [row for row in rows if row["step"] <= resume_step] if resume_step else []
+            write_atomically(self._path, "".join(json.dumps(r) + "\n" for r in kept).encode())
+        except OSError as error:
+            self._warn(error)
+
+    def write(self, step: int, values: Mapping[str, float]) -> None:
+        """One line."""
+        line = json.dumps({"step": step, **values}) + "\n"
+        try:
+            with self._path.open("a", encoding="utf-8") as file:
+                file.write(line if self._whole else "\n" + line)
+            self._whole = True
+        except OSError as error:
+            self._whole = False  # there may be a part of the line
+            self._warn(error)
+
+    def _warn(self, error: Exception) -> None:
+        if not self._warned:
+            self._warned = True
+            warnings.warn(
+                f"{self._path} cannot be written ({error}): training goes on, rows are lost",
+                stacklevel=3,
+            )
+
+
+def read_records(workdir: Path) -> list[dict[str, float]]:
+    """The rows of ``metrics.jsonl``; lines that are no rows are left out.
+
+    Args:
+        workdir: folder that it lies in.
+    """
+    return split_lines(Path(workdir) / "metrics.jsonl")[0]
+
+
+def split_lines(path: Path) -> tuple[list[dict[str, float]], list[bytes]]:
+    """The rows of a file of metrics, and the lines that are none.
+
+    A last line without an end is neither: a crash cut it short.
+
+    Args:
+        path: file of JSON lines; it may be missing.
+    """
+    rows, bad = [], []
+    for line in path.read_bytes().splitlines(keepends=True) if path.exists() else []:
+        try:
+            row = json.loads(line)
+            if not isinstance(row, dict) or not isinstance(row.get("step"), int):
+                raise ValueError("no row")
+            rows.append(row)
+        except (ValueError, RecursionError):
+            if line.strip() and line.endswith(b"\n"):
+                bad.append(line)
+    return rows, bad

@@ -1,8 +1,9 @@
 """Stages of training one after the other, and what they leave: the tree that a workdir holds."""
 
 import json
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from pathlib import Path
+from typing import TypeVar
 
 import jax
 import jax.numpy as jnp
@@ -15,6 +16,8 @@ from msflow_jax.training.loop import fit
 from msflow_jax.training.stage import Params, Stage, stage_folder, update
 
 NOTE = "stages.json"
+_TRIES = 20  # of a reader beside a training
+T = TypeVar("T")
 
 
 def run_stages(
@@ -52,7 +55,12 @@ def run_stages(
 
 
 def read_params(
-    workdir: Path, select: str, upto: str | None = None, params: Params | None = None
+    workdir: Path,
+    select: str,
+    upto: str | None = None,
+    params: Params | None = None,
+    *,
+    drawing: bool = False,
 ) -> tuple[int, Params]:
     """``(step, parameters to use)`` of a workdir: the best of each stage that has a checkpoint.
 
@@ -62,30 +70,57 @@ def read_params(
             several, it is noted for each.
         upto: name of the last stage to read; None for the last that has a checkpoint.
         params: tree that the first stage started from, as for :func:`run_stages`.
+        drawing: whether the last stage's is the one that draws best, not the one that classifies best.
 
     Raises:
         FileNotFoundError: there is no checkpoint (never random weights).
         ValueError: there is no stage of that name, or a checkpoint cannot be read.
     """
+    step, so_far, stages = 0, params or {}, _stages_to_read(workdir, select, upto)
+    for name, metric in stages.items():
+        last = name == list(stages)[-1]
+        step, trained = _best(stage_folder(workdir, name), metric, drawing and last)
+        so_far = update(so_far, trained)
+    if params or len(saved_stages(workdir)) > 1:
+        # A stage comes back on the devices it was trained on, the given tree lies on one.
+        so_far = jax.tree.map(jnp.asarray, _on_host(so_far))
+    return step, so_far
+
+
+def read_drawing(
+    workdir: Path, select: str, step: int, upto: str | None = None, params: Params | None = None
+) -> tuple[int, Params] | None:
+    """What :func:`read_params` reads for drawing, if it is not of this step of the last stage.
+
+    Args:
+        workdir: folder of the whole run.
+        select: as for :func:`read_params`.
+        step: step that :func:`read_params` gave.
+        upto: as for :func:`read_params`.
+        params: as for :func:`read_params`.
+    """
+    name, metric = list(_stages_to_read(workdir, select, upto).items())[-1]
+    best = _reading(stage_folder(workdir, name), metric, lambda kept: kept.best_drawing())
+    if best == step:
+        return None
+    return read_params(workdir, select, upto, params, drawing=True)
+
+
+def _stages_to_read(workdir: Path, select: str, upto: str | None) -> dict[str, str]:
+    """The stages up to one, or to the last that has a checkpoint, with the metric of each."""
     selects = saved_stages(workdir) or {"": select}
     if upto is not None and upto not in selects:
         raise ValueError(
             f"{workdir} has no stage {upto!r}: its stages are {', '.join(map(repr, selects))}"
         )
-    step, so_far = None, params or {}
+    chosen: dict[str, str] = {}
     for name, metric in selects.items():
-        folder = stage_folder(workdir, name)
-        if step is not None and upto is None and not exist(folder):
+        if chosen and upto is None and not exist(stage_folder(workdir, name)):
             break
-        step, trained = _best(folder, metric)
-        so_far = update(so_far, trained)
+        chosen[name] = metric
         if name == upto:
             break
-    assert step is not None  # ``_best`` raises where the first stage has none
-    if params or len(selects) > 1:
-        # A stage comes back on the devices it was trained on, the given tree lies on one.
-        so_far = jax.tree.map(jnp.asarray, _on_host(so_far))
-    return step, so_far
+    return chosen
 
 
 def saved_stages(workdir: Path) -> dict[str, str]:
@@ -147,12 +182,37 @@ def _finished(stage: Stage, workdir: Path) -> Params | None:
         return None
 
 
-def _best(folder: Path, select: str) -> tuple[int, Params]:
+def _best(folder: Path, select: str, drawing: bool = False) -> tuple[int, Params]:
+    def read(kept: Checkpoints) -> tuple[int, Params]:
+        return kept.restore_params(kept.best_drawing() if drawing else None)
+
+    return _reading(folder, select, read)
+
+
+def _reading(folder: Path, select: str, read: Callable[[Checkpoints], T]) -> T:
+    """What a function reads of a stage's checkpoints; once more where one went meanwhile.
+
+    A training that saves beside the reader removes checkpoints between its listing and its reading.
+    """
     checkpoints = folder / "checkpoints"
     if not checkpoints.is_dir():
         raise FileNotFoundError(f"no checkpoint in {checkpoints}: train first, or check --workdir")
-    with Checkpoints(checkpoints, select=select, read_only=True) as kept:
-        return kept.restore_params()
+    for _ in range(_TRIES):
+        before = _names(checkpoints)
+        try:
+            with Checkpoints(checkpoints, select=select, read_only=True) as kept:
+                return read(kept)
+        except (OSError, ValueError):
+            if before == _names(checkpoints):
+                raise
+    raise FileNotFoundError(
+        f"the checkpoints in {checkpoints} change faster than they can be read: try again once the "
+        "training beside is over"
+    )
+
+
+def _names(folder: Path) -> set[str]:
+    return {path.name for path in folder.iterdir()}
 
 
 def _on_host(params: Params) -> Params:

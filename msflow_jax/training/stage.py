@@ -16,6 +16,7 @@ from flax.traverse_util import flatten_dict, unflatten_dict
 from ml_collections import ConfigDict
 
 from msflow_jax.training.source import Sources, count_examples
+from msflow_jax.training.validation import Validation, check_select
 
 Params = Any
 Loss = Callable[..., tuple[jax.Array, dict[str, jax.Array]]]
@@ -40,7 +41,11 @@ class Stage:
             are those of the tree so far.
         trains: regular expression; leaves whose whole path matches are trained.
         validate: ``validate(whole tree) -> metrics``, called with the moving average every
-            ``eval_every`` steps; its metric ``select`` picks the best checkpoint.
+            ``eval_every`` steps; its metric ``select`` picks the best checkpoint. A ``Validation`` says
+            beforehand what it reports.
+
+    Raises:
+        ValueError: the validation does not report ``select``.
     """
 
     name: str
@@ -50,6 +55,15 @@ class Stage:
     start: Callable[[Params], Params]
     trains: str = ".*"
     validate: Callable[[Params], Mapping[str, float]] | None = None
+
+    def __post_init__(self) -> None:
+        if isinstance(self.validate, Validation):
+            check_select(self.config.select, self.validate.metrics)
+
+    @property
+    def resolution(self) -> float:
+        """Differences of the metric ``select`` that say nothing."""
+        return getattr(self.validate, "resolution", 0.0)
 
     @property
     def steps(self) -> int:

@@ -1,5 +1,6 @@
 """The train command: a whole walk, resuming, and every mistake answered in one line."""
 
+import csv
 import json
 import re
 import runpy
@@ -37,7 +38,12 @@ def test_a_run_leaves_everything(trained):
     found = {p.name for p in trained.iterdir()}
     assert found >= {
         "config.json", "manifest.json", "metrics.jsonl", "checkpoints", "evaluation.json",
-        "evaluation.npz", "report", "tensorboard",
+        "evaluation.npz", "report", "tensorboard", "splits.csv",
+    }  # fmt: skip
+    with (trained / "splits.csv").open(newline="") as file:
+        rows = list(csv.DictReader(file))
+    assert len(rows) == 44 and rows[0] == {
+        "name": "train/dark/0.png", "subject": "", "split": "train", "label": "dark",
     }  # fmt: skip
     assert (trained / "report" / "index.html").stat().st_size > 10_000
     evaluation = json.loads((trained / "evaluation.json").read_text())
@@ -45,13 +51,20 @@ def test_a_run_leaves_everything(trained):
     assert evaluation["classification"]["images"] == 12
     assert evaluation["generation"]["samples"] == 12
     assert evaluation["data"]["classes"] == ["dark", "very bright"]
+    assert [row["images"] for row in evaluation["counts"]][2] == 12
+    assert (
+        evaluation["run"]["parameters"]["trained"] > 0 and "python" in evaluation["run"]["command"]
+    )
+    assert "command" in json.loads((trained / "manifest.json").read_text())
     with np.load(trained / "evaluation.npz", allow_pickle=False) as arrays:
         assert arrays["samples"].shape == (12, 8, 8, 1)
         assert set(arrays["certain_labels"]) <= {0, 1}
+        assert set(arrays["certain_names"][0].split("/")) & {"dark", "very bright"}
 
 
 def test_metrics_of_every_step(trained):
     rows = read_records(trained)
+    assert all("val_flow_loss" in row for row in rows if "val_auc" in row)
     assert [r["step"] for r in rows if "loss" in r] == [1, 2, 3, 4]
     validated = [r for r in rows if "val_auc" in r]
     assert [r["step"] for r in validated] == [2, 4]

@@ -118,7 +118,21 @@ MISTAKES = {
     "count": ("generate", "--count=0", "--count must be at least 1, got 0"),
     "solver": ("generate", "--solver=newton", "'newton': choose one of euler"),
     "guidance": ("generate", "--guidance=2", "trained with code dropout"),
-    "other data": ("evaluate", "--root={tmp}/other", "has md5 .* was trained on .*--root"),
+    "other data": (
+        "evaluate",
+        "--root={tmp}/other",
+        "other does not hold the data of this run: the contents .*--root",
+    ),
+    "other classes": (
+        "evaluate",
+        "--root={tmp}/renamed",
+        "the classes light, very bright, but the model was trained on dark, very bright",
+    ),
+    "no column": (
+        "evaluate",
+        "--by=site",
+        "--by=site: the test split has no such column; it has none",
+    ),
     "no data": ("evaluate", "--root={tmp}/gone", "no folder at"),
 }
 
@@ -131,6 +145,10 @@ def test_mistakes(name, argument, message, trained, pictures, tmp_path, command)
     if "other" in argument:
         shutil.copytree(pictures, tmp_path / "other")
         Image.fromarray(np.zeros((8, 8), np.uint8)).save(tmp_path / "other/test/dark/0.png")
+    if "renamed" in argument:
+        shutil.copytree(pictures, tmp_path / "renamed")
+        for split in ("train", "val", "test"):
+            (tmp_path / "renamed" / split / "dark").rename(tmp_path / "renamed" / split / "light")
     usual = {
         "evaluate": [],
         "classify": [f"--images={pictures / 'test'}", f"--output={tmp_path / 'p.csv'}"],

@@ -211,8 +211,8 @@ WRONG_TENSORS = {
         r"variances below 0: backbone\.1\.running_var",
     ),
     "two of them": (
-        prefixed("q.")(state()) | prefixed("k.")(state()),
-        "2 ResNets, which begin at q.conv1, k.conv1",
+        prefixed("q.")(state()) | prefixed("k.")(state(seed=1)),
+        "2 different networks, at q, k: choose one with --key",
     ),
 }
 

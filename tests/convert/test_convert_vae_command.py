@@ -102,7 +102,7 @@ def test_a_configuration_beside_the_file_is_read(tmp_path, convert):
     np.testing.assert_allclose(draws.std(0), deviation, rtol=0.2)
     (tmp_path / "config.json").write_text("[")
     status, _, err = convert(tmp_path / "w.safetensors", tmp_path / "other")
-    assert status == 2 and "config.json is no JSON" in err
+    assert status == 2 and "config.json is damaged (no JSON: " in err
 
 
 def test_real_weights_in_two_files(shared_data, tmp_path, convert):
@@ -179,6 +179,65 @@ def test_a_name_on_the_hub(tmp_path, convert, monkeypatch):
     monkeypatch.setitem(sys.modules, "huggingface_hub", None)
     status, _, err = convert("someone/a-vae", tmp_path / "other")
     assert status == 2 and "pip install 'msflow_jax[hub]'" in err
+
+
+def test_a_folder_of_diffusers_and_its_configuration(tmp_path, convert):
+    folder = tmp_path / "sd"
+    folder.mkdir()
+    save_file(state(), folder / "diffusion_pytorch_model.safetensors")
+    config = json.loads((DATA / "autoencoder_kl_tiny_config.json").read_text())
+    (folder / "config.json").write_text(json.dumps(config))
+    status, out, err = convert(folder, tmp_path / "vae")
+    assert status == 0 and "groups 8" in out, err
+    origin = json.loads((tmp_path / "vae" / "autoencoder.json").read_text())["origin"]
+    assert set(origin["files"]) == {"diffusion_pytorch_model.safetensors"}
+
+
+@pytest.mark.parametrize(
+    "said, message",
+    [
+        ({"norm_num_groups": 0}, "norm_num_groups is 0, no int in [1, 4096]"),
+        ({"norm_num_groups": "8"}, "norm_num_groups is '8'"),
+        ({"norm_num_groups": True}, "norm_num_groups is True"),
+        ({"scaling_factor": [1]}, "scaling_factor is [1]"),
+        ({"scaling_factor": float("nan")}, "scaling_factor is nan"),
+        ({"scaling_factor": 0}, "scaling_factor is 0"),
+        ({"shift_factor": float("inf")}, "shift_factor is inf"),
+        (
+            {"latent_channels": 16, "norm_num_groups": 8},
+            "latent_channels is 16, the tensors need 4",
+        ),
+        ({"act_fn": "relu", "norm_num_groups": 8}, "act_fn is 'relu', the tensors need ('silu',"),
+        ({"norm_num_groups": 7}, "cannot be normalised in 7 groups: set --groups to a divisor"),
+    ],
+)
+def test_what_a_configuration_says_is_checked(said, message, tmp_path, convert):
+    save_file(state(), tmp_path / "w.safetensors")
+    (tmp_path / "config.json").write_text(json.dumps(said))
+    status, out, err = convert(tmp_path / "w.safetensors", tmp_path / "vae")
+    assert status == 2 and message in err and err.count("\n") == 1 and not out
+    assert "config.json" in err or "w.safetensors" in err
+    assert not (tmp_path / "vae").exists()
+
+
+@pytest.mark.parametrize(
+    "flag", ["--groups=0", "--groups=-8", "--scale=0", "--scale=nan", "--shift=inf"]
+)
+def test_flags_have_ranges(flag, tmp_path, convert):
+    status, _, err = convert(WEIGHTS, tmp_path / "vae", flag)
+    assert status == 2 and flag.split("=")[0] in err
+
+
+def test_two_networks_in_a_file(tmp_path, convert):
+    both = {f"net.{k}": v for k, v in state().items()}
+    both |= {f"ema.{k}": v + 0.01 for k, v in state().items()}
+    save_file(both, tmp_path / "w.safetensors")
+    status, _, err = convert(tmp_path / "w.safetensors", tmp_path / "vae", "--groups=8")
+    assert status == 2 and "w.safetensors: 2 different networks" in err and "--key" in err
+    status, out, err = convert(
+        tmp_path / "w.safetensors", tmp_path / "vae", "--groups=8", "--key=net"
+    )
+    assert status == 0 and "not used: ema.decoder" in out, err
 
 
 def test_folders_that_are_no_autoencoders(tmp_path, convert):

@@ -56,7 +56,7 @@ def test_truncated_safetensors(tmp_path, kept):
 def test_torch_missing(tmp_path, monkeypatch):
     monkeypatch.setitem(sys.modules, "torch", None)
     path = tmp_path / "w.pt"
-    path.write_bytes(b"")
+    path.write_bytes(pickle.dumps({}))
     with pytest.raises(ImportError, match=r"pip install 'msflow_jax\[torch\]'"):
         read_state_dict(path)
 

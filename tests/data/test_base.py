@@ -40,6 +40,18 @@ def test_info_survives_json():
     assert isinstance(again.classes, tuple)
 
 
+def test_names_from_files_of_others_are_printable():
+    odd = data.Info.from_dict({**INFO.to_dict(), "name": "x\x1b[2J", "classes": ["a\n", "b"]})
+    assert odd.name == "x\\x1b[2J" and odd.classes == ("a\\x0a", "b")
+    assert odd.modalities["label"].names == odd.classes
+
+
+def test_identity_survives_json_and_is_absent_of_before():
+    assert "identity" not in INFO.to_dict()
+    info = dataclasses.replace(INFO, identity={"names": "0", "labels": "1"})
+    assert data.Info.from_dict(json.loads(json.dumps(info.to_dict()))) == info != INFO
+
+
 def test_info_from_older_dict_without_map_classes():
     fields = INFO.to_dict()
     del fields["map_classes"]

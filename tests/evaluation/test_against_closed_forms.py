@@ -23,9 +23,7 @@ def scores_of_counts(counts):
         "balanced_accuracy": (hits[present] / true[present]).mean(),
         "macro_precision": (hits[present] / np.maximum(predicted[present], 1)).mean(),
         "macro_f1": (2 * hits[present] / (true + predicted)[present]).mean(),
-        "cohen_kappa": (agreement - chance) / (everything - chance)
-        if chance < everything
-        else None,
+        "cohen_kappa": (agreement - chance) / (everything - chance) if present.sum() > 1 else None,
         "majority_accuracy": true.max() / total,
     }
 
@@ -51,10 +49,14 @@ def test_scores_of_predicted_classes(case):
         warnings.simplefilter("error")
         counts = confusion.confusion_matrix(labels, predictions, classes)
         found = confusion.headline_scores(labels, predictions, classes)
-        table = confusion.class_table(labels, predictions, list("abcdef")[:classes])
+        table = confusion.class_table(labels, predictions, list("abcdef")[:classes], probabilities)
     np.testing.assert_array_equal(counts, expected)
     for name, value in scores_of_counts(expected).items():
         assert found[name] == (None if value is None else pytest.approx(value, abs=1e-14)), name
+    kappa = float(confusion.kappas(expected))
+    assert found["cohen_kappa"] == (None if np.isnan(kappa) else pytest.approx(kappa, abs=1e-12))
+    weighted = confusion.weighted_confusion(labels, predictions, classes, np.ones((2, len(labels))))
+    np.testing.assert_array_equal(weighted, [expected, expected])
     for k, row in enumerate(table):
         true, predicted, hit = expected[k].sum(), expected[:, k].sum(), expected[k, k]
         assert (row["count"], row["predicted"]) == (true, predicted)

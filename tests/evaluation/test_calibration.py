@@ -137,3 +137,17 @@ def test_bad_logits_are_refused(labels, logits, message):
 def test_bad_probabilities_are_refused(probabilities, message):
     with pytest.raises(ValueError, match=message):
         calibration.ece(np.array([0]), np.array(probabilities))
+
+
+def test_a_temperature_that_means_little_says_so():
+    labels = np.array([0, 1] * 10)
+    right = 5 * np.eye(2)[labels]
+    wrong = right.copy()
+    wrong[:2] = wrong[:2, ::-1]
+
+    def notes(logits):
+        return calibration.evaluate_calibration(labels, logits, labels, right).get("notes", [])
+
+    assert "No validation image is misclassified" in notes(right)[0]
+    assert notes(wrong) == ["The temperature rests on 2 misclassified validation images."]
+    assert "end of the range" in notes(-right)[0]

@@ -123,12 +123,42 @@ def test_averages_over_the_classes_present_match_sklearn(present):
     assert "class 2: its precision" in result["notes"][1]
 
 
-def test_kappa_is_undefined_only_where_labels_and_predictions_are_of_one_class():
-    labels, distances = np.zeros(4, int), np.array([[[0.0, 1.0]] * 4])
+@pytest.mark.parametrize("second", [[0.0, 1.0], [1.0, 0.0]])
+def test_kappa_is_undefined_where_the_labels_are_of_one_class(second):
+    """Whatever is predicted: 0 would read as no better than chance."""
+    labels, distances = np.zeros(4, int), np.array([[[0.0, 1.0]] * 3 + [second]])
     result = evaluate(labels, distances, softmax(-distances))
     assert result["cohen_kappa"] is None and "one class" in result["undefined"]["cohen_kappa"]
-    distances[0, 0] = [1.0, 0.0]
-    assert evaluate(labels, distances, softmax(-distances))["cohen_kappa"] == 0.0
+
+
+def test_ordered_classes_have_a_quadratic_kappa_with_its_interval():
+    labels, distances, probabilities = readings(4)
+    predictions = distances.mean(axis=0).argmin(axis=1)
+    result = evaluate(labels, distances, probabilities, ordered=True)
+    expected = metrics.cohen_kappa_score(labels, predictions, weights="quadratic")
+    assert result["quadratic_kappa"] == pytest.approx(expected)
+    low, high = result["intervals"]["quadratic_kappa"]
+    assert low < expected < high
+    assert "quadratic_kappa" not in evaluate(labels, distances, probabilities)
+    alone = evaluate(*readings(3, present=[1]), ordered=True)
+    assert alone["quadratic_kappa"] is None and "one class" in alone["undefined"]["quadratic_kappa"]
+
+
+def test_each_class_against_the_rest_matches_sklearn():
+    labels, distances, probabilities = readings(3)
+    distances[:, :30] = distances[:, :30, ::-1]  # some errors
+    pooled, predictions = probabilities.mean(axis=0), distances.mean(axis=0).argmin(axis=1)
+    table = evaluate(labels, distances, probabilities, resamples=200)["per_class"]
+    for k, row in enumerate(table):
+        true, given = labels == k, predictions == k
+        assert row["auc"] == pytest.approx(metrics.roc_auc_score(true, pooled[:, k]))
+        ap = metrics.average_precision_score(true, pooled[:, k])
+        assert row["average_precision"] == pytest.approx(ap)
+        assert row["specificity"] == pytest.approx(metrics.recall_score(~true, ~given))
+        assert row["npv"] == pytest.approx(metrics.precision_score(~true, ~given))
+        for name in ("recall", "specificity", "precision", "npv", "auc"):
+            low, high = row["intervals"][name]
+            assert low <= row[name] <= high and 0 < high - low < 0.6, name
 
 
 def test_conventions_can_be_worded_for_a_likelihood():
@@ -140,6 +170,23 @@ def test_conventions_can_be_worded_for_a_likelihood():
     assert "noise" in plain["prediction"] and "macro recall" in plain["balanced_accuracy"]
     assert set(worded) == set(plain) and worded["ece"] == plain["ece"]
     assert not any("noise" in text or "code" in text for text in worded.values())
+
+
+def test_an_uncertainty_of_one_value_orders_nothing_and_says_so():
+    labels, distances, probabilities = readings(2)
+    found = evaluate_classifier(
+        labels, distances, probabilities, {"flat": np.zeros(120)}, ["a", "b"], resamples=0
+    )
+    flat = found["rejection"]["flat"]
+    assert flat["aurc"] is None and "same uncertainty" in flat["undefined"]["aurc"]
+    np.testing.assert_allclose(flat["accuracy"], found["accuracy"])
+
+
+def test_a_name_with_a_comma_is_one_class():
+    names = ["a", "b, c", "d"]
+    labels, distances, probabilities = readings(3, present=[0, 2])
+    found = evaluate_classifier(labels, distances, probabilities, {}, names, resamples=0)
+    assert "No image of “b, c” in this split" in found["notes"][0]
 
 
 def test_single_class_makes_auc_undefined_with_a_reason():
@@ -172,13 +219,44 @@ def test_intervals_over_subjects_say_so_and_change_nothing_else():
     assert grouped["intervals"]["unit"] == "subject" and grouped["intervals"]["groups"] == 30
     assert "subjects" in grouped["conventions"]["intervals"]
     assert set(plain["intervals"]) == {
-        "level", "resamples", "seed", "accuracy", "auc_probability"
+        "level", "resamples", "seed", "accuracy", "auc_probability", "balanced_accuracy", "cohen_kappa"
     }  # fmt: skip
     assert_plain(grouped)
-    changed = {"intervals", "conventions"}
-    assert {k: v for k, v in grouped.items() if k not in changed} == {
-        k: v for k, v in plain.items() if k not in changed
-    }
+    for found in (grouped, plain):
+        del found["intervals"], found["conventions"]
+        for row in found["per_class"]:
+            del row["intervals"]
+    assert grouped == plain
+
+
+def test_a_perfect_score_has_an_interval_with_a_width_or_none():
+    """A bootstrap of images that are all right says [1, 1], whether there are three or thousands."""
+    labels = np.repeat([0, 1], [3, 40])
+    distances = 1.0 - np.eye(2)[labels][None]
+    result = evaluate(labels, distances, softmax(-9 * distances))
+    low, high = result["intervals"]["accuracy"]
+    assert low == pytest.approx(0.025 ** (1 / 43)) and high == 1
+    rare = result["per_class"][0]["intervals"]
+    assert rare["recall"] == [pytest.approx(0.025 ** (1 / 3)), 1.0]
+    assert rare["auc"] is None and "no width" in rare["undefined"]["auc"]
+    assert result["intervals"]["auc_probability"] is None
+    assert "no width" in result["intervals"]["undefined"]["auc_probability"]
+
+
+def test_few_images_or_subjects_have_no_bootstrap_and_a_reason():
+    labels, distances, probabilities = readings(2, n=8)
+    distances[:, :3] = distances[:, :3, ::-1]
+    found = evaluate(labels, distances, probabilities)["intervals"]
+    low, high = found["accuracy"]  # exact, of 8 images
+    assert low < 5 / 8 < high and high - low > 0.5
+    assert found["cohen_kappa"] is None and "8 images" in found["undefined"]["cohen_kappa"]
+    labels, distances, probabilities = readings(2, n=40)
+    distances[:, :9] = distances[:, :9, ::-1]
+    found = evaluate(labels, distances, probabilities, groups=np.arange(40) // 8)
+    assert found["intervals"]["accuracy"] is None
+    assert "5 subjects" in found["intervals"]["undefined"]["accuracy"]
+    row = found["per_class"][0]["intervals"]
+    assert row["recall"] is None and "subjects" in row["undefined"]["recall"]
 
 
 def test_rejection_per_uncertainty():

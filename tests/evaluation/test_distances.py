@@ -6,6 +6,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from msflow_jax.evaluation.distances import (
+    NearestTraining,
     frechet_distance,
     gaussian_frechet,
     nearest_training,
@@ -101,6 +102,20 @@ def test_nearest_training_finds_planted_copies():
     assert summary["generated_copies"] == 1 and summary["held_out_copies"] == 0
     assert summary["generated_repeats"] == 1
     assert summary["share_below_threshold"] == pytest.approx(0.2)
+
+
+@pytest.mark.parametrize("held_out", [5, 40])
+def test_expected_share_below_the_threshold_is_that_of_new_real_images(held_out):
+    """With few held-out images far more than 1 % of new ones lie below their first percentile."""
+    rng = np.random.default_rng(0)
+    shares, expected = [], 0.0
+    for _ in range(2000):
+        values = rng.random(held_out + 20)
+        none = np.zeros(0, int)
+        found = NearestTraining(values[held_out:], none, values[:held_out], none, 0).summary()
+        shares.append(found["share_below_threshold"])
+        expected = found["expected_below_threshold"]
+    assert np.mean(shares) == pytest.approx(expected, rel=0.1)
 
 
 def test_flips_find_mirrored_copies():

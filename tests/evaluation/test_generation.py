@@ -64,6 +64,22 @@ def test_good_generator_lies_near_the_floor_and_noise_far_off(good):
     assert "not FID" in good["features"]
 
 
+def test_grain_sees_noise_and_has_its_floor_and_what_chance_gives(good):
+    grain = good["grain"]
+    assert grain["images"] == 60 and set(grain["sets"]) == {"generated", "real", "noise"}
+    for measure in ("spectrum", "differences"):
+        value = {name: row[measure] for name, row in grain["sets"].items()}
+        assert value["noise"] > 5 * max(value["generated"], value["real"], grain["chance"][measure])
+
+
+def test_counts_and_lack_of_images_are_told_by_class(good):
+    drawn = [row["generated"] for row in good["counts"]]
+    assert sum(drawn) == 60 and [row["matched"] for row in good["counts"]] == drawn
+    assert [row["train"] for row in good["counts"]] == np.bincount(pictures(0, 200)[1]).tolist()
+    assert good["few"] == ["Too few pictures for a distance: 60 per set; with fewer than 100 only how "
+                           "far it lies from the floor of the same count means something."]  # fmt: skip
+
+
 def corners(images):
     """Features `[N, 4]`: the mean of each quarter."""
     n, side, _, channels = images.shape
@@ -139,6 +155,9 @@ def test_missing_class_and_too_few_images_have_reasons():
     assert result["samples"] == 2
     for row in result["comparison"].values():
         assert row["frechet"] is None and "at least 6" in row["undefined"]["frechet"]
+    assert [row["matched"] for row in result["counts"]] == [2, 0]
+    assert any("No picture of bright is compared" in text for text in result["few"])
+    assert any("Fewer than 10 pictures of dark" in text for text in result["few"])
     bright = result["recognition"][1]
     assert bright["generated"] is None and "no generated image" in bright["undefined"]["generated"]
     json.dumps(result, allow_nan=False)

@@ -47,6 +47,13 @@ def test_against_a_count_of_sets(truth, found):
             assert row["dice"] is None and row["iou"] is None
 
 
+def test_no_image_has_no_numbers_and_a_reason():
+    none = np.zeros((0, 4, 4), np.uint8)
+    out = evaluate_segmentation(none, none, NAMES)
+    assert out["accuracy"] is None and out["mean_dice"] is None and out["undefined"]["mean_iou"]
+    assert json.loads(json.dumps(out, allow_nan=False)) == out
+
+
 def test_a_perfect_map():
     maps = np.random.default_rng(0).integers(0, 4, (2, 8, 8))
     out = evaluate_segmentation(maps, maps, NAMES)

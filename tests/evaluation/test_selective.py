@@ -32,6 +32,35 @@ def test_ties_are_dropped_in_their_given_order():
     assert order.tolist() == [1, 2, 4, 3, 0]
 
 
+@settings(max_examples=25, deadline=None)
+@given(
+    st.lists(st.tuples(st.booleans(), st.integers(0, 3)), min_size=1, max_size=30), st.integers()
+)
+def test_ties_count_with_their_mean_whatever_the_order_of_the_files(images, seed):
+    correct, uncertainty = (np.array(column) for column in zip(*images, strict=True))
+    mixed = np.random.default_rng(abs(seed)).permutation(len(correct))
+    found = selective.evaluate_uncertainty(correct, uncertainty)
+    other = selective.evaluate_uncertainty(correct[mixed], uncertainty[mixed])
+    np.testing.assert_allclose(found["accuracy"], other["accuracy"], atol=1e-12)
+    assert found["coverage_at_accuracy"] == other["coverage_at_accuracy"]
+    for row in found["coverage_at_accuracy"]:
+        if row["threshold"] is not None:  # what the threshold keeps is what is said
+            kept = uncertainty <= row["threshold"]
+            assert row["coverage"] == pytest.approx(kept.mean())
+            assert correct[kept].mean() >= row["accuracy"] - 1e-9
+
+
+def test_kept_by_class_by_hand():
+    labels, predictions = np.array([0, 0, 1, 1, 1]), np.array([0, 1, 1, 1, 0])
+    found = selective.kept_by_class(labels, predictions, np.arange(5.0), 2.0, ["a", "b", "c"])
+    assert found["kept"] == 3 / 5 and found["accuracy"] == 2 / 3 and found["threshold"] == 2
+    assert found["classes"] == [
+        {"name": "a", "images": 2, "kept": 1.0, "accuracy": 0.5},
+        {"name": "b", "images": 3, "kept": 1 / 3, "accuracy": 1.0},
+        {"name": "c", "images": 0, "kept": None, "accuracy": None},
+    ]
+
+
 def test_aurc_by_hand():
     correct = np.array([True, False, True, False])
     # Risk among the n most certain: 0, 1/2, 1/3, 2/4.

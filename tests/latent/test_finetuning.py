@@ -252,8 +252,8 @@ def test_feature_maps_need_a_classifier(batch):
     [
         ({"steps": 0}, "steps must be at least 1, got 0"),
         ({"batch": -1}, "batch must be at least 1, got -1"),
-        ({"seed": -1}, "seed must be at least 0"),
-        ({"learning_rate": 0.0}, "learning rate must be a positive number, got 0.0"),
+        ({"seed": -1}, r"train.seed must lie in \[0, "),
+        ({"learning_rate": 0.0}, "train.learning_rate must be a positive number, got 0.0"),
     ],
 )
 def test_a_run_that_cannot_be(change, message):

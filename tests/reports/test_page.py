@@ -1,13 +1,15 @@
 """The whole page from a made-up workdir: parses, complete, escaped, self-contained."""
 
+import html
 import json
 import re
+from pathlib import Path
 
 import numpy as np
 import pytest
 
-from msflow_jax.reports import build_report
-from msflow_jax.reports.page import flatten, number, percent
+from msflow_jax.reports import build_report, page
+from msflow_jax.reports.page import flatten, listed, number, percent
 from tests.reports.workdirs import EVIL, Page, drawings, make_workdir
 
 SECTIONS = [
@@ -58,7 +60,7 @@ def test_special_characters_are_escaped(full):
 def test_charts_are_valid_drawings_that_follow_the_theme(full):
     text, _ = full
     charts = drawings(text)
-    assert len(charts) == text.count("<svg") == 3
+    assert len(charts) == text.count("<svg") == 5
     ids = [one.attrib["id"] for chart in charts for one in chart.iter() if "id" in one.attrib]
     assert len(ids) == len(set(ids))
     assert set(re.findall(r"url\(#([^)]*)\)", text)) <= set(ids)
@@ -138,6 +140,74 @@ def test_segmentation_has_a_section_where_there_is_one(tmp_path):
     (tmp_path / "evaluation.json").write_text(json.dumps(content))
     page = Page(build_report(tmp_path).read_text(encoding="utf-8"))
     assert "segmentation" in page.ids and "lesion" in page.text and "mean Dice" in page.text
+
+
+def words_of(text):
+    """The text of a page with single spaces, also between the cells of a table."""
+    return " ".join(html.unescape(re.sub(r"<[^>]*>", " ", text)).split())
+
+
+def test_what_a_referee_asks_is_there(full):
+    text = words_of(full[0])
+    for words in ("sensitivity", "specificity", "PPV", "NPV", "AP", "ROC curves", "Quadratic kappa",
+                  "Abstention by class", "By site", f"north, {EVIL}", "Images and subjects",
+                  "trained parameters 1,234,567", "python -m experiments.evaluate",
+                  "time of the training steps 2.0 minutes", "2026-01-02T03:04:05", "numpy 2.4.6",
+                  "How to cite", "arxiv.org/abs/2507.19098", "Requested class: rare"):  # fmt: skip
+        assert words in text, words
+
+
+def test_cases_carry_their_names(full):
+    text = Page(full[0]).text
+    assert f"certain/0{EVIL}.png" in text and "a/7.png" in text
+
+
+def test_measures_are_explained_where_they_are_printed(full):
+    text = words_of(full[0])
+    for words in ("Coverage: the share of the validation split", "Sensitivity (recall): share",
+                  "Larger always means less certain", "Fréchet distance: 0 is equal",
+                  "Both see noise, fog and blur"):  # fmt: skip
+        assert words in text, words
+    assert full[0].count('class="help"') >= 5
+
+
+def test_grain_and_the_lack_of_images_are_shown(full):
+    text = words_of(full[0])
+    assert "uniform noise 9.50 68.00" in text and "real against real, by chance 0.50 0.60" in text
+    assert "Too few pictures for a distance: 18 per set." in text and "ceiling" not in text
+
+
+def test_a_list_of_names_with_commas_keeps_them_apart():
+    assert listed(["a", "b, c"]) == "a, “b, c”"
+    assert flatten({"classes": ["a", "b, c", "d"]}) == [("classes", "a, “b, c”, d")]
+
+
+def test_the_citation_is_that_of_the_repository():
+    templates = Path(page.__file__).parent / "templates"
+    root = templates.parents[2]
+    if not (root / "CITATION.cff").is_file():
+        pytest.skip("an installed package has no CITATION.cff beside it")
+    assert (templates / "citation.cff").read_text() == (root / "CITATION.cff").read_text()
+
+
+def test_a_phone_keeps_the_heads_of_rows_and_scrolls_what_is_wide(full):
+    style = full[0].split("</style>")[0]
+    assert re.search(r"tbody th[^{]*\{ position: sticky; left: 0", style)
+    assert "@media (max-width: 640px)" in style and "figure { overflow-x: auto; }" in style
+    for table in re.findall(r"<(\w+)[^>]*><table", full[0]):
+        assert table == "div"
+    assert full[0].count("<table") == full[0].count('<div class="scroll"><table')
+
+
+def test_a_segmentation_page_knows_no_generation_and_says_what_is_hardly_found(tmp_path):
+    dice = {"a": 0.9, "b, c": 0.1}
+    rows = {name: {"dice": d, "iou": d / 2, "pixels": 50} for name, d in dice.items()}
+    block = {"accuracy": 0.4, "mean_dice": 0.5, "mean_iou": 0.25, "classes": rows}
+    content = {"sections": ["segmentation"], "split": "test", "segmentation": block}
+    (tmp_path / "evaluation.json").write_text(json.dumps(content))
+    text = Page(build_report(tmp_path).read_text(encoding="utf-8")).text
+    assert "generated" not in text.lower() and "Hardly found, with its Dice: “b, c (0.100)”" in text
+    assert "Chance level: 40.0" in text and "mean Dice of 0.500, best for a (0.900)" in text
 
 
 def test_missing_folder_is_an_error(tmp_path):

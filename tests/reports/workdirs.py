@@ -10,7 +10,11 @@ import numpy as np
 from msflow_jax.evaluation import evaluate_classifier
 from msflow_jax.evaluation.calibration import evaluate_calibration
 from msflow_jax.evaluation.classification import LIKELIHOOD_CONVENTIONS
+from msflow_jax.evaluation.counts import count_splits
+from msflow_jax.evaluation.curves import one_vs_rest_curves
 from msflow_jax.evaluation.likelihood import evaluate_likelihood
+from msflow_jax.evaluation.selective import kept_by_class
+from msflow_jax.evaluation.subgroups import by_subgroup
 
 EVIL = '<script>alert("x")</script> & Co'
 CLASSES = ["normal", EVIL, "rare"]
@@ -59,9 +63,17 @@ def classification(rng):
     powers = np.exp(-3 * distances)
     uncertainties = {"distance": distances.mean(0).min(1), "entropy": rng.random(40)}
     probabilities = powers / powers.sum(-1, keepdims=True)
-    return evaluate_classifier(
-        labels, distances, probabilities, uncertainties, CLASSES, resamples=20
+    found = evaluate_classifier(
+        labels, distances, probabilities, uncertainties, CLASSES, resamples=20, ordered=True
     )
+    pooled, predicted = probabilities.mean(0), distances.mean(0).argmin(1)
+    site = np.where(np.arange(40) < 12, f"north, {EVIL}", "south")
+    kept = kept_by_class(labels, predicted, uncertainties["distance"], 0.9, CLASSES)
+    extra = {
+        "abstention": {"coverage": 0.8, "measures": {"distance": kept}},
+        "subgroups": {"site": by_subgroup(labels, predicted, pooled, site, resamples=20)},
+    }
+    return {**found, **extra}, one_vs_rest_curves(labels, pooled)
 
 
 def generation():
@@ -73,6 +85,18 @@ def generation():
         "samples": 20,
         "comparison": {"generated": {"frechet": 1.5, **scores}, "real": {"frechet": 0.5, **scores},
                        "noise": gap},
+        "grain": {
+            "images": 20, "chance": {"spectrum": 0.5, "differences": 0.6},
+            "sets": {
+                "generated": {"spectrum": 1.25, "differences": 0.75},
+                "real": {"spectrum": 0.4, "differences": 0.5},
+                "noise": {"spectrum": 9.5, "differences": 68.0},
+            },
+        },
+        "counts": [
+            {"name": name, "generated": 8, "held_out": 7, "train": 30, "matched": 6} for name in CLASSES
+        ],
+        "few": ["Too few pictures for a distance: 18 per set."],
         "recognition": [{"name": name, **counts} for name in CLASSES],
         "recognition_overall": {"generated": 0.5, "real": 0.6},
         "memorisation": {
@@ -94,6 +118,7 @@ def arrays(rng):
         cases |= {
             f"{kind}_images": draw(5), f"{kind}_labels": np.array([0, 1, 2, 0, 1]),
             f"{kind}_predictions": np.array([0, 0, 2, 1, 1]), f"{kind}_uncertainty": rng.random(5),
+            f"{kind}_names": np.array([f"{kind}/{i}{EVIL}.png" for i in range(5)]),
         }  # fmt: skip
     u = np.linspace(0, 1, 12)
     return {
@@ -102,6 +127,7 @@ def arrays(rng):
         "generate_image": draw(12), "generate_label": draw(12, 3), "generate_u": u,
         "classify_image": draw(12), "classify_label": draw(12, 3), "classify_u": u[::-1],
         "classify_true": np.array(1), "classify_predicted": np.array(0),
+        "generate_class": np.array(2), "nearest_names": np.array(["a/7.png", "b/8.png"]),
         "nearest_generated": draw(2), "nearest_training": draw(2), **cases,
     }  # fmt: skip
 
@@ -118,19 +144,30 @@ def make_workdir(path, name="breastmnist"):
     rng = np.random.default_rng(0)
     path.mkdir(parents=True, exist_ok=True)
     data = {"name": name, "classes": CLASSES, "source": "https://zenodo.org/records/1", "flips": []}
+    block, curves = classification(rng)
+    splits = {
+        "train": (np.arange(90) % 3, [f"s{i // 3}" for i in range(90)]),
+        "test": ([0, 1], None),
+    }
     evaluation = {
         "split": "test", "family": "first", "sections": ["classification", "generation", "paths"],
         "words": {"distance": "distance", "draw": "noise draw"},
         "data": data, "settings": {"draws": 2},
-        "classification": classification(rng), "generation": generation(),
+        "classification": block, "generation": generation(),
+        "counts": count_splits({k: (np.asarray(v), g) for k, (v, g) in splits.items()}, CLASSES),
+        "run": {
+            "parameters": {"trained": 1234567, "frozen": 0}, "command": "python -m experiments.evaluate",
+            "created": "2026-01-02T03:04:05+00:00", "packages": {"jax": "0.10.2", "numpy": "2.4.6"},
+        },
     }  # fmt: skip
     (path / "evaluation.json").write_text(json.dumps(evaluation))
     (path / "config.json").write_text(json.dumps({"train": {"steps": 10, "note": EVIL}}))
     (path / "manifest.json").write_text(json.dumps({"git": None, "packages": {"jax": "0.10.2"}}))
-    rows = [{"step": s, "loss": 1 / s, "images_per_second": 50.0} for s in range(1, 60)]
+    row = {"images_per_second": 50.0, "step_ms": 2000.0}
+    rows = [{"step": s, "loss": 1 / s, **row} for s in range(1, 60)]
     rows.append({"step": 50, "val_accuracy": 0.75, "val_auc": None, f"val_{EVIL}": 0.5})
     (path / "metrics.jsonl").write_text("\n".join(map(json.dumps, rows)) + "\n")
-    np.savez(path / "evaluation.npz", **arrays(rng))
+    np.savez(path / "evaluation.npz", **arrays(rng), **curves)
     return path
 
 

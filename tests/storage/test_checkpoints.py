@@ -1,5 +1,6 @@
 """Checkpoints: bit-equal, the right ones kept, damage named, nothing invented."""
 
+import shutil
 import warnings
 
 import jax
@@ -134,6 +135,17 @@ def test_an_empty_folder_with_a_number_is_ignored(tmp_path):
     with Checkpoints(folder) as checkpoints:
         assert checkpoints.steps() == [1, 2]
         assert restore(checkpoints, make_state(0)).step == 2
+
+
+def test_a_deletion_that_was_cut_short_is_finished(tmp_path):
+    folder = fill(tmp_path / "c", (0.5, 0.6, 0.7), keep=3)
+    shutil.rmtree(folder / "1" / "ema")  # older than the newest whole one: half deleted
+    shutil.copytree(folder / "2", folder / "deleted" / "2")  # renamed, and the run was killed
+    shutil.rmtree(folder / "3" / "ema")  # the newest: not whole
+    with pytest.warns(UserWarning) as told, Checkpoints(folder, keep=3) as checkpoints:
+        assert checkpoints.steps() == [2]
+    assert ["c/3 is no whole checkpoint" in str(w.message) for w in told] == [True]
+    assert {path.name.split("-")[0] for path in folder.iterdir()} == {"2", "3.damaged"}
 
 
 def test_without_checkpoints_there_are_no_parameters(tmp_path):

@@ -18,6 +18,7 @@ from msflow_jax.inference.prediction import Prediction, class_numbers
 from msflow_jax.inference.validation import make_validation
 from msflow_jax.training import Stage
 from msflow_jax.training.source import source_of
+from msflow_jax.training.validation import Validation
 
 
 @dataclass(frozen=True)
@@ -95,6 +96,7 @@ class ToyFamily:
 
     name = "toy"
     words: ClassVar = {"distance": "negative log-probability"}
+    table: ClassVar = {}
 
     def settings(self):
         model = dict(family="toy", colour="grey")
@@ -133,7 +135,9 @@ class ToyFamily:
             Stage(
                 name="features", loss=model.features_loss, source=source, config=first,
                 start=lambda tree: model.start_features(key), trains="features/.*",
-                validate=lambda tree: {"val_shift": abs(float(tree["features"]["shift"]))},
+                validate=Validation(
+                    lambda tree: {"val_shift": abs(float(tree["features"]["shift"]))}, ("-val_shift",)
+                ),
             ),
             Stage(
                 name="head", loss=model.loss, source=source, config=config.train,

@@ -1,11 +1,20 @@
 """Metrics as they come, wherever they go."""
 
+import errno
 import json
+import re
 import sys
+import threading
+import time
+import warnings
+from pathlib import Path
 from types import SimpleNamespace
 
 import pytest
+from tensorboardX.proto.event_pb2 import Event, SessionLog
 
+from msflow_jax.training import guarded
+from msflow_jax.training import records as records_module
 from msflow_jax.training.records import Records, read_records
 
 
@@ -22,10 +31,135 @@ def test_records_survive_a_torn_line(tmp_path):
     assert found == [{"step": 1, "loss": 0.1}, {"step": 2, "loss": 9.0}]
 
 
+def test_damaged_lines_are_set_aside_and_the_rest_is_kept(tmp_path):
+    path = tmp_path / "metrics.jsonl"
+    good = [b'{"step": %d, "loss": 0.5}\n' % step for step in (1, 2, 3, 9)]
+    bad = [b'{"step": 2, "lo\xff\x00\n', b"[1, 2]\n", b'{"loss": 1.0}\n', b"\xfe\xfd\n"]
+    path.write_bytes(good[0] + bad[0] + good[1] + bad[1] + bad[2] + good[2] + bad[3] + good[3])
+    assert [r["step"] for r in read_records(tmp_path)] == [1, 2, 3, 9]
+    with (
+        pytest.warns(
+            UserWarning, match=r"metrics.jsonl: 4 lines .* moved to metrics.jsonl.damaged"
+        ),
+        Records(tmp_path, resume_step=3),
+    ):
+        pass
+    assert path.read_bytes() == b"".join(good[:3])
+    assert (tmp_path / "metrics.jsonl.damaged").read_bytes() == b"".join(bad)
+    with warnings.catch_warnings():
+        warnings.simplefilter("error")
+        Records(tmp_path, resume_step=3)
+
+
+def test_a_file_of_metrics_that_cannot_be_written_is_told_once(tmp_path):
+    (tmp_path / "metrics.jsonl").mkdir()  # as good as a full disk
+    with pytest.warns(UserWarning) as told, Records(tmp_path) as records:
+        for step in range(5):
+            records.write(step, {"loss": 0.5})
+    assert len(told) == 1
+    assert "metrics.jsonl cannot be written" in str(told[0].message)
+
+
+def test_rows_are_written_again_once_there_is_room(tmp_path, monkeypatch):
+    full = [False, True, False]
+
+    class Cut:
+        """A file on a full disk takes half of a line."""
+
+        def __init__(self, file):
+            self.file = file
+
+        def __enter__(self):
+            return self
+
+        def __exit__(self, *error):
+            self.file.close()
+
+        def write(self, text):
+            part = full.pop(0)
+            self.file.write(text[:9] if part else text)
+            if part:
+                raise OSError(errno.ENOSPC, "No space left on device")
+
+    real = Path.open
+    with Records(tmp_path) as records, pytest.warns(UserWarning, match="No space left on device"):
+        monkeypatch.setattr(Path, "open", lambda self, *mode: Cut(real(self, *mode)))
+        for step in (1, 2, 3):
+            records.write(step, {"loss": 0.5})
+        monkeypatch.undo()
+    assert [r["step"] for r in read_records(tmp_path)] == [1, 3]
+
+
 def test_tensorboard(tmp_path):
-    with Records(tmp_path, writers=("tensorboard",)) as records:
-        records.write(1, {"loss": 0.5})
-    assert list((tmp_path / "tensorboard").iterdir())
+    with Records(tmp_path, resume_step=1, writers=("tensorboard",)) as records:
+        records.write(2, {"loss": 0.5, "val_auc": 0.75})
+    (path,) = (tmp_path / "tensorboard").iterdir()
+    events, content = [], path.read_bytes()
+    while content:  # length, its checksum, event, its checksum
+        size = int.from_bytes(content[:8], "little")
+        events.append(Event.FromString(content[12 : 12 + size]))
+        content = content[16 + size :]
+    assert events[0].file_version == "brain.Event:2"
+    assert events[1].step == 1 and events[1].session_log.status == SessionLog.START
+    found = {e.summary.value[0].tag: e.summary.value[0].simple_value for e in events[2:]}
+    assert found == {"loss": 0.5, "val_auc": 0.75} and events[2].step == 2
+
+
+class Broken:
+    """A writer whose disk is full from its third row on."""
+
+    def __init__(self, workdir, resume_step):
+        self.rows = 0
+
+    def write(self, step, values):
+        self.rows += 1
+        if self.rows > 2:
+            raise OSError(errno.ENOSPC, "No space left on device", "events")
+
+    def close(self):
+        raise AssertionError("a writer that failed is left alone")
+
+
+class Blocked(Broken):
+    """A writer that waits for ever, as tensorboardX does for a thread that died."""
+
+    def write(self, step, values):
+        threading.Event().wait()
+
+
+class Refused(Broken):
+    """A service that cannot be reached."""
+
+    def __init__(self, workdir, resume_step):
+        raise ConnectionError("no network")
+
+
+@pytest.mark.parametrize(
+    "kind, reason",
+    [(Broken, "No space left"), (Blocked, "rows wait|did not end"), (Refused, "no network")],
+)
+def test_no_writer_stops_or_blocks_a_run(kind, reason, tmp_path, monkeypatch):
+    monkeypatch.setitem(records_module.WRITERS, "tensorboard", kind)
+    monkeypatch.setattr(guarded, "_ROWS", 10)
+    start = time.monotonic()
+    with pytest.warns(UserWarning) as told, Records(tmp_path, writers=("tensorboard",)) as records:
+        for step in range(20):
+            records.write(step, {"loss": 0.5})
+            time.sleep(0.001)
+    assert time.monotonic() - start < 5
+    assert len(told) == 1
+    message = str(told[0].message)
+    assert re.search(
+        rf"tensorboard of {tmp_path} is left out, training goes on .*({reason})", message
+    )
+    assert [r["step"] for r in read_records(tmp_path)] == list(range(20))
+
+
+def test_the_end_does_not_wait_for_ever(tmp_path):
+    writer = guarded.Guarded("wandb", tmp_path, lambda: Blocked(tmp_path, 0))
+    writer.write(1, {})
+    with pytest.warns(UserWarning, match="did not end within 0 seconds"):
+        writer.close(seconds=0.1)
 
 
 @pytest.mark.parametrize("name", ["wandb", "mlflow"])

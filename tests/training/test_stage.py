@@ -13,12 +13,14 @@ import numpy as np
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
+from ml_collections import ConfigDict
 
 from msflow_jax.storage.checkpoints import Checkpoints
 from msflow_jax.training import Stage, fit, merge, read_params, run_stages, split
 from msflow_jax.training.records import read_records
 from msflow_jax.training.source import Source
 from msflow_jax.training.stage import update
+from msflow_jax.training.validation import Validation
 from tests.training.tiny_training import assert_equal
 
 NAMES = st.sampled_from(["a", "b", "encoder", "kernel"])
@@ -291,6 +293,49 @@ def test_what_a_stage_does_not_train_must_be_there_before(stages, tmp_path):
             changed(stages[1], trains="ofset/.*"), tmp_path,
             {"slope": {"w": jnp.ones(2)}}, progress=False,
         )  # fmt: skip
+
+
+@pytest.mark.parametrize(
+    "select, why",
+    [
+        ("val_dice", "is no metric of this validation"),
+        ("", "is no metric"),
+        ("--val_auc", "is no metric"),
+        ("-val_auc", "would keep the worst"),
+        ("val_nll", "would keep the worst"),
+    ],
+)
+def test_a_metric_that_is_known_to_be_wrong_is_refused_before_training(stages, select, why):
+    config = ConfigDict({**stages[0].config.to_dict(), "select": select})
+    known = Validation(lambda params: {}, ("val_auc", "-val_nll"))
+    with pytest.raises(
+        ValueError, match=rf"select='{select}' {why}.*: choose one of val_auc, -val_"
+    ):
+        changed(stages[1], config=config, validate=known)
+    config.select = "-val_nll"
+    changed(stages[1], config=config, validate=known)
+
+
+def test_a_reader_beside_a_training(whole, monkeypatch):
+    """A checkpoint that goes between listing and reading is no error: the others are read."""
+    workdir, steps = whole[1], []
+    folder = workdir / "stages" / "second" / "checkpoints"
+    read = Checkpoints.restore_params
+
+    def restore(self, step=None):
+        steps.append(self.best())
+        if self.folder == folder and steps.count(12) == 2:  # of the first stage, then of the second
+            (folder / "12").rename(folder / "12.away")
+        return read(self, step)
+
+    monkeypatch.setattr(Checkpoints, "restore_params", restore)
+    try:
+        assert read_params(workdir, "unused")[0] == 8
+    finally:
+        (folder / "12.away").rename(folder / "12")
+    monkeypatch.setattr(Checkpoints, "restore_params", lambda *_: (folder / "none").read_bytes())
+    with pytest.raises(FileNotFoundError, match="none"):  # and what is always wrong is one
+        read_params(workdir, "unused")
 
 
 @pytest.mark.parametrize("select", ["val_dice", "-val_bits"])

@@ -26,18 +26,48 @@ from tests.training.tiny_training import assert_equal, make_stage, restore, save
 pytestmark = pytest.mark.skipif(os.name != "posix", reason="POSIX signals and limits")
 
 
-def test_sigterm_saves_and_the_run_goes_on(tmp_path, undisturbed):
+@pytest.mark.parametrize("number, name, status", [(15, "SIGTERM", 0), (2, "Ctrl-C", 130)])
+def test_a_signal_saves_and_the_run_goes_on(tmp_path, undisturbed, number, name, status):
     def validate(params):
-        os.kill(os.getpid(), signal.SIGTERM)
+        os.kill(os.getpid(), number)
         return {"val_auc": 0.5}
 
-    before = signal.getsignal(signal.SIGTERM)
-    with pytest.raises(Preempted, match="after step 5 of 12, which is saved"):
+    before = signal.getsignal(number)
+    with pytest.raises(Preempted, match=f"by {name} after step 5 of 12, which is saved") as stopped:
         tiny_training.train(tmp_path, eval_every=5, validate=validate)
-    assert signal.getsignal(signal.SIGTERM) is before
+    assert stopped.value.status == status
+    assert signal.getsignal(number) is before and signal.set_wakeup_fd(-1) == -1
     with Checkpoints(tmp_path / "checkpoints", read_only=True) as checkpoints:
         assert checkpoints.steps() == [5]
     assert_equal(tiny_training.train(tmp_path), undisturbed[0])
+
+
+def test_the_second_interrupt_ends_at_once(tmp_path):
+    code = """
+import ctypes, signal
+from msflow_jax.training.preemption import Preemption
+with Preemption() as preemption:
+    print("ready", flush=True)
+    wait = ctypes.CDLL(None).pause
+    while True:
+        wait()
+"""
+    process = subprocess.Popen(
+        [sys.executable, "-c", code], stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True
+    )
+    try:
+        assert process.stdout.readline() == "ready\n"
+        process.send_signal(signal.SIGINT)
+        with pytest.raises(subprocess.TimeoutExpired):
+            process.wait(1)  # the first only asks
+        process.send_signal(signal.SIGINT)
+        assert process.wait(20) == 130
+        assert process.stderr.read().strip() == (
+            "stopped at once by the second Ctrl-C: the last checkpoint is kept"
+        )
+    finally:
+        process.kill()
+        process.communicate()
 
 
 def test_sigkill_at_any_moment(tmp_path, undisturbed):

@@ -3,29 +3,15 @@
 from __future__ import annotations
 
 import hashlib
-import lzma
-import struct
-import zipfile
-import zlib
 from collections.abc import Sequence
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 
-DAMAGE = (
-    zipfile.BadZipFile,
-    zlib.error,
-    lzma.LZMAError,
-    EOFError,
-    OSError,
-    KeyError,
-    ValueError,
-    SyntaxError,  # a damaged .npy header is parsed as a Python literal
-    MemoryError,  # one that needs more than there is
-    NotImplementedError,  # unknown compression
-    RuntimeError,  # encrypted member
-    struct.error,
-)
+from msflow_jax.storage.content import describe_content
+
+_ARCHIVES = ("a zip archive", "an empty zip archive")
 
 
 def file_md5(path: Path) -> str:
@@ -49,30 +35,42 @@ def read_npz(path: Path, keys: Sequence[str], remedy: str) -> dict[str, np.ndarr
         remedy: what the reader of an error should do, such as "delete it and fetch it again".
 
     Raises:
-        ValueError: if the file is no archive, is cut or damaged, holds pickled objects, or lacks
-            a key. Names the file and the remedy.
+        FileNotFoundError: if there is no such file.
+        ValueError: if the file is no archive (what it is instead is said), is cut or damaged, holds
+            pickled objects, or lacks a key. Names the file and the remedy.
     """
+    if not path.is_file():
+        raise FileNotFoundError(f"no .npz file at {path}")
     try:
         with path.open("rb") as file:
+            kind = describe_content(file.read(4096))
+            if kind not in _ARCHIVES:
+                raise _Explained(f"{path} is not an .npz archive: it holds {kind}; {remedy}")
+            file.seek(0)
             archive = np.load(file, allow_pickle=False)
             if not isinstance(archive, np.lib.npyio.NpzFile):
-                raise _Explained(f"{path} holds one bare array, not an .npz archive; {remedy}")
+                raise _Explained(f"{path} is no .npz archive; {remedy}")
             if missing := [key for key in keys if key not in archive.files]:
                 raise _Explained(
                     f"{path} lacks {', '.join(missing)}; it holds {', '.join(archive.files)}"
                 )
-            return {key: archive[key] for key in keys}
+            return {key: _array(path, archive[key], key) for key in keys}
     except _Explained:
         raise
-    except DAMAGE as error:
-        if "Cannot load file containing pickled" in str(error):  # numpy's guess at any other file
-            raise ValueError(f"{path} is not an .npz archive; {remedy}") from error
+    except Exception as error:  # whatever a damaged file raises in zipfile, zlib and numpy
         if "allow_pickle" in str(error):
             raise ValueError(
                 f"{path} holds pickled objects, which could run any code and are never read: "
                 "save plain uint8 arrays instead"
             ) from error
         raise ValueError(f"{path} is cut short or damaged ({error!r}); {remedy}") from error
+
+
+def _array(path: Path, value: Any, key: str) -> np.ndarray:
+    """A member of an archive that is no ``.npy`` file comes as bytes."""
+    if not isinstance(value, np.ndarray):
+        raise _Explained(f"{path}: {key} is no array, but a file; save it with numpy.savez")
+    return value
 
 
 class _Explained(ValueError):

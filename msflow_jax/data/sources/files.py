@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import dataclasses
 from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
@@ -19,7 +20,8 @@ from msflow_jax.data.base import (
     own_info,
 )
 from msflow_jax.data.sources.images import decode, to_square
-from msflow_jax.data.sources.listing import Listing, list_folder, list_manifest
+from msflow_jax.data.sources.listing import Listing, list_folder
+from msflow_jax.data.sources.manifest import list_manifest
 from msflow_jax.progress import track
 
 
@@ -34,7 +36,7 @@ def load_folder(config: ConfigDict) -> Splits:
 
 
 def load_manifest(config: ConfigDict) -> Splits:
-    """Loads the images listed in a CSV; see ``listing.list_manifest``.
+    """Loads the images listed in a CSV; see ``manifest.list_manifest``.
 
     Raises:
         FileNotFoundError: as ``list_manifest``.
@@ -69,47 +71,54 @@ class FileReader:
 def _load(listing: Listing, config: ConfigDict) -> Splits:
     """Reads the images of a listing: of train only the first, if the loader is ``grain``."""
     lazy = config.loader == "grain"
-    read, shape, md5 = _read(listing, config, ("val", "test") if lazy else SPLITS)
+    read, shape, sums = _read(listing, config, ("val", "test") if lazy else SPLITS)
     parts: dict[str, Split | LazySplit] = {}
+    contents = {}
     for split in SPLITS:
         index = np.flatnonzero(listing.splits == split)
         names = tuple(listing.rows[i].name for i in index)
+        contents[split] = tuple(sums[i] for i in index)
         labels, groups = listing.labels[index], listing.patients(index)
         if split in read:
-            parts[split] = Split.of_images(read[split], labels, names, groups=groups)
+            facts = listing.facts(index)
+            parts[split] = Split.of_images(read[split], labels, names, truth=facts, groups=groups)
         else:
             paths = tuple(listing.rows[i].path for i in index)
             reader = FileReader(paths, config.side, config.channels, shape)
             parts[split] = LazySplit(reader, labels, names, shape, groups)
+    lines = sorted(f"{row.name} {one}\n" for row, one in zip(listing.rows, sums, strict=True))
     info = own_info(
-        listing.classes, shape, name=config.name, licence="unknown: the user's own files", md5=md5,
-        source=str(listing.root),
+        listing.classes, shape, name=config.name, licence="unknown: the user's own files",
+        md5=digest("".join(lines).encode()), source=str(listing.root),
     )  # fmt: skip
-    return Splits(**parts, info=info)  # type: ignore[arg-type]
+    # Runs of before that read while training have this as their MD5.
+    info = dataclasses.replace(info, identity={"listing": listing.fingerprint()})
+    return Splits(**parts, info=info, contents=contents)  # type: ignore[arg-type]
 
 
 def _read(
     listing: Listing, config: ConfigDict, splits: Sequence[str]
-) -> tuple[dict[str, np.ndarray], tuple[int, ...], str]:
-    """Returns the images of these splits, their common shape, and an MD5.
+) -> tuple[dict[str, np.ndarray], tuple[int, ...], list[str]]:
+    """Returns the images of these splits, their common shape, and the MD5 of every file.
 
-    The MD5 is over (name, MD5 of the file), sorted, where all are read, else ``Listing.fingerprint``.
+    The files of other splits are read too, for their MD5 alone: what a run was trained on is known by
+    its content, whichever the loader.
     """
-    chosen = [i for i, split in enumerate(listing.splits) if split in splits]
     images: dict[str, list[np.ndarray]] = {split: [] for split in splits}
     shape: tuple[int, ...] = ()
     sums: list[str] = []
-    for i in track(chosen, "Reading images"):
-        row = listing.rows[i]
+    positions = range(len(listing.rows))
+    for i in track(positions, "Reading images"):
+        row, split = listing.rows[i], str(listing.splits[i])
         data = row.path.read_bytes()
+        sums.append(digest(data))
+        if split not in images:
+            continue
         image = decode(data, row.path)
         image = fit_to_first(image, row.path, shape or None, config.side, config.channels)
         shape = image.shape
-        images[str(listing.splits[i])].append(image)
-        sums.append(f"{row.name} {digest(data)}\n")
-    whole = len(chosen) == len(listing.rows)
-    md5 = digest("".join(sorted(sums)).encode()) if whole else listing.fingerprint()
-    return {split: np.stack(found) for split, found in images.items()}, shape, md5
+        images[split].append(image)
+    return {split: np.stack(found) for split, found in images.items()}, shape, sums
 
 
 def fit_to_first(

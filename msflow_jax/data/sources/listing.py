@@ -1,10 +1,12 @@
-"""The user's own images before they are read: a folder of class folders or a CSV, sorted into splits."""
+"""The user's own images before they are read: a folder of class folders, sorted into splits."""
 
 from __future__ import annotations
 
-import csv
+import contextlib
 import re
-from collections import Counter
+import unicodedata
+import warnings
+from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -12,8 +14,11 @@ import numpy as np
 from ml_collections import ConfigDict
 
 from msflow_jax.data.base import SPLITS, digest
+from msflow_jax.data.sources.archives import file_md5
 from msflow_jax.data.sources.images import SUFFIXES, find_images
 from msflow_jax.data.splitting import VAL_PATTERN, assign
+from msflow_jax.progress import track
+from msflow_jax.storage.content import printable
 from msflow_jax.storage.places import expand
 
 ALIASES = {
@@ -25,6 +30,7 @@ ALIASES = {
     "test": "test",
     "testing": "test",
 }
+COLUMNS = ("path", "label", "patient", "split")  # of a manifest; others are facts on the images
 LAYOUT = (
     "expected one sub-folder per class with images in it, or train/, test/ and maybe val/ with "
     "such class folders"
@@ -40,6 +46,7 @@ class Row:
     label: str
     patient: str
     split: str
+    facts: tuple[tuple[str, str], ...] = ()  # names and cells of further columns
 
 
 @dataclass(frozen=True)
@@ -65,17 +72,36 @@ class Listing:
         patients = tuple(self.rows[i].patient for i in index)
         return patients if all(patients) else None
 
+    def facts(self, index: np.ndarray) -> dict[str, np.ndarray] | None:
+        """Returns the further columns of the list at these positions by name, or None without one."""
+        rows = [dict(self.rows[i].facts) for i in index]
+        names = dict.fromkeys(name for row in rows for name in row)
+        return {n: np.array([row.get(n, "") for row in rows], np.str_) for n in names} or None
+
     def fingerprint(self) -> str:
         """Returns the MD5 of names, labels, splits, and sizes of the files; none is read."""
         rows = zip(self.rows, self.labels, self.splits, strict=True)
         lines = [f"{r.name} {k} {split} {r.path.stat().st_size}\n" for r, k, split in rows]
         return digest("".join(sorted(lines)).encode())
 
+    def contents(self) -> tuple[str, ...]:
+        """Returns the MD5 of each file, in the order of ``rows``; reads all of them."""
+        return tuple(file_md5(row.path) for row in track(self.rows, "Comparing files"))
 
-def natural(name: str) -> tuple[tuple[int, int | str], ...]:
-    """A sort key by which grade2 comes before grade10, and numbers before words."""
+
+def natural(name: str) -> tuple[tuple[tuple[int, int | str], ...], str]:
+    """A sort key by which grade2 comes before grade10, and numbers before words.
+
+    Names that are equal so (``1`` and ``01``) are in the order of their characters: no two names have
+    the same key, so that an order never depends on what it was sorted from.
+    """
     parts = re.split(r"(\d+)", name)
-    return tuple((0, int(p)) if p.isdecimal() else (1, p) for p in parts if p)
+    return tuple((0, int(p)) if p.isdecimal() else (1, p) for p in parts if p), name
+
+
+def class_name(label: str) -> str:
+    """A label as the name of a class: in Unicode's composed form (NFC), without blanks around it."""
+    return printable(unicodedata.normalize("NFC", label).strip())
 
 
 def list_folder(config: ConfigDict) -> Listing:
@@ -89,17 +115,17 @@ def list_folder(config: ConfigDict) -> Listing:
         FileNotFoundError: if there is no such folder, or nothing of the expected layout in it.
         ValueError: for a class folder without images, or a single class.
     """
-    root = _root(config)
+    root = root_of(config)
     if not root.is_dir():
         raise FileNotFoundError(f"no folder at {root} (--config.data.root); {LAYOUT}")
-    given = {ALIASES[d.name.lower()]: d for d in _folders(root) if d.name.lower() in ALIASES}
+    given = _given_splits(root)
     if given and not {"train", "test"} <= set(given):
         raise FileNotFoundError(
             f"{root} has {', '.join(sorted(d.name for d in given.values()))} but not both train "
             f"and test; {LAYOUT}"
         )
     rows = [
-        Row(file, file.relative_to(root).as_posix(), folder.name, "", split)
+        Row(file, printable(file.relative_to(root).as_posix()), class_name(folder.name), "", split)
         for split, base in (given or {"": root}).items()
         for folder in _folders(base)
         for file in find_images(folder)
@@ -107,95 +133,78 @@ def list_folder(config: ConfigDict) -> Listing:
     if not rows:
         kinds = ", ".join(sorted(SUFFIXES))
         raise FileNotFoundError(f"no images in the sub-folders of {root}: {LAYOUT} ({kinds})")
-    named = {folder.name for base in (given or {"": root}).values() for folder in _folders(base)}
+    named = {
+        class_name(folder.name)
+        for base in (given or {"": root}).values()
+        for folder in _folders(base)
+    }
     if empty := sorted(named - {row.label for row in rows}):
         raise ValueError(f"{root}: no image in the class folder {empty[0]}; remove it or fill it")
-    return _sort(rows, root, config.seed)
+    return sort_rows(rows, root, config.seed)
 
 
-def list_manifest(config: ConfigDict) -> Listing:
-    """Lists the images of a CSV with the columns ``path,label[,patient][,split]``.
-
-    Paths are relative to the CSV. Without a split column images are cut 70/10/20 within each class,
-    never between the images of a patient; with one that has no val, 1/8 of train becomes val.
-
-    Raises:
-        FileNotFoundError: if the CSV or an image in it is missing.
-        ValueError: for a malformed CSV, or a patient in two splits.
-    """
-    path = _root(config)
-    if not path.is_file():
-        raise FileNotFoundError(f"no manifest at {path} (--config.data.root)")
-    rows = _read_csv(path)
-    seen: dict[str, str] = {}
-    if twice := [name for name, n in Counter(row.name for row in rows).items() if n > 1]:
-        raise ValueError(f"{path} lists {twice[0]} more than once: keep one line for each image")
-    for row in rows:
-        if row.patient and seen.setdefault(row.patient, row.split) != row.split:
-            raise ValueError(
-                f"{path}: patient {row.patient} is in both {seen[row.patient]} and {row.split}: "
-                "keep each patient in one split, or drop the split column to have it cut for you"
-            )
-    return _sort(rows, path, config.seed)
-
-
-def _root(config: ConfigDict) -> Path:
+def root_of(config: ConfigDict) -> Path:
     if not config.root:
         raise ValueError(f"data source {config.name!r} needs a path: --config.data.root=PATH")
     return expand(config.root)
+
+
+def _given_splits(root: Path) -> dict[str, Path]:
+    """Folders that are splits, by the split; says which folders beside them are left out."""
+    found: dict[str, Path] = {}
+    for folder in _folders(root):
+        split = ALIASES.get(folder.name.lower(), "")
+        if split and split in found:
+            raise ValueError(
+                f"{root}: {found[split].name} and {folder.name} are both the split {split}: put their "
+                "images into one of them"
+            )
+        if split:
+            found[split] = folder
+    others = [folder.name for folder in _folders(root) if folder not in found.values()]
+    if found and others:
+        warnings.warn(
+            f"{root}: left out beside {', '.join(found)}: folders {', '.join(others[:3])}"
+            f"{', ...' if len(others) > 3 else ''}",
+            stacklevel=4,
+        )
+    return found
 
 
 def _folders(folder: Path) -> list[Path]:
     return sorted(d for d in folder.iterdir() if d.is_dir() and not d.name.startswith("."))
 
 
-def _read_csv(path: Path) -> list[Row]:
-    try:
-        text = path.read_text(encoding="utf-8-sig")
-    except UnicodeDecodeError as error:
-        raise ValueError(f"{path} is not UTF-8 text: save the manifest as CSV (UTF-8)") from error
-    reader = csv.DictReader(text.splitlines(), strict=True)
-    columns = set(reader.fieldnames or ())
-    if not {"path", "label"} <= columns:
-        raise ValueError(
-            f"{path}: the header must have path,label and may have patient,split; "
-            f"got {','.join(reader.fieldnames or ['nothing'])}"
-        )
-    try:
-        rows = [_row(path, reader.line_num, line, columns) for line in reader]
-    except csv.Error as error:
-        raise ValueError(f"{path}, line {reader.line_num}: {error}") from error
-    if not rows:
-        raise ValueError(f"{path} lists no images below its header")
-    return rows
+def sort_rows(rows: list[Row], root: Path, seed: int) -> Listing:
+    """Names the classes, and cuts the splits where they are not given.
 
-
-def _row(path: Path, number: int, line: dict[str, str | None], columns: set[str]) -> Row:
-    where = f"{path}, line {number}"
-    cells = {key: (line[key] or "").strip() for key in columns if key}
-    if empty := [key for key in sorted(cells) if not cells[key] and key in ("path", "label")]:
-        raise ValueError(f"{where}: no {' and no '.join(empty)}")
-    if "patient" in columns and not cells["patient"]:
-        raise ValueError(f"{where}: no patient; fill the column or leave it out altogether")
-    split = cells.get("split", "")
-    if "split" in columns and split.lower() not in ALIASES:
-        raise ValueError(f"{where}: split {split!r} is not one of {', '.join(SPLITS)}")
-    file = path.parent / cells["path"]
-    if not file.is_file():
-        raise FileNotFoundError(f"{where}: no file {file} (paths are relative to the manifest)")
-    split = ALIASES[split.lower()] if split else ""
-    return Row(file, cells["path"], cells["label"], cells.get("patient", ""), split)
-
-
-def _sort(rows: list[Row], root: Path, seed: int) -> Listing:
-    """Names the classes, and cuts the splits where they are not given."""
+    Raises:
+        ValueError: for a single class, a split without images, or a class that is not in train.
+    """
     classes = tuple(sorted({row.label for row in rows}, key=natural))
     if len(classes) < 2:
         raise ValueError(f"{root}: one class only ({classes[0]}); at least 2 are needed. {LAYOUT}")
-    labels = np.array([classes.index(row.label) for row in rows], np.int32)
+    _warn_of_lookalikes(classes, root)
+    numbers = {name: k for k, name in enumerate(classes)}
+    labels = np.array([numbers[row.label] for row in rows], np.int32)
     splits = np.array(_cut(rows, labels.tolist(), seed))
     _check_classes(rows, splits, root)
     return Listing(tuple(rows), classes, labels, splits, root)
+
+
+def _warn_of_lookalikes(classes: Sequence[str], root: Path) -> None:
+    """Says which classes may be meant as one: they differ in case, blanks or how a number is written."""
+    seen: dict[str, str] = {}
+    for name in classes:
+        key = " ".join(unicodedata.normalize("NFKC", name).casefold().split())
+        with contextlib.suppress(ValueError, OverflowError):
+            key = repr(float(key))
+        if (other := seen.setdefault(key, name)) != name:
+            warnings.warn(
+                f"{root}: {other!r} and {name!r} are taken as two classes: write them alike if they "
+                "are one",
+                stacklevel=5,
+            )
 
 
 def _cut(rows: list[Row], labels: list[int], seed: int) -> list[str]:

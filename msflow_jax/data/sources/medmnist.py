@@ -15,6 +15,7 @@ from msflow_jax.data.sources.medmnist_table import SIDES, TABLE, Entry, file_nam
 from msflow_jax.storage.places import expand, home
 
 REMEDY = "delete the file and fetch it again"
+OWN_REMEDY = "correct the file, which is not the published one"
 
 # Train augmentation. Blood, Derma and Retina: as in the MedSymmFlow code, as is none for Pneumonia.
 # The others are this library's: mirrored ultrasound is still ultrasound, and tissue under a
@@ -54,12 +55,18 @@ def load(config: ConfigDict) -> Splits:
             "take one of these with --config.data.side"
         )
     path = find(flag, side, config.root, fetch=config.download)
-    md5 = _compare_md5(path, entry.md5[SIDES.index(side)], config.md5)
-    arrays = read_npz(
-        path, [f"{s}_{kind}" for s in SPLITS for kind in ("images", "labels")], REMEDY
+    published = entry.md5[SIDES.index(side)]
+    # Another name or another demanded MD5: the user's own file, which nobody should delete.
+    own = path.name != file_name(flag, side) or config.md5 not in ("", published)
+    remedy = OWN_REMEDY if own else REMEDY
+    md5 = _compare_md5(path, published, config.md5)
+    keys = [f"{split}_{kind}" for split in SPLITS for kind in ("images", "labels")]
+    arrays = read_npz(path, keys, remedy)
+    remedy = (
+        OWN_REMEDY if own else "fetch the published file again, or correct it if it is your own"
     )
     train, val, test = (
-        _split(path, split, arrays, entry, side, config.channels) for split in SPLITS
+        _split(path, split, arrays, entry, side, config.channels, remedy) for split in SPLITS
     )
     info = Info(
         name=flag,
@@ -131,27 +138,41 @@ def _compare_md5(path: Path, published: str, demanded: str) -> str:
 
 
 def _split(
-    path: Path, split: str, arrays: dict[str, np.ndarray], entry: Entry, side: int, channels: int
+    path: Path,
+    split: str,
+    arrays: dict[str, np.ndarray],
+    entry: Entry,
+    side: int,
+    channels: int,
+    remedy: str,
 ) -> Split:
-    """Checks one split's arrays against the table; returns them as ``[N, S, S, C]`` and ``[N]``."""
+    """Checks one split's arrays against the table; returns them as ``[N, S, S, C]`` and ``[N]``.
+
+    Grey images may also be ``[N, S, S, 1]``, and labels of any integer type.
+    """
     images, labels = arrays[f"{split}_images"], arrays[f"{split}_labels"]
+    if entry.channels == 1 and images.ndim == 4 and images.shape[-1] == 1:
+        images = images[..., 0]
     expected = (side, side) if entry.channels == 1 else (side, side, entry.channels)
     if images.dtype != np.uint8 or images.ndim < 3 or images.shape[1:] != expected:
         raise ValueError(
             f"{path}: {split}_images is {images.dtype} {images.shape}, expected uint8 "
-            f"(N, {', '.join(map(str, expected))}); {REMEDY}, or set --config.data.side to its side"
+            f"(N, {', '.join(map(str, expected))}); {remedy}, or set --config.data.side to its side"
         )
-    if labels.dtype != np.uint8 or labels.shape not in ((len(images),), (len(images), 1)):
+    if not len(images):
+        raise ValueError(f"{path}: {split}_images holds no image; {remedy}")
+    if labels.dtype.kind not in "iu" or labels.shape not in ((len(images),), (len(images), 1)):
         raise ValueError(
-            f"{path}: {split}_labels is {labels.dtype} {labels.shape}, expected uint8 "
-            f"({len(images)}, 1) for {len(images)} images; {REMEDY}"
+            f"{path}: {split}_labels is {labels.dtype} {labels.shape}, expected integers "
+            f"({len(images)}, 1) for {len(images)} images; {remedy}"
         )
     labels = labels.reshape(-1)
-    if labels.size and labels.max() >= len(entry.classes):
-        at = int(np.argmax(labels))
+    wrong = (labels < 0) | (labels >= len(entry.classes))
+    if wrong.any():
+        at = int(np.argmax(wrong))
         raise ValueError(
             f"{path}: {split}_labels[{at}] is {labels[at]}, but the set has the "
-            f"{len(entry.classes)} classes 0 to {len(entry.classes) - 1}; {REMEDY}"
+            f"{len(entry.classes)} classes 0 to {len(entry.classes) - 1}; {remedy}"
         )
     if entry.channels == 1:
         images = images[..., None]

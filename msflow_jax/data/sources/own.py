@@ -12,7 +12,8 @@ from ml_collections import ConfigDict
 from msflow_jax.data.base import Splits
 from msflow_jax.data.sources.files import load_folder, load_manifest
 from msflow_jax.data.sources.images import decode
-from msflow_jax.data.sources.listing import Listing, list_folder, list_manifest
+from msflow_jax.data.sources.listing import Listing, list_folder
+from msflow_jax.data.sources.manifest import list_manifest
 from msflow_jax.storage.places import expand
 
 NAME = "own"

@@ -5,7 +5,7 @@ from __future__ import annotations
 import io
 import json
 import os
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import Any
@@ -13,6 +13,7 @@ from typing import Any
 import numpy as np
 
 from msflow_jax.data.base import SPLITS, digest
+from msflow_jax.data.oddities import check_copies
 from msflow_jax.data.sources.archives import file_sha256
 from msflow_jax.data.sources.files import fit_to_first
 from msflow_jax.data.sources.images import decode
@@ -47,7 +48,12 @@ class Settings:
 
 
 def pack(
-    listing: Listing, folder: Path, settings: Settings, progress: Callable[[int], Any] = int
+    listing: Listing,
+    folder: Path,
+    settings: Settings,
+    progress: Callable[[int], Any] = int,
+    *,
+    refuse: bool = True,
 ) -> Path:
     """Packs every image, shard by shard, and goes on where an earlier call was cut off.
 
@@ -59,19 +65,23 @@ def pack(
         folder: where to; made when missing.
         settings: see ``Settings``.
         progress: called with the number of images that have been done since the last call.
+        refuse: whether equal pictures in two splits are an error.
 
     Returns:
         Path of the manifest.
 
     Raises:
         FileExistsError: if the folder holds the shards of other images or settings.
-        ValueError: for an unreadable image, or images that differ in size or channels.
+        ValueError: for an unreadable image, images that differ in size or channels, or copies.
         OSError: if a shard cannot be written; those complete are kept.
     """
     if settings.shard_images < 1:
         raise ValueError(f"a shard holds at least 1 image, got {settings.shard_images}")
     check_writable(folder)
-    what = digest(json.dumps([listing.fingerprint(), listing.classes, asdict(settings)]).encode())
+    contents = listing.contents()
+    _check_copies(listing, contents, refuse=refuse)
+    facts = [listing.fingerprint(), digest("".join(contents).encode()), listing.classes]
+    what = digest(json.dumps([*facts, asdict(settings)]).encode())
     done = _started(folder, what)
     folder.mkdir(parents=True, exist_ok=True)
     for left in folder.glob(".*.arrayrecord.*.tmp"):  # by a call that was killed
@@ -90,7 +100,7 @@ def pack(
             write_atomically(folder / _UNFINISHED, json.dumps(done).encode())
         else:
             progress(len(index))
-    tables = [_write_table(folder, listing, split, orders[split]) for split in SPLITS]
+    tables = [_write_table(folder, listing, split, orders[split], contents) for split in SPLITS]
     manifest = {
         "format": FORMAT,
         "packed": what,
@@ -114,18 +124,18 @@ def _started(folder: Path, what: str) -> Entry:
             continue
         try:
             notes = json.loads((folder / name).read_text(encoding="utf-8"))
-            shards = notes["shards"]
-            if notes["packed"] != what:
-                if not shards:  # refused or cut off before the first: nothing to keep
-                    continue
-                raise ValueError("it is of other images or settings")
-            by_name = shards if isinstance(shards, dict) else {s["file"]: s for s in shards}
-            return {"packed": what, "shape": notes["shape"], "shards": by_name}
-        except (ValueError, LookupError, TypeError) as error:
+            same, shards = notes.get("packed") == what, notes.get("shards")
+        except (ValueError, AttributeError) as error:
+            raise ValueError(f"{folder / name} is damaged ({error}): remove the folder") from error
+        if not same and "packed" in notes and not shards:
+            continue  # refused or cut off before the first shard: nothing to keep
+        if not same:
             raise FileExistsError(
                 f"{folder} holds the shards of other images or settings ({name}): choose another "
                 "folder, or remove it"
-            ) from error
+            )
+        by_name = shards if isinstance(shards, dict) else {s["file"]: s for s in shards}
+        return {"packed": what, "shape": notes["shape"], "shards": by_name}
     there = [p.name for p in folder.glob("*") if not p.name.startswith(".")]
     if others := set(there) - {_UNFINISHED}:
         raise FileExistsError(
@@ -191,10 +201,36 @@ def _png(image: np.ndarray) -> bytes:
     return out.getvalue()
 
 
-def _write_table(folder: Path, listing: Listing, split: str, order: np.ndarray) -> Entry:
-    rows = [{"name": listing.rows[i].name, "label": listing.rows[i].label} for i in order]
-    path = write_csv(folder / f"{split}.csv", rows, ("name", "label"))
+def _check_copies(listing: Listing, contents: Sequence[str], *, refuse: bool) -> None:
+    index = {split: np.flatnonzero(listing.splits == split).tolist() for split in SPLITS}
+    check_copies(
+        {split: [listing.rows[i].name for i in at] for split, at in index.items()},
+        {split: listing.labels[at] for split, at in index.items()},
+        {split: [contents[i] for i in at] for split, at in index.items()},
+        str(listing.root),
+        refuse=refuse,
+    )
+
+
+def _write_table(
+    folder: Path, listing: Listing, split: str, order: np.ndarray, contents: Sequence[str]
+) -> Entry:
+    subjects = _subjects(listing)
+    columns = ("name", "label", "md5", *(("subject",) if subjects else ()))
+    rows = [
+        dict(zip(columns, (row.name, row.label, contents[i], *subjects[i : i + 1]), strict=True))
+        for i, row in ((i, listing.rows[i]) for i in order.tolist())
+    ]
+    path = write_csv(folder / f"{split}.csv", rows, columns)
     return {"split": split, **_facts(path)}
+
+
+def _subjects(listing: Listing) -> list[str]:
+    """A number for each image's patient, in the order of the listing; empty where not known."""
+    if not all(row.patient for row in listing.rows):
+        return []
+    numbers: dict[str, str] = {}
+    return [numbers.setdefault(row.patient, str(len(numbers) + 1)) for row in listing.rows]
 
 
 def _facts(path: Path) -> Entry:

@@ -1,15 +1,15 @@
 """ArrayRecord shards as ``tools/pack.py`` writes them: few large files, read at random.
 
-A folder holds, for each split, a CSV (``name,label``, one line per image) and shards such as
-``train-00000-of-00008.arrayrecord``, whose records follow the lines of the CSV; and ``manifest.json``
+A folder holds, for each split, a CSV (``name,label,md5[,subject]``, one line per image) and shards such
+as ``train-00000-of-00008.arrayrecord``, whose records follow the lines of the CSV; and ``manifest.json``
 with the classes, the shape, and the number, bytes and SHA-256 of every shard. A record is an image
-file (PNG, or the original file) and nothing else.
+file (PNG, or the original file) and nothing else; ``md5`` is of the file that it was made from,
+``subject`` a number.
 """
 
 from __future__ import annotations
 
 import bisect
-import csv
 import json
 from collections.abc import Iterable
 from pathlib import Path
@@ -22,6 +22,8 @@ from msflow_jax.data.base import SPLITS, LazySplit, OpensLater, Splits, digest, 
 from msflow_jax.data.sources.archives import file_sha256
 from msflow_jax.data.sources.files import fit_to_first
 from msflow_jax.data.sources.images import decode
+from msflow_jax.data.sources.table import read_table
+from msflow_jax.storage.content import describe_file
 from msflow_jax.storage.places import expand
 from msflow_jax.storage.text import uncell
 
@@ -107,9 +109,9 @@ def load(config: ConfigDict) -> Splits:
     side, channels = config.side, config.channels
     packed = manifest["shape"]
     shape = (side or packed[0], side or packed[0], channels or packed[2])
-    parts = {}
+    parts, contents = {}, {}
     for split in SPLITS:
-        names, labels = _read_table(root, split, manifest)
+        table, labels = _read_table(root, split, manifest)
         shards = [s for s in manifest["shards"] if s["split"] == split]
         for shard in shards:
             _check_size(root / shard["file"], shard["bytes"])
@@ -117,12 +119,15 @@ def load(config: ConfigDict) -> Splits:
             [root / s["file"] for s in shards], [s["records"] for s in shards],
             shape, side, channels,
         )  # fmt: skip
-        parts[split] = LazySplit(reader, labels, names, shape)
+        parts[split] = LazySplit(reader, labels, table["name"], shape, table.get("subject"))
+        if "md5" in table:  # since there are identities
+            contents[split] = table["md5"]
     info = own_info(
         manifest["classes"], shape, name=manifest["name"], licence=manifest["licence"],
         md5=digest((root / MANIFEST).read_bytes()), source=str(root),
     )  # fmt: skip
-    return Splits(parts["train"], in_memory(parts["val"]), in_memory(parts["test"]), info)
+    val, test = in_memory(parts["val"]), in_memory(parts["test"])
+    return Splits(parts["train"], val, test, info, contents)
 
 
 def read_manifest(root: Path) -> dict[str, Any]:
@@ -140,11 +145,35 @@ def read_manifest(root: Path) -> dict[str, Any]:
         )
     try:
         manifest = json.loads(path.read_text(encoding="utf-8"))
-        if manifest["format"] != FORMAT:
-            raise ValueError(f"its format is {manifest['format']!r}, expected {FORMAT!r}")
-    except (ValueError, KeyError, TypeError) as error:
-        raise ValueError(f"{path} cannot be used ({error}): pack the images again") from error
+        _check_manifest(manifest)
+    except (ValueError, KeyError, TypeError, RecursionError) as error:
+        reason = f"no {error}" if isinstance(error, KeyError) else error
+        raise ValueError(
+            f"{path} cannot be used ({reason}; it holds {describe_file(path)}): pack the images again"
+        ) from error
     return manifest
+
+
+def _check_manifest(manifest: Any) -> None:
+    """Raises a ValueError, KeyError or TypeError unless all is there, and of its type."""
+    if manifest["format"] != FORMAT:
+        raise ValueError(f"its format is {manifest['format']!r}, expected {FORMAT!r}")
+    shape = manifest["shape"]
+    if not (len(shape) == 3 and all(isinstance(n, int) and n > 0 for n in shape)):
+        raise ValueError(f"its shape is {shape!r}")
+    texts = [manifest["name"], manifest["licence"], *manifest["classes"]]
+    for entry in (*manifest["tables"], *manifest["shards"]):
+        texts += [entry["file"], entry["sha256"]]
+        if not isinstance(entry["bytes"], int) or entry["split"] not in SPLITS:
+            raise ValueError(f"an entry is {entry!r}")
+        if Path(entry["file"]).name != entry["file"]:
+            raise ValueError(f"the file {entry['file']!r} lies elsewhere")
+    if not all(isinstance(text, str) for text in texts):
+        raise TypeError("a name is no text")
+    if not all(isinstance(shard["records"], int) for shard in manifest["shards"]):
+        raise TypeError("the number of records of a shard is no number")
+    if sorted(table["split"] for table in manifest["tables"]) != sorted(SPLITS):
+        raise ValueError("not one table for each split")
 
 
 def verify(root: Path, track: Any = iter) -> int:
@@ -160,22 +189,34 @@ def verify(root: Path, track: Any = iter) -> int:
     return len(files)
 
 
-def _read_table(root: Path, split: str, manifest: Any) -> tuple[tuple[str, ...], np.ndarray]:
+def _read_table(
+    root: Path, split: str, manifest: Any
+) -> tuple[dict[str, tuple[str, ...]], np.ndarray]:
+    """Columns of a split's table, checked against the manifest, and the labels ``[N]``."""
     entry = next(t for t in manifest["tables"] if t["split"] == split)
     path = root / entry["file"]
     _check_content(path, entry)
-    with path.open(newline="", encoding="utf-8", errors="surrogateescape") as file:
-        rows = list(csv.DictReader(file))
-    names = {name: k for k, name in enumerate(manifest["classes"])}
-    labels = np.array([names[uncell(row["label"])] for row in rows], np.int32)
-    return tuple(uncell(row["name"]) for row in rows), labels
+    header, lines = read_table(path, ("name", "label"))
+    columns = {name: tuple(uncell(cells[i]) for _, cells in lines) for i, name in enumerate(header)}
+    numbers = {name: k for k, name in enumerate(manifest["classes"])}
+    if others := [label for label in columns["label"] if label not in numbers]:
+        raise ValueError(f"{path} has the label {others[0]!r}, which {MANIFEST} does not list")
+    count = sum(s["records"] for s in manifest["shards"] if s["split"] == split)
+    if count != len(lines):
+        raise ValueError(f"{path} lists {len(lines)} images, but the shards hold {count} records")
+    return columns, np.array([numbers[label] for label in columns["label"]], np.int32)
 
 
 def _check_size(path: Path, expected: int) -> None:
     if not path.is_file():
         raise FileNotFoundError(f"no file {path}, which {MANIFEST} lists: copy the folder again")
     if (size := path.stat().st_size) != expected:
-        raise ValueError(_damaged(path, f"it has {size:,} bytes, expected {expected:,}"))
+        raise ValueError(
+            _damaged(
+                path,
+                f"it has {size:,} bytes, expected {expected:,}; it holds {describe_file(path)}",
+            )
+        )
 
 
 def _check_content(path: Path, entry: dict[str, Any]) -> None:

@@ -6,6 +6,7 @@ publisher's files may need TensorFlow, as its builder says.
 
 from __future__ import annotations
 
+import re
 from pathlib import Path
 from typing import Any
 
@@ -15,10 +16,13 @@ from ml_collections import ConfigDict
 from msflow_jax.data.base import SPLITS, LazySplit, OpensLater, Splits, digest, in_memory, own_info
 from msflow_jax.data.sources.files import fit_to_first
 from msflow_jax.data.sources.images import decode
+from msflow_jax.data.sources.tfds_trust import check_features
 from msflow_jax.data.splitting import PATTERN, VAL_PATTERN, assign
 from msflow_jax.progress import track
 from msflow_jax.storage.places import expand
 
+# As TFDS spells names itself, so that the folder looked at is the folder read.
+_NAME = re.compile(r"[a-z0-9_]+(/[\w.-]+)?(:[\d.*]+)?")
 _NAMES = {"train": "train", "validation": "val", "val": "val", "test": "test"}
 
 
@@ -75,24 +79,26 @@ def load(config: ConfigDict) -> Splits:
         if split in _NAMES
         for at in range(builder.info.splits[split].num_examples)
     ]
-    labels = _labels(builder, parts, image, label)
+    labels, sums = _labels(builder, parts, image, label)
     splits = np.array(_cut(parts, labels, config.seed, builder.name))
     folder = str(builder.data_path)
     first = _pixels(_source(builder, parts[0][0], image)[0][image], Path(folder))
     shape = fit_to_first(first, Path(folder), None, config.side, config.channels).shape
-    found = {}
+    found, contents = {}, {}
     for split in SPLITS:
         index = np.flatnonzero(splits == split)
         chosen = [parts[i] for i in index]
         reader = TfdsReader(folder, chosen, image, shape, config.side, config.channels)
         names = tuple(f"{name}/{at:05d}" for name, at in chosen)
         found[split] = LazySplit(reader, labels[index], names, shape)
+        contents[split] = tuple(sums[i] for i in index)
     info = own_info(
         builder.info.features[label].names, shape, name=config.name,
         licence=str(builder.info.redistribution_info.license or "see the publisher"),
         md5=digest(_identity(builder).encode()), source=folder,
     )  # fmt: skip
-    return Splits(found["train"], in_memory(found["val"]), in_memory(found["test"]), info)
+    val, test = in_memory(found["val"]), in_memory(found["test"])
+    return Splits(found["train"], val, test, info, contents)
 
 
 def _tfds() -> Any:
@@ -111,9 +117,12 @@ def _builder_from(folder: str) -> Any:
 
 def _prepared(config: ConfigDict) -> Any:
     """Returns the builder of a data set whose ArrayRecord files are there."""
-    tfds = _tfds()
     name = config.name.partition(":")[2]
+    if not _NAME.fullmatch(name):
+        raise ValueError(f"data.name='tfds:{name}': expected tfds:NAME or tfds:NAME/CONFIG:VERSION")
     root = expand(config.root or "~/tensorflow_datasets")
+    check_features(root / re.split("[/:]", name)[0])
+    tfds = _tfds()
     try:
         builder = tfds.builder(name, data_dir=root, file_format="array_record")
     except Exception as error:  # tfds raises its own kinds, and some of registered builders
@@ -164,12 +173,20 @@ def _pixels(value: Any, where: Path) -> np.ndarray:
     return np.asarray(value)
 
 
-def _labels(builder: Any, parts: list[tuple[str, int]], image: str, label: str) -> np.ndarray:
-    """Labels of all images, in the order of ``parts``; encoded images are not decoded for them."""
+def _labels(
+    builder: Any, parts: list[tuple[str, int]], image: str, label: str
+) -> tuple[np.ndarray, list[str]]:
+    """Label and MD5 of every image, in the order of ``parts``; encoded images are not decoded."""
     names = dict.fromkeys(split for split, _ in parts)
     sources = {name: _source(builder, name, image) for name in names}
     rows = track(parts, "Reading labels")
-    return np.array([sources[name][at][label] for name, at in rows], np.int32)
+    labels, sums = [], []
+    for name, at in rows:
+        row = sources[name][at]
+        labels.append(row[label])
+        pixels = row[image]
+        sums.append(digest(pixels if isinstance(pixels, bytes) else np.asarray(pixels).tobytes()))
+    return np.array(labels, np.int32), sums
 
 
 def _cut(parts: list[tuple[str, int]], labels: np.ndarray, seed: int, name: str) -> list[str]:
@@ -190,6 +207,6 @@ def _cut(parts: list[tuple[str, int]], labels: np.ndarray, seed: int, name: str)
 
 
 def _identity(builder: Any) -> str:
-    """Name, version, and the checksum of every shard where the data set records them."""
+    """Name, version, and the number and bytes of every split: what tfds records."""
     splits = [f"{k} {s.num_examples} {s.num_bytes}" for k, s in builder.info.splits.items()]
     return "\n".join([builder.info.full_name, *splits])

@@ -1,10 +1,18 @@
 """The user's own images: folders of classes and CSV manifests, right and wrong."""
 
+import os
+import subprocess
+import sys
+import warnings
+from pathlib import Path
+
 import numpy as np
 import pytest
 from PIL import Image
 
 from msflow_jax import data
+
+ROOT = Path(__file__).resolve().parents[3]
 
 
 def save(path, seed=0, shape=(8, 8)):
@@ -14,10 +22,10 @@ def save(path, seed=0, shape=(8, 8)):
     return array
 
 
-def fill(root, classes=("ill", "well"), count=10, **kwargs):
+def fill(root, classes=("ill", "well"), count=10, seed=0, **kwargs):
     for k, name in enumerate(classes):
         for i in range(count):
-            save(root / name / f"{i}.png", seed=100 * k + i, **kwargs)
+            save(root / name / f"{i}.png", seed=seed + 100 * k + i, **kwargs)
     return root
 
 
@@ -66,8 +74,8 @@ def test_folder_is_a_function_of_seed_and_files(tmp_path):
 
 
 def test_folder_with_splits(tmp_path):
-    for split, count in (("train", 9), ("validation", 2), ("test", 3)):
-        fill(tmp_path / split, count=count)
+    for seed, (split, count) in enumerate((("train", 9), ("validation", 2), ("test", 3))):
+        fill(tmp_path / split, count=count, seed=1000 * seed)
     splits = load(tmp_path)
     assert [len(splits[s]) for s in ("train", "val", "test")] == [18, 4, 6]
     assert all(name.startswith("test/") for name in splits.test.names)
@@ -75,7 +83,7 @@ def test_folder_with_splits(tmp_path):
 
 def test_val_is_cut_from_train(tmp_path):
     fill(tmp_path / "train", count=16)
-    fill(tmp_path / "test", count=3)
+    fill(tmp_path / "test", count=3, seed=1000)
     splits = load(tmp_path)
     assert [len(splits[s]) for s in ("train", "val", "test")] == [28, 4, 6]
     assert all(name.startswith("train/") for name in splits.val.names)
@@ -108,6 +116,21 @@ def test_manifest_with_splits(tmp_path):
     assert not {n[:-6] for n in splits.val.names} & {n[:-6] for n in splits.train.names}
 
 
+def test_further_columns_are_facts_on_the_images(tmp_path):
+    """``evaluate --by=site`` splits the scores by them."""
+    assert load(manifest(tmp_path), "manifest").test.truth is None
+    text = (tmp_path / "list.csv").read_text().splitlines()
+    rows = [f"{line},{'north' if i % 3 else ''},{i}" for i, line in enumerate(text[1:])]
+    splits = load(write_csv(tmp_path / "list.csv", f"{text[0]},site,age", *rows), "manifest")
+    expected = {line.split(",")[0]: line.split(",")[-2:] for line in rows}
+    for split in (splits.train, splits.val, splits.test):
+        assert list(split.truth) == ["age", "site"]
+        for name, site, age in zip(
+            split.names, split.truth["site"], split.truth["age"], strict=True
+        ):
+            assert expected[name] == [site, age]
+
+
 def test_patient_in_two_splits(tmp_path):
     path = manifest(tmp_path, split=lambda p, i: ",test" if p == 7 and i else ",train")
     with pytest.raises(ValueError, match="patient P7 is in both train and test"):
@@ -122,14 +145,33 @@ def test_patient_in_two_splits(tmp_path):
         (["path,label", "a.png,"], "line 2: no label"),
         (["path,label,split", "a.png,1,dev"], "line 2: split 'dev'"),
         (["path,label,patient", "a.png,1,"], "line 2: no patient"),
-        (["path,label", "a.png,1", "a.png,2"], "a.png more than once"),
+        (["path,label", "a.png,1", "a.png,2"], "line 3: list.csv lists a.png more than once"),
+        (
+            ["path,label", "a.png,1", "./a.png,2"],
+            r"lists \./a\.png more than once \(first as a\.png\)",
+        ),
+        (
+            ["path,label", "a.png,1", "{here}/a.png,2"],
+            r"/a\.png more than once \(first as a\.png\)",
+        ),
+        (["path,label", "a.png,1", "link.png,2"], r"link\.png more than once \(first as a\.png\)"),
+        (["path,label", "a.png,1", "../o.png,2"], r"line 3: .*outside the folder .*outside=True"),
+        (
+            ["path,label", "a.png,1", "out.png,2"],
+            r"out\.png lies outside the folder of the manifest",
+        ),
+        (["path,label", "a.png,1", f"{'x' * 300}.png,2"], "line 3: .*is no path"),
         (["path,label", "a.png,1", "b.png,1"], "one class only"),
         (["path,label,split", "a.png,1,train", "b.png,2,test"], "outside the classes of train"),
     ],
 )
 def test_bad_manifests(tmp_path, lines, words):
-    for i, name in enumerate(("a.png", "b.png")):
+    tmp_path = tmp_path / "in"
+    for i, name in enumerate(("a.png", "b.png", "../o.png")):
         save(tmp_path / name, seed=i)
+    (tmp_path / "link.png").symlink_to("a.png")
+    (tmp_path / "out.png").symlink_to("../o.png")
+    lines = [line.replace("{here}", str(tmp_path)) for line in lines]
     if "split" in lines[0] and "test" in lines[-1]:
         for i in range(8):
             save(tmp_path / f"c{i}.png", seed=9 + i)
@@ -206,3 +248,88 @@ def test_test_folder_with_a_class_of_its_own(tmp_path):
 def test_many_files_with_a_bar(tmp_path):
     splits = load(fill(tmp_path, count=101, shape=(2, 2)))
     assert sum(len(splits[s]) for s in ("train", "val", "test")) == 202
+
+
+def test_a_file_elsewhere_is_taken_where_it_is_allowed(tmp_path):
+    path = manifest(tmp_path)
+    (tmp_path / "lists").mkdir()
+    path = path.rename(tmp_path / "lists" / "list.csv")
+    path.write_text(path.read_text().replace("\np", "\n../p"))
+    with pytest.raises(ValueError, match="line 2: .*p0_0.png lies outside .*data.outside=True"):
+        load(path, "manifest")
+    assert load(path, "manifest", outside=True).train.names[0].startswith("../p")
+
+
+ORDER = """
+import sys
+from msflow_jax import data
+config = data.default_config("folder")
+config.root = sys.argv[1]
+splits = data.load(config)
+print(splits.info.classes, splits.train.names, splits.train.labels.tolist(), splits.info.identity)
+"""
+
+
+def test_the_order_of_classes_does_not_depend_on_the_process(tmp_path):
+    """``1``, ``01`` and ``001`` are equal numbers: which is first was up to the seed of the hashes."""
+    fill(tmp_path, classes=("1", "01", "001", "2", "02"), count=6, shape=(2, 2, 3))
+    found = [
+        subprocess.run(
+            [sys.executable, "-c", ORDER, str(tmp_path)], capture_output=True, text=True, check=True,
+            env={**os.environ, "PYTHONHASHSEED": seed, "PYTHONPATH": str(ROOT)},
+        ).stdout
+        for seed in ("1", "4")
+    ]  # fmt: skip
+    assert found[0] == found[1]
+    assert found[0].startswith("('001', '01', '1', '02', '2')")
+
+
+@pytest.mark.parametrize(
+    ("pair", "same"),
+    [(("Mild", "mild"), True), (("1", "1.0"), True), (("1", "01"), True), (("a b", "a  b"), True),
+     (("grade 1", "grade 2"), False), (("Straße", "STRASSE"), True), (("1", "10"), False)],
+)  # fmt: skip
+def test_classes_that_may_be_meant_as_one_are_named(tmp_path, pair, same):
+    lines = [f"{i}.png,{pair[i % 2]}" for i in range(20)]
+    for i in range(20):
+        save(tmp_path / f"{i}.png", seed=i)
+    path = write_csv(tmp_path / "list.csv", "path,label", *lines)
+    with warnings.catch_warnings(record=True) as said:
+        warnings.simplefilter("always")
+        found = load(path, "manifest").info.classes
+    assert len(found) == 2
+    words = [str(w.message) for w in said if "are taken as two classes" in str(w.message)]
+    assert bool(words) == same and all(repr(name) in words[0] for name in found if words)
+
+
+def test_one_label_in_two_unicode_forms_is_one_class(tmp_path):
+    for i in range(30):
+        save(tmp_path / f"{i}.png", seed=i)
+    names = ("gr\u00fcn", "gru\u0308n ", "rot")
+    lines = [f"{i}.png,{names[i % 3]}" for i in range(30)]
+    assert load(write_csv(tmp_path / "list.csv", "path,label", *lines), "manifest").info.classes == (
+        "gr\u00fcn", "rot",
+    )  # fmt: skip
+
+
+def test_two_folders_of_one_split(tmp_path):
+    for name in ("train", "Training", "test"):
+        fill(tmp_path / name)
+    with pytest.raises(ValueError, match="Training and train are both the split train"):
+        load(tmp_path)
+
+
+def test_folders_beside_the_splits_are_named(tmp_path):
+    fill(tmp_path / "train", count=16)
+    fill(tmp_path / "test", count=3, seed=1000)
+    fill(tmp_path / "extra", count=3)
+    with pytest.warns(UserWarning, match="left out beside test, train: folders extra"):
+        load(tmp_path)
+
+
+def test_names_cannot_write_to_a_terminal(tmp_path):
+    fill(tmp_path)
+    (tmp_path / "ill" / "0.png").rename(tmp_path / "ill" / "\x1b[2J.png")
+    splits = load(tmp_path)
+    names = [name for split in ("train", "val", "test") for name in splits[split].names]
+    assert "ill/\\x1b[2J.png" in names and all(name.isprintable() for name in names)

@@ -79,10 +79,14 @@ def test_table_equals_the_authors_package():
 
 
 @needs_breast
-def test_published_file_loads_without_warning():
-    with warnings.catch_warnings():
-        warnings.simplefilter("error")
+def test_published_file_loads_with_a_word_on_its_copies_alone():
+    with warnings.catch_warnings(record=True) as said:
+        warnings.simplefilter("always")
         splits = data.load(config(SHARED))
+    copies = "1 (train/00115 = test/00076)"  # one ultrasound, once malignant and once not
+    assert [str(w.message).partition("npz: ")[2] for w in said] == [
+        f"equal pictures under two labels: {copies}", f"equal pictures in two splits: {copies}",
+    ]  # fmt: skip
     assert tuple(len(splits[s]) for s in ("train", "val", "test")) == TABLE["breastmnist"].sizes
     assert splits.train.images.shape == (546, 28, 28, 1)
     assert splits.info.md5 == TABLE["breastmnist"].md5[0]
@@ -202,7 +206,15 @@ def test_unpublished_side(tmp_path):
     ("changes", "words"),
     [
         ({"val_labels": np.array([[0], [9], [1]], np.uint8)}, r"val_labels\[1\] is 9"),
+        ({"val_labels": np.array([[0], [1], [-1]], np.int64)}, r"val_labels\[2\] is -1"),
         ({"val_labels": np.zeros((2, 1), np.uint8)}, "for 3 images"),
+        (
+            {
+                "val_images": np.zeros((0, 28, 28), np.uint8),
+                "val_labels": np.zeros((0, 1), np.uint8),
+            },
+            "val_images holds no image",
+        ),
         ({"val_labels": np.zeros((3, 1), np.float32)}, "float32"),
         ({"test_images": np.zeros((4, 28, 28), np.float32)}, "test_images is float32"),
         ({"test_images": np.zeros((4, 28, 28, 3), np.uint8)}, r"\(4, 28, 28, 3\)"),
@@ -215,6 +227,38 @@ def test_wrong_contents(tmp_path, changes, words):
     with pytest.raises(ValueError, match=words) as caught:
         load(path)
     assert str(path) in str(caught.value)
+
+
+@pytest.mark.parametrize("dtype", [np.int64, np.int32, np.uint16])
+@pytest.mark.parametrize("flat", [True, False])
+def test_own_files_with_other_integers_and_a_channel_axis(tmp_path, dtype, flat):
+    made = arrays()
+    plain = load(write(tmp_path / "breastmnist.npz"))
+    for split in ("train", "val", "test"):
+        labels = made[f"{split}_labels"].astype(dtype)
+        made[f"{split}_labels"] = labels[:, 0] if flat else labels
+        made[f"{split}_images"] = made[f"{split}_images"][..., None]
+    own = load(write(tmp_path / "mine.npz", **made))
+    assert own.info.identity == plain.info.identity
+    assert own.test.labels.dtype == np.int32 and own.test.images.shape == (4, 28, 28, 1)
+
+
+def test_nobody_is_told_to_delete_a_file_of_their_own(tmp_path):
+    """Only under the published name, and where no other MD5 is demanded, the published file is meant."""
+    wrong = {"val_labels": np.zeros((3, 1), np.float32)}
+    for name, fields, remedy in (
+        ("mine.npz", {}, "correct the file, which is not the published one"),
+        ("breastmnist.npz", {"md5": "1" * 32}, "correct the file, which is not the published one"),
+        ("breastmnist.npz", {}, "fetch the published file again, or correct it if it is your own"),
+    ):
+        with pytest.raises(ValueError, match=remedy) as caught:
+            load(write(tmp_path / name, **wrong), **fields)
+        assert "delete the file" not in str(caught.value)
+    (tmp_path / "mine.npz").write_bytes(b"")
+    with pytest.raises(
+        ValueError, match=r"mine.npz is not an .npz .*empty file.*; correct the file"
+    ):
+        load(tmp_path / "mine.npz")
 
 
 @pytest.mark.parametrize("share", [0.0, 0.01, 0.5, 0.99])
@@ -238,19 +282,31 @@ def test_tampered_archive(tmp_path):
         load(path)
 
 
-@pytest.mark.parametrize("body", [b"<html>Not found</html>", b"\x80\x04N.", b"PK\x03\x04rest"])
-def test_not_an_archive(tmp_path, body):
+@pytest.mark.parametrize(
+    ("body", "words"),
+    [
+        (b"<html>Not found</html>", "it holds an HTML page"),
+        (b"version https://git-lfs.github.com/spec/v1\n", "it holds a Git LFS pointer"),
+        (b"\x1f\x8b\x08rest", "it holds a gzip file"),
+        (b"\x80\x04N.", "it holds a Python pickle"),
+        (b"PK\x03\x04rest", "is cut short or damaged"),
+    ],
+)
+def test_not_an_archive(tmp_path, body, words):
     path = tmp_path / "breastmnist.npz"
     path.write_bytes(body)
-    with pytest.raises(ValueError, match=r"breastmnist\.npz"):
+    with pytest.raises(
+        ValueError, match=rf"breastmnist\.npz.* {words}.*; delete the file"
+    ) as caught:
         load(path)
+    assert "pickled objects" not in str(caught.value)
 
 
 def test_bare_array_is_not_an_archive(tmp_path):
     path = tmp_path / "breastmnist.npz"
     with path.open("wb") as file:
         np.save(file, np.zeros(3))
-    with pytest.raises(ValueError, match="one bare array"):
+    with pytest.raises(ValueError, match="holds one NumPy array"):
         load(path)
 
 

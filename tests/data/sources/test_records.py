@@ -11,8 +11,9 @@ import pytest
 from msflow_jax import data
 from msflow_jax.data.sources import packing, records
 from msflow_jax.data.sources.listing import list_folder
+from msflow_jax.data.sources.manifest import list_manifest
 from msflow_jax.data.sources.packing import Settings, pack
-from tests.data.sources.test_files import fill, save
+from tests.data.sources.test_files import fill, manifest, save
 
 pytest.importorskip("array_record")
 
@@ -132,8 +133,70 @@ def test_damage_is_named(packed):
     (packed / "manifest.json").write_text("{")
     with pytest.raises(ValueError, match="manifest.json cannot be used"):
         load(packed)
+    with pytest.raises(ValueError, match=r"manifest\.json is damaged .*remove the folder"):
+        pack(listing(packed.parent / "images"), packed, Settings(shard_images=4))
     with pytest.raises(FileNotFoundError, match="tools/pack.py"):
         load(packed / "nowhere")
+
+
+def manifests(good):
+    """The same manifest with one entry absent, and with one of another type, for every entry."""
+    for key in good:
+        yield {k: v for k, v in good.items() if k != key}
+        yield {**good, key: 7}
+    for key in ("tables", "shards"):
+        for name in good[key][0]:
+            first = {k: v for k, v in good[key][0].items() if k != name}
+            yield {**good, key: [first, *good[key][1:]]}
+            yield {**good, key: [{**first, name: []}, *good[key][1:]]}
+        yield {**good, key: [{**good[key][0], "file": "../x"}, *good[key][1:]]}
+    yield from ([], 7, None, "x", {**good, "shape": [8]}, {**good, "classes": ["ill"]})
+
+
+def test_a_manifest_of_another_form_is_one_line(packed):
+    path = packed / "manifest.json"
+    good = json.loads(path.read_text())
+    free = ("packed", "settings")  # of the packing, not of the data
+    for changed in manifests(good):
+        path.write_text(json.dumps(changed))
+        if isinstance(changed, dict) and any(
+            changed.get(k) != good[k] and {**changed, k: good[k]} == good for k in free
+        ):
+            load(packed)
+            continue
+        with pytest.raises((ValueError, FileNotFoundError), match=str(packed)):
+            load(packed)
+    path.write_bytes(b"<html>")
+    with pytest.raises(ValueError, match="holds an HTML page"):
+        load(packed)
+
+
+def test_subjects_stay_together_in_shards_as_numbers(tmp_path):
+    config = data.default_config("manifest")
+    config.root = str(manifest(tmp_path))
+    pack(list_manifest(config), tmp_path / "packed", Settings())
+    plain, out = data.load(config), load(tmp_path / "packed")
+    for split in ("train", "val", "test"):
+        pairs = dict(zip(out[split].names, out[split].groups, strict=True))
+        first = dict(zip(plain[split].names, plain[split].groups, strict=True))
+        subjects = {(first[name], pairs[name]) for name in first}
+        assert len(subjects) == len(set(first.values())) == len(set(pairs.values()))
+    assert "P1" not in (tmp_path / "packed" / "train.csv").read_text()
+
+
+def test_a_pack_of_before_is_known_by_its_manifest(packed):
+    """Its tables have no MD5 of each image."""
+    path = packed / "manifest.json"
+    facts = json.loads(path.read_text())
+    for entry in facts["tables"]:
+        table = packed / entry["file"]
+        table.write_text(
+            "".join(",".join(line.split(",")[:2]) + "\n" for line in table.read_text().split())
+        )
+        entry.update(packing._facts(table))
+    path.write_text(json.dumps(facts))
+    found = [load(packed, loader=loader).info for loader in ("device", "grain")]
+    assert found[0] == found[1] and found[0].identity["contents"] == found[0].md5
 
 
 def test_the_tool(tmp_path):

@@ -1,6 +1,8 @@
 """Data sets of TensorFlow Datasets, written by the tests, read without TensorFlow."""
 
+import json
 import pickle
+import shutil
 import sys
 
 import numpy as np
@@ -76,3 +78,52 @@ def test_what_cannot_be_used(root, tmp_path):
         load(tmp_path, "tiny_tensor")
     splits = load(tmp_path, "tiny_tensor", download=True)
     assert len(splits.train) == 14
+
+
+EVIL = "os_of_the_attacker.Feature"
+
+
+def planted(root, tmp_path, change):
+    """A copy of a data set, whose code is not imported, with other words in its features.json."""
+    shutil.copytree(root / "tiny_picture", tmp_path / "tiny_copy")
+    (path,) = (tmp_path / "tiny_copy").glob("*/features.json")
+    path.write_text(change(path.read_text()))
+    return path
+
+
+@pytest.mark.parametrize(
+    ("change", "words"),
+    [
+        (lambda t: t.replace("tensorflow_datasets.core.features.image_feature.Image", EVIL), EVIL),
+        (lambda t: t.replace('"pythonClassName"', '"python_class_name"').replace(
+            "tensorflow_datasets.core.features.image_feature.Image", EVIL), EVIL),
+        (lambda t: json.dumps({"type": EVIL, "content": {}}), EVIL),
+        (lambda t: json.dumps({"type": "tensorflow_datasets.x.Y", "proto_cls": "z",
+                               "content": json.dumps({"pythonClassName": EVIL})}), EVIL),
+        (lambda t: "<html>", "HTML page"),
+        (lambda t: "[" * 100_000, "cannot be read"),
+    ],
+)  # fmt: skip
+def test_no_code_is_imported_but_that_of_tfds(root, tmp_path, change, words):
+    path = planted(root, tmp_path, change)
+    with pytest.raises(ValueError, match=words) as caught:
+        load(tmp_path, "tiny_copy")
+    assert str(path) in str(caught.value)
+    assert "os_of_the_attacker" not in sys.modules
+
+
+def test_a_linked_version_is_looked_into_as_well(root, tmp_path):
+    path = planted(root, tmp_path, lambda text: text.replace("tensorflow_datasets.core", "evil"))
+    (path.parent.parent / "real").mkdir()
+    path.parent.rename(path.parent.parent / "real" / path.parent.name)
+    path.parent.symlink_to(path.parent.parent / "real" / path.parent.name)
+    with pytest.raises(ValueError, match="asks for the code 'evil"):
+        load(tmp_path, "tiny_copy")
+
+
+@pytest.mark.parametrize(
+    "name", ["TinyPicture", "huggingface:x", "../x", "kaggle:a/b", "a,x=1", ""]
+)
+def test_names_that_tfds_would_look_up_elsewhere(tmp_path, name):
+    with pytest.raises(ValueError, match="expected tfds:NAME"):
+        load(tmp_path, name)

@@ -1,0 +1,83 @@
+"""What is odd about a data set and is said before a model learns from it: copies, and rare classes."""
+
+from __future__ import annotations
+
+import warnings
+from collections import defaultdict
+from collections.abc import Mapping, Sequence
+
+import numpy as np
+
+from msflow_jax.data.base import SPLITS, Splits
+
+_SHOWN = 3
+
+
+def check_copies(
+    names: Mapping[str, Sequence[str]],
+    labels: Mapping[str, np.ndarray],
+    contents: Mapping[str, Sequence[str]],
+    source: str,
+    *,
+    refuse: bool,
+) -> None:
+    """Refuses, or reports, pictures of equal content in two splits; reports equal ones of two labels.
+
+    Args:
+        names: name of each picture, by split.
+        labels: number of its class, ``[N]`` by split.
+        contents: digest of its content, by split; empty where not known.
+        source: where the data came from, for the message.
+        refuse: whether copies in two splits are an error.
+
+    Raises:
+        ValueError: there are some; the first three are named.
+    """
+    places: defaultdict[str, list[tuple[str, str, int]]] = defaultdict(list)
+    for split, sums in contents.items():
+        for name, label, one in zip(names[split], labels[split].tolist(), sums, strict=True):
+            places[one].append((split, name, label))
+    same = [found for found in places.values() if len(found) > 1]
+    across = [found for found in same if len({split for split, _, _ in found}) > 1]
+    at_odds = [found for found in same if len({label for _, _, label in found}) > 1]
+    if at_odds:
+        warnings.warn(
+            f"{source}: equal pictures under two labels: {len(at_odds)} ({_first(at_odds)})",
+            stacklevel=3,
+        )
+    if not across:
+        return
+    message = f"{source}: equal pictures in two splits: {len(across)} ({_first(across)})"
+    if refuse:
+        raise ValueError(
+            f"{message}: what is tested was seen in training. Remove the copies or put them into one "
+            "split, or accept them with --config.data.duplicates=keep"
+        )
+    warnings.warn(message, stacklevel=3)
+
+
+def warn_of_rare_classes(splits: Splits) -> None:
+    """Says which classes have one training image, or none in a split: no figure of them means much."""
+    classes = splits.info.classes
+    counts = {s: np.bincount(splits[s].labels, minlength=len(classes)) for s in SPLITS}
+    found = [
+        f"{name!r} has one training image"
+        for name, n in zip(classes, counts["train"], strict=True)
+        if n == 1
+    ]
+    for split in SPLITS:
+        absent = [repr(name) for name, n in zip(classes, counts[split], strict=True) if n == 0]
+        if absent:
+            found.append(f"no image of {', '.join(absent)} in {split}")
+    if found:
+        warnings.warn(f"{splits.info.source}: {'; '.join(found)}", stacklevel=3)
+
+
+def _first(copies: Sequence[Sequence[tuple[str, str, int]]]) -> str:
+    """The names of the first few, each by its split where its name does not say it."""
+    shown = [" = ".join(_place(*found) for found in one[:_SHOWN]) for one in copies[:_SHOWN]]
+    return "; ".join(shown) + ("; ..." if len(copies) > _SHOWN else "")
+
+
+def _place(split: str, name: str, _: int) -> str:
+    return name if name.startswith(f"{split}/") else f"{name} in {split}"

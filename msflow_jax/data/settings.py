@@ -1,0 +1,25 @@
+"""The values and the meaning of every setting of the part ``data``."""
+
+from msflow_jax.settings import SEED, Setting
+
+SETTINGS: dict[str, Setting] = {
+    "data.name": Setting("", "phantoms, folder, manifest, arrayrecord, tfds:NAME or a name of MedMNIST"),
+    "data.root": Setting("", "file or folder of the data; empty: where the source keeps them"),
+    "data.side": Setting("[0, 16384]", "rows and columns; 0: 28 (MedMNIST), 32 (phantoms), as stored"),
+    "data.channels": Setting("0 or 1 or 3", "1 grey, 3 colour, 0 as stored"),
+    "data.seed": Setting(SEED, "seed of the phantoms and of the cut into splits"),
+    "data.md5": Setting("", "digest that the data must have; empty: any"),
+    "data.duplicates": Setting(
+        "refuse or keep", "own pictures of equal content in two splits: refused, or kept with a warning"
+    ),
+    "data.outside": Setting("", "whether a manifest may list files outside its own folder"),
+    "data.download": Setting("", "whether missing public data may be fetched"),
+    "data.loader": Setting("device or grain", "all in the device's memory, or read while training"),
+    "data.workers": Setting("[0, 1024]", "processes that read for grain; 0: threads"),
+    "data.phantoms.task": Setting("grade or scanner or contrast", "what the label says"),
+    "data.phantoms.contrast": Setting("t1w or t2w or pdw or flair or t1ir or stir", "kind of image"),
+    "data.phantoms.subjects": Setting("[10, 1000000]", "heads; fewer cannot be split in three"),
+    "data.phantoms.slices": Setting("[1, 64]", "images of a head"),
+    "data.phantoms.noise": Setting("[0, 1]", "standard deviation, as a share of the brightest value"),
+    "data.phantoms.bias": Setting("[0, 1]", "spread of the smooth shading, as a share"),
+}  # fmt: skip

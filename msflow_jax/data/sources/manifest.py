@@ -1,0 +1,93 @@
+"""The user's own images as a CSV lists them, before they are read."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+from ml_collections import ConfigDict
+
+from msflow_jax.data.base import SPLITS
+from msflow_jax.data.sources.listing import (
+    ALIASES,
+    COLUMNS,
+    Listing,
+    Row,
+    class_name,
+    root_of,
+    sort_rows,
+)
+from msflow_jax.data.sources.table import read_table
+from msflow_jax.storage.content import printable
+
+
+def list_manifest(config: ConfigDict) -> Listing:
+    """Lists the images of a CSV with the columns ``path,label[,patient][,split]``.
+
+    Paths are relative to the CSV and stay in its folder, links followed, unless ``config.outside``.
+    Without a split column images are cut 70/10/20 within each class, never between the images of a
+    patient; with one that has no val, 1/8 of train becomes val.
+
+    Raises:
+        FileNotFoundError: if the CSV or an image in it is missing.
+        ValueError: for a malformed CSV (see ``table.read_table``), a path that leaves its folder, one
+            file under two names, or a patient in two splits.
+    """
+    path = root_of(config)
+    if not path.is_file():
+        raise FileNotFoundError(f"no manifest at {path} (--config.data.root)")
+    columns, lines = read_table(path, ("path", "label"))
+    folder = None if config.outside else path.parent.resolve()
+    rows = []
+    seen: dict[Path, str] = {}
+    for number, cells in lines:
+        where = f"{path}, line {number}"
+        row = _row(path, where, dict(zip(columns, cells, strict=True)), folder)
+        real = row.path.resolve()
+        if real in seen:
+            other = "" if seen[real] == row.name else f" (first as {seen[real]})"
+            raise ValueError(
+                f"{where}: {path.name} lists {row.name} more than once{other}: keep one line for "
+                "each image"
+            )
+        seen[real] = row.name
+        rows.append(row)
+    _keep_patients_together(path, rows)
+    return sort_rows(rows, path, config.seed)
+
+
+def _row(path: Path, where: str, cells: dict[str, str], folder: Path | None) -> Row:
+    """Checks one line; ``folder`` is where its file must lie, None for anywhere."""
+    if empty := [key for key in ("label", "path") if not cells[key]]:
+        raise ValueError(f"{where}: no {' and no '.join(empty)}")
+    if "patient" in cells and not cells["patient"]:
+        raise ValueError(f"{where}: no patient; fill the column or leave it out altogether")
+    split = cells.get("split", "")
+    if "split" in cells and split.lower() not in ALIASES:
+        raise ValueError(f"{where}: split {split!r} is not one of {', '.join(SPLITS)}")
+    file = path.parent / cells["path"]
+    try:
+        real, there = file.resolve(), file.is_file()
+    except (OSError, RuntimeError) as error:  # a name too long, links in a circle
+        raise ValueError(f"{where}: {file} is no path ({error})") from error
+    if folder is not None and not real.is_relative_to(folder):
+        raise ValueError(
+            f"{where}: {file} lies outside the folder of the manifest, at {real}: copy it there, or "
+            "accept such paths with --config.data.outside=True"
+        )
+    if not there:
+        raise FileNotFoundError(f"{where}: no file {file} (paths are relative to the manifest)")
+    label = class_name(cells["label"])
+    split = ALIASES[split.lower()] if split else ""
+    patient = class_name(cells.get("patient", ""))
+    facts = tuple((key, printable(cells[key])) for key in sorted(cells) if key not in COLUMNS)
+    return Row(file, printable(cells["path"]), label, patient, split, facts)
+
+
+def _keep_patients_together(path: Path, rows: list[Row]) -> None:
+    seen: dict[str, str] = {}
+    for row in rows:
+        if row.patient and seen.setdefault(row.patient, row.split) != row.split:
+            raise ValueError(
+                f"{path}: patient {row.patient} is in both {seen[row.patient]} and {row.split}: "
+                "keep each patient in one split, or drop the split column to have it cut for you"
+            )

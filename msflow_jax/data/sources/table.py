@@ -1,0 +1,111 @@
+"""Reads a CSV that people and spreadsheets wrote; what is wrong with one is said with its line."""
+
+from __future__ import annotations
+
+import csv
+import io
+from collections.abc import Iterator, Sequence
+from pathlib import Path
+
+from msflow_jax.storage.content import describe_content
+
+_PLAIN = ("text", "bytes of no known kind")  # of which the line says more
+
+
+def read_table(path: Path, needed: Sequence[str]) -> tuple[list[str], list[tuple[int, list[str]]]]:
+    """Reads a comma-separated table in UTF-8, with or without a byte order mark.
+
+    Blanks around a cell and empty lines are dropped; a column without a name must be empty.
+
+    Args:
+        path: path of the CSV.
+        needed: columns that it must have.
+
+    Returns:
+        The columns, and ``(number of the line, cells)`` of each row, a cell for each column.
+
+    Raises:
+        FileNotFoundError: there is no such file.
+        ValueError: it is no text in UTF-8, a quote is not closed, a row has more or fewer cells than
+            the header, a column is missing or there twice, or nothing is below the header. Names file
+            and line.
+    """
+    if not path.is_file():
+        raise FileNotFoundError(f"no table at {path}")
+    lines = _rows(path, _text(path))
+    header = next(lines, (0, []))[1]
+    while header and not header[-1]:
+        header.pop()
+    if not set(needed) <= set(header):
+        raise ValueError(_other_header(path, header, needed))
+    if twice := [name for i, name in enumerate(header) if name in header[:i]]:
+        raise ValueError(
+            f"{path}, line 1: two columns are called {twice[0]!r}: rename or remove one"
+        )
+    rows = []
+    for number, cells in lines:
+        if any(cells[len(header) :]) or len(cells) < len(header):
+            raise ValueError(
+                f"{path}, line {number}: {len(cells)} cells, but the header has {len(header)} "
+                f"({','.join(header)}): put cells with a comma in quotes, and fill or remove columns"
+            )
+        rows.append((number, cells[: len(header)]))
+    if not rows:
+        raise ValueError(f"{path} lists no images below its header")
+    return header, rows
+
+
+def _text(path: Path) -> str:
+    data = path.read_bytes()
+    if not data:
+        raise ValueError(f"{path} is empty")
+    try:
+        text = data.decode("utf-8-sig")
+    except UnicodeDecodeError as error:
+        where = f"{path}, line {data.count(bytes([10]), 0, error.start) + 1}"
+        raise ValueError(
+            f"{where}: not UTF-8 (byte 0x{data[error.start]:02x}){_kind(data)}: save it as CSV (UTF-8)"
+        ) from error
+    if (at := text.find("\0")) >= 0:
+        where = f"{path}, line {text.count(chr(10), 0, at) + 1}"
+        raise ValueError(f"{where}: a NUL byte{_kind(data)}: save it as CSV (UTF-8)")
+    return text
+
+
+def _rows(path: Path, text: str) -> Iterator[tuple[int, list[str]]]:
+    """``(number of the line, cells)`` of each line that is not empty."""
+    reader = csv.reader(io.StringIO(text, newline=""), strict=True)
+    while True:
+        number = reader.line_num + 1
+        try:
+            cells = next(reader)
+        except StopIteration:
+            return
+        except csv.Error as error:
+            reason = "a quote is not closed" if "end of data" in str(error) else str(error)
+            raise ValueError(f"{path}, line {number}: {reason}: correct the line") from error
+        if any("\n" in cell or "\r" in cell for cell in cells):
+            raise ValueError(
+                f"{path}, line {number}: a cell ends in line {reader.line_num}: is a quote not closed?"
+            )
+        if any(cell.strip() for cell in cells):
+            yield number, [cell.strip() for cell in cells]
+
+
+def _other_header(path: Path, header: Sequence[str], needed: Sequence[str]) -> str:
+    """What to say of a header that lacks columns."""
+    hint = ""
+    for name, sign in (("semicolons", ";"), ("tabs", "\t")):
+        if any(sign in cell for cell in header):
+            hint = f"; cells are parted by {name}: save it with commas"
+    with path.open("rb") as file:
+        kind = _kind(file.read(4096))
+    return (
+        f"{path}: the header must have {','.join(needed)}; got {','.join(header) or 'nothing'}"
+        f"{kind}{hint}"
+    )
+
+
+def _kind(data: bytes) -> str:
+    words = describe_content(data[:4096])
+    return "" if words in _PLAIN else f"; it holds {words}"

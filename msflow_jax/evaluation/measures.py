@@ -1,0 +1,236 @@
+"""What an evaluation measures: the definition, unit, range and direction of every number that it writes.
+
+``tools/make_reference.py`` turns the table into ``docs/reference/measures.md``.
+"""
+
+from typing import NamedTuple
+
+MORE, LESS, NEITHER = "more is better", "less is better", "-"
+SHARE = "0 to 1"
+CHANCE = "0 to 1, chance 0.5"
+
+
+class Measure(NamedTuple):
+    """One measure.
+
+    Attributes:
+        definition: formula in words or ASCII; N images, K classes, p_k the probability of class k.
+        values: range, with the unit where there is one.
+        direction: which end is better.
+        source: where it was defined, or whose convention it is.
+    """
+
+    definition: str
+    values: str
+    direction: str
+    source: str = ""
+
+
+_MEDMNIST = "MedMNIST (arXiv 2110.14795)"
+_MEDSYMMFLOW = "MedSymmFlow (arXiv 2507.19098)"
+_FRECHET = "Heusel et al. 2017 (arXiv 1706.08500)"
+_PRDC = "Naeem et al. 2020 (arXiv 2002.09797)"
+
+CLASSIFICATION = {
+    "accuracy": Measure("share of the images whose predicted class is the true one", SHARE, MORE),
+    "accuracy_mode_rule": Measure(
+        "accuracy of the class that most pixels of the label picture are nearest to", SHARE, MORE,
+        _MEDSYMMFLOW,
+    ),
+    "balanced_accuracy": Measure("mean recall over the classes present", SHARE, MORE, "scikit-learn"),
+    "macro_precision": Measure("mean precision over the classes present", SHARE, MORE, "scikit-learn"),
+    "macro_f1": Measure("mean F1 over the classes present", SHARE, MORE, "scikit-learn"),
+    "majority_accuracy": Measure(
+        "share of the most frequent class: accuracy of a constant", SHARE, NEITHER
+    ),
+    "cohen_kappa": Measure(
+        "(p_o - p_e) / (1 - p_e): agreement beyond chance; p_o the accuracy, p_e that of the "
+        "same counts in random order", "-1 to 1, chance 0", MORE, "Cohen 1960",
+    ),
+    "quadratic_kappa": Measure(
+        "the same for ordered classes: a disagreement weighs (i - j)^2", "-1 to 1, chance 0", MORE,
+        "Cohen 1968",
+    ),
+    "auc_probability": Measure(
+        "area under the ROC curve: of p_1 for two classes, else the mean over classes of one against "
+        "the rest", CHANCE, MORE, _MEDMNIST,
+    ),
+    "auc_distance": Measure(
+        "mean over classes of the area under the ROC curve of [label != k] against the distance to k",
+        CHANCE, MORE, _MEDSYMMFLOW,
+    ),
+    "brier": Measure("mean over images of sum_k (p_k - [label = k])^2", "0 to 2", LESS, "Brier 1950"),
+    "nll": Measure(
+        "mean of -log p_label; probabilities below 1e-12 count as 1e-12", "0 to 27.6 nats", LESS,
+    ),
+    "ece": Measure(
+        "sum over bins of the largest probability of (images in it / N) |accuracy - mean probability|; "
+        "bins of equal width", SHARE, LESS, "Guo et al. 2017 (arXiv 1706.04599)",
+    ),
+    "probability_agreement": Measure(
+        "share of the images whose most probable class is the predicted one", SHARE, NEITHER
+    ),
+    "agreement": Measure(
+        "share of the images that two noise draws class alike, mean over pairs", SHARE, MORE
+    ),
+    "unanimous": Measure("share of the images that all noise draws class alike", SHARE, MORE),
+    "nfe": Measure("evaluations of the network for an image and a noise draw", "1 or more", LESS),
+}  # fmt: skip
+PER_CLASS = {
+    "recall": Measure("share of the images of the class that are given it (sensitivity)", SHARE, MORE),
+    "specificity": Measure("share of the images of other classes that are not given it", SHARE, MORE),
+    "precision": Measure("share of the images given the class that are of it (PPV)", SHARE, MORE),
+    "npv": Measure("share of the images not given the class that are not of it", SHARE, MORE),
+    "f1": Measure("2 precision recall / (precision + recall)", SHARE, MORE),
+    "auc": Measure("area under the ROC curve of p_k, class k against the rest", CHANCE, MORE),
+    "average_precision": Measure(
+        "sum over thresholds of (recall_n - recall_(n-1)) precision_n",
+        "0 to 1, chance the class's share", MORE, "scikit-learn",
+    ),
+}  # fmt: skip
+UNCERTAINTY = {
+    "distance": Measure(
+        "distance to the predicted class: of the label picture to the class's code; of a coupling flow "
+        "-log p(class given x) in nats", "0 or more", "more is less certain", _MEDSYMMFLOW,
+    ),
+    "margin": Measure(
+        "distance to the predicted class minus that to the second", "0 or less", "more is less certain"
+    ),
+    "posterior": Measure("1 - max_k p_k", "0 to 1 - 1/K", "more is less certain"),
+    "entropy": Measure("-sum_k p_k log p_k", "0 to log K nats", "more is less certain"),
+    "spread": Measure(
+        "standard deviation over noise draws of the predicted class's probability", "0 to 0.5",
+        "more is less certain",
+    ),
+    "evidence": Measure(
+        "-log p(x): how unlike the training images the image is", "nats", "more is less certain"
+    ),
+}  # fmt: skip
+SELECTION = {
+    "coverage": Measure("share of the images that are kept, and not rejected", SHARE, MORE),
+    "threshold": Measure(
+        "largest uncertainty that is kept; of `abstain` and `thresholds` the one that keeps a given "
+        "share of the validation split", "as the uncertainty", NEITHER,
+    ),
+    "kept": Measure("images, or share of them, that a threshold keeps", "0 or more", MORE),
+    "rejected": Measure(
+        "share of the images that are rejected, the least certain first", SHARE, NEITHER
+    ),
+    "aurc": Measure(
+        "area under the risk-coverage curve: mean over n = 1..N of the error of the n most certain",
+        SHARE, LESS, "Geifman et al. 2019 (arXiv 1805.08206)",
+    ),
+    "excess_aurc": Measure(
+        "aurc minus the smallest that any order of these predictions has", SHARE, LESS,
+        "Geifman et al. 2019 (arXiv 1805.08206)",
+    ),
+    "coverage_at_accuracy": Measure(
+        "largest share that can be kept with at least this accuracy", SHARE, MORE
+    ),
+}  # fmt: skip
+CALIBRATION = {
+    "temperature": Measure(
+        "T that minimises the negative log-likelihood of softmax(log p / T) on the validation split",
+        "0.001 to 100000, 1 as it is", NEITHER, "Guo et al. 2017 (arXiv 1706.04599)",
+    ),
+    "ece_before": Measure("ece at T = 1", SHARE, LESS),
+    "ece_after": Measure("ece at the temperature", SHARE, LESS),
+    "nll_before": Measure("mean of -log p_label at T = 1, not clipped", "0 or more nats", LESS),
+    "nll_after": Measure("the same at the temperature", "0 or more nats", LESS),
+    "confidence": Measure("mean of the largest probability of the images in a bin", SHARE, NEITHER),
+}  # fmt: skip
+SEGMENTATION = {
+    "mean_dice": Measure("mean of dice over the classes in either map", SHARE, MORE),
+    "mean_iou": Measure("mean of iou over the classes in either map", SHARE, MORE),
+    "dice": Measure(
+        "2 |A and B| / (|A| + |B|), of all pixels of all images together", SHARE, MORE, "Dice 1945"
+    ),
+    "iou": Measure("|A and B| / |A or B|, likewise", SHARE, MORE, "Jaccard 1912"),
+}  # fmt: skip
+GENERATION = {
+    "frechet": Measure(
+        "|mu_a - mu_b|^2 + tr(A + B - 2 (A^1/2 B A^1/2)^1/2) of Gaussians fitted to features; compare "
+        "only equal features and counts", "0 or more", LESS, _FRECHET,
+    ),
+    "precision": Measure(
+        "share of the generated images within the ball of a real one to its k-th neighbour", SHARE, MORE,
+        "Kynkaanniemi et al. 2019 (arXiv 1904.06991)",
+    ),
+    "recall": Measure(
+        "share of the real images within the ball of a generated one", SHARE, MORE,
+        "Kynkaanniemi et al. 2019 (arXiv 1904.06991)",
+    ),
+    "density": Measure(
+        "mean number of real balls around a generated image, divided by k", "0 or more, alike 1",
+        MORE, _PRDC,
+    ),
+    "coverage": Measure("share of the real balls that hold a generated image", SHARE, MORE, _PRDC),
+    "spectrum": Measure(
+        "root mean square over spatial frequencies of the ratio of the mean power spectra in dB",
+        "0 or more dB", LESS,
+    ),
+    "differences": Measure(
+        "1-Wasserstein distance of the distributions of differences between neighbouring pixels, mean "
+        "of horizontal and vertical",
+        "0 or more grey levels", LESS,
+    ),
+    "generated": Measure(
+        "share of the generated images that a classifier takes for the class asked for", SHARE, MORE
+    ),
+    "real": Measure("the same of real images of the class: what can be expected", SHARE, NEITHER),
+    "threshold": Measure(
+        "1st percentile of the held-out images' distances to the training images (root mean square of "
+        "pixels in 0 to 1)", SHARE, NEITHER,
+    ),
+    "share_below_threshold": Measure(
+        "share of the generated images that are nearer to a training image than the threshold", SHARE,
+        "near expected_below_threshold",
+    ),
+    "expected_below_threshold": Measure("what a generator that copies nothing has", SHARE, NEITHER),
+    "generated_copies": Measure("generated images that equal a training image", "0 or more", LESS),
+    "generated_repeats": Measure("generated images that equal another one", "0 or more", LESS),
+    "generated_least": Measure(
+        "least distance of a generated image to a training image", SHARE, NEITHER
+    ),
+    "generated_median": Measure("median of these distances", SHARE, "near held_out_median"),
+    "held_out_copies": Measure("held-out images that equal a training image", "0 or more", LESS),
+    "held_out_least": Measure("least distance of a held-out image to a training image", SHARE, NEITHER),
+    "held_out_median": Measure("median of these distances", SHARE, NEITHER),
+}  # fmt: skip
+LIKELIHOOD = {
+    "log_likelihood": Measure("log p(x) of an 8-bit image, the marginal over classes", "nats", MORE),
+    "bits": Measure(
+        "bits per dimension: -log p(x) / (D log 2) of an 8-bit image with D entries",
+        "0 to 8 and more", LESS,
+    ),
+    "auroc_likelihood": Measure(
+        "area under the ROC curve of outside against inside, by bits per dimension", CHANCE, MORE
+    ),
+    "auroc_typicality": Measure(
+        "the same by |bits - mean of the training images|", CHANCE, MORE,
+        "Nalisnick et al. 2019 (arXiv 1906.02994)",
+    ),
+    "outside_more_likely": Measure(
+        "whether outside images have fewer bits on average", "yes or no", NEITHER
+    ),
+}  # fmt: skip
+
+# Heading, and what the part of evaluation.json holds it.
+MEASURES: dict[str, dict[str, Measure]] = {
+    "Classification (`classification`, of each split and subgroup)": CLASSIFICATION,
+    "One class against the rest (`classification.per_class`)": PER_CLASS,
+    "Uncertainty (`uncertainty_NAME` of a table, `rejection`, `abstain`)": UNCERTAINTY,
+    "Rejection and abstention (`rejection`, `abstention`, `abstain`)": SELECTION,
+    "Calibration (`calibration`, `reliability`)": CALIBRATION,
+    "Segmentation (`segmentation`)": SEGMENTATION,
+    "Generated images (`generation`)": GENERATION,
+    "Likelihood (`likelihood`)": LIKELIHOOD,
+}
+# Counts and settings, which stand beside the measures and say themselves what they are.
+COUNTS = frozenset(
+    [
+        "images", "count", "predicted", "pixels", "groups", "resamples", "seed", "level", "k", "samples",
+        "generated_count", "real_count", "held_out", "training", "train", "matched", "compared_at_side",
+        "lower", "upper", "mean", "sd", "median", "p5", "p95", "dimensions", "times", "value",
+    ]
+)  # fmt: skip

@@ -1,0 +1,59 @@
+"""What a report must say of how its numbers came to be: size, command, date, versions."""
+
+import datetime
+import importlib.metadata
+import platform
+import shlex
+import sys
+from typing import Any
+
+import jax
+
+from msflow_jax.data import Splits
+from msflow_jax.evaluation.counts import count_splits
+from msflow_jax.inference.flow import Flow
+
+_PACKAGES = ("jax", "jaxlib", "flax", "optax", "orbax-checkpoint", "diffrax", "numpy")
+
+
+def run_record(flow: Flow, splits: Splits) -> dict[str, Any]:
+    """What an evaluation says of itself beside its sections.
+
+    Args:
+        flow: the model that is evaluated.
+        splits: data of the run.
+
+    Returns:
+        ``family``, ``words`` and ``data`` of the workdir; ``counts``: images and subjects, see
+        :func:`count_splits`; ``run``: number of ``parameters`` (``trained``, and ``frozen`` such as
+        those of an autoencoder) and the :func:`circumstances`.
+    """
+    frozen = sum(leaf.size for leaf in jax.tree.leaves(dict(flow.parts.params)))
+    whole = sum(leaf.size for leaf in jax.tree.leaves(flow.params))
+    every = {name: (splits[name].labels, splits[name].groups) for name in ("train", "val", "test")}
+    parameters = {"trained": int(whole - frozen), "frozen": int(frozen)}
+    return {
+        "family": flow.family.name,
+        "words": dict(flow.family.words),
+        "data": flow.info.to_dict(),
+        "counts": count_splits(every, flow.info.classes),
+        "run": {"parameters": parameters, **circumstances()},
+    }
+
+
+def circumstances() -> dict[str, Any]:
+    """Versions, time (UTC), command and device of this process."""
+    return {
+        "msflow_jax": importlib.metadata.version("msflow_jax"),
+        "created": datetime.datetime.now(datetime.UTC).isoformat(timespec="seconds"),
+        "command": command_line(),
+        "python": platform.python_version(),
+        "packages": {name: importlib.metadata.version(name) for name in _PACKAGES},
+        "device": f"{jax.device_count()} x {jax.devices()[0].device_kind}",
+        "platform": f"{platform.system()} {platform.machine()}",
+    }
+
+
+def command_line() -> str:
+    """The command that this process runs, as one types it, with ``python`` for any interpreter."""
+    return shlex.join(["python", *sys.orig_argv[1:]])

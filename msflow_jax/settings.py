@@ -1,0 +1,102 @@
+"""The settings of a configuration: what each means, and which values it takes.
+
+A table ``{"train.ema": Setting("[0, 1)", "what it means"), ...}`` lies beside the defaults that it
+describes; :func:`check` refuses what lies outside. Nothing here knows a setting.
+"""
+
+import math
+from collections.abc import Iterator, Mapping
+from typing import Any, NamedTuple
+
+COUNT = "[1, inf)"  # one or more
+SEED = "[0, 4294967295]"
+
+
+class Setting(NamedTuple):
+    """One key of a configuration.
+
+    Attributes:
+        values: what it takes: intervals and single values joined by ``or``, such as ``0 or [8, 512]``,
+            ``[0, 1)`` (a round bracket: the end itself is not taken) or ``red or green``; for a tuple
+            each entry. Empty: text that is checked where it is used, or a switch.
+        meaning: what it is for, in one line.
+    """
+
+    values: str
+    meaning: str
+
+    def takes(self, value: Any) -> bool:
+        """Whether a value is one of these; never NaN."""
+        if isinstance(value, tuple | list):
+            return all(map(self.takes, value))
+        return not self.values or any(_within(part, value) for part in self.values.split(" or "))
+
+    def refusal(self, name: str, value: Any) -> str:
+        """The message about a value that is none of these.
+
+        Args:
+            name: dotted key.
+            value: what it was set to.
+        """
+        parts = self.values.split(" or ")
+        if all(part[0] not in "[(" for part in parts):
+            return f"unknown {name} {value!r}: choose one of {', '.join(parts)}"
+        words = " or ".join(map(_in_words, parts))
+        return f"{name} must {words}, got {value}"
+
+
+Table = Mapping[str, Setting]
+
+
+def check(table: Table, values: Mapping[str, Any], where: str = "") -> None:
+    """Refuses the first value that its setting does not take.
+
+    Args:
+        table: settings by dotted key; keys that are not in it are not looked at.
+        values: nested values, such as a configuration or a part of one.
+        where: dotted key of the part that the values are, such as ``train``.
+
+    Raises:
+        ValueError: such a value; it is named with what the setting takes.
+    """
+    for key, value in leaves(values, f"{where}." if where else ""):
+        if key in table and not table[key].takes(value):
+            raise ValueError(table[key].refusal(key, value))
+
+
+def leaves(tree: Mapping[str, Any], prefix: str = "") -> Iterator[tuple[str, Any]]:
+    """Dotted keys (``a.b.c``) and values of nested mappings, in their order."""
+    for key in tree:
+        if isinstance(tree[key], Mapping) or hasattr(tree[key], "keys"):
+            yield from leaves(tree[key], f"{prefix}{key}.")
+        else:
+            yield f"{prefix}{key}", tree[key]
+
+
+def bounds(part: str) -> tuple[float, float]:
+    """Both ends of an interval such as ``[0, 1)``."""
+    low, high = part[1:-1].split(", ")
+    return float(low), float(high)
+
+
+def _within(part: str, value: Any) -> bool:
+    if part[0] not in "[(":
+        return str(value) == part
+    if isinstance(value, str | bool):
+        return False
+    low, high = bounds(part)
+    above = low <= value if part[0] == "[" else low < value
+    return above and (value <= high if part[-1] == "]" else value < high)
+
+
+def _in_words(part: str) -> str:
+    if part[0] not in "[(":
+        return f"be {part}"
+    low, high = bounds(part)
+    if math.isinf(low) and math.isinf(high):
+        return "be finite"
+    if math.isinf(high):
+        least = part[1:].split(",")[0]
+        above = "a positive number" if low == 0 else f"above {least}"
+        return f"be at least {least}" if part[0] == "[" else f"be {above}"
+    return f"lie in {part}"

@@ -1,0 +1,104 @@
+"""Which checkpoints are the best, and which are kept: pure functions of what validation said.
+
+Two are the best: one that classifies (by ``train.select``) and one that draws (by the first of
+:data:`DRAWING` that was measured). Both are functions of the metrics saved with the checkpoints.
+"""
+
+import math
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from typing import Any
+
+Metrics = Mapping[str, float]
+DRAWING = ("-val_flow_loss", "-val_bits")
+TIES = "val_nll"  # less is better
+# Saved beside the metrics of a checkpoint: differences of the metric that say nothing, and its best
+# value up to then (its sign turned where less is better): else many small steps would lead far down.
+RESOLUTION, REACHED = "_resolution", "_reached"
+_ROUNDING = 1e-9
+
+
+def score(metrics: Metrics | None, select: str) -> float:
+    """What a metric says, larger is better; -inf where it is not there or NaN.
+
+    Args:
+        metrics: what validation said of one checkpoint.
+        select: name of the metric; a leading ``-`` means less is better.
+    """
+    sign = -1.0 if select.startswith("-") else 1.0
+    value = sign * (metrics or {}).get(select.removeprefix("-"), math.nan)
+    return -math.inf if math.isnan(value) else value
+
+
+def best(found: Mapping[int, Metrics], select: str) -> int | None:
+    """The step that classifies best, or None without checkpoints.
+
+    Those that come within the resolution of the best value reached are equals. Among them the lower
+    ``val_nll`` decides, then the later step.
+
+    Args:
+        found: what validation said, and :func:`notes`, by step.
+        select: metric that picks, see :func:`score`.
+    """
+    if not found:
+        return None
+    scores = {step: score(metrics, select) for step, metrics in found.items()}
+    reached = max([*scores.values(), *(m.get(REACHED, -math.inf) for m in found.values())])
+    resolution = max(m.get(RESOLUTION, 0.0) for m in found.values())
+    equals = [s for s in scores if scores[s] >= reached - resolution - _ROUNDING]
+    if not equals:  # what reached it is lost
+        equals = [s for s in scores if scores[s] == max(scores.values())]
+    return max(equals, key=lambda step: (score(found[step], f"-{TIES}"), step))
+
+
+def best_drawing(found: Mapping[int, Metrics], select: str) -> int | None:
+    """The step that draws best; where nothing measured that, the one that classifies best.
+
+    Checkpoints without :func:`notes` do not count: they are of a run that did not keep this one.
+
+    Args:
+        found: what validation said by step.
+        select: metric that picks the one that classifies best.
+    """
+    for metric in DRAWING:
+        noted = {step: metrics for step, metrics in found.items() if RESOLUTION in metrics}
+        scores = {step: score(metrics, metric) for step, metrics in noted.items()}
+        if any(math.isfinite(value) for value in scores.values()):
+            return max(scores, key=lambda step: (scores[step], step))
+    return best(found, select)
+
+
+def notes(
+    metrics: Metrics, found: Mapping[int, Metrics], select: str, resolution: float
+) -> Metrics:
+    """What is saved beside the metrics of a new checkpoint, for :func:`best`.
+
+    Args:
+        metrics: what validation said of it.
+        found: what is saved with the checkpoints that are there.
+        select: metric that picks, see :func:`score`.
+        resolution: differences of this metric that say nothing.
+    """
+    before = (m.get(REACHED, score(m, select)) for m in found.values())
+    reached = max([score(metrics, select), *before])
+    return {RESOLUTION: resolution, **({REACHED: reached} if math.isfinite(reached) else {})}
+
+
+@dataclass(frozen=True)
+class Keep:
+    """The newest few and both best ones, as orbax asks for it.
+
+    Attributes:
+        newest: how many of the newest.
+        select: metric that picks the one that classifies best.
+    """
+
+    newest: int
+    select: str
+
+    def should_preserve(self, checkpoints: Sequence[Any], *, context: Any = None) -> list[bool]:
+        """Which of the checkpoints, oldest first, stay; each has ``step`` and ``metrics``."""
+        found = {one.step: one.metrics or {} for one in checkpoints}
+        kept = {one.step for one in checkpoints[-self.newest :]}
+        kept |= {best(found, self.select), best_drawing(found, self.select)}
+        return [one.step in kept for one in checkpoints]

@@ -1,0 +1,39 @@
+"""The values and the meaning of every setting of symmetric flows."""
+
+from msflow_jax.nets.networks import TABLE as NETWORKS
+from msflow_jax.settings import COUNT, Setting
+
+TABLE: dict[str, Setting] = {
+    "model.family": Setting("", "kind of flow"),
+    "model.task": Setting("classify or segment", "a class for each image, or for each pixel"),
+    "model.code.scheme": Setting("", "classes' colours: palette, grey, simplex, encoded or pooled"),
+    "model.code.beta": Setting("(0, inf)", "sharpness of the probabilities"),
+    "model.code.pooling": Setting("", "how a label picture is read; empty: as the scheme does"),
+    "model.latent.autoencoder": Setting("", "folder of tools/convert_vae.py, or patches; empty: pixels"),
+    "model.latent.readout": Setting("", "latent, or decode as published"),
+    "model.latent.pictures": Setting(COUNT, "label pictures of each class that are encoded once"),
+    "model.latent.patch": Setting(COUNT, "patches: side of a patch"),
+    "model.latent.channels": Setting(COUNT, "patches: principal components"),
+    "model.latent.precondition": Setting("", "divide each channel of the latents by its spread"),
+    "model.latent.cache": Setting("", "where latents are kept; empty: in the user's cache folder"),
+    "model.latent.batch": Setting(COUNT, "images encoded at a time"),
+    "model.latent.dtype": Setting("float32 or bfloat16", "what the autoencoder computes in"),
+    "model.resize": Setting("[0, 16384]", "side inside the network; 0: as the images are"),
+    "model.image_weight": Setting("[0, 1]", "weight of the image in the loss; the label has the rest"),
+    "model.sigma_min": Setting("[0, 1)", "share of the noise that is left at the end"),
+    "model.time.name": Setting("", "distribution of the training times: uniform or logit_normal"),
+    "model.time.loc": Setting("(-inf, inf)", "logit_normal: its mean"),
+    "model.time.scale": Setting("[0, inf)", "logit_normal: its spread"),
+    "model.time.classification_fraction": Setting("[0, 1]", "share of a batch that only classifies"),
+    "model.time.classification_weight": Setting("[0, inf)", "weight of the label's error there"),
+    "model.code_dropout": Setting("[0, 1)", "share of the images trained without a class, for guidance"),
+    "sample.classify.solver": Setting("", "solver of the label's equation"),
+    "sample.classify.steps": Setting(COUNT, "its steps"),
+    "sample.classify.draws": Setting(COUNT, "noise draws that are pooled"),
+    "sample.classify.prior": Setting("natural or uniform", "class frequencies: of training, or equal"),
+    "sample.generate.solver": Setting("", "solver of the image's equation"),
+    "sample.generate.steps": Setting(COUNT, "its steps"),
+    "sample.generate.guidance": Setting("[0, inf)", "weight of the class; 1: none beyond the model's"),
+    "sample.generate.per_class": Setting(COUNT, "images of each class that an evaluation draws"),
+    **NETWORKS,
+}  # fmt: skip

@@ -1,0 +1,65 @@
+"""Copies between splits, and classes of which there is next to nothing."""
+
+import shutil
+
+import pytest
+
+from msflow_jax import data
+from msflow_jax.data.sources.packing import Settings, pack
+from tests.data.sources.test_files import fill, load, save
+from tests.data.sources.test_records import listing
+
+
+@pytest.fixture
+def copied(tmp_path):
+    """Folders of splits in which a test picture is one of train, under another name."""
+    for seed, (split, count) in enumerate((("train", 9), ("val", 3), ("test", 3))):
+        fill(tmp_path / split, count=count, seed=1000 * seed)
+    shutil.copy(tmp_path / "train" / "ill" / "3.png", tmp_path / "test" / "ill" / "copy.png")
+    return tmp_path
+
+
+@pytest.mark.parametrize("loader", ["device", "grain"])
+def test_a_picture_in_two_splits_is_refused(copied, loader):
+    words = r"two splits: 1 \(train/ill/3.png = test/ill/copy.png\).*duplicates=keep"
+    with pytest.raises(ValueError, match=words):
+        load(copied, loader=loader)
+    with pytest.warns(UserWarning, match=r"two splits: 1 \(train/ill/3.png"):
+        splits = load(copied, loader=loader, duplicates="keep")
+    assert len(splits.test) == 7
+
+
+def test_packing_refuses_copies_before_it_writes(copied, tmp_path_factory):
+    pytest.importorskip("array_record")
+    packed = tmp_path_factory.mktemp("packed")
+    with pytest.raises(ValueError, match="two splits: 1"):
+        pack(listing(copied), packed, Settings())
+    assert not list(packed.glob("*.arrayrecord"))
+    with pytest.warns(UserWarning, match="two splits: 1"):
+        pack(listing(copied), packed, Settings(), refuse=False)
+    with pytest.raises(ValueError, match="two splits: 1"):
+        load(packed, "arrayrecord")
+
+
+def test_one_picture_under_two_labels_is_named(tmp_path):
+    fill(tmp_path, count=20)
+    name = load(tmp_path).train.names[0]
+    other = next(n for n in load(tmp_path).train.names if n.startswith("well"))
+    shutil.copy(tmp_path / name, tmp_path / other)
+    with pytest.warns(UserWarning, match=rf"under two labels: 1 \({name} in train = {other} in"):
+        load(tmp_path)
+
+
+def test_rare_classes_are_named(tmp_path):
+    fill(tmp_path, count=20)
+    save(tmp_path / "rare" / "0.png", seed=999)
+    words = r"'rare' has one training image; no image of 'rare' in val; no image of 'rare' in test"
+    with pytest.warns(UserWarning, match=words):
+        load(tmp_path)
+
+
+def test_an_unknown_choice_is_refused():
+    config = data.default_config("folder")
+    config.duplicates = "drop"
+    with pytest.raises(ValueError, match="data.duplicates='drop': 'refuse' or 'keep'"):
+        data.check(config)

@@ -1,0 +1,58 @@
+"""Blocks of the classification: what thresholds keep of each class, and subgroups of any column."""
+
+import dataclasses
+from types import SimpleNamespace
+
+import numpy as np
+import pytest
+
+from msflow_jax.inference import sections
+from msflow_jax.inference.calibration import Calibration
+from msflow_jax.inference.evaluation import Evaluation
+from msflow_jax.inference.prediction import Prediction
+
+
+@dataclasses.dataclass
+class OpenedFlow:
+    """As much of a flow as these blocks need."""
+
+    info: SimpleNamespace
+    calibration: Calibration
+    classes: tuple[str, ...] = ("mild", "severe")
+
+
+@pytest.fixture
+def run():
+    """An evaluation of 40 images whose predictions are known."""
+    labels = np.repeat([0, 1], 20)
+    near = np.where(labels == 0, 0.4, 0.1)[:, None] * np.ones(2)
+    distances = np.stack([near[:, 0], 1 - near[:, 1]], axis=1)
+    distances[labels == 1] = distances[labels == 1, ::-1]
+    p = np.exp(-4 * distances) / np.exp(-4 * distances).sum(1, keepdims=True)
+    truth = {"site": np.array(["A", "B"] * 20), "age": np.linspace(20, 80, 40)}
+    split = SimpleNamespace(labels=labels, groups=None, truth=truth)
+    flow = OpenedFlow(SimpleNamespace(ordered=True), Calibration())
+    made = Evaluation(flow, {"test": split}, "test", by=("site", "age"))
+    made.prediction = Prediction(distances[None], p[None], None, None, None)
+    made.calibration = Calibration(
+        thresholds={"coverage": [0.05, 1.0], **{k: [0.2, 0.2] for k in made.prediction.uncertainty}}
+    )
+    return made
+
+
+def test_what_the_thresholds_keep_of_each_class(run):
+    found = sections._abstention(run)
+    assert found["coverage"] == 0.8 and set(found["measures"]) == set(run.prediction.uncertainty)
+    kept = {row["name"]: row["kept"] for row in found["measures"]["distance"]["classes"]}
+    assert kept == {"mild": 0.0, "severe": 1.0}
+
+
+def test_subgroups_of_texts_and_numbers(run):
+    found = sections._subgroups(run)
+    assert [(row["value"], row["images"]) for row in found["site"]] == [("A", 20), ("B", 20)]
+    assert len(found["age"]) == 4 and "quadratic_kappa" in found["age"][0]
+
+
+def test_a_column_that_is_not_there_is_refused_before_the_work(run):
+    with pytest.raises(ValueError, match="--by=sex: the test split has no .* it has site, age"):
+        Evaluation(run.flow, run.splits, "test", by=("sex",))

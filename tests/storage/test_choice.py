@@ -1,0 +1,89 @@
+"""Which checkpoint is the best: pure functions of what validation said."""
+
+from types import SimpleNamespace
+
+import pytest
+
+from msflow_jax.storage.checkpoints import Checkpoints
+from msflow_jax.storage.choice import Keep, best, best_drawing, notes, score
+from tests.storage.test_checkpoints import make_state
+from tests.training.tiny_training import save
+
+R = {"_resolution": 0.01}
+
+
+@pytest.mark.parametrize(
+    "select, found, expected",
+    [
+        ("val_auc", {}, None),
+        ("val_auc", {1: {}, 2: {}}, 2),  # no validation: the newest
+        ("val_auc", {1: {"val_auc": 0.7}, 2: {}}, 1),
+        ("val_auc", {1: {"val_auc": 0.7}, 2: {"val_auc": float("nan")}}, 1),
+        ("val_auc", {1: {"val_auc": 0.9}, 2: {"val_auc": 0.8999}}, 1),  # as they are
+        ("val_auc", {1: {"val_auc": 0.9, **R}, 2: {"val_auc": 0.892, **R}}, 2),  # equals: the later
+        ("val_auc", {1: {"val_auc": 0.9, **R}, 2: {"val_auc": 0.888, **R}}, 1),
+        (  # equals: the lower negative log-likelihood
+            "val_auc",
+            {
+                1: {"val_auc": 0.9998, "val_nll": 0.3, **R},
+                2: {"val_auc": 0.9991, "val_nll": 0.1, **R},
+                3: {"val_auc": 0.9995, "val_nll": 0.2, **R},
+                4: {"val_auc": 0.9890, "val_nll": 0.0, **R},
+            },
+            2,
+        ),
+        ("-val_nll", {1: {"val_nll": 0.3}, 2: {"val_nll": 0.1}, 3: {"val_nll": 0.2}}, 2),
+    ],
+)
+def test_the_one_that_classifies_best(select, found, expected):
+    assert best(found, select) == expected
+    assert best(dict(reversed(found.items())), select) == expected  # whatever the order
+
+
+def test_ties_do_not_lead_down_step_by_step():
+    """Each is within the resolution of the one before, and has the lower likelihood loss."""
+    found, kept = {}, {}
+    for step in range(1, 40):
+        metrics = {"val_auc": 1 - 0.005 * step, "val_nll": 1 / step}
+        found[step] = {**metrics, **notes(metrics, kept, "val_auc", 0.01)}
+        kept = {
+            s: found[s] for s in {*list(found)[-1:], best({**kept, step: found[step]}, "val_auc")}
+        }
+        assert found[best(kept, "val_auc")]["val_auc"] >= 0.995 - 0.01 - 1e-9
+    assert notes({}, {1: {"val_auc": 0.5}}, "-val_auc", 0.0)["_reached"] == -0.5
+    assert "_reached" not in notes({}, {}, "val_auc", 0.0)
+
+
+def test_the_one_that_draws_best():
+    read = {"val_auc": 0.9, "val_flow_loss": 0.5, **R}
+    late = {"val_auc": 0.8, "val_flow_loss": 0.4, **R}
+    assert best({1: read, 2: late, 3: {}}, "val_auc") == 1
+    assert best_drawing({1: read, 2: late, 3: {}}, "val_auc") == 2
+    assert best_drawing({1: {"val_bits": 3.0, **R}, 2: {"val_bits": 3.2, **R}}, "val_auc") == 1
+    assert best_drawing({1: {"val_bits": 3.0}, 2: {"val_bits": 3.2}}, "val_auc") == 2  # an old run
+    assert best_drawing({1: {"val_auc": 0.9}, 2: {"val_auc": 0.8}}, "val_auc") == 1  # not measured
+    assert best_drawing({}, "val_auc") is None
+    assert score({"val_bits": 3.0}, "-val_bits") == -3 and score(None, "val_auc") == -float("inf")
+
+
+def test_the_newest_and_both_best_are_kept():
+    scores = [(0.9, 0.9), (0.5, 0.1), (0.6, 0.5), (0.7, 0.6), (0.7, 0.7)]
+    infos = [
+        SimpleNamespace(step=i, metrics={"val_auc": auc, "val_flow_loss": loss, "_resolution": 0.0})
+        for i, (auc, loss) in enumerate(scores)
+    ]
+    keep = Keep(1, "val_auc")
+    assert keep.should_preserve(infos) == [True, True, False, False, True]
+    assert keep.should_preserve([SimpleNamespace(step=3, metrics=None)]) == [True]
+
+
+def test_both_best_are_on_disk_and_no_more(tmp_path):
+    scores = [(0.9, 0.9), (0.5, 0.1), (0.6, 0.5), (0.7, 0.6)]
+    folder = tmp_path / "c"
+    with Checkpoints(folder, keep=1) as checkpoints:
+        for step, (auc, loss) in enumerate(scores, start=1):
+            save(checkpoints, make_state(step), {"val_auc": auc, "val_flow_loss": loss})
+    assert {path.name for path in folder.iterdir()} == {"1", "2", "4"}
+    with Checkpoints(folder, read_only=True) as checkpoints:
+        assert (checkpoints.best(), checkpoints.best_drawing()) == (1, 2)
+        assert checkpoints.metrics(2) == {"val_auc": 0.5, "val_flow_loss": 0.1}

@@ -1,0 +1,205 @@
+"""Write docs/reference: the settings, the measures and the commands, as the code has them.
+
+    python tools/make_reference.py
+    python tools/make_reference.py --check
+
+With --check nothing is written, and pages that are not up to date are an error.
+"""
+
+import argparse
+import importlib
+import importlib.util
+from collections.abc import Iterator, Sequence
+from pathlib import Path
+from typing import Any
+
+from experiments.common import parser, run
+
+ROOT = Path(__file__).resolve().parents[1]
+FOLDER = ROOT / "docs" / "reference"
+MADE = "Made by `python tools/make_reference.py`; change the code, not this page.\n"
+COMMANDS = ("train", "evaluate", "classify", "generate", "explain", "finetune_vae")
+# A key that chooses among networks, which bring settings of their own.
+CHOOSES = {"symmetric": "model.net.name", "coupling": "model.conditioner.name"}
+
+
+def cell(value: Any) -> str:
+    """Text that a cell of a table can hold."""
+    return " ".join(str(value).split()).replace("|", "\\|") or "-"
+
+
+def table(head: Sequence[str], rows: Sequence[Sequence[Any]]) -> str:
+    """A table of Markdown."""
+    lines = [list(head), ["---"] * len(head), *[[cell(c) for c in row] for row in rows]]
+    return "\n".join(f"| {' | '.join(line)} |" for line in lines) + "\n"
+
+
+def in_words(values: str) -> str:
+    """Intervals as in the code, ``[1, inf)``, for readers: ``1 or more``."""
+    words = {"[0, inf)": "0 or more", "[1, inf)": "1 or more", "(0, inf)": "above 0", "": "-"}
+    parts = [words.get(p, p) for p in values.split(" or ")]
+    return " or ".join(p.replace("(-inf, inf)", "any number") for p in parts)
+
+
+def setting_rows(config: Any, known: Any, prefix: str) -> list[tuple[str, ...]]:
+    """Rows of all settings below a prefix, in the order of the configuration."""
+    from msflow_jax.settings import leaves
+
+    rows = []
+    for key, default in leaves(config):
+        if key.startswith(prefix):
+            kind = type(default).__name__.replace("tuple", "list")
+            shown = f"`{default!r}`"
+            rows.append((f"`{key}`", kind, shown, in_words(known[key].values), known[key].meaning))
+    return rows
+
+
+def networks(family: str, key: str) -> Iterator[tuple[str, Any]]:
+    """Every choice at a key with the configuration that it gives."""
+    from msflow_jax.config import default_config
+    from msflow_jax.coupling.conditioners import CONDITIONERS
+    from msflow_jax.families import get_family
+
+    for name in CONDITIONERS if family == "coupling" else ("unet", "dit"):
+        config = default_config(family)
+        with config.unlocked():
+            get_family(family).choose(config, key, name)
+        yield name, config
+
+
+def configuration() -> str:
+    """Every key of a configuration: type, default, range, meaning."""
+    from msflow_jax.config import default_config, settings_table
+    from msflow_jax.families import FAMILIES
+
+    head = ("key", "type", "default", "values", "meaning")
+    text = ["# Every setting of a configuration\n", MADE]
+    text += ["Set by `--config.KEY=VALUE`. Of a list, each entry takes the values named.\n"]
+    first = next(iter(FAMILIES))
+    config, known = default_config(first), settings_table(first)
+    for part, words in (("data.", "what is read"), ("train.", "how it is trained")):
+        text += [f"## `{part[:-1]}`: {words}\n", table(head, setting_rows(config, known, part))]
+    for family in FAMILIES:
+        config, known = default_config(family), settings_table(family)
+        choice = CHOOSES[family]
+        own = choice.removesuffix("name")
+        rows = [r for r in setting_rows(config, known, "model.") if not r[0].startswith(f"`{own}")]
+        text += [f"## `model` of the family `{family}`\n", table(head, rows)]
+        for name, chosen in networks(family, choice):
+            text += [f"### With `{choice}={name}`\n", table(head, setting_rows(chosen, known, own))]
+        text += [f"## `sample` of the family `{family}`: how it is used\n"]
+        text += [table(head, setting_rows(config, known, "sample."))]
+    return "\n".join(text)
+
+
+def measures() -> str:
+    """Every measure of an evaluation: definition, range, direction, source."""
+    from msflow_jax.evaluation.measures import MEASURES
+
+    text = ["# What is measured\n", MADE]
+    text += [
+        "Names as in `evaluation.json` and in tables. N images, K classes, p_k the probability of class "
+        "k, mean over the noise draws. How to read them: [the report](../report.md).\n"
+    ]
+    for heading, part in MEASURES.items():
+        rows = [(f"`{k}`", m.definition, m.values, m.direction, m.source) for k, m in part.items()]
+        head = ("measure", "definition", "range", "direction", "source")
+        text += [f"## {heading}\n", table(head, rows)]
+    return "\n".join(text)
+
+
+class Shown(Exception):
+    """Carries a parser out of a command that was about to parse."""
+
+
+def parser_of(main: Any) -> argparse.ArgumentParser:
+    """The parser of a command, without running it."""
+    kept, found = argparse.ArgumentParser.parse_known_args, []
+
+    def show(self: Any, *_: Any, **__: Any) -> Any:
+        found.append(self)
+        raise Shown
+
+    argparse.ArgumentParser.parse_known_args = show  # type: ignore[method-assign]
+    try:
+        main(["--help"])
+    except Shown:
+        pass
+    finally:
+        argparse.ArgumentParser.parse_known_args = kept  # type: ignore[method-assign]
+    return found[0]
+
+
+def flag_rows(made: argparse.ArgumentParser) -> list[tuple[str, ...]]:
+    """Rows of a command's arguments."""
+    rows = []
+    for action in made._actions:
+        if action.dest in ("help", "debug"):
+            continue
+        name = " ".join(action.option_strings) or str(action.metavar or action.dest)
+        if action.choices:
+            takes = ", ".join(map(str, action.choices))
+        elif action.nargs == 0:
+            takes = "(a switch)"
+        else:
+            takes = getattr(action.type, "__name__", "") or "text"
+            takes = {"str": "text", "Path": "path", "int": "integer", "float": "number"}.get(
+                takes, takes
+            )
+        plain = any(action.default is unset for unset in (None, False, argparse.SUPPRESS))
+        default = "" if plain or action.default == "" else f"`{action.default}`"
+        needed = "needed" if action.required else default
+        rows.append((f"`{name}`", takes, needed, action.help or ""))
+    return rows
+
+
+def load(path: Path) -> Any:
+    """The module of a file in ``tools``."""
+    spec = importlib.util.spec_from_file_location(path.stem, path)
+    assert spec and spec.loader
+    module = importlib.util.module_from_spec(spec)
+    spec.loader.exec_module(module)
+    return module
+
+
+def commands() -> str:
+    """Every flag of every command."""
+    text = ["# Every command and its flags\n", MADE]
+    text += ["All take `--help`, and `--debug` to show the traceback of an error.\n"]
+    modules = [(f"python -m experiments.{n}", f"experiments.{n}") for n in COMMANDS]
+    found = [(name, importlib.import_module(module)) for name, module in modules]
+    tools = [
+        p
+        for p in sorted((ROOT / "tools").glob("*.py"))
+        if "parser(" in p.read_text(encoding="utf-8")
+    ]
+    found += [(f"python tools/{p.name}", load(p)) for p in tools if p.stem != Path(__file__).stem]
+    for name, module in found:
+        made = parser_of(module.main)
+        words = (made.description or "").split("\n\n")[0]
+        rows = flag_rows(made)
+        text += [f"## `{name}`\n", " ".join(words.split()) + "\n"]
+        text += [table(("flag", "takes", "default", "meaning"), rows)]
+    return "\n".join(text)
+
+
+PAGES = {"configuration.md": configuration, "measures.md": measures, "commands.md": commands}
+
+
+def main(arguments: Sequence[str]) -> None:
+    """The command."""
+    flags = parser(__doc__ or "")
+    flags.add_argument("--check", action="store_true", help="write nothing; refuse what is stale")
+    options = flags.parse_args(arguments)
+    FOLDER.mkdir(parents=True, exist_ok=True)
+    for name, make in PAGES.items():
+        path, text = FOLDER / name, make()
+        if options.check and (not path.is_file() or path.read_text(encoding="utf-8") != text):
+            raise ValueError(f"{path} is not up to date: run python tools/make_reference.py")
+        if not options.check:
+            path.write_text(text, encoding="utf-8")
+            print(path)
+
+
+if __name__ == "__main__":
+    run(main)
