@@ -35,7 +35,7 @@ def processor() -> str:
     """The processor's name where the system tells it, and how many cores this process may use."""
     cores = len(os.sched_getaffinity(0))
     try:
-        with open("/proc/cpuinfo") as file:
+        with open("/proc/cpuinfo", encoding="utf-8") as file:
             names = [line.split(":")[1].strip() for line in file if line.startswith("model name")]
         return f"{names[0]} x {cores}"
     except (OSError, IndexError):
@@ -46,4 +46,4 @@ def keep(record: dict[str, Any], output: str | None) -> None:
     """Writes the record to a JSON file, if one is given."""
     if output:
         Path(output).parent.mkdir(parents=True, exist_ok=True)
-        Path(output).write_text(json.dumps(record, indent=1) + "\n")
+        Path(output).write_text(json.dumps(record, indent=1) + "\n", encoding="utf-8")

@@ -97,7 +97,9 @@ def main(arguments: list[str]) -> None:
     if options.output:
         options.output.parent.mkdir(parents=True, exist_ok=True)
         record = {"command": " ".join(["python", *sys.argv]), "config": config.to_dict()}
-        options.output.write_text(json.dumps({**record, "validation": found}, indent=1) + "\n")
+        options.output.write_text(
+            json.dumps({**record, "validation": found}, indent=1) + "\n", encoding="utf-8"
+        )
 
 
 if __name__ == "__main__":

@@ -36,7 +36,9 @@ def parse(arguments: list[str] | None = None) -> argparse.Namespace:
 def start(workdir: Path, steps: int) -> subprocess.Popen:
     """The tiny run of the tests in a process of its own, saving at every step."""
     changes = {"steps": steps, "eval_every": 1, "log_every": 1}
-    cache = str(Path(tempfile.gettempdir()) / "msflow_jax_cache")
+    from msflow_jax.storage.places import private_folder
+
+    cache = str(private_folder(Path(tempfile.gettempdir()) / "msflow_jax_cache"))
     return subprocess.Popen(
         [sys.executable, str(SCRIPT), str(workdir), json.dumps(changes)],
         env={**os.environ, "JAX_COMPILATION_CACHE_DIR": cache},
@@ -61,7 +63,9 @@ def final(workdir: Path, steps: int) -> tuple[dict, dict]:
     path = workdir / "checkpoints" / str(steps) / "digests" / "metadata"
     with Checkpoints(workdir / "checkpoints", read_only=True) as checkpoints:
         _, params = checkpoints.restore_params(steps)
-    return json.loads(path.read_text()), jax.tree.map(lambda a: np.asarray(a).tobytes(), params)
+    return json.loads(path.read_text(encoding="utf-8")), jax.tree.map(
+        lambda a: np.asarray(a).tobytes(), params
+    )
 
 
 def main(arguments: list[str] | None = None) -> None:
@@ -106,7 +110,7 @@ def main(arguments: list[str] | None = None) -> None:
             "bit_equal": equal,
             "rows": rows,
         }
-        options.output.write_text(json.dumps(record, indent=1) + "\n")
+        options.output.write_text(json.dumps(record, indent=1) + "\n", encoding="utf-8")
     if not equal or resumed != options.kills:
         sys.exit(1)
 

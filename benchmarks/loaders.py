@@ -46,7 +46,7 @@ def write_images(folder: Path, count: int, side: int) -> Path:
         coarse = Image.fromarray(rng.integers(0, 256, (28, 28), dtype=np.uint8))
         coarse.resize((side, side), Image.Resampling.BICUBIC).save(folder / f"{i}.png")
         lines.append(f"{i}.png,{i % 2},{'train' if i > 3 else ('val', 'test')[i // 2]}")
-    (folder / "list.csv").write_text("\n".join(lines) + "\n")
+    (folder / "list.csv").write_text("\n".join(lines) + "\n", encoding="utf-8")
     return folder / "list.csv"
 
 
@@ -162,7 +162,7 @@ def main() -> None:
             "settings": {k: str(v) for k, v in vars(options).items() if k != "output"},
             "found": found,
         }
-        options.output.write_text(json.dumps(record, indent=1) + "\n")
+        options.output.write_text(json.dumps(record, indent=1) + "\n", encoding="utf-8")
 
 
 if __name__ == "__main__":

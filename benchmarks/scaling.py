@@ -211,7 +211,7 @@ def main() -> None:
     print(table(rows))
     if options.output:
         record = {"utilisation": UTILISATION, "counted": counted, "projected": rows}
-        options.output.write_text(json.dumps(record, indent=1) + "\n")
+        options.output.write_text(json.dumps(record, indent=1) + "\n", encoding="utf-8")
 
 
 if __name__ == "__main__":

@@ -72,7 +72,7 @@ def main() -> None:
         print(f"{name}: bytes of parameters a device of 8 {counted}")
     if options.output:
         record["command"] = " ".join(["python", *sys.argv])
-        options.output.write_text(json.dumps(record, indent=1) + "\n")
+        options.output.write_text(json.dumps(record, indent=1) + "\n", encoding="utf-8")
 
 
 if __name__ == "__main__":

@@ -56,7 +56,7 @@ def code_lines(text: str) -> Iterator[tuple[int, str]]:
 
 def functions(path: Path) -> Iterator[tuple[int, str]]:
     """Lines and name of every function."""
-    for node in ast.walk(ast.parse(path.read_text())):
+    for node in ast.walk(ast.parse(path.read_text(encoding="utf-8"))):
         if isinstance(node, ast.FunctionDef):
             yield (node.end_lineno or 0) - node.lineno + 1, f"{path.name}:{node.name}"
 
@@ -67,7 +67,7 @@ def asking(root: Path) -> list[str]:
     for path in files(root, "msflow_jax", "experiments"):
         name = path.relative_to(root).as_posix()
         if not OWN.match(name):
-            lines = code_lines(path.read_text())
+            lines = code_lines(path.read_text(encoding="utf-8"))
             found += [f"{name}:{n}: {line.strip()}" for n, line in lines if ASKED.search(line)]
     return found
 
@@ -96,9 +96,14 @@ def main() -> None:
         ("tests", ("tests",)),
         ("benchmarks", ("benchmarks",)),
     ):
-        count = sum(len(path.read_text().splitlines()) for path in files(root, *folders))
+        count = sum(
+            len(path.read_text(encoding="utf-8").splitlines()) for path in files(root, *folders)
+        )
         print(f"{title}: {count:,} lines of Python")
-    long = {p: len(p.read_text().splitlines()) for p in [*library, *files(root, "experiments")]}
+    long = {
+        p: len(p.read_text(encoding="utf-8").splitlines())
+        for p in [*library, *files(root, "experiments")]
+    }
     long = {p: n for p, n in long.items() if n > LONG_FILE}
     print(f"files above {LONG_FILE} lines: {len(long)} {sorted(p.name for p in long)}")
     lengths = sorted(f for p in [*library, *files(root, "experiments")] for f in functions(p))

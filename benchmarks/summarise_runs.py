@@ -37,9 +37,9 @@ def training_minutes(workdir: Path, batch: int) -> float:
 
 def read(workdir: Path) -> tuple[str, dict[str, Any], dict[str, float]]:
     """What tells the runs of a row apart from others, the run's setting and its numbers."""
-    config = json.loads((workdir / "config.json").read_text())
-    found = json.loads((workdir / "evaluation.json").read_text())
-    manifest = json.loads((workdir / "manifest.json").read_text())
+    config = json.loads((workdir / "config.json").read_text(encoding="utf-8"))
+    found = json.loads((workdir / "evaluation.json").read_text(encoding="utf-8"))
+    manifest = json.loads((workdir / "manifest.json").read_text(encoding="utf-8"))
     classified, generated = found["classification"], found["generation"]
     curve = classified["rejection"]["distance"]
     rejected = curve["accuracy"][curve["rejected"].index(REJECTED)]
@@ -147,7 +147,7 @@ def main(arguments: list[str] | None = None) -> None:
     print(table(groups))
     if options.output:
         options.output.parent.mkdir(parents=True, exist_ok=True)
-        options.output.write_text(json.dumps(groups, indent=1) + "\n")
+        options.output.write_text(json.dumps(groups, indent=1) + "\n", encoding="utf-8")
 
 
 if __name__ == "__main__":

@@ -3,6 +3,7 @@
     python -m experiments.classify --workdir=runs/quickstart --images=PATH --output=predictions.csv
 
 PATH is an image, a folder (read with its sub-folders), or an .npz (FILE.npz:test for a MedMNIST split).
+Columns: see docs/reference/tables.md. After Ctrl-C what was classified is in OUTPUT.partial.
 """
 
 import sys
@@ -10,7 +11,10 @@ from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
-from experiments.common import parser, run, write_csv
+from experiments.common import add_overwrite, file_path, parser, path, run, source_path
+
+# What our tables begin with; others are not overwritten.
+_HEADER = ("name", "label", "class")
 
 
 def classify(
@@ -23,6 +27,7 @@ def classify(
     coverage: float = 0.8,
     measure: str = "distance",
     resize: bool = False,
+    overwrite: bool = False,
 ) -> list[dict[str, Any]]:
     """Classify and write the CSV; returns its rows.
 
@@ -35,32 +40,64 @@ def classify(
         coverage: fraction of the validation split that would be kept; the rest abstains.
         measure: uncertainty that decides (``distance`` is the published one).
         resize: whether images of another size are resized to the model's.
+        overwrite: whether another file than an earlier table is replaced.
+
+    Raises:
+        ValueError: an output that must not be overwritten, or what the model cannot read.
+        OSError: an output that cannot be written.
+        KeyboardInterrupt: Ctrl-C; the rows so far are in ``OUTPUT.partial``.
     """
     from msflow_jax import data
+    from msflow_jax.parallel.batched import Interrupted
+    from msflow_jax.storage.outputs import check_file, partial_of
+    from msflow_jax.storage.text import begins_with, write_csv
     from msflow_jax.workdir import open_workdir
+
+    def ours(file: Path) -> bool:
+        return begins_with(file, _HEADER)
+
+    output = check_file(output, ours, [workdir, source_path(images)], overwrite)
+    partial = partial_of(output)
+    check_file(partial, ours, [workdir, source_path(images)], overwrite)
 
     flow = open_workdir(workdir)
     threshold = flow.calibration.threshold(measure, coverage)
     pixels, names = data.read_images(images, flow.info, resize=resize)
     requested = {"draws": draws, "steps": steps}
-    out = flow.classify(pixels, description="classifying", **requested)
+    stopped = None
+    try:
+        out = flow.classify(pixels, description="classifying", **requested)
+    except Interrupted as stop:
+        out, stopped = stop.partial, stop
     warn_of_other_settings(flow.calibration.settings, requested)
     abstains = flow.abstains(out, coverage=coverage, measure=measure)
+    rows = make_rows(out, names, abstains)
+    if stopped:
+        write_csv(partial, rows)
+        raise KeyboardInterrupt(
+            f"stopped by Ctrl-C: {len(rows)} of {len(names)} images are in {partial}"
+        ) from stopped
+    write_csv(output, rows)
+    partial.unlink(missing_ok=True)  # of an earlier call that was stopped
+    note = "no evaluation in the workdir, so no abstention"
+    if abstains is not None and threshold is not None:
+        note = f"abstained on {int(abstains.sum())}"
+    print(f"{len(rows)} images, {note}: {output}")
+    return rows
+
+
+def make_rows(out: Any, names: Sequence[str], abstains: Any) -> list[dict[str, Any]]:
+    """A row of the table for each prediction, which may be fewer than the names."""
     predicted, p, uncertainty = out.prediction, out.probability, out.uncertainty
     rows = []
-    for i, name in enumerate(names):
-        row: dict[str, Any] = {"name": name, "label": int(predicted[i]), "class": out.names[i]}
-        row |= {f"p_{c}": f"{p[i, j]:.6f}" for j, c in enumerate(flow.classes)}
+    for i in range(len(predicted)):
+        row: dict[str, Any] = {"name": names[i], "label": int(predicted[i]), "class": out.names[i]}
+        row |= {f"p_{c}": f"{p[i, j]:.6f}" for j, c in enumerate(out.classes)}
         row |= {f"uncertainty_{m}": f"{value[i]:.6f}" for m, value in uncertainty.items()}
         if out.log_likelihood is not None:
             row["log_likelihood"] = f"{out.log_likelihood[i]:.3f}"
         row["abstain"] = "" if abstains is None else int(abstains[i])
         rows.append(row)
-    write_csv(output, rows)
-    note = "no evaluation in the workdir, so no abstention"
-    if abstains is not None and threshold is not None:
-        note = f"abstained on {int(abstains.sum())}"
-    print(f"{len(rows)} images, {note}: {output}")
     return rows
 
 
@@ -78,14 +115,15 @@ def warn_of_other_settings(evaluated: Any, requested: dict[str, Any]) -> None:
 def main(arguments: Sequence[str]) -> None:
     """The command."""
     flags = parser(__doc__ or "")
-    flags.add_argument("--workdir", required=True, type=Path)
+    flags.add_argument("--workdir", required=True, type=path)
     flags.add_argument("--images", required=True, help="an image, a folder or an .npz")
-    flags.add_argument("--output", default=Path("predictions.csv"), type=Path)
+    flags.add_argument("--output", default=Path("predictions.csv"), type=file_path)
     flags.add_argument("--draws", type=int, default=0, help="noise draws (default: as evaluated)")
     flags.add_argument("--steps", type=int, default=0, help="solver steps (default: as evaluated)")
     flags.add_argument("--coverage", type=float, default=0.8, help="fraction of images to classify")
     flags.add_argument("--measure", default="distance", help="uncertainty that decides to abstain")
     flags.add_argument("--resize", action="store_true", help="resize images to the model's side")
+    add_overwrite(flags, "--output where it is not a table of an earlier call")
     o = flags.parse_args(arguments)
 
     from msflow_jax.parallel.startup import start_jax
@@ -93,7 +131,7 @@ def main(arguments: Sequence[str]) -> None:
     start_jax()
     classify(
         o.workdir, o.images, o.output, draws=o.draws, steps=o.steps, coverage=o.coverage,
-        measure=o.measure, resize=o.resize,
+        measure=o.measure, resize=o.resize, overwrite=o.overwrite,
     )  # fmt: skip
 
 

@@ -1,25 +1,71 @@
-"""What the commands share: flags, one-line errors, tables."""
+"""What the commands share: flags, one-line errors, streams that nothing stops."""
 
 import argparse
-import csv
-import io
+import contextlib
+import errno
+import os
+import re
 import sys
 import warnings
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from pathlib import Path
-from typing import Any
+from typing import Any, NoReturn
+
+from msflow_jax.storage.content import printable
+from msflow_jax.storage.interruption import INTERRUPTED, Interruption
+from msflow_jax.storage.places import expand
+from msflow_jax.storage.text import write_csv as write_csv
 
 # ImportError: an optional package that is not there; its message says how to get it.
 EXPECTED_ERRORS = (ValueError, OSError, FloatingPointError, ImportError)
 
 
+class Parser(argparse.ArgumentParser):
+    """Names nothing in a message that would command a terminal."""
+
+    def error(self, message: str) -> NoReturn:
+        """Usage and message on stderr, exit status 2."""
+        super().error(printable(message))
+
+
 def parser(description: str) -> argparse.ArgumentParser:
     """A parser with the flags of every command."""
-    out = argparse.ArgumentParser(
-        description=description, formatter_class=argparse.RawDescriptionHelpFormatter
-    )
+    out = Parser(description=description, formatter_class=argparse.RawDescriptionHelpFormatter)
     out.add_argument("--debug", action="store_true", help="show the traceback of an error")
     return out
+
+
+def add_overwrite(flags: argparse.ArgumentParser, what: str) -> None:
+    """The flag by which what another program, or the user, wrote may be replaced."""
+    flags.add_argument("--overwrite", action="store_true", help=f"replace {what}")
+
+
+def path(text: str) -> Path:
+    """A path from the command line, with ``~`` looked up.
+
+    Raises:
+        ValueError: it is empty, which would be the current folder.
+        FileNotFoundError: there is no such home folder.
+    """
+    if not text:
+        raise ValueError("the path is empty")
+    return expand(text)
+
+
+def file_path(text: str) -> Path:
+    """The path of a file to write, with ``~`` looked up.
+
+    Raises:
+        argparse.ArgumentTypeError: it ends as the path of a folder does.
+    """
+    if text.endswith(("/", os.sep)):
+        raise argparse.ArgumentTypeError(f"{text} names a folder: name a file")
+    return path(text)
+
+
+def source_path(images: str) -> Path:
+    """The file or folder that ``--images`` names, without the split of an ``.npz``."""
+    return expand(re.sub(r"(\.npz):\w+$", r"\1", images))
 
 
 def run(main: Callable[[Sequence[str]], Any]) -> None:
@@ -28,34 +74,100 @@ def run(main: Callable[[Sequence[str]], Any]) -> None:
     A training that SIGTERM stopped has saved everything: a line, and exit status 0. Ctrl-C is a line and
     exit status 130.
     """
-    from msflow_jax.storage.content import printable
-
     # One line, without the place in the code that a user does not know.
-    warnings.formatwarning = lambda message, *_, **__: f"warning: {printable(str(message))}\n"
+    warnings.formatwarning = lambda message, *_, **__: f"warning: {one_line(message)}\n"
+    with guarded_streams(), Interruption(allowed=0):
+        status = _status(main)
+    if status:
+        sys.exit(status)
+
+
+def _status(main: Callable[[Sequence[str]], Any]) -> int:
     try:
         main(sys.argv[1:])
-    except KeyboardInterrupt:
-        print("stopped by Ctrl-C", file=sys.stderr)
-        sys.exit(130)
+        print(end="", flush=True)
+    except KeyboardInterrupt as stop:
+        print(one_line(stop) or "stopped by Ctrl-C", file=sys.stderr)
+        return INTERRUPTED
     except Exception as error:
-        from msflow_jax.training.endings import Preempted, Stopped  # here: ``--help`` loads no JAX
-
-        if isinstance(error, Preempted):
-            print(error, file=sys.stderr)
-            sys.exit(error.status)
-        if "--debug" in sys.argv or not isinstance(error, (*EXPECTED_ERRORS, Stopped)):
+        # Where it is not loaded, it has raised nothing, and an early error need not wait for JAX.
+        endings: Any = sys.modules.get("msflow_jax.training.endings")
+        if endings and isinstance(error, endings.Preempted):
+            print(one_line(error), file=sys.stderr)
+            return error.status
+        expected = (*EXPECTED_ERRORS, *((endings.Stopped,) if endings else ()))
+        if "--debug" in sys.argv or not isinstance(error, expected):
             raise
-        message = printable(" ".join(str(error).split()))
-        print(f"error: {message} (--debug shows the traceback)", file=sys.stderr)
-        sys.exit(2)
+        print(f"error: {one_line(describe(error))} (--debug shows the traceback)", file=sys.stderr)
+        return 2
+    return 0
 
 
-def write_csv(path: Path, rows: Sequence[Mapping[str, Any]]) -> None:
-    """Writes rows of the same keys, atomically."""
-    from msflow_jax.storage.atomic import write_atomically
+def describe(error: Exception) -> str:
+    """What an error says; one of the system by its file first, without its number."""
+    if not isinstance(error, OSError) or error.filename is None:
+        return str(error)
+    full = error.errno in (errno.ENOSPC, errno.EDQUOT, errno.EFBIG)
+    remedy = ": make room, or name another place" if full else ""
+    return f"{error.filename}: {error.strerror}{remedy}"
 
-    text = io.StringIO(newline="")
-    writer = csv.DictWriter(text, fieldnames=list(rows[0]))
-    writer.writeheader()
-    writer.writerows(rows)
-    write_atomically(path, text.getvalue().encode())
+
+def one_line(message: Any) -> str:
+    """A message on one line, without characters that would command a terminal."""
+    return printable(" ".join(str(message).split()))
+
+
+class _Stream:
+    """A standard stream that goes silent where its reader has left (``| head``): the work goes on.
+
+    Args:
+        stream: stream of the process.
+        clean: whether control characters are written as escapes; a progress bar needs them.
+    """
+
+    def __init__(self, stream: Any, clean: bool) -> None:
+        self._stream, self._clean = stream, clean
+
+    def write(self, text: str) -> int:
+        """Writes text, or nothing where nobody reads any more."""
+        with self._silenced():
+            self._stream.write(printable(text, keep="\n\t") if self._clean else text)
+        return len(text)
+
+    def flush(self) -> None:
+        """Flushes likewise."""
+        with self._silenced():
+            self._stream.flush()
+
+    def __getattr__(self, name: str) -> Any:
+        return getattr(self._stream, name)
+
+    @contextlib.contextmanager
+    def _silenced(self) -> Iterator[None]:
+        try:
+            yield
+        except OSError as error:
+            # What is still in the buffer, and all that comes, goes nowhere.
+            nowhere = os.open(os.devnull, os.O_WRONLY)
+            os.dup2(nowhere, self._stream.fileno())
+            os.close(nowhere)
+            if not isinstance(error, BrokenPipeError):  # a full disk, said once
+                raise OSError(error.errno, error.strerror, "standard output") from error
+
+
+@contextlib.contextmanager
+def guarded_streams() -> Iterator[None]:
+    """Within it nothing that is printed ends the work: no closed pipe, no letter that a locale lacks."""
+    with contextlib.ExitStack() as stack:
+        for name, clean in (("stdout", True), ("stderr", False)):
+            stream = getattr(sys, name)
+            if stream is None:  # closed by the caller
+                continue
+            with contextlib.suppress(AttributeError):
+                stream.reconfigure(errors="backslashreplace")
+            guarded: Any = _Stream(stream, clean)
+            # Whatever is left is flushed here, where a closed pipe is no error.
+            stack.callback(guarded.flush)
+            redirect = contextlib.redirect_stdout if clean else contextlib.redirect_stderr
+            stack.enter_context(redirect(guarded))
+        yield

@@ -9,7 +9,7 @@ from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
-from experiments.common import parser, run
+from experiments.common import parser, path, run
 
 # How many training images are read for comparison, if they do not lie in memory anyway.
 _MAX_READ = 20_000
@@ -48,14 +48,14 @@ def evaluate(
         ValueError: the data there are not the ones that the model was trained on, a setting that the
             model has not, or ``outside`` for a model without a likelihood.
     """
-    import numpy as np
-
     from msflow_jax import data
     from msflow_jax.inference.evaluation import Evaluation, evaluate_sections
     from msflow_jax.inference.record import run_record
     from msflow_jax.reports import build_report
+    from msflow_jax.storage.atomic import check_writable, write_npz
     from msflow_jax.workdir import open_workdir, write_json
 
+    check_writable(workdir)
     flow = open_workdir(workdir, stage, calibrated=False)
     change_settings(flow, root, draws=draws, steps=steps, prior=prior, temperature=temperature)
     config = flow.config
@@ -83,7 +83,7 @@ def evaluate(
         **blocks,
     }
     write_json(workdir / "evaluation.json", found)
-    np.savez_compressed(workdir / "evaluation.npz", **arrays)  # type: ignore[arg-type]
+    write_npz(workdir / "evaluation.npz", **arrays)
     print_summary(found, build_report(workdir))
     return found
 
@@ -148,7 +148,7 @@ def print_summary(found: Mapping[str, Any], report: Path) -> None:
 def main(arguments: Sequence[str]) -> None:
     """The command."""
     flags = parser(__doc__ or "")
-    flags.add_argument("--workdir", required=True, type=Path)
+    flags.add_argument("--workdir", required=True, type=path)
     flags.add_argument("--split", default="test", choices=("train", "val", "test"))
     flags.add_argument("--root", default="", help="where the data lie now")
     flags.add_argument("--draws", type=int, default=0, help="noise draws of the classification")
@@ -165,7 +165,7 @@ def main(arguments: Sequence[str]) -> None:
         help="images of another kind, for a model with a likelihood to find unlikely; repeatable",
     )  # fmt: skip
     flags.add_argument(
-        "--features", type=Path,
+        "--features", type=path,
         help="folder of tools/convert_features.py: distances by its features",
     )  # fmt: skip
     flags.add_argument("--stage", default="", help="training stage to measure (default: the last)")

@@ -4,17 +4,21 @@
 
 For each image an overlay of its log-likelihood given the prediction and one of the prediction against
 the second class, the maps themselves in ``maps.npz``, and a line of ``explained.csv``. PATH is an image,
-a folder or an .npz, as for ``experiments.classify``. Only for models with a likelihood.
+a folder or an .npz, as for ``experiments.classify``. Only for models with a likelihood. After Ctrl-C the
+images that were explained are in OUTPUT.partial.
 """
 
+import csv
 from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
-from experiments.common import parser, run, write_csv
+from experiments.common import add_overwrite, parser, path, run, source_path
 
 # Small images are shown enlarged to about this side.
 _SHOWN_SIDE = 256
+TABLE, MAPS = "explained.csv", "maps.npz"
+_HEADER = ("name", "prediction", "class", "against")
 
 
 def explain(
@@ -26,28 +30,37 @@ def explain(
     against: str = "",
     spread: str = "block",
     resize: bool = False,
+    overwrite: bool = False,
 ) -> list[dict[str, Any]]:
     """Write the maps; returns the rows of the CSV.
 
     Args:
         workdir: workdir of a trained model with a likelihood.
         images: an image, a folder, or an .npz.
-        output: folder for the overlays, ``maps.npz`` and ``explained.csv``.
+        output: folder for the overlays, ``maps.npz`` and ``explained.csv``; one that an earlier call
+            wrote is replaced.
         label: class name or number to explain; empty: the prediction.
         against: class to compare with; empty, or where it is the prediction: the second class.
         spread: how log-dets below squeezes are placed, see :func:`msflow_jax.coupling.likelihood_map`.
         resize: whether images of another size are resized to the model's.
+        overwrite: whether an earlier call's folder is replaced to which other files were added.
 
     Raises:
-        ValueError: a model without a likelihood, an unknown class or spread, or a class against itself.
+        ValueError: a model without a likelihood, an unknown class or spread, a class against itself, or
+            an output that must not be replaced.
+        OSError: an output that cannot be written.
+        KeyboardInterrupt: Ctrl-C; the maps so far are in ``OUTPUT.partial``.
     """
-    import numpy as np
-
     from msflow_jax import data
-    from msflow_jax.reports.figures import encode_png
-    from msflow_jax.storage.atomic import write_atomically
+    from msflow_jax.parallel.batched import Interrupted
+    from msflow_jax.storage.atomic import new_folder
+    from msflow_jax.storage.outputs import check_folder, partial_of
     from msflow_jax.workdir import open_workdir
 
+    inputs = [workdir, source_path(images)]
+    output = check_folder(output, written_before, inputs, overwrite)
+    partial = partial_of(output)
+    check_folder(partial, written_before, inputs, overwrite)
     flow = open_workdir(workdir)
     model, sorts = flow.model, flow.classes
     flow.require_likelihood()
@@ -57,30 +70,66 @@ def explain(
     pixels, names = data.read_images(images, flow.info, resize=resize)
     prediction = flow.classify(pixels, description="classifying")
     labels, others = choose_classes(prediction, *requested)
-    found = flow.explain(pixels, labels, others, description="explaining", spread=spread)
-    output.mkdir(parents=True, exist_ok=True)
-    rows, width = [], len(str(len(pixels) - 1))
-    for i, name in enumerate(names):
-        file = f"{i:0{width}d}_{Path(name).stem}.png"
-        picture = panels(pixels[i], found.map[i], found.log_ratio[i])
-        write_atomically(output / file, encode_png(picture))
-        rows.append(
-            {
-                "name": name,
-                "prediction": prediction.names[i],
-                "class": sorts[labels[i]],
-                "against": sorts[others[i]],
-                "log_likelihood": f"{found.map[i].sum(dtype=np.float64):.3f}",
-                "log_likelihood_ratio": f"{found.log_ratio[i].sum(dtype=np.float64):.4f}",
-                "file": file,
-            }
-        )
-    write_csv(output / "explained.csv", rows)
-    np.savez_compressed(
-        output / "maps.npz", map=found.map, log_ratio=found.log_ratio, labels=labels, against=others
-    )
+    shown = [
+        {"name": name, "prediction": p, "class": sorts[k], "against": sorts[other]}
+        for name, p, k, other in zip(names, prediction.names, labels, others, strict=True)
+    ]
+    try:
+        found = flow.explain(pixels, labels, others, description="explaining", spread=spread)
+    except Interrupted as stop:
+        with new_folder(partial, replace=True) as folder:
+            write(folder, pixels, shown, labels, others, stop.partial)
+        raise KeyboardInterrupt(
+            f"stopped by Ctrl-C: {stop.count} of {len(names)} images are in {partial}"
+        ) from stop
+    with new_folder(output, replace=True) as folder:
+        rows = write(folder, pixels, shown, labels, others, found)
     print(f"{len(rows)} images explained: {output}")
     return rows
+
+
+def write(
+    folder: Path, pixels: Any, shown: Sequence[dict[str, Any]], labels: Any, others: Any, found: Any
+) -> list[dict[str, Any]]:
+    """Overlays, maps and table of the images that were explained, which may be fewer than given."""
+    import numpy as np
+
+    from msflow_jax.reports.figures import encode_png
+    from msflow_jax.storage.atomic import write_atomically, write_npz
+    from msflow_jax.storage.text import file_stem, write_csv
+
+    rows, count = [], len(found.map)
+    width = len(str(count - 1))
+    for i in range(count):
+        file = f"{i:0{width}d}_{file_stem(Path(shown[i]['name']).stem)}.png"
+        picture = panels(pixels[i], found.map[i], found.log_ratio[i])
+        write_atomically(folder / file, encode_png(picture))
+        row = {
+            **shown[i],
+            "log_likelihood": f"{found.map[i].sum(dtype=np.float64):.3f}",
+            "log_likelihood_ratio": f"{found.log_ratio[i].sum(dtype=np.float64):.4f}",
+            "file": file,
+        }
+        rows.append(row)
+    pair = {"labels": labels[:count], "against": others[:count]}
+    write_npz(folder / MAPS, map=found.map, log_ratio=found.log_ratio, **pair)
+    write_csv(folder / TABLE, rows)
+    return rows
+
+
+def written_before(folder: Path) -> list[str] | None:
+    """Names of the files that an earlier call left in a folder; None where there is no table of one."""
+    from msflow_jax.storage.text import begins_with, uncell
+
+    table = folder / TABLE
+    if not table.is_file() or not begins_with(table, _HEADER):
+        return None
+    try:
+        with table.open(newline="", encoding="utf-8", errors="surrogateescape") as file:
+            names = [uncell(row["file"]) for row in csv.DictReader(file)]
+    except (KeyError, csv.Error):
+        return None
+    return [*names, TABLE, MAPS]
 
 
 def choose_classes(prediction: Any, label: int | None, against: int | None) -> tuple[Any, Any]:
@@ -118,15 +167,16 @@ def panels(image: Any, likelihood: Any, log_ratio: Any) -> Any:
 def main(arguments: Sequence[str]) -> None:
     """The command."""
     flags = parser(__doc__ or "")
-    flags.add_argument("--workdir", required=True, type=Path)
+    flags.add_argument("--workdir", required=True, type=path)
     flags.add_argument("--images", required=True, help="an image, a folder or an .npz")
-    flags.add_argument("--output", required=True, type=Path)
+    flags.add_argument("--output", required=True, type=path)
     flags.add_argument("--label", default="", help="class to explain (default: the prediction)")
     flags.add_argument(
         "--against", default="", help="class to compare with (default: the second class)"
     )
     flags.add_argument("--spread", default="block", choices=("block", "entry"))
     flags.add_argument("--resize", action="store_true", help="resize images to the model's side")
+    add_overwrite(flags, "an earlier call's folder although files were added to it")
     o = flags.parse_args(arguments)
 
     from msflow_jax.parallel.startup import start_jax
@@ -134,7 +184,7 @@ def main(arguments: Sequence[str]) -> None:
     start_jax()
     explain(
         o.workdir, o.images, o.output, label=o.label, against=o.against, spread=o.spread,
-        resize=o.resize,
+        resize=o.resize, overwrite=o.overwrite,
     )  # fmt: skip
 
 

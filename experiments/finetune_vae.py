@@ -13,7 +13,7 @@ from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
-from experiments.common import parser, run
+from experiments.common import parser, path, run
 
 _SHOWN = 8  # images in reconstructions.png
 _FEATURE_STEPS = 400
@@ -52,16 +52,19 @@ def finetune(
     Raises:
         FileNotFoundError: no autoencoder or no data.
         ValueError: an output that is not empty, numbers that do not fit, a run with other settings.
+        OSError: an output that cannot be written.
     """
     from msflow_jax import data
     from msflow_jax.latent import autoencoder as autoencoders
     from msflow_jax.latent.finetuning import FineTuning, training_config
     from msflow_jax.latent.reconstruction import make_measure
-    from msflow_jax.storage.atomic import check_new
+    from msflow_jax.storage.atomic import check_new, check_writable
     from msflow_jax.storage.lock import locked
     from msflow_jax.training import read_params, run_stages
 
     check_new(output)
+    folder = output.with_name(f"{output.name}-run")
+    check_writable(folder)
     numbers: dict[str, Any] = dict(steps=steps, batch=batch, learning_rate=learning_rate, seed=seed)
     training = training_config(**numbers)
     autoencoder, pretrained = autoencoders.load(base)
@@ -75,7 +78,6 @@ def finetune(
         "pretrained": autoencoders.fingerprint(autoencoder, pretrained),
     }  # fmt: skip
     print(_describe(splits, model.side))
-    folder = output.with_name(f"{output.name}-run")
     with locked(folder):
         _keep_settings(folder, settings)
         measure = make_measure(autoencoder, model.side, batch)
@@ -140,7 +142,7 @@ def _keep_settings(folder: Path, settings: Mapping[str, Any]) -> None:
     path = folder / _SETTINGS
     if has_checkpoint(folder):
         try:
-            old = dict(json.loads(path.read_text()))
+            old = dict(json.loads(path.read_text(encoding="utf-8")))
         except (OSError, ValueError, TypeError) as error:
             raise ValueError(f"{path} cannot be read ({error}): remove {folder}") from error
         old.setdefault("identity", settings["identity"])  # runs of before are known by their MD5
@@ -183,13 +185,13 @@ def main(arguments: Sequence[str]) -> None:
     """The command."""
     flags = parser(__doc__ or "")
     flags.add_argument(
-        "--autoencoder", required=True, type=Path, help="folder of the one to start from"
+        "--autoencoder", required=True, type=path, help="folder of the one to start from"
     )
     flags.add_argument(
         "--config", required=True, metavar="FILE[:ARGUMENT]",
         help="a file under configs/, for its data; --config.data.a=v changes a value",
     )  # fmt: skip
-    flags.add_argument("--output", required=True, type=Path, help="folder to make")
+    flags.add_argument("--output", required=True, type=path, help="folder to make")
     flags.add_argument("--side", type=int, default=0, help="to resize images to (default: no)")
     flags.add_argument("--steps", type=int, default=2000, help="of training (2000)")
     flags.add_argument("--batch", type=int, default=8, help="images per step (8)")

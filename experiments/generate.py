@@ -1,12 +1,19 @@
-"""Generate images of a class: PNGs, a grid, and a record of seeds and classes.
+"""Generate images of a class: PNGs, a grid of them as PDF, and a record of seeds and classes.
 
 python -m experiments.generate --workdir=runs/quickstart --label=severe --count=64 --output=DIR
+
+Every picture in the folder is one that was drawn. After Ctrl-C those that were drawn are in DIR.partial.
 """
 
-from collections.abc import Sequence
+import json
+from collections.abc import Mapping, Sequence
 from pathlib import Path
+from typing import Any
 
-from experiments.common import parser, run
+from experiments.common import add_overwrite, parser, path, run
+
+RECORD = "generated.json"
+GRID = "grid.pdf"  # no picture file: the folder may be classified, or trained on
 
 
 def generate(
@@ -20,6 +27,7 @@ def generate(
     guidance: float = 0.0,
     solver: str = "",
     temperature: float = 0.0,
+    overwrite: bool = False,
 ) -> None:
     """Draw ``count`` images of each label.
 
@@ -27,57 +35,92 @@ def generate(
         workdir: workdir of a trained model.
         labels: class names or numbers; all classes where empty.
         count: images per class.
-        output: folder for ``<class>_<number>.png``, ``grid.png`` and ``generated.json``.
+        output: folder for ``<class>_<number>.png``, ``grid.pdf`` and ``generated.json``; one that an
+            earlier call wrote is replaced.
         seed: seed of the noise.
         steps: solver steps, 0 as configured.
         guidance: classifier-free guidance weight, 0 as configured.
         solver: ODE solver, empty as configured.
         temperature: standard deviation of the latents of a model with a likelihood, 0 as configured.
+        overwrite: whether an earlier call's folder is replaced to which other files were added.
 
     Raises:
-        ValueError: an unknown class, a count below 1, a setting that the model has not, or a model that
-            needs label maps.
+        ValueError: an unknown class, a count below 1, a setting that the model has not, a model that
+            needs label maps, or an output that must not be replaced.
+        OSError: an output that cannot be written.
+        KeyboardInterrupt: Ctrl-C; the images so far are in ``OUTPUT.partial``.
     """
     import numpy as np
-    from PIL import Image
 
-    from msflow_jax.reports.figures import save_grid
-    from msflow_jax.workdir import open_workdir, write_json
+    from msflow_jax.parallel.batched import Interrupted
+    from msflow_jax.storage.atomic import new_folder
+    from msflow_jax.storage.outputs import check_folder, partial_of
+    from msflow_jax.workdir import open_workdir
 
     if count < 1:
         raise ValueError(f"--count must be at least 1, got {count}")
+    output = check_folder(output, written_before, [workdir], overwrite)
+    partial = partial_of(output)
+    check_folder(partial, written_before, [workdir], overwrite)
     flow = open_workdir(workdir)
-    model, sorts = flow.model, flow.classes
     requested = {"solver": solver, "steps": steps, "guidance": guidance, "temperature": temperature}
-    target = model.numbers(labels or sorts)
-    images = flow.generate(target, count, seed=seed, description="generating", **requested)
+    target = flow.model.numbers(labels or flow.classes)
     numbers = np.repeat(target, count)
-    output.mkdir(parents=True, exist_ok=True)
-    names = []
-    for i, (image, k) in enumerate(zip(images, numbers, strict=True)):
-        safe = "".join(c if c.isalnum() else "-" for c in sorts[k]).strip("-")
-        names.append(f"{k}_{safe}_{i:05d}.png")
-        Image.fromarray(image[..., 0] if image.shape[-1] == 1 else image).save(output / names[-1])
-    save_grid(output / "grid.png", images, numbers, sorts)
-    record = {
-        "workdir": str(workdir), "step": flow.drawing_step, "seed": seed,
-        **flow.settings("generate", requested),
-        "images": [
-            {"file": n, "label": int(k), "class": sorts[k], "index": i}
-            for i, (n, k) in enumerate(zip(names, numbers, strict=True))
-        ],
-    }  # fmt: skip
-    write_json(output / "generated.json", record)
-    print(f"{len(images)} images: {output}, all in one: {output / 'grid.png'}")
+    record = {"workdir": str(workdir), "step": flow.drawing_step, "seed": seed}
+    record |= flow.settings("generate", requested)
+    try:
+        images = flow.generate(target, count, seed=seed, description="generating", **requested)
+    except Interrupted as stop:
+        record["stopped"] = f"by Ctrl-C after {stop.count} of {len(numbers)} images"
+        with new_folder(partial, replace=True) as folder:
+            write(folder, stop.partial, numbers, flow.classes, record)
+        raise KeyboardInterrupt(
+            f"stopped by Ctrl-C: {stop.count} of {len(numbers)} images are in {partial}"
+        ) from stop
+    with new_folder(output, replace=True) as folder:
+        write(folder, images, numbers, flow.classes, record)
+    print(f"{len(images)} images: {output}, all in one: {output / GRID}")
+
+
+def write(
+    folder: Path, images: Any, numbers: Any, classes: Sequence[str], record: Mapping[str, Any]
+) -> None:
+    """Images, grid and record; there may be fewer images than numbers of classes."""
+    from PIL import Image
+
+    from msflow_jax.reports.figures import save_grid
+    from msflow_jax.storage.text import file_stem
+    from msflow_jax.workdir import write_json
+
+    numbers = numbers[: len(images)]
+    names = [f"{k}_{file_stem(classes[k])}_{i:05d}.png" for i, k in enumerate(numbers)]
+    for image, name in zip(images, names, strict=True):
+        Image.fromarray(image[..., 0] if image.shape[-1] == 1 else image).save(folder / name)
+    save_grid(folder / GRID, images, numbers, classes)
+    entries = [
+        {"file": name, "label": int(k), "class": classes[k], "index": i}
+        for i, (name, k) in enumerate(zip(names, numbers, strict=True))
+    ]
+    write_json(folder / RECORD, {**record, "images": entries})
+
+
+def written_before(folder: Path) -> list[str] | None:
+    """Names of the files that an earlier call left in a folder; None where there is no record of one."""
+    try:
+        record = json.loads((folder / RECORD).read_text(encoding="utf-8"))
+        names = [str(entry["file"]) for entry in record["images"]]
+    except (OSError, ValueError, LookupError, TypeError):
+        return None
+    return [*names, RECORD, GRID, "grid.png"]  # the last of an earlier version
 
 
 def main(arguments: Sequence[str]) -> None:
     """The command."""
     flags = parser(__doc__ or "")
-    flags.add_argument("--workdir", required=True, type=Path)
+    flags.add_argument("--workdir", required=True, type=path)
     flags.add_argument("--label", action="append", default=[], help="name or number; repeatable")
     flags.add_argument("--count", type=int, default=64, help="images per class")
-    flags.add_argument("--output", required=True, type=Path)
+    flags.add_argument("--output", required=True, type=path)
     flags.add_argument("--seed", type=int, default=0, help="seed of the noise")
     flags.add_argument("--steps", type=int, default=0, help="solver steps (default: as configured)")
     flags.add_argument("--solver", default="", help="euler, heun, midpoint, rk4, tsit5 or dopri5")
@@ -85,6 +128,7 @@ def main(arguments: Sequence[str]) -> None:
     flags.add_argument(
         "--temperature", type=float, default=0.0, help="for models with a likelihood"
     )
+    add_overwrite(flags, "an earlier call's folder although files were added to it")
     o = flags.parse_args(arguments)
 
     from msflow_jax.parallel.startup import start_jax
@@ -92,7 +136,7 @@ def main(arguments: Sequence[str]) -> None:
     start_jax()
     generate(
         o.workdir, o.label, o.count, o.output, seed=o.seed, steps=o.steps, guidance=o.guidance,
-        solver=o.solver, temperature=o.temperature,
+        solver=o.solver, temperature=o.temperature, overwrite=o.overwrite,
     )  # fmt: skip
 
 

@@ -8,13 +8,51 @@ import contextlib
 from collections.abc import Sequence
 from pathlib import Path
 
-from experiments.common import parser, run, write_csv
+from experiments.common import parser, path, run, write_csv
+
+OWN = ("folder", "manifest", "arrayrecord", "own")  # sources whose root says which data they are
 
 
-def default_workdir(config: str) -> Path:
-    """``runs/NAME`` or ``runs/NAME-ARGUMENT`` for ``configs/NAME.py[:ARGUMENT]``."""
+def default_workdir(config: str, data: str = "") -> Path:
+    """``runs/NAME[-ARGUMENT][-DATA]`` for ``configs/NAME.py[:ARGUMENT]`` on own images at DATA."""
+    from msflow_jax.storage.places import expand
+    from msflow_jax.storage.text import file_stem
+
     stem, _, argument = Path(config).name.partition(":")
-    return Path("runs") / "-".join(filter(None, (stem.removesuffix(".py"), argument)))
+    images = file_stem(expand(data).resolve().stem) if data else ""
+    return Path("runs") / "-".join(filter(None, (stem.removesuffix(".py"), argument, images)))
+
+
+def fit_to_data(config, given: Sequence[str], small: bool | None = None) -> None:
+    """Completes ``configs/own_images.py`` by a look at the images and the machine; others stay.
+
+    Args:
+        config: a whole configuration; changed.
+        given: dotted keys that the user has chosen, which stay.
+        small: whether the size for CPU cores is chosen; None: by the machine, or as ``:cpu`` says.
+    """
+    import jax
+
+    from msflow_jax.config import leaves
+    from msflow_jax.data.sources import own
+    from msflow_jax.families import get_family
+    from msflow_jax.parallel.startup import describe_machine
+
+    if not own.is_own(config.data.name):
+        return
+    facts, machine = own.look(config.data), describe_machine()
+    small = (machine.cpu or config.data.name.endswith(":cpu")) if small is None else small
+    settings = get_family(config.model.family).fit_to(facts, small=small, memory=machine.memory)
+    known = dict(leaves(config.to_dict()))
+    kept = {*given} - {"data.name"}
+    if "train.epochs" in given:  # which steps would overrule
+        kept |= {"train.steps"}
+    config.update_from_flattened_dict(
+        {key: value for key, value in settings.items() if key in known and key not in kept}
+    )
+    if jax.process_index() == 0:
+        print(facts.describe())
+        print(own.describe_choice(facts, dict(leaves(config.to_dict())), machine.name))
 
 
 def train(config, workdir: Path, encode_only: bool = False) -> None:
@@ -33,11 +71,17 @@ def train(config, workdir: Path, encode_only: bool = False) -> None:
     from msflow_jax.config import check_config
     from msflow_jax.families import get_family
     from msflow_jax.progress import doing
+    from msflow_jax.storage.atomic import check_writable
     from msflow_jax.storage.lock import locked
+    from msflow_jax.storage.outputs import check_run
     from msflow_jax.training import run_stages
 
     check_config(config)
     family, resumed = get_family(config.model.family), workdirs.has_checkpoint(workdir)
+    if resumed:
+        check_writable(workdir)
+    else:
+        check_run(workdir)
     then = workdirs.refuse_other_run(workdir, config) if resumed else None
     splits, table = data.load(config.data), workdir / "splits.csv"
     if then:
@@ -84,7 +128,7 @@ def main(arguments: Sequence[str]) -> None:
         "--config", required=True, metavar="FILE[:ARGUMENT]",
         help="a file under configs/; --config.a.b=v changes a value",
     )  # fmt: skip
-    flags.add_argument("--workdir", help="where to keep the run (default: runs/NAME)")
+    flags.add_argument("--workdir", type=path, help="where to keep the run (default: runs/NAME)")
     flags.add_argument("--profile", action="store_true", help="trace a few steps to W/profile")
     flags.add_argument(
         "--encode-only", action="store_true", help="of a latent model: fill its cache, then stop"
@@ -108,7 +152,9 @@ def main(arguments: Sequence[str]) -> None:
         config = load_config([f"--config={options.config}", *rest])
         config.train.profile |= options.profile
         together = start_jax(config.train.batch, options.distributed)
-    workdir = Path(options.workdir) if options.workdir else default_workdir(options.config)
+    own = config.data.name in OWN or config.data.name.startswith("own:")
+    workdir = options.workdir or default_workdir(options.config, config.data.root if own else "")
+    fit_to_data(config, [a.split("=")[0].removeprefix("--config.") for a in rest])
     train(config, workdir, options.encode_only)
     if options.encode_only:
         return

@@ -11,6 +11,7 @@ from ml_collections import ConfigDict
 from msflow_jax import data
 from msflow_jax.families import FAMILIES, get_family
 from msflow_jax.settings import COUNT, SEED, Setting, Table, check, leaves
+from msflow_jax.storage.places import expand
 
 # What all families share.
 _TABLE: dict[str, Setting] = {
@@ -157,12 +158,12 @@ def load_config(arguments: Sequence[str]) -> ConfigDict:
             family, network or code that does not exist.
     """
     named = [a for a in arguments if a.startswith("--config=")]
-    name = named[-1].split("=", 1)[1]
+    name = str(expand(named[-1].split("=", 1)[1]))
     file = Path(re.sub(r":[^:/\\]*$", "", name))
     if not file.is_file():
         raise FileNotFoundError(f"no configuration file {file}")
     overrides = [a for a in arguments if a.startswith("--config.")]
-    config = _parse(named[-1:], overrides=())
+    config = _parse([f"--config={name}"], overrides=())
     pairs = [a.removeprefix("--config.").partition("=")[::2] for a in overrides]
     with config.unlocked():
         for key, value in pairs:

@@ -97,6 +97,18 @@ class Family(Protocol):
     def upgrade(self, stored: Mapping[str, Any]) -> dict[str, Any]:
         """A configuration of format 1 (one union of all families' settings) as this version has it."""
 
+    def fit_to(self, facts: Any, *, small: bool, memory: int) -> dict[str, Any]:
+        """Settings by dotted key for the user's own images, see ``configs/own_images.py``.
+
+        Args:
+            facts: :class:`msflow_jax.data.sources.own.Facts` of the images.
+            small: whether for a few CPU cores.
+            memory: bytes of the device.
+
+        Raises:
+            ValueError: the family chooses nothing.
+        """
+
     def prepare(self, config: ConfigDict, splits: Any) -> Parts:
         """The parts of a fresh run: fits, converts, encodes; once, before training."""
 

@@ -112,8 +112,8 @@ def read(path: Path) -> tuple[ConfigDict, Info]:
         if not (path / name).is_file():
             raise FileNotFoundError(f"{path} is no workdir: {name} is missing. Train first")
     try:
-        stored = json.loads((path / "config.json").read_text())
-        facts = json.loads((path / "manifest.json").read_text())
+        stored = json.loads((path / "config.json").read_text(encoding="utf-8"))
+        facts = json.loads((path / "manifest.json").read_text(encoding="utf-8"))
         config = _from_stored(stored, facts.get("format", 1), path / "config.json")
         info = Info.from_dict(facts["data"])
     except (

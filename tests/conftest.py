@@ -7,17 +7,18 @@ from pathlib import Path
 import jax
 import pytest
 
+from msflow_jax.storage.places import private_folder
+
 ROOT = Path(__file__).resolve().parents[1]
 SHARED = ROOT.parent / "shared" / "data"
 
 # No operation broadcasts arrays of different ranks on its own: what is meant is written out.
 jax.config.update("jax_numpy_rank_promotion", "raise")
-# Tests compile the same small functions in every run.
+# Tests compile the same small functions in every run; what lies there is run, so it is ours alone.
 jax.config.update(
     "jax_compilation_cache_dir",
-    os.environ.get(
-        "JAX_COMPILATION_CACHE_DIR", str(Path(tempfile.gettempdir()) / "msflow_jax_cache")
-    ),
+    os.environ.get("JAX_COMPILATION_CACHE_DIR")
+    or str(private_folder(Path(tempfile.gettempdir()) / "msflow_jax_cache")),
 )
 jax.config.update("jax_persistent_cache_min_compile_time_secs", 0.5)
 

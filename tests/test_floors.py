@@ -30,7 +30,7 @@ def room(module: str) -> str:
 def imported(path: Path) -> set[str]:
     """Modules of the library that a file imports, also within functions."""
     found = set()
-    for node in ast.walk(ast.parse(path.read_text())):
+    for node in ast.walk(ast.parse(path.read_text(encoding="utf-8"))):
         if isinstance(node, ast.Import):
             found |= {alias.name for alias in node.names}
         elif isinstance(node, ast.ImportFrom) and node.module:
@@ -65,7 +65,9 @@ def test_imports_go_down(path):
 
 def test_nothing_imports_the_commands():
     for path in MODULES:
-        assert "experiments" not in path.read_text().replace("python -m experiments", "")
+        assert "experiments" not in path.read_text(encoding="utf-8").replace(
+            "python -m experiments", ""
+        )
 
 
 @pytest.mark.parametrize("folder", ["msflow_jax", "experiments"])
@@ -81,7 +83,7 @@ def test_no_line_outside_a_family_asks_for_one(folder):
 
 def test_files_and_functions_can_be_held_in_the_head():
     for path in [*MODULES, *(ROOT / "experiments").glob("*.py")]:
-        text = path.read_text()
+        text = path.read_text(encoding="utf-8")
         assert text.count("\n") <= 250, f"{path} has {text.count(chr(10))} lines"
         for node in ast.walk(ast.parse(text)):
             if isinstance(node, ast.FunctionDef):
@@ -106,5 +108,5 @@ def test_words_of_old_are_gone():
         *ROOT.glob("docs/*.md"),
     ]:
         # Lines _RENAMED hold the names of format 1, which a family translates.
-        found = old.search(re.sub(r"\b_RENAMED = .*", "", path.read_text()))
+        found = old.search(re.sub(r"\b_RENAMED = .*", "", path.read_text(encoding="utf-8")))
         assert not found, f"{path.relative_to(ROOT)}: {found and found[0]!r}"

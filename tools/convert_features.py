@@ -12,7 +12,7 @@ from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
-from experiments.common import parser, run
+from experiments.common import parser, path, run
 
 Numbers = tuple[float, ...]
 
@@ -135,9 +135,9 @@ def main(arguments: Sequence[str]) -> None:
     """The command."""
     flags = parser(__doc__ or "")
     flags.add_argument(
-        "source", type=Path, metavar="IN", help="state dict (.safetensors, .pt, index, folder)"
+        "source", type=path, metavar="IN", help="state dict (.safetensors, .pt, index, folder)"
     )
-    flags.add_argument("folder", type=Path, metavar="OUT", help="folder to make")
+    flags.add_argument("folder", type=path, metavar="OUT", help="folder to make")
     flags.add_argument(
         "--name", default="", help="of the features (default: architecture and file)"
     )

@@ -12,7 +12,7 @@ from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
-from experiments.common import parser, run
+from experiments.common import parser, path, run
 
 
 def medmnist_info(name: str, side: int) -> Any:
@@ -213,9 +213,9 @@ def main(arguments: Sequence[str]) -> None:
     """The command."""
     flags = parser(__doc__ or "")
     flags.add_argument(
-        "source", type=Path, metavar="IN", help="state dict (.safetensors, .pt, index, folder)"
+        "source", type=path, metavar="IN", help="state dict (.safetensors, .pt, index, folder)"
     )
-    flags.add_argument("workdir", type=Path, metavar="OUT", help="workdir to make")
+    flags.add_argument("workdir", type=path, metavar="OUT", help="workdir to make")
     data = flags.add_mutually_exclusive_group(required=True)
     data.add_argument(
         "--data", help="MedMNIST set that the model was trained on (28 pixels; latents: 224)"
@@ -231,7 +231,7 @@ def main(arguments: Sequence[str]) -> None:
         help="side inside the network or of the encoded images (default: 32 of 28, 256 of 224)",
     )  # fmt: skip
     flags.add_argument(
-        "--autoencoder", type=Path, help="of a latent model: folder of tools/convert_vae.py"
+        "--autoencoder", type=path, help="of a latent model: folder of tools/convert_vae.py"
     )
     flags.add_argument(
         "--key",

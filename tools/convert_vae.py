@@ -14,7 +14,7 @@ from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
-from experiments.common import parser, run
+from experiments.common import parser, path, run
 
 SIDE = 128  # of the test image
 REMEDY = "correct it, fetch it again, or remove it"
@@ -28,8 +28,9 @@ def locate(name: str) -> Path:
         OSError: the file could not be fetched.
     """
     from msflow_jax.convert.shards import INDEX, SUFFIXES
+    from msflow_jax.storage.places import expand
 
-    path = Path(name)
+    path = expand(name)
     known = name.lower().endswith((*SUFFIXES, INDEX))
     if path.exists() or known or not re.fullmatch(r"[\w.-]+/[\w.-]+", name):
         return path
@@ -60,9 +61,9 @@ def read(source: Path, decoder: Path | None, key: str) -> dict[str, Any]:
     if decoder is None:
         return read_state_dict(source)
     out: dict[str, Any] = {}
-    for side, path, stems in (("encoder", source, ENCODER), ("decoder", decoder, DECODER)):
-        with of_file(path):
-            half = find(read_state_dict(path), stems, f"the {side} of a tiny autoencoder", key)
+    for side, file, stems in (("encoder", source, ENCODER), ("decoder", decoder, DECODER)):
+        with of_file(file):
+            half = find(read_state_dict(file), stems, f"the {side} of a tiny autoencoder", key)
         out |= {f"{side}.{name}": array for name, array in half.state.items()}
     return out
 
@@ -223,8 +224,8 @@ def main(arguments: Sequence[str]) -> None:
         metavar="IN",
         help="state dict (.safetensors, .pt, index, folder), or a name on the hub",
     )
-    flags.add_argument("folder", type=Path, metavar="OUT", help="folder to make")
-    flags.add_argument("--decoder", type=Path, help="the second file of a tiny autoencoder")
+    flags.add_argument("folder", type=path, metavar="OUT", help="folder to make")
+    flags.add_argument("--decoder", type=path, help="the second file of a tiny autoencoder")
     flags.add_argument("--groups", type=int, help="of the normalisation (default: 32)")
     flags.add_argument("--scale", type=float, help="of the latents (default: SD 1.x's 0.18215)")
     flags.add_argument("--shift", type=float, help="of the latents (default: 0)")

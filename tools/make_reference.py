@@ -168,7 +168,11 @@ def commands() -> str:
     text += ["All take `--help`, and `--debug` to show the traceback of an error.\n"]
     modules = [(f"python -m experiments.{n}", f"experiments.{n}") for n in COMMANDS]
     found = [(name, importlib.import_module(module)) for name, module in modules]
-    tools = [p for p in sorted((ROOT / "tools").glob("*.py")) if "parser(" in p.read_text()]
+    tools = [
+        p
+        for p in sorted((ROOT / "tools").glob("*.py"))
+        if "parser(" in p.read_text(encoding="utf-8")
+    ]
     found += [(f"python tools/{p.name}", load(p)) for p in tools if p.stem != Path(__file__).stem]
     for name, module in found:
         made = parser_of(module.main)
@@ -190,10 +194,10 @@ def main(arguments: Sequence[str]) -> None:
     FOLDER.mkdir(parents=True, exist_ok=True)
     for name, make in PAGES.items():
         path, text = FOLDER / name, make()
-        if options.check and (not path.is_file() or path.read_text() != text):
+        if options.check and (not path.is_file() or path.read_text(encoding="utf-8") != text):
             raise ValueError(f"{path} is not up to date: run python tools/make_reference.py")
         if not options.check:
-            path.write_text(text)
+            path.write_text(text, encoding="utf-8")
             print(path)
 
 

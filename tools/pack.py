@@ -11,7 +11,7 @@ Then train on them while they are read: --config.data.name=arrayrecord --config.
 from collections.abc import Sequence
 from pathlib import Path
 
-from experiments.common import parser, run
+from experiments.common import parser, path, run
 
 
 def pack(
@@ -36,8 +36,8 @@ def pack(
 def main(arguments: Sequence[str]) -> None:
     """The command."""
     flags = parser(__doc__ or "")
-    flags.add_argument("source", type=Path, help="folder or CSV (with --verify: the packed folder)")
-    flags.add_argument("folder", type=Path, nargs="?", help="where the shards go")
+    flags.add_argument("source", type=path, help="folder or CSV (with --verify: the packed folder)")
+    flags.add_argument("folder", type=path, nargs="?", help="where the shards go")
     flags.add_argument("--verify", action="store_true", help="compare every file with its SHA-256")
     flags.add_argument("--side", type=int, default=0, help="rows and columns; 0: as stored")
     flags.add_argument("--channels", type=int, default=0, choices=(0, 1, 3), help="0: as stored")

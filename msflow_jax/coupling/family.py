@@ -111,6 +111,13 @@ class CouplingFamily:
         model = {"family": NAME, **given, "conditioner": {"name": name, **own}}
         return {**stored, "model": model, "sample": sample}
 
+    def fit_to(self, facts: Any, *, small: bool, memory: int) -> dict[str, Any]:
+        """Nothing: a layout is chosen by hand, and fits images of its own sides alone."""
+        raise ValueError(
+            "configs/own_images.py chooses nothing for model.family='coupling': start from "
+            f"configs/magic_pneumonia.py with --config.data.name={facts.source}"
+        )
+
     def prepare(self, config: ConfigDict, splits: Splits) -> Any:
         """The foreground mask, if the layout has one."""
         from msflow_jax.coupling.parts import prepare

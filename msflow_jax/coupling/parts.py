@@ -16,6 +16,7 @@ from PIL import Image
 from msflow_jax.data import LazySplit, Split, some
 from msflow_jax.data.sources.images import decode, to_square
 from msflow_jax.storage.atomic import write_atomically
+from msflow_jax.storage.places import expand
 
 FILE = "mask.png"
 WORD = "foreground"  # of the layout
@@ -59,7 +60,7 @@ def prepare(config: ConfigDict, side: int, train: Split | LazySplit) -> Coupling
     if not needs_mask(config):
         return CouplingParts()
     if config.foreground:
-        path = Path(config.foreground).expanduser()
+        path = expand(config.foreground)
         if not path.is_file():
             raise FileNotFoundError(f"no mask {path}: correct model.foreground")
         return CouplingParts(_read(path, side))

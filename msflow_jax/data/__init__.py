@@ -54,7 +54,7 @@ __all__ = [
 
 def known() -> tuple[str, ...]:
     """Returns the source names that ``load`` accepts; ``tfds:NAME`` stands for any name there."""
-    return ("phantoms", "folder", "manifest", "arrayrecord", "tfds:NAME", *_MEDMNIST)
+    return ("phantoms", "folder", "manifest", "own", "arrayrecord", "tfds:NAME", *_MEDMNIST)
 
 
 def default_config(name: str = "phantoms") -> ConfigDict:
@@ -63,7 +63,7 @@ def default_config(name: str = "phantoms") -> ConfigDict:
     Fields:
         name: One of ``known()``.
         root: The .npz file or its folder (MedMNIST; empty: ``~/.medmnist``), the folder of class
-            folders (``folder``), the CSV (``manifest``), what ``tools/pack.py`` wrote
+            folders (``folder``), the CSV (``manifest``), either (``own``), what ``tools/pack.py`` wrote
             (``arrayrecord``), or the TFDS data folder (``tfds:NAME``; empty: ``~/tensorflow_datasets``).
         side: Height and width in pixels. 0: 28 (MedMNIST), 32 (phantoms), as stored (own files).
         channels: 1 grey, 3 RGB, 0 as stored (own files: as the first; phantoms: 1).
@@ -109,7 +109,7 @@ def check(config: ConfigDict) -> None:
     Raises:
         ValueError: for such a setting; names it and what is known.
     """
-    if config.name not in known() and not config.name.startswith("tfds:"):
+    if config.name not in known() and not config.name.startswith(("tfds:", "own:")):
         raise ValueError(f"unknown data source {config.name!r}; known: {', '.join(known())}")
     if config.loader not in ("device", "grain") or config.workers < 0:
         raise ValueError(
@@ -186,13 +186,14 @@ def _look_over(splits: Splits, config: ConfigDict) -> None:
 def _source(config: ConfigDict) -> Splits:
     """Calls the source's own loader; imported here so that the others' needs are not."""
     from msflow_jax.data.phantoms import heads
-    from msflow_jax.data.sources import files, medmnist, records, tfds
+    from msflow_jax.data.sources import files, medmnist, own, records, tfds
 
-    own = {
+    loaders = {
         "phantoms": heads.load,
         "folder": files.load_folder,
         "manifest": files.load_manifest,
+        "own": own.load,
         "arrayrecord": records.load,
         "tfds": tfds.load,
     }
-    return own.get(config.name.partition(":")[0], medmnist.load)(config)
+    return loaders.get(config.name.partition(":")[0], medmnist.load)(config)

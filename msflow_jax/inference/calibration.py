@@ -79,7 +79,7 @@ def read_calibration(workdir: Path) -> Calibration:
     if not path.exists():
         return Calibration()
     try:
-        found = json.loads(path.read_text())
+        found = json.loads(path.read_text(encoding="utf-8"))
         if "learned" in found:
             return Calibration(**found["learned"])
         used = found.get("settings", {})  # of an evaluation before `learned` was written

@@ -21,6 +21,7 @@ from msflow_jax.inference.runners import (
     make_generator,
     make_segmenter,
 )
+from msflow_jax.parallel.batched import finished
 
 
 @dataclass(frozen=True)
@@ -85,6 +86,8 @@ class Flow:
         Raises:
             ValueError: images of another type, range or shape, or a setting that the model has not.
             FloatingPointError: a prediction is not finite.
+            Interrupted: Ctrl-C came after the first batch, here as in :meth:`generate` and
+                :meth:`explain`; the error holds what was done.
         """
         images, sample = self.check(images), self.config.sample
         given = {**sample.classify.to_dict(), **self.calibration.settings}
@@ -93,8 +96,11 @@ class Flow:
             self.model, seed=sample.seed if seed is None else seed, batch=sample.batch,
             weights=self.info.class_weights(given.get("prior", "natural")), **settings,
         )  # fmt: skip
-        out = run(self.params, images, description)
-        return out.apply_temperature(self.calibration.temperature)
+        temperature = self.calibration.temperature
+        return finished(
+            lambda: run(self.params, images, description),
+            lambda out: out.apply_temperature(temperature),
+        )
 
     def abstains(
         self, prediction: Prediction, *, coverage: float = 0.8, measure: str = "distance"
@@ -192,8 +198,10 @@ class Flow:
             raise ValueError(f"{len(images)} images need as many labels and others")
         settings = choose_settings(self.model, "explain", {}, requested)
         run = make_explainer(self.model, seed=sample.seed, batch=sample.batch, **settings)
-        maps = run(self.params, (images, *pair), description)
-        return jax.tree.map(np.asarray, maps)
+        return finished(
+            lambda: run(self.params, (images, *pair), description),
+            lambda maps: jax.tree.map(np.asarray, maps),
+        )
 
     def require_likelihood(self) -> None:
         """Raises a ValueError for a model that cannot explain, since it has no likelihood."""

@@ -10,7 +10,7 @@ import numpy as np
 
 from msflow_jax.data.batches import to_float, to_uint8
 from msflow_jax.inference.prediction import Prediction
-from msflow_jax.parallel.batched import Runner, batched
+from msflow_jax.parallel.batched import Runner, batched, finished
 
 # (parameters, items [B, ...], global index of each [B]) -> arrays: what ``batched`` takes. Only what is
 # drawn depends on the index: predictions leave it out, and their noise is by the image's content.
@@ -77,8 +77,7 @@ def make_classifier(model: Any, *, seed: int, batch: int = 128, **settings: Any)
     """
     run = batched(classifying(model, seed, **settings), batch, axis=1)
 
-    def runner(params: Any, images: np.ndarray, description: str = "") -> Prediction:
-        out = run(params, images, description)
+    def checked(out: Prediction) -> Prediction:
         bad = ~np.isfinite(out.distances).all(axis=(0, 2)) | ~out.ok.all(axis=0)
         if bad.any():
             raise FloatingPointError(
@@ -87,6 +86,9 @@ def make_classifier(model: Any, *, seed: int, batch: int = 128, **settings: Any)
                 "number of steps; use the solver 'euler'"
             )
         return out
+
+    def runner(params: Any, images: np.ndarray, description: str = "") -> Prediction:
+        return finished(lambda: run(params, images, description), checked)
 
     return runner
 
@@ -104,7 +106,7 @@ def make_generator(model: Any, *, seed: int, batch: int = 128, **settings: Any) 
     run = batched(generating(model, seed, **settings), batch)
 
     def runner(params: Any, condition: np.ndarray, description: str = "") -> np.ndarray:
-        return to_images(run(params, condition, description))
+        return finished(lambda: run(params, condition, description), to_images)
 
     return runner
 

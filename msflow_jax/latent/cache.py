@@ -21,7 +21,8 @@ from msflow_jax.latent.autoencoder import fingerprint
 from msflow_jax.latent.codec import LatentCodec
 from msflow_jax.parallel.batched import Runner, batched
 from msflow_jax.progress import bar
-from msflow_jax.storage.atomic import user_cache, write_atomically
+from msflow_jax.storage.atomic import write_atomically
+from msflow_jax.storage.places import expand, user_cache
 
 SHARD = 256  # images per file
 _FLIPS = {"horizontal": -2, "vertical": -3}  # axes of [..., S, S, C]
@@ -76,7 +77,7 @@ def locate(root: str, facts: dict[str, Any]) -> Cache:
     """The cache of these facts under ``root`` (empty: in the user's cache folder)."""
     key = hashlib.sha256(json.dumps(facts, sort_keys=True).encode()).hexdigest()[:16]
     name = f"{facts['data']}-{facts['split']}-{key}".replace("/", "-").replace(":", "-")
-    return Cache((Path(root).expanduser() if root else user_cache("latents")) / name, facts)
+    return Cache((expand(root) if root else user_cache("latents")) / name, facts)
 
 
 def read_or_encode(
@@ -181,7 +182,7 @@ def _write(stem: Path, arrays: dict[str, np.ndarray], facts: dict[str, Any]) -> 
 def _read(stem: Path, facts: dict[str, Any]) -> dict[str, np.ndarray] | None:
     """A shard, or None where it is absent, unfinished, damaged or of something else."""
     try:
-        record = json.loads(stem.with_suffix(".json").read_text())
+        record = json.loads(stem.with_suffix(".json").read_text(encoding="utf-8"))
         content = stem.with_suffix(".safetensors").read_bytes()
         if record["facts"] != facts or hashlib.sha256(content).hexdigest() != record["sha256"]:
             raise ValueError("its sum or its facts are not those recorded")

@@ -1,7 +1,7 @@
 """A function over any number of items: batched, padded, sharded over all devices, with a bar."""
 
 from collections.abc import Callable
-from contextlib import nullcontext
+from contextlib import ExitStack, nullcontext
 from typing import Any
 
 import jax
@@ -9,8 +9,35 @@ import numpy as np
 
 from msflow_jax.parallel.sharding import make_mesh, place, replicated, split_batch
 from msflow_jax.progress import bar
+from msflow_jax.storage.interruption import Interruption
 
 Runner = Callable[..., Any]
+
+
+class Interrupted(KeyboardInterrupt):
+    """Ctrl-C came while a function went over many items; what was done is kept.
+
+    Attributes:
+        partial: what a whole call returns, of the first ``count`` items.
+        count: number of items that were done, at least 1.
+    """
+
+    def __init__(self, partial: Any, count: int) -> None:
+        super().__init__(f"stopped by Ctrl-C after {count} items")
+        self.partial, self.count = partial, count
+
+
+def finished(run: Callable[[], Any], finish: Callable[[Any], Any]) -> Any:
+    """``finish`` of what ``run`` returned.
+
+    Raises:
+        Interrupted: Ctrl-C came; ``finish`` was applied to the part that was done.
+    """
+    try:
+        out = run()
+    except Interrupted as stop:
+        raise Interrupted(finish(stop.partial), stop.count) from None
+    return finish(out)
 
 
 def batched(function: Callable[[Any, Any, jax.Array], Any], batch: int, axis: int = 0) -> Runner:
@@ -22,6 +49,8 @@ def batched(function: Callable[[Any, Any, jax.Array], Any], batch: int, axis: in
         batch: how many at a time. The last batch is padded and the padding cut off; since every
             sample's noise depends on its global index alone, results do not depend on ``batch``.
         axis: batch axis of the results.
+
+    The runner raises Interrupted where Ctrl-C comes after the first batch.
     """
     mesh = make_mesh()
     devices = mesh.shape["data"]
@@ -39,15 +68,29 @@ def batched(function: Callable[[Any, Any, jax.Array], Any], batch: int, axis: in
             index = np.arange(start, start + size)
             return jax.tree.map(lambda a: a[np.minimum(index, count - 1)], items), index
 
-        jitted.eval_shape(params, *part(0))  # a wrong argument is an error before the bar is drawn
-        results = []
-        with bar(description, count) if description else nullcontext(lambda done: None) as advance:
+        # Here a wrong argument is an error before the bar is drawn.
+        structure = jax.tree.structure(jitted.eval_shape(params, *part(0)))
+        results: list[list[np.ndarray]] = []
+
+        def joined() -> Any:
+            parts = [np.concatenate(parts, axis) for parts in zip(*results, strict=True)]
+            return jax.tree.unflatten(structure, parts)
+
+        with (
+            bar(description, count) if description else nullcontext(lambda n: None) as advance,
+            ExitStack() as stack,
+        ):
+            stop = None
             for start in range(0, count, size):
                 out = jitted(params, *place(part(start), split_batch(mesh)))
                 keep = np.arange(min(size, count - start))
                 results.append([np.asarray(a).take(keep, axis) for a in jax.tree.leaves(out)])
                 advance(len(keep))
-        joined = [np.concatenate(parts, axis) for parts in zip(*results, strict=True)]
-        return jax.tree.unflatten(jax.tree.structure(out), joined)
+                done = start + len(keep)
+                if stop and stop.came:
+                    raise Interrupted(joined(), done)
+                # From here on there is something to keep; until then Ctrl-C ends at once.
+                stop = stop or stack.enter_context(Interruption())
+        return joined()
 
     return runner

@@ -2,11 +2,14 @@
 
 import contextlib
 import os
+from dataclasses import dataclass
 from typing import Any
 
 import jax
 
-from msflow_jax.storage.atomic import user_cache
+from msflow_jax.storage.places import user_cache
+
+_MEMORY = 8 << 30  # bytes, where the machine does not say
 
 
 def start_jax(batch: int = 0, distributed: str | None = None) -> bool:
@@ -19,7 +22,7 @@ def start_jax(batch: int = 0, distributed: str | None = None) -> bool:
 
 
 def use_cache() -> None:
-    """Keep what JAX compiles in the user's cache folder, unless JAX was told where, or not to."""
+    """Keep what JAX compiles where nobody else can write, unless JAX was told where, or not to."""
     if jax.config.jax_compilation_cache_dir is None:  # type: ignore[attr-defined]
         jax.config.update("jax_compilation_cache_dir", str(user_cache("compiled")))
 
@@ -34,11 +37,37 @@ def use_cores(batch: int = 0) -> None:
     chosen = "xla_force_host_platform_device_count" in os.environ.get("XLA_FLAGS", "")
     if chosen or "JAX_NUM_CPU_DEVICES" in os.environ:
         return
-    affinity = getattr(os, "sched_getaffinity", None)
-    cores = min(len(affinity(0)) if affinity else os.cpu_count() or 1, 8)
+    cores = min(_cores(), 8)
     devices = max(n for n in range(1, cores + 1) if batch % n == 0)
     with contextlib.suppress(RuntimeError):  # JAX is running already
         jax.config.update("jax_num_cpu_devices", devices)
+
+
+def _cores() -> int:
+    affinity = getattr(os, "sched_getaffinity", None)
+    return len(affinity(0)) if affinity else os.cpu_count() or 1
+
+
+@dataclass(frozen=True)
+class Machine:
+    """What a run has to compute with: its name in words, whether only CPU cores, and its memory."""
+
+    name: str
+    cpu: bool
+    memory: int  # bytes: of the first device, or of the computer
+
+
+def describe_machine() -> Machine:
+    """The machine of this process; starts JAX."""
+    device = jax.devices()[0]
+    if device.platform != "cpu":
+        stats = device.memory_stats() or {}
+        name = f"{jax.device_count()} x {device.device_kind}"
+        return Machine(name, False, int(stats.get("bytes_limit", _MEMORY)))
+    memory = _MEMORY
+    with contextlib.suppress(AttributeError, ValueError, OSError):  # Windows
+        memory = os.sysconf("SC_PAGE_SIZE") * os.sysconf("SC_PHYS_PAGES")
+    return Machine(f"{_cores()} CPU core(s)", True, memory)
 
 
 def join_processes(given: str | None) -> bool:

@@ -72,15 +72,20 @@ def strip(images: np.ndarray, per_row: int, gap: float = 0.07) -> bytes:
 
 
 def image_grid(
-    images: np.ndarray, labels: np.ndarray, classes: Sequence[str], per_row: int = 8
+    images: np.ndarray,
+    labels: np.ndarray,
+    classes: Sequence[str],
+    per_row: int = 8,
+    kind: str = "png",
 ) -> bytes:
-    """PNG of images in rows, each under its class name.
+    """A picture of images in rows, each under its class name.
 
     Args:
         images: uint8 ``[N, H, W, C]``, C = 1 or 3, N at least 1.
         labels: int ``[N]`` in 0..K-1.
         classes: K class names.
         per_row: images in a row.
+        kind: ``png`` or ``pdf``.
 
     Raises:
         ValueError: for no images, another dtype or shape, or labels that do not fit.
@@ -110,7 +115,9 @@ def image_grid(
         # A dollar sign would otherwise start mathematics.
         axis.set_title(_short(str(classes[int(label)])), fontsize=7, pad=3, parse_math=False)
     buffer = io.BytesIO()
-    figure.savefig(buffer, format="png", facecolor="white")
+    # Without a date the same images make the same file.
+    plain = {"CreationDate": None} if kind == "pdf" else None
+    figure.savefig(buffer, format=kind, facecolor="white", metadata=plain)
     return buffer.getvalue()
 
 
@@ -124,7 +131,7 @@ def save_grid(
     """Writes ``image_grid`` to a file, atomically.
 
     Args:
-        path: file; folders that are missing are made.
+        path: file, ``.png`` or ``.pdf``; folders that are missing are made.
         images: uint8 ``[N, H, W, C]``, C = 1 or 3, N at least 1.
         labels: int ``[N]`` in 0..K-1.
         classes: K class names.
@@ -133,7 +140,8 @@ def save_grid(
     Returns:
         The path.
     """
-    return write_atomically(Path(path), image_grid(images, labels, classes, per_row))
+    kind = Path(path).suffix.lstrip(".")
+    return write_atomically(Path(path), image_grid(images, labels, classes, per_row, kind))
 
 
 def _short(name: str, limit: int = 20) -> str:

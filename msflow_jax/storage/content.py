@@ -86,14 +86,18 @@ def describe_file(path: Path) -> str:
         return describe_content(file.read(_LOOK))
 
 
-def printable(text: str) -> str:
+def printable(text: str, keep: str = "") -> str:
     r"""Text in which nothing moves the cursor, colours or reverses a terminal's line.
 
     Control characters, line and paragraph separators, marks of writing direction and what is no
     character at all (of a file name that is not UTF-8) become ``\x1b`` and the like; the result can
     always be encoded as UTF-8. Everything else stays as it is.
+
+    Args:
+        text: any text.
+        keep: characters to leave, such as line feeds.
     """
-    return "".join(_escape(c) if _moves(c) else c for c in text)
+    return "".join(_escape(c) if _moves(c) and c not in keep else c for c in text)
 
 
 def _moves(character: str) -> bool:

@@ -95,7 +95,7 @@ def read_metrics(path: Path) -> dict[str, float]:
         ValueError: they cannot be read.
     """
     try:
-        return json.loads((path / "metrics" / "metrics").read_text())
+        return json.loads((path / "metrics" / "metrics").read_text(encoding="utf-8"))
     except FileNotFoundError:
         return {}
     except ValueError as error:

@@ -44,7 +44,7 @@ def _write_holder(descriptor: int) -> None:
 
 def _holder(path: Path) -> str:
     try:
-        who = json.loads(path.read_text())
+        who = json.loads(path.read_text(encoding="utf-8"))
         return f"process {who['pid']} on {who['host']}"
     except (ValueError, KeyError, TypeError, OSError):  # Windows refuses to read a locked file
         return "another process"

@@ -35,7 +35,7 @@ def save(folder: Path, file: str, facts: dict[str, Any], params: Params) -> None
 
     with new_folder(folder) as new:
         text = json.dumps({**facts, DIGEST: _digest(facts)}, indent=1)
-        (new / file).write_text(text + "\n")
+        (new / file).write_text(text + "\n", encoding="utf-8")
         with Checkpoints(new / "checkpoints") as checkpoints:
             checkpoints.save_params(params)
             if not checkpoints.wait():

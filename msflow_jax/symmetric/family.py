@@ -125,6 +125,12 @@ class SymmetricFamily:
         _choose_select(model["task"], train)  # what was no metric then picked the newest
         return {**stored, "model": model, "sample": sample, "train": train}
 
+    def fit_to(self, facts: Any, *, small: bool, memory: int) -> dict[str, Any]:
+        """A flow in pixels at the side, batch and number of steps that fit the images."""
+        from msflow_jax.symmetric.own import choose
+
+        return choose(facts, small=small, memory=memory)
+
     def prepare(self, config: ConfigDict, splits: Splits) -> Any:
         """The autoencoder and what is made by it; nothing for a flow in pixels."""
         from msflow_jax.symmetric.parts import prepare

@@ -29,6 +29,7 @@ from msflow_jax.nets.ops import resize
 from msflow_jax.nets.patches import fit_patches
 from msflow_jax.parallel.batched import batched
 from msflow_jax.storage.atomic import new_folder, write_atomically
+from msflow_jax.storage.places import expand
 from msflow_jax.symmetric.latent_codes import SCHEMES, LatentCode, encode_pictures
 
 FOLDER, PICTURES, STD = "autoencoder", "label_pictures.safetensors", "latent_std.json"
@@ -102,7 +103,7 @@ def prepare(
         latent_side(latent.patch, side)
         parts = _fit(config, train)
     else:
-        parts = _read(Path(latent.autoencoder).expanduser())
+        parts = _read(expand(latent.autoencoder))
     latent_side(parts.autoencoder.net.factor, side)  # type: ignore[union-attr]
     parts = _computing_in(latent.dtype, parts)
     if latent.precondition:
@@ -162,7 +163,7 @@ def _read_std(path: Path) -> tuple[float, ...]:
     if not path.is_file():
         raise FileNotFoundError(f"{path} is missing: restore it from a copy")
     try:
-        return tuple(map(float, json.loads(path.read_text())))
+        return tuple(map(float, json.loads(path.read_text(encoding="utf-8"))))
     except (ValueError, TypeError) as error:
         raise ValueError(f"{path} is damaged ({error}): restore it from a copy") from error
 

@@ -106,7 +106,7 @@ def _import(module: str) -> Any:
 
 def _config(workdir: Path) -> dict[str, Any]:
     path = workdir / "config.json"
-    return json.loads(path.read_text()) if path.is_file() else {}
+    return json.loads(path.read_text(encoding="utf-8")) if path.is_file() else {}
 
 
 class Records:
@@ -174,7 +174,7 @@ class Lines:
         """One line."""
         line = json.dumps({"step": step, **values}) + "\n"
         try:
-            with self._path.open("a") as file:
+            with self._path.open("a", encoding="utf-8") as file:
                 file.write(line if self._whole else "\n" + line)
             self._whole = True
         except OSError as error:

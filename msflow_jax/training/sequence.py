@@ -137,7 +137,9 @@ def saved_stages(workdir: Path) -> dict[str, str]:
     """
     path = Path(workdir) / NOTE
     try:
-        return {str(name): str(select) for name, select in json.loads(path.read_text())}
+        return {
+            str(name): str(select) for name, select in json.loads(path.read_text(encoding="utf-8"))
+        }
     except FileNotFoundError:
         return {}
     except (ValueError, TypeError) as error:

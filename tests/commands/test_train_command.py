@@ -193,6 +193,8 @@ def test_debug_shows_the_traceback(command):
 def test_default_workdir():
     assert default_workdir("configs/quickstart.py") == Path("runs/quickstart")
     assert default_workdir("configs/pixel_retina.py:cpu") == Path("runs/pixel_retina-cpu")
+    assert default_workdir("own_images.py", "/data/my eyes/") == Path("runs/own_images-my-eyes")
+    assert default_workdir("c/own_images.py:cpu", "l.csv") == Path("runs/own_images-cpu-l")
 
 
 def variants():

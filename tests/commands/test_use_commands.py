@@ -78,7 +78,7 @@ def test_generate(trained, tmp_path, command):
     names = sorted(p.name for p in (tmp_path / "a").iterdir())
     assert len([n for n in names if n.startswith("1_very-bright_")]) == 3
     assert len([n for n in names if n.startswith("0_dark_")]) == 3
-    assert {"grid.png", "generated.json"} <= set(names) and len(names) == 8
+    assert {"grid.pdf", "generated.json"} <= set(names) and len(names) == 8
     record = json.loads((tmp_path / "a" / "generated.json").read_text())
     assert (record["seed"], record["steps"], len(record["images"])) == (5, 2, 6)
     assert record["images"][0]["class"] == "very bright"

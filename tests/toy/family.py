@@ -106,6 +106,9 @@ class ToyFamily:
     def choose(self, config, key, value):
         pass
 
+    def fit_to(self, facts, *, small, memory):
+        return {"data.name": facts.source}
+
     def check(self, config):
         if config.model.colour != "grey":
             raise ValueError(f"unknown model.colour {config.model.colour!r}: choose 'grey'")

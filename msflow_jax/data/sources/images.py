@@ -12,6 +12,7 @@ import numpy as np
 from msflow_jax.data.base import Info, convert_channels
 from msflow_jax.data.sources.archives import read_npz
 from msflow_jax.progress import track
+from msflow_jax.storage.places import expand
 
 if TYPE_CHECKING:
     from PIL import Image
@@ -115,8 +116,8 @@ def read_images(
     """
     archive = re.fullmatch(r"(.*\.npz)(?::(\w+))?", str(path))
     if archive:
-        return _read_archive(Path(archive[1]).expanduser(), archive[2], info, resize)
-    path = Path(path).expanduser()
+        return _read_archive(expand(archive[1]), archive[2], info, resize)
+    path = expand(path)
     if path.is_dir():
         files, root = find_images(path), path
         if not files:

@@ -19,6 +19,7 @@ from msflow_jax.data.sources.images import SUFFIXES, find_images
 from msflow_jax.data.splitting import VAL_PATTERN, assign
 from msflow_jax.progress import track
 from msflow_jax.storage.content import printable
+from msflow_jax.storage.places import expand
 
 ALIASES = {
     "train": "train",
@@ -145,7 +146,7 @@ def list_folder(config: ConfigDict) -> Listing:
 def root_of(config: ConfigDict) -> Path:
     if not config.root:
         raise ValueError(f"data source {config.name!r} needs a path: --config.data.root=PATH")
-    return Path(config.root).expanduser()
+    return expand(config.root)
 
 
 def _given_splits(root: Path) -> dict[str, Path]:

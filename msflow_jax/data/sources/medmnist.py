@@ -12,6 +12,7 @@ from msflow_jax.data.base import SPLITS, Info, Split, Splits, convert_channels
 from msflow_jax.data.sources.archives import file_md5, read_npz
 from msflow_jax.data.sources.download import download
 from msflow_jax.data.sources.medmnist_table import SIDES, TABLE, Entry, file_name, url
+from msflow_jax.storage.places import expand, home
 
 REMEDY = "delete the file and fetch it again"
 OWN_REMEDY = "correct the file, which is not the published one"
@@ -84,16 +85,18 @@ def load(config: ConfigDict) -> Splits:
 def find(flag: str, side: int, root: str, fetch: bool) -> Path:
     """Returns the set's file: from ``root``, else ``~/.medmnist``, else, if allowed, downloaded.
 
+    Without a home folder the current one stands for it.
     ``root`` is the file, or a folder with the published name or else exactly one ``<flag>*.npz`` in it.
 
     Raises:
         FileNotFoundError: if it is nowhere; names every place looked at.
     """
     name = file_name(flag, side)
-    default = Path.home() / ".medmnist" / name
-    given = Path(root).expanduser()
+    own = home()
+    default = own / ".medmnist" / name if own else None
+    given = expand(root)
     is_file = given.suffix == ".npz" and not given.is_dir()
-    target = default if not root else given if is_file else given / name
+    target = given if is_file else given / name if root or default is None else default
     looked = [str(target)]
     if target.is_file():
         return target
@@ -103,7 +106,7 @@ def find(flag: str, side: int, root: str, fetch: bool) -> Path:
             return others[0]
         found = ", ".join(p.name for p in others) or "none"
         looked.append(f"{given / flag}*.npz (exactly one is taken; found: {found})")
-    if default != target:
+    if default and default != target:
         looked.append(str(default))
         if default.is_file():
             return default

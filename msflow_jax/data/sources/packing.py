@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import csv
 import io
 import json
 import os
@@ -20,7 +19,8 @@ from msflow_jax.data.sources.files import fit_to_first
 from msflow_jax.data.sources.images import decode
 from msflow_jax.data.sources.listing import Listing
 from msflow_jax.data.sources.records import FORMAT, MANIFEST, array_record
-from msflow_jax.storage.atomic import write_atomically
+from msflow_jax.storage.atomic import check_writable, write_atomically
+from msflow_jax.storage.text import write_csv
 
 _UNFINISHED = "packing.json"
 Entry = dict[str, Any]
@@ -77,15 +77,19 @@ def pack(
     """
     if settings.shard_images < 1:
         raise ValueError(f"a shard holds at least 1 image, got {settings.shard_images}")
-    folder.mkdir(parents=True, exist_ok=True)
-    for left in folder.glob(".*.arrayrecord.*.tmp"):  # by a call that was killed
-        left.unlink()
+    check_writable(folder)
     contents = listing.contents()
     _check_copies(listing, contents, refuse=refuse)
     facts = [listing.fingerprint(), digest("".join(contents).encode()), listing.classes]
     what = digest(json.dumps([*facts, asdict(settings)]).encode())
     done = _started(folder, what)
+    folder.mkdir(parents=True, exist_ok=True)
+    for left in folder.glob(".*.arrayrecord.*.tmp"):  # by a call that was killed
+        left.unlink()
     shape: tuple[int, ...] = tuple(done["shape"])
+    # First of all, so that a call that is cut off at any place goes on when repeated.
+    if not (folder / MANIFEST).exists():
+        write_atomically(folder / _UNFINISHED, json.dumps(done).encode())
     orders = {split: _order(listing, split, settings.seed) for split in SPLITS}
     for split, first, name in _shards(orders, settings.shard_images):
         index = orders[split][first : first + settings.shard_images]
@@ -120,17 +124,23 @@ def _started(folder: Path, what: str) -> Entry:
             continue
         try:
             notes = json.loads((folder / name).read_text(encoding="utf-8"))
-            same = notes.get("packed") == what
+            same, shards = notes.get("packed") == what, notes.get("shards")
         except (ValueError, AttributeError) as error:
             raise ValueError(f"{folder / name} is damaged ({error}): remove the folder") from error
+        if not same and "packed" in notes and not shards:
+            continue  # refused or cut off before the first shard: nothing to keep
         if not same:
             raise FileExistsError(
                 f"{folder} holds the shards of other images or settings ({name}): choose another "
                 "folder, or remove it"
             )
-        shards = notes["shards"]
         by_name = shards if isinstance(shards, dict) else {s["file"]: s for s in shards}
         return {"packed": what, "shape": notes["shape"], "shards": by_name}
+    there = [p.name for p in folder.glob("*") if not p.name.startswith(".")]
+    if others := set(there) - {_UNFINISHED}:
+        raise FileExistsError(
+            f"{folder} holds other files, such as {min(others)}: choose a new folder"
+        )
     return {"packed": what, "shape": (), "shards": {}}
 
 
@@ -205,14 +215,13 @@ def _check_copies(listing: Listing, contents: Sequence[str], *, refuse: bool) ->
 def _write_table(
     folder: Path, listing: Listing, split: str, order: np.ndarray, contents: Sequence[str]
 ) -> Entry:
-    text = io.StringIO()
-    table = csv.writer(text, lineterminator="\n")
     subjects = _subjects(listing)
-    table.writerow(("name", "label", "md5", *(("subject",) if subjects else ())))
-    for i in order.tolist():
-        row = listing.rows[i]
-        table.writerow((row.name, row.label, contents[i], *subjects[i : i + 1]))
-    path = write_atomically(folder / f"{split}.csv", text.getvalue().encode())
+    columns = ("name", "label", "md5", *(("subject",) if subjects else ()))
+    rows = [
+        dict(zip(columns, (row.name, row.label, contents[i], *subjects[i : i + 1]), strict=True))
+        for i, row in ((i, listing.rows[i]) for i in order.tolist())
+    ]
+    path = write_csv(folder / f"{split}.csv", rows, columns)
     return {"split": split, **_facts(path)}
 
 

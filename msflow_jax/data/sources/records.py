@@ -24,6 +24,8 @@ from msflow_jax.data.sources.files import fit_to_first
 from msflow_jax.data.sources.images import decode
 from msflow_jax.data.sources.table import read_table
 from msflow_jax.storage.content import describe_file
+from msflow_jax.storage.places import expand
+from msflow_jax.storage.text import uncell
 
 MANIFEST = "manifest.json"
 FORMAT = "msflow_jax arrayrecord 1"
@@ -102,7 +104,7 @@ def load(config: ConfigDict) -> Splits:
         FileNotFoundError: if the folder, or a file of it, is missing.
         ValueError: if a file is not what the manifest says.
     """
-    root = Path(config.root).expanduser()
+    root = expand(config.root)
     manifest = read_manifest(root)
     side, channels = config.side, config.channels
     packed = manifest["shape"]
@@ -195,7 +197,7 @@ def _read_table(
     path = root / entry["file"]
     _check_content(path, entry)
     header, lines = read_table(path, ("name", "label"))
-    columns = {name: tuple(cells[i] for _, cells in lines) for i, name in enumerate(header)}
+    columns = {name: tuple(uncell(cells[i]) for _, cells in lines) for i, name in enumerate(header)}
     numbers = {name: k for k, name in enumerate(manifest["classes"])}
     if others := [label for label in columns["label"] if label not in numbers]:
         raise ValueError(f"{path} has the label {others[0]!r}, which {MANIFEST} does not list")

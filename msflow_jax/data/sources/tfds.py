@@ -19,6 +19,7 @@ from msflow_jax.data.sources.images import decode
 from msflow_jax.data.sources.tfds_trust import check_features
 from msflow_jax.data.splitting import PATTERN, VAL_PATTERN, assign
 from msflow_jax.progress import track
+from msflow_jax.storage.places import expand
 
 # As TFDS spells names itself, so that the folder looked at is the folder read.
 _NAME = re.compile(r"[a-z0-9_]+(/[\w.-]+)?(:[\d.*]+)?")
@@ -119,7 +120,7 @@ def _prepared(config: ConfigDict) -> Any:
     name = config.name.partition(":")[2]
     if not _NAME.fullmatch(name):
         raise ValueError(f"data.name='tfds:{name}': expected tfds:NAME or tfds:NAME/CONFIG:VERSION")
-    root = Path(config.root or "~/tensorflow_datasets").expanduser()
+    root = expand(config.root or "~/tensorflow_datasets")
     check_features(root / re.split("[/:]", name)[0])
     tfds = _tfds()
     try:

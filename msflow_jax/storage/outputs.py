@@ -1,0 +1,142 @@
+"""What a command is to write, checked before its work: never onto an input or onto something else."""
+
+import json
+import os
+from collections.abc import Callable, Iterable, Sequence
+from pathlib import Path
+
+from msflow_jax.storage.atomic import check_writable, staging
+
+_NAMED = 3  # files named in a message
+
+
+def check_file(
+    path: Path, ours: Callable[[Path], bool], inputs: Iterable[Path] = (), overwrite: bool = False
+) -> Path:
+    """Refuses a file that must not or cannot be written.
+
+    A file that an earlier call wrote may be replaced, and an empty one.
+
+    Args:
+        path: file to be written.
+        ours: whether a file there is of the kind that is written, by its content.
+        inputs: files and folders that are read: what lies there is never replaced by another kind.
+        overwrite: whether a file of another kind may be replaced.
+
+    Returns:
+        The file itself, where ``path`` is a link to it.
+
+    Raises:
+        ValueError: a folder, a device, an input, or a file of another kind.
+        OSError: the place cannot be written.
+    """
+    if path.is_dir():
+        raise ValueError(f"{path} is a folder: name a file, such as {path / 'output.csv'}")
+    path = path.resolve() if path.is_symlink() else path
+    if path.exists():
+        if not path.is_file():
+            raise ValueError(f"{path} is no plain file: name another --output")
+        mine = ours(path)
+        for given in inputs:
+            if _same(path, given) or (not mine and given.resolve() in path.resolve().parents):
+                raise ValueError(
+                    f"{path} is read by this command and would be overwritten: name another --output"
+                )
+        if not (mine or overwrite or path.stat().st_size == 0):
+            raise ValueError(
+                f"{path} exists and is not what this command writes: name another --output, or add "
+                "--overwrite to replace it"
+            )
+    check_writable(path.parent)
+    return path
+
+
+def check_folder(
+    folder: Path,
+    written: Callable[[Path], Sequence[str] | None],
+    inputs: Iterable[Path] = (),
+    overwrite: bool = False,
+) -> Path:
+    """Refuses a folder that must not or cannot be written.
+
+    A folder that holds exactly what an earlier call wrote may be replaced, and an empty one.
+
+    Args:
+        folder: folder to be written.
+        written: names of the files that an earlier call left in a folder, by the record there; None
+            where there is no record.
+        inputs: files and folders that are read, which must not lie in the folder.
+        overwrite: whether a folder with such a record is replaced whatever else is in it. One without
+            is never replaced.
+
+    Returns:
+        The folder itself, where ``folder`` is a link to it.
+
+    Raises:
+        ValueError: a file, a folder that holds an input, or one that holds something else.
+        OSError: the place cannot be written.
+    """
+    folder = folder.resolve() if folder.is_symlink() else folder
+    if folder.exists() and not folder.is_dir():
+        raise ValueError(f"{folder} is a file: name a folder")
+    there = sorted(path.name for path in folder.iterdir()) if folder.is_dir() else []
+    if there:
+        whole = folder.resolve()
+        if any(whole in (given.resolve(), *given.resolve().parents) for given in inputs):
+            raise ValueError(
+                f"{folder} is read by this command and would be replaced: name another --output"
+            )
+        names = written(folder)
+        if names is None:
+            raise ValueError(
+                f"{folder} holds what this command did not write ({_some(there)}): name a new folder"
+            )
+        if (others := sorted(set(there) - set(names))) and not overwrite:
+            raise ValueError(
+                f"{folder} holds more than an earlier call wrote ({_some(others)}): name a new folder, "
+                "or add --overwrite to remove all of it"
+            )
+    check_writable(staging(folder))
+    return folder
+
+
+def check_run(workdir: Path) -> None:
+    """Refuses a workdir in which a fresh run would write over what is not of a run.
+
+    Raises:
+        ValueError: a ``config.json`` or ``manifest.json`` of something else.
+        OSError: the place cannot be written.
+    """
+    for name, keys in _OF_A_RUN.items():
+        if (file := workdir / name).exists() and not _has_keys(file, keys):
+            raise ValueError(f"{file} is no file of a training run: name another --workdir")
+    check_writable(workdir)
+
+
+_OF_A_RUN = {"config.json": ("data", "model", "train"), "manifest.json": ("msflow_jax", "data")}
+
+
+def _has_keys(file: Path, keys: Iterable[str]) -> bool:
+    try:
+        content = json.loads(file.read_text(encoding="utf-8"))
+    except (OSError, ValueError):
+        return False
+    return isinstance(content, dict) and set(keys) <= set(content)
+
+
+def partial_of(output: Path) -> Path:
+    """Where what Ctrl-C left of a file or a folder goes: beside it, or in it if it is all there is."""
+    whole = output.resolve()
+    if output.is_dir() and not os.access(whole.parent, os.W_OK):
+        return output
+    name = f"{whole.name}.partial"
+    return output.with_name(name) if output.name else whole.with_name(name)
+
+
+def _same(path: Path, given: Path) -> bool:
+    return given.exists() and os.path.samefile(path, given)
+
+
+def _some(names: Sequence[str]) -> str:
+    more = f" and {len(names) - _NAMED} more" if len(names) > _NAMED else ""
+    return ", ".join(names[:_NAMED]) + more

@@ -1,0 +1,90 @@
+"""Where things lie: what ``~`` means, and folders for what is kept between runs."""
+
+import os
+import stat
+import tempfile
+from pathlib import Path
+
+from platformdirs import user_cache_path
+
+
+def expand(path: str | Path) -> Path:
+    """The path with ``~`` and ``~NAME`` at its beginning replaced by that home folder.
+
+    Raises:
+        FileNotFoundError: no such home folder is known, as in a container without a user's entry.
+    """
+    try:
+        return Path(path).expanduser()
+    except RuntimeError as error:
+        raise FileNotFoundError(
+            f"{path}: no home folder of that name is known here (is HOME set?): write the whole path"
+        ) from error
+
+
+def home() -> Path | None:
+    """The user's home folder; None where there is none, as in a container without a user's entry."""
+    try:
+        return Path.home()
+    except RuntimeError:
+        return None
+
+
+def user_cache(name: str) -> Path:
+    """The library's folder of this name in the user's cache folder, made if need be.
+
+    On Linux under ``XDG_CACHE_HOME``, else ``~/.cache``; elsewhere where the system keeps caches.
+    Where that is not the user's alone or cannot be written, a folder for temporary files.
+    """
+    try:
+        usual = [user_cache_path("msflow_jax") / name]
+    except RuntimeError:  # no home folder is known; older versions of platformdirs return "~"
+        usual = []
+    return private_folder(*[p for p in usual if p.is_absolute()], _temporary() / name)
+
+
+def private_folder(*folders: Path) -> Path:
+    """The first of these folders that is the user's alone; else a fresh one for this process.
+
+    What is kept in such a folder is run (compiled programs) or believed (latents) later, so that nobody
+    else may put anything there: it must belong to this user, as its parents must to this user or to the
+    system. A folder that is made is closed to others.
+
+    Args:
+        *folders: places in order of preference; those that do not exist are made.
+    """
+    for folder in folders:
+        if _is_private(folder):
+            return folder
+    return Path(tempfile.mkdtemp(prefix="msflow_jax-"))
+
+
+def _temporary() -> Path:
+    user = os.geteuid() if hasattr(os, "geteuid") else "user"
+    return Path(tempfile.gettempdir()) / f"msflow_jax-{user}"
+
+
+def _is_private(folder: Path) -> bool:
+    try:
+        folder.parent.mkdir(parents=True, exist_ok=True)
+        folder.mkdir(mode=0o700, exist_ok=True)
+        if not hasattr(os, "geteuid"):
+            return os.access(folder, os.W_OK)
+        whole, user = folder.resolve(), os.geteuid()
+        own = whole.stat()
+        if own.st_uid != user:
+            return False
+        if own.st_mode & 0o022:
+            whole.chmod(stat.S_IMODE(own.st_mode) & ~0o022)
+        # Whoever owns the root of the file system may do everything; in a container it is not always 0.
+        trusted = (user, 0, Path(whole.anchor).stat().st_uid)
+        above = [parent.stat() for parent in whole.parents]
+    except OSError:
+        return False
+    sound = all(s.st_uid in trusted and not _loose(s.st_mode) for s in above)
+    return sound and os.access(whole, os.W_OK)
+
+
+def _loose(mode: int) -> bool:
+    """Whether anyone may exchange what lies in a folder: writable for all, and not sticky."""
+    return bool(mode & stat.S_IWOTH) and not mode & stat.S_ISVTX
