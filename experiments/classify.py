@@ -10,7 +10,7 @@ from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
-from experiments.common import parser, run, write_csv
+from experiments.common import RESIZE, parser, run, write_csv
 
 
 def classify(
@@ -23,6 +23,7 @@ def classify(
     coverage: float = 0.8,
     measure: str = "distance",
     resize: bool = False,
+    skip_broken: bool = False,
 ) -> list[dict[str, Any]]:
     """Classify and write the CSV; returns its rows.
 
@@ -34,14 +35,19 @@ def classify(
         steps: solver steps, likewise.
         coverage: fraction of the validation split that would be kept; the rest abstains.
         measure: uncertainty that decides (``distance`` is the published one).
-        resize: whether images of another size are resized to the model's.
+        resize: whether images of another size are brought to the model's, as those of training were.
+        skip_broken: whether images that cannot be read get a row with their ``error``, instead of
+            ending the command.
     """
     from msflow_jax import data
+    from msflow_jax.data.sources.values import refuse_broken
     from msflow_jax.workdir import open_workdir
 
     flow = open_workdir(workdir)
     threshold = flow.calibration.threshold(measure, coverage)
-    pixels, names = data.read_images(images, flow.info, resize=resize)
+    pixels, names, broken = data.read_sound_images(images, flow.info, resize=resize)
+    if not skip_broken:
+        refuse_broken(broken.values())
     requested = {"draws": draws, "steps": steps}
     out = flow.classify(pixels, description="classifying", **requested)
     warn_of_other_settings(flow.calibration.settings, requested)
@@ -56,11 +62,16 @@ def classify(
             row["log_likelihood"] = f"{out.log_likelihood[i]:.3f}"
         row["abstain"] = "" if abstains is None else int(abstains[i])
         rows.append(row)
+    if skip_broken:
+        empty = dict.fromkeys([*rows[0], "error"], "")
+        rows = [{**empty, **row} for row in rows]
+        rows += [{**empty, "name": name, "error": error} for name, error in broken.items()]
     write_csv(output, rows)
     note = "no evaluation in the workdir, so no abstention"
     if abstains is not None and threshold is not None:
         note = f"abstained on {int(abstains.sum())}"
-    print(f"{len(rows)} images, {note}: {output}")
+    skipped = f", {len(broken)} could not be read" if broken else ""
+    print(f"{len(names)} images, {note}{skipped}: {output}")
     return rows
 
 
@@ -85,7 +96,10 @@ def main(arguments: Sequence[str]) -> None:
     flags.add_argument("--steps", type=int, default=0, help="solver steps (default: as evaluated)")
     flags.add_argument("--coverage", type=float, default=0.8, help="fraction of images to classify")
     flags.add_argument("--measure", default="distance", help="uncertainty that decides to abstain")
-    flags.add_argument("--resize", action="store_true", help="resize images to the model's side")
+    flags.add_argument("--resize", action="store_true", help=RESIZE)
+    flags.add_argument(
+        "--skip-broken", action="store_true", help="go on after an unreadable image, with its error"
+    )
     o = flags.parse_args(arguments)
 
     from msflow_jax.parallel.startup import start_jax
@@ -93,7 +107,7 @@ def main(arguments: Sequence[str]) -> None:
     start_jax()
     classify(
         o.workdir, o.images, o.output, draws=o.draws, steps=o.steps, coverage=o.coverage,
-        measure=o.measure, resize=o.resize,
+        measure=o.measure, resize=o.resize, skip_broken=o.skip_broken,
     )  # fmt: skip
 
 

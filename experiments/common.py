@@ -12,6 +12,11 @@ from typing import Any
 # ImportError: an optional package that is not there; its message says how to get it.
 EXPECTED_ERRORS = (ValueError, OSError, FloatingPointError, ImportError)
 
+RESIZE = (
+    "bring images of another size to the model's side, those that are not square as data.fit of the run "
+    "says: padded (the default), cropped or stretched"
+)
+
 
 def parser(description: str) -> argparse.ArgumentParser:
     """A parser with the flags of every command."""

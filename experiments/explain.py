@@ -11,7 +11,7 @@ from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
-from experiments.common import parser, run, write_csv
+from experiments.common import RESIZE, parser, run, write_csv
 
 # Small images are shown enlarged to about this side.
 _SHOWN_SIDE = 256
@@ -36,7 +36,7 @@ def explain(
         label: class name or number to explain; empty: the prediction.
         against: class to compare with; empty, or where it is the prediction: the second class.
         spread: how log-dets below squeezes are placed, see :func:`msflow_jax.coupling.likelihood_map`.
-        resize: whether images of another size are resized to the model's.
+        resize: whether images of another size are brought to the model's, as those of training were.
 
     Raises:
         ValueError: a model without a likelihood, an unknown class or spread, or a class against itself.
@@ -126,7 +126,7 @@ def main(arguments: Sequence[str]) -> None:
         "--against", default="", help="class to compare with (default: the second class)"
     )
     flags.add_argument("--spread", default="block", choices=("block", "entry"))
-    flags.add_argument("--resize", action="store_true", help="resize images to the model's side")
+    flags.add_argument("--resize", action="store_true", help=RESIZE)
     o = flags.parse_args(arguments)
 
     from msflow_jax.parallel.startup import start_jax
