@@ -133,11 +133,6 @@ def check(config: ConfigDict) -> None:
         )
 
 
-def upgrade(stored: Mapping[str, Any]) -> dict[str, Any]:
-    """The part ``data`` of a stored configuration, with what was so before there was a key for it."""
-    return {"fit": "crop", **stored}
-
-
 def load(config: ConfigDict) -> Splits:
     """Loads the source named by ``config.name``; see ``default_config`` for the fields.
 
@@ -171,7 +166,7 @@ def load(config: ConfigDict) -> Splits:
 
 def upgrade(stored: Mapping[str, Any]) -> dict[str, Any]:
     """The part ``data`` of a stored configuration, with what was so before there was a key for it."""
-    return {"duplicates": "keep", "outside": True, **stored}
+    return {"duplicates": "keep", "outside": True, "fit": "crop", **stored}
 
 
 def _counts(splits: Splits) -> tuple[int, ...]:

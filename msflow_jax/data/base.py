@@ -91,7 +91,7 @@ class Info:
             raise ValueError(f"{self.name}: {len(self.classes)} class(es), at least 2 are needed")
         if self.fit not in FITS:
             raise ValueError(f"{self.name}: fit {self.fit!r} is not one of {', '.join(FITS)}")
-        if self.value_range and not _is_range(self.value_range):
+        if self.value_range and not is_range(self.value_range):
             raise ValueError(
                 f"{self.name}: value_range {self.value_range} is no pair of rising numbers"
             )
@@ -170,7 +170,8 @@ class Info:
         return cls(**{**fields, "modalities": {name: Modality(**m) for name, m in given.items()}})
 
 
-def _is_range(given: Sequence[Any]) -> bool:
+def is_range(given: Sequence[Any]) -> bool:
+    """Whether these are two finite numbers, the second above the first."""
     numbers = len(given) == 2 and all(isinstance(v, int | float) for v in given)
     return numbers and -np.inf < given[0] < given[1] < np.inf
 

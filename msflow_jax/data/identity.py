@@ -165,7 +165,8 @@ def _read_otherwise(then: Info, now: Info) -> list[str]:
             for info in (then, now)
         )
         found = [
-            f"it had grey values of {old}, these have {new} (versions of before divided deeper ones by 257)"
+            f"it had grey values of {old}, these have {new} (versions of before divided deeper ones "
+            "by 257)"
         ]
     if then.fit != now.fit:
         found.append(f"pictures that are not square had fit={then.fit}, these have fit={now.fit}")

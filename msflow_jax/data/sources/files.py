@@ -115,7 +115,8 @@ def _read(
     """Returns the images of these splits, their common shape, and the MD5 of every file.
 
     The files of other splits are read too, for their MD5 alone: what a run was trained on is known by
-    its content, whichever the loader. All broken files are named at once, those known already among them.
+    its content, whichever the loader. All broken files are named at once, those known already
+    among them.
     """
     broken = dict(broken)
     images: dict[str, list[np.ndarray]] = {split: [] for split in splits}

@@ -184,7 +184,9 @@ def test_masks_links_and_others_are_left_out(tmp_path):
     with pytest.warns(UserWarning) as caught:
         _, names = data.read_images(tmp_path, GREY)
     assert set(names) == set(kept)
-    words = "left out 4 masks, 2 .dcm files, 1 broken links, 1 files without a suffix, 1 hidden pictures; "
+    words = (
+        "4 masks, 2 .dcm files, 1 broken links, 1 files without a suffix, 1 hidden pictures; read"
+    )
     assert [words in str(w.message) for w in caught] == [True]
 
 
