@@ -112,6 +112,7 @@ def pack(
         "licence": settings.licence,
         "classes": listing.classes,
         "shape": shape,
+        "fit": settings.fit,
         **({"value_range": value_range} if value_range else {}),
         "settings": asdict(settings),
         "tables": tables,

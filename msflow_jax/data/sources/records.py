@@ -4,8 +4,7 @@ A folder holds, for each split, a CSV (``name,label,md5[,subject]``, one line pe
 as ``train-00000-of-00008.arrayrecord``, whose records follow the lines of the CSV; and ``manifest.json``
 with the classes, the shape, how images were fitted to it, the range of values that was brought to 8
 bits, if any, and the number, bytes and SHA-256 of every shard. A record is an image file of 8 bits (PNG,
-or the original file) and nothing else; ``md5`` is of the file that it was made from, ``subject`` a
-number.
+or the original file); ``md5`` is of the file that it was made from, ``subject`` a number.
 """
 
 from __future__ import annotations
@@ -144,7 +143,7 @@ def load(config: ConfigDict) -> Splits:
         manifest["classes"], shape, name=manifest["name"], licence=manifest["licence"],
         md5=digest((root / MANIFEST).read_bytes()), source=str(root),
         value_range=manifest.get("value_range", ()),
-        fit=manifest.get("settings", {}).get("fit", "crop"),  # of before there was a choice
+        fit=manifest.get("fit", "crop"),  # of packs of before there was a choice
     )  # fmt: skip
     val, test = in_memory(parts["val"]), in_memory(parts["test"])
     return Splits(parts["train"], val, test, info, contents)
@@ -190,8 +189,7 @@ def _check_manifest(manifest: Any) -> None:
             raise ValueError(f"the file {entry['file']!r} lies elsewhere")
     if not all(isinstance(text, str) for text in texts):
         raise TypeError("a name is no text")
-    fit = dict(manifest.get("settings", {})).get("fit", "crop")
-    if fit not in FITS or not is_range(manifest.get("value_range", (0, 1))):
+    if manifest.get("fit", "crop") not in FITS or not is_range(manifest.get("value_range", (0, 1))):
         raise ValueError("its fit or its value_range is none")
     if not all(isinstance(shard["records"], int) for shard in manifest["shards"]):
         raise TypeError("the number of records of a shard is no number")
