@@ -7,11 +7,11 @@ Columns: see docs/reference/tables.md. After Ctrl-C what was classified is in OU
 """
 
 import sys
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
-from experiments.common import add_overwrite, file_path, parser, path, run, source_path
+from experiments.common import RESIZE, add_overwrite, file_path, parser, path, run, source_path
 
 # What our tables begin with; others are not overwritten.
 _HEADER = ("name", "label", "class")
@@ -28,6 +28,7 @@ def classify(
     measure: str = "distance",
     resize: bool = False,
     overwrite: bool = False,
+    skip_broken: bool = False,
 ) -> list[dict[str, Any]]:
     """Classify and write the CSV; returns its rows.
 
@@ -39,8 +40,10 @@ def classify(
         steps: solver steps, likewise.
         coverage: fraction of the validation split that would be kept; the rest abstains.
         measure: uncertainty that decides (``distance`` is the published one).
-        resize: whether images of another size are resized to the model's.
+        resize: whether images of another size are brought to the model's, as those of training were.
         overwrite: whether another file than an earlier table is replaced.
+        skip_broken: whether images that cannot be read get a row with their ``error``, instead of
+            ending the command.
 
     Raises:
         ValueError: an output that must not be overwritten, or what the model cannot read.
@@ -48,6 +51,7 @@ def classify(
         KeyboardInterrupt: Ctrl-C; the rows so far are in ``OUTPUT.partial``.
     """
     from msflow_jax import data
+    from msflow_jax.data.sources.values import refuse_broken
     from msflow_jax.parallel.batched import Interrupted
     from msflow_jax.storage.outputs import check_file, partial_of
     from msflow_jax.storage.text import begins_with, write_csv
@@ -62,7 +66,9 @@ def classify(
 
     flow = open_workdir(workdir)
     threshold = flow.calibration.threshold(measure, coverage)
-    pixels, names = data.read_images(images, flow.info, resize=resize)
+    pixels, names, broken = data.read_sound_images(images, flow.info, resize=resize)
+    if not skip_broken:
+        refuse_broken(broken.values())
     requested = {"draws": draws, "steps": steps}
     stopped = None
     try:
@@ -77,12 +83,15 @@ def classify(
         raise KeyboardInterrupt(
             f"stopped by Ctrl-C: {len(rows)} of {len(names)} images are in {partial}"
         ) from stopped
+    if skip_broken:
+        rows = add_broken(rows, broken)
     write_csv(output, rows)
     partial.unlink(missing_ok=True)  # of an earlier call that was stopped
     note = "no evaluation in the workdir, so no abstention"
     if abstains is not None and threshold is not None:
         note = f"abstained on {int(abstains.sum())}"
-    print(f"{len(rows)} images, {note}: {output}")
+    skipped = f", {len(broken)} could not be read" if broken else ""
+    print(f"{len(names)} images, {note}{skipped}: {output}")
     return rows
 
 
@@ -99,6 +108,13 @@ def make_rows(out: Any, names: Sequence[str], abstains: Any) -> list[dict[str, A
         row["abstain"] = "" if abstains is None else int(abstains[i])
         rows.append(row)
     return rows
+
+
+def add_broken(rows: Sequence[dict[str, Any]], broken: Mapping[str, str]) -> list[dict[str, Any]]:
+    """The rows with a further column ``error``, and one for each image that could not be read."""
+    empty = dict.fromkeys([*rows[0], "error"], "")
+    found = [{**empty, **row} for row in rows]
+    return found + [{**empty, "name": name, "error": error} for name, error in broken.items()]
 
 
 def warn_of_other_settings(evaluated: Any, requested: dict[str, Any]) -> None:
@@ -122,7 +138,10 @@ def main(arguments: Sequence[str]) -> None:
     flags.add_argument("--steps", type=int, default=0, help="solver steps (default: as evaluated)")
     flags.add_argument("--coverage", type=float, default=0.8, help="fraction of images to classify")
     flags.add_argument("--measure", default="distance", help="uncertainty that decides to abstain")
-    flags.add_argument("--resize", action="store_true", help="resize images to the model's side")
+    flags.add_argument("--resize", action="store_true", help=RESIZE)
+    flags.add_argument(
+        "--skip-broken", action="store_true", help="go on after an unreadable image, with its error"
+    )
     add_overwrite(flags, "--output where it is not a table of an earlier call")
     o = flags.parse_args(arguments)
 
@@ -131,7 +150,7 @@ def main(arguments: Sequence[str]) -> None:
     start_jax()
     classify(
         o.workdir, o.images, o.output, draws=o.draws, steps=o.steps, coverage=o.coverage,
-        measure=o.measure, resize=o.resize, overwrite=o.overwrite,
+        measure=o.measure, resize=o.resize, overwrite=o.overwrite, skip_broken=o.skip_broken,
     )  # fmt: skip
 
 

@@ -19,6 +19,11 @@ from msflow_jax.storage.text import write_csv as write_csv
 # ImportError: an optional package that is not there; its message says how to get it.
 EXPECTED_ERRORS = (ValueError, OSError, FloatingPointError, ImportError)
 
+RESIZE = (
+    "bring images of another size to the model's side, those that are not square as data.fit of the run "
+    "says: padded (the default), cropped or stretched"
+)
+
 
 class Parser(argparse.ArgumentParser):
     """Names nothing in a message that would command a terminal."""

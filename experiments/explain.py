@@ -13,7 +13,7 @@ from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
-from experiments.common import add_overwrite, parser, path, run, source_path
+from experiments.common import RESIZE, add_overwrite, parser, path, run, source_path
 
 # Small images are shown enlarged to about this side.
 _SHOWN_SIDE = 256
@@ -42,7 +42,7 @@ def explain(
         label: class name or number to explain; empty: the prediction.
         against: class to compare with; empty, or where it is the prediction: the second class.
         spread: how log-dets below squeezes are placed, see :func:`msflow_jax.coupling.likelihood_map`.
-        resize: whether images of another size are resized to the model's.
+        resize: whether images of another size are brought to the model's, as those of training were.
         overwrite: whether an earlier call's folder is replaced to which other files were added.
 
     Raises:
@@ -175,7 +175,7 @@ def main(arguments: Sequence[str]) -> None:
         "--against", default="", help="class to compare with (default: the second class)"
     )
     flags.add_argument("--spread", default="block", choices=("block", "entry"))
-    flags.add_argument("--resize", action="store_true", help="resize images to the model's side")
+    flags.add_argument("--resize", action="store_true", help=RESIZE)
     add_overwrite(flags, "an earlier call's folder although files were added to it")
     o = flags.parse_args(arguments)
 

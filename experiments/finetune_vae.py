@@ -111,6 +111,7 @@ def _facts(info: Any) -> dict[str, Any]:
     return {
         "data": info.name, "md5": info.md5, "data_side": info.side, "channels": info.channels,
         "identity": dict(info.identity),
+        "value_range": list(info.value_range), "fit": info.fit,
     }  # fmt: skip
 
 

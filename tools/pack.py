@@ -40,6 +40,10 @@ def main(arguments: Sequence[str]) -> None:
     flags.add_argument("folder", type=path, nargs="?", help="where the shards go")
     flags.add_argument("--verify", action="store_true", help="compare every file with its SHA-256")
     flags.add_argument("--side", type=int, default=0, help="rows and columns; 0: as stored")
+    flags.add_argument(
+        "--fit", default="pad", choices=("pad", "crop", "stretch"),
+        help="of images that are not square: filled up, cut to the middle, or distorted",
+    )  # fmt: skip
     flags.add_argument("--channels", type=int, default=0, choices=(0, 1, 3), help="0: as stored")
     flags.add_argument("--shard-images", type=int, default=4096, help="images per shard")
     flags.add_argument("--seed", type=int, default=0, help="of the cut into splits and the order")
@@ -65,6 +69,7 @@ def main(arguments: Sequence[str]) -> None:
     manifest = pack(
         o.source, o.folder, o.seed, o.duplicates, o.outside, side=o.side, channels=o.channels,
         seed=o.seed, shard_images=o.shard_images, name=o.name, licence=o.licence,
+        fit=o.fit,
     )  # fmt: skip
     print(f"packed: {manifest}")
     print(

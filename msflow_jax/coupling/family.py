@@ -122,7 +122,7 @@ class CouplingFamily:
         """The foreground mask, if the layout has one."""
         from msflow_jax.coupling.parts import prepare
 
-        return prepare(config.model, splits.info.side, splits.train)
+        return prepare(config.model, splits.info, splits.train)
 
     def load(self, config: ConfigDict, info: Info, folder: Path) -> Any:
         """The same from a workdir."""

@@ -13,8 +13,9 @@ import numpy as np
 from ml_collections import ConfigDict
 from PIL import Image
 
-from msflow_jax.data import LazySplit, Split, some
-from msflow_jax.data.sources.images import decode, to_square
+from msflow_jax.data import Info, LazySplit, Split, some
+from msflow_jax.data.sources.decoding import decode
+from msflow_jax.data.sources.fitting import to_square
 from msflow_jax.storage.atomic import write_atomically
 from msflow_jax.storage.places import expand
 
@@ -44,14 +45,14 @@ class CouplingParts:
         write_atomically(folder / FILE, buffer.getvalue())
 
 
-def prepare(config: ConfigDict, side: int, train: Split | LazySplit) -> CouplingParts:
+def prepare(config: ConfigDict, info: Info, train: Split | LazySplit) -> CouplingParts:
     """From the user's file, else where the mean training image is not dark.
 
     Images without a dark background are parted at the median of their mean.
 
     Args:
         config: part ``model`` of a configuration.
-        side: rows and columns of the images.
+        info: what the data are; a mask that is not square is fitted as the images are.
         train: training images.
 
     Raises:
@@ -63,7 +64,7 @@ def prepare(config: ConfigDict, side: int, train: Split | LazySplit) -> Coupling
         path = expand(config.foreground)
         if not path.is_file():
             raise FileNotFoundError(f"no mask {path}: correct model.foreground")
-        return CouplingParts(_read(path, side))
+        return CouplingParts(_read(path, info.side, info.fit))
     mean = some(train, _MEASURED).images.mean(axis=(0, 3))
     inside = mean > _INSIDE * mean.max()
     return CouplingParts(mean > np.median(mean) if inside.all() else inside)
@@ -80,7 +81,7 @@ def load(config: ConfigDict, side: int, folder: Path) -> CouplingParts:
     path = folder / FILE
     if not path.is_file():
         raise FileNotFoundError(f"no mask {path}: restore it from a copy")
-    return CouplingParts(_read(path, side))
+    return CouplingParts(_read(path, side, "crop"))  # square already
 
 
 def needs_mask(config: ConfigDict) -> bool:
@@ -88,6 +89,6 @@ def needs_mask(config: ConfigDict) -> bool:
     return WORD in config.layout
 
 
-def _read(path: Path, side: int) -> np.ndarray:
+def _read(path: Path, side: int, fit: str) -> np.ndarray:
     inside = decode(path.read_bytes(), path).max(axis=-1, keepdims=True) > 0
-    return to_square(np.where(inside, 255, 0).astype(np.uint8), side)[..., 0] > 127
+    return to_square(np.where(inside, 255, 0).astype(np.uint8), side, fit)[..., 0] > 127

@@ -15,6 +15,7 @@ import numpy as np
 from ml_collections import ConfigDict
 
 from msflow_jax.data.base import (
+    FITS,
     SPLITS,
     Info,
     LazySplit,
@@ -27,7 +28,7 @@ from msflow_jax.data.base import (
 from msflow_jax.data.identity import as_trained, check_same, contents_of, identify, split_table
 from msflow_jax.data.oddities import check_copies, warn_of_rare_classes
 from msflow_jax.data.settings import SETTINGS
-from msflow_jax.data.sources.images import read_images
+from msflow_jax.data.sources.images import read_images, read_sound_images
 from msflow_jax.data.sources.medmnist_table import TABLE as _MEDMNIST
 from msflow_jax.progress import doing
 
@@ -46,6 +47,7 @@ __all__ = [
     "known",
     "load",
     "read_images",
+    "read_sound_images",
     "some",
     "split_table",
     "upgrade",
@@ -66,6 +68,9 @@ def default_config(name: str = "phantoms") -> ConfigDict:
             folders (``folder``), the CSV (``manifest``), either (``own``), what ``tools/pack.py`` wrote
             (``arrayrecord``), or the TFDS data folder (``tfds:NAME``; empty: ``~/tensorflow_datasets``).
         side: Height and width in pixels. 0: 28 (MedMNIST), 32 (phantoms), as stored (own files).
+        fit: Of pictures that are not square: ``pad`` (the longer side is scaled to ``side``, the rest is
+            black, of colour pictures the colour of their edge), ``crop`` (the shorter side is scaled,
+            the ends of the longer one are lost) or ``stretch``. A pack has its own.
         channels: 1 grey, 3 RGB, 0 as stored (own files: as the first; phantoms: 1).
         seed: Seed of the phantoms and of the cut of own files into splits.
         md5: If set, the data must have it (``Info.md5``).
@@ -83,6 +88,7 @@ def default_config(name: str = "phantoms") -> ConfigDict:
             "name": name,
             "root": "",
             "side": 0,
+            "fit": "pad",
             "channels": 0,
             "seed": 0,
             "md5": "",
@@ -118,6 +124,8 @@ def check(config: ConfigDict) -> None:
         )
     if config.duplicates not in ("refuse", "keep"):
         raise ValueError(f"data.duplicates={config.duplicates!r}: 'refuse' or 'keep'")
+    if config.fit not in FITS:
+        raise ValueError(f"data.fit={config.fit!r}: choose one of {', '.join(FITS)}")
     if config.side < 0 or config.channels not in (0, 1, 3):
         raise ValueError(
             f"data.side={config.side}, data.channels={config.channels}: the side is a number of "
@@ -158,7 +166,7 @@ def load(config: ConfigDict) -> Splits:
 
 def upgrade(stored: Mapping[str, Any]) -> dict[str, Any]:
     """The part ``data`` of a stored configuration, with what was so before there was a key for it."""
-    return {"duplicates": "keep", "outside": True, **stored}
+    return {"duplicates": "keep", "outside": True, "fit": "crop", **stored}
 
 
 def _counts(splits: Splits) -> tuple[int, ...]:

@@ -24,7 +24,6 @@ __all__ = [
     "OpensLater",
     "Split",
     "Splits",
-    "convert_channels",
     "digest",
     "in_memory",
     "own_info",
@@ -34,6 +33,7 @@ __all__ = [
 TASKS = ("binary-class", "multi-class", "ordinal-regression")
 SPLITS = ("train", "val", "test")
 PRIORS = ("natural", "uniform")  # of the classes: as in the training set, or all equal
+FITS = ("pad", "crop", "stretch")  # what happens to pictures that are not square
 
 
 @dataclass(frozen=True)
@@ -56,6 +56,8 @@ class Info:
             side, channels, classes and map_classes: an image, its label, maybe its map.
         identity: MD5 of names, contents, labels and splits, see ``identity.identify``; empty of a data
             set that was not read, and in workdirs of before there were identities.
+        value_range: the values that are 0 and 255 in pictures of more than 8 bits; empty of others.
+        fit: one of ``FITS``; what it was before there was a choice where nothing is said.
     """
 
     name: str
@@ -71,9 +73,11 @@ class Info:
     counts: tuple[int, ...] = ()
     modalities: Mapping[str, Modality] = field(default_factory=dict, hash=False)
     identity: Mapping[str, str] = field(default_factory=dict, hash=False)
+    value_range: tuple[float, ...] = ()
+    fit: str = "crop"
 
     def __post_init__(self) -> None:
-        for name in ("classes", "flips", "map_classes", "counts"):
+        for name in ("classes", "flips", "map_classes", "counts", "value_range"):
             object.__setattr__(self, name, tuple(getattr(self, name)))
         for name in ("name", "licence", "source"):  # of others' files, and printed
             object.__setattr__(self, name, printable(getattr(self, name)))
@@ -85,6 +89,12 @@ class Info:
             raise ValueError(f"{self.name}: task {self.task!r} is not one of {', '.join(TASKS)}")
         if len(self.classes) < 2:
             raise ValueError(f"{self.name}: {len(self.classes)} class(es), at least 2 are needed")
+        if self.fit not in FITS:
+            raise ValueError(f"{self.name}: fit {self.fit!r} is not one of {', '.join(FITS)}")
+        if self.value_range and not is_range(self.value_range):
+            raise ValueError(
+                f"{self.name}: value_range {self.value_range} is no pair of rising numbers"
+            )
 
     def _one_image(self) -> dict[str, Modality]:
         """The modalities of one image with a class, and classes of its pixels where there are any."""
@@ -125,7 +135,8 @@ class Info:
     def to_dict(self) -> dict[str, Any]:
         """Returns a dict of JSON types; ``from_dict`` is its inverse.
 
-        Modalities that follow from the other fields are left out, as older versions did.
+        Modalities that follow from the other fields, no range and the fit ``crop`` are left out, as
+        older versions did.
         """
         names = (f.name for f in dataclasses.fields(self) if f.name != "modalities")
         fields = {name: getattr(self, name) for name in names}
@@ -134,6 +145,10 @@ class Info:
             found["modalities"] = {name: m.to_dict() for name, m in self.modalities.items()}
         if not self.identity:
             del found["identity"]
+        if not self.value_range:
+            del found["value_range"]
+        if self.fit == "crop":
+            del found["fit"]
         return found
 
     @classmethod
@@ -144,7 +159,9 @@ class Info:
             ValueError: for unknown or missing fields, by name.
         """
         known = {f.name for f in dataclasses.fields(cls)}
-        needed = known - {"map_classes", "counts", "modalities", "identity"}
+        needed = known - {
+            "map_classes", "counts", "modalities", "identity", "value_range", "fit",
+        }  # fmt: skip
         if unknown := sorted(set(fields) - known):
             raise ValueError(f"data info has unknown fields: {', '.join(unknown)}")
         if missing := sorted(needed - set(fields)):
@@ -153,8 +170,22 @@ class Info:
         return cls(**{**fields, "modalities": {name: Modality(**m) for name, m in given.items()}})
 
 
+def is_range(given: Sequence[Any]) -> bool:
+    """Whether these are two finite numbers, the second above the first."""
+    numbers = len(given) == 2 and all(isinstance(v, int | float) for v in given)
+    return numbers and -np.inf < given[0] < given[1] < np.inf
+
+
 def own_info(
-    classes: Sequence[str], shape: Sequence[int], *, name: str, licence: str, md5: str, source: str
+    classes: Sequence[str],
+    shape: Sequence[int],
+    *,
+    name: str,
+    licence: str,
+    md5: str,
+    source: str,
+    value_range: Sequence[float] = (),
+    fit: str = "crop",
 ) -> Info:
     """Facts of images of which only the classes are known, not what may be mirrored.
 
@@ -165,6 +196,8 @@ def own_info(
         licence: licence of the data.
         md5: MD5 of what they were made from.
         source: where they came from.
+        value_range: see :class:`Info`.
+        fit: see :class:`Info`.
     """
     return Info(
         name=name,
@@ -176,6 +209,8 @@ def own_info(
         md5=md5,
         source=source,
         flips=(),
+        value_range=tuple(value_range),
+        fit=fit,
     )
 
 
@@ -197,24 +232,6 @@ class Splits:
         if name not in SPLITS:
             raise ValueError(f"unknown split {name!r}; known: {', '.join(SPLITS)}")
         return getattr(self, name)
-
-
-def convert_channels(images: np.ndarray, channels: int) -> np.ndarray:
-    """Converts uint8 images ``[N, S, S, C]`` to ``channels``: grey repeated, or ITU-R 601 luma of RGB.
-
-    ``channels`` 0 leaves them as they are.
-
-    Raises:
-        ValueError: where ``channels`` is not 0, 1 or 3.
-    """
-    if channels not in (0, 1, 3):
-        raise ValueError(f"channels={channels}: only 1 (grey), 3 (RGB) and 0 (as stored)")
-    if channels in (0, images.shape[-1]):
-        return images
-    if channels == 3:
-        return np.repeat(images, 3, axis=-1)
-    luma = images.astype(np.float32) @ np.array([0.299, 0.587, 0.114], np.float32)
-    return np.rint(luma).astype(np.uint8)[..., None]
 
 
 def digest(*parts: bytes | memoryview) -> str:

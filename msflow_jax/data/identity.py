@@ -130,7 +130,7 @@ def check_same(
     Raises:
         ValueError: they differ.
     """
-    if found := _differences(then, now, before, after):
+    if found := [*_differences(then, now, before, after), *_read_otherwise(then, now)]:
         raise ValueError(
             f"{now.source} does not hold the data of this run: {'; '.join(found)}. Point --root (or "
             "--config.data.root) at the data of the run, or use another --workdir"
@@ -154,6 +154,23 @@ def _differences(then: Info, now: Info, before: Sequence[Row], after: Sequence[R
             f"these have {list(now.counts)}"
         ]
     return []
+
+
+def _read_otherwise(then: Info, now: Info) -> list[str]:
+    """How the same files became other pixels."""
+    found = []
+    if then.value_range != now.value_range:
+        old, new = (
+            "{:g} to {:g}".format(*info.value_range) if info.value_range else "8 bits"
+            for info in (then, now)
+        )
+        found = [
+            f"it had grey values of {old}, these have {new} (versions of before divided deeper ones "
+            "by 257)"
+        ]
+    if then.fit != now.fit:
+        found.append(f"pictures that are not square had fit={then.fit}, these have fit={now.fit}")
+    return found
 
 
 def _examples(part: str, before: Sequence[Row], after: Sequence[Row]) -> str:

@@ -6,6 +6,7 @@ SETTINGS: dict[str, Setting] = {
     "data.name": Setting("", "phantoms, folder, manifest, arrayrecord, tfds:NAME or a name of MedMNIST"),
     "data.root": Setting("", "file or folder of the data; empty: where the source keeps them"),
     "data.side": Setting("[0, 16384]", "rows and columns; 0: 28 (MedMNIST), 32 (phantoms), as stored"),
+    "data.fit": Setting("pad or crop or stretch", "what happens to pictures that are not square"),
     "data.channels": Setting("0 or 1 or 3", "1 grey, 3 colour, 0 as stored"),
     "data.seed": Setting(SEED, "seed of the phantoms and of the cut into splits"),
     "data.md5": Setting("", "digest that the data must have; empty: any"),

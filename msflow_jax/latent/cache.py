@@ -163,7 +163,8 @@ def split_latents(
     facts = {
         "data": info.name, "md5": info.md5, "split": name, "images": len(split), "flips": list(flips),
         "autoencoder": fingerprint(codec.autoencoder, params), "side": [info.side, codec.side],
-        "channels": info.channels, "names": digest("\n".join(split.names).encode()), "version": 2,
+        "channels": info.channels, "names": digest("\n".join(split.names).encode()),
+        "value_range": list(info.value_range), "fit": info.fit, "version": 3,
     }  # fmt: skip
     encode = make_encoder(codec, flips, config.batch)
     cache = locate(config.cache, facts)

@@ -163,6 +163,28 @@ def test_mistakes(name, argument, message, trained, pictures, tmp_path, command)
     assert not (tmp_path / "p.csv").exists() and not (tmp_path / "g").exists()
 
 
+def test_broken_images_are_listed_or_skipped(trained, pictures, tmp_path, command):
+    shutil.copytree(pictures / "test" / "dark", tmp_path / "in")
+    for name in ("2.png", "3.png"):
+        (tmp_path / "in" / name).write_bytes(b"<html>not found</html>")
+    Image.fromarray(np.full((8, 8), 4000, np.uint16)).save(tmp_path / "in" / "4.png")
+    arguments = (
+        "classify", f"--workdir={trained}", f"--images={tmp_path / 'in'}",
+        f"--output={tmp_path / 'p.csv'}",
+    )  # fmt: skip
+    out = command(*arguments)
+    assert out.status == 2 and not (tmp_path / "p.csv").exists()
+    assert re.search(
+        r"3 pictures cannot be used: .*2\.png is not .*3\.png.*4\.png .* 4000", out.err
+    )
+    out = command(*arguments, "--skip-broken")
+    assert out.status == 0 and "3 images, " in out.out and "3 could not be read" in out.out
+    rows = {row["name"]: row for row in read(tmp_path / "p.csv")}
+    assert [name for name, row in rows.items() if row["error"]] == ["2.png", "3.png", "4.png"]
+    assert rows["2.png"]["class"] == rows["2.png"]["abstain"] == ""
+    assert rows["5.png"]["class"] and not rows["5.png"]["error"]
+
+
 def test_images_of_another_size_with_resize(trained, tmp_path, command):
     Image.fromarray(np.zeros((12, 20, 3), np.uint8)).save(tmp_path / "x.png")
     out = command(

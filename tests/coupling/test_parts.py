@@ -6,7 +6,9 @@ from PIL import Image
 
 from msflow_jax.config import default_config
 from msflow_jax.coupling.parts import load, prepare
-from msflow_jax.data import Split
+from msflow_jax.data import Info, Split
+
+INFO = Info("x", ("a", "b"), 1, 8, "binary-class", "", "", "", (), fit="pad")
 
 
 @pytest.fixture
@@ -25,7 +27,7 @@ def split(images):
 def test_a_mask_from_the_training_images_is_where_they_are_bright(config, ground):
     images = np.full((3, 8, 8, 1), ground)
     images[:, 2:6, 3:7] = 200
-    mask = prepare(config, 8, split(images)).foreground
+    mask = prepare(config, INFO, split(images)).foreground
     expected = np.zeros((8, 8), bool)
     expected[2:6, 3:7] = True
     np.testing.assert_array_equal(mask, expected)
@@ -36,7 +38,7 @@ def test_a_mask_from_a_file_is_brought_to_the_side_and_kept(config, tmp_path):
     picture[:8] = 255
     Image.fromarray(picture).save(tmp_path / "head.png")
     config.foreground = str(tmp_path / "head.png")
-    found = prepare(config, 8, None)
+    found = prepare(config, INFO, None)
     assert found.foreground[:4].all() and not found.foreground[4:].any()
     found.save(tmp_path / "run")
     (tmp_path / "head.png").unlink()
@@ -47,7 +49,14 @@ def test_a_mask_from_a_file_is_brought_to_the_side_and_kept(config, tmp_path):
         load(config, 8, tmp_path / "run")
 
 
+def test_a_mask_that_is_not_square_is_fitted_as_the_images_are(config, tmp_path):
+    Image.fromarray(np.full((8, 16), 257, np.uint16)).save(tmp_path / "head.png")  # any depth
+    config.foreground = str(tmp_path / "head.png")
+    found = prepare(config, INFO, None).foreground
+    assert found[2:6].all() and not found[:2].any() and not found[6:].any()
+
+
 def test_a_missing_mask_is_named(config, tmp_path):
     config.foreground = str(tmp_path / "nowhere.png")
     with pytest.raises(FileNotFoundError, match="nowhere.png: correct model.foreground"):
-        prepare(config, 8, None)
+        prepare(config, INFO, None)

@@ -7,7 +7,7 @@ import numpy as np
 import pytest
 
 from msflow_jax import data
-from msflow_jax.data.base import convert_channels
+from msflow_jax.data.sources.fitting import convert_channels
 
 INFO = data.Info(
     name="x",

@@ -1,13 +1,15 @@
 """The latent cache: what is read back, what is made anew, what survives."""
 
 import errno
+from dataclasses import replace
+from types import SimpleNamespace
 
 import jax
 import jax.numpy as jnp
 import numpy as np
 import pytest
 
-from msflow_jax.data import Split
+from msflow_jax.data import Info, Split
 from msflow_jax.latent import cache as latents
 from msflow_jax.latent.autoencoder import Autoencoder
 from msflow_jax.latent.cache import flipped, locate, make_encoder, read_or_encode
@@ -52,6 +54,17 @@ def test_what_was_encoded_is_read(tmp_path):
     assert cache.folder.name.startswith("tfds-some-thing-train-")
     other = locate(str(tmp_path), {**FACTS, "md5": "1"})
     assert other.folder != cache.folder
+
+
+def test_pictures_scaled_or_fitted_otherwise_have_other_latents(monkeypatch):
+    monkeypatch.setattr(latents, "fingerprint", lambda *_: "0")
+    monkeypatch.setattr(latents, "make_encoder", lambda *_: None)
+    monkeypatch.setattr(latents, "read_or_encode", lambda cache, *_: cache.folder)
+    codec, config = SimpleNamespace(autoencoder=None, side=8), SimpleNamespace(batch=1, cache="")
+    info = Info("x", ("a", "b"), 3, 8, "binary-class", "", "", "", ())
+    variants = [info, replace(info, value_range=(0, 4095)), replace(info, fit="pad")]
+    folders = {latents.split_latents(codec, None, SPLIT, "train", i, config) for i in variants}
+    assert len(folders) == 3
 
 
 def test_an_interrupted_call_goes_on(tmp_path):

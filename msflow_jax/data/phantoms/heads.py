@@ -25,11 +25,12 @@ from typing import NamedTuple
 import numpy as np
 from ml_collections import ConfigDict
 
-from msflow_jax.data.base import SPLITS, Info, Split, Splits, convert_channels, digest
+from msflow_jax.data.base import SPLITS, Info, Split, Splits, digest
 from msflow_jax.data.phantoms import anatomy
 from msflow_jax.data.phantoms.scanners import SCANNERS, Scanner, allot, shading
 from msflow_jax.data.phantoms.signals import SEQUENCES, TISSUES, rician
 from msflow_jax.data.phantoms.subjects import CENTRE, GRADES, Subject, draw_subject
+from msflow_jax.data.sources.fitting import convert_channels
 from msflow_jax.data.splitting import assign
 from msflow_jax.progress import track
 
@@ -99,6 +100,7 @@ def load(config: ConfigDict) -> Splits:
         source=f"phantoms by {settings.task}, seed {config.seed}, {contrast}, not patients",
         flips=task.flips,
         map_classes=MAP_CLASSES,
+        fit=config.fit,
     )
     return Splits(train, val, test, info)
 

@@ -6,7 +6,8 @@ import contextlib
 import re
 import unicodedata
 import warnings
-from collections.abc import Sequence
+from collections import Counter
+from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -15,7 +16,7 @@ from ml_collections import ConfigDict
 
 from msflow_jax.data.base import SPLITS, digest
 from msflow_jax.data.sources.archives import file_md5
-from msflow_jax.data.sources.images import SUFFIXES, find_images
+from msflow_jax.data.sources.finding import SUFFIXES, find_images, in_words, warn_of_left_out
 from msflow_jax.data.splitting import VAL_PATTERN, assign
 from msflow_jax.progress import track
 from msflow_jax.storage.content import printable
@@ -124,20 +125,23 @@ def list_folder(config: ConfigDict) -> Listing:
             f"{root} has {', '.join(sorted(d.name for d in given.values()))} but not both train "
             f"and test; {LAYOUT}"
         )
-    rows = [
-        Row(file, printable(file.relative_to(root).as_posix()), class_name(folder.name), "", split)
-        for split, base in (given or {"": root}).items()
-        for folder in _folders(base)
-        for file in find_images(folder)
-    ]
+    rows: list[Row] = []
+    bases = (given or {"": root}).items()
+    left = _loose(dict.fromkeys([root, *given.values()]))
+    for split, folder in ((split, folder) for split, base in bases for folder in _folders(base)):
+        files, others = find_images(folder)
+        left += others
+        names = [printable(file.relative_to(root).as_posix()) for file in files]
+        label = class_name(folder.name)
+        rows += [Row(f, name, label, "", split) for f, name in zip(files, names, strict=True)]
     if not rows:
         kinds = ", ".join(sorted(SUFFIXES))
-        raise FileNotFoundError(f"no images in the sub-folders of {root}: {LAYOUT} ({kinds})")
-    named = {
-        class_name(folder.name)
-        for base in (given or {"": root}).values()
-        for folder in _folders(base)
-    }
+        found = f"; found: {in_words(left)}" if left else ""
+        raise FileNotFoundError(
+            f"no images in the sub-folders of {root}: {LAYOUT} ({kinds}){found}"
+        )
+    warn_of_left_out(root, left)
+    named = {class_name(folder.name) for _, base in bases for folder in _folders(base)}
     if empty := sorted(named - {row.label for row in rows}):
         raise ValueError(f"{root}: no image in the class folder {empty[0]}; remove it or fill it")
     return sort_rows(rows, root, config.seed)
@@ -169,6 +173,12 @@ def _given_splits(root: Path) -> dict[str, Path]:
             stacklevel=4,
         )
     return found
+
+
+def _loose(folders: Iterable[Path]) -> Counter[str]:
+    """Counts files beside class folders, which are not read."""
+    files = [p for d in folders for p in d.iterdir() if not p.is_dir() and p.name[0] != "."]
+    return +Counter({"files outside class folders": len(files)})
 
 
 def _folders(folder: Path) -> list[Path]:

@@ -8,10 +8,12 @@ from pathlib import Path
 import numpy as np
 from ml_collections import ConfigDict
 
-from msflow_jax.data.base import SPLITS, Info, Split, Splits, convert_channels
+from msflow_jax.data.base import SPLITS, Info, Split, Splits
 from msflow_jax.data.sources.archives import file_md5, read_npz
 from msflow_jax.data.sources.download import download
+from msflow_jax.data.sources.fitting import convert_channels
 from msflow_jax.data.sources.medmnist_table import SIDES, TABLE, Entry, file_name, url
+from msflow_jax.data.sources.npz_headers import Layout, npz_layouts
 from msflow_jax.storage.places import expand, home
 
 REMEDY = "delete the file and fetch it again"
@@ -61,10 +63,14 @@ def load(config: ConfigDict) -> Splits:
     remedy = OWN_REMEDY if own else REMEDY
     md5 = _compare_md5(path, published, config.md5)
     keys = [f"{split}_{kind}" for split in SPLITS for kind in ("images", "labels")]
-    arrays = read_npz(path, keys, remedy)
-    remedy = (
+    other_remedy = (
         OWN_REMEDY if own else "fetch the published file again, or correct it if it is your own"
     )
+    for key, layout in npz_layouts(path, keys).items():  # what will be refused is not read
+        if key.endswith("_images"):
+            _check_images(path, key, layout, entry, side, other_remedy)
+    arrays = read_npz(path, keys, remedy)
+    remedy = other_remedy
     train, val, test = (
         _split(path, split, arrays, entry, side, config.channels, remedy) for split in SPLITS
     )
@@ -78,6 +84,7 @@ def load(config: ConfigDict) -> Splits:
         md5=md5,
         source=str(path),
         flips=FLIPS.get(flag, ()),
+        fit=config.fit,
     )
     return Splits(train, val, test, info)
 
@@ -137,6 +144,20 @@ def _compare_md5(path: Path, published: str, demanded: str) -> str:
     return md5
 
 
+def _check_images(
+    path: Path, key: str, found: Layout, entry: Entry, side: int, remedy: str
+) -> None:
+    shape = found.shape
+    if entry.channels == 1 and len(shape) == 4 and shape[-1] == 1:
+        shape = shape[:-1]
+    expected = (side, side) if entry.channels == 1 else (side, side, entry.channels)
+    if found.dtype != np.uint8 or len(shape) < 3 or shape[1:] != expected:
+        raise ValueError(
+            f"{path}: {key} is {found.dtype} {found.shape}, expected uint8 "
+            f"(N, {', '.join(map(str, expected))}); {remedy}, or set --config.data.side to its side"
+        )
+
+
 def _split(
     path: Path,
     split: str,
@@ -151,14 +172,10 @@ def _split(
     Grey images may also be ``[N, S, S, 1]``, and labels of any integer type.
     """
     images, labels = arrays[f"{split}_images"], arrays[f"{split}_labels"]
-    if entry.channels == 1 and images.ndim == 4 and images.shape[-1] == 1:
-        images = images[..., 0]
-    expected = (side, side) if entry.channels == 1 else (side, side, entry.channels)
-    if images.dtype != np.uint8 or images.ndim < 3 or images.shape[1:] != expected:
-        raise ValueError(
-            f"{path}: {split}_images is {images.dtype} {images.shape}, expected uint8 "
-            f"(N, {', '.join(map(str, expected))}); {remedy}, or set --config.data.side to its side"
-        )
+    found = Layout(images.shape, images.dtype)
+    _check_images(path, f"{split}_images", found, entry, side, remedy)
+    if entry.channels == 1:
+        images = images.reshape(*images.shape[:3])
     if not len(images):
         raise ValueError(f"{path}: {split}_images holds no image; {remedy}")
     if labels.dtype.kind not in "iu" or labels.shape not in ((len(images),), (len(images), 1)):

@@ -15,10 +15,11 @@ import numpy as np
 from msflow_jax.data.base import SPLITS, digest
 from msflow_jax.data.oddities import check_copies
 from msflow_jax.data.sources.archives import file_sha256
-from msflow_jax.data.sources.files import fit_to_first
-from msflow_jax.data.sources.images import decode
+from msflow_jax.data.sources.decoding import decode, read_file
+from msflow_jax.data.sources.fitting import fit_to_first
 from msflow_jax.data.sources.listing import Listing
 from msflow_jax.data.sources.records import FORMAT, MANIFEST, array_record
+from msflow_jax.data.sources.values import Range, refuse_broken, scale, survey
 from msflow_jax.storage.atomic import check_writable, write_atomically
 from msflow_jax.storage.text import write_csv
 
@@ -37,6 +38,7 @@ class Settings:
         seed: seed of the order of the training images in the shards.
         name: what the data set is called.
         licence: licence of the images.
+        fit: what happens to images that are not square, see ``fitting.to_square``.
     """
 
     side: int = 0
@@ -45,6 +47,7 @@ class Settings:
     seed: int = 0
     name: str = "arrayrecord"
     licence: str = "unknown: the user's own files"
+    fit: str = "pad"
 
 
 def pack(
@@ -57,8 +60,9 @@ def pack(
 ) -> Path:
     """Packs every image, shard by shard, and goes on where an earlier call was cut off.
 
-    Images that need no change are kept as they are, byte for byte; others become PNG. Training images
-    are shuffled over the shards. The manifest is written last: a folder with one is complete.
+    Images that need no change are kept as they are, byte for byte; others become PNG, those of more than
+    8 bits by the range of values of all images, which the manifest names. Training images are shuffled
+    over the shards. The manifest is written last: a folder with one is complete.
 
     Args:
         listing: what to pack.
@@ -82,6 +86,8 @@ def pack(
     _check_copies(listing, contents, refuse=refuse)
     facts = [listing.fingerprint(), digest("".join(contents).encode()), listing.classes]
     what = digest(json.dumps([*facts, asdict(settings)]).encode())
+    value_range, broken = survey([row.path for row in listing.rows])
+    refuse_broken(broken.values())
     done = _started(folder, what)
     folder.mkdir(parents=True, exist_ok=True)
     for left in folder.glob(".*.arrayrecord.*.tmp"):  # by a call that was killed
@@ -94,7 +100,9 @@ def pack(
     for split, first, name in _shards(orders, settings.shard_images):
         index = orders[split][first : first + settings.shard_images]
         if not _complete(folder, done, name):
-            shape = _write_shard(folder / name, listing, index, settings, shape, progress)
+            shape = _write_shard(
+                folder / name, listing, index, settings, value_range, shape, progress
+            )
             entry = {"split": split, "records": len(index), **_facts(folder / name)}
             done = {**done, "shape": shape, "shards": {**done["shards"], name: entry}}
             write_atomically(folder / _UNFINISHED, json.dumps(done).encode())
@@ -108,6 +116,8 @@ def pack(
         "licence": settings.licence,
         "classes": listing.classes,
         "shape": shape,
+        "fit": settings.fit,
+        **({"value_range": value_range} if value_range else {}),
         "settings": asdict(settings),
         "tables": tables,
         "shards": list(done["shards"].values()),
@@ -171,6 +181,7 @@ def _write_shard(
     listing: Listing,
     index: np.ndarray,
     settings: Settings,
+    value_range: Range,
     shape: tuple[int, ...],
     progress: Callable[[int], Any],
 ) -> tuple[int, ...]:
@@ -180,11 +191,15 @@ def _write_shard(
         writer = array_record().ArrayRecordWriter(str(temporary), "group_size:1,uncompressed")
         for i in index:
             file = listing.rows[i].path
-            data = file.read_bytes()
+            data = read_file(file)
             stored = decode(data, file)
-            image = fit_to_first(stored, file, shape or None, settings.side, settings.channels)
+            image = fit_to_first(
+                scale(stored, value_range, str(file)), str(file), shape or None,
+                settings.side, settings.channels, settings.fit,
+            )  # fmt: skip
             shape = image.shape
-            writer.write(data if image.shape == stored.shape else _png(image))
+            same = image.shape == stored.shape and not value_range
+            writer.write(data if same else _png(image))
             progress(1)
         writer.close()
         temporary.replace(path)

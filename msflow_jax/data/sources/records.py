@@ -2,9 +2,9 @@
 
 A folder holds, for each split, a CSV (``name,label,md5[,subject]``, one line per image) and shards such
 as ``train-00000-of-00008.arrayrecord``, whose records follow the lines of the CSV; and ``manifest.json``
-with the classes, the shape, and the number, bytes and SHA-256 of every shard. A record is an image
-file (PNG, or the original file) and nothing else; ``md5`` is of the file that it was made from,
-``subject`` a number.
+with the classes, the shape, how images were fitted to it, the range of values that was brought to 8
+bits, if any, and the number, bytes and SHA-256 of every shard. A record is an image file of 8 bits (PNG,
+or the original file); ``md5`` is of the file that it was made from, ``subject`` a number.
 """
 
 from __future__ import annotations
@@ -18,10 +18,20 @@ from typing import Any
 import numpy as np
 from ml_collections import ConfigDict
 
-from msflow_jax.data.base import SPLITS, LazySplit, OpensLater, Splits, digest, in_memory, own_info
+from msflow_jax.data.base import (
+    FITS,
+    SPLITS,
+    LazySplit,
+    OpensLater,
+    Splits,
+    digest,
+    in_memory,
+    is_range,
+    own_info,
+)
 from msflow_jax.data.sources.archives import file_sha256
-from msflow_jax.data.sources.files import fit_to_first
-from msflow_jax.data.sources.images import decode
+from msflow_jax.data.sources.decoding import decode
+from msflow_jax.data.sources.fitting import fit_to_first
 from msflow_jax.data.sources.table import read_table
 from msflow_jax.storage.content import describe_file
 from msflow_jax.storage.places import expand
@@ -38,8 +48,8 @@ class RecordReader(OpensLater):
         shards: paths of the shards, in order.
         counts: records in each.
         shape: shape of the images.
-        side: rows and columns of the images, see ``files.fit_to_first``.
-        channels: channels of the images, see ``files.fit_to_first``.
+        side: rows and columns of the images, see ``fitting.fit_to_first``.
+        channels: channels of the images, see ``fitting.fit_to_first``.
     """
 
     def __init__(
@@ -69,7 +79,16 @@ class RecordReader(OpensLater):
             data = self._open[shard].read([at])[0]
         except Exception as error:  # whatever a damaged file raises inside the reader
             raise ValueError(_damaged(where, str(error))) from error
-        return fit_to_first(decode(data, where), where, self._shape, *self._fit)
+        image = decode(data, where)
+        if (
+            image.dtype != np.uint8
+        ):  # packed by a version that scaled by the type, not by the values
+            raise ValueError(
+                f"{where} has more than 8 bits for each value, of a range that the pack does not name: "
+                "pack the images again"
+            )
+        # Those of a pack are square: no fit is applied.
+        return fit_to_first(image, str(where), self._shape, *self._fit, "stretch")
 
 
 def open_shard(path: Path) -> Any:
@@ -125,6 +144,8 @@ def load(config: ConfigDict) -> Splits:
     info = own_info(
         manifest["classes"], shape, name=manifest["name"], licence=manifest["licence"],
         md5=digest((root / MANIFEST).read_bytes()), source=str(root),
+        value_range=manifest.get("value_range", ()),
+        fit=manifest.get("fit", "crop"),  # of packs of before there was a choice
     )  # fmt: skip
     val, test = in_memory(parts["val"]), in_memory(parts["test"])
     return Splits(parts["train"], val, test, info, contents)
@@ -170,6 +191,8 @@ def _check_manifest(manifest: Any) -> None:
             raise ValueError(f"the file {entry['file']!r} lies elsewhere")
     if not all(isinstance(text, str) for text in texts):
         raise TypeError("a name is no text")
+    if manifest.get("fit", "crop") not in FITS or not is_range(manifest.get("value_range", (0, 1))):
+        raise ValueError("its fit or its value_range is none")
     if not all(isinstance(shard["records"], int) for shard in manifest["shards"]):
         raise TypeError("the number of records of a shard is no number")
     if sorted(table["split"] for table in manifest["tables"]) != sorted(SPLITS):

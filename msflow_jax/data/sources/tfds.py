@@ -14,9 +14,10 @@ import numpy as np
 from ml_collections import ConfigDict
 
 from msflow_jax.data.base import SPLITS, LazySplit, OpensLater, Splits, digest, in_memory, own_info
-from msflow_jax.data.sources.files import fit_to_first
-from msflow_jax.data.sources.images import decode
+from msflow_jax.data.sources.decoding import decode
+from msflow_jax.data.sources.fitting import fit_to_first
 from msflow_jax.data.sources.tfds_trust import check_features
+from msflow_jax.data.sources.values import Range, common_range, extent, scale
 from msflow_jax.data.splitting import PATTERN, VAL_PATTERN, assign
 from msflow_jax.progress import track
 from msflow_jax.storage.places import expand
@@ -34,8 +35,10 @@ class TfdsReader(OpensLater):
         parts: ``(split in TFDS, index there)`` of each image.
         key: name of the image feature.
         shape: shape of the images that all must have.
-        side: rows and columns of the images, see ``files.fit_to_first``.
-        channels: channels of the images, see ``files.fit_to_first``.
+        side: rows and columns of the images, see ``fitting.fit_to_first``.
+        channels: channels of the images, see ``fitting.fit_to_first``.
+        fit: what happens to those that are not square, see ``fitting.fit_to_first``.
+        value_range: what becomes 0 and 255 in images of more than 8 bits, see ``values.scale``.
     """
 
     def __init__(
@@ -46,10 +49,12 @@ class TfdsReader(OpensLater):
         shape: tuple[int, ...],
         side: int,
         channels: int,
+        fit: str,
+        value_range: Range = (),
     ):
         super().__init__()
         self._folder, self._parts, self._key = folder, parts, key
-        self._shape, self._fit = shape, (side, channels)
+        self._shape, self._fit, self._range = shape, (side, channels, fit), value_range
 
     def __call__(self, index: int) -> np.ndarray:
         """Returns image ``index``, uint8 ``[S, S, C]``."""
@@ -57,8 +62,8 @@ class TfdsReader(OpensLater):
         if split not in self._open:
             self._open[split] = _source(_builder_from(self._folder), split, self._key)
         where = Path(f"{self._folder}, {split} {at}")
-        image = _pixels(self._open[split][at][self._key], where)
-        return fit_to_first(image, where, self._shape, *self._fit)
+        image = scale(_pixels(self._open[split][at][self._key], where), self._range, str(where))
+        return fit_to_first(image, str(where), self._shape, *self._fit)
 
 
 def load(config: ConfigDict) -> Splits:
@@ -82,20 +87,25 @@ def load(config: ConfigDict) -> Splits:
     labels, sums = _labels(builder, parts, image, label)
     splits = np.array(_cut(parts, labels, config.seed, builder.name))
     folder = str(builder.data_path)
+    value_range = _range(builder, parts, image)
     first = _pixels(_source(builder, parts[0][0], image)[0][image], Path(folder))
-    shape = fit_to_first(first, Path(folder), None, config.side, config.channels).shape
+    first = scale(first, value_range, folder)
+    shape = fit_to_first(first, folder, None, config.side, config.channels, config.fit).shape
     found, contents = {}, {}
     for split in SPLITS:
         index = np.flatnonzero(splits == split)
         chosen = [parts[i] for i in index]
-        reader = TfdsReader(folder, chosen, image, shape, config.side, config.channels)
+        reader = TfdsReader(
+            folder, chosen, image, shape, config.side, config.channels, config.fit, value_range
+        )
         names = tuple(f"{name}/{at:05d}" for name, at in chosen)
         found[split] = LazySplit(reader, labels[index], names, shape)
         contents[split] = tuple(sums[i] for i in index)
     info = own_info(
         builder.info.features[label].names, shape, name=config.name,
         licence=str(builder.info.redistribution_info.license or "see the publisher"),
-        md5=digest(_identity(builder).encode()), source=folder,
+        md5=digest(_identity(builder).encode()), source=folder, value_range=value_range,
+        fit=config.fit,
     )  # fmt: skip
     val, test = in_memory(found["val"]), in_memory(found["test"])
     return Splits(found["train"], val, test, info, contents)
@@ -168,9 +178,21 @@ def _source(builder: Any, split: str, image: str) -> Any:
 def _pixels(value: Any, where: Path) -> np.ndarray:
     if isinstance(value, bytes):
         return decode(value, where)
-    if value.dtype != np.uint8:
-        raise ValueError(f"{where} is {value.dtype}, expected uint8")
+    if value.dtype.kind not in "uif":
+        raise ValueError(f"{where} is {value.dtype}, expected numbers")
     return np.asarray(value)
+
+
+def _range(builder: Any, parts: list[tuple[str, int]], image: str) -> Range:
+    """The range of all images where they have more than 8 bits, for which all are read; else empty."""
+    if np.dtype(builder.info.features[image].np_dtype) == np.uint8:
+        return ()
+    sources = {name: _source(builder, name, image) for name in dict.fromkeys(n for n, _ in parts)}
+    found = []
+    for name, at in track(parts, "Measuring images"):
+        where = f"{builder.data_path}, {name} {at}"
+        found.append(extent(_pixels(sources[name][at][image], Path(where)), where))
+    return common_range(found)
 
 
 def _labels(

@@ -1,16 +1,22 @@
-"""Decoding, fitting, and reading what is to be classified."""
+"""Reading what is to be classified: files, folders, archives, and what of them is left out."""
 
-import io
+import dataclasses
+import zipfile
 
 import numpy as np
 import pytest
 from PIL import Image
 
 from msflow_jax import data
-from msflow_jax.data.sources.images import decode, to_square
+from msflow_jax.data.sources import images as images_module
+from msflow_jax.data.sources import npz_headers
+from msflow_jax.data.sources.decoding import read_file
+from msflow_jax.data.sources.finding import find_images
 
+RAMP = np.array([0, 36, 72, 109, 145, 182, 218, 255], np.uint8)
 GREY = data.Info("x", ("a", "b"), 1, 8, "binary-class", "", "", "", ())
 RGB = data.Info("x", ("a", "b"), 3, 8, "binary-class", "", "", "", ())
+DEEP = dataclasses.replace(GREY, value_range=(0.0, 4080.0))
 
 
 def pixels(shape=(8, 8), seed=0):
@@ -21,85 +27,6 @@ def save(path, array):
     path.parent.mkdir(parents=True, exist_ok=True)
     Image.fromarray(array).save(path)
     return path
-
-
-def encoded(image, kind="PNG", **options):
-    buffer = io.BytesIO()
-    image.save(buffer, kind, **options)
-    return buffer.getvalue()
-
-
-@pytest.mark.parametrize("kind", ["PNG", "BMP", "TIFF"])
-@pytest.mark.parametrize("shape", [(8, 6), (8, 6, 3)])
-def test_lossless_kinds(tmp_path, kind, shape):
-    array = pixels(shape)
-    got = decode(encoded(Image.fromarray(array), kind), tmp_path)
-    np.testing.assert_array_equal(got, array.reshape(8, 6, -1))
-
-
-@pytest.mark.parametrize("kind", ["PNG", "TIFF"])
-def test_sixteen_bits_scale_to_eight(tmp_path, kind):
-    deep = np.array([[0, 257], [65535, 128 * 257 + 100]], np.uint16)
-    got = decode(encoded(Image.fromarray(deep), kind), tmp_path)
-    np.testing.assert_array_equal(got[..., 0], [[0, 1], [255, 128]])
-
-
-@pytest.mark.parametrize(
-    ("mode", "channels"), [("1", 1), ("L", 1), ("LA", 1), ("P", 3), ("RGBA", 3), ("CMYK", 3)]
-)
-def test_modes(tmp_path, mode, channels):
-    image = Image.fromarray(pixels((8, 8, 3))).convert(mode)
-    got = decode(encoded(image, "TIFF" if mode == "CMYK" else "PNG"), tmp_path)
-    assert got.shape == (8, 8, channels)
-    assert got.dtype == np.uint8
-
-
-@pytest.mark.parametrize(
-    ("image", "words"),
-    [
-        (Image.fromarray(np.full((4, 4), 0.5, np.float32)), "floating-point"),
-        (Image.fromarray(np.full((4, 4), 1 << 20, np.int32)), "outside 16 bits"),
-    ],
-)
-def test_deeper_greys_are_refused(tmp_path, image, words):
-    with pytest.raises(ValueError, match=words):
-        decode(encoded(image, "TIFF"), tmp_path / "deep.tif")
-
-
-def test_several_pictures_are_refused(tmp_path):
-    pages = [Image.fromarray(pixels(seed=i)) for i in range(2)]
-    body = encoded(pages[0], "TIFF", save_all=True, append_images=pages[1:])
-    with pytest.raises(ValueError, match=r"stack\.tif holds 2 pictures"):
-        decode(body, tmp_path / "stack.tif")
-
-
-def test_camera_orientation(tmp_path):
-    exif = Image.Exif()
-    exif[0x0112] = 6  # turn by 90 degrees
-    array = pixels((4, 6))
-    got = decode(encoded(Image.fromarray(array), "PNG", exif=exif), tmp_path)
-    np.testing.assert_array_equal(got[..., 0], np.rot90(array, -1))
-
-
-@pytest.mark.parametrize("share", [0.0, 0.3, 0.7])
-@pytest.mark.parametrize("kind", ["PNG", "JPEG", "BMP"])
-def test_cut_files_are_named(tmp_path, share, kind):
-    body = encoded(Image.fromarray(pixels((32, 32, 3))), kind)
-    with pytest.raises(ValueError, match=r"scan7\.x"):
-        decode(body[: int(share * len(body))], tmp_path / "scan7.x")
-
-
-def test_square_keeps_the_middle():
-    wide = np.zeros((10, 30, 1), np.uint8)
-    wide[:, 10:20] = 200
-    np.testing.assert_array_equal(to_square(wide, 10), np.full((10, 10, 1), 200))
-    assert to_square(wide, 5).shape == (5, 5, 1)
-
-
-def test_shrinking_is_antialiased():
-    board = (255 * (np.indices((32, 32)).sum(0) % 2)).astype(np.uint8)[..., None]
-    small = to_square(board, 8)
-    assert np.abs(small.astype(int) - 127).max() < 20  # point sampling would give 0 or 255
 
 
 def test_read_one_file(tmp_path):
@@ -113,7 +40,10 @@ def test_read_folder_recursively(tmp_path):
     for name in ("b/2.png", "b/1.png", "a.png", ".hidden/x.png"):
         save(tmp_path / name, pixels((8, 8, 3)))
     (tmp_path / "notes.txt").write_text("not an image")
-    images, names = data.read_images(str(tmp_path), RGB)
+    with pytest.warns(
+        UserWarning, match=r"left out 1 \.txt files, 1 hidden pictures; read are \.bmp"
+    ):
+        images, names = data.read_images(str(tmp_path), RGB)
     assert names == ("a.png", "b/1.png", "b/2.png")
     assert images.shape == (3, 8, 8, 3)
 
@@ -157,3 +87,120 @@ def test_nothing_to_read(tmp_path):
         data.read_images(tmp_path, GREY)
     with pytest.raises(FileNotFoundError, match=r"none\.png"):
         data.read_images(tmp_path / "none.png", GREY)
+
+
+def test_deep_pictures_by_the_range_of_training(tmp_path):
+    ramp = np.tile(RAMP, (8, 1)).astype(np.uint16) * 16
+    path = save(tmp_path / "ramp.png", ramp)
+    images, _ = data.read_images(path, DEEP)
+    np.testing.assert_array_equal(images[0, ..., 0], np.tile(RAMP, (8, 1)))
+    np.savez(tmp_path / "a.npz", images=ramp[None], test_images=ramp[None, ..., None].astype(float))
+    for name in ("a.npz", "a.npz:test"):
+        np.testing.assert_array_equal(data.read_images(tmp_path / name, DEEP)[0], images)
+    save(tmp_path / "a little more.png", ramp + 100)
+    assert data.read_images(tmp_path / "a little more.png", DEEP)[0].max() == 255
+
+
+@pytest.mark.parametrize(
+    ("array", "info", "words"),
+    [
+        (np.full((8, 8), 4000, np.uint16), GREY, "from 4000 to 4000 .*8-bit pictures only.*8 bits"),
+        (np.full((8, 8), 0.5, np.float32), GREY, "from 0.5 to 0.5 .float32.*8-bit pictures only"),
+        (np.full((8, 8), 200, np.uint8), DEEP, "to 200 .uint8.*more than 8 bits, from 0 to 4080"),
+        (
+            np.full((8, 8), 65535, np.uint16),
+            DEEP,
+            "to 65535 .*outside the range .* 0 to 4080.*clip",
+        ),
+        (np.full((8, 8), -9000, np.int32), DEEP, "from -9000 to .*outside the range"),
+        (np.full((8, 8), np.nan, np.float32), DEEP, "not finite|nan"),
+    ],
+)
+def test_other_values_are_never_read_by_a_guess(tmp_path, array, info, words):
+    path = save(tmp_path / "scan.tif", array)
+    with pytest.raises(ValueError, match=words) as caught:
+        data.read_images(path, info)
+    assert "scan.tif" in str(caught.value)
+    np.savez(tmp_path / "a.npz", images=array[None])
+    with pytest.raises(ValueError, match=words.replace("not finite|", "")):
+        data.read_images(tmp_path / "a.npz", info)
+
+
+def test_what_would_be_nearly_black_is_said(tmp_path):
+    for i in range(3):
+        save(tmp_path / f"{i}.png", np.full((8, 8), 4000 if i == 1 else 200, np.uint16))
+    with pytest.warns(UserWarning, match=r"2 of 3 pictures use less than 1/16 .*0\.png for one"):
+        data.read_images(tmp_path, DEEP)
+
+
+def test_all_broken_files_at_once_or_beside_the_sound_ones(tmp_path):
+    for i in range(25):
+        (tmp_path / f"b{i:02d}.png").write_bytes(b"\x89PNG nonsense")
+    save(tmp_path / "good.png", pixels())
+    save(tmp_path / "wide.png", pixels((8, 9)))
+    with pytest.raises(ValueError, match=r"26 pictures cannot be used: .*b00\.png.*and 6 more"):
+        data.read_images(tmp_path, GREY)
+    images, names, broken = data.read_sound_images(tmp_path, GREY)
+    assert names == ("good.png",) and len(images) == 1
+    assert list(broken) == [*(f"b{i:02d}.png" for i in range(25)), "wide.png"]
+    assert "b07.png" in broken["b07.png"] and "\n" not in broken["b07.png"]
+    (tmp_path / "good.png").unlink()
+    with pytest.raises(ValueError, match="26 pictures cannot be used"):
+        data.read_sound_images(tmp_path, GREY)
+
+
+def test_an_archive_is_refused_from_its_header(tmp_path, monkeypatch):
+    np.savez_compressed(tmp_path / "a.npz", images=np.zeros((1000, 64, 64), np.uint8))
+    monkeypatch.setattr(images_module, "read_npz", lambda *_: pytest.fail("it was read"))
+    with pytest.raises(ValueError, match="64 x 64, the model reads 8 x 8"):
+        data.read_images(tmp_path / "a.npz", GREY)
+
+
+def test_an_array_longer_than_the_archive_or_the_memory(tmp_path, monkeypatch):
+    path = tmp_path / "a.npz"
+    with zipfile.ZipFile(path, "w") as archive, archive.open("images.npy", "w") as file:
+        header = {"descr": "|u1", "fortran_order": False, "shape": (10**12, 8, 8)}
+        np.lib.format.write_array_header_1_0(file, header)
+    with pytest.raises(
+        ValueError, match=r"a\.npz: images .*64,000,000,000,000 bytes, but .* holds"
+    ):
+        data.read_images(path, GREY)
+    np.savez(path, images=pixels((3, 8, 8)))
+    monkeypatch.setattr(npz_headers, "_memory", lambda: 100)
+    with pytest.raises(
+        ValueError, match=r"192 bytes, above the 100 bytes of this machine's memory"
+    ):
+        data.read_images(path, GREY)
+
+
+def test_masks_links_and_others_are_left_out(tmp_path):
+    kept = ("a.png", "b_mask.png", "sub/c.PNG", "e.tif")  # of b_mask there is no picture b
+    others = ("a_mask.png", "a_mask_1.png", "masks/x.png", "mask/a.png", ".hidden.png")
+    for name in (*kept, *others):
+        save(tmp_path / name, pixels())
+    (tmp_path / "gone.png").symlink_to(tmp_path / "nowhere.png")
+    for name in ("1.dcm", "2.DCM", "notes"):
+        (tmp_path / name).write_text("x")
+    with pytest.warns(UserWarning) as caught:
+        _, names = data.read_images(tmp_path, GREY)
+    assert set(names) == set(kept)
+    words = (
+        "4 masks, 2 .dcm files, 1 broken links, 1 files without a suffix, 1 hidden pictures; read"
+    )
+    assert [words in str(w.message) for w in caught] == [True]
+
+
+def test_a_class_called_mask_is_no_mask(tmp_path):
+    for name in ("mask/1.png", "mask/2.png", "none/3.png"):
+        save(tmp_path / name, pixels())
+    files, left = find_images(tmp_path)
+    assert len(files) == 3 and not left
+
+
+def test_files_longer_than_a_picture_and_files_that_cannot_be_opened(tmp_path):
+    with (tmp_path / "long.png").open("wb") as file:
+        file.truncate(2 << 30)  # takes no room
+    with pytest.raises(ValueError, match=r"long\.png has 2,147,483,648 bytes, above the limit"):
+        data.read_images(tmp_path / "long.png", GREY)
+    with pytest.raises(ValueError, match=r"gone\.png cannot be read \(No such file"):
+        read_file(tmp_path / "gone.png")

@@ -316,3 +316,10 @@ def test_every_single_label_set_loads(tmp_path, flag):
     splits = load(tmp_path, flag)
     assert splits.info.classes == TABLE[flag].classes
     assert data.Info.from_dict(splits.info.to_dict()) == splits.info
+
+
+def test_an_archive_of_another_size_is_refused_from_its_headers(tmp_path, monkeypatch):
+    path = write(tmp_path / "breastmnist.npz", side=64)
+    monkeypatch.setattr(medmnist, "read_npz", lambda *_: pytest.fail("it was read"))
+    with pytest.raises(ValueError, match=r"train_images is uint8 \(7, 64, 64\), expected .*28, 28"):
+        load(path)

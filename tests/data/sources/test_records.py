@@ -159,6 +159,9 @@ def test_a_manifest_of_another_form_is_one_line(packed):
     free = ("packed", "settings")  # of the packing, not of the data
     for changed in manifests(good):
         path.write_text(json.dumps(changed))
+        if isinstance(changed, dict) and {**changed, "fit": "pad"} == good and "fit" not in changed:
+            assert load(packed).info.fit == "crop"  # a pack of before there was a choice
+            continue
         if isinstance(changed, dict) and any(
             changed.get(k) != good[k] and {**changed, k: good[k]} == good for k in free
         ):

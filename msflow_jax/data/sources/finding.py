@@ -1,0 +1,71 @@
+"""Which files of a folder are pictures to read, and what is left out."""
+
+from __future__ import annotations
+
+import warnings
+from collections import Counter
+from collections.abc import Mapping
+from pathlib import Path
+
+SUFFIXES = frozenset(
+    (".png", ".jpg", ".jpeg", ".bmp", ".tif", ".tiff", ".webp", ".gif", ".pgm", ".ppm", ".pnm")
+)
+_MASKS = ("masks", "mask")  # folders beside or among the pictures, with the outlines drawn on them
+_MASK_ENDS = ("_mask", "-mask", "_masks", "_segmentation", "_seg")
+
+
+def find_images(folder: Path) -> tuple[list[Path], Counter[str]]:
+    """Lists the pictures under ``folder``, at any depth, and counts what is left out.
+
+    Pictures are told by suffix. Hidden files are not read. Left out as masks are the files of a
+    folder ``masks``, those of a folder ``mask`` or called ``x_mask`` where there is a picture ``x``.
+
+    Returns:
+        The files, sorted; and how many of what else there are.
+    """
+    found: list[Path] = []
+    left: Counter[str] = Counter()
+    for path in sorted(folder.rglob("*")):
+        if any(part.startswith(".") for part in path.relative_to(folder).parts):
+            left["hidden pictures"] += path.suffix.lower() in SUFFIXES and path.is_file()
+            continue
+        if path.is_dir():
+            left["linked folders"] += path.is_symlink()
+        elif path.is_file() and path.suffix.lower() in SUFFIXES:
+            found.append(path)
+        elif path.is_symlink() and not path.exists():
+            left["broken links"] += 1
+        else:
+            left[f"{path.suffix.lower()} files" if path.suffix else "files without a suffix"] += 1
+    parents = {path: {p.lower() for p in path.relative_to(folder).parts[:-1]} for path in found}
+    pictures = {p.stem for p in found if not parents[p] & set(_MASKS) and not _bare(p.stem)}
+    files = [p for p in found if not _is_mask(p, parents[p], pictures)]
+    left["masks"] += len(found) - len(files)
+    return files, +left
+
+
+def _is_mask(path: Path, parents: set[str], pictures: set[str]) -> bool:
+    bare = _bare(path.stem)
+    if "masks" in parents or (bare and bare in pictures):
+        return True
+    return "mask" in parents and (bare or path.stem) in pictures
+
+
+def _bare(stem: str) -> str:
+    """``x`` of ``x_mask`` and ``x_mask_1``; empty for any other name."""
+    head, _, number = stem.rpartition("_")
+    stem = head if head and number.isdecimal() else stem
+    lower = stem.lower()
+    return next((stem[: -len(end)] for end in _MASK_ENDS if lower.endswith(end)), "")
+
+
+def in_words(left: Mapping[str, int]) -> str:
+    """What is left out, most frequent first: ``3 .dcm files, 1 broken links``."""
+    return ", ".join(f"{n} {what}" for what, n in sorted(left.items(), key=lambda e: (-e[1], e[0])))
+
+
+def warn_of_left_out(folder: Path, left: Mapping[str, int]) -> None:
+    """One line on what was left out of a folder, if anything was."""
+    if left:
+        read = ", ".join(sorted(SUFFIXES))
+        warnings.warn(f"{folder}: left out {in_words(left)}; read are {read}", stacklevel=3)

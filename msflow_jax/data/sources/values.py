@@ -1,0 +1,173 @@
+"""Values deeper than 8 bits to 0..255, by one range for all pictures of a data set.
+
+What a value of more than 8 bits means no file says: 12 bits of a scanner usually lie in files of 16. So
+the range is measured over the whole data set, kept with the model, and applied to all that it is given
+later.
+"""
+
+from __future__ import annotations
+
+import warnings
+from collections.abc import Collection, Sequence
+from pathlib import Path
+from typing import NamedTuple
+
+import numpy as np
+
+from msflow_jax.data.sources.decoding import decode, is_deep, read_file
+from msflow_jax.progress import track
+
+Range = tuple[float, ...]  # smallest and largest value; empty where all pictures have 8 bits
+MARGIN = 0.05  # of the range: how far outside it a value may lie and is cut off
+_DIM = 1 / 16  # of the range: a picture that stays below is likely of another range
+_NAMED = 20  # broken pictures that an error names
+_BLOCK = 1 << 20  # values converted at a time
+
+
+class Extent(NamedTuple):
+    """A picture's smallest and largest value, and its type."""
+
+    name: str
+    low: float
+    high: float
+    dtype: str
+
+
+def extent(picture: np.ndarray, name: str) -> Extent:
+    """The smallest and the largest value of a picture."""
+    return Extent(name, float(picture.min()), float(picture.max()), picture.dtype.name)
+
+
+def survey(paths: Sequence[Path]) -> tuple[Range, dict[Path, str]]:
+    """The common range of some pictures, and which of them are broken.
+
+    Of pictures of 8 bits only the header is read.
+
+    Returns:
+        The range, empty where all have 8 bits; and the error of each picture that shows one so far.
+
+    Raises:
+        ValueError: as :func:`common_range`; or pictures of 8 bits among deeper ones.
+    """
+    plain: Path | None = None
+    deep: list[Extent] = []
+    broken: dict[Path, str] = {}
+    for path in track(paths, "Looking at images"):
+        try:
+            if is_deep(path):
+                deep.append(extent(decode(read_file(path), path), str(path)))
+            else:
+                plain = plain or path
+        except ValueError as error:
+            broken[path] = str(error)
+    if deep and plain:
+        raise ValueError(
+            f"{plain} has 8 bits for each value, {deep[0].name} more ({deep[0].dtype}, "
+            f"{deep[0].low:g} to {deep[0].high:g}): no range fits both; save all pictures alike"
+        )
+    return common_range(deep), broken
+
+
+def common_range(found: Sequence[Extent]) -> Range:
+    """One range for pictures of more than 8 bits; warns where one of them alone sets it.
+
+    Raises:
+        ValueError: pictures of whole numbers among ones with fractions, or all of one value.
+    """
+    if not found:
+        return ()
+    floats = [e for e in found if e.dtype.startswith("float")]
+    if floats and len(floats) < len(found):
+        other = next(e for e in found if e not in floats)
+        raise ValueError(
+            f"{floats[0].name} holds {floats[0].dtype}, {other.name} {other.dtype}: no range fits both; "
+            "save all pictures alike"
+        )
+    low, largest = min(e.low for e in found), max(found, key=lambda e: e.high)
+    span = largest.high - low
+    if not 0 < span < np.inf:
+        raise ValueError(
+            f"{largest.name}: the pictures hold no value but {largest.high:g}, or a range that is not "
+            "finite"
+        )
+    typical = float(np.median([e.high for e in found]))
+    if typical - low < span / 4:
+        warnings.warn(
+            f"{largest.name} reaches {largest.high:g}, half of the {len(found)} pictures stay below "
+            f"{typical:g}: all are scaled by the range {low:g} to {largest.high:g}, which leaves little "
+            "of them; remove or correct it if it is an exception",
+            stacklevel=2,
+        )
+    return low, largest.high
+
+
+def scale(picture: np.ndarray, value_range: Range, name: str) -> np.ndarray:
+    """Brings the values of a picture to uint8 0..255.
+
+    Args:
+        picture: as ``decoding.decode`` gives it, or any array of numbers, ``[..., C]``.
+        value_range: what becomes 0 and 255; empty where only uint8 is known, which stays as it is.
+        name: name of the picture, for errors.
+
+    Returns:
+        uint8 array of the same shape.
+
+    Raises:
+        ValueError: uint8 where a range is known, another type where none is, or values that lie outside
+            the range by more than ``MARGIN`` of it.
+    """
+    if picture.dtype == np.uint8 and not value_range:
+        return picture
+    _, low, high, dtype = extent(picture, name)
+    holds = f"{name} holds values from {low:g} to {high:g} ({dtype})"
+    if not value_range:
+        raise ValueError(
+            f"{holds}, and the model or data set knows 8-bit pictures only, so that their range is not "
+            "known: save it with 8 bits, scaled as the training pictures were"
+        )
+    least, most = value_range
+    slack = MARGIN * (most - least)
+    if picture.dtype == np.uint8:
+        raise ValueError(
+            f"{holds}, but the pictures trained on have more than 8 bits, from {least:g} to {most:g}: "
+            "save it as they are, not scaled to 8 bits"
+        )
+    if not (least - slack <= low and high <= most + slack):
+        raise ValueError(
+            f"{holds}, outside the range of the pictures trained on, {least:g} to {most:g}: bring it to "
+            "their scale, or clip it to this range if its values mean the same"
+        )
+    flat, out = picture.reshape(-1), np.empty(picture.size, np.uint8)
+    for start in range(0, len(flat), _BLOCK):  # no copy of the whole picture in a wider type
+        part = (flat[start : start + _BLOCK].astype(np.float64) - least) * (255 / (most - least))
+        out[start : start + _BLOCK] = np.rint(part).clip(0, 255)
+    return out.reshape(picture.shape)
+
+
+def is_dim(picture: np.ndarray, value_range: Range) -> bool:
+    """Whether a picture uses so little of the range that it may have been stored by another one."""
+    if not value_range:
+        return False
+    low, high = value_range
+    return bool(picture.max() < low + _DIM * (high - low))
+
+
+def warn_of_dim(names: Sequence[str], count: int, value_range: Range) -> None:
+    """A warning of the pictures for which :func:`is_dim` holds, if there are any."""
+    if names:
+        warnings.warn(
+            f"{len(names)} of {count} pictures use less than 1/16 of the range trained on, "
+            f"{value_range[0]:g} to {value_range[1]:g}, and look nearly black: {names[0]} for one; are "
+            "they stored as the training pictures were?",
+            stacklevel=3,
+        )
+
+
+def refuse_broken(errors: Collection[str]) -> None:
+    """Raises a ValueError that lists the errors of pictures that cannot be used, if there are any."""
+    if len(errors) == 1:
+        raise ValueError(next(iter(errors)))
+    if errors:
+        shown = "; ".join(list(errors)[:_NAMED])
+        more = f"; and {len(errors) - _NAMED} more" if len(errors) > _NAMED else ""
+        raise ValueError(f"{len(errors)} pictures cannot be used: {shown}{more}")
