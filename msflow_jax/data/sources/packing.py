@@ -92,7 +92,7 @@ def pack(
     folder.mkdir(parents=True, exist_ok=True)
     for left in folder.glob(".*.arrayrecord.*.tmp"):  # by a call that was killed
         left.unlink()
-    shape: tuple[int, ...] = tuple(done["shape"])
+    shape = tuple(done["shape"])
     # First of all, so that a call that is cut off at any place goes on when repeated.
     if not (folder / MANIFEST).exists():
         write_atomically(folder / _UNFINISHED, json.dumps(done).encode())
@@ -193,13 +193,11 @@ def _write_shard(
             file = listing.rows[i].path
             data = read_file(file)
             stored = decode(data, file)
-            image = fit_to_first(
-                scale(stored, value_range, str(file)), str(file), shape or None,
-                settings.side, settings.channels, settings.fit,
-            )  # fmt: skip
+            image = scale(stored, value_range, str(file))
+            how = settings.side, settings.channels, settings.fit
+            image = fit_to_first(image, str(file), shape or None, *how)
             shape = image.shape
-            same = image.shape == stored.shape and not value_range
-            writer.write(data if same else _png(image))
+            writer.write(_png(image) if value_range or image.shape != stored.shape else data)
             progress(1)
         writer.close()
         temporary.replace(path)
