@@ -234,12 +234,8 @@ def _check_size(path: Path, expected: int) -> None:
     if not path.is_file():
         raise FileNotFoundError(f"no file {path}, which {MANIFEST} lists: copy the folder again")
     if (size := path.stat().st_size) != expected:
-        raise ValueError(
-            _damaged(
-                path,
-                f"it has {size:,} bytes, expected {expected:,}; it holds {describe_file(path)}",
-            )
-        )
+        reason = f"it has {size:,} bytes, expected {expected:,}; it holds {describe_file(path)}"
+        raise ValueError(_damaged(path, reason))
 
 
 def _check_content(path: Path, entry: dict[str, Any]) -> None:
