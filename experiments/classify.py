@@ -30,36 +30,29 @@ def classify(
         workdir: workdir of a trained model.
         images: an image, a folder, or an .npz.
         output: the CSV to write.
-        draws: noise draws, 0 as in the last evaluation, or else as configured.
+        draws: noise draws, 0 as in the standing evaluation, or else as configured.
         steps: solver steps, likewise.
         coverage: fraction of the validation split that would be kept; the rest abstains.
         measure: uncertainty that decides (``distance`` is the published one).
         resize: whether images of another size are resized to the model's.
     """
     from msflow_jax import data
+    from msflow_jax.inference.tables import prediction_rows
     from msflow_jax.workdir import open_workdir
 
     flow = open_workdir(workdir)
+    flow.require("classify")
     threshold = flow.calibration.threshold(measure, coverage)
     pixels, names = data.read_images(images, flow.info, resize=resize)
     requested = {"draws": draws, "steps": steps}
     out = flow.classify(pixels, description="classifying", **requested)
     warn_of_other_settings(flow.calibration.settings, requested)
     abstains = flow.abstains(out, coverage=coverage, measure=measure)
-    predicted, p, uncertainty = out.prediction, out.probability, out.uncertainty
-    rows = []
-    for i, name in enumerate(names):
-        row: dict[str, Any] = {"name": name, "label": int(predicted[i]), "class": out.names[i]}
-        row |= {f"p_{c}": f"{p[i, j]:.6f}" for j, c in enumerate(flow.classes)}
-        row |= {f"uncertainty_{m}": f"{value[i]:.6f}" for m, value in uncertainty.items()}
-        if out.log_likelihood is not None:
-            row["log_likelihood"] = f"{out.log_likelihood[i]:.3f}"
-        row["abstain"] = "" if abstains is None else int(abstains[i])
-        rows.append(row)
+    rows = prediction_rows(out, names, abstains, str(flow.calibration))
     write_csv(output, rows)
-    note = "no evaluation in the workdir, so no abstention"
+    note = f"{flow.calibration.reason}, so no abstention"
     if abstains is not None and threshold is not None:
-        note = f"abstained on {int(abstains.sum())}"
+        note = f"abstained on {int(abstains.sum())} by the evaluation {flow.calibration}"
     print(f"{len(rows)} images, {note}: {output}")
     return rows
 
@@ -70,7 +63,7 @@ def warn_of_other_settings(evaluated: Any, requested: dict[str, Any]) -> None:
         if value and name in evaluated and evaluated[name] != value:
             print(
                 f"warning: --{name}={value}, but the thresholds of abstention were measured with "
-                f"{evaluated[name]}: evaluate with --{name}={value} to measure them again",
+                f"{evaluated[name]}: evaluate --{name}={value} --name=NAME --adopt measures them so",
                 file=sys.stderr,
             )
 

@@ -49,8 +49,8 @@ def explain(
     from msflow_jax.workdir import open_workdir
 
     flow = open_workdir(workdir)
+    flow.require("explain")
     model, sorts = flow.model, flow.classes
-    flow.require_likelihood()
     requested = [int(model.numbers([name])[0]) if name else None for name in (label, against)]
     if requested[0] is not None and requested[0] == requested[1]:
         raise ValueError(f"--label and --against are both {sorts[requested[0]]}: choose two")
@@ -73,6 +73,7 @@ def explain(
                 "log_likelihood": f"{found.map[i].sum(dtype=np.float64):.3f}",
                 "log_likelihood_ratio": f"{found.log_ratio[i].sum(dtype=np.float64):.4f}",
                 "file": file,
+                "evaluation": str(flow.calibration),
             }
         )
     write_csv(output / "explained.csv", rows)

@@ -47,6 +47,7 @@ def generate(
     if count < 1:
         raise ValueError(f"--count must be at least 1, got {count}")
     flow = open_workdir(workdir)
+    flow.require("generate")
     model, sorts = flow.model, flow.classes
     requested = {"solver": solver, "steps": steps, "guidance": guidance, "temperature": temperature}
     target = model.numbers(labels or sorts)

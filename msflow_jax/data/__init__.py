@@ -28,6 +28,7 @@ from msflow_jax.data.identity import as_trained, check_same, contents_of, identi
 from msflow_jax.data.oddities import check_copies, warn_of_rare_classes
 from msflow_jax.data.settings import SETTINGS
 from msflow_jax.data.sources.images import read_images
+from msflow_jax.data.sources.labelled import read_labelled
 from msflow_jax.data.sources.medmnist_table import TABLE as _MEDMNIST
 from msflow_jax.progress import doing
 
@@ -46,6 +47,7 @@ __all__ = [
     "known",
     "load",
     "read_images",
+    "read_labelled",
     "some",
     "split_table",
     "upgrade",
