@@ -65,56 +65,45 @@ def evaluate(
             model has not, ``outside`` for a model without a likelihood, or a name under which an
             evaluation with other settings is kept.
     """
-    from msflow_jax.inference.evaluated import change_settings, open_elsewhere, open_split
-    from msflow_jax.inference.evaluation import evaluate_sections
+    from msflow_jax.inference.evaluated import (
+        change_settings,
+        open_elsewhere,
+        open_split,
+        requested_settings,
+    )
     from msflow_jax.storage import evaluations
     from msflow_jax.workdir import open_workdir
 
-    name = choose_name(name, split, stage, images)
-    if images and any((draws, steps, prior, temperature, outside, features, stage, adopt)):
-        raise ValueError(
-            "--images is measured as the standing evaluation was: leave out other settings"
-        )
+    other = (draws, steps, prior, temperature, outside, features, stage, adopt)
+    name = choose_name(name, split, stage, images, any(other))
     flow = open_workdir(workdir, stage, calibrated=bool(images))
     standing = evaluations.standing(workdir)
     change_settings(flow, root, draws=draws, steps=steps, prior=prior, temperature=temperature)
     sections = flow.family.sections(flow.config, stage)
-    if outside and "likelihood" not in [section.name for section in sections]:
-        raise ValueError(f"--outside needs a likelihood, which the model of {workdir} has not")
-    given = {"outside": outside, "features": [features] if features else [], "by": by}
-    settings: dict[str, Any] = {k: list(map(str, v)) for k, v in given.items() if v}
-    settings |= {"stage": stage} if stage else {}
+    settings = requested_settings(flow, sections, stage, outside, features, by)
     if images:
         run, record, own = open_elsewhere(flow, name, images, resize, by)
         sections = [section for section in sections if section.name in _ELSEWHERE]
-        settings |= own
-    settings |= {**flow.config.sample.to_dict(), "step": flow.step}
+        settings |= {**flow.config.sample.to_dict(), **own}
     made = evaluations.describe({"split": name if images else split, "settings": settings})
     evaluations.check_free(workdir, name, made)
     if not images:
         run, record = open_split(flow, split, outside, features, by)
         settings["training_images_compared"] = len(run.splits.train)
-    blocks, arrays = evaluate_sections(run, sections)
-    learned = {"learned": run.calibration.to_dict()} if run.classified else {}
-    names = [section.name for section in sections]
-    found = {
-        "split": run.split,
-        "sections": names,
-        **record,
-        "settings": settings,
-        **learned,
-        **blocks,
-    }
-    keep(workdir, name, found, arrays, run)
+    found = measure(workdir, name, run, sections, {**record, "settings": settings})
     report(workdir, name, found, adopt=adopt or not (stage or images or standing))
     return found
 
 
-def choose_name(name: str, split: str, stage: str, images: str) -> str:
+def choose_name(name: str, split: str, stage: str, images: str, other: bool) -> str:
     """The name of an evaluation: as given, or else after what is measured."""
     from msflow_jax.data.base import SPLITS
     from msflow_jax.storage.evaluations import check_name
 
+    if images and other:
+        raise ValueError(
+            "--images is measured as the standing evaluation was: leave out other settings"
+        )
     if images and (not name or name in SPLITS):
         raise ValueError(
             "--images needs a --name of its own for the evaluation: such as --name=siteB"
@@ -122,14 +111,21 @@ def choose_name(name: str, split: str, stage: str, images: str) -> str:
     return check_name(name or "-".join(filter(None, (split, stage))))
 
 
-def keep(workdir: Path, name: str, found: Mapping[str, Any], arrays: Any, run: Any) -> None:
-    """Writes an evaluation under its name; one of another step that had it stays under another."""
+def measure(
+    workdir: Path, name: str, run: Any, sections: Sequence[Any], record: Mapping[str, Any]
+) -> dict[str, Any]:
+    """Runs the sections and keeps the evaluation; one of another step that had the name gets another."""
     import numpy as np
 
+    from msflow_jax.inference.evaluation import evaluate_sections
     from msflow_jax.storage import evaluations
     from msflow_jax.storage.atomic import write_atomically
     from msflow_jax.storage.jsons import write_json
 
+    blocks, arrays = evaluate_sections(run, sections)
+    found = {"split": run.split, "sections": [one.name for one in sections], **record}
+    found |= {"learned": run.calibration.to_dict()} if run.classified else {}
+    found |= blocks
     if before := evaluations.make_room(workdir, name, found["settings"]["step"]):
         print(f"the evaluation {name!r} of other parameters is kept as {before!r}")
     folder = evaluations.place(workdir, name)
@@ -139,9 +135,10 @@ def keep(workdir: Path, name: str, found: Mapping[str, Any], arrays: Any, run: A
         rows = run.predictions(found["settings"].get("standing", own))
         write_csv(folder / evaluations.TABLE, rows)
     packed = io.BytesIO()
-    np.savez_compressed(packed, **arrays)
+    np.savez_compressed(packed, **arrays)  # type: ignore[arg-type]
     write_atomically(folder / evaluations.ARRAYS, packed.getvalue())
     write_json(folder / evaluations.FILE, found)
+    return found
 
 
 def report(workdir: Path, name: str, found: Mapping[str, Any], *, adopt: bool) -> None:

@@ -9,13 +9,34 @@ import numpy as np
 
 from msflow_jax import data
 from msflow_jax.data.base import digest
-from msflow_jax.families import choose_settings
+from msflow_jax.families import Section, choose_settings
 from msflow_jax.inference.evaluation import Evaluation
 from msflow_jax.inference.flow import Flow
 from msflow_jax.inference.record import run_record
 
 # How many training images are read for comparison, if they do not lie in memory anyway.
 _MAX_READ = 20_000
+
+
+def requested_settings(
+    flow: Flow,
+    sections: Sequence[Section],
+    stage: str,
+    outside: Sequence[str],
+    features: Path | None,
+    by: Sequence[str],
+) -> dict[str, Any]:
+    """What evaluation.json says of the settings.
+
+    Raises:
+        ValueError: ``outside`` for a model without a likelihood.
+    """
+    if outside and "likelihood" not in [section.name for section in sections]:
+        raise ValueError(f"--outside needs a likelihood, which the model of {flow.path} has not")
+    given = {"outside": outside, "features": [features] if features else [], "by": by}
+    settings: dict[str, Any] = {k: list(map(str, v)) for k, v in given.items() if v}
+    settings |= {"stage": stage} if stage else {}
+    return {**flow.config.sample.to_dict(), **settings, "step": flow.step}
 
 
 def open_split(
