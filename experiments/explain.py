@@ -70,10 +70,15 @@ def explain(
     pixels, names = data.read_images(images, flow.info, resize=resize)
     prediction = flow.classify(pixels, description="classifying")
     labels, others = choose_classes(prediction, *requested)
+    likelihood: Any = prediction.log_likelihood
+    columns = (names, prediction.names, labels, others, likelihood)
     shown = [
-        {"name": name, "prediction": p, "class": sorts[k], "against": sorts[other]}
-        for name, p, k, other in zip(names, prediction.names, labels, others, strict=True)
-    ]
+        {
+            "name": name, "prediction": predicted, "class": sorts[k], "against": sorts[other],
+            "log_likelihood": f"{nats:.3f}", "evaluation": str(flow.calibration),
+        }
+        for name, predicted, k, other, nats in zip(*columns, strict=True)
+    ]  # fmt: skip
     try:
         found = flow.explain(pixels, labels, others, description="explaining", spread=spread)
     except Interrupted as stop:
@@ -106,7 +111,7 @@ def write(
         write_atomically(folder / file, encode_png(picture))
         row = {
             **shown[i],
-            "log_likelihood": f"{found.map[i].sum(dtype=np.float64):.3f}",
+            "log_likelihood_of_class": f"{found.map[i].sum(dtype=np.float64):.3f}",
             "log_likelihood_ratio": f"{found.log_ratio[i].sum(dtype=np.float64):.4f}",
             "file": file,
         }

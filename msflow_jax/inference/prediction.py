@@ -1,6 +1,7 @@
 """What every family's classification returns, with draws pooled once, and how users name classes."""
 
 import dataclasses
+import math
 from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Any
@@ -21,9 +22,10 @@ class Prediction:
         mode: class by the published mode rule, ``[D, B]``.
         nfe: network evaluations per image and draw.
         ok: False where an adaptive solver gave up or a number is not finite, ``[D]`` or ``[D, B]``.
-        log_prob: log p(x) in nats, the marginal over classes, ``[D, B]``; None for families without a
-            likelihood.
+        log_prob: log P(x) of the 8-bit image in nats, the marginal over classes, ``[D, B]``; None for
+            families without a likelihood.
         classes: class names in label order; empty where not known.
+        dimensions: entries of an image, which its bits per dimension are divided by.
     """
 
     distances: Any
@@ -33,6 +35,7 @@ class Prediction:
     ok: Any
     log_prob: Any = None
     classes: tuple[str, ...] = dataclasses.field(default=(), metadata={"static": True})
+    dimensions: int = dataclasses.field(default=1, metadata={"static": True})
 
     @property
     def distance(self) -> np.ndarray:
@@ -58,6 +61,12 @@ class Prediction:
     def log_likelihood(self) -> np.ndarray | None:
         """log p(x) in nats averaged over draws, ``[B]``; None without a likelihood."""
         return None if self.log_prob is None else np.asarray(self.log_prob).mean(axis=0)
+
+    @property
+    def bits_per_dimension(self) -> np.ndarray | None:
+        """-log2 p(x) of an entry, averaged over draws, ``[B]``; None without a likelihood."""
+        found = self.log_likelihood
+        return None if found is None else -found / (self.dimensions * math.log(2))
 
     @property
     def uncertainty(self) -> dict[str, np.ndarray]:

@@ -26,11 +26,18 @@ def prediction_rows(
 
     Returns:
         ``name``, [``true_label``, ``true_class``], ``label``, ``class``, a probability ``p_CLASS`` for
-        each class, ``uncertainty_MEASURE``, with a likelihood ``log_likelihood``, ``abstain`` (1, 0, or
-        empty where not known), ``evaluation``.
+        each class, ``uncertainty_MEASURE``, with a likelihood ``log_likelihood`` (of the 8-bit image in
+        nats: the measure ``evidence`` with its sign turned) and ``bits_per_dimension``, ``abstain``
+        (1, 0, or empty where not known), ``evaluation``.
     """
     predicted, p, uncertainty = found.prediction, found.probability, found.uncertainty
-    classes, likelihood, rows = found.names, found.log_likelihood, []
+    classes, likelihood, bits, rows = (
+        found.names,
+        found.log_likelihood,
+        found.bits_per_dimension,
+        [],
+    )
+    uncertainty.pop("evidence", None)  # the log-likelihood stands beside it, one quantity once
     for i in range(len(predicted)):
         row: dict[str, Any] = {"name": names[i]}
         if labels is not None:
@@ -38,8 +45,11 @@ def prediction_rows(
         row |= {"label": int(predicted[i]), "class": classes[i]}
         row |= {f"p_{c}": f"{p[i, j]:.6f}" for j, c in enumerate(found.classes)}
         row |= {f"uncertainty_{m}": f"{value[i]:.6f}" for m, value in uncertainty.items()}
-        if likelihood is not None:
-            row["log_likelihood"] = f"{likelihood[i]:.3f}"
+        if likelihood is not None and bits is not None:
+            row |= {
+                "log_likelihood": f"{likelihood[i]:.3f}",
+                "bits_per_dimension": f"{bits[i]:.5f}",
+            }
         row["abstain"] = "" if abstains is None else int(abstains[i])
         rows.append({**row, "evaluation": evaluation})
     return rows

@@ -88,7 +88,10 @@ def test_classify_adds_the_likelihood(command, workdir, pictures, tmp_path):
     assert out.status == 0, out.err
     table = rows(output)
     assert len(table) == 12
-    assert all(np.isfinite(float(row["log_likelihood"])) for row in table)
+    for row in table:
+        bits = -float(row["log_likelihood"]) / (8 * 8 * np.log(2))
+        assert float(row["bits_per_dimension"]) == pytest.approx(bits, abs=1e-4)
+    assert "uncertainty_evidence" not in table[0]  # the same quantity would stand twice
     assert {row["abstain"] for row in table} <= {"0", "1"}
 
 
@@ -114,6 +117,14 @@ def test_explain_writes_maps_that_add_up(command, workdir, pictures, tmp_path):
     with np.load(tmp_path / "maps.npz", allow_pickle=False) as maps:
         assert maps["map"].shape == maps["log_ratio"].shape == (12, 8, 8)
         sums = maps["log_ratio"].sum(axis=(1, 2))
+        whole = maps["map"].sum(axis=(1, 2), dtype=np.float64)
+    np.testing.assert_allclose(
+        whole, [float(r["log_likelihood_of_class"]) for r in table], atol=1e-2
+    )
+    said = f"--images={pictures / 'test'}", f"--output={tmp_path / 'p.csv'}"
+    assert command("classify", f"--workdir={workdir}", *said).status == 0
+    for here, there in zip(table, rows(tmp_path / "p.csv"), strict=True):
+        assert here["log_likelihood"] == there["log_likelihood"]
     np.testing.assert_allclose(sums, [float(r["log_likelihood_ratio"]) for r in table], atol=1e-3)
     assert all((tmp_path / row["file"]).is_file() for row in table)
     assert all(row["class"] != row["against"] for row in table)

@@ -77,6 +77,8 @@ def assert_same_rows(found, expected):
     assert len(found) == len(then)
     for now, row in zip(found, then, strict=True):
         for name, value in row.items():
+            if name == "uncertainty_evidence":  # one quantity stands once
+                name, value = "log_likelihood", f"{-float(value)}"
             here = str(now["prediction" if name == "answer" else name])
             try:
                 assert float(here) == pytest.approx(float(value), rel=1e-4, abs=2e-5), name
@@ -94,6 +96,17 @@ def test_the_same_predictions(kept, name, tmp_path):
 def test_the_same_maps(kept, tmp_path):
     path = kept["coupling"]
     rows = explain(path, images(path, tmp_path), tmp_path / "out")
+    with (path / "predictions.csv").open() as file:
+        said = [float(row["log_likelihood"]) for row in csv.DictReader(file)]
+    with (path / "explained.csv").open() as file:
+        density = [float(row["log_likelihood"]) for row in csv.DictReader(file)]
+    for row, nats, then in zip(rows, said, density, strict=True):
+        assert float(row["log_likelihood"]) == pytest.approx(nats, rel=1e-4)
+        # Then of the density in [-1, 1], now of the 8-bit image: each of the 256 entries, and
+        # what variational dequantisation adds.
+        expected = then + 256 * np.log(2 / 256)
+        assert float(row["log_likelihood_of_class"]) == pytest.approx(expected, abs=2)
+        row["log_likelihood"] = str(then)
     assert_same_rows(rows, path / "explained.csv")
 
 
