@@ -37,8 +37,10 @@ def training_minutes(workdir: Path, batch: int) -> float:
 
 def read(workdir: Path) -> tuple[str, dict[str, Any], dict[str, float]]:
     """What tells the runs of a row apart from others, the run's setting and its numbers."""
+    from msflow_jax.storage import evaluations
+
     config = json.loads((workdir / "config.json").read_text(encoding="utf-8"))
-    found = json.loads((workdir / "evaluation.json").read_text(encoding="utf-8"))
+    found = evaluations.read(workdir, evaluations.standing(workdir))
     manifest = json.loads((workdir / "manifest.json").read_text(encoding="utf-8"))
     classified, generated = found["classification"], found["generation"]
     curve = classified["rejection"]["distance"]

@@ -36,7 +36,7 @@ def classify(
         workdir: workdir of a trained model.
         images: an image, a folder, or an .npz.
         output: the CSV to write.
-        draws: noise draws, 0 as in the last evaluation, or else as configured.
+        draws: noise draws, 0 as in the standing evaluation, or else as configured.
         steps: solver steps, likewise.
         coverage: fraction of the validation split that would be kept; the rest abstains.
         measure: uncertainty that decides (``distance`` is the published one).
@@ -52,6 +52,7 @@ def classify(
     """
     from msflow_jax import data
     from msflow_jax.data.sources.values import refuse_broken
+    from msflow_jax.inference.tables import prediction_rows
     from msflow_jax.parallel.batched import Interrupted
     from msflow_jax.storage.outputs import check_file, partial_of
     from msflow_jax.storage.text import begins_with, write_csv
@@ -65,6 +66,7 @@ def classify(
     check_file(partial, ours, [workdir, source_path(images)], overwrite)
 
     flow = open_workdir(workdir)
+    flow.require("classify")
     threshold = flow.calibration.threshold(measure, coverage)
     pixels, names, broken = data.read_sound_images(images, flow.info, resize=resize)
     if not skip_broken:
@@ -77,7 +79,7 @@ def classify(
         out, stopped = stop.partial, stop
     warn_of_other_settings(flow.calibration.settings, requested)
     abstains = flow.abstains(out, coverage=coverage, measure=measure)
-    rows = make_rows(out, names, abstains)
+    rows = prediction_rows(out, names, abstains, str(flow.calibration))
     if stopped:
         write_csv(partial, rows)
         raise KeyboardInterrupt(
@@ -87,26 +89,11 @@ def classify(
         rows = add_broken(rows, broken)
     write_csv(output, rows)
     partial.unlink(missing_ok=True)  # of an earlier call that was stopped
-    note = "no evaluation in the workdir, so no abstention"
+    note = f"{flow.calibration.reason}, so no abstention"
     if abstains is not None and threshold is not None:
-        note = f"abstained on {int(abstains.sum())}"
+        note = f"abstained on {int(abstains.sum())} by the evaluation {flow.calibration}"
     skipped = f", {len(broken)} could not be read" if broken else ""
     print(f"{len(names)} images, {note}{skipped}: {output}")
-    return rows
-
-
-def make_rows(out: Any, names: Sequence[str], abstains: Any) -> list[dict[str, Any]]:
-    """A row of the table for each prediction, which may be fewer than the names."""
-    predicted, p, uncertainty = out.prediction, out.probability, out.uncertainty
-    rows = []
-    for i in range(len(predicted)):
-        row: dict[str, Any] = {"name": names[i], "label": int(predicted[i]), "class": out.names[i]}
-        row |= {f"p_{c}": f"{p[i, j]:.6f}" for j, c in enumerate(out.classes)}
-        row |= {f"uncertainty_{m}": f"{value[i]:.6f}" for m, value in uncertainty.items()}
-        if out.log_likelihood is not None:
-            row["log_likelihood"] = f"{out.log_likelihood[i]:.3f}"
-        row["abstain"] = "" if abstains is None else int(abstains[i])
-        rows.append(row)
     return rows
 
 
@@ -123,7 +110,7 @@ def warn_of_other_settings(evaluated: Any, requested: dict[str, Any]) -> None:
         if value and name in evaluated and evaluated[name] != value:
             print(
                 f"warning: --{name}={value}, but the thresholds of abstention were measured with "
-                f"{evaluated[name]}: evaluate with --{name}={value} to measure them again",
+                f"{evaluated[name]}: evaluate --{name}={value} --name=NAME --adopt measures them so",
                 file=sys.stderr,
             )
 

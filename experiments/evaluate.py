@@ -1,18 +1,23 @@
-"""Evaluate a workdir on a split: evaluation.json, evaluation.npz and report/index.html.
+"""Evaluate a workdir on a split, or on labelled images from elsewhere; report/index.html has them all.
 
-python -m experiments.evaluate --workdir=runs/quickstart --split=test --draws=8
+python -m experiments.evaluate --workdir=runs/quickstart --split=test
+python -m experiments.evaluate --workdir=runs/quickstart --split=val --draws=16 --name=val-16
+python -m experiments.evaluate --workdir=runs/quickstart --images=FOLDER --name=siteB
 python -m experiments.evaluate --workdir=runs/magic_pneumonia --outside=retinamnist.npz:test
+
+W/evaluations/NAME/ keeps evaluation.json, evaluation.npz and predictions.csv. One evaluation stands:
+images are classified with its settings, prior, temperature and thresholds. The first one stands; --adopt
+changes that (--adopt=NAME without measuring).
 """
 
-import dataclasses
 from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
 from experiments.common import parser, path, run
 
-# How many training images are read for comparison, if they do not lie in memory anyway.
-_MAX_READ = 20_000
+# Sections that need no other split, for images from elsewhere.
+_ELSEWHERE = ("classification", "abstain")
 _PRINTED = ("accuracy", "balanced_accuracy", "auc_probability", "auc_distance", "ece", "mean_dice")
 
 
@@ -28,8 +33,13 @@ def evaluate(
     features: Path | None = None,
     stage: str = "",
     by: Sequence[str] = (),
+    *,
+    name: str = "",
+    images: str = "",
+    resize: bool = False,
+    adopt: bool = False,
 ) -> dict[str, Any]:
-    """Measure the best checkpoint on a split, write the results, build the report.
+    """Measure the best checkpoint, keep the results under a name, build the report.
 
     Args:
         workdir: workdir of a trained model.
@@ -43,90 +53,117 @@ def evaluate(
         features: folder of ``tools/convert_features.py``, for further distances of the generated images.
         stage: training stage whose parameters are measured; empty: the last.
         by: columns of the data, such as ``site``, whose values make subgroups.
+        name: name of the evaluation; empty: that of the split (with ``stage``: ``SPLIT-STAGE``).
+        images: labelled images from elsewhere instead of a split, see ``data.read_labelled``; settings,
+            temperature and thresholds are those of the standing evaluation.
+        resize: whether such images of another size are brought to the model's.
+        adopt: whether it becomes the standing evaluation; the first one does anyway.
 
     Raises:
         ValueError: the data there are not the ones that the model was trained on, a setting that the
-            model has not, or ``outside`` for a model without a likelihood.
+            model has not, ``outside`` for a model without a likelihood, or a name under which an
+            evaluation with other settings is kept.
     """
-    from msflow_jax import data
-    from msflow_jax.inference.evaluation import Evaluation, evaluate_sections
-    from msflow_jax.inference.record import run_record
-    from msflow_jax.reports import build_report
-    from msflow_jax.storage.atomic import check_writable, write_npz
-    from msflow_jax.workdir import open_workdir, write_json
+    from msflow_jax.inference.evaluated import (
+        change_settings,
+        open_elsewhere,
+        open_split,
+        requested_settings,
+    )
+    from msflow_jax.storage import evaluations
+    from msflow_jax.storage.atomic import check_writable
+    from msflow_jax.workdir import open_workdir
 
     check_writable(workdir)
-    flow = open_workdir(workdir, stage, calibrated=False)
+    other = (draws, steps, prior, temperature, outside, features, stage, adopt)
+    name = choose_name(name, split, stage, images, any(other))
+    flow = open_workdir(workdir, stage, calibrated=bool(images))
+    standing = evaluations.standing(workdir)
     change_settings(flow, root, draws=draws, steps=steps, prior=prior, temperature=temperature)
-    config = flow.config
-    sections = flow.family.sections(config, stage)
-    names = [section.name for section in sections]
-    if outside and "likelihood" not in names:
-        raise ValueError(f"--outside needs a likelihood, which the model of {workdir} has not")
-    others = read_outside(flow, outside)
-    splits = data.as_trained(data.load(config.data), flow.info, workdir / "splits.csv")
-    record = run_record(flow, splits)  # of all training images
-    train = data.in_memory(splits.train, _MAX_READ, config.sample.seed)
-    splits = dataclasses.replace(splits, train=train)
-    run = Evaluation(flow, splits, split, others, features, by)
-    blocks, arrays = evaluate_sections(run, sections)
-    found: dict[str, Any] = {
-        "split": split,
-        "sections": names,
-        **record,
-        "settings": {
-            **config.sample.to_dict(),
-            "step": flow.step,
-            "training_images_compared": len(train),
-        },
-        **({"learned": dataclasses.asdict(run.calibration)} if run.classified else {}),
-        **blocks,
-    }
-    write_json(workdir / "evaluation.json", found)
-    write_npz(workdir / "evaluation.npz", **arrays)
-    print_summary(found, build_report(workdir))
+    sections = flow.family.sections(flow.config, stage)
+    settings = requested_settings(flow, sections, stage, outside, features, by)
+    if images:
+        run, record, own = open_elsewhere(flow, name, images, resize, by)
+        sections = [section for section in sections if section.name in _ELSEWHERE]
+        settings |= {**flow.config.sample.to_dict(), **own}
+    made = evaluations.describe({"split": name if images else split, "settings": settings})
+    evaluations.check_free(workdir, name, made)
+    if not images:
+        run, record = open_split(flow, split, outside, features, by)
+        settings["training_images_compared"] = len(run.splits.train)
+    found = measure(workdir, name, run, sections, {**record, "settings": settings})
+    report(workdir, name, found, adopt=adopt or not (stage or images or standing))
     return found
 
 
-def change_settings(
-    flow: Any, root: str, *, draws: int, steps: int, prior: str, temperature: float
-) -> None:
-    """Writes what the user requested into the configuration of an opened workdir.
+def choose_name(name: str, split: str, stage: str, images: str, other: bool) -> str:
+    """The name of an evaluation: as given, or else after what is measured."""
+    from msflow_jax.data.base import SPLITS
+    from msflow_jax.storage.evaluations import check_name
 
-    Raises:
-        ValueError: a setting that the model has not.
-    """
-    from msflow_jax.families import choose_settings
-
-    config = flow.config.unlock()
-    config.data.root = root or config.data.root
-    if prior and "prior" not in config.sample.classify:
-        raise ValueError("this model knows no class prior: leave out --prior")
-    if prior:
-        config.sample.classify.prior = prior
-    requested: dict[str, Mapping[str, Any]] = {
-        "classify": {"draws": draws, "steps": steps},
-        "generate": {"temperature": temperature},
-    }
-    for verb, changes in requested.items():
-        if any(changes.values()):
-            config.sample[verb].update(choose_settings(flow.model, verb, {}, changes))
+    if images and other:
+        raise ValueError(
+            "--images is measured as the standing evaluation was: leave out other settings"
+        )
+    if images and (not name or name in SPLITS):
+        raise ValueError(
+            "--images needs a --name of its own for the evaluation: such as --name=siteB"
+        )
+    return check_name(name or "-".join(filter(None, (split, stage))))
 
 
-def read_outside(flow: Any, paths: Sequence[str]) -> dict[str, Any]:
-    """Images of another kind by the last part of their path, at the model's side and channels."""
-    from msflow_jax import data
+def measure(
+    workdir: Path, name: str, run: Any, sections: Sequence[Any], record: Mapping[str, Any]
+) -> dict[str, Any]:
+    """Runs the sections and keeps the evaluation; one of another step that had the name gets another."""
 
-    names = [Path(path).name for path in paths]
-    for name in names:
-        if names.count(name) > 1 or name in ("train", "val", "test"):
-            raise ValueError(
-                f"--outside: {name!r} would name two sets of images: give each a name of its own"
-            )
-    return {
-        name: data.read_images(path, flow.info, resize=True)[0]
-        for name, path in zip(names, paths, strict=True)
-    }
+    from msflow_jax.inference.evaluation import evaluate_sections
+    from msflow_jax.storage import evaluations
+    from msflow_jax.storage.atomic import write_npz
+    from msflow_jax.storage.jsons import write_json
+    from msflow_jax.storage.text import write_csv
+
+    blocks, arrays = evaluate_sections(run, sections)
+    found = {"split": run.split, "sections": [one.name for one in sections], **record}
+    found |= {"learned": run.calibration.to_dict()} if run.classified else {}
+    found |= blocks
+    if before := evaluations.make_room(workdir, name, found["settings"]["step"]):
+        print(f"the evaluation {name!r} of other parameters is kept as {before!r}")
+    folder = evaluations.place(workdir, name)
+    folder.mkdir(parents=True, exist_ok=True)
+    if "classification" in found:
+        own = f"{name} (step {found['settings']['step']})"
+        rows = run.predictions(found["settings"].get("standing", own))
+        write_csv(folder / evaluations.TABLE, rows)
+    write_npz(folder / evaluations.ARRAYS, **arrays)
+    write_json(folder / evaluations.FILE, found)
+    return found
+
+
+def report(workdir: Path, name: str, found: Mapping[str, Any], *, adopt: bool) -> None:
+    """The report, the headline numbers, and by which evaluation images are classified from now on."""
+    from msflow_jax.reports import build_report
+    from msflow_jax.storage import evaluations
+
+    if adopt:
+        evaluations.adopt(workdir, name)
+    print_summary(found, build_report(workdir))
+    standing = evaluations.standing(workdir)
+    if standing != name:
+        print(
+            f"kept as {name!r}; images are classified by {standing or 'none'!r} (--adopt changes it)"
+        )
+
+
+def adopt_existing(workdir: Path, name: str) -> None:
+    """Makes an evaluation that is there the standing one; nothing is measured."""
+    from msflow_jax.reports import build_report
+    from msflow_jax.storage import evaluations
+    from msflow_jax.workdir import read
+
+    read(workdir)
+    evaluations.adopt(workdir, name)
+    print(f"images are classified by the evaluation {name!r} from now on: {build_report(workdir)}")
 
 
 def print_summary(found: Mapping[str, Any], report: Path) -> None:
@@ -173,14 +210,28 @@ def main(arguments: Sequence[str]) -> None:
         "--by", action="append", default=[], metavar="COLUMN",
         help="scores of the images of each value of a column of the data, such as site; repeatable",
     )  # fmt: skip
+    flags.add_argument("--name", default="", help="of the evaluation (default: that of the split)")
+    flags.add_argument(
+        "--images", default="", metavar="PATH",
+        help="labelled images from elsewhere: a folder with a sub-folder for each class, a CSV "
+        "path,label[,patient], an .npz with images and labels; needs --name",
+    )  # fmt: skip
+    flags.add_argument("--resize", action="store_true", help="bring --images to the model's side")
+    flags.add_argument(
+        "--adopt", nargs="?", const=True, default=False, metavar="NAME",
+        help="classify by this evaluation from now on; with a NAME by one that is there",
+    )  # fmt: skip
     o = flags.parse_args(arguments)
 
     from msflow_jax.parallel.startup import start_jax
 
     start_jax()
+    if isinstance(o.adopt, str):
+        adopt_existing(o.workdir, o.adopt)
+        return
     evaluate(
         o.workdir, o.split, o.root, o.draws, o.steps, o.prior, o.temperature, o.outside, o.features,
-        o.stage, o.by,
+        o.stage, o.by, name=o.name, images=o.images, resize=o.resize, adopt=o.adopt,
     )  # fmt: skip
 
 

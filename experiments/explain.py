@@ -62,8 +62,8 @@ def explain(
     partial = partial_of(output)
     check_folder(partial, written_before, inputs, overwrite)
     flow = open_workdir(workdir)
+    flow.require("explain")
     model, sorts = flow.model, flow.classes
-    flow.require_likelihood()
     requested = [int(model.numbers([name])[0]) if name else None for name in (label, against)]
     if requested[0] is not None and requested[0] == requested[1]:
         raise ValueError(f"--label and --against are both {sorts[requested[0]]}: choose two")
@@ -71,7 +71,13 @@ def explain(
     prediction = flow.classify(pixels, description="classifying")
     labels, others = choose_classes(prediction, *requested)
     shown = [
-        {"name": name, "prediction": p, "class": sorts[k], "against": sorts[other]}
+        {
+            "name": name,
+            "prediction": p,
+            "class": sorts[k],
+            "against": sorts[other],
+            "evaluation": str(flow.calibration),
+        }
         for name, p, k, other in zip(names, prediction.names, labels, others, strict=True)
     ]
     try:

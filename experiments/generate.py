@@ -63,6 +63,7 @@ def generate(
     partial = partial_of(output)
     check_folder(partial, written_before, [workdir], overwrite)
     flow = open_workdir(workdir)
+    flow.require("generate")
     requested = {"solver": solver, "steps": steps, "guidance": guidance, "temperature": temperature}
     target = flow.model.numbers(labels or flow.classes)
     numbers = np.repeat(target, count)

@@ -74,7 +74,8 @@ def train(config, workdir: Path, encode_only: bool = False) -> None:
     from msflow_jax.storage.atomic import check_writable
     from msflow_jax.storage.lock import locked
     from msflow_jax.storage.outputs import check_run
-    from msflow_jax.training import run_stages
+    from msflow_jax.training import continuing, run_stages
+    from msflow_jax.training.sequence import unreached_stages
 
     check_config(config)
     family, resumed = get_family(config.model.family), workdirs.has_checkpoint(workdir)
@@ -95,10 +96,20 @@ def train(config, workdir: Path, encode_only: bool = False) -> None:
             raise ValueError("--encode-only is for latent models: this one sees the images")
         family.stages(config, splits, parts, model)
         return
-    first = jax.process_index() == 0
+    taken, first = None, jax.process_index() == 0
+    if config.train.init and (not resumed or unreached_stages(workdir)):
+        source = Path(config.train.init).expanduser()
+        if source.resolve() == workdir.resolve():
+            raise ValueError(
+                f"--config.train.init={source} is this run's own --workdir: name another"
+            )
+        taken = workdirs.take_params(source, model)
     with locked(workdir) if first else contextlib.nullcontext():
         if first:
-            workdirs.create(workdir, config, info)
+            if line := workdirs.describe_length(workdir, config) if resumed else str(taken or ""):
+                print(line)
+            extra = {"started_from": taken.to_dict()} if taken and not resumed else {}
+            workdirs.create(workdir, config, info, extra)
             if not resumed:
                 parts.save(workdir)
             if not (resumed and table.exists()):
@@ -108,7 +119,9 @@ def train(config, workdir: Path, encode_only: bool = False) -> None:
             multihost_utils.sync_global_devices("workdir")
         with doing("preparing the training"):
             stages = family.stages(config, splits, parts, model)
-        run_stages(stages, workdir)
+            if taken:
+                stages = continuing.begin_with(taken, stages, workdir)
+        run_stages(stages, workdir, made=workdirs.made_with(workdir))
 
 
 def describe(splits) -> str:

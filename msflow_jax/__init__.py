@@ -15,7 +15,7 @@ __version__ = "0.1.0"
 
 
 def open(path: "str | Path", stage: str = "") -> "Flow":
-    """The trained model of a workdir, calibrated as its last evaluation found; nothing is written.
+    """The trained model of a workdir, calibrated as its standing evaluation found; nothing is written.
 
     Args:
         path: workdir that training wrote.

@@ -36,6 +36,7 @@ _TABLE: dict[str, Setting] = {
     "train.eval_every": Setting("[0, inf)", "steps between two validations; 0: only the last step"),
     "train.keep": Setting(COUNT, "newest checkpoints that are kept, beside the best"),
     "train.select": Setting("", "metric that picks the best checkpoint; -NAME: less is better"),
+    "train.init": Setting("", "workdir of another run: its parameters of one name and shape are taken"),
     "train.draws": Setting(COUNT, "noise draws of a validation"),
     "train.writers": Setting("tensorboard or wandb or mlflow", "logs beside metrics.jsonl"),
     "train.profile": Setting("", "write a trace of a few steps to the workdir"),
@@ -91,6 +92,7 @@ def train_config() -> ConfigDict:
             keep=2,
             select="val_auc",
             draws=1,  # noise draws of a validation
+            init="",  # workdir of another run, whose parameters of the same name and shape are taken
             writers=("tensorboard",),  # beside metrics.jsonl; also "wandb", "mlflow"
             profile=False,  # write a trace of a few steps to the workdir
         )

@@ -22,6 +22,7 @@ FAMILIES = {
     "symmetric": "msflow_jax.symmetric.family",
     "coupling": "msflow_jax.coupling.family",
 }
+VERBS = ("classify", "segment", "generate", "explain")
 # What a caller gives to a verb beside its settings.
 _GIVEN = ("index", "weights")
 
@@ -34,7 +35,8 @@ class Model(Protocol):
     ``generate(params, condition, key, *, index, **own)`` -> images ``[B, *shape]`` in [-1, 1],
     ``explain(params, images, key, labels, others, *, index, **own) -> Explanation``.
 
-    Keyword-only parameters beside ``index`` and ``weights`` are the verb's settings.
+    Keyword-only parameters beside ``index`` and ``weights`` are the verb's settings. A model whose task
+    leaves it fewer verbs than methods names those that are left: ``verbs``.
     """
 
     @property
@@ -135,6 +137,26 @@ def get_family(name: str) -> Family:
         known = ", ".join(map(repr, FAMILIES))
         raise ValueError(f"unknown model.family {name!r}: choose one of {known}")
     return importlib.import_module(FAMILIES[name]).FAMILY
+
+
+def verbs_of(model: Any) -> tuple[str, ...]:
+    """What a model can do, of :data:`VERBS`: the verbs that it names, or else those that it has."""
+    return tuple(getattr(model, "verbs", None) or (v for v in VERBS if hasattr(model, v)))
+
+
+def require_verb(model: Any, verb: str, workdir: str) -> None:
+    """Raises a ValueError that names the workdir where its model cannot do this."""
+    if verb in (known := verbs_of(model)):
+        return
+    of_pixels = "segment" in known
+    why = {
+        "classify": "it has one class per pixel, not one per image" if of_pixels else "",
+        "segment": "it has one class per image, not one per pixel",
+        "generate": "it draws from label maps, not from class names" if of_pixels else "",
+        "explain": "it has no likelihood to explain: choose a model.family that has",
+    }[verb]
+    since = f", since {why}" if why else ""
+    raise ValueError(f"the model of {workdir} cannot {verb}{since}: it can {', '.join(known)}")
 
 
 def settings_of(verb: Callable[..., Any]) -> tuple[str, ...]:

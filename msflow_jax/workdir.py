@@ -1,7 +1,5 @@
 """A workdir: the unit that a user keeps. After training no flag repeats the architecture."""
 
-import json
-import subprocess
 import warnings
 from collections.abc import Mapping
 from pathlib import Path
@@ -9,20 +7,24 @@ from typing import Any
 
 from ml_collections import ConfigDict
 
-from msflow_jax.config import check_config, default_config, leaves
 from msflow_jax.data import Info, check_same
-from msflow_jax.data import upgrade as upgrade_data
 from msflow_jax.families import get_family
 from msflow_jax.inference.calibration import Calibration, read_calibration
 from msflow_jax.inference.flow import Flow
 from msflow_jax.inference.record import circumstances
-from msflow_jax.storage import checkpoints
-from msflow_jax.storage.atomic import write_atomically
+from msflow_jax.inference.stored import FORMAT, SAYS_NOTHING, check_made, read
+from msflow_jax.storage import checkpoints, facts
 from msflow_jax.storage.digests import differences, layouts
-from msflow_jax.training.sequence import read_drawing, read_params, unreached_stages
+from msflow_jax.storage.jsons import read_object, write_json
+from msflow_jax.storage.revision import SOURCE, revision
+from msflow_jax.training import continuing
+from msflow_jax.training.continuing import check_length
+from msflow_jax.training.sequence import read_drawing, read_params, saved_stages, unreached_stages
 
-ROOT = Path(__file__).parent
-FORMAT = 2  # of the configuration; 1 was one union of all families' settings
+__all__ = [
+    "create", "describe_length", "has_checkpoint", "made_with", "open_workdir", "read",
+    "refuse_difference", "refuse_other_run", "take_params", "write_json",
+]  # fmt: skip
 
 
 def create(
@@ -41,12 +43,20 @@ def create(
     """
     path = Path(path)
     # A run that failed before its first checkpoint has nothing to go on from and is replaced.
+    version, kept = FORMAT, {}
     if has_checkpoint(path):
         old_info = refuse_other_run(path, config)
         check_same(old_info, info)
         info = old_info  # nothing is rewritten under a checkpoint
+        before = read_object(path / "manifest.json")
+        version = FORMAT if before.get("format") == FORMAT else SAYS_NOTHING
+        kept = before  # such as where converted weights came from
     write_json(path / "config.json", config.to_dict())
-    write_json(path / "manifest.json", {**manifest(config, info), **(extra or {})})
+    made = {
+        "format": version, **circumstances(), "seed": config.train.seed, "git": revision(SOURCE),
+        "data": info.to_dict(),
+    }  # fmt: skip
+    write_json(path / "manifest.json", {**kept, **made, **(extra or {})})
 
 
 def refuse_other_run(path: Path, config: ConfigDict) -> Info:
@@ -56,15 +66,49 @@ def refuse_other_run(path: Path, config: ConfigDict) -> Info:
         ValueError: the workdir belongs to another configuration (what differs is named).
     """
     old, info = read(path)
-    for part in ("data", "model", "train"):
-        refuse_difference(path, old[part].to_dict(), config[part].to_dict(), part)
+    check_made(path, old, info)
+    check_length(old.train, config.train, sum(info.counts), path)
+    if len(saved_stages(path)) > 1:
+        refuse_difference(path, _length(old), _length(config), "train")
+    then, now = old.to_dict(), config.to_dict()
+    for part in (then, now):
+        part["train"] = {k: v for k, v in part["train"].items() if k not in _length(config)}
+        del part["sample"]["batch"]
+    for name in ("data", "model", "train", "sample"):
+        refuse_difference(path, then[name], now[name], name)
     return info
+
+
+def _length(config: ConfigDict) -> dict[str, Any]:
+    return {"steps": config.train.steps, "epochs": config.train.epochs}
+
+
+def describe_length(path: Path, config: ConfigDict) -> str:
+    """One line where a run of a workdir with checkpoints is made longer; else empty."""
+    old, info = read(path)
+    reached = max((int(step.name) for step in facts.steps(path)), default=0)
+    return continuing.describe_length(old.train, config.train, sum(info.counts), reached)
+
+
+def take_params(path: Path, model: Any) -> continuing.Taken:
+    """The parameters of another workdir that fit a model, see :func:`continuing.take`.
+
+    Raises:
+        FileNotFoundError: no workdir, or no checkpoint in it.
+        ValueError: none of its parameters fits.
+    """
+    import jax
+
+    flow = open_workdir(path, calibrated=False)
+    shapes = jax.eval_shape(model.init, jax.random.key(0))
+    own = {name: leaf for name, leaf in flow.params.items() if name not in flow.parts.params}
+    return continuing.take(str(path), flow.step, own, shapes)
 
 
 # What may change when a run goes on: where the data lie, how the loop reports and keeps, the devices.
 _FREE = {
     "root", "download", "steps_per_dispatch", "log_every", "keep", "profile", "writers", "mesh",
-    "sharding", "cache", "duplicates", "outside",
+    "sharding", "cache", "workers", "loader", "md5", "duplicates", "outside",
 }  # fmt: skip
 
 
@@ -100,64 +144,11 @@ def _plain(value: Any) -> Any:
     return list(value) if isinstance(value, tuple) else value
 
 
-def read(path: Path) -> tuple[ConfigDict, Info]:
-    """Configuration and data description of a workdir.
-
-    Raises:
-        FileNotFoundError: no workdir there.
-        ValueError: a damaged file, an unknown family, or keys that this version does not know.
-    """
-    path = Path(path)
-    for name in ("config.json", "manifest.json"):
-        if not (path / name).is_file():
-            raise FileNotFoundError(f"{path} is no workdir: {name} is missing. Train first")
-    try:
-        stored = json.loads((path / "config.json").read_text(encoding="utf-8"))
-        facts = json.loads((path / "manifest.json").read_text(encoding="utf-8"))
-        config = _from_stored(stored, facts.get("format", 1), path / "config.json")
-        info = Info.from_dict(facts["data"])
-    except (
-        json.JSONDecodeError,
-        UnicodeDecodeError,
-        AttributeError,
-        LookupError,
-        TypeError,
-    ) as error:
-        raise ValueError(
-            f"{path}: config.json or manifest.json is damaged ({error}); restore it from a copy"
-        ) from error
-    return config, info
-
-
-def _from_stored(stored: dict[str, Any], version: int, source: Path) -> ConfigDict:
-    """A configuration from JSON, over the defaults of its family and its networks."""
-    if version > FORMAT:
-        raise ValueError(f"{source} has format {version}: it was written by a newer version")
-    name = stored.get("model", {}).get("family", "")
-    family = get_family(name) if name else None
-    if family and version < FORMAT:
-        stored = family.upgrade(stored)
-    stored = {**stored, "data": upgrade_data(stored.get("data", {}))}
-    config = default_config(name)
-    with config.unlocked():
-        if family:
-            for key, value in leaves(stored):
-                family.choose(config, key, value)
-        _update(config, stored, source)
-    check_config(config)
-    return config
-
-
-def _update(config: ConfigDict, stored: dict[str, Any], source: Path, where: str = "") -> None:
-    for key, value in stored.items():
-        if key not in config:
-            raise ValueError(
-                f"{source}: unknown key {where}{key}; was it written by a newer version?"
-            )
-        if isinstance(config[key], ConfigDict):
-            _update(config[key], value, source, f"{where}{key}.")
-        else:
-            config[key] = tuple(value) if isinstance(value, list) else value
+def made_with(path: Path) -> dict[str, Any]:
+    """What is kept with each checkpoint of a workdir, so that its files cannot say otherwise later."""
+    found = read_object(path / "manifest.json")
+    config = read_object(path / "config.json")
+    return {"format": found["format"], "config": config, "data": found["data"]}
 
 
 def has_checkpoint(path: Path) -> bool:
@@ -171,7 +162,7 @@ def open_workdir(path: str | Path, stage: str = "", *, calibrated: bool = True) 
     Args:
         path: path of the workdir.
         stage: name of a training stage, whose parameters are used instead of the last one's.
-        calibrated: whether what the last evaluation learned is read too.
+        calibrated: whether what the standing evaluation learned is read too.
 
     Raises:
         FileNotFoundError: no workdir, or no checkpoint in it.
@@ -191,6 +182,7 @@ def open_workdir(path: str | Path, stage: str = "", *, calibrated: bool = True) 
             f"{path}: training has not reached its stage {missing[0]!r}: repeat the train command to go "
             "on, or evaluate what is there with --stage=NAME"
         )
+    check_made(path, config, info)
     step, params = read_params(path, config.train.select, stage or None)
     parts = family.load(config, info, path)
     model = family.build(config, info, parts)
@@ -202,38 +194,15 @@ def open_workdir(path: str | Path, stage: str = "", *, calibrated: bool = True) 
             f"{path}: the checkpoint of step {step} is not of the network in config.json ({wrong[0]}): "
             "restore config.json from a copy"
         )
-    calibration = read_calibration(path) if calibrated else Calibration()
-    if calibration.step not in (None, step):
+    calibration = Calibration(reason=f"no evaluation of the stage {stage!r}")
+    if calibrated and not stage:
+        calibration = read_calibration(path, step, config.sample.classify.to_dict())
+    if calibrated and calibration.of_other_step:
         warnings.warn(
-            f"{path}: its evaluation is of step {calibration.step}, the parameters are of step {step}: "
-            "evaluate again for thresholds and a temperature that belong to them",
+            f"{path}: {calibration.reason}: nothing that it learned is applied, evaluate again for "
+            "thresholds and a temperature that belong to them",
             stacklevel=2,
         )
     drawing = read_drawing(path, config.train.select, step, stage or None)
     joined = {**params, **parts.params}
     return Flow(path, config, info, family, parts, model, joined, step, calibration, drawing)
-
-
-def manifest(config: ConfigDict, info: Info) -> dict[str, Any]:
-    """Versions, device, data, seed and source revision of a run."""
-    return {
-        "format": FORMAT,
-        **circumstances(),
-        "seed": config.train.seed,
-        "git": _git(),
-        "data": info.to_dict(),
-    }
-
-
-def _git() -> str | None:
-    command = ["git", "describe", "--always", "--dirty"]
-    try:
-        out = subprocess.run(command, capture_output=True, text=True, timeout=10, cwd=ROOT)
-    except (OSError, subprocess.TimeoutExpired):
-        return None
-    return out.stdout.strip() or None
-
-
-def write_json(path: Path, value: Any) -> None:
-    """Write JSON atomically; a value that is not finite raises ValueError."""
-    write_atomically(path, (json.dumps(value, indent=1, allow_nan=False) + "\n").encode())

@@ -20,7 +20,11 @@ INFO = Info(
 def create(path, config, info=INFO):
     """A workdir with something in it that is worth keeping."""
     workdir.create(path, config, info)
-    (path / "checkpoints" / "4" / "ema").mkdir(parents=True, exist_ok=True)
+    step = path / "checkpoints" / "4"
+    (step / "ema").mkdir(parents=True, exist_ok=True)
+    workdir.write_json(
+        step / "facts" / "metadata", {"made": workdir.made_with(path), "metrics": {}}
+    )
 
 
 @pytest.mark.parametrize("config", [default_config(), cpu(default_config())])

@@ -197,7 +197,8 @@ def write(
 
     with new_folder(workdir) as folder:
         workdirs.create(folder, config, info, extra)
-        with Checkpoints(folder / "checkpoints") as checkpoints:
+        made = workdirs.made_with(folder)
+        with Checkpoints(folder / "checkpoints", made=made) as checkpoints:
             checkpoints.save_params(params)
         parts.save(folder)
 

@@ -29,6 +29,7 @@ from msflow_jax.data.identity import as_trained, check_same, contents_of, identi
 from msflow_jax.data.oddities import check_copies, warn_of_rare_classes
 from msflow_jax.data.settings import SETTINGS
 from msflow_jax.data.sources.images import read_images, read_sound_images
+from msflow_jax.data.sources.labelled import read_labelled
 from msflow_jax.data.sources.medmnist_table import TABLE as _MEDMNIST
 from msflow_jax.progress import doing
 
@@ -47,6 +48,7 @@ __all__ = [
     "known",
     "load",
     "read_images",
+    "read_labelled",
     "read_sound_images",
     "some",
     "split_table",

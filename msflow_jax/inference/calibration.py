@@ -1,15 +1,17 @@
 """What an evaluation learned, which every command then applies alike: prior, temperature, thresholds."""
 
-import json
+import math
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, fields
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 
 from msflow_jax.inference.prediction import Prediction
+from msflow_jax.storage import evaluations
 
+_KEPT = ("settings", "temperature", "thresholds", "step")
 _COVERAGES = np.linspace(0.05, 1, 20)
 
 
@@ -25,12 +27,31 @@ class Calibration:
         thresholds: ``coverage`` and, for each measure of uncertainty, its largest value among the most
             confident images of the validation split up to that coverage.
         step: training step of the parameters that were evaluated; None before an evaluation.
+        name: name of the evaluation; empty before one.
+        reason: why nothing is applied, in words; empty where an evaluation is.
     """
 
     settings: Mapping[str, Any] = field(default_factory=dict)
     temperature: float = 1.0
     thresholds: Mapping[str, Sequence[float]] = field(default_factory=dict)
     step: int | None = None
+    name: str = ""
+    reason: str = ""
+
+    def to_dict(self) -> dict[str, Any]:
+        """What evaluation.json keeps of it: its name is the folder's."""
+        return {f.name: getattr(self, f.name) for f in fields(self) if f.name in _KEPT}
+
+    def __str__(self) -> str:
+        """Which evaluation is applied, for tables."""
+        if not self.known:
+            return ""
+        return self.name if self.step is None else f"{self.name} (step {self.step})"
+
+    @property
+    def of_other_step(self) -> bool:
+        """Whether there is an evaluation that is not applied, since it is of other parameters."""
+        return bool(self.reason and self.name)
 
     @property
     def known(self) -> bool:
@@ -69,22 +90,92 @@ def measure_thresholds(prediction: Prediction) -> dict[str, list[float]]:
     return {"coverage": [round(float(c), 2) for c in _COVERAGES], **table}
 
 
-def read_calibration(workdir: Path) -> Calibration:
-    """The calibration in a workdir's evaluation.json; the neutral one where there is none.
+def read_calibration(
+    workdir: Path,
+    step: int | None = None,
+    configured: Mapping[str, Any] | None = None,
+    name: str = "",
+) -> Calibration:
+    """The calibration of a workdir's standing evaluation; a neutral one where there is none.
+
+    Args:
+        workdir: the workdir.
+        step: training step of the parameters that are used; None for any. The evaluation of other
+            parameters is not applied: neither its thresholds nor its temperature are theirs.
+        configured: settings of ``sample.classify``; those of the evaluation must be of their types.
+        name: name of an evaluation to read instead of the standing one.
 
     Raises:
         ValueError: the file is damaged.
     """
-    path = workdir / "evaluation.json"
-    if not path.exists():
-        return Calibration()
+    name = name or evaluations.standing(workdir)
+    if not name:
+        return Calibration(reason="no evaluation in the workdir")
+    path = evaluations.place(workdir, name) / evaluations.FILE
     try:
-        found = json.loads(path.read_text(encoding="utf-8"))
-        if "learned" in found:
-            return Calibration(**found["learned"])
-        used = found.get("settings", {})  # of an evaluation before `learned` was written
-        temperature = float(found.get("calibration", {}).get("temperature", 1.0))
-        settings, thresholds = dict(used.get("classify", {})), dict(found.get("abstain", {}))
-        return Calibration(settings, temperature, thresholds, used.get("step"))
-    except (ValueError, TypeError, AttributeError) as error:
-        raise ValueError(f"{path} is damaged ({error}): evaluate the workdir again") from error
+        found = _parse(evaluations.read(workdir, name), name)
+        _check_types(found.settings, configured or {})
+    except (TypeError, AttributeError) as error:
+        raise ValueError(f"{path} is damaged ({error}): {evaluations.AGAIN}") from error
+    if step is not None and found.step not in (None, step):
+        reason = f"the evaluation {name!r} is of step {found.step}, the parameters of step {step}"
+        return Calibration(name=name, reason=reason)
+    return found
+
+
+def _parse(found: Mapping[str, Any], name: str) -> Calibration:
+    """A calibration of JSON values, each of its type.
+
+    Raises:
+        TypeError: one is of another type, or no number.
+    """
+    if "learned" in found:
+        learned = dict(found["learned"])
+        if unknown := sorted(learned.keys() - set(_KEPT)):
+            raise TypeError(f"unknown entry learned.{unknown[0]}")
+    else:  # of an evaluation before `learned` was written
+        used = _object(found.get("settings", {}), "settings")
+        learned = {
+            "settings": used.get("classify", {}),
+            "temperature": _object(found.get("calibration", {}), "calibration").get(
+                "temperature", 1.0
+            ),
+            "thresholds": found.get("abstain", {}),
+            "step": used.get("step"),
+        }
+    settings = _object(learned.get("settings", {}), "settings")
+    temperature, step = learned.get("temperature", 1.0), learned.get("step")
+    if not _is_number(temperature) or temperature <= 0:
+        raise TypeError(f"the temperature is {temperature!r}")
+    if step is not None and (not isinstance(step, int) or isinstance(step, bool)):
+        raise TypeError(f"the step is {step!r}")
+    thresholds = _object(learned.get("thresholds", {}), "thresholds")
+    _check_thresholds(thresholds)
+    return Calibration(dict(settings), float(temperature), dict(thresholds), step, name)
+
+
+def _check_types(settings: Mapping[str, Any], configured: Mapping[str, Any]) -> None:
+    for key, value in settings.items():
+        if key in configured and type(value) is not type(configured[key]):
+            raise TypeError(f"classify.{key} is {value!r}")
+
+
+def _check_thresholds(table: Mapping[str, Any]) -> None:
+    """Raises a TypeError for thresholds that are no lists of numbers, one for each coverage."""
+    coverage = table.get("coverage", [])
+    for name, values in table.items():
+        whole = isinstance(values, list) and values and all(map(_is_number, values))
+        if not whole or len(values) != len(coverage):
+            raise TypeError(f"the thresholds {name!r} are no numbers, one for each coverage")
+    if coverage != sorted(set(coverage)):
+        raise TypeError("the coverages do not rise")
+
+
+def _object(value: Any, name: str) -> dict[str, Any]:
+    if not isinstance(value, dict):
+        raise TypeError(f"{name} is no object")
+    return value
+
+
+def _is_number(value: Any) -> bool:
+    return isinstance(value, int | float) and not isinstance(value, bool) and math.isfinite(value)

@@ -7,12 +7,13 @@ from typing import Any
 
 import numpy as np
 
-from msflow_jax.data import Splits
+from msflow_jax.data import Split, Splits
 from msflow_jax.evaluation.calibration import fit_temperature
 from msflow_jax.families import Section
 from msflow_jax.inference.calibration import Calibration, measure_thresholds
 from msflow_jax.inference.flow import Flow
 from msflow_jax.inference.prediction import Prediction
+from msflow_jax.inference.tables import prediction_rows
 from msflow_jax.progress import doing
 
 Block = dict[str, Any]
@@ -29,11 +30,13 @@ class Evaluation:
 
     Args:
         flow: trained model without a calibration.
-        splits: data of the run, the training images in memory.
+        splits: data of the run, the training images in memory; or images from elsewhere by name.
         split: name of the split that is reported.
         outside: sets of images of another kind, uint8 ``[N, *shape]`` by name.
         features: folder of a feature network, for further distances; None for none.
         by: columns of the split's facts whose values make subgroups.
+        calibration: what was learned before, which is applied; None: it is learned from the validation
+            split.
 
     Raises:
         ValueError: the split has no such column.
@@ -42,16 +45,18 @@ class Evaluation:
     def __init__(
         self,
         flow: Flow,
-        splits: Splits,
+        splits: Splits | Mapping[str, Split],
         split: str,
         outside: Mapping[str, np.ndarray] | None = None,
         features: Any = None,
         by: Sequence[str] = (),
+        calibration: Calibration | None = None,
     ):
         self.flow = dataclasses.replace(flow, calibration=Calibration())
-        self.splits, self.split, self.features = splits, split, features
+        self.splits: Any = splits
+        self.split, self.features = split, features
         self.outside, self.by = dict(outside or {}), tuple(by)
-        self._raw: dict[str, Prediction] = {}
+        self._given, self._raw = calibration, dict[str, Prediction]()
         for name in self.by:
             self.column(name)
 
@@ -93,7 +98,7 @@ class Evaluation:
         """Predictions at temperature 1 of a split, or of the images given under a name of their own."""
         if name not in self._raw:
             if images is None:
-                images, what = self.splits[name].images, f"classifying the {name} split"  # type: ignore[union-attr]
+                images, what = self.splits[name].images, f"classifying the {name} split"
             else:
                 what = f"classifying {name}"
             self._raw[name] = self.flow.classify(images, description=what)
@@ -102,9 +107,11 @@ class Evaluation:
     @cached_property
     def calibration(self) -> Calibration:
         """Temperature, where probabilities are likelihoods, and thresholds, of the validation split."""
+        if self._given is not None:
+            return self._given
         val, temperature = self.raw("val"), 1.0
         if val.log_prob is not None:
-            temperature = fit_temperature(self.splits.val.labels, -val.distance)
+            temperature = fit_temperature(self.splits["val"].labels, -val.distance)
         table = measure_thresholds(val.apply_temperature(temperature))
         return Calibration(self.sample.classify.to_dict(), temperature, table, self.flow.step)
 
@@ -112,6 +119,13 @@ class Evaluation:
     def prediction(self) -> Prediction:
         """The calibrated predictions of the split that is reported."""
         return self.raw(self.split).apply_temperature(self.calibration.temperature)
+
+    def predictions(self, evaluation: str) -> list[dict[str, Any]]:
+        """The table of the split that is reported, see :func:`prediction_rows`."""
+        flow = dataclasses.replace(self.flow, calibration=self.calibration)
+        abstains = flow.abstains(self.prediction)
+        split = self.chosen
+        return prediction_rows(self.prediction, split.names, abstains, evaluation, split.labels)
 
     @cached_property
     def samples(self) -> tuple[np.ndarray, np.ndarray]:

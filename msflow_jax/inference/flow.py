@@ -12,7 +12,7 @@ from ml_collections import ConfigDict
 
 from msflow_jax.data import Info
 from msflow_jax.data.checks import ROUNDING, check_range, layout_hint
-from msflow_jax.families import Family, choose_settings
+from msflow_jax.families import Family, choose_settings, require_verb
 from msflow_jax.inference.calibration import Calibration
 from msflow_jax.inference.prediction import Prediction
 from msflow_jax.inference.runners import (
@@ -37,7 +37,7 @@ class Flow:
         model: pure methods; see :class:`msflow_jax.families.Model`.
         params: parameters of the model, those of the parts among them.
         step: training step of the parameters.
-        calibration: what the last evaluation learned.
+        calibration: what the standing evaluation learned.
         drawing: step and own parameters of the model to generate with, where the checkpoint that draws
             best is not the one that classifies best; else None.
     """
@@ -71,14 +71,14 @@ class Flow:
     def classify(
         self, images: Any, *, seed: int | None = None, description: str = "", **requested: Any
     ) -> Prediction:
-        """Classes, probabilities and uncertainties, calibrated as the last evaluation found.
+        """Classes, probabilities and uncertainties, calibrated as the standing evaluation found.
 
         Args:
             images: uint8 ``[N, H, W, C]``, or floats in [-1, 1]; of one channel also ``[N, H, W]``.
             seed: seed of the label noise; None for the configured one.
             description: words before a progress bar; none where empty.
             **requested: settings of this model's ``classify`` such as ``draws`` and ``steps``; 0 or
-                empty: as the last evaluation used them, or else as configured.
+                empty: as the standing evaluation used them, or else as configured.
 
         Returns:
             Predictions ``[D, N, ...]`` in numpy; its properties pool the draws.
@@ -89,6 +89,7 @@ class Flow:
             Interrupted: Ctrl-C came after the first batch, here as in :meth:`generate` and
                 :meth:`explain`; the error holds what was done.
         """
+        self.require("classify")
         images, sample = self.check(images), self.config.sample
         given = {**sample.classify.to_dict(), **self.calibration.settings}
         settings = choose_settings(self.model, "classify", given, requested)
@@ -129,6 +130,7 @@ class Flow:
         Raises:
             ValueError: a model that does not segment, images that do not fit, or another class prior.
         """
+        self.require("segment")
         images, sample = self.check(images), self.config.sample
         given = sample.classify.to_dict()
         if (prior := given.get("prior")) != "natural":
@@ -159,6 +161,7 @@ class Flow:
             ValueError: an unknown class, a count below 1, or a setting that the model has not.
             FloatingPointError: an image is not finite.
         """
+        self.require("generate")
         if count < 1:
             raise ValueError(f"count must be at least 1, got {count}")
         numbers = self.model.numbers([labels] if np.ndim(labels) == 0 else labels)
@@ -191,7 +194,7 @@ class Flow:
         Raises:
             ValueError: a model without a likelihood, or images that do not fit.
         """
-        self.require_likelihood()
+        self.require("explain")
         images, sample = self.check(images), self.config.sample
         pair = [self.model.numbers(given) for given in (labels, others)]
         if any(len(numbers) != len(images) for numbers in pair):
@@ -203,12 +206,9 @@ class Flow:
             lambda maps: jax.tree.map(np.asarray, maps),
         )
 
-    def require_likelihood(self) -> None:
-        """Raises a ValueError for a model that cannot explain, since it has no likelihood."""
-        if not hasattr(self.model, "explain"):
-            raise ValueError(
-                f"the model of {self.path} has no likelihood to explain: choose a model.family that has"
-            )
+    def require(self, verb: str) -> None:
+        """Raises a ValueError that names the workdir where its model cannot do this."""
+        require_verb(self.model, verb, str(self.path))
 
     def check(self, images: Any) -> np.ndarray:
         """Images as the model takes them, ``[N, H, W, C]``; see :func:`check_images`."""

@@ -5,23 +5,25 @@ import importlib.metadata
 import platform
 import shlex
 import sys
+from collections.abc import Mapping
 from typing import Any
 
 import jax
 
-from msflow_jax.data import Splits
+from msflow_jax.data import Split, Splits
+from msflow_jax.data.base import SPLITS
 from msflow_jax.evaluation.counts import count_splits
 from msflow_jax.inference.flow import Flow
 
 _PACKAGES = ("jax", "jaxlib", "flax", "optax", "orbax-checkpoint", "diffrax", "numpy")
 
 
-def run_record(flow: Flow, splits: Splits) -> dict[str, Any]:
+def run_record(flow: Flow, splits: Splits | Mapping[str, Split]) -> dict[str, Any]:
     """What an evaluation says of itself beside its sections.
 
     Args:
         flow: the model that is evaluated.
-        splits: data of the run.
+        splits: data of the run, or images from elsewhere by name.
 
     Returns:
         ``family``, ``words`` and ``data`` of the workdir; ``counts``: images and subjects, see
@@ -30,7 +32,8 @@ def run_record(flow: Flow, splits: Splits) -> dict[str, Any]:
     """
     frozen = sum(leaf.size for leaf in jax.tree.leaves(dict(flow.parts.params)))
     whole = sum(leaf.size for leaf in jax.tree.leaves(flow.params))
-    every = {name: (splits[name].labels, splits[name].groups) for name in ("train", "val", "test")}
+    names = SPLITS if isinstance(splits, Splits) else splits
+    every = {name: (splits[name].labels, splits[name].groups) for name in names}
     parameters = {"trained": int(whole - frozen), "frozen": int(frozen)}
     return {
         "family": flow.family.name,

@@ -133,7 +133,7 @@ class Generation:
         block = evaluate_generation(
             images,
             labels,
-            (train.images, train.labels),  # type: ignore[union-attr]
+            (train.images, train.labels),
             (chosen.images, chosen.labels),
             run.classes,
             seed=run.sample.seed,
@@ -153,12 +153,12 @@ class Generation:
             {
                 "samples": images[shown],
                 "sample_labels": labels[shown],
-                "real": train.images[real],  # type: ignore[union-attr]
+                "real": train.images[real],
                 "real_labels": train.labels[real],
                 "nearest_generated": images[nearest["generated_index"]][:SHOWN_CASES],
                 "nearest_names": np.array(
                     [train.names[i] for i in nearest["training_index"][:SHOWN_CASES]], np.str_
                 ),
-                "nearest_training": train.images[nearest["training_index"]][:SHOWN_CASES],  # type: ignore[union-attr]
+                "nearest_training": train.images[nearest["training_index"]][:SHOWN_CASES],
             },
         )

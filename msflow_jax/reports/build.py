@@ -2,43 +2,68 @@
 
 import dataclasses
 import re
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterable, Iterator, Sequence
 from pathlib import Path
 
 from msflow_jax.progress import doing
 from msflow_jax.reports import general, page
+from msflow_jax.reports.evaluations import evaluations_section, page_name
 from msflow_jax.reports.results import Results, read_results
 from msflow_jax.reports.sections import named_section
 from msflow_jax.reports.summary import summary_section
+from msflow_jax.storage import evaluations
 from msflow_jax.storage.atomic import write_atomically
 
 
 def build_report(workdir: Path) -> Path:
-    """Writes ``report/index.html``, one self-contained page, from the files of a workdir.
+    """Writes ``report/index.html``, a self-contained page, from the files of a workdir.
 
-    Reads config.json, manifest.json, metrics.jsonl, evaluation.json and evaluation.npz; a file that
-    is missing or damaged is named on the page. The page needs no network, script or other file.
+    Reads config.json, manifest.json, metrics.jsonl and the evaluations; a file that is missing or
+    damaged is named on the page. The page needs no network, script or other file. It shows the
+    evaluation that stands; others have a page of their own beside it, ``report/NAME.html``.
 
     Args:
         workdir: folder that training and evaluation wrote.
 
     Returns:
-        Path of the page.
+        Path of the page ``index.html``.
 
     Raises:
         FileNotFoundError: the folder is not there.
     """
     workdir = Path(workdir)
+    first = read_results(workdir)
+    others = [
+        read_results(workdir, name) for name in _names(workdir) if name != first.evaluation_name
+    ]
+    # Without one that stands the first is on the first page.
+    every = [dataclasses.replace(first, stands=True), *others]
     with doing("writing the report"):
-        content = render(read_results(workdir))
-    # JSON can hold half a surrogate pair, UTF-8 cannot.
-    return write_atomically(workdir / "report" / "index.html", content.encode("utf-8", "replace"))
+        for one in reversed(every):
+            content = render(one, [other for other in every if other is not one])
+            # JSON can hold half a surrogate pair, UTF-8 cannot.
+            path = workdir / "report" / page_name(one)
+            write_atomically(path, content.encode("utf-8", "replace"))
+    return path
 
 
-def render(results: Results) -> str:
-    """The page as a string: what every workdir has, around the sections that the evaluation names."""
+def _names(workdir: Path) -> list[str]:
+    try:
+        return evaluations.names(workdir)
+    except ValueError:  # named on the page
+        return []
+
+
+def render(results: Results, others: Sequence[Results] = ()) -> str:
+    """The page as a string: what every workdir has, around the sections that the evaluation names.
+
+    Args:
+        results: what the workdir holds, with the evaluation of this page.
+        others: the same with each other evaluation.
+    """
     found = [
         summary_section(results),
+        evaluations_section(results, others),
         general.data_section(results),
         general.training_section(results),
         *(named_section(results, name) for name in results.sections),
@@ -47,7 +72,7 @@ def render(results: Results) -> str:
     name = str(results.data.get("name") or results.name)
     subtitle = (
         f"{results.family} family" if results.family else "",
-        f"{results.evaluation['split']} split" if results.evaluation.get("split") else "",
+        _of(results),
         f"workdir {results.name}",
     )
     return page.render(
@@ -57,6 +82,14 @@ def render(results: Results) -> str:
         badge="phantom data" if results.phantom else "",
         sections=list(_addressed(one for one in found if one)),
     )
+
+
+def _of(results: Results) -> str:
+    """What is evaluated, in words."""
+    split = results.evaluation.get("split")
+    if not split or split == results.evaluation_name:
+        return f"{split} split" if split in ("train", "val", "test") else str(split or "")
+    return f"{split} split, evaluation {results.evaluation_name}"
 
 
 def _addressed(sections: Iterable[page.Section]) -> Iterator[page.Section]:

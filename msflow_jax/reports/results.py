@@ -8,6 +8,8 @@ from typing import Any
 
 import numpy as np
 
+from msflow_jax.storage import evaluations
+
 # Blocks of files without a list of sections, in the order of the page, and arrays that show them too.
 _BLOCKS: dict[str, tuple[str, ...]] = {
     "classification": ("certain_images", "uncertain_images"),
@@ -34,6 +36,8 @@ class Results:
         rows: metrics.jsonl, one dict per line.
         arrays: evaluation.npz.
         problems: one sentence for each file that is there but could not be read.
+        evaluation_name: name of the evaluation; empty where there is none.
+        stands: whether images are classified by it.
     """
 
     name: str
@@ -43,6 +47,8 @@ class Results:
     rows: list[dict[str, Any]] = field(default_factory=list)
     arrays: dict[str, np.ndarray] = field(default_factory=dict)
     problems: list[str] = field(default_factory=list)
+    evaluation_name: str = ""
+    stands: bool = True
 
     @property
     def data(self) -> dict[str, Any]:
@@ -108,8 +114,12 @@ class Results:
         return names[label] if 0 <= label < len(names) else f"class {label}"
 
 
-def read_results(workdir: Path) -> Results:
+def read_results(workdir: Path, name: str = "") -> Results:
     """Reads the files of a workdir, each optional.
+
+    Args:
+        workdir: folder that training and evaluation wrote.
+        name: name of the evaluation; empty: the one that stands, or else the first.
 
     Raises:
         FileNotFoundError: if the folder itself is not there.
@@ -120,14 +130,23 @@ def read_results(workdir: Path) -> Results:
             f"{workdir}: no such folder; pass the workdir that training or evaluation wrote."
         )
     problems: list[str] = []
+    try:
+        standing = evaluations.standing(workdir)
+        name = name or standing or next(iter(evaluations.names(workdir)), "")
+    except ValueError as error:
+        standing = ""
+        problems.append(str(error))
+    folder = evaluations.place(workdir, name) if name else workdir
     return Results(
         name=workdir.resolve().name,
         config=_read_json(workdir / "config.json", problems),
         manifest=_read_json(workdir / "manifest.json", problems),
-        evaluation=_read_json(workdir / "evaluation.json", problems),
+        evaluation=_read_json(folder / evaluations.FILE, problems),
         rows=_read_rows(workdir / "metrics.jsonl", problems),
-        arrays=_read_arrays(workdir / "evaluation.npz", problems),
+        arrays=_read_arrays(folder / evaluations.ARRAYS, problems),
         problems=problems,
+        evaluation_name=name,
+        stands=name == standing,
     )
 
 

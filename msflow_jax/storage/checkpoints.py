@@ -11,7 +11,7 @@ import jax
 import orbax.checkpoint as ocp
 from jax.sharding import SingleDeviceSharding
 
-from msflow_jax.storage import choice, damage
+from msflow_jax.storage import choice, damage, facts
 from msflow_jax.storage.digests import differences, digests, layouts
 from msflow_jax.storage.quiet import quiet
 
@@ -34,6 +34,7 @@ class Checkpoints:
         select: name of the validation metric that picks the best; a leading ``-`` means less is better.
         resolution: differences of this metric that say nothing, see :func:`choice.best`.
         read_only: whether nothing is ever written (inference).
+        made: what the workdir says of the run, kept beside each checkpoint (:mod:`facts`).
     """
 
     def __init__(
@@ -44,12 +45,13 @@ class Checkpoints:
         select: str = "val_auc",
         resolution: float = 0.0,
         read_only: bool = False,
+        made: Mapping[str, Any] | None = None,
     ):
         # orbax narrates every save, and every failure many times; what fails is reported here.
         for logger in ("absl", "asyncio"):
             logging.getLogger(logger).setLevel(logging.CRITICAL)
         self.folder = Path(folder).absolute()
-        self._select, self._resolution, self._failed = select, resolution, False
+        self._select, self._resolution, self._made, self._failed = select, resolution, made, False
         self._quiet = ExitStack()
         if not read_only:
             damage.remove_unfinished(self.folder)
@@ -67,9 +69,8 @@ class Checkpoints:
             read_only=read_only,
             create=not read_only,
         )
-        self._manager = ocp.CheckpointManager(
-            self.folder, options=options, item_names=("ema", "state", "metrics", "digests")
-        )
+        names = ("ema", "state", "metrics", "digests", facts.ITEM)
+        self._manager = ocp.CheckpointManager(self.folder, options=options, item_names=names)
 
     def __enter__(self) -> "Checkpoints":
         self._quiet.enter_context(quiet())
@@ -77,13 +78,10 @@ class Checkpoints:
 
     def __exit__(self, *error: object) -> None:
         with self._quiet:
-            self._close()
-
-    def _close(self) -> None:
-        self.wait()
-        self._manager.close()
-        if self._failed:  # writers of the failed save may have been at work after its report
-            damage.remove_unfinished(self.folder)
+            self.wait()
+            self._manager.close()
+            if self._failed:  # writers of the failed save may have been at work after its report
+                damage.remove_unfinished(self.folder)
 
     def steps(self) -> list[int]:
         """Steps with a checkpoint, oldest first."""
@@ -166,6 +164,8 @@ class Checkpoints:
         args = {name: ocp.args.StandardSave(item) for name, item in items.items()}
         args["metrics"] = ocp.args.JsonSave(values)
         args["digests"] = ocp.args.JsonSave({name: digests(item) for name, item in items.items()})
+        if self._made is not None:
+            args[facts.ITEM] = ocp.args.JsonSave({"made": dict(self._made), "metrics": values})
         self._failed = False
         try:
             # Given twice: written as an item, and told to the policy that keeps the best.

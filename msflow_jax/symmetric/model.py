@@ -24,7 +24,7 @@ from msflow_jax.symmetric.codes import Code
 from msflow_jax.symmetric.latent_codes import LatentCode
 from msflow_jax.symmetric.objective import flow_matching_loss
 from msflow_jax.symmetric.paths import to_image, to_label
-from msflow_jax.symmetric.readout import check_readout, check_task, make_reader
+from msflow_jax.symmetric.readout import check_readout, check_task, make_reader, own_verbs
 from msflow_jax.symmetric.times import TimeDistribution
 from msflow_jax.symmetric.velocity import check_std, make_field
 
@@ -68,6 +68,7 @@ class SymmetricFlow:
     image_std: tuple[float, ...] = ()
     readout: str = "latent"
     maps: bool = False
+    verbs = property(own_verbs)
 
     def __post_init__(self):
         if len(self.classes) != self.code.classes:

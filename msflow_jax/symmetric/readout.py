@@ -34,6 +34,11 @@ def check_task(maps: bool, segment: bool) -> None:
         raise ValueError(f"this model has one class per {has}: it can only {verb}")
 
 
+def own_verbs(flow: "SymmetricFlow") -> tuple[str, ...]:
+    """What a flow can do for a user: with a class per pixel it draws from label maps, not from names."""
+    return ("segment",) if flow.maps else ("classify", "generate")
+
+
 def make_reader(flow: "SymmetricFlow", params: Any) -> Callable[..., Any]:
     """``(label pictures, class weights or None) -> distances, probabilities, mode`` of a batch."""
     if flow.readout == "latent":

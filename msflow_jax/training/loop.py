@@ -1,10 +1,11 @@
 """``fit``: the loop around the step. It knows no family, only a stage."""
 
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from contextlib import ExitStack, nullcontext
 from dataclasses import dataclass
 from functools import partial
 from pathlib import Path
+from typing import Any
 
 import jax
 import numpy as np
@@ -40,7 +41,12 @@ from msflow_jax.training.step import (
 
 
 def fit(
-    stage: Stage, workdir: Path, params: Params | None = None, *, progress: bool = True
+    stage: Stage,
+    workdir: Path,
+    params: Params | None = None,
+    *,
+    progress: bool = True,
+    made: Mapping[str, Any] | None = None,
 ) -> TrainState:
     """Train a stage, or go on training: the newest checkpoint is where it resumes.
 
@@ -50,6 +56,7 @@ def fit(
             ``metrics.jsonl`` and ``tensorboard/``.
         params: tree of the stages before, on the host; empty by default.
         progress: whether to draw a progress bar.
+        made: what the workdir says of the run, kept beside each checkpoint.
 
     Returns:
         The final state, of the trained leaves alone.
@@ -70,6 +77,7 @@ def fit(
             keep=config.keep,
             select=config.select,
             resolution=stage.resolution,
+            made=made,
         ) as checkpoints,
         Preemption() as preemption,
     ):

@@ -1,9 +1,9 @@
 """Stages of training one after the other, and what they leave: the tree that a workdir holds."""
 
 import json
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
-from typing import TypeVar
+from typing import Any, TypeVar
 
 import jax
 import jax.numpy as jnp
@@ -21,7 +21,11 @@ T = TypeVar("T")
 
 
 def run_stages(
-    stages: Sequence[Stage], workdir: Path, progress: bool = True, params: Params | None = None
+    stages: Sequence[Stage],
+    workdir: Path,
+    progress: bool = True,
+    params: Params | None = None,
+    made: Mapping[str, Any] | None = None,
 ) -> Params:
     """Train the stages in order; a finished one is skipped, a killed one goes on.
 
@@ -31,6 +35,7 @@ def run_stages(
         progress: whether to draw progress bars.
         params: tree that the first stage starts from, for instance weights that no stage trains; by
             default empty.
+        made: what the workdir says of the run, kept beside each checkpoint.
 
     Returns:
         The whole tree on the host, with the leaves of each stage's best checkpoint.
@@ -48,7 +53,7 @@ def run_stages(
             print(f"stage {stage.name}")
         trained = _finished(stage, workdir)
         if trained is None:
-            fit(stage, workdir, so_far, progress=progress)
+            fit(stage, workdir, so_far, progress=progress, made=made)
             _, trained = _best(stage.folder(workdir), stage.config.select)
         so_far = update(so_far, _on_host(trained))
     return so_far

@@ -1,6 +1,8 @@
 """A folder of small pictures, a small configuration, and a run of the train command on them."""
 
 import dataclasses
+import json
+import shutil
 import sys
 from contextlib import contextmanager
 from pathlib import Path
@@ -29,6 +31,11 @@ def get_config():
     return config
 """
 CLASSES = ("dark", "very bright")
+
+
+def evaluation(workdir: Path, name: str = "test") -> dict:
+    """What an evaluation of a workdir holds."""
+    return json.loads((workdir / "evaluations" / name / "evaluation.json").read_text())
 
 
 @dataclasses.dataclass(frozen=True)
@@ -106,6 +113,12 @@ def quickly():
 def quick():
     with quickly():
         yield
+
+
+@pytest.fixture
+def copied(trained, tmp_path):
+    """A copy of the run that may be changed."""
+    return shutil.copytree(trained, tmp_path / "copy")
 
 
 @pytest.fixture(scope="session")

@@ -7,7 +7,7 @@ import numpy as np
 import pytest
 from PIL import Image
 
-from tests.commands.conftest import fill, quickly
+from tests.commands.conftest import evaluation, fill, quickly
 
 CONFIG = """
 from msflow_jax.config import default_config
@@ -52,7 +52,7 @@ def rows(path):
 
 
 def test_a_run_measures_likelihoods_and_calibrates(workdir):
-    found = json.loads((workdir / "evaluation.json").read_text())
+    found = evaluation(workdir)
     assert found["family"] == "coupling"
     assert found["likelihood"]["sets"] == ["train", "test"]
     assert found["calibration"]["fitted_on"] == "val"
@@ -69,12 +69,10 @@ def test_the_mask_is_kept_in_the_workdir(workdir):
 
 
 def test_images_from_outside_are_scored(command, workdir, strangers):
-    before = (workdir / "evaluation.json").read_text()
     given = f"--workdir={workdir}", "--split=val"
     out = command("evaluate", *given, f"--outside={strangers / 'test' / 'dark'}")
     assert out.status == 0, out.err
-    found = json.loads((workdir / "evaluation.json").read_text())["likelihood"]
-    (workdir / "evaluation.json").write_text(before)
+    found = evaluation(workdir, "val")["likelihood"]
     assert found["sets"] == ["train", "val", "dark"]
     assert found["outside"] == ["dark"]
     out = command("evaluate", *given, f"--outside={strangers / 'test'}")

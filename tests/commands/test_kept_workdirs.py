@@ -21,6 +21,7 @@ from experiments.explain import explain
 from experiments.train import train
 from msflow_jax import data, workdir
 from msflow_jax.training.records import read_records
+from tests.commands.conftest import evaluation
 
 KEPT = Path(__file__).resolve().parents[1] / "fixtures" / "workdirs"
 CLASSIFY = ("pixel", "latent", "coupling")
@@ -104,7 +105,7 @@ def test_the_same_evaluation(kept, name, tmp_path):
     config["sample"]["batch"] = 1024  # all at once: the noise by place starts anew in each batch
     (path / "config.json").write_text(json.dumps(config))
     evaluate(path)
-    now = dict(leaves(json.loads((path / "evaluation.json").read_text())))
+    now = dict(leaves(evaluation(path, then.get("split", "test"))))
     for key, value in then.items():
         if key.startswith(("settings.", "classification.intervals.")):
             # Settings of other families are gone; intervals are of subjects now, where they are known.

@@ -1,6 +1,5 @@
 """A latent model through all commands, as a user would: train, go on, evaluate, classify, generate."""
 
-import json
 import os
 import shutil
 import socket
@@ -17,6 +16,7 @@ from experiments.train import main
 from msflow_jax.symmetric import LatentCodec
 from msflow_jax.training.records import read_records
 from msflow_jax.workdir import open_workdir
+from tests.commands.conftest import evaluation
 
 FLAGS = [
     "--config=configs/latent_phantom.py",
@@ -49,17 +49,17 @@ def trained(tmp_path_factory):
 
 def test_the_report_is_there(trained):
     workdir = trained[0] / "w"
-    found = json.loads((workdir / "evaluation.json").read_text())
+    found = evaluation(workdir)
     assert found["split"] == "test" and 0 <= found["classification"]["accuracy"] <= 1
     assert (workdir / "report" / "index.html").is_file()
-    with np.load(workdir / "evaluation.npz") as arrays:
+    with np.load(workdir / "evaluations" / "test" / "evaluation.npz") as arrays:
         assert arrays["samples"].shape[1:] == (32, 32, 1)
         assert arrays["classify_label"].shape[-1] == 3
 
 
 def test_it_goes_on_without_encoding(trained, capfd, monkeypatch):
     monkeypatch.setattr("msflow_jax.latent.cache.make_encoder", lambda *_: None)
-    # Another length is another run: the same one ends at once.
+    # The same length: it ends at once.
     main([*trained[1], "--config.train.steps=4", "--no-evaluate"])
     assert "phantoms: " in capfd.readouterr().out
 

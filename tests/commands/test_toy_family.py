@@ -1,7 +1,6 @@
 """A family is a package and a line in ``FAMILIES``: the tests' toy family through every command."""
 
 import csv
-import json
 
 import numpy as np
 import pytest
@@ -9,7 +8,7 @@ import pytest
 from msflow_jax.families import FAMILIES
 from msflow_jax.storage.checkpoints import Checkpoints
 from msflow_jax.training.records import read_records
-from tests.commands.conftest import quickly
+from tests.commands.conftest import evaluation, quickly
 
 CONFIG = """
 from msflow_jax.config import default_config
@@ -68,7 +67,7 @@ def test_it_trains_in_two_stages_with_a_frozen_part(workdir):
 
 
 def test_it_is_evaluated_and_reported(workdir):
-    found = json.loads((workdir / "evaluation.json").read_text())
+    found = evaluation(workdir)
     assert found["family"] == "toy"
     assert found["sections"] == ["classification", "abstain", "features"]
     assert found["classification"]["accuracy"] > 0.9
@@ -89,11 +88,12 @@ def test_it_classifies(workdir, pictures, command, tmp_path):
 
 
 def test_it_answers_after_its_first_stage(workdir, command):
-    before = (workdir / "evaluation.json").read_text()
     out = command("evaluate", f"--workdir={workdir}", "--split=val", "--stage=features")
-    found = json.loads((workdir / "evaluation.json").read_text())
-    (workdir / "evaluation.json").write_text(before)
     assert out.status == 0, out.err
+    found = evaluation(workdir, "val-features")
+    assert "images are classified by 'test'" in out.out
+    out = command("evaluate", f"--workdir={workdir}", "--adopt=val-features")
+    assert out.status == 2 and "is of the stage 'features'" in out.err
     assert found["sections"] == ["features"] and "classification" not in found
     out = command("evaluate", f"--workdir={workdir}", "--stage=legs")
     assert out.status == 2 and "'features', 'head'" in out.err

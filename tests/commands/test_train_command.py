@@ -29,6 +29,7 @@ from msflow_jax.nets.vae import AutoencoderKL
 from msflow_jax.symmetric import LatentCode
 from msflow_jax.symmetric.parts import SymmetricParts
 from msflow_jax.training.records import read_records
+from tests.commands.conftest import evaluation
 
 ROOT = Path(__file__).resolve().parents[2]
 CONFIGS = sorted((ROOT / "configs").glob("*.py"))
@@ -37,8 +38,8 @@ CONFIGS = sorted((ROOT / "configs").glob("*.py"))
 def test_a_run_leaves_everything(trained):
     found = {p.name for p in trained.iterdir()}
     assert found >= {
-        "config.json", "manifest.json", "metrics.jsonl", "checkpoints", "evaluation.json",
-        "evaluation.npz", "report", "tensorboard", "splits.csv",
+        "config.json", "manifest.json", "metrics.jsonl", "checkpoints", "evaluations",
+        "report", "tensorboard", "splits.csv",
     }  # fmt: skip
     with (trained / "splits.csv").open(newline="") as file:
         rows = list(csv.DictReader(file))
@@ -46,17 +47,16 @@ def test_a_run_leaves_everything(trained):
         "name": "train/dark/0.png", "subject": "", "split": "train", "label": "dark",
     }  # fmt: skip
     assert (trained / "report" / "index.html").stat().st_size > 10_000
-    evaluation = json.loads((trained / "evaluation.json").read_text())
-    assert evaluation["split"] == "test"
-    assert evaluation["classification"]["images"] == 12
-    assert evaluation["generation"]["samples"] == 12
-    assert evaluation["data"]["classes"] == ["dark", "very bright"]
-    assert [row["images"] for row in evaluation["counts"]][2] == 12
-    assert (
-        evaluation["run"]["parameters"]["trained"] > 0 and "python" in evaluation["run"]["command"]
-    )
+    assert json.loads((trained / "evaluations" / "standing.json").read_text()) == {"name": "test"}
+    measured = evaluation(trained)
+    assert measured["split"] == "test"
+    assert measured["classification"]["images"] == 12
+    assert measured["generation"]["samples"] == 12
+    assert measured["data"]["classes"] == ["dark", "very bright"]
+    assert [row["images"] for row in measured["counts"]][2] == 12
+    assert measured["run"]["parameters"]["trained"] > 0 and "python" in measured["run"]["command"]
     assert "command" in json.loads((trained / "manifest.json").read_text())
-    with np.load(trained / "evaluation.npz", allow_pickle=False) as arrays:
+    with np.load(trained / "evaluations" / "test" / "evaluation.npz", allow_pickle=False) as arrays:
         assert arrays["samples"].shape == (12, 8, 8, 1)
         assert set(arrays["certain_labels"]) <= {0, 1}
         assert set(arrays["certain_names"][0].split("/")) & {"dark", "very bright"}
@@ -97,9 +97,9 @@ def test_images_packed_and_read_while_training(trained, config_file, pictures, t
         )  # fmt: skip
         assert out.status == 0, out.err
         losses[name] = [r["loss"] for r in read_records(workdir) if "loss" in r]
-        evaluation = json.loads((workdir / "evaluation.json").read_text())
-        assert evaluation["classification"]["images"] == 12
-        assert evaluation["settings"]["training_images_compared"] == 24
+        measured = evaluation(workdir)
+        assert measured["classification"]["images"] == 12
+        assert measured["settings"]["training_images_compared"] == 24
     assert losses["folder"] == [r["loss"] for r in read_records(trained) if "loss" in r]
     assert losses["arrayrecord"] != losses["folder"]  # packing shuffles the training images
 
@@ -113,7 +113,7 @@ def test_a_segmentation_is_trained_and_evaluated(config_file, tmp_path, command)
         "--config.train.select=val_dice",
     )  # fmt: skip
     assert out.status == 0, out.err
-    found = json.loads((workdir / "evaluation.json").read_text())
+    found = evaluation(workdir)
     assert 0 <= found["segmentation"]["mean_dice"] <= 1
     out = command("evaluate", f"--workdir={workdir}", "--prior=uniform")
     assert out.status == 2 and "segmentation knows no class prior" in out.err

@@ -9,16 +9,12 @@ import numpy as np
 import pytest
 from PIL import Image
 
+from tests.commands.conftest import evaluation
+
 
 def read(path):
     with path.open() as file:
         return list(csv.DictReader(file))
-
-
-@pytest.fixture
-def copied(trained, tmp_path):
-    """A copy of the run that may be changed."""
-    return shutil.copytree(trained, tmp_path / "copy")
 
 
 def test_classify_a_folder(trained, pictures, tmp_path, command):
@@ -32,8 +28,9 @@ def test_classify_a_folder(trained, pictures, tmp_path, command):
     assert list(rows[0]) == [
         "name", "label", "class", "p_dark", "p_very bright", "uncertainty_distance",
         "uncertainty_margin", "uncertainty_posterior", "uncertainty_entropy", "uncertainty_spread",
-        "abstain",
+        "abstain", "evaluation",
     ]  # fmt: skip
+    assert {row["evaluation"][:11] for row in rows} == {"test (step "}
     assert {row["abstain"] for row in rows} <= {"0", "1"}
     for row in rows:
         assert row["class"] == ("dark", "very bright")[int(row["label"])]
@@ -91,12 +88,12 @@ def test_generate(trained, tmp_path, command):
 
 
 def test_evaluate_the_other_split(copied, pictures, tmp_path, command):
-    """From where the data lie now, with one draw and a prior that classify then follows."""
+    """From where the data lie now, with one draw and a prior that classify follows once it stands."""
     moved = shutil.copytree(pictures, tmp_path / "moved")
     out = command("evaluate", f"--workdir={copied}", "--split=val", f"--root={moved}", "--draws=1",
-                  "--prior=uniform")  # fmt: skip
+                  "--prior=uniform", "--adopt")  # fmt: skip
     assert out.status == 0, out.err
-    found = json.loads((copied / "evaluation.json").read_text())
+    found = evaluation(copied, "val")
     assert found["split"] == "val" and found["classification"]["images"] == 8
     assert found["settings"]["classify"]["draws"] == 1
     assert found["settings"]["classify"]["prior"] == "uniform"
@@ -227,7 +224,10 @@ DAMAGE = {
     "checkpoints are damaged": (break_parameters, r"checkpoints/\d cannot be read"),
     "configuration is torn": (tear, "config.json .*is damaged"),
     "configuration has another key": (tamper, "unknown key model.net.wide"),
-    "configuration has another width": (widen, "is not of the network in config.json"),
+    "configuration has another width": (
+        widen,
+        "config.json has model.net.width=16, the checkpoint",
+    ),
 }
 
 
@@ -247,7 +247,7 @@ def test_damage_is_an_error_never_random_weights(
 
 
 def test_without_an_evaluation_nothing_abstains(copied, pictures, tmp_path, command):
-    (copied / "evaluation.json").unlink()
+    shutil.rmtree(copied / "evaluations")
     out = command(
         "classify", f"--workdir={copied}", f"--images={pictures / 'test'}",
         f"--output={tmp_path / 'p.csv'}",

@@ -1,0 +1,133 @@
+"""Labelled images from elsewhere, for a model that is trained: what external validation is made of."""
+
+from __future__ import annotations
+
+import csv
+import re
+import unicodedata
+from collections.abc import Sequence
+from pathlib import Path
+
+import numpy as np
+
+from msflow_jax.data.base import Info, Split
+from msflow_jax.data.sources.archives import read_npz
+from msflow_jax.data.sources.images import read_images
+
+_HINT = "save images and labels with numpy.savez, or name a split as FILE.npz:test"
+
+
+def read_labelled(path: str | Path, info: Info, *, resize: bool = False) -> Split:
+    """Reads images with labels, mapped by the names of the classes of the training data.
+
+    Args:
+        path: a folder with one sub-folder per class; a CSV ``path,label[,patient]`` whose further
+            columns are facts on the images; an .npz with ``images`` and ``labels``, or
+            ``FILE.npz:test`` for ``test_images`` and ``test_labels``. Labels are class names; numbers
+            in an .npz are those of the training data's classes. Not every class need be there.
+        info: facts of the training data.
+        resize: whether images of another size are brought to the model's, or refused.
+
+    Raises:
+        FileNotFoundError: nothing there, or a listed image is missing.
+        ValueError: a label that is no class (it and the classes are named), or images that cannot be
+            read or do not fit.
+    """
+    archive = re.fullmatch(r"(.*\.npz)(?::(\w+))?", str(path))
+    if archive:
+        return _of_archive(Path(archive[1]).expanduser(), str(path), archive[2] or "", info, resize)
+    path = Path(path).expanduser()
+    if path.is_file() and path.suffix.lower() in (".csv", ".tsv", ".txt"):
+        return _of_table(path, info, resize)
+    if not path.is_dir():
+        raise FileNotFoundError(
+            f"no folder, .csv or .npz with labelled images at {path} (--images)"
+        )
+    images, names = read_images(path, info, resize=resize)
+    folders = [name.partition("/")[0] if "/" in name else "" for name in names]
+    return _split(images, _numbers(folders, names, info, path), names)
+
+
+def _of_archive(path: Path, given: str, split: str, info: Info, resize: bool) -> Split:
+    images, names = read_images(given, info, resize=resize)
+    key = f"{split}_labels" if split else "labels"
+    labels = read_npz(path, [key], _HINT)[key]
+    if labels.shape not in ((len(images),), (len(images), 1)):
+        raise ValueError(
+            f"{path}: {key} is {labels.dtype} {labels.shape}, expected one label for each of "
+            f"{len(images)} images"
+        )
+    labels = labels.reshape(-1)
+    if labels.dtype.kind == "U":
+        return _split(images, _numbers(labels.tolist(), names, info, path), names)
+    known = _known(info)
+    if labels.dtype.kind not in "iu" or labels.min() < 0 or labels.max() >= len(info.classes):
+        raise ValueError(
+            f"{path}: {key} holds {labels.dtype} from {labels.min()} to {labels.max()}: the labels must "
+            f"be class names or numbers of the classes of the run, {known}"
+        )
+    return _split(images, labels.astype(np.int32), names)
+
+
+def _of_table(path: Path, info: Info, resize: bool) -> Split:
+    columns, rows = _read_table(path)
+    files = [path.parent / row["path"] for row in rows]
+    names = tuple(row["path"] for row in rows)
+    if twice := {name for name in names if names.count(name) > 1}:
+        raise ValueError(f"{path} lists {min(twice)} more than once: keep one line for each image")
+    labels = _numbers([row["label"] for row in rows], names, info, path)
+    for number, file in enumerate(files, 2):
+        if not file.is_file():
+            raise FileNotFoundError(
+                f"{path}, line {number}: no file {file} (paths are relative to the table)"
+            )
+    images = np.concatenate([read_images(file, info, resize=resize)[0] for file in files])
+    groups = tuple(row["patient"] for row in rows) if "patient" in columns else None
+    if groups and not all(groups):
+        raise ValueError(f"{path}: the column patient has empty cells: fill or remove it")
+    further = [c for c in columns if c not in ("path", "label", "patient", "split")]
+    truth = {c: np.array([row[c] for row in rows]) for c in further}
+    return _split(images, labels, names, groups, truth or None)
+
+
+def _read_table(path: Path) -> tuple[Sequence[str], list[dict[str, str]]]:
+    try:
+        reader = csv.DictReader(path.read_text(encoding="utf-8-sig").splitlines(), strict=True)
+        columns = list(reader.fieldnames or ())
+        rows = [{key: (row[key] or "").strip() for key in columns} for row in reader]
+    except (UnicodeDecodeError, csv.Error) as error:
+        raise ValueError(f"{path} is no table in UTF-8 ({error}): save it as CSV") from error
+    if not {"path", "label"} <= set(columns) or not rows:
+        raise ValueError(
+            f"{path}: the header must have path,label and lines below it; got {','.join(columns)}"
+        )
+    return columns, rows
+
+
+def _split(
+    images: np.ndarray,
+    labels: np.ndarray,
+    names: Sequence[str],
+    groups: tuple[str, ...] | None = None,
+    truth: dict[str, np.ndarray] | None = None,
+) -> Split:
+    return Split.of_images(images, labels, tuple(names), truth=truth, groups=groups)
+
+
+def _numbers(labels: Sequence[str], names: Sequence[str], info: Info, source: Path) -> np.ndarray:
+    """Numbers of classes by their names, int32 ``[N]``."""
+    known = {_plain(name): k for k, name in enumerate(info.classes)}
+    for label, name in zip(labels, names, strict=True):
+        if _plain(label) not in known:
+            raise ValueError(
+                f"{source}: {name} has the label {label!r}, which is no class of the run: {_known(info)}"
+            )
+    return np.array([known[_plain(label)] for label in labels], np.int32)
+
+
+def _known(info: Info) -> str:
+    return ", ".join(f"{k} = {name}" for k, name in enumerate(info.classes))
+
+
+def _plain(name: str) -> str:
+    return unicodedata.normalize("NFC", name.strip())

@@ -1,0 +1,126 @@
+"""What is evaluated: a split of the data of the run, or labelled images from elsewhere."""
+
+import dataclasses
+from collections.abc import Mapping, Sequence
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+
+from msflow_jax import data
+from msflow_jax.data.base import digest
+from msflow_jax.families import Section, choose_settings
+from msflow_jax.inference.evaluation import Evaluation
+from msflow_jax.inference.flow import Flow
+from msflow_jax.inference.record import run_record
+
+# How many training images are read for comparison, if they do not lie in memory anyway.
+_MAX_READ = 20_000
+
+
+def requested_settings(
+    flow: Flow,
+    sections: Sequence[Section],
+    stage: str,
+    outside: Sequence[str],
+    features: Path | None,
+    by: Sequence[str],
+) -> dict[str, Any]:
+    """What evaluation.json says of the settings.
+
+    Raises:
+        ValueError: ``outside`` for a model without a likelihood.
+    """
+    if outside and "likelihood" not in [section.name for section in sections]:
+        raise ValueError(f"--outside needs a likelihood, which the model of {flow.path} has not")
+    given = {"outside": outside, "features": [features] if features else [], "by": by}
+    settings: dict[str, Any] = {k: list(map(str, v)) for k, v in given.items() if v}
+    settings |= {"stage": stage} if stage else {}
+    return {**flow.config.sample.to_dict(), **settings, "step": flow.step}
+
+
+def open_split(
+    flow: Flow, split: str, outside: Sequence[str], features: Path | None, by: Sequence[str]
+) -> tuple[Evaluation, dict[str, Any]]:
+    """The evaluation of a split of the data of the run, and its :func:`run_record`.
+
+    Raises:
+        ValueError: the data there are not the ones that the model was trained on.
+    """
+    others = read_outside(flow, outside)
+    splits = data.as_trained(data.load(flow.config.data), flow.info, flow.path / "splits.csv")
+    record = run_record(flow, splits)  # of all training images
+    train = data.in_memory(splits.train, _MAX_READ, flow.config.sample.seed)
+    splits = dataclasses.replace(splits, train=train)
+    return Evaluation(flow, splits, split, others, features, by), record
+
+
+def open_elsewhere(
+    flow: Flow, name: str, images: str, resize: bool, by: Sequence[str]
+) -> tuple[Evaluation, dict[str, Any], dict[str, Any]]:
+    """The evaluation of labelled images from elsewhere, its :func:`run_record`, and what they are.
+
+    They are classified by what the standing evaluation learned.
+
+    Args:
+        flow: trained model with its calibration.
+        name: name of the images.
+        images: see :func:`msflow_jax.data.read_labelled`.
+        resize: whether images of another size are brought to the model's.
+        by: columns of their table whose values make subgroups.
+
+    Raises:
+        ValueError: no standing evaluation that can be applied, or images that cannot be used.
+    """
+    flow.require("classify")
+    learned = flow.calibration
+    if not learned.known:
+        raise ValueError(
+            f"{flow.path}: images from elsewhere are classified by the standing evaluation, but there "
+            f"is none to apply ({learned.reason or 'it has no thresholds'}): evaluate a split first"
+        )
+    flow.config.sample.classify.update(
+        {k: v for k, v in learned.settings.items() if k in flow.config.sample.classify}
+    )
+    split = data.read_labelled(images, flow.info, resize=resize)
+    md5 = digest(repr(split.names).encode(), split.labels.tobytes(), split.images.tobytes())
+    run = Evaluation(flow, {name: split}, name, by=by, calibration=learned)
+    record = run_record(flow, {name: split})
+    return run, record, {"images": images, "images_md5": md5, "standing": str(learned)}
+
+
+def change_settings(
+    flow: Flow, root: str, *, draws: int, steps: int, prior: str, temperature: float
+) -> None:
+    """Writes what the user requested into the configuration of an opened workdir.
+
+    Raises:
+        ValueError: a setting that the model has not.
+    """
+    config = flow.config.unlock()
+    config.data.root = root or config.data.root
+    if prior and "prior" not in config.sample.classify:
+        raise ValueError("this model knows no class prior: leave out --prior")
+    if prior:
+        config.sample.classify.prior = prior
+    requested: dict[str, Mapping[str, Any]] = {
+        "classify": {"draws": draws, "steps": steps},
+        "generate": {"temperature": temperature},
+    }
+    for verb, changes in requested.items():
+        if any(changes.values()):
+            config.sample[verb].update(choose_settings(flow.model, verb, {}, changes))
+
+
+def read_outside(flow: Flow, paths: Sequence[str]) -> dict[str, np.ndarray]:
+    """Images of another kind by the last part of their path, at the model's side and channels."""
+    names = [Path(path).name for path in paths]
+    for name in names:
+        if names.count(name) > 1 or name in ("train", "val", "test"):
+            raise ValueError(
+                f"--outside: {name!r} would name two sets of images: give each a name of its own"
+            )
+    return {
+        name: data.read_images(path, flow.info, resize=True)[0]
+        for name, path in zip(names, paths, strict=True)
+    }

@@ -1,0 +1,164 @@
+"""A workdir's config.json and manifest.json: read, and compared with what its checkpoints say."""
+
+from collections.abc import Mapping
+from pathlib import Path
+from typing import Any
+
+from ml_collections import ConfigDict
+
+from msflow_jax.config import check_config, default_config
+from msflow_jax.data import Info
+from msflow_jax.data import upgrade as upgrade_data
+from msflow_jax.families import get_family
+from msflow_jax.settings import leaves
+from msflow_jax.storage import facts
+from msflow_jax.storage.jsons import read_object
+
+# 1: the configuration was one union of all families' settings. Since 3 a checkpoint says what it was
+# made with, see ``storage/facts.py``.
+FORMAT = 3
+SAYS_NOTHING = 2
+_WORDS = ("name", "task", "licence", "md5", "source")
+
+
+def read(path: Path) -> tuple[ConfigDict, Info]:
+    """Configuration and data description of a workdir.
+
+    Raises:
+        FileNotFoundError: no workdir there.
+        ValueError: a damaged file, an unknown family, or keys that this version does not know.
+    """
+    path = Path(path)
+    for name in ("config.json", "manifest.json"):
+        if not (path / name).is_file():
+            raise FileNotFoundError(f"{path} is no workdir: {name} is missing. Train first")
+    stored, found = (read_object(path / name) for name in ("config.json", "manifest.json"))
+    try:
+        info = _read_info(found["data"])
+    except (AttributeError, LookupError, TypeError, ValueError) as error:
+        raise ValueError(
+            f"{path / 'manifest.json'} is damaged ({_short(error)}): restore it from a copy"
+        ) from error
+    return _config_of(stored, _format(path, found), path / "config.json"), info
+
+
+def _short(error: Exception) -> str:
+    return f"no {error}" if isinstance(error, KeyError) else " ".join(str(error).split())
+
+
+def _format(path: Path, found: Mapping[str, Any]) -> int:
+    version = found.get("format", 1)
+    if type(version) is not int or version < 1:
+        raise ValueError(
+            f"{path / 'manifest.json'} is damaged (format {version!r}): restore it from a copy"
+        )
+    if version > FORMAT:
+        raise ValueError(f"{path} has format {version}: it was written by a newer version")
+    return version
+
+
+def _read_info(stored: Any) -> Info:
+    """Facts on data from JSON, each of the type that it was written with.
+
+    Raises:
+        TypeError: one is of another type.
+        ValueError: an unknown field, or one that is missing.
+    """
+    if not isinstance(stored, dict):
+        raise TypeError(f"data is {type(stored).__name__}, not an object")
+    for key, value in stored.items():
+        kind = {"channels": int, "side": int, "counts": list, "classes": list, "map_classes": list,
+                "flips": list, "modalities": dict, "identity": dict}.get(key)  # fmt: skip
+        item = int if key == "counts" else str
+        bad = kind in (int, dict) and type(value) is not kind
+        bad |= kind is list and not (
+            isinstance(value, list) and all(type(v) is item for v in value)
+        )
+        bad |= kind is None and key in _WORDS and not isinstance(value, str)
+        if bad:
+            raise TypeError(f"data.{key} is {value!r}")
+    return Info.from_dict(stored)
+
+
+def check_made(path: Path, config: ConfigDict, info: Info) -> None:
+    """Refuse a workdir whose config.json or manifest.json is not what its checkpoints were made with.
+
+    Raises:
+        ValueError: they differ (the first key that does is named), or a checkpoint says nothing.
+    """
+    version = _format(path, read_object(path / "manifest.json"))
+    now = {"format": version, **facts.made_with(config.to_dict(), info.to_dict())}
+    for folder in (path, *sorted(path.glob("stages/*"))):
+        for step in facts.steps(folder):
+            found = facts.read(step)
+            if not (step / "ema").is_dir():  # removed meanwhile, by a training beside
+                continue
+            if found is None and version > SAYS_NOTHING:
+                raise ValueError(
+                    f"{step} does not say what it was made with ({facts.ITEM}/ in it is missing): "
+                    "restore it from a copy"
+                )
+            if found is None:
+                continue
+            made = found["made"]
+            try:
+                then = _config_of(made["config"], made["format"], step / facts.ITEM).to_dict()
+                data = _read_info(made["data"]).to_dict()
+            except (AttributeError, LookupError, TypeError, ValueError) as error:
+                raise ValueError(
+                    f"{step / facts.ITEM} is damaged ({_short(error)}): restore it from a copy, or "
+                    f"remove {step} to use the others"
+                ) from error
+            before = {"format": made["format"], **facts.made_with(then, data)}
+            if wrong := facts.difference(before, now):
+                raise ValueError(f"{path}: {wrong}: restore the file from a copy")
+
+
+def _config_of(stored: dict[str, Any], version: int, source: Path) -> ConfigDict:
+    """A configuration from JSON, over the defaults of its family and its networks.
+
+    Raises:
+        ValueError: a value of another type, an unknown key, or a setting that does not exist.
+    """
+    try:
+        return _from_stored(stored, version, source)
+    except (AttributeError, LookupError, TypeError) as error:
+        raise ValueError(
+            f"{source} is damaged ({_short(error)}): restore it from a copy"
+        ) from error
+    except ValueError as error:
+        if str(source) in str(error):
+            raise
+        raise ValueError(f"{source}: {_short(error)}") from error
+
+
+def _from_stored(stored: dict[str, Any], version: int, source: Path) -> ConfigDict:
+    name = stored.get("model", {}).get("family", "")
+    family = get_family(name) if name else None
+    if family and version == 1:
+        stored = family.upgrade(stored)
+    stored = {**stored, "data": upgrade_data(stored.get("data", {}))}
+    config = default_config(name)
+    with config.unlocked():
+        if family:
+            for key, value in leaves(stored):
+                family.choose(config, key, value)
+        _update(config, stored, source)
+    check_config(config)
+    return config
+
+
+def _update(config: ConfigDict, stored: dict[str, Any], source: Path, where: str = "") -> None:
+    for key, value in stored.items():
+        if key not in config:
+            raise ValueError(
+                f"{source}: unknown key {where}{key}; was it written by a newer version?"
+            )
+        if isinstance(config[key], ConfigDict):
+            _update(config[key], value, source, f"{where}{key}.")
+            continue
+        value = tuple(value) if isinstance(value, list) else value
+        kinds = (int, float) if isinstance(config[key], float) else (type(config[key]),)
+        if type(value) not in kinds:
+            raise TypeError(f"{where}{key} is {value!r}")
+        config[key] = value

@@ -1,0 +1,45 @@
+"""Predictions as rows of a table, the same for every command."""
+
+from collections.abc import Sequence
+from typing import Any
+
+import numpy as np
+
+from msflow_jax.inference.prediction import Prediction
+
+
+def prediction_rows(
+    found: Prediction,
+    names: Sequence[str],
+    abstains: np.ndarray | None,
+    evaluation: str,
+    labels: np.ndarray | None = None,
+) -> list[dict[str, Any]]:
+    """A row for each prediction; there may be fewer than names.
+
+    Args:
+        found: predictions of N images.
+        names: name of each image.
+        abstains: whether an image is too uncertain, ``[N]``; None where no threshold is known.
+        evaluation: which evaluation prior, temperature and thresholds are of; empty for none.
+        labels: true classes, ``[N]``, where they are known.
+
+    Returns:
+        ``name``, [``true_label``, ``true_class``], ``label``, ``class``, a probability ``p_CLASS`` for
+        each class, ``uncertainty_MEASURE``, with a likelihood ``log_likelihood``, ``abstain`` (1, 0, or
+        empty where not known), ``evaluation``.
+    """
+    predicted, p, uncertainty = found.prediction, found.probability, found.uncertainty
+    classes, likelihood, rows = found.names, found.log_likelihood, []
+    for i in range(len(predicted)):
+        row: dict[str, Any] = {"name": names[i]}
+        if labels is not None:
+            row |= {"true_label": int(labels[i]), "true_class": found.classes[labels[i]]}
+        row |= {"label": int(predicted[i]), "class": classes[i]}
+        row |= {f"p_{c}": f"{p[i, j]:.6f}" for j, c in enumerate(found.classes)}
+        row |= {f"uncertainty_{m}": f"{value[i]:.6f}" for m, value in uncertainty.items()}
+        if likelihood is not None:
+            row["log_likelihood"] = f"{likelihood[i]:.3f}"
+        row["abstain"] = "" if abstains is None else int(abstains[i])
+        rows.append({**row, "evaluation": evaluation})
+    return rows

@@ -1,0 +1,212 @@
+"""Where a workdir keeps its evaluations: by name, one of them the standing one.
+
+``W/evaluations/NAME/`` holds ``evaluation.json``, ``evaluation.npz`` and ``predictions.csv``;
+``W/evaluations/standing.json`` names the one that images are classified by. A workdir of before there
+were names has its only evaluation in ``W`` itself: it stands, and moves into its folder with the next.
+"""
+
+import re
+from collections.abc import Mapping
+from pathlib import Path
+from typing import Any
+
+from msflow_jax.storage.jsons import read_object, write_json
+
+FILE, ARRAYS, TABLE = "evaluation.json", "evaluation.npz", "predictions.csv"
+AGAIN = "evaluate the workdir again"
+_FOLDER, _STANDING, _OLD_NAME = "evaluations", "standing.json", "test"
+# Settings that change no result, and those that only add to it.
+_FREE, _ADDED = ("batch",), ("outside", "features", "by")
+
+
+def check_name(name: str) -> str:
+    """The name of an evaluation, which is also a folder's.
+
+    Raises:
+        ValueError: it is not made of letters, digits, ``-``, ``_`` and single dots, or is ``index``.
+    """
+    if not re.fullmatch(r"\w[\w-]*(\.[\w-]+)*", name) or name == "index":  # report/index.html
+        raise ValueError(
+            f"--name={name!r}: an evaluation is named by letters, digits, '-', '_' and '.', not 'index'"
+        )
+    return name
+
+
+def place(workdir: Path, name: str) -> Path:
+    """Folder of an evaluation, whether it is there or not."""
+    return workdir if name == _old_name(workdir) else workdir / _FOLDER / name
+
+
+def names(workdir: Path) -> list[str]:
+    """Names of the evaluations that are there, the standing one first, the others in order."""
+    found = {path.parent.name for path in (workdir / _FOLDER).glob(f"*/{FILE}")}
+    if old := _old_name(workdir):
+        found.add(old)
+    first = _named(workdir)
+    return sorted(found, key=lambda name: (name != first, name))
+
+
+def standing(workdir: Path) -> str:
+    """Name of the evaluation by which images are classified; empty where there is none.
+
+    Raises:
+        ValueError: the note about it is damaged, or names one that is not there.
+    """
+    name = _named(workdir)
+    if name and not (place(workdir, name) / FILE).is_file():
+        raise ValueError(
+            f"{workdir / _FOLDER / _STANDING} names the evaluation {name!r}, which is not there: choose "
+            f"one by evaluate --adopt=NAME ({', '.join(names(workdir)) or 'none is left'}), or remove it"
+        )
+    return name
+
+
+def _named(workdir: Path) -> str:
+    path = workdir / _FOLDER / _STANDING
+    if not path.is_file():
+        return _old_name(workdir)
+    remedy = "remove it, and choose one by evaluate --adopt=NAME"
+    name = read_object(path, remedy).get("name")
+    if not isinstance(name, str):
+        raise ValueError(f"{path} is damaged (the name is {name!r}): {remedy}")
+    return check_name(name)
+
+
+def read(workdir: Path, name: str) -> dict[str, Any]:
+    """The content of an evaluation.
+
+    Raises:
+        ValueError: there is no such evaluation (those that are there are named), or it is damaged.
+    """
+    path = place(workdir, check_name(name)) / FILE
+    if not path.is_file():
+        known = ", ".join(names(workdir)) or "none"
+        raise ValueError(f"{workdir} has no evaluation {name!r}: it has {known}")
+    return read_object(path, AGAIN)
+
+
+def adopt(workdir: Path, name: str) -> None:
+    """Make an evaluation the standing one.
+
+    Raises:
+        ValueError: there is no such evaluation, or it is of a stage, or of images from elsewhere.
+    """
+    made = describe(read(workdir, name))
+    if made["stage"] or made["images_md5"]:
+        what = f"the stage {made['stage']!r}" if made["stage"] else "images from elsewhere"
+        raise ValueError(
+            f"the evaluation {name!r} of {workdir} is of {what}: only one of a split and the whole "
+            "model can stand"
+        )
+    _move_old(workdir)
+    write_json(workdir / _FOLDER / _STANDING, {"name": name})
+
+
+def describe(found: Mapping[str, Any]) -> dict[str, Any]:
+    """What an evaluation was made of, as far as its file says: two that agree in it are the same."""
+    given = found.get("settings")
+    settings = dict(given) if isinstance(given, dict) else {}
+    for name in ("step", "training_images_compared", "images", *_FREE):
+        settings.pop(name, None)
+    made = {key: settings.pop(key, "") for key in ("stage", "images_md5")}
+    added = {key: _listed(settings.pop(key, [])) for key in _ADDED}
+    return {"split": found.get("split"), **made, **added, **_flat(settings)}
+
+
+def step_of(found: Mapping[str, Any]) -> int | None:
+    """Training step of the parameters that an evaluation is of; None where its file does not say."""
+    settings = found.get("settings")
+    step = settings.get("step") if isinstance(settings, dict) else None
+    return step if isinstance(step, int) else None
+
+
+def check_free(workdir: Path, name: str, made: Mapping[str, Any]) -> None:
+    """Refuse a name under which another evaluation is kept.
+
+    Args:
+        workdir: the workdir.
+        name: name of the evaluation that is to be made.
+        made: what it will be made of, see :func:`describe`.
+
+    Raises:
+        ValueError: the name is taken by one with other settings; the first that differs is named.
+    """
+    if name not in names(workdir):
+        return
+    there = describe(read(workdir, name))
+    for key in sorted(there.keys() & made.keys()):
+        lost = key in _ADDED and set(map(str, there[key])) - set(map(str, made[key]))
+        if lost or (key not in _ADDED and there[key] != made[key]):
+            raise ValueError(
+                f"{workdir} has an evaluation {name!r} with {key}={_shown(there[key])}, not "
+                f"{_shown(made[key])}: give this one a name of its own (--name=...)"
+            )
+
+
+def make_room(workdir: Path, name: str, step: int) -> str:
+    """Keep an evaluation of another step under ``NAME-stepN`` before a new one takes its name.
+
+    Args:
+        workdir: the workdir.
+        name: name of the evaluation that is to be written.
+        step: training step of the parameters that it is of.
+
+    Returns:
+        The name under which the one before is kept; empty where none had to be moved.
+    """
+    _move_old(workdir)
+    folder = workdir / _FOLDER / name
+    if not (folder / FILE).is_file():
+        return ""
+    before = step_of(read(workdir, name))
+    if before in (None, step):
+        return ""
+    kept, turn = f"{name}-step{before}", 1
+    while (workdir / _FOLDER / kept).exists():
+        turn += 1
+        kept = f"{name}-step{before}-{turn}"
+    folder.rename(folder.with_name(kept))
+    return kept
+
+
+def _old_name(workdir: Path) -> str:
+    """Name of the evaluation of a workdir of before there were names; empty where there is none."""
+    if not (workdir / FILE).is_file():
+        return ""
+    try:
+        split = read_object(workdir / FILE).get("split")
+    except ValueError:
+        split = None
+    name = split if split in ("train", "val") else _OLD_NAME
+    return "" if (workdir / _FOLDER / name / FILE).is_file() else name
+
+
+def _move_old(workdir: Path) -> None:
+    """The evaluation of a workdir of before there were names moves into a folder of its own."""
+    name = _old_name(workdir)
+    if not name:
+        return
+    folder, stood = workdir / _FOLDER / name, _named(workdir)
+    folder.mkdir(parents=True, exist_ok=True)
+    write_json(workdir / _FOLDER / _STANDING, {"name": stood})
+    for file in (ARRAYS, FILE):  # the one that is looked for last
+        if (workdir / file).is_file():
+            (workdir / file).replace(folder / file)
+
+
+def _flat(tree: Mapping[str, Any], prefix: str = "") -> dict[str, Any]:
+    out: dict[str, Any] = {}
+    for key, value in tree.items():
+        if isinstance(value, Mapping):
+            out |= _flat(value, f"{prefix}{key}.")
+        else:
+            out[f"{prefix}{key}"] = list(value) if isinstance(value, tuple) else value
+    return out
+
+
+def _listed(value: Any) -> list[Any]:
+    return list(value) if isinstance(value, list | tuple) else [value]
+
+
+def _shown(value: Any) -> str:
+    return repr(value) if isinstance(value, str) else str(value)

@@ -1,0 +1,225 @@
+"""config.json and manifest.json are tied to the checkpoints: an edit is refused, or changes nothing."""
+
+import copy
+import json
+import shutil
+
+import pytest
+from hypothesis import strategies as st
+
+from msflow_jax import workdir
+from msflow_jax.config import default_config
+from msflow_jax.data import Info
+from msflow_jax.inference.calibration import Calibration, read_calibration
+from msflow_jax.inference.stored import check_made
+from msflow_jax.storage import evaluations, facts
+from tests.fuzzing import fuzz
+
+INFO = Info(
+    name="folder", classes=("ill", "well", "worse"), channels=1, side=8, task="multi-class",
+    licence="unknown", md5="0" * 32, source="somewhere", flips=("horizontal",), counts=(5, 6, 7),
+    map_classes=("a", "b"),
+)  # fmt: skip
+# What a run may say otherwise of itself: how and where it was made. In config.json see facts.HARMLESS.
+REMARKS = (
+    "msflow_jax",
+    "created",
+    "command",
+    "python",
+    "packages.",
+    "device",
+    "platform",
+    "seed",
+    "git",
+)
+
+
+def make(path, family="symmetric"):
+    """A workdir with a checkpoint, as far as files that are no arrays go."""
+    workdir.create(path, default_config(family), INFO)
+    step, metrics = path / "checkpoints" / "4", {"val_auc": 0.5}
+    for folder in ("ema", "facts", "metrics"):
+        (step / folder).mkdir(parents=True)
+    (step / "facts" / "metadata").write_text(
+        json.dumps({"made": workdir.made_with(path), "metrics": metrics})
+    )
+    (step / "metrics" / "metrics").write_text(json.dumps(metrics))
+    return path
+
+
+def leaves(tree, path=()):
+    """Paths of everything in JSON that is no object and no list."""
+    items = tree.items() if isinstance(tree, dict) else enumerate(tree)
+    for key, value in items:
+        if isinstance(value, dict | list) and value:
+            yield from leaves(value, (*path, key))
+        else:
+            yield (*path, key)
+
+
+def changed(tree, path):
+    """A copy with one leaf that says something else of the same type."""
+    out = copy.deepcopy(tree)
+    at = out
+    for key in path[:-1]:
+        at = at[key]
+    value = at[path[-1]]
+    others = {bool: lambda v: not v, int: lambda v: v + 1, float: lambda v: v * 0.75 + 0.11,
+              str: lambda v: v + "x", list: lambda v: ["x"], dict: lambda v: {"x": "x"},
+              type(None): lambda v: "x"}  # fmt: skip
+    at[path[-1]] = others[type(value)](value)
+    return out
+
+
+def check(path):
+    check_made(path, *workdir.read(path))
+
+
+@pytest.mark.parametrize("family", ["symmetric", "coupling"])
+def test_every_edit_of_a_value_is_refused_or_harmless(tmp_path, family):
+    make(tmp_path, family)
+    check(tmp_path)
+    harmless = set()
+    for name in ("config.json", "manifest.json"):
+        file = tmp_path / name
+        before = file.read_text()
+        content = json.loads(before)
+        for path in leaves(content):
+            key = ".".join(map(str, path))
+            file.write_text(json.dumps(changed(content, path)))
+            try:
+                check(tmp_path)
+                harmless.add(f"{name}: {key}")
+            except ValueError as error:
+                assert str(tmp_path) in str(error), error
+                assert "\n" not in str(error)
+        file.write_text(before)
+    check(tmp_path)
+    for one in harmless:
+        name, key = one.split(": ")
+        listed = facts.matters(f"config.{key}") if name == "config.json" else facts.matters(key)
+        assert not listed or key.startswith(REMARKS), one
+    assert "config.json: train.learning_rate" in harmless and len(harmless) < 50
+
+
+def test_the_key_that_differs_is_named(tmp_path):
+    make(tmp_path)
+    manifest = json.loads((tmp_path / "manifest.json").read_text())
+    manifest["data"]["classes"].reverse()
+    workdir.write_json(tmp_path / "manifest.json", manifest)
+    with pytest.raises(
+        ValueError, match=r"manifest.json has data.classes=\['worse', 'well', 'ill'\]"
+    ):
+        check(tmp_path)
+
+
+def test_a_checkpoint_says_what_it_was_made_with(tmp_path):
+    """A new one must, one of before need not; nor may metrics be edited, which choose the best."""
+    make(tmp_path)
+    step = tmp_path / "checkpoints" / "4"
+    (step / "metrics" / "metrics").write_text('{"val_auc": 0.9}')
+    with pytest.raises(ValueError, match="does not hold the metrics that were saved"):
+        check(tmp_path)
+    shutil.rmtree(step / "facts")
+    with pytest.raises(ValueError, match="does not say what it was made with"):
+        check(tmp_path)
+    manifest = json.loads((tmp_path / "manifest.json").read_text())
+    workdir.write_json(tmp_path / "manifest.json", {**manifest, "format": 2})
+    check(tmp_path)
+    config, info = workdir.read(tmp_path)
+    workdir.create(tmp_path, config, info)  # the run goes on, and stays of the format before
+    assert json.loads((tmp_path / "manifest.json").read_text())["format"] == 2
+
+
+def test_settings_edited_by_hand_are_no_way_to_go_on(tmp_path):
+    make(tmp_path)
+    config = json.loads((tmp_path / "config.json").read_text())
+    config["model"]["code"]["beta"] = 5.0
+    workdir.write_json(tmp_path / "config.json", config)
+    with pytest.raises(ValueError, match="model.code.beta=5.0, the checkpoint was made with 4.0"):
+        workdir.refuse_other_run(tmp_path, workdir.read(tmp_path)[0])
+
+
+def learned(**changes):
+    own = {
+        "settings": {"draws": 3, "steps": 1, "prior": "uniform", "solver": "euler"},
+        "temperature": 2.0, "step": 4,
+        "thresholds": {"coverage": [0.5, 1.0], "distance": [0.1, 0.3]},
+    }  # fmt: skip
+    return {"split": "test", "learned": {**own, **changes}}
+
+
+def test_thresholds_of_other_parameters_are_not_applied(tmp_path):
+    workdir.write_json(tmp_path / "evaluation.json", learned())
+    assert read_calibration(tmp_path, 4).threshold("distance", 0.5) == 0.1
+    assert str(read_calibration(tmp_path, 4)) == "test (step 4)"
+    found = read_calibration(tmp_path, 6)
+    assert not found.known and found.temperature == 1 and not found.settings and str(found) == ""
+    assert found.reason == "the evaluation 'test' is of step 4, the parameters of step 6"
+
+
+@pytest.mark.parametrize(
+    "changes",
+    [
+        {"temperature": "hot"}, {"temperature": 0}, {"step": "4"}, {"settings": [1]},
+        {"settings": {"draws": "3"}}, {"settings": {"draws": 3.5}}, {"thresholds": {"coverage": 1}},
+        {"thresholds": {"coverage": [0.5], "distance": [1, 2]}}, {"more": 1},
+        {"thresholds": {"coverage": [1.0, 0.5], "distance": [1, 2]}},
+    ],
+)  # fmt: skip
+def test_an_evaluation_of_other_types_is_named(tmp_path, changes):
+    workdir.write_json(tmp_path / "evaluation.json", learned(**changes))
+    with pytest.raises(
+        ValueError, match=r"evaluation.json is damaged .*evaluate the workdir again"
+    ):
+        read_calibration(tmp_path, 4, {"draws": 8})
+
+
+json_values = st.recursive(
+    st.none() | st.booleans() | st.integers() | st.floats(allow_nan=False) | st.text(max_size=5),
+    lambda inner: st.lists(inner, max_size=3) | st.dictionaries(st.text(max_size=5), inner, max_size=3),
+    max_leaves=5,
+)  # fmt: skip
+
+
+def test_json_of_any_kind_is_read_or_named(tmp_path):
+    """Cut, another leaf, or something else altogether: of its type, or one line with the file."""
+    make(tmp_path)
+    workdir.write_json(tmp_path / "evaluation.json", learned())
+    (tmp_path / "evaluations").mkdir()
+    workdir.write_json(tmp_path / "evaluations" / "standing.json", {"name": "test"})
+    files = [
+        tmp_path / name
+        for name in ("config.json", "manifest.json", "evaluation.json", "evaluations/standing.json",
+                     "checkpoints/4/facts/metadata", "checkpoints/4/metrics/metrics")
+    ]  # fmt: skip
+    before = {file: file.read_bytes() for file in files}
+
+    def try_one(file, number, value, kind):
+        text = before[file]
+        content = json.loads(text)
+        if kind == "cut":
+            text = text[: number % len(text)]
+        elif kind == "other":
+            text = json.dumps(value).encode()
+        else:
+            paths = list(leaves(content))
+            *way, last = paths[number % len(paths)]
+            at = content
+            for key in way:
+                at = at[key]
+            at[last] = value
+            text = json.dumps(content).encode()
+        file.write_bytes(text)
+        try:
+            check(tmp_path)
+            found = read_calibration(tmp_path, 4)
+            assert isinstance(found, Calibration) and isinstance(found.temperature, float)
+            evaluations.names(tmp_path)
+        except (ValueError, FileNotFoundError) as error:
+            assert "\n" not in str(error) and str(tmp_path) in str(error), error
+        finally:
+            file.write_bytes(before[file])
+
+    kinds = st.sampled_from(("cut", "other", "leaf"))
+    assert fuzz(try_one, st.sampled_from(files), st.integers(0, 10_000), json_values, kinds) > 50
