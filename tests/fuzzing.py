@@ -1,4 +1,4 @@
-"""Fuzzing by time: a property on ever new examples, 20 s in the suite, longer by MSFLOW_FUZZ_SECONDS."""
+"""Fuzzing by time: a property on ever new examples, 20 s for a kind of reader in the suite, longer by MSFLOW_FUZZ_SECONDS."""
 
 import os
 import time
@@ -12,17 +12,18 @@ SECONDS = float(os.environ.get("MSFLOW_FUZZ_SECONDS", "20"))
 _AT_ONCE = 100  # examples between two looks at the clock
 
 
-def fuzz(check: Callable[..., Any], *strategies: SearchStrategy[Any]) -> int:
+def fuzz(check: Callable[..., Any], *strategies: SearchStrategy[Any], share: float = 1.0) -> int:
     """Calls ``check`` with examples of the strategies until the time is up.
 
     Args:
         check: the property; an exception is a failure, shrunk and reported by hypothesis.
         *strategies: one for each argument of ``check``.
+        share: share of the time, where several tests fuzz readers of one kind.
 
     Returns:
         Number of examples tried.
     """
-    tried, number, end = 0, 0, time.monotonic() + SECONDS
+    tried, number, end = 0, 0, time.monotonic() + share * SECONDS
 
     def counted(values: tuple[Any, ...]) -> None:
         nonlocal tried

@@ -75,7 +75,7 @@ def test_safetensors(tmp_path):
         if state := read(path):
             converted(state)
 
-    assert fuzz(check, st.dictionaries(names, arrays, max_size=8), edits, cuts) > 50
+    assert fuzz(check, st.dictionaries(names, arrays, max_size=8), edits, cuts, share=0.25) > 10
 
 
 def test_torch_files(tmp_path):
@@ -101,7 +101,7 @@ def test_torch_files(tmp_path):
         if state := read(path):
             converted(state)
 
-    assert fuzz(check, trees, st.booleans(), edits, cuts) > 20
+    assert fuzz(check, trees, st.booleans(), edits, cuts, share=0.25) > 5
 
 
 def test_indices_of_shards(tmp_path):
@@ -124,4 +124,4 @@ def test_indices_of_shards(tmp_path):
         except (ValueError, FileNotFoundError) as error:
             assert re.match(re.escape(str(tmp_path)), str(error)), error
 
-    assert fuzz(check, values, edits, cuts) > 50
+    assert fuzz(check, values, edits, cuts, share=0.25) > 10

@@ -176,5 +176,5 @@ def test_fuzzed_folders(folders, tmp_path, monkeypatch):
         assert not [name for name in watch.asked if "planted" in name]
 
     edits = st.lists(st.tuples(st.floats(0, 1, exclude_max=True), st.integers(0, 255)), max_size=3)
-    assert fuzz(check, st.sampled_from(files), edits, st.booleans()) > 10
+    assert fuzz(check, st.sampled_from(files), edits, st.booleans(), share=0.25) > 2
     assert Path(work).is_dir()
