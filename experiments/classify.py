@@ -69,8 +69,7 @@ def classify(
     flow.require("classify")
     threshold = flow.calibration.threshold(measure, coverage)
     pixels, names, broken = data.read_sound_images(images, flow.info, resize=resize)
-    if not skip_broken:
-        refuse_broken(broken.values())
+    refuse_broken(() if skip_broken else broken.values())
     requested = {"draws": draws, "steps": steps}
     stopped = None
     try:
