@@ -64,7 +64,6 @@ def classify(
     output = check_file(output, ours, [workdir, source_path(images)], overwrite)
     partial = partial_of(output)
     check_file(partial, ours, [workdir, source_path(images)], overwrite)
-
     flow = open_workdir(workdir)
     flow.require("classify")
     threshold = flow.calibration.threshold(measure, coverage)
@@ -84,8 +83,7 @@ def classify(
         raise KeyboardInterrupt(
             f"stopped by Ctrl-C: {len(rows)} of {len(names)} images are in {partial}"
         ) from stopped
-    if skip_broken:
-        rows = add_broken(rows, broken)
+    rows = add_broken(rows, broken) if skip_broken else rows
     write_csv(output, rows)
     partial.unlink(missing_ok=True)  # of an earlier call that was stopped
     note = f"{flow.calibration.reason}, so no abstention"
