@@ -74,6 +74,7 @@ def train(config, workdir: Path, encode_only: bool = False) -> None:
     from msflow_jax.storage.atomic import check_writable
     from msflow_jax.storage.lock import locked
     from msflow_jax.storage.outputs import check_run
+    from msflow_jax.storage.places import expand
     from msflow_jax.training import continuing, run_stages
     from msflow_jax.training.sequence import unreached_stages
 
@@ -98,7 +99,7 @@ def train(config, workdir: Path, encode_only: bool = False) -> None:
         return
     taken, first = None, jax.process_index() == 0
     if config.train.init and (not resumed or unreached_stages(workdir)):
-        source = Path(config.train.init).expanduser()
+        source = expand(config.train.init)
         if source.resolve() == workdir.resolve():
             raise ValueError(
                 f"--config.train.init={source} is this run's own --workdir: name another"

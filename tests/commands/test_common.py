@@ -150,5 +150,7 @@ def test_every_path_of_every_command_is_looked_up():
     sources = [*ROOT.glob("experiments/*.py"), *ROOT.glob("tools/*.py")]
     assert [p.name for p in sources if "type=Path" in p.read_text(encoding="utf-8")] == []
     library = ROOT.joinpath("msflow_jax").rglob("*.py")
-    direct = {p.name for p in library if "expanduser()" in p.read_text(encoding="utf-8")}
+    direct = {
+        p.name for p in [*library, *sources] if "expanduser()" in p.read_text(encoding="utf-8")
+    }
     assert direct == {"places.py"}

@@ -35,7 +35,7 @@ def picture(kind):
         (made(lambda out: np.savez(out, a=np.zeros(3))), "a zip archive"),
         (made(lambda out: zipfile.ZipFile(out, "w").close()), "an empty zip archive"),
         (made(lambda out: np.save(out, np.zeros(3))), "one NumPy array"),
-        (gzip.compress(b"x"), "a gzip file"),
+        (gzip.compress(b"x", mtime=0), "a gzip file"),
         (pickle.dumps({}), "a Python pickle"),
         (pickle.dumps({}, 2), "a Python pickle"),
         (picture("PNG"), "a PNG image"),

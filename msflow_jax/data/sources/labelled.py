@@ -13,6 +13,7 @@ import numpy as np
 from msflow_jax.data.base import Info, Split
 from msflow_jax.data.sources.archives import read_npz
 from msflow_jax.data.sources.images import read_images
+from msflow_jax.storage.places import expand
 
 _HINT = "save images and labels with numpy.savez, or name a split as FILE.npz:test"
 
@@ -35,8 +36,8 @@ def read_labelled(path: str | Path, info: Info, *, resize: bool = False) -> Spli
     """
     archive = re.fullmatch(r"(.*\.npz)(?::(\w+))?", str(path))
     if archive:
-        return _of_archive(Path(archive[1]).expanduser(), str(path), archive[2] or "", info, resize)
-    path = Path(path).expanduser()
+        return _of_archive(expand(archive[1]), str(path), archive[2] or "", info, resize)
+    path = expand(path)
     if path.is_file() and path.suffix.lower() in (".csv", ".tsv", ".txt"):
         return _of_table(path, info, resize)
     if not path.is_dir():
