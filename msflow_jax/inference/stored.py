@@ -18,7 +18,15 @@ from msflow_jax.storage.jsons import read_object
 # made with, see ``storage/facts.py``.
 FORMAT = 3
 SAYS_NOTHING = 2
-_WORDS = ("name", "task", "licence", "md5", "source")
+_TEXTS: tuple[Any, Any] = (list, (str,))
+# The type of each fact on the data, and of what a list of them holds.
+_KINDS: dict[str, tuple[Any, Any]] = {
+    **dict.fromkeys(("name", "task", "licence", "md5", "source", "fit"), (str, ())),
+    **dict.fromkeys(("channels", "side"), (int, ())),
+    **dict.fromkeys(("classes", "map_classes", "flips"), _TEXTS),
+    "counts": (list, (int,)), "value_range": (list, (int, float)),
+    "modalities": (dict, ()), "identity": (dict, ()),
+}  # fmt: skip
 
 
 def read(path: Path) -> tuple[ConfigDict, Info]:
@@ -67,15 +75,9 @@ def _read_info(stored: Any) -> Info:
     if not isinstance(stored, dict):
         raise TypeError(f"data is {type(stored).__name__}, not an object")
     for key, value in stored.items():
-        kind = {"channels": int, "side": int, "counts": list, "classes": list, "map_classes": list,
-                "flips": list, "modalities": dict, "identity": dict}.get(key)  # fmt: skip
-        item = int if key == "counts" else str
-        bad = kind in (int, dict) and type(value) is not kind
-        bad |= kind is list and not (
-            isinstance(value, list) and all(type(v) is item for v in value)
-        )
-        bad |= kind is None and key in _WORDS and not isinstance(value, str)
-        if bad:
+        kind, items = _KINDS.get(key, (object, (object,)))
+        right = type(value) is kind if kind in (int, str) else isinstance(value, kind)
+        if not right or (kind is list and not all(type(item) in items for item in value)):
             raise TypeError(f"data.{key} is {value!r}")
     return Info.from_dict(stored)
 

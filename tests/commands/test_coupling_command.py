@@ -75,7 +75,7 @@ def test_images_from_outside_are_scored(command, workdir, strangers):
     found = evaluation(workdir, "val")["likelihood"]
     assert found["sets"] == ["train", "val", "dark"]
     assert found["outside"] == ["dark"]
-    out = command("evaluate", *given, f"--outside={strangers / 'test'}")
+    out = command("evaluate", *given, "--name=x", f"--outside={strangers / 'test'}")
     assert out.status == 2 and "'test' would name two sets" in out.err
 
 

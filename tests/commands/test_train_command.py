@@ -115,7 +115,7 @@ def test_a_segmentation_is_trained_and_evaluated(config_file, tmp_path, command)
     assert out.status == 0, out.err
     found = evaluation(workdir)
     assert 0 <= found["segmentation"]["mean_dice"] <= 1
-    out = command("evaluate", f"--workdir={workdir}", "--prior=uniform")
+    out = command("evaluate", f"--workdir={workdir}", "--prior=uniform", "--name=uniform")
     assert out.status == 2 and "segmentation knows no class prior" in out.err
 
 

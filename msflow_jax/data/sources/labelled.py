@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import csv
 import re
 import unicodedata
 from collections.abc import Sequence
@@ -13,6 +12,7 @@ import numpy as np
 from msflow_jax.data.base import Info, Split
 from msflow_jax.data.sources.archives import read_npz
 from msflow_jax.data.sources.images import read_images
+from msflow_jax.data.sources.table import read_table
 from msflow_jax.storage.places import expand
 
 _HINT = "save images and labels with numpy.savez, or name a split as FILE.npz:test"
@@ -71,13 +71,14 @@ def _of_archive(path: Path, given: str, split: str, info: Info, resize: bool) ->
 
 
 def _of_table(path: Path, info: Info, resize: bool) -> Split:
-    columns, rows = _read_table(path)
+    columns, lines = read_table(path, ("path", "label"))
+    rows = [dict(zip(columns, cells, strict=True)) for _, cells in lines]
     files = [path.parent / row["path"] for row in rows]
     names = tuple(row["path"] for row in rows)
     if twice := {name for name in names if names.count(name) > 1}:
         raise ValueError(f"{path} lists {min(twice)} more than once: keep one line for each image")
     labels = _numbers([row["label"] for row in rows], names, info, path)
-    for number, file in enumerate(files, 2):
+    for (number, _), file in zip(lines, files, strict=True):
         if not file.is_file():
             raise FileNotFoundError(
                 f"{path}, line {number}: no file {file} (paths are relative to the table)"
@@ -89,20 +90,6 @@ def _of_table(path: Path, info: Info, resize: bool) -> Split:
     further = [c for c in columns if c not in ("path", "label", "patient", "split")]
     truth = {c: np.array([row[c] for row in rows]) for c in further}
     return _split(images, labels, names, groups, truth or None)
-
-
-def _read_table(path: Path) -> tuple[Sequence[str], list[dict[str, str]]]:
-    try:
-        reader = csv.DictReader(path.read_text(encoding="utf-8-sig").splitlines(), strict=True)
-        columns = list(reader.fieldnames or ())
-        rows = [{key: (row[key] or "").strip() for key in columns} for row in reader]
-    except (UnicodeDecodeError, csv.Error) as error:
-        raise ValueError(f"{path} is no table in UTF-8 ({error}): save it as CSV") from error
-    if not {"path", "label"} <= set(columns) or not rows:
-        raise ValueError(
-            f"{path}: the header must have path,label and lines below it; got {','.join(columns)}"
-        )
-    return columns, rows
 
 
 def _split(

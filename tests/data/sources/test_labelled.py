@@ -47,7 +47,7 @@ def test_a_table(tmp_path):
         "path,label\na.png,ill\na.png,ill\n": "more than once",
         "path,label\nd.png,ill\n": "no file",
         "path,class\na.png,ill\n": "the header must have",
-        "path,label\n": "lines below it",
+        "path,label\n": "lists no images",
     }.items():
         table.write_text(text)
         with pytest.raises((ValueError, FileNotFoundError), match=words):
