@@ -54,17 +54,10 @@ def classify(
     from msflow_jax.data.sources.values import refuse_broken
     from msflow_jax.inference.tables import prediction_rows
     from msflow_jax.parallel.batched import Interrupted
-    from msflow_jax.storage.outputs import check_file, partial_of
-    from msflow_jax.storage.text import begins_with, write_csv
+    from msflow_jax.storage.text import write_csv
     from msflow_jax.workdir import open_workdir
 
-    def ours(file: Path) -> bool:
-        return begins_with(file, _HEADER)
-
-    output = check_file(output, ours, [workdir, source_path(images)], overwrite)
-    partial = partial_of(output)
-    check_file(partial, ours, [workdir, source_path(images)], overwrite)
-
+    output, partial = check_outputs(output, [workdir, source_path(images)], overwrite)
     flow = open_workdir(workdir)
     flow.require("classify")
     threshold = flow.calibration.threshold(measure, coverage)
@@ -95,6 +88,20 @@ def classify(
     skipped = f", {len(broken)} could not be read" if broken else ""
     print(f"{len(names)} images, {note}{skipped}: {output}")
     return rows
+
+
+def check_outputs(output: Path, inputs: Sequence[Path], overwrite: bool) -> tuple[Path, Path]:
+    """The table to write, and the one that Ctrl-C leaves; see :func:`outputs.check_file`."""
+    from msflow_jax.storage.outputs import check_file, partial_of
+    from msflow_jax.storage.text import begins_with
+
+    def ours(file: Path) -> bool:
+        return begins_with(file, _HEADER)
+
+    output = check_file(output, ours, inputs, overwrite)
+    partial = partial_of(output)
+    check_file(partial, ours, inputs, overwrite)
+    return output, partial
 
 
 def add_broken(rows: Sequence[dict[str, Any]], broken: Mapping[str, str]) -> list[dict[str, Any]]:
