@@ -1,4 +1,7 @@
-"""Fuzzing by time: 20 s for a kind of reader in the suite, longer by MSFLOW_FUZZ_SECONDS."""
+"""Fuzzing by time: a property on ever new examples, 20 s for a kind of reader in the suite.
+
+Longer by MSFLOW_FUZZ_SECONDS.
+"""
 
 import os
 import time

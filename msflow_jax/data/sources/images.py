@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Iterable, Sequence
 from pathlib import Path
 
 import numpy as np
@@ -74,6 +74,19 @@ def read_sound_images(path: str | Path, info: Info, *, resize: bool = False) -> 
     else:
         raise FileNotFoundError(f"no image, folder or .npz at {path}")
     names = [file.relative_to(root).as_posix() for file in files]
+    return _read_files(files, names, info, resize)
+
+
+def read_listed(
+    files: Sequence[Path], names: Sequence[str], info: Info, *, resize: bool = False
+) -> np.ndarray:
+    """Reads image files in their order, as :func:`read_images` does."""
+    images, _, broken = _read_files(files, names, info, resize)
+    refuse_broken(broken.values())
+    return images
+
+
+def _read_files(files: Sequence[Path], names: Sequence[str], info: Info, resize: bool) -> Read:
     pictures = (_reader(file) for file in track(files, "Reading images"))
     return _collect(names, map(str, files), pictures, info, resize)
 

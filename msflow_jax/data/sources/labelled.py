@@ -11,35 +11,39 @@ import numpy as np
 
 from msflow_jax.data.base import Info, Split
 from msflow_jax.data.sources.archives import read_npz
-from msflow_jax.data.sources.images import read_images
-from msflow_jax.data.sources.table import read_table
+from msflow_jax.data.sources.images import read_images, read_listed
+from msflow_jax.data.sources.manifest import list_rows
 from msflow_jax.storage.places import expand
 
 _HINT = "save images and labels with numpy.savez, or name a split as FILE.npz:test"
 
 
-def read_labelled(path: str | Path, info: Info, *, resize: bool = False) -> Split:
+def read_labelled(
+    path: str | Path, info: Info, *, resize: bool = False, outside: bool = False
+) -> Split:
     """Reads images with labels, mapped by the names of the classes of the training data.
 
     Args:
         path: a folder with one sub-folder per class; a CSV ``path,label[,patient]`` whose further
-            columns are facts on the images; an .npz with ``images`` and ``labels``, or
-            ``FILE.npz:test`` for ``test_images`` and ``test_labels``. Labels are class names; numbers
-            in an .npz are those of the training data's classes. Not every class need be there.
+            columns, but for ``split``, are facts on the images; an .npz with ``images`` and
+            ``labels``, or ``FILE.npz:test`` for ``test_images`` and ``test_labels``. Labels are class
+            names; numbers in an .npz are those of the training data's classes. Not every class need be
+            there.
         info: facts of the training data.
         resize: whether images of another size are brought to the model's, or refused.
+        outside: whether a CSV may list images that lie outside its folder.
 
     Raises:
         FileNotFoundError: nothing there, or a listed image is missing.
-        ValueError: a label that is no class (it and the classes are named), or images that cannot be
-            read or do not fit.
+        ValueError: a malformed CSV (see ``manifest.list_rows``), a label that is no class (it and the
+            classes are named), or images that cannot be read or do not fit.
     """
-    archive = re.fullmatch(r"(.*\.npz)(?::(\w+))?", str(path))
+    archive = re.fullmatch(r"(.*\.npz)(?::(\w+))?", str(path), re.IGNORECASE)
     if archive:
         return _of_archive(expand(archive[1]), str(path), archive[2] or "", info, resize)
     path = expand(path)
     if path.is_file() and path.suffix.lower() in (".csv", ".tsv", ".txt"):
-        return _of_table(path, info, resize)
+        return _of_table(path, info, resize, outside)
     if not path.is_dir():
         raise FileNotFoundError(
             f"no folder, .csv or .npz with labelled images at {path} (--images)"
@@ -70,26 +74,15 @@ def _of_archive(path: Path, given: str, split: str, info: Info, resize: bool) ->
     return _split(images, labels.astype(np.int32), names)
 
 
-def _of_table(path: Path, info: Info, resize: bool) -> Split:
-    columns, lines = read_table(path, ("path", "label"))
-    rows = [dict(zip(columns, cells, strict=True)) for _, cells in lines]
-    files = [path.parent / row["path"] for row in rows]
-    names = tuple(row["path"] for row in rows)
-    if twice := {name for name in names if names.count(name) > 1}:
-        raise ValueError(f"{path} lists {min(twice)} more than once: keep one line for each image")
-    labels = _numbers([row["label"] for row in rows], names, info, path)
-    for (number, _), file in zip(lines, files, strict=True):
-        if not file.is_file():
-            raise FileNotFoundError(
-                f"{path}, line {number}: no file {file} (paths are relative to the table)"
-            )
-    images = np.concatenate([read_images(file, info, resize=resize)[0] for file in files])
-    groups = tuple(row["patient"] for row in rows) if "patient" in columns else None
-    if groups and not all(groups):
-        raise ValueError(f"{path}: the column patient has empty cells: fill or remove it")
-    further = [c for c in columns if c not in ("path", "label", "patient", "split")]
-    truth = {c: np.array([row[c] for row in rows]) for c in further}
-    return _split(images, labels, names, groups, truth or None)
+def _of_table(path: Path, info: Info, resize: bool, outside: bool) -> Split:
+    rows = list_rows(path, outside=outside, ignored=("split",))
+    names = tuple(row.name for row in rows)
+    labels = _numbers([row.label for row in rows], names, info, path)
+    images = read_listed([row.path for row in rows], names, info, resize=resize)
+    groups = tuple(row.patient for row in rows)
+    facts = [dict(row.facts) for row in rows]
+    truth = {c: np.array([row[c] for row in facts]) for c in facts[0]}
+    return _split(images, labels, names, groups if all(groups) else None, truth or None)
 
 
 def _split(

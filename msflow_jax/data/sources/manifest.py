@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Collection
 from pathlib import Path
 
 from ml_collections import ConfigDict
@@ -35,13 +36,31 @@ def list_manifest(config: ConfigDict) -> Listing:
     path = root_of(config)
     if not path.is_file():
         raise FileNotFoundError(f"no manifest at {path} (--config.data.root)")
+    rows = list_rows(path, outside=config.outside)
+    _keep_patients_together(path, rows)
+    return sort_rows(rows, path, config.seed)
+
+
+def list_rows(path: Path, *, outside: bool, ignored: Collection[str] = ()) -> list[Row]:
+    """The lines of a CSV with the columns ``path,label[,patient][,split]``, none of them read.
+
+    Args:
+        path: path of the CSV.
+        outside: whether images may lie outside its folder.
+        ignored: columns that are not looked at.
+
+    Raises:
+        FileNotFoundError: an image is missing.
+        ValueError: as :func:`list_manifest`, but for patients.
+    """
     columns, lines = read_table(path, ("path", "label"))
-    folder = None if config.outside else path.parent.resolve()
+    folder = None if outside else path.parent.resolve()
     rows = []
     seen: dict[Path, str] = {}
     for number, cells in lines:
         where = f"{path}, line {number}"
-        row = _row(path, where, dict(zip(columns, cells, strict=True)), folder)
+        named = zip(columns, cells, strict=True)
+        row = _row(path, where, {k: v for k, v in named if k not in ignored}, folder)
         real = row.path.resolve()
         if real in seen:
             other = "" if seen[real] == row.name else f" (first as {seen[real]})"
@@ -51,8 +70,7 @@ def list_manifest(config: ConfigDict) -> Listing:
             )
         seen[real] = row.name
         rows.append(row)
-    _keep_patients_together(path, rows)
-    return sort_rows(rows, path, config.seed)
+    return rows
 
 
 def _row(path: Path, where: str, cells: dict[str, str], folder: Path | None) -> Row:
@@ -72,7 +90,7 @@ def _row(path: Path, where: str, cells: dict[str, str], folder: Path | None) -> 
     if folder is not None and not real.is_relative_to(folder):
         raise ValueError(
             f"{where}: {file} lies outside the folder of the manifest, at {real}: copy it there, or "
-            "accept such paths with --config.data.outside=True"
+            "train with --config.data.outside=True to accept such paths"
         )
     if not there:
         raise FileNotFoundError(f"{where}: no file {file} (paths are relative to the manifest)")

@@ -32,12 +32,16 @@ def test_a_folder(tmp_path):
 
 
 def test_a_table(tmp_path):
+    tmp_path = tmp_path / "deep"
+    tmp_path.mkdir()
     for name in "abc":
         save(tmp_path / f"{name}.png", ord(name))
     table = tmp_path / "t.csv"
     table.write_text(
         "path,label,patient,site\nc.png,ill,1,north\na.png, well ,2,south\nb.png,ill,1,south\n"
     )
+    for name in ("x.png", "y.png", "../a.png"):
+        (tmp_path / name).write_text("no picture")
     found = read_labelled(table, INFO)
     assert found.labels.tolist() == [1, 0, 1] and found.groups == ("1", "2", "1")
     assert found.images[:, 0, 0, 0].tolist() == [ord(c) for c in "cab"]
@@ -47,7 +51,13 @@ def test_a_table(tmp_path):
         "path,label\na.png,ill\na.png,ill\n": "more than once",
         "path,label\nd.png,ill\n": "no file",
         "path,class\na.png,ill\n": "the header must have",
-        "path,label\n": "lists no images",
+        "path,label\n": "lists no images below",
+        "path,label\na.png,ill\n./a.png,ill\n": "line 3: .* more than once .first as a.png",
+        "path,label\na.png,ill,1\n": "line 2: 3 cells, but the header has 2",
+        "path,label,site\na.png,ill\n": "line 2: 2 cells, but the header has 3",
+        "path;label\na.png;ill\n": "parted by semicolons",
+        "path,label\n../a.png,ill\n": "lies outside the folder of the manifest",
+        "path,label\nx.png,ill\ny.png,ill\n": "2 pictures cannot be used: .*x.png.*y.png",
     }.items():
         table.write_text(text)
         with pytest.raises((ValueError, FileNotFoundError), match=words):
