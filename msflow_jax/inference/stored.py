@@ -12,6 +12,7 @@ from msflow_jax.data import upgrade as upgrade_data
 from msflow_jax.families import get_family
 from msflow_jax.settings import leaves
 from msflow_jax.storage import facts
+from msflow_jax.storage.content import printable
 from msflow_jax.storage.jsons import read_object
 
 # 1: the configuration was one union of all families' settings. Since 3 a checkpoint says what it was
@@ -154,7 +155,7 @@ def _update(config: ConfigDict, stored: dict[str, Any], source: Path, where: str
     for key, value in stored.items():
         if key not in config:
             raise ValueError(
-                f"{source}: unknown key {where}{key}; was it written by a newer version?"
+                f"{source}: unknown key {printable(where + key)}; was it written by a newer version?"
             )
         if isinstance(config[key], ConfigDict):
             _update(config[key], value, source, f"{where}{key}.")
