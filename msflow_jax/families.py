@@ -80,11 +80,13 @@ class Family(Protocol):
     Attributes:
         name: name of the family.
         words: what the report calls things, such as ``{"distance": "negative log-posterior"}``.
+        files: names in a workdir of what its parts write; a checkpoint knows their content.
         table: values and meaning of every setting of its own, of all its networks.
     """
 
     name: str
     words: Mapping[str, str]
+    files: Sequence[str]
     table: Mapping[str, Setting]
 
     def settings(self) -> ConfigDict:

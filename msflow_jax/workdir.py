@@ -148,7 +148,8 @@ def made_with(path: Path) -> dict[str, Any]:
     """What is kept with each checkpoint of a workdir, so that its files cannot say otherwise later."""
     found = read_object(path / "manifest.json")
     config = read_object(path / "config.json")
-    return {"format": found["format"], "config": config, "data": found["data"]}
+    parts = facts.digests(path, get_family(config["model"]["family"]).files)
+    return {"format": found["format"], "config": config, "data": found["data"], "parts": parts}
 
 
 def has_checkpoint(path: Path) -> bool:

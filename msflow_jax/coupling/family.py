@@ -10,6 +10,7 @@ from ml_collections import ConfigDict
 from msflow_jax.coupling.conditioners import CONDITIONERS
 from msflow_jax.coupling.layout import parse
 from msflow_jax.coupling.model import CouplingFlow
+from msflow_jax.coupling.parts import FILE
 from msflow_jax.coupling.settings import TABLE
 from msflow_jax.data import Info, Splits
 from msflow_jax.families import Section
@@ -50,6 +51,7 @@ class CouplingFamily:
     """MAGIC-Flow and its relatives; see :class:`msflow_jax.families.Family`."""
 
     name = NAME
+    files: Sequence[str] = (FILE,)
     words: Mapping[str, str] = {
         "distance": "negative log-posterior",
         "draw": "dequantisation draw",

@@ -91,6 +91,7 @@ def check_made(path: Path, config: ConfigDict, info: Info) -> None:
     """
     version = _format(path, read_object(path / "manifest.json"))
     now = {"format": version, **facts.made_with(config.to_dict(), info.to_dict())}
+    parts = facts.digests(path, get_family(config.model.family).files)
     for folder in (path, *sorted(path.glob("stages/*"))):
         for step in facts.steps(folder):
             found = facts.read(step)
@@ -107,6 +108,7 @@ def check_made(path: Path, config: ConfigDict, info: Info) -> None:
             try:
                 then = _config_of(made["config"], made["format"], step / facts.ITEM).to_dict()
                 data = _read_info(made["data"]).to_dict()
+                files = dict(made.get("parts", parts)).items()
             except (AttributeError, LookupError, TypeError, ValueError) as error:
                 raise ValueError(
                     f"{step / facts.ITEM} is damaged ({_short(error)}): restore it from a copy, or "
@@ -115,6 +117,11 @@ def check_made(path: Path, config: ConfigDict, info: Info) -> None:
             before = {"format": made["format"], **facts.made_with(then, data)}
             if wrong := facts.difference(before, now):
                 raise ValueError(f"{path}: {wrong}: restore the file from a copy")
+            if other := sorted({str(name) for name, _ in files ^ parts.items()}):
+                raise ValueError(
+                    f"{path / other[0]} is not the file that the checkpoint {step.name} was made with: "
+                    "restore it from a copy"
+                )
 
 
 def _config_of(stored: dict[str, Any], version: int, source: Path) -> ConfigDict:

@@ -4,8 +4,9 @@
 itself what they must hold.
 """
 
+import hashlib
 import json
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator, Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -27,6 +28,19 @@ def made_with(config: Mapping[str, Any], data: Mapping[str, Any]) -> dict[str, A
     """The leaves of a configuration and of the facts on data that change a result, by dotted key."""
     found = dict(_leaves({"config": config, "data": data}))
     return {key: value for key, value in sorted(found.items()) if matters(key)}
+
+
+def digests(folder: Path, names: Sequence[str]) -> dict[str, str]:
+    """SHA-256 of the files of these names, or of all files in the folders of these names, by path."""
+    found = {}
+    for name in names:
+        place = folder / name
+        for path in [place] if place.is_file() else sorted(place.rglob("*")):
+            if path.is_file():
+                with path.open("rb") as file:
+                    digest = hashlib.file_digest(file, "sha256").hexdigest()
+                found[path.relative_to(folder).as_posix()] = digest
+    return found
 
 
 def matters(key: str) -> bool:

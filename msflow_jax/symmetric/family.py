@@ -16,6 +16,7 @@ from msflow_jax.symmetric.codes import SCHEMES, Code
 from msflow_jax.symmetric.latent_codes import SCHEMES as LATENT_SCHEMES
 from msflow_jax.symmetric.latent_codes import LatentCode
 from msflow_jax.symmetric.model import SymmetricFlow
+from msflow_jax.symmetric.parts import FOLDER, PICTURES, STD
 from msflow_jax.symmetric.readout import READOUTS
 from msflow_jax.symmetric.settings import TABLE
 from msflow_jax.symmetric.times import TimeDistribution
@@ -32,6 +33,7 @@ class SymmetricFamily:
     """MedSymmFlow and SymmFlow, in pixels and in latents; see :class:`msflow_jax.families.Family`."""
 
     name = NAME
+    files: Sequence[str] = (FOLDER, PICTURES, STD)
     words: Mapping[str, str] = {
         "distance": "distance",
         "distances": "distances (MedSymmFlow)",

@@ -131,6 +131,24 @@ def test_a_checkpoint_says_what_it_was_made_with(tmp_path):
     assert json.loads((tmp_path / "manifest.json").read_text())["format"] == 2
 
 
+@pytest.mark.parametrize("edit", [lambda p: p.write_bytes(b"y"), lambda p: p.unlink()])
+def test_files_of_the_parts_are_those_of_the_checkpoint(tmp_path, edit):
+    """The mask, the label pictures, the autoencoder: they change what is predicted."""
+    (tmp_path / "autoencoder" / "weights").mkdir(parents=True)
+    for name in ("autoencoder/weights/0", "label_pictures.safetensors"):
+        (tmp_path / name).write_bytes(b"x")
+    make(tmp_path)
+    check(tmp_path)
+    for name in ("autoencoder/weights/0", "label_pictures.safetensors"):
+        edit(tmp_path / name)
+        with pytest.raises(
+            ValueError, match=f"{name} is not the file that the checkpoint 4 was made"
+        ):
+            check(tmp_path)
+        (tmp_path / name).write_bytes(b"x")
+    check(tmp_path)
+
+
 def test_settings_edited_by_hand_are_no_way_to_go_on(tmp_path):
     make(tmp_path)
     config = json.loads((tmp_path / "config.json").read_text())

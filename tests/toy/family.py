@@ -95,6 +95,7 @@ class ToyFamily:
     """See :class:`msflow_jax.families.Family`."""
 
     name = "toy"
+    files: ClassVar = ("toy.txt",)
     words: ClassVar = {"distance": "negative log-probability"}
     table: ClassVar = {}
 
