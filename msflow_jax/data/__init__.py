@@ -25,7 +25,14 @@ from msflow_jax.data.base import (
     in_memory,
     some,
 )
-from msflow_jax.data.identity import as_trained, check_same, contents_of, identify, split_table
+from msflow_jax.data.identity import (
+    as_trained,
+    check_same,
+    contents_of,
+    identify,
+    pixels_of,
+    split_table,
+)
 from msflow_jax.data.oddities import check_copies, warn_of_rare_classes
 from msflow_jax.data.settings import SETTINGS
 from msflow_jax.data.sources.images import read_images, read_sound_images
@@ -182,10 +189,12 @@ def _look_over(splits: Splits, config: ConfigDict) -> None:
         return
     parts = {name: splits[name] for name in SPLITS}
     own = config.name in ("folder", "manifest", "arrayrecord")
+    # One picture may lie in files of other bytes: saved again, or in another format.
+    contents = pixels_of(splits) or splits.contents
     check_copies(
         {name: part.names for name, part in parts.items()},
         {name: part.labels for name, part in parts.items()},
-        splits.contents,
+        contents,
         splits.info.source,
         refuse=own and config.duplicates == "refuse",
     )

@@ -80,8 +80,11 @@ def identify(splits: Splits) -> dict[str, str]:
 
 def contents_of(splits: Splits) -> Mapping[str, tuple[str, ...]]:
     """The MD5 of each example's content by split; empty where it would have to be read."""
-    if splits.contents:
-        return splits.contents
+    return splits.contents or pixels_of(splits)
+
+
+def pixels_of(splits: Splits) -> Mapping[str, tuple[str, ...]]:
+    """The MD5 of each example's array by split; empty where not all are in memory."""
     parts = {split: splits[split] for split in SPLITS}
     if any(isinstance(part, LazySplit) for part in parts.values()):
         return {}

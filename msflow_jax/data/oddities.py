@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import contextlib
+import unicodedata
 import warnings
 from collections import defaultdict
 from collections.abc import Mapping, Sequence
@@ -71,6 +73,31 @@ def warn_of_rare_classes(splits: Splits) -> None:
             found.append(f"no image of {', '.join(absent)} in {split}")
     if found:
         warnings.warn(f"{splits.info.source}: {'; '.join(found)}", stacklevel=3)
+
+
+def warn_of_lookalikes(names: Sequence[str], what: str, source: object) -> None:
+    """Says which names may be meant as one: they differ in case, blanks or how a number is written.
+
+    Args:
+        names: the names, no two of them equal.
+        what: of what, in the plural.
+        source: where they were found, for the message.
+    """
+    seen: dict[str, str] = {}
+    pairs = []
+    for name in names:
+        key = " ".join(unicodedata.normalize("NFKC", name).casefold().split())
+        with contextlib.suppress(ValueError, OverflowError):
+            key = repr(float(key))
+        if (other := seen.setdefault(key, name)) != name:
+            pairs.append(f"{other!r} and {name!r}")
+    if pairs:
+        more = f" (and {len(pairs) - _SHOWN} pairs more)" if len(pairs) > _SHOWN else ""
+        warnings.warn(
+            f"{source}: {', '.join(pairs[:_SHOWN])}{more} are taken as two {what}: write them alike if "
+            "they are one",
+            stacklevel=5,
+        )
 
 
 def _first(copies: Sequence[Sequence[tuple[str, str, int]]]) -> str:

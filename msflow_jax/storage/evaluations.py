@@ -14,6 +14,7 @@ from msflow_jax.storage.jsons import read_object, write_json
 
 FILE, ARRAYS, TABLE = "evaluation.json", "evaluation.npz", "predictions.csv"
 AGAIN = "evaluate the workdir again"
+_LONGEST = 200
 _FOLDER, _STANDING, _OLD_NAME = "evaluations", "standing.json", "test"
 # Settings that change no result, and those that only add to it.
 _FREE, _ADDED = ("batch",), ("outside", "features", "by")
@@ -23,17 +24,22 @@ def check_name(name: str) -> str:
     """The name of an evaluation, which is also a folder's.
 
     Raises:
-        ValueError: it is not made of letters, digits, ``-``, ``_`` and single dots, or is ``index``.
+        ValueError: it is not made of letters, digits, ``-``, ``_`` and single dots, has more than 200
+            bytes, or is ``index`` or ``standing.json``.
     """
     if not _is_name(name):
         raise ValueError(
-            f"--name={name!r}: an evaluation is named by letters, digits, '-', '_' and '.', not 'index'"
+            f"--name={name!r}: an evaluation is named by letters, digits, '-', '_' and '.', at most "
+            f"{_LONGEST} bytes of them, not 'index' or {_STANDING!r}"
         )
     return name
 
 
 def _is_name(name: str) -> bool:
-    return bool(re.fullmatch(r"\w[\w-]*(\.[\w-]+)*", name)) and name != "index"  # report/index.html
+    taken = name.lower() in ("index", _STANDING)  # report/index.html
+    # NAME-stepN and NAME.html are files' names too, of which a file system takes 255 bytes.
+    short = len(name.encode()) <= _LONGEST
+    return bool(re.fullmatch(r"\w[\w-]*(\.[\w-]+)*", name)) and short and not taken
 
 
 def place(workdir: Path, name: str) -> Path:

@@ -94,7 +94,7 @@ def test_what_is_not_there_is_named(tmp_path):
     write(tmp_path, "test", content())
     with pytest.raises(ValueError, match="has no evaluation 'val': it has test"):
         evaluations.adopt(tmp_path, "val")
-    for name in ("../x", "a b", "", "index", ".hidden"):
+    for name in ("../x", "a b", "", "index", ".hidden", "standing.json", "x" * 201):
         with pytest.raises(ValueError, match="an evaluation is named by letters"):
             evaluations.check_name(name)
     note = tmp_path / "evaluations" / "standing.json"

@@ -2,12 +2,11 @@
 
 from __future__ import annotations
 
-import contextlib
 import re
 import unicodedata
 import warnings
 from collections import Counter
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -15,6 +14,7 @@ import numpy as np
 from ml_collections import ConfigDict
 
 from msflow_jax.data.base import SPLITS, digest
+from msflow_jax.data.oddities import warn_of_lookalikes
 from msflow_jax.data.sources.archives import file_md5
 from msflow_jax.data.sources.finding import SUFFIXES, find_images, in_words, warn_of_left_out
 from msflow_jax.data.splitting import VAL_PATTERN, assign
@@ -194,27 +194,14 @@ def sort_rows(rows: list[Row], root: Path, seed: int) -> Listing:
     classes = tuple(sorted({row.label for row in rows}, key=natural))
     if len(classes) < 2:
         raise ValueError(f"{root}: one class only ({classes[0]}); at least 2 are needed. {LAYOUT}")
-    _warn_of_lookalikes(classes, root)
+    warn_of_lookalikes(classes, "classes", root)
+    patients = dict.fromkeys(row.patient for row in rows if row.patient)
+    warn_of_lookalikes(list(patients), "patients, who may be in two splits", root)
     numbers = {name: k for k, name in enumerate(classes)}
     labels = np.array([numbers[row.label] for row in rows], np.int32)
     splits = np.array(_cut(rows, labels.tolist(), seed))
     _check_classes(rows, splits, root)
     return Listing(tuple(rows), classes, labels, splits, root)
-
-
-def _warn_of_lookalikes(classes: Sequence[str], root: Path) -> None:
-    """Says which classes may be meant as one: they differ in case, blanks or how a number is written."""
-    seen: dict[str, str] = {}
-    for name in classes:
-        key = " ".join(unicodedata.normalize("NFKC", name).casefold().split())
-        with contextlib.suppress(ValueError, OverflowError):
-            key = repr(float(key))
-        if (other := seen.setdefault(key, name)) != name:
-            warnings.warn(
-                f"{root}: {other!r} and {name!r} are taken as two classes: write them alike if they "
-                "are one",
-                stacklevel=5,
-            )
 
 
 def _cut(rows: list[Row], labels: list[int], seed: int) -> list[str]:

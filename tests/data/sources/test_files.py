@@ -302,6 +302,24 @@ def test_classes_that_may_be_meant_as_one_are_named(tmp_path, pair, same):
     assert bool(words) == same and all(repr(name) in words[0] for name in found if words)
 
 
+def test_patients_that_may_be_one_are_named(tmp_path):
+    for i in range(40):
+        save(tmp_path / f"{i}.png", seed=i)
+    lines = [f"{i}.png,{i % 2},{('p', 'P')[i % 2]}{i // 2}" for i in range(40)]
+    path = write_csv(tmp_path / "list.csv", "path,label,patient", *lines)
+    with pytest.warns(UserWarning, match="'p0' and 'P0'.*17 pairs more. are taken as two patients"):
+        load(path, "manifest")
+
+
+def test_one_picture_in_files_of_other_bytes_is_found_in_two_splits(tmp_path):
+    for split, suffix in (("train", "png"), ("test", "bmp")):
+        for i in range(20):
+            save(tmp_path / split / str(i % 2) / f"{i}.png", seed=i + 100 * (split == "test"))
+        save(tmp_path / split / "0" / f"same.{suffix}", seed=7000)
+    with pytest.raises(ValueError, match=r"train/0/same.png = test/0/same.bmp"):
+        load(tmp_path)
+
+
 def test_one_label_in_two_unicode_forms_is_one_class(tmp_path):
     for i in range(30):
         save(tmp_path / f"{i}.png", seed=i)
