@@ -90,8 +90,8 @@ def write(
     from PIL import Image
 
     from msflow_jax.reports.figures import save_grid
+    from msflow_jax.storage.jsons import write_json
     from msflow_jax.storage.text import file_stem
-    from msflow_jax.workdir import write_json
 
     numbers = numbers[: len(images)]
     names = [f"{k}_{file_stem(classes[k])}_{i:05d}.png" for i, k in enumerate(numbers)]

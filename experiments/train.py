@@ -10,8 +10,6 @@ from pathlib import Path
 
 from experiments.common import parser, path, run, write_csv
 
-OWN = ("folder", "manifest", "arrayrecord", "own")  # sources whose root says which data they are
-
 
 def default_workdir(config: str, data: str = "") -> Path:
     """``runs/NAME[-ARGUMENT][-DATA]`` for ``configs/NAME.py[:ARGUMENT]`` on own images at DATA."""
@@ -74,6 +72,7 @@ def train(config, workdir: Path, encode_only: bool = False) -> None:
     from msflow_jax.storage.atomic import check_writable
     from msflow_jax.storage.lock import locked
     from msflow_jax.storage.outputs import check_run
+    from msflow_jax.storage.places import expand
     from msflow_jax.training import continuing, run_stages
     from msflow_jax.training.sequence import unreached_stages
 
@@ -98,7 +97,7 @@ def train(config, workdir: Path, encode_only: bool = False) -> None:
         return
     taken, first = None, jax.process_index() == 0
     if config.train.init and (not resumed or unreached_stages(workdir)):
-        source = Path(config.train.init).expanduser()
+        source = expand(config.train.init)
         if source.resolve() == workdir.resolve():
             raise ValueError(
                 f"--config.train.init={source} is this run's own --workdir: name another"
@@ -159,14 +158,15 @@ def main(arguments: Sequence[str]) -> None:
 
     with doing("starting"):
         from experiments.evaluate import evaluate
+        from msflow_jax import data
         from msflow_jax.config import load_config
         from msflow_jax.parallel.startup import start_jax
 
         config = load_config([f"--config={options.config}", *rest])
         config.train.profile |= options.profile
         together = start_jax(config.train.batch, options.distributed)
-    own = config.data.name in OWN or config.data.name.startswith("own:")
-    workdir = options.workdir or default_workdir(options.config, config.data.root if own else "")
+    root = config.data.root if data.of_user(config.data.name) else ""
+    workdir = options.workdir or default_workdir(options.config, root)
     fit_to_data(config, [a.split("=")[0].removeprefix("--config.") for a in rest])
     train(config, workdir, options.encode_only)
     if options.encode_only:

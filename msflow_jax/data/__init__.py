@@ -47,6 +47,7 @@ __all__ = [
     "in_memory",
     "known",
     "load",
+    "of_user",
     "read_images",
     "read_labelled",
     "read_sound_images",
@@ -59,6 +60,11 @@ __all__ = [
 def known() -> tuple[str, ...]:
     """Returns the source names that ``load`` accepts; ``tfds:NAME`` stands for any name there."""
     return ("phantoms", "folder", "manifest", "own", "arrayrecord", "tfds:NAME", *_MEDMNIST)
+
+
+def of_user(name: str) -> bool:
+    """Whether a source reads images of the user's own, for which ``root`` says which."""
+    return name.partition(":")[0] in ("folder", "manifest", "own", "arrayrecord")
 
 
 def default_config(name: str = "phantoms") -> ConfigDict:
@@ -181,7 +187,7 @@ def _look_over(splits: Splits, config: ConfigDict) -> None:
     if config.name == "phantoms":
         return
     parts = {name: splits[name] for name in SPLITS}
-    own = config.name in ("folder", "manifest", "arrayrecord")
+    own = of_user(config.name)
     check_copies(
         {name: part.names for name, part in parts.items()},
         {name: part.labels for name, part in parts.items()},

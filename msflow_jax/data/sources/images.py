@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Iterable, Sequence
 from pathlib import Path
 
 import numpy as np
@@ -73,7 +73,11 @@ def read_sound_images(path: str | Path, info: Info, *, resize: bool = False) -> 
         files, root = [path], path.parent
     else:
         raise FileNotFoundError(f"no image, folder or .npz at {path}")
-    names = [file.relative_to(root).as_posix() for file in files]
+    return read_files(files, [file.relative_to(root).as_posix() for file in files], info, resize)
+
+
+def read_files(files: Sequence[Path], names: Sequence[str], info: Info, resize: bool) -> Read:
+    """As :func:`read_sound_images`, of image files that are called ``names``."""
     pictures = (_reader(file) for file in track(files, "Reading images"))
     return _collect(names, map(str, files), pictures, info, resize)
 

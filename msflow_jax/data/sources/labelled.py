@@ -2,22 +2,25 @@
 
 from __future__ import annotations
 
-import csv
 import re
-import unicodedata
 from collections.abc import Sequence
 from pathlib import Path
 
 import numpy as np
 
-from msflow_jax.data.base import Info, Split
+from msflow_jax.data.base import Info, Split, class_name
 from msflow_jax.data.sources.archives import read_npz
-from msflow_jax.data.sources.images import read_images
+from msflow_jax.data.sources.images import read_files, read_images
+from msflow_jax.data.sources.manifest import read_rows
+from msflow_jax.data.sources.values import refuse_broken
+from msflow_jax.storage.places import expand
 
 _HINT = "save images and labels with numpy.savez, or name a split as FILE.npz:test"
 
 
-def read_labelled(path: str | Path, info: Info, *, resize: bool = False) -> Split:
+def read_labelled(
+    path: str | Path, info: Info, *, resize: bool = False, outside: bool = False
+) -> Split:
     """Reads images with labels, mapped by the names of the classes of the training data.
 
     Args:
@@ -27,18 +30,19 @@ def read_labelled(path: str | Path, info: Info, *, resize: bool = False) -> Spli
             in an .npz are those of the training data's classes. Not every class need be there.
         info: facts of the training data.
         resize: whether images of another size are brought to the model's, or refused.
+        outside: whether a CSV may list files outside its own folder.
 
     Raises:
         FileNotFoundError: nothing there, or a listed image is missing.
         ValueError: a label that is no class (it and the classes are named), or images that cannot be
             read or do not fit.
     """
-    archive = re.fullmatch(r"(.*\.npz)(?::(\w+))?", str(path))
+    archive = re.fullmatch(r"(.*\.npz)(?::(\w+))?", str(path), re.IGNORECASE)
     if archive:
-        return _of_archive(Path(archive[1]).expanduser(), str(path), archive[2] or "", info, resize)
-    path = Path(path).expanduser()
+        return _of_archive(expand(archive[1]), str(path), archive[2] or "", info, resize)
+    path = expand(path)
     if path.is_file() and path.suffix.lower() in (".csv", ".tsv", ".txt"):
-        return _of_table(path, info, resize)
+        return _of_table(path, info, resize, outside)
     if not path.is_dir():
         raise FileNotFoundError(
             f"no folder, .csv or .npz with labelled images at {path} (--images)"
@@ -69,39 +73,15 @@ def _of_archive(path: Path, given: str, split: str, info: Info, resize: bool) ->
     return _split(images, labels.astype(np.int32), names)
 
 
-def _of_table(path: Path, info: Info, resize: bool) -> Split:
-    columns, rows = _read_table(path)
-    files = [path.parent / row["path"] for row in rows]
-    names = tuple(row["path"] for row in rows)
-    if twice := {name for name in names if names.count(name) > 1}:
-        raise ValueError(f"{path} lists {min(twice)} more than once: keep one line for each image")
-    labels = _numbers([row["label"] for row in rows], names, info, path)
-    for number, file in enumerate(files, 2):
-        if not file.is_file():
-            raise FileNotFoundError(
-                f"{path}, line {number}: no file {file} (paths are relative to the table)"
-            )
-    images = np.concatenate([read_images(file, info, resize=resize)[0] for file in files])
-    groups = tuple(row["patient"] for row in rows) if "patient" in columns else None
-    if groups and not all(groups):
-        raise ValueError(f"{path}: the column patient has empty cells: fill or remove it")
-    further = [c for c in columns if c not in ("path", "label", "patient", "split")]
-    truth = {c: np.array([row[c] for row in rows]) for c in further}
+def _of_table(path: Path, info: Info, resize: bool, outside: bool) -> Split:
+    rows = read_rows(path, outside=outside, splits=False)
+    names = tuple(row.name for row in rows)
+    labels = _numbers([row.label for row in rows], names, info, path)
+    images, _, broken = read_files([row.path for row in rows], names, info, resize)
+    refuse_broken(broken.values())
+    groups = tuple(row.patient for row in rows) if rows[0].patient else None
+    truth = {key: np.array([dict(row.facts)[key] for row in rows]) for key, _ in rows[0].facts}
     return _split(images, labels, names, groups, truth or None)
-
-
-def _read_table(path: Path) -> tuple[Sequence[str], list[dict[str, str]]]:
-    try:
-        reader = csv.DictReader(path.read_text(encoding="utf-8-sig").splitlines(), strict=True)
-        columns = list(reader.fieldnames or ())
-        rows = [{key: (row[key] or "").strip() for key in columns} for row in reader]
-    except (UnicodeDecodeError, csv.Error) as error:
-        raise ValueError(f"{path} is no table in UTF-8 ({error}): save it as CSV") from error
-    if not {"path", "label"} <= set(columns) or not rows:
-        raise ValueError(
-            f"{path}: the header must have path,label and lines below it; got {','.join(columns)}"
-        )
-    return columns, rows
 
 
 def _split(
@@ -116,18 +96,14 @@ def _split(
 
 def _numbers(labels: Sequence[str], names: Sequence[str], info: Info, source: Path) -> np.ndarray:
     """Numbers of classes by their names, int32 ``[N]``."""
-    known = {_plain(name): k for k, name in enumerate(info.classes)}
+    known = {class_name(name): k for k, name in enumerate(info.classes)}
     for label, name in zip(labels, names, strict=True):
-        if _plain(label) not in known:
+        if class_name(label) not in known:
             raise ValueError(
                 f"{source}: {name} has the label {label!r}, which is no class of the run: {_known(info)}"
             )
-    return np.array([known[_plain(label)] for label in labels], np.int32)
+    return np.array([known[class_name(label)] for label in labels], np.int32)
 
 
 def _known(info: Info) -> str:
     return ", ".join(f"{k} = {name}" for k, name in enumerate(info.classes))
-
-
-def _plain(name: str) -> str:
-    return unicodedata.normalize("NFC", name.strip())

@@ -6,13 +6,12 @@ from pathlib import Path
 
 from ml_collections import ConfigDict
 
-from msflow_jax.data.base import SPLITS
+from msflow_jax.data.base import SPLITS, class_name
 from msflow_jax.data.sources.listing import (
     ALIASES,
     COLUMNS,
     Listing,
     Row,
-    class_name,
     root_of,
     sort_rows,
 )
@@ -35,13 +34,33 @@ def list_manifest(config: ConfigDict) -> Listing:
     path = root_of(config)
     if not path.is_file():
         raise FileNotFoundError(f"no manifest at {path} (--config.data.root)")
+    rows = read_rows(path, outside=config.outside)
+    _keep_patients_together(path, rows)
+    return sort_rows(rows, path, config.seed)
+
+
+def read_rows(path: Path, *, outside: bool, splits: bool = True) -> list[Row]:
+    """The images that a CSV lists; none is read.
+
+    Args:
+        path: path of the CSV.
+        outside: whether files outside its folder are accepted.
+        splits: whether its column ``split`` counts.
+
+    Raises:
+        FileNotFoundError: an image is missing.
+        ValueError: as :func:`list_manifest`.
+    """
     columns, lines = read_table(path, ("path", "label"))
-    folder = None if config.outside else path.parent.resolve()
+    folder = None if outside else path.parent.resolve()
     rows = []
     seen: dict[Path, str] = {}
     for number, cells in lines:
         where = f"{path}, line {number}"
-        row = _row(path, where, dict(zip(columns, cells, strict=True)), folder)
+        named = dict(zip(columns, cells, strict=True))
+        if not splits:
+            named.pop("split", None)
+        row = _row(path, where, named, folder)
         real = row.path.resolve()
         if real in seen:
             other = "" if seen[real] == row.name else f" (first as {seen[real]})"
@@ -51,8 +70,7 @@ def list_manifest(config: ConfigDict) -> Listing:
             )
         seen[real] = row.name
         rows.append(row)
-    _keep_patients_together(path, rows)
-    return sort_rows(rows, path, config.seed)
+    return rows
 
 
 def _row(path: Path, where: str, cells: dict[str, str], folder: Path | None) -> Row:
@@ -71,11 +89,11 @@ def _row(path: Path, where: str, cells: dict[str, str], folder: Path | None) -> 
         raise ValueError(f"{where}: {file} is no path ({error})") from error
     if folder is not None and not real.is_relative_to(folder):
         raise ValueError(
-            f"{where}: {file} lies outside the folder of the manifest, at {real}: copy it there, or "
-            "accept such paths with --config.data.outside=True"
+            f"{where}: {file} lies outside the folder of the table, at {real}: copy it there, put "
+            "the table above it, or train with --config.data.outside=True, which accepts such paths"
         )
     if not there:
-        raise FileNotFoundError(f"{where}: no file {file} (paths are relative to the manifest)")
+        raise FileNotFoundError(f"{where}: no file {file} (paths are relative to the table)")
     label = class_name(cells["label"])
     split = ALIASES[split.lower()] if split else ""
     patient = class_name(cells.get("patient", ""))

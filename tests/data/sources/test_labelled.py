@@ -47,11 +47,24 @@ def test_a_table(tmp_path):
         "path,label\na.png,ill\na.png,ill\n": "more than once",
         "path,label\nd.png,ill\n": "no file",
         "path,class\na.png,ill\n": "the header must have",
-        "path,label\n": "lines below it",
+        'path,label\n"a.png,ill\n': "line 2: a quote is not closed",
+        "path,label\na.png,ill\n./a.png,ill\n": "more than once .first as a.png",
+        "path,label\n../d.png,ill\n": "outside the folder of the table",
+        "path,label\n": "lists no images",
     }.items():
         table.write_text(text)
         with pytest.raises((ValueError, FileNotFoundError), match=words):
             read_labelled(table, INFO)
+
+
+def test_all_broken_pictures_of_a_table_are_named_at_once(tmp_path):
+    save(tmp_path / "sub" / "a.png")
+    for name in ("b.png", "c.png"):
+        (tmp_path / name).write_text("no picture")
+    table = tmp_path / "sub" / "t.csv"
+    table.write_text("path,label,split\na.png,ill,x\n../b.png,ill,\n../c.png,ill,\n")
+    with pytest.raises(ValueError, match=r"2 pictures cannot be used.*b\.png.*c\.png"):
+        read_labelled(table, INFO, outside=True)
 
 
 @pytest.mark.parametrize("key", ["", "test_"])
