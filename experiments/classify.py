@@ -54,20 +54,18 @@ def classify(
     from msflow_jax.data.sources.values import refuse_broken
     from msflow_jax.inference.tables import prediction_rows
     from msflow_jax.parallel.batched import Interrupted
-    from msflow_jax.storage.outputs import check_file, partial_of
+    from msflow_jax.storage.outputs import check_both, check_file
     from msflow_jax.storage.text import begins_with, write_csv
     from msflow_jax.workdir import open_workdir
 
     def ours(file: Path) -> bool:
         return begins_with(file, _HEADER)
 
-    output = check_file(output, ours, [workdir, source_path(images)], overwrite)
-    partial = partial_of(output)
-    check_file(partial, ours, [workdir, source_path(images)], overwrite)
-
+    inputs = [workdir, source_path(images)]
+    output, partial = check_both(check_file, output, ours, inputs, overwrite)
     flow = open_workdir(workdir)
     flow.require("classify")
-    threshold = flow.calibration.threshold(measure, coverage)
+    flow.calibration.threshold(measure, coverage)  # refuses both before the work
     pixels, names, broken = data.read_sound_images(images, flow.info, resize=resize)
     if not skip_broken:
         refuse_broken(broken.values())
@@ -85,12 +83,11 @@ def classify(
         raise KeyboardInterrupt(
             f"stopped by Ctrl-C: {len(rows)} of {len(names)} images are in {partial}"
         ) from stopped
-    if skip_broken:
-        rows = add_broken(rows, broken)
+    rows = add_broken(rows, broken) if skip_broken else rows
     write_csv(output, rows)
     partial.unlink(missing_ok=True)  # of an earlier call that was stopped
     note = f"{flow.calibration.reason}, so no abstention"
-    if abstains is not None and threshold is not None:
+    if abstains is not None:
         note = f"abstained on {int(abstains.sum())} by the evaluation {flow.calibration}"
     skipped = f", {len(broken)} could not be read" if broken else ""
     print(f"{len(names)} images, {note}{skipped}: {output}")

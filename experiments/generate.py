@@ -54,14 +54,12 @@ def generate(
 
     from msflow_jax.parallel.batched import Interrupted
     from msflow_jax.storage.atomic import new_folder
-    from msflow_jax.storage.outputs import check_folder, partial_of
+    from msflow_jax.storage.outputs import check_both, check_folder
     from msflow_jax.workdir import open_workdir
 
     if count < 1:
         raise ValueError(f"--count must be at least 1, got {count}")
-    output = check_folder(output, written_before, [workdir], overwrite)
-    partial = partial_of(output)
-    check_folder(partial, written_before, [workdir], overwrite)
+    output, partial = check_both(check_folder, output, written_before, [workdir], overwrite)
     flow = open_workdir(workdir)
     flow.require("generate")
     requested = {"solver": solver, "steps": steps, "guidance": guidance, "temperature": temperature}

@@ -4,6 +4,7 @@ import json
 import os
 from collections.abc import Callable, Iterable, Sequence
 from pathlib import Path
+from typing import Any
 
 from msflow_jax.storage.atomic import check_writable, staging
 
@@ -122,6 +123,27 @@ def _has_keys(file: Path, keys: Iterable[str]) -> bool:
     except (OSError, ValueError):
         return False
     return isinstance(content, dict) and set(keys) <= set(content)
+
+
+def check_both(
+    check: Callable[..., Path],
+    output: Path,
+    known: Callable[[Path], Any],
+    inputs: Iterable[Path],
+    overwrite: bool,
+) -> tuple[Path, Path]:
+    """An output, and where what Ctrl-C left of it goes.
+
+    Args:
+        check: :func:`check_file` or :func:`check_folder`, which both must pass.
+        output: file or folder to be written.
+        known: second argument of ``check``.
+        inputs: files and folders that are read.
+        overwrite: last argument of ``check``.
+    """
+    inputs = list(inputs)
+    output = check(output, known, inputs, overwrite)
+    return output, check(partial_of(output), known, inputs, overwrite)
 
 
 def partial_of(output: Path) -> Path:
