@@ -5,7 +5,6 @@ python -m experiments.generate --workdir=runs/quickstart --label=severe --count=
 Every picture in the folder is one that was drawn. After Ctrl-C those that were drawn are in DIR.partial.
 """
 
-import json
 from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
@@ -105,9 +104,10 @@ def write(
 
 def written_before(folder: Path) -> list[str] | None:
     """Names of the files that an earlier call left in a folder; None where there is no record of one."""
+    from msflow_jax.storage.jsons import read_object
+
     try:
-        record = json.loads((folder / RECORD).read_text(encoding="utf-8"))
-        names = [str(entry["file"]) for entry in record["images"]]
+        names = [str(entry["file"]) for entry in read_object(folder / RECORD)["images"]]
     except (OSError, ValueError, LookupError, TypeError):
         return None
     return [*names, RECORD, GRID, "grid.png"]  # the last of an earlier version

@@ -82,8 +82,7 @@ def open_elsewhere(
     flow.config.sample.classify.update(
         {k: v for k, v in learned.settings.items() if k in flow.config.sample.classify}
     )
-    outside = flow.config.data.outside
-    split = data.read_labelled(images, flow.info, resize=resize, outside=outside)
+    split = data.read_labelled(images, flow.info, resize=resize)
     md5 = digest(repr(split.names).encode(), split.labels.tobytes(), split.images.tobytes())
     run = Evaluation(flow, {name: split}, name, by=by, calibration=learned)
     record = run_record(flow, {name: split})

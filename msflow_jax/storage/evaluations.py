@@ -25,11 +25,15 @@ def check_name(name: str) -> str:
     Raises:
         ValueError: it is not made of letters, digits, ``-``, ``_`` and single dots, or is ``index``.
     """
-    if not re.fullmatch(r"\w[\w-]*(\.[\w-]+)*", name) or name == "index":  # report/index.html
+    if not _is_name(name):
         raise ValueError(
             f"--name={name!r}: an evaluation is named by letters, digits, '-', '_' and '.', not 'index'"
         )
     return name
+
+
+def _is_name(name: str) -> bool:
+    return bool(re.fullmatch(r"\w[\w-]*(\.[\w-]+)*", name)) and name != "index"  # report/index.html
 
 
 def place(workdir: Path, name: str) -> Path:
@@ -67,9 +71,9 @@ def _named(workdir: Path) -> str:
         return _old_name(workdir)
     remedy = "remove it, and choose one by evaluate --adopt=NAME"
     name = read_object(path, remedy).get("name")
-    if not isinstance(name, str):
+    if not isinstance(name, str) or not _is_name(name):
         raise ValueError(f"{path} is damaged (the name is {name!r}): {remedy}")
-    return check_name(name)
+    return name
 
 
 def read(workdir: Path, name: str) -> dict[str, Any]:

@@ -9,7 +9,17 @@ ROOT = Path(__file__).resolve().parents[2]
 FOLDERS = ("msflow_jax", "experiments", "tools", "configs", "benchmarks")
 TEXT = ("read_text", "write_text", "open", "fdopen", "NamedTemporaryFile", "TemporaryFile")
 # Opens that are no files of text: pictures, archives, a workdir, links of the web.
-OTHERS = ("Image", "tarfile", "zipfile", "webbrowser", "gzip", "os", "msflow_jax", "safetensors")
+OTHERS = (
+    "Image",
+    "archive",
+    "tarfile",
+    "zipfile",
+    "webbrowser",
+    "gzip",
+    "os",
+    "msflow_jax",
+    "safetensors",
+)
 
 
 def opens_by_locale(call):

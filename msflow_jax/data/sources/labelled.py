@@ -18,9 +18,7 @@ from msflow_jax.storage.places import expand
 _HINT = "save images and labels with numpy.savez, or name a split as FILE.npz:test"
 
 
-def read_labelled(
-    path: str | Path, info: Info, *, resize: bool = False, outside: bool = False
-) -> Split:
+def read_labelled(path: str | Path, info: Info, *, resize: bool = False) -> Split:
     """Reads images with labels, mapped by the names of the classes of the training data.
 
     Args:
@@ -30,7 +28,6 @@ def read_labelled(
             in an .npz are those of the training data's classes. Not every class need be there.
         info: facts of the training data.
         resize: whether images of another size are brought to the model's, or refused.
-        outside: whether a CSV may list files outside its own folder.
 
     Raises:
         FileNotFoundError: nothing there, or a listed image is missing.
@@ -42,7 +39,7 @@ def read_labelled(
         return _of_archive(expand(archive[1]), str(path), archive[2] or "", info, resize)
     path = expand(path)
     if path.is_file() and path.suffix.lower() in (".csv", ".tsv", ".txt"):
-        return _of_table(path, info, resize, outside)
+        return _of_table(path, info, resize)
     if not path.is_dir():
         raise FileNotFoundError(
             f"no folder, .csv or .npz with labelled images at {path} (--images)"
@@ -73,8 +70,8 @@ def _of_archive(path: Path, given: str, split: str, info: Info, resize: bool) ->
     return _split(images, labels.astype(np.int32), names)
 
 
-def _of_table(path: Path, info: Info, resize: bool, outside: bool) -> Split:
-    rows = read_rows(path, outside=outside, splits=False)
+def _of_table(path: Path, info: Info, resize: bool) -> Split:
+    rows = read_rows(path, outside=True, splits=False)
     names = tuple(row.name for row in rows)
     labels = _numbers([row.label for row in rows], names, info, path)
     images, _, broken = read_files([row.path for row in rows], names, info, resize)

@@ -89,8 +89,8 @@ def _row(path: Path, where: str, cells: dict[str, str], folder: Path | None) -> 
         raise ValueError(f"{where}: {file} is no path ({error})") from error
     if folder is not None and not real.is_relative_to(folder):
         raise ValueError(
-            f"{where}: {file} lies outside the folder of the table, at {real}: copy it there, put "
-            "the table above it, or train with --config.data.outside=True, which accepts such paths"
+            f"{where}: {file} lies outside the folder of the table, at {real}: copy it there, or "
+            "accept such paths with --config.data.outside=True"
         )
     if not there:
         raise FileNotFoundError(f"{where}: no file {file} (paths are relative to the table)")
