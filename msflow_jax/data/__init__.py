@@ -15,7 +15,6 @@ import numpy as np
 from ml_collections import ConfigDict
 
 from msflow_jax.data.base import (
-    FITS,
     SPLITS,
     Info,
     LazySplit,
@@ -32,6 +31,7 @@ from msflow_jax.data.sources.images import read_images, read_sound_images
 from msflow_jax.data.sources.labelled import read_labelled
 from msflow_jax.data.sources.medmnist_table import TABLE as _MEDMNIST
 from msflow_jax.progress import doing
+from msflow_jax.settings import check as check_values
 
 __all__ = [
     "SETTINGS",
@@ -125,20 +125,7 @@ def check(config: ConfigDict) -> None:
     """
     if config.name not in known() and not config.name.startswith(("tfds:", "own:")):
         raise ValueError(f"unknown data source {config.name!r}; known: {', '.join(known())}")
-    if config.loader not in ("device", "grain") or config.workers < 0:
-        raise ValueError(
-            f"data.loader={config.loader!r}, data.workers={config.workers}: the loader is 'device' or "
-            "'grain', the workers a number of processes, 0 for none"
-        )
-    if config.duplicates not in ("refuse", "keep"):
-        raise ValueError(f"data.duplicates={config.duplicates!r}: 'refuse' or 'keep'")
-    if config.fit not in FITS:
-        raise ValueError(f"data.fit={config.fit!r}: choose one of {', '.join(FITS)}")
-    if config.side < 0 or config.channels not in (0, 1, 3):
-        raise ValueError(
-            f"data.side={config.side}, data.channels={config.channels}: the side is a number of "
-            "pixels or 0, the channels 1, 3 or 0"
-        )
+    check_values(SETTINGS, config, "data")
 
 
 def load(config: ConfigDict) -> Splits:

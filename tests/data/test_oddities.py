@@ -61,5 +61,7 @@ def test_rare_classes_are_named(tmp_path):
 def test_an_unknown_choice_is_refused():
     config = data.default_config("folder")
     config.duplicates = "drop"
-    with pytest.raises(ValueError, match="data.duplicates='drop': 'refuse' or 'keep'"):
+    with pytest.raises(
+        ValueError, match="unknown data.duplicates 'drop': choose one of refuse, keep"
+    ):
         data.check(config)
