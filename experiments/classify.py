@@ -54,13 +54,18 @@ def classify(
     from msflow_jax.data.sources.values import refuse_broken
     from msflow_jax.inference.tables import prediction_rows
     from msflow_jax.parallel.batched import Interrupted
-    from msflow_jax.storage.text import write_csv
+    from msflow_jax.storage.outputs import check_both, check_file
+    from msflow_jax.storage.text import begins_with, write_csv
     from msflow_jax.workdir import open_workdir
 
-    output, partial = check_outputs(output, [workdir, source_path(images)], overwrite)
+    def ours(file: Path) -> bool:
+        return begins_with(file, _HEADER)
+
+    inputs = [workdir, source_path(images)]
+    output, partial = check_both(check_file, output, ours, inputs, overwrite)
     flow = open_workdir(workdir)
     flow.require("classify")
-    threshold = flow.calibration.threshold(measure, coverage)
+    flow.calibration.threshold(measure, coverage)  # refuses both before the work
     pixels, names, broken = data.read_sound_images(images, flow.info, resize=resize)
     refuse_broken(() if skip_broken else broken.values())
     requested = {"draws": draws, "steps": steps}
@@ -81,7 +86,7 @@ def classify(
     write_csv(output, rows)
     partial.unlink(missing_ok=True)  # of an earlier call that was stopped
     note = f"{flow.calibration.reason}, so no abstention"
-    if abstains is not None and threshold is not None:
+    if abstains is not None:
         note = f"abstained on {int(abstains.sum())} by the evaluation {flow.calibration}"
     skipped = f", {len(broken)} could not be read" if broken else ""
     print(f"{len(names)} images, {note}{skipped}: {output}")

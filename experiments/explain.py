@@ -54,13 +54,11 @@ def explain(
     from msflow_jax import data
     from msflow_jax.parallel.batched import Interrupted
     from msflow_jax.storage.atomic import new_folder
-    from msflow_jax.storage.outputs import check_folder, partial_of
+    from msflow_jax.storage.outputs import check_both, check_folder
     from msflow_jax.workdir import open_workdir
 
     inputs = [workdir, source_path(images)]
-    output = check_folder(output, written_before, inputs, overwrite)
-    partial = partial_of(output)
-    check_folder(partial, written_before, inputs, overwrite)
+    output, partial = check_both(check_folder, output, written_before, inputs, overwrite)
     flow = open_workdir(workdir)
     flow.require("explain")
     model, sorts = flow.model, flow.classes

@@ -8,7 +8,6 @@ command goes on from there if it was stopped; the output itself is written at th
 """
 
 import dataclasses
-import json
 from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
@@ -138,15 +137,13 @@ def _stage(model: Any, splits: Any, data: Any, training: Any, measure: Any) -> A
 
 def _keep_settings(folder: Path, settings: Mapping[str, Any]) -> None:
     """Note the settings of a run; one that holds checkpoints goes on only with the same."""
-    from msflow_jax.workdir import has_checkpoint, refuse_difference, write_json
+    from msflow_jax.storage.jsons import read_object, write_json
+    from msflow_jax.workdir import has_checkpoint, refuse_difference
 
     path = folder / _SETTINGS
     if has_checkpoint(folder):
-        try:
-            old = dict(json.loads(path.read_text(encoding="utf-8")))
-        except (OSError, ValueError, TypeError) as error:
-            raise ValueError(f"{path} cannot be read ({error}): remove {folder}") from error
-        old.setdefault("identity", settings["identity"])  # runs of before are known by their MD5
+        before = {"identity": settings["identity"], "value_range": [], "fit": "crop"}
+        old = {**before, **read_object(path, f"remove {folder}")}  # a run of before says less
         refuse_difference(folder, old, dict(settings), flag="--output")
     write_json(path, dict(settings))
 

@@ -5,7 +5,6 @@ python -m experiments.generate --workdir=runs/quickstart --label=severe --count=
 Every picture in the folder is one that was drawn. After Ctrl-C those that were drawn are in DIR.partial.
 """
 
-import json
 from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
@@ -54,14 +53,12 @@ def generate(
 
     from msflow_jax.parallel.batched import Interrupted
     from msflow_jax.storage.atomic import new_folder
-    from msflow_jax.storage.outputs import check_folder, partial_of
+    from msflow_jax.storage.outputs import check_both, check_folder
     from msflow_jax.workdir import open_workdir
 
     if count < 1:
         raise ValueError(f"--count must be at least 1, got {count}")
-    output = check_folder(output, written_before, [workdir], overwrite)
-    partial = partial_of(output)
-    check_folder(partial, written_before, [workdir], overwrite)
+    output, partial = check_both(check_folder, output, written_before, [workdir], overwrite)
     flow = open_workdir(workdir)
     flow.require("generate")
     requested = {"solver": solver, "steps": steps, "guidance": guidance, "temperature": temperature}
@@ -90,8 +87,8 @@ def write(
     from PIL import Image
 
     from msflow_jax.reports.figures import save_grid
+    from msflow_jax.storage.jsons import write_json
     from msflow_jax.storage.text import file_stem
-    from msflow_jax.workdir import write_json
 
     numbers = numbers[: len(images)]
     names = [f"{k}_{file_stem(classes[k])}_{i:05d}.png" for i, k in enumerate(numbers)]
@@ -107,9 +104,10 @@ def write(
 
 def written_before(folder: Path) -> list[str] | None:
     """Names of the files that an earlier call left in a folder; None where there is no record of one."""
+    from msflow_jax.storage.jsons import read_object
+
     try:
-        record = json.loads((folder / RECORD).read_text(encoding="utf-8"))
-        names = [str(entry["file"]) for entry in record["images"]]
+        names = [str(entry["file"]) for entry in read_object(folder / RECORD)["images"]]
     except (OSError, ValueError, LookupError, TypeError):
         return None
     return [*names, RECORD, GRID, "grid.png"]  # the last of an earlier version

@@ -10,8 +10,6 @@ from pathlib import Path
 
 from experiments.common import parser, path, run, write_csv
 
-OWN = ("folder", "manifest", "arrayrecord", "own")  # sources whose root says which data they are
-
 
 def default_workdir(config: str, data: str = "") -> Path:
     """``runs/NAME[-ARGUMENT][-DATA]`` for ``configs/NAME.py[:ARGUMENT]`` on own images at DATA."""
@@ -160,14 +158,15 @@ def main(arguments: Sequence[str]) -> None:
 
     with doing("starting"):
         from experiments.evaluate import evaluate
+        from msflow_jax import data
         from msflow_jax.config import load_config
         from msflow_jax.parallel.startup import start_jax
 
         config = load_config([f"--config={options.config}", *rest])
         config.train.profile |= options.profile
         together = start_jax(config.train.batch, options.distributed)
-    own = config.data.name in OWN or config.data.name.startswith("own:")
-    workdir = options.workdir or default_workdir(options.config, config.data.root if own else "")
+    root = config.data.root if data.of_user(config.data.name) else ""
+    workdir = options.workdir or default_workdir(options.config, root)
     fit_to_data(config, [a.split("=")[0].removeprefix("--config.") for a in rest])
     train(config, workdir, options.encode_only)
     if options.encode_only:

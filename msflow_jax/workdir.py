@@ -23,7 +23,7 @@ from msflow_jax.training.sequence import read_drawing, read_params, saved_stages
 
 __all__ = [
     "create", "describe_length", "has_checkpoint", "made_with", "open_workdir", "read",
-    "refuse_difference", "refuse_other_run", "take_params", "write_json",
+    "refuse_difference", "refuse_other_run", "take_params",
 ]  # fmt: skip
 
 

@@ -1,7 +1,4 @@
-"""Fuzzing by time: a property on ever new examples, 20 s for a kind of reader in the suite.
-
-Longer by MSFLOW_FUZZ_SECONDS.
-"""
+"""Fuzzing by time: 20 s for each kind of reader in the suite, longer by MSFLOW_FUZZ_SECONDS."""
 
 import os
 import time

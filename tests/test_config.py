@@ -84,7 +84,7 @@ def test_a_family_brings_its_settings_wherever_it_stands(file, turn):
         ("sample.generate.solver=rk9", "unknown sample.generate.solver 'rk9': choose one of euler"),
         ("sample.classify.prior=flat", "unknown sample.classify.prior 'flat'"),
         ("data.name=pnemoniamnist", "unknown data source 'pnemoniamnist'"),
-        ("data.loader=train", "data.loader='train'"),
+        ("data.loader=train", "unknown data.loader 'train': choose one of device"),
     ],
 )
 def test_what_does_not_exist_is_refused_without_data(file, override, message):

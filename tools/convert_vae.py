@@ -84,12 +84,12 @@ def beside(source: Path) -> dict[str, Any]:
     Raises:
         ValueError: the file is no JSON object, or a value of it is no such number.
     """
-    from msflow_jax.storage.weights import read_json
+    from msflow_jax.storage.jsons import read_object
 
     path = (source if source.is_dir() else source.parent) / "config.json"
     if not path.is_file():
         return {}
-    found = {k: v for k, v in read_json(path, REMEDY).items() if v is not None}
+    found = {k: v for k, v in read_object(path, REMEDY).items() if v is not None}
     for key, (kind, low, high) in SAID.items():
         value = found.get(key, low)
         numeric = isinstance(value, int | kind) and not isinstance(value, bool)

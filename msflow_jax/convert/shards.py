@@ -7,7 +7,7 @@ from pathlib import Path
 from typing import Any
 
 from msflow_jax.storage.content import printable
-from msflow_jax.storage.weights import read_json
+from msflow_jax.storage.jsons import read_object
 
 TORCH_SUFFIXES = (".pt", ".pth", ".bin", ".ckpt")
 SUFFIXES = (".safetensors", *TORCH_SUFFIXES)
@@ -85,7 +85,7 @@ def _is_weights(path: Path) -> bool:
 
 def _shards(path: Path) -> dict[Path, list[str]]:
     """Names by file, as an index has them."""
-    found = read_json(path, "fetch the index again")
+    found = read_object(path, "fetch the index again")
     names = found.get("weight_map")
     if not isinstance(names, dict) or not names:
         raise ValueError(f"{path}: no index of shards: weight_map is no object of names and files")

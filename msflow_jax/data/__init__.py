@@ -15,7 +15,6 @@ import numpy as np
 from ml_collections import ConfigDict
 
 from msflow_jax.data.base import (
-    FITS,
     SPLITS,
     Info,
     LazySplit,
@@ -39,6 +38,7 @@ from msflow_jax.data.sources.images import read_images, read_sound_images
 from msflow_jax.data.sources.labelled import read_labelled
 from msflow_jax.data.sources.medmnist_table import TABLE as _MEDMNIST
 from msflow_jax.progress import doing
+from msflow_jax.settings import check as check_values
 
 __all__ = [
     "SETTINGS",
@@ -54,6 +54,7 @@ __all__ = [
     "in_memory",
     "known",
     "load",
+    "of_user",
     "read_images",
     "read_labelled",
     "read_sound_images",
@@ -66,6 +67,11 @@ __all__ = [
 def known() -> tuple[str, ...]:
     """Returns the source names that ``load`` accepts; ``tfds:NAME`` stands for any name there."""
     return ("phantoms", "folder", "manifest", "own", "arrayrecord", "tfds:NAME", *_MEDMNIST)
+
+
+def of_user(name: str) -> bool:
+    """Whether a source reads images of the user's own, for which ``root`` says which."""
+    return name.partition(":")[0] in ("folder", "manifest", "own", "arrayrecord")
 
 
 def default_config(name: str = "phantoms") -> ConfigDict:
@@ -126,20 +132,7 @@ def check(config: ConfigDict) -> None:
     """
     if config.name not in known() and not config.name.startswith(("tfds:", "own:")):
         raise ValueError(f"unknown data source {config.name!r}; known: {', '.join(known())}")
-    if config.loader not in ("device", "grain") or config.workers < 0:
-        raise ValueError(
-            f"data.loader={config.loader!r}, data.workers={config.workers}: the loader is 'device' or "
-            "'grain', the workers a number of processes, 0 for none"
-        )
-    if config.duplicates not in ("refuse", "keep"):
-        raise ValueError(f"data.duplicates={config.duplicates!r}: 'refuse' or 'keep'")
-    if config.fit not in FITS:
-        raise ValueError(f"data.fit={config.fit!r}: choose one of {', '.join(FITS)}")
-    if config.side < 0 or config.channels not in (0, 1, 3):
-        raise ValueError(
-            f"data.side={config.side}, data.channels={config.channels}: the side is a number of "
-            "pixels or 0, the channels 1, 3 or 0"
-        )
+    check_values(SETTINGS, config, "data")
 
 
 def load(config: ConfigDict) -> Splits:
@@ -188,7 +181,7 @@ def _look_over(splits: Splits, config: ConfigDict) -> None:
     if config.name == "phantoms":
         return
     parts = {name: splits[name] for name in SPLITS}
-    own = config.name in ("folder", "manifest", "arrayrecord")
+    own = of_user(config.name)
     # One picture may lie in files of other bytes: saved again, or in another format.
     contents = pixels_of(splits) or splits.contents
     check_copies(

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import dataclasses
 import hashlib
+import unicodedata
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any
@@ -24,6 +25,7 @@ __all__ = [
     "OpensLater",
     "Split",
     "Splits",
+    "class_name",
     "digest",
     "in_memory",
     "own_info",
@@ -168,6 +170,11 @@ class Info:
             raise ValueError(f"data info lacks the fields: {', '.join(missing)}")
         given = fields.get("modalities", {})
         return cls(**{**fields, "modalities": {name: Modality(**m) for name, m in given.items()}})
+
+
+def class_name(label: str) -> str:
+    """A label as the name of a class: in Unicode's composed form (NFC), without blanks around it."""
+    return printable(unicodedata.normalize("NFC", label).strip())
 
 
 def is_range(given: Sequence[Any]) -> bool:

@@ -4,14 +4,14 @@ from __future__ import annotations
 
 import csv
 import dataclasses
-import unicodedata
 from collections.abc import Iterable, Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 
-from msflow_jax.data.base import SPLITS, Info, LazySplit, Split, Splits, digest
+from msflow_jax.data.base import SPLITS, Info, LazySplit, Split, Splits, class_name, digest
+from msflow_jax.storage.text import uncell
 
 # What is compared, the plainest difference first: with other names nothing else can be the same.
 _PARTS = {
@@ -47,8 +47,9 @@ def split_table(splits: Splits) -> list[dict[str, str]]:
 def read_split_table(path: Path) -> list[dict[str, str]]:
     """What a workdir's ``splits.csv`` holds; nothing where it is absent or damaged: it only explains."""
     try:
-        with path.open(newline="", encoding="utf-8") as file:
-            rows = list(csv.DictReader(file))
+        with path.open(newline="", encoding="utf-8", errors="surrogateescape") as file:
+            found = csv.DictReader(file, restkey="", restval="")
+            rows = [{k: uncell(v) for k, v in row.items() if k} for row in found]
     except (OSError, ValueError, csv.Error):
         return []
     return rows if rows and {"name", "split", "label"} <= set(rows[0]) else []
@@ -103,14 +104,14 @@ def as_trained(splits: Splits, then: Info, table: Path | None = None) -> Splits:
         ValueError: the data are others; says what differs.
     """
     now = splits.info
-    known = {_normal(name): k for k, name in enumerate(then.classes)}
-    if set(known) != set(map(_normal, now.classes)):
+    known = {class_name(name): k for k, name in enumerate(then.classes)}
+    if set(known) != set(map(class_name, now.classes)):
         raise ValueError(
             f"{now.source} has the classes {', '.join(now.classes)}, but the model was trained on "
             f"{', '.join(then.classes)}: give them these names, or use another --workdir"
         )
     if now.classes != then.classes:
-        order = np.array([known[_normal(name)] for name in now.classes], np.int32)
+        order = np.array([known[class_name(name)] for name in now.classes], np.int32)
         splits = _renumbered(splits, order, then.classes)
     before = read_split_table(table) if table else []
     check_same(then, splits.info, before, split_table(splits) if before else [])
@@ -230,7 +231,3 @@ def _contents(split: Split) -> tuple[str, ...]:
 
 def _digest(lines: Iterable[str]) -> str:
     return digest("\n".join(sorted(lines)).encode())
-
-
-def _normal(name: str) -> str:
-    return unicodedata.normalize("NFC", name).strip()

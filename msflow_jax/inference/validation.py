@@ -21,10 +21,8 @@ from msflow_jax.training.validation import Validation
 CLASSIFICATION = ("val_auc", "val_accuracy", "-val_nll")
 SEGMENTATION = ("val_dice", "val_accuracy")
 FLOW_LOSS = "-val_flow_loss"
-_LEAST, _MOST = (
-    64,
-    1024,
-)  # images, some of them again, whose noise the loss of the drawing is a mean of
+# Images, some of them again, over whose noise the loss of the drawing is a mean.
+_LEAST, _MOST = 64, 1024
 
 
 def resolution(select: str, images: int) -> float:

@@ -1,6 +1,5 @@
 """Reads what a workdir holds; a part that is missing or damaged is a remark, not a failure."""
 
-import json
 import zipfile
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -9,6 +8,7 @@ from typing import Any
 import numpy as np
 
 from msflow_jax.storage import evaluations
+from msflow_jax.storage.jsons import read_object, read_rows
 
 # Blocks of files without a list of sections, in the order of the page, and arrays that show them too.
 _BLOCKS: dict[str, tuple[str, ...]] = {
@@ -154,30 +154,16 @@ def _read_json(path: Path, problems: list[str]) -> dict[str, Any]:
     if not path.exists():
         return {}
     try:
-        content = json.loads(path.read_text(encoding="utf-8"))
+        return read_object(path, "write it again")
     except (OSError, ValueError) as error:
-        problems.append(f"{path.name} could not be read ({error}); write it again.")
+        problems.append(f"{error}.".replace(str(path), path.name))
         return {}
-    if not isinstance(content, dict):
-        problems.append(f"{path.name} does not hold a JSON object; write it again.")
-        return {}
-    return content
 
 
 def _read_rows(path: Path, problems: list[str]) -> list[dict[str, Any]]:
-    if not path.exists():
-        return []
-    rows, damaged = [], 0
-    for line in path.read_text(encoding="utf-8", errors="replace").splitlines():
-        try:
-            row = json.loads(line)
-        except ValueError:
-            damaged += bool(line.strip())
-            continue
-        if isinstance(row, dict) and "step" in row:
-            rows.append(row)
+    rows, damaged = read_rows(path)
     if damaged:
-        problems.append(f"{path.name}: {damaged} unreadable line(s) were left out.")
+        problems.append(f"{path.name}: {len(damaged)} unreadable line(s) were left out.")
     return rows
 
 

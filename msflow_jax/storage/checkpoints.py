@@ -18,7 +18,7 @@ from msflow_jax.storage.quiet import quiet
 
 def exist(folder: Path) -> bool:
     """Whether ``folder/checkpoints`` holds a complete checkpoint; unfinished ones have longer names."""
-    return any(path.parent.name.isdecimal() for path in (folder / "checkpoints").glob("*/ema"))
+    return bool(facts.steps(folder))
 
 
 class Checkpoints:

@@ -1,12 +1,13 @@
 """Checkpoint folders that a crash or a full disk left: found, named and put out of the way."""
 
-import json
 import shutil
 import time
 import warnings
 from pathlib import Path
 
 import jax
+
+from msflow_jax.storage.jsons import read_object
 
 DELETED = "deleted"  # folder of checkpoints that are about to go
 
@@ -95,7 +96,7 @@ def read_metrics(path: Path) -> dict[str, float]:
         ValueError: they cannot be read.
     """
     try:
-        return json.loads((path / "metrics" / "metrics").read_text(encoding="utf-8"))
+        return read_object(path / "metrics" / "metrics")
     except FileNotFoundError:
         return {}
     except ValueError as error:

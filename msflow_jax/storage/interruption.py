@@ -6,10 +6,42 @@ import signal
 import socket
 import sys
 import threading
+from collections.abc import Callable
 from types import FrameType
 from typing import Any
 
 INTERRUPTED = 130  # exit status of what Ctrl-C ended
+
+
+class Listener:
+    """Counts Ctrl-C in a thread, which runs also while Python waits for a compiler.
+
+    Python writes the numbers of signals that have a handler for it by itself; only the main thread may
+    make one, and end it.
+
+    Args:
+        pressed: called with the number of Ctrl-C so far.
+    """
+
+    def __init__(self, pressed: Callable[[int], None]) -> None:
+        reader, self._writer = socket.socketpair()
+        self._writer.setblocking(False)
+        threading.Thread(target=self._listen, args=(reader, pressed), daemon=True).start()
+        self._fd = signal.set_wakeup_fd(self._writer.fileno(), warn_on_full_buffer=False)
+
+    def close(self) -> None:
+        """Ends it; who listened before listens again."""
+        signal.set_wakeup_fd(self._fd)
+        self._writer.close()
+
+    @staticmethod
+    def _listen(reader: socket.socket, pressed: Callable[[int], None]) -> None:
+        count = 0
+        with reader:
+            while number := reader.recv(1):
+                if number[0] == signal.SIGINT:
+                    count += 1
+                    pressed(count)
 
 
 class Interruption:
@@ -38,39 +70,31 @@ class Interruption:
         free = (signal.default_int_handler, signal.SIG_DFL, _leave_it_to_the_listener)
         if not here or signal.getsignal(signal.SIGINT) not in free:
             return self
-        reader, self._writer = socket.socketpair()
-        self._writer.setblocking(False)
-        threading.Thread(target=self._listen, args=(reader,), daemon=True).start()
-        self._fd = signal.set_wakeup_fd(self._writer.fileno(), warn_on_full_buffer=False)
+        self._listener = Listener(self._press)
         self._before = signal.signal(signal.SIGINT, _leave_it_to_the_listener)
         return self
 
     def __exit__(self, *error: object) -> None:
         if self._before is not None:
             signal.signal(signal.SIGINT, self._before)
-            signal.set_wakeup_fd(self._fd)
-            self._writer.close()
+            self._listener.close()
             self._before = None
 
-    def _listen(self, reader: socket.socket) -> None:
-        """What the listening thread does, which runs also while Python waits for a compiler."""
-        with reader:
-            while number := reader.recv(1):
-                if number[0] == signal.SIGINT:
-                    self._pressed += 1
-                    if self._pressed > self._allowed:
-                        _end()
+    def _press(self, count: int) -> None:
+        self._pressed = count
+        if count > self._allowed:
+            end("stopped by Ctrl-C")
 
 
 def _leave_it_to_the_listener(number: int, frame: FrameType | None) -> None:
     """Handles SIGINT: Python writes its number for the listening thread by itself."""
 
 
-def _end() -> None:
+def end(message: str) -> None:
     """Ends the process at once, with a line."""
     with contextlib.suppress(Exception):
         sys.stdout.flush()
     with contextlib.suppress(OSError):
-        shown = b"\n\x1b[?25h" if os.isatty(2) else b""  # a progress bar hides the cursor
-        os.write(2, shown + b"stopped by Ctrl-C\n")
+        shown = "\n\x1b[?25h" if os.isatty(2) else ""  # a progress bar hides the cursor
+        os.write(2, f"{shown}{message}\n".encode())
     os._exit(INTERRUPTED)

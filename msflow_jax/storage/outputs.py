@@ -1,11 +1,12 @@
 """What a command is to write, checked before its work: never onto an input or onto something else."""
 
-import json
 import os
 from collections.abc import Callable, Iterable, Sequence
 from pathlib import Path
+from typing import Any
 
 from msflow_jax.storage.atomic import check_writable, staging
+from msflow_jax.storage.jsons import read_object
 
 _NAMED = 3  # files named in a message
 
@@ -118,10 +119,30 @@ _OF_A_RUN = {"config.json": ("data", "model", "train"), "manifest.json": ("msflo
 
 def _has_keys(file: Path, keys: Iterable[str]) -> bool:
     try:
-        content = json.loads(file.read_text(encoding="utf-8"))
+        return set(keys) <= set(read_object(file))
     except (OSError, ValueError):
         return False
-    return isinstance(content, dict) and set(keys) <= set(content)
+
+
+def check_both(
+    check: Callable[..., Path],
+    output: Path,
+    known: Callable[[Path], Any],
+    inputs: Iterable[Path],
+    overwrite: bool,
+) -> tuple[Path, Path]:
+    """An output, and where what Ctrl-C left of it goes.
+
+    Args:
+        check: :func:`check_file` or :func:`check_folder`, which both must pass.
+        output: file or folder to be written.
+        known: second argument of ``check``.
+        inputs: files and folders that are read.
+        overwrite: last argument of ``check``.
+    """
+    inputs = list(inputs)
+    output = check(output, known, inputs, overwrite)
+    return output, check(partial_of(output), known, inputs, overwrite)
 
 
 def partial_of(output: Path) -> Path:

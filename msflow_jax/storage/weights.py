@@ -8,6 +8,7 @@ from pathlib import Path
 from typing import Any
 
 from msflow_jax.storage.atomic import new_folder
+from msflow_jax.storage.jsons import read_object, write_json
 
 Params = Any
 
@@ -34,8 +35,7 @@ def save(folder: Path, file: str, facts: dict[str, Any], params: Params) -> None
     from msflow_jax.storage.checkpoints import Checkpoints
 
     with new_folder(folder) as new:
-        text = json.dumps({**facts, DIGEST: _digest(facts)}, indent=1)
-        (new / file).write_text(text + "\n", encoding="utf-8")
+        write_json(new / file, {**facts, DIGEST: _digest(facts)})
         with Checkpoints(new / "checkpoints") as checkpoints:
             checkpoints.save_params(params)
             if not checkpoints.wait():
@@ -61,7 +61,7 @@ def read_facts(folder: Path, file: str, what: str, tool: str) -> dict[str, Any]:
         raise FileNotFoundError(
             f"no {what} in {folder} ({file} is missing): convert one with {tool}"
         )
-    facts = read_json(path, REMEDY)
+    facts = read_object(path, REMEDY)
     # Folders of before have none.
     if DIGEST in facts and facts.pop(DIGEST) != _digest(facts):
         raise ValueError(f"{path} is damaged (changed since it was written): {REMEDY}")
@@ -128,34 +128,6 @@ def module(kind: type, facts: Any, where: str = "network") -> Any:
             raise ValueError(f"{where}.{field.name} is {value!r:.60}, not {words}")
         settings[field.name] = value
     return kind(**settings)
-
-
-def read_json(path: Path, remedy: str) -> dict[str, Any]:
-    """The JSON object in a file.
-
-    Args:
-        path: file.
-        remedy: what to do about a damaged one, for the error.
-
-    Raises:
-        FileNotFoundError: there is no such file.
-        ValueError: it is no JSON object, or names a key twice.
-    """
-
-    def once(pairs: list[tuple[str, Any]]) -> dict[str, Any]:
-        found = dict(pairs)
-        if len(found) < len(pairs):
-            keys = [key for key, _ in pairs]
-            raise ValueError(f"the key {next(k for k in keys if keys.count(k) > 1)!r} twice")
-        return found
-
-    try:
-        found = json.loads(path.read_bytes(), object_pairs_hook=once)
-    except (ValueError, RecursionError) as error:
-        raise ValueError(f"{path} is damaged (no JSON: {error}): {remedy}") from error
-    if not isinstance(found, dict):
-        raise ValueError(f"{path} is damaged (no JSON object): {remedy}")
-    return found
 
 
 def load_params(folder: Path) -> Params:

@@ -2,7 +2,6 @@
 
 import os
 import signal
-import socket
 import sys
 import threading
 from types import FrameType
@@ -11,7 +10,8 @@ from typing import Any
 import jax
 from jax.experimental import multihost_utils
 
-INTERRUPTED = 130  # exit status of what Ctrl-C ended
+from msflow_jax.storage.interruption import INTERRUPTED, Listener, end
+
 _PATIENCE = 2.0  # seconds after which Ctrl-C is acknowledged, if the step is not over by then
 
 
@@ -46,17 +46,13 @@ class Preemption:
             numbers = (signal.SIGTERM, signal.SIGINT) if self._alone else (signal.SIGINT,)
             self._before = {number: signal.signal(number, self._note) for number in numbers}
             # Python runs a handler only between two of its own steps: what must not wait listens here.
-            self._reader, self._writer = socket.socketpair()
-            self._writer.setblocking(False)
-            self._fd = signal.set_wakeup_fd(self._writer.fileno(), warn_on_full_buffer=False)
-            threading.Thread(target=self._listen, daemon=True).start()
+            self._listener = Listener(self._press)
         return self
 
     def __exit__(self, *error: object) -> None:
         self._over.set()
         if self._before:
-            signal.set_wakeup_fd(self._fd)
-            self._writer.close()
+            self._listener.close()
         for number, handler in self._before.items():
             signal.signal(number, handler)
 
@@ -65,17 +61,11 @@ class Preemption:
             os.kill(os.getpid(), signal.SIGTERM)
         self._number = self._number or number
 
-    def _listen(self) -> None:
-        """What the listening thread does, until the context is over."""
-        pressed = 0
-        with self._reader:
-            while number := self._reader.recv(1):
-                if number[0] != signal.SIGINT:
-                    continue
-                pressed += 1
-                if pressed == 2:
-                    _end("stopped at once by the second Ctrl-C: the last checkpoint is kept")
-                threading.Thread(target=self._acknowledge, daemon=True).start()
+    def _press(self, count: int) -> None:
+        """What the listening thread does."""
+        if count > 1:
+            end("stopped at once by the second Ctrl-C: the last checkpoint is kept")
+        threading.Thread(target=self._acknowledge, daemon=True).start()
 
     def _acknowledge(self) -> None:
         if not self._over.wait(_PATIENCE):
@@ -86,10 +76,3 @@ class Preemption:
         if self._alone:
             return self._number is not None
         return bool(multihost_utils.reached_preemption_sync_point(step))
-
-
-def _end(message: str) -> None:
-    """End the process without waiting for anything; on a terminal the cursor is shown again."""
-    shown = "\x1b[?25h" if sys.stderr.isatty() else ""
-    os.write(2, f"{shown}\n{message}\n".encode())
-    os._exit(INTERRUPTED)

@@ -9,6 +9,7 @@ from pathlib import Path
 from typing import Any, Protocol
 
 from msflow_jax.storage.atomic import write_atomically
+from msflow_jax.storage.jsons import read_object, read_rows
 from msflow_jax.training.guarded import Guarded
 
 
@@ -106,7 +107,7 @@ def _import(module: str) -> Any:
 
 def _config(workdir: Path) -> dict[str, Any]:
     path = workdir / "config.json"
-    return json.loads(path.read_text(encoding="utf-8")) if path.is_file() else {}
+    return read_object(path) if path.is_file() else {}
 
 
 class Records:
@@ -156,7 +157,7 @@ class Lines:
     def __init__(self, workdir: Path, resume_step: int):
         self._path, self._warned, self._whole = workdir / "metrics.jsonl", False, True
         try:
-            rows, bad = split_lines(self._path)
+            rows, bad = read_rows(self._path)
             if bad and resume_step:
                 aside = self._path.with_name("metrics.jsonl.damaged")
                 with aside.open("ab") as file:
@@ -196,25 +197,4 @@ def read_records(workdir: Path) -> list[dict[str, float]]:
     Args:
         workdir: folder that it lies in.
     """
-    return split_lines(Path(workdir) / "metrics.jsonl")[0]
-
-
-def split_lines(path: Path) -> tuple[list[dict[str, float]], list[bytes]]:
-    """The rows of a file of metrics, and the lines that are none.
-
-    A last line without an end is neither: a crash cut it short.
-
-    Args:
-        path: file of JSON lines; it may be missing.
-    """
-    rows, bad = [], []
-    for line in path.read_bytes().splitlines(keepends=True) if path.exists() else []:
-        try:
-            row = json.loads(line)
-            if not isinstance(row, dict) or not isinstance(row.get("step"), int):
-                raise ValueError("no row")
-            rows.append(row)
-        except (ValueError, RecursionError):
-            if line.strip() and line.endswith(b"\n"):
-                bad.append(line)
-    return rows, bad
+    return read_rows(Path(workdir) / "metrics.jsonl")[0]

@@ -93,7 +93,7 @@ def read_params(
 
 
 def read_drawing(
-    workdir: Path, select: str, step: int, upto: str | None = None, params: Params | None = None
+    workdir: Path, select: str, step: int, upto: str | None = None
 ) -> tuple[int, Params] | None:
     """What :func:`read_params` reads for drawing, if it is not of this step of the last stage.
 
@@ -102,13 +102,12 @@ def read_drawing(
         select: as for :func:`read_params`.
         step: step that :func:`read_params` gave.
         upto: as for :func:`read_params`.
-        params: as for :func:`read_params`.
     """
     name, metric = list(_stages_to_read(workdir, select, upto).items())[-1]
     best = _reading(stage_folder(workdir, name), metric, lambda kept: kept.best_drawing())
     if best == step:
         return None
-    return read_params(workdir, select, upto, params, drawing=True)
+    return read_params(workdir, select, upto, drawing=True)
 
 
 def _stages_to_read(workdir: Path, select: str, upto: str | None) -> dict[str, str]:

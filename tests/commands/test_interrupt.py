@@ -1,6 +1,7 @@
 """Ctrl-C at a command: one line, exit status 130, no traceback."""
 
 import sys
+from contextlib import nullcontext
 
 import pytest
 
@@ -27,7 +28,7 @@ def test_a_training_that_saved_says_where(status, capsys, monkeypatch):
         raise Preempted("stopped after step 5", status)
 
     monkeypatch.setattr(sys, "argv", ["train"])
-    with pytest.raises(SystemExit) as stopped:
+    with pytest.raises(SystemExit) if status else nullcontext() as stopped:
         run(main)
-    assert stopped.value.code == status
+    assert status == 0 or stopped.value.code == status
     assert capsys.readouterr().err == "stopped after step 5\n"

@@ -7,6 +7,7 @@ import pytest
 
 from msflow_jax import data
 from msflow_jax.data.identity import identify, read_split_table
+from msflow_jax.storage import text
 from tests.data.sources.test_files import fill, load, manifest, save, write_csv
 
 
@@ -167,5 +168,11 @@ def test_a_damaged_table_explains_nothing(tmp_path, content):
     (tmp_path / "splits.csv").write_bytes(content)
     assert read_split_table(tmp_path / "splits.csv") in (
         [],
-        [{"name": "a", "split": None, "label": None}],
+        [{"name": "a", "split": "", "label": ""}],
     )
+
+
+def test_the_split_on_paper_is_read_as_it_was_written(tmp_path):
+    names = ["=a.png", "'b.png", "+1", "a\udcff.png"]
+    rows = [{"name": n, "subject": "", "split": "train", "label": "-x"} for n in names]
+    assert read_split_table(text.write_csv(tmp_path / "splits.csv", rows)) == rows

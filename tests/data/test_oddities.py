@@ -24,6 +24,8 @@ def test_a_picture_in_two_splits_is_refused(copied, loader):
     words = r"two splits: 1 \(train/ill/3.png = test/ill/copy.png\).*duplicates=keep"
     with pytest.raises(ValueError, match=words):
         load(copied, loader=loader)
+    with pytest.raises(ValueError, match=words):
+        load(copied, "own:cpu", loader=loader)
     with pytest.warns(UserWarning, match=r"two splits: 1 \(train/ill/3.png"):
         splits = load(copied, loader=loader, duplicates="keep")
     assert len(splits.test) == 7
@@ -61,5 +63,7 @@ def test_rare_classes_are_named(tmp_path):
 def test_an_unknown_choice_is_refused():
     config = data.default_config("folder")
     config.duplicates = "drop"
-    with pytest.raises(ValueError, match="data.duplicates='drop': 'refuse' or 'keep'"):
+    with pytest.raises(
+        ValueError, match="unknown data.duplicates 'drop': choose one of refuse, keep"
+    ):
         data.check(config)

@@ -121,9 +121,9 @@ def test_damaged_files_are_named_and_do_not_stop_the_page(tmp_path):
     (tmp_path / "manifest.json").write_text("[1]")
     (tmp_path / "evaluation.npz").write_bytes(b"PK\x03\x04 cut short")
     with (tmp_path / "metrics.jsonl").open("a") as file:
-        file.write('{"step": 60, "lo')
+        file.write('{"step": 60, "lo\n')
     text = Page(build_report(tmp_path).read_text(encoding="utf-8")).text
-    for words in ("config.json could not be read", "manifest.json does not hold",
+    for words in ("config.json is damaged (no JSON", "manifest.json is damaged (a JSON object",
                   "evaluation.npz could not be read", "1 unreadable line"):  # fmt: skip
         assert words in text
 

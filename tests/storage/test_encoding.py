@@ -11,9 +11,9 @@ TEXT = ("read_text", "write_text", "open", "fdopen", "NamedTemporaryFile", "Temp
 # Opens that are no files of text: pictures, archives, a workdir, links of the web.
 OTHERS = (
     "Image",
+    "archive",
     "tarfile",
     "zipfile",
-    "archive",
     "webbrowser",
     "gzip",
     "os",

@@ -83,7 +83,7 @@ def test_rows_are_written_again_once_there_is_room(tmp_path, monkeypatch):
 
     real = Path.open
     with Records(tmp_path) as records, pytest.warns(UserWarning, match="No space left on device"):
-        monkeypatch.setattr(Path, "open", lambda self, *mode: Cut(real(self, *mode)))
+        monkeypatch.setattr(Path, "open", lambda self, *mode, **kw: Cut(real(self, *mode, **kw)))
         for step in (1, 2, 3):
             records.write(step, {"loss": 0.5})
         monkeypatch.undo()

@@ -3,13 +3,12 @@
 from __future__ import annotations
 
 import re
-import unicodedata
 from collections.abc import Sequence
 from pathlib import Path
 
 import numpy as np
 
-from msflow_jax.data.base import Info, Split
+from msflow_jax.data.base import Info, Split, class_name
 from msflow_jax.data.sources.archives import read_npz
 from msflow_jax.data.sources.images import read_images, read_listed
 from msflow_jax.data.sources.manifest import list_rows
@@ -97,18 +96,14 @@ def _split(
 
 def _numbers(labels: Sequence[str], names: Sequence[str], info: Info, source: Path) -> np.ndarray:
     """Numbers of classes by their names, int32 ``[N]``."""
-    known = {_plain(name): k for k, name in enumerate(info.classes)}
+    known = {class_name(name): k for k, name in enumerate(info.classes)}
     for label, name in zip(labels, names, strict=True):
-        if _plain(label) not in known:
+        if class_name(label) not in known:
             raise ValueError(
                 f"{source}: {name} has the label {label!r}, which is no class of the run: {_known(info)}"
             )
-    return np.array([known[_plain(label)] for label in labels], np.int32)
+    return np.array([known[class_name(label)] for label in labels], np.int32)
 
 
 def _known(info: Info) -> str:
     return ", ".join(f"{k} = {name}" for k, name in enumerate(info.classes))
-
-
-def _plain(name: str) -> str:
-    return unicodedata.normalize("NFC", name.strip())

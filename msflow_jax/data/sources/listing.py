@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import re
-import unicodedata
 import warnings
 from collections import Counter
 from collections.abc import Iterable
@@ -13,7 +12,7 @@ from pathlib import Path
 import numpy as np
 from ml_collections import ConfigDict
 
-from msflow_jax.data.base import SPLITS, digest
+from msflow_jax.data.base import SPLITS, class_name, digest
 from msflow_jax.data.oddities import warn_of_lookalikes
 from msflow_jax.data.sources.archives import file_md5
 from msflow_jax.data.sources.finding import SUFFIXES, find_images, in_words, warn_of_left_out
@@ -98,11 +97,6 @@ def natural(name: str) -> tuple[tuple[tuple[int, int | str], ...], str]:
     """
     parts = re.split(r"(\d+)", name)
     return tuple((0, int(p)) if p.isdecimal() else (1, p) for p in parts if p), name
-
-
-def class_name(label: str) -> str:
-    """A label as the name of a class: in Unicode's composed form (NFC), without blanks around it."""
-    return printable(unicodedata.normalize("NFC", label).strip())
 
 
 def list_folder(config: ConfigDict) -> Listing:

@@ -7,13 +7,12 @@ from pathlib import Path
 
 from ml_collections import ConfigDict
 
-from msflow_jax.data.base import SPLITS
+from msflow_jax.data.base import SPLITS, class_name
 from msflow_jax.data.sources.listing import (
     ALIASES,
     COLUMNS,
     Listing,
     Row,
-    class_name,
     root_of,
     sort_rows,
 )
@@ -93,7 +92,7 @@ def _row(path: Path, where: str, cells: dict[str, str], folder: Path | None) -> 
             "train with --config.data.outside=True to accept such paths"
         )
     if not there:
-        raise FileNotFoundError(f"{where}: no file {file} (paths are relative to the manifest)")
+        raise FileNotFoundError(f"{where}: no file {file} (paths are relative to the table)")
     label = class_name(cells["label"])
     split = ALIASES[split.lower()] if split else ""
     patient = class_name(cells.get("patient", ""))

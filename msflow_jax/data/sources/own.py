@@ -10,9 +10,9 @@ import numpy as np
 from ml_collections import ConfigDict
 
 from msflow_jax.data.base import Splits
+from msflow_jax.data.sources.decoding import decode, read_file
 from msflow_jax.data.sources.files import load_folder, load_manifest
-from msflow_jax.data.sources.images import decode
-from msflow_jax.data.sources.listing import Listing, list_folder
+from msflow_jax.data.sources.listing import list_folder
 from msflow_jax.data.sources.manifest import list_manifest
 from msflow_jax.storage.places import expand
 
@@ -79,14 +79,15 @@ def look(config: ConfigDict) -> Facts:
         FileNotFoundError: if there is nothing of the expected layout.
         ValueError: for data of another layout, or if none of the images can be read.
     """
-    source, listing = _list(config)
+    named = _named(config)
+    listing = (list_folder if named.name == "folder" else list_manifest)(named)
     rows = listing.rows
     chosen = np.unique(np.linspace(0, len(rows) - 1, min(len(rows), _LOOKED_AT)).astype(int))
     found, error = [], None
     for i in chosen:
         path = rows[i].path
         try:
-            found.append(decode(path.read_bytes(), path))
+            found.append(decode(read_file(path), path))
         except ValueError as broken:  # training names every one of them
             error = broken
     if not found:
@@ -94,7 +95,7 @@ def look(config: ConfigDict) -> Facts:
     sides = np.array([min(image.shape[:2]) for image in found])
     counts = np.bincount(listing.labels, minlength=len(listing.classes))
     return Facts(
-        source=source,
+        source=named.name,
         root=str(listing.root),
         classes=listing.classes,
         counts=tuple(counts.tolist()),
@@ -108,23 +109,19 @@ def look(config: ConfigDict) -> Facts:
 
 def load(config: ConfigDict) -> Splits:
     """Loads what ``root`` is: a folder or a CSV."""
-    named = ConfigDict({**config.to_dict(), "name": _source(config)})
+    named = _named(config)
     return (load_folder if named.name == "folder" else load_manifest)(named)
 
 
-def _source(config: ConfigDict) -> str:
+def _named(config: ConfigDict) -> ConfigDict:
+    """The data config with the source that reads what is there."""
     if not config.root:
         raise ValueError(
             "say where your images lie: --config.data.root=FOLDER (a sub-folder of each class) or "
             "--config.data.root=FILE.csv (path,label)"
         )
-    return "manifest" if expand(config.root).is_file() else "folder"
-
-
-def _list(config: ConfigDict) -> tuple[str, Listing]:
-    source = _source(config)
-    named = ConfigDict({**config.to_dict(), "name": source})
-    return source, (list_folder if source == "folder" else list_manifest)(named)
+    source = "manifest" if expand(config.root).is_file() else "folder"
+    return ConfigDict({**config.to_dict(), "name": source})
 
 
 def _has_colour(image: np.ndarray) -> bool:

@@ -21,6 +21,7 @@ from msflow_jax.data.sources.listing import Listing
 from msflow_jax.data.sources.records import FORMAT, MANIFEST, array_record
 from msflow_jax.data.sources.values import Range, refuse_broken, scale, survey
 from msflow_jax.storage.atomic import check_writable, write_atomically
+from msflow_jax.storage.jsons import read_object, write_json
 from msflow_jax.storage.text import write_csv
 
 _UNFINISHED = "packing.json"
@@ -122,7 +123,7 @@ def pack(
         "tables": tables,
         "shards": list(done["shards"].values()),
     }
-    write_atomically(folder / MANIFEST, (json.dumps(manifest, indent=1) + "\n").encode())
+    write_json(folder / MANIFEST, manifest)
     (folder / _UNFINISHED).unlink(missing_ok=True)
     return folder / MANIFEST
 
@@ -132,11 +133,9 @@ def _started(folder: Path, what: str) -> Entry:
     for name in (MANIFEST, _UNFINISHED):
         if not (folder / name).is_file():
             continue
-        try:
-            notes = json.loads((folder / name).read_text(encoding="utf-8"))
-            same, shards = notes.get("packed") == what, notes.get("shards")
-        except (ValueError, AttributeError) as error:
-            raise ValueError(f"{folder / name} is damaged ({error}): remove the folder") from error
+        notes = read_object(folder / name, "remove the folder")
+        same = notes.get("packed") == what
+        shards: Any = notes.get("shards")
         if not same and "packed" in notes and not shards:
             continue  # refused or cut off before the first shard: nothing to keep
         if not same:
