@@ -40,6 +40,7 @@ def medmnist_info(name: str, side: int) -> Any:
         md5=entry.md5[SIDES.index(side)],
         source="the published set, as the converted weights were trained on",
         flips=FLIPS.get(name, ()),
+        fit="pad",
     )
 
 
@@ -66,6 +67,7 @@ def own_info(classes: Sequence[str], channels: int, side: int) -> Any:
         licence="unknown",
         md5="unknown",
         source=source,
+        fit="pad",
     )
 
 
@@ -76,7 +78,7 @@ def configure(
     from msflow_jax.config import default_config
 
     config = default_config("symmetric")
-    config.data.name, config.data.side = info.name, info.side
+    config.data.name, config.data.side, config.data.fit = info.name, info.side, info.fit
     config.model.code.scheme, config.model.code.beta = scheme, beta
     config.model.net.update({k: v for k, v in network.items() if k != "channels"})
     config.model.resize = resize

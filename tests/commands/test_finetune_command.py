@@ -76,7 +76,7 @@ def test_a_walk(base, finetune, tmp_path):
     (tmp_path / "new").rename(tmp_path / "third")
     (run / "settings.json").write_text("{")
     out = finetune(*RUN, "--freeze-encoder")
-    assert out.status == 2 and "settings.json cannot be read" in out.err
+    assert out.status == 2 and "settings.json is damaged" in out.err
 
 
 MISTAKES = {

@@ -171,3 +171,11 @@ def test_damaged_weights(tool, tmp_path):
         tool.main([str(broken), str(tmp_path / "out"), *FLAGS])
     with pytest.raises(FileNotFoundError):
         tool.main([str(tmp_path / "none.pt"), str(tmp_path / "out"), *FLAGS])
+
+
+def test_configuration_and_facts_say_the_same_of_the_data():
+    from tools.convert_medsymmflow import configure, medmnist_info, own_info
+
+    for info in (own_info(("a", "b"), 1, 32), medmnist_info("pneumoniamnist", 28)):
+        data = configure(info, {}, "palette", 1.0, 0, "").data
+        assert (data.name, data.side, data.fit) == (info.name, info.side, info.fit)
