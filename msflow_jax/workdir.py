@@ -100,6 +100,13 @@ def take_params(path: Path, model: Any) -> continuing.Taken:
     import jax
 
     flow = open_workdir(path, calibrated=False)
+    here = tuple(getattr(model, "classes", flow.classes))
+    if here != tuple(flow.classes):
+        warnings.warn(
+            f"{path} knows the classes {', '.join(flow.classes)}, this run {', '.join(here)}: they are "
+            "taken over by their numbers, not by their names, until training has changed that",
+            stacklevel=2,
+        )
     shapes = jax.eval_shape(model.init, jax.random.key(0))
     own = {name: leaf for name, leaf in flow.params.items() if name not in flow.parts.params}
     return continuing.take(str(path), flow.step, own, shapes)

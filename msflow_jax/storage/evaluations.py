@@ -141,9 +141,10 @@ def check_free(workdir: Path, name: str, made: Mapping[str, Any]) -> None:
     Raises:
         ValueError: the name is taken by one with other settings; the first that differs is named.
     """
-    if name not in names(workdir):
+    found = _whole(workdir, name) if name in names(workdir) else None
+    if found is None:  # or damaged: it is measured again
         return
-    there = describe(read(workdir, name))
+    there = describe(found)
     for key in sorted(there.keys() & made.keys()):
         lost = key in _ADDED and set(map(str, there[key])) - set(map(str, made[key]))
         if lost or (key not in _ADDED and there[key] != made[key]):
@@ -155,6 +156,8 @@ def check_free(workdir: Path, name: str, made: Mapping[str, Any]) -> None:
 
 def make_room(workdir: Path, name: str, step: int) -> str:
     """Keep an evaluation of another step under ``NAME-stepN`` before a new one takes its name.
+
+    The file of a damaged one is set aside as ``evaluation.json.damaged``.
 
     Args:
         workdir: the workdir.
@@ -168,7 +171,11 @@ def make_room(workdir: Path, name: str, step: int) -> str:
     folder = workdir / _FOLDER / name
     if not (folder / FILE).is_file():
         return ""
-    before = step_of(read(workdir, name))
+    found = _whole(workdir, name)
+    if found is None:
+        (folder / FILE).replace(folder / f"{FILE}.damaged")
+        return ""
+    before = step_of(found)
     if before in (None, step):
         return ""
     kept, turn = f"{name}-step{before}", 1
@@ -177,6 +184,14 @@ def make_room(workdir: Path, name: str, step: int) -> str:
         kept = f"{name}-step{before}-{turn}"
     folder.rename(folder.with_name(kept))
     return kept
+
+
+def _whole(workdir: Path, name: str) -> dict[str, Any] | None:
+    """The content of an evaluation that is there; None where it is damaged."""
+    try:
+        return read(workdir, name)
+    except ValueError:
+        return None
 
 
 def _old_name(workdir: Path) -> str:

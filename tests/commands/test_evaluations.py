@@ -1,6 +1,7 @@
 """Evaluations by name through the commands: by which images are classified, and that none is lost."""
 
 import csv
+import dataclasses
 import json
 
 import numpy as np
@@ -117,6 +118,13 @@ def test_a_longer_run_leaves_old_thresholds_behind(
     out = command("evaluate", f"--workdir={copied}", f"--root={pictures}")
     assert out.status == 0 and "is kept as 'test-step1'" in out.out
     assert {row["abstain"] for row in classify()} <= {"0", "1"}
+
+
+def test_classes_that_a_run_starts_from_under_other_numbers_are_said(trained, tmp_path):
+    flow = workdirs.open_workdir(trained)
+    model = dataclasses.replace(flow.model, classes=tuple(reversed(flow.classes)))
+    with pytest.warns(UserWarning, match="by their numbers, not by their names"):
+        workdirs.take_params(trained, model)
 
 
 def test_a_run_that_starts_from_another(trained, config_file, pictures, tmp_path, command):

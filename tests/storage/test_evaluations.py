@@ -79,6 +79,16 @@ def test_one_of_another_step_is_kept(tmp_path):
     assert evaluations.names(tmp_path) == ["test", "test-step4"]
 
 
+def test_a_damaged_one_is_measured_again(tmp_path):
+    write(tmp_path, "test", content())
+    evaluations.adopt(tmp_path, "test")
+    file = tmp_path / "evaluations" / "test" / "evaluation.json"
+    file.write_text("{")
+    evaluations.check_free(tmp_path, "test", evaluations.describe(content()))
+    assert evaluations.make_room(tmp_path, "test", 4) == ""
+    assert not file.exists() and file.with_name("evaluation.json.damaged").read_text() == "{"
+
+
 @pytest.mark.parametrize(
     "key, words", [("stage", "the stage 'a'"), ("images_md5", "from elsewhere")]
 )
