@@ -29,6 +29,7 @@ class Preemption:
         self._before: dict[int, Any] = {}
         self._alone = jax.process_count() == 1
         self._over = threading.Event()
+        self._listener: Listener | None = None
 
     @property
     def name(self) -> str:
@@ -44,14 +45,16 @@ class Preemption:
         # Only the main thread may set handlers; in a worker thread the signals keep their meaning.
         if threading.current_thread() is threading.main_thread():
             numbers = (signal.SIGTERM, signal.SIGINT) if self._alone else (signal.SIGINT,)
-            self._before = {number: signal.signal(number, self._note) for number in numbers}
+            # What is ignored stays so: Ctrl-C of a terminal is not for a background job of a script.
+            heard = [one for one in numbers if signal.getsignal(one) is not signal.SIG_IGN]
+            self._before = {number: signal.signal(number, self._note) for number in heard}
             # Python runs a handler only between two of its own steps: what must not wait listens here.
             self._listener = Listener(self._press)
         return self
 
     def __exit__(self, *error: object) -> None:
         self._over.set()
-        if self._before:
+        if self._listener:
             self._listener.close()
         for number, handler in self._before.items():
             signal.signal(number, handler)

@@ -17,11 +17,21 @@ import pytest
 from msflow_jax.storage.checkpoints import Checkpoints
 from msflow_jax.storage.lock import locked
 from msflow_jax.training import Preempted, Stopped, fit
+from msflow_jax.training.preemption import Preemption
 from msflow_jax.training.records import read_records
 from msflow_jax.training.source import Source
 from tests.storage.test_checkpoints import fill, make_state
 from tests.training import tiny_training
 from tests.training.tiny_training import assert_equal, make_stage, restore, save
+
+
+@pytest.fixture(autouse=True)
+def in_the_foreground():
+    """A suite in the background of a script ignores Ctrl-C, and training leaves that so."""
+    before = signal.signal(signal.SIGINT, signal.default_int_handler)
+    yield
+    signal.signal(signal.SIGINT, before)
+
 
 pytestmark = pytest.mark.skipif(os.name != "posix", reason="POSIX signals and limits")
 
@@ -45,6 +55,7 @@ def test_a_signal_saves_and_the_run_goes_on(tmp_path, undisturbed, number, name,
 def test_the_second_interrupt_ends_at_once(tmp_path):
     code = """
 import ctypes, signal
+signal.signal(signal.SIGINT, signal.default_int_handler)
 from msflow_jax.training.preemption import Preemption
 with Preemption() as preemption:
     print("ready", flush=True)
@@ -68,6 +79,15 @@ with Preemption() as preemption:
     finally:
         process.kill()
         process.communicate()
+
+
+def test_what_is_ignored_stays_so():
+    signal.signal(signal.SIGINT, signal.SIG_IGN)
+    with Preemption() as preemption:
+        os.kill(os.getpid(), signal.SIGINT)
+        assert not preemption.requested(0)
+        os.kill(os.getpid(), signal.SIGTERM)
+        assert preemption.requested(0) and preemption.status == 0
 
 
 def test_sigkill_at_any_moment(tmp_path, undisturbed):
