@@ -247,7 +247,8 @@ def test_every_configuration_builds(name):
 @pytest.mark.parametrize("path", CONFIGS, ids=lambda path: path.name)
 def test_configurations_tell_what_they_are(path):
     text = runpy.run_path(str(path))["__doc__"]
-    assert "Published:" in text or "Paper:" in text
+    own = path.name == "own_images.py"  # nothing is published on images that nobody else has
+    assert own or "Published:" in text or "Paper:" in text
     assert f"--config=configs/{path.name}" in text
 
 

@@ -176,6 +176,19 @@ def test_thresholds_of_other_parameters_are_not_applied(tmp_path):
     assert found.reason == "the evaluation 'test' is of step 4, the parameters of step 6"
 
 
+def test_an_edited_threshold_is_not_applied(tmp_path):
+    kept = learned()["learned"]
+    kept = Calibration(**kept).to_dict()
+    workdir.write_json(tmp_path / "evaluation.json", {"split": "test", "learned": kept})
+    assert read_calibration(tmp_path, 4).temperature == kept["temperature"]
+    for change in ({"temperature": 1.5}, {"thresholds": {"coverage": [0.5], "distance": [9.0]}}):
+        workdir.write_json(
+            tmp_path / "evaluation.json", {"split": "test", "learned": {**kept, **change}}
+        )
+        with pytest.raises(ValueError, match=r"`learned` is not what was measured"):
+            read_calibration(tmp_path, 4)
+
+
 @pytest.mark.parametrize(
     "changes",
     [

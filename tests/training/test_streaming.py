@@ -24,7 +24,7 @@ def split(tmp_path_factory):
         Image.fromarray(image[..., 0]).save(folder / f"{i:02d}.png")
         lines.append(f"{i:02d}.png,{label},train")
     for name in ("val", "test"):
-        Image.fromarray(arrays["image"][0, ..., 0]).save(folder / f"{name}.png")
+        Image.fromarray(255 - arrays["image"][len(name), ..., 0]).save(folder / f"{name}.png")
         lines.append(f"{name}.png,{arrays['label'][0]},{name}")
     (folder / "list.csv").write_text("\n".join(lines) + "\n")
     config = data.default_config("manifest")
