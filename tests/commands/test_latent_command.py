@@ -125,7 +125,7 @@ def test_without_its_autoencoder_it_says_so(trained, tmp_path):
         (["--config.model.task=segment"], "needs a model of pixels"),
         (["--config.model.resize=30"], "does not divide images of 30: set model.resize"),
         (["--config.model.latent.channels=65"], "has 64 components, 65 were requested"),
-        (["--config.model.latent.dtype=float16"], "latent.dtype 'float16': choose one of float32, bfloat16"),
+        (["--config.model.latent.dtype=float16"], "'float16': choose one of float32, bfloat16"),
         (["--config.model.latent.readout=decode"], "'decode' needs label pictures"),
         (["--config.model.code.scheme=encoded", "--config.model.latent.autoencoder="],
          "'encoded' needs an autoencoder"),

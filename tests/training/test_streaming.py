@@ -1,5 +1,7 @@
 """Training on data that are read meanwhile: the same run as from the device, however it is read."""
 
+import dataclasses
+
 import numpy as np
 import pytest
 from PIL import Image
@@ -95,7 +97,7 @@ def test_an_unreadable_image_is_named(split, workers, tmp_path):
     paths = list(split.read.paths)
     paths[7] = tmp_path / "broken.png"
     paths[7].write_bytes(b"no image")
-    reader = type(split.read)(tuple(paths), 0, 0, split.read.first)
+    reader = dataclasses.replace(split.read, paths=tuple(paths))
     broken = data.LazySplit(reader, split.labels, split.names, split.shape)
     with pytest.raises(ValueError, match=r"broken\.png is not an image"):
         train(broken, tmp_path / "run", workers)
