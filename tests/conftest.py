@@ -1,6 +1,7 @@
 """Shared by all tests: where real data lie, strict broadcasting, a compilation cache."""
 
 import os
+import signal
 import tempfile
 from pathlib import Path
 
@@ -21,6 +22,12 @@ jax.config.update(
     or str(private_folder(Path(tempfile.gettempdir()) / "msflow_jax_cache")),
 )
 jax.config.update("jax_persistent_cache_min_compile_time_secs", 0.5)
+
+
+def pytest_configure(config: pytest.Config) -> None:
+    """A suite in the background of a script ignores Ctrl-C, as would all that it starts."""
+    if signal.getsignal(signal.SIGINT) is signal.SIG_IGN:
+        signal.signal(signal.SIGINT, signal.default_int_handler)
 
 
 @pytest.fixture

@@ -199,10 +199,10 @@ def write(
 
     with new_folder(workdir) as folder:
         workdirs.create(folder, config, info, extra)
+        parts.save(folder)  # before the checkpoint, which knows these files
         made = workdirs.made_with(folder)
         with Checkpoints(folder / "checkpoints", made=made) as checkpoints:
             checkpoints.save_params(params)
-        parts.save(folder)
 
 
 def count(params: Any) -> int:

@@ -24,15 +24,6 @@ from tests.storage.test_checkpoints import fill, make_state
 from tests.training import tiny_training
 from tests.training.tiny_training import assert_equal, make_stage, restore, save
 
-
-@pytest.fixture(autouse=True)
-def in_the_foreground():
-    """A suite in the background of a script ignores Ctrl-C, and training leaves that so."""
-    before = signal.signal(signal.SIGINT, signal.default_int_handler)
-    yield
-    signal.signal(signal.SIGINT, before)
-
-
 pytestmark = pytest.mark.skipif(os.name != "posix", reason="POSIX signals and limits")
 
 
@@ -55,7 +46,6 @@ def test_a_signal_saves_and_the_run_goes_on(tmp_path, undisturbed, number, name,
 def test_the_second_interrupt_ends_at_once(tmp_path):
     code = """
 import ctypes, signal
-signal.signal(signal.SIGINT, signal.default_int_handler)
 from msflow_jax.training.preemption import Preemption
 with Preemption() as preemption:
     print("ready", flush=True)
@@ -82,7 +72,14 @@ with Preemption() as preemption:
 
 
 def test_what_is_ignored_stays_so():
-    signal.signal(signal.SIGINT, signal.SIG_IGN)
+    before = signal.signal(signal.SIGINT, signal.SIG_IGN)
+    try:
+        _ignore()
+    finally:
+        signal.signal(signal.SIGINT, before)
+
+
+def _ignore():
     with Preemption() as preemption:
         os.kill(os.getpid(), signal.SIGINT)
         assert not preemption.requested(0)

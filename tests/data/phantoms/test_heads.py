@@ -367,12 +367,12 @@ def test_grade_can_be_learned():
 @pytest.mark.parametrize(
     ("key", "value", "words"),
     [
-        ("task", "age", "phantoms.task='age'; known: grade, scanner, contrast"),
+        ("task", "age", "phantoms.task 'age': choose one of grade, scanner, contrast"),
         ("contrast", "dwi", "t1w, t2w, pdw, flair, t1ir, stir"),
-        ("subjects", 3, "phantoms.subjects=3"),
-        ("slices", 0, "phantoms.slices=0"),
-        ("noise", -0.1, "phantoms.noise=-0.1"),
-        ("bias", 2.0, "phantoms.bias=2.0"),
+        ("subjects", 3, "phantoms.subjects must lie in .10, 1000000., got 3"),
+        ("slices", 0, "phantoms.slices must lie in .1, 64., got 0"),
+        ("noise", -0.1, "phantoms.noise must lie in .0, 1., got -0.1"),
+        ("bias", 2.0, "phantoms.bias must lie in .0, 1., got 2.0"),
         ("side", 8, "side=8"),
     ],
 )

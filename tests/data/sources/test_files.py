@@ -158,7 +158,7 @@ def test_patient_in_two_splits(tmp_path):
         (["path,label", "a.png,1", "../o.png,2"], r"line 3: .*outside the folder .*outside=True"),
         (
             ["path,label", "a.png,1", "out.png,2"],
-            r"out\.png lies outside the folder of the table",
+            r"out\.png lies outside the folder of the manifest",
         ),
         (["path,label", "a.png,1", f"{'x' * 300}.png,2"], "line 3: .*is no path"),
         (["path,label", "a.png,1", "b.png,1"], "one class only"),

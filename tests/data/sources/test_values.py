@@ -21,7 +21,7 @@ def images_of_12_bits(root, count=10):
         (root / name).mkdir(parents=True)
         for i in range(count):
             picture = np.roll(np.tile(RAMP, (8, 1)), i + k, axis=1).astype(np.uint16) * 16
-            picture[7, 0] = 2 * i + k  # no two are equal
+            picture[7, 0] = (2 * i + k) * 16  # no two are equal, in 8 bits either
             Image.fromarray(picture if i else picture // 2).save(root / name / f"{i}.png")
     return root
 
