@@ -28,6 +28,7 @@ def pytest_configure(config: pytest.Config) -> None:
     """A suite in the background of a script ignores Ctrl-C, as would all that it starts."""
     if signal.getsignal(signal.SIGINT) is signal.SIG_IGN:
         signal.signal(signal.SIGINT, signal.default_int_handler)
+    jax.devices()  # once it runs, no command called in this process changes the number of devices
 
 
 @pytest.fixture

@@ -120,7 +120,7 @@ def test_an_exception_that_sets_the_range_is_named(folder):
     mark = np.full((8, 8), 65535, np.uint16)  # burnt in by a viewer
     Image.fromarray(mark).save(folder / "ill" / "3.png")
     with pytest.warns(UserWarning, match=r"3\.png reaches 65535, half of the 20 .*below 4080"):
-        load(folder)
+        load(folder, duplicates="keep")  # of so wide a range little is left that tells them apart
 
 
 @pytest.mark.parametrize(
