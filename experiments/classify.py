@@ -93,18 +93,6 @@ def classify(
     return rows
 
 
-def check_outputs(output: Path, inputs: Sequence[Path], overwrite: bool) -> tuple[Path, Path]:
-    """The table, and what Ctrl-C leaves of it: refused before the work where they cannot be written."""
-    from msflow_jax.storage.outputs import check_file, partial_of
-    from msflow_jax.storage.text import begins_with
-
-    def ours(file: Path) -> bool:
-        return begins_with(file, _HEADER)
-
-    output = check_file(output, ours, inputs, overwrite)
-    return output, check_file(partial_of(output), ours, inputs, overwrite)
-
-
 def add_broken(rows: Sequence[dict[str, Any]], broken: Mapping[str, str]) -> list[dict[str, Any]]:
     """The rows with a further column ``error``, and one for each image that could not be read."""
     empty = dict.fromkeys([*rows[0], "error"], "")

@@ -14,7 +14,6 @@ from typing import Any, NoReturn
 from msflow_jax.storage.content import printable
 from msflow_jax.storage.interruption import INTERRUPTED, Interruption
 from msflow_jax.storage.places import expand
-from msflow_jax.storage.text import write_csv as write_csv
 
 # ImportError: an optional package that is not there; its message says how to get it.
 EXPECTED_ERRORS = (ValueError, OSError, FloatingPointError, ImportError)

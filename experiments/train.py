@@ -8,7 +8,7 @@ import contextlib
 from collections.abc import Sequence
 from pathlib import Path
 
-from experiments.common import parser, path, run, write_csv
+from experiments.common import parser, path, run
 
 
 def default_workdir(config: str, data: str = "") -> Path:
@@ -73,6 +73,7 @@ def train(config, workdir: Path, encode_only: bool = False) -> None:
     from msflow_jax.storage.lock import locked
     from msflow_jax.storage.outputs import check_run
     from msflow_jax.storage.places import expand
+    from msflow_jax.storage.text import write_csv
     from msflow_jax.training import continuing, run_stages
     from msflow_jax.training.sequence import unreached_stages
 

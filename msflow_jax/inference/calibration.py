@@ -98,7 +98,6 @@ def read_calibration(
     workdir: Path,
     step: int | None = None,
     configured: Mapping[str, Any] | None = None,
-    name: str = "",
 ) -> Calibration:
     """The calibration of a workdir's standing evaluation; a neutral one where there is none.
 
@@ -107,12 +106,11 @@ def read_calibration(
         step: training step of the parameters that are used; None for any. The evaluation of other
             parameters is not applied: neither its thresholds nor its temperature are theirs.
         configured: settings of ``sample.classify``; those of the evaluation must be of their types.
-        name: name of an evaluation to read instead of the standing one.
 
     Raises:
         ValueError: the file is damaged.
     """
-    name = name or evaluations.standing(workdir)
+    name = evaluations.standing(workdir)
     if not name:
         return Calibration(reason="no evaluation in the workdir")
     path = evaluations.place(workdir, name) / evaluations.FILE

@@ -24,7 +24,7 @@ def listed(tmp_path, name="list.csv", label=lambda i: ("mild", "severe")[i % 2],
 @pytest.fixture
 def then(tmp_path):
     """Splits of a run, and the table that it wrote."""
-    from experiments.common import write_csv as write_rows
+    from msflow_jax.storage.text import write_csv as write_rows
 
     splits = load(listed(tmp_path), "manifest")
     write_rows(tmp_path / "splits.csv", data.split_table(splits))
