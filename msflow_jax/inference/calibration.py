@@ -1,7 +1,5 @@
 """What an evaluation learned, which every command then applies alike: prior, temperature, thresholds."""
 
-import hashlib
-import json
 import math
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field, fields
@@ -12,6 +10,7 @@ import numpy as np
 
 from msflow_jax.inference.prediction import Prediction
 from msflow_jax.storage import evaluations
+from msflow_jax.storage.jsons import digest_of
 
 _KEPT = ("settings", "temperature", "thresholds", "step")
 _DIGEST = "digest"
@@ -44,7 +43,7 @@ class Calibration:
     def to_dict(self) -> dict[str, Any]:
         """What evaluation.json keeps of it, with a digest: its name is the folder's."""
         kept = {f.name: getattr(self, f.name) for f in fields(self) if f.name in _KEPT}
-        return {**kept, _DIGEST: _digest(kept)}
+        return {**kept, _DIGEST: digest_of(kept)}
 
     def __str__(self) -> str:
         """Which evaluation is applied, for tables."""
@@ -134,7 +133,8 @@ def _parse(found: Mapping[str, Any], name: str) -> Calibration:
     if "learned" in found:
         learned = dict(found["learned"])
         digest = learned.pop(_DIGEST, None)  # none in evaluations of before
-        if digest is not None and digest != _digest(learned):
+        if digest is not None and digest != digest_of(learned):
+            # An edited threshold would be applied without a word.
             raise TypeError("`learned` is not what was measured: it was edited")
         if unknown := sorted(learned.keys() - set(_KEPT)):
             raise TypeError(f"unknown entry learned.{unknown[0]}")
@@ -157,11 +157,6 @@ def _parse(found: Mapping[str, Any], name: str) -> Calibration:
     thresholds = _object(learned.get("thresholds", {}), "thresholds")
     _check_thresholds(thresholds)
     return Calibration(dict(settings), float(temperature), dict(thresholds), step, name)
-
-
-def _digest(kept: Mapping[str, Any]) -> str:
-    """SHA-256 of the entries as JSON: an edited threshold would be applied without a word."""
-    return hashlib.sha256(json.dumps(kept, sort_keys=True).encode()).hexdigest()
 
 
 def _check_types(settings: Mapping[str, Any], configured: Mapping[str, Any]) -> None:

@@ -22,6 +22,7 @@ from msflow_jax.latent.codec import LatentCodec
 from msflow_jax.parallel.batched import Runner, batched
 from msflow_jax.progress import bar
 from msflow_jax.storage.atomic import write_atomically
+from msflow_jax.storage.jsons import digest_of
 from msflow_jax.storage.places import expand, user_cache
 
 SHARD = 256  # images per file
@@ -75,7 +76,7 @@ class Cache:
 
 def locate(root: str, facts: dict[str, Any]) -> Cache:
     """The cache of these facts under ``root`` (empty: in the user's cache folder)."""
-    key = hashlib.sha256(json.dumps(facts, sort_keys=True).encode()).hexdigest()[:16]
+    key = digest_of(facts)[:16]
     name = f"{facts['data']}-{facts['split']}-{key}".replace("/", "-").replace(":", "-")
     return Cache((expand(root) if root else user_cache("latents")) / name, facts)
 

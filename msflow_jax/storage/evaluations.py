@@ -10,6 +10,7 @@ from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
+from msflow_jax.settings import leaves
 from msflow_jax.storage.jsons import read_object, write_json
 
 FILE, ARRAYS, TABLE = "evaluation.json", "evaluation.npz", "predictions.csv"
@@ -120,7 +121,8 @@ def describe(found: Mapping[str, Any]) -> dict[str, Any]:
         settings.pop(name, None)
     made = {key: settings.pop(key, "") for key in ("stage", "images_md5")}
     added = {key: _listed(settings.pop(key, [])) for key in _ADDED}
-    return {"split": found.get("split"), **made, **added, **_flat(settings)}
+    plain = {k: list(v) if isinstance(v, tuple) else v for k, v in leaves(settings)}
+    return {"split": found.get("split"), **made, **added, **plain}
 
 
 def step_of(found: Mapping[str, Any]) -> int | None:
@@ -217,16 +219,6 @@ def _move_old(workdir: Path) -> None:
     for file in (ARRAYS, FILE):  # the one that is looked for last
         if (workdir / file).is_file():
             (workdir / file).replace(folder / file)
-
-
-def _flat(tree: Mapping[str, Any], prefix: str = "") -> dict[str, Any]:
-    out: dict[str, Any] = {}
-    for key, value in tree.items():
-        if isinstance(value, Mapping):
-            out |= _flat(value, f"{prefix}{key}.")
-        else:
-            out[f"{prefix}{key}"] = list(value) if isinstance(value, tuple) else value
-    return out
 
 
 def _listed(value: Any) -> list[Any]:

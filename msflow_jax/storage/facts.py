@@ -6,10 +6,11 @@ itself what they must hold.
 
 import hashlib
 import json
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
+from msflow_jax.settings import leaves
 from msflow_jax.storage.jsons import read_object
 
 ITEM = "facts"  # of a checkpoint
@@ -26,8 +27,10 @@ _NEEDED = ("config.train.select",)
 
 def made_with(config: Mapping[str, Any], data: Mapping[str, Any]) -> dict[str, Any]:
     """The leaves of a configuration and of the facts on data that change a result, by dotted key."""
-    found = dict(_leaves({"config": config, "data": data}))
-    return {key: value for key, value in sorted(found.items()) if matters(key)}
+    found = leaves({"config": config, "data": data})
+    # What is a tuple in a configuration is a list in JSON.
+    plain = {key: list(v) if isinstance(v, tuple) else v for key, v in found}
+    return {key: value for key, value in sorted(plain.items()) if matters(key)}
 
 
 def digests(folder: Path, names: Sequence[str]) -> dict[str, str]:
@@ -93,11 +96,3 @@ def steps(folder: Path) -> list[Path]:
     """Folders of the complete checkpoints of a workdir or of one of its stages, oldest first."""
     found = (path.parent for path in (folder / "checkpoints").glob("*/ema"))
     return sorted((p for p in found if p.name.isdecimal()), key=lambda p: int(p.name))
-
-
-def _leaves(tree: Mapping[str, Any], prefix: str = "") -> Iterator[tuple[str, Any]]:
-    for key, value in tree.items():
-        if isinstance(value, Mapping):
-            yield from _leaves(value, f"{prefix}{key}.")
-        else:
-            yield f"{prefix}{key}", list(value) if isinstance(value, tuple) else value

@@ -1,5 +1,6 @@
 """JSON files: read as objects or lines, or refused by name with what to do; written atomically."""
 
+import hashlib
 import json
 from pathlib import Path
 from typing import Any
@@ -58,6 +59,11 @@ def read_rows(path: Path) -> tuple[list[dict[str, Any]], list[bytes]]:
             if line.strip() and line.endswith(b"\n"):
                 bad.append(line)
     return rows, bad
+
+
+def digest_of(value: Any) -> str:
+    """SHA-256 of a value as JSON, whatever the order of its keys: it tells of edits."""
+    return hashlib.sha256(json.dumps(value, sort_keys=True).encode()).hexdigest()
 
 
 def write_json(path: Path, value: Any) -> None:

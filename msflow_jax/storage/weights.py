@@ -1,14 +1,12 @@
 """A folder of weights to use: facts in a JSON file, and the parameters in a checkpoint beside it."""
 
 import dataclasses
-import hashlib
-import json
 from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
 from msflow_jax.storage.atomic import new_folder
-from msflow_jax.storage.jsons import read_object, write_json
+from msflow_jax.storage.jsons import digest_of, read_object, write_json
 
 Params = Any
 
@@ -35,7 +33,7 @@ def save(folder: Path, file: str, facts: dict[str, Any], params: Params) -> None
     from msflow_jax.storage.checkpoints import Checkpoints
 
     with new_folder(folder) as new:
-        write_json(new / file, {**facts, DIGEST: _digest(facts)})
+        write_json(new / file, {**facts, DIGEST: digest_of(facts)})
         with Checkpoints(new / "checkpoints") as checkpoints:
             checkpoints.save_params(params)
             if not checkpoints.wait():
@@ -63,13 +61,9 @@ def read_facts(folder: Path, file: str, what: str, tool: str) -> dict[str, Any]:
         )
     facts = read_object(path, REMEDY)
     # Folders of before have none.
-    if DIGEST in facts and facts.pop(DIGEST) != _digest(facts):
+    if DIGEST in facts and facts.pop(DIGEST) != digest_of(facts):
         raise ValueError(f"{path} is damaged (changed since it was written): {REMEDY}")
     return facts
-
-
-def _digest(facts: Mapping[str, Any]) -> str:
-    return hashlib.sha256(json.dumps(facts, sort_keys=True).encode()).hexdigest()
 
 
 def check_keys(facts: Any, needed: set[str], where: str = "") -> None:

@@ -18,6 +18,7 @@ from msflow_jax.nets.patches import PatchAutoencoder
 from msflow_jax.nets.resnet import ResNet
 from msflow_jax.nets.vae import AutoencoderKL
 from msflow_jax.storage import weights
+from msflow_jax.storage.jsons import digest_of
 from tests.fuzzing import fuzz
 
 PARAMS = {"mean": np.arange(4, dtype=np.float32), "basis": np.eye(4, 2, dtype=np.float32)}
@@ -57,7 +58,7 @@ def foreign(path, at, value):
     facts = json.loads(path.read_text())
     facts.pop(weights.DIGEST)
     put(facts, at, value)
-    path.write_text(json.dumps({**facts, weights.DIGEST: weights._digest(facts)}))
+    path.write_text(json.dumps({**facts, weights.DIGEST: digest_of(facts)}))
 
 
 @pytest.mark.parametrize(
