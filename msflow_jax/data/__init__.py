@@ -27,7 +27,6 @@ from msflow_jax.data.base import (
 from msflow_jax.data.identity import (
     as_trained,
     check_same,
-    contents_of,
     identify,
     pixels_of,
     split_table,
@@ -150,7 +149,8 @@ def load(config: ConfigDict) -> Splits:
     check(config)
     with doing("reading the data"):
         splits = _source(config)
-        splits = dataclasses.replace(splits, contents=contents_of(splits))
+        pixels = pixels_of(splits)
+        splits = dataclasses.replace(splits, contents=splits.contents or pixels)
     info = dataclasses.replace(
         splits.info, identity={**splits.info.identity, **identify(splits)}, counts=_counts(splits)
     )
@@ -160,7 +160,8 @@ def load(config: ConfigDict) -> Splits:
             f"{config.md5}: use that data, or clear --config.data.md5"
         )
     splits = dataclasses.replace(splits, info=info)
-    _look_over(splits, config)
+    # One picture may lie in files of other bytes: saved again, or in another format.
+    _look_over(splits, config, pixels or splits.contents)
     with doing("reading the training images"):
         train = in_memory(splits.train) if config.loader == "device" else splits.train
     return Splits(train, splits.val, splits.test, info)
@@ -176,14 +177,12 @@ def _counts(splits: Splits) -> tuple[int, ...]:
     return tuple(np.bincount(splits.train.labels, minlength=len(splits.info.classes)).tolist())
 
 
-def _look_over(splits: Splits, config: ConfigDict) -> None:
+def _look_over(splits: Splits, config: ConfigDict, contents: Mapping[str, tuple[str, ...]]) -> None:
     """Says, or refuses, what is odd about a data set; phantoms are what they are made to be."""
     if config.name == "phantoms":
         return
     parts = {name: splits[name] for name in SPLITS}
     own = of_user(config.name)
-    # One picture may lie in files of other bytes: saved again, or in another format.
-    contents = pixels_of(splits) or splits.contents
     check_copies(
         {name: part.names for name, part in parts.items()},
         {name: part.labels for name, part in parts.items()},

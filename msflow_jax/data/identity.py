@@ -23,25 +23,33 @@ _PARTS = {
 Row = Mapping[str, str]  # see split_table
 
 
+def number_subjects(groups: Iterable[str]) -> list[str]:
+    """A number for each example's subject, in the order in which they first appear; "" stays so.
+
+    What a table of the user's calls a patient is written nowhere.
+    """
+    numbers: dict[str, str] = {}
+    return [numbers.setdefault(one, str(len(numbers) + 1)) if one else "" for one in groups]
+
+
 def split_table(splits: Splits) -> list[dict[str, str]]:
     """The split on paper: ``name``, ``subject``, ``split`` and ``label`` of every example, nothing read.
 
-    Subjects are numbers in the order in which they first appear, ``""`` where they are not known: what a
-    table of the user's calls a patient is written nowhere.
+    Subjects are numbers (:func:`number_subjects`), ``""`` where they are not known.
 
     Args:
         splits: splits of images, in memory or not.
     """
-    numbers: dict[str, str] = {}
-    rows = []
-    for split in SPLITS:
-        part = splits[split]
-        groups = part.groups or ("",) * len(part)
-        for name, group, label in zip(part.names, groups, part.labels.tolist(), strict=True):
-            subject = numbers.setdefault(group, str(len(numbers) + 1)) if part.groups else ""
-            label = splits.info.classes[label]
-            rows.append({"name": name, "subject": subject, "split": split, "label": label})
-    return rows
+    parts = [(split, splits[split]) for split in SPLITS]
+    rows = [
+        {"name": name, "subject": group, "split": split, "label": splits.info.classes[label]}
+        for split, part in parts
+        for name, group, label in zip(
+            part.names, part.groups or ("",) * len(part), part.labels.tolist(), strict=True
+        )
+    ]
+    subjects = number_subjects(row["subject"] for row in rows)
+    return [{**row, "subject": one} for row, one in zip(rows, subjects, strict=True)]
 
 
 def read_split_table(path: Path) -> list[dict[str, str]]:
@@ -71,17 +79,11 @@ def identify(splits: Splits) -> dict[str, str]:
         "labels": [f"{row['name']}\t{row['label']}" for row in rows],
         "splits": [f"{row['name']}\t{row['split']}" for row in rows],
     }
-    contents = contents_of(splits)
-    if contents:
+    if contents := splits.contents or pixels_of(splits):
         sums = [one for split in SPLITS for one in contents[split]]
         values["contents"] = [f"{n}\t{one}" for n, one in zip(names, sums, strict=True)]
     found = {key: _digest(lines) for key, lines in values.items()}
     return {"contents": splits.info.md5, **found}
-
-
-def contents_of(splits: Splits) -> Mapping[str, tuple[str, ...]]:
-    """The MD5 of each example's content by split; empty where it would have to be read."""
-    return splits.contents or pixels_of(splits)
 
 
 def pixels_of(splits: Splits) -> Mapping[str, tuple[str, ...]]:

@@ -13,6 +13,7 @@ from typing import Any
 import numpy as np
 
 from msflow_jax.data.base import SPLITS, digest
+from msflow_jax.data.identity import number_subjects
 from msflow_jax.data.oddities import check_copies
 from msflow_jax.data.sources.archives import file_sha256
 from msflow_jax.data.sources.decoding import decode, read_file
@@ -227,7 +228,8 @@ def _check_copies(listing: Listing, contents: Sequence[str], *, refuse: bool) ->
 def _write_table(
     folder: Path, listing: Listing, split: str, order: np.ndarray, contents: Sequence[str]
 ) -> Entry:
-    subjects = _subjects(listing)
+    patients = [row.patient for row in listing.rows]
+    subjects = number_subjects(patients) if all(patients) else []
     columns = ("name", "label", "md5", *(("subject",) if subjects else ()))
     rows = [
         dict(zip(columns, (row.name, row.label, contents[i], *subjects[i : i + 1]), strict=True))
@@ -235,14 +237,6 @@ def _write_table(
     ]
     path = write_csv(folder / f"{split}.csv", rows, columns)
     return {"split": split, **_facts(path)}
-
-
-def _subjects(listing: Listing) -> list[str]:
-    """A number for each image's patient, in the order of the listing; empty where not known."""
-    if not all(row.patient for row in listing.rows):
-        return []
-    numbers: dict[str, str] = {}
-    return [numbers.setdefault(row.patient, str(len(numbers) + 1)) for row in listing.rows]
 
 
 def _facts(path: Path) -> Entry:
