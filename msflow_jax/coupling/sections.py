@@ -6,7 +6,7 @@ import jax
 import numpy as np
 
 from msflow_jax.data import some
-from msflow_jax.evaluation.likelihood import bits_per_dimension, evaluate_likelihood
+from msflow_jax.evaluation.likelihood import evaluate_likelihood
 from msflow_jax.inference.evaluation import Arrays, Block, Evaluation
 from msflow_jax.inference.runners import to_images
 from msflow_jax.inference.sections import SHOWN_CASES
@@ -29,16 +29,12 @@ class Likelihood:
         if run.split != "train":
             read[run.split] = run.raw(run.split)
         read |= {name: run.raw(name, images) for name, images in run.outside.items()}
-        dimensions = run.flow.model.dimensions
-        bits = {
-            name: bits_per_dimension(np.asarray(one.log_likelihood), dimensions)
-            for name, one in read.items()
-        }
+        bits = {name: np.asarray(one.bits_per_dimension) for name, one in read.items()}
         found = evaluate_likelihood(
             bits, inside=run.split, reference="train", outside=tuple(run.outside)
         )
         arrays = {f"bits_{i}": one.astype(np.float32) for i, one in enumerate(bits.values())}
-        return {**found, "dimensions": dimensions}, arrays
+        return {**found, "dimensions": run.flow.model.dimensions}, arrays
 
 
 @dataclass(frozen=True)

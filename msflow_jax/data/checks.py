@@ -25,7 +25,11 @@ def check_range(images: jax.Array) -> None:
     if isinstance(images, jax.core.Tracer) or not images.size:
         return
     values = np.asarray(images)
-    low, high = float(values.min()), float(values.max())
+    refuse_outside(float(values.min()), float(values.max()))
+
+
+def refuse_outside(low: float, high: float) -> None:
+    """Raises a ValueError where the least or the largest value of images leaves [-1, 1]."""
     if not (-1 - ROUNDING <= low <= high <= 1 + ROUNDING):
         hint = ": of 0..255 give x / 127.5 - 1" if low >= 0 else ""
         raise ValueError(f"float images must lie in [-1, 1], got {low:g} to {high:g}{hint}")

@@ -14,6 +14,7 @@ from msflow_jax.storage.jsons import digest_of
 
 _KEPT = ("settings", "temperature", "thresholds", "step")
 _DIGEST = "digest"
+COVERAGE = 0.8  # at which images are rejected, if nothing else is requested
 _COVERAGES = np.linspace(0.05, 1, 20)
 
 

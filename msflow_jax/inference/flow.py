@@ -11,9 +11,9 @@ import numpy as np
 from ml_collections import ConfigDict
 
 from msflow_jax.data import Info
-from msflow_jax.data.checks import ROUNDING, check_range, layout_hint
+from msflow_jax.data.checks import ROUNDING, layout_hint, refuse_outside
 from msflow_jax.families import Family, choose_settings, require_verb
-from msflow_jax.inference.calibration import Calibration
+from msflow_jax.inference.calibration import COVERAGE, Calibration
 from msflow_jax.inference.prediction import Prediction
 from msflow_jax.inference.runners import (
     make_classifier,
@@ -104,7 +104,7 @@ class Flow:
         )
 
     def abstains(
-        self, prediction: Prediction, *, coverage: float = 0.8, measure: str = "distance"
+        self, prediction: Prediction, *, coverage: float = COVERAGE, measure: str = "distance"
     ) -> np.ndarray | None:
         """Which images are too uncertain to be classified, bool ``[N]``; None before an evaluation.
 
@@ -240,7 +240,7 @@ def check_images(images: Any, shape: tuple[int, ...]) -> np.ndarray:
             f"images must be {expected}, got {images.dtype}: scale them to 0..255 and make them uint8"
         )
     low, high = float(images.min()), float(images.max())
-    check_range(images)
+    refuse_outside(low, high)
     if low >= -ROUNDING:
         raise ValueError(
             f"float images lie in [-1, 1] here, and these go from {low:g} to {high:g}, which looks like "

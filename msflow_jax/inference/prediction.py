@@ -1,7 +1,6 @@
 """What every family's classification returns, with draws pooled once, and how users name classes."""
 
 import dataclasses
-import math
 from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Any
@@ -65,8 +64,10 @@ class Prediction:
     @property
     def bits_per_dimension(self) -> np.ndarray | None:
         """-log2 p(x) of an entry, averaged over draws, ``[B]``; None without a likelihood."""
+        from msflow_jax.evaluation.likelihood import bits_per_dimension  # here: it brings scipy
+
         found = self.log_likelihood
-        return None if found is None else -found / (self.dimensions * math.log(2))
+        return None if found is None else bits_per_dimension(found, self.dimensions)
 
     @property
     def uncertainty(self) -> dict[str, np.ndarray]:

@@ -4,10 +4,10 @@ from dataclasses import dataclass
 
 import numpy as np
 
+from msflow_jax.inference.calibration import COVERAGE
 from msflow_jax.inference.evaluation import Arrays, Block, Evaluation
 
 SHOWN_SAMPLES, SHOWN_CASES = 10, 8  # how many of each the report shows
-_COVERAGE = 0.8  # at which ``classify`` abstains, if nothing else is requested
 
 
 @dataclass(frozen=True)
@@ -55,10 +55,10 @@ def _abstention(run: Evaluation) -> Block:
 
     found, labels, measures = run.prediction, run.chosen.labels, {}
     for name, values in found.uncertainty.items():
-        threshold = run.calibration.threshold(name, _COVERAGE)
+        threshold = run.calibration.threshold(name, COVERAGE)
         if threshold is not None:
             measures[name] = kept_by_class(labels, found.prediction, values, threshold, run.classes)
-    return {"coverage": _COVERAGE, "measures": measures}
+    return {"coverage": COVERAGE, "measures": measures}
 
 
 def _subgroups(run: Evaluation) -> Block:

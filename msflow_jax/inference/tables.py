@@ -31,13 +31,9 @@ def prediction_rows(
         (1, 0, or empty where not known), ``evaluation``.
     """
     predicted, p, uncertainty = found.prediction, found.probability, found.uncertainty
-    classes, likelihood, bits, rows = (
-        found.names,
-        found.log_likelihood,
-        found.bits_per_dimension,
-        [],
-    )
+    classes, likelihood, bits = found.names, found.log_likelihood, found.bits_per_dimension
     uncertainty.pop("evidence", None)  # the log-likelihood stands beside it, one quantity once
+    rows = []
     for i in range(len(predicted)):
         row: dict[str, Any] = {"name": names[i]}
         if labels is not None:
