@@ -1,38 +1,30 @@
 """What does not fit a coupling flow, said before anything is computed."""
 
-from collections.abc import Mapping
 from typing import TYPE_CHECKING, Any
 
 import jax
 import jax.numpy as jnp
 
 from msflow_jax.coupling.masks import masks
+from msflow_jax.coupling.settings import TABLE
 from msflow_jax.data.checks import check_labels
 
 if TYPE_CHECKING:
     from msflow_jax.coupling.density import ConditionalDensity
 
-CHOICES: dict[str, tuple[Any, ...]] = {
-    "passes": (1, 2),
-    "mixing": ("plu", "dense"),
-    "split_prior": ("normal", "learned"),
-    "dequantisation": ("uniform", "variational"),
-}
+_CHOICES = ("passes", "mixing", "split_prior", "dequantisation")
 
 
-def check_choices(settings: Mapping[str, Any]) -> None:
-    """Refuses settings that are none of their choices.
-
-    Args:
-        settings: values by name, those of :data:`CHOICES` among them.
+def check_choices(flow: "ConditionalDensity") -> None:
+    """Refuses settings that are none of their choices, which :data:`TABLE` lists.
 
     Raises:
         ValueError: a value that is no choice; the choices are listed.
     """
-    for name, choices in CHOICES.items():
-        if settings[name] not in choices:
-            known = ", ".join(map(str, choices))
-            raise ValueError(f"unknown {name} {settings[name]!r}: choose one of {known}")
+    for name in _CHOICES:
+        setting, value = TABLE[f"model.{name}"], getattr(flow, name)
+        if not setting.takes(value):
+            raise ValueError(setting.refusal(name, value))
 
 
 def check_ranges(discriminative_weight: float, bound: float, logit_margin: float) -> None:
@@ -58,7 +50,7 @@ def check_settings(flow: "ConditionalDensity") -> None:
     """
     if len(flow.shape) not in (3, 4):
         raise ValueError(f"images are [H, W, C] or [D, H, W, C], not {flow.shape}")
-    check_choices({name: getattr(flow, name) for name in CHOICES})
+    check_choices(flow)
     check_ranges(flow.discriminative_weight, flow.bound, flow.logit_margin)
     _check_classes(flow)
     for stage in flow.stages:
