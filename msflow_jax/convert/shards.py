@@ -8,6 +8,7 @@ from typing import Any
 
 from msflow_jax.storage.content import printable
 from msflow_jax.storage.jsons import read_object
+from msflow_jax.storage.text import first_of
 
 TORCH_SUFFIXES = (".pt", ".pth", ".bin", ".ckpt")
 SUFFIXES = (".safetensors", *TORCH_SUFFIXES)
@@ -55,8 +56,7 @@ def unfit(path: Path, name: str, words: str) -> ValueError:
 
 def listed(names: Sequence[Any]) -> str:
     """The first names of many, safe to print and not too long."""
-    shown = [printable(str(name))[:_LONGEST] for name in names[:_SHOWN]]
-    return ", ".join(shown) + (f" and {len(names) - _SHOWN} more" if len(names) > _SHOWN else "")
+    return first_of([printable(str(name))[:_LONGEST] for name in names], _SHOWN)
 
 
 def _in_folder(folder: Path) -> Path:

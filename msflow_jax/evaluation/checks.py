@@ -1,4 +1,4 @@
-"""Checks of the arrays that enter an evaluation: shapes, ranges, finiteness; and names in sentences."""
+"""Checks of the arrays that enter an evaluation: shapes, ranges, finiteness."""
 
 from collections.abc import Sequence
 
@@ -29,11 +29,6 @@ def check_labels(labels: np.ndarray, classes: int, name: str = "labels") -> np.n
             "check that the labels and the class names belong to the same data set."
         )
     return labels.astype(np.int64)
-
-
-def listed(names: Sequence[str]) -> str:
-    """Names in a sentence; one that holds a comma stands in quotes, lest it look like several."""
-    return ", ".join(f"“{name}”" if "," in name else name for name in map(str, names))
 
 
 def check_finite(array: np.ndarray, name: str) -> np.ndarray:

@@ -9,8 +9,8 @@ from typing import Any
 import numpy as np
 
 from msflow_jax.evaluation.auc import one_vs_rest_aucs
-from msflow_jax.evaluation.checks import listed
 from msflow_jax.evaluation.curves import average_precision
+from msflow_jax.storage.text import listed
 
 
 def confusion_matrix(labels: np.ndarray, predictions: np.ndarray, classes: int) -> np.ndarray:

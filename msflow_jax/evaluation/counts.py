@@ -5,7 +5,8 @@ from typing import Any
 
 import numpy as np
 
-from msflow_jax.evaluation.checks import check_labels, listed
+from msflow_jax.evaluation.checks import check_labels
+from msflow_jax.storage.text import listed
 
 _FEW, _FEW_OF_CLASS = 100, 10  # images compared, below which a distance says little
 

@@ -2,8 +2,9 @@
 
 from typing import Any
 
-from msflow_jax.reports.page import listed, number, percent
+from msflow_jax.reports.page import number, percent, span
 from msflow_jax.reports.results import Results
+from msflow_jax.storage.text import listed
 
 _RECALL = 0.25  # below which a class is as good as not recognised
 _DICE = 0.25
@@ -34,16 +35,16 @@ def _at_chance(found: dict[str, Any]) -> list[str]:
     intervals = found.get("intervals") or {}
     kappa, area = found.get("cohen_kappa"), found.get("auc_probability")
     accuracy, majority = found.get("accuracy"), found.get("majority_accuracy")
-    span = intervals.get("cohen_kappa")
-    if kappa is not None and (kappa <= 0.01 or (span and span[0] <= 0)):
-        interval = f", 95 % interval {number(span[0])} to {number(span[1])}" if span else ""
+    ends = intervals.get("cohen_kappa")
+    if kappa is not None and (kappa <= 0.01 or (ends and ends[0] <= 0)):
+        interval = f", 95 % interval {span(ends, number)}" if ends else ""
         texts.append(
             f"Chance level: the predictions agree with the labels no better than chance (Cohen's kappa "
             f"{number(kappa)}{interval})."
         )
-    span = intervals.get("auc_probability")
-    if area is not None and (area <= 0.5 or (span and span[0] <= 0.5)):
-        interval = f" (95 % interval {number(span[0])} to {number(span[1])})" if span else ""
+    ends = intervals.get("auc_probability")
+    if area is not None and (area <= 0.5 or (ends and ends[0] <= 0.5)):
+        interval = f" (95 % interval {span(ends, number)})" if ends else ""
         texts.append(
             f"Chance level: an AUC of {number(area)}{interval} is not told apart from the 0.5 of "
             "guessing."

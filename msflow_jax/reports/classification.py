@@ -5,6 +5,7 @@ from typing import Any
 from msflow_jax.reports import charts, page, per_class
 from msflow_jax.reports.page import Section
 from msflow_jax.reports.results import Results
+from msflow_jax.storage.text import listed
 
 _CASES = 16
 _MEASURES = {
@@ -83,7 +84,7 @@ def _no_interval(results: Results, found: dict[str, Any]) -> list[str]:
     for key, why in ((found.get("intervals") or {}).get("undefined") or {}).items():
         if found.get(key) is not None:
             reasons.setdefault(why, []).append(words.get(key, key))
-    return [f"No interval for {page.listed(names)}: {why}." for why, names in reasons.items()]
+    return [f"No interval for {listed(names)}: {why}." for why, names in reasons.items()]
 
 
 def _curves(results: Results, found: dict[str, Any]) -> dict[str, Any]:

@@ -53,9 +53,8 @@ def _cell(found: Mapping[str, Any], key: str, show: Any) -> str:
     if not isinstance(found.get(key), int | float):
         return page.NOTHING
     intervals = found.get("intervals")
-    span = intervals.get(key) if isinstance(intervals, dict) else None
-    text = show(found[key])
-    return f"{text} ({show(span[0])} to {show(span[1])})" if span else text
+    words = page.span(intervals.get(key) if isinstance(intervals, dict) else None, show)
+    return f"{show(found[key])} ({words})" if words else show(found[key])
 
 
 def page_name(results: Results) -> str:

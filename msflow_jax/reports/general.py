@@ -7,6 +7,7 @@ import numpy as np
 from msflow_jax.reports import charts, page
 from msflow_jax.reports.page import Section
 from msflow_jax.reports.results import Results
+from msflow_jax.storage.text import listed
 
 _SHOWN, _PER_ROW = 16, 8  # images of an array, and how many of them in a row
 
@@ -80,9 +81,7 @@ def training_section(results: Results) -> Section:
         return page.missing(results, "training", "Training", text)
     last = int(max(row["step"] for row in rows))
     speeds = np.sort(charts.series(rows, "images_per_second")[1])
-    chart = charts.training_chart(
-        rows, f"Curves of {page.listed(drawn)} over {last:,} training steps"
-    )
+    chart = charts.training_chart(rows, f"Curves of {listed(drawn)} over {last:,} training steps")
     speed = float(speeds[len(speeds) // 2]) if len(speeds) else None
     return page.section(results, "training", "Training", chart=chart, last=last, speed=speed)
 

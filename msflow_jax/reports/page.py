@@ -4,7 +4,7 @@ Templates escape every text on their own; only HTML that was rendered or drawn h
 """
 
 import base64
-from collections.abc import Callable, Iterable, Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from functools import cache
 from typing import Any
@@ -15,6 +15,7 @@ from markupsafe import Markup
 
 from msflow_jax.reports.figures import encode_png, strip, thumbnails
 from msflow_jax.reports.results import Results
+from msflow_jax.storage.text import listed
 
 NOTHING = "n/a"
 _ITEMS = 60  # of a list, that a table of facts shows
@@ -121,11 +122,6 @@ def flatten(values: Mapping[str, Any], prefix: str = "") -> list[tuple[str, str]
         else:
             rows.append((f"{prefix}{key}", NOTHING if value in (None, "", {}) else str(value)))
     return rows
-
-
-def listed(values: Iterable[Any]) -> str:
-    """Items in a sentence; one that holds a comma stands in quotes, lest it look like several."""
-    return ", ".join(f"“{item}”" if "," in item else item for item in map(str, values))
 
 
 def span(interval: Sequence[float] | None, show: Callable[[float], str]) -> str:

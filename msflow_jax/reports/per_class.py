@@ -4,8 +4,9 @@ from collections.abc import Callable
 from typing import Any
 
 from msflow_jax.reports import curves, page
-from msflow_jax.reports.page import listed, number, percent
+from msflow_jax.reports.page import number, percent
 from msflow_jax.reports.results import Results
+from msflow_jax.storage.text import listed
 
 Cell = str | tuple[str, str]
 Show = Callable[[Any], str]

@@ -6,6 +6,7 @@ from msflow_jax.reports import page
 from msflow_jax.reports.alarms import warnings_of
 from msflow_jax.reports.page import Section, number, percent
 from msflow_jax.reports.results import Results
+from msflow_jax.storage.text import listed
 
 Tile = tuple[str, str, str]  # value, label, remark
 
@@ -142,7 +143,7 @@ def _likelihood_sentence(found: dict[str, Any]) -> str:
     text += "dimension (8 without a model)"
     likelier = [row["name"] for row in found.get("detection", []) if row["outside_more_likely"]]
     if likelier:
-        text += f"; those of {page.listed(likelier)}, of another kind, take fewer"
+        text += f"; those of {listed(likelier)}, of another kind, take fewer"
     return text + "."
 
 

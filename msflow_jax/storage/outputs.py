@@ -7,6 +7,7 @@ from typing import Any
 
 from msflow_jax.storage.atomic import check_writable, staging
 from msflow_jax.storage.jsons import read_object
+from msflow_jax.storage.text import first_of
 
 _NAMED = 3  # files named in a message
 
@@ -90,12 +91,13 @@ def check_folder(
         names = written(folder)
         if names is None:
             raise ValueError(
-                f"{folder} holds what this command did not write ({_some(there)}): name a new folder"
+                f"{folder} holds what this command did not write ({first_of(there, _NAMED)}): name a "
+                "new folder"
             )
         if (others := sorted(set(there) - set(names))) and not overwrite:
             raise ValueError(
-                f"{folder} holds more than an earlier call wrote ({_some(others)}): name a new folder, "
-                "or add --overwrite to remove all of it"
+                f"{folder} holds more than an earlier call wrote ({first_of(others, _NAMED)}): name a "
+                "new folder, or add --overwrite to remove all of it"
             )
     check_writable(staging(folder))
     return folder
@@ -156,8 +158,3 @@ def partial_of(output: Path) -> Path:
 
 def _same(path: Path, given: Path) -> bool:
     return given.exists() and os.path.samefile(path, given)
-
-
-def _some(names: Sequence[str]) -> str:
-    more = f" and {len(names) - _NAMED} more" if len(names) > _NAMED else ""
-    return ", ".join(names[:_NAMED]) + more

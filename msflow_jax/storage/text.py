@@ -3,7 +3,7 @@
 import csv
 import io
 import re
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -68,6 +68,17 @@ def begins_with(path: Path, columns: Sequence[str]) -> bool:
         b"\n",
         b"",
     )
+
+
+def listed(values: Iterable[Any]) -> str:
+    """Items in a sentence; one that holds a comma stands in quotes, lest it look like several."""
+    return ", ".join(f"“{item}”" if "," in item else item for item in map(str, values))
+
+
+def first_of(names: Sequence[str], most: int) -> str:
+    """The first names of many: ``a, b and 3 more``."""
+    more = f" and {len(names) - most} more" if len(names) > most else ""
+    return ", ".join(names[:most]) + more
 
 
 def file_stem(text: str) -> str:

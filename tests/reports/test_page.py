@@ -9,7 +9,8 @@ import numpy as np
 import pytest
 
 from msflow_jax.reports import build_report, page
-from msflow_jax.reports.page import flatten, listed, number, percent
+from msflow_jax.reports.page import flatten, number, percent
+from msflow_jax.storage.text import listed
 from tests.reports.workdirs import EVIL, Page, drawings, make_workdir
 
 SECTIONS = [
