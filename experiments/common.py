@@ -4,7 +4,6 @@ import argparse
 import contextlib
 import errno
 import os
-import re
 import sys
 import warnings
 from collections.abc import Callable, Iterator, Sequence
@@ -13,7 +12,7 @@ from typing import Any, NoReturn
 
 from msflow_jax.storage.content import printable
 from msflow_jax.storage.interruption import INTERRUPTED, Interruption
-from msflow_jax.storage.places import expand
+from msflow_jax.storage.places import expand, split_archive
 
 # ImportError: an optional package that is not there; its message says how to get it.
 EXPECTED_ERRORS = (ValueError, OSError, FloatingPointError, ImportError)
@@ -44,6 +43,12 @@ def add_overwrite(flags: argparse.ArgumentParser, what: str) -> None:
     flags.add_argument("--overwrite", action="store_true", help=f"replace {what}")
 
 
+def add_key(flags: argparse.ArgumentParser) -> None:
+    """The flag by which one of several networks in a file of weights is chosen."""
+    words = "where the weights lie in the file, if it holds several (such as ema)"
+    flags.add_argument("--key", default="", help=words)
+
+
 def path(text: str) -> Path:
     """A path from the command line, with ``~`` looked up.
 
@@ -69,7 +74,8 @@ def file_path(text: str) -> Path:
 
 def source_path(images: str) -> Path:
     """The file or folder that ``--images`` names, without the split of an ``.npz``."""
-    return expand(re.sub(r"(\.npz):\w+$", r"\1", images))
+    archive = split_archive(images)
+    return archive[0] if archive else expand(images)
 
 
 def run(main: Callable[[Sequence[str]], Any]) -> None:

@@ -12,7 +12,7 @@ from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
-from experiments.common import parser, path, run
+from experiments.common import add_key, parser, path, run
 
 Numbers = tuple[float, ...]
 
@@ -148,11 +148,7 @@ def main(arguments: Sequence[str]) -> None:
         flags.add_argument(
             flag, type=float, nargs=3, metavar=("R", "G", "B"), help="of images in [0, 1]"
         )
-    flags.add_argument(
-        "--key",
-        default="",
-        help="where the weights lie in the file, if it holds several (such as ema)",
-    )
+    add_key(flags)
     flags.add_argument("--licence", default="", help="a note to keep with the weights")
     o = flags.parse_args(arguments)
     mean, std = normalisation(o.range, o.mean, o.std)

@@ -12,7 +12,7 @@ from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
-from experiments.common import parser, path, run
+from experiments.common import add_key, parser, path, run
 
 
 def medmnist_info(name: str, side: int) -> Any:
@@ -236,11 +236,7 @@ def main(arguments: Sequence[str]) -> None:
     flags.add_argument(
         "--autoencoder", type=path, help="of a latent model: folder of tools/convert_vae.py"
     )
-    flags.add_argument(
-        "--key",
-        default="",
-        help="where the weights lie in the file, if it holds several (such as ema)",
-    )
+    add_key(flags)
     o = flags.parse_args(arguments)
     if o.data and (o.image_channels or o.side):
         raise ValueError("--image-channels and --side go with --classes; --data knows them")

@@ -14,7 +14,7 @@ from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
-from experiments.common import parser, path, run
+from experiments.common import add_key, parser, path, run
 
 SIDE = 128  # of the test image
 REMEDY = "correct it, fetch it again, or remove it"
@@ -229,11 +229,7 @@ def main(arguments: Sequence[str]) -> None:
     flags.add_argument("--groups", type=int, help="of the normalisation (default: 32)")
     flags.add_argument("--scale", type=float, help="of the latents (default: SD 1.x's 0.18215)")
     flags.add_argument("--shift", type=float, help="of the latents (default: 0)")
-    flags.add_argument(
-        "--key",
-        default="",
-        help="where the weights lie in the file, if it holds several (such as ema)",
-    )
+    add_key(flags)
     flags.add_argument("--licence", default="", help="a note to keep with the weights")
     o = flags.parse_args(arguments)
     convert(

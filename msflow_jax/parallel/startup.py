@@ -7,6 +7,7 @@ from typing import Any
 
 import jax
 
+from msflow_jax.storage.machine import physical_memory
 from msflow_jax.storage.places import user_cache
 
 _MEMORY = 8 << 30  # bytes, where the machine does not say
@@ -64,10 +65,7 @@ def describe_machine() -> Machine:
         stats = device.memory_stats() or {}
         name = f"{jax.device_count()} x {device.device_kind}"
         return Machine(name, False, int(stats.get("bytes_limit", _MEMORY)))
-    memory = _MEMORY
-    with contextlib.suppress(AttributeError, ValueError, OSError):  # Windows
-        memory = os.sysconf("SC_PAGE_SIZE") * os.sysconf("SC_PHYS_PAGES")
-    return Machine(f"{_cores()} CPU core(s)", True, memory)
+    return Machine(f"{_cores()} CPU core(s)", True, physical_memory() or _MEMORY)
 
 
 def join_processes(given: str | None) -> bool:

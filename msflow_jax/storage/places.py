@@ -1,6 +1,7 @@
 """Where things lie: what ``~`` means, and folders for what is kept between runs."""
 
 import os
+import re
 import stat
 import tempfile
 from pathlib import Path
@@ -20,6 +21,16 @@ def expand(path: str | Path) -> Path:
         raise FileNotFoundError(
             f"{path}: no home folder of that name is known here (is HOME set?): write the whole path"
         ) from error
+
+
+def split_archive(given: str) -> tuple[Path, str] | None:
+    """The archive and the split (or ``""``) of ``FILE.npz`` and ``FILE.npz:SPLIT``; None for others.
+
+    Raises:
+        FileNotFoundError: as :func:`expand`.
+    """
+    found = re.fullmatch(r"(.*\.npz)(?::(\w+))?", given, re.IGNORECASE)
+    return (expand(found[1]), found[2] or "") if found else None
 
 
 def home() -> Path | None:

@@ -138,6 +138,7 @@ def test_paths_of_the_command_line(monkeypatch, tmp_path):
     assert source_path("~/x.npz:test") == tmp_path / "x.npz" and source_path("a.png") == Path(
         "a.png"
     )
+    assert source_path("X.NPZ:test") == Path("X.NPZ")  # as the readers take it
     assert file_path("~/p.csv") == tmp_path / "p.csv"
     with pytest.raises(common.argparse.ArgumentTypeError, match="names a folder: name a file"):
         file_path("predictions/")

@@ -45,17 +45,17 @@ def read_npz(path: Path, keys: Sequence[str], remedy: str) -> dict[str, np.ndarr
         with path.open("rb") as file:
             kind = describe_content(file.read(4096))
             if kind not in _ARCHIVES:
-                raise _Explained(f"{path} is not an .npz archive: it holds {kind}; {remedy}")
+                raise Explained(f"{path} is not an .npz archive: it holds {kind}; {remedy}")
             file.seek(0)
             archive = np.load(file, allow_pickle=False)
             if not isinstance(archive, np.lib.npyio.NpzFile):
-                raise _Explained(f"{path} is no .npz archive; {remedy}")
+                raise Explained(f"{path} is no .npz archive; {remedy}")
             if missing := [key for key in keys if key not in archive.files]:
-                raise _Explained(
+                raise Explained(
                     f"{path} lacks {', '.join(missing)}; it holds {', '.join(archive.files)}"
                 )
             return {key: _array(path, archive[key], key) for key in keys}
-    except _Explained:
+    except Explained:
         raise
     except Exception as error:  # whatever a damaged file raises in zipfile, zlib and numpy
         if "allow_pickle" in str(error):
@@ -69,9 +69,9 @@ def read_npz(path: Path, keys: Sequence[str], remedy: str) -> dict[str, np.ndarr
 def _array(path: Path, value: Any, key: str) -> np.ndarray:
     """A member of an archive that is no ``.npy`` file comes as bytes."""
     if not isinstance(value, np.ndarray):
-        raise _Explained(f"{path}: {key} is no array, but a file; save it with numpy.savez")
+        raise Explained(f"{path}: {key} is no array, but a file; save it with numpy.savez")
     return value
 
 
-class _Explained(ValueError):
+class Explained(ValueError):
     """A complaint that is complete already."""

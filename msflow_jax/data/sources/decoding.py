@@ -15,6 +15,8 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
+from msflow_jax.data.sources.archives import Explained
+
 if TYPE_CHECKING:
     from PIL import Image
 
@@ -47,7 +49,7 @@ def decode(data: bytes, path: Path) -> np.ndarray:
     with _opened(io.BytesIO(data), path) as image:
         frames = getattr(image, "n_frames", 1)
         if frames > 1 and image.format != "MPO":  # MPO: a camera's JPEG with its preview
-            raise _Explained(f"{path} holds {frames} pictures; save each as a file of its own")
+            raise Explained(f"{path} holds {frames} pictures; save each as a file of its own")
         deep_colour = _is_deep_colour(image)
         image.load()  # a TIFF is turned upright here, any other below
         if image.mode in _DEEP_GREY:
@@ -86,10 +88,6 @@ def is_deep(path: Path) -> bool:
         return image.mode in _DEEP_GREY or _is_deep_colour(image) or signed
 
 
-class _Explained(ValueError):
-    """A complaint that is complete already."""
-
-
 @contextmanager
 def _opened(source: Path | io.BytesIO, path: Path) -> Iterator[Image.Image]:
     """A picture of which the header is read; whatever goes wrong with it is a line with its name."""
@@ -99,7 +97,7 @@ def _opened(source: Path | io.BytesIO, path: Path) -> Iterator[Image.Image]:
         with Image.open(source, formats=FORMATS) as image:
             check_pixels(image.width * image.height, path, f"{image.width} x {image.height}, ")
             yield image
-    except _Explained:
+    except Explained:
         raise
     except UnidentifiedImageError as error:
         raise ValueError(
@@ -120,7 +118,7 @@ def _opened(source: Path | io.BytesIO, path: Path) -> Iterator[Image.Image]:
 def check_pixels(count: int, path: Path | str, shape: str = "") -> None:
     """Refuses a picture of more pixels than are decoded; ``shape`` is for the message."""
     if count > MAX_PIXELS:
-        raise _Explained(
+        raise Explained(
             f"{path} has {shape}{count:,} pixels, above the limit of {MAX_PIXELS:,}: shrink it or "
             "cut it into parts"
         )
@@ -153,7 +151,7 @@ def _deep_grey(image: Image.Image, path: Path) -> np.ndarray:
         if _first(image, _PHOTOMETRIC, 0) == 0:  # white is 0; Pillow inverts 1 to 8 bits, not these
             pixels = np.iinfo(pixels.dtype).max - pixels if pixels.dtype.kind == "u" else -pixels
     if not (np.isfinite(pixels.min()) and np.isfinite(pixels.max())):
-        raise _Explained(f"{path} holds values that are not finite (NaN or infinite): replace them")
+        raise Explained(f"{path} holds values that are not finite (NaN or infinite): replace them")
     return pixels
 
 
@@ -185,7 +183,7 @@ def _deep_colours(image: Image.Image, data: bytes, path: Path) -> np.ndarray:
             or not _DEEP_COLOUR.fullmatch(mode := modes.pop())
             or _first(low, _PLANAR, 1) != 1
         ):
-            raise _Explained(
+            raise Explained(
                 f"{path} has more than 8 bits for each colour, stored in a way that is not read: save "
                 "it as an RGB PNG of 8 or 16 bits, or grey"
             )

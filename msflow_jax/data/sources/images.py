@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import re
 from collections.abc import Callable, Iterable, Sequence
 from pathlib import Path
 
@@ -16,7 +15,7 @@ from msflow_jax.data.sources.fitting import fit_to_model
 from msflow_jax.data.sources.npz_headers import Layout, npz_layouts
 from msflow_jax.data.sources.values import is_dim, refuse_broken, scale, warn_of_dim
 from msflow_jax.progress import track
-from msflow_jax.storage.places import expand
+from msflow_jax.storage.places import expand, split_archive
 
 _ARCHIVE_HINT = "name a split as FILE.npz:test, or fetch the file again"
 Read = tuple[np.ndarray, tuple[str, ...], dict[str, str]]
@@ -57,9 +56,8 @@ def read_sound_images(path: str | Path, info: Info, *, resize: bool = False) -> 
         FileNotFoundError: as :func:`read_images`.
         ValueError: if none can be read, or the archive cannot.
     """
-    archive = re.fullmatch(r"(.*\.npz)(?::(\w+))?", str(path), re.IGNORECASE)
-    if archive:
-        return _read_archive(expand(archive[1]), archive[2], info, resize)
+    if archive := split_archive(str(path)):
+        return _read_archive(*archive, info, resize)
     path = expand(path)
     if path.is_dir():
         (files, left), root = find_images(path), path
@@ -121,7 +119,7 @@ def _collect(
     return np.stack(images), tuple(sound), broken
 
 
-def _read_archive(path: Path, split: str | None, info: Info, change: bool) -> Read:
+def _read_archive(path: Path, split: str, info: Info, change: bool) -> Read:
     if not path.is_file():
         raise FileNotFoundError(f"no .npz file at {path}")
     key = f"{split}_images" if split else "images"

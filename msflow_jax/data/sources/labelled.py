@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import re
 from collections.abc import Sequence
 from pathlib import Path
 
@@ -12,7 +11,7 @@ from msflow_jax.data.base import Info, Split, class_name
 from msflow_jax.data.sources.archives import read_npz
 from msflow_jax.data.sources.images import read_images, read_listed
 from msflow_jax.data.sources.manifest import list_rows
-from msflow_jax.storage.places import expand
+from msflow_jax.storage.places import expand, split_archive
 
 _HINT = "save images and labels with numpy.savez, or name a split as FILE.npz:test"
 
@@ -37,9 +36,8 @@ def read_labelled(
         ValueError: a malformed CSV (see ``manifest.list_rows``), a label that is no class (it and the
             classes are named), or images that cannot be read or do not fit.
     """
-    archive = re.fullmatch(r"(.*\.npz)(?::(\w+))?", str(path), re.IGNORECASE)
-    if archive:
-        return _of_archive(expand(archive[1]), str(path), archive[2] or "", info, resize)
+    if archive := split_archive(str(path)):
+        return _of_archive(*archive, str(path), info, resize)
     path = expand(path)
     if path.is_file() and path.suffix.lower() in (".csv", ".tsv", ".txt"):
         return _of_table(path, info, resize, outside)
@@ -52,7 +50,7 @@ def read_labelled(
     return _split(images, _numbers(folders, names, info, path), names)
 
 
-def _of_archive(path: Path, given: str, split: str, info: Info, resize: bool) -> Split:
+def _of_archive(path: Path, split: str, given: str, info: Info, resize: bool) -> Split:
     images, names = read_images(given, info, resize=resize)
     key = f"{split}_labels" if split else "labels"
     labels = read_npz(path, [key], _HINT)[key]

@@ -3,13 +3,14 @@
 from __future__ import annotations
 
 import math
-import os
 import zipfile
 from collections.abc import Sequence
 from pathlib import Path
 from typing import Any, NamedTuple
 
 import numpy as np
+
+from msflow_jax.storage.machine import physical_memory
 
 _LONGEST = 10_000  # bytes of a header
 
@@ -47,7 +48,7 @@ def npz_layouts(path: Path, keys: Sequence[str]) -> dict[str, Layout]:
                 f"{path}: {key} is said to be {layout.dtype} {layout.shape}, {needed:,} bytes, but the "
                 f"archive holds {stored:,} of it: it is damaged, fetch or save it again"
             )
-        if needed > (memory := _memory()):
+        if (memory := physical_memory()) and needed > memory:
             raise ValueError(
                 f"{path}: {key} is {layout.dtype} {layout.shape}, {needed:,} bytes, above the "
                 f"{memory:,} bytes of this machine's memory: save it in parts"
@@ -65,10 +66,3 @@ def _layout(file: Any) -> Layout:
         raise ValueError(f"version {version} of a .npy file")
     shape, _, dtype = read[version](file, max_header_size=_LONGEST)
     return Layout(shape, dtype)
-
-
-def _memory() -> int:
-    try:
-        return os.sysconf("SC_PHYS_PAGES") * os.sysconf("SC_PAGE_SIZE")
-    except (AttributeError, ValueError, OSError):  # not on this system
-        return 1 << 40

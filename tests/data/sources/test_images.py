@@ -166,7 +166,7 @@ def test_an_array_longer_than_the_archive_or_the_memory(tmp_path, monkeypatch):
     ):
         data.read_images(path, GREY)
     np.savez(path, images=pixels((3, 8, 8)))
-    monkeypatch.setattr(npz_headers, "_memory", lambda: 100)
+    monkeypatch.setattr(npz_headers, "physical_memory", lambda: 100)
     with pytest.raises(
         ValueError, match=r"192 bytes, above the 100 bytes of this machine's memory"
     ):
