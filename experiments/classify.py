@@ -79,9 +79,7 @@ def classify(
     rows = prediction_rows(out, names, abstains, str(flow.calibration))
     if stopped:
         write_csv(partial, rows)
-        raise KeyboardInterrupt(
-            f"stopped by Ctrl-C: {len(rows)} of {len(names)} images are in {partial}"
-        ) from stopped
+        raise stopped.kept(len(names), partial) from stopped
     rows = add_broken(rows, broken) if skip_broken else rows
     write_csv(output, rows)
     partial.unlink(missing_ok=True)  # of an earlier call that was stopped

@@ -82,9 +82,7 @@ def explain(
     except Interrupted as stop:
         with new_folder(partial, replace=True) as folder:
             write(folder, pixels, shown, labels, others, stop.partial)
-        raise KeyboardInterrupt(
-            f"stopped by Ctrl-C: {stop.count} of {len(names)} images are in {partial}"
-        ) from stop
+        raise stop.kept(len(names), partial) from stop
     with new_folder(output, replace=True) as folder:
         rows = write(folder, pixels, shown, labels, others, found)
     print(f"{len(rows)} images explained: {output}")

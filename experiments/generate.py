@@ -72,9 +72,7 @@ def generate(
         record["stopped"] = f"by Ctrl-C after {stop.count} of {len(numbers)} images"
         with new_folder(partial, replace=True) as folder:
             write(folder, stop.partial, numbers, flow.classes, record)
-        raise KeyboardInterrupt(
-            f"stopped by Ctrl-C: {stop.count} of {len(numbers)} images are in {partial}"
-        ) from stop
+        raise stop.kept(len(numbers), partial) from stop
     with new_folder(output, replace=True) as folder:
         write(folder, images, numbers, flow.classes, record)
     print(f"{len(images)} images: {output}, all in one: {output / GRID}")

@@ -44,7 +44,7 @@ class _Beat:
 
     def __init__(self, text: Callable[[], str], shown: bool = False):
         self._text, self._start, self._over = text, time.monotonic(), threading.Event()
-        self.silent, self._printed = shown, False
+        self.silent, self.printed = shown, False  # whether a line was printed by itself
         self._thread = threading.Thread(target=self._run, daemon=True)
 
     def __enter__(self) -> "_Beat":
@@ -74,13 +74,8 @@ class _Beat:
         while not self._over.wait(wait):
             wait = EVERY
             if not self.silent:
-                self._printed = True
+                self.printed = True
                 self.line()
-
-    @property
-    def printed(self) -> bool:
-        """Whether a line was printed by itself."""
-        return self._printed
 
 
 @contextmanager

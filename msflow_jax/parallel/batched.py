@@ -26,6 +26,12 @@ class Interrupted(KeyboardInterrupt):
         super().__init__(f"stopped by Ctrl-C after {count} items")
         self.partial, self.count = partial, count
 
+    def kept(self, total: int, place: object) -> KeyboardInterrupt:
+        """What to end with once the part of ``total`` items that was done is kept at a place."""
+        return KeyboardInterrupt(
+            f"stopped by Ctrl-C: {self.count} of {total} images are in {place}"
+        )
+
 
 def finished(run: Callable[[], Any], finish: Callable[[Any], Any]) -> Any:
     """``finish`` of what ``run`` returned.
