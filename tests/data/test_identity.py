@@ -8,7 +8,8 @@ import pytest
 from msflow_jax import data
 from msflow_jax.data.identity import identify, read_split_table
 from msflow_jax.storage import text
-from tests.data.sources.test_files import fill, load, manifest, save, write_csv
+from tests.data.sources.test_files import fill, load, save, write_csv
+from tests.data.sources.test_manifest import manifest
 
 
 def listed(tmp_path, name="list.csv", label=lambda i: ("mild", "severe")[i % 2], split=None):

@@ -41,16 +41,6 @@ def write_csv(path, *lines):
     return path
 
 
-def manifest(tmp_path, patients=20, split=None):
-    """Two images for each patient, grades 1, 2 and 10 by turns."""
-    lines = ["path,label,patient" + (",split" if split else "")]
-    for p in range(patients):
-        for i in range(2):
-            save(tmp_path / f"p{p}_{i}.png", seed=2 * p + i)
-            lines.append(f"p{p}_{i}.png,{(1, 2, 10)[p % 3]},P{p}" + (split(p, i) if split else ""))
-    return write_csv(tmp_path / "list.csv", *lines)
-
-
 def test_folder_of_classes(tmp_path):
     splits = load(fill(tmp_path))
     assert splits.info.classes == ("ill", "well")
@@ -94,90 +84,6 @@ def test_colour_resized_and_converted(tmp_path):
     splits = load(tmp_path, side=4)
     assert splits.train.images.shape[1:] == (4, 4, 3)
     assert load(tmp_path, side=4, channels=1).train.images.shape[1:] == (4, 4, 1)
-
-
-def test_manifest_keeps_patients_together(tmp_path):
-    splits = load(manifest(tmp_path), "manifest")
-    assert splits.info.classes == ("1", "2", "10")
-    assert splits.info.task == "multi-class"
-    patients = [{n.split("_")[0] for n in splits[s].names} for s in ("train", "val", "test")]
-    assert sum(map(len, patients)) == len(set.union(*patients)) == 20
-    for split in (splits.train, splits.val, splits.test):
-        for name, label in zip(split.names, split.labels, strict=True):
-            assert label == int(name[1:].split("_")[0]) % 3
-        assert split.groups == tuple(name.split("_")[0].upper() for name in split.names)
-
-
-def test_manifest_with_splits(tmp_path):
-    path = manifest(tmp_path, split=lambda p, i: ",train" if p < 12 else ",TEST")
-    splits = load(path, "manifest")
-    assert len(splits.test) == 16
-    assert 0 < len(splits.val) < len(splits.train)
-    assert not {n[:-6] for n in splits.val.names} & {n[:-6] for n in splits.train.names}
-
-
-def test_further_columns_are_facts_on_the_images(tmp_path):
-    """``evaluate --by=site`` splits the scores by them."""
-    assert load(manifest(tmp_path), "manifest").test.truth is None
-    text = (tmp_path / "list.csv").read_text().splitlines()
-    rows = [f"{line},{'north' if i % 3 else ''},{i}" for i, line in enumerate(text[1:])]
-    splits = load(write_csv(tmp_path / "list.csv", f"{text[0]},site,age", *rows), "manifest")
-    expected = {line.split(",")[0]: line.split(",")[-2:] for line in rows}
-    for split in (splits.train, splits.val, splits.test):
-        assert list(split.truth) == ["age", "site"]
-        for name, site, age in zip(
-            split.names, split.truth["site"], split.truth["age"], strict=True
-        ):
-            assert expected[name] == [site, age]
-
-
-def test_patient_in_two_splits(tmp_path):
-    path = manifest(tmp_path, split=lambda p, i: ",test" if p == 7 and i else ",train")
-    with pytest.raises(ValueError, match="patient P7 is in both train and test"):
-        load(path, "manifest")
-
-
-@pytest.mark.parametrize(
-    ("lines", "words"),
-    [
-        (["file,label", "a.png,1"], "header must have path,label"),
-        (["path,label"], "lists no images"),
-        (["path,label", "a.png,"], "line 2: no label"),
-        (["path,label,split", "a.png,1,dev"], "line 2: split 'dev'"),
-        (["path,label,patient", "a.png,1,"], "line 2: no patient"),
-        (["path,label", "a.png,1", "a.png,2"], "line 3: list.csv lists a.png more than once"),
-        (
-            ["path,label", "a.png,1", "./a.png,2"],
-            r"lists \./a\.png more than once \(first as a\.png\)",
-        ),
-        (
-            ["path,label", "a.png,1", "{here}/a.png,2"],
-            r"/a\.png more than once \(first as a\.png\)",
-        ),
-        (["path,label", "a.png,1", "link.png,2"], r"link\.png more than once \(first as a\.png\)"),
-        (["path,label", "a.png,1", "../o.png,2"], r"line 3: .*outside the folder .*outside=True"),
-        (
-            ["path,label", "a.png,1", "out.png,2"],
-            r"out\.png lies outside the folder of the manifest",
-        ),
-        (["path,label", "a.png,1", f"{'x' * 300}.png,2"], "line 3: .*is no path"),
-        (["path,label", "a.png,1", "b.png,1"], "one class only"),
-        (["path,label,split", "a.png,1,train", "b.png,2,test"], "outside the classes of train"),
-    ],
-)
-def test_bad_manifests(tmp_path, lines, words):
-    tmp_path = tmp_path / "in"
-    for i, name in enumerate(("a.png", "b.png", "../o.png")):
-        save(tmp_path / name, seed=i)
-    (tmp_path / "link.png").symlink_to("a.png")
-    (tmp_path / "out.png").symlink_to("../o.png")
-    lines = [line.replace("{here}", str(tmp_path)) for line in lines]
-    if "split" in lines[0] and "test" in lines[-1]:
-        for i in range(8):
-            save(tmp_path / f"c{i}.png", seed=9 + i)
-            lines = [*lines, f"c{i}.png,1,{'val' if i else 'train'}"]
-    with pytest.raises(ValueError, match=words):
-        load(write_csv(tmp_path / "list.csv", *lines), "manifest")
 
 
 def test_missing_things(tmp_path):
@@ -250,16 +156,6 @@ def test_many_files_with_a_bar(tmp_path):
     assert sum(len(splits[s]) for s in ("train", "val", "test")) == 202
 
 
-def test_a_file_elsewhere_is_taken_where_it_is_allowed(tmp_path):
-    path = manifest(tmp_path)
-    (tmp_path / "lists").mkdir()
-    path = path.rename(tmp_path / "lists" / "list.csv")
-    path.write_text(path.read_text().replace("\np", "\n../p"))
-    with pytest.raises(ValueError, match="line 2: .*p0_0.png lies outside .*data.outside=True"):
-        load(path, "manifest")
-    assert load(path, "manifest", outside=True).train.names[0].startswith("../p")
-
-
 ORDER = """
 import sys
 from msflow_jax import data
@@ -302,15 +198,6 @@ def test_classes_that_may_be_meant_as_one_are_named(tmp_path, pair, same):
     assert bool(words) == same and all(repr(name) in words[0] for name in found if words)
 
 
-def test_patients_that_may_be_one_are_named(tmp_path):
-    for i in range(40):
-        save(tmp_path / f"{i}.png", seed=i)
-    lines = [f"{i}.png,{i % 2},{('p', 'P')[i % 2]}{i // 2}" for i in range(40)]
-    path = write_csv(tmp_path / "list.csv", "path,label,patient", *lines)
-    with pytest.warns(UserWarning, match="'p0' and 'P0'.*17 pairs more. are taken as two patients"):
-        load(path, "manifest")
-
-
 def test_one_picture_in_files_of_other_bytes_is_found_in_two_splits(tmp_path):
     for split, suffix in (("train", "png"), ("test", "bmp")):
         for i in range(20):
@@ -343,11 +230,3 @@ def test_folders_beside_the_splits_are_named(tmp_path):
     fill(tmp_path / "extra", count=3)
     with pytest.warns(UserWarning, match="left out beside test, train: folders extra"):
         load(tmp_path)
-
-
-def test_names_cannot_write_to_a_terminal(tmp_path):
-    fill(tmp_path)
-    (tmp_path / "ill" / "0.png").rename(tmp_path / "ill" / "\x1b[2J.png")
-    splits = load(tmp_path)
-    names = [name for split in ("train", "val", "test") for name in splits[split].names]
-    assert "ill/\\x1b[2J.png" in names and all(name.isprintable() for name in names)

@@ -13,7 +13,8 @@ from msflow_jax.data.sources import packing, records
 from msflow_jax.data.sources.listing import list_folder
 from msflow_jax.data.sources.manifest import list_manifest
 from msflow_jax.data.sources.packing import Settings, pack
-from tests.data.sources.test_files import fill, manifest, save
+from tests.data.sources.test_files import fill, save
+from tests.data.sources.test_manifest import manifest
 
 pytest.importorskip("array_record")
 
