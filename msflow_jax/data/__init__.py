@@ -31,6 +31,7 @@ from msflow_jax.data.identity import (
     pixels_of,
     split_table,
 )
+from msflow_jax.data.intensity import WINDOW
 from msflow_jax.data.oddities import check_copies, warn_of_rare_classes
 from msflow_jax.data.settings import SETTINGS
 from msflow_jax.data.sources.images import read_images, read_sound_images
@@ -82,6 +83,12 @@ def default_config(name: str = "phantoms") -> ConfigDict:
             folders (``folder``), the CSV (``manifest``), either (``own``), what ``tools/pack.py`` wrote
             (``arrayrecord``), or the TFDS data folder (``tfds:NAME``; empty: ``~/tensorflow_datasets``).
         side: Height and width in pixels. 0: 28 (MedMNIST), 32 (phantoms), as stored (own files).
+        dims: 2: pictures; volumes are cut into ``slices``. 3: volumes ``[D, H, W, C]``.
+        spacing: Of volumes: what a voxel is brought to, in mm, before ``side`` cuts or pads; 0: stored.
+        modality: Of a cohort: the column that is the image of a model of one; empty: the only one.
+        window: Of CT: the values in Hounsfield units that become 0 and 255.
+        slices: Which slices of volumes are pictures where ``dims`` is 2: ``axis``, ``first`` and
+            ``last`` as shares of it, ``spacing`` in mm.
         fit: Of pictures that are not square: ``pad`` (the longer side is scaled to ``side``, the rest is
             black, of colour pictures the colour of their edge), ``crop`` (the shorter side is scaled,
             the ends of the longer one are lost) or ``stretch``. A pack has its own.
@@ -102,6 +109,11 @@ def default_config(name: str = "phantoms") -> ConfigDict:
             "name": name,
             "root": "",
             "side": 0,
+            "dims": 2,
+            "spacing": 0.0,
+            "modality": "",
+            "window": WINDOW,
+            "slices": {"axis": "axial", "first": 0.0, "last": 1.0, "spacing": 0.0},
             "fit": "pad",
             "channels": 0,
             "seed": 0,

@@ -26,7 +26,8 @@ _KINDS: dict[str, tuple[Any, Any]] = {
     **dict.fromkeys(("channels", "side"), (int, ())),
     **dict.fromkeys(("classes", "map_classes", "flips"), _TEXTS),
     "counts": (list, (int,)), "value_range": (list, (int, float)),
-    "modalities": (dict, ()), "identity": (dict, ()),
+    "space": (list, (int,)), "spacing": (list, (int, float)),
+    **dict.fromkeys(("modalities", "identity", "intensities"), (dict, ())),
 }  # fmt: skip
 
 

@@ -26,9 +26,9 @@ from msflow_jax.data.base import (
     Splits,
     digest,
     in_memory,
-    is_range,
     own_info,
 )
+from msflow_jax.data.intensity import is_range
 from msflow_jax.data.sources.archives import file_sha256
 from msflow_jax.data.sources.decoding import decode
 from msflow_jax.data.sources.fitting import fit_to_first

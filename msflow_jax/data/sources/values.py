@@ -14,14 +14,13 @@ from typing import NamedTuple
 
 import numpy as np
 
+from msflow_jax.data.intensity import MARGIN, Intensity
 from msflow_jax.data.sources.decoding import decode, is_deep, read_file
 from msflow_jax.progress import track
 
 Range = tuple[float, ...]  # smallest and largest value; empty where all pictures have 8 bits
-MARGIN = 0.05  # of the range: how far outside it a value may lie and is cut off
 _DIM = 1 / 16  # of the range: a picture that stays below is likely of another range
 _NAMED = 20  # broken pictures that an error names
-_BLOCK = 1 << 20  # values converted at a time
 
 
 class Extent(NamedTuple):
@@ -137,11 +136,7 @@ def scale(picture: np.ndarray, value_range: Range, name: str) -> np.ndarray:
             f"{holds}, outside the range of the pictures trained on, {least:g} to {most:g}: bring it to "
             "their scale, or clip it to this range if its values mean the same"
         )
-    flat, out = picture.reshape(-1), np.empty(picture.size, np.uint8)
-    for start in range(0, len(flat), _BLOCK):  # no copy of the whole picture in a wider type
-        part = (flat[start : start + _BLOCK].astype(np.float64) - least) * (255 / (most - least))
-        out[start : start + _BLOCK] = np.rint(part).clip(0, 255)
-    return out.reshape(picture.shape)
+    return Intensity("range", least, most).to_grey(picture)
 
 
 def is_dim(picture: np.ndarray, value_range: Range) -> bool:
