@@ -2,6 +2,7 @@
 
 import hashlib
 import json
+import time
 from collections.abc import Callable, Sequence
 from contextlib import nullcontext
 from dataclasses import dataclass
@@ -11,6 +12,7 @@ from typing import Any
 import jax
 import jax.numpy as jnp
 import numpy as np
+from filelock import FileLock, Timeout
 from ml_collections import ConfigDict
 from safetensors import SafetensorError
 from safetensors.numpy import load, save
@@ -26,6 +28,7 @@ from msflow_jax.storage.jsons import digest_of
 from msflow_jax.storage.places import expand, user_cache
 
 SHARD = 256  # images per file
+_WAIT = 0.5  # seconds between two looks at shards that other processes are at
 _FLIPS = {"horizontal": -2, "vertical": -3}  # axes of [..., S, S, C]
 
 
@@ -89,7 +92,8 @@ def read_or_encode(
 ) -> dict[str, np.ndarray]:
     """The latents of a split: shards that are there and sound are read, the others encoded and written.
 
-    An interrupted call loses at most the shard it was at.
+    Several processes may be at it, each takes the next shard that nobody is at; each returns when all
+    are there. An interrupted call loses at most the shard it was at.
 
     Args:
         cache: folder and facts of the latents, see :func:`locate`.
@@ -109,12 +113,14 @@ def read_or_encode(
     if not len(split):
         raise ValueError(f"the {cache.facts['split']} split is empty: there is nothing to encode")
     starts = range(0, len(split), SHARD)
-    found = {start: _read(cache.folder / f"{start // SHARD:05d}", cache.facts) for start in starts}
+    stems = {start: cache.folder / f"{start // SHARD:05d}" for start in starts}
+    found = {start: _read(stem, cache.facts) for start, stem in stems.items()}
     missing = [start for start in starts if found[start] is None]
     if missing and jax.process_count() > 1:
         raise FileNotFoundError(
             f"{len(missing)} of {len(starts)} parts of the latent cache {cache.folder} are missing: "
-            "encode them first in one process, with --encode-only, on a disk that all processes see"
+            "encode them first with --encode-only, in as many processes as you like, on a disk that all "
+            "of them see"
         )
     if missing:
         write_atomically(
@@ -122,20 +128,45 @@ def read_or_encode(
         )
         count = sum(min(SHARD, len(split) - start) for start in missing)
         with bar(description, count) if description else nullcontext(lambda n: None) as advance:
-            for start in missing:
-                index = np.arange(start, min(start + SHARD, len(split)))
-                images = np.stack([split.read(int(i)) for i in index])
-                arrays = encode(images)
-                if not all(np.isfinite(a).all() for a in arrays.values()):
-                    raise FloatingPointError(
-                        f"latents of images {start} to {index[-1]} are not finite in float16: the "
-                        "autoencoder is damaged, or its scale is wrong"
-                    )
-                _write(cache.folder / f"{start // SHARD:05d}", arrays, cache.facts)
-                found[start] = arrays
-                advance(len(index))
+            while missing:
+                for start in missing:
+                    index = np.arange(start, min(start + SHARD, len(split)))
+                    found[start] = _take(stems[start], cache.facts, split, index, encode)
+                    if found[start] is not None:
+                        advance(len(index))
+                before, missing = missing, [start for start in missing if found[start] is None]
+                if len(missing) == len(before):  # all that are left are at other processes
+                    time.sleep(_WAIT)
     parts = [found[start] for start in starts]
     return {name: np.concatenate([p[name] for p in parts if p]) for name in parts[0] or {}}
+
+
+def _take(
+    stem: Path,
+    facts: dict[str, Any],
+    split: Split | LazySplit,
+    index: np.ndarray,
+    encode: Callable[[np.ndarray], dict[str, np.ndarray]],
+) -> dict[str, np.ndarray] | None:
+    """Encodes and writes a shard, or reads what another process made of it; None while one is at it.
+
+    The system gives a shard's lock free when its process ends, however it ends.
+    """
+    try:
+        lock = FileLock(stem.with_suffix(".lock")).acquire(blocking=False)
+    except Timeout:
+        return None
+    with lock:
+        if (arrays := _read(stem, facts)) is not None:
+            return arrays
+        arrays = encode(np.stack([split.read(int(i)) for i in index]))
+        if not all(np.isfinite(a).all() for a in arrays.values()):
+            raise FloatingPointError(
+                f"latents of images {index[0]} to {index[-1]} are not finite in float16: the "
+                "autoencoder is damaged, or its scale is wrong"
+            )
+        _write(stem, arrays, facts)
+    return arrays
 
 
 def split_latents(

@@ -1,6 +1,7 @@
 """Files and folders written atomically: complete, or not at all."""
 
 import os
+import secrets
 import shutil
 import tempfile
 from collections.abc import Iterator
@@ -35,7 +36,8 @@ def replacing(path: Path) -> Iterator[Path]:
         OSError: the file cannot be written (full disk, no permission); what was there is kept.
     """
     path.parent.mkdir(parents=True, exist_ok=True)
-    temporary = path.with_name(f".{path.name}.{os.getpid()}.tmp")
+    # A number of a process alone is not its own: several machines may write to one disk.
+    temporary = path.with_name(f".{path.name}.{os.getpid()}-{secrets.token_hex(4)}.tmp")
     try:
         with naming(path):
             yield temporary

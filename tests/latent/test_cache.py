@@ -1,6 +1,8 @@
 """The latent cache: what is read back, what is made anew, what survives."""
 
 import errno
+import threading
+from concurrent.futures import ThreadPoolExecutor
 from dataclasses import replace
 from types import SimpleNamespace
 
@@ -128,6 +130,25 @@ def test_several_processes_need_a_complete_cache(tmp_path, monkeypatch):
     monkeypatch.setattr(jax, "process_count", lambda: 2)
     with pytest.raises(FileNotFoundError, match="5 of 5 parts .* --encode-only"):
         read_or_encode(locate(str(tmp_path), FACTS), SPLIT, Encoder())
+
+
+def test_processes_share_the_shards_and_each_gets_all(tmp_path, monkeypatch):
+    monkeypatch.setattr(latents, "_WAIT", 0.01)
+    cache, barrier = locate(str(tmp_path), FACTS), threading.Barrier(2)
+
+    class Together(Encoder):
+        """Waits in its first shard until the other one has begun as well."""
+
+        def __call__(self, images):
+            if not self.seen:
+                barrier.wait(timeout=30)
+            return super().__call__(images)
+
+    encoders = Together(), Together()
+    with ThreadPoolExecutor(2) as pool:
+        for found in pool.map(lambda e: read_or_encode(cache, SPLIT, e), encoders):
+            np.testing.assert_array_equal(found["image"], EXPECTED)
+    assert all(e.seen for e in encoders) and sum(e.seen for e in encoders) == 23
 
 
 def test_flips_are_all_combinations():
