@@ -73,6 +73,7 @@ class Info:
             object.__setattr__(self, name, printable(getattr(self, name)))
         for name in ("classes", "map_classes"):
             object.__setattr__(self, name, tuple(map(printable, getattr(self, name))))
+        self._check_space()
         object.__setattr__(self, "intensities", dict(self.intensities))
         object.__setattr__(self, "modalities", dict(self.modalities) or self._one_image())
         object.__setattr__(self, "identity", dict(self.identity))
@@ -86,7 +87,6 @@ class Info:
             raise ValueError(
                 f"{self.name}: value_range {self.value_range} is no pair of rising numbers"
             )
-        self._check_space()
 
     def _check_space(self) -> None:
         if self.space and (len(self.space) not in (2, 3) or self.space[-1] != self.side):
