@@ -1,0 +1,98 @@
+"""The axes of a volume: how they lie in the patient, and how they come to those of a ``Picture``."""
+
+from __future__ import annotations
+
+import numpy as np
+
+PICTURE_AXES = ("S", "P", "L")  # where slices, rows and columns go: see ``pictures.Picture``
+OBLIQUE = 40.0  # degrees; near 45 it is an accident which axis is called axial
+_VOXEL = (1e-4, 1e4)  # mm; nnU-Net stores 999 for the one slice of a picture
+_FLAT = 1e-3  # share of a box's volume that is left where axes nearly lie in one plane
+_SHEARED = 0.02  # cosine of the angle between two axes: about one degree from a right angle
+
+
+def check_affine(affine: np.ndarray, subject: str) -> None:
+    """Refuses an affine that places no volume.
+
+    Args:
+        affine: ``[4, 4]``, from the index of a voxel to mm.
+        subject: what has it, for the error.
+
+    Raises:
+        ValueError: values that are not finite, axes in one plane, or voxels of an absurd size.
+    """
+    sizes = voxel_size(affine)
+    shown = "; ".join(" ".join(f"{v:g}" for v in row) for row in np.asarray(affine)[:3])
+    if not np.isfinite(affine).all():
+        what = "holds values that are not finite"
+    elif min(sizes) == 0 or abs(np.linalg.det(affine[:3, :3])) < _FLAT * np.prod(sizes):
+        what = "is singular"
+    elif min(sizes) < _VOXEL[0] or max(sizes) > _VOXEL[1]:
+        what = f"makes voxels of {size_text(sizes)} mm"
+    else:
+        return
+    raise ValueError(
+        f"{subject}: its affine {what} ({shown}), so that where it lies is not known: correct the header"
+    )
+
+
+def to_picture_axes(values: np.ndarray, affine: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
+    """Turns a volume to the axes of a ``Picture`` that are closest to its own; nothing is resampled.
+
+    Args:
+        values: ``[X, Y, Z, ...]`` as stored.
+        affine: ``[4, 4]``, from its index to RAS mm; not singular.
+
+    Returns:
+        A view ``[D, H, W, ...]`` of the values, and the affine of its index.
+    """
+    from nibabel import orientations as nib
+
+    turn = nib.ornt_transform(nib.io_orientation(affine), nib.axcodes2ornt(PICTURE_AXES))
+    return nib.apply_orientation(values, turn), affine @ nib.inv_ornt_aff(turn, values.shape[:3])
+
+
+def voxel_size(affine: np.ndarray) -> tuple[float, ...]:
+    """Size of a voxel in mm along each axis of the index."""
+    return tuple(float(v) for v in np.sqrt((np.asarray(affine)[:3, :3] ** 2).sum(axis=0)))
+
+
+def axis_codes(affine: np.ndarray) -> str:
+    """Where the axes of an affine go: ``LAS`` for to the left, to the front and up."""
+    from nibabel.orientations import aff2axcodes
+
+    return "".join(aff2axcodes(affine))
+
+
+def oblique_degrees(affine: np.ndarray) -> float:
+    """Largest angle between an axis of a volume and the axis of the patient that it is called by."""
+    from nibabel.orientations import io_orientation
+
+    directions = affine[:3, :3] / np.array(voxel_size(affine))
+    chosen = io_orientation(affine)[:, 0].astype(int)
+    cosines = np.abs(directions[chosen, np.arange(3)]).clip(0, 1)
+    return float(np.degrees(np.arccos(cosines.min())))
+
+
+def oddities(affine: np.ndarray) -> list[str]:
+    """What a user should know of an affine that can be used: strongly oblique or sheared axes."""
+    found = []
+    if (angle := oblique_degrees(affine)) > OBLIQUE:
+        found.append(
+            f"its axes lie {angle:.0f} degrees off the patient's: slices are along the closest, not "
+            "resampled; bring it to straight axes if axial should mean axial"
+        )
+    directions = affine[:3, :3] / np.array(voxel_size(affine))
+    cosine = np.abs(directions.T @ directions - np.eye(3)).max()
+    if cosine > _SHEARED:
+        angle = float(np.degrees(np.arcsin(min(cosine, 1.0))))
+        found.append(
+            f"its axes are {angle:.1f} degrees off right angles (a tilted gantry, or an affine "
+            "registration in the header): it is read as if they were at right angles"
+        )
+    return found
+
+
+def size_text(sizes: tuple[float, ...]) -> str:
+    """Sizes in words: ``1 x 1 x 2.5``."""
+    return " x ".join(f"{v:.6g}" for v in sizes)
