@@ -1,0 +1,103 @@
+"""Writes volumes as NIfTI files, with nothing in them but voxels and where they lie."""
+
+from __future__ import annotations
+
+import gzip
+from collections.abc import Sequence
+from pathlib import Path
+
+import numpy as np
+
+from msflow_jax.data.sources.orientation import PICTURE_AXES, axis_codes, check_affine, voxel_size
+from msflow_jax.storage.atomic import write_atomically
+
+DTYPES = ("uint8", "int16", "uint16", "int32", "float32")
+_SCANNER, _ALIGNED = 1, 2  # codes of nifti1.h: where the scanner had it; in a frame of its own
+_STRAIGHT = 1e-4  # cosine between axes up to which a qform can say where a volume lies
+_LEVEL = 1  # of gzip, as nibabel: higher ones cost much time and save little
+
+
+def write_nifti(
+    path: Path,
+    values: np.ndarray,
+    *,
+    affine: np.ndarray | None = None,
+    spacing: Sequence[float] = (),
+) -> Path:
+    """Writes a volume; ``nifti.read_nifti`` gives the same one back, bit for bit.
+
+    The file is in RAS+, as most programs expect; sform and qform both say so.
+
+    Args:
+        path: file to write or to replace, ``.nii`` or ``.nii.gz``.
+        values: ``[D, H, W]``, ``[D, H, W, 1]``, or RGB uint8 ``[D, H, W, 3]``, with the axes of a
+            ``Picture``; of one of ``DTYPES``.
+        affine: ``[4, 4]`` from the index (d, h, w, 1) to RAS mm; None: straight axes about the origin.
+        spacing: size of a voxel in mm where no affine is given; empty: 1 mm.
+
+    Returns:
+        ``path``.
+
+    Raises:
+        ValueError: another suffix, shape or type, values that are not finite, or an affine whose axes
+            are not those of a ``Picture``.
+        OSError: the file cannot be written; what was there is kept.
+    """
+    import nibabel
+
+    values = _checked(values, path)
+    code = _ALIGNED if affine is None else _SCANNER
+    if affine is None:
+        affine = centred_affine(values.shape[:3], spacing)
+    check_affine(affine, f"{path} to be written")
+    if tuple(axis_codes(affine)) != PICTURE_AXES:
+        raise ValueError(
+            f"{path}: a volume with the axes {axis_codes(affine)} is to be written, those of a Picture "
+            f"are {''.join(PICTURE_AXES)}"
+        )
+    height, width = values.shape[1:3]
+    to_picture = np.array(
+        [[0, 0, 1, 0], [0, -1, 0, height - 1], [-1, 0, 0, width - 1], [0, 0, 0, 1]], np.float64
+    )
+    stored = values[:, ::-1, ::-1].swapaxes(0, 2)
+    if stored.ndim == 4:
+        colours = np.dtype([(name, "u1") for name in "RGB"])
+        stored = np.ascontiguousarray(stored).view(colours)[..., 0]
+    image = nibabel.Nifti1Image(stored, None)
+    placed = affine @ to_picture
+    directions = placed[:3, :3] / np.array(voxel_size(placed))
+    straight = np.abs(directions.T @ directions - np.eye(3)).max() < _STRAIGHT
+    image.set_qform(placed, code if straight else 0)
+    image.set_sform(placed, code)
+    image.header.set_xyzt_units("mm")
+    data = image.to_bytes()
+    if path.name.lower().endswith(".gz"):
+        data = gzip.compress(data, _LEVEL, mtime=0)  # neither a name nor a time within
+    return write_atomically(path, data)
+
+
+def centred_affine(space: Sequence[int], spacing: Sequence[float] = ()) -> np.ndarray:
+    """The affine of a volume ``(D, H, W)`` with a ``Picture``'s axes and the origin in its middle."""
+    sizes = np.array(tuple(spacing) or (1.0, 1.0, 1.0))
+    affine = np.zeros((4, 4))
+    affine[[2, 1, 0], [0, 1, 2]] = sizes * (1, -1, -1)
+    affine[:3, 3] = -affine[:3, :3] @ ((np.array(space) - 1) / 2)
+    affine[3, 3] = 1
+    return affine
+
+
+def _checked(values: np.ndarray, path: Path) -> np.ndarray:
+    """The values as ``[D, H, W]``, or RGB ``[D, H, W, 3]``."""
+    if not path.name.lower().endswith((".nii", ".nii.gz")):
+        raise ValueError(f"{path}: NIfTI files are called .nii or .nii.gz")
+    if values.ndim == 4 and values.shape[-1] == 1:
+        values = values[..., 0]
+    colours = values.ndim == 4 and values.shape[-1] == 3 and values.dtype == np.uint8
+    if not (values.ndim == 3 or colours) or values.dtype.name not in DTYPES:
+        raise ValueError(
+            f"{path}: {values.dtype} {values.shape} is to be written, a NIfTI file takes [D, H, W] of "
+            f"{', '.join(DTYPES)}, or RGB as uint8 [D, H, W, 3]"
+        )
+    if values.dtype.kind == "f" and not np.isfinite(values).all():
+        raise ValueError(f"{path}: values that are not finite (NaN or infinite) are to be written")
+    return values
