@@ -2,9 +2,12 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
+
 import numpy as np
 
 from msflow_jax.data.base import FITS, Info
+from msflow_jax.data.sources.volume_fitting import bring_volume
 
 
 def convert_channels(images: np.ndarray, channels: int) -> np.ndarray:
@@ -25,25 +28,31 @@ def convert_channels(images: np.ndarray, channels: int) -> np.ndarray:
     return np.rint(luma).astype(np.uint8)[..., None]
 
 
-def bring(image: np.ndarray, side: int, channels: int, fit: str) -> np.ndarray:
-    """Brings a picture to a side and a channel count; one that has them stays as it is.
+def bring(
+    image: np.ndarray, side: int, channels: int, fit: str, spacing: Sequence[float] = ()
+) -> np.ndarray:
+    """Brings a picture or volume to a side and a channel count; one that has them stays as it is.
 
     Args:
-        image: uint8 ``[H, W, C]``.
-        side: rows and columns.
+        image: uint8 ``[H, W, C]`` or ``[D, H, W, C]``.
+        side: size along each axis of space.
         channels: 1, 3, or 0: as they are.
-        fit: what happens to one that is not square, see :func:`to_square`.
+        fit: what happens to one that is no square or cube, see :func:`to_square`.
+        spacing: size of a volume's voxels, see ``volume_fitting.place``.
 
     Returns:
-        uint8 ``[side, side, C]``.
+        uint8 ``[side, side, C]`` or ``[side, side, side, C]``.
     """
     colour = fill(image)
     converted = [convert_channels(part[None], channels)[0] for part in (image, colour[None, None])]
-    return to_square(converted[0], side, fit, converted[1].reshape(-1))
+    filling = converted[1].reshape(-1)
+    if image.ndim == 4:
+        return bring_volume(converted[0], (side,) * 3, fit, spacing=spacing, colour=filling)
+    return to_square(converted[0], side, fit, filling)
 
 
 def fill(image: np.ndarray) -> np.ndarray:
-    """The colour to pad a picture with, uint8 ``[C]``.
+    """The colour to pad a picture or volume with, uint8 ``[C]``.
 
     Grey pictures, of one channel or of three equal ones, are padded with black, as X-rays and slices of
     CT and MR are; colour pictures with the median colour of their edge.
@@ -52,7 +61,8 @@ def fill(image: np.ndarray) -> np.ndarray:
         (image[..., 0] == image[..., 1]).all() and (image[..., 1] == image[..., 2]).all()
     ):
         return np.zeros(image.shape[-1], np.uint8)
-    edge = np.concatenate([image[0], image[-1], image[:, 0], image[:, -1]])
+    ends = (np.take(image, (0, -1), axis) for axis in range(image.ndim - 1))
+    edge = np.concatenate([part.reshape(-1, image.shape[-1]) for part in ends])
     return np.median(edge, axis=0).astype(np.uint8)
 
 
