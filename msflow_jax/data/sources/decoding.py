@@ -46,19 +46,28 @@ def decode(data: bytes, path: Path) -> np.ndarray:
     Raises:
         ValueError: if the bytes are no readable image of one picture; names ``path``.
     """
-    with _opened(io.BytesIO(data), path) as image:
+    with opened(io.BytesIO(data), path) as image:
         frames = getattr(image, "n_frames", 1)
         if frames > 1 and image.format != "MPO":  # MPO: a camera's JPEG with its preview
             raise Explained(f"{path} holds {frames} pictures; save each as a file of its own")
-        deep_colour = _is_deep_colour(image)
-        image.load()  # a TIFF is turned upright here, any other below
-        if image.mode in _DEEP_GREY:
-            pixels = _deep_grey(image, path)
-        elif deep_colour:
-            pixels = _deep_colours(image, data, path)
-        else:
-            pixels = _plain(image)
-        return _upright(pixels, image.getexif().get(_ORIENTATION, 1))
+        return values_of(image, data, path)
+
+
+def values_of(image: Image.Image, data: bytes, path: Path) -> np.ndarray:
+    """The values of a picture that is :func:`opened`, of several pages those of the one it is at.
+
+    Returns, raises and takes the other arguments as :func:`decode`.
+    """
+    page = image.tell()
+    deep_colour = _is_deep_colour(image)
+    image.load()  # a TIFF is turned upright here, any other below
+    if image.mode in _DEEP_GREY:
+        pixels = _deep_grey(image, path)
+    elif deep_colour:
+        pixels = _deep_colours(image, data, path, page)
+    else:
+        pixels = _plain(image)
+    return _upright(pixels, image.getexif().get(_ORIENTATION, 1))
 
 
 def read_file(path: Path) -> bytes:
@@ -83,13 +92,13 @@ def is_deep(path: Path) -> bool:
     Raises:
         ValueError: as :func:`decode`, where the header shows it.
     """
-    with _opened(path, path) as image:
+    with opened(path, path) as image:
         signed = image.format == "TIFF" and _first(image, _SAMPLE_FORMAT, 1) == 2
         return image.mode in _DEEP_GREY or _is_deep_colour(image) or signed
 
 
 @contextmanager
-def _opened(source: Path | io.BytesIO, path: Path) -> Iterator[Image.Image]:
+def opened(source: Path | io.BytesIO, path: Path) -> Iterator[Image.Image]:
     """A picture of which the header is read; whatever goes wrong with it is a line with its name."""
     from PIL import Image, UnidentifiedImageError
 
@@ -171,12 +180,13 @@ def _is_deep_colour(image: Any) -> bool:
     return deep_bits or any(re.search(";16[BLN]", mode) for mode in _rawmodes(image))
 
 
-def _deep_colours(image: Image.Image, data: bytes, path: Path) -> np.ndarray:
+def _deep_colours(image: Image.Image, data: bytes, path: Path, page: int) -> np.ndarray:
     """Colours of 16 bits, of which Pillow reads 8 at a time: the bytes exchanged give the others."""
     from PIL import Image
 
     high = image
     with Image.open(io.BytesIO(data), formats=FORMATS) as low:
+        low.seek(page)
         modes = set(_rawmodes(low))
         if (
             len(modes) != 1
