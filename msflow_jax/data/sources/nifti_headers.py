@@ -182,6 +182,7 @@ def _placed(header: Any, subject: str) -> tuple[np.ndarray, tuple[float, ...], l
         known = bool(np.isfinite(sizes).all() and sizes.all())
         # As nibabel lays it out, and scanners store it: the first axis from right to left.
         guess = scale @ np.diag([-1.0, 1, 1, 1]) @ np.diag([*(sizes if known else [1, 1, 1]), 1])
+        check_affine(guess, subject)
         return guess, voxel_size(guess) if known else (), [_UNPLACED]
     with np.errstate(invalid="ignore"):  # of what is refused below
         affine = scale @ stated
@@ -215,8 +216,7 @@ def _disagreement(sform: np.ndarray, qform: np.ndarray) -> list[str]:
     if apart <= _AGREE:
         return []
     sizes = size_text(voxel_size(sform)), size_text(voxel_size(qform))
-    singular = 0 in voxel_size(qform)
-    codes = axis_codes(sform), "none" if singular else axis_codes(qform)
+    codes = axis_codes(sform), axis_codes(qform)
     details = [
         f"{what} {a} and {b}" for what, (a, b) in (("axes", codes), ("voxels", sizes)) if a != b
     ]

@@ -58,10 +58,10 @@ def voxel_size(affine: np.ndarray) -> tuple[float, ...]:
 
 
 def axis_codes(affine: np.ndarray) -> str:
-    """Where the axes of an affine go: ``LAS`` for to the left, to the front and up."""
+    """Where the axes of an affine go: ``LAS`` for to the left, to the front, up; ``?`` for nowhere."""
     from nibabel.orientations import aff2axcodes
 
-    return "".join(aff2axcodes(affine))
+    return "".join(code or "?" for code in aff2axcodes(affine))
 
 
 def oblique_degrees(affine: np.ndarray) -> float:

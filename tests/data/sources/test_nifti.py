@@ -7,11 +7,13 @@ from pathlib import Path
 import nibabel
 import numpy as np
 import pytest
+from hypothesis import strategies as st
 from nibabel import orientations
 from nibabel.testing import data_path
 
 from msflow_jax.data.sources import nifti
 from msflow_jax.data.sources.nifti import is_nifti, read_nifti, split_volume
+from tests.fuzzing import fuzz
 
 SHAPE = (5, 4, 3)  # x, y, z
 VALUES = np.arange(-20, 40, dtype=np.int16).reshape(SHAPE)
@@ -360,3 +362,34 @@ def test_told_by_content(tmp_path):
     assert nifti.has_suffix(Path("A.NII.GZ")) and not nifti.has_suffix("a.gz")
     with pytest.raises(ValueError, match=r"none\.nii cannot be read"):
         read_nifti(tmp_path / "none.nii")
+
+
+def test_mutated_files(tmp_path):
+    """A volume, or one line that names the file, whatever the header says."""
+    path = tmp_path / "scan7.nii"
+    seeds = []
+    for kind in (nibabel.Nifti1Image, nibabel.Nifti2Image):
+        made = image(kind=kind)
+        made.set_qform(OBLIQUE, 1)
+        seeds.append(saved(path, made).read_bytes())
+    seeds += map(gzip.compress, seeds[:2])
+    places = st.lists(st.tuples(st.integers(0, 559), st.integers(0, 255)), min_size=1, max_size=3)
+
+    def check(data, changes):
+        data = bytearray(data)
+        for at, value in changes:
+            data[at % len(data)] = value
+        path.write_bytes(data)
+        for read in (nifti.header, read_nifti):
+            try:
+                with warnings.catch_warnings():
+                    warnings.simplefilter("ignore")
+                    got = read(path)
+            except ValueError as error:
+                assert "scan7.nii" in str(error) and "\n" not in str(error), str(error)
+                continue
+            if read is read_nifti:
+                assert got.values.ndim == 4 and np.isfinite(got.values).all()
+                assert got.affine is None or np.isfinite(got.affine).all()
+
+    assert fuzz(check, st.sampled_from(seeds), places, share=0.1) > 100

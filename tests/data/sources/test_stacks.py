@@ -1,13 +1,16 @@
 """TIFF files of several pages: volumes of every type, what their pages are, and what is refused."""
 
 import io
+import warnings
 
 import numpy as np
 import pytest
+from hypothesis import strategies as st
 from PIL import Image, TiffImagePlugin
 
 from msflow_jax.data.sources.decoding import decode
 from msflow_jax.data.sources.stacks import UNPLACED, pages, read_stack
+from tests.fuzzing import fuzz
 
 RNG = np.random.default_rng(0)
 
@@ -167,3 +170,31 @@ def test_values_that_are_not_finite_are_refused(tmp_path):
     volume[2, 1, 1] = np.nan
     with pytest.raises(ValueError, match=r"a\.tif holds values that are not finite"):
         read_stack(stack(tmp_path / "a.tif", volume))
+
+
+def test_mutated_files(tmp_path):
+    """A volume, or one line that names the file."""
+    path = tmp_path / "scan7.tif"
+    text = "ImageJ=1.5\nimages=3\nslices=3\nspacing=2\nunit=mm"
+    volume = noise("uint16", (3, 4, 5))
+    seeds = [stack(path, volume, text, (1.0, 2.0)).read_bytes()]
+    seeds.append(stack(path, volume, compression="tiff_lzw").read_bytes())
+    places = st.lists(st.tuples(st.integers(0), st.integers(0, 255)), min_size=1, max_size=3)
+
+    def check(data, changes):
+        data = bytearray(data)
+        for at, value in changes:
+            data[at % len(data)] = value
+        path.write_bytes(data)
+        for read in (pages, read_stack):
+            try:
+                with warnings.catch_warnings():
+                    warnings.simplefilter("ignore")
+                    got = read(path)
+            except ValueError as error:
+                assert "scan7.tif" in str(error) and "\n" not in str(error), str(error)
+                continue
+            if read is read_stack:
+                assert got.values.ndim == 4 and got.values.size and np.isfinite(got.spacing).all()
+
+    assert fuzz(check, st.sampled_from(seeds), places, share=0.1) > 100
