@@ -37,3 +37,9 @@ def shared_data() -> Path:
     if not SHARED.is_dir():
         pytest.skip(f"real data sets are not at {SHARED}")
     return SHARED
+
+
+@pytest.fixture(scope="session", autouse=True)
+def salt(tmp_path_factory: pytest.TempPathFactory) -> None:
+    """Hashes of subjects get a salt of the tests' own, also in commands that they start."""
+    os.environ.setdefault("MSFLOW_JAX_SALT", str(tmp_path_factory.mktemp("salt") / "salt"))

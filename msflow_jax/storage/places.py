@@ -6,7 +6,7 @@ import stat
 import tempfile
 from pathlib import Path
 
-from platformdirs import user_cache_path
+from platformdirs import user_cache_path, user_data_path
 
 
 def expand(path: str | Path) -> Path:
@@ -52,6 +52,19 @@ def user_cache(name: str) -> Path:
     except RuntimeError:  # no home folder is known; older versions of platformdirs return "~"
         usual = []
     return private_folder(*[p for p in usual if p.is_absolute()], _temporary() / name)
+
+
+def user_data() -> Path | None:
+    """The library's folder for what a user keeps for good, such as a salt; made if need be.
+
+    On Linux under ``XDG_DATA_HOME``, else ``~/.local/share``. None where there is none that is the
+    user's alone and can be written.
+    """
+    try:
+        folder = user_data_path("msflow_jax")
+    except RuntimeError:  # as in user_cache
+        return None
+    return folder if folder.is_absolute() and _is_private(folder) else None
 
 
 def private_folder(*folders: Path) -> Path:

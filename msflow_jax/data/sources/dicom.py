@@ -1,0 +1,191 @@
+"""Reads one DICOM object, as a picture or as a volume; series are read by ``dicom_series``."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, replace
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+import numpy as np
+
+from msflow_jax.data.pictures import Picture
+from msflow_jax.data.sources import dicom_geometry as geometry
+from msflow_jax.data.sources.archives import Explained
+from msflow_jax.data.sources.dicom_headers import (
+    SUFFIXES,
+    first,
+    get,
+    is_dicom,
+    modality,
+    parse,
+    reading,
+    without_pixels,
+)
+from msflow_jax.data.sources.dicom_meaning import Meaning, meanings
+from msflow_jax.data.sources.dicom_pixels import pixels, size
+from msflow_jax.data.sources.dicom_values import to_values
+from msflow_jax.data.sources.dicom_windows import windowed
+from msflow_jax.data.sources.identifiers import pseudonym
+
+if TYPE_CHECKING:
+    from pydicom import Dataset
+
+__all__ = ["SUFFIXES", "Header", "is_dicom", "read_dicom", "read_header"]
+
+
+@dataclass(frozen=True)
+class Header:
+    """What a DICOM file says of its pictures; nothing in it identifies a patient.
+
+    Attributes:
+        path: the file.
+        series: equal for the files of a series: a salted hash; empty where the file does not say.
+        modality: DICOM's word, such as ``CT``; empty where the file does not say.
+        group: whom it shows, as of a ``Picture``.
+        frames: how many pictures.
+        rows: size of a picture.
+        columns: size of a picture.
+        channels: 1, or 3 of colours.
+        deep: whether values have no range of 8 bits that the file states.
+        placed: whether its one picture has a position in the patient, as a slice of a series has.
+        scout: whether it is a localiser, made to plan the others.
+    """
+
+    path: Path
+    series: str
+    modality: str
+    group: str
+    frames: int
+    rows: int
+    columns: int
+    channels: int
+    deep: bool
+    placed: bool
+    scout: bool
+
+
+def read_header(path: Path) -> Header:
+    """Reads the header of a file and no pixels.
+
+    Raises:
+        ValueError: no DICOM, damaged, or without pictures; names the file.
+        ModuleNotFoundError: pydicom is not installed.
+    """
+    with reading():
+        found = parse(path, path, pixels=False)
+        if get(found, "Rows") is None:
+            raise without_pixels(found, path)
+        frames, rows, columns, _ = size(found, path)
+        rule = meanings(found, frames, path)[0]
+        return Header(
+            path=path,
+            series=series_key(found),
+            modality=modality(found),
+            group=group_of(found),
+            frames=frames,
+            rows=rows,
+            columns=columns,
+            channels=3 if rule.colour else 1,
+            deep=is_deep(rule),
+            placed=frames == 1 and geometry.planes(found, 1)[0][0].placed,
+            scout=is_scout(found),
+        )
+
+
+def is_deep(rule: Meaning) -> bool:
+    """Whether values are not those of 8 bits whose range is stated."""
+    return rule.bits > 8 or rule.signed or not rule.plain or rule.kind == "LUT"
+
+
+def is_scout(found: Dataset) -> bool:
+    """Whether an object is a localiser."""
+    return "LOCALIZER" in str(get(found, "ImageType") or "").upper()
+
+
+def series_key(found: Dataset) -> str:
+    """A hash that files of one series share; empty where a file does not say."""
+    uid = str(get(found, "SeriesInstanceUID") or "")
+    return pseudonym("series", uid) if uid else ""
+
+
+def group_of(found: Dataset) -> str:
+    """A hash of the patient, else of the study, else of the series; empty where nothing is said."""
+    patient = str(get(found, "PatientID") or "").strip()
+    if patient:
+        return pseudonym("patient", str(get(found, "IssuerOfPatientID") or "").strip(), patient)
+    for kind in ("Study", "Series"):
+        if uid := str(get(found, f"{kind}InstanceUID") or ""):
+            return pseudonym(kind, uid)
+    return ""
+
+
+def read_dicom(data: bytes | Path, path: Path, *, window: int | None = None) -> Picture:
+    """Reads one object.
+
+    One picture is ``[H, W, C]``, upright as it is stored. Several are a volume ``[D, H, W, C]``, on the
+    axes of a ``Picture`` where each has a position, else (a film, a loop of ultrasound) in the order of
+    the file and without a place. Values are those after rescale, in CT Hounsfield units; no window of
+    the header is applied unless it is asked for. 1 to 8 bits without rescale state their range, which
+    becomes 0..255; so do palettes.
+
+    Args:
+        data: content of the file, or the file.
+        path: where it came from, for errors and notes.
+        window: which window or table of the header to apply, from 0; the result is uint8.
+
+    Raises:
+        ValueError: an object that is damaged, has no pixels or is not read; names the file.
+        ModuleNotFoundError: pydicom is not installed.
+    """
+    with reading():
+        found = parse(data, path)
+        stored, told = pixels(found, path)
+        frames = len(stored)
+        rules = meanings(found, frames, path)
+        lies, notes = geometry.planes(found, frames)
+        step = None
+        if frames > 1 and all(p.placed for p in lies):
+            names = [f"frame {i + 1}" for i in range(frames)]
+            sequence, step = geometry.order(lies, names, str(path))
+            stored = stored[sequence]
+            rules = [rules[i] for i in sequence]
+            lies = [lies[i] for i in sequence]
+        values, missing = _values(found, stored, rules, path, window)
+        said = [told, *rules[0].notes, *notes]
+        common = {
+            "modality": modality(found),
+            "unit": rules[0].unit if window is None else "",
+            "group": group_of(found),
+        }
+    if frames == 1:
+        lie = lies[0]
+        affine = lie.affine() if lie.placed and lie.spacing else None
+        spot = geometry.Placed(
+            values[0], None if missing is None else missing[0], affine, lie.spacing, ()
+        )
+    elif step is not None:
+        spot = geometry.placed(values, missing, lies[0], step)
+    else:
+        note = (
+            "has frames without positions (a film or a loop): kept in their order, without a place"
+        )
+        spot = geometry.Placed(values, missing, None, (), (note,))
+    lines = tuple(f"{path} {line}" for line in dict.fromkeys([*said, *spot.notes]) if line)
+    return Picture(
+        spot.values, spot.affine, spot.spacing, missing=spot.missing, notes=lines, **common
+    )
+
+
+def _values(
+    found: Dataset, stored: np.ndarray, rules: list[Meaning], path: Path, window: int | None
+) -> tuple[np.ndarray, np.ndarray | None]:
+    table = found if first(found, "ModalityLUTSequence") is not None else None
+    if window is not None and rules[0].colour:
+        raise Explained(f"{path} is in colour, which no window applies to")
+    if window is None:
+        return to_values(list(stored), rules, path, table)
+    # The window comes before black and white are exchanged.
+    upright = [replace(rule, inverted=False) for rule in rules]
+    values, missing = to_values(list(stored), upright, path, table)
+    grey = windowed(values, found, window, path)
+    return (255 - grey if rules[0].inverted else grey), missing
