@@ -13,6 +13,7 @@ from msflow_jax.data.sources import dicom_geometry as geometry
 from msflow_jax.data.sources.archives import Explained
 from msflow_jax.data.sources.dicom_headers import (
     SUFFIXES,
+    NoPicture,
     first,
     get,
     is_dicom,
@@ -30,7 +31,7 @@ from msflow_jax.data.sources.identifiers import pseudonym
 if TYPE_CHECKING:
     from pydicom import Dataset
 
-__all__ = ["SUFFIXES", "Header", "is_dicom", "read_dicom", "read_header"]
+__all__ = ["SUFFIXES", "Header", "NoPicture", "is_dicom", "read_dicom", "read_header"]
 
 
 @dataclass(frozen=True)
@@ -68,10 +69,11 @@ def read_header(path: Path) -> Header:
     """Reads the header of a file and no pixels.
 
     Raises:
-        ValueError: no DICOM, damaged, or without pictures; names the file.
+        NoPicture: a sound file without pictures, such as a report; a ValueError.
+        ValueError: no DICOM, or damaged; names the file.
         ModuleNotFoundError: pydicom is not installed.
     """
-    with reading():
+    with reading(path):
         found = parse(path, path, pixels=False)
         if get(found, "Rows") is None:
             raise without_pixels(found, path)
@@ -137,7 +139,7 @@ def read_dicom(data: bytes | Path, path: Path, *, window: int | None = None) -> 
         ValueError: an object that is damaged, has no pixels or is not read; names the file.
         ModuleNotFoundError: pydicom is not installed.
     """
-    with reading():
+    with reading(path):
         found = parse(data, path)
         stored, told = pixels(found, path)
         frames = len(stored)

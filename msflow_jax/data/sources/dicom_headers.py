@@ -49,6 +49,10 @@ _DEFLATED = b"1.2.840.10008.1.2.1.99"
 _LOCK = threading.RLock()  # filters of warnings belong to the whole process
 
 
+class NoPicture(Explained):
+    """A DICOM file that is sound and holds no picture: an index, a report, a plan."""
+
+
 def is_dicom(head: bytes) -> bool:
     """Whether a file's first bytes are of DICOM: by its mark, or by a plausible header without one.
 
@@ -73,14 +77,27 @@ def is_dicom(head: bytes) -> bool:
 
 
 @contextmanager
-def reading() -> Iterator[None]:
-    """Within it pydicom says nothing: its warnings quote values of the header."""
+def reading(path: Path | str = "") -> Iterator[None]:
+    """Within it pydicom says nothing: its warnings and errors quote values of the header.
+
+    Args:
+        path: what is read, for the line that takes the place of an error of pydicom.
+    """
     logger = logging.getLogger("pydicom")
     with _LOCK, warnings.catch_warnings():
         warnings.filterwarnings("ignore", module="pydicom")
         before, logger.propagate = logger.propagate, False
         try:
             yield
+        except (Explained, ModuleNotFoundError, MemoryError):
+            raise
+        except (
+            Exception
+        ) as error:  # whatever a damaged header raises, as late as a value is looked at
+            if isinstance(error, OSError) and error.errno is not None:
+                raise
+            kind = type(error).__name__
+            raise Explained(f"{path} is cut short or damaged ({kind}): copy it again") from None
         finally:
             logger.propagate = before
 
@@ -105,7 +122,7 @@ def parse(data: bytes | Path, path: Path, pixels: bool = True) -> Dataset:
         with data.open("rb") as file:
             return _parsed(file, path, pixels)
     except OSError as error:
-        raise ValueError(f"{path} cannot be read ({error.strerror})") from error
+        raise Explained(f"{path} cannot be read ({error.strerror})") from error
 
 
 def _parsed(file: BinaryIO, path: Path, pixels: bool) -> Dataset:
@@ -116,23 +133,11 @@ def _parsed(file: BinaryIO, path: Path, pixels: bool) -> Dataset:
         _check_inflated(head + file.read(), path)
     file.seek(0)
     pydicom = pydicom_package()
-    try:
-        found = pydicom.dcmread(
-            file,
-            force=True,
-            stop_before_pixels=not pixels,
-            specific_tags=_tags(),
-        )
-    except OSError:
-        raise
-    except Exception as error:  # whatever a damaged header raises; its text may quote the header
-        raise Explained(
-            f"{path} is cut short or damaged ({type(error).__name__} in its header): copy it again"
-        ) from None
+    found = pydicom.dcmread(file, force=True, stop_before_pixels=not pixels, specific_tags=_tags())
     if "DICOMDIR" in path.name.upper() or str(meta(found, "MediaStorageSOPClassUID")).endswith(
         "10008.1.3.10"
     ):
-        raise Explained(
+        raise NoPicture(
             f"{path} is an index of DICOM files (DICOMDIR) and no picture: leave it out"
         )
     if pixels and not any(key in found for key in PIXELS):
@@ -143,7 +148,7 @@ def _parsed(file: BinaryIO, path: Path, pixels: bool) -> Dataset:
 def without_pixels(found: Dataset, path: Path) -> Explained:
     """What is wrong with an object that holds no picture."""
     if kind := modality(found):
-        return Explained(f"{path} has no pixels ({kind}): leave it out")
+        return NoPicture(f"{path} has no pixels ({kind}): leave it out")
     return Explained(f"{path} has no pixels or is cut short: copy it again or leave it out")
 
 

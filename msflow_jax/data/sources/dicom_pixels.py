@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from functools import cache
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -16,6 +17,12 @@ if TYPE_CHECKING:
     from pydicom import Dataset
 
 _COLOURS = ("RGB", "YBR_FULL", "YBR_FULL_422", "YBR_ICT", "YBR_RCT")
+# Where a frame says its size, and whether columns come first: JPEG and JPEG-LS (of 1 or 3 colours),
+# JPEG 2000 (without an offset).
+_SIZES = (
+    (re.compile(rb"\xff[\xc0-\xc3\xf7]\x00[\x0b\x11].(..)(..)", re.S), False),
+    (re.compile(rb"\xff\x4f\xff\x51....(....)(....)\x00{8}", re.S), True),
+)
 _LOSSLESS = ("1.2.840.10008.1.2.4.57", "1.2.840.10008.1.2.4.70")  # JPEG, process 14
 
 
@@ -64,15 +71,9 @@ def pixels(found: Dataset, path: Path) -> tuple[np.ndarray, str]:
         raise Explained(f"{path} is damaged: {kind} with SamplesPerPixel {colours}")
     syntax, note = _syntax(found, path)
     decoder = _decoder(syntax, path)
-    try:
-        array, _ = decoder.as_array(found, allow_excess_frames=False)
-    except Exception as error:  # of pixels, not of a header: nothing in it is of a patient
-        reason = " ".join(str(error).split()).split(" - ")[0].rstrip(".")
-        if "all available plugins" in reason:
-            reason = f"{syntax.name}, damaged or of a kind that no decoder here reads"
-        if get(found, "BitsStored") == 12 and syntax == "1.2.840.10008.1.2.4.51":
-            reason = "JPEG of 12 bits: save it uncompressed"
-        raise Explained(f"{path} cannot be decoded ({reason[:200]})") from None
+    if syntax.is_encapsulated:
+        _check_streams(get(found, "PixelData"), rows, columns, path)
+    array = _decoded(found, decoder, syntax, path)
     array = array.reshape(frames, rows, columns, -1)
     if array.dtype.byteorder not in "=|":
         array = array.astype(array.dtype.newbyteorder("="))
@@ -92,6 +93,36 @@ def _syntax(found: Dataset, path: Path) -> tuple[Any, str]:
         raise Explained(f"{path} is damaged: its header is not understood")
     found.file_meta.TransferSyntaxUID = syntax
     return syntax, "does not say how it is compressed: read as not compressed"
+
+
+def _decoded(found: Dataset, decoder: Any, syntax: Any, path: Path) -> np.ndarray:
+    """What the first decoder makes of it that can."""
+    # gdcm ends the whole process where a file is damaged: it is used where there is nothing else.
+    names = list(decoder.available_plugins) if syntax.is_encapsulated else [""]
+    reason = ""
+    for name in names if len(names) == 1 else [n for n in names if n != "gdcm"]:
+        try:
+            return decoder.as_array(found, decoding_plugin=name, allow_excess_frames=False)[0]
+        except Exception as error:  # of pixels, not of a header: nothing in it is of a patient
+            reason = " ".join(str(error).split()).split(" - ")[0].rstrip(".")
+    if get(found, "BitsStored") == 12 and syntax == "1.2.840.10008.1.2.4.51":
+        reason = "JPEG of 12 bits: save it uncompressed"
+    elif "all available plugins" in reason:
+        reason = f"{syntax.name}, damaged or of a kind that no decoder here reads"
+    raise Explained(f"{path} cannot be decoded ({reason[:200]})")
+
+
+def _check_streams(data: bytes, rows: int, columns: int, path: Path) -> None:
+    """Refuses compressed pictures that say to be larger than the header, before they are allocated."""
+    for pattern, turned in _SIZES:
+        for found in pattern.finditer(data):
+            sides = [int.from_bytes(part, "big") for part in found.groups()]
+            high, wide = reversed(sides) if turned else sides
+            if high > rows or wide > columns:
+                raise Explained(
+                    f"{path} is damaged: its pixels are {high} x {wide}, its header says "
+                    f"{rows} x {columns}"
+                )
 
 
 @cache

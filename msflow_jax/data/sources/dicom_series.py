@@ -141,7 +141,7 @@ def read_series(paths: Sequence[Path]) -> Picture:
 
 
 def _read(path: Path, name: str, first: tuple[str, str, str] | None, subject: str) -> _Slice:
-    with reading():
+    with reading(path):
         found = parse(path, path)
         whose = (series_key(found), group_of(found), modality(found))
         if first is not None and whose != first:
