@@ -65,13 +65,13 @@ class Split:
         truth: Mapping[str, np.ndarray] | None = None,
         groups: tuple[str, ...] | None = None,
     ) -> Split:
-        """A split of square images, each of one class.
+        """A split of square images, or of volumes, each of one class.
 
         Args:
-            images: images, uint8 ``[N, S, S, C]``.
+            images: images, uint8 ``[N, S, S, C]``, or volumes ``[N, D, H, W, C]``.
             labels: class of each image, int32 ``[N]``.
             names: a file name or index of each image.
-            maps: class of each pixel (``Info.map_classes``), uint8 ``[N, S, S]``, or None.
+            maps: class of each pixel (``Info.map_classes``), uint8 ``[N, *space]``, or None.
             truth: known facts of each image, or None.
             groups: subject of each image, or None.
 
@@ -79,10 +79,13 @@ class Split:
             ValueError: for other dtypes, or parts that do not fit each other.
         """
         shape = images.shape
-        if images.dtype != np.uint8 or len(shape) != 4 or shape[1] != shape[2]:
-            raise ValueError(f"images must be uint8 [N, S, S, C], got {images.dtype} {shape}")
-        if maps is not None and maps.shape != shape[:3]:
-            raise ValueError(f"maps must be uint8 {shape[:3]}, got {maps.shape}")
+        square = len(shape) == 4 and shape[1] == shape[2]
+        if images.dtype != np.uint8 or not (square or len(shape) == 5):
+            raise ValueError(
+                f"images must be uint8 [N, S, S, C], volumes [N, D, H, W, C], got {images.dtype} {shape}"
+            )
+        if maps is not None and maps.shape != shape[:-1]:
+            raise ValueError(f"maps must be uint8 {shape[:-1]}, got {maps.shape}")
         arrays = {"image": images, "label": labels}
         return cls(arrays if maps is None else {**arrays, "map": maps}, names, groups, truth)
 
@@ -96,7 +99,7 @@ class Split:
 
     @property
     def images(self) -> np.ndarray:
-        """The images, uint8 ``[N, S, S, C]``."""
+        """The images, uint8 ``[N, *space, C]``."""
         return self._array("image")
 
     @property
@@ -106,16 +109,16 @@ class Split:
 
     @property
     def maps(self) -> np.ndarray | None:
-        """The class of each pixel, uint8 ``[N, S, S]``, or None."""
+        """The class of each pixel, uint8 ``[N, *space]``, or None."""
         return self.arrays.get("map")
 
     @property
     def side(self) -> int:
-        """Rows and columns of the images."""
-        return self.images.shape[1]
+        """Size along the last axis of space: rows and columns of square images."""
+        return self.images.shape[-2]
 
     def read(self, index: int) -> np.ndarray:
-        """Returns image ``index``, uint8 ``[S, S, C]``."""
+        """Returns image ``index``, uint8 ``[*space, C]``."""
         return self.images[index]
 
     def rows(self, name: str, index: np.ndarray) -> np.ndarray:
@@ -144,11 +147,12 @@ class LazySplit:
     """Images of one split that are read when needed; worker processes get a copy of this.
 
     Attributes:
-        read: returns image i, uint8 ``[S, S, C]``; can be pickled.
+        read: returns image i, uint8 ``[*space, C]``; can be pickled.
         labels: class of each image, int32 ``[N]``.
         names: a file name or index of each image.
-        shape: shape of an image.
+        shape: shape of an image, ``(*space, C)``: ``(S, S, C)``, of volumes ``(D, H, W, C)``.
         groups: subject of each example, as in :class:`Split`.
+        truth: known facts of each example, as in :class:`Split`.
     """
 
     read: Callable[[int], np.ndarray]
@@ -156,6 +160,7 @@ class LazySplit:
     names: Sequence[str]
     shape: tuple[int, ...]
     groups: tuple[str, ...] | None = None
+    truth: Mapping[str, np.ndarray] | None = None
 
     def __len__(self) -> int:
         return len(self.labels)
@@ -176,8 +181,8 @@ class LazySplit:
 
     @property
     def side(self) -> int:
-        """Rows and columns of the images."""
-        return self.shape[0]
+        """Size along the last axis of space: rows and columns of square images."""
+        return self.shape[-2]
 
     def rows(self, name: str, index: np.ndarray) -> np.ndarray:
         """Reads ``image``, or returns ``label``, at the positions ``index`` ``[M]``."""
@@ -194,7 +199,10 @@ class LazySplit:
         images = [self.read(i) for i in track(index.tolist(), "Reading images")]
         names = tuple(self.names[i] for i in index)
         groups = None if self.groups is None else tuple(self.groups[i] for i in index)
-        return Split.of_images(np.stack(images), self.labels[index], names, groups=groups)
+        truth = None if self.truth is None else {k: v[index] for k, v in self.truth.items()}
+        return Split.of_images(
+            np.stack(images), self.labels[index], names, truth=truth, groups=groups
+        )
 
 
 def in_memory(split: Split | LazySplit, limit: int = 0, seed: int = 0) -> Split:

@@ -196,3 +196,13 @@ def test_impossible_sizes(field, value):
     config[field] = value
     with pytest.raises(ValueError, match=rf"data.{field} .*{value}"):
         data.load(config)
+
+
+def test_a_split_holds_volumes_and_they_need_not_be_cubes():
+    volumes = np.zeros((2, 3, 4, 5, 1), np.uint8)
+    split = data.Split.of_images(volumes, np.zeros(2, np.int32), ("a", "b"), maps=volumes[..., 0])
+    assert split.side == 5 and split.modalities["image"].shape == (3, 4, 5, 1)
+    lazy = data.LazySplit(split.read, split.labels, split.names, (3, 4, 5, 1))
+    assert lazy.side == 5 and lazy.take(np.arange(2)).images.shape == volumes.shape
+    with pytest.raises(ValueError, match="maps must be uint8"):
+        data.Split.of_images(volumes, split.labels, split.names, maps=volumes[0, ..., 0])
