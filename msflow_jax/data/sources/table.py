@@ -4,7 +4,8 @@ from __future__ import annotations
 
 import csv
 import io
-from collections.abc import Iterator, Sequence
+from collections.abc import Collection, Iterator, Sequence
+from itertools import zip_longest
 from pathlib import Path
 
 from msflow_jax.storage.content import describe_content
@@ -12,7 +13,9 @@ from msflow_jax.storage.content import describe_content
 _PLAIN = ("text", "bytes of no known kind")  # of which the line says more
 
 
-def read_table(path: Path, needed: Sequence[str]) -> tuple[list[str], list[tuple[int, list[str]]]]:
+def read_table(
+    path: Path, needed: Sequence[str], delimiter: str = ",", texts: Collection[str] = ()
+) -> tuple[list[str], list[tuple[int, list[str]]]]:
     """Reads a comma-separated table in UTF-8, with or without a byte order mark.
 
     Blanks around a cell and empty lines are dropped; a column without a name must be empty.
@@ -20,6 +23,8 @@ def read_table(path: Path, needed: Sequence[str]) -> tuple[list[str], list[tuple
     Args:
         path: path of the CSV.
         needed: columns that it must have.
+        delimiter: what parts its cells; of a tab-separated table a quote is a letter as any other.
+        texts: columns whose cells may have several lines, in lower case.
 
     Returns:
         The columns, and ``(number of the line, cells)`` of each row, a cell for each column.
@@ -32,8 +37,8 @@ def read_table(path: Path, needed: Sequence[str]) -> tuple[list[str], list[tuple
     """
     if not path.is_file():
         raise FileNotFoundError(f"no table at {path}")
-    lines = _rows(path, _text(path))
-    header = next(lines, (0, []))[1]
+    lines = _rows(path, _text(path), delimiter)
+    header = next(lines, (0, 0, []))[2]
     while header and not header[-1]:
         header.pop()
     if not set(needed) <= set(header):
@@ -43,7 +48,12 @@ def read_table(path: Path, needed: Sequence[str]) -> tuple[list[str], list[tuple
             f"{path}, line 1: two columns are called {twice[0]!r}: rename or remove one"
         )
     rows = []
-    for number, cells in lines:
+    for number, end, cells in lines:
+        for name, cell in zip_longest(header, cells, fillvalue=""):
+            if ("\n" in cell or "\r" in cell) and name.casefold() not in texts:
+                raise ValueError(
+                    f"{path}, line {number}: a cell ends in line {end}: is a quote not closed?"
+                )
         if any(cells[len(header) :]) or len(cells) < len(header):
             raise ValueError(
                 f"{path}, line {number}: {len(cells)} cells, but the header has {len(header)} "
@@ -72,9 +82,11 @@ def _text(path: Path) -> str:
     return text
 
 
-def _rows(path: Path, text: str) -> Iterator[tuple[int, list[str]]]:
-    """``(number of the line, cells)`` of each line that is not empty."""
-    reader = csv.reader(io.StringIO(text, newline=""), strict=True)
+def _rows(path: Path, text: str, delimiter: str) -> Iterator[tuple[int, int, list[str]]]:
+    """``(number of its first line, of its last, cells)`` of each row that is not empty."""
+    quoting = csv.QUOTE_NONE if delimiter == "\t" else csv.QUOTE_MINIMAL
+    lines = io.StringIO(text, newline="")
+    reader = csv.reader(lines, delimiter=delimiter, quoting=quoting, strict=True)
     while True:
         number = reader.line_num + 1
         try:
@@ -84,12 +96,8 @@ def _rows(path: Path, text: str) -> Iterator[tuple[int, list[str]]]:
         except csv.Error as error:
             reason = "a quote is not closed" if "end of data" in str(error) else str(error)
             raise ValueError(f"{path}, line {number}: {reason}: correct the line") from error
-        if any("\n" in cell or "\r" in cell for cell in cells):
-            raise ValueError(
-                f"{path}, line {number}: a cell ends in line {reader.line_num}: is a quote not closed?"
-            )
         if any(cell.strip() for cell in cells):
-            yield number, [cell.strip() for cell in cells]
+            yield number, reader.line_num, [cell.strip() for cell in cells]
 
 
 def _other_header(path: Path, header: Sequence[str], needed: Sequence[str]) -> str:

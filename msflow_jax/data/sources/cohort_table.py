@@ -1,0 +1,233 @@
+"""The examinations of a cohort as a table lists them: a path for each modality, and what else is known.
+
+Columns called ``report``, ``label``, ``split`` and ``subject`` (or ``patient``, ``participant_id``) have
+their meaning, however they are capitalised. Every other column is a modality if its cells are files, and
+a fact on the examination otherwise (see :func:`_are_files`).
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field
+from pathlib import Path
+
+from msflow_jax.data.base import SPLITS, class_name
+from msflow_jax.data.oddities import warn_of_lookalikes
+from msflow_jax.data.sources.finding import SUFFIXES
+from msflow_jax.data.sources.listing import ALIASES
+from msflow_jax.data.sources.table import read_table
+from msflow_jax.storage.content import describe_file, printable
+
+REPORT, LABEL, SPLIT = "report", "label", "split"
+SUBJECT = ("subject", "patient", "participant_id")  # words for the same column
+NUMBERS = ("volume", "slice")  # facts that are counted here
+TAKEN = ("present", "index", "map", "mask", *NUMBERS)  # what arrays and facts are called already
+ENDS = tuple(sorted(SUFFIXES | {".nii", ".nii.gz", ".dcm", ".ima"}))
+_DICOM_ENDS = ("", ".dcm", ".ima")
+_MAX_REPORT = 1 << 20  # bytes
+
+
+@dataclass(frozen=True)
+class Examination:
+    """One row of a cohort before anything is read.
+
+    Attributes:
+        where: file and line, or the folder, for messages.
+        name: what it is called where the names of its files may not be used.
+        cells: path of each modality that it has, as the list names it.
+        paths: the same as a file or folder.
+        subject: whom it shows, in the user's words, which are written nowhere; empty if not known.
+        label: its class; empty if not known.
+        split: train, val or test; empty where it is to be cut.
+        report: text; empty without one. Written nowhere.
+        facts: the other columns.
+    """
+
+    where: str
+    name: str
+    cells: Mapping[str, str]
+    paths: Mapping[str, Path]
+    subject: str = ""
+    label: str = ""
+    split: str = ""
+    report: str = ""
+    facts: Mapping[str, str] = field(default_factory=dict)
+
+
+@dataclass(frozen=True)
+class Cohort:
+    """Examinations, and the modalities that any of them has, in the order of the list."""
+
+    rows: tuple[Examination, ...]
+    modalities: tuple[str, ...]
+    root: Path
+
+    @property
+    def named_by_files(self) -> bool:
+        """Whether no path holds what its row calls the subject, which may be a patient's number."""
+        return not any(
+            row.subject and row.subject.casefold() in cell.casefold()
+            for row in self.rows
+            for cell in row.cells.values()
+        )
+
+
+def list_table(path: Path, *, outside: bool) -> Cohort:
+    """Reads the table of a cohort; of the files only whether they are there.
+
+    Args:
+        path: a CSV with a row for each subject or examination; paths in it are relative to it.
+        outside: whether files may lie outside its folder.
+
+    Raises:
+        FileNotFoundError: a file is missing; names line, column and path.
+        ValueError: a malformed table (see ``table.read_table``), no column with files, a column that
+            is called as something else is, or a row without any file, subject or split among others.
+    """
+    header, lines = read_table(path, (), texts=(REPORT,))
+    columns = {name: [cells[i] for _, cells in lines] for i, name in enumerate(header) if name}
+    meaning = _meanings(path, list(columns))
+    folder = path.parent
+    free = [name for name in columns if name not in meaning]
+    modalities = [name for name in free if _are_files(columns[name], folder)]
+    if not modalities:
+        raise ValueError(
+            f"{path}: no column holds files that are there; a cohort has a column for each modality "
+            f"with paths relative to the table. Its columns: {', '.join(columns)}"
+        )
+    if wrong := [name for name in free if name.casefold() in TAKEN]:
+        raise ValueError(
+            f"{path}: a column cannot be called {wrong[0]!r}, which means something else here: rename it"
+        )
+    warn_of_lookalikes(free, "columns", path)
+    rows = []
+    seen: dict[Path, str] = {}
+    for number, cells in lines:
+        row = dict(zip(header, cells, strict=True))
+        where = f"{path}, line {number}"
+        given = {meaning[name]: row[name] for name in meaning}
+        files = {name: row[name] for name in modalities if row[name]}
+        paths = {
+            name: _file(folder, cell, f"{where}, column {name!r}", outside)
+            for name, cell in files.items()
+        }
+        _refuse_twice(seen, paths, where)
+        facts = {printable(n): printable(row[n]) for n in free if n not in modalities}
+        rows.append(_row(where, number, given, files, paths, facts, folder, outside))
+    return Cohort(tuple(rows), tuple(modalities), path)
+
+
+def _meanings(path: Path, columns: Sequence[str]) -> dict[str, str]:
+    """What the columns with a meaning mean, by their names."""
+    known = {REPORT: REPORT, LABEL: LABEL, SPLIT: SPLIT, **dict.fromkeys(SUBJECT, SUBJECT[0])}
+    meaning = {name: known[name.casefold()] for name in columns if name.casefold() in known}
+    for word in set(meaning.values()):
+        both = [name for name in meaning if meaning[name] == word]
+        if len(both) > 1:
+            raise ValueError(
+                f"{path}: the columns {' and '.join(both)} both say the {word}: keep one of them"
+            )
+    return meaning
+
+
+def _are_files(cells: Sequence[str], folder: Path) -> bool:
+    """Whether a column is a modality.
+
+    It is if any of its cells ends as a picture's file does, or is a path of more than one part that
+    is there, or if all of them are there. Then every one must be: a cell that names an absent file is
+    an error, not a fact.
+    """
+    given = [cell for cell in cells if cell]
+    if any(cell.lower().endswith(ENDS) or ("/" in cell and _is_there(folder, cell)) for cell in given):
+        return True
+    return bool(given) and all(_is_there(folder, cell) for cell in given)
+
+
+def _is_there(folder: Path, cell: str) -> bool:
+    """Whether this is a file, or a folder with what may be DICOM files in it."""
+    path = folder / cell
+    try:
+        if path.is_dir():
+            return any(p.suffix.lower() in _DICOM_ENDS for p in path.iterdir() if p.is_file())
+        return path.is_file()
+    except (OSError, ValueError):  # a name too long, links in a circle
+        return False
+
+
+def _file(folder: Path, cell: str, where: str, outside: bool) -> Path:
+    """The file or folder that a cell names."""
+    path = folder / cell
+    try:
+        real, there = path.resolve(), path.exists()
+    except (OSError, RuntimeError) as error:
+        raise ValueError(f"{where}: {path} is no path ({error})") from error
+    check_inside(path, real, folder, where, outside)
+    if not there:
+        hint = "the link leads nowhere" if path.is_symlink() else "paths are relative to the table"
+        raise FileNotFoundError(
+            f"{where}: no file {path} ({hint}; a modality that is missing has an empty cell)"
+        )
+    return path
+
+
+def check_inside(path: Path, real: Path, folder: Path, where: str, outside: bool) -> None:
+    """Refuses a file that lies, links followed, outside its list's folder, unless that is accepted."""
+    if not outside and not real.is_relative_to(folder.resolve()):
+        raise ValueError(
+            f"{where}: {path} lies outside the folder of the cohort, at {real}: copy it there, or train "
+            "with --config.data.outside=True to accept such paths"
+        )
+
+
+def _refuse_twice(seen: dict[Path, str], paths: Mapping[str, Path], where: str) -> None:
+    for name, path in paths.items():
+        place = f"{where}, column {name!r}"
+        if (other := seen.setdefault(path.resolve(), place)) != place:
+            raise ValueError(
+                f"{place}: {path} is listed before, {other}: keep one cell for each file"
+            )
+
+
+def _row(
+    where: str,
+    number: int,
+    given: Mapping[str, str],
+    cells: Mapping[str, str],
+    paths: Mapping[str, Path],
+    facts: Mapping[str, str],
+    folder: Path,
+    outside: bool,
+) -> Examination:
+    """Checks one line; ``given`` are the cells of the columns with a meaning."""
+    if SUBJECT[0] in given and not given[SUBJECT[0]]:
+        raise ValueError(f"{where}: no subject; fill the column or leave it out altogether")
+    split = given.get(SPLIT, "")
+    if SPLIT in given and split.lower() not in ALIASES:
+        raise ValueError(f"{where}: split {split!r} is not one of {', '.join(SPLITS)}")
+    return Examination(
+        where=where,
+        name=f"row{number:05d}",
+        cells={name: printable(cell) for name, cell in cells.items()},
+        paths=paths,
+        subject=class_name(given.get(SUBJECT[0], "")),
+        label=class_name(given.get(LABEL, "")),
+        split=ALIASES[split.lower()] if split else "",
+        report=_report(given.get(REPORT, ""), f"{where}, column {REPORT!r}", folder, outside),
+        facts=facts,
+    )
+
+
+def _report(cell: str, where: str, folder: Path, outside: bool) -> str:
+    """The text of a cell, or of the file that it names."""
+    named = cell.lower().endswith(".txt") and "\n" not in cell and len(cell.split()) == 1
+    if not cell or not (named or _is_there(folder, cell)):
+        return cell
+    path = _file(folder, cell, where, outside)
+    if not path.is_file() or path.stat().st_size > _MAX_REPORT:
+        raise ValueError(f"{where}: {path} is no text file of at most {_MAX_REPORT:,} bytes")
+    try:
+        return path.read_bytes().decode("utf-8-sig").strip()
+    except UnicodeDecodeError as error:
+        raise ValueError(
+            f"{where}: {path} is no text in UTF-8 but {describe_file(path)}: a report is text"
+        ) from error
