@@ -22,6 +22,8 @@ jax.config.update(
     or str(private_folder(Path(tempfile.gettempdir()) / "msflow_jax_cache")),
 )
 jax.config.update("jax_persistent_cache_min_compile_time_secs", 0.5)
+# Phantoms are made again by each test, and by each command that a test starts; see `phantoms.caching`.
+os.environ["MSFLOW_JAX_PHANTOMS"] = "off"
 
 
 def pytest_configure(config: pytest.Config) -> None:

@@ -66,7 +66,15 @@ __all__ = [
 
 def known() -> tuple[str, ...]:
     """Returns the source names that ``load`` accepts; ``tfds:NAME`` stands for any name there."""
-    return ("phantoms", "folder", "manifest", "own", "arrayrecord", "tfds:NAME", *_MEDMNIST)
+    return (
+        "phantoms",
+        "folder",
+        "manifest",
+        "own",
+        "arrayrecord",
+        "tfds:NAME",
+        *_MEDMNIST,
+    )
 
 
 def of_user(name: str) -> bool:
@@ -102,7 +110,7 @@ def default_config(name: str = "phantoms") -> ConfigDict:
         loader: ``device`` reads the training images into the device's memory; ``grain`` reads and
             decodes them while training, for what does not fit there.
         workers: Worker processes of ``grain``; 0 reads in threads of the training process.
-        phantoms: The phantoms' own settings, see ``msflow_jax.data.phantoms.heads``.
+        phantoms: The phantoms' own settings, see ``msflow_jax.data.phantoms.heads`` and ``cohort``.
     """
     return ConfigDict(
         {
@@ -130,6 +138,9 @@ def default_config(name: str = "phantoms") -> ConfigDict:
                 "slices": 4,  # per subject
                 "noise": 0.02,  # standard deviation, as a share of the brightest grey value
                 "bias": 0.2,  # spread of the smooth coil shading, as a share
+                "view": "frontal",  # of the X-ray of name=phantom_cohort, or lateral
+                "withhold": "none",  # of name=phantom_cohort; disjoint: each subject has some modalities
+                "cache": True,  # kept in the user's cache folder
             },
         }
     )
@@ -191,7 +202,7 @@ def _counts(splits: Splits) -> tuple[int, ...]:
 
 def _look_over(splits: Splits, config: ConfigDict, contents: Mapping[str, tuple[str, ...]]) -> None:
     """Says, or refuses, what is odd about a data set; phantoms are what they are made to be."""
-    if config.name == "phantoms":
+    if config.name.startswith("phantom"):
         return
     parts = {name: splits[name] for name in SPLITS}
     own = of_user(config.name)

@@ -3,7 +3,9 @@
 from msflow_jax.settings import SEED, Setting
 
 SETTINGS: dict[str, Setting] = {
-    "data.name": Setting("", "phantoms, folder, manifest, arrayrecord, tfds:NAME or a name of MedMNIST"),
+    "data.name": Setting(
+        "", "phantoms, folder, manifest, arrayrecord, tfds:NAME, a name of MedMNIST"
+    ),
     "data.root": Setting("", "file or folder of the data; empty: where the source keeps them"),
     "data.side": Setting("[0, 16384]", "rows and columns; 0: 28 (MedMNIST), 32 (phantoms), as stored"),
     "data.dims": Setting("2 or 3", "images are pictures (volumes are cut into slices), or volumes"),
@@ -31,4 +33,9 @@ SETTINGS: dict[str, Setting] = {
     "data.phantoms.slices": Setting("[1, 64]", "images of a head"),
     "data.phantoms.noise": Setting("[0, 1]", "standard deviation, as a share of the brightest value"),
     "data.phantoms.bias": Setting("[0, 1]", "spread of the smooth shading, as a share"),
+    "data.phantoms.view": Setting("frontal or lateral", "direction of the cohort's X-ray"),
+    "data.phantoms.withhold": Setting(
+        "none or disjoint", "disjoint: training subjects have text and X-ray, text and CT, or CT and MR"
+    ),
+    "data.phantoms.cache": Setting("", "whether phantoms are kept on disk once they are made"),
 }  # fmt: skip

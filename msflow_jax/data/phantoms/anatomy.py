@@ -8,13 +8,14 @@ Coordinates are MNI millimetres: x to the right, y to the front, z up.
 
 from __future__ import annotations
 
+import math
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, cast
 
 import numpy as np
 
-FLOOR, CEILING = -30.0, 80.0  # mm; what lies below or above is not read
+FLOOR, CEILING = -30.0, 80.0  # mm; what slices need: nothing below or above is read for them
 GAP = 10.0  # mm; furrows of the brain surface narrower than twice this lie under a smooth skull
 NAMES = {"t1": "t1", "grey": "gm", "white": "wm"}
 
@@ -55,25 +56,32 @@ class Anatomy:
     weights: np.ndarray
 
 
-def load(spacing: int) -> Anatomy:
-    """Reads the maps that nilearn ships and derives the rest; about a second.
+def load(spacing: int, whole: bool = False) -> Anatomy:
+    """Reads the maps that nilearn ships and derives the rest; about a second, of the whole head two.
 
     Args:
         spacing: grid of the tissue maps in mm, 1 or 2: averages over as many voxels a side.
+        whole: whether the maps reach over the whole head, for volumes. The lesions' sites do not
+            depend on it, so that a subject is the same in slices and volumes.
 
     Raises:
         FileNotFoundError: if the installed nilearn lacks the maps.
     """
-    coarse = {name: _read(name, 2) for name in NAMES}
+    maps = {name: _read(name) for name in NAMES}
+    coarse = {name: _pool(*one, 2, FLOOR, CEILING) for name, one in maps.items()}
     distance = _distance(coarse["t1"].values > 0.05, 2.0)
     sites, weights = _sites(coarse["grey"], coarse["white"], distance)
-    fine = coarse if spacing == 2 else {name: _read(name, spacing) for name in ("grey", "white")}
     shell = Volume(distance, 2.0, coarse["t1"].origin)
-    return Anatomy(fine["grey"], fine["white"], shell, sites, weights)
+    low, high = (-math.inf, math.inf) if whole else (FLOOR, CEILING)
+    if whole:
+        brain = _pool(*maps["t1"], 2, low, high)
+        shell = Volume(_distance(brain.values > 0.05, 2.0), 2.0, brain.origin)
+    grey, white = (_pool(*maps[name], spacing, low, high) for name in ("grey", "white"))
+    return Anatomy(grey, white, shell, sites, weights)
 
 
-def _read(name: str, step: int) -> Volume:
-    """Reads one map, averages blocks of ``step`` voxels, scales 0..255 to 0..1."""
+def _read(name: str) -> tuple[np.ndarray, np.ndarray]:
+    """One map of 1 mm, uint8 0..255 with axes along x, y, z, and its first centre in mm."""
     import nibabel
     import nilearn
 
@@ -85,14 +93,20 @@ def _read(name: str, step: int) -> Volume:
             "install nilearn again"
         )
     image = cast(Any, nibabel.load(path))
-    origin = image.affine[:3, 3].astype(np.float64)
-    low, high = (int(z - origin[2]) for z in (FLOOR, CEILING))
-    voxels = np.asarray(image.dataobj[:, :, low:high])  # 1 mm, axes along x, y, z
+    return np.asarray(image.dataobj), image.affine[:3, 3].astype(np.float64)
+
+
+def _pool(
+    voxels: np.ndarray, origin: np.ndarray, step: int, floor: float, ceiling: float
+) -> Volume:
+    """Averages blocks of ``step`` voxels between two heights, scales 0..255 to 0..1."""
+    low, high = (int(np.clip(z - origin[2], 0, voxels.shape[2])) for z in (floor, ceiling))
+    voxels = voxels[:, :, low:high]
     x, y, z = (n // step for n in voxels.shape)
     blocks = voxels[: x * step, : y * step, : z * step].reshape(x, step, y, step, z, step)
     values = blocks.mean(axis=(1, 3, 5), dtype=np.float32) / np.float32(255)
-    origin[2] += low
-    return Volume(values, float(step), origin + (step - 1) / 2)
+    first = origin + np.array([0, 0, low])
+    return Volume(values, float(step), first + (step - 1) / 2)
 
 
 def _distance(brain: np.ndarray, spacing: float) -> np.ndarray:

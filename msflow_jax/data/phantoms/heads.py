@@ -19,83 +19,92 @@ Three tasks read different labels off the same heads:
 
 from __future__ import annotations
 
-import math
-from typing import NamedTuple
+from functools import partial
 
 import numpy as np
 from ml_collections import ConfigDict
 
-from msflow_jax.data.base import SPLITS, Info, Split, Splits, digest
-from msflow_jax.data.phantoms import anatomy
-from msflow_jax.data.phantoms.scanners import SCANNERS, Scanner, allot, shading
+from msflow_jax.data.base import Info, Split, Splits, digest
+from msflow_jax.data.phantoms import anatomy, volumes
+from msflow_jax.data.phantoms.caching import Arrays, joined, kept
+from msflow_jax.data.phantoms.scanners import SCANNERS, Scanner, shading
 from msflow_jax.data.phantoms.signals import SEQUENCES, TISSUES, rician
-from msflow_jax.data.phantoms.subjects import CENTRE, GRADES, Subject, draw_subject
+from msflow_jax.data.phantoms.subjects import CENTRE, Subject, draw_subject
+from msflow_jax.data.phantoms.tasks import (
+    LICENCE,
+    MAP_CLASSES,
+    SIGNALS,
+    STATES,
+    TASKS,
+    check,
+    cut,
+    deal,
+    grade_of,
+    tissue_map,
+)
+from msflow_jax.data.phantoms.volumes import FIELD
 from msflow_jax.data.sources.fitting import convert_channels
-from msflow_jax.data.splitting import assign
 from msflow_jax.progress import track
 
-
-class Task(NamedTuple):
-    """What ``Info`` says of the labels: class names, kind of task, flips that leave them true."""
-
-    classes: tuple[str, ...]
-    kind: str
-    flips: tuple[str, ...]
-
-
-TASKS = {
-    "grade": Task(GRADES, "ordinal-regression", ("horizontal",)),
-    "scanner": Task(tuple(SCANNERS), "multi-class", ()),  # a coil has a side
-    "contrast": Task(tuple(SEQUENCES), "multi-class", ("horizontal",)),
-}
-THRESHOLDS = (0.25, 0.5, 0.75)
-MAP_CLASSES = ("background", "csf", "grey matter", "white matter", "skull and scalp", "lesion")
 SIDE = 32
-FIELD = 236.0  # mm; the image's edge
-VISIBLE = 0.3  # share of a pixel from which the map calls it lesion
-STATES, MACHINES, CONTRASTS = 1, 2, 3  # seeds beside the heads' own; 0 would be a head's
 
 
 def load(config: ConfigDict) -> Splits:
     """Makes the phantoms: ``subjects * slices`` images, split by subject, from ``config.seed`` alone.
 
+    With ``config.dims`` 3 it is one volume per subject, of the same heads and with the same split.
+
     Args:
         config: the data config; ``side`` 0 means 32, ``channels`` 0 means 1. In
             ``config.phantoms``: ``task`` (``TASKS``), ``contrast`` (``signals.SEQUENCES``; the task
             ``contrast`` takes them all and ignores this), ``subjects``, ``slices`` per subject,
-            ``noise`` (standard deviation as a share of white) and ``bias`` (spread of the shading).
-            The heads depend on none of ``task``, ``contrast``, ``noise`` and ``bias``.
+            ``noise`` (standard deviation as a share of white), ``bias`` (spread of the shading) and
+            ``cache`` (whether they are kept on disk). The heads depend on none of ``task``,
+            ``contrast``, ``noise`` and ``bias``.
 
     Returns:
         Splits with ``maps`` (``MAP_CLASSES`` per pixel) and ``truth``: severity in [0, 1], grade,
-        ``lesion_area`` in mm^2, subject number and height in mm of each slice. They are stratified by
-        grade, or by machine where that is the label.
+        subject number; of slices ``lesion_area`` in mm^2 and height in mm, of volumes
+        ``lesion_volume`` in mm^3. They are stratified by grade, or by machine where that is the label.
 
     Raises:
         ValueError: for a setting outside its range, by name.
     """
-    settings, side = config.phantoms, config.side or SIDE
-    _check(settings, side)
-    head = anatomy.load(spacing=2 if side <= 64 else 1)
-    numbers = range(settings.subjects)
-    labels = _allot(settings, config.seed)
-    parts = [
-        _slices(head, number, config.seed, side, settings, labels[number])
-        for number in track(numbers, "Making phantoms", settings.slices)
-    ]
-    whole = _join(parts, config.channels)
-    strata = whole.labels if settings.task == "scanner" else whole.truth["grade"]  # type: ignore[index]
-    cut = np.array(assign(whole.groups or (), strata.tolist(), config.seed))
+    settings, side, dims = config.phantoms, config.side or SIDE, config.dims
+    check(config, side, dims)
+    _check_cohort(config)
+    facts = {
+        "kind": "images", "dims": dims, "side": side, "seed": config.seed, "task": settings.task,
+        "contrast": "" if settings.task == "contrast" else settings.contrast,
+        "subjects": settings.subjects, "slices": settings.slices, "noise": settings.noise,
+        "bias": settings.bias,
+    }  # fmt: skip
+    found = kept(facts, partial(_make, settings, config.seed, side, dims), settings.cache)
+    truth = {name[6:]: array for name, array in found.items() if name.startswith("truth.")}
+    whole = Split(
+        arrays={
+            "image": convert_channels(found["image"], config.channels),
+            "label": found["label"],
+            "map": found["map"],
+        },
+        names=tuple(found["names"].tolist()),
+        truth=truth,
+        groups=tuple(f"subject{number:05d}" for number in truth["subject"]),
+    )
+    train, val, test = cut(
+        whole, whole.labels if settings.task == "scanner" else truth["grade"], config.seed
+    )
     task = TASKS[settings.task]
     contrast = "all contrasts" if settings.task == "contrast" else settings.contrast
-    train, val, test = (whole.take(np.flatnonzero(cut == split)) for split in SPLITS)
     info = Info(
         name="phantoms",
         classes=task.classes,
         channels=whole.images.shape[-1],
         side=side,
+        space=(side,) * 3 if dims == 3 else (),
+        spacing=volumes.voxel(side) if dims == 3 else (),
         task=task.kind,
-        licence="phantoms computed from the ICBM-152 2009a maps (free use with notice)",
+        licence=LICENCE,
         md5=digest(whole.images.tobytes(), whole.labels.tobytes()),
         source=f"phantoms by {settings.task}, seed {config.seed}, {contrast}, not patients",
         flips=task.flips,
@@ -105,39 +114,28 @@ def load(config: ConfigDict) -> Splits:
     return Splits(train, val, test, info)
 
 
-def _check(settings: ConfigDict, side: int) -> None:
-    if settings.task not in TASKS:
-        raise ValueError(f"phantoms.task={settings.task!r}; known: {', '.join(TASKS)}")
-    if settings.contrast not in SEQUENCES:
-        raise ValueError(f"phantoms.contrast={settings.contrast!r}; known: {', '.join(SEQUENCES)}")
-    limits = {
-        "subjects": (10, 1_000_000),  # fewer cannot be split in three
-        "slices": (1, 64),
-        "noise": (0.0, 1.0),
-        "bias": (0.0, 1.0),
-    }
-    for key, (low, high) in limits.items():
-        if not low <= settings[key] <= high:
-            raise ValueError(f"phantoms.{key}={settings[key]} is not in {low} to {high}")
-    if not 16 <= side <= 512:
-        raise ValueError(f"side={side}: phantoms are made at 16 to 512 pixels")
+def _check_cohort(config: ConfigDict) -> None:
+    """Refuses what only phantom cohorts have, which would change nothing here."""
+    cut_by = (*config.slices.values(), config.phantoms.withhold)
+    if config.modality or cut_by != ("axial", 0.0, 1.0, 0.0, "none"):
+        raise ValueError(
+            "data.modality, data.slices and data.phantoms.withhold are of phantom_cohort; phantoms have "
+            "data.phantoms.contrast and data.phantoms.slices"
+        )
 
 
-def _allot(settings: ConfigDict, seed: int) -> np.ndarray:
-    """Deals the labels that do not follow from the head: ``[subjects, slices]``, -1 for grades.
-
-    Contrasts are dealt in blocks of as many slices as there are contrasts, each once per block.
-    """
-    shape = settings.subjects, settings.slices
-    if settings.task == "scanner":
-        dealt = allot(settings.subjects, np.random.default_rng((seed, 0, MACHINES)))
-        return np.broadcast_to(dealt[:, None], shape)
-    if settings.task == "contrast":
-        count = len(SEQUENCES)
-        blocks = np.tile(np.arange(count), (-(-math.prod(shape) // count), 1))
-        dealt = np.random.default_rng((seed, 0, CONTRASTS)).permuted(blocks, axis=1)
-        return dealt.ravel()[: math.prod(shape)].reshape(shape)
-    return np.full(shape, -1)
+def _make(settings: ConfigDict, seed: int, side: int, dims: int) -> Arrays:
+    """Every image with what goes with it; about a second beside the images."""
+    if dims == 3:
+        head = anatomy.load(spacing=2 if side <= 48 else 1, whole=True)
+    else:
+        head = anatomy.load(spacing=2 if side <= 64 else 1)
+    make, images = (_volume, 1) if dims == 3 else (_slices, settings.slices)
+    labels = deal(settings, seed, images)
+    return joined(
+        make(head, number, seed, side, settings, labels[number])
+        for number in track(range(settings.subjects), "Making phantoms", 8 if dims == 3 else images)
+    )
 
 
 def shares(head: anatomy.Anatomy, subject: Subject, height: float, side: int) -> np.ndarray:
@@ -168,57 +166,69 @@ def _slices(
     side: int,
     settings: ConfigDict,
     labels: np.ndarray,
-) -> Split:
-    """Makes one subject's slices, as a split of grey images; ``labels`` are those of ``_allot``."""
+) -> Arrays:
+    """Makes one subject's slices; ``labels`` are those of ``deal``."""
     rng = np.random.default_rng((seed, number))
     subject = draw_subject(rng, head, settings.slices)
     content = np.stack([shares(head, subject, h, side) for h in subject.heights])
     count = len(content)
-    grade = int(np.searchsorted(THRESHOLDS, subject.severity, side="right"))
-    contrasts, machine = np.full(count, settings.contrast), Scanner()
+    contrasts, machine, labels = _acquisition(subject, number, seed, settings, labels)
+    clean = machine.apply_sequence(content, subject.relaxation, contrasts)
+    shaded = machine.apply_coil(clean * shading(rng, count, side, settings.bias), FIELD)
+    seen = machine.show(rician(shaded, settings.noise * machine.noise, rng))
+    area = content[..., -1].sum(axis=(1, 2)) * (FIELD / side) ** 2
+    return {
+        "image": np.clip(np.rint(255 * seen), 0, 255).astype(np.uint8)[..., None],
+        "label": labels.astype(np.int32),
+        "map": tissue_map(content),
+        "names": np.array([f"subject{number:05d}/slice{i:02d}" for i in range(count)]),
+        "truth.severity": np.full(count, subject.severity),
+        "truth.grade": np.full(count, grade_of(subject)),
+        "truth.lesion_area": area,
+        "truth.subject": np.full(count, number),
+        "truth.height": subject.heights,
+    }
+
+
+def _volume(
+    head: anatomy.Anatomy,
+    number: int,
+    seed: int,
+    side: int,
+    settings: ConfigDict,
+    labels: np.ndarray,
+) -> Arrays:
+    """Makes one subject's volume; ``labels`` are those of ``deal``."""
+    subject = draw_subject(np.random.default_rng((seed, number)), head, settings.slices)
+    content = volumes.content(head, subject, side)
+    contrasts, machine, labels = _acquisition(subject, number, seed, settings, labels)
+    contrast = str(contrasts[0])
+    rng = np.random.default_rng((seed, number, SIGNALS, tuple(SEQUENCES).index(contrast)))
+    seen = volumes.magnitudes(
+        content, subject, contrast, rng, settings.noise, settings.bias, machine
+    )
+    return {
+        "image": seen[None, ..., None],
+        "label": labels.astype(np.int32),
+        "map": tissue_map(content)[None],
+        "names": np.array([f"subject{number:05d}"]),
+        "truth.severity": np.array([subject.severity]),
+        "truth.grade": np.array([grade_of(subject)]),
+        "truth.lesion_volume": np.array([volumes.lesion_volume(content)]),
+        "truth.subject": np.array([number]),
+    }
+
+
+def _acquisition(
+    subject: Subject, number: int, seed: int, settings: ConfigDict, labels: np.ndarray
+) -> tuple[np.ndarray, Scanner, np.ndarray]:
+    """Contrast of each image, the machine that made them, and their labels."""
+    contrasts, machine = np.full(len(labels), settings.contrast), Scanner()
     if settings.task == "grade":
-        labels = np.full(count, grade)
+        labels = np.full(len(labels), grade_of(subject))
     elif settings.task == "scanner":
         machine = tuple(SCANNERS.values())[labels[0]]
         machine = machine.varied(np.random.default_rng((seed, number, STATES)))
     else:
         contrasts = np.array(tuple(SEQUENCES))[labels]
-    clean = machine.apply_sequence(content, subject.relaxation, contrasts)
-    shaded = machine.apply_coil(clean * shading(rng, count, side, settings.bias), FIELD)
-    seen = machine.show(rician(shaded, settings.noise * machine.noise, rng))
-    area = content[..., -1].sum(axis=(1, 2)) * (FIELD / side) ** 2
-    return Split.of_images(
-        images=np.clip(np.rint(255 * seen), 0, 255).astype(np.uint8)[..., None],
-        labels=labels.astype(np.int32),
-        names=tuple(f"subject{number:05d}/slice{i:02d}" for i in range(count)),
-        maps=_maps(content),
-        truth={
-            "severity": np.full(count, subject.severity),
-            "grade": np.full(count, grade),
-            "lesion_area": area,
-            "subject": np.full(count, number),
-            "height": subject.heights,
-        },
-        groups=(f"subject{number:05d}",) * count,
-    )
-
-
-def _maps(content: np.ndarray) -> np.ndarray:
-    """Per-pixel classes: lesion where it holds ``VISIBLE`` of the pixel, else the largest share."""
-    csf, grey, white, bone, scalp, lesion = np.moveaxis(content, -1, 0)
-    air = 1 - content.sum(axis=-1)
-    largest = np.argmax(np.stack([air, csf, grey, white, bone + scalp]), axis=0)
-    return np.where(lesion >= VISIBLE, len(MAP_CLASSES) - 1, largest).astype(np.uint8)
-
-
-def _join(parts: list[Split], channels: int) -> Split:
-    maps = [p.maps for p in parts if p.maps is not None]
-    truths = [p.truth for p in parts if p.truth is not None]
-    return Split.of_images(
-        images=convert_channels(np.concatenate([p.images for p in parts]), channels),
-        labels=np.concatenate([p.labels for p in parts]),
-        names=tuple(name for p in parts for name in p.names),
-        maps=np.concatenate(maps),
-        truth={key: np.concatenate([t[key] for t in truths]) for key in truths[0]},
-        groups=tuple(group for p in parts for group in p.groups or ()),
-    )
+    return contrasts, machine, labels

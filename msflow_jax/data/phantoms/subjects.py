@@ -54,6 +54,13 @@ class Subject:
         near = np.exp(-0.5 * np.sum((offset / 28.0) ** 2, axis=0))
         return moved - self.swelling * near * offset
 
+    def to_head(self, points: np.ndarray) -> np.ndarray:
+        """Carries points ``[N, 3]`` in mm from the template to the subject's head, but for the warp.
+
+        The warp is some 2 mm, by the ventricles up to 8.
+        """
+        return _to_head(points, self.pose, self.shift)
+
 
 def draw_subject(rng: np.random.Generator, head: anatomy.Anatomy, slices: int) -> Subject:
     """Draws a subject; see ``Subject`` for what is drawn."""
@@ -65,7 +72,7 @@ def draw_subject(rng: np.random.Generator, head: anatomy.Anatomy, slices: int) -
     pose = _rotation(turns) @ np.diag(np.exp(rng.normal(0, 0.035, 3)))
     shift = rng.normal(0, (2.0, 2.0, 1.0))
     # The sites as they lie in the subject's head, but for the warp of some 2 mm.
-    sites = CENTRE + np.linalg.solve(pose, (head.sites - CENTRE - shift).T).T
+    sites = _to_head(head.sites, pose, shift)
     away = sites[:, 2] - heights[:, None]
     return Subject(
         severity=severity,
@@ -80,6 +87,10 @@ def draw_subject(rng: np.random.Generator, head: anatomy.Anatomy, slices: int) -
         heights=heights,
         lesions=draw_lesions(rng, severity, away, head.sites, head.weights),
     )
+
+
+def _to_head(points: np.ndarray, pose: np.ndarray, shift: np.ndarray) -> np.ndarray:
+    return CENTRE + np.linalg.solve(pose, (points - CENTRE - shift).T).T
 
 
 def _rotation(turns: np.ndarray) -> np.ndarray:

@@ -5,7 +5,7 @@ import pytest
 
 from msflow_jax import data
 from msflow_jax.data.phantoms import heads as phantoms
-from msflow_jax.data.phantoms import lesions, scanners, signals
+from msflow_jax.data.phantoms import lesions, scanners, signals, tasks
 from msflow_jax.data.phantoms.signals import RELAXATION, SEQUENCES, TISSUES
 from msflow_jax.data.splitting import assign
 
@@ -288,7 +288,7 @@ def test_split_by_subject(splits):
 
 
 def test_grade_is_the_severity_cut(splits):
-    expected = np.digitize(truth(splits, "severity"), phantoms.THRESHOLDS)
+    expected = np.digitize(truth(splits, "severity"), tasks.THRESHOLDS)
     np.testing.assert_array_equal(everything(splits, "labels"), expected)
 
 
@@ -301,7 +301,7 @@ def test_lesions_grow_with_the_grade(splits):
 
 def test_maps_show_a_head(splits):
     maps, images = everything(splits, "maps"), everything(splits, "images")[..., 0]
-    assert set(np.unique(maps)) == set(range(len(phantoms.MAP_CLASSES)))
+    assert set(np.unique(maps)) == set(range(len(tasks.MAP_CLASSES)))
     assert (maps[:, [0, -1]] == 0).all() and (maps[:, :, [0, -1]] == 0).all()  # air around the head
     share = np.bincount(maps.ravel(), minlength=6) / maps.size
     assert share[0] > 0.3

@@ -1,0 +1,62 @@
+"""All that is known of one phantom: every modality of its head, its report, and what is true of it."""
+
+from __future__ import annotations
+
+import numpy as np
+from ml_collections import ConfigDict
+
+from msflow_jax.data.phantoms import anatomy, reports, tomography, volumes
+from msflow_jax.data.phantoms.caching import Arrays, joined
+from msflow_jax.data.phantoms.facts import facts_of
+from msflow_jax.data.phantoms.signals import SEQUENCES
+from msflow_jax.data.phantoms.subjects import draw_subject
+from msflow_jax.data.phantoms.tasks import REPORTS, SIGNALS, TOMOGRAPHY, grade_of, tissue_map
+from msflow_jax.progress import track
+
+CT, XRAY, REPORT = "ct", "xray", "report"
+MODALITIES = (*SEQUENCES, CT, XRAY)
+
+
+def examine_all(settings: ConfigDict, seed: int, side: int) -> Arrays:
+    """Every subject, see ``examine``."""
+    head = anatomy.load(spacing=2 if side <= 48 else 1, whole=True)
+    return joined(
+        examine(head, number, seed, side, settings)
+        for number in track(range(settings.subjects), "Making phantoms", 16)
+    )
+
+
+def examine(
+    head: anatomy.Anatomy, number: int, seed: int, side: int, settings: ConfigDict
+) -> Arrays:
+    """One subject, as arrays of length 1.
+
+    Returns:
+        By modality ``[1, S, S, S, 1]``, MR uint8 and CT int16 in Hounsfield units, X-ray uint8
+        ``[1, S, S, 1]``; label, map, and what is true as ``truth.NAME``.
+    """
+    subject = draw_subject(np.random.default_rng((seed, number)), head, settings.slices)
+    content = volumes.content(head, subject, side)
+    found: Arrays = {}
+    for i, name in enumerate(SEQUENCES):
+        rng = np.random.default_rng((seed, number, SIGNALS, i))
+        image = volumes.magnitudes(content, subject, name, rng, settings.noise, settings.bias)
+        found[name] = image[None, ..., None]
+    rng = np.random.default_rng((seed, number, TOMOGRAPHY))
+    clean = tomography.hounsfield(content, rng)
+    found[CT] = tomography.scan(clean, settings.noise, rng)[None, ..., None]
+    xray = tomography.radiograph(clean, settings.view, settings.noise, rng)
+    found[XRAY] = xray[None, ..., None]
+    facts = facts_of(head, subject)
+    report = reports.write(facts, np.random.default_rng((seed, number, REPORTS)))
+    known = {
+        "severity": subject.severity, "grade": grade_of(subject),
+        "lesion_volume": volumes.lesion_volume(content), "subject": number, REPORT: report,
+        **reports.columns(facts),
+    }  # fmt: skip
+    return {
+        **found,
+        "label": np.array([grade_of(subject)], np.int32),
+        "map": tissue_map(content)[None],
+        **{f"truth.{name}": np.array([value]) for name, value in known.items()},
+    }
