@@ -19,6 +19,7 @@ ITEM = "facts"  # of a checkpoint
 HARMLESS = (
     *("config.data.root", "config.data.download", "config.data.md5", "config.data.loader"),
     *("config.data.workers", "config.data.duplicates", "config.data.outside"),
+    "config.data.phantoms.cache",
     *("config.train.", "config.sample.batch", "config.model.latent.cache", "config.model.latent.batch"),
     *("data.licence", "data.source"),
 )  # fmt: skip
