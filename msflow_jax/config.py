@@ -152,7 +152,8 @@ def check_train(train: ConfigDict) -> None:
 def load_config(arguments: Sequence[str]) -> ConfigDict:
     """The configuration named by ``--config=FILE[:ARGUMENT]`` with its ``--config.a.b=v`` overrides.
 
-    A family or network that an override chooses brings its own settings, wherever it stands in the line.
+    A family or network that an override chooses brings its own settings, wherever it stands in the line,
+    and a set of MedMNIST its ``data.dims``.
 
     Raises:
         FileNotFoundError: no such file.
@@ -175,6 +176,8 @@ def load_config(arguments: Sequence[str]) -> ConfigDict:
         for key, value in pairs:
             family.choose(config, key, value)
     config = _parse((), overrides, config)
+    if not any(key == "data.dims" for key, _ in pairs):
+        config.data.dims = data.dims_of(config.data.name, otherwise=config.data.dims)
     check_config(config)
     return config
 

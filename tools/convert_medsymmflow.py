@@ -23,10 +23,9 @@ def medmnist_info(name: str, side: int) -> Any:
     """
     from msflow_jax.data import Info
     from msflow_jax.data.base import TASKS
-    from msflow_jax.data.sources.medmnist import FLIPS
-    from msflow_jax.data.sources.medmnist_table import SIDES, TABLE
+    from msflow_jax.data.sources.medmnist_table import FLIPS, TABLE
 
-    known = {k: entry for k, entry in TABLE.items() if entry.task in TASKS}
+    known = {k: entry for k, entry in TABLE.items() if entry.task in TASKS and entry.dims == 2}
     if name not in known:
         raise ValueError(f"unknown --data {name!r}: choose one of {', '.join(known)}")
     entry = known[name]
@@ -37,7 +36,7 @@ def medmnist_info(name: str, side: int) -> Any:
         side=side,
         task=entry.task,
         licence=entry.licence,
-        md5=entry.md5[SIDES.index(side)],
+        md5=entry.md5[entry.stored.index(side)],
         source="the published set, as the converted weights were trained on",
         flips=FLIPS.get(name, ()),
         fit="pad",

@@ -37,6 +37,7 @@ from msflow_jax.data.settings import SETTINGS
 from msflow_jax.data.sources.images import read_images, read_sound_images
 from msflow_jax.data.sources.labelled import read_labelled
 from msflow_jax.data.sources.medmnist_table import TABLE as _MEDMNIST
+from msflow_jax.data.sources.medmnist_table import of_finding
 from msflow_jax.progress import doing
 from msflow_jax.settings import check as check_values
 
@@ -51,6 +52,7 @@ __all__ = [
     "check",
     "check_same",
     "default_config",
+    "dims_of",
     "in_memory",
     "known",
     "load",
@@ -66,20 +68,21 @@ __all__ = [
 
 def known() -> tuple[str, ...]:
     """Returns the source names that ``load`` accepts; ``tfds:NAME`` stands for any name there."""
-    return (
-        "phantoms",
-        "folder",
-        "manifest",
-        "own",
-        "arrayrecord",
-        "tfds:NAME",
-        *_MEDMNIST,
-    )
+    named = [
+        f"{k}:FINDING" if e.task.startswith("multi-label") else k for k, e in _MEDMNIST.items()
+    ]
+    return ("phantoms", "folder", "manifest", "own", "arrayrecord", "tfds:NAME", *named)
 
 
 def of_user(name: str) -> bool:
     """Whether a source reads images of the user's own, for which ``root`` says which."""
     return name.partition(":")[0] in ("folder", "manifest", "own", "arrayrecord")
+
+
+def dims_of(name: str, otherwise: int = 2) -> int:
+    """Axes of space of a MedMNIST set, which its name says; of other sources ``otherwise``."""
+    entry = _MEDMNIST.get(name.partition(":")[0])
+    return entry.dims if entry else otherwise
 
 
 def default_config(name: str = "phantoms") -> ConfigDict:
@@ -91,7 +94,8 @@ def default_config(name: str = "phantoms") -> ConfigDict:
             folders (``folder``), the CSV (``manifest``), either (``own``), what ``tools/pack.py`` wrote
             (``arrayrecord``), or the TFDS data folder (``tfds:NAME``; empty: ``~/tensorflow_datasets``).
         side: Height and width in pixels. 0: 28 (MedMNIST), 32 (phantoms), as stored (own files).
-        dims: 2: pictures; volumes are cut into ``slices``. 3: volumes ``[D, H, W, C]``.
+        dims: 2: pictures; volumes are cut into ``slices``. 3: volumes ``[D, H, W, C]``. Sets of MedMNIST
+            have their own.
         spacing: Of volumes: what a voxel is brought to, in mm, before ``side`` cuts or pads; 0: stored.
         modality: Of a cohort: the column that is the image of a model of one; empty: the only one.
         window: Of CT: the values in Hounsfield units that become 0 and 255.
@@ -117,7 +121,7 @@ def default_config(name: str = "phantoms") -> ConfigDict:
             "name": name,
             "root": "",
             "side": 0,
-            "dims": 2,
+            "dims": dims_of(name),
             "spacing": 0.0,
             "modality": "",
             "window": WINDOW,
@@ -152,9 +156,15 @@ def check(config: ConfigDict) -> None:
     Raises:
         ValueError: for such a setting; names it and what is known.
     """
-    if config.name not in known() and not config.name.startswith(("tfds:", "own:")):
+    kind = config.name.partition(":")[0]
+    if config.name not in known() and kind not in ("tfds", "own", *_MEDMNIST):
         raise ValueError(f"unknown data source {config.name!r}; known: {', '.join(known())}")
     check_values(SETTINGS, config, "data")
+    if kind in _MEDMNIST:
+        of_finding(*config.name.partition(":")[::2])
+        if config.dims != (dims := dims_of(kind)):
+            what = {2: "pictures", 3: "volumes"}[dims]
+            raise ValueError(f"{kind} holds {what}: set data.dims={dims}, not {config.dims}")
 
 
 def load(config: ConfigDict) -> Splits:

@@ -1,7 +1,12 @@
-"""The 2-D MedMNIST v2 sets, from the authors' .npz files (Yang et al., Scientific Data 2023)."""
+"""The MedMNIST v2 sets, from the authors' .npz files (Yang et al., Scientific Data 2023).
+
+Volumes are ``[D, H, W, 1]`` as stored. Which way their axes lie in the patient is not documented, nor
+is the size of a voxel of most sets: nothing is said of either, and ``Info.spacing`` stays empty.
+"""
 
 from __future__ import annotations
 
+import dataclasses
 import warnings
 from pathlib import Path
 
@@ -12,81 +17,107 @@ from msflow_jax.data.base import SPLITS, Info, Split, Splits
 from msflow_jax.data.sources.archives import file_md5, read_npz
 from msflow_jax.data.sources.download import download
 from msflow_jax.data.sources.fitting import convert_channels
-from msflow_jax.data.sources.medmnist_table import SIDES, TABLE, Entry, file_name, url
+from msflow_jax.data.sources.medmnist_table import (
+    FLIPS,
+    TABLE,
+    Entry,
+    file_name,
+    of_finding,
+    stored_side,
+    url,
+)
 from msflow_jax.data.sources.npz_headers import Layout, npz_layouts
 from msflow_jax.storage.places import expand, home
 
 REMEDY = "delete the file and fetch it again"
 OWN_REMEDY = "correct the file, which is not the published one"
 
-# Train augmentation. Blood, Derma and Retina: as in the MedSymmFlow code, as is none for Pneumonia.
-# The others are this library's: mirrored ultrasound is still ultrasound, and tissue under a
-# microscope has no up or left; organs, chests and retinal layers do, so those are not flipped.
-FLIPS: dict[str, tuple[str, ...]] = {
-    "bloodmnist": ("horizontal", "vertical"),
-    "dermamnist": ("horizontal", "vertical"),
-    "retinamnist": ("horizontal", "vertical"),
-    "pathmnist": ("horizontal", "vertical"),
-    "tissuemnist": ("horizontal", "vertical"),
-    "breastmnist": ("horizontal",),
-    "octmnist": ("horizontal",),
-}
-
 
 def load(config: ConfigDict) -> Splits:
     """Loads a MedMNIST set in its published splits.
 
     Args:
-        config: the data config; ``name`` is the set, ``side`` 0 means 28, ``channels`` 0 as stored.
+        config: the data config; ``name`` is the set (``chestmnist:FINDING`` one of its findings),
+            ``side`` 0 means 28, ``channels`` 0 as stored. Volumes may have a side of which a published
+            one is a multiple: they are averaged.
 
     Raises:
         FileNotFoundError: if no file is found and ``download`` is False, or the download fails.
-        ValueError: for a multi-label set, a side that was not published, a damaged file or one
-            with other contents than the set's.
+        ValueError: for a multi-label set without a finding, a side that was not published, a damaged
+            file or one with other contents than the set's.
     """
-    flag, side = config.name, config.side or SIDES[0]
-    entry = TABLE[flag]
-    if entry.task.startswith("multi-label"):
-        raise ValueError(
-            f"{flag} is multi-label ({len(entry.classes)} findings that can occur together): "
-            "it has no single class per image and cannot be loaded as one"
-        )
-    if side not in SIDES:
-        raise ValueError(
-            f"{flag} is published at sides {', '.join(map(str, SIDES))}, not {side}; "
-            "take one of these with --config.data.side"
-        )
-    path = find(flag, side, config.root, fetch=config.download)
-    published = entry.md5[SIDES.index(side)]
+    name, _, finding = config.name.partition(":")
+    entry, column = of_finding(name, finding)
+    side = config.side or entry.stored[0]
+    stored = stored_side(name, entry, side)
+    path = find(name, stored, config.root, fetch=config.download)
+    published = entry.md5[entry.stored.index(stored)]
     # Another name or another demanded MD5: the user's own file, which nobody should delete.
-    own = path.name != file_name(flag, side) or config.md5 not in ("", published)
+    own = path.name != file_name(name, stored) or config.md5 not in ("", published)
     remedy = OWN_REMEDY if own else REMEDY
-    md5 = _compare_md5(path, published, config.md5)
+    md5 = _compare_md5(path, published, config.md5, entry.older)
     keys = [f"{split}_{kind}" for split in SPLITS for kind in ("images", "labels")]
     other_remedy = (
         OWN_REMEDY if own else "fetch the published file again, or correct it if it is your own"
     )
     for key, layout in npz_layouts(path, keys).items():  # what will be refused is not read
         if key.endswith("_images"):
-            _check_images(path, key, layout, entry, side, other_remedy)
+            _check_images(path, key, layout, entry, stored, other_remedy)
     arrays = read_npz(path, keys, remedy)
     remedy = other_remedy
+    if column is not None:
+        for key in keys[1::2]:
+            arrays[key] = _of_column(path, key, arrays[key], name, column)
     train, val, test = (
-        _split(path, split, arrays, entry, side, config.channels, remedy) for split in SPLITS
+        _split(path, split, arrays, entry, stored, config.channels, remedy) for split in SPLITS
     )
+    source = str(path)
+    if side != stored:
+        source = f"{path}, {stored} voxels a side averaged to {side}"
+        warnings.warn(
+            f"{source}: not the authors' file of that side, which results beside theirs must say",
+            stacklevel=2,
+        )
+        train, val, test = (_averaged(part, stored // side) for part in (train, val, test))
     info = Info(
-        name=flag,
+        name=config.name,
         classes=entry.classes,
         channels=train.images.shape[-1],
         side=side,
+        space=(side,) * 3 if entry.dims == 3 else (),
         task=entry.task,
         licence=entry.licence,
         md5=md5,
-        source=str(path),
-        flips=FLIPS.get(flag, ()),
+        source=source,
+        flips=FLIPS.get(name, ()),
         fit=config.fit,
     )
     return Splits(train, val, test, info)
+
+
+def _of_column(path: Path, key: str, labels: np.ndarray, name: str, column: int) -> np.ndarray:
+    """The labels ``[N]`` of one finding, from those of all.
+
+    Raises:
+        ValueError: there is not a column for each of the set's findings.
+    """
+    if labels.ndim != 2 or labels.shape[1] != (count := len(TABLE[name].classes)):
+        raise ValueError(
+            f"{path}: {key} is {labels.dtype} {labels.shape}, expected a column for each of the "
+            f"{count} findings of {name}"
+        )
+    return labels[:, column]
+
+
+def _averaged(split: Split, factor: int) -> Split:
+    """The split with every cube of ``factor`` voxels a side averaged and rounded."""
+    images = split.images
+    n, *space, channels = images.shape
+    small = np.empty((n, *(side // factor for side in space), channels), np.uint8)
+    cubes = [part for side in small.shape[1:-1] for part in (side, factor)]
+    for i, image in enumerate(images):
+        small[i] = np.rint(image.reshape(*cubes, channels).mean(axis=(1, 3, 5)))
+    return dataclasses.replace(split, arrays={**split.arrays, "image": small})
 
 
 def find(flag: str, side: int, root: str, fetch: bool) -> Path:
@@ -118,7 +149,7 @@ def find(flag: str, side: int, root: str, fetch: bool) -> Path:
         if default.is_file():
             return default
     if fetch:
-        return download(url(flag, side), target, TABLE[flag].md5[SIDES.index(side)])
+        return download(url(flag, side), target, TABLE[flag].md5[TABLE[flag].stored.index(side)])
     raise FileNotFoundError(
         f"no file for {flag} at side {side}. Looked at: {'; '.join(looked)}. Give the file or its "
         f"folder with --config.data.root=..., or --config.data.download=True to fetch "
@@ -128,16 +159,17 @@ def find(flag: str, side: int, root: str, fetch: bool) -> Path:
 
 def _other_files(folder: Path, flag: str) -> list[Path]:
     """Lists ``<flag>*.npz`` in the folder, without the published names, which say another side."""
-    published = {file_name(flag, side) for side in SIDES}
+    published = {file_name(flag, side) for side in TABLE[flag].stored}
     return sorted(p for p in folder.glob(f"{flag}*.npz") if p.name not in published)
 
 
-def _compare_md5(path: Path, published: str, demanded: str) -> str:
+def _compare_md5(path: Path, published: str, demanded: str, older: tuple[str, ...]) -> str:
     """Returns the file's MD5; warns where it is neither the published one nor the configured one."""
     md5 = file_md5(path)
     if md5 not in (published, demanded):
+        what = "an older release of it" if md5 in older else "not the authors' file"
         warnings.warn(
-            f"{path} has md5 {md5}, the published file has {published}: not the authors' file. "
+            f"{path} has md5 {md5}, the published file has {published}: {what}. "
             f"Its results do not compare with published ones (--config.data.md5={md5} accepts it)",
             stacklevel=3,
         )
@@ -148,10 +180,11 @@ def _check_images(
     path: Path, key: str, found: Layout, entry: Entry, side: int, remedy: str
 ) -> None:
     shape = found.shape
-    if entry.channels == 1 and len(shape) == 4 and shape[-1] == 1:
+    space = (side,) * entry.dims
+    if entry.channels == 1 and len(shape) == entry.dims + 2 and shape[-1] == 1:
         shape = shape[:-1]
-    expected = (side, side) if entry.channels == 1 else (side, side, entry.channels)
-    if found.dtype != np.uint8 or len(shape) < 3 or shape[1:] != expected:
+    expected = space if entry.channels == 1 else (*space, entry.channels)
+    if found.dtype != np.uint8 or len(shape) <= entry.dims or shape[1:] != expected:
         raise ValueError(
             f"{path}: {key} is {found.dtype} {found.shape}, expected uint8 "
             f"(N, {', '.join(map(str, expected))}); {remedy}, or set --config.data.side to its side"
@@ -167,15 +200,15 @@ def _split(
     channels: int,
     remedy: str,
 ) -> Split:
-    """Checks one split's arrays against the table; returns them as ``[N, S, S, C]`` and ``[N]``.
+    """Checks one split's arrays against the table; returns them as ``[N, *space, C]`` and ``[N]``.
 
-    Grey images may also be ``[N, S, S, 1]``, and labels of any integer type.
+    Grey images may also be ``[N, *space, 1]``, and labels of any integer type.
     """
     images, labels = arrays[f"{split}_images"], arrays[f"{split}_labels"]
     found = Layout(images.shape, images.dtype)
     _check_images(path, f"{split}_images", found, entry, side, remedy)
     if entry.channels == 1:
-        images = images.reshape(*images.shape[:3])
+        images = images.reshape(*images.shape[: entry.dims + 1])
     if not len(images):
         raise ValueError(f"{path}: {split}_images holds no image; {remedy}")
     if labels.dtype.kind not in "iu" or labels.shape not in ((len(images),), (len(images), 1)):

@@ -15,6 +15,8 @@ from msflow_jax.data.sources.medmnist_table import SIDES, TABLE, file_name, url
 
 SHARED = Path(__file__).resolve().parents[3].parent / "shared" / "data"
 BREAST = SHARED / "breastmnist.npz"
+ADRENAL = SHARED / "adrenalmnist3d_64.npz"
+SIZES = {"train": 7, "val": 3, "test": 4}
 
 needs_breast = pytest.mark.skipif(not BREAST.is_file(), reason="no breastmnist.npz in shared/data")
 
@@ -28,11 +30,11 @@ def home(tmp_path, monkeypatch):
     return folder
 
 
-def arrays(side=28, channels=1, **changes):
+def arrays(side=28, channels=1, dims=2, **changes):
     rng = np.random.default_rng(0)
-    shape = (side, side) if channels == 1 else (side, side, channels)
+    shape = (side,) * dims if channels == 1 else (side, side, channels)
     made = {}
-    for split, count in (("train", 7), ("val", 3), ("test", 4)):
+    for split, count in SIZES.items():
         made[f"{split}_images"] = rng.integers(0, 256, (count, *shape), dtype=np.uint8)
         made[f"{split}_labels"] = rng.integers(0, 2, (count, 1), dtype=np.uint8)
     made.update(changes)
@@ -61,10 +63,10 @@ def load(root, name="breastmnist", **fields):
 def test_table_equals_the_authors_package():
     with contextlib.redirect_stdout(io.StringIO()):
         package = pytest.importorskip("medmnist")
-    flat = {k: v for k, v in package.INFO.items() if "3d" not in k}
-    assert set(flat) == set(TABLE)
-    for flag, theirs in flat.items():
+    assert set(package.INFO) == set(TABLE)
+    for flag, theirs in package.INFO.items():
         ours = TABLE[flag]
+        assert (ours.dims == 3) == flag.endswith("3d")
         assert ours.classes == tuple(theirs["label"][str(i)] for i in range(len(theirs["label"])))
         assert (ours.channels, ours.task, ours.licence) == (
             theirs["n_channels"],
@@ -72,7 +74,7 @@ def test_table_equals_the_authors_package():
             theirs["license"],
         )
         assert ours.sizes == tuple(theirs["n_samples"][s] for s in ("train", "val", "test"))
-        for side, md5 in zip(SIDES, ours.md5, strict=True):
+        for side, md5 in zip(SIDES[ours.dims], ours.md5, strict=True):
             suffix = "" if side == 28 else f"_{side}"
             assert md5 == theirs[f"MD5{suffix}"]
             assert url(flag, side) == theirs[f"url{suffix}"]
@@ -192,9 +194,73 @@ def test_channels_are_converted_on_request(tmp_path):
     np.testing.assert_array_equal(splits.test.images[..., 0], splits.test.images[..., 2])
 
 
-def test_multi_label_is_refused_by_name(tmp_path):
-    with pytest.raises(ValueError, match="chestmnist is multi-label"):
-        load(tmp_path, "chestmnist")
+@pytest.mark.parametrize(
+    ("name", "words"),
+    [
+        ("chestmnist", r"is multi-label: its 14 findings.*name=chestmnist:atelectasis.*hernia$"),
+        ("chestmnist:fracture", "has no finding 'fracture'"),
+        ("breastmnist:malignant", "one class for each image: name it without :malignant"),
+    ],
+)
+def test_what_is_no_single_question_is_refused_by_name(name, words):
+    with pytest.raises(ValueError, match=words):
+        data.check(data.default_config(name))
+
+
+def test_one_finding_of_a_multi_label_set(tmp_path):
+    labels = {f"{s}_labels": np.eye(14, dtype=np.uint8)[:n] for s, n in SIZES.items()}
+    path = write(tmp_path / "chestmnist.npz", **labels)
+    splits = load(path, "chestmnist:effusion")
+    assert splits.info.name == "chestmnist:effusion" and splits.info.task == "binary-class"
+    assert splits.info.classes == ("no effusion", "effusion")
+    assert splits.test.labels.tolist() == [0, 0, 1, 0]
+    write(path)  # one column of labels, as of a set of another kind
+    with pytest.raises(ValueError, match=r"train_labels is uint8 \(7, 1\), .* each of the 14"):
+        load(path, "chestmnist:atelectasis")
+
+
+def test_volumes_have_axes_no_spacing_and_their_own_dims(tmp_path):
+    write(tmp_path / "organmnist3d.npz", dims=3)
+    info = load(tmp_path, "organmnist3d").info
+    assert info.space == (28, 28, 28) and info.spacing == () and info.flips == ()
+    asked = config(tmp_path, "organmnist3d", dims=2)
+    with pytest.raises(ValueError, match="organmnist3d holds volumes: set data.dims=3, not 2"):
+        data.load(asked)
+    with pytest.raises(ValueError, match="breastmnist holds pictures: set data.dims=2, not 3"):
+        data.load(config(tmp_path, dims=3))
+    with pytest.raises(ValueError, match="28, 64, not 30.*or one that divides these"):
+        data.load(config(tmp_path, "organmnist3d", side=30))
+
+
+def test_volumes_are_averaged_with_a_word(tmp_path):
+    path = write(tmp_path / "nodulemnist3d_64.npz", dims=3, side=64)
+    stored = np.load(path)["val_images"]
+    with pytest.warns(UserWarning, match="64 voxels a side averaged to 32: not the authors' file"):
+        splits = data.load(config(tmp_path, "nodulemnist3d", side=32))
+    assert splits.info.shape == splits.val.images.shape[1:] == (32, 32, 32, 1)
+    assert splits.info.source == f"{path}, 64 voxels a side averaged to 32"
+    mean = stored[0, 2:4, 4:6, 6:8].mean()
+    assert splits.val.images[0, 1, 2, 3, 0] == np.rint(mean)
+
+
+def test_an_older_release_is_called_that(tmp_path, monkeypatch):
+    path = write(tmp_path / "vesselmnist3d.npz", dims=3)
+    older = TABLE["vesselmnist3d"].older[0]
+    monkeypatch.setattr(medmnist, "file_md5", lambda _: older)
+    with pytest.warns(UserWarning, match=f"{older}.*an older release of it"):
+        data.load(config(path, "vesselmnist3d"))
+
+
+@pytest.mark.skipif(not ADRENAL.is_file(), reason="no adrenalmnist3d_64.npz in shared/data")
+def test_a_published_file_of_volumes():
+    with warnings.catch_warnings():
+        warnings.simplefilter("error")
+        splits = data.load(config(SHARED, "adrenalmnist3d", side=64))
+    entry = TABLE["adrenalmnist3d"]
+    assert splits.info.md5 == entry.md5[1] and splits.info.counts == (929, 259)
+    assert tuple(len(splits[s]) for s in ("train", "val", "test")) == entry.sizes
+    assert splits.train.images.shape == (1188, 64, 64, 64, 1)
+    assert set(np.unique(splits.val.images)) == {0, 255}
 
 
 def test_unpublished_side(tmp_path):
@@ -312,9 +378,11 @@ def test_bare_array_is_not_an_archive(tmp_path):
 
 @pytest.mark.parametrize("flag", [f for f in TABLE if f != "chestmnist"])
 def test_every_single_label_set_loads(tmp_path, flag):
-    write(tmp_path / file_name(flag, 28), channels=TABLE[flag].channels)
+    entry = TABLE[flag]
+    write(tmp_path / file_name(flag, 28), channels=entry.channels, dims=entry.dims)
     splits = load(tmp_path, flag)
-    assert splits.info.classes == TABLE[flag].classes
+    assert splits.info.classes == entry.classes and splits.info.dims == entry.dims
+    assert splits.train.images.shape[1:] == splits.info.shape
     assert data.Info.from_dict(splits.info.to_dict()) == splits.info
 
 
