@@ -80,6 +80,7 @@ def render(results: Results, others: Sequence[Results] = ()) -> str:
         title=name,
         subtitle=", ".join(words for words in subtitle if words),
         badge="phantom data" if results.phantom else "",
+        volumes=bool(results.planes),
         sections=list(_addressed(one for one in found if one)),
     )
 

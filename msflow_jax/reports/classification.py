@@ -154,7 +154,7 @@ def _cases(results: Results, kind: str) -> list[dict[str, Any]]:
         alt = f"Image of class {true}, classified as {predicted}"
         cases.append(
             {
-                "picture": page.picture(image, alt),
+                "picture": page.picture(image, alt, results.spacing),
                 "true": true,
                 "predicted": predicted,
                 "right": int(label) == int(prediction),

@@ -4,7 +4,7 @@ from typing import Any
 
 import numpy as np
 
-from msflow_jax.reports import page
+from msflow_jax.reports import page, planes
 from msflow_jax.reports.overlays import overlay
 from msflow_jax.reports.page import Section
 from msflow_jax.reports.results import Results
@@ -29,7 +29,8 @@ def explanation_section(results: Results) -> Section:
         }
         for i, row in enumerate(rows)
     ]
-    return page.section(results, "explanation", "Why", heading=heading, cases=cases)
+    words = planes.caption(results.dims, results.spacing, "the voxel of the largest absolute ratio")
+    return page.section(results, "explanation", "Why", heading=heading, cases=cases, through=words)
 
 
 def _explained(results: Results, one: dict[str, np.ndarray]) -> dict[str, Any]:
@@ -40,14 +41,17 @@ def _explained(results: Results, one: dict[str, np.ndarray]) -> dict[str, Any]:
     image = one["images"]
     likelihood = overlay(image, one["map"], centre=True)
     ratio = overlay(image, one["contrast"])
+    shown = [image, likelihood, ratio]
+    if image.ndim == 4:
+        at = np.unravel_index(np.abs(one["contrast"]).argmax(), one["contrast"].shape)
+        shown = [planes.three_planes(each, at, results.spacing) for each in shown]
+    alts = (
+        f"Image of class {true}, classified as {predicted}",
+        f"Log-likelihood map of that image given {predicted}",
+        f"Log-likelihood-ratio map of that image, {predicted} against {second}",
+    )
     return {
-        "pictures": [
-            page.picture(image, f"Image of class {true}, classified as {predicted}"),
-            page.picture(likelihood, f"Log-likelihood map of that image given {predicted}"),
-            page.picture(
-                ratio, f"Log-likelihood-ratio map of that image, {predicted} against {second}"
-            ),
-        ],
+        "pictures": [page.picture(*pair) for pair in zip(shown, alts, strict=True)],
         "true": true,
         "predicted": predicted,
         "second": second,

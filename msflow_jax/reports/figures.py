@@ -10,6 +10,7 @@ from pathlib import Path
 
 import numpy as np
 
+from msflow_jax.reports.planes import flat
 from msflow_jax.storage.atomic import write_atomically
 
 
@@ -36,10 +37,15 @@ def encode_png(pixels: np.ndarray) -> bytes:
     return buffer.getvalue()
 
 
-def thumbnails(images: np.ndarray, limit: int = 128) -> np.ndarray:
-    """RGB images reduced to sides of at most ``limit``; smaller ones are left as they are."""
+def thumbnails(images: np.ndarray, limit: int = 128, spacing: Sequence[float] = ()) -> np.ndarray:
+    """RGB images reduced to sides of at most ``limit``; smaller ones are left as they are.
+
+    Of volumes their three planes in a row, of at most three times ``limit``.
+    """
     from PIL import Image
 
+    if np.ndim(images) == 5:
+        images, limit = flat(images, spacing), 3 * limit
     images = as_rgb(images)
     longest = max(images.shape[1:3])
     if longest <= limit or len(images) == 0:
@@ -49,17 +55,20 @@ def thumbnails(images: np.ndarray, limit: int = 128) -> np.ndarray:
     return np.stack([np.asarray(i) for i in small])
 
 
-def strip(images: np.ndarray, per_row: int, gap: float = 0.07) -> bytes:
+def strip(
+    images: np.ndarray, per_row: int, gap: float = 0.07, spacing: Sequence[float] = ()
+) -> bytes:
     """One PNG with the images side by side, transparent gaps between, rows as needed.
 
     Args:
-        images: uint8 ``[N, H, W, C]``, N at least 1.
+        images: uint8 ``[N, *space, C]``, N at least 1; of volumes their three planes.
         per_row: images in a row.
-        gap: width of the gaps as a share of the image width.
+        gap: width of the gaps as a share of the image height.
+        spacing: size of a voxel in mm along each axis of a volume; empty: cubes.
     """
-    images = thumbnails(images)
+    images = thumbnails(images, spacing=spacing)
     n, height, width = images.shape[:3]
-    columns, space = min(per_row, n), max(1, round(gap * width))
+    columns, space = min(per_row, n), max(1, round(gap * height))
     rows = -(-n // columns)
     sheet = np.zeros(
         (rows * (height + space) - space, columns * (width + space) - space, 4), np.uint8
@@ -75,17 +84,19 @@ def image_grid(
     images: np.ndarray,
     labels: np.ndarray,
     classes: Sequence[str],
-    per_row: int = 8,
+    per_row: int = 0,
     kind: str = "png",
+    spacing: Sequence[float] = (),
 ) -> bytes:
-    """A picture of images in rows, each under its class name.
+    """A picture of images in rows, each under its class name; of volumes their three planes.
 
     Args:
-        images: uint8 ``[N, H, W, C]``, C = 1 or 3, N at least 1.
+        images: uint8 ``[N, *space, C]``, C = 1 or 3, N at least 1.
         labels: int ``[N]`` in 0..K-1.
         classes: K class names.
-        per_row: images in a row.
+        per_row: images in a row; 0: eight, of volumes three.
         kind: ``png`` or ``pdf``.
+        spacing: size of a voxel in mm along each axis of a volume; empty: cubes.
 
     Raises:
         ValueError: for no images, another dtype or shape, or labels that do not fit.
@@ -93,7 +104,8 @@ def image_grid(
     from matplotlib.backends.backend_agg import FigureCanvasAgg
     from matplotlib.figure import Figure
 
-    images, labels = as_rgb(images), np.asarray(labels)
+    volumes = np.ndim(images) == 5
+    images, labels = as_rgb(flat(images, spacing)), np.asarray(labels)
     if len(images) == 0 or labels.shape != (len(images),):
         raise ValueError(
             f"need one label per image, got {len(images)} images, {labels.shape} labels."
@@ -102,9 +114,10 @@ def image_grid(
         raise ValueError(
             f"labels must lie in 0..{len(classes) - 1}, got {labels.min()}..{labels.max()}."
         )
-    columns = max(1, min(per_row, len(images)))
+    columns = max(1, min(per_row or (3 if volumes else 8), len(images)))
     rows = -(-len(images) // columns)
-    figure = Figure(figsize=(1.25 * columns, 1.45 * rows), dpi=120, layout="constrained")
+    wide = 1.25 * (images.shape[2] / images.shape[1] if volumes else 1)
+    figure = Figure(figsize=(wide * columns, 1.45 * rows), dpi=120, layout="constrained")
     FigureCanvasAgg(figure)
     axes = figure.subplots(rows, columns, squeeze=False).ravel()
     sharp = "nearest" if images.shape[1] < 128 else "antialiased"
@@ -126,22 +139,24 @@ def save_grid(
     images: np.ndarray,
     labels: np.ndarray,
     classes: Sequence[str],
-    per_row: int = 8,
+    per_row: int = 0,
+    spacing: Sequence[float] = (),
 ) -> Path:
     """Writes ``image_grid`` to a file, atomically.
 
     Args:
         path: file, ``.png`` or ``.pdf``; folders that are missing are made.
-        images: uint8 ``[N, H, W, C]``, C = 1 or 3, N at least 1.
+        images: uint8 ``[N, *space, C]``, C = 1 or 3, N at least 1.
         labels: int ``[N]`` in 0..K-1.
         classes: K class names.
-        per_row: images in a row.
+        per_row: images in a row; 0: eight, of volumes three.
+        spacing: size of a voxel in mm along each axis of a volume; empty: cubes.
 
     Returns:
         The path.
     """
     kind = Path(path).suffix.lstrip(".")
-    return write_atomically(Path(path), image_grid(images, labels, classes, per_row, kind))
+    return write_atomically(Path(path), image_grid(images, labels, classes, per_row, kind, spacing))
 
 
 def _short(name: str, limit: int = 20) -> str:

@@ -110,23 +110,24 @@ def generic_section(results: Results, name: str) -> Section:
     Args:
         results: what the workdir holds.
         name: name of the block; its arrays are called ``NAME_*``, and those that hold images are
-            uint8 ``[N, H, W, 1 or 3]``.
+            uint8 ``[N, *space, 1 or 3]``.
     """
     title = name.replace("_", " ")
     title = title[:1].upper() + title[1:]
     strips = []
     for key, array in results.arrays.items():
-        if key.startswith(f"{name}_") and _holds_images(array):
+        if key.startswith(f"{name}_") and _holds_images(array, results.dims):
             words = key.removeprefix(f"{name}_").replace("_", " ")
             shown = array[:_SHOWN]
             alt = f"{len(shown)} images of {title}: {words}"
-            strips.append((words, len(array), page.image_strip(shown, alt, _PER_ROW)))
+            per_row = _PER_ROW if results.dims == 2 else 2
+            strip = page.image_strip(shown, alt, per_row, results.spacing)
+            strips.append((words, len(array), strip))
     return page.section(
         results, name, title, template="generic", block=results.part(name), strips=strips
     )
 
 
-def _holds_images(array: np.ndarray) -> bool:
-    return bool(
-        array.dtype == np.uint8 and array.ndim == 4 and array.shape[3] in (1, 3) and array.size
-    )
+def _holds_images(array: np.ndarray, dims: int) -> bool:
+    of_kind = array.dtype == np.uint8 and array.ndim == dims + 2
+    return bool(of_kind and array.shape[-1] in (1, 3) and array.size)

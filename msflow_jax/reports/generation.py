@@ -8,7 +8,7 @@ from msflow_jax.reports import page
 from msflow_jax.reports.page import Picture, Section
 from msflow_jax.reports.results import Results
 
-_PER_CLASS = 6
+_PER_CLASS = {2: 6, 3: 4}  # of images, and of volumes, which are shown two in a row
 _PAIRS = 8
 _SETS = {
     "generated": "generated",
@@ -28,7 +28,7 @@ def generation_section(results: Results) -> Section:
         "Generated images",
         found=found,
         samples=_samples(results),
-        per_class=_PER_CLASS,
+        per_class=_PER_CLASS[results.dims],
         has_real="real" in results.arrays and "real_labels" in results.arrays,
         tables=_tables(found),
         grain=_grain(found),
@@ -60,9 +60,11 @@ def _of_class(results: Results, images: str, labels: str, k: int, word: str) -> 
     arrays = results.arrays
     if images not in arrays or labels not in arrays:
         return None
-    chosen: np.ndarray = arrays[images][arrays[labels] == k][:_PER_CLASS]
+    most = _PER_CLASS[results.dims]
+    chosen: np.ndarray = arrays[images][arrays[labels] == k][:most]
     alt = f"{len(chosen)} {word} images of class {results.class_name(k)}"
-    return page.image_strip(chosen, alt, _PER_CLASS) if len(chosen) else None
+    per_row = most if results.dims == 2 else 2
+    return page.image_strip(chosen, alt, per_row, results.spacing) if len(chosen) else None
 
 
 def _tables(found: dict[str, Any]) -> list[dict[str, Any]]:
@@ -119,8 +121,8 @@ def _pairs(
     pairs = zip(*given, distances, names, strict=False)
     return [
         (
-            page.picture(generated, "generated image"),
-            page.picture(training, "its nearest training image"),
+            page.picture(generated, "generated image", results.spacing),
+            page.picture(training, "its nearest training image", results.spacing),
             distance,
             name,
         )

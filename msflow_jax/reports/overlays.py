@@ -23,15 +23,15 @@ def overlay(
     meaning at 0; a log-likelihood map is mostly of one sign, so ``centre`` subtracts its median first.
 
     Args:
-        image: uint8 ``[S, S, C]``, C = 1 or 3.
-        values: ``[S, S]``, such as nats per pixel.
+        image: uint8 ``[*space, C]``, C = 1 or 3, a picture or a volume.
+        values: ``[*space]``, such as nats per pixel.
         blur: standard deviation in pixels of a Gaussian that smooths the values; 0 for none.
         limit: absolute value of the strongest colour; None for the 95th percentile of the absolute
             (smoothed and centred) values.
         centre: whether to subtract the median of the smoothed values.
 
     Returns:
-        uint8 ``[S, S, 3]``.
+        uint8 ``[*space, 3]``.
 
     Raises:
         ValueError: for an image of another kind, values of another shape or not finite, a negative
@@ -40,12 +40,14 @@ def overlay(
     from scipy.ndimage import gaussian_filter
 
     # Luminance of ITU-R BT.601.
-    grey = as_rgb(np.asarray(image)[None])[0] @ np.array([0.299, 0.587, 0.114])
+    slices = np.asarray(image)
+    slices = slices if slices.ndim == 4 else slices[None]
+    grey = (as_rgb(slices) @ np.array([0.299, 0.587, 0.114])).reshape(np.shape(image)[:-1])
     values = np.asarray(values, np.float64)
     if values.shape != grey.shape or not np.isfinite(values).all():
         raise ValueError(
             f"values must be finite {list(grey.shape)} like the image, got {list(values.shape)}; sum "
-            "a map [S, S, C] over its channels first."
+            "a map [*space, C] over its channels first."
         )
     if blur < 0 or (limit is not None and not limit > 0):
         raise ValueError(f"blur must be 0 or more and limit positive, got {blur} and {limit}.")

@@ -59,14 +59,16 @@ def section(
     """Renders a template as a section.
 
     Args:
-        results: what the workdir holds; templates see it, and whether the images are phantoms.
+        results: what the workdir holds; templates see it, whether the images are phantoms, and what is
+            shown of volumes.
         name: identifier of the section.
         title: short name for the navigation.
         heading: heading of the section; the title where empty.
         template: name of the template without ``.html``; the section's name where empty.
         context: what else the template needs.
     """
-    html = render(template or name, results=results, phantom=results.phantom, **context)
+    shared = {"results": results, "phantom": results.phantom, "planes": results.planes}
+    html = render(template or name, **shared, **context)
     return Section(name, title, html, heading)
 
 
@@ -134,14 +136,17 @@ def _listed(values: list[Any] | tuple[Any, ...]) -> str:
     return f"{text}, … ({len(values):,} in all)" if len(values) > _ITEMS else text
 
 
-def picture(image: np.ndarray, alt: str) -> Picture:
-    """One image ``[H, W, C]``."""
-    return _picture(encode_png(thumbnails(image[None])[0]), alt, max(image.shape[:2]))
+def picture(image: np.ndarray, alt: str, spacing: Sequence[float] = ()) -> Picture:
+    """One image ``[*space, C]``, of a volume its three planes; see ``planes.three_planes``."""
+    small = thumbnails(image[None], spacing=spacing)[0]
+    return _picture(encode_png(small), alt, max(image.shape[:-1]))
 
 
-def image_strip(images: np.ndarray, alt: str, per_row: int) -> Picture:
-    """Several images ``[N, H, W, C]`` in one picture, ``per_row`` in a row."""
-    return _picture(strip(images, per_row), alt, max(images.shape[1:3]))
+def image_strip(
+    images: np.ndarray, alt: str, per_row: int, spacing: Sequence[float] = ()
+) -> Picture:
+    """Several images ``[N, *space, C]`` in one picture, ``per_row`` in a row."""
+    return _picture(strip(images, per_row, spacing=spacing), alt, max(images.shape[1:-1]))
 
 
 def _picture(png: bytes, alt: str, side: int) -> Picture:

@@ -8,7 +8,7 @@ from msflow_jax.reports import page
 from msflow_jax.reports.page import Picture, Section
 from msflow_jax.reports.results import Results
 
-_FRAMES = 9
+_FRAMES = {2: 9, 3: 5}  # of images, and of volumes, whose frames are three planes wide
 
 
 @dataclass(frozen=True)
@@ -42,15 +42,18 @@ def paths_section(results: Results) -> Section:
 
 
 def _film(results: Results, prefix: str, true: tuple[str, ...]) -> Film | None:
-    """At most nine frames of the arrays ``PREFIX_image``, ``PREFIX_label`` and ``PREFIX_u``."""
+    """The frames to show of the arrays ``PREFIX_image``, ``PREFIX_label`` and ``PREFIX_u``."""
     found = [results.arrays.get(f"{prefix}_{part}") for part in ("image", "label", "u")]
     image, label, u = found
     if image is None or label is None or u is None or not len(u):
         return None
-    frames = np.unique(np.linspace(0, len(u) - 1, min(_FRAMES, len(u))).round().astype(int))
+    frames = np.unique(
+        np.linspace(0, len(u) - 1, min(_FRAMES[results.dims], len(u))).round().astype(int)
+    )
     times = [f"{u[i]:.2f}" for i in frames]
+    space = results.spacing
     rows = [
-        (word, [page.picture(images[i], f"{word} at u = {u[i]:.2f}") for i in frames])
+        (word, [page.picture(images[i], f"{word} at u = {u[i]:.2f}", space) for i in frames])
         for word, images in (("image", image), ("label", label))
     ]
     return Film(times, rows, _class(results, prefix, *true), _class(results, prefix, "predicted"))

@@ -7,6 +7,7 @@ from typing import Any
 
 import numpy as np
 
+from msflow_jax.reports import planes
 from msflow_jax.storage import evaluations
 from msflow_jax.storage.jsons import read_object, read_rows
 
@@ -94,6 +95,23 @@ class Results:
     def title(self) -> str:
         """Name of the data set for a sentence."""
         return "the phantom data" if self.phantom else str(self.data.get("name") or "the data set")
+
+    @property
+    def dims(self) -> int:
+        """Axes of space of the images: 2, or 3 of volumes."""
+        space = self.data.get("space")
+        return len(space) if isinstance(space, list) and space else 2
+
+    @property
+    def spacing(self) -> tuple[float, ...]:
+        """Size of a voxel in mm along each axis; empty where it is not known."""
+        found = self.data.get("spacing")
+        return tuple(found) if isinstance(found, list) else ()
+
+    @property
+    def planes(self) -> str:
+        """What the pictures show of a volume, in words; empty where images are pictures."""
+        return planes.caption(self.dims, self.spacing)
 
     def part(self, name: str) -> dict[str, Any]:
         """A block of evaluation.json, empty if it is not there."""

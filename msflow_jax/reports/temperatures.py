@@ -15,12 +15,14 @@ def temperatures_section(results: Results) -> Section:
         text = f"No {heading.lower()} in evaluation.npz: run the evaluation to draw them."
         return page.missing(results, "temperatures", "Temperatures", text, heading)
     names = [results.class_name(k) for k in range(samples.shape[1])]
-    per_row = int(np.ceil(np.sqrt(samples.shape[2])))
+    per_row = int(np.ceil(np.sqrt(samples.shape[2]))) if results.dims == 2 else 1
     rows = []
     for value, row in zip(arrays["temperature_values"], samples, strict=True):
         words = f"drawn at temperature {value:g}"
         cells = [
-            page.image_strip(images, f"{len(images)} images of class {name} {words}", per_row)
+            page.image_strip(
+                images, f"{len(images)} images of class {name} {words}", per_row, results.spacing
+            )
             for name, images in zip(names, row, strict=True)
         ]
         rows.append((f"{value:g}", cells))
