@@ -76,15 +76,16 @@ def check_probabilities(probabilities: np.ndarray, name: str = "probabilities") 
 
 
 def check_images(images: np.ndarray, name: str) -> np.ndarray:
-    """Returns uint8 images ``[N, H, W, C]`` unchanged.
+    """Returns uint8 images ``[N, H, W, C]``, or volumes ``[N, D, H, W, C]``, unchanged.
 
     Raises:
         ValueError: for another dtype, rank, or an empty array.
     """
     images = np.asarray(images)
-    if images.ndim != 4 or images.dtype != np.uint8 or len(images) == 0:
+    if images.ndim not in (4, 5) or images.dtype != np.uint8 or len(images) == 0:
         raise ValueError(
-            f"{name} must be non-empty uint8 [N, H, W, C], got {images.dtype} {images.shape}; "
+            f"{name} must be non-empty uint8 [N, H, W, C] or volumes [N, D, H, W, C], "
+            f"got {images.dtype} {images.shape}; "
             "convert with ((x + 1) * 127.5).round().clip(0, 255).astype('uint8')."
         )
     return images

@@ -11,16 +11,21 @@ import numpy as np
 
 from msflow_jax.evaluation.checks import check_images, check_labels
 from msflow_jax.evaluation.counts import count_sets, too_few
-from msflow_jax.evaluation.distances import frechet_distance, nearest_training, prdc
+from msflow_jax.evaluation.distances import frechet_distance, prdc
 from msflow_jax.evaluation.grain import evaluate_grain
+from msflow_jax.evaluation.memorisation import check_memorisation
 
 Labelled = tuple[np.ndarray, np.ndarray]
 Features = Callable[[np.ndarray], np.ndarray]
 
 _LIMIT = 2000
-_PIXEL_SIDE = 32
 _NEIGHBOURS = 5
-FEATURES = "32 features of a small classifier trained on the same training data; not FID"
+FEATURES = {
+    2: "32 features of a small classifier trained on the same training data; not FID",
+    3: "32 features of a small classifier trained on the same training volumes, at sides of at most 32, "
+    "with the slices as channels; not FID",
+}  # by axes of space
+_PLANES = ", mean over the three middle planes"  # of features that a user supplies for pictures
 
 
 def evaluate_generation(
@@ -32,7 +37,7 @@ def evaluate_generation(
     *,
     seed: int,
     feature_steps: int = 400,
-    flips: bool = False,
+    flips: Sequence[str] = (),
     features: tuple[str, Features] | None = None,
 ) -> dict[str, Any]:
     """Distribution distances, class recognition and memorisation of generated images.
@@ -40,15 +45,16 @@ def evaluate_generation(
     Samples of the three sets are matched class by class: equal counts.
 
     Args:
-        generated: uint8 ``[M, S, S, C]``.
+        generated: uint8 ``[M, *space, C]``.
         generated_labels: int ``[M]``, the requested class.
-        train: uint8 images ``[T, S, S, C]`` and int labels ``[T]`` the generator was trained on.
+        train: uint8 images ``[T, *space, C]`` and int labels ``[T]`` the generator was trained on.
         held_out: real images and labels not trained on.
         classes: K class names.
         seed: seed of the classifier and of the random subsets.
         feature_steps: training steps of the feature classifier.
-        flips: mirror images in the memorisation check (set it if training mirrored them).
-        features: name and function, uint8 ``[N, S, S, C]`` to ``[N, F]``, of further features
+        flips: axes along which the memorisation check mirrors images too, those of training, as
+            ``data.order.FLIPS`` names them.
+        features: name and function, uint8 ``[N, H, W, C]`` to ``[N, F]``, of further features
             (``load_features``): the same comparison on them is ``comparison_supplied``, their name
             ``features_supplied``.
 
@@ -76,7 +82,7 @@ def evaluate_generation(
     noise = rng.integers(0, 256, size=(len(a), *fake.shape[1:]), dtype=np.uint8)
     sets = {"generated": fake[a], "real": train_images[c], "noise": noise}
     return {
-        "features": FEATURES,
+        "features": FEATURES[fake.ndim - 2],
         "samples": len(a),
         "comparison": _compare(classifier.features, sets, real[b]),
         **_compare_supplied(features, sets, real[b]),
@@ -84,8 +90,8 @@ def evaluate_generation(
         "counts": count_sets(classes, fake_labels, real_labels, train_labels, fake_labels[a]),
         "recognition": recognition,
         "recognition_overall": overall,
-        "memorisation": _memorisation(fake, real, train_images, fake_index, flips),
-        "settings": {"seed": seed, "feature_steps": feature_steps, "flips": flips},
+        "memorisation": check_memorisation(fake, real, train_images, fake_index, flips),
+        "settings": {"seed": seed, "feature_steps": feature_steps, "flips": list(flips)},
         "notes": _notes(len(a), len(fake), len(generated), features[0] if features else ""),
         "few": too_few(classes, fake_labels[a]),
     }
@@ -153,10 +159,23 @@ def _compare_supplied(
     if features is None:
         return {}
     name, function = features
+    if reference.ndim == 5:
+        function, name = _of_planes(function), name + _PLANES
     return {
         "features_supplied": name,
         "comparison_supplied": _compare(function, sets, reference),
     }
+
+
+def _of_planes(function: Features) -> Features:
+    """Features of volumes by those of pictures: the mean over the three middle planes."""
+
+    def of_volumes(volumes: np.ndarray) -> np.ndarray:
+        d, h, w = (side // 2 for side in volumes.shape[1:-1])
+        planes = volumes[:, d], volumes[:, :, h], volumes[:, :, :, w]
+        return np.mean([function(plane) for plane in planes], axis=0)
+
+    return of_volumes
 
 
 def _recognition(
@@ -188,33 +207,6 @@ def _recognition(
         "real": float((real == real_labels).mean()),
     }
     return table, overall
-
-
-def _memorisation(
-    fake: np.ndarray,
-    real: np.ndarray,
-    train: np.ndarray,
-    fake_index: np.ndarray,
-    flips: bool,
-    pairs: int = 16,
-) -> dict[str, Any]:
-    """Summary of the check, and the nearest pairs as indices into the caller's arrays."""
-    from msflow_jax.evaluation.features import shrink
-
-    small = [shrink(images, _PIXEL_SIDE) for images in (fake, real, train)]
-    near = nearest_training(*small, flips=flips)
-    closest = near.closest(pairs)
-    return {
-        **near.summary(),
-        "training": len(train),
-        "compared_at_side": min(fake.shape[1], _PIXEL_SIDE),
-        "flips": flips,
-        "nearest": {
-            "generated_index": fake_index[closest].tolist(),
-            "training_index": near.generated_index[closest].tolist(),
-            "distance": near.generated_distance[closest].tolist(),
-        },
-    }
 
 
 def _notes(matched: int, used: int, given: int, supplied: str) -> list[str]:

@@ -4,6 +4,7 @@ A network of features can take noise or fog for a picture of the right class. Ne
 a real image, nor the distribution of its differences between neighbours.
 """
 
+import math
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
@@ -25,13 +26,12 @@ class Grain:
 
     Attributes:
         power: radially averaged power spectrum, ``[N, R]``; frequencies 1 to R cycles per image.
-        across: distribution of the differences between horizontal neighbours, ``[N, 511]``.
-        down: the same of vertical neighbours.
+        steps: distribution of the differences between neighbours along each axis, the last one first,
+            ``[N, 511]``.
     """
 
     power: np.ndarray
-    across: np.ndarray
-    down: np.ndarray
+    steps: tuple[np.ndarray, ...]
 
     def __len__(self) -> int:
         return len(self.power)
@@ -42,29 +42,33 @@ class Grain:
         return _between(mine, theirs)
 
     @property
-    def arrays(self) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
-        """Power and both distributions."""
-        return self.power, self.across, self.down
+    def arrays(self) -> tuple[np.ndarray, ...]:
+        """Power and the distributions."""
+        return self.power, *self.steps
 
 
 def measure_grain(images: np.ndarray) -> Grain:
     """Spectra and neighbour differences of images, as intensities from 0 (black) to 1 (white).
 
     Args:
-        images: uint8 ``[N, H, W, C]``, sides of at least 2; the spectra of channels are averaged.
+        images: uint8 ``[N, *space, C]``, sides of at least 2; the spectra of channels are averaged.
+            Neighbours and frequencies of a volume are of voxels, whatever their size in mm.
 
     Raises:
-        ValueError: another dtype or rank, or images of a single row or column.
+        ValueError: another dtype or rank, or images of a single row, column or slice.
     """
     images = check_images(images, "images")
-    if min(images.shape[1:3]) < 2:
-        raise ValueError(f"images need sides of at least 2 pixels, got {images.shape[1:3]}")
+    space = images.shape[1:-1]
+    if min(space) < 2:
+        raise ValueError(f"images need sides of at least 2 pixels, got {space}")
     size = max(1, _AT_ONCE // images[0].size)
     parts = [images[i : i + size] for i in range(0, len(images), size)]
     return Grain(
         np.concatenate([_spectra(part) for part in parts]),
-        np.concatenate([_differences(part, 2) for part in parts]),
-        np.concatenate([_differences(part, 1) for part in parts]),
+        tuple(
+            np.concatenate([_differences(part, axis) for part in parts])
+            for axis in range(len(space), 0, -1)
+        ),
     )
 
 
@@ -72,13 +76,13 @@ def grain_distances(images: np.ndarray, others: np.ndarray) -> dict[str, float]:
     """How far two sets of images differ in grain.
 
     Args:
-        images: uint8 ``[N, H, W, C]``.
-        others: uint8 ``[M, H, W, C]`` of the same sides.
+        images: uint8 ``[N, *space, C]``.
+        others: uint8 ``[M, *space, C]`` of the same sides.
 
     Returns:
         ``spectrum``: root mean square over frequencies, in decibels, of the ratio of the mean power
         spectra. ``differences``: 1-Wasserstein distance, in grey levels of 0 to 255, between the
-        distributions of the differences of neighbouring pixels, mean of horizontal and vertical.
+        distributions of the differences of neighbouring pixels, mean over the axes of space.
     """
     return measure_grain(images).distances(measure_grain(others))
 
@@ -89,8 +93,8 @@ def evaluate_grain(
     """Both distances of several sets of images to held-out real ones, with what chance alone gives.
 
     Args:
-        sets: name -> uint8 ``[N, H, W, C]``.
-        reference: held-out real images, uint8 ``[N, H, W, C]``.
+        sets: name -> uint8 ``[N, *space, C]``.
+        reference: held-out real images, uint8 ``[N, *space, C]``.
         floor: name of the set of real images that the model was trained on.
         seed: seed of the cuts.
 
@@ -129,7 +133,7 @@ def _chance(a: Grain, b: Grain, rng: np.random.Generator) -> dict[str, float]:
 
 
 def _between(means: Sequence[np.ndarray], others: Sequence[np.ndarray]) -> dict[str, float]:
-    """Both distances of the means over a set: power ``[R]`` and two distributions ``[511]``."""
+    """Both distances of the means over a set: power ``[R]`` and distributions ``[511]``."""
     gap = 10 * np.log10((means[0] + _ROUNDING) / (others[0] + _ROUNDING))
     moved = [_wasserstein(a, b) for a, b in zip(means[1:], others[1:], strict=True)]
     return {"spectrum": float(np.sqrt(np.mean(gap**2))), "differences": float(np.mean(moved))}
@@ -146,14 +150,18 @@ def _spectra(images: np.ndarray) -> np.ndarray:
     from scipy import fft, sparse
 
     values = images.astype(np.float32) / 255
-    height, width = images.shape[1:3]
-    waves = fft.rfft2(values - values.mean(axis=(1, 2), keepdims=True), axes=(1, 2))
-    power = (np.abs(waves) ** 2).mean(axis=3) / (height * width)  # of each channel, then their mean
-    side = min(height, width)
-    down, across = np.fft.fftfreq(height)[:, None], np.fft.rfftfreq(width)[None]
-    radius = np.round(side * np.hypot(down, across)).astype(int).ravel()
-    # Of a real image half of the plane is kept; all but its edges stands for two frequencies.
-    twice = np.where((across > 0) & (across < 0.5), 2.0, 1.0).repeat(height, axis=0).ravel()
+    space = images.shape[1:-1]
+    axes = tuple(range(1, len(space) + 1))
+    waves = fft.rfftn(values - values.mean(axis=axes, keepdims=True), axes=axes)
+    power = (np.abs(waves) ** 2).mean(axis=-1) / math.prod(
+        space
+    )  # of each channel, then their mean
+    side = min(space)
+    frequencies = [*map(np.fft.fftfreq, space[:-1]), np.fft.rfftfreq(space[-1])]
+    grid = np.meshgrid(*frequencies, indexing="ij")
+    radius = np.round(side * np.sqrt(sum(f**2 for f in grid))).astype(int).ravel()
+    # Of a real image half of the space is kept; all but its edges stands for two frequencies.
+    twice = np.where((grid[-1] > 0) & (grid[-1] < 0.5), 2.0, 1.0).ravel()
     cells = np.flatnonzero((radius >= 1) & (radius <= side // 2))
     shape = (len(radius), side // 2)
     ring = sparse.csr_array((twice[cells], (cells, radius[cells] - 1)), shape=shape)

@@ -149,8 +149,9 @@ SEGMENTATION = {
 }  # fmt: skip
 GENERATION = {
     "frechet": Measure(
-        "|mu_a - mu_b|^2 + tr(A + B - 2 (A^1/2 B A^1/2)^1/2) of Gaussians fitted to features; compare "
-        "only equal features and counts", "0 or more", LESS, _FRECHET,
+        "|mu_a - mu_b|^2 + tr(A + B - 2 (A^1/2 B A^1/2)^1/2) of Gaussians fitted to features, which "
+        "are named beside it (of volumes: those of a small classifier that has the slices as channels); "
+        "compare only equal features and counts, and not with an FID", "0 or more", LESS, _FRECHET,
     ),
     "precision": Measure(
         "share of the generated images within the ball of a real one to its k-th neighbour", SHARE, MORE,
@@ -166,12 +167,13 @@ GENERATION = {
     ),
     "coverage": Measure("share of the real balls that hold a generated image", SHARE, MORE, _PRDC),
     "spectrum": Measure(
-        "root mean square over spatial frequencies of the ratio of the mean power spectra in dB",
+        "root mean square over spatial frequencies, in cycles per pixel or voxel, of the ratio of the "
+        "mean power spectra in dB",
         "0 or more dB", LESS,
     ),
     "differences": Measure(
         "1-Wasserstein distance of the distributions of differences between neighbouring pixels, mean "
-        "of horizontal and vertical",
+        "over the axes of space",
         "0 or more grey levels", LESS,
     ),
     "generated": Measure(
@@ -180,7 +182,7 @@ GENERATION = {
     "real": Measure("the same of real images of the class: what can be expected", SHARE, NEITHER),
     "threshold": Measure(
         "1st percentile of the held-out images' distances to the training images (root mean square of "
-        "pixels in 0 to 1)", SHARE, NEITHER,
+        "pixels in 0 to 1, at sides of at most 32, mirrored as in training)", SHARE, NEITHER,
     ),
     "share_below_threshold": Measure(
         "share of the generated images that are nearer to a training image than the threshold", SHARE,

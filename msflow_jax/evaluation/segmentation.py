@@ -12,8 +12,8 @@ def evaluate_segmentation(
     """Dice, intersection over union and pixel accuracy, over all pixels of all images together.
 
     Args:
-        truth: int ``[N, H, W]`` in 0..K-1.
-        predicted: int ``[N, H, W]`` in 0..K-1.
+        truth: int ``[N, *space]`` in 0..K-1.
+        predicted: int ``[N, *space]`` in 0..K-1.
         classes: K class names.
 
     Returns:
@@ -26,8 +26,10 @@ def evaluate_segmentation(
     """
     truth, predicted = np.asarray(truth), np.asarray(predicted)
     k = len(classes)
-    if truth.shape != predicted.shape or truth.ndim != 3:
-        raise ValueError(f"need two arrays [N, H, W], got {truth.shape} and {predicted.shape}")
+    if truth.shape != predicted.shape or truth.ndim not in (3, 4):
+        raise ValueError(
+            f"need two arrays [N, H, W] or [N, D, H, W], got {truth.shape} and {predicted.shape}"
+        )
     for name, values in (("truth", truth), ("predicted", predicted)):
         if values.size and not 0 <= values.min() <= values.max() < k:
             raise ValueError(

@@ -1,6 +1,7 @@
 """What is evaluated: a split of the data of the run, or labelled images from elsewhere."""
 
 import dataclasses
+import math
 from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
@@ -15,7 +16,7 @@ from msflow_jax.inference.flow import Flow
 from msflow_jax.inference.record import run_record
 
 # How many training images are read for comparison, if they do not lie in memory anyway.
-_MAX_READ = 20_000
+_MAX_READ, _MAX_BYTES = 20_000, 1 << 32
 
 
 def requested_settings(
@@ -50,7 +51,8 @@ def open_split(
     others = read_outside(flow, outside)
     splits = data.as_trained(data.load(flow.config.data), flow.info, flow.path / "splits.csv")
     record = run_record(flow, splits)  # of all training images
-    train = data.in_memory(splits.train, _MAX_READ, flow.config.sample.seed)
+    limit = max(1, min(_MAX_READ, _MAX_BYTES // math.prod(flow.info.shape)))
+    train = data.in_memory(splits.train, limit, flow.config.sample.seed)
     splits = dataclasses.replace(splits, train=train)
     return Evaluation(flow, splits, split, others, features, by), record
 

@@ -8,6 +8,7 @@ from msflow_jax.inference.calibration import COVERAGE
 from msflow_jax.inference.evaluation import Arrays, Block, Evaluation
 
 SHOWN_SAMPLES, SHOWN_CASES = 10, 8  # how many of each the report shows
+SHOWN_VOLUMES = 4  # of each class: they are kept whole
 
 
 @dataclass(frozen=True)
@@ -137,14 +138,16 @@ class Generation:
             (chosen.images, chosen.labels),
             run.classes,
             seed=run.sample.seed,
-            flips="horizontal" in run.flow.info.flips,
+            flips=run.flow.info.flips,
             features=load_features(run.features) if run.features else None,
         )
 
         block["step"] = run.flow.drawing_step
 
+        most = SHOWN_SAMPLES if images.ndim == 4 else SHOWN_VOLUMES
+
         def first(of: np.ndarray) -> np.ndarray:
-            return np.concatenate([np.flatnonzero(of == k)[:SHOWN_SAMPLES] for k in classes])
+            return np.concatenate([np.flatnonzero(of == k)[:most] for k in classes])
 
         shown, real = first(labels), first(train.labels)
         nearest = block["memorisation"]["nearest"]

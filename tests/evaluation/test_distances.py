@@ -5,13 +5,8 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from msflow_jax.evaluation.distances import (
-    NearestTraining,
-    frechet_distance,
-    gaussian_frechet,
-    nearest_training,
-    prdc,
-)
+from msflow_jax.evaluation.distances import frechet_distance, gaussian_frechet, prdc
+from msflow_jax.evaluation.memorisation import NearestTraining, nearest_training
 
 
 @settings(max_examples=20, deadline=None)
@@ -122,8 +117,21 @@ def test_flips_find_mirrored_copies():
     train, held_out = images(0, 20), images(1, 20)
     mirrored = train[7:8, :, ::-1]
     assert nearest_training(mirrored, held_out, train).generated_distance[0] > 0.1
-    found = nearest_training(mirrored, held_out, train, flips=True)
+    found = nearest_training(mirrored, held_out, train, flips=["horizontal"])
     assert found.generated_distance[0] == 0 and found.generated_index[0] == 7
+
+
+def test_volumes_mirrored_in_several_ways_at_once_are_found_where_training_mirrored_so():
+    train, held_out = (
+        images(i, 12).reshape(12, -1)[:, :48].reshape(12, 3, 4, 4, 1) for i in (0, 1)
+    )
+    mirrored = train[7:8, ::-1, :, ::-1]
+    for flips, distance in ((("depth",), 0.05), (("depth", "vertical", "horizontal"), 0.0)):
+        found = nearest_training(mirrored, held_out, train, flips=flips)
+        assert (
+            found.generated_distance[0] == 0 if not distance else found.generated_distance[0] > 0.05
+        )
+    assert found.generated_index[0] == 7
 
 
 def test_a_training_set_that_holds_the_held_out_images_is_seen():

@@ -5,8 +5,13 @@ import json
 import numpy as np
 import pytest
 
-from msflow_jax.evaluation import evaluate_generation
-from msflow_jax.evaluation.features import FeatureClassifier, shrink, train_feature_classifier
+from msflow_jax.evaluation import evaluate_generation, features
+from msflow_jax.evaluation.features import (
+    FeatureClassifier,
+    _to_network,
+    shrink,
+    train_feature_classifier,
+)
 
 CLASSES = ["dark", "bright"]
 STEPS = 40
@@ -46,6 +51,15 @@ def test_shrink_keeps_small_images_and_averages_large_ones():
     large = np.full((2, 96, 64, 3), 77, np.uint8)
     assert shrink(large, 32).shape == (2, 32, 21, 3)
     assert (shrink(large, 32) == 77).all()
+
+
+def test_volumes_are_seen_whole_and_shrunk_along_three_axes():
+    volumes = np.full((2, 96, 64, 32, 1), 77, np.uint8)
+    assert shrink(volumes, 32).shape == (2, 32, 21, 11, 1)
+    seen = _to_network(volumes, 64)
+    assert seen.shape == (2, 21, 11, 32)  # sides of at most 32, the slices as channels
+    stack = np.arange(2 * 3 * 4 * 5, dtype=np.uint8).reshape(2, 3, 4, 5, 1)
+    np.testing.assert_array_equal(_to_network(stack, 64)[..., 1], stack[:, 1, :, :, 0])
 
 
 @pytest.fixture(scope="module")
@@ -170,3 +184,30 @@ def test_disagreeing_counts_are_refused():
         evaluate_generation(fake, labels[:5], train, held_out, CLASSES, seed=0, feature_steps=1)
     with pytest.raises(ValueError, match="10 images but 9 labels"):
         train_feature_classifier(train[0], train[1][:9], 2, seed=0, steps=1)
+
+
+class Known:
+    """Stands for a trained classifier of volumes, which takes long to compile."""
+
+    def features(self, volumes):
+        return volumes.reshape(len(volumes), -1)[:, :4].astype(float)
+
+    def predict(self, volumes):
+        return (volumes.mean(axis=(1, 2, 3, 4)) > 120).astype(int)
+
+
+def test_volumes_are_measured_as_images_are_with_words_of_their_own(monkeypatch):
+    monkeypatch.setattr(features, "train_feature_classifier", lambda *_, **__: Known())
+    (train, labels), (held_out, known) = ((pictures(i, 40, side=8)) for i in (0, 1))
+    deep = [np.stack([a] * 4, axis=1) for a in (train, held_out)]
+    fake = deep[0][:20].copy()
+    found = evaluate_generation(
+        fake, labels[:20], (deep[0], labels), (deep[1], known), CLASSES, seed=0, feature_steps=2,
+        flips=["depth"], features=("mine", lambda x: x.reshape(len(x), -1)[:, :3].astype(float)),
+    )  # fmt: skip
+    assert "volumes" in found["features"] and "not FID" in found["features"]
+    assert found["features_supplied"] == "mine, mean over the three middle planes"
+    near = found["memorisation"]
+    assert near["generated_copies"] == 20 and near["compared_at_side"] == 8
+    assert near["flips"] == ["depth"] and found["grain"]["sets"]["generated"]["spectrum"] > 0
+    json.dumps(found, allow_nan=False)

@@ -65,6 +65,18 @@ def test_twice_the_contrast_is_six_decibels_and_steps_are_grey_levels():
     assert grain_distances(flat, ramp)["differences"] == pytest.approx(3 / 2)
 
 
+def test_of_volumes_the_third_axis_counts_as_the_others_do():
+    rng = np.random.default_rng(0)
+    noise = rng.integers(0, 256, (20, 8, 10, 12, 1), dtype=np.uint8)
+    measured = measure_grain(noise)
+    assert measured.power.shape == (20, 4) and len(measured.steps) == 3
+    np.testing.assert_allclose(measured.power.mean(axis=0), np.var(noise / 255), rtol=0.15)
+    flat = np.full((2, 8, 8, 8, 1), 100, np.uint8)
+    for axis in range(3):  # 3 levels a step along one axis of three
+        ramp = flat + np.moveaxis(3 * np.arange(8, dtype=np.uint8)[:, None, None, None], 0, axis)
+        assert grain_distances(flat, ramp)["differences"] == pytest.approx(1)
+
+
 def test_one_image_has_no_distance_and_a_reason():
     found = evaluate_grain({"real": real(1)[:1]}, real(0)[:1], "real", seed=0)
     assert found["sets"] == {"real": {"spectrum": None, "differences": None}}
