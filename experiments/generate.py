@@ -1,8 +1,11 @@
-"""Generate images of a class: PNGs, a grid of them as PDF, and a record of seeds and classes.
+"""Generate images of a class: files, a grid of them as PDF, and a record of seeds and classes.
 
 python -m experiments.generate --workdir=runs/quickstart --label=severe --count=64 --output=DIR
 
-Every picture in the folder is one that was drawn. After Ctrl-C those that were drawn are in DIR.partial.
+Pictures are PNG, volumes NIfTI with the training grid's voxel size and the values that grey levels stand
+for. --format=png writes three planes of volumes, --format=dicom secondary captures that are marked as
+synthetic. Every image in the folder is one that was drawn. After Ctrl-C those that were drawn are in
+DIR.partial.
 """
 
 from collections.abc import Mapping, Sequence
@@ -26,6 +29,7 @@ def generate(
     guidance: float = 0.0,
     solver: str = "",
     temperature: float = 0.0,
+    file_format: str = "",
     overwrite: bool = False,
 ) -> None:
     """Draw ``count`` images of each label.
@@ -34,23 +38,26 @@ def generate(
         workdir: workdir of a trained model.
         labels: class names or numbers; all classes where empty.
         count: images per class.
-        output: folder for ``<class>_<number>.png``, ``grid.pdf`` and ``generated.json``; one that an
-            earlier call wrote is replaced.
+        output: folder for ``<class>_<number>.png`` (or another suffix), ``grid.pdf`` and
+            ``generated.json``; one that an earlier call wrote is replaced.
         seed: seed of the noise.
         steps: solver steps, 0 as configured.
         guidance: classifier-free guidance weight, 0 as configured.
         solver: ODE solver, empty as configured.
         temperature: standard deviation of the latents of a model with a likelihood, 0 as configured.
+        file_format: ``png``, ``nifti`` or ``dicom``; empty: PNG for pictures, NIfTI for volumes.
         overwrite: whether an earlier call's folder is replaced to which other files were added.
 
     Raises:
-        ValueError: an unknown class, a count below 1, a setting that the model has not, a model that
-            needs label maps, or an output that must not be replaced.
+        ValueError: an unknown class or format, a count below 1, a setting that the model has not, a model
+            that needs label maps, or an output that must not be replaced.
+        ImportError: the package that writes the format is not installed.
         OSError: an output that cannot be written.
         KeyboardInterrupt: Ctrl-C; the images so far are in ``OUTPUT.partial``.
     """
     import numpy as np
 
+    from msflow_jax.inference.images import choose_format, describe_files
     from msflow_jax.parallel.batched import Interrupted
     from msflow_jax.storage.atomic import new_folder
     from msflow_jax.storage.outputs import check_both, check_folder
@@ -61,38 +68,38 @@ def generate(
     output, partial = check_both(check_folder, output, written_before, [workdir], overwrite)
     flow = open_workdir(workdir)
     flow.require("generate")
+    file_format = choose_format(file_format, flow.info.dims)
     requested = {"solver": solver, "steps": steps, "guidance": guidance, "temperature": temperature}
     target = flow.model.numbers(labels or flow.classes)
     numbers = np.repeat(target, count)
     record = {"workdir": str(workdir), "step": flow.drawing_step, "seed": seed}
-    record |= flow.settings("generate", requested)
+    record |= flow.settings("generate", requested) | describe_files(flow.info, file_format)
     try:
         images = flow.generate(target, count, seed=seed, description="generating", **requested)
     except Interrupted as stop:
         record["stopped"] = f"by Ctrl-C after {stop.count} of {len(numbers)} images"
         with new_folder(partial, replace=True) as folder:
-            write(folder, stop.partial, numbers, flow.classes, record)
+            write(folder, stop.partial, numbers, flow.info, record)
         raise stop.kept(len(numbers), partial) from stop
     with new_folder(output, replace=True) as folder:
-        write(folder, images, numbers, flow.classes, record)
+        write(folder, images, numbers, flow.info, record)
     print(f"{len(images)} images: {output}, all in one: {output / GRID}")
 
 
-def write(
-    folder: Path, images: Any, numbers: Any, classes: Sequence[str], record: Mapping[str, Any]
-) -> None:
+def write(folder: Path, images: Any, numbers: Any, info: Any, record: Mapping[str, Any]) -> None:
     """Images, grid and record; there may be fewer images than numbers of classes."""
-    from PIL import Image
-
+    from msflow_jax.inference.images import write_image
     from msflow_jax.reports.figures import save_grid
     from msflow_jax.storage.jsons import write_json
     from msflow_jax.storage.text import file_stem
 
-    numbers = numbers[: len(images)]
-    names = [f"{k}_{file_stem(classes[k])}_{i:05d}.png" for i, k in enumerate(numbers)]
-    for image, name in zip(images, names, strict=True):
-        Image.fromarray(image[..., 0] if image.shape[-1] == 1 else image).save(folder / name)
-    save_grid(folder / GRID, images, numbers, classes)
+    numbers, classes = numbers[: len(images)], info.classes
+    names = []
+    for i, (image, k) in enumerate(zip(images, numbers, strict=True)):
+        stem = folder / f"{k}_{file_stem(classes[k])}_{i:05d}"
+        words = f"{classes[k]}, by msflow_jax"
+        names.append(write_image(stem, image, info, record["format"], words).name)
+    save_grid(folder / GRID, images, numbers, classes, spacing=info.spacing)
     entries = [
         {"file": name, "label": int(k), "class": classes[k], "index": i}
         for i, (name, k) in enumerate(zip(names, numbers, strict=True))
@@ -125,6 +132,10 @@ def main(arguments: Sequence[str]) -> None:
     flags.add_argument(
         "--temperature", type=float, default=0.0, help="for models with a likelihood"
     )
+    flags.add_argument(
+        "--format", default="", choices=("png", "nifti", "dicom"),
+        help="of the files (default: png of pictures, nifti of volumes)",
+    )  # fmt: skip
     add_overwrite(flags, "an earlier call's folder although files were added to it")
     o = flags.parse_args(arguments)
 
@@ -133,7 +144,8 @@ def main(arguments: Sequence[str]) -> None:
     start_jax()
     generate(
         o.workdir, o.label, o.count, o.output, seed=o.seed, steps=o.steps, guidance=o.guidance,
-        solver=o.solver, temperature=o.temperature, overwrite=o.overwrite,
+        solver=o.solver, temperature=o.temperature, file_format=o.format,
+        overwrite=o.overwrite,
     )  # fmt: skip
 
 
