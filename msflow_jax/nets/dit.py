@@ -3,6 +3,9 @@
 Source: DiT, Peebles and Xie 2023 (arXiv 2212.09748).
 """
 
+import math
+from collections.abc import Sequence
+
 import flax.linen as nn
 import jax
 import jax.numpy as jnp
@@ -19,14 +22,20 @@ TIME_FREQUENCIES = 256
 NORM_EPSILON = 1e-6
 
 
-def position_code(rows: int, columns: int, width: int) -> np.ndarray:
-    """Fixed 2-D sine-cosine code ``[rows * columns, width]``: half of the channels for each axis."""
-    quarter = width // 4
-    frequencies = np.exp(-np.log(1e4) * np.arange(quarter) / quarter)
-    grid = np.meshgrid(np.arange(rows), np.arange(columns), indexing="ij")
+def position_code(space: Sequence[int], width: int) -> np.ndarray:
+    """Fixed sine-cosine code of places, ``[T, width]``: an equal share of the channels for each axis.
+
+    Args:
+        space: number of places along each axis; T is their product.
+        width: channels; those that the axes do not share evenly stay 0.
+    """
+    count = width // (2 * len(space))
+    frequencies = np.exp(-np.log(1e4) * np.arange(count) / count)
+    grid = np.meshgrid(*map(np.arange, space), indexing="ij")
     angles = [axis.reshape(-1, 1) * frequencies for axis in grid]
     parts = [function(angle) for angle in angles for function in (np.sin, np.cos)]
-    return np.concatenate(parts, axis=1).astype(np.float32)
+    code = np.concatenate(parts, axis=1).astype(np.float32)
+    return np.pad(code, ((0, 0), (0, width - code.shape[1])))
 
 
 def modulated_norm(x: jax.Array, shift: jax.Array, scale: jax.Array) -> jax.Array:
@@ -94,36 +103,35 @@ class DiT(nn.Module):
         """Velocity at ``x``.
 
         Args:
-            x: ``[B, H, W, channels]``. Sides that ``patch`` does not divide are padded inside by edge
-                pixels, and the result is cropped.
+            x: ``[B, *space, channels]``, pictures or volumes. Sides that ``patch`` does not divide are
+                padded inside by edge pixels, and the result is cropped.
             u: ``[B]``, time in [0, 1]; multiplied by 1000 for the sinusoidal embedding.
             train: no effect (there is no dropout); taken for the UNet's signature.
 
         Returns:
-            ``[B, H, W, channels]`` float32.
+            ``[B, *space, channels]`` float32.
 
         Raises:
             ValueError: for shapes or widths that do not fit the configuration.
         """
         del train
         self._check(x, u)
-        x, (rows, columns) = ops.pad_sides(x, self.patch)
+        x, inside = ops.pad_sides(x, self.patch)
         time = nn.silu(self._time(u))
         tokens = Dense(self.width, self.dtype, name="patches")(self._cut(x))
-        grid = (x.shape[1] // self.patch, x.shape[2] // self.patch)
-        tokens = tokens + position_code(*grid, self.width).astype(self.dtype)[None]
+        grid = tuple(side // self.patch for side in x.shape[1:-1])
+        tokens = tokens + position_code(grid, self.width).astype(self.dtype)[None]
         block = nn.remat(DiTBlock) if self.remat else DiTBlock
         for i in range(self.depth):
             tokens = block(self.heads, self.mlp_ratio, self.dtype, name=f"block_{i}")(tokens, time)
         shift, scale = jnp.split(Dense(2 * self.width, name="head_modulation_zero")(time), 2, -1)
         tokens = modulated_norm(tokens, shift, scale)
-        out = Dense(self.patch**2 * self.channels, self.dtype, name="head_zero")(tokens)
-        return self._join(out, grid)[:, rows, columns, :].astype(jnp.float32)
+        out = Dense(self.patch ** len(grid) * self.channels, self.dtype, name="head_zero")(tokens)
+        return self._join(out, grid)[:, *inside, :].astype(jnp.float32)
 
     @nn.nowrap
     def _check(self, x: jax.Array, u: jax.Array) -> None:
-        if x.ndim != 4 or x.shape[-1] != self.channels:
-            raise ValueError(f"expected images [B, H, W, {self.channels}], got {x.shape}")
+        ops.check_images(x, self.channels)
         if u.shape != x.shape[:1]:
             raise ValueError(f"expected one time per image, [{x.shape[0]}], got {u.shape}")
         if self.width % 4 or self.width % self.heads:
@@ -141,15 +149,21 @@ class DiT(nn.Module):
 
     @nn.nowrap
     def _cut(self, x: jax.Array) -> jax.Array:
-        """``[B, H, W, C]`` -> ``[B, H W / p^2, p p C]``, patches in row order."""
-        batch, height, width, channels = x.shape
+        """``[B, *space, C]`` -> ``[B, T, p^n C]``, patches in the order of their places."""
         p = self.patch
-        x = x.reshape(batch, height // p, p, width // p, p, channels).transpose(0, 1, 3, 2, 4, 5)
-        return x.reshape(batch, (height // p) * (width // p), p * p * channels)
+        grid = [side // p for side in x.shape[1:-1]]
+        x = x.reshape(len(x), *(part for side in grid for part in (side, p)), x.shape[-1])
+        return x.transpose(_patches_last(len(grid))).reshape(len(x), math.prod(grid), -1)
 
     @nn.nowrap
-    def _join(self, tokens: jax.Array, grid: tuple[int, int]) -> jax.Array:
+    def _join(self, tokens: jax.Array, grid: tuple[int, ...]) -> jax.Array:
         """Undoes ``_cut``."""
-        p = self.patch
-        x = tokens.reshape(tokens.shape[0], *grid, p, p, self.channels).transpose(0, 1, 3, 2, 4, 5)
-        return x.reshape(tokens.shape[0], grid[0] * p, grid[1] * p, self.channels)
+        n, p = len(grid), self.patch
+        x = tokens.reshape(len(tokens), *grid, *(p,) * n, self.channels)
+        x = x.transpose(np.argsort(_patches_last(n)))
+        return x.reshape(len(tokens), *(side * p for side in grid), self.channels)
+
+
+def _patches_last(n: int) -> tuple[int, ...]:
+    """From ``[B, side, p, side, p, ..., C]`` to ``[B, side, side, ..., p, p, ..., C]``."""
+    return (0, *range(1, 2 * n, 2), *range(2, 2 * n + 1, 2), 2 * n + 1)

@@ -1,5 +1,6 @@
-"""Linen layers shared by the networks, all NHWC: convolution, product over channels, group norm,
-attention.
+"""Linen layers shared by the networks: convolution, product over channels, group norm, attention.
+
+Images are ``[B, *space, C]``, of two or three axes of space; the rank of the input says which.
 
 Parameters are float32. Convolutions and products run in the layer's ``dtype``; norm statistics and
 softmax in float32. Initial values come from ``nets.init.init_params``, which goes by name; the
@@ -13,19 +14,20 @@ import jax
 import jax.numpy as jnp
 
 from msflow_jax.nets import ops
+from msflow_jax.nets.ops import over_space as over_space
 
 Dtype = Any
 _zeros = nn.initializers.zeros
 
 
 class Conv(nn.Module):
-    """Convolution with ``kernel`` ``[k, k, C_in, C_out]`` and ``bias``, padded by (k - 1) / 2 on each
-    side as in torch.
+    """Convolution with ``kernel`` ``[k, k, C_in, C_out]`` (of volumes ``[k, k, k, C_in, C_out]``) and
+    ``bias``, padded by (k - 1) / 2 on each side as in torch.
 
     Attributes:
         features: number of output channels.
         size: odd side k of the kernel.
-        stride: step in both directions.
+        stride: step along every axis of space.
         upsample: convolve the 2-fold nearest enlargement of the input (size 3, stride 1 only).
         padding: zeros before and after each side; None is (k - 1) / 2 of both.
         bias: whether there is a ``bias``.
@@ -41,14 +43,15 @@ class Conv(nn.Module):
     dtype: Dtype = jnp.float32
 
     def __call__(self, x: jax.Array) -> jax.Array:
-        """Maps ``[B, H, W, C_in]`` to ``[B, H', W', C_out]``."""
+        """Maps ``[B, *space, C_in]`` to ``[B, *space', C_out]``."""
         y, bias = self.parts(x)
         return y + ops.per_channel(bias, y).astype(y.dtype) if self.bias else y
 
     @nn.compact
     def parts(self, x: jax.Array) -> tuple[jax.Array, jax.Array]:
         """The image without the bias, and the bias [C_out], for a norm behind to take as shift."""
-        shape = (self.size, self.size, x.shape[-1], self.features)
+        n = x.ndim - 2
+        shape = (*(self.size,) * n, x.shape[-1], self.features)
         kernel = self.param("kernel", _zeros, shape, jnp.float32).astype(self.dtype)
         bias = jnp.zeros(self.features)
         if self.bias:
@@ -57,7 +60,7 @@ class Conv(nn.Module):
         if self.upsample:
             return ops.upsample_convolve(x, kernel), bias
         pad = self.padding or ((self.size - 1) // 2,) * 2
-        return ops.convolve(x, kernel, self.stride, (pad, pad)), bias
+        return ops.convolve(x, kernel, self.stride, (pad,) * n), bias
 
 
 class Dense(nn.Module):
@@ -98,7 +101,7 @@ class GroupNorm(nn.Module):
 
     @nn.compact
     def __call__(self, x: jax.Array, shift: jax.Array | None = None) -> jax.Array:
-        """Maps ``[B, H, W, C]`` to the same shape; ``shift`` ``[B, C]`` is added before."""
+        """Maps ``[B, *space, C]`` to the same shape; ``shift`` ``[B, C]`` is added before."""
         channels = x.shape[-1]
         if channels % self.groups:
             raise ValueError(
@@ -128,10 +131,10 @@ class Attention(nn.Module):
 
     @nn.compact
     def __call__(self, x: jax.Array) -> jax.Array:
-        """Maps ``[B, H, W, C]`` to the same shape."""
-        batch, height, width, channels = x.shape
+        """Maps ``[B, *space, C]`` to the same shape."""
+        batch, channels = len(x), x.shape[-1]
         h = GroupNorm(self.groups, False, self.forward_mode, name="norm")(x)
-        h = h.reshape(batch, height * width, channels)
+        h = h.reshape(batch, -1, channels)
         h = Dense(3 * channels, self.dtype, not self.forward_mode, name="qkv")(h)
         h = ops.attend(h, self.heads)
         h = Dense(channels, self.dtype, not self.forward_mode, name="out_zero")(h)
@@ -149,7 +152,7 @@ class ResidualBlock(nn.Module):
 
     @nn.compact
     def __call__(self, x: jax.Array, activated_time: jax.Array) -> jax.Array:
-        """Maps ``[B, H, W, C]`` and SiLU(time embedding) ``[B, E]`` to ``[B, H, W, features]``."""
+        """Maps ``[B, *space, C]`` and SiLU(time embedding) ``[B, E]`` to ``[B, *space, features]``."""
         h = GroupNorm(self.groups, True, self.forward_mode, name="norm1")(x)
         h, bias = Conv(self.features, dtype=self.dtype, name="conv1").parts(h)
         shift = Dense(self.features, name="time")(activated_time) + bias[None]
@@ -160,8 +163,3 @@ class ResidualBlock(nn.Module):
         if x.shape[-1] != self.features:
             x = Dense(self.features, self.dtype, not self.forward_mode, name="skip")(x)
         return x + h
-
-
-def over_space(values: jax.Array, like: jax.Array) -> jax.Array:
-    """``[B, C]`` to broadcast against ``[B, *space, C]``."""
-    return values.reshape(len(values), *(1,) * (like.ndim - 2), values.shape[-1])

@@ -1,7 +1,11 @@
-"""Pure functions under the layers, written for XLA on CPU as well as on accelerators; all NHWC."""
+"""Pure functions under the layers, written for XLA on CPU as well as on accelerators.
+
+Images are ``[B, *space, C]``, of two or three axes of space; the rank of the input says which.
+"""
 
 import functools
 import math
+from collections.abc import Sequence
 from typing import Any
 
 import jax
@@ -10,6 +14,7 @@ import numpy as np
 from jax import lax
 
 NORM_EPSILON = 1e-5
+_LAYOUTS = {2: ("NHWC", "HWIO", "NHWC"), 3: ("NDHWC", "DHWIO", "NDHWC")}
 
 
 def per_channel(values: jax.Array, like: jax.Array) -> jax.Array:
@@ -17,17 +22,76 @@ def per_channel(values: jax.Array, like: jax.Array) -> jax.Array:
     return values.reshape((1,) * (like.ndim - 1) + values.shape)
 
 
-def resize(images: jax.Array, side: int) -> jax.Array:
-    """Images ``[B, H, W, C]`` as ``[B, side, side, C]``: bilinear, antialiased where they shrink."""
-    shape = (images.shape[0], side, side, images.shape[-1])
+def over_space(values: jax.Array, like: jax.Array) -> jax.Array:
+    """``[B, C]`` to broadcast against ``[B, *space, C]``."""
+    return values.reshape(len(values), *(1,) * (like.ndim - 2), values.shape[-1])
+
+
+def check_images(x: jax.Array, channels: int) -> None:
+    """Raises a ValueError unless these are pictures or volumes ``[B, *space, channels]``."""
+    if x.ndim not in (4, 5) or x.shape[-1] != channels:
+        raise ValueError(
+            f"expected images [B, H, W, {channels}] or volumes [B, D, H, W, {channels}], got {x.shape}"
+        )
+
+
+def space_axes(x: jax.Array) -> tuple[int, ...]:
+    """The axes of space of ``[B, *space, C]``."""
+    return tuple(range(1, x.ndim - 1))
+
+
+def resize(images: jax.Array, size: int | Sequence[int]) -> jax.Array:
+    """Images ``[B, *space, C]`` at another size: linear along each axis, antialiased where they shrink.
+
+    Args:
+        images: pictures or volumes.
+        size: entries along each axis of space; one number for all of them.
+    """
+    space = (size,) * (images.ndim - 2) if isinstance(size, int) else tuple(size)
+    shape = (images.shape[0], *space, images.shape[-1])
     return images if images.shape == shape else jax.image.resize(images, shape, "bilinear")
 
 
 def convolve(x: jax.Array, kernel: jax.Array, stride: int, padding: Any) -> jax.Array:
-    """NHWC convolution, HWIO kernel, explicit padding ``((top, bottom), (left, right))``."""
+    """Convolution of ``[B, *space, C]`` by ``[*taps, C, F]``.
+
+    Args:
+        x: pictures or volumes.
+        kernel: its taps along each axis of space.
+        stride: step along every axis.
+        padding: zeros before and behind, a pair for each axis.
+    """
+    n = x.ndim - 2
+    if n == 3 and jax.default_backend() == "cpu":
+        return convolve_planes(x, kernel, stride, padding)
     return lax.conv_general_dilated(
-        x, kernel, (stride, stride), padding, dimension_numbers=("NHWC", "HWIO", "NHWC")
+        x, kernel, (stride,) * n, padding, dimension_numbers=_LAYOUTS[n]
     )
+
+
+def convolve_planes(x: jax.Array, kernel: jax.Array, stride: int, padding: Any) -> jax.Array:
+    """:func:`convolve` of volumes as one 2-D convolution of their planes.
+
+    XLA's 3-D convolution on CPU takes 3 to 10 times as long, forwards and backwards, since its fast
+    routine is for two dimensions (``benchmarks/conv3d.py``).
+    """
+    (before, behind), *rest = padding
+    (batch, depth), (taps, features) = x.shape[:2], (kernel.shape[0], kernel.shape[-1])
+    last = depth + before + behind - taps  # first plane under the last position of the kernel
+    if stride == 1:
+        # Every tap of every plane, then the planes' sums: backwards only x itself is kept.
+        wide = jnp.moveaxis(kernel, 0, -2)
+        wide = wide.reshape(*wide.shape[:3], taps * features)
+        y = convolve(x.reshape(-1, *x.shape[2:]), wide, 1, rest)
+        y = y.reshape(batch, depth, *y.shape[1:-1], taps, features)
+        y = jnp.pad(y, ((0, 0), (before, behind), *((0, 0),) * 4))
+        return sum(y[:, t : t + last + 1, :, :, t] for t in range(1, taps)) + y[:, : last + 1, :, :, 0]
+    # Only the planes that a tap sees, side by side in the channels.
+    padded = jnp.pad(x, ((0, 0), (before, behind), *((0, 0),) * 3))
+    seen = jnp.concatenate([padded[:, t : t + last + 1 : stride] for t in range(taps)], axis=-1)
+    deep = jnp.moveaxis(kernel, 0, 2).reshape(*kernel.shape[1:3], -1, features)
+    y = convolve(seen.reshape(-1, *seen.shape[2:]), deep, stride, rest)
+    return y.reshape(batch, -1, *y.shape[1:])
 
 
 def _merge_taps(kernel: jax.Array, axis: int) -> tuple[jax.Array, jax.Array]:
@@ -42,15 +106,18 @@ def upsample_convolve(x: jax.Array, kernel: jax.Array) -> jax.Array:
 
     Output rows 2i see the input rows i-1, i, i with weights k0, k1, k2, and rows 2i+1 see i, i,
     i+1; so each of the four output phases is a 2x2 convolution at the low resolution with summed
-    weights: 16 products instead of 36.
+    weights: 16 products instead of 36. Of volumes likewise, 64 instead of 216: the even and the odd
+    planes are what two planes side by side in the channels become as pictures.
 
     Args:
-        x: ``[B, H, W, C_in]``.
-        kernel: [3, 3, C_in, C_out].
+        x: ``[B, *space, C_in]``.
+        kernel: ``[3, 3, C_in, C_out]``, of volumes ``[3, 3, 3, C_in, C_out]``.
 
     Returns:
-        ``[B, 2H, 2W, C_out]``.
+        ``[B, *space doubled, C_out]``.
     """
+    if x.ndim == 5:
+        return _upsample_convolve_volume(x, kernel)
     batch, height, width, _ = x.shape
     rows = []
     for p, tall in enumerate(_merge_taps(kernel, 0)):
@@ -58,6 +125,19 @@ def upsample_convolve(x: jax.Array, kernel: jax.Array) -> jax.Array:
         row = [convolve(x, small[q], 1, ((1 - p, p), (1 - q, q))) for q in (0, 1)]
         rows.append(jnp.stack(row, axis=3))
     return jnp.stack(rows, axis=2).reshape(batch, 2 * height, 2 * width, kernel.shape[-1])
+
+
+def _upsample_convolve_volume(x: jax.Array, kernel: jax.Array) -> jax.Array:
+    batch, depth, height, width, _ = x.shape
+    planes = []
+    for p, deep in enumerate(_merge_taps(kernel, 0)):
+        padded = jnp.pad(x, ((0, 0), (1 - p, p), *((0, 0),) * 3))
+        pairs = jnp.concatenate([padded[:, :-1], padded[:, 1:]], axis=-1)
+        both = jnp.concatenate([deep[0], deep[1]], axis=-2)
+        planes.append(upsample_convolve(pairs.reshape(-1, *pairs.shape[2:]), both))
+    shape = (batch, depth, 2 * height, 2 * width, kernel.shape[-1])
+    joined = jnp.stack([plane.reshape(shape) for plane in planes], axis=2)
+    return joined.reshape(batch, 2 * depth, *shape[2:])
 
 
 @jax.custom_vjp
@@ -102,7 +182,7 @@ def group_norm(
     and a few numbers per channel, and recomputes the rest.
 
     Args:
-        x: ``[B, H, W, C]``.
+        x: ``[B, *space, C]``.
         scale: ``[C]``.
         bias: ``[C]``.
         shift: ``[B, C]`` or None.
@@ -112,7 +192,7 @@ def group_norm(
         epsilon: added to the variance.
 
     Returns:
-        ``[B, H, W, C]`` in the dtype of ``x``; statistics in float32.
+        ``[B, *space, C]`` in the dtype of ``x``; statistics in float32.
     """
     if shift is None:
         shift = jnp.zeros((x.shape[0], x.shape[-1]), jnp.float32)
@@ -136,18 +216,18 @@ def _pool(values: jax.Array, groups: int) -> jax.Array:
 def _group_norm_forward(groups, silu, epsilon, x, scale, bias, shift):
     # In float32 whatever the compute dtype: bfloat16 has 8 bits, too few for sums over an image.
     x32 = x.astype(jnp.float32)
-    pixels = x.shape[1] * x.shape[2]
+    axes, pixels = space_axes(x), math.prod(x.shape[1:-1])
     # Plain sums, since centring first costs a pass over the image. Cancellation leaves a relative
     # error of about 1e-7 mean^2 / variance: harmless until the mean is hundreds of deviations.
-    offset = jnp.sum(x32, axis=(1, 2)) / pixels
-    spread = jnp.sum(jnp.square(x32), axis=(1, 2)) / pixels - jnp.square(offset)
+    offset = jnp.sum(x32, axis=axes) / pixels
+    spread = jnp.sum(jnp.square(x32), axis=axes) / pixels - jnp.square(offset)
     mean = offset + shift
     group_mean = _pool(mean, groups)
     variance = _pool(spread + jnp.square(mean - group_mean), groups)
     inverse = lax.rsqrt(jnp.maximum(variance, 0.0) + epsilon)
     centre = group_mean - shift
     gain = inverse * scale[None]
-    y = x32 * gain[:, None, None] + (bias[None] - centre * gain)[:, None, None]
+    y = x32 * over_space(gain, x) + over_space(bias[None] - centre * gain, x)
     if silu:
         y = y * jax.nn.sigmoid(y)
     return y.astype(x.dtype), (x, scale, bias, centre, inverse, mean - group_mean)
@@ -156,19 +236,19 @@ def _group_norm_forward(groups, silu, epsilon, x, scale, bias, shift):
 def _group_norm_backward(groups, silu, epsilon, residuals, gradient):
     del epsilon
     x, scale, bias, centre, inverse, offset = residuals
-    pixels = x.shape[1] * x.shape[2]
-    normal = (x.astype(jnp.float32) - centre[:, None, None]) * inverse[:, None, None]
+    axes, pixels = space_axes(x), math.prod(x.shape[1:-1])
+    normal = (x.astype(jnp.float32) - over_space(centre, x)) * over_space(inverse, x)
     g = gradient.astype(jnp.float32)
     if silu:
         y = normal * per_channel(scale, normal) + per_channel(bias, normal)
         s = jax.nn.sigmoid(y)
         g = g * (s * (1 + y * (1 - s)))
-    sum_g = jnp.sum(g, axis=(1, 2))
-    sum_gn = jnp.sum(g * normal, axis=(1, 2))
+    sum_g = jnp.sum(g, axis=axes)
+    sum_gn = jnp.sum(g * normal, axis=axes)
     mean_g = _pool(sum_g * scale[None], groups) / pixels
     mean_gn = _pool(sum_gn * scale[None], groups) / pixels
-    dx = inverse[:, None, None] * (
-        g * per_channel(scale, g) - mean_g[:, None, None] - normal * mean_gn[:, None, None]
+    dx = over_space(inverse, x) * (
+        g * per_channel(scale, g) - over_space(mean_g, x) - normal * over_space(mean_gn, x)
     )
     # The sum of dx over the pixels, in closed form: a bias and an embedding cost no pass over the
     # image.
@@ -221,13 +301,13 @@ def time_embedding(u: jax.Array, width: int, period: float = 1e4) -> jax.Array:
     return jnp.pad(code, ((0, 0), (0, width - 2 * half)))
 
 
-def pad_sides(x: jax.Array, multiple: int) -> tuple[jax.Array, tuple[slice, slice]]:
-    """Repeats the edge pixels of ``x`` ``[B, H, W, C]`` evenly up to a multiple; slices undo it."""
+def pad_sides(x: jax.Array, multiple: int) -> tuple[jax.Array, tuple[slice, ...]]:
+    """Repeats the edge of ``x`` ``[B, *space, C]`` evenly up to a multiple; a slice per axis undoes it."""
     widths, crops = [], []
-    for side in x.shape[1:3]:
+    for side in x.shape[1:-1]:
         extra = -side % multiple
         widths.append((extra // 2, extra - extra // 2))
         crops.append(slice(extra // 2, extra // 2 + side))
     if any(map(any, widths)):
         x = jnp.pad(x, ((0, 0), *widths, (0, 0)), mode="edge")
-    return x, (crops[0], crops[1])
+    return x, tuple(crops)

@@ -1,8 +1,8 @@
 """The UNet of guided diffusion, time-conditioned only, as MedSymmFlow (arXiv 2507.19098) uses it.
 
 Source: Dhariwal and Nichol 2021 (arXiv 2105.05233), with scale-shift norm and residual resampling
-off. Given the same weights it returns the official network's output; the layout is NHWC and
-products over channels are matrix products.
+off. Given the same weights it returns the official network's output; channels come last and
+products over channels are matrix products. Of volumes it is the same network with 3-D convolutions.
 """
 
 from collections.abc import Sequence
@@ -54,19 +54,19 @@ class UNet(nn.Module):
         """Velocity at ``x``.
 
         Args:
-            x: ``[B, H, W, channels]``. Sides that 2^(levels - 1) does not divide are padded inside by
-                edge pixels, and the result is cropped.
+            x: ``[B, *space, channels]``, pictures or volumes. Sides that 2^(levels - 1) does not divide
+                are padded inside by edge pixels, and the result is cropped.
             u: ``[B]``, time in [0, 1], fed raw to the sinusoidal embedding.
             train: switches dropout on.
 
         Returns:
-            ``[B, H, W, channels]`` float32.
+            ``[B, *space, channels]`` float32.
 
         Raises:
             ValueError: for shapes or widths that do not fit the configuration.
         """
         self._check(x, u)
-        x, (rows, columns) = ops.pad_sides(x, 2 ** (len(self.multipliers) - 1))
+        x, inside = ops.pad_sides(x, 2 ** (len(self.multipliers) - 1))
         time = self._time(u)
         x, skips = self._down(x.astype(self.dtype), time, train)
         x = self._block(x, time, self.multipliers[-1], "middle_block_0", train)
@@ -75,12 +75,11 @@ class UNet(nn.Module):
         x = self._up(x, time, skips, train)
         x = GroupNorm(self.groups, True, self.forward_mode, name="head_norm")(x)
         x = Conv(self.channels, dtype=self.dtype, name="head_zero")(x)
-        return x[:, rows, columns, :].astype(jnp.float32)
+        return x[:, *inside, :].astype(jnp.float32)
 
     @nn.nowrap
     def _check(self, x: jax.Array, u: jax.Array) -> None:
-        if x.ndim != 4 or x.shape[-1] != self.channels:
-            raise ValueError(f"expected images [B, H, W, {self.channels}], got {x.shape}")
+        ops.check_images(x, self.channels)
         if u.shape != x.shape[:1]:
             raise ValueError(f"expected one time per image, [{x.shape[0]}], got {u.shape}")
         for level, multiplier in enumerate(self.multipliers):

@@ -55,7 +55,7 @@ def test_cutting_and_joining_undo_each_other():
 
 
 def test_position_code_tells_all_positions_apart():
-    code = position_code(5, 7, 16)
+    code = position_code((5, 7), 16)
     assert code.shape == (35, 16)
     np.testing.assert_allclose(code[0], np.repeat([0, 1, 0, 1], 4), atol=1e-7)
     distances = np.linalg.norm(code[:, None] - code[None], axis=-1)
