@@ -129,7 +129,7 @@ def describe(splits) -> str:
     info = splits.info
     return (
         f"{info.name}: {len(splits.train)} training, {len(splits.val)} validation, "
-        f"{len(splits.test)} test images of {info.side} x {info.side} x {info.channels}, "
+        f"{len(splits.test)} test images of {' x '.join(map(str, info.shape))}, "
         f"{len(info.classes)} classes"
     )
 

@@ -27,6 +27,7 @@ _TABLE: dict[str, Setting] = {
     "train.flips": Setting("", "random flips, those that the data allow"),
     "train.balanced": Setting("", "draw every class equally often"),
     "train.shift": Setting("[0, inf)", "largest random shift, in pixels or latents"),
+    "train.crop": Setting("[0, 16384]", "side of the random crops of a step; 0: whole images"),
     "train.mesh.data": Setting("-1 or [1, inf)", "devices that share a batch; -1: all the others"),
     "train.mesh.model": Setting("-1 or [1, inf)", "devices that share a large matrix"),
     "train.sharding": Setting("replicated or fsdp or tensor", "how the parameters are split"),
@@ -42,6 +43,7 @@ _TABLE: dict[str, Setting] = {
     "train.profile": Setting("", "write a trace of a few steps to the workdir"),
     "sample.seed": Setting(SEED, "seed of the noise at use"),
     "sample.batch": Setting(COUNT, "images at a time at use"),
+    "sample.overlap": Setting("[0, 0.95]", "of the windows through which larger images are seen"),
 }  # fmt: skip
 
 
@@ -63,7 +65,7 @@ def default_config(family: str = "") -> ConfigDict:
     config.data = data.default_config()
     config.model = own.model
     config.train = train_config()
-    config.sample = ConfigDict(dict(seed=0, batch=128, **own.sample))
+    config.sample = ConfigDict(dict(seed=0, batch=128, overlap=0.5, **own.sample))
     return config.lock()
 
 
@@ -83,6 +85,7 @@ def train_config() -> ConfigDict:
             flips=True,  # the data set's published flips
             balanced=False,  # draw every class equally often
             shift=0,  # random shifts by up to this many pixels (or latents)
+            crop=0,  # side of random crops; larger images are then seen through windows of this side
             mesh=dict(data=-1, model=1),  # devices per axis; -1: the rest
             sharding="replicated",  # of the parameters: or "fsdp", "tensor"
             accumulate=1,  # parts of a batch whose gradients are averaged
@@ -103,7 +106,10 @@ def change_family(config: ConfigDict, family: str) -> ConfigDict:
     """The configuration with the model and sample settings of another family, at their defaults."""
     fresh = default_config(family)
     with config.unlocked():
-        fresh.sample.update(seed=config.sample.seed, batch=config.sample.batch)  # of all families
+        shared = {
+            key: config.sample[key] for key in ("seed", "batch", "overlap")
+        }  # of all families
+        fresh.sample.update(shared)
         config.model, config.sample = fresh.model, fresh.sample
     return config
 

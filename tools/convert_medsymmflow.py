@@ -108,7 +108,7 @@ def check_velocity(model: Any, params: Any) -> None:
     import numpy as np
 
     x = jax.random.normal(
-        jax.random.key(0), (1, model.grid, model.grid, model.image_channels + model.code.channels)
+        jax.random.key(0), (1, *model.space, model.image_channels + model.code.channels)
     )
     streams = {"image": x[..., : model.image_channels], "label": x[..., model.image_channels :]}
     velocity = jax.jit(model.field(params))(1.0, streams)
@@ -184,7 +184,7 @@ def convert(
         print(f"not used: {listed(unused)}")
     print(
         f"{info.name}: {len(info.classes)} classes, {info.side} x {info.side} x {info.channels}, "
-        f"{scheme} code, side {flow.grid} inside the network: {workdir}"
+        f"{scheme} code, side {flow.space[0]} inside the network: {workdir}"
     )
 
 

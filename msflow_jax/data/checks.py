@@ -56,3 +56,37 @@ def check_labels(labels: Any, classes: int) -> None:
         low, high = values.min(initial=0), values.max(initial=0)
         if low < 0 or high >= classes:
             raise ValueError(f"labels must lie in 0..{classes - 1}, got {low}..{high}")
+
+
+def check_images(images: Any, shape: tuple[int, ...]) -> np.ndarray:
+    """Images ``[N, *shape]``: uint8 0..255, or floats in [-1, 1].
+
+    Args:
+        images: array; the last axis may be missing where it has one entry.
+        shape: ``(*space, C)``.
+
+    Raises:
+        ValueError: another type, shape or range, or floats that are not finite or lie in [0, 1], which
+            is what other libraries call normalised and here would be bright images without dark parts.
+    """
+    images = np.asarray(images)
+    expected = f"uint8 [N, {', '.join(map(str, shape))}], or floats of that shape in [-1, 1]"
+    if images.shape[1:] == shape[:-1] and shape[-1] == 1:
+        images = images[..., None]
+    if images.shape[1:] != shape or not len(images):
+        hint = layout_hint(images, shape)
+        raise ValueError(f"images must be {expected}, got {images.dtype} {images.shape}{hint}")
+    if images.dtype == np.uint8:
+        return images
+    if not np.issubdtype(images.dtype, np.floating):
+        raise ValueError(
+            f"images must be {expected}, got {images.dtype}: scale them to 0..255 and make them uint8"
+        )
+    low, high = float(images.min()), float(images.max())
+    refuse_outside(low, high)
+    if low >= -ROUNDING:
+        raise ValueError(
+            f"float images lie in [-1, 1] here, and these go from {low:g} to {high:g}, which looks like "
+            "[0, 1]: give 2 x - 1, or uint8"
+        )
+    return images.astype(np.float32).clip(-1, 1)

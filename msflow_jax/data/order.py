@@ -62,9 +62,15 @@ def draw_balanced(
 
 
 def windows(
-    seed: int, step: int, batch: int, sides: Sequence[int], flips: Sequence[str], shift: int
+    seed: int,
+    step: int,
+    batch: int,
+    sides: Sequence[int],
+    flips: Sequence[str],
+    shift: int,
+    crop: int = 0,
 ) -> tuple[np.ndarray, ...]:
-    """The positions to take along each space axis of each example of a step: random flips and shifts.
+    """The positions to take along each space axis of each example of a step: flips, shifts and crops.
 
     Args:
         seed: seed of the run.
@@ -74,10 +80,12 @@ def windows(
         flips: any of ``depth`` (volumes only), ``vertical`` and ``horizontal``, which mirror the
             third to last, the second to last and the last space axis, each with probability one half.
         shift: shift by up to this many pixels each way along every axis, the border repeated.
+        crop: side of a cube (of pictures a square) at a random place of the example, of which this step
+            sees no more; 0 for the whole. An axis that is shorter stays whole.
 
     Returns:
-        int32 ``[batch, side]`` for each axis; ``move(example, [positions[i] for each axis])`` is example
-        i, moved.
+        int32 ``[batch, side]`` for each axis, or ``[batch, crop]``;
+        ``move(example, [positions[i] for each axis])`` is example i, moved.
 
     Raises:
         ValueError: for an unknown flip.
@@ -94,12 +102,31 @@ def windows(
     # numbers are those of an image with one more axis in front.
     offsets = rng.integers(-shift, shift, (len(sides), batch, 1), endpoint=True)
     turned = rng.random((len(sides), batch, 1)) < 0.5
+    places = rng.random((len(sides), batch, 1))  # last, and drawn of all: see above
     found = []
-    for name, side, offset, turn in zip(names, sides, offsets, turned, strict=True):
+    for name, side, offset, turn, place in zip(names, sides, offsets, turned, places, strict=True):
         index = np.clip(np.arange(side) + offset, 0, side - 1)
         mirrored = index[:, ::-1] if name in flips else index
-        found.append(np.where(turn, mirrored, index).astype(np.int32))
+        taken = np.where(turn, mirrored, index).astype(np.int32)
+        if 0 < crop < side:
+            start = (place * (side - crop + 1)).astype(np.int32)
+            taken = np.take_along_axis(taken, start + np.arange(crop), axis=1)
+        found.append(taken)
     return tuple(found)
+
+
+def cropped(sides: Sequence[int], crop: int) -> tuple[int, ...]:
+    """The sides of a crop of this side; axes that are shorter stay whole, as in :func:`windows`.
+
+    Raises:
+        ValueError: the crop cuts nothing off.
+    """
+    if crop and crop >= max(sides):
+        raise ValueError(
+            f"train.crop={crop} cuts nothing off images of {' x '.join(map(str, sides))}: set it to 0, "
+            "or smaller"
+        )
+    return tuple(min(side, crop or side) for side in sides)
 
 
 def move(example: Any, positions: Iterable[Any]) -> Any:
@@ -124,9 +151,12 @@ class Movement(NamedTuple):
     flips: tuple[str, ...]
     shift: int
     variants: int
+    crop: int = 0
 
 
-def movement(modalities: Mapping[str, Modality], flips: Sequence[str], shift: int) -> Movement:
+def movement(
+    modalities: Mapping[str, Modality], flips: Sequence[str], shift: int, crop: int = 0
+) -> Movement:
     """How the examples of some modalities are moved: all that move, move together.
 
     Latents are not mirrored: their flips were encoded, and one of these variants is chosen.
@@ -135,6 +165,7 @@ def movement(modalities: Mapping[str, Modality], flips: Sequence[str], shift: in
         modalities: what each example has.
         flips: flips to choose from, as :func:`windows` names them.
         shift: largest shift in pixels, see :func:`windows`.
+        crop: side of the random crops, see :func:`windows`; 0 for none.
 
     Raises:
         ValueError: for modalities that cannot move together; names them.
@@ -149,13 +180,15 @@ def movement(modalities: Mapping[str, Modality], flips: Sequence[str], shift: in
     sides = {name: m.sides for name, m in moving.items()}
     count = max(variants.values(), default=0)
     mirrored = () if count else tuple(flips)
-    if len(set(sides.values())) > 1 and (mirrored or shift):
+    if len(set(sides.values())) > 1 and (mirrored or shift or crop):
         raise ValueError(
             f"space differs: {sides}. What is moved together needs the same sides: resize it, set "
-            "train.flips=False and train.shift=0, or give it as several sources"
+            "train.flips=False, train.shift=0 and train.crop=0, or give it as several sources"
         )
     together = next(iter(sides.values()), ())
-    return Movement(together, mirrored if together else (), shift if together else 0, count)
+    if not together:
+        return Movement((), (), 0, count)
+    return Movement(together, mirrored, shift, count, crop)
 
 
 def plan(
@@ -169,6 +202,7 @@ def plan(
     flips: Sequence[str] = (),
     shift: int = 0,
     variants: int = 0,
+    crop: int = 0,
     balance: np.ndarray | None = None,
 ) -> Plan:
     """Everything that decides the batches of some steps.
@@ -183,12 +217,14 @@ def plan(
         flips: flips to choose from, as :func:`windows` names them.
         shift: largest shift in pixels, see :func:`windows`.
         variants: how many flipped variants of each example are stored; 0 for none.
+        crop: side of the random crops, see :func:`windows`; 0 for none.
         balance: class of each example ``[N]`` where every class is to be equally frequent; examples are
             then drawn with replacement.
 
     Returns:
         ``index`` int32 ``[count, batch]``; with variants ``variant`` int32 ``[count, batch]``; and
-        unless nothing moves ``axes``, for each space axis the positions int32 ``[count, batch, side]``.
+        unless nothing moves ``axes``, for each space axis the positions int32 ``[count, batch, side]``,
+        or of a crop as many as it has.
     """
     if balance is None:
         out: Plan = {"index": batch_indices(seed, step, count, examples, batch)}
@@ -199,8 +235,8 @@ def plan(
         draws = [np.random.default_rng((seed, 2, step + i)) for i in range(count)]
         chosen = np.stack([rng.integers(variants, size=batch) for rng in draws])
         out["variant"] = chosen.astype(np.int32)
-    if flips or shift:
-        moved = [windows(seed, step + i, batch, sides, flips, shift) for i in range(count)]
+    if flips or shift or crop:
+        moved = [windows(seed, step + i, batch, sides, flips, shift, crop) for i in range(count)]
         out["axes"] = tuple(np.stack(axis) for axis in zip(*moved, strict=True))
     return out
 

@@ -90,6 +90,7 @@ class Batches:
         flips: random flips; not those of the stream, which a configuration may switch off.
         shift: largest shift in pixels, see ``order.windows``.
         balanced: whether every class is equally frequent.
+        crop: side of the random crops, see ``order.windows``.
     """
 
     stream: Stream
@@ -100,6 +101,7 @@ class Batches:
     flips: tuple[str, ...] = ()
     shift: int = 0
     balanced: bool = False
+    crop: int = 0
 
     def __len__(self) -> int:
         return self.steps
@@ -111,7 +113,7 @@ class Batches:
             ValueError: for an image that cannot be read; names it.
         """
         split, modalities = self.stream.split, self.stream.modalities
-        moves = movement(modalities, self.flips, self.shift)
+        moves = movement(modalities, self.flips, self.shift, self.crop)
         chosen = plan(
             self.seed, step, 1, examples=len(split), batch=self.batch, **moves._asdict(),
             balance=self._labels() if self.balanced else None,

@@ -11,7 +11,7 @@ import numpy as np
 from ml_collections import ConfigDict
 
 from msflow_jax.data import Info
-from msflow_jax.data.checks import ROUNDING, layout_hint, refuse_outside
+from msflow_jax.data.checks import check_images
 from msflow_jax.families import Family, choose_settings, require_verb
 from msflow_jax.inference.calibration import COVERAGE, Calibration
 from msflow_jax.inference.prediction import Prediction
@@ -74,7 +74,7 @@ class Flow:
         """Classes, probabilities and uncertainties, calibrated as the standing evaluation found.
 
         Args:
-            images: uint8 ``[N, H, W, C]``, or floats in [-1, 1]; of one channel also ``[N, H, W]``.
+            images: uint8 ``[N, *space, C]``, or floats in [-1, 1]; of one channel also ``[N, *space]``.
             seed: seed of the label noise; None for the configured one.
             description: words before a progress bar; none where empty.
             **requested: settings of this model's ``classify`` such as ``draws`` and ``steps``; 0 or
@@ -95,7 +95,8 @@ class Flow:
         settings = choose_settings(self.model, "classify", given, requested)
         run = make_classifier(
             self.model, seed=sample.seed if seed is None else seed, batch=sample.batch,
-            weights=self.info.class_weights(given.get("prior", "natural")), **settings,
+            weights=self.info.class_weights(given.get("prior", "natural")),
+            overlap=sample.overlap, **settings,
         )  # fmt: skip
         temperature = self.calibration.temperature
         return finished(
@@ -136,7 +137,9 @@ class Flow:
         if (prior := given.get("prior")) != "natural":
             raise ValueError(f"a segmentation knows no class prior but 'natural', got {prior!r}")
         settings = choose_settings(self.model, "segment", given, requested)
-        run = make_segmenter(self.model, seed=sample.seed, batch=sample.batch, **settings)
+        run = make_segmenter(
+            self.model, seed=sample.seed, batch=sample.batch, overlap=sample.overlap, **settings
+        )
         return run(self.params, images, description)
 
     def generate(
@@ -148,7 +151,7 @@ class Flow:
         description: str = "",
         **requested: Any,
     ) -> np.ndarray:
-        """Images of classes, uint8 ``[N, H, W, C]``, ``count`` of each label in turn.
+        """Images of classes, uint8 ``[N, *space, C]``, ``count`` of each label in turn.
 
         Args:
             labels: class names or numbers, one or several.
@@ -211,39 +214,5 @@ class Flow:
         require_verb(self.model, verb, str(self.path))
 
     def check(self, images: Any) -> np.ndarray:
-        """Images as the model takes them, ``[N, H, W, C]``; see :func:`check_images`."""
-        return check_images(images, (self.info.side, self.info.side, self.info.channels))
-
-
-def check_images(images: Any, shape: tuple[int, ...]) -> np.ndarray:
-    """Images ``[N, *shape]``: uint8 0..255, or floats in [-1, 1].
-
-    Args:
-        images: array; the last axis may be missing where it has one entry.
-        shape: ``(*space, C)``.
-
-    Raises:
-        ValueError: another type, shape or range, or floats that are not finite or lie in [0, 1], which
-            is what other libraries call normalised and here would be bright images without dark parts.
-    """
-    images = np.asarray(images)
-    expected = f"uint8 [N, {', '.join(map(str, shape))}], or floats of that shape in [-1, 1]"
-    if images.shape[1:] == shape[:-1] and shape[-1] == 1:
-        images = images[..., None]
-    if images.shape[1:] != shape or not len(images):
-        hint = layout_hint(images, shape)
-        raise ValueError(f"images must be {expected}, got {images.dtype} {images.shape}{hint}")
-    if images.dtype == np.uint8:
-        return images
-    if not np.issubdtype(images.dtype, np.floating):
-        raise ValueError(
-            f"images must be {expected}, got {images.dtype}: scale them to 0..255 and make them uint8"
-        )
-    low, high = float(images.min()), float(images.max())
-    refuse_outside(low, high)
-    if low >= -ROUNDING:
-        raise ValueError(
-            f"float images lie in [-1, 1] here, and these go from {low:g} to {high:g}, which looks like "
-            "[0, 1]: give 2 x - 1, or uint8"
-        )
-    return images.astype(np.float32).clip(-1, 1)
+        """Images as the model takes them, ``[N, *shape]``; see :func:`check_images`."""
+        return check_images(images, self.info.shape)

@@ -9,6 +9,7 @@ import jax.numpy as jnp
 import numpy as np
 
 from msflow_jax.data.batches import to_float, to_uint8
+from msflow_jax.inference import windows
 from msflow_jax.inference.prediction import Prediction
 from msflow_jax.parallel.batched import Runner, batched, finished
 
@@ -17,17 +18,19 @@ from msflow_jax.parallel.batched import Runner, batched, finished
 Function = Callable[[Any, Any, jax.Array], Any]
 
 
-def classifying(model: Any, seed: int, **settings: Any) -> Function:
+def classifying(model: Any, seed: int, overlap: float = 0.5, **settings: Any) -> Function:
     """``(params, images uint8 or float, index) -> Prediction`` ``[D, B, ...]``; see ``classify``.
 
     Args:
         model: a model that classifies.
         seed: seed of the label noise.
+        overlap: of the windows, where images are larger than the model.
         **settings: settings of the model's ``classify``, and ``weights``.
     """
 
     def function(params: Any, images: jax.Array, index: jax.Array) -> Prediction:
-        out = model.classify(params, to_float(images), jax.random.key(seed), **settings)
+        key = jax.random.key(seed)
+        out = windows.classify(model, params, to_float(images), key, overlap=overlap, **settings)
         shape = out.distances.shape[:2]
         ok = out.ok if out.ok.ndim == 2 else jnp.broadcast_to(out.ok[:, None], shape)
         return dataclasses.replace(out, nfe=jnp.broadcast_to(out.nfe, shape), ok=ok)
@@ -35,12 +38,15 @@ def classifying(model: Any, seed: int, **settings: Any) -> Function:
     return function
 
 
-def segmenting(model: Any, seed: int, **settings: Any) -> Function:
-    """``(params, images, index) -> class numbers`` uint8 ``[B, *space]``; see ``segment``."""
+def segmenting(model: Any, seed: int, overlap: float = 0.5, **settings: Any) -> Function:
+    """``(params, images, index) -> class numbers`` uint8 ``[B, *space]``; see ``segment``.
+
+    Arguments as for :func:`classifying`.
+    """
 
     def function(params: Any, images: jax.Array, index: jax.Array) -> jax.Array:
         key = jax.random.key(seed)
-        out = model.segment(params, to_float(images), key, **settings)
+        out = windows.segment(model, params, to_float(images), key, overlap=overlap, **settings)
         return jnp.argmax(out, axis=-1).astype(jnp.uint8)
 
     return function

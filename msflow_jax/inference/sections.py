@@ -1,11 +1,13 @@
 """The sections of an evaluation that any family may name."""
 
 from dataclasses import dataclass
+from functools import partial
 
 import numpy as np
 
 from msflow_jax.inference.calibration import COVERAGE
 from msflow_jax.inference.evaluation import Arrays, Block, Evaluation
+from msflow_jax.inference.windows import crops
 
 SHOWN_SAMPLES, SHOWN_CASES = 10, 8  # how many of each the report shows
 SHOWN_VOLUMES = 4  # of each class: they are kept whole
@@ -131,11 +133,13 @@ class Generation:
 
         images, labels = run.samples
         train, chosen, classes = run.splits.train, run.chosen, range(len(run.classes))
+        seen = partial(crops, run.flow.model, seed=run.sample.seed)  # no more than is drawn
+        train_images = seen(train.images)
         block = evaluate_generation(
             images,
             labels,
-            (train.images, train.labels),
-            (chosen.images, chosen.labels),
+            (train_images, train.labels),
+            (seen(chosen.images), chosen.labels),
             run.classes,
             seed=run.sample.seed,
             flips=run.flow.info.flips,
@@ -156,12 +160,12 @@ class Generation:
             {
                 "samples": images[shown],
                 "sample_labels": labels[shown],
-                "real": train.images[real],
+                "real": train_images[real],
                 "real_labels": train.labels[real],
                 "nearest_generated": images[nearest["generated_index"]][:SHOWN_CASES],
                 "nearest_names": np.array(
                     [train.names[i] for i in nearest["training_index"][:SHOWN_CASES]], np.str_
                 ),
-                "nearest_training": train.images[nearest["training_index"]][:SHOWN_CASES],
+                "nearest_training": train_images[nearest["training_index"]][:SHOWN_CASES],
             },
         )

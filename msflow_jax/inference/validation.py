@@ -14,6 +14,7 @@ from msflow_jax.evaluation.likelihood import bits_per_dimension
 from msflow_jax.evaluation.segmentation import evaluate_segmentation
 from msflow_jax.families import choose_settings
 from msflow_jax.inference.runners import make_classifier, make_segmenter
+from msflow_jax.inference.windows import crop_one
 from msflow_jax.parallel.batched import batched
 from msflow_jax.training.validation import Validation
 
@@ -40,7 +41,7 @@ def resolution(select: str, images: int) -> float:
 def _settings(model: Any, verb: str, config: ConfigDict) -> dict[str, Any]:
     chosen = choose_settings(model, verb, config.sample.classify.to_dict())
     chosen |= {"draws": config.train.draws}
-    return chosen | {"seed": config.sample.seed, "batch": config.sample.batch}
+    return chosen | {key: config.sample[key] for key in ("seed", "batch", "overlap")}
 
 
 def make_validation(
@@ -131,8 +132,9 @@ def make_flow_loss(
         chosen = np.linspace(0, len(images) - 1, count).astype(int)
 
     def of_one(params: Any, image: jax.Array, label: jax.Array, index: jax.Array) -> Any:
-        one = {"image": to_float(image)[None], "label": label[None]}
         key = jax.random.fold_in(jax.random.key(seed), index)
+        image, label = crop_one(model, jax.random.fold_in(key, 1), image, label)
+        one = {"image": to_float(image)[None], "label": label[None]}
         return model.loss(params, one, key, train=False)[1]["loss_image"]
 
     def function(params: Any, items: Any, index: jax.Array) -> jax.Array:

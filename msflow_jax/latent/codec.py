@@ -49,8 +49,8 @@ class PixelCodec:
 
     Attributes:
         shape: ``(*space, C)`` of the images.
-        resize: rows and columns inside (bilinear; 32 is what the authors' code makes of 28), 0 to leave
-            the images as they are.
+        resize: every side inside (linear; 32 is what the authors' code makes of 28), 0 to leave the
+            images as they are.
         bounded: whether values lie in [-1, 1], as those of images do; latents' do not.
     """
 
@@ -58,14 +58,11 @@ class PixelCodec:
     resize: int = 0
     bounded: bool = True
 
-    def __post_init__(self) -> None:
-        if self.resize and len(self.shape) != 3:
-            raise ValueError(f"only images [H, W, C] can be resized, not {self.shape}")
-
     @property
     def inner(self) -> tuple[int, ...]:
         """See :class:`Codec`."""
-        return (self.resize, self.resize, self.shape[-1]) if self.resize else self.shape
+        *space, channels = self.shape
+        return (*(self.resize or side for side in space), channels)
 
     def encode(self, params: Params, images: jax.Array) -> jax.Array:
         """See :class:`Codec`."""
@@ -73,12 +70,12 @@ class PixelCodec:
         check_shape(images, self.shape)
         if self.bounded:
             check_range(images)
-        return resize(images, self.resize) if self.resize else images
+        return resize(images, self.inner[:-1])
 
     def decode(self, params: Params, inner: jax.Array) -> jax.Array:
         """See :class:`Codec`."""
         del params
-        images = resize(inner, self.shape[0]) if self.resize else inner
+        images = resize(inner, self.shape[:-1])
         return jnp.clip(images, -1, 1)
 
     def training(

@@ -14,6 +14,7 @@ import jax
 import jax.numpy as jnp
 
 from msflow_jax.nets import ops
+from msflow_jax.nets.kernels import convolve, upsample_convolve
 from msflow_jax.nets.ops import over_space as over_space
 
 Dtype = Any
@@ -58,9 +59,9 @@ class Conv(nn.Module):
             bias = self.param("bias", _zeros, (self.features,), jnp.float32)
         x = x.astype(self.dtype)
         if self.upsample:
-            return ops.upsample_convolve(x, kernel), bias
+            return upsample_convolve(x, kernel), bias
         pad = self.padding or ((self.size - 1) // 2,) * 2
-        return ops.convolve(x, kernel, self.stride, (pad,) * n), bias
+        return convolve(x, kernel, self.stride, (pad,) * n), bias
 
 
 class Dense(nn.Module):

@@ -17,6 +17,8 @@ import jax
 import jax.numpy as jnp
 import numpy as np
 
+from msflow_jax.nets.ops import over_space, space_axes
+
 SCHEMES = ("palette", "grey", "simplex")
 _PUBLISHED_STEPS = {
     4: 75,
@@ -59,10 +61,12 @@ def simplex_table(classes: int) -> np.ndarray:
 
 
 def most_votes(pixel_distances: jax.Array) -> jax.Array:
-    """The class that is nearest at most pixels, ``[B, H, W, K] -> [B]``."""
+    """The class that is nearest at most pixels, ``[B, *space, K] -> [B]``."""
     classes = pixel_distances.shape[-1]
     nearest = jnp.argmin(pixel_distances, axis=-1)
-    votes = jax.nn.one_hot(nearest, classes, dtype=jnp.float32).sum(axis=(1, 2))
+    votes = jax.nn.one_hot(nearest, classes, dtype=jnp.float32).sum(
+        axis=space_axes(pixel_distances)
+    )
     return jnp.argmax(votes, axis=-1)
 
 
@@ -111,40 +115,39 @@ class Code:
         """The codes, ``[K, C]`` float32."""
         if self.scheme == "grey":
             return grey_table(self.classes, self.beta)
-        return (
-            palette_table(self.classes) if self.scheme == "palette" else simplex_table(self.classes)
-        )
+        make = palette_table if self.scheme == "palette" else simplex_table
+        return make(self.classes)
 
     @property
     def noise_width(self) -> float:
         """Half width of the uniform dequantisation noise."""
         return self.beta / 4 / (self.classes - 1) if self.scheme == "grey" else self.beta / 255
 
-    def pictures(self, labels: jax.Array, height: int, width: int, key: jax.Array) -> jax.Array:
+    def pictures(self, labels: jax.Array, *space: int, key: jax.Array) -> jax.Array:
         """Label pictures with fresh dequantisation noise.
 
         Args:
-            labels: class numbers, ``[B]`` (one per picture) or ``[B, H, W]`` (one per pixel).
-            height: rows of the pictures.
-            width: columns of the pictures.
+            labels: class numbers, ``[B]`` (one per picture) or ``[B, *space]`` (one per pixel).
+            *space: sides of the pictures: rows and columns, of volumes slices before them.
             key: PRNG key.
 
         Returns:
-            ``[B, H, W, C]`` float32.
+            ``[B, *space, C]`` float32.
 
         Raises:
             ValueError: labels of another shape.
         """
-        codes = self.clean_pictures(labels, height, width)
+        codes = self.clean_pictures(labels, *space)
         return codes + self.noise_width * jax.random.uniform(key, codes.shape, minval=-1, maxval=1)
 
-    def clean_pictures(self, labels: jax.Array, height: int, width: int) -> jax.Array:
+    def clean_pictures(self, labels: jax.Array, *space: int) -> jax.Array:
         """Label pictures without noise; see :meth:`pictures`."""
         labels = jnp.asarray(labels)
         if labels.ndim == 1:
-            labels = jnp.broadcast_to(labels[:, None, None], (labels.shape[0], height, width))
-        if labels.shape[1:] != (height, width):
-            raise ValueError(f"labels must be [B] or [B, {height}, {width}], got {labels.shape}")
+            count, ones = len(labels), (1,) * len(space)
+            labels = jnp.broadcast_to(labels.reshape(count, *ones), (count, *space))
+        if labels.shape[1:] != space:
+            raise ValueError(f"labels must be [B] or [B, *{space}], got {labels.shape}")
         return jnp.asarray(self.table)[labels]
 
     def pixel_distances(self, pictures: jax.Array) -> jax.Array:
@@ -162,31 +165,32 @@ class Code:
         return jnp.sqrt(jnp.sum(difference**2, axis=-1)) / unit
 
     def distances(self, pictures: jax.Array) -> jax.Array:
-        """Distance of each picture to each class, ``[B, H, W, C] -> [B, K]``.
+        """Distance of each picture to each class, ``[B, *space, C] -> [B, K]``.
 
         The smallest one wins: the published mean rule (for ``grey`` the same as rounding the mean index
         and clamping it to 0..K-1).
         """
         pooling = self.pooling or ("pixels" if self.scheme == "palette" else "picture")
         if pooling == "pixels":
-            return self.pixel_distances(pictures).mean(axis=(1, 2))
-        return self.pixel_distances(pictures.mean(axis=(1, 2)))
+            return self.pixel_distances(pictures).mean(axis=space_axes(pictures))
+        return self.pixel_distances(pictures.mean(axis=space_axes(pictures)))
 
     def mode(self, pictures: jax.Array) -> jax.Array:
         """The published mode rule: the class that is nearest at most pixels, ``[B]``."""
         return most_votes(self.pixel_distances(pictures))
 
     def probabilities(self, pictures: jax.Array) -> jax.Array:
-        """Class probabilities, ``[B, H, W, C] -> [B, K]``.
+        """Class probabilities, ``[B, *space, C] -> [B, K]``.
 
         ``simplex`` inverts ``mean picture = sum_k p_k c_k``: the posterior of a perfect one-step
         read-out, exactly ``(1 + c_k . mean) / K``, clipped to [0, 1] and renormalised. The other
         codes do not determine a posterior; they give ``softmax(-distance)``, a convention only.
         """
-        return self._probabilities(pictures.mean(axis=(1, 2)), self.distances(pictures))
+        means = pictures.mean(axis=space_axes(pictures))
+        return self._probabilities(means, self.distances(pictures))
 
     def pixel_probabilities(self, pictures: jax.Array) -> jax.Array:
-        """Class probabilities at every pixel, ``[B, H, W, C] -> [B, H, W, K]``."""
+        """Class probabilities at every pixel, ``[B, *space, C] -> [B, *space, K]``."""
         return self._probabilities(pictures, self.pixel_distances(pictures))
 
     def _probabilities(self, means: jax.Array, distances: jax.Array) -> jax.Array:
@@ -208,7 +212,7 @@ class Code:
         return self.distances(pictures), self.probabilities(pictures), self.mode(pictures)
 
     def reweight(self, pictures: jax.Array, weights: jax.Array) -> jax.Array:
-        """Pictures as they would be under other class frequencies, ``[B, H, W, C]`` to the same.
+        """Pictures as they would be under other class frequencies, ``[B, *space, C]`` to the same.
 
         Bayes' rule on the posterior p of the mean picture: it becomes ``p_k w_k / sum_j p_j w_j``, and
         every pixel moves by the difference of the two posteriors' codes.
@@ -229,7 +233,7 @@ class Code:
         after = before * jnp.asarray(weights)[None]
         after = after / after.sum(axis=-1, keepdims=True)
         move = (after - before) @ jnp.asarray(self.table)
-        return pictures + move[:, None, None, :]
+        return pictures + over_space(move, pictures)
 
     def to_rgb(self, pictures: jax.Array) -> jax.Array:
         """Label pictures for display: ``[..., C] -> [..., 3]`` in [-1, 1].
@@ -241,7 +245,6 @@ class Code:
             return jnp.clip(pictures, -1, 1)
         if self.scheme == "grey":
             return jnp.clip(jnp.repeat(pictures / (self.beta / 2), 3, axis=-1), -1, 1)
-        weights = (
-            1 + jnp.einsum("...c,kc->...k", pictures, jnp.asarray(self.table))
-        ) / self.classes
+        inner = jnp.einsum("...c,kc->...k", pictures, jnp.asarray(self.table))
+        weights = (1 + inner) / self.classes
         return jnp.clip(weights @ jnp.asarray(palette_table(self.classes)), -1, 1)

@@ -8,6 +8,7 @@ import jax
 from ml_collections import ConfigDict
 
 from msflow_jax.data import Info, Splits
+from msflow_jax.data.order import cropped
 from msflow_jax.families import Section
 from msflow_jax.inference.validation import CLASSIFICATION, FLOW_LOSS, SEGMENTATION
 from msflow_jax.latent.codec import Codec, LatentCodec, PixelCodec
@@ -110,10 +111,16 @@ class SymmetricFamily:
             raise ValueError(
                 f"unknown read-out {latent.readout!r}: choose one of {', '.join(READOUTS)}"
             )
-        if latent.autoencoder and model.task == "segment":
-            raise ValueError(
-                "model.task='segment' needs a model of pixels: clear model.latent.autoencoder"
-            )
+        needs_pixels = {
+            "model.task='segment'": model.task == "segment",
+            "data.dims=3": config.data.dims == 3,
+            f"train.crop={config.train.crop}": config.train.crop,
+        }
+        for setting, chosen in needs_pixels.items():
+            if latent.autoencoder and chosen:
+                raise ValueError(
+                    f"{setting} needs a model of pixels: clear model.latent.autoencoder"
+                )
 
     def upgrade(self, stored: Mapping[str, Any]) -> dict[str, Any]:
         """Format 1 held the settings of all families and networks, and other words for two of them."""
@@ -157,7 +164,7 @@ class SymmetricFamily:
         classes = info.map_classes if maps else info.classes
         if not classes:
             raise ValueError(f"{info.name} has no label maps: model.task='segment' needs them")
-        shape = (info.side, info.side, info.channels)
+        shape = (*cropped(info.sides, config.train.crop), info.channels)
         code: Code | LatentCode | None = parts.code
         if code is None:
             code = Code(model.code.scheme, len(classes), model.code.beta, model.code.pooling)

@@ -63,7 +63,7 @@ class LatentCode:
         """Half width of the uniform noise of ``pooled`` pictures; 0 for ``encoded`` ones."""
         return self.beta / 255 if self.scheme == "pooled" else 0.0
 
-    def pictures(self, labels: jax.Array, height: int, width: int, key: jax.Array) -> jax.Array:
+    def pictures(self, labels: jax.Array, *space: int, key: jax.Array) -> jax.Array:
         """Label pictures ``[B, H, W, C]`` of class numbers ``[B]``: one of V at random, with noise.
 
         Raises:
@@ -72,21 +72,21 @@ class LatentCode:
         which, dither = jax.random.split(key)
         labels = jnp.asarray(labels)
         variant = jax.random.randint(which, labels.shape, 0, self.noisy.shape[1])
-        chosen = self._spread(jnp.asarray(self.noisy)[labels, variant], height, width)
+        chosen = self._spread(jnp.asarray(self.noisy)[labels, variant], space)
         noise = jax.random.uniform(dither, chosen.shape, minval=-1, maxval=1)
         return chosen + self.noise_width * noise
 
-    def clean_pictures(self, labels: jax.Array, height: int, width: int) -> jax.Array:
+    def clean_pictures(self, labels: jax.Array, *space: int) -> jax.Array:
         """Latent label pictures without noise; see :meth:`pictures`."""
-        return self._spread(jnp.asarray(self.clean)[jnp.asarray(labels)], height, width)
+        return self._spread(jnp.asarray(self.clean)[jnp.asarray(labels)], space)
 
-    def _spread(self, chosen: jax.Array, height: int, width: int) -> jax.Array:
-        if chosen.ndim != 4 or chosen.shape[1:3] not in ((1, 1), (height, width)):
+    def _spread(self, chosen: jax.Array, space: tuple[int, ...]) -> jax.Array:
+        if chosen.ndim != 4 or chosen.shape[1:3] not in ((1, 1), space):
             raise ValueError(
                 f"{self.scheme} label pictures are one class per image on a grid of "
-                f"{self.clean.shape[1:3]}, not {chosen.shape[:-1]} on {(height, width)}"
+                f"{self.clean.shape[1:3]}, not {chosen.shape[:-1]} on {space}"
             )
-        return jnp.broadcast_to(chosen, (len(chosen), height, width, self.channels))
+        return jnp.broadcast_to(chosen, (len(chosen), *space, self.channels))
 
     def pixel_distances(self, pictures: jax.Array) -> jax.Array:
         """Euclidean distance to every class's picture at every point, ``[B, h, w, K]``."""
@@ -164,7 +164,7 @@ def encode_pictures(
 
     clean = encode(palette.clean_pictures(labels, side, side))
     keys = jax.random.split(jax.random.key(seed), variants)
-    pictures = (palette.pictures(labels, side, side, key) for key in keys)
+    pictures = (palette.pictures(labels, side, side, key=key) for key in keys)
     noisy = np.stack([encode(x) for x in pictures], axis=1)
     if scheme == "pooled":
         clean = clean.mean(axis=(1, 2), keepdims=True)

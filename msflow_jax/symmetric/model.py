@@ -24,9 +24,15 @@ from msflow_jax.symmetric.codes import Code
 from msflow_jax.symmetric.latent_codes import LatentCode
 from msflow_jax.symmetric.objective import flow_matching_loss
 from msflow_jax.symmetric.paths import to_image, to_label
-from msflow_jax.symmetric.readout import check_readout, check_task, make_reader, own_verbs
+from msflow_jax.symmetric.readout import (
+    check_readout,
+    check_task,
+    make_reader,
+    own_verbs,
+    own_window,
+)  # fmt: skip
 from msflow_jax.symmetric.times import TimeDistribution
-from msflow_jax.symmetric.velocity import check_std, make_field
+from msflow_jax.symmetric.velocity import check_shares, check_std, make_field
 
 Params = Any
 
@@ -38,8 +44,8 @@ class SymmetricFlow:
     ``init`` and ``loss`` know the flow's own parameters; the verbs take the codec's too, as ``codec``.
 
     Attributes:
-        net: flax module ``(x [B, H, W, C], u [B], train=...) -> [B, H, W, C]`` on the joined channels
-            (image first), for instance ``UNet(channels=c_x + c_y)``.
+        net: flax module ``(x [B, *space, C], u [B], train=...) -> [B, *space, C]`` on the joined
+            channels (image first), for instance ``UNet(channels=c_x + c_y)``.
         code: maps classes to label pictures and back.
         classes: class names in label order.
         codec: what stands between images and flow.
@@ -69,22 +75,19 @@ class SymmetricFlow:
     readout: str = "latent"
     maps: bool = False
     verbs = property(own_verbs)
+    window = property(own_window)
 
     def __post_init__(self):
         if len(self.classes) != self.code.classes:
             raise ValueError(f"{len(self.classes)} class names, but a code of {self.code.classes}")
-        if not (0 <= self.image_weight <= 1 and 0 <= self.code_dropout < 1):
-            raise ValueError(
-                f"image_weight must lie in [0, 1] and code_dropout in [0, 1), got {self.image_weight}"
-                f" and {self.code_dropout}"
-            )
+        check_shares(self.image_weight, self.code_dropout)
         check_std(self.image_std, self.image_channels)
         check_readout(self.readout, self.code)
 
     @property
-    def grid(self) -> int:
-        """Rows and columns inside the network."""
-        return self.codec.inner[0]
+    def space(self) -> tuple[int, ...]:
+        """Sides inside the network: rows and columns, of volumes slices before them."""
+        return self.codec.inner[:-1]
 
     @property
     def image_channels(self) -> int:
@@ -94,13 +97,13 @@ class SymmetricFlow:
     @property
     def inside(self) -> "SymmetricFlow":
         """The same flow on what its codec makes of images, classified without decoding."""
-        own = PixelCodec(self.codec.inner, bounded=False)
-        return dataclasses.replace(self, codec=own, readout="latent")
+        codec = PixelCodec(self.codec.inner, bounded=False)
+        return dataclasses.replace(self, codec=codec, readout="latent")
 
     def init(self, key: jax.Array) -> Params:
         """Fresh parameters: a nested dict of float32 arrays (host side, see ``nets/init.py``)."""
         channels = self.image_channels + self.code.channels
-        shape = jax.ShapeDtypeStruct((1, self.grid, self.grid, channels), jnp.float32)
+        shape = jax.ShapeDtypeStruct((1, *self.space, channels), jnp.float32)
         return init_params(self.net, key, shape, jax.ShapeDtypeStruct((1,), jnp.float32))
 
     def field(
@@ -122,9 +125,8 @@ class SymmetricFlow:
 
         Args:
             params: parameters of the flow.
-            batch: ``image`` ``[B, S, S, C]`` in [-1, 1], or latents as :meth:`LatentCodec.training`
-                takes them; ``label`` class numbers, ``[B]`` (classes) or ``[B, S, S]`` (segmentation);
-                optionally ``mask`` ``[B]``, 0 for padding.
+            batch: ``image`` ``[B, *space, C]`` in [-1, 1], or latents as of :meth:`LatentCodec.training`;
+                ``label`` class numbers ``[B]``, or maps ``[B, *space]``; maybe ``mask``, 0 for padding.
             key: PRNG key of this step.
             train: whether dropout acts.
 
@@ -152,7 +154,7 @@ class SymmetricFlow:
 
         Args:
             params: parameters, the codec's among them.
-            images: ``[B, S, S, C]`` in [-1, 1].
+            images: ``[B, *space, C]`` in [-1, 1].
             key: PRNG key of the label noise.
             steps: solver steps; 1 Euler step is the papers' setting.
             draws: noise draws; all are returned.
@@ -191,7 +193,7 @@ class SymmetricFlow:
         solver: str = "euler",
         index: jax.Array | None = None,
     ) -> jax.Array:
-        """Class probabilities of every pixel, averaged over draws: ``[B, S, S, K]`` (SymmFlow).
+        """Class probabilities of every pixel, averaged over draws: ``[B, *space, K]`` (SymmFlow).
 
         For a model of label maps, otherwise a ValueError. Arguments as for :meth:`classify`.
         """
@@ -224,7 +226,7 @@ class SymmetricFlow:
 
         Args:
             params: parameters, the codec's among them.
-            labels: class numbers ``[B]``, or label maps ``[B, S, S]``; see :meth:`numbers` for names.
+            labels: class numbers ``[B]``, or label maps ``[B, *space]``; see :meth:`numbers` for names.
             key: PRNG key.
             steps: solver steps; 25 Euler steps are the papers' setting.
             solver: see :func:`msflow_jax.ode.integrate`.
@@ -232,14 +234,13 @@ class SymmetricFlow:
             index: global index of each sample ``[B]``, on which alone its noise depends.
 
         Returns:
-            Images ``[B, S, S, C]``, clipped to [-1, 1].
+            Images ``[B, *space, C]``, clipped to [-1, 1].
 
         Raises:
             ValueError: guidance for a model trained without code dropout.
         """
-        out = to_image(
-            self, params, labels, key, steps=steps, solver=solver, guidance=guidance, index=index
-        )
+        settings: Any = dict(steps=steps, solver=solver, guidance=guidance, index=index)
+        out = to_image(self, params, labels, key, **settings)
         return self.codec.decode(params.get(KEY), out.end["image"])
 
     def numbers(self, labels: Sequence[int | str]) -> np.ndarray:

@@ -7,7 +7,7 @@ import jax
 import jax.numpy as jnp
 
 from msflow_jax.data.checks import check_labels
-from msflow_jax.streams import flow_loss, interpolate
+from msflow_jax.streams import expand, flow_loss, interpolate
 from msflow_jax.symmetric.velocity import ROUTE
 
 if TYPE_CHECKING:
@@ -20,11 +20,11 @@ def flow_matching_loss(
     """See :meth:`SymmetricFlow.loss`."""
     image, key = flow.codec.training(batch, key)
     check_labels(batch["label"], flow.code.classes)
-    b, size = image.shape[0], flow.grid
+    b = image.shape[0]
     k_time, k_code, k_image, k_label, k_drop, k_net = jax.random.split(key, 6)
-    label = flow.code.pictures(batch["label"], size, size, k_code)
+    label = flow.code.pictures(batch["label"], *flow.space, key=k_code)
     dropped = jax.random.uniform(k_drop, (b,)) < flow.code_dropout
-    label = jnp.where(dropped[:, None, None, None], 0.0, label)
+    label = jnp.where(expand(dropped, label), 0.0, label)
     u, classified = flow.time.sample(k_time, b)
     data = {"image": image, "label": label}
     noise = {

@@ -26,7 +26,7 @@ def to_label(
     The noise of each is by ``index`` ``[B]``, of the images themselves: what a codec makes of them
     is not the same to the last bit on every device.
     """
-    noise = sample_noise(key, index, (flow.grid, flow.grid, flow.code.channels))
+    noise = sample_noise(key, index, (*flow.space, flow.code.channels))
     state = at_end(ROUTE, {"image": inner}, {"label": noise}, 1)
     return integrate(flow.field(params), state, 1.0, 0.0, solver=solver, steps=steps, grid=grid)
 
@@ -43,7 +43,7 @@ def to_image(
     k_image, k_code, k_null = jax.random.split(key, 3)
     label = jax.vmap(
         lambda one, i: flow.code.pictures(
-            one[None], flow.grid, flow.grid, jax.random.fold_in(k_code, i)
+            one[None], *flow.space, key=jax.random.fold_in(k_code, i)
         )[0]
     )(labels, index)
     noise = sample_noise(k_image, index, flow.codec.inner)

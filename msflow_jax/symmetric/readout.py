@@ -39,6 +39,11 @@ def own_verbs(flow: "SymmetricFlow") -> tuple[str, ...]:
     return ("segment",) if flow.maps else ("classify", "generate")
 
 
+def own_window(flow: "SymmetricFlow") -> tuple[int, ...]:
+    """Sides of what a flow sees of an image at once, see :mod:`msflow_jax.inference.windows`."""
+    return flow.codec.shape[:-1]
+
+
 def make_reader(flow: "SymmetricFlow", params: Any) -> Callable[..., Any]:
     """``(label pictures, class weights or None) -> distances, probabilities, mode`` of a batch."""
     if flow.readout == "latent":

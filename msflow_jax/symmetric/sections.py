@@ -9,6 +9,7 @@ import numpy as np
 
 from msflow_jax.data.batches import to_float, to_uint8
 from msflow_jax.inference.evaluation import Arrays, Block, Evaluation
+from msflow_jax.inference.windows import crops
 from msflow_jax.latent.codec import KEY
 from msflow_jax.streams import content_index
 from msflow_jax.symmetric.paths import to_image, to_label
@@ -41,7 +42,8 @@ class Paths:
             return out.grid, out.states
 
         generated = jax.jit(generate)(drawing, np.array([label]))
-        classified = jax.jit(classify)(params, jnp.asarray(run.chosen.images[:1]))
+        seen = crops(model, run.chosen.images[:1], run.sample.seed)
+        classified = jax.jit(classify)(params, jnp.asarray(seen))
         arrays: Arrays = {
             "classify_true": run.chosen.labels[0],
             "generate_class": np.array(label),

@@ -16,7 +16,7 @@ def make_field(
     """``field(u, {"image", "label"})`` of a network on the joined channels, ``u`` a scalar or ``[B]``.
 
     Args:
-        network: ``(x [B, H, W, C], u [B]) -> [B, H, W, C]``, image channels first.
+        network: ``(x [B, *space, C], u [B]) -> [B, *space, C]``, image channels first.
         channels: channels of the image.
         std: root mean square of each channel of the images, for preconditioning (after EDM, arXiv
             2206.00364): the network sees the image's state at unit variance, and says only what the
@@ -39,6 +39,15 @@ def make_field(
         return {"image": image_velocity, "label": label}
 
     return velocity
+
+
+def check_shares(image_weight: float, code_dropout: float) -> None:
+    """Raises a ValueError unless the weight of the image and the share without a code are shares."""
+    if not (0 <= image_weight <= 1 and 0 <= code_dropout < 1):
+        raise ValueError(
+            f"image_weight must lie in [0, 1] and code_dropout in [0, 1), got {image_weight} and "
+            f"{code_dropout}"
+        )
 
 
 def check_std(std: Sequence[float], channels: int) -> None:

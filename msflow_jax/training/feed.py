@@ -53,7 +53,7 @@ class DeviceBatches:
         balance = source.arrays["label"] if config.balanced else None
         self._settings: dict[str, Any] = dict(
             examples=len(source), batch=config.batch, balance=balance,
-            **movement(source.modalities, flips, config.shift)._asdict(),
+            **movement(source.modalities, flips, config.shift, config.crop)._asdict(),
         )  # fmt: skip
         self._seed = config.seed if seed is None else seed
 
@@ -170,7 +170,7 @@ def _open(
         return DeviceBatches(source, config, mesh, seed)
     batches = Batches(
         source, steps, config.batch, local_rows(mesh, config.batch), seed,
-        source.flips if config.flips else (), config.shift, config.balanced,
+        source.flips if config.flips else (), config.shift, config.balanced, config.crop,
     )  # fmt: skip
     iterator = stack.enter_context(read_ahead(batches, start, source.workers))
     return HostBatches(iterator, source.modalities, config.batch, mesh)

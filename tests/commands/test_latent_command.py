@@ -69,7 +69,7 @@ def test_the_verbs_need_the_workdir_alone(trained, tmp_path):
     moved = tmp_path / "moved"
     shutil.copytree(folder / "w", moved)
     opened = open_workdir(moved)
-    assert isinstance(opened.model.codec, LatentCodec) and opened.model.grid == 4
+    assert isinstance(opened.model.codec, LatentCodec) and opened.model.space == (4, 4)
     generate(moved, ["severe"], 2, tmp_path / "g", steps=1)
     picture = np.asarray(Image.open(next((tmp_path / "g").glob("3_severe_*.png"))))
     assert picture.shape == (32, 32)

@@ -235,13 +235,15 @@ def test_every_configuration_builds(name):
         assert sum(np.prod(s) for s in model.latent_shapes()) == model.dimensions
         return
     total = model.image_channels + model.code.channels
-    x = jax.ShapeDtypeStruct((2, model.grid, model.grid, total), jnp.float32)
+    x = jax.ShapeDtypeStruct((2, *model.space, total), jnp.float32)
     u = jax.ShapeDtypeStruct((2,), jnp.float32)
     params = jax.eval_shape(model.net.init, jax.random.key(0), x, u)["params"]
     out = jax.eval_shape(lambda p, x, u: model.net.apply({"params": p}, x, u), params, x, u)
     assert out.shape == x.shape and out.dtype == jnp.float32
     if config.model.code.scheme == "encoded":  # LatMSF as published
-        assert model.grid == 32 and sum(a.size for a in jax.tree.leaves(params)) == 35_757_832
+        assert (
+            model.space == (32, 32) and sum(a.size for a in jax.tree.leaves(params)) == 35_757_832
+        )
 
 
 @pytest.mark.parametrize("path", CONFIGS, ids=lambda path: path.name)

@@ -167,7 +167,7 @@ def test_a_volume_is_moved_along_three_axes_and_stays_whole():
     arrays = {"image": jnp.asarray(VOLUMES), "map": jnp.asarray(VOLUMES[..., 0])}
     modalities = describe(arrays)
     moves = movement(modalities, ("depth", "horizontal"), 1)
-    assert moves == ((4, 5, 6), ("depth", "horizontal"), 1, 0)
+    assert moves == ((4, 5, 6), ("depth", "horizontal"), 1, 0, 0)
     one = plan(0, 0, 1, examples=32, batch=32, **moves._asdict())
     index, axes = one["index"][0], [axis[0] for axis in one["axes"]]
     batch = gather(arrays, {"index": index, "axes": axes}, modalities)
@@ -192,7 +192,7 @@ def test_five_dimensions_are_flipped_variants_only_where_the_kind_says_so():
 
 def test_latents_choose_a_variant_and_are_shifted_but_not_mirrored():
     moves = movement({"image": Modality("latent", (2, 3, 4, 8))}, ("horizontal",), 1)
-    assert moves == ((3, 4), (), 1, 2)
+    assert moves == ((3, 4), (), 1, 2, 0)
     one = plan(0, 0, 1, examples=4, batch=9, **moves._asdict())
     assert one["variant"].shape == (1, 9) and set(one["variant"].ravel()) == {0, 1}
     assert [axis.shape for axis in one["axes"]] == [(1, 9, 3), (1, 9, 4)]
@@ -211,7 +211,7 @@ def test_tokens_and_labels_never_move():
     batch = gather(arrays, one, modalities)
     for name in ("report", "label"):
         np.testing.assert_array_equal(batch[name], arrays[name][index])
-    assert movement({"report": modalities["report"]}, ("horizontal",), 2) == ((), (), 0, 0)
+    assert movement({"report": modalities["report"]}, ("horizontal",), 2) == ((), (), 0, 0, 0)
 
 
 def test_what_cannot_move_together_is_refused():

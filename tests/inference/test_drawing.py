@@ -87,7 +87,10 @@ def test_one_image_is_the_resolution_of_a_share(select, expected):
 
 def test_a_validation_says_what_it_reports():
     config = ConfigDict(
-        dict(train=dict(select="val_auc", draws=1), sample=dict(seed=0, batch=4, classify={}))
+        dict(
+            train=dict(select="val_auc", draws=1),
+            sample=dict(seed=0, batch=4, overlap=0.5, classify={}),
+        )
     )
     model = SimpleNamespace(classes=("a", "b"), classify=lambda *a, draws=1: None)
     images = np.zeros((4, 4, 4, 1), np.uint8)

@@ -83,7 +83,7 @@ def test_codes_are_the_encoded_palette(scheme):
     spread = np.abs(code.noisy - code.clean[:, None])
     assert 0 < spread.max() <= AUTO.scale * 4 / 255 + 1e-6
     labels = jnp.array([2, 0, 1, 1])
-    pictures = code.pictures(labels, 4, 4, jax.random.key(0))
+    pictures = code.pictures(labels, 4, 4, key=jax.random.key(0))
     chex.assert_shape(pictures, (4, 4, 4, 12))
     distances, probabilities, mode = code.read(pictures)
     np.testing.assert_array_equal(distances.argmin(1), labels)

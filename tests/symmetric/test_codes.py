@@ -52,7 +52,7 @@ def test_levels_are_the_published_numbers():
 @given(code=codes)
 def test_what_is_written_is_read(code):
     labels = jnp.arange(code.classes)
-    pictures = code.pictures(labels, 4, 5, jax.random.key(0))
+    pictures = code.pictures(labels, 4, 5, key=jax.random.key(0))
     assert pictures.shape == (code.classes, 4, 5, code.channels)
     assert np.abs(pictures - code.clean_pictures(labels, 4, 5)).max() <= code.noise_width + 1e-6
     np.testing.assert_array_equal(code.distances(pictures).argmin(1), labels)
@@ -65,7 +65,9 @@ def test_what_is_written_is_read(code):
 
 def test_palette_noise_is_half_beta_grey_levels():
     code = Code("palette", 2, beta=4.0)
-    noise = np.asarray(code.pictures(jnp.zeros(50, int), 28, 28, jax.random.key(1))) - code.table[0]
+    noise = (
+        np.asarray(code.pictures(jnp.zeros(50, int), 28, 28, key=jax.random.key(1))) - code.table[0]
+    )
     assert np.abs(noise).max() == pytest.approx(4 / 255, rel=1e-2)
     assert np.std(noise) == pytest.approx(4 / 255 / np.sqrt(3), rel=2e-2)
 
@@ -115,7 +117,7 @@ def test_label_maps_are_read_pixel_by_pixel():
     for scheme in SCHEMES:
         code = Code(scheme, 4)
         maps = jax.random.randint(jax.random.key(2), (2, 6, 5), 0, 4)
-        pictures = code.pictures(maps, 6, 5, jax.random.key(3))
+        pictures = code.pictures(maps, 6, 5, key=jax.random.key(3))
         np.testing.assert_array_equal(code.pixel_probabilities(pictures).argmax(-1), maps)
 
 
@@ -132,7 +134,7 @@ def test_pictures_of_another_shape_are_refused():
     with pytest.raises(ValueError, match="channels"):
         Code("palette", 3).distances(jnp.zeros((1, 2, 2, 1)))
     with pytest.raises(ValueError, match="labels must be"):
-        Code("palette", 3).pictures(jnp.zeros((1, 2, 2), int), 3, 3, jax.random.key(0))
+        Code("palette", 3).pictures(jnp.zeros((1, 2, 2), int), 3, 3, key=jax.random.key(0))
 
 
 @settings(deadline=None, max_examples=20)
