@@ -49,8 +49,9 @@ def likelihood_map(
         x: images ``[B, *space, C]`` as :meth:`ConditionalDensity.dequantised` gives them.
         labels: class numbers ``[B]``.
         spread: ``entry`` leaves every term at the place that its latent came from, but below the first
-            1 x 1 convolution of a squeezed image this place within a 2 x 2 (4 x 4, ...) block is
-            arbitrary; ``block`` spreads a site's terms evenly over its block. The sums are equal.
+            1 x 1 convolution of a squeezed image this place within a block of 2 (4, ...) entries along
+            each axis is arbitrary; ``block`` spreads a site's terms evenly over its block. The sums are
+            equal.
 
     Raises:
         ValueError: an unknown spread.

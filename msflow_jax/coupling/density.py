@@ -37,6 +37,8 @@ class ConditionalDensity:
         foreground: mask ``[*space]`` of the steps ``foreground``; what is not 0 is seen first.
         remat: whether each step (the dequantiser's too) is recomputed in the backward pass; on CPU
             steps always are.
+        reversible: whether what came into a step is found in the backward pass by inverting it, so that
+            memory does not grow with the number of steps; see :mod:`msflow_jax.coupling.reversible`.
         discriminative_weight: weight of the cross-entropy over the class likelihoods in the loss; 0 is
             pure likelihood.
         class_prior: frequency of each class in the training set, empty for uniform.
@@ -66,6 +68,7 @@ class ConditionalDensity:
     split_prior: str = "normal"
     dequantisation: str = "uniform"
     logit_margin: float = 0.0
+    reversible: bool = False
 
     def __post_init__(self):
         check_settings(self)
@@ -99,8 +102,9 @@ class ConditionalDensity:
     def bijection(self) -> Multiscale:
         """The walk between images and latents."""
         steps = Steps(
-            self.conditioner, self.bound, self.passes, self.mixing, self.foreground, self.remat
-        )
+            self.conditioner, self.bound, self.passes, self.mixing, self.foreground, self.remat,
+            self.reversible,
+        )  # fmt: skip
         learned = self.split_prior == "learned"
         return Multiscale(self.stages, steps, len(self.classes), learned, self.logit_margin)
 

@@ -10,7 +10,7 @@ from ml_collections import ConfigDict
 from msflow_jax.coupling.conditioners import CONDITIONERS
 from msflow_jax.coupling.layout import parse
 from msflow_jax.coupling.model import CouplingFlow
-from msflow_jax.coupling.parts import FILE
+from msflow_jax.coupling.parts import FILE, few_enough
 from msflow_jax.coupling.settings import TABLE
 from msflow_jax.data import Info, Splits
 from msflow_jax.families import Section
@@ -73,6 +73,7 @@ class CouplingFamily:
             foreground="",  # image file: the mask of the steps "foreground"
             discriminative_weight=0.0,  # of the cross-entropy over the class likelihoods in the loss
             remat=False,  # recompute each step in the backward pass
+            reversible=False,  # invert each step there: memory does not grow with the depth
         )
         sample = dict(
             classify=dict(draws=8, prior="natural"),  # or "uniform"
@@ -130,7 +131,7 @@ class CouplingFamily:
         """The same from a workdir."""
         from msflow_jax.coupling.parts import load
 
-        return load(config.model, info.side, folder)
+        return load(config.model, info.sides, folder)
 
     def build(self, config: ConfigDict, info: Info, parts: Any) -> CouplingFlow:
         """The flow; its class prior is that of the training images, where it is known."""
@@ -142,7 +143,7 @@ class CouplingFamily:
         return CouplingFlow(
             CONDITIONERS[own.pop("name")](len(info.classes), **own),
             tuple(info.classes),
-            (info.side, info.side, info.channels),
+            info.shape,
             **given,
             foreground=parts.foreground,
             class_prior=tuple(n / total for n in info.counts) if total else (),
@@ -192,7 +193,7 @@ def initial_parameters(model: CouplingFlow, train: Any, seed: int) -> Any:
     from msflow_jax.data import some
     from msflow_jax.data.batches import to_float
 
-    few = some(train, _FITTED, seed)
+    few = some(train, few_enough(_FITTED, model.shape), seed)
     k_init, k_noise = jax.random.split(jax.random.key(seed))
 
     @jax.jit

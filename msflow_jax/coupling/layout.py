@@ -66,7 +66,12 @@ def parse(layout: str, shape: tuple[int, ...]) -> tuple[Stage, ...]:
         *space, channels = shape
         if word == "squeeze":
             if any(side % 2 for side in space):
-                raise ValueError(f"{tuple(space)} cannot be squeezed: its sides must be even")
+                factor = 2 ** layout.split().count("squeeze")
+                raise ValueError(
+                    f"{tuple(space)} cannot be squeezed: its sides must be even. With this layout "
+                    f"{factor} must divide each side of the images: bring them to such sides, or "
+                    "squeeze less often"
+                )
             shape = (*(side // 2 for side in space), channels * 2 ** len(space))
         if word == "split":
             if channels < 2:

@@ -1,9 +1,10 @@
 """What a coupling flow needs beside its parameters: a foreground mask, if its layout uses one.
 
-The workdir keeps it as ``mask.png``.
+The workdir keeps it as ``mask.png``; of a volume the slices stand below one another in it.
 """
 
 import io
+import math
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -22,6 +23,7 @@ from msflow_jax.storage.places import expand
 FILE = "mask.png"
 WORD = "foreground"  # of the layout
 _MEASURED = 1000  # training images that the mask is measured on at most
+_VOXELS = 1 << 22  # of the volumes that something is measured on at most
 _INSIDE = 0.1  # of the brightest: where the mean training image counts as foreground
 
 
@@ -41,7 +43,8 @@ class CouplingParts:
         if self.foreground is None:
             return
         buffer = io.BytesIO()
-        Image.fromarray(np.where(self.foreground, 255, 0).astype(np.uint8)).save(buffer, "png")
+        rows = self.foreground.reshape(-1, self.foreground.shape[-1])
+        Image.fromarray(np.where(rows, 255, 0).astype(np.uint8)).save(buffer, "png")
         write_atomically(folder / FILE, buffer.getvalue())
 
 
@@ -57,6 +60,7 @@ def prepare(config: ConfigDict, info: Info, train: Split | LazySplit) -> Couplin
 
     Raises:
         FileNotFoundError: there is no such file.
+        ValueError: the mask of a volume is of another shape.
     """
     if not needs_mask(config):
         return CouplingParts()
@@ -64,24 +68,25 @@ def prepare(config: ConfigDict, info: Info, train: Split | LazySplit) -> Couplin
         path = expand(config.foreground)
         if not path.is_file():
             raise FileNotFoundError(f"no mask {path}: correct model.foreground")
-        return CouplingParts(_read(path, info.side, info.fit))
-    mean = some(train, _MEASURED).images.mean(axis=(0, 3))
+        return CouplingParts(_read(path, info.sides, info.fit))
+    mean = some(train, few_enough(_MEASURED, info.shape)).images.mean(axis=(0, -1))
     inside = mean > _INSIDE * mean.max()
     return CouplingParts(mean > np.median(mean) if inside.all() else inside)
 
 
-def load(config: ConfigDict, side: int, folder: Path) -> CouplingParts:
-    """The mask of a workdir.
+def load(config: ConfigDict, sides: tuple[int, ...], folder: Path) -> CouplingParts:
+    """The mask of a workdir whose images have these sides.
 
     Raises:
         FileNotFoundError: the mask is missing.
+        ValueError: the mask of a volume is of another shape.
     """
     if not needs_mask(config):
         return CouplingParts()
     path = folder / FILE
     if not path.is_file():
         raise FileNotFoundError(f"no mask {path}: restore it from a copy")
-    return CouplingParts(_read(path, side, "crop"))  # square already
+    return CouplingParts(_read(path, sides, "crop"))  # of that shape already
 
 
 def needs_mask(config: ConfigDict) -> bool:
@@ -89,6 +94,21 @@ def needs_mask(config: ConfigDict) -> bool:
     return WORD in config.layout
 
 
-def _read(path: Path, side: int, fit: str) -> np.ndarray:
+def few_enough(count: int, shape: tuple[int, ...]) -> int:
+    """``count`` images of a shape ``(*space, C)``; of volumes no more than the memory has room for."""
+    if len(shape) < 4:
+        return count
+    return max(1, min(count, _VOXELS // math.prod(shape)))
+
+
+def _read(path: Path, sides: tuple[int, ...], fit: str) -> np.ndarray:
     inside = decode(path.read_bytes(), path).max(axis=-1, keepdims=True) > 0
-    return to_square(np.where(inside, 255, 0).astype(np.uint8), side, fit)[..., 0] > 127
+    if len(sides) == 2:
+        return to_square(np.where(inside, 255, 0).astype(np.uint8), sides[0], fit)[..., 0] > 127
+    depth, height, width = sides
+    if inside.shape[:2] != (depth * height, width):
+        raise ValueError(
+            f"{path} is {inside.shape[0]} x {inside.shape[1]}: the mask of volumes {sides} is a picture "
+            f"of {depth * height} x {width}, their {depth} slices below one another"
+        )
+    return inside.reshape(sides)

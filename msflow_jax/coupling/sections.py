@@ -51,6 +51,7 @@ class Explanations:
         chosen = np.array(turns[:SHOWN_CASES])
         order = run.prediction.distance[chosen].argsort(axis=1)
         found = run.flow.explain(split.images[chosen], order[:, 0], order[:, 1])
+        space = tuple(range(1, found.map.ndim))
         return {"images": len(chosen)}, {
             "explain_images": split.images[chosen],
             "explain_labels": split.labels[chosen],
@@ -59,8 +60,8 @@ class Explanations:
             "explain_against": order[:, 1],
             "explain_map": found.map,
             "explain_contrast": found.log_ratio,
-            "explain_log_prob": found.map.sum(axis=(1, 2), dtype=np.float64),
-            "explain_ratio": found.log_ratio.sum(axis=(1, 2), dtype=np.float64),
+            "explain_log_prob": found.map.sum(axis=space, dtype=np.float64),
+            "explain_ratio": found.log_ratio.sum(axis=space, dtype=np.float64),
         }
 
 

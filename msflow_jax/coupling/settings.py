@@ -21,6 +21,7 @@ TABLE: dict[str, Setting] = {
     "model.foreground": Setting("", "image file: the mask of the steps named foreground"),
     "model.discriminative_weight": Setting("[0, 1]", "weight of the cross-entropy in the loss"),
     "model.remat": Setting("", "recompute each step in the backward pass, to save memory"),
+    "model.reversible": Setting("", "invert each step there: memory does not grow with the depth"),
     "sample.classify.draws": Setting(COUNT, "dequantisation draws that are pooled"),
     "sample.classify.prior": Setting("natural or uniform", "class frequencies: of training, or equal"),
     "sample.generate.temperature": Setting("[0, inf)", "standard deviation of the latents"),

@@ -14,6 +14,7 @@ from msflow_jax.coupling.bijections import AffineCoupling, HalvesCoupling
 from msflow_jax.coupling.layout import Stage, orders
 from msflow_jax.coupling.masks import masks
 from msflow_jax.coupling.mixing import MIXINGS, ActNorm, mix
+from msflow_jax.coupling.reversible import Part, run_invertible
 from msflow_jax.nets import init_params
 
 Params = Any
@@ -73,6 +74,7 @@ class Steps:
     mixing: str
     foreground: np.ndarray | None
     remat: bool
+    reversible: bool = False
 
     def init(self, stage: Stage, key: jax.Array) -> Params:
         """Fresh parameters of a stage's steps, which only permute."""
@@ -91,6 +93,8 @@ class Steps:
 
     def forward(self, params: Params, carry: Carry, stage: Stage, given: Given) -> Carry:
         """Through the steps of a stage."""
+        if self.reversible:
+            return self._invertibly(params, carry, stage, given)
         step = partial(self._forward, stage=stage, given=given)
         return self._run(step, stage, params, self._matrices(params, stage), carry)
 
@@ -145,6 +149,31 @@ class Steps:
         coupling = self._coupling(stage, mask)
         x, part = coupling.forward(params["conditioner"], x, given.at(number))
         return x, log_det + part
+
+    def _invertibly(self, params: Params, carry: Carry, stage: Stage, given: Given) -> Carry:
+        """:meth:`forward` without anything that the backward pass would have to keep of a step."""
+
+        def mixed(x, learned, fixed, seen):
+            one, (matrix, log_det) = learned
+            x, part = ActNorm(x.shape[-1]).forward(one["norm"], x)
+            return mix(x, matrix), part + log_det
+
+        def unmixed(z, learned, fixed, seen):
+            return ActNorm(z.shape[-1]).inverse(learned[0]["norm"], mix(z, fixed[0]))[0]
+
+        def coupled(x, learned, fixed, seen, way="forward"):
+            _, mask, number = fixed
+            coupling = getattr(self._coupling(stage, mask), way)
+            return coupling(learned[0]["conditioner"], x, Given(*seen).at(number))
+
+        def uncoupled(z, learned, fixed, seen):
+            return coupled(z, learned, fixed, seen, "inverse")[0]
+
+        parts = Part(mixed, unmixed), Part(coupled, uncoupled)
+        learned = params, self._matrices(params, stage)
+        inverses = lax.stop_gradient(self._inverse_matrices(params, stage))
+        fixed = inverses, *map(jnp.asarray, self._each(stage))
+        return run_invertible(parts, carry, learned, fixed, (given.labels, given.key))
 
     def _inverse(self, z, params, matrix, mask, number, *, stage, given):
         del number  # only dropout goes by it

@@ -42,11 +42,11 @@ def test_a_mask_from_a_file_is_brought_to_the_side_and_kept(config, tmp_path):
     assert found.foreground[:4].all() and not found.foreground[4:].any()
     found.save(tmp_path / "run")
     (tmp_path / "head.png").unlink()
-    kept = load(config, 8, tmp_path / "run")
+    kept = load(config, (8, 8), tmp_path / "run")
     np.testing.assert_array_equal(kept.foreground, found.foreground)
     (tmp_path / "run" / "mask.png").unlink()
     with pytest.raises(FileNotFoundError, match="mask.png: restore it from a copy"):
-        load(config, 8, tmp_path / "run")
+        load(config, (8, 8), tmp_path / "run")
 
 
 def test_a_mask_that_is_not_square_is_fitted_as_the_images_are(config, tmp_path):
