@@ -102,13 +102,18 @@ def few_enough(count: int, shape: tuple[int, ...]) -> int:
 
 
 def _read(path: Path, sides: tuple[int, ...], fit: str) -> np.ndarray:
-    inside = decode(path.read_bytes(), path).max(axis=-1, keepdims=True) > 0
-    if len(sides) == 2:
-        return to_square(np.where(inside, 255, 0).astype(np.uint8), sides[0], fit)[..., 0] > 127
-    depth, height, width = sides
-    if inside.shape[:2] != (depth * height, width):
+    """A mask of images of these sides; of volumes a NIfTI file, or a picture as the workdir's."""
+    from msflow_jax.data.sources.nifti import has_suffix, read_nifti
+
+    nifti, stacked = has_suffix(path), (math.prod(sides[:-1]), sides[-1])
+    inside = (read_nifti(path).values if nifti else decode(path.read_bytes(), path)).max(-1) > 0
+    if len(sides) == 2 and not nifti:
+        picture = np.where(inside, 255, 0).astype(np.uint8)[..., None]
+        return to_square(picture, sides[0], fit)[..., 0] > 127
+    if inside.shape != sides and (nifti or inside.shape != stacked):
         raise ValueError(
-            f"{path} is {inside.shape[0]} x {inside.shape[1]}: the mask of volumes {sides} is a picture "
-            f"of {depth * height} x {width}, their {depth} slices below one another"
+            f"{path} is {' x '.join(map(str, inside.shape))}: the mask of images of {sides} is a NIfTI "
+            f"file on their grid, or a picture of {stacked[0]} x {stacked[1]}, the slices below one "
+            "another"
         )
     return inside.reshape(sides)

@@ -32,3 +32,25 @@ def magic(config: ConfigDict, variant: str = "") -> ConfigDict:
     config.train.update(dict(epochs=0.0, steps=2000, batch=32, shift=1, log_every=10))
     config.sample.batch = 64
     return config
+
+
+def magic_volume(config: ConfigDict, variant: str = "") -> ConfigDict:
+    """The same of volumes, which the paper leaves open: MAGIC-Flow's widths, or ``cpu``.
+
+    The published layout inverts its steps in the backward pass, so that all 24 need the memory of one;
+    it has no dense head, which would hold a weight for every voxel, step and hidden feature.
+
+    Raises:
+        ValueError: any other variant.
+    """
+    small = check_variant(variant)
+    magic(config, variant)
+    config.train.update(dict(batch=8, shift=1))
+    config.sample.batch = 8
+    if small:
+        config.model.layout = "squeeze half:8 split squeeze half:16"
+        config.model.conditioner.width = 32
+    else:
+        config.model.reversible = True
+        config.model.conditioner.dense = False
+    return config

@@ -172,6 +172,8 @@ def _participants(path: Path) -> dict[str, dict[str, str]]:
         subject = row.pop(_COLUMN)
         subject = subject if subject.startswith("sub-") else f"sub-{subject}"
         if subject in found:
-            raise ValueError(f"{path}, line {number}: {subject} has a line before: keep one of them")
+            raise ValueError(
+                f"{path}, line {number}: {subject} has a line before: keep one of them"
+            )
         found[subject] = {printable(n): printable(v) for n, v in row.items()}
     return found

@@ -138,7 +138,9 @@ def _are_files(cells: Sequence[str], folder: Path) -> bool:
     an error, not a fact.
     """
     given = [cell for cell in cells if cell]
-    if any(cell.lower().endswith(ENDS) or ("/" in cell and _is_there(folder, cell)) for cell in given):
+    if any(
+        cell.lower().endswith(ENDS) or ("/" in cell and _is_there(folder, cell)) for cell in given
+    ):
         return True
     return bool(given) and all(_is_there(folder, cell) for cell in given)
 
