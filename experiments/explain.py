@@ -4,12 +4,14 @@
 
 For each image an overlay of its log-likelihood given the prediction and one of the prediction against
 the second class, the maps themselves in ``maps.npz``, and a line of ``explained.csv``. PATH is an image,
-a folder or an .npz, as for ``experiments.classify``. Only for models with a likelihood. After Ctrl-C the
-images that were explained are in OUTPUT.partial.
+a folder or an .npz, as for ``experiments.classify``. Of volumes the overlays show three planes through
+the voxel of the largest absolute ratio, and each map is a NIfTI file as well. Only for models with a
+likelihood. After Ctrl-C the images that were explained are in OUTPUT.partial.
 """
 
 import csv
 from collections.abc import Sequence
+from importlib.util import find_spec
 from pathlib import Path
 from typing import Any
 
@@ -18,6 +20,7 @@ from experiments.common import RESIZE, add_overwrite, parser, path, run, source_
 # Small images are shown enlarged to about this side.
 _SHOWN_SIDE = 256
 TABLE, MAPS = "explained.csv", "maps.npz"
+_VOLUMES = ("likelihood_map", "log_ratio_map")  # columns of the files of volumes' maps
 _HEADER = ("name", "prediction", "class", "against")
 
 
@@ -81,17 +84,18 @@ def explain(
         found = flow.explain(pixels, labels, others, description="explaining", spread=spread)
     except Interrupted as stop:
         with new_folder(partial, replace=True) as folder:
-            write(folder, pixels, shown, labels, others, stop.partial)
+            write(folder, pixels, shown, labels, others, stop.partial, flow.info.spacing)
         raise stop.kept(len(names), partial) from stop
     with new_folder(output, replace=True) as folder:
-        rows = write(folder, pixels, shown, labels, others, found)
+        rows = write(folder, pixels, shown, labels, others, found, flow.info.spacing)
     print(f"{len(rows)} images explained: {output}")
     return rows
 
 
 def write(
-    folder: Path, pixels: Any, shown: Sequence[dict[str, Any]], labels: Any, others: Any, found: Any
-) -> list[dict[str, Any]]:
+    folder: Path, pixels: Any, shown: Sequence[dict[str, Any]], labels: Any, others: Any, found: Any,
+    spacing: Sequence[float] = (),
+) -> list[dict[str, Any]]:  # fmt: skip
     """Overlays, maps and table of the images that were explained, which may be fewer than given."""
     import numpy as np
 
@@ -99,11 +103,15 @@ def write(
     from msflow_jax.storage.atomic import write_atomically, write_npz
     from msflow_jax.storage.text import file_stem, write_csv
 
-    rows, count = [], len(found.map)
+    rows, count, volumes = [], len(found.map), found.map.ndim == 4
+    if volumes and find_spec("nibabel") is None:
+        print(f"The maps are in {MAPS} alone; for NIfTI files pip install 'msflow_jax[medical]'")
+        volumes = False
     width = len(str(count - 1))
     for i in range(count):
-        file = f"{i:0{width}d}_{file_stem(Path(shown[i]['name']).stem)}.png"
-        picture = panels(pixels[i], found.map[i], found.log_ratio[i])
+        stem = f"{i:0{width}d}_{file_stem(Path(shown[i]['name']).stem)}"
+        file = f"{stem}.png"
+        picture = panels(pixels[i], found.map[i], found.log_ratio[i], spacing)
         write_atomically(folder / file, encode_png(picture))
         row = {
             **shown[i],
@@ -111,11 +119,23 @@ def write(
             "log_likelihood_ratio": f"{found.log_ratio[i].sum(dtype=np.float64):.4f}",
             "file": file,
         }
+        if volumes:
+            row |= write_volumes(folder, stem, (found.map[i], found.log_ratio[i]), spacing)
         rows.append(row)
     pair = {"labels": labels[:count], "against": others[:count]}
     write_npz(folder / MAPS, map=found.map, log_ratio=found.log_ratio, **pair)
     write_csv(folder / TABLE, rows)
     return rows
+
+
+def write_volumes(folder: Path, stem: str, maps: Sequence[Any], spacing: Any) -> dict[str, str]:
+    """Each map as a NIfTI file in nats, float32, on the model's grid; the files by their columns."""
+    from msflow_jax.data.sources.nifti_writing import write_nifti
+
+    files = {column: f"{stem}_{column}.nii.gz" for column in _VOLUMES}
+    for file, values in zip(files.values(), maps, strict=True):
+        write_nifti(folder / file, values, spacing=spacing)
+    return files
 
 
 def written_before(folder: Path) -> list[str] | None:
@@ -127,7 +147,8 @@ def written_before(folder: Path) -> list[str] | None:
         return None
     try:
         with table.open(newline="", encoding="utf-8", errors="surrogateescape") as file:
-            names = [uncell(row["file"]) for row in csv.DictReader(file)]
+            rows = list(csv.DictReader(file))
+            names = [uncell(row[c]) for row in rows for c in ("file", *_VOLUMES) if c in row]
     except (KeyError, csv.Error):
         return None
     return [*names, TABLE, MAPS]
@@ -151,18 +172,28 @@ def choose_classes(prediction: Any, label: int | None, against: int | None) -> t
     return labels, others
 
 
-def panels(image: Any, likelihood: Any, log_ratio: Any) -> Any:
-    """The image, its likelihood map (centred) and its log-likelihood-ratio map: uint8 ``[H, W, 3]``."""
+def panels(image: Any, likelihood: Any, log_ratio: Any, spacing: Sequence[float] = ()) -> Any:
+    """The image, its likelihood map (centred) and its log-likelihood-ratio map: uint8 ``[H, W, 3]``.
+
+    Of a volume three planes each, below one another, through the largest absolute entry of the last.
+    """
     import numpy as np
 
     from msflow_jax.reports.figures import as_rgb
     from msflow_jax.reports.overlays import overlay
+    from msflow_jax.reports.planes import three_planes
 
-    shown = [
-        as_rgb(image[None])[0], overlay(image, likelihood, centre=True), overlay(image, log_ratio)
-    ]  # fmt: skip
+    maps = overlay(image, likelihood, centre=True), overlay(image, log_ratio)
     enlarged = max(1, _SHOWN_SIDE // len(image))
-    return np.hstack([np.kron(one, np.ones((enlarged, enlarged, 1), np.uint8)) for one in shown])
+    if volume := image.ndim == 4:
+        at = np.unravel_index(np.abs(log_ratio).argmax(), log_ratio.shape)
+        shown = [three_planes(as_rgb(image), at, spacing)]
+        shown += [three_planes(one, at, spacing) for one in maps]
+        enlarged = max(1, _SHOWN_SIDE // len(shown[0]))
+    else:
+        shown = [as_rgb(image[None])[0], *maps]
+    large = [np.kron(one, np.ones((enlarged, enlarged, 1), np.uint8)) for one in shown]
+    return np.vstack(large) if volume else np.hstack(large)
 
 
 def main(arguments: Sequence[str]) -> None:

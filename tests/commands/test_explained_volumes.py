@@ -1,0 +1,41 @@
+"""Explained volumes: three planes through what speaks loudest, and maps that other programs open."""
+
+import numpy as np
+
+from experiments import explain
+from msflow_jax.coupling import Explanation
+from msflow_jax.data.sources.nifti import read_nifti
+from msflow_jax.reports.overlays import POSITIVE
+
+SIDES, SPACING = (4, 6, 8), (3.0, 1.0, 1.0)
+
+
+def test_the_planes_go_through_the_voxel_that_speaks_loudest():
+    volume, ratio = np.full((*SIDES, 1), 90, np.uint8), np.zeros(SIDES)
+    ratio[3, 1, 6] = 9.0
+    picture = explain.panels(volume, np.zeros(SIDES), ratio)
+    height = len(picture) // 3
+    red = (np.abs(picture.astype(int) - POSITIVE).sum(axis=-1) < 150).reshape(3, height, -1)
+    assert not red[:2].any() and red[2].any()
+    reddish = np.flatnonzero(red[2].any(axis=0))
+    assert (np.diff(reddish) > 1).sum() == 2  # in each of the three planes
+    thick = explain.panels(volume, np.zeros(SIDES), ratio, SPACING)
+    assert thick.shape[0] / thick.shape[1] != picture.shape[0] / picture.shape[1]
+
+
+def test_maps_are_written_as_nifti_and_known_when_replaced(tmp_path):
+    rng = np.random.default_rng(0)
+    maps = Explanation(*(rng.normal(size=(2, *SIDES)).astype(np.float32) for _ in range(2)))
+    images = rng.integers(0, 256, (3, *SIDES, 1)).astype(np.uint8)
+    shown = [
+        {"name": n, "prediction": "a", "class": "a", "against": "b"} for n in ("x.nii.gz", "y", "z")
+    ]
+    rows = explain.write(tmp_path, images, shown, np.zeros(3), np.ones(3), maps, SPACING)
+    assert len(rows) == 2  # as many as were explained
+    for row, values, ratio in zip(rows, maps.map, maps.log_ratio, strict=True):
+        for column, expected in (("likelihood_map", values), ("log_ratio_map", ratio)):
+            read = read_nifti(tmp_path / row[column])
+            np.testing.assert_array_equal(read.values[..., 0], expected)
+            np.testing.assert_allclose(read.spacing, SPACING, rtol=1e-6)
+        assert float(row["log_likelihood_ratio"]) == round(float(ratio.sum(dtype=np.float64)), 4)
+    assert sorted(explain.written_before(tmp_path)) == sorted(p.name for p in tmp_path.iterdir())
