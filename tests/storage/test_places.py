@@ -8,7 +8,7 @@ from pathlib import Path
 import pytest
 
 from msflow_jax.storage import places
-from msflow_jax.storage.places import expand, home, private_folder, user_cache
+from msflow_jax.storage.places import expand, home, private_folder, user_cache, user_data
 
 
 @pytest.fixture
@@ -18,7 +18,7 @@ def nobody(monkeypatch):
     def unknown(_):
         raise KeyError
 
-    for name in ("HOME", "XDG_CACHE_HOME"):
+    for name in ("HOME", "XDG_CACHE_HOME", "XDG_DATA_HOME"):
         monkeypatch.delenv(name, raising=False)
     monkeypatch.setattr(pwd, "getpwuid", unknown)
 
@@ -32,7 +32,7 @@ def temporary(tmp_path, monkeypatch):
 
 def test_without_a_home(nobody, temporary, monkeypatch, tmp_path):
     monkeypatch.chdir(tmp_path)
-    assert home() is None
+    assert home() is None and user_data() is None
     for path in ("~", "~/runs", "~nobody-of-that-name/runs"):
         with pytest.raises(FileNotFoundError, match="no home folder .*write the whole path"):
             expand(path)
@@ -47,6 +47,8 @@ def test_the_usual_place(tmp_path, monkeypatch):
     monkeypatch.delenv("XDG_CACHE_HOME", raising=False)
     assert user_cache("latents") == tmp_path / ".cache/msflow_jax/latents"
     assert expand("~/runs") == tmp_path / "runs" and home() == tmp_path
+    monkeypatch.delenv("XDG_DATA_HOME", raising=False)
+    assert user_data() == tmp_path / ".local/share/msflow_jax"
     monkeypatch.setenv("XDG_CACHE_HOME", str(tmp_path / "other"))
     assert user_cache("latents") == tmp_path / "other/msflow_jax/latents"
 

@@ -11,6 +11,7 @@ import numpy as np
 from msflow_jax.data.pictures import Picture
 from msflow_jax.data.sources import dicom_geometry as geometry
 from msflow_jax.data.sources.archives import Explained
+from msflow_jax.data.sources.decoding import read_file
 from msflow_jax.data.sources.dicom_headers import (
     SUFFIXES,
     NoPicture,
@@ -74,7 +75,7 @@ def read_header(path: Path) -> Header:
         ModuleNotFoundError: pydicom is not installed.
     """
     with reading(path):
-        found = parse(path, path, pixels=False)
+        found = parse(None, path)
         if get(found, "Rows") is None:
             raise without_pixels(found, path)
         frames, rows, columns, _ = size(found, path)
@@ -139,8 +140,11 @@ def read_dicom(data: bytes | Path, path: Path, *, window: int | None = None) -> 
         ValueError: an object that is damaged, has no pixels or is not read; names the file.
         ModuleNotFoundError: pydicom is not installed.
     """
+    content = (
+        data if isinstance(data, bytes) else read_file(data)
+    )  # the rest is one thread's at a time
     with reading(path):
-        found = parse(data, path)
+        found = parse(content, path)
         stored, told = pixels(found, path)
         frames = len(stored)
         rules = meanings(found, frames, path)

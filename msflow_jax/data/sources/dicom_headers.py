@@ -21,7 +21,7 @@ from typing import TYPE_CHECKING, Any, BinaryIO
 import numpy as np
 
 from msflow_jax.data.sources.archives import Explained
-from msflow_jax.data.sources.decoding import MAX_BYTES, read_file
+from msflow_jax.data.sources.decoding import MAX_BYTES
 from msflow_jax.storage.content import describe_content
 
 if TYPE_CHECKING:
@@ -102,25 +102,23 @@ def reading(path: Path | str = "") -> Iterator[None]:
             logger.propagate = before
 
 
-def parse(data: bytes | Path, path: Path, pixels: bool = True) -> Dataset:
+def parse(data: bytes | None, path: Path) -> Dataset:
     """The part of an object's header that is used, and its pixels as they are stored.
 
     Args:
-        data: content of the file, or the file.
+        data: content of the file; None: the header of ``path`` is read, and nothing after it.
         path: where it came from, for errors.
-        pixels: whether pixels are read too; else nothing after the header is.
 
     Raises:
-        ValueError: no DICOM, cut off or damaged, or without pixels; names ``path``.
+        NoPicture: a sound file without pictures.
+        ValueError: no DICOM, cut off or damaged; names ``path``.
         ModuleNotFoundError: pydicom is not installed.
     """
-    if isinstance(data, Path) and pixels:
-        data = read_file(data)
-    if isinstance(data, bytes):
-        return _parsed(io.BytesIO(data), path, pixels)
+    if data is not None:
+        return _parsed(io.BytesIO(data), path, pixels=True)
     try:
-        with data.open("rb") as file:
-            return _parsed(file, path, pixels)
+        with path.open("rb") as file:
+            return _parsed(file, path, pixels=False)
     except OSError as error:
         raise Explained(f"{path} cannot be read ({error.strerror})") from error
 

@@ -13,7 +13,7 @@ import numpy as np
 from msflow_jax.data.pictures import Picture
 from msflow_jax.data.sources import dicom_geometry as geometry
 from msflow_jax.data.sources.archives import Explained
-from msflow_jax.data.sources.decoding import MAX_BYTES
+from msflow_jax.data.sources.decoding import MAX_BYTES, read_file
 from msflow_jax.data.sources.dicom import Header, group_of, is_scout, read_dicom, series_key
 from msflow_jax.data.sources.dicom_headers import get, modality, parse, reading
 from msflow_jax.data.sources.dicom_meaning import Meaning, meanings
@@ -141,8 +141,9 @@ def read_series(paths: Sequence[Path]) -> Picture:
 
 
 def _read(path: Path, name: str, first: tuple[str, str, str] | None, subject: str) -> _Slice:
+    content = read_file(path)  # the rest is one thread's at a time
     with reading(path):
-        found = parse(path, path)
+        found = parse(content, path)
         whose = (series_key(found), group_of(found), modality(found))
         if first is not None and whose != first:
             what = next(
