@@ -109,7 +109,10 @@ def _decoded(found: Dataset, decoder: Any, syntax: Any, path: Path) -> np.ndarra
         reason = "JPEG of 12 bits: save it uncompressed"
     elif "all available plugins" in reason:
         reason = f"{syntax.name}, damaged or of a kind that no decoder here reads"
-    raise Explained(f"{path} cannot be decoded ({reason[:200]})")
+    lacking = " ".join(decoder.missing_dependencies) if syntax.is_encapsulated else ""
+    more = "openjpeg" in lacking or "pyjpegls" in lacking
+    hint = "; for more decoders pip install 'msflow_jax[medical]'" if more else ""
+    raise Explained(f"{path} cannot be decoded ({reason[:200]}){hint}")
 
 
 def _check_streams(data: bytes, rows: int, columns: int, path: Path) -> None:

@@ -433,6 +433,19 @@ def test_a_compression_without_its_decoder(case, monkeypatch):
     )
 
 
+def test_a_decoder_that_could_do_it_is_named(monkeypatch):
+    from pydicom.pixels import get_decoder
+
+    decoder = get_decoder(pydicom.uid.JPEG2000Lossless)
+    broken = {"pillow": lambda *_: 1 / 0}
+    monkeypatch.setattr(decoder, "_available", broken)
+    monkeypatch.setattr(decoder, "_unavailable", {"pylibjpeg": ("pylibjpeg-openjpeg>=2.0",)})
+    found = jpeg_ls()
+    found.file_meta.TransferSyntaxUID = pydicom.uid.JPEG2000Lossless
+    with pytest.raises(ValueError, match=r"cannot be decoded .*for more .*msflow_jax\[medical\]"):
+        read(found)
+
+
 def test_an_unknown_syntax():
     unknown = b"1.2.826.0.1.3680043.99"
     content = encoded(jpeg_ls()).replace(b"1.2.840.10008.1.2.4.80", unknown)
