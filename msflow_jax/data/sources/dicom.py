@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -51,6 +51,7 @@ class Header:
         deep: whether values have no range of 8 bits that the file states.
         placed: whether its one picture has a position in the patient, as a slice of a series has.
         scout: whether it is a localiser, made to plan the others.
+        plane: where its one picture lies; None of several.
     """
 
     path: Path
@@ -64,6 +65,7 @@ class Header:
     deep: bool
     placed: bool
     scout: bool
+    plane: geometry.Plane | None = field(default=None, compare=False)
 
 
 def read_header(path: Path) -> Header:
@@ -80,6 +82,7 @@ def read_header(path: Path) -> Header:
             raise without_pixels(found, path)
         frames, rows, columns, _ = size(found, path)
         rule = meanings(found, frames, path)[0]
+        plane = geometry.planes(found, 1)[0][0] if frames == 1 else None
         return Header(
             path=path,
             series=series_key(found),
@@ -90,8 +93,9 @@ def read_header(path: Path) -> Header:
             columns=columns,
             channels=3 if rule.colour else 1,
             deep=is_deep(rule),
-            placed=frames == 1 and geometry.planes(found, 1)[0][0].placed,
+            placed=plane is not None and plane.placed,
             scout=is_scout(found),
+            plane=plane,
         )
 
 
@@ -140,9 +144,8 @@ def read_dicom(data: bytes | Path, path: Path, *, window: int | None = None) -> 
         ValueError: an object that is damaged, has no pixels or is not read; names the file.
         ModuleNotFoundError: pydicom is not installed.
     """
-    content = (
-        data if isinstance(data, bytes) else read_file(data)
-    )  # the rest is one thread's at a time
+    # Outside of the lock: the rest is one thread's at a time.
+    content = data if isinstance(data, bytes) else read_file(data)
     with reading(path):
         found = parse(content, path)
         stored, told = pixels(found, path)

@@ -141,7 +141,7 @@ def read_series(paths: Sequence[Path]) -> Picture:
 
 
 def _read(path: Path, name: str, first: tuple[str, str, str] | None, subject: str) -> _Slice:
-    content = read_file(path)  # the rest is one thread's at a time
+    content = read_file(path)  # outside of the lock
     with reading(path):
         found = parse(content, path)
         whose = (series_key(found), group_of(found), modality(found))
