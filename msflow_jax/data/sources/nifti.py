@@ -6,7 +6,6 @@ the checksum behind it.
 
 from __future__ import annotations
 
-import gzip
 import re
 import warnings
 import zlib
@@ -20,14 +19,13 @@ import numpy as np
 
 from msflow_jax.data.pictures import Picture
 from msflow_jax.data.sources.archives import Explained
+from msflow_jax.data.sources.inflating import GZIP, Inflated, fill, finish, skip
 from msflow_jax.data.sources.nifti_headers import HEADER_BYTES, Stored, parse, version
 from msflow_jax.data.sources.orientation import to_picture_axes, voxel_size
 
 SUFFIXES = (".nii", ".nii.gz")
 HEAD_BYTES = 1024  # of a file, compressed or not, that tell whether it is one
-_GZIP = b"\x1f\x8b"
 _DEFLATE = 1032  # bytes that one compressed byte can stand for at most
-_CHUNK = 1 << 20
 _NAMED_VOLUME = re.compile(r"(?P<file>.+\.nii(?:\.gz)?)#(?P<volume>\d+)", re.I)
 
 
@@ -63,7 +61,7 @@ def split_volume(name: str) -> tuple[str, int | None]:
 
 def is_nifti(head: bytes) -> bool:
     """Whether a file that begins so, with ``HEAD_BYTES``, is a NIfTI file, compressed or not."""
-    if head.startswith(_GZIP):
+    if head.startswith(GZIP):
         try:
             head = zlib.decompressobj(31).decompress(head, HEADER_BYTES)
         except zlib.error:
@@ -126,30 +124,37 @@ def read_nifti(path: Path, *, volume: int | None = None) -> Picture:
 
 
 @contextmanager
-def _opened(path: Path) -> Iterator[tuple[BinaryIO, Stored]]:
+def _opened(path: Path) -> Iterator[tuple[Any, Stored]]:
     """The content behind the header, uncompressed; whatever is wrong is a line with the file's name."""
     try:
         with path.open("rb") as plain:
-            compressed = plain.read(2) == _GZIP
-            plain.seek(0)
-            file = cast(BinaryIO, gzip.GzipFile(fileobj=plain)) if compressed else plain
-            stored = parse(file.read(HEADER_BYTES), str(path))
+            compressed = plain.read(2) == GZIP
+            stored = parse(_head(plain, compressed), str(path))
             size = path.stat().st_size * (_DEFLATE if compressed else 1)
             if size < (needed := stored.offset + stored.volumes * stored.volume_bytes):
                 raise Explained(_short(path, f"{needed:,} bytes are needed"))
-            file.seek(stored.offset)
+            plain.seek(0)
+            file = Inflated(plain) if compressed else plain
+            skip(file, stored.offset)
             yield file, stored
-    except (EOFError, zlib.error, gzip.BadGzipFile) as error:
+    except (EOFError, zlib.error) as error:
         raise ValueError(_short(path, str(error))) from error
     except OSError as error:
         raise ValueError(f"{path} cannot be read ({error.strerror})") from error
+
+
+def _head(plain: BinaryIO, compressed: bool) -> bytes:
+    plain.seek(0)
+    head = bytearray(HEADER_BYTES)
+    count = fill(Inflated(plain) if compressed else plain, memoryview(head))
+    return bytes(head[:count])
 
 
 def _short(path: Path, why: str) -> str:
     return f"{path} is cut short or damaged ({why.rstrip('.')}): fetch or write it again"
 
 
-def _volume(file: BinaryIO, stored: Stored, path: Path, volume: int | None) -> np.ndarray:
+def _volume(file: Any, stored: Stored, path: Path, volume: int | None) -> np.ndarray:
     """The bytes of one volume as a flat array of the stored type."""
     count = stored.volumes
     if volume is None and count > 1:
@@ -159,17 +164,12 @@ def _volume(file: BinaryIO, stored: Stored, path: Path, volume: int | None) -> n
         )
     if volume is not None and not 0 <= volume < count:
         raise Explained(f"{path} has no volume {volume}: it holds {count}, counted from 0")
-    skipped = (volume or 0) * stored.volume_bytes
-    file.seek(skipped, 1)
+    skip(file, (volume or 0) * stored.volume_bytes)
     raw = np.empty(stored.volume_bytes, np.uint8)
-    view, done = memoryview(cast(Any, raw)), 0
-    while done < len(view) and (read := file.readinto(view[done:])):  # type: ignore[attr-defined]
-        done += read
-    if done < len(view):
-        raise Explained(_short(path, f"{done:,} of {len(view):,} bytes of voxels are there"))
-    if isinstance(file, gzip.GzipFile):
-        while file.read(_CHUNK):  # the checksum is at the end
-            pass
+    done = fill(file, memoryview(cast(Any, raw)))
+    if done < len(raw):
+        raise Explained(_short(path, f"{done:,} of {len(raw):,} bytes of voxels are there"))
+    finish(file)
     return raw.view(stored.dtype)
 
 

@@ -314,7 +314,9 @@ def test_a_damaged_file_is_found_by_its_checksum(tmp_path):
     path = tmp_path / "b.nii.gz"
     path.write_bytes(data)
     np.asanyarray(nibabel.load(path).dataobj)
-    with pytest.raises(ValueError, match=r"b\.nii\.gz is cut short or damaged \(CRC check"):
+    with pytest.raises(
+        ValueError, match=r"b\.nii\.gz is cut short or damaged \(.*incorrect data check"
+    ):
         read_nifti(path)
 
 
@@ -323,7 +325,8 @@ def test_the_content_decides_whether_it_is_compressed(tmp_path):
     packed = tmp_path / "packed.nii"
     half = len(plain.read_bytes()) // 2
     members = plain.read_bytes()[:half], plain.read_bytes()[half:]
-    packed.write_bytes(b"".join(map(gzip.compress, members)))  # as bgzip writes
+    # As bgzip writes, with padding that the format allows.
+    packed.write_bytes(bytes(90000).join(map(gzip.compress, (*members, b""))) + bytes(70000))
     called = tmp_path / "called.nii.gz"
     called.write_bytes(plain.read_bytes())
     for path in (packed, called):
