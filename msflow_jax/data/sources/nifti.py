@@ -7,7 +7,6 @@ the checksum behind it.
 from __future__ import annotations
 
 import re
-import warnings
 import zlib
 from collections.abc import Iterator
 from contextlib import contextmanager
@@ -100,7 +99,8 @@ def read_nifti(path: Path, *, volume: int | None = None) -> Picture:
         volume: which volume of four axes, from 0; None: the only one.
 
     Returns:
-        The volume ``[D, H, W, C]``. Without sform and qform its affine is None.
+        The volume ``[D, H, W, C]``. Without sform and qform its affine is None. Its notes say what may
+        be wrong with where it lies: sform and qform that differ, none of them, axes that are oblique.
 
     Raises:
         ValueError: a file that cannot be read, is cut short or damaged; several volumes and none named;
@@ -113,13 +113,11 @@ def read_nifti(path: Path, *, volume: int | None = None) -> Picture:
     voxels = raw.reshape(z, y, x, stored.channels).transpose(2, 1, 0, 3)[..., :3]
     turned, affine = to_picture_axes(voxels, stored.affine)
     values = _converted(turned, stored, path)
-    for line in stored.warnings:
-        warnings.warn(f"{path}: {line}", stacklevel=2)
     return Picture(
         values,
         affine if stored.placed else None,
         voxel_size(affine) if stored.spacing else (),
-        notes=stored.warnings,
+        notes=tuple(f"{path}: {line}" for line in stored.oddities),
     )
 
 

@@ -33,6 +33,7 @@ _UNPLACED = (
     "it does not say how it lies in the patient (sform and qform have the code 0): its axes are "
     "taken as right to left, back to front, feet to head, which may be wrong; write its affine"
 )
+_SIZE = 0.01  # share by which the size of a voxel may differ between pixdim and an sform alone
 _AGREE = 1e-3  # mm by which sform and qform may differ; they are stored with 32 bits
 
 
@@ -51,7 +52,7 @@ class Stored:
         affine: ``[4, 4]`` from the stored index to RAS mm; where nothing is known a guess.
         placed: whether the file says where it lies, so that the affine is no guess.
         spacing: size of a stored voxel in mm; empty where not known.
-        warnings: what a user should know, a line each, without the file's name.
+        oddities: what a user should know, a line each, without the file's name.
     """
 
     shape: tuple[int, int, int]
@@ -64,7 +65,7 @@ class Stored:
     affine: np.ndarray
     placed: bool
     spacing: tuple[float, ...]
-    warnings: tuple[str, ...]
+    oddities: tuple[str, ...]
 
     @property
     def volume_bytes(self) -> int:
@@ -190,6 +191,8 @@ def _placed(header: Any, subject: str) -> tuple[np.ndarray, tuple[float, ...], l
     lines = oddities(affine)
     if sform is not None and qform is not None:
         lines += _disagreement(scale @ sform, scale @ qform)
+    elif qform is None:
+        lines += _other_size(affine, scale[0, 0] * np.array(header["pixdim"][1:4], np.float64))
     return affine, voxel_size(affine), lines
 
 
@@ -207,6 +210,17 @@ def _qform(header: Any) -> np.ndarray | None:
         return header.get_qform()
     except Exception:  # of a quaternion that is none, or voxels of a negative size
         return np.full((4, 4), np.nan)
+
+
+def _other_size(affine: np.ndarray, pixdim: np.ndarray) -> list[str]:
+    """An sform alone may scale: to a template, or because one of the two was never written."""
+    sizes, others = voxel_size(affine), tuple(np.abs(pixdim).tolist())
+    if not (np.isfinite(others).all() and all(others)) or np.allclose(sizes, others, rtol=_SIZE):
+        return []
+    return [
+        f"its voxels are {size_text(sizes)} mm by its sform and {size_text(others)} mm by pixdim; the sform "
+        "is used"
+    ]
 
 
 def _disagreement(sform: np.ndarray, qform: np.ndarray) -> list[str]:

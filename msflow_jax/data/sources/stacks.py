@@ -21,7 +21,7 @@ from msflow_jax.data.sources.decoding import check_pixels, opened, read_file, va
 from msflow_jax.data.sources.nifti_headers import MAX_VOXELS
 
 UNPLACED = (
-    "a TIFF does not say how it lies in the patient: its pages are taken as axial slices from the feet "
+    "a TIFF does not say how it lies in the patient: its pages are taken as axial slices, from the feet "
     "to the head"
 )
 _MAX_PAGES = 1 << 16
@@ -92,7 +92,7 @@ def read_stack(path: Path) -> Picture:
                     "pages of a volume have one size and type"
                 )
             values[number] = page
-    return Picture(values, spacing=said.spacing, notes=(UNPLACED,))
+    return Picture(values, spacing=said.spacing, notes=(f"{path}: {UNPLACED}",))
 
 
 def _count(file: BinaryIO, path: Path) -> int:

@@ -42,7 +42,7 @@ def test_pages_are_slices(tmp_path, dtype, compression):
     got = read_stack(path)
     assert got.values.dtype == dtype
     np.testing.assert_array_equal(got.values[..., 0], volume)
-    assert got.affine is None and got.spacing == () and got.notes == (UNPLACED,)
+    assert got.affine is None and got.spacing == () and got.notes == (f"{path}: {UNPLACED}",)
     for number, page in enumerate(volume):  # as the same picture alone
         buffer = io.BytesIO()
         Image.fromarray(page).save(buffer, "TIFF")
