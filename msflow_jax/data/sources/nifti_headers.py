@@ -218,8 +218,8 @@ def _other_size(affine: np.ndarray, pixdim: np.ndarray) -> list[str]:
     if not (np.isfinite(others).all() and all(others)) or np.allclose(sizes, others, rtol=_SIZE):
         return []
     return [
-        f"its voxels are {size_text(sizes)} mm by its sform and {size_text(others)} mm by pixdim; the sform "
-        "is used"
+        f"its voxels are {size_text(sizes)} mm by its sform and {size_text(others)} mm by pixdim; the "
+        "sform is used"
     ]
 
 
