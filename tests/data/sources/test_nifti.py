@@ -400,4 +400,4 @@ def test_mutated_files(tmp_path):
                 assert got.values.ndim == 4 and np.isfinite(got.values).all()
                 assert got.affine is None or np.isfinite(got.affine).all()
 
-    assert fuzz(check, st.sampled_from(seeds), places, share=0.1) > 100
+    assert fuzz(check, st.sampled_from(seeds), places, share=0.1) > 50

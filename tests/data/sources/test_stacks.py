@@ -197,4 +197,4 @@ def test_mutated_files(tmp_path):
             if read is read_stack:
                 assert got.values.ndim == 4 and got.values.size and np.isfinite(got.spacing).all()
 
-    assert fuzz(check, st.sampled_from(seeds), places, share=0.1) > 100
+    assert fuzz(check, st.sampled_from(seeds), places, share=0.1) > 50
