@@ -105,6 +105,9 @@ def _status(main: Callable[[Sequence[str]], Any]) -> int:
         if endings and isinstance(error, endings.Preempted):
             print(one_line(error), file=sys.stderr)
             return error.status
+        memory: Any = sys.modules.get("msflow_jax.training.memory")
+        if "--debug" not in sys.argv and memory and memory.is_out_of_memory(error):
+            error = memory.out_of_memory(error)
         expected = (*EXPECTED_ERRORS, *((endings.Stopped,) if endings else ()))
         if "--debug" in sys.argv or not isinstance(error, expected):
             raise

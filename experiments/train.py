@@ -54,6 +54,14 @@ def fit_to_data(config, given: Sequence[str], small: bool | None = None) -> None
 
 
 def train(config, workdir: Path, encode_only: bool = False) -> None:
+    """See :func:`_train`; too little memory is a line that names the settings that take less."""
+    from msflow_jax.training.memory import remedies_named
+
+    with remedies_named(config):
+        _train(config, workdir, encode_only)
+
+
+def _train(config, workdir: Path, encode_only: bool) -> None:
     """Prepare or load the parts, build, train every stage: leaves a workdir for every other command.
 
     With ``encode_only`` training and validation images are encoded of a latent model, no more.

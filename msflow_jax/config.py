@@ -9,7 +9,7 @@ from typing import Any
 from ml_collections import ConfigDict
 
 from msflow_jax import data
-from msflow_jax.families import FAMILIES, get_family
+from msflow_jax.families import FAMILIES, get_family, takes_crops
 from msflow_jax.settings import COUNT, SEED, Setting, Table, check, leaves
 from msflow_jax.storage.places import expand
 
@@ -141,6 +141,11 @@ def check_config(config: ConfigDict) -> None:
     data.check(config.data)
     check(settings_table(config.model.family), config)
     check_train(config.train)
+    if config.train.crop and not takes_crops(config.model.family):
+        raise ValueError(
+            f"train.crop={config.train.crop}: the family {config.model.family!r} sees whole images "
+            "alone: set it to 0"
+        )
     get_family(config.model.family).check(config)
 
 

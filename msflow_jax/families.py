@@ -82,6 +82,8 @@ class Family(Protocol):
         words: what the report calls things, such as ``{"distance": "negative log-posterior"}``.
         files: names in a workdir of what its parts write; a checkpoint knows their content.
         table: values and meaning of every setting of its own, of all its networks.
+
+    A family whose models see larger images through windows, and say so by ``window``, has ``crops`` True.
     """
 
     name: str
@@ -139,6 +141,11 @@ def get_family(name: str) -> Family:
         known = ", ".join(map(repr, FAMILIES))
         raise ValueError(f"unknown model.family {name!r}: choose one of {known}")
     return importlib.import_module(FAMILIES[name]).FAMILY
+
+
+def takes_crops(name: str) -> bool:
+    """Whether the models of a family are trained on random crops where ``train.crop`` says so."""
+    return getattr(get_family(name), "crops", False)
 
 
 def verbs_of(model: Any) -> tuple[str, ...]:

@@ -2,7 +2,7 @@
 
 A model that was trained on random crops (``train.crop``) says so by ``window``, the sides of what it
 sees. Each window is an image of its own, its noise by its own content; where one window is the whole
-image, the answer is bit for bit that of the model alone.
+image, the result is bit for bit that of the model alone.
 """
 
 import dataclasses

@@ -41,6 +41,7 @@ class SymmetricFamily:
         "draw": "noise draw",
     }
     table = TABLE
+    crops = True
 
     def settings(self) -> ConfigDict:
         """The published size in pixel space (MedSymmFlow "MSF", arXiv 2507.19098)."""

@@ -125,7 +125,7 @@ class SymmetricFlow:
 
         Args:
             params: parameters of the flow.
-            batch: ``image`` ``[B, *space, C]`` in [-1, 1], or latents as of :meth:`LatentCodec.training`;
+            batch: ``image`` ``[B, *space, C]`` in [-1, 1], or latents (:meth:`LatentCodec.training`);
                 ``label`` class numbers ``[B]``, or maps ``[B, *space]``; maybe ``mask``, 0 for padding.
             key: PRNG key of this step.
             train: whether dropout acts.

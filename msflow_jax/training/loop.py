@@ -1,6 +1,6 @@
 """``fit``: the loop around the step. It knows no family, only a stage."""
 
-from collections.abc import Callable, Mapping
+from collections.abc import Mapping
 from contextlib import ExitStack, nullcontext
 from dataclasses import dataclass
 from functools import partial
@@ -26,6 +26,7 @@ from msflow_jax.progress import doing
 from msflow_jax.storage.checkpoints import Checkpoints
 from msflow_jax.training.endings import Preempted, check_finite, require_saved
 from msflow_jax.training.feed import BatchSource, open_batches
+from msflow_jax.training.memory import describe_memory
 from msflow_jax.training.monitor import Monitor, is_due, monitor
 from msflow_jax.training.optimiser import make_optimiser
 from msflow_jax.training.preemption import Preemption
@@ -150,16 +151,19 @@ def _train(
 ) -> TrainState:
     """Every step that is left."""
     config, state, steps = run.stage.config, run.state, run.steps
-    step, compiled, lengths = int(state.step), _compiled(run, batches), set[int]()
+    step, steps_of, programs = int(state.step), _steps(run, batches), dict[int, Any]()
     while step < steps:
         count = _until_stop(step, steps, config)
         with watched.waiting():
             plan, indices = batches.take(step, count)
-        new = count not in lengths  # another number of steps at once is another program
-        lengths.add(count)
-        told = watched.doing("compiling the training step") if new else nullcontext()
-        with told, watched.trace(step):
-            state, metrics = compiled(state, batches.data, plan, run.frozen)
+        if count not in programs:  # another number of steps at once is another program
+            given = (state, batches.data, plan, run.frozen)
+            with watched.doing("compiling the training step"):
+                programs[count] = steps_of.lower(*given).compile()
+            if len(programs) == 1:
+                watched.say(describe_memory(state, run.frozen, batches.data, programs[count]))
+        with watched.trace(step):
+            state, metrics = programs[count](state, batches.data, plan, run.frozen)
             metrics = jax.tree.map(np.asarray, metrics)
         check_finite(metrics, step, indices, checkpoints)
         step += count
@@ -196,9 +200,7 @@ def _validated(run: _Run, state: TrainState) -> dict[str, float]:
     return found
 
 
-def _compiled(
-    run: _Run, batches: BatchSource
-) -> Callable[..., tuple[TrainState, dict[str, jax.Array]]]:
+def _steps(run: _Run, batches: BatchSource) -> jax.stages.Wrapped:
     """The steps as one jitted function that takes over the state it is given."""
     config = run.stage.config
     steps = make_steps(

@@ -66,6 +66,11 @@ class Monitor:
         with self._shown.doing(what) if self._shown else nullcontext():
             yield
 
+    def say(self, line: str) -> None:
+        """A line for who watches."""
+        if self._shown:
+            print(line)
+
     @contextmanager
     def waiting(self) -> Iterator[None]:
         """Around the wait for a dispatch's data."""
