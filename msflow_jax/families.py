@@ -83,7 +83,7 @@ class Family(Protocol):
         files: names in a workdir of what its parts write; a checkpoint knows their content.
         table: values and meaning of every setting of its own, of all its networks.
 
-    A family whose models see larger images through windows, and say so by ``window``, has ``crops`` True.
+    One whose models see larger images through windows, and say so by ``window``, has ``crops`` True.
     """
 
     name: str

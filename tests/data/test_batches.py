@@ -8,7 +8,7 @@ from hypothesis import strategies as st
 
 from msflow_jax.data.batches import gather, to_float, to_loss, to_uint8
 from msflow_jax.data.modality import Modality, describe
-from msflow_jax.data.order import batch_indices, movement, plan, set_seed, windows
+from msflow_jax.data.order import batch_indices, cropped, movement, plan, set_seed, windows
 
 EACH = settings(max_examples=25, deadline=None)
 RNG = np.random.default_rng(0)
@@ -260,3 +260,34 @@ def test_what_an_example_lacks_is_zero():
 def test_sets_have_seeds_of_their_own():
     seeds = {set_seed(seed, name) for seed in (0, 1) for name in ("ct", "mr")}
     assert len(seeds) == 4 and set_seed(0, "ct") in seeds
+
+
+def test_a_crop_is_a_piece_of_the_moved_example():
+    """The same flips and shifts as of the whole; its places cover the image, and a short axis stays."""
+    whole = windows(3, 1, 64, (3, 8, 9), ("depth", "horizontal"), 1)
+    pieces = windows(3, 1, 64, (3, 8, 9), ("depth", "horizontal"), 1, 4)
+    np.testing.assert_array_equal(pieces[0], whole[0])
+    for piece, axis in zip(pieces[1:], whole[1:], strict=True):
+        assert piece.shape == (64, 4)
+        found = [
+            [s for s in range(axis.shape[1] - 3) if (row[s : s + 4] == part).all()]
+            for row, part in zip(axis, piece, strict=True)
+        ]
+        assert all(found) and {0, axis.shape[1] - 4} <= {s for row in found for s in row}
+
+
+def test_crops_are_taken_alike_of_image_and_map_on_the_device():
+    arrays = {"image": jnp.asarray(VOLUMES), "map": jnp.asarray(VOLUMES[..., 0])}
+    modalities = describe(arrays)
+    moves = movement(modalities, (), 0, 3)
+    one = plan(0, 0, 1, examples=32, batch=8, **moves._asdict())
+    taken = {"index": one["index"][0], "axes": [axis[0] for axis in one["axes"]]}
+    batch = gather(arrays, taken, modalities)
+    assert batch["image"].shape == (8, 3, 3, 3, 2)
+    np.testing.assert_array_equal(batch["map"], batch["image"][..., 0])
+
+
+def test_a_crop_that_cuts_nothing_is_refused():
+    assert cropped((4, 8, 9), 6) == (4, 6, 6) and cropped((4, 8), 0) == (4, 8)
+    with pytest.raises(ValueError, match="crop=9 cuts nothing off images of 4 x 8 x 9"):
+        cropped((4, 8, 9), 9)
