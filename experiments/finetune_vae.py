@@ -111,6 +111,7 @@ def _facts(info: Any) -> dict[str, Any]:
         "data": info.name, "md5": info.md5, "data_side": info.side, "channels": info.channels,
         "identity": dict(info.identity),
         "value_range": list(info.value_range), "fit": info.fit,
+        **{"intensities": {}, "volumes": {}, **info.files()},
     }  # fmt: skip
 
 
@@ -143,6 +144,7 @@ def _keep_settings(folder: Path, settings: Mapping[str, Any]) -> None:
     path = folder / _SETTINGS
     if has_checkpoint(folder):
         before = {"identity": settings["identity"], "value_range": [], "fit": "crop"}
+        before |= {"intensities": {}, "volumes": {}}
         old = {**before, **read_object(path, f"remove {folder}")}  # a run of before says less
         refuse_difference(folder, old, dict(settings), flag="--output")
     write_json(path, dict(settings))

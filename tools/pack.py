@@ -8,6 +8,7 @@ Then train on them while they are read: --config.data.name=arrayrecord --config.
 --config.data.loader=grain. An interrupted call goes on when repeated.
 """
 
+import dataclasses
 from collections.abc import Sequence
 from pathlib import Path
 
@@ -19,6 +20,7 @@ def pack(
 ) -> Path:
     """Packs the images of a folder or a CSV; see ``msflow_jax.data.sources.packing.pack``."""
     from msflow_jax import data
+    from msflow_jax.data.slices import Slices
     from msflow_jax.data.sources.listing import list_folder
     from msflow_jax.data.sources.manifest import list_manifest
     from msflow_jax.data.sources.packing import Settings
@@ -27,14 +29,19 @@ def pack(
 
     config = data.default_config("folder" if source.is_dir() else "manifest")
     config.update({"root": str(source), "seed": cut_seed, "outside": outside})
+    slices = Slices(**settings.pop("slices"))
+    config.update({"dims": settings["dims"], "spacing": settings["spacing"]})
+    config.slices.update(dataclasses.asdict(slices))
     listing = (list_folder if source.is_dir() else list_manifest)(config)
     with bar("packing", len(listing.rows)) as advance:
-        options = Settings(**settings)
+        options = Settings(**settings, slices=slices)
         return write(listing, folder, options, advance, refuse=duplicates == "refuse")
 
 
 def main(arguments: Sequence[str]) -> None:
     """The command."""
+    from msflow_jax.data.intensity import WINDOW
+
     flags = parser(__doc__ or "")
     flags.add_argument("source", type=path, help="folder or CSV (with --verify: the packed folder)")
     flags.add_argument("folder", type=path, nargs="?", help="where the shards go")
@@ -56,6 +63,22 @@ def main(arguments: Sequence[str]) -> None:
     flags.add_argument(
         "--outside", action="store_true", help="take paths of a CSV that leave its folder"
     )
+    flags.add_argument(
+        "--dims", type=int, default=2, choices=(2, 3), help="3: volumes; 2: pictures and slices"
+    )
+    flags.add_argument("--spacing", type=float, default=0.0, help="mm of voxels; 0: as stored")
+    flags.add_argument("--axis", default="axial", choices=("axial", "coronal", "sagittal"))
+    flags.add_argument(
+        "--first", type=float, default=0.0, help="slices from this share of the axis"
+    )
+    flags.add_argument(
+        "--last", type=float, default=1.0, help="slices up to this share of the axis"
+    )
+    flags.add_argument("--gap", type=float, default=0.0, help="mm between slices; 0: every one")
+    flags.add_argument(
+        "--window", type=float, nargs=2, default=WINDOW, metavar=("LOW", "HIGH"),
+        help="Hounsfield units of CT that become black and white",
+    )  # fmt: skip
     o = flags.parse_args(arguments)
     if o.verify:
         from msflow_jax.data.sources.records import verify
@@ -69,7 +92,8 @@ def main(arguments: Sequence[str]) -> None:
     manifest = pack(
         o.source, o.folder, o.seed, o.duplicates, o.outside, side=o.side, channels=o.channels,
         seed=o.seed, shard_images=o.shard_images, name=o.name, licence=o.licence,
-        fit=o.fit,
+        fit=o.fit, dims=o.dims, spacing=o.spacing, window=tuple(o.window),
+        slices={"axis": o.axis, "first": o.first, "last": o.last, "spacing": o.gap},
     )  # fmt: skip
     print(f"packed: {manifest}")
     print(

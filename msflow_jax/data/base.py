@@ -7,6 +7,7 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 
 from msflow_jax.data.info import FITS, PRIORS, TASKS, Info, class_name
+from msflow_jax.data.intensity import FULL, Intensity
 from msflow_jax.data.modality import Batch, Modality
 from msflow_jax.data.split import LazySplit, OpensLater, Split, in_memory, some
 
@@ -68,8 +69,9 @@ def own_info(
     licence: str,
     md5: str,
     source: str,
-    value_range: Sequence[float] = (),
+    intensity: Intensity = FULL,
     fit: str = "crop",
+    spacing: Sequence[float] = (),
 ) -> Info:
     """Facts of images of which only the classes are known, not what may be mirrored.
 
@@ -80,9 +82,11 @@ def own_info(
         licence: licence of the data.
         md5: MD5 of what they were made from.
         source: where they came from.
-        value_range: see :class:`Info`.
+        intensity: how their values became grey levels.
         fit: see :class:`Info`.
+        spacing: see :class:`Info`.
     """
+    ranged = intensity.kind == "range"
     return Info(
         name=name,
         classes=tuple(classes),
@@ -94,6 +98,8 @@ def own_info(
         md5=md5,
         source=source,
         flips=(),
-        value_range=tuple(value_range),
+        value_range=(intensity.low, intensity.high) if ranged else (),
+        intensities={"image": intensity} if intensity.clips else {},
         fit=fit,
+        spacing=tuple(spacing),
     )

@@ -174,6 +174,14 @@ def _read_otherwise(then: Info, now: Info) -> list[str]:
             f"it had grey values of {old}, these have {new} (versions of before divided deeper ones "
             "by 257)"
         ]
+    if then.intensities != now.intensities:
+        old, new = (info.intensity().describe() for info in (then, now))
+        found.append(f"it had grey values by {old}, these by {new}")
+    if then.volumes != now.volumes:
+        found.append(
+            f"volumes were read by data.spacing and data.slices of {dict(then.volumes)}, these by "
+            f"{dict(now.volumes)}"
+        )
     if then.fit != now.fit:
         found.append(f"pictures that are not square had fit={then.fit}, these have fit={now.fit}")
     return found

@@ -43,6 +43,7 @@ class Info:
         spacing: size of a voxel or pixel in mm along each axis of space; empty where not known.
         intensities: from stored values to grey levels, by the name of the modality; one that is not
             there has the values of ``value_range`` or 8 bits.
+        volumes: how files of volumes became examples, see ``sources.items.Wanted``; empty of others.
     """
 
     name: str
@@ -63,6 +64,7 @@ class Info:
     space: tuple[int, ...] = ()
     spacing: tuple[float, ...] = ()
     intensities: Mapping[str, Intensity] = field(default_factory=dict, hash=False)
+    volumes: Mapping[str, Any] = field(default_factory=dict, hash=False)
 
     def __post_init__(self) -> None:
         for name in (
@@ -77,6 +79,7 @@ class Info:
         object.__setattr__(self, "intensities", dict(self.intensities))
         object.__setattr__(self, "modalities", dict(self.modalities) or self._one_image())
         object.__setattr__(self, "identity", dict(self.identity))
+        object.__setattr__(self, "volumes", dict(self.volumes))
         if self.task not in TASKS:
             raise ValueError(f"{self.name}: task {self.task!r} is not one of {', '.join(TASKS)}")
         if len(self.classes) < 2:
@@ -135,6 +138,11 @@ class Info:
         low, high = self.value_range
         return Intensity("range", low, high)
 
+    def files(self) -> dict[str, Any]:
+        """How files of scanners became pixels, in JSON types; nothing of pictures of 8 bits."""
+        known = self.to_dict()
+        return {name: known[name] for name in ("intensities", "volumes") if name in known}
+
     @property
     def ordered(self) -> bool:
         """Whether the classes are grades."""
@@ -172,7 +180,7 @@ class Info:
         found = {key: list(v) if isinstance(v, tuple) else v for key, v in fields.items()}
         if self.modalities != self._one_image():
             found["modalities"] = {name: m.to_dict() for name, m in self.modalities.items()}
-        for name in ("identity", "value_range", "space", "spacing"):
+        for name in ("identity", "value_range", "space", "spacing", "volumes"):
             if not found[name]:
                 del found[name]
         if self.intensities:
@@ -191,7 +199,7 @@ class Info:
         known = {f.name for f in dataclasses.fields(cls)}
         needed = known - {
             "map_classes", "counts", "modalities", "identity", "value_range", "fit",
-            "space", "spacing", "intensities",
+            "space", "spacing", "intensities", "volumes",
         }  # fmt: skip
         if unknown := sorted(set(fields) - known):
             raise ValueError(f"data info has unknown fields: {', '.join(unknown)}")

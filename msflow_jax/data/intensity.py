@@ -7,6 +7,7 @@ in ``Info``. Never is an image scaled by its own smallest and largest value.
 
 from __future__ import annotations
 
+import dataclasses
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from typing import Any
@@ -31,6 +32,7 @@ class Intensity:
         low: the value that becomes 0.
         high: the value that becomes 255.
         unit: unit of the values: ``HU`` or empty.
+        modality: DICOM's word for what it was made from, ``CT``, ``MR``, ...; empty where no file said.
 
     Raises:
         ValueError: an unknown kind, or values that do not rise.
@@ -40,6 +42,7 @@ class Intensity:
     low: float = 0.0
     high: float = 255.0
     unit: str = ""
+    modality: str = ""
 
     def __post_init__(self) -> None:
         if self.kind not in KINDS:
@@ -95,19 +98,21 @@ class Intensity:
             "percentiles": "percentiles of the training subjects",
         }
         unit = f" {self.unit}" if self.unit else ""
-        return f"{words.get(self.kind, self.kind)}, {self.low:g} to {self.high:g}{unit}"
+        of = f" ({self.modality})" if self.modality else ""
+        return f"{words.get(self.kind, self.kind)}, {self.low:g} to {self.high:g}{unit}{of}"
 
     def to_dict(self) -> dict[str, Any]:
         """JSON types; ``Intensity(**fields)`` is its inverse."""
-        return {"kind": self.kind, "low": self.low, "high": self.high, "unit": self.unit}
+        return dataclasses.asdict(self)
 
 
-def fit_percentiles(samples: Iterable[np.ndarray], unit: str = "") -> Intensity:
+def fit_percentiles(samples: Iterable[np.ndarray], unit: str = "", modality: str = "") -> Intensity:
     """The map of a modality whose values have no unit, from the training subjects.
 
     Args:
         samples: values of each training image; every image weighs the same, whatever its size.
         unit: unit of the values.
+        modality: DICOM's word for what they are.
 
     Raises:
         ValueError: no value, or all of them equal.
@@ -120,7 +125,7 @@ def fit_percentiles(samples: Iterable[np.ndarray], unit: str = "") -> Intensity:
     low, high = np.percentile(np.concatenate(curves), PERCENTILES)
     if not low < high:
         raise ValueError(f"an intensity map cannot be fitted: nearly all values are {low:g}")
-    return Intensity("percentiles", float(low), float(high), unit)
+    return Intensity("percentiles", float(low), float(high), unit, modality)
 
 
 def is_range(given: Sequence[Any]) -> bool:

@@ -27,7 +27,7 @@ _KINDS: dict[str, tuple[Any, Any]] = {
     **dict.fromkeys(("classes", "map_classes", "flips"), _TEXTS),
     "counts": (list, (int,)), "value_range": (list, (int, float)),
     "space": (list, (int,)), "spacing": (list, (int, float)),
-    **dict.fromkeys(("modalities", "identity", "intensities"), (dict, ())),
+    **dict.fromkeys(("modalities", "identity", "intensities", "volumes"), (dict, ())),
 }  # fmt: skip
 
 

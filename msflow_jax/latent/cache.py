@@ -197,6 +197,7 @@ def split_latents(
         "autoencoder": fingerprint(codec.autoencoder, params), "side": [info.side, codec.side],
         "channels": info.channels, "names": digest("\n".join(split.names).encode()),
         "value_range": list(info.value_range), "fit": info.fit, "version": 3,
+        **info.files(),  # nothing of pictures, so that their latents of before are found
     }  # fmt: skip
     encode = make_encoder(codec, flips, config.batch)
     cache = locate(config.cache, facts)

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import dataclasses
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from pathlib import Path
 
 import numpy as np
@@ -18,11 +18,17 @@ from msflow_jax.data.base import (
     digest,
     own_info,
 )
+from msflow_jax.data.intensity import FULL, Intensity
+from msflow_jax.data.pictures import Picture
 from msflow_jax.data.sources.decoding import decode, read_file
-from msflow_jax.data.sources.fitting import fit_to_first
+from msflow_jax.data.sources.grey import to_grey
+from msflow_jax.data.sources.items import Contents, Item, Wanted
 from msflow_jax.data.sources.listing import Listing, list_folder
 from msflow_jax.data.sources.manifest import list_manifest
-from msflow_jax.data.sources.values import Range, refuse_broken, scale, survey
+from msflow_jax.data.sources.maps import Notes, choose, warn_of_slow_slices
+from msflow_jax.data.sources.reading import Reader
+from msflow_jax.data.sources.shaping import Grids, Shaping
+from msflow_jax.data.sources.values import refuse_broken
 from msflow_jax.progress import track
 
 
@@ -48,71 +54,76 @@ def load_manifest(config: ConfigDict) -> Splits:
 
 @dataclass(frozen=True)
 class FileReader:
-    """Reads image files by index, all to one shape.
+    """Reads images by index, all to one shape.
 
     Attributes:
-        paths: image files to read.
-        side: rows and columns of the images, see :func:`fit_to_first`.
-        channels: channels of the images, see :func:`fit_to_first`.
-        fit: what happens to those that are not square, see :func:`fit_to_first`.
+        items: what to read.
+        shaping: how it comes to one shape.
         first: shape of the images.
-        value_range: what becomes 0 and 255 in pictures of more than 8 bits, see ``values.scale``.
+        intensity: how their values become grey levels.
+        read: reads an item; each process keeps its own last volumes.
     """
 
-    paths: tuple[Path, ...]
-    side: int
-    channels: int
-    fit: str
+    items: tuple[Item, ...]
+    shaping: Shaping
     first: tuple[int, ...]
-    value_range: Range = ()
+    intensity: Intensity = FULL
+    read: Reader = field(default_factory=Reader)
 
     def __call__(self, index: int) -> np.ndarray:
-        """Returns image ``index``, uint8 ``[S, S, C]``."""
-        path = self.paths[index]
-        image = scale(decode(read_file(path), path), self.value_range, str(path))
-        return fit_to_first(image, str(path), self.first, self.side, self.channels, self.fit)
+        """Returns image ``index``, uint8 ``[*space, C]``."""
+        item = self.items[index]
+        picture = self.read(item)
+        grey = to_grey(picture, self.intensity, item.place)
+        return self.shaping(grey, picture.spacing, item.place, self.first)
 
 
 def _load(listing: Listing, config: ConfigDict) -> Splits:
     """Reads the images of a listing: of train only the first, if the loader is ``grain``."""
     lazy = config.loader == "grain"
-    value_range, broken = survey([row.path for row in listing.rows])
-    read, shape, sums = _read(
-        listing, config, ("val", "test") if lazy else SPLITS, value_range, broken
-    )
+    items = [row.source for row in listing.rows]
+    training = np.flatnonzero(listing.splits == "train").tolist()
+    intensity, broken = choose(items, training, config, listing.root)
+    shaping = Shaping.of(config)
+    wanted = ("val", "test") if lazy else SPLITS
+    read, shape, sums, spacing = _read(listing, shaping, wanted, intensity, broken)
     parts: dict[str, Split | LazySplit] = {}
     contents = {}
     for split in SPLITS:
         index = np.flatnonzero(listing.splits == split)
         names = tuple(listing.rows[i].name for i in index)
         contents[split] = tuple(sums[i] for i in index)
-        labels, groups = listing.labels[index], listing.patients(index)
+        labels, groups, facts = (
+            listing.labels[index], listing.patients(index), listing.facts(index),
+        )  # fmt: skip
         if split in read:
-            facts = listing.facts(index)
             parts[split] = Split.of_images(read[split], labels, names, truth=facts, groups=groups)
         else:
-            paths = tuple(listing.rows[i].path for i in index)
-            reader = FileReader(paths, config.side, config.channels, config.fit, shape, value_range)
-            parts[split] = LazySplit(reader, labels, names, shape, groups)
+            chosen = tuple(items[i] for i in index)
+            warn_of_slow_slices(chosen)
+            reader = FileReader(chosen, shaping, shape, intensity)
+            parts[split] = LazySplit(reader, labels, names, shape, groups, facts)
     lines = sorted(f"{row.name} {one}\n" for row, one in zip(listing.rows, sums, strict=True))
     info = own_info(
         listing.classes, shape, name=config.name, licence="unknown: the user's own files",
         md5=digest("".join(lines).encode()), source=str(listing.root),
-        value_range=value_range, fit=config.fit,
+        intensity=intensity, fit=config.fit, spacing=spacing,
     )  # fmt: skip
     # Runs of before that read while training have this as their MD5.
-    info = dataclasses.replace(info, identity={"listing": listing.fingerprint()})
+    identity = {"listing": listing.fingerprint()}
+    volumes = Wanted.of(config).facts() if any(item.volume for item in items) else {}
+    info = dataclasses.replace(info, identity=identity, volumes=volumes)
     return Splits(**parts, info=info, contents=contents)  # type: ignore[arg-type]
 
 
 def _read(
     listing: Listing,
-    config: ConfigDict,
+    shaping: Shaping,
     splits: Sequence[str],
-    value_range: Range,
+    intensity: Intensity,
     broken: Mapping[Path, str],
-) -> tuple[dict[str, np.ndarray], tuple[int, ...], list[str]]:
-    """Returns the images of these splits, their common shape, and the MD5 of every file.
+) -> tuple[dict[str, np.ndarray], tuple[int, ...], list[str], tuple[float, ...]]:
+    """Returns the images of these splits, their common shape, the MD5 of each, and the size of voxels.
 
     The files of other splits are read too, for their MD5 alone: what a run was trained on is known by
     its content, whichever the loader. All broken files are named at once, those known already
@@ -122,26 +133,31 @@ def _read(
     images: dict[str, list[np.ndarray]] = {split: [] for split in splits}
     shape: tuple[int, ...] = ()
     sums: list[str] = []
+    content, reader = Contents(), Reader()
+    notes, grids = Notes(), Grids(shaping)
     positions = range(len(listing.rows))
     for i in track(positions, "Reading images"):
-        row, split = listing.rows[i], str(listing.splits[i])
-        if row.path in broken:
+        item, split = listing.rows[i].source, str(listing.splits[i])
+        if any(path in broken for path in item.paths):
             continue
         try:
-            data = read_file(row.path)
-            sums.append(digest(data))
+            data = read_file(item.paths[0]) if item.kind == "picture" else None
+            sums.append(content(item) if data is None else digest(data))
             if split not in images:
                 continue
-            image = scale(decode(data, row.path), value_range, str(row.path))
+            picture = reader(item) if data is None else Picture(decode(data, item.paths[0]))
+            image = to_grey(picture, intensity, item.place)
         except ValueError as error:
-            broken[row.path] = str(error)
+            broken[item.paths[0]] = str(error)
             continue
         if broken:  # only to find the others
             continue
-        image = fit_to_first(
-            image, str(row.path), shape or None, config.side, config.channels, config.fit
-        )
+        notes.look(picture, item)
+        grids.look(picture, item.place)
+        image = shaping(image, picture.spacing, item.place, shape or None)
         shape = image.shape
         images[split].append(image)
     refuse_broken(broken.values())
-    return {split: np.stack(found) for split, found in images.items()}, shape, sums
+    notes.warn()
+    found = {split: np.stack(pictures) for split, pictures in images.items()}
+    return found, shape, sums, grids.common()

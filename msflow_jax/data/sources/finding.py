@@ -7,9 +7,28 @@ from collections import Counter
 from collections.abc import Mapping
 from pathlib import Path
 
+from msflow_jax.data.sources.dicom_headers import is_dicom
+
 SUFFIXES = frozenset(
-    (".png", ".jpg", ".jpeg", ".bmp", ".tif", ".tiff", ".webp", ".gif", ".pgm", ".ppm", ".pnm")
+    (
+        *(
+            ".png",
+            ".jpg",
+            ".jpeg",
+            ".bmp",
+            ".tif",
+            ".tiff",
+            ".webp",
+            ".gif",
+            ".pgm",
+            ".ppm",
+            ".pnm",
+        ),
+        *(".nii", ".nii.gz", ".dcm", ".dicom", ".ima"),
+    )
 )
+_INDEX = "DICOMDIR"  # a list of the files beside it
+_HEAD = 132  # bytes that tell DICOM
 _MASKS = ("masks", "mask")  # folders beside or among the pictures, with the outlines drawn on them
 _MASK_ENDS = ("_mask", "-mask", "_masks", "_segmentation", "_seg")
 
@@ -17,8 +36,9 @@ _MASK_ENDS = ("_mask", "-mask", "_masks", "_segmentation", "_seg")
 def find_images(folder: Path) -> tuple[list[Path], Counter[str]]:
     """Lists the pictures under ``folder``, at any depth, and counts what is left out.
 
-    Pictures are told by suffix. Hidden files are not read. Left out as masks are the files of a
-    folder ``masks``, those of a folder ``mask`` or called ``x_mask`` where there is a picture ``x``.
+    Pictures are told by suffix, and DICOM files without a usual one, as scanners write them, by content.
+    Hidden files and DICOMDIR are not read. Left out as masks are the files of a folder ``masks``, those
+    of a folder ``mask`` or called ``x_mask`` where there is a picture ``x``.
 
     Returns:
         The files, sorted; and how many of what else there are.
@@ -27,28 +47,53 @@ def find_images(folder: Path) -> tuple[list[Path], Counter[str]]:
     left: Counter[str] = Counter()
     for path in sorted(folder.rglob("*")):
         if any(part.startswith(".") for part in path.relative_to(folder).parts):
-            left["hidden pictures"] += path.suffix.lower() in SUFFIXES and path.is_file()
+            left["hidden pictures"] += suffix_of(path) in SUFFIXES and path.is_file()
+            continue
+        if path.name.upper() == _INDEX:
             continue
         if path.is_dir():
             left["linked folders"] += path.is_symlink()
-        elif path.is_file() and path.suffix.lower() in SUFFIXES:
+        elif path.is_file() and (suffix_of(path) in SUFFIXES or _is_bare_dicom(path)):
             found.append(path)
         elif path.is_symlink() and not path.exists():
             left["broken links"] += 1
         else:
             left[f"{path.suffix.lower()} files" if path.suffix else "files without a suffix"] += 1
     parents = {path: {p.lower() for p in path.relative_to(folder).parts[:-1]} for path in found}
-    pictures = {p.stem for p in found if not parents[p] & set(_MASKS) and not _bare(p.stem)}
+    stems = {path: stem_of(path) for path in found}
+    pictures = {stems[p] for p in found if not parents[p] & set(_MASKS) and not _bare(stems[p])}
     files = [p for p in found if not _is_mask(p, parents[p], pictures)]
     left["masks"] += len(found) - len(files)
     return files, +left
 
 
+def suffix_of(path: Path) -> str:
+    """``.nii.gz`` of ``scan.nii.gz``; of others the usual one, in small letters."""
+    return ".nii.gz" if path.name.lower().endswith(".nii.gz") else path.suffix.lower()
+
+
+def stem_of(path: Path) -> str:
+    """``scan`` of ``scan.nii.gz`` and ``scan.png``."""
+    return path.name[: -len(".nii.gz")] if suffix_of(path) == ".nii.gz" else path.stem
+
+
+def _is_bare_dicom(path: Path) -> bool:
+    """Whether a file without a suffix, or with a number as one (``1.2.840.10``), is DICOM."""
+    if path.suffix and not path.suffix[1:].isdecimal():
+        return False
+    try:
+        with path.open("rb") as file:
+            return is_dicom(file.read(_HEAD))
+    except OSError:
+        return False
+
+
 def _is_mask(path: Path, parents: set[str], pictures: set[str]) -> bool:
-    bare = _bare(path.stem)
+    stem = stem_of(path)
+    bare = _bare(stem)
     if "masks" in parents or (bare and bare in pictures):
         return True
-    return "mask" in parents and (bare or path.stem) in pictures
+    return "mask" in parents and (bare or stem) in pictures
 
 
 def _bare(stem: str) -> str:

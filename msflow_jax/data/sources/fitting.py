@@ -106,6 +106,28 @@ def to_square(image: np.ndarray, side: int, fit: str, colour: np.ndarray | int =
     return square
 
 
+def square_pixels(image: np.ndarray, pixel: Sequence[float]) -> np.ndarray:
+    """A picture whose pixels are not square, with square ones of the lesser size.
+
+    Args:
+        image: uint8 ``[H, W, C]``.
+        pixel: distance of rows and of columns in mm; empty if not known, which leaves it as it is.
+
+    Returns:
+        uint8 ``[H', W', C]``, bilinear; the same array where both differ by less than 1 %.
+    """
+    from PIL import Image
+
+    if len(pixel) != 2 or abs(pixel[0] / pixel[1] - 1) < 0.01:
+        return image
+    height, width = (
+        max(1, round(n * mm / min(pixel))) for n, mm in zip(image.shape, pixel, strict=False)
+    )
+    picture = Image.fromarray(image[..., 0] if image.shape[-1] == 1 else image)
+    scaled = np.asarray(picture.resize((width, height), Image.Resampling.BILINEAR))
+    return scaled.reshape(height, width, image.shape[-1])
+
+
 def fit_to_model(image: np.ndarray, name: str, info: Info, change: bool) -> np.ndarray:
     """Brings uint8 ``[H, W, C]`` to the side and channels of ``info``, or refuses it by name.
 

@@ -1,24 +1,53 @@
-"""Reads what is to be classified: a file, a folder or an .npz to uint8 ``[N, S, S, C]``."""
+"""Reads what is to be classified: a file, a folder or an .npz to uint8 ``[N, *space, C]``."""
 
 from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Sequence
+from dataclasses import dataclass
 from pathlib import Path
 
 import numpy as np
 
 from msflow_jax.data.base import Info
+from msflow_jax.data.intensity import FULL
+from msflow_jax.data.pictures import Picture
 from msflow_jax.data.sources.archives import read_npz
-from msflow_jax.data.sources.decoding import check_pixels, decode, read_file
+from msflow_jax.data.sources.decoding import check_pixels
+from msflow_jax.data.sources.examples import list_items
 from msflow_jax.data.sources.finding import SUFFIXES, find_images, in_words, warn_of_left_out
 from msflow_jax.data.sources.fitting import fit_to_model
+from msflow_jax.data.sources.grey import Doubts, to_grey
+from msflow_jax.data.sources.items import Item, Wanted
+from msflow_jax.data.sources.maps import Notes
+from msflow_jax.data.sources.nifti import split_volume
 from msflow_jax.data.sources.npz_headers import Layout, npz_layouts
-from msflow_jax.data.sources.values import is_dim, refuse_broken, scale, warn_of_dim
+from msflow_jax.data.sources.reading import Reader
+from msflow_jax.data.sources.shaping import shape_to_model
+from msflow_jax.data.sources.values import refuse_broken
 from msflow_jax.progress import track
 from msflow_jax.storage.places import expand, split_archive
 
 _ARCHIVE_HINT = "name a split as FILE.npz:test, or fetch the file again"
-Read = tuple[np.ndarray, tuple[str, ...], dict[str, str]]
+
+
+@dataclass(frozen=True)
+class Sound:
+    """Images that can be read, and what is known of them.
+
+    Attributes:
+        images: uint8 ``[N, *space, C]``.
+        items: what each is.
+        broken: the error of each other one by its name.
+    """
+
+    images: np.ndarray
+    items: tuple[Item, ...]
+    broken: dict[str, str]
+
+    @property
+    def names(self) -> tuple[str, ...]:
+        """What tables call them."""
+        return tuple(item.name for item in self.items)
 
 
 def read_images(
@@ -27,30 +56,33 @@ def read_images(
     """Reads images to be classified by a model that was trained on data with these facts.
 
     Args:
-        path: an image file; a folder (searched at any depth); an .npz with the key ``images``; or
-            ``FILE.npz:test`` for its key ``test_images``.
-        info: facts of the training data: the side, the channels and the range of values to fit to.
+        path: an image or volume file; a folder (searched at any depth; DICOM files of one series are one
+            volume); ``FILE.nii.gz#3`` for one volume of a NIfTI file of four axes; an .npz with the key
+            ``images``; or ``FILE.npz:test`` for its key ``test_images``.
+        info: facts of the training data: the side, the channels and the map of values to fit to, and how
+            volumes were cut.
         resize: whether images of another side or channel count are fitted to ``info``'s (by its ``fit``,
             grey repeated or RGB turned grey) or refused.
 
     Returns:
-        uint8 images ``[N, S, S, C]``, and N names: paths relative to the folder, or ``key/index``.
+        uint8 images ``[N, *space, C]``, and N names: paths relative to the folder (of a slice with its
+            number), or ``key/index``.
 
     Raises:
         FileNotFoundError: if there is nothing at ``path``, or no image in the folder.
         ValueError: for unreadable files, or ones of another size, channel count or range of values;
             names all of them, up to 20.
     """
-    images, names, broken = read_sound_images(path, info, resize=resize)
-    refuse_broken(broken.values())
-    return images, names
+    found = read_sound_images(path, info, resize=resize)
+    refuse_broken(found.broken.values())
+    return found.images, found.names
 
 
-def read_sound_images(path: str | Path, info: Info, *, resize: bool = False) -> Read:
+def read_sound_images(path: str | Path, info: Info, *, resize: bool = False) -> Sound:
     """As :func:`read_images`, but what cannot be read is returned instead of raised.
 
     Returns:
-        Images and names of those that can be read, and the error of each other one by its name.
+        Those that can be read, and the error of each other one by its name.
 
     Raises:
         FileNotFoundError: as :func:`read_images`.
@@ -59,6 +91,7 @@ def read_sound_images(path: str | Path, info: Info, *, resize: bool = False) -> 
     if archive := split_archive(str(path)):
         return _read_archive(*archive, info, resize)
     path = expand(path)
+    file, _ = split_volume(str(path))
     if path.is_dir():
         (files, left), root = find_images(path), path
         if not files:
@@ -67,7 +100,7 @@ def read_sound_images(path: str | Path, info: Info, *, resize: bool = False) -> 
                 f"no image in {path}{others}; read are: {', '.join(sorted(SUFFIXES))}"
             )
         warn_of_left_out(path, left)
-    elif path.is_file():
+    elif path.is_file() or Path(file).is_file():
         files, root = [path], path.parent
     else:
         raise FileNotFoundError(f"no image, folder or .npz at {path}")
@@ -77,49 +110,67 @@ def read_sound_images(path: str | Path, info: Info, *, resize: bool = False) -> 
 
 def read_listed(
     files: Sequence[Path], names: Sequence[str], info: Info, *, resize: bool = False
-) -> np.ndarray:
-    """Reads image files in their order, as :func:`read_images` does."""
-    images, _, broken = _read_files(files, names, info, resize)
+) -> tuple[Sound, list[int]]:
+    """Reads image files in their order, as :func:`read_images` does, and which file each is of."""
+    items, broken = list_items(files, names, Wanted.as_trained(info))
     refuse_broken(broken.values())
-    return images
+    found = _read_items(items, {}, info, resize)
+    refuse_broken(found.broken.values())
+    return found, [item.given for item in items]
 
 
-def _read_files(files: Sequence[Path], names: Sequence[str], info: Info, resize: bool) -> Read:
-    pictures = (_reader(file) for file in track(files, "Reading images"))
-    return _collect(names, map(str, files), pictures, info, resize)
+def _read_files(files: Sequence[Path], names: Sequence[str], info: Info, resize: bool) -> Sound:
+    items, broken = list_items(files, names, Wanted.as_trained(info))
+    return _read_items(items, broken, info, resize)
 
 
-def _reader(file: Path) -> Callable[[], np.ndarray]:
-    return lambda: decode(read_file(file), file)
+def _read_items(items: Sequence[Item], broken: dict[str, str], info: Info, resize: bool) -> Sound:
+    read, notes = Reader(), Notes()
+
+    def reader(item: Item) -> Callable[[], Picture]:
+        def call() -> Picture:
+            picture = read(item)
+            notes.look(picture, item)
+            return picture
+
+        return call
+
+    pictures = (reader(item) for item in track(items, "Reading images"))
+    found = _collect(items, [item.place for item in items], pictures, info, resize, broken)
+    notes.warn()
+    return found
 
 
 def _collect(
-    names: Iterable[str],
+    items: Sequence[Item],
     places: Iterable[str],
-    pictures: Iterable[Callable[[], np.ndarray]],
+    pictures: Iterable[Callable[[], Picture]],
     info: Info,
     change: bool,
-) -> Read:
+    broken: dict[str, str],
+) -> Sound:
     """Scales and fits pictures; ``places`` are their names in errors."""
-    images, sound, broken = [], [], {}
-    dim: list[str] = []
-    for name, place, read in zip(names, places, pictures, strict=True):
+    images, sound = [], []
+    broken = dict(broken)
+    intensity = info.intensity()
+    doubts = Doubts(intensity)
+    for item, place, read in zip(items, places, pictures, strict=True):
         try:
             picture = read()
-            scaled = scale(picture, info.value_range, place)
-            images.append(fit_to_model(scaled, place, info, change))
+            grey = to_grey(picture, intensity, place)
+            images.append(shape_to_model(grey, picture.spacing, place, info, change))
         except ValueError as error:
-            broken[name] = str(error)
+            broken[item.name] = str(error)
             continue
-        sound.append(name)
-        dim += [name] * is_dim(picture, info.value_range)
+        sound.append(item)
+        doubts.look(picture, item.name, item.volume)
     if not images:
         refuse_broken(broken.values())
-    warn_of_dim(dim, len(images), info.value_range)
-    return np.stack(images), tuple(sound), broken
+    doubts.warn(len(images))
+    return Sound(np.stack(images), tuple(sound), broken)
 
 
-def _read_archive(path: Path, split: str, info: Info, change: bool) -> Read:
+def _read_archive(path: Path, split: str, info: Info, change: bool) -> Sound:
     if not path.is_file():
         raise FileNotFoundError(f"no .npz file at {path}")
     key = f"{split}_images" if split else "images"
@@ -131,12 +182,12 @@ def _read_archive(path: Path, split: str, info: Info, change: bool) -> Read:
             fit_to_model(stand_in, place, info, change)
     images = read_npz(path, [key], _ARCHIVE_HINT)[key]
     colours = _check_layout(Layout(images.shape, images.dtype), place)
-    if (images.dtype == np.uint8) == bool(info.value_range):
-        scale(images, info.value_range, place)  # refused as a whole
+    if (images.dtype == np.uint8) != (info.intensity() == FULL):
+        to_grey(Picture(images.reshape(1, -1, 1)), info.intensity(), place)  # refused as a whole
     images = images.reshape(*images.shape[:3], colours)
-    names = [f"{split or 'images'}/{i:05d}" for i in range(len(images))]
+    items = [Item(f"{split or 'images'}/{i:05d}", (path,)) for i in range(len(images))]
     places = (f"{place}[{i}]" for i in range(len(images)))
-    return _collect(names, places, (_value(image) for image in images), info, change)
+    return _collect(items, places, (_value(image) for image in images), info, change, {})
 
 
 def _check_layout(layout: Layout, place: str) -> int:
@@ -154,5 +205,5 @@ def _check_layout(layout: Layout, place: str) -> int:
     return colours
 
 
-def _value(image: np.ndarray) -> Callable[[], np.ndarray]:
-    return lambda: image
+def _value(image: np.ndarray) -> Callable[[], Picture]:
+    return lambda: Picture(image)

@@ -9,8 +9,10 @@ import numpy as np
 
 from msflow_jax.data.base import Info, Split, class_name
 from msflow_jax.data.sources.archives import read_npz
-from msflow_jax.data.sources.images import read_images, read_listed
+from msflow_jax.data.sources.images import Sound, read_images, read_listed, read_sound_images
+from msflow_jax.data.sources.items import facts_of
 from msflow_jax.data.sources.manifest import list_rows
+from msflow_jax.data.sources.values import refuse_broken
 from msflow_jax.storage.places import expand, split_archive
 
 _HINT = "save images and labels with numpy.savez, or name a split as FILE.npz:test"
@@ -45,9 +47,11 @@ def read_labelled(
         raise FileNotFoundError(
             f"no folder, .csv or .npz with labelled images at {path} (--images)"
         )
-    images, names = read_images(path, info, resize=resize)
+    found = read_sound_images(path, info, resize=resize)
+    refuse_broken(found.broken.values())
+    names = found.names
     folders = [name.partition("/")[0] if "/" in name else "" for name in names]
-    return _split(images, _numbers(folders, names, info, path), names)
+    return _split(found.images, _numbers(folders, names, info, path), names, *_facts(found))
 
 
 def _of_archive(path: Path, split: str, given: str, info: Info, resize: bool) -> Split:
@@ -75,11 +79,20 @@ def _of_table(path: Path, info: Info, resize: bool, outside: bool) -> Split:
     rows = list_rows(path, outside=outside, ignored=("split",))
     names = tuple(row.name for row in rows)
     labels = _numbers([row.label for row in rows], names, info, path)
-    images = read_listed([row.path for row in rows], names, info, resize=resize)
+    found, given = read_listed([row.path for row in rows], names, info, resize=resize)
+    rows = [rows[i] for i in given]
+    known, truth = _facts(found)
     groups = tuple(row.patient for row in rows)
     facts = [dict(row.facts) for row in rows]
-    truth = {c: np.array([row[c] for row in facts]) for c in facts[0]}
-    return _split(images, labels, names, groups if all(groups) else None, truth or None)
+    truth = {**{c: np.array([row[c] for row in facts]) for c in facts[0]}, **(truth or {})}
+    groups = groups if all(groups) else known
+    return _split(found.images, labels[given], found.names, groups, truth or None)
+
+
+def _facts(found: Sound) -> tuple[tuple[str, ...] | None, dict[str, np.ndarray] | None]:
+    """Whom each image shows, where any file says so, and the volume and number of slices."""
+    groups = tuple(item.group or item.volume or item.name for item in found.items)
+    return (None if groups == found.names else groups), facts_of(found.items) or None
 
 
 def _split(

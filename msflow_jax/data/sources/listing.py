@@ -14,8 +14,9 @@ from ml_collections import ConfigDict
 
 from msflow_jax.data.base import SPLITS, class_name, digest
 from msflow_jax.data.oddities import warn_of_lookalikes
-from msflow_jax.data.sources.archives import file_md5
 from msflow_jax.data.sources.finding import SUFFIXES, find_images, in_words, warn_of_left_out
+from msflow_jax.data.sources.items import Contents, Item, facts_of
+from msflow_jax.data.sources.subjects import examples_of, keep_together
 from msflow_jax.data.splitting import VAL_PATTERN, assign
 from msflow_jax.progress import track
 from msflow_jax.storage.content import printable
@@ -47,6 +48,12 @@ class Row:
     patient: str
     split: str
     facts: tuple[tuple[str, str], ...] = ()  # names and cells of further columns
+    item: Item | None = None  # what is read; None: the file, as one picture
+
+    @property
+    def source(self) -> Item:
+        """What is read for it."""
+        return self.item or Item(self.name, (self.path,))
 
 
 @dataclass(frozen=True)
@@ -73,20 +80,25 @@ class Listing:
         return patients if all(patients) else None
 
     def facts(self, index: np.ndarray) -> dict[str, np.ndarray] | None:
-        """Returns the further columns of the list at these positions by name, or None without one."""
+        """Returns the further columns of the list at these positions by name, or None without one.
+
+        Slices of volumes have ``volume`` and ``slice`` too.
+        """
         rows = [dict(self.rows[i].facts) for i in index]
         names = dict.fromkeys(name for row in rows for name in row)
-        return {n: np.array([row.get(n, "") for row in rows], np.str_) for n in names} or None
+        columns = {n: np.array([row.get(n, "") for row in rows], np.str_) for n in names}
+        return {**columns, **facts_of([self.rows[i].source for i in index])} or None
 
     def fingerprint(self) -> str:
         """Returns the MD5 of names, labels, splits, and sizes of the files; none is read."""
         rows = zip(self.rows, self.labels, self.splits, strict=True)
-        lines = [f"{r.name} {k} {split} {r.path.stat().st_size}\n" for r, k, split in rows]
+        lines = [f"{r.name} {k} {split} {r.source.bytes}\n" for r, k, split in rows]
         return digest("".join(sorted(lines)).encode())
 
     def contents(self) -> tuple[str, ...]:
-        """Returns the MD5 of each file, in the order of ``rows``; reads all of them."""
-        return tuple(file_md5(row.path) for row in track(self.rows, "Comparing files"))
+        """Returns the MD5 of each example, in the order of ``rows``; reads all files."""
+        content = Contents()
+        return tuple(content(row.source) for row in track(self.rows, "Comparing files"))
 
 
 def natural(name: str) -> tuple[tuple[tuple[int, int | str], ...], str]:
@@ -138,6 +150,8 @@ def list_folder(config: ConfigDict) -> Listing:
     named = {class_name(folder.name) for _, base in bases for folder in _folders(base)}
     if empty := sorted(named - {row.label for row in rows}):
         raise ValueError(f"{root}: no image in the class folder {empty[0]}; remove it or fill it")
+    rows = examples_of(rows, config, root)
+    keep_together(rows, root)
     return sort_rows(rows, root, config.seed)
 
 

@@ -16,6 +16,7 @@ from msflow_jax.data.sources.listing import (
     root_of,
     sort_rows,
 )
+from msflow_jax.data.sources.subjects import examples_of, keep_together
 from msflow_jax.data.sources.table import read_table
 from msflow_jax.storage.content import printable
 
@@ -37,6 +38,10 @@ def list_manifest(config: ConfigDict) -> Listing:
         raise FileNotFoundError(f"no manifest at {path} (--config.data.root)")
     rows = list_rows(path, outside=config.outside)
     _keep_patients_together(path, rows)
+    named = any(row.patient for row in rows)
+    rows = examples_of(rows, config, path)
+    if not named:  # else the column says who is who
+        keep_together(rows, path)
     return sort_rows(rows, path, config.seed)
 
 

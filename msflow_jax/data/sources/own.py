@@ -10,10 +10,10 @@ import numpy as np
 from ml_collections import ConfigDict
 
 from msflow_jax.data.base import Splits
-from msflow_jax.data.sources.decoding import decode, read_file
 from msflow_jax.data.sources.files import load_folder, load_manifest
 from msflow_jax.data.sources.listing import list_folder
 from msflow_jax.data.sources.manifest import list_manifest
+from msflow_jax.data.sources.reading import Reader
 from msflow_jax.storage.places import expand
 
 NAME = "own"
@@ -83,16 +83,15 @@ def look(config: ConfigDict) -> Facts:
     listing = (list_folder if named.name == "folder" else list_manifest)(named)
     rows = listing.rows
     chosen = np.unique(np.linspace(0, len(rows) - 1, min(len(rows), _LOOKED_AT)).astype(int))
-    found, error = [], None
+    found, error, read = [], None, Reader()
     for i in chosen:
-        path = rows[i].path
         try:
-            found.append(decode(read_file(path), path))
+            found.append(read(rows[i].source).values)
         except ValueError as broken:  # training names every one of them
             error = broken
     if not found:
         raise error or ValueError(f"no image in {listing.root}")
-    sides = np.array([min(image.shape[:2]) for image in found])
+    sides = np.array([min(image.shape[:-1]) for image in found])
     counts = np.bincount(listing.labels, minlength=len(listing.classes))
     return Facts(
         source=named.name,
@@ -102,7 +101,7 @@ def look(config: ConfigDict) -> Facts:
         training=int((np.asarray(listing.splits) == "train").sum()),
         looked_at=len(found),
         sides=(int(sides.min()), int(np.median(sides)), int(sides.max())),
-        square=all(image.shape[0] == image.shape[1] for image in found),
+        square=all(len(set(image.shape[:-1])) == 1 for image in found),
         channels=3 if any(_has_colour(image) for image in found) else 1,
     )
 

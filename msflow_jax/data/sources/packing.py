@@ -6,7 +6,7 @@ import io
 import json
 import os
 from collections.abc import Callable, Sequence
-from dataclasses import asdict, dataclass
+from dataclasses import asdict, dataclass, field
 from pathlib import Path
 from typing import Any
 
@@ -14,13 +14,20 @@ import numpy as np
 
 from msflow_jax.data.base import SPLITS, digest
 from msflow_jax.data.identity import number_subjects
+from msflow_jax.data.intensity import FULL, WINDOW, Intensity
 from msflow_jax.data.oddities import check_copies
+from msflow_jax.data.pictures import Picture
+from msflow_jax.data.slices import Slices
 from msflow_jax.data.sources.archives import file_sha256
-from msflow_jax.data.sources.decoding import decode, read_file
-from msflow_jax.data.sources.fitting import fit_to_first
+from msflow_jax.data.sources.decoding import check_pixels, decode, read_file
+from msflow_jax.data.sources.grey import to_grey
+from msflow_jax.data.sources.items import Item, Wanted
 from msflow_jax.data.sources.listing import Listing
-from msflow_jax.data.sources.records import FORMAT, MANIFEST, array_record
-from msflow_jax.data.sources.values import Range, refuse_broken, scale, survey
+from msflow_jax.data.sources.maps import choose
+from msflow_jax.data.sources.reading import Reader
+from msflow_jax.data.sources.records import FORMAT, MANIFEST, VOLUMES, array_record
+from msflow_jax.data.sources.shaping import Grids, Shaping
+from msflow_jax.data.sources.values import refuse_broken
 from msflow_jax.storage.atomic import check_writable, write_atomically
 from msflow_jax.storage.jsons import read_object, write_json
 from msflow_jax.storage.text import write_csv
@@ -34,13 +41,17 @@ class Settings:
     """How images are packed.
 
     Attributes:
-        side: rows and columns; 0: as stored (square, and all of one size).
+        side: rows and columns, of volumes also slices; 0: as stored (square, and all of one size).
         channels: 1, 3, or 0: as stored.
         shard_images: images per shard, at most.
         seed: seed of the order of the training images in the shards.
         name: what the data set is called.
         licence: licence of the images.
         fit: what happens to images that are not square, see ``fitting.to_square``.
+        dims: 3: volumes; 2: pictures, and slices of volumes.
+        spacing: mm that the voxels of volumes were brought to, see ``items.Wanted``.
+        slices: which slices of volumes are packed.
+        window: what becomes 0 and 255 of CT, in Hounsfield units.
     """
 
     side: int = 0
@@ -50,6 +61,16 @@ class Settings:
     name: str = "arrayrecord"
     licence: str = "unknown: the user's own files"
     fit: str = "pad"
+    dims: int = 2
+    spacing: float = 0.0
+    slices: Slices = field(default_factory=Slices)
+    window: tuple[float, float] = WINDOW
+
+    def facts(self) -> dict[str, Any]:
+        """What a pack is identified by: those of volumes only where they are others than of pictures."""
+        found, usual = asdict(self), asdict(Settings())
+        apart = ("dims", "spacing", "slices", "window")
+        return {k: v for k, v in found.items() if k not in apart or v != usual[k]}
 
 
 def pack(
@@ -62,8 +83,9 @@ def pack(
 ) -> Path:
     """Packs every image, shard by shard, and goes on where an earlier call was cut off.
 
-    Images that need no change are kept as they are, byte for byte; others become PNG, those of more than
-    8 bits by the range of values of all images, which the manifest names. Training images are shuffled
+    Pictures that need no change are kept as they are, byte for byte; others become PNG, those of more
+    than 8 bits by the map of the data set's values, which the manifest names. A volume is a PNG of its
+    slices, one below the other. Training images are shuffled
     over the shards. The manifest is written last: a folder with one is complete.
 
     Args:
@@ -87,9 +109,13 @@ def pack(
     contents = listing.contents()
     _check_copies(listing, contents, refuse=refuse)
     facts = [listing.fingerprint(), digest("".join(contents).encode()), listing.classes]
-    what = digest(json.dumps([*facts, asdict(settings)]).encode())
-    value_range, broken = survey([row.path for row in listing.rows])
+    what = digest(json.dumps([*facts, settings.facts()]).encode())
+    items = [row.source for row in listing.rows]
+    training = np.flatnonzero(listing.splits == "train").tolist()
+    intensity, broken = choose(items, training, settings, listing.root)
     refuse_broken(broken.values())
+    shaping = Shaping(settings.side, settings.channels, settings.fit, not settings.spacing)
+    records = _Records(items, shaping, intensity, Grids(shaping))
     done = _started(folder, what)
     folder.mkdir(parents=True, exist_ok=True)
     for left in folder.glob(".*.arrayrecord.*.tmp"):  # by a call that was killed
@@ -102,25 +128,24 @@ def pack(
     for split, first, name in _shards(orders, settings.shard_images):
         index = orders[split][first : first + settings.shard_images]
         if not _complete(folder, done, name):
-            shape = _write_shard(
-                folder / name, listing, index, settings, value_range, shape, progress
-            )
+            shape = _write_shard(folder / name, records, index, shape, progress)
             entry = {"split": split, "records": len(index), **_facts(folder / name)}
             done = {**done, "shape": shape, "shards": {**done["shards"], name: entry}}
+            done["spacing"] = records.grids.common() or done.get("spacing", ())
             write_atomically(folder / _UNFINISHED, json.dumps(done).encode())
         else:
             progress(len(index))
     tables = [_write_table(folder, listing, split, orders[split], contents) for split in SPLITS]
     manifest = {
-        "format": FORMAT,
+        "format": FORMAT if len(shape) == 3 else VOLUMES,
         "packed": what,
         "name": settings.name,
         "licence": settings.licence,
         "classes": listing.classes,
         "shape": shape,
         "fit": settings.fit,
-        **({"value_range": value_range} if value_range else {}),
-        "settings": asdict(settings),
+        **_facts_of(intensity, done.get("spacing", ()), items, settings),
+        "settings": settings.facts(),
         "tables": tables,
         "shards": list(done["shards"].values()),
     }
@@ -145,7 +170,8 @@ def _started(folder: Path, what: str) -> Entry:
                 "folder, or remove it"
             )
         by_name = shards if isinstance(shards, dict) else {s["file"]: s for s in shards}
-        return {"packed": what, "shape": notes["shape"], "shards": by_name}
+        sizes = {"spacing": notes["spacing"]} if "spacing" in notes else {}
+        return {"packed": what, "shape": notes["shape"], "shards": by_name, **sizes}
     there = [p.name for p in folder.glob("*") if not p.name.startswith(".")]
     if others := set(there) - {_UNFINISHED}:
         raise FileExistsError(
@@ -176,12 +202,24 @@ def _complete(folder: Path, done: Entry, name: str) -> bool:
     return bool(entry) and path.is_file() and file_sha256(path) == entry["sha256"]
 
 
+def _facts_of(
+    intensity: Intensity, spacing: Sequence[float], items: Sequence[Item], settings: Settings
+) -> Entry:
+    """What a manifest says of values and volumes; nothing of pictures of 8 bits."""
+    found: Entry = {}
+    if intensity.kind == "range":
+        found["value_range"] = [intensity.low, intensity.high]
+    if intensity.clips:
+        found["intensity"] = intensity.to_dict()
+    if any(item.volume for item in items):
+        found["volumes"] = Wanted(settings.dims, settings.spacing, settings.slices).facts()
+    return {**found, "spacing": list(spacing)} if spacing and settings.dims == 3 else found
+
+
 def _write_shard(
     path: Path,
-    listing: Listing,
+    records: _Records,
     index: np.ndarray,
-    settings: Settings,
-    value_range: Range,
     shape: tuple[int, ...],
     progress: Callable[[int], Any],
 ) -> tuple[int, ...]:
@@ -190,14 +228,9 @@ def _write_shard(
     try:
         writer = array_record().ArrayRecordWriter(str(temporary), "group_size:1,uncompressed")
         for i in index:
-            file = listing.rows[i].path
-            data = read_file(file)
-            stored = decode(data, file)
-            image = scale(stored, value_range, str(file))
-            how = settings.side, settings.channels, settings.fit
-            image = fit_to_first(image, str(file), shape or None, *how)
+            image, record = records(int(i), shape)
             shape = image.shape
-            writer.write(_png(image) if value_range or image.shape != stored.shape else data)
+            writer.write(record)
             progress(1)
         writer.close()
         temporary.replace(path)
@@ -206,10 +239,35 @@ def _write_shard(
     return shape
 
 
+@dataclass(frozen=True)
+class _Records:
+    """Makes the records of a listing."""
+
+    items: Sequence[Item]
+    shaping: Shaping
+    intensity: Intensity
+    grids: Grids
+    read: Reader = field(default_factory=Reader)
+
+    def __call__(self, index: int, shape: tuple[int, ...]) -> tuple[np.ndarray, bytes]:
+        """The image at a position of the listing, and its record."""
+        item = self.items[index]
+        data = read_file(item.paths[0]) if item.kind == "picture" else None
+        picture = self.read(item) if data is None else Picture(decode(data, item.paths[0]))
+        image = to_grey(picture, self.intensity, item.place)
+        self.grids.look(picture, item.place)
+        image = self.shaping(image, picture.spacing, item.place, shape or None)
+        kept = data is not None and self.intensity == FULL and image.shape == picture.values.shape
+        return image, data if kept and data is not None else _png(image)
+
+
 def _png(image: np.ndarray) -> bytes:
+    """A picture, or the slices of a volume one below the other."""
     from PIL import Image
 
     out = io.BytesIO()
+    image = image.reshape(-1, *image.shape[-2:])
+    check_pixels(image.shape[0] * image.shape[1], "a volume that is packed", "")
     Image.fromarray(image[..., 0] if image.shape[-1] == 1 else image).save(out, "PNG")
     return out.getvalue()
 

@@ -2,16 +2,18 @@
 
 A folder holds, for each split, a CSV (``name,label,md5[,subject]``, one line per image) and shards such
 as ``train-00000-of-00008.arrayrecord``, whose records follow the lines of the CSV; and ``manifest.json``
-with the classes, the shape, how images were fitted to it, the range of values that was brought to 8
+with the classes, the shape, how images were fitted to it, the map of values that were brought to 8
 bits, if any, and the number, bytes and SHA-256 of every shard. A record is an image file of 8 bits (PNG,
-or the original file); ``md5`` is of the file that it was made from, ``subject`` a number.
+or the original file), of a volume ``[D, H, W, C]`` a PNG of ``D * H`` rows, its slices one below the other;
+``md5`` is of the file that it was made from, ``subject`` a number.
 """
 
 from __future__ import annotations
 
 import bisect
+import dataclasses
 import json
-from collections.abc import Iterable
+from collections.abc import Iterable, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -28,10 +30,11 @@ from msflow_jax.data.base import (
     in_memory,
     own_info,
 )
-from msflow_jax.data.intensity import is_range
+from msflow_jax.data.intensity import FULL, Intensity, is_range
 from msflow_jax.data.sources.archives import file_sha256
 from msflow_jax.data.sources.decoding import decode
 from msflow_jax.data.sources.fitting import fit_to_first
+from msflow_jax.data.sources.shaping import Shaping
 from msflow_jax.data.sources.table import read_table
 from msflow_jax.storage.content import describe_file
 from msflow_jax.storage.places import expand
@@ -39,6 +42,7 @@ from msflow_jax.storage.text import uncell
 
 MANIFEST = "manifest.json"
 FORMAT = "msflow_jax arrayrecord 1"
+VOLUMES = "msflow_jax arrayrecord 2"  # the same with volumes
 
 
 class RecordReader(OpensLater):
@@ -48,6 +52,7 @@ class RecordReader(OpensLater):
         shards: paths of the shards, in order.
         counts: records in each.
         shape: shape of the images.
+        stored: shape of those in the records, where they are volumes.
         side: rows and columns of the images, see ``fitting.fit_to_first``.
         channels: channels of the images, see ``fitting.fit_to_first``.
     """
@@ -59,13 +64,15 @@ class RecordReader(OpensLater):
         shape: tuple[int, ...],
         side: int = 0,
         channels: int = 0,
+        stored: tuple[int, ...] = (),
     ):
         super().__init__()
         self._shards, self._shape, self._fit = tuple(shards), shape, (side, channels)
+        self._stored = stored
         self._ends = np.cumsum(tuple(counts)).tolist()
 
     def __call__(self, index: int) -> np.ndarray:
-        """Returns image ``index``, uint8 ``[S, S, C]``.
+        """Returns image ``index``, uint8 ``[*space, C]``.
 
         Raises:
             ValueError: if the record is damaged; names file and position.
@@ -80,6 +87,8 @@ class RecordReader(OpensLater):
         except Exception as error:  # whatever a damaged file raises inside the reader
             raise ValueError(_damaged(where, str(error))) from error
         image = decode(data, where)
+        if len(self._stored) == 4:
+            image = image.reshape(self._stored)
         if (
             image.dtype != np.uint8
         ):  # packed by a version that scaled by the type, not by the values
@@ -88,6 +97,8 @@ class RecordReader(OpensLater):
                 "pack the images again"
             )
         # Those of a pack are square: no fit is applied.
+        if image.ndim == 4:
+            return Shaping(*self._fit, "stretch")(image, (), str(where), self._shape)
         return fit_to_first(image, str(where), self._shape, *self._fit, "stretch")
 
 
@@ -127,7 +138,8 @@ def load(config: ConfigDict) -> Splits:
     manifest = read_manifest(root)
     side, channels = config.side, config.channels
     packed = manifest["shape"]
-    shape = (side or packed[0], side or packed[0], channels or packed[2])
+    space = [side or size for size in packed[:-1]]
+    shape = (*space, channels or packed[-1])
     parts, contents = {}, {}
     for split in SPLITS:
         table, labels = _read_table(root, split, manifest)
@@ -136,7 +148,7 @@ def load(config: ConfigDict) -> Splits:
             _check_size(root / shard["file"], shard["bytes"])
         reader = RecordReader(
             [root / s["file"] for s in shards], [s["records"] for s in shards],
-            shape, side, channels,
+            shape, side, channels, tuple(packed),
         )  # fmt: skip
         parts[split] = LazySplit(reader, labels, table["name"], shape, table.get("subject"))
         if "md5" in table:  # since there are identities
@@ -144,11 +156,25 @@ def load(config: ConfigDict) -> Splits:
     info = own_info(
         manifest["classes"], shape, name=manifest["name"], licence=manifest["licence"],
         md5=digest((root / MANIFEST).read_bytes()), source=str(root),
-        value_range=manifest.get("value_range", ()),
+        intensity=_intensity(manifest), spacing=_spacing(manifest, space),
         fit=manifest.get("fit", "crop"),  # of packs of before there was a choice
     )  # fmt: skip
+    info = dataclasses.replace(info, volumes=manifest.get("volumes", {}))
     val, test = in_memory(parts["val"]), in_memory(parts["test"])
     return Splits(parts["train"], val, test, info, contents)
+
+
+def _intensity(manifest: Any) -> Intensity:
+    if "intensity" in manifest:
+        return Intensity(**manifest["intensity"])
+    found = manifest.get("value_range", ())
+    return Intensity("range", *found) if found else FULL
+
+
+def _spacing(manifest: Any, space: Sequence[int]) -> tuple[float, ...]:
+    """Size of the voxels of packed volumes, brought to another size or not."""
+    sizes = zip(manifest.get("spacing", ()), manifest["shape"], space, strict=False)
+    return tuple(mm * old / new for mm, old, new in sizes)
 
 
 def read_manifest(root: Path) -> dict[str, Any]:
@@ -177,10 +203,11 @@ def read_manifest(root: Path) -> dict[str, Any]:
 
 def _check_manifest(manifest: Any) -> None:
     """Raises a ValueError, KeyError or TypeError unless all is there, and of its type."""
-    if manifest["format"] != FORMAT:
-        raise ValueError(f"its format is {manifest['format']!r}, expected {FORMAT!r}")
     shape = manifest["shape"]
-    if not (len(shape) == 3 and all(isinstance(n, int) and n > 0 for n in shape)):
+    expected = FORMAT if len(shape) == 3 else VOLUMES
+    if manifest["format"] != expected:
+        raise ValueError(f"its format is {manifest['format']!r}, expected {expected!r}")
+    if not (len(shape) in (3, 4) and all(isinstance(n, int) and n > 0 for n in shape)):
         raise ValueError(f"its shape is {shape!r}")
     texts = [manifest["name"], manifest["licence"], *manifest["classes"]]
     for entry in (*manifest["tables"], *manifest["shards"]):
@@ -193,6 +220,9 @@ def _check_manifest(manifest: Any) -> None:
         raise TypeError("a name is no text")
     if manifest.get("fit", "crop") not in FITS or not is_range(manifest.get("value_range", (0, 1))):
         raise ValueError("its fit or its value_range is none")
+    _intensity(manifest)
+    if not all(type(mm) in (int, float) and mm > 0 for mm in manifest.get("spacing", ())):
+        raise ValueError("its spacing is no sizes in mm")
     if not all(isinstance(shard["records"], int) for shard in manifest["shards"]):
         raise TypeError("the number of records of a shard is no number")
     if sorted(table["split"] for table in manifest["tables"]) != sorted(SPLITS):

@@ -14,10 +14,13 @@ import numpy as np
 from ml_collections import ConfigDict
 
 from msflow_jax.data.base import SPLITS, LazySplit, OpensLater, Splits, digest, in_memory, own_info
+from msflow_jax.data.intensity import FULL, Intensity
+from msflow_jax.data.pictures import Picture
 from msflow_jax.data.sources.decoding import decode
 from msflow_jax.data.sources.fitting import fit_to_first
+from msflow_jax.data.sources.grey import to_grey
 from msflow_jax.data.sources.tfds_trust import check_features
-from msflow_jax.data.sources.values import Range, common_range, extent, scale
+from msflow_jax.data.sources.values import Range, common_range, extent
 from msflow_jax.data.splitting import PATTERN, VAL_PATTERN, assign
 from msflow_jax.progress import track
 from msflow_jax.storage.places import expand
@@ -38,7 +41,7 @@ class TfdsReader(OpensLater):
         side: rows and columns of the images, see ``fitting.fit_to_first``.
         channels: channels of the images, see ``fitting.fit_to_first``.
         fit: what happens to those that are not square, see ``fitting.fit_to_first``.
-        value_range: what becomes 0 and 255 in images of more than 8 bits, see ``values.scale``.
+        intensity: how their values become grey levels.
     """
 
     def __init__(
@@ -50,11 +53,11 @@ class TfdsReader(OpensLater):
         side: int,
         channels: int,
         fit: str,
-        value_range: Range = (),
+        intensity: Intensity = FULL,
     ):
         super().__init__()
         self._folder, self._parts, self._key = folder, parts, key
-        self._shape, self._fit, self._range = shape, (side, channels, fit), value_range
+        self._shape, self._fit, self._map = shape, (side, channels, fit), intensity
 
     def __call__(self, index: int) -> np.ndarray:
         """Returns image ``index``, uint8 ``[S, S, C]``."""
@@ -62,7 +65,8 @@ class TfdsReader(OpensLater):
         if split not in self._open:
             self._open[split] = _source(_builder_from(self._folder), split, self._key)
         where = Path(f"{self._folder}, {split} {at}")
-        image = scale(_pixels(self._open[split][at][self._key], where), self._range, str(where))
+        picture = Picture(_pixels(self._open[split][at][self._key], where))
+        image = to_grey(picture, self._map, str(where))
         return fit_to_first(image, str(where), self._shape, *self._fit)
 
 
@@ -87,16 +91,17 @@ def load(config: ConfigDict) -> Splits:
     labels, sums = _labels(builder, parts, image, label)
     splits = np.array(_cut(parts, labels, config.seed, builder.name))
     folder = str(builder.data_path)
-    value_range = _range(builder, parts, image)
+    found_range = _range(builder, parts, image)
+    intensity = Intensity("range", *found_range) if found_range else FULL
     first = _pixels(_source(builder, parts[0][0], image)[0][image], Path(folder))
-    first = scale(first, value_range, folder)
+    first = to_grey(Picture(first), intensity, folder)
     shape = fit_to_first(first, folder, None, config.side, config.channels, config.fit).shape
     found, contents = {}, {}
     for split in SPLITS:
         index = np.flatnonzero(splits == split)
         chosen = [parts[i] for i in index]
         reader = TfdsReader(
-            folder, chosen, image, shape, config.side, config.channels, config.fit, value_range
+            folder, chosen, image, shape, config.side, config.channels, config.fit, intensity
         )
         names = tuple(f"{name}/{at:05d}" for name, at in chosen)
         found[split] = LazySplit(reader, labels[index], names, shape)
@@ -104,7 +109,7 @@ def load(config: ConfigDict) -> Splits:
     info = own_info(
         builder.info.features[label].names, shape, name=config.name,
         licence=str(builder.info.redistribution_info.license or "see the publisher"),
-        md5=digest(_identity(builder).encode()), source=folder, value_range=value_range,
+        md5=digest(_identity(builder).encode()), source=folder, intensity=intensity,
         fit=config.fit,
     )  # fmt: skip
     val, test = in_memory(found["val"]), in_memory(found["test"])

@@ -54,7 +54,7 @@ def survey(paths: Sequence[Path]) -> tuple[Range, dict[Path, str]]:
     for path in track(paths, "Looking at images"):
         try:
             if is_deep(path):
-                deep.append(extent(decode(read_file(path), path), str(path)))
+                deep.append(extent(_values(path), str(path)))
             else:
                 plain = plain or path
         except ValueError as error:
@@ -65,6 +65,14 @@ def survey(paths: Sequence[Path]) -> tuple[Range, dict[Path, str]]:
             f"{deep[0].low:g} to {deep[0].high:g}): no range fits both; save all pictures alike"
         )
     return common_range(deep), broken
+
+
+def _values(path: Path) -> np.ndarray:
+    """The values of a picture, or of a TIFF of several pages."""
+    from msflow_jax.data.sources.stacks import pages, read_stack
+
+    several = path.suffix.lower() in (".tif", ".tiff") and pages(path) > 1
+    return read_stack(path).values if several else decode(read_file(path), path)
 
 
 def common_range(found: Sequence[Extent]) -> Range:

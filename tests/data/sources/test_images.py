@@ -140,8 +140,9 @@ def test_all_broken_files_at_once_or_beside_the_sound_ones(tmp_path):
     save(tmp_path / "wide.png", pixels((8, 9)))
     with pytest.raises(ValueError, match=r"26 pictures cannot be used: .*b00\.png.*and 6 more"):
         data.read_images(tmp_path, GREY)
-    images, names, broken = data.read_sound_images(tmp_path, GREY)
-    assert names == ("good.png",) and len(images) == 1
+    found = data.read_sound_images(tmp_path, GREY)
+    broken = found.broken
+    assert found.names == ("good.png",) and len(found.images) == 1
     assert list(broken) == [*(f"b{i:02d}.png" for i in range(25)), "wide.png"]
     assert "b07.png" in broken["b07.png"] and "\n" not in broken["b07.png"]
     (tmp_path / "good.png").unlink()
@@ -179,13 +180,13 @@ def test_masks_links_and_others_are_left_out(tmp_path):
     for name in (*kept, *others):
         save(tmp_path / name, pixels())
     (tmp_path / "gone.png").symlink_to(tmp_path / "nowhere.png")
-    for name in ("1.dcm", "2.DCM", "notes"):
+    for name in ("1.xml", "2.XML", "notes"):
         (tmp_path / name).write_text("x")
     with pytest.warns(UserWarning) as caught:
         _, names = data.read_images(tmp_path, GREY)
     assert set(names) == set(kept)
     words = (
-        "4 masks, 2 .dcm files, 1 broken links, 1 files without a suffix, 1 hidden pictures; read"
+        "4 masks, 2 .xml files, 1 broken links, 1 files without a suffix, 1 hidden pictures; read"
     )
     assert [words in str(w.message) for w in caught] == [True]
 

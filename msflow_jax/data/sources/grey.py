@@ -1,0 +1,176 @@
+"""The values of files to grey levels: one map for a data set, and what has other values is refused.
+
+What an image is given later has to mean the same as in training: a CT is not read by the map of an MR,
+nor one number as Hounsfield units that is none.
+"""
+
+from __future__ import annotations
+
+import warnings
+from collections import defaultdict
+from collections.abc import Iterable
+
+import numpy as np
+
+from msflow_jax.data.intensity import Intensity, fit_percentiles
+from msflow_jax.data.pictures import Picture
+from msflow_jax.data.sources.values import extent, is_dim, scale
+
+SAMPLE = 1 << 14  # values of an image that a map is fitted to: the same ones, however it is stored
+_BRIGHT = 0.5  # share of an image's values above the range from which it is of another scale
+_AIR = -200.0  # a value this low is not of MR, and likely a Hounsfield unit
+_DOUBTS = {
+    "dim": "use less than 1/16 of the range trained on, {range}, and look nearly black: {name} for one; "
+    "are they stored as the training pictures were?",
+    "bright": "lie for the most part above the range trained on, {range}, and look nearly white: "
+    "{name} for one; are they stored as the training pictures were?",
+    "unit": "do not say that their values are Hounsfield units, as those trained on are: {name} for "
+    "one, {low:g} to {high:g}; they are taken as such",
+    "modality": "say what they are ({modality}), but those trained on do not say it: {name} for one; "
+    "are they of one kind?",
+    "unknown": "do not say what they are; those trained on are {trained}: {name} for one; their values "
+    "are taken as such",
+}  # fmt: skip
+
+
+def to_grey(picture: Picture, intensity: Intensity, name: str) -> np.ndarray:
+    """Brings a picture or volume to uint8 0..255 by the map of a data set.
+
+    Args:
+        picture: what a reader gave.
+        intensity: the map.
+        name: name of the picture, for errors.
+
+    Returns:
+        uint8 ``[*space, C]``, 0 where there is no value.
+
+    Raises:
+        ValueError: values that are not those of the map: of another modality, unit or depth, or outside
+            a range that is not cut off.
+    """
+    if intensity.modality and picture.modality and picture.modality != intensity.modality:
+        raise ValueError(
+            f"{name} is {picture.modality}, the images trained on are {intensity.modality}: its values "
+            "mean something else; leave it out"
+        )
+    if intensity.clips:
+        _check_values(picture, intensity, name)
+        return intensity.to_grey(picture.values, picture.missing)
+    value_range = (intensity.low, intensity.high) if intensity.kind == "range" else ()
+    grey = scale(picture.values, value_range, name)
+    if picture.missing is not None and picture.missing.any():
+        grey = np.where(picture.missing[..., None], np.uint8(0), grey)
+    return grey
+
+
+def _check_values(picture: Picture, intensity: Intensity, name: str) -> None:
+    _, low, high, dtype = extent(picture.values, name)
+    holds = f"{name} holds values from {low:g} to {high:g} ({dtype})"
+    trained = f"those trained on have {intensity.describe()}"
+    if picture.values.dtype == np.uint8:
+        raise ValueError(f"{holds}, but {trained}: give it as it was stored, not scaled to 8 bits")
+    if picture.unit and intensity.unit != picture.unit and intensity.modality:
+        raise ValueError(f"{holds} in {picture.unit}, but {trained}: they mean something else")
+    if intensity.unit == "HU" and not picture.unit and picture.values.dtype.kind == "u":
+        raise ValueError(
+            f"{holds} that are no Hounsfield units (air is -1000), but {trained}: give it with rescale "
+            "slope and intercept applied"
+        )
+
+
+class Doubts:
+    """Pictures that can be read but may not be what they should: one line for each kind of doubt.
+
+    Args:
+        intensity: the map that they are read by.
+    """
+
+    def __init__(self, intensity: Intensity):
+        self._map = intensity
+        self._found: dict[str, dict[str, tuple[str, Picture]]] = defaultdict(dict)
+        self._sound: set[str] = set()
+
+    def look(self, picture: Picture, name: str, volume: str = "") -> None:
+        """Looks at a picture, or at a slice: a volume is dark where all its slices are."""
+        kind = self._map.kind
+        key = volume or name
+        said = ""
+        if kind == "range" and is_dim(picture.values, (self._map.low, self._map.high)):
+            said = "dim"
+        elif kind == "percentiles" and (known := picture.known).size:
+            if is_dim(known, (self._map.low, self._map.high)):
+                said = "dim"
+            elif (known > self._map.high).mean() > _BRIGHT:
+                said = "bright"
+        if not said:
+            self._sound.add(key)
+        else:
+            self._found[said].setdefault(key, (name, _edges(picture)))
+        if self._map.clips:
+            if self._map.unit and not picture.unit:
+                self._found["unit"].setdefault(key, (name, _edges(picture)))
+            elif self._map.modality and not picture.modality:
+                self._found["unknown"].setdefault(key, (name, _edges(picture)))
+            elif picture.modality and not self._map.modality:
+                self._found["modality"].setdefault(key, (name, _edges(picture)))
+
+    def warn(self, count: int) -> None:
+        """The lines, of ``count`` pictures looked at."""
+        for said, pictures in self._found.items():
+            alike = self._sound if said in ("dim", "bright") else set()
+            odd = {key: found for key, found in pictures.items() if key not in alike}
+            if not odd:
+                continue
+            name, first = next(iter(odd.values()))
+            words = _DOUBTS[said].format(
+                name=name, range=f"{self._map.low:g} to {self._map.high:g}", modality=first.modality,
+                trained=self._map.modality, low=first.values.min(), high=first.values.max(),
+            )  # fmt: skip
+            warnings.warn(f"{len(odd)} of {count} pictures {words}", stacklevel=3)
+
+
+def _edges(picture: Picture) -> Picture:
+    """What a line needs of a picture, and not its values."""
+    ends = np.array([picture.values.min(), picture.values.max()]).reshape(1, 2, 1)
+    return Picture(ends, modality=picture.modality, unit=picture.unit)
+
+
+def sample(picture: Picture) -> np.ndarray:
+    """Some of a picture's values, evenly spread, for fitting a map."""
+    known = picture.known
+    return known[:: max(1, known.size // SAMPLE)].astype(np.float32)
+
+
+def fit(samples: Iterable[tuple[str, np.ndarray]], modality: str, source: object) -> Intensity:
+    """The map of values that have no unit, from the training subjects.
+
+    Args:
+        samples: volume (or picture) and some of its values, those of one volume one after the other.
+        modality: DICOM's word for what they are, or empty.
+        source: where they lie, for a warning.
+
+    Raises:
+        ValueError: as :func:`fit_percentiles`.
+    """
+    found = fit_percentiles(_joined(samples), modality=modality)
+    if not modality and found.low < _AIR:
+        warnings.warn(
+            f"{source}: values down to {found.low:g} look like Hounsfield units, but no file says so: "
+            f"they are scaled by percentiles of the training subjects ({found.low:g} to "
+            f"{found.high:g}); if they are CT, say which are shown, as "
+            "--config.data.window=-160,240",
+            stacklevel=2,
+        )
+    return found
+
+
+def _joined(samples: Iterable[tuple[str, np.ndarray]]) -> Iterable[np.ndarray]:
+    volume, parts = "", list[np.ndarray]()
+    for key, values in samples:
+        if parts and key != volume:
+            yield np.concatenate(parts)
+            parts = []
+        volume = key
+        parts.append(values)
+    if parts:
+        yield np.concatenate(parts)

@@ -1,0 +1,104 @@
+"""The lines of a list of files as examples: volumes as slices or whole, and whom each of them shows."""
+
+from __future__ import annotations
+
+import dataclasses
+import warnings
+from collections import defaultdict
+from collections.abc import Iterable, Sequence
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+from ml_collections import ConfigDict
+
+from msflow_jax.data.sources.examples import list_items
+from msflow_jax.data.sources.items import Wanted
+from msflow_jax.data.sources.values import refuse_broken
+
+if TYPE_CHECKING:
+    from msflow_jax.data.sources.listing import Row
+
+
+def examples_of(rows: Sequence[Row], config: ConfigDict, source: Path) -> list[Row]:
+    """The examples of listed files, each with the label and the split of its file.
+
+    A subject is what the list calls it; else whom the headers of DICOM files name, by the name of its
+    first file, so that the cut into splits depends on nothing that is secret; else a volume.
+
+    Args:
+        rows: listed files.
+        config: the data config.
+        source: the list, for messages.
+
+    Raises:
+        ValueError: files that cannot be used; files of one series that differ in label or split.
+    """
+    names = [row.name for row in rows]
+    items, broken = list_items([row.path for row in rows], names, Wanted.of(config))
+    refuse_broken(broken.values())
+    by_path = {row.path: row for row in rows}
+    found = []
+    for item in items:
+        row = rows[item.given]
+        for other in (by_path.get(path, row) for path in item.paths):
+            if (other.label, other.split, other.patient) != (row.label, row.split, row.patient):
+                raise ValueError(
+                    f"{source}: {row.name} and {other.name} are slices of one series, but differ in "
+                    "label, split or patient: list them alike, or leave one out"
+                )
+        found.append(dataclasses.replace(row, name=item.name, item=item))
+    if any(row.patient for row in found):
+        _compare(found, source)
+        return found
+    return _with_subjects(found)
+
+
+def _with_subjects(rows: list[Row]) -> list[Row]:
+    if not any(row.source.group or row.source.volume for row in rows):
+        return rows
+    first: dict[str, str] = {}
+    for row in rows:
+        group = row.source.group
+        if group:
+            first[group] = min(first.get(group, row.name), row.name)
+    return [
+        dataclasses.replace(
+            row, patient=first.get(row.source.group) or row.source.volume or row.name
+        )
+        for row in rows
+    ]
+
+
+def _compare(rows: Iterable[Row], source: Path) -> None:
+    """A warning where the list parts whom the headers of DICOM files say is one."""
+    seen: defaultdict[str, dict[str, str]] = defaultdict(dict)
+    for row in rows:
+        if row.source.group:
+            seen[row.source.group].setdefault(row.patient, row.name)
+    parted = [list(names.values()) for names in seen.values() if len(names) > 1]
+    if parted:
+        warnings.warn(
+            f"{source}: {len(parted)} patients of the files' headers have several names in the column "
+            f"patient, such as those of {parted[0][0]} and {parted[0][1]}: the column is followed; "
+            "is it right?",
+            stacklevel=4,
+        )
+
+
+def keep_together(rows: Sequence[Row], source: Path) -> None:
+    """Refuses given splits that part a subject whom the headers of files name.
+
+    Raises:
+        ValueError: names two of its files.
+    """
+    seen: dict[str, Row] = {}
+    for row in rows:
+        if not row.source.group or not row.split:
+            continue
+        other = seen.setdefault(row.patient, row)
+        if other.split != row.split:
+            raise ValueError(
+                f"{source}: {other.name} in {other.split} and {row.name} in {row.split} are of one "
+                "subject by their headers: move them into one split, or, where the headers are wrong, "
+                "list the files in a CSV with a column patient"
+            )
