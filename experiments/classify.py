@@ -2,8 +2,10 @@
 
     python -m experiments.classify --workdir=runs/quickstart --images=PATH --output=predictions.csv
 
-PATH is an image, a folder (read with its sub-folders), or an .npz (FILE.npz:test for a MedMNIST split).
-Columns: see docs/reference/tables.md. After Ctrl-C what was classified is in OUTPUT.partial.
+PATH is an image, a folder (read with its sub-folders), or an .npz (FILE.npz:test for a MedMNIST split);
+images are pictures, DICOM and NIfTI files. Where slices of volumes or DICOM series are classified,
+predictions.series.csv has a row for each series. Columns: see docs/reference/tables.md. After Ctrl-C what
+was classified is in OUTPUT.partial.
 """
 
 import sys
@@ -52,7 +54,7 @@ def classify(
     """
     from msflow_jax import data
     from msflow_jax.data.sources.values import refuse_broken
-    from msflow_jax.inference.tables import prediction_rows
+    from msflow_jax.inference.tables import prediction_rows, series_rows
     from msflow_jax.parallel.batched import Interrupted
     from msflow_jax.storage.outputs import check_both, check_file
     from msflow_jax.storage.text import begins_with, write_csv
@@ -63,15 +65,17 @@ def classify(
 
     inputs = [workdir, source_path(images)]
     output, partial = check_both(check_file, output, ours, inputs, overwrite)
+    by_series, _ = check_both(check_file, of_series(output), ours, inputs, overwrite)
     flow = open_workdir(workdir)
     flow.require("classify")
     flow.calibration.threshold(measure, coverage)  # refuses both before the work
-    pixels, names, broken = data.read_sound_images(images, flow.info, resize=resize)
+    read = data.read_sound_images(images, flow.info, resize=resize)
+    names, broken = read.names, read.broken
     refuse_broken(() if skip_broken else broken.values())
     requested = {"draws": draws, "steps": steps}
     stopped = None
     try:
-        out = flow.classify(pixels, description="classifying", **requested)
+        out = flow.classify(read.images, description="classifying", **requested)
     except Interrupted as stop:
         out, stopped = stop.partial, stop
     warn_of_other_settings(flow.calibration.settings, requested)
@@ -82,13 +86,27 @@ def classify(
         raise stopped.kept(len(names), partial) from stopped
     rows = add_broken(rows, broken) if skip_broken else rows
     write_csv(output, rows)
+    if series := series_rows(out, read.series, read.subjects, str(flow.calibration)):
+        write_csv(by_series, series)
     partial.unlink(missing_ok=True)  # of an earlier call that was stopped
-    note = f"{flow.calibration.reason}, so no abstention"
-    if abstains is not None:
-        note = f"abstained on {int(abstains.sum())} by the evaluation {flow.calibration}"
+    note = _note(flow.calibration, abstains)
     skipped = f", {len(broken)} could not be read" if broken else ""
     print(f"{len(names)} images, {note}{skipped}: {output}")
+    if series:
+        print(f"{len(series)} volumes or series: {by_series}")
     return rows
+
+
+def _note(calibration: Any, abstains: Any) -> str:
+    """What became of abstention, in words."""
+    if abstains is None:
+        return f"{calibration.reason}, so no abstention"
+    return f"abstained on {int(abstains.sum())} by the evaluation {calibration}"
+
+
+def of_series(output: Path) -> Path:
+    """The table of series beside that of images: ``predictions.series.csv``."""
+    return output.with_name(f"{output.stem}.series{output.suffix}")
 
 
 def add_broken(rows: Sequence[dict[str, Any]], broken: Mapping[str, str]) -> list[dict[str, Any]]:

@@ -34,6 +34,7 @@ from msflow_jax.data.identity import (
 from msflow_jax.data.intensity import WINDOW
 from msflow_jax.data.oddities import check_copies, warn_of_rare_classes
 from msflow_jax.data.settings import SETTINGS
+from msflow_jax.data.slices import SLICE
 from msflow_jax.data.sources.images import read_images, read_sound_images
 from msflow_jax.data.sources.labelled import read_labelled
 from msflow_jax.data.sources.medmnist_table import TABLE as _MEDMNIST
@@ -194,7 +195,7 @@ def load(config: ConfigDict) -> Splits:
         )
     splits = dataclasses.replace(splits, info=info)
     # One picture may lie in files of other bytes: saved again, or in another format.
-    _look_over(splits, config, pixels or splits.contents)
+    _look_over(splits, config, _without_blanks(splits, pixels) or splits.contents)
     with doing("reading the training images"):
         train = in_memory(splits.train) if config.loader == "device" else splits.train
     return Splits(train, splits.val, splits.test, info)
@@ -208,6 +209,25 @@ def upgrade(stored: Mapping[str, Any]) -> dict[str, Any]:
 def _counts(splits: Splits) -> tuple[int, ...]:
     """Training images of each class."""
     return tuple(np.bincount(splits.train.labels, minlength=len(splits.info.classes)).tolist())
+
+
+def _without_blanks(
+    splits: Splits, pixels: Mapping[str, tuple[str, ...]]
+) -> Mapping[str, tuple[str, ...]]:
+    """Digests of pixels, but of slices that show nothing: those are no copies of each other."""
+
+    def of(split: str, sums: tuple[str, ...]) -> tuple[str, ...]:
+        part = splits[split]
+        if SLICE not in (part.truth or {}):
+            return sums
+        flat = part.rows("image", np.arange(len(part))).reshape(len(part), -1)
+        blank = (flat == flat[:, :1]).all(axis=1)
+        return tuple(
+            f"{split}/{name}" if empty else one
+            for one, name, empty in zip(sums, part.names, blank, strict=True)
+        )
+
+    return {split: of(split, sums) for split, sums in pixels.items()}
 
 
 def _look_over(splits: Splits, config: ConfigDict, contents: Mapping[str, tuple[str, ...]]) -> None:

@@ -49,3 +49,40 @@ def prediction_rows(
         row["abstain"] = "" if abstains is None else int(abstains[i])
         rows.append({**row, "evaluation": evaluation})
     return rows
+
+
+def series_rows(
+    found: Prediction, volumes: Sequence[str], subjects: Sequence[str], evaluation: str
+) -> list[dict[str, Any]]:
+    """A row for each volume or series of which slices were classified.
+
+    The probabilities of a series are the mean of its slices': one slice alone cannot outvote the others,
+    as it could with products of probabilities, which take neighbouring slices for independent.
+
+    Args:
+        found: predictions of N slices; there may be fewer than volumes.
+        volumes: the volume that each is a slice of, empty of a picture that is none.
+        subjects: whom each shows, as a salted hash; empty where not known.
+        evaluation: which evaluation prior and temperature are of; empty for none.
+
+    Returns:
+        ``name``, ``label``, ``class``, ``p_CLASS`` for each class, ``slices``, ``spread`` (standard
+        deviation over the slices of the probability of this class; empty of a single one), ``agree``
+        (share of the slices of this class), ``subject``, ``evaluation``; none where there is no series.
+    """
+    p, predicted = found.probability, found.prediction
+    members: dict[str, list[int]] = {}
+    for i, volume in enumerate(volumes[: len(predicted)]):
+        if volume:
+            members.setdefault(volume, []).append(i)
+    rows = []
+    for volume, index in members.items():
+        mean = p[index].mean(axis=0)
+        label = int(mean.argmax())
+        spread = f"{p[index, label].std():.6f}" if len(index) > 1 else ""
+        row: dict[str, Any] = {"name": volume, "label": label, "class": found.classes[label]}
+        row |= {f"p_{c}": f"{mean[j]:.6f}" for j, c in enumerate(found.classes)}
+        row |= {"slices": len(index), "spread": spread}
+        row["agree"] = f"{(predicted[index] == label).mean():.6f}"
+        rows.append({**row, "subject": subjects[index[0]], "evaluation": evaluation})
+    return rows

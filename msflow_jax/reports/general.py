@@ -17,7 +17,25 @@ def data_section(results: Results) -> Section:
     if not results.data:
         return page.missing(results, "data", "Data", "No facts on the data in this workdir.")
     facts = {key.replace("_", " "): value for key, value in results.data.items()}
+    if maps := facts.pop("intensities", {}):
+        lines = [f"{name}: {_grey_levels(one)}" for name, one in maps.items()]
+        facts["grey levels"] = "; ".join(lines)
     return page.section(results, "data", "Data", items=facts, counts=_counts(results))
+
+
+def _grey_levels(fields: dict[str, Any]) -> str:
+    """How values became grey levels, in words."""
+    kinds = {
+        "full": "8 bits, as stored",
+        "range": "range of the data set",
+        "percentiles": "percentiles of the training subjects",
+    }
+    kind, unit, modality = (str(fields.get(key, "")) for key in ("kind", "unit", "modality"))
+    if kind == "full":
+        return kinds[kind]
+    words = [kinds.get(kind, kind) + ",", page.number(fields.get("low")), "to"]
+    words += [page.number(fields.get("high")), unit, f"({modality})" if modality else ""]
+    return " ".join(word for word in words if word)
 
 
 def _counts(results: Results) -> dict[str, Any]:

@@ -16,6 +16,7 @@ from msflow_jax.data.slices import AXES
 from msflow_jax.data.sources import nifti
 from msflow_jax.data.sources.archives import Explained
 from msflow_jax.data.sources.dicom import Header, read_dicom, read_header
+from msflow_jax.data.sources.dicom_geometry import Plane
 from msflow_jax.data.sources.finding import find_images
 from msflow_jax.data.sources.items import Item, Wanted
 from msflow_jax.data.sources.orientation import to_picture_axes
@@ -166,8 +167,13 @@ def _series(dicoms: Sequence[_File]) -> list[list[_File]]:
 
 def _normal(header: Header) -> np.ndarray:
     """The direction across a slice, to the head, the back or the left, in DICOM's coordinates."""
-    normal = np.cross(*header.plane.orientation)
+    normal = _plane(header).normal
     return normal * np.sign(normal[np.abs(normal).argmax()])
+
+
+def _plane(header: Header | None) -> Plane:
+    assert header is not None and header.plane is not None  # as of every slice that has a place
+    return header.plane
 
 
 def _of_series(group: list[_File], wanted: Wanted, folders: Counter[str]) -> list[Item]:
@@ -195,14 +201,14 @@ def _of_slices(
     group: list[_File], header: Header, common: dict[str, Any], wanted: Wanted, name: str
 ) -> list[Item]:
     """The examples of a series of files: the volume, its files as slices, or slices across them."""
-    normal, affine = _normal(header), header.plane.affine()
-    heights = np.array([f.header.plane.position @ normal for f in group])  # type: ignore[union-attr]
+    normal, affine = _normal(header), _plane(header).affine()
+    heights = np.array([_plane(file.header).position @ normal for file in group])
     ordered = [group[i] for i in np.argsort(heights, kind="stable")]
     whole = Item(name, tuple(f.path for f in ordered), **common)
     if wanted.dims == 3:
         return _cut(whole, (), (), wanted)
     step = float(np.median(np.diff(np.sort(heights))))
-    sizes = (step, *(header.plane.spacing or (0.0, 0.0)))
+    sizes = (step, *(_plane(header).spacing or (0.0, 0.0)))
     # Which of slices, rows and columns each axis of a volume is.
     stored = [n - 2 for n in to_picture_axes(np.empty((2, 3, 4)), affine)[0].shape]
     space = [(len(group), header.rows, header.columns)[n] for n in stored]

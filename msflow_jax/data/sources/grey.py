@@ -19,7 +19,7 @@ from msflow_jax.data.sources.values import extent, is_dim, scale
 SAMPLE = 1 << 14  # values of an image that a map is fitted to: the same ones, however it is stored
 _BRIGHT = 0.5  # share of an image's values above the range from which it is of another scale
 _AIR = -200.0  # a value this low is not of MR, and likely a Hounsfield unit
-_DOUBTS = {
+_LINES = {
     "dim": "use less than 1/16 of the range trained on, {range}, and look nearly black: {name} for one; "
     "are they stored as the training pictures were?",
     "bright": "lie for the most part above the range trained on, {range}, and look nearly white: "
@@ -78,8 +78,8 @@ def _check_values(picture: Picture, intensity: Intensity, name: str) -> None:
         )
 
 
-class Doubts:
-    """Pictures that can be read but may not be what they should: one line for each kind of doubt.
+class Oddities:
+    """Pictures that can be read but may not be what they should: one line for each kind.
 
     Args:
         intensity: the map that they are read by.
@@ -89,11 +89,13 @@ class Doubts:
         self._map = intensity
         self._found: dict[str, dict[str, tuple[str, Picture]]] = defaultdict(dict)
         self._sound: set[str] = set()
+        self._looked: dict[str, bool] = {}
 
     def look(self, picture: Picture, name: str, volume: str = "") -> None:
         """Looks at a picture, or at a slice: a volume is dark where all its slices are."""
         kind = self._map.kind
         key = volume or name
+        self._looked[key] = bool(volume)
         said = ""
         if kind == "range" and is_dim(picture.values, (self._map.low, self._map.high)):
             said = "dim"
@@ -114,19 +116,20 @@ class Doubts:
             elif picture.modality and not self._map.modality:
                 self._found["modality"].setdefault(key, (name, _edges(picture)))
 
-    def warn(self, count: int) -> None:
-        """The lines, of ``count`` pictures looked at."""
+    def warn(self) -> None:
+        """The lines."""
+        what = "volumes" if all(self._looked.values()) else "pictures"
         for said, pictures in self._found.items():
             alike = self._sound if said in ("dim", "bright") else set()
             odd = {key: found for key, found in pictures.items() if key not in alike}
             if not odd:
                 continue
             name, first = next(iter(odd.values()))
-            words = _DOUBTS[said].format(
+            words = _LINES[said].format(
                 name=name, range=f"{self._map.low:g} to {self._map.high:g}", modality=first.modality,
                 trained=self._map.modality, low=first.values.min(), high=first.values.max(),
             )  # fmt: skip
-            warnings.warn(f"{len(odd)} of {count} pictures {words}", stacklevel=3)
+            warnings.warn(f"{len(odd)} of {len(self._looked)} {what} {words}", stacklevel=3)
 
 
 def _edges(picture: Picture) -> Picture:

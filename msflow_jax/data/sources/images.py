@@ -11,12 +11,13 @@ import numpy as np
 from msflow_jax.data.base import Info
 from msflow_jax.data.intensity import FULL
 from msflow_jax.data.pictures import Picture
+from msflow_jax.data.slices import NO_SLICE
 from msflow_jax.data.sources.archives import read_npz
 from msflow_jax.data.sources.decoding import check_pixels
 from msflow_jax.data.sources.examples import list_items
 from msflow_jax.data.sources.finding import SUFFIXES, find_images, in_words, warn_of_left_out
 from msflow_jax.data.sources.fitting import fit_to_model
-from msflow_jax.data.sources.grey import Doubts, to_grey
+from msflow_jax.data.sources.grey import Oddities, to_grey
 from msflow_jax.data.sources.items import Item, Wanted
 from msflow_jax.data.sources.maps import Notes
 from msflow_jax.data.sources.nifti import split_volume
@@ -48,6 +49,16 @@ class Sound:
     def names(self) -> tuple[str, ...]:
         """What tables call them."""
         return tuple(item.name for item in self.items)
+
+    @property
+    def series(self) -> tuple[str, ...]:
+        """The volume or series that each is a slice of; empty of what is none."""
+        return tuple(item.volume if item.number != NO_SLICE else "" for item in self.items)
+
+    @property
+    def subjects(self) -> tuple[str, ...]:
+        """Whom each shows, as a salted hash; empty where its file does not say."""
+        return tuple(item.group for item in self.items)
 
 
 def read_images(
@@ -153,7 +164,7 @@ def _collect(
     images, sound = [], []
     broken = dict(broken)
     intensity = info.intensity()
-    doubts = Doubts(intensity)
+    oddities = Oddities(intensity)
     for item, place, read in zip(items, places, pictures, strict=True):
         try:
             picture = read()
@@ -163,10 +174,10 @@ def _collect(
             broken[item.name] = str(error)
             continue
         sound.append(item)
-        doubts.look(picture, item.name, item.volume)
+        oddities.look(picture, item.name, item.volume)
     if not images:
         refuse_broken(broken.values())
-    doubts.warn(len(images))
+    oddities.warn()
     return Sound(np.stack(images), tuple(sound), broken)
 
 

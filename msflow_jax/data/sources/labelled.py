@@ -82,11 +82,11 @@ def _of_table(path: Path, info: Info, resize: bool, outside: bool) -> Split:
     found, given = read_listed([row.path for row in rows], names, info, resize=resize)
     rows = [rows[i] for i in given]
     known, truth = _facts(found)
-    groups = tuple(row.patient for row in rows)
+    named = tuple(row.patient for row in rows)
     facts = [dict(row.facts) for row in rows]
     truth = {**{c: np.array([row[c] for row in facts]) for c in facts[0]}, **(truth or {})}
-    groups = groups if all(groups) else known
-    return _split(found.images, labels[given], found.names, groups, truth or None)
+    whom = named if all(named) else known
+    return _split(found.images, labels[given], found.names, whom, truth or None)
 
 
 def _facts(found: Sound) -> tuple[tuple[str, ...] | None, dict[str, np.ndarray] | None]:

@@ -16,6 +16,7 @@ from msflow_jax.data.sources.listing import (
     root_of,
     sort_rows,
 )
+from msflow_jax.data.sources.nifti import split_volume
 from msflow_jax.data.sources.subjects import examples_of, keep_together
 from msflow_jax.data.sources.table import read_table
 from msflow_jax.storage.content import printable
@@ -78,7 +79,10 @@ def list_rows(path: Path, *, outside: bool, ignored: Collection[str] = ()) -> li
 
 
 def _row(path: Path, where: str, cells: dict[str, str], folder: Path | None) -> Row:
-    """Checks one line; ``folder`` is where its file must lie, None for anywhere."""
+    """Checks one line; ``folder`` is where its file must lie, None for anywhere.
+
+    A path may be a folder, of a DICOM series, or one volume of a file: ``scan.nii.gz#3``.
+    """
     if empty := [key for key in ("label", "path") if not cells[key]]:
         raise ValueError(f"{where}: no {' and no '.join(empty)}")
     if "patient" in cells and not cells["patient"]:
@@ -88,7 +92,8 @@ def _row(path: Path, where: str, cells: dict[str, str], folder: Path | None) -> 
         raise ValueError(f"{where}: split {split!r} is not one of {', '.join(SPLITS)}")
     file = path.parent / cells["path"]
     try:
-        real, there = file.resolve(), file.is_file()
+        held = Path(split_volume(str(file))[0])
+        real, there = held.resolve(), held.is_file() or file.is_dir()
     except (OSError, RuntimeError) as error:  # a name too long, links in a circle
         raise ValueError(f"{where}: {file} is no path ({error})") from error
     if folder is not None and not real.is_relative_to(folder):

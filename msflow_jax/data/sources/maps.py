@@ -5,9 +5,9 @@ from __future__ import annotations
 import warnings
 from collections.abc import Iterator, Sequence
 from pathlib import Path
+from typing import Any
 
 import numpy as np
-from ml_collections import ConfigDict
 
 from msflow_jax.data.intensity import FULL, WINDOW, Intensity
 from msflow_jax.data.pictures import Picture
@@ -21,7 +21,7 @@ FITTED = 4096  # training images that a map is fitted to, at most, evenly spread
 
 
 def choose(
-    items: Sequence[Item], training: Sequence[int], config: ConfigDict, source: object
+    items: Sequence[Item], training: Sequence[int], config: Any, source: object
 ) -> tuple[Intensity, dict[Path, str]]:
     """The one map of a data set.
 
@@ -33,7 +33,7 @@ def choose(
     Args:
         items: the examples.
         training: positions of those that are trained on.
-        config: the data config.
+        config: what has the attribute ``window``, such as the data config.
         source: where they are listed, for messages.
 
     Returns:
@@ -46,7 +46,8 @@ def choose(
     scanned = [item for item in items if item.kind in ("dicom", "nifti")]
     value_range, broken = survey(list(dict.fromkeys(item.paths[0] for item in plain)))
     if not scanned:
-        return (Intensity("range", *value_range) if value_range else FULL), broken
+        known = Intensity("range", value_range[0], value_range[1]) if value_range else FULL
+        return known, broken
     _check_modalities(scanned, source)
     read = Reader()
     first = next((items[i] for i in training if items[i].kind in ("dicom", "nifti")), scanned[0])
@@ -58,9 +59,11 @@ def choose(
         )
     if picture.values.dtype == np.uint8:
         return FULL, broken
-    window = tuple(map(float, config.window))
-    if picture.unit == "HU" or (not picture.unit and not picture.modality and window != WINDOW):
-        return Intensity("window", *window, picture.unit, picture.modality), broken
+    low, high = map(float, config.window)
+    if picture.unit == "HU" or (
+        not picture.unit and not picture.modality and (low, high) != WINDOW
+    ):
+        return Intensity("window", low, high, picture.unit, picture.modality), broken
     samples = _samples(items, training, read, broken)
     return fit(samples, picture.modality, source), broken
 

@@ -2,11 +2,9 @@
 
 from __future__ import annotations
 
-import io
 import json
 import os
 from collections.abc import Callable, Sequence
-from dataclasses import asdict, dataclass, field
 from pathlib import Path
 from typing import Any
 
@@ -14,18 +12,13 @@ import numpy as np
 
 from msflow_jax.data.base import SPLITS, digest
 from msflow_jax.data.identity import number_subjects
-from msflow_jax.data.intensity import FULL, WINDOW, Intensity
 from msflow_jax.data.oddities import check_copies
-from msflow_jax.data.pictures import Picture
-from msflow_jax.data.slices import Slices
 from msflow_jax.data.sources.archives import file_sha256
-from msflow_jax.data.sources.decoding import check_pixels, decode, read_file
-from msflow_jax.data.sources.grey import to_grey
-from msflow_jax.data.sources.items import Item, Wanted
 from msflow_jax.data.sources.listing import Listing
 from msflow_jax.data.sources.maps import choose
-from msflow_jax.data.sources.reading import Reader
-from msflow_jax.data.sources.records import FORMAT, MANIFEST, VOLUMES, array_record
+from msflow_jax.data.sources.pack_manifest import FORMAT, MANIFEST, VOLUMES
+from msflow_jax.data.sources.packed import Entry, Records, Settings, facts_of
+from msflow_jax.data.sources.records import array_record
 from msflow_jax.data.sources.shaping import Grids, Shaping
 from msflow_jax.data.sources.values import refuse_broken
 from msflow_jax.storage.atomic import check_writable, write_atomically
@@ -33,44 +26,6 @@ from msflow_jax.storage.jsons import read_object, write_json
 from msflow_jax.storage.text import write_csv
 
 _UNFINISHED = "packing.json"
-Entry = dict[str, Any]
-
-
-@dataclass(frozen=True)
-class Settings:
-    """How images are packed.
-
-    Attributes:
-        side: rows and columns, of volumes also slices; 0: as stored (square, and all of one size).
-        channels: 1, 3, or 0: as stored.
-        shard_images: images per shard, at most.
-        seed: seed of the order of the training images in the shards.
-        name: what the data set is called.
-        licence: licence of the images.
-        fit: what happens to images that are not square, see ``fitting.to_square``.
-        dims: 3: volumes; 2: pictures, and slices of volumes.
-        spacing: mm that the voxels of volumes were brought to, see ``items.Wanted``.
-        slices: which slices of volumes are packed.
-        window: what becomes 0 and 255 of CT, in Hounsfield units.
-    """
-
-    side: int = 0
-    channels: int = 0
-    shard_images: int = 4096
-    seed: int = 0
-    name: str = "arrayrecord"
-    licence: str = "unknown: the user's own files"
-    fit: str = "pad"
-    dims: int = 2
-    spacing: float = 0.0
-    slices: Slices = field(default_factory=Slices)
-    window: tuple[float, float] = WINDOW
-
-    def facts(self) -> dict[str, Any]:
-        """What a pack is identified by: those of volumes only where they are others than of pictures."""
-        found, usual = asdict(self), asdict(Settings())
-        apart = ("dims", "spacing", "slices", "window")
-        return {k: v for k, v in found.items() if k not in apart or v != usual[k]}
 
 
 def pack(
@@ -110,12 +65,7 @@ def pack(
     _check_copies(listing, contents, refuse=refuse)
     facts = [listing.fingerprint(), digest("".join(contents).encode()), listing.classes]
     what = digest(json.dumps([*facts, settings.facts()]).encode())
-    items = [row.source for row in listing.rows]
-    training = np.flatnonzero(listing.splits == "train").tolist()
-    intensity, broken = choose(items, training, settings, listing.root)
-    refuse_broken(broken.values())
-    shaping = Shaping(settings.side, settings.channels, settings.fit, not settings.spacing)
-    records = _Records(items, shaping, intensity, Grids(shaping))
+    records = _records(listing, settings)
     done = _started(folder, what)
     folder.mkdir(parents=True, exist_ok=True)
     for left in folder.glob(".*.arrayrecord.*.tmp"):  # by a call that was killed
@@ -144,7 +94,7 @@ def pack(
         "classes": listing.classes,
         "shape": shape,
         "fit": settings.fit,
-        **_facts_of(intensity, done.get("spacing", ()), items, settings),
+        **facts_of(records, done.get("spacing", ()), settings),
         "settings": settings.facts(),
         "tables": tables,
         "shards": list(done["shards"].values()),
@@ -152,6 +102,15 @@ def pack(
     write_json(folder / MANIFEST, manifest)
     (folder / _UNFINISHED).unlink(missing_ok=True)
     return folder / MANIFEST
+
+
+def _records(listing: Listing, settings: Settings) -> Records:
+    items = [row.source for row in listing.rows]
+    training = np.flatnonzero(listing.splits == "train").tolist()
+    intensity, broken = choose(items, training, settings, listing.root)
+    refuse_broken(broken.values())
+    shaping = Shaping(settings.side, settings.channels, settings.fit, not settings.spacing)
+    return Records(items, shaping, intensity, Grids(shaping))
 
 
 def _started(folder: Path, what: str) -> Entry:
@@ -202,23 +161,9 @@ def _complete(folder: Path, done: Entry, name: str) -> bool:
     return bool(entry) and path.is_file() and file_sha256(path) == entry["sha256"]
 
 
-def _facts_of(
-    intensity: Intensity, spacing: Sequence[float], items: Sequence[Item], settings: Settings
-) -> Entry:
-    """What a manifest says of values and volumes; nothing of pictures of 8 bits."""
-    found: Entry = {}
-    if intensity.kind == "range":
-        found["value_range"] = [intensity.low, intensity.high]
-    if intensity.clips:
-        found["intensity"] = intensity.to_dict()
-    if any(item.volume for item in items):
-        found["volumes"] = Wanted(settings.dims, settings.spacing, settings.slices).facts()
-    return {**found, "spacing": list(spacing)} if spacing and settings.dims == 3 else found
-
-
 def _write_shard(
     path: Path,
-    records: _Records,
+    records: Records,
     index: np.ndarray,
     shape: tuple[int, ...],
     progress: Callable[[int], Any],
@@ -237,39 +182,6 @@ def _write_shard(
     finally:
         temporary.unlink(missing_ok=True)
     return shape
-
-
-@dataclass(frozen=True)
-class _Records:
-    """Makes the records of a listing."""
-
-    items: Sequence[Item]
-    shaping: Shaping
-    intensity: Intensity
-    grids: Grids
-    read: Reader = field(default_factory=Reader)
-
-    def __call__(self, index: int, shape: tuple[int, ...]) -> tuple[np.ndarray, bytes]:
-        """The image at a position of the listing, and its record."""
-        item = self.items[index]
-        data = read_file(item.paths[0]) if item.kind == "picture" else None
-        picture = self.read(item) if data is None else Picture(decode(data, item.paths[0]))
-        image = to_grey(picture, self.intensity, item.place)
-        self.grids.look(picture, item.place)
-        image = self.shaping(image, picture.spacing, item.place, shape or None)
-        kept = data is not None and self.intensity == FULL and image.shape == picture.values.shape
-        return image, data if kept and data is not None else _png(image)
-
-
-def _png(image: np.ndarray) -> bytes:
-    """A picture, or the slices of a volume one below the other."""
-    from PIL import Image
-
-    out = io.BytesIO()
-    image = image.reshape(-1, *image.shape[-2:])
-    check_pixels(image.shape[0] * image.shape[1], "a volume that is packed", "")
-    Image.fromarray(image[..., 0] if image.shape[-1] == 1 else image).save(out, "PNG")
-    return out.getvalue()
 
 
 def _check_copies(listing: Listing, contents: Sequence[str], *, refuse: bool) -> None:

@@ -4,16 +4,15 @@ A folder holds, for each split, a CSV (``name,label,md5[,subject]``, one line pe
 as ``train-00000-of-00008.arrayrecord``, whose records follow the lines of the CSV; and ``manifest.json``
 with the classes, the shape, how images were fitted to it, the map of values that were brought to 8
 bits, if any, and the number, bytes and SHA-256 of every shard. A record is an image file of 8 bits (PNG,
-or the original file), of a volume ``[D, H, W, C]`` a PNG of ``D * H`` rows, its slices one below the other;
-``md5`` is of the file that it was made from, ``subject`` a number.
+or the original file), of a volume ``[D, H, W, C]`` a PNG of ``D * H`` rows, its slices one below the
+other; ``md5`` is of the file that it was made from, ``subject`` a number.
 """
 
 from __future__ import annotations
 
 import bisect
 import dataclasses
-import json
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable
 from pathlib import Path
 from typing import Any
 
@@ -21,7 +20,6 @@ import numpy as np
 from ml_collections import ConfigDict
 
 from msflow_jax.data.base import (
-    FITS,
     SPLITS,
     LazySplit,
     OpensLater,
@@ -30,19 +28,20 @@ from msflow_jax.data.base import (
     in_memory,
     own_info,
 )
-from msflow_jax.data.intensity import FULL, Intensity, is_range
 from msflow_jax.data.sources.archives import file_sha256
 from msflow_jax.data.sources.decoding import decode
 from msflow_jax.data.sources.fitting import fit_to_first
+from msflow_jax.data.sources.pack_manifest import (
+    MANIFEST,
+    intensity_of,
+    read_manifest,
+    spacing_of,
+)
 from msflow_jax.data.sources.shaping import Shaping
 from msflow_jax.data.sources.table import read_table
 from msflow_jax.storage.content import describe_file
 from msflow_jax.storage.places import expand
 from msflow_jax.storage.text import uncell
-
-MANIFEST = "manifest.json"
-FORMAT = "msflow_jax arrayrecord 1"
-VOLUMES = "msflow_jax arrayrecord 2"  # the same with volumes
 
 
 class RecordReader(OpensLater):
@@ -156,77 +155,12 @@ def load(config: ConfigDict) -> Splits:
     info = own_info(
         manifest["classes"], shape, name=manifest["name"], licence=manifest["licence"],
         md5=digest((root / MANIFEST).read_bytes()), source=str(root),
-        intensity=_intensity(manifest), spacing=_spacing(manifest, space),
+        intensity=intensity_of(manifest), spacing=spacing_of(manifest, space),
         fit=manifest.get("fit", "crop"),  # of packs of before there was a choice
     )  # fmt: skip
     info = dataclasses.replace(info, volumes=manifest.get("volumes", {}))
     val, test = in_memory(parts["val"]), in_memory(parts["test"])
     return Splits(parts["train"], val, test, info, contents)
-
-
-def _intensity(manifest: Any) -> Intensity:
-    if "intensity" in manifest:
-        return Intensity(**manifest["intensity"])
-    found = manifest.get("value_range", ())
-    return Intensity("range", *found) if found else FULL
-
-
-def _spacing(manifest: Any, space: Sequence[int]) -> tuple[float, ...]:
-    """Size of the voxels of packed volumes, brought to another size or not."""
-    sizes = zip(manifest.get("spacing", ()), manifest["shape"], space, strict=False)
-    return tuple(mm * old / new for mm, old, new in sizes)
-
-
-def read_manifest(root: Path) -> dict[str, Any]:
-    """Returns the manifest of a folder of shards.
-
-    Raises:
-        FileNotFoundError: if there is none.
-        ValueError: if it is damaged, or of another format.
-    """
-    path = root / MANIFEST
-    if not path.is_file():
-        raise FileNotFoundError(
-            f"no {MANIFEST} in {root} (--config.data.root): pack the images with tools/pack.py, or "
-            "repeat its command if it was interrupted"
-        )
-    try:
-        manifest = json.loads(path.read_text(encoding="utf-8"))
-        _check_manifest(manifest)
-    except (ValueError, KeyError, TypeError, RecursionError) as error:
-        reason = f"no {error}" if isinstance(error, KeyError) else error
-        raise ValueError(
-            f"{path} cannot be used ({reason}; it holds {describe_file(path)}): pack the images again"
-        ) from error
-    return manifest
-
-
-def _check_manifest(manifest: Any) -> None:
-    """Raises a ValueError, KeyError or TypeError unless all is there, and of its type."""
-    shape = manifest["shape"]
-    expected = FORMAT if len(shape) == 3 else VOLUMES
-    if manifest["format"] != expected:
-        raise ValueError(f"its format is {manifest['format']!r}, expected {expected!r}")
-    if not (len(shape) in (3, 4) and all(isinstance(n, int) and n > 0 for n in shape)):
-        raise ValueError(f"its shape is {shape!r}")
-    texts = [manifest["name"], manifest["licence"], *manifest["classes"]]
-    for entry in (*manifest["tables"], *manifest["shards"]):
-        texts += [entry["file"], entry["sha256"]]
-        if not isinstance(entry["bytes"], int) or entry["split"] not in SPLITS:
-            raise ValueError(f"an entry is {entry!r}")
-        if Path(entry["file"]).name != entry["file"]:
-            raise ValueError(f"the file {entry['file']!r} lies elsewhere")
-    if not all(isinstance(text, str) for text in texts):
-        raise TypeError("a name is no text")
-    if manifest.get("fit", "crop") not in FITS or not is_range(manifest.get("value_range", (0, 1))):
-        raise ValueError("its fit or its value_range is none")
-    _intensity(manifest)
-    if not all(type(mm) in (int, float) and mm > 0 for mm in manifest.get("spacing", ())):
-        raise ValueError("its spacing is no sizes in mm")
-    if not all(isinstance(shard["records"], int) for shard in manifest["shards"]):
-        raise TypeError("the number of records of a shard is no number")
-    if sorted(table["split"] for table in manifest["tables"]) != sorted(SPLITS):
-        raise ValueError("not one table for each split")
 
 
 def verify(root: Path, track: Any = iter) -> int:

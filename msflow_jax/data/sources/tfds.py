@@ -92,7 +92,7 @@ def load(config: ConfigDict) -> Splits:
     splits = np.array(_cut(parts, labels, config.seed, builder.name))
     folder = str(builder.data_path)
     found_range = _range(builder, parts, image)
-    intensity = Intensity("range", *found_range) if found_range else FULL
+    intensity = Intensity("range", found_range[0], found_range[1]) if found_range else FULL
     first = _pixels(_source(builder, parts[0][0], image)[0][image], Path(folder))
     first = to_grey(Picture(first), intensity, folder)
     shape = fit_to_first(first, folder, None, config.side, config.channels, config.fit).shape
