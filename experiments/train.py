@@ -154,6 +154,10 @@ def main(arguments: Sequence[str]) -> None:
     flags.add_argument(
         "--encode-only", action="store_true", help="of a latent model: fill its cache, then stop"
     )
+    flags.add_argument(
+        "--resample", action="store_true",
+        help="bring the volumes of an examination of a cohort onto one grid (data.resample)",
+    )  # fmt: skip
     flags.add_argument("--no-evaluate", action="store_true", help="stop after training")
     flags.add_argument(
         "--distributed", metavar="auto|HOST:PORT,INDEX,COUNT",
@@ -162,6 +166,8 @@ def main(arguments: Sequence[str]) -> None:
     options, rest = flags.parse_known_args(arguments)
     if unknown := [a for a in rest if not a.startswith("--config.")]:
         flags.error(f"unknown argument {unknown[0]}")
+
+    rest += ["--config.data.resample=True"] * options.resample
 
     from msflow_jax.progress import doing
 

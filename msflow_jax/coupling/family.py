@@ -125,6 +125,7 @@ class CouplingFamily:
         """The foreground mask, if the layout has one."""
         from msflow_jax.coupling.parts import prepare
 
+        splits.info.require_image()
         return prepare(config.model, splits.info, splits.train)
 
     def load(self, config: ConfigDict, info: Info, folder: Path) -> Any:

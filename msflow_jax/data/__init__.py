@@ -1,4 +1,4 @@
-"""Data sources behind one interface: MedMNIST, folders, CSV manifests, ArrayRecord, TFDS, head phantoms.
+"""Data sources behind one interface: MedMNIST, folders, manifests, cohorts, ArrayRecord, TFDS, phantoms.
 
 ``load(config)`` gives the three splits as uint8 arrays with the facts on them (of train, where it is too
 large for memory, a reader); ``read_images`` reads what a trained model is to classify. Layout
@@ -72,12 +72,12 @@ def known() -> tuple[str, ...]:
     named = [
         f"{k}:FINDING" if e.task.startswith("multi-label") else k for k, e in _MEDMNIST.items()
     ]
-    return ("phantoms", "folder", "manifest", "own", "arrayrecord", "tfds:NAME", *named)
+    return ("phantoms", "folder", "manifest", "cohort", "own", "arrayrecord", "tfds:NAME", *named)
 
 
 def of_user(name: str) -> bool:
     """Whether a source reads images of the user's own, for which ``root`` says which."""
-    return name.partition(":")[0] in ("folder", "manifest", "own", "arrayrecord")
+    return name.partition(":")[0] in ("folder", "manifest", "cohort", "own", "arrayrecord")
 
 
 def dims_of(name: str, otherwise: int = 2) -> int:
@@ -92,13 +92,16 @@ def default_config(name: str = "phantoms") -> ConfigDict:
     Fields:
         name: One of ``known()``.
         root: The .npz file or its folder (MedMNIST; empty: ``~/.medmnist``), the folder of class
-            folders (``folder``), the CSV (``manifest``), either (``own``), what ``tools/pack.py`` wrote
+            folders (``folder``), the CSV (``manifest``), either (``own``), a CSV of examinations or a
+            folder in the BIDS layout (``cohort``), what ``tools/pack.py`` wrote
             (``arrayrecord``), or the TFDS data folder (``tfds:NAME``; empty: ``~/tensorflow_datasets``).
         side: Height and width in pixels. 0: 28 (MedMNIST), 32 (phantoms), as stored (own files).
         dims: 2: pictures; volumes are cut into ``slices``. 3: volumes ``[D, H, W, C]``. Sets of MedMNIST
             have their own.
         spacing: Of volumes: what a voxel is brought to, in mm, before ``side`` cuts or pads; 0: stored.
         modality: Of a cohort: the column that is the image of a model of one; empty: the only one.
+        resample: Of a cohort: whether volumes of an examination that lie on another grid than its first
+            are brought onto that, or refused.
         window: Of CT: the values in Hounsfield units that become 0 and 255.
         slices: Which slices of volumes are pictures where ``dims`` is 2: ``axis``, ``first`` and
             ``last`` as shares of it, ``spacing`` in mm.
@@ -110,7 +113,7 @@ def default_config(name: str = "phantoms") -> ConfigDict:
         md5: If set, the data must have it (``Info.md5``).
         duplicates: ``refuse`` own pictures of equal content in two splits, or ``keep`` them with a
             warning, as those of published sets are.
-        outside: Whether a manifest may list files outside its own folder.
+        outside: Whether a manifest or cohort may list files outside its own folder.
         download: Whether missing MedMNIST or TFDS data may be fetched from their publishers.
         loader: ``device`` reads the training images into the device's memory; ``grain`` reads and
             decodes them while training, for what does not fit there.
@@ -125,6 +128,7 @@ def default_config(name: str = "phantoms") -> ConfigDict:
             "dims": dims_of(name),
             "spacing": 0.0,
             "modality": "",
+            "resample": False,
             "window": WINDOW,
             "slices": {"axis": "axial", "first": 0.0, "last": 1.0, "spacing": 0.0},
             "fit": "pad",
@@ -231,18 +235,22 @@ def _without_blanks(
 
 
 def _look_over(splits: Splits, config: ConfigDict, contents: Mapping[str, tuple[str, ...]]) -> None:
-    """Says, or refuses, what is odd about a data set; phantoms are what they are made to be."""
+    """Says, or refuses, what is odd about a data set; phantoms are what they are made to be.
+
+    Slices of a cohort may be equal, where they show air: its images were compared as wholes.
+    """
     if config.name.startswith("phantom"):
         return
     parts = {name: splits[name] for name in SPLITS}
     own = of_user(config.name)
-    check_copies(
-        {name: part.names for name, part in parts.items()},
-        {name: part.labels for name, part in parts.items()},
-        contents,
-        splits.info.source,
-        refuse=own and config.duplicates == "refuse",
-    )
+    if config.name != "cohort":
+        check_copies(
+            {name: part.names for name, part in parts.items()},
+            {name: part.labels for name, part in parts.items()},
+            contents,
+            splits.info.source,
+            refuse=own and config.duplicates == "refuse",
+        )
     if own:
         warn_of_rare_classes(splits)
 
@@ -250,12 +258,13 @@ def _look_over(splits: Splits, config: ConfigDict, contents: Mapping[str, tuple[
 def _source(config: ConfigDict) -> Splits:
     """Calls the source's own loader; imported here so that the others' needs are not."""
     from msflow_jax.data.phantoms import heads
-    from msflow_jax.data.sources import files, medmnist, own, records, tfds
+    from msflow_jax.data.sources import cohort, files, medmnist, own, records, tfds
 
     loaders = {
         "phantoms": heads.load,
         "folder": files.load_folder,
         "manifest": files.load_manifest,
+        "cohort": cohort.load,
         "own": own.load,
         "arrayrecord": records.load,
         "tfds": tfds.load,

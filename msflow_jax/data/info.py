@@ -129,6 +129,19 @@ class Info:
         """Shape of an image, ``(*space, channels)``."""
         return (*self.sides, self.channels)
 
+    def require_image(self) -> None:
+        """Refuses data of several modalities where a model is of one image.
+
+        Raises:
+            ValueError: names the modalities, and the setting that chooses one.
+        """
+        if "image" not in self.modalities:
+            names = [name for name, one in self.modalities.items() if one.kind == "image"]
+            raise ValueError(
+                f"{self.source} has {', '.join(names)}, and this model is of one image: choose one with "
+                "--config.data.modality=NAME"
+            )
+
     def intensity(self, name: str = "image") -> Intensity:
         """How the stored values of a modality become grey levels."""
         if name in self.intensities:

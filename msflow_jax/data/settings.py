@@ -4,13 +4,14 @@ from msflow_jax.settings import SEED, Setting
 
 SETTINGS: dict[str, Setting] = {
     "data.name": Setting(
-        "", "phantoms, folder, manifest, arrayrecord, tfds:NAME, a name of MedMNIST"
+        "", "phantoms, folder, manifest, cohort, arrayrecord, tfds:NAME, a name of MedMNIST"
     ),
     "data.root": Setting("", "file or folder of the data; empty: where the source keeps them"),
     "data.side": Setting("[0, 16384]", "rows and columns; 0: 28 (MedMNIST), 32 (phantoms), as stored"),
     "data.dims": Setting("2 or 3", "images are pictures (volumes are cut into slices), or volumes"),
     "data.spacing": Setting("[0, inf)", "mm that a voxel of a volume is brought to; 0: as stored"),
     "data.modality": Setting("", "which modality of a cohort is the image; empty: the only one"),
+    "data.resample": Setting("", "whether volumes of an examination are brought onto one grid"),
     "data.window": Setting("(-inf, inf)", "lowest and highest value shown of CT, in Hounsfield units"),
     "data.slices.axis": Setting("axial or coronal or sagittal", "how volumes are cut into slices"),
     "data.slices.first": Setting("[0, 1]", "where the slices begin, as a share of the axis"),
@@ -23,7 +24,7 @@ SETTINGS: dict[str, Setting] = {
     "data.duplicates": Setting(
         "refuse or keep", "own pictures of equal content in two splits: refused, or kept with a warning"
     ),
-    "data.outside": Setting("", "whether a manifest may list files outside its own folder"),
+    "data.outside": Setting("", "whether a manifest or cohort may list files outside its own folder"),
     "data.download": Setting("", "whether missing public data may be fetched"),
     "data.loader": Setting("device or grain", "all in the device's memory, or read while training"),
     "data.workers": Setting("[0, 1024]", "processes that read for grain; 0: threads"),

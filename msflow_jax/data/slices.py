@@ -65,8 +65,8 @@ class Slices:
             return np.arange(start, end + 1)
         if not spacing:
             raise ValueError(
-                f"{name} does not say how large its voxels are, so that slices {self.spacing:g} mm apart "
-                "cannot be chosen: --config.data.slices.spacing=0 takes every slice"
+                f"{name} does not say how large its voxels are, so that slices {self.spacing:g} mm "
+                "apart cannot be chosen: --config.data.slices.spacing=0 takes every slice"
             )
         step = max(self.spacing / spacing[axis], 1.0)
         return np.unique(np.rint(np.arange(start, end + 0.5, step)).astype(int))

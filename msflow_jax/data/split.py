@@ -138,7 +138,9 @@ class Split:
 
     def _array(self, name: str) -> np.ndarray:
         if name not in self.arrays:
-            raise ValueError(f"this split has no {name!r}; it has {', '.join(self.arrays)}")
+            raise ValueError(
+                f"this split has no {name!r}; it has {', '.join(self.arrays)}{hint(name)}"
+            )
         return self.arrays[name]
 
 
@@ -203,6 +205,12 @@ class LazySplit:
         return Split.of_images(
             np.stack(images), self.labels[index], names, truth=truth, groups=groups
         )
+
+
+def hint(name: str) -> str:
+    """What to do where a split has no such array, to end a sentence with."""
+    choose = ": a model of one image needs --config.data.modality=NAME"
+    return choose if name == "image" else ""
 
 
 def in_memory(split: Split | LazySplit, limit: int = 0, seed: int = 0) -> Split:

@@ -19,7 +19,7 @@ import numpy as np
 
 from msflow_jax.data.modality import Batch, Modality
 from msflow_jax.data.order import move, movement, plan
-from msflow_jax.data.split import LazySplit, Split
+from msflow_jax.data.split import LazySplit, Split, hint
 
 IMAGE_AND_LABEL = {"image": "image", "label": "label"}
 
@@ -68,7 +68,9 @@ def select(parts: Mapping[str, Any], arrays: Mapping[str, str]) -> dict[str, Any
         ValueError: if the split has no such array; names it.
     """
     if missing := sorted(set(arrays.values()) - set(parts)):
-        raise ValueError(f"this split has no {', '.join(missing)}; it has {', '.join(parts)}")
+        raise ValueError(
+            f"this split has no {', '.join(missing)}; it has {', '.join(parts)}{hint(missing[0])}"
+        )
     return {name: parts[array] for name, array in arrays.items()}
 
 

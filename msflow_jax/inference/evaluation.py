@@ -69,7 +69,7 @@ class Evaluation:
         """A fact of every image of the split that is reported, ``[N]``.
 
         Raises:
-            ValueError: the split has no such column.
+            ValueError: the split has no such column, or it holds texts such as reports.
         """
         known = self.chosen.truth or {}
         if name not in known:
@@ -77,7 +77,12 @@ class Evaluation:
             raise ValueError(
                 f"--by={name}: the {self.split} split has no such column; it has {there}"
             )
-        return np.asarray(known[name])
+        column = np.asarray(known[name])
+        if column.dtype == object:
+            raise ValueError(
+                f"--by={name}: texts of their own make no subgroups, and are written nowhere"
+            )
+        return column
 
     @property
     def sample(self) -> Any:

@@ -145,6 +145,7 @@ class SymmetricFamily:
         """The autoencoder and what is made by it; nothing for a flow in pixels."""
         from msflow_jax.symmetric.parts import prepare
 
+        splits.info.require_image()
         return prepare(config.model, splits.info, splits.train)
 
     def load(self, config: ConfigDict, info: Info, folder: Path) -> Any:

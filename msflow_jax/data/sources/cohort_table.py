@@ -15,6 +15,7 @@ from msflow_jax.data.base import SPLITS, class_name
 from msflow_jax.data.oddities import warn_of_lookalikes
 from msflow_jax.data.sources.finding import SUFFIXES
 from msflow_jax.data.sources.listing import ALIASES
+from msflow_jax.data.sources.nifti import split_volume
 from msflow_jax.data.sources.table import read_table
 from msflow_jax.storage.content import describe_file, printable
 
@@ -139,7 +140,8 @@ def _are_files(cells: Sequence[str], folder: Path) -> bool:
     """
     given = [cell for cell in cells if cell]
     if any(
-        cell.lower().endswith(ENDS) or ("/" in cell and _is_there(folder, cell)) for cell in given
+        split_volume(cell)[0].lower().endswith(ENDS) or ("/" in cell and _is_there(folder, cell))
+        for cell in given
     ):
         return True
     return bool(given) and all(_is_there(folder, cell) for cell in given)
@@ -147,7 +149,7 @@ def _are_files(cells: Sequence[str], folder: Path) -> bool:
 
 def _is_there(folder: Path, cell: str) -> bool:
     """Whether this is a file, or a folder with what may be DICOM files in it."""
-    path = folder / cell
+    path = Path(split_volume(str(folder / cell))[0])
     try:
         if path.is_dir():
             return any(p.suffix.lower() in _DICOM_ENDS for p in path.iterdir() if p.is_file())
@@ -160,7 +162,7 @@ def _file(folder: Path, cell: str, where: str, outside: bool) -> Path:
     """The file or folder that a cell names."""
     path = folder / cell
     try:
-        real, there = path.resolve(), path.exists()
+        real, there = path.resolve(), Path(split_volume(str(path))[0]).exists()
     except (OSError, RuntimeError) as error:
         raise ValueError(f"{where}: {path} is no path ({error})") from error
     check_inside(path, real, folder, where, outside)

@@ -193,15 +193,17 @@ def _folders(folder: Path) -> list[Path]:
     return sorted(d for d in folder.iterdir() if d.is_dir() and not d.name.startswith("."))
 
 
-def sort_rows(rows: list[Row], root: Path, seed: int) -> Listing:
+def sort_rows(rows: list[Row], root: Path, seed: int, layout: str = LAYOUT) -> Listing:
     """Names the classes, and cuts the splits where they are not given.
+
+    ``layout`` says in an error what was expected.
 
     Raises:
         ValueError: for a single class, a split without images, or a class that is not in train.
     """
     classes = tuple(sorted({row.label for row in rows}, key=natural))
     if len(classes) < 2:
-        raise ValueError(f"{root}: one class only ({classes[0]}); at least 2 are needed. {LAYOUT}")
+        raise ValueError(f"{root}: one class only ({classes[0]}); at least 2 are needed. {layout}")
     warn_of_lookalikes(classes, "classes", root)
     patients = dict.fromkeys(row.patient for row in rows if row.patient)
     warn_of_lookalikes(list(patients), "patients, who may be in two splits", root)

@@ -84,9 +84,11 @@ def _text(path: Path) -> str:
 
 def _rows(path: Path, text: str, delimiter: str) -> Iterator[tuple[int, int, list[str]]]:
     """``(number of its first line, of its last, cells)`` of each row that is not empty."""
-    quoting = csv.QUOTE_NONE if delimiter == "\t" else csv.QUOTE_MINIMAL
     lines = io.StringIO(text, newline="")
-    reader = csv.reader(lines, delimiter=delimiter, quoting=quoting, strict=True)
+    if delimiter == "\t":
+        reader = csv.reader(lines, delimiter=delimiter, quoting=csv.QUOTE_NONE, strict=True)
+    else:
+        reader = csv.reader(lines, delimiter=delimiter, strict=True)
     while True:
         number = reader.line_num + 1
         try:

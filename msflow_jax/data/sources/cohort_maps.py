@@ -1,0 +1,105 @@
+"""The map from values to grey levels of each modality of a cohort."""
+
+from __future__ import annotations
+
+import re
+import warnings
+from collections.abc import Sequence
+
+import numpy as np
+
+from msflow_jax.data.intensity import FULL, Intensity
+from msflow_jax.data.sources.cohort_reading import Part, Seen
+from msflow_jax.data.sources.grey import fit
+
+# DICOM's words for a projection; a column of X-rays may have several of them.
+PROJECTIONS = frozenset(("CR", "DX", "RG", "PX", "IO", "MG", "XA", "RF"))
+_AIR = -200.0  # HU; a whole CT reaches below it
+
+
+def fit_maps(
+    names: Sequence[str],
+    seen: Sequence[Seen],
+    taught: Sequence[Seen],
+    window: tuple[float, float],
+    source: object,
+) -> dict[str, Intensity]:
+    """One map for each modality.
+
+    Args:
+        names: the modalities.
+        seen: all examinations.
+        taught: those of the training split, to which percentiles are fitted.
+        window: the values of CT that become 0 and 255, in HU.
+        source: where they lie, for messages.
+
+    Raises:
+        ValueError: images of one modality whose values no map fits; names two of them.
+    """
+    return {
+        name: _map(name, _parts(name, seen), _parts(name, taught), window, source) for name in names
+    }
+
+
+def _parts(name: str, seen: Sequence[Seen]) -> list[Part]:
+    return [one.parts[name] for one in seen if name in one.parts]
+
+
+def is_ct(name: str) -> bool:
+    """Whether a modality is called CT: no NIfTI file says that its values are Hounsfield units."""
+    return "ct" in re.split(r"[^a-z]+", name.casefold())
+
+
+def _map(
+    name: str,
+    parts: Sequence[Part],
+    taught: Sequence[Part],
+    window: tuple[float, float],
+    source: object,
+) -> Intensity:
+    word = _word(name, parts)
+    plain = [p for p in parts if p.picture.values.dtype == np.uint8]
+    deep = [p for p in parts if p.picture.values.dtype != np.uint8]
+    if plain and deep:
+        raise ValueError(
+            f"{name}: {plain[0].place} has 8 bits for each value, {deep[0].place} more "
+            f"({deep[0].picture.values.dtype}, {deep[0].low:g} to {deep[0].high:g}): no map fits both; "
+            "save all images of a modality alike"
+        )
+    if plain:
+        return FULL
+    if word == "CT" or is_ct(name) or any(p.picture.unit == "HU" for p in deep):
+        odd = [p for p in deep if p.low > _AIR]
+        if odd:
+            warnings.warn(
+                f"{source}: {len(odd)} of {len(deep)} images of {name} hold no air (-1000), "
+                f"{odd[0].place} for one ({odd[0].low:g} to {odd[0].high:g}): are they Hounsfield "
+                "units?",
+                stacklevel=4,
+            )
+        return Intensity("window", float(window[0]), float(window[1]), "HU", word)
+    if not taught:
+        raise ValueError(
+            f"{source}: no training examination has {name}, to fit a map of its values to"
+        )
+    return fit([(p.place, p.sample) for p in taught], word, f"{source}, {name}")
+
+
+def _word(name: str, parts: Sequence[Part]) -> str:
+    """DICOM's word for the images of a modality; empty where they say none, or different projections."""
+    words = {p.picture.modality: p for p in parts if p.picture.modality}
+    if len(words) > 1:
+        if not set(words) <= PROJECTIONS:
+            (one, first), (other, second) = list(words.items())[:2]
+            raise ValueError(
+                f"{name}: {first.place} is {one}, {second.place} is {other}: give each modality a "
+                "column of its own"
+            )
+        return ""
+    word = next(iter(words), "")
+    if is_ct(name) and word not in ("", "CT"):
+        raise ValueError(
+            f"{name}: {words[word].place} is {word} by its header, not CT: rename the column, or "
+            "correct the row"
+        )
+    return word

@@ -1,0 +1,61 @@
+"""Whom examinations show, by their list and by the headers of their files: both must agree."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+
+from msflow_jax.data.sources.cohort_reading import Seen
+from msflow_jax.data.sources.cohort_table import Examination
+
+
+def subjects_of(
+    rows: Sequence[Examination], seen: Sequence[Seen], titles: Sequence[str]
+) -> list[str]:
+    """The subject of each examination, for the cut into splits; it depends on no salt.
+
+    Args:
+        rows: the examinations.
+        seen: what their headers say.
+        titles: what tables call them; who has no other name is called as the first one of them.
+
+    Raises:
+        ValueError: the headers of two rows name one patient, and the list two, or the other way round;
+            names both rows.
+    """
+    names: dict[str, str] = {}
+    if not any(row.subject for row in rows):
+        return [
+            names.setdefault(one.patient, title) if one.patient else title
+            for one, title in zip(seen, titles, strict=True)
+        ]
+    patients: dict[str, int] = {}
+    subjects: dict[str, int] = {}
+    for i, (row, one) in enumerate(zip(rows, seen, strict=True)):
+        if not one.patient:
+            continue
+        first = patients.setdefault(one.patient, i)
+        if rows[first].subject != row.subject:
+            raise _contradiction(rows[first], row, "show one patient, but are of two subjects here")
+        first = subjects.setdefault(row.subject, i)
+        if seen[first].patient != one.patient:
+            raise _contradiction(rows[first], row, "show two patients, but are of one subject here")
+    return [row.subject for row in rows]
+
+
+def _contradiction(first: Examination, second: Examination, what: str) -> ValueError:
+    return ValueError(
+        f"{first.where} and {second.where}: the headers of their files say that they {what}: correct "
+        "the subjects, or remove the patients from the headers"
+    )
+
+
+def check_splits(rows: Sequence[Examination], subjects: Sequence[str]) -> None:
+    """Refuses given splits that part a subject; names two of its rows."""
+    seen: dict[str, Examination] = {}
+    for row, subject in zip(rows, subjects, strict=True):
+        first = seen.setdefault(subject, row)
+        if first.split != row.split:
+            raise ValueError(
+                f"{first.where} is in {first.split} and {row.where} in {row.split}, but both are of one "
+                "subject: keep each in one split, or drop the split column to have it cut for you"
+            )
