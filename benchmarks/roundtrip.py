@@ -1,6 +1,6 @@
 """Do files train as memory does? Phantom volumes go to disk and come back; the first steps are compared.
 
-    PYTHONPATH=. python benchmarks/roundtrip.py --output benchmarks/results/roundtrip.json
+    PYTHONPATH=. python benchmarks/roundtrip.py --output benchmarks/results/roundtrip_flair.json
 
 A phantom cohort is written as NIfTI and as DICOM series, with a table, and read back. Its arrays are
 compared with those in memory, and a small symmetric flow is trained for some steps on each: its
@@ -89,7 +89,7 @@ def train(splits: Any, folder: Path, steps: int) -> tuple[list[float], list[Any]
 
     config = cpu(default_config())
     config.model.net.update(dict(width=8, groups=4, head_channels=4))
-    config.train.update(dict(steps=steps, batch=8, log_every=1, eval_every=steps, writers=()))
+    config.train.update(dict(steps=steps, batch=8, log_every=1, eval_every=steps, writers=(), select="val_accuracy"))
     family = get_family("symmetric")
     parts = family.prepare(config, splits)
     model = family.build(config, splits.info, parts)
