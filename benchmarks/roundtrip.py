@@ -89,7 +89,9 @@ def train(splits: Any, folder: Path, steps: int) -> tuple[list[float], list[Any]
 
     config = cpu(default_config())
     config.model.net.update(dict(width=8, groups=4, head_channels=4))
-    config.train.update(dict(steps=steps, batch=8, log_every=1, eval_every=steps, writers=(), select="val_accuracy"))
+    config.train.update(
+        dict(steps=steps, batch=8, log_every=1, eval_every=steps, writers=(), select="val_accuracy")
+    )
     family = get_family("symmetric")
     parts = family.prepare(config, splits)
     model = family.build(config, splits.info, parts)

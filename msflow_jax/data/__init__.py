@@ -15,7 +15,6 @@ import numpy as np
 from ml_collections import ConfigDict
 
 from msflow_jax.data.base import (
-    SPLITS,
     Info,
     LazySplit,
     Modality,
@@ -32,9 +31,8 @@ from msflow_jax.data.identity import (
     split_table,
 )
 from msflow_jax.data.intensity import WINDOW
-from msflow_jax.data.oddities import check_copies, warn_of_rare_classes
+from msflow_jax.data.oddities import check_split_copies, warn_of_rare_classes, without_blanks
 from msflow_jax.data.settings import SETTINGS
-from msflow_jax.data.slices import SLICE
 from msflow_jax.data.sources.images import read_images, read_sound_images
 from msflow_jax.data.sources.labelled import read_labelled
 from msflow_jax.data.sources.medmnist_table import TABLE as _MEDMNIST
@@ -67,12 +65,15 @@ __all__ = [
 ]
 
 
+_SOURCES = ("phantoms", "folder", "manifest", "cohort", "own", "arrayrecord", "tfds:NAME")
+
+
 def known() -> tuple[str, ...]:
     """Returns the source names that ``load`` accepts; ``tfds:NAME`` stands for any name there."""
     named = [
         f"{k}:FINDING" if e.task.startswith("multi-label") else k for k, e in _MEDMNIST.items()
     ]
-    return ("phantoms", "folder", "manifest", "cohort", "own", "arrayrecord", "tfds:NAME", *named)
+    return (*_SOURCES, *named)
 
 
 def of_user(name: str) -> bool:
@@ -198,8 +199,7 @@ def load(config: ConfigDict) -> Splits:
             f"{config.md5}: use that data, or clear --config.data.md5"
         )
     splits = dataclasses.replace(splits, info=info)
-    # One picture may lie in files of other bytes: saved again, or in another format.
-    _look_over(splits, config, _without_blanks(splits, pixels) or splits.contents)
+    _look_over(splits, config, pixels)
     with doing("reading the training images"):
         train = in_memory(splits.train) if config.loader == "device" else splits.train
     return Splits(train, splits.val, splits.test, info)
@@ -215,42 +215,15 @@ def _counts(splits: Splits) -> tuple[int, ...]:
     return tuple(np.bincount(splits.train.labels, minlength=len(splits.info.classes)).tolist())
 
 
-def _without_blanks(
-    splits: Splits, pixels: Mapping[str, tuple[str, ...]]
-) -> Mapping[str, tuple[str, ...]]:
-    """Digests of pixels, but of slices that show nothing: those are no copies of each other."""
-
-    def of(split: str, sums: tuple[str, ...]) -> tuple[str, ...]:
-        part = splits[split]
-        if SLICE not in (part.truth or {}):
-            return sums
-        flat = part.rows("image", np.arange(len(part))).reshape(len(part), -1)
-        blank = (flat == flat[:, :1]).all(axis=1)
-        return tuple(
-            f"{split}/{name}" if empty else one
-            for one, name, empty in zip(sums, part.names, blank, strict=True)
-        )
-
-    return {split: of(split, sums) for split, sums in pixels.items()}
-
-
-def _look_over(splits: Splits, config: ConfigDict, contents: Mapping[str, tuple[str, ...]]) -> None:
-    """Says, or refuses, what is odd about a data set; phantoms are what they are made to be.
-
-    Slices of a cohort may be equal, where they show air: its images were compared as wholes.
-    """
+def _look_over(splits: Splits, config: ConfigDict, pixels: Mapping[str, tuple[str, ...]]) -> None:
+    """Says, or refuses, what is odd about a data set; phantoms are what they are made to be."""
     if config.name.startswith("phantom"):
         return
-    parts = {name: splits[name] for name in SPLITS}
     own = of_user(config.name)
-    if config.name != "cohort":
-        check_copies(
-            {name: part.names for name, part in parts.items()},
-            {name: part.labels for name, part in parts.items()},
-            contents,
-            splits.info.source,
-            refuse=own and config.duplicates == "refuse",
-        )
+    if config.name != "cohort":  # whose volumes were compared as wholes
+        # One picture may lie in files of other bytes: saved again, or in another format.
+        contents = without_blanks(splits, pixels) or splits.contents
+        check_split_copies(splits, contents, refuse=own and config.duplicates == "refuse")
     if own:
         warn_of_rare_classes(splits)
 

@@ -11,6 +11,7 @@ from collections.abc import Mapping, Sequence
 import numpy as np
 
 from msflow_jax.data.base import SPLITS, Splits
+from msflow_jax.data.slices import SLICE
 
 _SHOWN = 3
 
@@ -56,6 +57,38 @@ def check_copies(
             "split, or accept them with --config.data.duplicates=keep"
         )
     warnings.warn(message, stacklevel=3)
+
+
+def without_blanks(
+    splits: Splits, pixels: Mapping[str, tuple[str, ...]]
+) -> Mapping[str, tuple[str, ...]]:
+    """Digests of pixels, but of slices that show nothing: those are no copies of each other."""
+
+    def of(split: str, sums: tuple[str, ...]) -> tuple[str, ...]:
+        part = splits[split]
+        if SLICE not in (part.truth or {}):
+            return sums
+        flat = part.rows("image", np.arange(len(part))).reshape(len(part), -1)
+        blank = (flat == flat[:, :1]).all(axis=1)
+        return tuple(
+            f"{split}/{name}" if empty else one
+            for one, name, empty in zip(sums, part.names, blank, strict=True)
+        )
+
+    return {split: of(split, sums) for split, sums in pixels.items()}
+
+
+def check_split_copies(
+    splits: Splits, contents: Mapping[str, Sequence[str]], *, refuse: bool
+) -> None:
+    """:func:`check_copies` of the examples of a data set."""
+    check_copies(
+        {name: splits[name].names for name in SPLITS},
+        {name: splits[name].labels for name in SPLITS},
+        contents,
+        splits.info.source,
+        refuse=refuse,
+    )
 
 
 def warn_of_rare_classes(splits: Splits) -> None:

@@ -52,7 +52,8 @@ def warn_of_notes(seen: Sequence[Seen]) -> None:
     places: dict[str, list[str]] = {}
     for part in (p for one in seen for p in one.parts.values()):
         for note in part.picture.notes:
-            places.setdefault(note, []).append(part.place)
+            line = note.removeprefix(part.place).strip(" :")
+            places.setdefault(line, []).append(part.place)
     for note, where in places.items():
         warnings.warn(f"{first_of(where, 1)}: {note}", stacklevel=4)
 
