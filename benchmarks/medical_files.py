@@ -103,8 +103,8 @@ def main() -> None:
     limit_threads(1)
     import nibabel
     import pydicom
-    from msflow_jax.data.sources.dicom_series import read_series
 
+    from msflow_jax.data.sources.dicom_series import read_series
     from msflow_jax.data.sources.nifti import read_nifti
 
     with tempfile.TemporaryDirectory() as name:

@@ -49,8 +49,8 @@ def generate(
         overwrite: whether an earlier call's folder is replaced to which other files were added.
 
     Raises:
-        ValueError: an unknown class or format, a count below 1, a setting that the model has not, a model
-            that needs label maps, or an output that must not be replaced.
+        ValueError: an unknown class or format, a count below 1, a setting that the model has not, a
+            model that needs label maps, or an output that must not be replaced.
         ImportError: the package that writes the format is not installed.
         OSError: an output that cannot be written.
         KeyboardInterrupt: Ctrl-C; the images so far are in ``OUTPUT.partial``.

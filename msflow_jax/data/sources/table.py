@@ -7,7 +7,6 @@ import io
 from collections.abc import Collection, Iterator, Sequence
 from itertools import zip_longest
 from pathlib import Path
-from typing import Any
 
 from msflow_jax.storage.content import describe_content
 
