@@ -88,12 +88,11 @@ def classify(
     write_csv(output, rows)
     if series := series_rows(out, read.series, read.subjects, str(flow.calibration)):
         write_csv(by_series, series)
+        print(f"{len(series)} volumes or series: {by_series}")
     partial.unlink(missing_ok=True)  # of an earlier call that was stopped
     note = _note(flow.calibration, abstains)
     skipped = f", {len(broken)} could not be read" if broken else ""
     print(f"{len(names)} images, {note}{skipped}: {output}")
-    if series:
-        print(f"{len(series)} volumes or series: {by_series}")
     return rows
 
 
