@@ -1,7 +1,7 @@
 """Pack a folder of class folders, or a CSV manifest, into ArrayRecord shards with checksums.
 
     python tools/pack.py images/ packed/ --side 224
-    python tools/pack.py list.csv packed/ --licence "CC BY 4.0"
+    python tools/pack.py list.csv packed/ --licence "CC BY 4.0" --workers=16
     python tools/pack.py --verify packed/
 
 Then train on them while they are read: --config.data.name=arrayrecord --config.data.root=packed
@@ -16,7 +16,7 @@ from experiments.common import parser, path, run
 
 
 def pack(
-    source: Path, folder: Path, cut_seed: int, duplicates: str, outside: bool, **settings
+    source: Path, folder: Path, cut_seed: int, duplicates: str, outside: bool, engine, **settings
 ) -> Path:
     """Packs the images of a folder or a CSV; see ``msflow_jax.data.sources.packing.pack``."""
     from msflow_jax import data
@@ -35,12 +35,14 @@ def pack(
     listing = (list_folder if source.is_dir() else list_manifest)(config)
     with bar("packing", len(listing.rows)) as advance:
         options = Settings(**settings, slices=slices)
-        return write(listing, folder, options, advance, refuse=duplicates == "refuse")
+        refuse = duplicates == "refuse"
+        return write(listing, folder, options, advance, refuse=refuse, engine=engine)
 
 
 def main(arguments: Sequence[str]) -> None:
     """The command."""
     from msflow_jax.data.intensity import WINDOW
+    from msflow_jax.storage.jobs import ENGINES, Engine
 
     flags = parser(__doc__ or "")
     flags.add_argument("source", type=path, help="folder or CSV (with --verify: the packed folder)")
@@ -79,6 +81,14 @@ def main(arguments: Sequence[str]) -> None:
         "--window", type=float, nargs=2, default=WINDOW, metavar=("LOW", "HIGH"),
         help="Hounsfield units of CT that become black and white",
     )  # fmt: skip
+    flags.add_argument("--workers", type=int, default=1, help="processes; the pack is the same")
+    flags.add_argument(
+        "--engine", default="processes", choices=ENGINES,
+        help="beam: Apache Beam, for many machines that see one disk",
+    )  # fmt: skip
+    flags.add_argument(
+        "--engine-options", default="", help="of Beam: '--runner=FlinkRunner --flink_master=...'"
+    )
     o = flags.parse_args(arguments)
     if o.verify:
         from msflow_jax.data.sources.records import verify
@@ -90,7 +100,8 @@ def main(arguments: Sequence[str]) -> None:
     if o.folder is None:
         flags.error("say where the shards go: tools/pack.py SOURCE FOLDER")
     manifest = pack(
-        o.source, o.folder, o.seed, o.duplicates, o.outside, side=o.side, channels=o.channels,
+        o.source, o.folder, o.seed, o.duplicates, o.outside,
+        Engine(o.engine, o.workers, o.engine_options), side=o.side, channels=o.channels,
         seed=o.seed, shard_images=o.shard_images, name=o.name, licence=o.licence,
         fit=o.fit, dims=o.dims, spacing=o.spacing, window=tuple(o.window),
         slices={"axis": o.axis, "first": o.first, "last": o.last, "spacing": o.gap},

@@ -40,6 +40,9 @@ class Engine(NamedTuple):
     options: str = ""
 
 
+HERE = Engine()  # this process
+
+
 def run_parts(
     work: Work, parts: Sequence[Any], engine: Engine, done: Callable[[int], Any] = int
 ) -> list[Any]:

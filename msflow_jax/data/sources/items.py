@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import dataclasses
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
@@ -92,10 +92,14 @@ class Wanted:
 
 
 class Contents:
-    """The MD5 of what items hold; a file is read once, however many slices are cut out of it."""
+    """The MD5 of what items hold; a file is read once, however many slices are cut out of it.
 
-    def __init__(self) -> None:
-        self._sums: dict[Path, str] = {}
+    Args:
+        sums: the MD5 of files that were read already.
+    """
+
+    def __init__(self, sums: Mapping[Path, str] | None = None) -> None:
+        self._sums = dict(sums or {})
 
     def __call__(self, item: Item) -> str:
         """The MD5 of the item's file; of a series or a slice one made from those of its files."""

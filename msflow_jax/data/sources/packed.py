@@ -89,6 +89,10 @@ class Records:
     grids: Grids
     read: Reader = field(default_factory=Reader)
 
+    def of(self, items: Sequence[Item]) -> Records:
+        """The same for other items; the sizes of voxels that it sees are its own."""
+        return Records(items, self.shaping, self.intensity, Grids(self.shaping))
+
     def __call__(self, index: int, shape: tuple[int, ...]) -> tuple[np.ndarray, bytes]:
         """The image at a position of the listing, and its record."""
         item = self.items[index]

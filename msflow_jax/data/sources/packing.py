@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import json
-import os
 from collections.abc import Callable, Sequence
 from pathlib import Path
 from typing import Any
@@ -18,10 +17,11 @@ from msflow_jax.data.sources.listing import Listing
 from msflow_jax.data.sources.maps import choose
 from msflow_jax.data.sources.pack_manifest import FORMAT, MANIFEST, VOLUMES
 from msflow_jax.data.sources.packed import Entry, Records, Settings, facts_of
-from msflow_jax.data.sources.records import array_record
 from msflow_jax.data.sources.shaping import Grids, Shaping
+from msflow_jax.data.sources.shards import Shard, contents, leave_note, note_of, write_shards
 from msflow_jax.data.sources.values import refuse_broken
 from msflow_jax.storage.atomic import check_writable, write_atomically
+from msflow_jax.storage.jobs import HERE, Engine
 from msflow_jax.storage.jsons import read_object, write_json
 from msflow_jax.storage.text import write_csv
 
@@ -35,13 +35,14 @@ def pack(
     progress: Callable[[int], Any] = int,
     *,
     refuse: bool = True,
+    engine: Engine = HERE,
 ) -> Path:
     """Packs every image, shard by shard, and goes on where an earlier call was cut off.
 
     Pictures that need no change are kept as they are, byte for byte; others become PNG, those of more
     than 8 bits by the map of the data set's values, which the manifest names. A volume is a PNG of its
-    slices, one below the other. Training images are shuffled
-    over the shards. The manifest is written last: a folder with one is complete.
+    slices, one below the other. Training images are shuffled over the shards. The manifest is written
+    last: a folder with one is complete.
 
     Args:
         listing: what to pack.
@@ -49,6 +50,7 @@ def pack(
         settings: see ``Settings``.
         progress: called with the number of images that have been done since the last call.
         refuse: whether equal pictures in two splits are an error.
+        engine: what reads the files and writes the shards; the result is the same byte for byte.
 
     Returns:
         Path of the manifest.
@@ -61,31 +63,24 @@ def pack(
     if settings.shard_images < 1:
         raise ValueError(f"a shard holds at least 1 image, got {settings.shard_images}")
     check_writable(folder)
-    contents = listing.contents()
-    _check_copies(listing, contents, refuse=refuse)
-    facts = [listing.fingerprint(), digest("".join(contents).encode()), listing.classes]
+    items = [row.source for row in listing.rows]
+    sums = contents(items, engine, int)
+    _check_copies(listing, sums, refuse=refuse)
+    facts = [listing.fingerprint(), digest("".join(sums).encode()), listing.classes]
     what = digest(json.dumps([*facts, settings.facts()]).encode())
     records = _records(listing, settings)
-    done = _started(folder, what)
-    folder.mkdir(parents=True, exist_ok=True)
-    for left in folder.glob(".*.arrayrecord.*.tmp"):  # by a call that was killed
-        left.unlink()
-    shape = tuple(done["shape"])
-    # First of all, so that a call that is cut off at any place goes on when repeated.
-    if not (folder / MANIFEST).exists():
-        write_atomically(folder / _UNFINISHED, json.dumps(done).encode())
+    _begin(folder, what)
     orders = {split: _order(listing, split, settings.seed) for split in SPLITS}
-    for split, first, name in _shards(orders, settings.shard_images):
-        index = orders[split][first : first + settings.shard_images]
-        if not _complete(folder, done, name):
-            shape = _write_shard(folder / name, records, index, shape, progress)
-            entry = {"split": split, "records": len(index), **_facts(folder / name)}
-            done = {**done, "shape": shape, "shards": {**done["shards"], name: entry}}
-            done["spacing"] = records.grids.common() or done.get("spacing", ())
-            write_atomically(folder / _UNFINISHED, json.dumps(done).encode())
-        else:
-            progress(len(index))
-    tables = [_write_table(folder, listing, split, orders[split], contents) for split in SPLITS]
+    size = settings.shard_images
+    shards = [
+        Shard(folder / name, split, tuple(items[i] for i in orders[split][first : first + size]))
+        for split, first, name in _shards(orders, size)
+    ]
+    shape = records.of(shards[0].items)(0, ())[0].shape  # that of the first rules
+    noted = write_shards(shards, records, shape, engine, progress)
+    for note in noted:
+        records.grids.join(note["voxels"])
+    tables = [_write_table(folder, listing, split, orders[split], sums) for split in SPLITS]
     manifest = {
         "format": FORMAT if len(shape) == 3 else VOLUMES,
         "packed": what,
@@ -94,13 +89,14 @@ def pack(
         "classes": listing.classes,
         "shape": shape,
         "fit": settings.fit,
-        **facts_of(records, done.get("spacing", ()), settings),
+        **facts_of(records, records.grids.common(), settings),
         "settings": settings.facts(),
         "tables": tables,
-        "shards": list(done["shards"].values()),
+        "shards": [note["entry"] for note in noted],
     }
     write_json(folder / MANIFEST, manifest)
-    (folder / _UNFINISHED).unlink(missing_ok=True)
+    for left in (folder / _UNFINISHED, *(note_of(shard.path) for shard in shards)):
+        left.unlink(missing_ok=True)
     return folder / MANIFEST
 
 
@@ -113,30 +109,35 @@ def _records(listing: Listing, settings: Settings) -> Records:
     return Records(items, shaping, intensity, Grids(shaping))
 
 
-def _started(folder: Path, what: str) -> Entry:
-    """Returns the notes of an earlier call on the same images, or fresh ones."""
-    for name in (MANIFEST, _UNFINISHED):
-        if not (folder / name).is_file():
-            continue
-        notes = read_object(folder / name, "remove the folder")
-        same = notes.get("packed") == what
-        shards: Any = notes.get("shards")
-        if not same and "packed" in notes and not shards:
-            continue  # refused or cut off before the first shard: nothing to keep
-        if not same:
+def _begin(folder: Path, what: str) -> None:
+    """Notes what is packed, so that a call that is cut off at any place goes on when repeated.
+
+    Raises:
+        FileExistsError: the folder holds another pack, or other files.
+    """
+    folder.mkdir(parents=True, exist_ok=True)
+    for left in folder.glob(".*.arrayrecord.*.tmp"):  # by a call that was killed
+        left.unlink()
+    names = [name for name in (MANIFEST, _UNFINISHED) if (folder / name).is_file()]
+    notes = {name: read_object(folder / name, "remove the folder") for name in names}
+    shards = any(folder.glob("*.arrayrecord"))
+    for name, noted in notes.items():
+        if noted.get("packed") != what and (shards or name == MANIFEST):
             raise FileExistsError(
                 f"{folder} holds the shards of other images or settings ({name}): choose another "
                 "folder, or remove it"
             )
-        by_name = shards if isinstance(shards, dict) else {s["file"]: s for s in shards}
-        sizes = {"spacing": notes["spacing"]} if "spacing" in notes else {}
-        return {"packed": what, "shape": notes["shape"], "shards": by_name, **sizes}
-    there = [p.name for p in folder.glob("*") if not p.name.startswith(".")]
-    if others := set(there) - {_UNFINISHED}:
+    others = [p.name for p in folder.glob("*") if not p.name.startswith(".")]
+    if others and not notes:
         raise FileExistsError(
             f"{folder} holds other files, such as {min(others)}: choose a new folder"
         )
-    return {"packed": what, "shape": (), "shards": {}}
+    if whole := notes.get(MANIFEST):  # a shard that was damaged since is written again
+        voxels = [[whole["spacing"], ""]] if "spacing" in whole else []
+        for entry in whole["shards"]:
+            leave_note(folder / entry["file"], entry, voxels)
+    else:
+        write_atomically(folder / _UNFINISHED, json.dumps({"packed": what}).encode())
 
 
 def _order(listing: Listing, split: str, seed: int) -> np.ndarray:
@@ -153,35 +154,6 @@ def _shards(orders: dict[str, np.ndarray], size: int) -> list[tuple[str, int, st
         names = [f"{split}-{i:05d}-of-{count:05d}.arrayrecord" for i in range(count)]
         out += [(split, i * size, name) for i, name in enumerate(names)]
     return out
-
-
-def _complete(folder: Path, done: Entry, name: str) -> bool:
-    """Whether a shard of an earlier call is there, unharmed."""
-    entry, path = done["shards"].get(name), folder / name
-    return bool(entry) and path.is_file() and file_sha256(path) == entry["sha256"]
-
-
-def _write_shard(
-    path: Path,
-    records: Records,
-    index: np.ndarray,
-    shape: tuple[int, ...],
-    progress: Callable[[int], Any],
-) -> tuple[int, ...]:
-    """Writes one shard atomically; returns the images' common shape."""
-    temporary = path.with_name(f".{path.name}.{os.getpid()}.tmp")
-    try:
-        writer = array_record().ArrayRecordWriter(str(temporary), "group_size:1,uncompressed")
-        for i in index:
-            image, record = records(int(i), shape)
-            shape = image.shape
-            writer.write(record)
-            progress(1)
-        writer.close()
-        temporary.replace(path)
-    finally:
-        temporary.unlink(missing_ok=True)
-    return shape
 
 
 def _check_copies(listing: Listing, contents: Sequence[str], *, refuse: bool) -> None:

@@ -3,8 +3,9 @@
 from __future__ import annotations
 
 import warnings
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
+from typing import Any
 
 import numpy as np
 from ml_collections import ConfigDict
@@ -150,13 +151,21 @@ class Grids:
     def __init__(self, shaping: Shaping):
         self._shaping = shaping
         self._found: dict[tuple[float, ...], str] = {}
-        self._unknown = False
 
     def look(self, picture: Picture, name: str) -> None:
         """Takes the size of a volume's voxels."""
         if picture.dims == 3:
             spacing = self._shaping.spacing(picture.space, picture.spacing)
             self._found.setdefault(spacing, name)
+
+    def seen(self) -> list[list[Any]]:
+        """All sizes, each with the name of a volume that has it, as JSON types; for :meth:`join`."""
+        return [[list(spacing), name] for spacing, name in self._found.items()]
+
+    def join(self, seen: Iterable[Sequence[Any]]) -> None:
+        """Takes what another process has seen."""
+        for spacing, name in seen:
+            self._found.setdefault(tuple(spacing), name)
 
     def common(self) -> tuple[float, ...]:
         """The size of all; empty where it is not one, or not known. Warns where several are stored."""

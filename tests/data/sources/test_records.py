@@ -9,10 +9,11 @@ import numpy as np
 import pytest
 
 from msflow_jax import data
-from msflow_jax.data.sources import packing, records
+from msflow_jax.data.sources import packing, records, shards
 from msflow_jax.data.sources.listing import list_folder
 from msflow_jax.data.sources.manifest import list_manifest
 from msflow_jax.data.sources.packing import Settings, pack
+from msflow_jax.storage.jobs import Engine
 from tests.data.sources.test_files import fill, save
 from tests.data.sources.test_manifest import manifest
 
@@ -68,16 +69,16 @@ def test_images_are_brought_to_a_side_when_packed_or_when_read(tmp_path):
 def test_an_interrupted_packing_goes_on(tmp_path, monkeypatch):
     fill(tmp_path / "images")
     pack(listing(tmp_path / "images"), tmp_path / "whole", Settings(shard_images=4))
-    write, calls = packing._write_shard, []
+    write, calls = shards.write_shard, []
 
-    def write_some(path, *rest):
+    def write_some(shard, **rest):
         if len(calls) == 2:
             raise KeyboardInterrupt
-        calls.append(path.name)
-        return write(path, *rest)
+        calls.append(shard.path.name)
+        return write(shard, **rest)
 
     with monkeypatch.context() as patch:
-        patch.setattr(packing, "_write_shard", write_some)
+        patch.setattr(shards, "write_shard", write_some)
         with pytest.raises(KeyboardInterrupt):
             pack(listing(tmp_path / "images"), tmp_path / "packed", Settings(shard_images=4))
     with pytest.raises(FileNotFoundError, match="repeat its command if it was interrupted"):
@@ -92,6 +93,31 @@ def test_an_interrupted_packing_goes_on(tmp_path, monkeypatch):
     assert [p.name for p in sorted((tmp_path / "packed").iterdir())] == names
     for name in names:
         assert (tmp_path / "packed" / name).read_bytes() == (tmp_path / "whole" / name).read_bytes()
+
+
+ENGINES = [Engine(workers=2), Engine("beam")]
+
+
+@pytest.mark.parametrize("engine", ENGINES, ids=["processes", "beam"])
+def test_whatever_packs_them_shards_and_tables_are_the_same(packed, engine):
+    if engine.name == "beam":
+        pytest.importorskip("apache_beam")
+    other, counted = packed.with_name("other"), []
+    images = listing(packed.parent / "images")
+    pack(images, other, Settings(shard_images=4), counted.append, engine=engine)
+    assert sum(counted) == 20
+    names = [path.name for path in sorted(packed.iterdir())]
+    assert [path.name for path in sorted(other.iterdir())] == names
+    for name in names:
+        assert (other / name).read_bytes() == (packed / name).read_bytes()
+
+
+def test_a_shard_damaged_after_packing_is_written_again(packed):
+    shard = packed / "train-00001-of-00004.arrayrecord"
+    good, manifest = shard.read_bytes(), (packed / "manifest.json").read_bytes()
+    shard.write_bytes(good[:-1])
+    pack(listing(packed.parent / "images"), packed, Settings(shard_images=4))
+    assert shard.read_bytes() == good and (packed / "manifest.json").read_bytes() == manifest
 
 
 def test_another_packing_is_not_overwritten(packed):
@@ -213,7 +239,9 @@ def test_the_tool(tmp_path):
             cwd=Path(__file__).parents[3],
         )  # fmt: skip
 
-    done = call(tmp_path / "images", tmp_path / "packed", "--side", 4, "--name", "mine")
+    done = call(
+        tmp_path / "images", tmp_path / "packed", "--side", 4, "--name", "mine", "--workers", 2
+    )
     assert done.returncode == 0, done.stderr
     assert "--config.data.name=arrayrecord" in done.stdout
     assert json.loads((tmp_path / "packed" / "manifest.json").read_text())["name"] == "mine"
