@@ -32,7 +32,7 @@ from msflow_jax.data.identity import (
 )
 from msflow_jax.data.intensity import WINDOW
 from msflow_jax.data.oddities import check_split_copies, warn_of_rare_classes, without_blanks
-from msflow_jax.data.settings import SETTINGS
+from msflow_jax.data.settings import PHANTOMS, SETTINGS
 from msflow_jax.data.sources.images import read_images, read_sound_images
 from msflow_jax.data.sources.labelled import read_labelled
 from msflow_jax.data.sources.medmnist_table import TABLE as _MEDMNIST
@@ -65,7 +65,18 @@ __all__ = [
 ]
 
 
-_SOURCES = ("phantoms", "folder", "manifest", "cohort", "own", "arrayrecord", "tfds:NAME")
+_SOURCES = (
+    *(
+        "phantoms",
+        "phantom_cohort",
+        "folder",
+        "manifest",
+        "cohort",
+        "own",
+        "arrayrecord",
+        "tfds:NAME",
+    ),
+)
 
 
 def known() -> tuple[str, ...]:
@@ -141,17 +152,7 @@ def default_config(name: str = "phantoms") -> ConfigDict:
             "download": False,
             "loader": "device",
             "workers": 2,
-            "phantoms": {
-                "task": "grade",  # what the label says: grade, scanner or contrast
-                "contrast": "flair",  # t1w, t2w, pdw, flair, t1ir or stir; ignored by task=contrast
-                "subjects": 480,
-                "slices": 4,  # per subject
-                "noise": 0.02,  # standard deviation, as a share of the brightest grey value
-                "bias": 0.2,  # spread of the smooth coil shading, as a share
-                "view": "frontal",  # of the X-ray of name=phantom_cohort, or lateral
-                "withhold": "none",  # of name=phantom_cohort; disjoint: each subject has some modalities
-                "cache": True,  # kept in the user's cache folder
-            },
+            "phantoms": PHANTOMS,
         }
     )
 
@@ -230,11 +231,13 @@ def _look_over(splits: Splits, config: ConfigDict, pixels: Mapping[str, tuple[st
 
 def _source(config: ConfigDict) -> Splits:
     """Calls the source's own loader; imported here so that the others' needs are not."""
+    from msflow_jax.data.phantoms import cohort as phantom_cohort
     from msflow_jax.data.phantoms import heads
     from msflow_jax.data.sources import cohort, files, medmnist, own, records, tfds
 
     loaders = {
         "phantoms": heads.load,
+        "phantom_cohort": phantom_cohort.load,
         "folder": files.load_folder,
         "manifest": files.load_manifest,
         "cohort": cohort.load,

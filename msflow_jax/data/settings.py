@@ -4,7 +4,7 @@ from msflow_jax.settings import SEED, Setting
 
 SETTINGS: dict[str, Setting] = {
     "data.name": Setting(
-        "", "phantoms, folder, manifest, cohort, arrayrecord, tfds:NAME, a name of MedMNIST"
+        "", "phantoms, phantom_cohort, folder, manifest, cohort, arrayrecord, tfds:NAME, of MedMNIST"
     ),
     "data.root": Setting("", "file or folder of the data; empty: where the source keeps them"),
     "data.side": Setting("[0, 16384]", "rows and columns; 0: 28 (MedMNIST), 32 (phantoms), as stored"),
@@ -39,4 +39,10 @@ SETTINGS: dict[str, Setting] = {
         "none or disjoint", "disjoint: training subjects have text and X-ray, text and CT, or CT and MR"
     ),
     "data.phantoms.cache": Setting("", "whether phantoms are kept on disk once they are made"),
+}  # fmt: skip
+
+# The defaults of the part ``phantoms``; ``slices`` are per subject.
+PHANTOMS = {
+    "task": "grade", "contrast": "flair", "subjects": 480, "slices": 4, "noise": 0.02, "bias": 0.2,
+    "view": "frontal", "withhold": "none", "cache": True,
 }  # fmt: skip
