@@ -1,0 +1,138 @@
+"""Phantoms as the files of a hospital: NIfTI volumes, DICOM series, pictures, a cohort's table."""
+
+from __future__ import annotations
+
+import hashlib
+import io
+import uuid
+from collections.abc import Mapping
+from pathlib import Path
+
+import numpy as np
+from ml_collections import ConfigDict
+
+from msflow_jax.data.phantoms import volumes
+from msflow_jax.data.phantoms.cohort import SIDE, make
+from msflow_jax.data.phantoms.examinations import CT, MODALITIES, REPORT, XRAY
+from msflow_jax.data.phantoms.subjects import GRADES
+from msflow_jax.data.sources.dicom_headers import pydicom_package
+from msflow_jax.data.sources.nifti_writing import write_nifti
+from msflow_jax.data.splitting import assign
+from msflow_jax.progress import track
+from msflow_jax.storage.atomic import check_new, new_folder, write_atomically
+from msflow_jax.storage.text import write_csv
+
+TABLE = "cohort.csv"
+FORMATS = ("nifti", "dicom")
+_ROOT = "2.25."  # of UIDs that are derived from a UUID, PS3.5 B.2
+_CT_STORAGE = "1.2.840.10008.5.1.4.1.1.2"
+_EXPLICIT = "1.2.840.10008.1.2.1"  # little endian
+_INTERCEPT = -1024
+
+
+def export(config: ConfigDict, folder: Path, ct: str = "dicom") -> Path:
+    """Writes the phantom cohort of a data config: a folder for each subject, and the table.
+
+    MR volumes are NIfTI of 8 bits, the X-ray is a PNG, CT has Hounsfield units. ``data.name=cohort``
+    with the table as its root reads all of it, with the splits that phantoms have.
+
+    Args:
+        config: as for ``cohort.load``; ``withhold``, ``modality``, ``window``, ``dims`` and ``slices``
+            are of reading and change nothing here.
+        folder: a new folder.
+        ct: one of ``FORMATS``.
+
+    Returns:
+        The table.
+
+    Raises:
+        ValueError: as ``cohort.load``; the folder is not empty.
+        ModuleNotFoundError: no package for NIfTI or DICOM; names the extra to install.
+        OSError: the folder cannot be written.
+    """
+    check_new(folder)
+    found, side = make(config), config.side or SIDE
+    numbers = found["truth.subject"]
+    names = [f"subject{number:05d}" for number in numbers]
+    splits = assign(names, found["label"].tolist(), config.seed)
+    rows = []
+    with new_folder(folder) as place:
+        for i, name in enumerate(track(names, "Writing phantoms", 8)):
+            paths = _write_subject(place, name, {m: found[m][i] for m in MODALITIES}, side, ct)
+            known = {n[6:]: a[i] for n, a in found.items() if n.startswith("truth.")}
+            facts = {n: known[n] for n in known if n not in ("subject", "grade", REPORT)}
+            label = {"label": GRADES[found["label"][i]]}
+            whom = {"subject": name, "split": splits[i]}
+            rows.append({**whom, **label, **paths, REPORT: str(known[REPORT]), **facts})
+        write_csv(place / TABLE, rows)
+    return folder / TABLE
+
+
+def _write_subject(
+    place: Path, name: str, images: Mapping[str, np.ndarray], side: int, ct: str
+) -> dict[str, str]:
+    """One subject's files; their paths in the table by modality."""
+    from PIL import Image
+
+    (place / name).mkdir()
+    paths = {}
+    for modality, image in images.items():
+        if modality == XRAY:
+            paths[modality] = f"{name}/{modality}.png"
+            picture = io.BytesIO()
+            Image.fromarray(image[..., 0]).save(picture, "PNG")
+            write_atomically(place / paths[modality], picture.getvalue())
+        elif modality == CT and ct == "dicom":
+            paths[modality] = f"{name}/{modality}"
+            write_series(place / paths[modality], image[..., 0], side, name)
+        else:
+            paths[modality] = f"{name}/{modality}.nii.gz"
+            write_nifti(place / paths[modality], image, affine=volumes.affine(side))
+    return paths
+
+
+def write_series(folder: Path, hounsfield: np.ndarray, side: int, patient: str) -> None:
+    """Writes a CT volume as an axial DICOM series of one file per slice, the same bytes every time.
+
+    Args:
+        folder: a new folder.
+        hounsfield: int16 ``[D, H, W]``, not below -1024.
+        side: voxels along each axis, for their place in the head.
+        patient: name and number of the phantom, which is no patient.
+    """
+    pydicom = pydicom_package()
+
+    def uid(*words: object) -> str:
+        text = " ".join(map(str, ("msflow_jax", patient, hounsfield.shape, *words)))
+        return f"{_ROOT}{uuid.uuid5(uuid.NAMESPACE_URL, text).int}"
+
+    folder.mkdir()
+    series = uid("series", hashlib.sha256(hounsfield.tobytes()).hexdigest())
+    first = volumes.affine(side)[:3, 3] * (-1, -1, 1)  # DICOM's x and y point left and back
+    deep, down, across = volumes.voxel(side)
+    for k, values in enumerate(hounsfield):
+        made = pydicom.Dataset()
+        made.file_meta = pydicom.dataset.FileMetaDataset()
+        made.file_meta.TransferSyntaxUID = _EXPLICIT
+        made.SOPClassUID, made.SOPInstanceUID = _CT_STORAGE, uid(series, k)
+        made.StudyInstanceUID, made.SeriesInstanceUID = uid("study"), series
+        made.FrameOfReferenceUID = uid("frame")
+        made.PatientName = made.PatientID = patient
+        made.PatientIdentityRemoved, made.DeidentificationMethod = "YES", "phantom: no patient"
+        made.SeriesDescription = "PHANTOM: computed, shows no patient"
+        made.Modality, made.ImageType = "CT", ["DERIVED", "PRIMARY", "AXIAL"]
+        made.Manufacturer = "msflow_jax"
+        made.SeriesNumber, made.InstanceNumber = 1, k + 1
+        made.ImageOrientationPatient = [1, 0, 0, 0, 1, 0]
+        made.ImagePositionPatient = [f"{v:.9g}" for v in (*first[:2], first[2] + k * deep)]
+        made.PixelSpacing = [f"{v:.9g}" for v in (down, across)]
+        made.SliceThickness = made.SpacingBetweenSlices = f"{deep:.9g}"
+        made.SamplesPerPixel, made.PhotometricInterpretation = 1, "MONOCHROME2"
+        made.Rows, made.Columns = values.shape
+        made.BitsAllocated, made.BitsStored, made.HighBit, made.PixelRepresentation = 16, 12, 11, 0
+        made.RescaleIntercept, made.RescaleSlope, made.RescaleType = _INTERCEPT, 1, "HU"
+        made.PixelData = (values.astype(np.int32) - _INTERCEPT).astype("<u2").tobytes()
+        made["PixelData"].VR = "OW"
+        buffer = io.BytesIO()
+        pydicom.dcmwrite(buffer, made, enforce_file_format=True)
+        write_atomically(folder / f"{k:03d}.dcm", buffer.getvalue())
