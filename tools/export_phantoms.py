@@ -1,7 +1,8 @@
-"""Write the phantom cohort as the files of a hospital: a worked example without patients.
+r"""Write the phantom cohort as the files of a hospital: a worked example without patients.
 
     python tools/export_phantoms.py phantoms/ --subjects 40 --side 64
-    python -m experiments.train --config=configs/cohort_classify.py --root=phantoms/cohort.csv
+    python -m experiments.train --config=configs/cohort_classify.py:cpu --config.data.modality=flair \
+        --config.data.root=phantoms/cohort.csv
 
 A folder for each subject holds MR volumes in six contrasts (NIfTI), a CT (a DICOM series in Hounsfield
 units) and an X-ray (PNG); the table names them, with a report, what is true of each head, and its split.
