@@ -189,7 +189,8 @@ def load(config: ConfigDict) -> Splits:
     check(config)
     with doing("reading the data"):
         splits = _source(config)
-        pixels = pixels_of(splits)
+        # A cohort's images were compared as wholes when they were read.
+        pixels = {} if config.name == "cohort" else pixels_of(splits)
         splits = dataclasses.replace(splits, contents=splits.contents or pixels)
     info = dataclasses.replace(
         splits.info, identity={**splits.info.identity, **identify(splits)}, counts=_counts(splits)
@@ -221,7 +222,7 @@ def _look_over(splits: Splits, config: ConfigDict, pixels: Mapping[str, tuple[st
     if config.name.startswith("phantom"):
         return
     own = of_user(config.name)
-    if config.name != "cohort":  # whose volumes were compared as wholes
+    if config.name != "cohort":
         # One picture may lie in files of other bytes: saved again, or in another format.
         contents = without_blanks(splits, pixels) or splits.contents
         check_split_copies(splits, contents, refuse=own and config.duplicates == "refuse")
