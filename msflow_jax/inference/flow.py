@@ -21,6 +21,7 @@ from msflow_jax.inference.runners import (
     make_generator,
     make_segmenter,
 )
+from msflow_jax.inference.windows import warn_of_pieces
 from msflow_jax.parallel.batched import finished
 
 
@@ -153,6 +154,8 @@ class Flow:
     ) -> np.ndarray:
         """Images of classes, uint8 ``[N, *space, C]``, ``count`` of each label in turn.
 
+        A model of random crops draws what it knows, pieces of their size, with a warning.
+
         Args:
             labels: class names or numbers, one or several.
             count: images per label.
@@ -167,6 +170,7 @@ class Flow:
         self.require("generate")
         if count < 1:
             raise ValueError(f"count must be at least 1, got {count}")
+        warn_of_pieces(self.model, self.info.sides)
         numbers = self.model.numbers([labels] if np.ndim(labels) == 0 else labels)
         sample = self.config.sample
         run = make_generator(

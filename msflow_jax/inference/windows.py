@@ -7,6 +7,7 @@ image, the result is bit for bit that of the model alone.
 
 import dataclasses
 import math
+import warnings
 from collections.abc import Sequence
 from typing import Any
 
@@ -116,6 +117,22 @@ def segment(
 
     empty = jnp.zeros((batch, *space, classes), jnp.float32)
     return jax.lax.scan(add, empty, (jnp.asarray(corners), jnp.asarray(chosen.reshape(-1, n))))[0]
+
+
+def warn_of_pieces(model: Any, space: Sequence[int]) -> None:
+    """Warns where a model that draws has seen no more than pieces of the training images.
+
+    Args:
+        model: a model of any family.
+        space: sides of the training images.
+    """
+    window = getattr(model, "window", None)
+    if window is not None and tuple(window) != tuple(space):
+        small, large = (" x ".join(map(str, sides)) for sides in (window, space))
+        warnings.warn(
+            f"this model was trained on crops of {small}: it draws pieces of that size, not of {large}",
+            stacklevel=3,
+        )
 
 
 def crops(model: Any, images: np.ndarray, seed: int) -> np.ndarray:
