@@ -169,7 +169,8 @@ def test_gradients_of_convolutions(dims, size, stride, dilation, side, before, a
 
     expected, back = jax.vjp(derived, x, kernel)
     found, ours = jax.vjp(lambda *a: convolve(*a, stride, dilation), x, kernel)
-    np.testing.assert_array_equal(found, expected)
+    # Slice by slice the products of a volume are summed in another order.
+    np.testing.assert_allclose(found, expected, rtol=0, atol=0 if dims == 2 else 3e-5)
     g = jnp.asarray(rng.normal(size=found.shape), jnp.float32)
     chex.assert_trees_all_close(jax.jit(ours)(g), jax.jit(back)(g), rtol=1e-4, atol=1e-4)
 

@@ -16,7 +16,6 @@ from msflow_jax.coupling.model import CouplingFlow
 from msflow_jax.coupling.parts import few_enough, load, prepare
 from msflow_jax.data import Info, Split
 from msflow_jax.evaluation.likelihood import bits_per_dimension
-from msflow_jax.nets.convolution import _same, by_slices
 from tests.coupling.tiny_flows import Plain, eight_bit, images, move
 
 SIDES = (8, 4, 8)
@@ -118,18 +117,6 @@ def test_what_inverted_steps_keep_does_not_grow_with_their_number():
 
     assert kept(6, False) >= 6 * 5 * 256
     assert kept(6, True) == 0
-
-
-@pytest.mark.parametrize("size, stride, dilation", [(3, 1, 1), (5, 2, 1), (3, 1, 2), (3, 2, 1)])
-def test_a_volume_is_convolved_by_slices(size, stride, dilation):
-    rng = np.random.default_rng(size)
-    x = jnp.asarray(rng.normal(size=(2, 5, 4, 3, 2)), jnp.float32)
-    kernel = jnp.asarray(rng.normal(size=(size, size, size, 2, 3)), jnp.float32)
-    here, back = jax.vjp(lambda *a: by_slices(*a, stride, dilation), x, kernel)
-    there, expected = jax.vjp(lambda *a: _same(*a, stride, dilation), x, kernel)
-    np.testing.assert_allclose(here, there, atol=1e-4)
-    for a, b in zip(back(here), expected(here), strict=True):
-        np.testing.assert_allclose(a, b, rtol=1e-4, atol=1e-3)
 
 
 def test_a_family_builds_what_the_data_are():
