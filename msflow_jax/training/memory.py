@@ -110,7 +110,7 @@ def remedies_named(config: Mapping[str, Any]) -> Iterator[None]:
 def _remedies(config: Mapping[str, Any]) -> list[str]:
     """Settings that take less, those first that leave the result as it is."""
     found = dict(leaves(config))
-    off = [key for key, value in found.items() if key.endswith(".remat") and not value]
+    off = [k for k, v in found.items() if k.endswith((".remat", ".reversible")) and not v]
     batch, parts = found["train.batch"], 2 * found["train.accumulate"]
     out = [f"--config.{key}=True" for key in off]
     if batch % parts == 0:
