@@ -114,17 +114,17 @@ def change_family(config: ConfigDict, family: str) -> ConfigDict:
     return config
 
 
-def check_variant(variant: str) -> bool:
-    """Whether a variant of a configuration is ``cpu``; False where it is empty.
+def check_variant(variant: str, known: str = "cpu") -> bool:
+    """Whether a variant of a configuration is the one that it has; False where it is empty.
 
     Raises:
         ValueError: any other variant.
     """
-    if variant not in ("", "cpu"):
+    if variant not in ("", known):
         raise ValueError(
-            f"unknown variant {variant!r} of this configuration: choose 'cpu', or none"
+            f"unknown variant {variant!r} of this configuration: choose {known!r}, or none"
         )
-    return variant == "cpu"
+    return variant == known
 
 
 def settings_table(family: str) -> Table:

@@ -198,8 +198,15 @@ def test_default_workdir():
 
 
 def variants():
-    plain = [str(path) for path in CONFIGS]
-    return plain + [f"{path}:cpu" for path in CONFIGS if "variant" in path.read_text()]
+    found = []
+    for path in CONFIGS:
+        text = path.read_text()
+        named = re.findall(rf"{re.escape(path.name)}:(\w+)", text)
+        found += [
+            str(path),
+            *(f"{path}:{name}" for name in dict.fromkeys(named) or ["cpu"] * ("variant" in text)),
+        ]
+    return found
 
 
 def parts_for(config, side):
@@ -228,8 +235,9 @@ def test_every_configuration_builds(name):
     channels, side = (1, 32) if config.data.name == "phantoms" else (3, 28)
     side = config.data.side or side
     info = Info(
-        config.data.name, ("a", "b", "c"), channels, side, "multi-class", "", "", "", (), ("x", "y")
-    )
+        config.data.name, ("a", "b", "c"), channels, side, "multi-class", "", "", "", (), ("x", "y"),
+        space=(side,) * config.data.dims,
+    )  # fmt: skip
     model = get_family(config.model.family).build(config, info, parts_for(config.model, side))
     if config.model.family == "coupling":
         assert sum(np.prod(s) for s in model.latent_shapes()) == model.dimensions

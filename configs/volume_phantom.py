@@ -1,0 +1,23 @@
+"""Graded lesions in head phantoms as volumes of 24 voxels a side, on two cores. No download.
+
+Paper: MedSymmFlow (arXiv 2507.19098), which knows pictures; nothing is published on volumes.
+Command: python -m experiments.train --config=configs/volume_phantom.py
+The same model on the middle axial slice of each head alone: configs/volume_phantom.py:slice.
+Results of ours: none yet.
+"""
+
+from msflow_jax.config import check_variant, default_config
+from msflow_jax.symmetric.recipes import volume
+
+
+def get_config(variant: str = ""):
+    """FLAIR volumes, or with ``slice`` their middle slices."""
+    config = volume(default_config(), "cpu")
+    config.data.name = "phantom_cohort"
+    config.data.modality = "flair"
+    config.data.side = 24
+    config.train.shift = 1
+    if check_variant(variant, "slice"):
+        config.data.dims = 2
+        config.data.slices.update(dict(first=0.5, last=0.5))
+    return config
