@@ -23,9 +23,13 @@ RECIPES: dict[str, list[str]] = {
         *("model.net.name=dit", "model.net.patch=4", "model.net.depth=4", "model.net.width=128"),
         *("model.net.head_channels=32", "train.batch=32"),
     ],
+    "narrow": [
+        *("model.net.width=4", "model.net.groups=4", "model.net.multipliers=(1,4,8,16)"),
+        "train.steps=1500",
+    ],
     "unbalanced": ["train.balanced=False"],
     "still": ["train.flips=False", "train.shift=0"],
-    "longer": ["train.steps=3000"],
+    "longer": ["train.steps=2000"],
     "classify": ["model.time.classification_fraction=0.75"],
 }
 

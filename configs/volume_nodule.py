@@ -1,6 +1,6 @@
 """NoduleMNIST3D, lung nodules in CT at 64 voxels a side, classified and drawn by one flow.
 
-Published, at 28: MedMNIST's ResNets AUC 83.5 to 88.6, accuracy 83.5 to 84.8, auto-sklearn 91.4, 87.4;
+Published: at 28, MedMNIST's ResNets AUC 83.5 to 88.6, accuracy 83.5 to 84.8, auto-sklearn 91.4, 87.4;
 no result of a generative classifier was found.
 Command: python -m experiments.train --config=configs/volume_nodule.py --config.data.root=FOLDER
 On two cores: configs/volume_nodule.py:cpu, where volumes are averaged to 32 voxels a side. Training set:

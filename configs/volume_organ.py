@@ -1,6 +1,6 @@
 """OrganMNIST3D, eleven organs in CT at 64 voxels a side, classified and drawn by one flow.
 
-Published, at 28: MedMNIST's ResNets AUC 97.4 to 99.6, accuracy 76.9 to 90.7; an equivariant network
+Published: at 28, MedMNIST's ResNets AUC 97.4 to 99.6, accuracy 76.9 to 90.7; an equivariant network
 of 38 thousand parameters (ILPOResNet-50) 99.2, 87.9; no result of a generative classifier was found.
 Command: python -m experiments.train --config=configs/volume_organ.py --config.data.root=FOLDER
 On two cores: configs/volume_organ.py:cpu, the published 28 voxels a side. Training set: 971 organs. No

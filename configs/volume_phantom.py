@@ -3,7 +3,7 @@
 Paper: MedSymmFlow (arXiv 2507.19098), which knows pictures; nothing is published on volumes.
 Command: python -m experiments.train --config=configs/volume_phantom.py
 The same model on the middle axial slice of each head alone: configs/volume_phantom.py:slice.
-Results of ours: none yet.
+Measured: a step takes 2.5 seconds of a core, 600 steps some 13 minutes of two. No results yet.
 """
 
 from msflow_jax.config import check_variant, default_config
@@ -16,7 +16,7 @@ def get_config(variant: str = ""):
     config.data.name = "phantom_cohort"
     config.data.modality = "flair"
     config.data.side = 24
-    config.train.shift = 1
+    config.train.update(dict(steps=600, shift=1))
     if check_variant(variant, "slice"):
         config.data.dims = 2
         config.data.slices.update(dict(first=0.5, last=0.5))

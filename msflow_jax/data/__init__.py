@@ -35,8 +35,7 @@ from msflow_jax.data.oddities import check_split_copies, warn_of_rare_classes, w
 from msflow_jax.data.settings import PHANTOMS, SETTINGS
 from msflow_jax.data.sources.images import read_images, read_sound_images
 from msflow_jax.data.sources.labelled import read_labelled
-from msflow_jax.data.sources.medmnist_table import TABLE as _MEDMNIST
-from msflow_jax.data.sources.medmnist_table import of_finding
+from msflow_jax.data.sources.medmnist_names import NAMES, check_name, dims_of, is_set
 from msflow_jax.progress import doing
 from msflow_jax.settings import check as check_values
 
@@ -81,21 +80,12 @@ _SOURCES = (
 
 def known() -> tuple[str, ...]:
     """Returns the source names that ``load`` accepts; ``tfds:NAME`` stands for any name there."""
-    named = [
-        f"{k}:FINDING" if e.task.startswith("multi-label") else k for k, e in _MEDMNIST.items()
-    ]
-    return (*_SOURCES, *named)
+    return (*_SOURCES, *NAMES)
 
 
 def of_user(name: str) -> bool:
     """Whether a source reads images of the user's own, for which ``root`` says which."""
     return name.partition(":")[0] in ("folder", "manifest", "cohort", "own", "arrayrecord")
-
-
-def dims_of(name: str, otherwise: int = 2) -> int:
-    """Axes of space of a MedMNIST set, which its name says; of other sources ``otherwise``."""
-    entry = _MEDMNIST.get(name.partition(":")[0])
-    return entry.dims if entry else otherwise
 
 
 def default_config(name: str = "phantoms") -> ConfigDict:
@@ -164,14 +154,11 @@ def check(config: ConfigDict) -> None:
         ValueError: for such a setting; names it and what is known.
     """
     kind = config.name.partition(":")[0]
-    if config.name not in known() and kind not in ("tfds", "own", *_MEDMNIST):
+    if config.name not in known() and kind not in ("tfds", "own") and not is_set(config.name):
         raise ValueError(f"unknown data source {config.name!r}; known: {', '.join(known())}")
     check_values(SETTINGS, config, "data")
-    if kind in _MEDMNIST:
-        of_finding(*config.name.partition(":")[::2])
-        if config.dims != (dims := dims_of(kind)):
-            what = {2: "pictures", 3: "volumes"}[dims]
-            raise ValueError(f"{kind} holds {what}: set data.dims={dims}, not {config.dims}")
+    if is_set(config.name):
+        check_name(config.name, config.dims)
 
 
 def load(config: ConfigDict) -> Splits:

@@ -85,5 +85,5 @@ def volume(config: ConfigDict, variant: str = "") -> ConfigDict:
     config.sample.batch = 32
     config.sample.generate.per_class = 32
     if small:
-        config.train.update(dict(steps=1500, eval_every=100))
+        config.train.update(dict(steps=1000, eval_every=100))
     return config
