@@ -72,8 +72,7 @@ def classify(
     read = data.read_sound_images(images, flow.info, resize=resize)
     names, broken = read.names, read.broken
     refuse_broken(() if skip_broken else broken.values())
-    requested = {"draws": draws, "steps": steps}
-    stopped = None
+    requested, stopped = {"draws": draws, "steps": steps}, None
     try:
         out = flow.classify(read.images, description="classifying", **requested)
     except Interrupted as stop:

@@ -33,9 +33,9 @@ def _grey_levels(fields: dict[str, Any]) -> str:
     kind, unit, modality = (str(fields.get(key, "")) for key in ("kind", "unit", "modality"))
     if kind == "full":
         return kinds[kind]
-    words = [kinds.get(kind, kind) + ",", page.number(fields.get("low")), "to"]
-    words += [page.number(fields.get("high")), unit, f"({modality})" if modality else ""]
-    return " ".join(word for word in words if word)
+    low, high = (f"{fields.get(key, 0):g}" for key in ("low", "high"))
+    of = f"({modality})" if modality else ""
+    return " ".join(w for w in (f"{kinds.get(kind, kind)},", low, "to", high, unit, of) if w)
 
 
 def _counts(results: Results) -> dict[str, Any]:

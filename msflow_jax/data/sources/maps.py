@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 import warnings
 from collections.abc import Iterator, Sequence
 from pathlib import Path
@@ -98,17 +99,15 @@ def _samples(
 
 
 class Notes:
-    """What readers decided on pictures: each line once, with how many pictures it is true of."""
+    """What readers decided on pictures: lines that differ in names and figures alone are one."""
 
     def __init__(self) -> None:
         self._seen: dict[str, dict[str, str]] = {}
 
     def look(self, picture: Picture, item: Item) -> None:
-        """Takes the notes of a picture; those of NIfTI files were warned of in reading."""
-        if item.kind == "nifti":
-            return
+        """Takes the notes of a picture."""
         for note in picture.notes:
-            line = note.removeprefix(str(item.paths[0])).strip(" :")
+            line = re.sub(r"[\d.]+", "#", note.removeprefix(str(item.paths[0])).strip(" :"))
             self._seen.setdefault(line, {}).setdefault(item.volume or item.name, note)
 
     def warn(self) -> None:

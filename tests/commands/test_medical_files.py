@@ -1,0 +1,80 @@
+"""A run on DICOM series, from the files to the tables: what it answers, and what it must not tell."""
+
+import csv
+
+import numpy as np
+import pytest
+
+from tests.commands.conftest import evaluation
+from tests.data.sources.dicom_objects import SECRETS, make_series, search_secrets
+
+
+def read(path):
+    with path.open() as file:
+        return list(csv.DictReader(file))
+
+
+@pytest.fixture
+def series(tmp_path):
+    """Two classes of CT heads, three slices each, of patients with telling headers."""
+    rng = np.random.default_rng(0)
+    for k, kind in enumerate(("dark", "very bright")):
+        for i in range(5):
+            values = rng.normal(900 + 300 * k, 60, (3, 8, 8)).astype(np.int16)
+            split = ("test", "val", "train", "train", "train")[i]
+            make_series(
+                tmp_path / "images" / split / kind / f"head {i}", values, spacing=(2, 1, 1),
+                series=10 * k + i, patient=f"PID-4711-0815-{k}{i}",
+            )  # fmt: skip
+    return tmp_path / "images"
+
+
+def test_a_whole_run_on_a_hospitals_files_tells_nothing_of_a_person(
+    series, config_file, tmp_path, command
+):
+    workdir, said = tmp_path / "run", []
+    out = command(
+        "train", f"--config={config_file}", f"--workdir={workdir}", f"--config.data.root={series}",
+        "--config.data.window=-400,400", "--config.train.steps=2",
+    )  # fmt: skip
+    assert out.status == 0, out.err
+    said.append(out)
+    assert evaluation(workdir)["classification"]["images"] == 6
+    page = (workdir / "report" / "index.html").read_text()
+    assert "window, -400 to 400 HU (CT)" in page
+    rows = read(workdir / "splits.csv")
+    assert len(rows) == 30 and len({row["subject"] for row in rows}) == 10
+    assert {row["subject"] for row in rows} == {str(n) for n in range(1, 11)}
+    for images in ("very bright/head 3", "very bright"):
+        output = tmp_path / "out" / f"{images}.csv"
+        where = f"--images={series / 'train' / images}"
+        said.append(command("classify", f"--workdir={workdir}", where, f"--output={output}"))
+        assert said[-1].status == 0, said[-1].err
+    one, every = (
+        read(tmp_path / "out" / f"{n}.csv") for n in ("very bright/head 3", "very bright")
+    )
+    assert len(one) == 3 and len(every) == 9
+    answers = read(tmp_path / "out" / "very bright.series.csv")
+    assert [row["name"] for row in answers] == [f"head {i}" for i in (2, 3, 4)]
+    for row in answers:
+        slices = [r for r in every if r["name"].startswith(f"{row['name']}/")]
+        p = np.array([[float(r["p_dark"]), float(r["p_very bright"])] for r in slices])
+        mean, label = p.mean(axis=0), int(row["label"])
+        assert float(row["p_dark"]) == pytest.approx(mean[0], abs=2e-6)
+        assert label == mean.argmax() and row["class"] == ("dark", "very bright")[label]
+        assert float(row["spread"]) == pytest.approx(p[:, label].std(), abs=2e-6)
+        agree = np.mean([r["label"] == row["label"] for r in slices])
+        assert (row["slices"], float(row["agree"])) == ("3", pytest.approx(agree, abs=1e-6))
+    assert len({row["subject"] for row in answers}) == 3
+    assert all(len(row["subject"]) == 16 for row in answers)
+    # A model of CT is given something else, and complains without telling either.
+    make_series(
+        tmp_path / "mr", np.full((3, 8, 8), 900, np.int16), modality="MR", spacing=(2, 1, 1)
+    )
+    said.append(command("classify", f"--workdir={workdir}", f"--images={tmp_path / 'mr'}"))
+    assert said[-1].status == 2 and "is MR, the images trained on are CT" in said[-1].err
+    text = " ".join(part for one in said for part in (one.out, one.err)).lower()
+    assert not [secret for secret in SECRETS if secret.lower() in text]
+    for folder in (workdir, tmp_path / "out"):
+        assert search_secrets(folder) == []
+    assert search_secrets(series)  # they are there to be found
