@@ -3,8 +3,8 @@
     python -m experiments.classify --workdir=runs/quickstart --images=PATH --output=predictions.csv
 
 PATH is an image, a folder (read with its sub-folders), or an .npz (FILE.npz:test: a MedMNIST split);
-images are pictures, DICOM and NIfTI files. Where slices of volumes or DICOM series are classified,
-predictions.series.csv has a row for each series. Columns: see docs/reference/tables.md. After Ctrl-C
+DICOM and NIfTI files are images too. Where slices of volumes or DICOM series are classified,
+predictions.series.csv has a row for each of them. Columns: see docs/reference/tables.md. After Ctrl-C
 what was classified is in OUTPUT.partial.
 """
 

@@ -470,3 +470,19 @@ def test_plain_pictures_are_what_they_were(tmp_path):
     with warnings.catch_warnings():
         warnings.simplefilter("error")
         data.read_images(tmp_path, splits.info)
+
+
+def test_labelled_volumes_from_elsewhere(tmp_path, trained):
+    from msflow_jax.data import read_labelled
+
+    as_series(tmp_path / "other")
+    found = read_labelled(tmp_path / "other", trained)
+    assert found.labels.tolist() == [0] * 25 + [1] * 25 and len(set(found.groups)) == 10
+    assert set(found.truth) == {"volume", "slice"}
+    table = write_csv(
+        tmp_path / "other" / "list.csv", "path,label,scanner", "ill/0,ill,A", "well/3,well,B"
+    )
+    listed = read_labelled(table, trained)
+    assert listed.labels.tolist() == [0] * 5 + [1] * 5
+    assert listed.truth["scanner"].tolist() == ["A"] * 5 + ["B"] * 5
+    assert listed.truth["slice"].tolist() == [*range(5)] * 2
