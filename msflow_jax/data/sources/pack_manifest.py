@@ -13,7 +13,7 @@ from msflow_jax.storage.content import describe_file
 
 MANIFEST = "manifest.json"
 FORMAT = "msflow_jax arrayrecord 1"
-VOLUMES = "msflow_jax arrayrecord 2"  # the same with volumes
+VOLUMES = "msflow_jax arrayrecord 2"  # the same of volumes, whole or as slices
 
 
 def intensity_of(manifest: Any) -> Intensity:
@@ -56,9 +56,9 @@ def read_manifest(root: Path) -> dict[str, Any]:
 def _check_manifest(manifest: Any) -> None:
     """Raises a ValueError, KeyError or TypeError unless all is there, and of its type."""
     shape = manifest["shape"]
-    expected = FORMAT if len(shape) == 3 else VOLUMES
-    if manifest["format"] != expected:
-        raise ValueError(f"its format is {manifest['format']!r}, expected {expected!r}")
+    known = (FORMAT, VOLUMES)[len(shape) - 3 :]
+    if manifest["format"] not in known:
+        raise ValueError(f"its format is {manifest['format']!r}, expected {known[0]!r}")
     if not (len(shape) in (3, 4) and all(isinstance(n, int) and n > 0 for n in shape)):
         raise ValueError(f"its shape is {shape!r}")
     texts = [manifest["name"], manifest["licence"], *manifest["classes"]]

@@ -13,6 +13,7 @@ from msflow_jax.data.base import SPLITS, digest
 from msflow_jax.data.identity import number_subjects
 from msflow_jax.data.oddities import check_copies
 from msflow_jax.data.sources.archives import file_sha256
+from msflow_jax.data.sources.items import facts_of as facts_of_items
 from msflow_jax.data.sources.listing import Listing
 from msflow_jax.data.sources.maps import choose
 from msflow_jax.data.sources.pack_manifest import FORMAT, MANIFEST, VOLUMES
@@ -82,7 +83,7 @@ def pack(
         records.grids.join(note["voxels"])
     tables = [_write_table(folder, listing, split, orders[split], sums) for split in SPLITS]
     manifest = {
-        "format": FORMAT if len(shape) == 3 else VOLUMES,
+        "format": VOLUMES if facts_of(records, (), settings).keys() - {"value_range"} else FORMAT,
         "packed": what,
         "name": settings.name,
         "licence": settings.licence,
@@ -170,14 +171,18 @@ def _check_copies(listing: Listing, contents: Sequence[str], *, refuse: bool) ->
 def _write_table(
     folder: Path, listing: Listing, split: str, order: np.ndarray, contents: Sequence[str]
 ) -> Entry:
+    facts: dict[str, Sequence[Any]] = {
+        "name": [row.name for row in listing.rows],
+        "label": [row.label for row in listing.rows],
+        "md5": contents,
+    }
     patients = [row.patient for row in listing.rows]
-    subjects = number_subjects(patients) if all(patients) else []
-    columns = ("name", "label", "md5", *(("subject",) if subjects else ()))
-    rows = [
-        dict(zip(columns, (row.name, row.label, contents[i], *subjects[i : i + 1]), strict=True))
-        for i, row in ((i, listing.rows[i]) for i in order.tolist())
-    ]
-    path = write_csv(folder / f"{split}.csv", rows, columns)
+    if all(patients):
+        facts["subject"] = number_subjects(patients)
+    # Which slice of which volume.
+    facts |= {k: v.tolist() for k, v in facts_of_items([r.source for r in listing.rows]).items()}
+    rows = [{name: column[i] for name, column in facts.items()} for i in order.tolist()]
+    path = write_csv(folder / f"{split}.csv", rows, list(facts))
     return {"split": split, **_facts(path)}
 
 

@@ -1,11 +1,11 @@
 """ArrayRecord shards as ``tools/pack.py`` writes them: few large files, read at random.
 
-A folder holds, for each split, a CSV (``name,label,md5[,subject]``, one line per image) and shards such
-as ``train-00000-of-00008.arrayrecord``, whose records follow the lines of the CSV; and ``manifest.json``
-with the classes, the shape, how images were fitted to it, the map of values that were brought to 8
-bits, if any, and the number, bytes and SHA-256 of every shard. A record is an image file of 8 bits (PNG,
-or the original file), of a volume ``[D, H, W, C]`` a PNG of ``D * H`` rows, its slices one below the
-other; ``md5`` is of the file that it was made from, ``subject`` a number.
+A folder holds, for each split, a CSV (``name,label,md5[,subject][,volume,slice]``, a line per image) and
+shards such as ``train-00000-of-00008.arrayrecord``, whose records follow the lines of the CSV; and
+``manifest.json`` with the classes, the shape, how images were fitted to it, the map of values that were
+brought to 8 bits, if any, and the number, bytes and SHA-256 of every shard. A record is an image file of
+8 bits (PNG, or the original file), of a volume ``[D, H, W, C]`` a PNG of ``D * H`` rows, its slices one
+below the other; ``md5`` is of the file that it was made from, ``subject`` a number.
 """
 
 from __future__ import annotations
@@ -28,6 +28,7 @@ from msflow_jax.data.base import (
     in_memory,
     own_info,
 )
+from msflow_jax.data.slices import SLICE, VOLUME
 from msflow_jax.data.sources.archives import file_sha256
 from msflow_jax.data.sources.decoding import decode
 from msflow_jax.data.sources.fitting import fit_to_first
@@ -149,7 +150,11 @@ def load(config: ConfigDict) -> Splits:
             [root / s["file"] for s in shards], [s["records"] for s in shards],
             shape, side, channels, tuple(packed),
         )  # fmt: skip
-        parts[split] = LazySplit(reader, labels, table["name"], shape, table.get("subject"))
+        known: dict[str, Any] = {VOLUME: np.str_, SLICE: np.int32}
+        truth = {name: np.array(table[name], kind) for name, kind in known.items() if name in table}
+        parts[split] = LazySplit(
+            reader, labels, table["name"], shape, table.get("subject"), truth or None
+        )
         if "md5" in table:  # since there are identities
             contents[split] = table["md5"]
     info = own_info(
