@@ -38,8 +38,8 @@ def config_of(options: argparse.Namespace, name: str, root: str = "") -> Any:
     from msflow_jax import data
 
     config = data.default_config(name)
-    given = {"root": root, "side": options.side, "dims": options.dims, "modality": options.modality}
-    config.update(given)
+    config.update({"root": root, "dims": options.dims, "modality": options.modality})
+    config.side = 0 if root else options.side  # files are taken as they are
     config.slices.update(first=0.25, last=0.75)
     config.phantoms.subjects = options.subjects
     return config
