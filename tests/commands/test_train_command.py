@@ -201,18 +201,15 @@ def variants():
     found = []
     for path in CONFIGS:
         text = path.read_text()
-        named = re.findall(rf"{re.escape(path.name)}:(\w+)", text)
-        found += [
-            str(path),
-            *(f"{path}:{name}" for name in dict.fromkeys(named) or ["cpu"] * ("variant" in text)),
-        ]
+        named = re.findall(rf"{re.escape(path.name)}:(\w+)", text) or ["cpu"] * ("variant" in text)
+        found += [str(path), *(f"{path}:{name}" for name in dict.fromkeys(named))]
     return found
 
 
-def parts_for(config, side):
+def parts_for(config, side, dims=2):
     """An autoencoder of the kind that a latent configuration names, without weights; or a mask."""
     if config.family == "coupling":
-        return CouplingParts(np.arange(side) > side // 2 + np.zeros((side, 1)))
+        return CouplingParts(np.arange(side) > side // 2 + np.zeros((side,) * (dims - 1) + (1,)))
     nets = {
         "": None, "patches": PatchAutoencoder(), "autoencoders/taef2": TinyAutoencoder(latent=32),
         "autoencoders/sd-vae-ft-mse": AutoencoderKL(),
@@ -238,7 +235,8 @@ def test_every_configuration_builds(name):
         config.data.name, ("a", "b", "c"), channels, side, "multi-class", "", "", "", (), ("x", "y"),
         space=(side,) * config.data.dims,
     )  # fmt: skip
-    model = get_family(config.model.family).build(config, info, parts_for(config.model, side))
+    parts = parts_for(config.model, side, config.data.dims)
+    model = get_family(config.model.family).build(config, info, parts)
     if config.model.family == "coupling":
         assert sum(np.prod(s) for s in model.latent_shapes()) == model.dimensions
         return
