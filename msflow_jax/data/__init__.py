@@ -65,17 +65,8 @@ __all__ = [
 
 
 _SOURCES = (
-    *(
-        "phantoms",
-        "phantom_cohort",
-        "folder",
-        "manifest",
-        "cohort",
-        "own",
-        "arrayrecord",
-        "tfds:NAME",
-    ),
-)
+    "phantoms", "folder", "manifest", "cohort", "own", "arrayrecord", "phantom_cohort", "tfds:NAME",
+)  # fmt: skip
 
 
 def known() -> tuple[str, ...]:

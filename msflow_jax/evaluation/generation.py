@@ -91,7 +91,7 @@ def evaluate_generation(
         "recognition": recognition,
         "recognition_overall": overall,
         "memorisation": check_memorisation(fake, real, train_images, fake_index, flips),
-        "settings": {"seed": seed, "feature_steps": feature_steps, "flips": list(flips)},
+        "settings": {"seed": seed, "feature_steps": feature_steps, "flips": bool(flips)},
         "notes": _notes(len(a), len(fake), len(generated), features[0] if features else ""),
         "few": too_few(classes, fake_labels[a]),
     }

@@ -91,7 +91,8 @@ def check_memorisation(
         **near.summary(),
         "training": len(train),
         "compared_at_side": max(small[0].shape[1:-1]),
-        "flips": list(flips),
+        "flips": bool(flips),
+        "mirrored": list(flips),
         "nearest": {
             "generated_index": fake_index[closest].tolist(),
             "training_index": near.generated_index[closest].tolist(),
