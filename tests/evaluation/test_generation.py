@@ -209,5 +209,5 @@ def test_volumes_are_measured_as_images_are_with_words_of_their_own(monkeypatch)
     assert found["features_supplied"] == "mine, mean over the three middle planes"
     near = found["memorisation"]
     assert near["generated_copies"] == 20 and near["compared_at_side"] == 8
-    assert near["flips"] == ["depth"] and found["grain"]["sets"]["generated"]["spectrum"] > 0
+    assert near["mirrored"] == ["depth"] and found["grain"]["sets"]["generated"]["spectrum"] > 0
     json.dumps(found, allow_nan=False)
