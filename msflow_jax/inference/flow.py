@@ -170,7 +170,7 @@ class Flow:
         self.require("generate")
         if count < 1:
             raise ValueError(f"count must be at least 1, got {count}")
-        warn_of_pieces(self.model, self.info.sides)
+        warn_of_pieces(self.model, self.info)
         numbers = self.model.numbers([labels] if np.ndim(labels) == 0 else labels)
         sample = self.config.sample
         run = make_generator(

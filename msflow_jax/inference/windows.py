@@ -15,6 +15,7 @@ import jax
 import jax.numpy as jnp
 import numpy as np
 
+from msflow_jax.data.info import Info
 from msflow_jax.data.order import move
 from msflow_jax.data.order import windows as positions
 from msflow_jax.inference.prediction import Prediction
@@ -119,16 +120,16 @@ def segment(
     return jax.lax.scan(add, empty, (jnp.asarray(corners), jnp.asarray(chosen.reshape(-1, n))))[0]
 
 
-def warn_of_pieces(model: Any, space: Sequence[int]) -> None:
+def warn_of_pieces(model: Any, info: Info) -> None:
     """Warns where a model that draws has seen no more than pieces of the training images.
 
     Args:
         model: a model of any family.
-        space: sides of the training images.
+        info: what the training images are.
     """
     window = getattr(model, "window", None)
-    if window is not None and tuple(window) != tuple(space):
-        small, large = (" x ".join(map(str, sides)) for sides in (window, space))
+    if window is not None and tuple(window) != info.sides:
+        small, large = (" x ".join(map(str, sides)) for sides in (window, info.sides))
         warnings.warn(
             f"this model was trained on crops of {small}: it draws pieces of that size, not of {large}",
             stacklevel=3,
