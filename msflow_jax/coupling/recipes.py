@@ -37,8 +37,8 @@ def magic(config: ConfigDict, variant: str = "") -> ConfigDict:
 def magic_volume(config: ConfigDict, variant: str = "") -> ConfigDict:
     """The same of volumes, which the paper leaves open: MAGIC-Flow's widths, or ``cpu``.
 
-    The published layout inverts its steps in the backward pass, so that all 24 need the memory of one;
-    it has no dense head, which would hold a weight for every voxel, step and hidden feature.
+    The published layout recomputes its steps in the backward pass: of 24, inverting them would save no
+    more. It has no dense head, which would hold a weight for every voxel, step and hidden feature.
 
     Raises:
         ValueError: any other variant.
@@ -51,6 +51,6 @@ def magic_volume(config: ConfigDict, variant: str = "") -> ConfigDict:
         config.model.layout = "squeeze half:8 split squeeze half:16"
         config.model.conditioner.width = 32
     else:
-        config.model.reversible = True
+        config.model.remat = True
         config.model.conditioner.dense = False
     return config
