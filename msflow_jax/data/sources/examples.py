@@ -229,8 +229,9 @@ def _series_name(group: list[_File], folders: Counter[str]) -> str:
     """The folder of a series if it has one of its own, else the name of its first file."""
     found = {file.folder for file in group}
     folder = min(found)
-    alone = len(found) == 1 and folder and folders[folder] == 1
-    return folder if alone else min(file.name for file in group)
+    if len(found) == 1 and folders[folder] == 1:
+        return folder or group[0].path.parent.name  # the folder that was given
+    return min(file.name for file in group)
 
 
 def _tell(found: Sequence[Item], wanted: Wanted) -> None:
