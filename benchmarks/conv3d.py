@@ -6,6 +6,9 @@ python -m benchmarks.conv3d --output=benchmarks/results/conv3d.json
 plane, then their sum (``nets.kernels.convolve_planes``, what the networks use on CPU). ``taps``: a 2-D
 convolution for each tap. ``im2col``: one matrix product of all 27 neighbours. Forwards, and the gradient
 of both arguments, in milliseconds, the least of all rounds, since other programs slow some down.
+
+Within a training step of a UNet (24^3, width 8 or 16) ``planes`` and ``taps`` took the same time, within
+8 %, and ``planes`` a quarter less memory (200 against 267 MiB, 397 against 528).
 """
 
 import argparse
