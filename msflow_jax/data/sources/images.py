@@ -16,7 +16,6 @@ from msflow_jax.data.sources.archives import read_npz
 from msflow_jax.data.sources.decoding import check_pixels
 from msflow_jax.data.sources.examples import list_items
 from msflow_jax.data.sources.finding import SUFFIXES, find_images, in_words, warn_of_left_out
-from msflow_jax.data.sources.fitting import fit_to_model
 from msflow_jax.data.sources.grey import Oddities, to_grey
 from msflow_jax.data.sources.items import Item, Wanted
 from msflow_jax.data.sources.maps import Notes
@@ -187,33 +186,32 @@ def _read_archive(path: Path, split: str, info: Info, change: bool) -> Sound:
     key = f"{split}_images" if split else "images"
     place = f"{path}: {key}"
     for layout in npz_layouts(path, [key]).values():
-        colours = _check_layout(layout, place)
+        shape = _check_layout(layout, place, info.dims)
         if not change:  # what will be refused is not read
-            stand_in = np.broadcast_to(np.uint8(0), (*layout.shape[1:3], colours))
-            fit_to_model(stand_in, place, info, change)
+            shape_to_model(np.broadcast_to(np.uint8(0), shape), (), place, info, change)
     images = read_npz(path, [key], _ARCHIVE_HINT)[key]
-    colours = _check_layout(Layout(images.shape, images.dtype), place)
+    shape = _check_layout(Layout(images.shape, images.dtype), place, info.dims)
     if (images.dtype == np.uint8) != (info.intensity() == FULL):
         to_grey(Picture(images.reshape(1, -1, 1)), info.intensity(), place)  # refused as a whole
-    images = images.reshape(*images.shape[:3], colours)
+    images = images.reshape(len(images), *shape)
     items = [Item(f"{split or 'images'}/{i:05d}", (path,)) for i in range(len(images))]
     places = (f"{place}[{i}]" for i in range(len(images)))
     return _collect(items, places, (_value(image) for image in images), info, change, {})
 
 
-def _check_layout(layout: Layout, place: str) -> int:
-    """The number of channels of an array of images; refuses any other array."""
-    shape = layout.shape
-    colours = shape[3] if len(shape) == 4 else 1
-    if layout.dtype.kind not in "uif" or len(shape) not in (3, 4) or colours not in (1, 3):
+def _check_layout(layout: Layout, place: str, dims: int) -> tuple[int, ...]:
+    """The shape ``[*space, C]`` of an image of an array; refuses an array of no such images."""
+    space, colours = layout.shape[1 : 1 + dims], layout.shape[1 + dims :] or (1,)
+    if layout.dtype.kind not in "uif" or len(space) < dims or colours not in ((1,), (3,)):
+        sides = "N" + ", S" * dims
         raise ValueError(
-            f"{place} is {layout.dtype} {shape}, expected numbers [N, S, S], [N, S, S, 1] "
-            "or [N, S, S, 3]"
+            f"{place} is {layout.dtype} {layout.shape}, expected numbers [{sides}], [{sides}, 1] or "
+            f"[{sides}, 3]: the model reads {'pictures' if dims == 2 else 'volumes'}"
         )
-    if not all(shape):
+    if not all(layout.shape):
         raise ValueError(f"{place} holds no image")
-    check_pixels(shape[1] * shape[2], place, f"images of {shape[2]} x {shape[1]}, ")
-    return colours
+    check_pixels(space[-2] * space[-1], place, f"images of {space[-1]} x {space[-2]}, ")
+    return (*space, *colours)
 
 
 def _value(image: np.ndarray) -> Callable[[], Picture]:

@@ -27,6 +27,7 @@ from msflow_jax.data.sources.medmnist_table import (
     url,
 )
 from msflow_jax.data.sources.npz_headers import Layout, npz_layouts
+from msflow_jax.data.sources.volume_fitting import bring_volume
 from msflow_jax.storage.places import expand, home
 
 REMEDY = "delete the file and fetch it again"
@@ -78,7 +79,7 @@ def load(config: ConfigDict) -> Splits:
             f"{source}: not the authors' file of that side, which results beside theirs must say",
             stacklevel=2,
         )
-        train, val, test = (_averaged(part, stored // side) for part in (train, val, test))
+        train, val, test = (_averaged(part, side) for part in (train, val, test))
     info = Info(
         name=config.name,
         classes=entry.classes,
@@ -109,14 +110,9 @@ def _of_column(path: Path, key: str, labels: np.ndarray, name: str, column: int)
     return labels[:, column]
 
 
-def _averaged(split: Split, factor: int) -> Split:
-    """The split with every cube of ``factor`` voxels a side averaged and rounded."""
-    images = split.images
-    n, *space, channels = images.shape
-    small = np.empty((n, *(side // factor for side in space), channels), np.uint8)
-    cubes = [part for side in small.shape[1:-1] for part in (side, factor)]
-    for i, image in enumerate(images):
-        small[i] = np.rint(image.reshape(*cubes, channels).mean(axis=(1, 3, 5)))
+def _averaged(split: Split, side: int) -> Split:
+    """The split with every cube of voxels that becomes one averaged and rounded."""
+    small = np.stack([bring_volume(image, (side,) * 3, "stretch") for image in split.images])
     return dataclasses.replace(split, arrays={**split.arrays, "image": small})
 
 

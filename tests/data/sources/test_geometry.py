@@ -6,7 +6,7 @@ import warnings
 
 import numpy as np
 import pytest
-from hypothesis import given, settings
+from hypothesis import assume, given, settings
 from hypothesis import strategies as st
 from PIL import Image
 
@@ -174,13 +174,16 @@ def noise(*shape):
     st.sampled_from(["pad", "crop", "stretch"]), st.sampled_from([1, 3]),
 )  # fmt: skip
 def test_slices_are_brought_as_pictures_are(height, width, side, fit, channels):
-    """Pillow rounds after each of two passes, this once at the end."""
+    """Pillow rounds after each of two passes, this once at the end. Whole numbers are averaged here."""
     image = noise(height, width, channels)
     expected = to_square(image, side, fit)
     # Axes of slices that limit nothing: much room to pad, much to lose by a crop.
     count, depth = {"pad": (1, 64), "crop": (64, 1), "stretch": (2, 2)}[fit]
+    placing = place((count, height, width), (depth, side, side), fit)
+    steps = (np.array(placing.high) - placing.low) / placing.size
+    assume(not any(step > 1 and step.is_integer() for step in steps[1:]))
     got = bring_volume(np.stack([image] * count), (depth, side, side), fit)
-    size = place((count, height, width), (depth, side, side), fit).size[0]
+    size = placing.size[0]
     assert np.abs(got[(depth - size) // 2].astype(int) - expected).max() <= 2
 
 

@@ -487,3 +487,21 @@ def test_labelled_volumes_from_elsewhere(tmp_path, trained):
     assert listed.labels.tolist() == [0] * 5 + [1] * 5
     assert listed.truth["scanner"].tolist() == ["A"] * 5 + ["B"] * 5
     assert listed.truth["slice"].tolist() == [*range(5)] * 2
+
+
+def test_an_archive_of_volumes_is_read_as_training_was(tmp_path):
+    """One of twice the side is averaged, as MedMNIST's are: voxel by voxel."""
+    volumes = np.random.default_rng(0).integers(0, 256, (3, 8, 8, 8), dtype=np.uint8)
+    np.savez(tmp_path / "v.npz", test_images=volumes)
+    info = data.Info(
+        "x", ("a", "b"), 1, 4, "binary-class", "", "", "", (), fit="pad", space=(4, 4, 4)
+    )
+    with pytest.raises(ValueError, match="has 8 x 8 x 8 voxels, the model reads 4 x 4 x 4"):
+        data.read_images(f"{tmp_path / 'v.npz'}:test", info)
+    read, names = data.read_images(f"{tmp_path / 'v.npz'}:test", info, resize=True)
+    cubes = volumes.reshape(3, 4, 2, 4, 2, 4, 2).mean(axis=(2, 4, 6))
+    np.testing.assert_array_equal(read[..., 0], np.rint(cubes).astype(np.uint8))
+    assert names[0] == "test/00000"
+    flat = data.Info("x", ("a", "b"), 1, 8, "binary-class", "", "", "", ())
+    with pytest.raises(ValueError, match=r"expected numbers \[N, S, S\], .* reads pictures"):
+        data.read_images(f"{tmp_path / 'v.npz'}:test", flat)
