@@ -96,7 +96,10 @@ def train(splits: Any, folder: Path, steps: int) -> tuple[list[float], list[Any]
     parts = family.prepare(config, splits)
     model = family.build(config, splits.info, parts)
     params = run_stages(family.stages(config, splits, parts, model), folder, progress=False)
-    rows = [json.loads(line) for line in (folder / "metrics.jsonl").read_text().splitlines()]
+    rows = [
+        json.loads(line)
+        for line in (folder / "metrics.jsonl").read_text(encoding="utf-8").splitlines()
+    ]
     return [row["loss"] for row in rows if "loss" in row], jax.tree.leaves(params)
 
 

@@ -45,7 +45,7 @@ def write(folder: Path) -> Path:
             for i in range(SLICES)
         ]
     table = folder / "slices.csv"
-    with table.open("w", newline="") as file:
+    with table.open("w", newline="", encoding="utf-8") as file:
         writer = csv.DictWriter(file, rows[0])
         writer.writeheader()
         writer.writerows(rows)

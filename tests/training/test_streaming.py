@@ -94,10 +94,10 @@ def test_maps_move_with_their_images():
 
 @pytest.mark.parametrize("workers", [0, 1])
 def test_an_unreadable_image_is_named(split, workers, tmp_path):
-    paths = list(split.read.paths)
-    paths[7] = tmp_path / "broken.png"
-    paths[7].write_bytes(b"no image")
-    reader = dataclasses.replace(split.read, paths=tuple(paths))
+    broken, items = tmp_path / "broken.png", list(split.read.items)
+    broken.write_bytes(b"no image")
+    items[7] = dataclasses.replace(items[7], paths=(broken,))
+    reader = dataclasses.replace(split.read, items=tuple(items))
     broken = data.LazySplit(reader, split.labels, split.names, split.shape)
     with pytest.raises(ValueError, match=r"broken\.png is not an image"):
         train(broken, tmp_path / "run", workers)
