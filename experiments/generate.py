@@ -16,6 +16,7 @@ from experiments.common import add_overwrite, parser, path, run
 
 RECORD = "generated.json"
 GRID = "grid.pdf"  # no picture file: the folder may be classified, or trained on
+PLANES = "planes"  # folder of the middle planes of volumes
 
 
 def generate(
@@ -88,7 +89,7 @@ def generate(
 
 def write(folder: Path, images: Any, numbers: Any, info: Any, record: Mapping[str, Any]) -> None:
     """Images, grid and record; there may be fewer images than numbers of classes."""
-    from msflow_jax.inference.images import write_image
+    from msflow_jax.inference.images import write_image, write_planes
     from msflow_jax.reports.figures import save_grid
     from msflow_jax.storage.jsons import write_json
     from msflow_jax.storage.text import file_stem
@@ -99,6 +100,8 @@ def write(folder: Path, images: Any, numbers: Any, info: Any, record: Mapping[st
         stem = folder / f"{k}_{file_stem(classes[k])}_{i:05d}"
         words = f"{classes[k]}, by msflow_jax"
         names.append(write_image(stem, image, info, record["format"], words).name)
+        if info.dims == 3 and record["format"] != "png":
+            write_planes(folder / PLANES / f"{stem.name}.png", image, info)
     save_grid(folder / GRID, images, numbers, classes, spacing=info.spacing)
     entries = [
         {"file": name, "label": int(k), "class": classes[k], "index": i}
@@ -115,7 +118,7 @@ def written_before(folder: Path) -> list[str] | None:
         names = [str(entry["file"]) for entry in read_object(folder / RECORD)["images"]]
     except (OSError, ValueError, LookupError, TypeError):
         return None
-    return [*names, RECORD, GRID, "grid.png"]  # the last of an earlier version
+    return [*names, RECORD, GRID, PLANES, "grid.png"]  # the last of an earlier version
 
 
 def main(arguments: Sequence[str]) -> None:

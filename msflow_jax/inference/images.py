@@ -70,11 +70,26 @@ def write_image(stem: Path, image: np.ndarray, info: Info, kind: str, descriptio
         from msflow_jax.data.sources.dicom_writing import write_capture
 
         return write_capture(path, image, spacing=info.spacing, description=description)
+    return write_planes(path, image, info)
+
+
+def write_planes(path: Path, image: np.ndarray, info: Info) -> Path:
+    """Writes an image as PNG, of a volume its three middle planes beside each other.
+
+    Args:
+        path: path of the file; its folder is made.
+        image: uint8 ``[*space, C]``.
+        info: facts on the data of the model.
+
+    Returns:
+        ``path``.
+    """
     from PIL import Image
 
     from msflow_jax.reports.planes import flat
 
     pixels = flat(image[None], info.spacing)[0]
+    path.parent.mkdir(parents=True, exist_ok=True)
     Image.fromarray(pixels[..., 0] if pixels.shape[-1] == 1 else pixels).save(path)
     return path
 

@@ -7,7 +7,7 @@ import numpy as np
 import pytest
 from PIL import Image
 
-from experiments.generate import GRID, RECORD, write, written_before
+from experiments.generate import GRID, PLANES, RECORD, write, written_before
 from msflow_jax.data.base import own_info
 from msflow_jax.data.intensity import Intensity
 from msflow_jax.data.sources.dicom import read_dicom
@@ -77,11 +77,13 @@ def test_the_folder_of_generated_volumes(tmp_path, kind, suffix):
     record = {"seed": 1, **written.describe_files(CT, kind)}
     write(tmp_path, VOLUMES, np.array([0, 1, 1, 1]), CT, record)  # one was not drawn: Ctrl-C
     names = [f"0_ill_00000{suffix}", f"1_well-good_00001{suffix}", f"1_well-good_00002{suffix}"]
-    assert {p.name for p in tmp_path.iterdir()} == {*names, GRID, RECORD}
+    planes = {PLANES} if kind == "nifti" else set()  # the volumes to look at
+    assert {p.name for p in tmp_path.iterdir()} == {*names, GRID, RECORD, *planes}
+    assert len(list((tmp_path / PLANES).glob("*.png"))) == (3 if planes else 0)
     found = json.loads((tmp_path / RECORD).read_text())
     assert [entry["file"] for entry in found["images"]] == names
     assert found["format"] == kind and found["spacing"] == [2.5, 1.0, 1.0]
     assert found["intensity"] == CT.intensity().to_dict()
     said = {"nifti": ("values", "HU"), "png": ("grey levels", "")}[kind]
     assert (found["values"], found["unit"]) == said
-    assert set(written_before(tmp_path)) >= {*names, GRID, RECORD}
+    assert set(written_before(tmp_path)) >= {*names, GRID, RECORD, *planes}

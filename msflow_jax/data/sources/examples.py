@@ -15,6 +15,7 @@ import numpy as np
 from msflow_jax.data.slices import AXES
 from msflow_jax.data.sources import nifti
 from msflow_jax.data.sources.archives import Explained
+from msflow_jax.data.sources.cutting import NoVolume, cut, warn_of_slices
 from msflow_jax.data.sources.dicom import Header, read_dicom, read_header
 from msflow_jax.data.sources.dicom_geometry import Plane
 from msflow_jax.data.sources.finding import find_images
@@ -59,6 +60,7 @@ def list_items(
     """
     found: list[Item] = []
     broken: dict[str, str] = {}
+    pictures: dict[str, str] = {}
     dicoms: list[_File] = []
     for at, path in enumerate(track(files, "Looking at files")):
         if wanted.dims == 2 and path.suffix.lower() in PLAIN:
@@ -73,6 +75,8 @@ def list_items(
                 else:
                     item = Item(file.name, (Path(where),), kind, frame=frame, given=at)
                     found += _of_file(item, wanted)
+        except NoVolume as error:
+            pictures[names[at]] = str(error)
         except ValueError as error:
             broken[names[at]] = str(error)
     series = _series(dicoms)
@@ -81,11 +85,20 @@ def list_items(
     for group in series:
         try:
             found += _of_series(group, wanted, folders)
+        except NoVolume as error:
+            pictures[group[0].name] = str(error)
         except ValueError as error:
             broken[group[0].name] = str(error)
     found.sort(key=lambda item: (item.given, item.number))
-    _tell(found, wanted)
-    return found, broken
+    warn_of_slices(found, wanted)
+    if found and pictures:  # planes of volumes lie beside them, in what is drawn here too
+        warnings.warn(
+            f"{len(pictures)} pictures among {len(found)} volumes are left out: "
+            f"{next(iter(pictures))} for one",
+            stacklevel=3,
+        )
+        return found, broken
+    return found, {**broken, **pictures}
 
 
 def _within(file: _File) -> list[_File]:
@@ -109,39 +122,15 @@ def _of_file(item: Item, wanted: Wanted) -> list[Item]:
                 f"{path} holds {header.volumes} volumes; name one, counted from 0: {path.name}#0 to "
                 f"{path.name}#{header.volumes - 1}"
             )
-        return _cut(item, header.shape[:3], header.spacing, wanted)
+        return cut(item, header.shape[:3], header.spacing, wanted)
     if item.kind == "stack":
         plain = wanted.dims == 3 or (wanted.slices.axis == "axial" and not wanted.spacing)
         whole = None if plain else read_stack(path)
         space = whole.space if whole else (pages(path), 1, 1)
-        return _cut(item, space, whole.spacing if whole else (), wanted)
+        return cut(item, space, whole.spacing if whole else (), wanted)
     if wanted.dims == 3:
-        raise Explained(_no_volume(path))
+        raise NoVolume(path)
     return [item]
-
-
-def _no_volume(path: Path) -> str:
-    return (
-        f"{path} is a picture, not a volume, and the model or data set is of volumes (data.dims=3): "
-        "pictures need one of --config.data.dims=2"
-    )
-
-
-def _cut(item: Item, space: Sequence[int], spacing: Sequence[float], wanted: Wanted) -> list[Item]:
-    """A volume as it is, or its slices."""
-    item = dataclasses.replace(item, volume=item.name, spacing=wanted.spacing)
-    if wanted.dims == 3:
-        return [item]
-    if wanted.spacing and spacing:  # as ``geometry.to_spacing`` makes it
-        space = [
-            max(1, round(n * mm / wanted.spacing)) for n, mm in zip(space, spacing, strict=True)
-        ]
-        spacing = (wanted.spacing,) * 3
-    axis = wanted.slices.axis
-    return [
-        dataclasses.replace(item, name=f"{item.name}/{n:03d}", part=n, number=n, axis=axis)
-        for n in wanted.slices.numbers(space, spacing, item.place).tolist()
-    ]
 
 
 def _series(dicoms: Sequence[_File]) -> list[list[_File]]:
@@ -189,10 +178,10 @@ def _of_series(group: list[_File], wanted: Wanted, folders: Counter[str]) -> lis
         if wanted.dims == 2:  # how many slices an axis has depends on where the frames lie
             whole = read_dicom(file.path, file.path)
             space, spacing = whole.space, whole.spacing
-        return _cut(Item(file.name, (file.path,), **common), space, spacing, wanted)
+        return cut(Item(file.name, (file.path,), **common), space, spacing, wanted)
     if len(group) == 1:
         if wanted.dims == 3:
-            raise Explained(_no_volume(file.path))
+            raise NoVolume(file.path)
         return [Item(file.name, (file.path,), **common)]
     return _of_slices(group, header, common, wanted, _series_name(group, folders))
 
@@ -206,7 +195,7 @@ def _of_slices(
     ordered = [group[i] for i in np.argsort(heights, kind="stable")]
     whole = Item(name, tuple(f.path for f in ordered), **common)
     if wanted.dims == 3:
-        return _cut(whole, (), (), wanted)
+        return cut(whole, (), (), wanted)
     step = float(np.median(np.diff(np.sort(heights))))
     sizes = (step, *(_plane(header).spacing or (0.0, 0.0)))
     # Which of slices, rows and columns each axis of a volume is.
@@ -214,7 +203,7 @@ def _of_slices(
     space = [(len(group), header.rows, header.columns)[n] for n in stored]
     spacing = [sizes[n] for n in stored] if min(sizes) > 0 else []
     if stored.index(0) != AXES[wanted.slices.axis] or wanted.spacing:
-        return _cut(whole, space, spacing, wanted)
+        return cut(whole, space, spacing, wanted)
     numbers = wanted.slices.numbers(space, spacing, name).tolist()
     return [
         Item(
@@ -232,15 +221,3 @@ def _series_name(group: list[_File], folders: Counter[str]) -> str:
     if len(found) == 1 and folders[folder] == 1:
         return folder or group[0].path.parent.name  # the folder that was given
     return min(file.name for file in group)
-
-
-def _tell(found: Sequence[Item], wanted: Wanted) -> None:
-    """One line where volumes become slices."""
-    cut = [item for item in found if item.part is not None]
-    if cut:
-        count = len({item.volume for item in cut})
-        warnings.warn(
-            f"{count} volume{'s' * (count > 1)} read as {len(cut)} {wanted.slices.axis} slices (which, "
-            f"data.slices says; data.dims=3 reads volumes whole): {cut[0].volume} for one",
-            stacklevel=4,
-        )

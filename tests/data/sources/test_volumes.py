@@ -329,6 +329,13 @@ def test_a_volume_for_a_model_of_volumes(tmp_path):
     Image.fromarray(head(0, np.uint8)[0]).save(tmp_path / "a.png")
     with pytest.raises(ValueError, match=r"a\.png is a picture, not a volume"):
         data.read_images(tmp_path / "a.png", splits.info)
+    (tmp_path / "drawn" / "planes").mkdir(parents=True)
+    for name in ("large.nii", "planes/large.png"):
+        source = tmp_path / ("large.nii" if name.endswith("nii") else "a.png")
+        (tmp_path / "drawn" / name).write_bytes(source.read_bytes())
+    with pytest.warns(UserWarning, match=r"1 pictures among 1 volumes .*: planes/large\.png"):
+        _, names = data.read_images(tmp_path / "drawn", splits.info, resize=True)
+    assert names == ("large.nii",)
     make_object(tmp_path / "one.dcm", head(0)[0], modality="MR")
     with pytest.raises(ValueError, match=r"one\.dcm is a picture, not a volume"):
         data.read_images(tmp_path / "one.dcm", splits.info)

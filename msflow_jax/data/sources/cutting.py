@@ -1,0 +1,54 @@
+"""How a volume becomes examples: whole, or cut into slices."""
+
+from __future__ import annotations
+
+import dataclasses
+import warnings
+from collections.abc import Sequence
+from pathlib import Path
+
+from msflow_jax.data.sources.archives import Explained
+from msflow_jax.data.sources.items import Item, Wanted
+
+
+class NoVolume(Explained):
+    """A picture where volumes are read.
+
+    Args:
+        path: where it lies.
+    """
+
+    def __init__(self, path: Path):
+        super().__init__(
+            f"{path} is a picture, not a volume, and the model or data set is of volumes (data.dims=3): "
+            "pictures need one of --config.data.dims=2"
+        )
+
+
+def cut(item: Item, space: Sequence[int], spacing: Sequence[float], wanted: Wanted) -> list[Item]:
+    """A volume as it is, or its slices."""
+    item = dataclasses.replace(item, volume=item.name, spacing=wanted.spacing)
+    if wanted.dims == 3:
+        return [item]
+    if wanted.spacing and spacing:  # as ``geometry.to_spacing`` makes it
+        space = [
+            max(1, round(n * mm / wanted.spacing)) for n, mm in zip(space, spacing, strict=True)
+        ]
+        spacing = (wanted.spacing,) * 3
+    axis = wanted.slices.axis
+    return [
+        dataclasses.replace(item, name=f"{item.name}/{n:03d}", part=n, number=n, axis=axis)
+        for n in wanted.slices.numbers(space, spacing, item.place).tolist()
+    ]
+
+
+def warn_of_slices(found: Sequence[Item], wanted: Wanted) -> None:
+    """One line where volumes become slices."""
+    cut = [item for item in found if item.part is not None]
+    if cut:
+        count = len({item.volume for item in cut})
+        warnings.warn(
+            f"{count} volume{'s' * (count > 1)} read as {len(cut)} {wanted.slices.axis} slices (which, "
+            f"data.slices says; data.dims=3 reads volumes whole): {cut[0].volume} for one",
+            stacklevel=4,
+        )
