@@ -3,7 +3,8 @@
 Paper: MedSymmFlow (arXiv 2507.19098), which knows pictures; nothing is published on volumes.
 Command: python -m experiments.train --config=configs/volume_phantom.py
 The same model on the middle axial slice of each head alone: configs/volume_phantom.py:slice.
-Measured: a step takes 2.5 seconds of a core, 600 steps some 13 minutes of two. No results yet.
+Measured (seed 0 alone, two cores, 13 minutes): validation AUC 65.6 and still rising at the last step,
+test 71.7, accuracy 35.4; :slice 70.7 and 49.0 in 2 minutes. Both are undertrained: no result yet.
 """
 
 from msflow_jax.config import check_variant, default_config
