@@ -23,7 +23,7 @@ REPORT, LABEL, SPLIT = "report", "label", "split"
 SUBJECT = ("subject", "patient", "participant_id")  # words for the same column
 NUMBERS = ("volume", "slice")  # facts that are counted here
 TAKEN = ("present", "index", "map", "mask", *NUMBERS)  # what arrays and facts are called already
-ENDS = tuple(sorted(SUFFIXES | {".nii", ".nii.gz", ".dcm", ".ima"}))
+ENDS = tuple(sorted(SUFFIXES))
 _DICOM_ENDS = ("", ".dcm", ".ima")
 _MAX_REPORT = 1 << 20  # bytes
 

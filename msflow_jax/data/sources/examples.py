@@ -18,10 +18,10 @@ from msflow_jax.data.sources.archives import Explained
 from msflow_jax.data.sources.cutting import NoVolume, cut, warn_of_slices
 from msflow_jax.data.sources.dicom import Header, read_dicom, read_header
 from msflow_jax.data.sources.dicom_geometry import Plane
-from msflow_jax.data.sources.finding import find_images
+from msflow_jax.data.sources.finding import PLAIN, find_images
 from msflow_jax.data.sources.items import Item, Wanted
 from msflow_jax.data.sources.orientation import to_picture_axes
-from msflow_jax.data.sources.reading import PLAIN, kind_of
+from msflow_jax.data.sources.reading import kind_of
 from msflow_jax.data.sources.stacks import pages, read_stack
 from msflow_jax.progress import track
 

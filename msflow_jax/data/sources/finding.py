@@ -7,26 +7,11 @@ from collections import Counter
 from collections.abc import Mapping
 from pathlib import Path
 
-from msflow_jax.data.sources.dicom_headers import is_dicom
+from msflow_jax.data.sources import dicom_headers, nifti
 
-SUFFIXES = frozenset(
-    (
-        *(
-            ".png",
-            ".jpg",
-            ".jpeg",
-            ".bmp",
-            ".tif",
-            ".tiff",
-            ".webp",
-            ".gif",
-            ".pgm",
-            ".ppm",
-            ".pnm",
-        ),
-        *(".nii", ".nii.gz", ".dcm", ".dicom", ".ima"),
-    )
-)
+PAGED = frozenset((".tif", ".tiff"))  # may hold several pictures
+PLAIN = frozenset((".png", ".jpg", ".jpeg", ".bmp", ".webp", ".gif", ".pgm", ".ppm", ".pnm"))
+SUFFIXES = PLAIN | PAGED | frozenset(nifti.SUFFIXES) | dicom_headers.SUFFIXES
 _INDEX = "DICOMDIR"  # a list of the files beside it
 _HEAD = 132  # bytes that tell DICOM
 _MASKS = ("masks", "mask")  # folders beside or among the pictures, with the outlines drawn on them
@@ -83,7 +68,7 @@ def _is_bare_dicom(path: Path) -> bool:
         return False
     try:
         with path.open("rb") as file:
-            return is_dicom(file.read(_HEAD))
+            return dicom_headers.is_dicom(file.read(_HEAD))
     except OSError:
         return False
 

@@ -31,7 +31,7 @@ def differences(a: Picture, b: Picture) -> list[str]:
     """
     found = []
     if a.space != b.space:
-        found.append(f"{_text(a.space)} and {_text(b.space)} voxels")
+        found.append(f"{size_text(a.space)} and {size_text(b.space)} voxels")
     if a.spacing and b.spacing and not _close(a.spacing, b.spacing):
         found.append(f"voxels of {size_text(a.spacing)} and {size_text(b.spacing)} mm")
     if (a.affine is None) != (b.affine is None):
@@ -136,7 +136,7 @@ def to_spacing(picture: Picture, spacing: float, name: str, *, nearest: bool = F
     space = tuple(max(1, round(v)) for v in sizes)
     if math.prod(space) > MAX_VOXELS:
         raise ValueError(
-            f"{name} has {_text(picture.space)} voxels of {size_text(picture.spacing)} mm; with "
+            f"{name} has {size_text(picture.space)} voxels of {size_text(picture.spacing)} mm; with "
             f"{spacing:g} mm it would have more than {MAX_VOXELS:,}: choose larger ones"
         )
     new = centred_affine(space, (spacing,) * 3)
@@ -222,10 +222,6 @@ def _angle(a: np.ndarray, b: np.ndarray) -> float:
 
 def _close(a: tuple[float, ...], b: tuple[float, ...]) -> bool:
     return len(a) == len(b) and max(abs(v - w) for v, w in zip(a, b, strict=True)) <= _APART
-
-
-def _text(space: tuple[int, ...]) -> str:
-    return " x ".join(map(str, space))
 
 
 def _numbers(point: np.ndarray) -> str:

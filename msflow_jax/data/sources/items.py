@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import dataclasses
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
@@ -112,11 +112,6 @@ class Contents:
         return digest(
             f"{' '.join(sums)} {item.frame} {item.axis} {item.part} {item.spacing}".encode()
         )
-
-
-def volumes(items: Iterable[Item]) -> list[str]:
-    """The names of the volumes that items are, or are slices of, in their order."""
-    return list(dict.fromkeys(item.volume for item in items if item.volume))
 
 
 def facts_of(items: Sequence[Item]) -> dict[str, Any]:

@@ -15,10 +15,9 @@ from ml_collections import ConfigDict
 from msflow_jax.data.base import SPLITS, class_name, digest
 from msflow_jax.data.oddities import warn_of_lookalikes
 from msflow_jax.data.sources.finding import SUFFIXES, find_images, in_words, warn_of_left_out
-from msflow_jax.data.sources.items import Contents, Item, facts_of
+from msflow_jax.data.sources.items import Item, facts_of
 from msflow_jax.data.sources.subjects import examples_of, keep_together
 from msflow_jax.data.splitting import VAL_PATTERN, assign
-from msflow_jax.progress import track
 from msflow_jax.storage.content import printable
 from msflow_jax.storage.places import expand
 
@@ -94,11 +93,6 @@ class Listing:
         rows = zip(self.rows, self.labels, self.splits, strict=True)
         lines = [f"{r.name} {k} {split} {r.source.bytes}\n" for r, k, split in rows]
         return digest("".join(sorted(lines)).encode())
-
-    def contents(self) -> tuple[str, ...]:
-        """Returns the MD5 of each example, in the order of ``rows``; reads all files."""
-        content = Contents()
-        return tuple(content(row.source) for row in track(self.rows, "Comparing files"))
 
 
 def natural(name: str) -> tuple[tuple[tuple[int, int | str], ...], str]:

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
+
 import numpy as np
 
 PICTURE_AXES = ("S", "P", "L")  # where slices, rows and columns go: see ``pictures.Picture``
@@ -93,6 +95,6 @@ def oddities(affine: np.ndarray) -> list[str]:
     return found
 
 
-def size_text(sizes: tuple[float, ...]) -> str:
+def size_text(sizes: Sequence[float]) -> str:
     """Sizes in words: ``1 x 1 x 2.5``."""
     return " x ".join(f"{v:.6g}" for v in sizes)

@@ -12,6 +12,7 @@ from msflow_jax.data.slices import AXES, NO_SLICE, Slices
 from msflow_jax.data.sources.decoding import decode, read_file
 from msflow_jax.data.sources.dicom import SUFFIXES, is_dicom, read_dicom, read_header
 from msflow_jax.data.sources.dicom_series import group_series, read_series
+from msflow_jax.data.sources.finding import PAGED, PLAIN
 from msflow_jax.data.sources.geometry import to_spacing
 from msflow_jax.data.sources.items import Item
 from msflow_jax.data.sources.nifti import is_nifti, read_nifti, split_volume
@@ -21,8 +22,6 @@ from msflow_jax.data.split import OpensLater
 
 KEPT = 1 << 29  # bytes of volumes that each process keeps, of which slices are asked for
 _HEAD = 4096  # bytes of a file that tell what it is
-_PAGED = (".tif", ".tiff")
-PLAIN = frozenset((".png", ".jpg", ".jpeg", ".bmp", ".webp", ".gif", ".pgm", ".ppm", ".pnm"))
 
 
 def kind_of(path: Path) -> str:
@@ -34,7 +33,7 @@ def kind_of(path: Path) -> str:
     suffix = path.suffix.lower()
     if suffix in PLAIN:
         return "picture"
-    if suffix in _PAGED:
+    if suffix in PAGED:
         return "stack" if pages(path) > 1 else "picture"
     try:
         with path.open("rb") as file:

@@ -18,6 +18,7 @@ from msflow_jax.data.sources.fitting import (
     fit_to_model,
     square_pixels,
 )
+from msflow_jax.data.sources.orientation import size_text
 from msflow_jax.data.sources.volume_fitting import bring_volume, place
 
 CLOSE = 0.01  # share by which sizes of voxels may differ and still be one
@@ -72,7 +73,8 @@ class Shaping:
             return self.to_grid(grey, (self.side,) * 3, spacing)
         if first is not None and grey.shape[:-1] != tuple(first[:-1]):
             raise ValueError(
-                f"{name} has {_text(grey.shape[:-1])} voxels, those before it {_text(first[:-1])}: "
+                f"{name} has {size_text(grey.shape[:-1])} voxels, those before it "
+                f"{size_text(first[:-1])}: "
                 "--config.data.side=64 brings all to one grid, --config.data.spacing=1.5 to voxels of "
                 "one size in mm before"
             )
@@ -116,14 +118,16 @@ def shape_to_model(
     if grey.shape[:-1] != info.sides:
         if not change:
             raise ValueError(
-                f"{name} has {_text(grey.shape[:-1])} voxels, the model reads {_text(info.sides)}; "
+                f"{name} has {size_text(grey.shape[:-1])} voxels, the model reads "
+                f"{size_text(info.sides)}; "
                 "--resize brings it there, as training volumes were"
             )
         shaping = Shaping(fit=info.fit, scaled=not info.volumes.get("spacing"))
         return shaping.to_grid(grey, info.sides, spacing)
     if not change and spacing and info.spacing and not _close(spacing, info.spacing):
         raise ValueError(
-            f"{name} has voxels of {_text(spacing)} mm, those trained on {_text(info.spacing)} mm: what "
+            f"{name} has voxels of {size_text(spacing)} mm, those trained on {size_text(info.spacing)} "
+            "mm: what "
             "it shows has another size; --resize takes it all the same"
         )
     return grey
@@ -176,8 +180,8 @@ class Grids:
             if not (first and other and _close(first, other)):
                 if first and other and not self._shaping.side:
                     warnings.warn(
-                        f"{name} has voxels of {_text(other)} mm, {self._found[first]} of "
-                        f"{_text(first)} mm: what they show has another size in each; "
+                        f"{name} has voxels of {size_text(other)} mm, {self._found[first]} of "
+                        f"{size_text(first)} mm: what they show has another size in each; "
                         "--config.data.spacing=1.5 brings all to one",
                         stacklevel=3,
                     )
@@ -187,7 +191,3 @@ class Grids:
 
 def _close(a: Sequence[float], b: Sequence[float]) -> bool:
     return len(a) == len(b) and bool(np.allclose(a, b, rtol=CLOSE, atol=0))
-
-
-def _text(sizes: Sequence[float]) -> str:
-    return " x ".join(f"{size:.6g}" for size in sizes)

@@ -155,17 +155,6 @@ def is_dim(picture: np.ndarray, value_range: Range) -> bool:
     return bool(picture.max() < low + _DIM * (high - low))
 
 
-def warn_of_dim(names: Sequence[str], count: int, value_range: Range) -> None:
-    """A warning of the pictures for which :func:`is_dim` holds, if there are any."""
-    if names:
-        warnings.warn(
-            f"{len(names)} of {count} pictures use less than 1/16 of the range trained on, "
-            f"{value_range[0]:g} to {value_range[1]:g}, and look nearly black: {names[0]} for one; are "
-            "they stored as the training pictures were?",
-            stacklevel=3,
-        )
-
-
 def refuse_broken(errors: Collection[str]) -> None:
     """Raises a ValueError that lists the errors of pictures that cannot be used, if there are any."""
     if len(errors) == 1:
