@@ -80,6 +80,11 @@ def load(spacing: int, whole: bool = False) -> Anatomy:
     return Anatomy(grey, white, shell, sites, weights)
 
 
+def load_whole(side: int) -> Anatomy:
+    """The whole template, as fine as volumes of ``side`` voxels along each axis need it."""
+    return load(spacing=2 if side <= 48 else 1, whole=True)
+
+
 def _read(name: str) -> tuple[np.ndarray, np.ndarray]:
     """One map of 1 mm, uint8 0..255 with axes along x, y, z, and its first centre in mm."""
     import nibabel

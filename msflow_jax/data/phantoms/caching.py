@@ -20,6 +20,7 @@ from msflow_jax.storage.jsons import digest_of
 from msflow_jax.storage.places import expand, user_cache
 
 Arrays = dict[str, np.ndarray]  # of all examples ``[N, ...]`` by name; text has a dtype of its own
+TRUTH = "truth."  # before the names of facts
 VERSION = 1  # another one wherever a setting's voxels change
 PLACE = "MSFLOW_JAX_PHANTOMS"  # variable of the environment: another folder, or ``off``
 LIMIT = 4 << 30  # bytes kept; what was not read for longest goes first
@@ -30,6 +31,11 @@ def joined(parts: Iterable[Arrays]) -> Arrays:
     """The arrays of all examples, of those of some each."""
     found = list(parts)
     return {key: np.concatenate([part.pop(key) for part in found]) for key in list(found[0])}
+
+
+def truth_of(arrays: Mapping[str, np.ndarray]) -> Arrays:
+    """Those called ``truth.NAME``, by NAME: what is true of each example, and no image."""
+    return {k.removeprefix(TRUTH): a for k, a in arrays.items() if k.startswith(TRUTH)}
 
 
 def folder() -> Path | None:

@@ -9,10 +9,10 @@ from functools import partial
 import numpy as np
 from ml_collections import ConfigDict
 
-from msflow_jax.data.base import Info, Split, Splits, digest
+from msflow_jax.data.base import SPLITS, Info, Split, Splits, digest
 from msflow_jax.data.intensity import Intensity
 from msflow_jax.data.phantoms import volumes
-from msflow_jax.data.phantoms.caching import Arrays, kept
+from msflow_jax.data.phantoms.caching import Arrays, kept, truth_of
 from msflow_jax.data.phantoms.examinations import CT, MODALITIES, REPORT, XRAY, examine_all
 from msflow_jax.data.phantoms.signals import SEQUENCES
 from msflow_jax.data.phantoms.tasks import (
@@ -62,9 +62,7 @@ def load(config: ConfigDict) -> Splits:
     made = digest(*(np.ascontiguousarray(found[name]).data for name in (*MODALITIES, "label")))
     whole = _split(found, config.channels)
     parts = []
-    for name, part in zip(
-        ("train", "val", "test"), cut(whole, found["label"], config.seed), strict=True
-    ):
+    for name, part in zip(SPLITS, cut(whole, found["label"], config.seed), strict=True):
         if settings.withhold == "disjoint" and name != "test":
             part = _withheld(part, config.seed)
         if config.dims == 2:
@@ -109,7 +107,7 @@ def _check(config: ConfigDict) -> None:
 
 
 def _split(found: Mapping[str, np.ndarray], channels: int) -> Split:
-    truth = {name[6:]: array for name, array in found.items() if name.startswith("truth.")}
+    truth = truth_of(found)
     groups = tuple(f"subject{number:05d}" for number in truth["subject"])
     images = {name: convert_channels(found[name], channels) for name in MODALITIES}
     return Split(

@@ -6,7 +6,7 @@ import numpy as np
 from ml_collections import ConfigDict
 
 from msflow_jax.data.phantoms import anatomy, reports, tomography, volumes
-from msflow_jax.data.phantoms.caching import Arrays, joined
+from msflow_jax.data.phantoms.caching import TRUTH, Arrays, joined
 from msflow_jax.data.phantoms.facts import facts_of
 from msflow_jax.data.phantoms.signals import SEQUENCES
 from msflow_jax.data.phantoms.subjects import draw_subject
@@ -19,7 +19,7 @@ MODALITIES = (*SEQUENCES, CT, XRAY)
 
 def examine_all(settings: ConfigDict, seed: int, side: int) -> Arrays:
     """Every subject, see ``examine``."""
-    head = anatomy.load(spacing=2 if side <= 48 else 1, whole=True)
+    head = anatomy.load_whole(side)
     return joined(
         examine(head, number, seed, side, settings)
         for number in track(range(settings.subjects), "Making phantoms", 16)
@@ -58,5 +58,5 @@ def examine(
         **found,
         "label": np.array([grade_of(subject)], np.int32),
         "map": tissue_map(content)[None],
-        **{f"truth.{name}": np.array([value]) for name, value in known.items()},
+        **{f"{TRUTH}{name}": np.array([value]) for name, value in known.items()},
     }

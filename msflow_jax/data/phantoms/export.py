@@ -12,6 +12,7 @@ import numpy as np
 from ml_collections import ConfigDict
 
 from msflow_jax.data.phantoms import volumes
+from msflow_jax.data.phantoms.caching import truth_of
 from msflow_jax.data.phantoms.cohort import SIDE, make
 from msflow_jax.data.phantoms.examinations import CT, MODALITIES, REPORT, XRAY
 from msflow_jax.data.phantoms.subjects import GRADES
@@ -52,14 +53,14 @@ def export(config: ConfigDict, folder: Path, ct: str = "dicom") -> Path:
     """
     check_new(folder)
     found, side = make(config), config.side or SIDE
-    numbers = found["truth.subject"]
-    names = [f"subject{number:05d}" for number in numbers]
+    truth = truth_of(found)
+    names = [f"subject{number:05d}" for number in truth["subject"]]
     splits = assign(names, found["label"].tolist(), config.seed)
     rows = []
     with new_folder(folder) as place:
         for i, name in enumerate(track(names, "Writing phantoms", 8)):
             paths = _write_subject(place, name, {m: found[m][i] for m in MODALITIES}, side, ct)
-            known = {n[6:]: a[i] for n, a in found.items() if n.startswith("truth.")}
+            known = {n: a[i] for n, a in truth.items()}
             facts = {n: known[n] for n in known if n not in ("subject", "grade", REPORT)}
             label = {"label": GRADES[found["label"][i]]}
             whom = {"subject": name, "split": splits[i]}

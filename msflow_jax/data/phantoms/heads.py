@@ -26,9 +26,9 @@ from ml_collections import ConfigDict
 
 from msflow_jax.data.base import Info, Split, Splits, digest
 from msflow_jax.data.phantoms import anatomy, volumes
-from msflow_jax.data.phantoms.caching import Arrays, joined, kept
+from msflow_jax.data.phantoms.caching import TRUTH, Arrays, joined, kept, truth_of
 from msflow_jax.data.phantoms.scanners import SCANNERS, Scanner, shading
-from msflow_jax.data.phantoms.signals import SEQUENCES, TISSUES, rician
+from msflow_jax.data.phantoms.signals import SEQUENCES, TISSUES, grey_levels, rician
 from msflow_jax.data.phantoms.subjects import CENTRE, Subject, draw_subject
 from msflow_jax.data.phantoms.tasks import (
     LICENCE,
@@ -80,7 +80,7 @@ def load(config: ConfigDict) -> Splits:
         "bias": settings.bias,
     }  # fmt: skip
     found = kept(facts, partial(_make, settings, config.seed, side, dims), settings.cache)
-    truth = {name[6:]: array for name, array in found.items() if name.startswith("truth.")}
+    truth = truth_of(found)
     whole = Split(
         arrays={
             "image": convert_channels(found["image"], config.channels),
@@ -126,10 +126,7 @@ def _check_cohort(config: ConfigDict) -> None:
 
 def _make(settings: ConfigDict, seed: int, side: int, dims: int) -> Arrays:
     """Every image with what goes with it; about a second beside the images."""
-    if dims == 3:
-        head = anatomy.load(spacing=2 if side <= 48 else 1, whole=True)
-    else:
-        head = anatomy.load(spacing=2 if side <= 64 else 1)
+    head = anatomy.load_whole(side) if dims == 3 else anatomy.load(spacing=2 if side <= 64 else 1)
     make, images = (_volume, 1) if dims == 3 else (_slices, settings.slices)
     labels = deal(settings, seed, images)
     return joined(
@@ -178,14 +175,10 @@ def _slices(
     seen = machine.show(rician(shaded, settings.noise * machine.noise, rng))
     area = content[..., -1].sum(axis=(1, 2)) * (FIELD / side) ** 2
     return {
-        "image": np.clip(np.rint(255 * seen), 0, 255).astype(np.uint8)[..., None],
-        "label": labels.astype(np.int32),
-        "map": tissue_map(content),
+        **_common(subject, number, content, labels),
+        "image": grey_levels(seen)[..., None],
         "names": np.array([f"subject{number:05d}/slice{i:02d}" for i in range(count)]),
-        "truth.severity": np.full(count, subject.severity),
-        "truth.grade": np.full(count, grade_of(subject)),
         "truth.lesion_area": area,
-        "truth.subject": np.full(count, number),
         "truth.height": subject.heights,
     }
 
@@ -208,14 +201,20 @@ def _volume(
         content, subject, contrast, rng, settings.noise, settings.bias, machine
     )
     return {
+        **_common(subject, number, content[None], labels),
         "image": seen[None, ..., None],
-        "label": labels.astype(np.int32),
-        "map": tissue_map(content)[None],
         "names": np.array([f"subject{number:05d}"]),
-        "truth.severity": np.array([subject.severity]),
-        "truth.grade": np.array([grade_of(subject)]),
         "truth.lesion_volume": np.array([volumes.lesion_volume(content)]),
-        "truth.subject": np.array([number]),
+    }
+
+
+def _common(subject: Subject, number: int, content: np.ndarray, labels: np.ndarray) -> Arrays:
+    """What is known of each image of a subject; ``content`` ``[N, *space, 6]``, ``labels`` ``[N]``."""
+    known = {"severity": subject.severity, "grade": grade_of(subject), "subject": number}
+    return {
+        "label": labels.astype(np.int32),
+        "map": tissue_map(content),
+        **{f"{TRUTH}{name}": np.full(len(content), value) for name, value in known.items()},
     }
 
 

@@ -74,6 +74,11 @@ def brightest(sequence: Sequence, relaxation: np.ndarray = RELAXATION) -> float:
     return float(signal(relaxation, sequence).max())
 
 
+def grey_levels(shown: np.ndarray) -> np.ndarray:
+    """What is shown, 1 as white, as uint8 0..255; brighter is white too."""
+    return np.clip(np.rint(255 * shown), 0, 255).astype(np.uint8)
+
+
 def rician(image: np.ndarray, sigma: float, rng: np.random.Generator) -> np.ndarray:
     """Adds receiver noise to a magnitude image: Gaussian in both channels, then the magnitude.
 

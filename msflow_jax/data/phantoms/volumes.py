@@ -13,7 +13,7 @@ import numpy as np
 from msflow_jax.data.phantoms import anatomy
 from msflow_jax.data.phantoms.lesions import Lesions
 from msflow_jax.data.phantoms.scanners import Scanner
-from msflow_jax.data.phantoms.signals import TISSUES, rician
+from msflow_jax.data.phantoms.signals import TISSUES, grey_levels, rician
 from msflow_jax.data.phantoms.subjects import CENTRE, Subject
 
 FIELD = 236.0  # mm; edge of slices
@@ -138,7 +138,7 @@ def magnitudes(
     clean = machine.apply_sequence(content, subject.relaxation, np.full(len(content), contrast))
     shaded = machine.apply_coil(clean * _shading(rng, len(content), bias), FIELD)
     seen = machine.show(rician(shaded, noise * machine.noise, rng))
-    return np.clip(np.rint(255 * seen), 0, 255).astype(np.uint8)
+    return grey_levels(seen)
 
 
 def _shading(rng: np.random.Generator, side: int, bias: float) -> np.ndarray:
