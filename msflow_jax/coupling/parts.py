@@ -3,7 +3,6 @@
 The workdir keeps it as ``mask.png``; of a volume the slices stand below one another in it.
 """
 
-import io
 import math
 from collections.abc import Mapping
 from dataclasses import dataclass, field
@@ -12,10 +11,9 @@ from typing import Any
 
 import numpy as np
 from ml_collections import ConfigDict
-from PIL import Image
 
 from msflow_jax.data import Info, LazySplit, Split, some
-from msflow_jax.data.sources.decoding import decode
+from msflow_jax.data.sources.decoding import decode, encode
 from msflow_jax.data.sources.fitting import to_square
 from msflow_jax.storage.atomic import write_atomically
 from msflow_jax.storage.places import expand
@@ -42,10 +40,8 @@ class CouplingParts:
         """Writes the mask into a workdir."""
         if self.foreground is None:
             return
-        buffer = io.BytesIO()
-        rows = self.foreground.reshape(-1, self.foreground.shape[-1])
-        Image.fromarray(np.where(rows, 255, 0).astype(np.uint8)).save(buffer, "png")
-        write_atomically(folder / FILE, buffer.getvalue())
+        rows = self.foreground.reshape(-1, self.foreground.shape[-1], 1)
+        write_atomically(folder / FILE, encode(np.where(rows, 255, 0).astype(np.uint8)))
 
 
 def prepare(config: ConfigDict, info: Info, train: Split | LazySplit) -> CouplingParts:

@@ -84,13 +84,11 @@ def write_planes(path: Path, image: np.ndarray, info: Info) -> Path:
     Returns:
         ``path``.
     """
-    from PIL import Image
-
+    from msflow_jax.data.sources.decoding import encode
     from msflow_jax.reports.planes import flat
 
-    pixels = flat(image[None], info.spacing)[0]
     path.parent.mkdir(parents=True, exist_ok=True)
-    Image.fromarray(pixels[..., 0] if pixels.shape[-1] == 1 else pixels).save(path)
+    path.write_bytes(encode(flat(image[None], info.spacing)[0]))
     return path
 
 

@@ -9,6 +9,7 @@ Coordinates are MNI millimetres: x to the right, y to the front, z up.
 from __future__ import annotations
 
 import math
+from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, cast
@@ -78,6 +79,31 @@ def load(spacing: int, whole: bool = False) -> Anatomy:
         shell = Volume(_distance(brain.values > 0.05, 2.0), 2.0, brain.origin)
     grey, white = (_pool(*maps[name], spacing, low, high) for name in ("grey", "white"))
     return Anatomy(grey, white, shell, sites, weights)
+
+
+def mixture(
+    grey: np.ndarray,
+    white: np.ndarray,
+    limits: Sequence[np.ndarray],
+    strength: np.ndarray,
+) -> list[np.ndarray]:
+    """Shares of the tissues at points, in the order of ``signals.TISSUES``; what lacks to 1 is air.
+
+    Args:
+        grey: share of grey matter.
+        white: share of white matter.
+        limits: how much lies within the outer limits of fluid, bone and scalp, see :func:`within`.
+        strength: of the lesions, see ``Lesions.strength``.
+    """
+    csf = np.clip(limits[0] - grey - white, 0, 1)
+    lesion = strength * np.clip(white + 0.4 * grey, 0, 1)
+    tissues = [csf, grey, white, limits[1] - limits[0], limits[2] - limits[1]]
+    return [*(t * (1 - lesion) for t in tissues), lesion]
+
+
+def within(away: np.ndarray, edge: float) -> np.ndarray:
+    """The share of a point, 1.5 mm wide, that lies within a limit; both in mm from the brain's hull."""
+    return np.clip(0.5 - (away - edge) / 1.5, 0, 1)
 
 
 def load_whole(side: int) -> Anatomy:

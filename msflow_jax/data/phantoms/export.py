@@ -16,6 +16,7 @@ from msflow_jax.data.phantoms.caching import truth_of
 from msflow_jax.data.phantoms.cohort import SIDE, make
 from msflow_jax.data.phantoms.examinations import CT, MODALITIES, REPORT, XRAY
 from msflow_jax.data.phantoms.subjects import GRADES
+from msflow_jax.data.sources.decoding import encode
 from msflow_jax.data.sources.dicom_headers import pydicom_package
 from msflow_jax.data.sources.nifti_writing import write_nifti
 from msflow_jax.data.splitting import assign
@@ -73,16 +74,12 @@ def _write_subject(
     place: Path, name: str, images: Mapping[str, np.ndarray], side: int, ct: str
 ) -> dict[str, str]:
     """One subject's files; their paths in the table by modality."""
-    from PIL import Image
-
     (place / name).mkdir()
     paths = {}
     for modality, image in images.items():
         if modality == XRAY:
             paths[modality] = f"{name}/{modality}.png"
-            picture = io.BytesIO()
-            Image.fromarray(image[..., 0]).save(picture, "PNG")
-            write_atomically(place / paths[modality], picture.getvalue())
+            write_atomically(place / paths[modality], encode(image))
         elif modality == CT and ct == "dicom":
             paths[modality] = f"{name}/{modality}"
             write_series(place / paths[modality], image[..., 0], side, name)

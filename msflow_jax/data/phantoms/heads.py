@@ -148,11 +148,9 @@ def shares(head: anatomy.Anatomy, subject: Subject, height: float, side: int) ->
     points = subject.to_template(points)
     grey, white = (v.sample(points, 0.0) for v in (head.grey, head.white))
     away = head.distance.sample(points, 100.0)
-    inside = [np.clip(0.5 - (away - edge) / 1.5, 0, 1) for edge in subject.shells]
-    csf = np.clip(inside[0] - grey - white, 0, 1)
-    lesion = subject.lesions.strength(points) * np.clip(white + 0.4 * grey, 0, 1)
-    tissue = [csf, grey, white, inside[1] - inside[0], inside[2] - inside[1]]
-    stack = np.stack([*(t * (1 - lesion) for t in tissue), lesion], axis=-1)
+    limits = [anatomy.within(away, edge) for edge in subject.shells]
+    strength = subject.lesions.strength(points)
+    stack = np.stack(anatomy.mixture(grey, white, limits, strength), axis=-1)
     return stack.reshape(side, 2, side, 2, len(TISSUES)).mean(axis=(1, 3))
 
 

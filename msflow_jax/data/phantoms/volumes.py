@@ -57,16 +57,11 @@ def content(head: anatomy.Anatomy, subject: Subject, side: int) -> np.ndarray:
     grey, white = np.zeros(away.shape, np.float32), np.zeros(away.shape, np.float32)
     grey[brain] = head.grey.sample(points[:, brain], 0.0)
     white[brain] = head.white.sample(points[:, brain], 0.0)
-    limits = [
-        np.clip(0.5 - (away - edge) / 1.5, 0, 1).astype(np.float32) for edge in subject.shells
-    ]
-    csf = np.clip(limits[0] - grey - white, 0, 1)
-    lesion = _strength(subject, axes(side * finer), points)
-    lesion *= np.clip(white + np.float32(0.4) * grey, 0, 1)
+    limits = [anatomy.within(away, edge).astype(np.float32) for edge in subject.shells]
+    strength = _strength(subject, axes(side * finer), points)
     del points, away
-    tissues = [csf, grey, white, limits[1] - limits[0], limits[2] - limits[1]]
     whole = np.empty((side, side, side, len(TISSUES)), np.float32)
-    for i, tissue in enumerate([*(t * (1 - lesion) for t in tissues), lesion]):
+    for i, tissue in enumerate(anatomy.mixture(grey, white, limits, strength)):
         blocks = tissue.reshape(side, finer, side, finer, side, finer)
         whole[..., i] = blocks.mean(axis=(1, 3, 5))
     return whole

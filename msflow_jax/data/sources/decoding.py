@@ -70,6 +70,15 @@ def values_of(image: Image.Image, data: bytes, path: Path) -> np.ndarray:
     return _upright(pixels, image.getexif().get(_ORIENTATION, 1))
 
 
+def encode(image: np.ndarray) -> bytes:
+    """The bytes of a PNG: uint8 ``[H, W, 1]`` or ``[H, W, 3]``; :func:`decode` gives it back."""
+    from PIL import Image
+
+    out = io.BytesIO()
+    Image.fromarray(image[..., 0] if image.shape[-1] == 1 else image).save(out, "PNG")
+    return out.getvalue()
+
+
 def read_file(path: Path) -> bytes:
     """The content of a picture's file.
 

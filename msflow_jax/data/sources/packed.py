@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import io
 from collections.abc import Sequence
 from dataclasses import asdict, dataclass, field
 from typing import Any
@@ -12,7 +11,7 @@ import numpy as np
 from msflow_jax.data.intensity import FULL, WINDOW, Intensity
 from msflow_jax.data.pictures import Picture
 from msflow_jax.data.slices import Slices
-from msflow_jax.data.sources.decoding import check_pixels, decode, read_file
+from msflow_jax.data.sources.decoding import check_pixels, decode, encode, read_file
 from msflow_jax.data.sources.grey import to_grey
 from msflow_jax.data.sources.items import Item, Wanted
 from msflow_jax.data.sources.reading import Reader
@@ -107,10 +106,6 @@ class Records:
 
 def _png(image: np.ndarray) -> bytes:
     """A picture, or the slices of a volume one below the other."""
-    from PIL import Image
-
-    out = io.BytesIO()
     image = image.reshape(-1, *image.shape[-2:])
     check_pixels(image.shape[0] * image.shape[1], "a volume that is packed", "")
-    Image.fromarray(image[..., 0] if image.shape[-1] == 1 else image).save(out, "PNG")
-    return out.getvalue()
+    return encode(image)
