@@ -6,6 +6,7 @@ import dataclasses
 import sys
 import warnings
 from collections.abc import Mapping, Sequence
+from pathlib import Path
 
 import numpy as np
 from ml_collections import ConfigDict
@@ -19,7 +20,6 @@ from msflow_jax.data.sources.cohort_found import (
     check_found_copies,
     common,
     contents,
-    warn_of_notes,
 )
 from msflow_jax.data.sources.cohort_maps import fit_maps
 from msflow_jax.data.sources.cohort_reading import Reading, Seen, look
@@ -27,6 +27,7 @@ from msflow_jax.data.sources.cohort_subjects import check_splits, subjects_of
 from msflow_jax.data.sources.cohort_table import LABEL, Cohort, Examination, list_table
 from msflow_jax.data.sources.items import Wanted
 from msflow_jax.data.sources.listing import Row, root_of, sort_rows
+from msflow_jax.data.sources.maps import Notes
 from msflow_jax.storage.machine import physical_memory
 from msflow_jax.storage.text import first_of, listed
 
@@ -61,7 +62,10 @@ def load(config: ConfigDict) -> Splits:
     rows = _usable(cohort, names)
     reading = Reading.of(config, names)
     seen, kept = look(rows, reading)
-    warn_of_notes(seen)
+    notes = Notes()
+    for name, part in ((n, p) for one in seen for n, p in one.parts.items()):
+        notes.look(part.picture, Path(part.place), f"{name} {part.place}")
+    notes.warn()
     titles = _titles(cohort, rows, names)
     subjects = subjects_of(rows, seen, titles)
     check_splits(rows, subjects)

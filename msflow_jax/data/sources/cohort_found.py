@@ -16,7 +16,7 @@ from msflow_jax.data.sources.cohort_arrays import Place
 from msflow_jax.data.sources.cohort_reading import Seen
 from msflow_jax.data.sources.cohort_table import REPORT, Cohort, Examination
 from msflow_jax.data.sources.listing import Listing
-from msflow_jax.storage.text import first_of, listed
+from msflow_jax.storage.text import listed
 
 
 @dataclass(frozen=True)
@@ -45,17 +45,6 @@ class Found:
         """The examples of a split."""
         index = np.flatnonzero(self.listing.splits == split).tolist()
         return [(i, number) for i in index for number in self.seen[i].numbers]
-
-
-def warn_of_notes(seen: Sequence[Seen]) -> None:
-    """One line for each thing that was decided in reading files."""
-    places: dict[str, list[str]] = {}
-    for part in (p for one in seen for p in one.parts.values()):
-        for note in part.picture.notes:
-            line = note.removeprefix(part.place).strip(" :")
-            places.setdefault(line, []).append(part.place)
-    for note, where in places.items():
-        warnings.warn(f"{first_of(where, 1)}: {note}", stacklevel=4)
 
 
 def check_found_copies(found: Found, *, refuse: bool) -> None:

@@ -152,7 +152,7 @@ def _read(
             continue
         if broken:  # only to find the others
             continue
-        notes.look(picture, item)
+        notes.look_at(picture, item)
         grids.look(picture, item.place)
         image = shaping(image, picture.spacing, item.place, shape or None)
         shape = image.shape

@@ -140,7 +140,7 @@ def _read_items(items: Sequence[Item], broken: dict[str, str], info: Info, resiz
     def reader(item: Item) -> Callable[[], Picture]:
         def call() -> Picture:
             picture = read(item)
-            notes.look(picture, item)
+            notes.look_at(picture, item)
             return picture
 
         return call

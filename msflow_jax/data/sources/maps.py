@@ -104,11 +104,24 @@ class Notes:
     def __init__(self) -> None:
         self._seen: dict[str, dict[str, str]] = {}
 
-    def look(self, picture: Picture, item: Item) -> None:
-        """Takes the notes of a picture."""
+    def look(self, picture: Picture, place: Path, key: str) -> None:
+        """Takes the notes of a picture.
+
+        Args:
+            picture: what a reader gave.
+            place: its file, or the folder of its series: notes begin with it, or a file in it.
+            key: what is counted: the name of a volume, for all of its slices.
+        """
+        named = rf"^{re.escape(str(place))}(/\S*)?( and \d+ more)?[ :]+"
         for note in picture.notes:
-            line = re.sub(r"[\d.]+", "#", note.removeprefix(str(item.paths[0])).strip(" :"))
-            self._seen.setdefault(line, {}).setdefault(item.volume or item.name, note)
+            line = re.sub(r"[\d.]+", "#", re.sub(named, "", note))
+            self._seen.setdefault(line, {}).setdefault(key, note)
+
+    def look_at(self, picture: Picture, item: Item) -> None:
+        """Takes the notes of an item's picture."""
+        first = item.paths[0]
+        place = first.parent if len(item.paths) > 1 else first
+        self.look(picture, place, item.volume or item.name)
 
     def warn(self) -> None:
         """The lines."""

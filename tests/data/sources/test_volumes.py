@@ -11,7 +11,9 @@ from PIL import Image
 
 from msflow_jax import data
 from msflow_jax.data.intensity import Intensity
+from msflow_jax.data.pictures import Picture
 from msflow_jax.data.sources.listing import list_folder
+from msflow_jax.data.sources.maps import Notes
 from msflow_jax.data.sources.nifti_writing import write_nifti
 from tests.data.sources.dicom_objects import make_object, make_series
 from tests.data.sources.test_files import load, write_csv
@@ -512,3 +514,18 @@ def test_an_archive_of_volumes_is_read_as_training_was(tmp_path):
     flat = data.Info("x", ("a", "b"), 1, 8, "binary-class", "", "", "", ())
     with pytest.raises(ValueError, match=r"expected numbers \[N, S, S\], .* reads pictures"):
         data.read_images(f"{tmp_path / 'v.npz'}:test", flat)
+
+
+def test_notes_that_differ_in_names_alone_are_one_line():
+    notes = Notes()
+    said = ("{} has 2 windows", "{} and 9 more has 2 windows", "{}: its axes lie 41 degrees off")
+    for i, text in enumerate([*said, said[2]]):
+        file = Path(f"/data/series{i}/{i}.dcm")
+        picture = Picture(np.zeros((2, 2, 1)), notes=(text.format(file),))
+        notes.look(picture, file.parent if i == 1 else file, f"v{i}")
+    with pytest.warns(UserWarning) as caught:
+        notes.warn()
+    assert [str(w.message) for w in caught] == [
+        "/data/series0/0.dcm has 2 windows (and 1 more alike)",
+        "/data/series2/2.dcm: its axes lie 41 degrees off (and 1 more alike)",
+    ]
