@@ -10,18 +10,17 @@ from collections import Counter
 from collections.abc import Iterator, Mapping
 from pathlib import Path
 
-from msflow_jax.data.base import SPLITS, class_name
+from msflow_jax.data.base import class_name
 from msflow_jax.data.sources.cohort_table import (
     LABEL,
     REPORT,
     SPLIT,
-    TAKEN,
     Cohort,
     Examination,
-    check_inside,
+    refuse_taken,
 )
+from msflow_jax.data.sources.entries import check_inside, natural, split_of
 from msflow_jax.data.sources.finding import in_words
-from msflow_jax.data.sources.listing import ALIASES, natural
 from msflow_jax.data.sources.table import read_table
 from msflow_jax.storage.content import printable
 
@@ -138,12 +137,8 @@ def _row(
             raise FileNotFoundError(
                 f"{path} is a link that leads nowhere: fetch the file (`datalad get`, `git annex get`)"
             )
-        check_inside(path, path.resolve(), root, name, outside)
-    split = given.get(SPLIT, "")
-    if SPLIT in given and split.lower() not in ALIASES:
-        raise ValueError(
-            f"{root / _TABLE}: {subject} has the split {split!r}, not one of {', '.join(SPLITS)}"
-        )
+        if not outside:
+            check_inside(path, path.resolve(), root, name, "cohort")
     return Examination(
         where=str(session),
         name=name,
@@ -151,7 +146,7 @@ def _row(
         paths=dict(found),
         subject=subject,
         label=class_name(given.get(LABEL, "")),
-        split=ALIASES[split.lower()] if split else "",
+        split=split_of(given, f"{root / _TABLE}: {subject}"),
         report=given.get(REPORT, ""),
         facts={n: v for n, v in given.items() if n not in (LABEL, SPLIT, REPORT)},
     )
@@ -162,10 +157,7 @@ def _participants(path: Path) -> dict[str, dict[str, str]]:
     if not path.is_file():
         return {}
     header, lines = read_table(path, (_COLUMN,), delimiter="\t")
-    if taken := [name for name in header if name.casefold() in TAKEN]:
-        raise ValueError(
-            f"{path}: a column cannot be called {taken[0]!r}, which means something else here: rename it"
-        )
+    refuse_taken(header, path)
     found: dict[str, dict[str, str]] = {}
     for number, cells in lines:
         row = {n: "" if v == _NOTHING else v for n, v in zip(header, cells, strict=True) if n}

@@ -7,14 +7,14 @@ a fact on the examination otherwise (see :func:`_are_files`).
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 
-from msflow_jax.data.base import SPLITS, class_name
+from msflow_jax.data.base import class_name
 from msflow_jax.data.oddities import warn_of_lookalikes
+from msflow_jax.data.sources.entries import check_inside, split_of
 from msflow_jax.data.sources.finding import SUFFIXES
-from msflow_jax.data.sources.listing import ALIASES
 from msflow_jax.data.sources.nifti import split_volume
 from msflow_jax.data.sources.table import read_table
 from msflow_jax.storage.content import describe_file, printable
@@ -96,10 +96,7 @@ def list_table(path: Path, *, outside: bool) -> Cohort:
             f"{path}: no column holds files that are there; a cohort has a column for each modality "
             f"with paths relative to the table. Its columns: {', '.join(columns)}"
         )
-    if wrong := [name for name in free if name.casefold() in TAKEN]:
-        raise ValueError(
-            f"{path}: a column cannot be called {wrong[0]!r}, which means something else here: rename it"
-        )
+    refuse_taken(free, path)
     warn_of_lookalikes(free, "columns", path)
     rows = []
     seen: dict[Path, str] = {}
@@ -165,7 +162,8 @@ def _file(folder: Path, cell: str, where: str, outside: bool) -> Path:
         real, there = path.resolve(), Path(split_volume(str(path))[0]).exists()
     except (OSError, RuntimeError) as error:
         raise ValueError(f"{where}: {path} is no path ({error})") from error
-    check_inside(path, real, folder, where, outside)
+    if not outside:
+        check_inside(path, real, folder, where, "cohort")
     if not there:
         hint = "the link leads nowhere" if path.is_symlink() else "paths are relative to the table"
         raise FileNotFoundError(
@@ -174,12 +172,11 @@ def _file(folder: Path, cell: str, where: str, outside: bool) -> Path:
     return path
 
 
-def check_inside(path: Path, real: Path, folder: Path, where: str, outside: bool) -> None:
-    """Refuses a file that lies, links followed, outside its list's folder, unless that is accepted."""
-    if not outside and not real.is_relative_to(folder.resolve()):
+def refuse_taken(columns: Iterable[str], path: Path) -> None:
+    """Refuses a column that is called as something else is here."""
+    if wrong := [name for name in columns if name.casefold() in TAKEN]:
         raise ValueError(
-            f"{where}: {path} lies outside the folder of the cohort, at {real}: copy it there, or train "
-            "with --config.data.outside=True to accept such paths"
+            f"{path}: a column cannot be called {wrong[0]!r}, which means something else here: rename it"
         )
 
 
@@ -205,9 +202,7 @@ def _row(
     """Checks one line; ``given`` are the cells of the columns with a meaning."""
     if SUBJECT[0] in given and not given[SUBJECT[0]]:
         raise ValueError(f"{where}: no subject; fill the column or leave it out altogether")
-    split = given.get(SPLIT, "")
-    if SPLIT in given and split.lower() not in ALIASES:
-        raise ValueError(f"{where}: split {split!r} is not one of {', '.join(SPLITS)}")
+    split = split_of(given, where)
     return Examination(
         where=where,
         name=f"row{number:05d}",
@@ -215,7 +210,7 @@ def _row(
         paths=paths,
         subject=class_name(given.get(SUBJECT[0], "")),
         label=class_name(given.get(LABEL, "")),
-        split=ALIASES[split.lower()] if split else "",
+        split=split,
         report=_report(given.get(REPORT, ""), f"{where}, column {REPORT!r}", folder, outside),
         facts=facts,
     )

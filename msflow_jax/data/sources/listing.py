@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import re
 import warnings
 from collections import Counter
 from collections.abc import Iterable
@@ -14,6 +13,7 @@ from ml_collections import ConfigDict
 
 from msflow_jax.data.base import SPLITS, class_name, digest
 from msflow_jax.data.oddities import warn_of_lookalikes
+from msflow_jax.data.sources.entries import ALIASES, natural
 from msflow_jax.data.sources.finding import SUFFIXES, find_images, in_words, warn_of_left_out
 from msflow_jax.data.sources.items import Item, facts_of
 from msflow_jax.data.sources.subjects import examples_of, keep_together
@@ -21,15 +21,6 @@ from msflow_jax.data.splitting import VAL_PATTERN, assign
 from msflow_jax.storage.content import printable
 from msflow_jax.storage.places import expand
 
-ALIASES = {
-    "train": "train",
-    "training": "train",
-    "val": "val",
-    "valid": "val",
-    "validation": "val",
-    "test": "test",
-    "testing": "test",
-}
 COLUMNS = ("path", "label", "patient", "split")  # of a manifest; others are facts on the images
 LAYOUT = (
     "expected one sub-folder per class with images in it, or train/, test/ and maybe val/ with "
@@ -93,16 +84,6 @@ class Listing:
         rows = zip(self.rows, self.labels, self.splits, strict=True)
         lines = [f"{r.name} {k} {split} {r.source.bytes}\n" for r, k, split in rows]
         return digest("".join(sorted(lines)).encode())
-
-
-def natural(name: str) -> tuple[tuple[tuple[int, int | str], ...], str]:
-    """A sort key by which grade2 comes before grade10, and numbers before words.
-
-    Names that are equal so (``1`` and ``01``) are in the order of their characters: no two names have
-    the same key, so that an order never depends on what it was sorted from.
-    """
-    parts = re.split(r"(\d+)", name)
-    return tuple((0, int(p)) if p.isdecimal() else (1, p) for p in parts if p), name
 
 
 def list_folder(config: ConfigDict) -> Listing:

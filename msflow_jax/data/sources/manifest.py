@@ -7,9 +7,9 @@ from pathlib import Path
 
 from ml_collections import ConfigDict
 
-from msflow_jax.data.base import SPLITS, class_name
+from msflow_jax.data.base import class_name
+from msflow_jax.data.sources.entries import check_inside, split_of
 from msflow_jax.data.sources.listing import (
-    ALIASES,
     COLUMNS,
     Listing,
     Row,
@@ -87,24 +87,18 @@ def _row(path: Path, where: str, cells: dict[str, str], folder: Path | None) -> 
         raise ValueError(f"{where}: no {' and no '.join(empty)}")
     if "patient" in cells and not cells["patient"]:
         raise ValueError(f"{where}: no patient; fill the column or leave it out altogether")
-    split = cells.get("split", "")
-    if "split" in cells and split.lower() not in ALIASES:
-        raise ValueError(f"{where}: split {split!r} is not one of {', '.join(SPLITS)}")
+    split = split_of(cells, where)
     file = path.parent / cells["path"]
     try:
         held = Path(split_volume(str(file))[0])
         real, there = held.resolve(), held.is_file() or file.is_dir()
     except (OSError, RuntimeError) as error:  # a name too long, links in a circle
         raise ValueError(f"{where}: {file} is no path ({error})") from error
-    if folder is not None and not real.is_relative_to(folder):
-        raise ValueError(
-            f"{where}: {file} lies outside the folder of the manifest, at {real}: copy it there, or "
-            "train with --config.data.outside=True to accept such paths"
-        )
+    if folder is not None:
+        check_inside(file, real, folder, where, "manifest")
     if not there:
         raise FileNotFoundError(f"{where}: no file {file} (paths are relative to the table)")
     label = class_name(cells["label"])
-    split = ALIASES[split.lower()] if split else ""
     patient = class_name(cells.get("patient", ""))
     facts = tuple((key, printable(cells[key])) for key in sorted(cells) if key not in COLUMNS)
     return Row(file, printable(cells["path"]), label, patient, split, facts)

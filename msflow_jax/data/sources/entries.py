@@ -1,0 +1,60 @@
+"""What the entries of all lists of files have in common: order, splits, where they may lie."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Mapping
+from pathlib import Path
+
+from msflow_jax.data.base import SPLITS
+
+ALIASES = {
+    "train": "train",
+    "training": "train",
+    "val": "val",
+    "valid": "val",
+    "validation": "val",
+    "test": "test",
+    "testing": "test",
+}
+
+
+def split_of(cells: Mapping[str, str], where: str) -> str:
+    """The split that the cell ``split`` of a list's line names; empty where there is no such column.
+
+    Raises:
+        ValueError: another word; names the line, ``where``.
+    """
+    if "split" not in cells:
+        return ""
+    word = cells["split"]
+    if word.lower() not in ALIASES:
+        raise ValueError(f"{where}: split {word!r} is not one of {', '.join(SPLITS)}")
+    return ALIASES[word.lower()]
+
+
+def check_inside(path: Path, real: Path, folder: Path, where: str, kind: str) -> None:
+    """Refuses a file that lies, links followed (``real``), outside the folder of its list.
+
+    Args:
+        path: the file, as it is named.
+        real: the same, links followed.
+        folder: folder of the list.
+        where: the line that names it, for the error.
+        kind: what the list is.
+    """
+    if not real.is_relative_to(folder.resolve()):
+        raise ValueError(
+            f"{where}: {path} lies outside the folder of the {kind}, at {real}: copy it there, or train "
+            "with --config.data.outside=True to accept such paths"
+        )
+
+
+def natural(name: str) -> tuple[tuple[tuple[int, int | str], ...], str]:
+    """A sort key by which grade2 comes before grade10, and numbers before words.
+
+    Names that are equal so (``1`` and ``01``) are in the order of their characters: no two names have
+    the same key, so that an order never depends on what it was sorted from.
+    """
+    parts = re.split(r"(\d+)", name)
+    return tuple((0, int(p)) if p.isdecimal() else (1, p) for p in parts if p), name
