@@ -42,6 +42,15 @@ def processor() -> str:
         return f"{platform.processor() or platform.machine()} x {cores}"
 
 
+def torch_device(device: str) -> Run:
+    """Makes PyTorch create its arrays there, with products in tf32; returns what waits for the device."""
+    import torch
+
+    torch.set_default_device(device)
+    torch.set_float32_matmul_precision("high" if device == "cuda" else "highest")
+    return torch.cuda.synchronize if device == "cuda" else lambda: None
+
+
 def keep(record: dict[str, Any], output: str | None) -> None:
     """Writes the record to a JSON file, if one is given."""
     if output:

@@ -1,6 +1,7 @@
-"""Times a coupling flow against FrEIA 0.2 and normflows 1.7.3 on one CPU, all in one process.
+"""Times a coupling flow against FrEIA 0.2 and normflows 1.7.3 on one CPU or GPU, all in one process.
 
     python benchmarks/coupling_speed.py --output benchmarks/results/coupling_speed.json
+    python benchmarks/coupling_speed.py --device=cuda --output ...
 
 Training step, log-likelihood given one class and given all of them, and sampling, for two shapes. All
 take turns within every round, with equal thread counts, so that a busy machine slows all; each gives
@@ -22,7 +23,7 @@ from collections.abc import Callable
 from importlib.metadata import version
 from typing import Any
 
-from common import Run, keep, limit_threads, measure, processor
+from common import Run, keep, limit_threads, measure, processor, torch_device
 
 Key = tuple[str, str]  # what is done, and by which library
 SHAPES = ((32, 32, 3), (64, 64, 1))
@@ -41,6 +42,7 @@ def parse(arguments: list[str] | None = None) -> argparse.Namespace:
     parser.add_argument("--rounds", type=int, default=10, help="timed runs of each (default 10)")
     parser.add_argument("--batch", type=int, default=16)
     parser.add_argument("--threads", type=int, default=2)
+    parser.add_argument("--device", choices=("cpu", "cuda"), default="cpu")
     parser.add_argument("--output", help="write the measurements to this JSON file")
     return parser.parse_args(arguments)
 
@@ -109,12 +111,13 @@ def ours(shape: tuple[int, int, int], batch: int) -> Library:
     return Library(runs, compile_s, count(jax.tree.leaves(params)), products(shape, labels=0))
 
 
-def peer(kind: str, shape: tuple[int, int, int], batch: int) -> Library:
+def peer(kind: str, shape: tuple[int, int, int], batch: int, device: str) -> Library:
     """``freia``, ``normflows`` or ``normflows_film``, all as their users run them: eager, NCHW."""
     import torch
     from torch_flows import FreiaFlow, NormFlow
 
     torch.manual_seed(0)
+    gpu = torch_device(device)
     height, width, channels = shape
     given = ((channels, height, width), CLASSES, WIDTH, STEPS, LEVELS)
     flow = FreiaFlow(*given) if kind == "freia" else NormFlow(*given, film=kind.endswith("film"))
@@ -127,11 +130,13 @@ def peer(kind: str, shape: tuple[int, int, int], batch: int) -> Library:
         optimiser.zero_grad(set_to_none=True)
         (-flow.log_prob(x, labels).mean()).backward()
         optimiser.step()
+        gpu()
 
     def inference(function: Callable[[], Any]) -> Run:
         def run() -> None:
             with torch.inference_mode():
                 function()
+            gpu()
 
         return run
 
@@ -181,7 +186,7 @@ def compare(shape: tuple[int, int, int], options: argparse.Namespace) -> dict[st
     """All rows of one shape."""
     libraries = {"msflow_jax": ours(shape, options.batch)}
     for kind in PEERS:
-        libraries[kind] = peer(kind, shape, options.batch)
+        libraries[kind] = peer(kind, shape, options.batch, options.device)
     runs = {
         (way, name): run for name, library in libraries.items() for way, run in library.runs.items()
     }
@@ -229,7 +234,8 @@ def table(results: dict[str, Any]) -> str:
 def main(arguments: list[str] | None = None) -> None:
     """Runs the benchmark."""
     options = parse(arguments)
-    limit_threads(options.threads)
+    if options.device == "cpu":
+        limit_threads(options.threads)
     warnings.filterwarnings("ignore", module="normflows|FrEIA")
     import jax
     import torch
@@ -241,7 +247,7 @@ def main(arguments: list[str] | None = None) -> None:
     print(table(results))
     record = {
         "command": " ".join(["python", *sys.argv]),
-        "device": processor(),
+        "device": processor() if options.device == "cpu" else jax.devices()[0].device_kind,
         "cores": "jax: batch sharded over one device a core; torch: threads within operations",
         "load_before": load,
         "versions": {"python": platform.python_version()}

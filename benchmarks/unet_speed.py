@@ -1,10 +1,11 @@
-"""Times a UNet's training step and one-step classification in JAX and PyTorch on one CPU.
+"""Times a UNet's training step and one-step classification in JAX and PyTorch on one CPU, or GPU.
 
     python benchmarks/unet_speed.py --output benchmarks/results/unet_speed.json
+    python benchmarks/unet_speed.py --device=cuda --dtype=bfloat16 --output ...
 
 The two take turns within every round, in one process with equal thread counts, so that a busy
 machine slows both. CPU time stands beside wall time for the same reason. Compilation is timed
-apart.
+apart. On a GPU both multiply float32 arrays in tf32, or compute in bfloat16.
 """
 
 import argparse
@@ -14,7 +15,7 @@ import sys
 import time
 from typing import Any
 
-from common import Run, keep, limit_threads, measure, processor
+from common import Run, keep, limit_threads, measure, processor, torch_device
 
 CHANNELS, SIDE, LABELS, WIDTH = 6, 32, 3, 64
 
@@ -28,6 +29,8 @@ def parse(arguments: list[str] | None = None) -> argparse.Namespace:
     parser.add_argument("--threads", type=int, default=2)
     parser.add_argument("--width", type=int, default=WIDTH, help="base width (64 as published)")
     parser.add_argument("--side", type=int, default=SIDE)
+    parser.add_argument("--device", choices=("cpu", "cuda"), default="cpu")
+    parser.add_argument("--dtype", choices=("float32", "bfloat16"), default="float32")
     parser.add_argument("--output", help="write the measurements to this JSON file")
     return parser.parse_args(arguments)
 
@@ -41,7 +44,7 @@ def jax_runs(options: argparse.Namespace) -> tuple[dict[str, Run], dict[str, flo
     from msflow_jax.nets import UNet, init_params
     from msflow_jax.parallel.sharding import make_mesh, replicated, split_batch
 
-    net = UNet(channels=CHANNELS, width=options.width)
+    net = UNet(channels=CHANNELS, width=options.width, dtype=jnp.dtype(options.dtype))
     shape = (options.train_batch, options.side, options.side, CHANNELS)
     key = jax.random.key(0)
     x = jax.random.normal(key, shape, jnp.float32)
@@ -100,6 +103,8 @@ def torch_runs(options: argparse.Namespace) -> dict[str, Run]:
 
     torch.set_num_threads(options.threads)
     torch.manual_seed(0)
+    gpu = torch_device(options.device)
+    mixed = torch.autocast(options.device, torch.bfloat16, enabled=options.dtype == "bfloat16")
 
     def images(batch: int, channels: int) -> torch.Tensor:
         image = torch.randn(batch, channels, options.side, options.side)
@@ -115,15 +120,18 @@ def torch_runs(options: argparse.Namespace) -> dict[str, Run]:
 
     def train() -> None:
         w = u[:, None, None, None]
-        velocity = net((1 - w) * noise + w * x, u)
+        with mixed:
+            velocity = net((1 - w) * noise + w * x, u)
         optimiser.zero_grad(set_to_none=True)
         ((velocity - (x - noise)) ** 2).mean().backward()
         optimiser.step()
+        gpu()
 
     def classify() -> None:
-        with torch.inference_mode():
+        with torch.inference_mode(), mixed:
             velocity = net(torch.cat([image, label_noise], dim=1), ones)
             label_noise - velocity[:, -LABELS:]
+        gpu()
 
     return {"train": train, "classify": classify}
 
@@ -161,7 +169,8 @@ def table(results: dict[str, dict[str, dict[str, float]]]) -> str:
 def main(arguments: list[str] | None = None) -> None:
     """Runs the benchmark."""
     options = parse(arguments)
-    limit_threads(options.threads)
+    if options.device == "cpu":
+        limit_threads(options.threads)
     import jax
     import torch
 
@@ -183,7 +192,7 @@ def main(arguments: list[str] | None = None) -> None:
     print("compile s:", ", ".join(f"{task} {seconds:.1f}" for task, seconds in compile_s.items()))
     record = {
         "command": " ".join(["python", *sys.argv]),
-        "device": processor(),
+        "device": processor() if options.device == "cpu" else jax.devices()[0].device_kind,
         "versions": {
             "python": platform.python_version(),
             "jax": jax.__version__,

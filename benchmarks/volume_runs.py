@@ -19,14 +19,16 @@ from pathlib import Path
 # What is compared: overrides of configs/volume_adrenal.py:cpu by name.
 RECIPES: dict[str, list[str]] = {
     "plain": [],
+    "whole": [
+        *("model.resize=0", "model.net.width=8", "model.net.multipliers=(1,2,4,8)"),
+        *("model.net.attention=(8,)", "train.steps=1000"),
+    ],
     "transformer": [
-        *("model.net.name=dit", "model.net.patch=4", "model.net.depth=4", "model.net.width=128"),
-        *("model.net.head_channels=32", "train.batch=32"),
+        *("model.resize=0", "model.net.name=dit", "model.net.patch=4", "model.net.depth=4"),
+        *("model.net.width=128", "model.net.head_channels=32", "train.batch=32"),
+        "train.steps=1000",
     ],
-    "narrow": [
-        *("model.net.width=4", "model.net.groups=4", "model.net.multipliers=(1,4,8,16)"),
-        "train.steps=1500",
-    ],
+    "label": ["model.image_weight=0.4"],
     "unbalanced": ["train.balanced=False"],
     "still": ["train.flips=False", "train.shift=0"],
     "longer": ["train.steps=2000"],

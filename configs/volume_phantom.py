@@ -17,7 +17,10 @@ def get_config(variant: str = ""):
     config.data.name = "phantom_cohort"
     config.data.modality = "flair"
     config.data.side = 24
-    config.train.update(dict(steps=600, shift=1))
+    # Lesions are few voxels wide: all of them, and small batches, since classification starts late.
+    config.model.resize = 0
+    config.model.net.update(dict(width=8, multipliers=(1, 2, 4, 8)))
+    config.train.update(dict(batch=8, steps=1750, eval_every=250, shift=1))
     if check_variant(variant, "slice"):
         config.data.dims = 2
         config.data.slices.update(dict(first=0.5, last=0.5))

@@ -10,6 +10,7 @@ from typing import Any
 
 import jax
 
+from msflow_jax import __version__
 from msflow_jax.data import Split, Splits
 from msflow_jax.data.base import SPLITS
 from msflow_jax.evaluation.counts import count_splits
@@ -47,7 +48,7 @@ def run_record(flow: Flow, splits: Splits | Mapping[str, Split]) -> dict[str, An
 def circumstances() -> dict[str, Any]:
     """Versions, time (UTC), command and device of this process."""
     return {
-        "msflow_jax": importlib.metadata.version("msflow_jax"),
+        "msflow_jax": __version__,
         "created": datetime.datetime.now(datetime.UTC).isoformat(timespec="seconds"),
         "command": command_line(),
         "python": platform.python_version(),

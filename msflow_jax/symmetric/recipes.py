@@ -56,10 +56,10 @@ def latent(config: ConfigDict, variant: str = "") -> ConfigDict:
 def volume(config: ConfigDict, variant: str = "") -> ConfigDict:
     """A run on volumes: 64 voxels a side on one GPU of 24 GiB, or with ``cpu`` 32 on two cores.
 
-    With ``cpu`` a UNet of four levels of 8 to 64 channels, so that most of the work is done at small
-    sides: a step costs what a small transformer's does, and the network has a convolution's sense of
-    neighbours, which a thousand volumes do not teach. Half of each batch is at the time at which
-    classification starts; every class is drawn equally often.
+    With ``cpu`` a UNet of 16 to 64 channels on volumes brought to 16 voxels a side, without attention: on
+    AdrenalMNIST3D's validation split as good as one of 8 to 64 channels at all 32, at a fifth of its
+    time. Half of each batch is at the time at which classification starts; every class is drawn equally
+    often.
 
     Raises:
         ValueError: any other variant.
@@ -69,13 +69,14 @@ def volume(config: ConfigDict, variant: str = "") -> ConfigDict:
     config.data.dims = 3
     config.data.side = 32 if small else 64
     config.model.code.scheme = "simplex"
+    config.model.resize = 16 if small else 0
     config.model.net.update(
         dict(
-            width=8 if small else 64,
+            width=16 if small else 64,
             groups=8 if small else 32,
-            multipliers=(1, 2, 4, 8) if small else (1, 2, 2, 4),
+            multipliers=(1, 2, 4) if small else (1, 2, 2, 4),
             blocks=1,
-            attention=(8,),
+            attention=() if small else (8,),
             head_channels=32,
             remat=not small,
         )
@@ -85,5 +86,5 @@ def volume(config: ConfigDict, variant: str = "") -> ConfigDict:
     config.sample.batch = 32
     config.sample.generate.per_class = 32
     if small:
-        config.train.update(dict(steps=1000, eval_every=100))
+        config.train.update(dict(steps=1200, eval_every=100))
     return config
