@@ -43,7 +43,7 @@ def processor() -> str:
 
 
 def torch_device(device: str) -> Run:
-    """Makes PyTorch create its arrays there, with products in tf32; returns what waits for the device."""
+    """Makes PyTorch create its arrays there, products in tf32; returns what waits for the device."""
     import torch
 
     torch.set_default_device(device)

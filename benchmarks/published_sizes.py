@@ -1,16 +1,17 @@
-"""Training, classifying and drawing at the published sizes on one accelerator: speed, memory, share of peak.
+"""Training, classifying and drawing at the published sizes on one accelerator.
 
-    python benchmarks/published_sizes.py --peak 989e12 --output benchmarks/results/published_sizes_h100.json
+    python benchmarks/published_sizes.py --peak 989e12 --systems MSF --output FILE.json
 
 MSF (32 x 32 pixels, width 64), LatMSF (224 pixels in the 32 x 32 x 4 latents of Stable Diffusion's
-autoencoder, width 128) and MAGIC-Flow (184 x 184, 24 steps of two passes), with random weights. Training is
-the library's own step (``training/step.py``) on batches that lie on the device: products in float32, in
-tf32 (the default on NVIDIA), in bfloat16, with blocks recomputed, several steps per dispatch. Classification
-and drawing are timed from an image on the device to its posterior or pixels, in the published precision,
-float32 storage with tf32 products, and in bfloat16. A system's programs are compiled side by side in threads
-and timed one after another; the compiler says the memory. ``--profile`` adds the kernels that dominate a
-step. Never run on a GPU to its end: 20 programs took more than 165 s to compile on an H100, so give each
-system a run of its own.
+autoencoder, width 128) and MAGIC-Flow (184 x 184, 24 steps of two passes), with random weights. Training
+is the library's own step (``training/step.py``) on batches that lie on the device: products in float32,
+in tf32 (the default on NVIDIA), in bfloat16, with blocks recomputed, several steps per dispatch.
+Classification and drawing are timed from an image on the device to its posterior or pixels, float32 with
+tf32 products, and in bfloat16. A system's programs are compiled side by side in threads and timed one
+after another; the compiler says the memory. ``--profile`` adds the kernels that dominate a step.
+
+Never run on a GPU to its end: 20 programs took more than 165 s to compile on an H100, so give each system
+a run of its own.
 """
 
 import argparse
@@ -88,7 +89,9 @@ def parse(arguments: list[str] | None = None) -> argparse.Namespace:
     parser.add_argument("--modes", nargs="+", default=list(MODES), choices=list(MODES))
     parser.add_argument("--rounds", type=int, default=20, help="timed runs of each (default 20)")
     parser.add_argument("--threads", type=int, default=8, help="programs compiled side by side")
-    parser.add_argument("--peak", type=float, default=0.0, help="bf16 operations a second of the chip")
+    parser.add_argument(
+        "--peak", type=float, default=0.0, help="bf16 operations a second of the chip"
+    )
     parser.add_argument("--profile", action="store_true", help="add the kernels of a training step")
     parser.add_argument("--output", help="write the measurements to this JSON file")
     return parser.parse_args(arguments)
@@ -185,7 +188,9 @@ def verbs(system: str, model: Any, params: Any) -> Iterator[Program]:
         for steps in (25, 4, 1) if hasattr(model, "net") else (0,):
             more = {"steps": steps} if steps else {}
 
-            def generate(params: Any, labels: Any, key: Any, chosen: Any = chosen, more: Any = more):
+            def generate(
+                params: Any, labels: Any, key: Any, chosen: Any = chosen, more: Any = more
+            ):
                 return chosen.generate(params, labels, key, **more)
 
             name = f"draw, {steps} steps" if steps else "draw"
@@ -269,7 +274,9 @@ def main() -> None:
         with ThreadPoolExecutor(options.threads) as pool:
             failed = list(pool.map(attempt, programs))
         print(f"{system}: {len(programs)} programs compiled in {time.perf_counter() - start:.0f} s")
-        rows = [timed(p, options.rounds) for p, wrong in zip(programs, failed, strict=True) if not wrong]
+        rows = [
+            timed(p, options.rounds) for p, wrong in zip(programs, failed, strict=True) if not wrong
+        ]
         shares(rows, options.peak)
         print(table(rows), flush=True)
         record["rows"] += rows
@@ -278,7 +285,10 @@ def main() -> None:
         if options.profile:
             found = [p for p in programs if p.row and (p.task, p.mode) == ("train", "bfloat16")]
             record["kernels_ms"][system] = [entry for p in found for entry in kernels(p)]
-            print(*(f"{ms:8.3f} ms  {name[:90]}" for name, ms in record["kernels_ms"][system]), sep="\n")
+            print(
+                *(f"{ms:8.3f} ms  {name[:90]}" for name, ms in record["kernels_ms"][system]),
+                sep="\n",
+            )
             keep(record, options.output)
 
 

@@ -13,6 +13,10 @@ from msflow_jax.storage.places import private_folder
 ROOT = Path(__file__).resolve().parents[1]
 SHARED = ROOT.parent / "shared" / "data"
 
+# Much is compiled and little run, here and in the processes that tests start: half of the time is saved.
+# Where figures must be those of a user's run, a module switches the optimisations on.
+os.environ["JAX_DISABLE_MOST_OPTIMIZATIONS"] = "1"
+jax.config.update("jax_disable_most_optimizations", True)
 # No operation broadcasts arrays of different ranks on its own: what is meant is written out.
 jax.config.update("jax_numpy_rank_promotion", "raise")
 # Tests compile the same small functions in every run; what lies there is run, so it is ours alone.

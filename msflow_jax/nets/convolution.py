@@ -2,7 +2,6 @@
 
 import math
 from functools import partial
-from typing import Any
 
 import flax.linen as nn
 import jax
@@ -58,20 +57,20 @@ def convolve(x: jax.Array, kernel: jax.Array, stride: int, dilation: int) -> jax
 
 @partial(jax.checkpoint, static_argnums=(2, 3))  # keeps the volume, not its shifted copies
 def by_slices(x: jax.Array, kernel: jax.Array, stride: int, dilation: int) -> jax.Array:
-    """:func:`convolve` of a volume on CPU: for each slice of the kernel one of all slices of the volume.
+    """:func:`convolve` of a volume on CPU: each slice sees the slices around it as channels.
 
     XLA on CPU has a fast routine for two dimensions alone: forwards and backwards this takes a third to
     a seventh of the time of its three-dimensional one, and 1.5 to 3 times its memory.
     """
-    batch, depth, *space, channels = x.shape
-    reach, left = dilation * (len(kernel) // 2), (depth - 1) // stride + 1
+    batch, depth, *space, _ = x.shape
+    taps, features = len(kernel), kernel.shape[-1]
+    reach, left = dilation * (taps // 2), (depth - 1) // stride + 1
     padded = jnp.pad(x, ((0, 0), (reach, reach), *[(0, 0)] * 3))
-    found: Any = 0
-    for tap, plane in enumerate(kernel):
-        start = tap * dilation
-        shifted = padded[:, start : start + stride * (left - 1) + 1 : stride]
-        flat = shifted.reshape(batch * left, *space, channels)
-        found += _convolve_on_cpu(flat, plane, stride, dilation)
+    starts = range(0, dilation * taps, dilation)
+    seen = [padded[:, start : start + stride * (left - 1) + 1 : stride] for start in starts]
+    flat = jnp.concatenate(seen, axis=-1).reshape(batch * left, *space, -1)
+    deep = jnp.moveaxis(kernel, 0, 2).reshape(taps, taps, -1, features)
+    found = _convolve_on_cpu(flat, deep, stride, dilation)
     return found.reshape(batch, left, *found.shape[1:])
 
 

@@ -7,7 +7,6 @@ import sys
 from contextlib import contextmanager
 from pathlib import Path
 
-import jax
 import numpy as np
 import pytest
 from PIL import Image
@@ -94,7 +93,7 @@ def config_file(tmp_path_factory):
 
 @contextmanager
 def quickly():
-    """Much is compiled and little run: no optimisations, 10 steps for the feature classifier."""
+    """10 steps for the feature classifier."""
     from msflow_jax.evaluation import features
 
     original = features.train_feature_classifier
@@ -102,11 +101,9 @@ def quickly():
     def barely(*args, steps, **kwargs):
         return original(*args, steps=10, **kwargs)
 
-    jax.config.update("jax_disable_most_optimizations", True)
     with pytest.MonkeyPatch.context() as patch:
         patch.setattr(features, "train_feature_classifier", barely)
         yield
-    jax.config.update("jax_disable_most_optimizations", False)
 
 
 @pytest.fixture(autouse=True, scope="module")

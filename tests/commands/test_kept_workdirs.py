@@ -32,6 +32,8 @@ CLOSE = dict(rtol=1e-5, atol=1e-5)  # the same processor gives the same digits; 
 def quick():
     """As the figures were made: with all optimisations."""
     jax.config.update("jax_disable_most_optimizations", False)
+    yield
+    jax.config.update("jax_disable_most_optimizations", True)
 
 
 @pytest.fixture(autouse=True)

@@ -27,14 +27,6 @@ NETS = {
 }
 
 
-@pytest.fixture(autouse=True, scope="module")
-def quick():
-    """Much is compiled here and little run."""
-    jax.config.update("jax_disable_most_optimizations", True)
-    yield
-    jax.config.update("jax_disable_most_optimizations", False)
-
-
 def make_model(kind, side=16, **settings):
     net = NETS[kind]
     shape = jax.ShapeDtypeStruct((1, 16, 16, 3), jnp.float32)
