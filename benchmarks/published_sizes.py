@@ -10,8 +10,8 @@ Classification and drawing are timed from an image on the device to its posterio
 tf32 products, and in bfloat16. A system's programs are compiled side by side in threads and timed one
 after another; the compiler says the memory. ``--profile`` adds the kernels that dominate a step.
 
-Never run on a GPU to its end: 20 programs took more than 165 s to compile on an H100, so give each system
-a run of its own.
+Never run on a GPU to its end: 20 programs took more than 165 s to compile on an H100, so give each
+system a run of its own.
 """
 
 import argparse

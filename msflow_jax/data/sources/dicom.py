@@ -47,8 +47,6 @@ class Header:
         frames: how many pictures.
         rows: size of a picture.
         columns: size of a picture.
-        channels: 1, or 3 of colours.
-        deep: whether values have no range of 8 bits that the file states.
         placed: whether its one picture has a position in the patient, as a slice of a series has.
         scout: whether it is a localiser, made to plan the others.
         plane: where its one picture lies; None of several.
@@ -61,8 +59,6 @@ class Header:
     frames: int
     rows: int
     columns: int
-    channels: int
-    deep: bool
     placed: bool
     scout: bool
     plane: geometry.Plane | None = field(default=None, compare=False)
@@ -81,7 +77,7 @@ def read_header(path: Path) -> Header:
         if get(found, "Rows") is None:
             raise without_pixels(found, path)
         frames, rows, columns, _ = size(found, path)
-        rule = meanings(found, frames, path)[0]
+        meanings(found, frames, path)  # refuses what has no meaning before pixels are read
         plane = geometry.planes(found, 1)[0][0] if frames == 1 else None
         return Header(
             path=path,
@@ -91,17 +87,10 @@ def read_header(path: Path) -> Header:
             frames=frames,
             rows=rows,
             columns=columns,
-            channels=3 if rule.colour else 1,
-            deep=is_deep(rule),
             placed=plane is not None and plane.placed,
             scout=is_scout(found),
             plane=plane,
         )
-
-
-def is_deep(rule: Meaning) -> bool:
-    """Whether values are not those of 8 bits whose range is stated."""
-    return rule.bits > 8 or rule.signed or not rule.plain or rule.kind == "LUT"
 
 
 def is_scout(found: Dataset) -> bool:

@@ -53,11 +53,6 @@ class Series:
         """As of a ``Picture``."""
         return self.headers[0].group
 
-    @property
-    def is_volume(self) -> bool:
-        """Whether its files are slices with positions, for :func:`read_series`; else pictures."""
-        return len(self.headers) > 1 and all(h.placed for h in self.headers)
-
 
 def group_series(headers: Iterable[Header]) -> list[Series]:
     """Sorts files by series; a file that does not say is one of its own.

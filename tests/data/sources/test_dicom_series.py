@@ -235,7 +235,7 @@ def test_grouping(tmp_path):
     assert [s.path.relative_to(tmp_path).as_posix() for s in found] == [
         "head", "lone/0.dcm", "lone/1.dcm", "mixed/0000.dcm", "mixed/film.dcm",
     ]  # fmt: skip
-    assert [s.is_volume for s in found] == [True, False, False, True, False]
+    assert [len(s.paths) for s in found] == [len(VOLUME), 1, 1, 2, 1]
     assert [s.modality for s in found] == ["CT", "CT", "CT", "MR", "XA"]
     assert found[0].paths == tuple(files[:4]) and found[1].paths == (lone[0],)
     assert found[0].group == found[3].group != found[1].group != found[2].group
