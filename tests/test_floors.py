@@ -34,7 +34,8 @@ def imported(path: Path) -> set[str]:
         if isinstance(node, ast.Import):
             found |= {alias.name for alias in node.names}
         elif isinstance(node, ast.ImportFrom) and node.module:
-            parts = {f"{node.module}.{alias.name}" for alias in node.names}
+            names = {alias.name for alias in node.names} - {"__version__"}
+            parts = {f"{node.module}.{name}" for name in names}
             found |= parts if node.module == "msflow_jax" else {node.module}
     return {name for name in found if name.split(".")[0] == "msflow_jax"}
 

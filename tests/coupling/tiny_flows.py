@@ -40,9 +40,11 @@ def shaken(flow, seed=0, size=0.03):
 
 def move(params, seed, size):
     rng = np.random.default_rng(seed)
-    return jax.tree.map(
-        lambda a: a + jnp.asarray(rng.normal(0, size, a.shape), jnp.float32), params
-    )
+
+    def moved(a):  # in numpy: each operation of JAX would be compiled for each shape
+        return jnp.asarray(np.asarray(a) + rng.normal(0, size, a.shape).astype(np.float32))
+
+    return jax.tree.map(moved, params)
 
 
 def images(flow, count=4, seed=1):
