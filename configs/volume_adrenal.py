@@ -5,7 +5,9 @@ alone: 76.8), auto-sklearn 82.8, 80.2; no result of a generative classifier was 
 Command: python -m experiments.train --config=configs/volume_adrenal.py --config.data.root=FOLDER
 On two cores: configs/volume_adrenal.py:cpu, where volumes are averaged to 32 voxels a side. Training
 set: 1188 shapes. Sides of 64 and 32 are not the published figures' 28: say so beside a comparison.
-Measured: a step of :cpu takes 9 seconds of a core, 1000 steps some 75 minutes of two. No results yet.
+Measured (:cpu, three seeds, test once): AUC 87.1 +- 0.6, balanced accuracy 78.2 +- 1.1, accuracy 77.6
++- 2.0; validation AUC 82.7 +- 2.4 (98 shapes). 14 minutes of two cores each. What it draws are faint
+smears, no glands. The full size is not run.
 """
 
 from msflow_jax.config import default_config
