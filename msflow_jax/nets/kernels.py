@@ -45,12 +45,32 @@ def convolve_planes(x: jax.Array, kernel: jax.Array, stride: int, padding: Any) 
         return (
             sum(y[:, t : t + last + 1, :, :, t] for t in range(1, taps)) + y[:, : last + 1, :, :, 0]
         )
-    # Only the planes that a tap sees, side by side in the channels.
-    padded = jnp.pad(x, ((0, 0), (before, behind), *((0, 0),) * 3))
-    seen = jnp.concatenate([padded[:, t : t + last + 1 : stride] for t in range(taps)], axis=-1)
-    deep = jnp.moveaxis(kernel, 0, 2).reshape(*kernel.shape[1:3], -1, features)
-    y = convolve(seen.reshape(-1, *seen.shape[2:]), deep, stride, rest)
+    y = convolve(*neighbours_as_channels(x, kernel, stride, 1, (before, behind)), stride, rest)
     return y.reshape(batch, -1, *y.shape[1:])
+
+
+def neighbours_as_channels(
+    x: jax.Array, kernel: jax.Array, stride: int, dilation: int, padding: tuple[int, int]
+) -> tuple[jax.Array, jax.Array]:
+    """A volume's convolution as one of pictures: the planes that the taps see stand in the channels.
+
+    Args:
+        x: ``[B, D, H, W, C]``.
+        kernel: ``[*taps, C, F]``.
+        stride: step from plane to plane.
+        dilation: spacing of the taps.
+        padding: planes of zeros before and behind.
+
+    Returns:
+        Pictures ``[B * planes, H, W, taps * C]`` and their kernel.
+    """
+    taps = kernel.shape[0]
+    last = x.shape[1] + sum(padding) - dilation * (taps - 1)  # one behind the last first plane
+    padded = jnp.pad(x, ((0, 0), padding, *((0, 0),) * 3))
+    starts = range(0, dilation * taps, dilation)
+    seen = jnp.concatenate([padded[:, t : t + last : stride] for t in starts], axis=-1)
+    deep = jnp.moveaxis(kernel, 0, 2).reshape(*kernel.shape[1:3], -1, kernel.shape[-1])
+    return seen.reshape(-1, *seen.shape[2:]), deep
 
 
 def _merge_taps(kernel: jax.Array, axis: int) -> tuple[jax.Array, jax.Array]:
