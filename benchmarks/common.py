@@ -42,6 +42,15 @@ def processor() -> str:
         return f"{platform.processor() or platform.machine()} x {cores}"
 
 
+def device_name(device: str) -> str:
+    """What a benchmark's ``--device`` is: the processor, or JAX's first device."""
+    if device == "cpu":
+        return processor()
+    import jax
+
+    return jax.devices()[0].device_kind
+
+
 def torch_device(device: str) -> Run:
     """Makes PyTorch create its arrays there, products in tf32; returns what waits for the device."""
     import torch

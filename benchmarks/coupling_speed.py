@@ -23,7 +23,7 @@ from collections.abc import Callable
 from importlib.metadata import version
 from typing import Any
 
-from common import Run, keep, limit_threads, measure, processor, torch_device
+from common import Run, device_name, keep, limit_threads, measure, torch_device
 
 Key = tuple[str, str]  # what is done, and by which library
 SHAPES = ((32, 32, 3), (64, 64, 1))
@@ -247,8 +247,10 @@ def main(arguments: list[str] | None = None) -> None:
     print(table(results))
     record = {
         "command": " ".join(["python", *sys.argv]),
-        "device": processor() if options.device == "cpu" else jax.devices()[0].device_kind,
-        "cores": "jax: batch sharded over one device a core; torch: threads within operations",
+        "device": device_name(options.device),
+        "cores": "jax: batch sharded over one device a core; torch: threads within operations"
+        if options.device == "cpu"
+        else "",
         "load_before": load,
         "versions": {"python": platform.python_version()}
         | {name: version(name) for name in ("jax", "torch", "FrEIA", "normflows")},

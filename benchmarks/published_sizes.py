@@ -32,7 +32,7 @@ from typing import Any
 import jax
 import jax.numpy as jnp
 import numpy as np
-from common import keep
+from common import keep, measure
 from latent_speed import make_model
 
 GIB = 2**30
@@ -51,10 +51,7 @@ LARGE = {"MSF": 256, "LatMSF": 64, "MAGIC-Flow": 16}  # of classification
 
 @dataclasses.dataclass
 class Program:
-    """What is compiled and timed.
-
-    ``run`` is given the compiled program and its arguments; ``images`` are those of a call.
-    """
+    """What is compiled and timed; ``images`` are those of a call."""
 
     system: str
     task: str
@@ -199,16 +196,16 @@ def verbs(system: str, model: Any, params: Any) -> Iterator[Program]:
 
 def timed(program: Program, rounds: int) -> dict[str, Any]:
     """The row with its times; the state of a training step is handed on."""
-    given, times = list(program.arguments), []
+    given = list(program.arguments)
     if program.donate:  # the state is used up: other programs start from the same parameters
         given[0] = jax.tree.map(jnp.copy, given[0])
-    for number in range(rounds + 2):
-        start = time.perf_counter()
+
+    def run() -> None:
         out = jax.block_until_ready(program.compiled(*given))
-        if number >= 2:
-            times.append(time.perf_counter() - start)
         if program.donate:
             given[0] = out[0]
+
+    times = [wall for wall, _ in measure({"": run}, rounds)[""]]
     ms = 1e3 * statistics.median(times)
     row = program.row | {"median_ms": ms, "min_ms": 1e3 * min(times)}
     row["images_per_s"] = 1e3 * program.images / ms

@@ -15,7 +15,7 @@ import sys
 import time
 from typing import Any
 
-from common import Run, keep, limit_threads, measure, processor, torch_device
+from common import Run, device_name, keep, limit_threads, measure, torch_device
 
 CHANNELS, SIDE, LABELS, WIDTH = 6, 32, 3, 64
 
@@ -192,7 +192,7 @@ def main(arguments: list[str] | None = None) -> None:
     print("compile s:", ", ".join(f"{task} {seconds:.1f}" for task, seconds in compile_s.items()))
     record = {
         "command": " ".join(["python", *sys.argv]),
-        "device": processor() if options.device == "cpu" else jax.devices()[0].device_kind,
+        "device": device_name(options.device),
         "versions": {
             "python": platform.python_version(),
             "jax": jax.__version__,
