@@ -58,8 +58,8 @@ def volume(config: ConfigDict, variant: str = "") -> ConfigDict:
 
     With ``cpu`` a UNet of 16 to 64 channels without attention, on volumes brought to 16 voxels a side:
     on AdrenalMNIST3D's validation split near one of 8 to 64 channels at all 32 (AUC 0.864 in 2000 steps
-    and 0.875 in 1000, one seed each), whose step takes several times as long. Half of each batch is at the time at which classification
-    starts; every class is drawn equally often.
+    and 0.875 in 1000, one seed each), whose step takes several times as long. Half of each batch is at
+    the time at which classification starts; every class is drawn equally often.
 
     Raises:
         ValueError: any other variant.
