@@ -19,10 +19,11 @@ def get_config(variant: str = ""):
     config.data.name = "phantom_cohort"
     config.data.modality = "flair"
     config.data.side = 24
-    # Lesions are few voxels wide: all of them, and small batches, since classification starts late.
-    config.model.resize = 0
-    config.model.net.update(dict(width=8, multipliers=(1, 2, 4, 8)))
-    config.train.update(dict(batch=8, steps=1750, eval_every=250, shift=1))
+    # Chosen on validation splits: more of each batch for classification, which starts late.
+    config.model.time.classification_fraction = 0.75
+    config.train.update(dict(steps=1500, eval_every=250, shift=1))
+    # The subjects of seeds 0 and 1 have been looked at.
+    config.data.seed = 2
     if check_variant(variant, "slice"):
         config.data.dims = 2
         config.data.slices.update(dict(first=0.5, last=0.5))

@@ -25,7 +25,7 @@ jax.config.update(
     os.environ.get("JAX_COMPILATION_CACHE_DIR")
     or str(private_folder(Path(tempfile.gettempdir()) / "msflow_jax_cache")),
 )
-jax.config.update("jax_persistent_cache_min_compile_time_secs", 0.5)
+jax.config.update("jax_persistent_cache_min_compile_time_secs", 0.1)
 # Phantoms are made again by each test, and by each command that a test starts; see `phantoms.caching`.
 os.environ["MSFLOW_JAX_PHANTOMS"] = "off"
 

@@ -1,4 +1,4 @@
-"""Fuzzing by time: 20 s for each kind of reader in the suite, longer by MSFLOW_FUZZ_SECONDS."""
+"""Fuzzing by time: 10 s for each kind of reader in the suite, longer by MSFLOW_FUZZ_SECONDS."""
 
 import os
 import time
@@ -8,7 +8,7 @@ from typing import Any
 from hypothesis import HealthCheck, given, seed, settings
 from hypothesis.strategies import SearchStrategy, tuples
 
-SECONDS = float(os.environ.get("MSFLOW_FUZZ_SECONDS", "20"))
+SECONDS = float(os.environ.get("MSFLOW_FUZZ_SECONDS", "10"))
 _AT_ONCE = 100  # examples between two looks at the clock
 
 

@@ -38,7 +38,7 @@ def make_flow(dims=2, channels=1, **settings):
     return CouplingFlow(net, shape=shape, **chosen)
 
 
-@pytest.mark.parametrize("dims, channels", [(2, 1), (2, 3), (3, 1)])
+@pytest.mark.parametrize("dims, channels", [(2, 3), (3, 1)])
 def test_there_and_back(dims, channels):
     flow = make_flow(dims, channels)
     params, x = shaken(flow), images(flow)
@@ -64,13 +64,13 @@ def test_log_prob_is_that_of_the_jacobian(passes):
         return flow.assemble(flow.forward(params, a[None], label)[0])[0]
 
     jacobian = jax.jit(jax.jacobian(flat))(x[0]).reshape(16, 16)
-    base = -0.5 * (flat(x[0]) ** 2 + np.log(2 * np.pi)).sum()
+    base = -0.5 * (jax.jit(flat)(x[0]) ** 2 + np.log(2 * np.pi)).sum()
     expected = base + np.linalg.slogdet(jacobian)[1]
-    np.testing.assert_allclose(flow.log_prob(params, x, label)[0], expected, rtol=1e-5)
+    found = jax.jit(flow.log_prob)(params, x, label)[0]
+    np.testing.assert_allclose(found, expected, rtol=1e-5)
 
 
-@pytest.mark.parametrize("spread", ["entry", "block"])
-@pytest.mark.parametrize("dims, channels", [(2, 1), (2, 2), (3, 1)])
+@pytest.mark.parametrize("dims, channels, spread", [(2, 2, "entry"), (3, 1, "block")])
 def test_maps_sum_to_the_likelihood_and_its_ratio(dims, channels, spread):
     flow = make_flow(dims, channels)
     params, x = shaken(flow), images(flow)
@@ -182,13 +182,14 @@ def test_conditioners(name, dims):
     net = CONDITIONERS[kind](3, **settings)
     x = jnp.asarray(np.random.default_rng(0).normal(size=(2, *(8,) * dims, 2)), jnp.float32)
     params = init_params(net, jax.random.key(0), x, LABELS[:2])
-    for out in net.apply({"params": params}, x, LABELS[:2]):
+    for out in jax.jit(net.apply)({"params": params}, x, LABELS[:2]):
         assert out.shape == x.shape and (np.asarray(out) == 0).all()
     rng = np.random.default_rng(1)
     moved = jax.tree.map(
         lambda a: a + jnp.asarray(rng.normal(0, 0.3, a.shape), jnp.float32), params
     )
 
+    @partial(jax.jit, static_argnames="train")
     def apply(x, labels, **more):
         return jnp.stack(net.apply({"params": moved}, x, labels, **more))
 
@@ -200,15 +201,14 @@ def test_conditioners(name, dims):
         assert not np.allclose(out, dropped)
 
 
-@pytest.mark.parametrize("passes", [1, 2])
-@pytest.mark.parametrize("dims, channels", [(2, 1), (2, 3), (3, 1)])
+@pytest.mark.parametrize("dims, channels, passes", [(2, 1, 2), (2, 3, 1), (3, 1, 2)])
 def test_halves_instead_of_masks(dims, channels, passes):
     flow = make_flow(dims, channels, layout="squeeze half:2 split half:1", passes=passes)
     params, x = shaken(flow), images(flow)
     latents, _ = jax.jit(flow.forward)(params, x, LABELS)
     np.testing.assert_allclose(jax.jit(flow.inverse)(params, latents, LABELS), x, atol=1e-5)
     found = jax.jit(partial(likelihood_map, flow))(params, x, LABELS)
-    log_prob = flow.log_prob(params, x, LABELS)
+    log_prob = jax.jit(flow.log_prob)(params, x, LABELS)
     np.testing.assert_allclose(found.sum(axis=tuple(range(1, x.ndim))), log_prob, rtol=1e-5)
 
 
