@@ -11,14 +11,8 @@ from collections.abc import Iterator, Mapping
 from pathlib import Path
 
 from msflow_jax.data.base import class_name
-from msflow_jax.data.sources.cohort_table import (
-    LABEL,
-    REPORT,
-    SPLIT,
-    Cohort,
-    Examination,
-    refuse_taken,
-)
+from msflow_jax.data.sources.cohort_columns import LABEL, REPORT, SPLIT, refuse_taken
+from msflow_jax.data.sources.cohort_table import Cohort, Examination
 from msflow_jax.data.sources.entries import check_inside, natural, split_of
 from msflow_jax.data.sources.finding import in_words
 from msflow_jax.data.sources.table import read_table
@@ -156,7 +150,7 @@ def _participants(path: Path) -> dict[str, dict[str, str]]:
     """The further columns of ``participants.tsv`` by subject; none where there is no such file."""
     if not path.is_file():
         return {}
-    header, lines = read_table(path, (_COLUMN,), delimiter="\t")
+    header, lines = read_table(path, (_COLUMN,), quotes=False)
     refuse_taken(header, path)
     found: dict[str, dict[str, str]] = {}
     for number, cells in lines:

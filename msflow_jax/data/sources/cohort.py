@@ -15,6 +15,7 @@ from msflow_jax.data.base import SPLITS, Info, LazySplit, Modality, Split, Split
 from msflow_jax.data.intensity import FULL
 from msflow_jax.data.sources.bids import list_bids
 from msflow_jax.data.sources.cohort_arrays import Bringing, fill, lazy
+from msflow_jax.data.sources.cohort_columns import LABEL
 from msflow_jax.data.sources.cohort_found import (
     Found,
     check_found_copies,
@@ -24,10 +25,11 @@ from msflow_jax.data.sources.cohort_found import (
 from msflow_jax.data.sources.cohort_maps import fit_maps
 from msflow_jax.data.sources.cohort_reading import Reading, Seen, look
 from msflow_jax.data.sources.cohort_subjects import check_splits, subjects_of
-from msflow_jax.data.sources.cohort_table import LABEL, Cohort, Examination, list_table
+from msflow_jax.data.sources.cohort_table import Cohort, Examination, list_table
 from msflow_jax.data.sources.items import Wanted
 from msflow_jax.data.sources.listing import Row, root_of, sort_rows
 from msflow_jax.data.sources.maps import Notes
+from msflow_jax.data.sources.table import likely
 from msflow_jax.storage.machine import physical_memory
 from msflow_jax.storage.text import first_of, listed
 
@@ -113,7 +115,11 @@ def _chosen(cohort: Cohort, modality: str) -> tuple[str, ...]:
         return cohort.modalities
     if modality not in cohort.modalities:
         fact = any(modality in row.facts for row in cohort.rows)
-        why = ", but a column none of whose cells is a file that is there" if fact else ""
+        why = (
+            ", but a column of facts, most of whose cells are no files that are there"
+            if fact
+            else ""
+        )
         raise ValueError(
             f"--config.data.modality={modality}: {cohort.root} has no such modality{why}; it has "
             f"{listed(cohort.modalities)}"
@@ -126,7 +132,7 @@ def _usable(cohort: Cohort, names: Sequence[str]) -> list[Examination]:
     if not any(row.label for row in cohort.rows):
         raise ValueError(
             f"{cohort.root}: no examination has a label, and the families that there are learn classes: "
-            f"give a column {LABEL!r} (in the BIDS layout: of participants.tsv)"
+            f"give a column {LABEL!r} (in the BIDS layout: of participants.tsv){_likely(cohort)}"
         )
     reasons: dict[str, list[str]] = {}
     rows = []
@@ -147,6 +153,11 @@ def _usable(cohort: Cohort, names: Sequence[str]) -> list[Examination]:
     if not rows:
         raise ValueError(f"{cohort.root}: no examination has a label and {' or '.join(names)}")
     return rows
+
+
+def _likely(cohort: Cohort) -> str:
+    name = likely(list(dict.fromkeys(name for row in cohort.rows for name in row.facts)), LABEL)
+    return f"; is {name!r} the label? Rename it to {LABEL}" if name else ""
 
 
 def _titles(cohort: Cohort, rows: Sequence[Examination], names: Sequence[str]) -> list[str]:

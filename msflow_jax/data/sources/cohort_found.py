@@ -13,8 +13,9 @@ from msflow_jax.data.base import SPLITS, digest
 from msflow_jax.data.oddities import check_copies
 from msflow_jax.data.slices import NO_SLICE, SLICE, VOLUME
 from msflow_jax.data.sources.cohort_arrays import Place
+from msflow_jax.data.sources.cohort_columns import REPORT
 from msflow_jax.data.sources.cohort_reading import Seen
-from msflow_jax.data.sources.cohort_table import REPORT, Cohort, Examination
+from msflow_jax.data.sources.cohort_table import Cohort, Examination
 from msflow_jax.data.sources.listing import Listing
 from msflow_jax.storage.text import listed
 

@@ -2,29 +2,33 @@
 
 Columns called ``report``, ``label``, ``split`` and ``subject`` (or ``patient``, ``participant_id``) have
 their meaning, however they are capitalised. Every other column is a modality if its cells are files, and
-a fact on the examination otherwise (see :func:`_are_files`).
+a fact on the examination otherwise (see ``cohort_columns``).
 """
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 
 from msflow_jax.data.base import class_name
 from msflow_jax.data.oddities import warn_of_lookalikes
+from msflow_jax.data.sources.cells import emptied
+from msflow_jax.data.sources.cohort_columns import (
+    LABEL,
+    REPORT,
+    SUBJECT,
+    absent_hint,
+    is_there,
+    meanings,
+    modalities_of,
+    refuse_taken,
+)
 from msflow_jax.data.sources.entries import check_inside, split_of
-from msflow_jax.data.sources.finding import SUFFIXES
 from msflow_jax.data.sources.nifti import split_volume
 from msflow_jax.data.sources.table import read_table
 from msflow_jax.storage.content import describe_file, printable
 
-REPORT, LABEL, SPLIT = "report", "label", "split"
-SUBJECT = ("subject", "patient", "participant_id")  # words for the same column
-NUMBERS = ("volume", "slice")  # facts that are counted here
-TAKEN = ("present", "index", "map", "mask", *NUMBERS)  # what arrays and facts are called already
-ENDS = tuple(sorted(SUFFIXES))
-_DICOM_ENDS = ("", ".dcm", ".ima")
 _MAX_REPORT = 1 << 20  # bytes
 
 
@@ -87,17 +91,17 @@ def list_table(path: Path, *, outside: bool) -> Cohort:
     """
     header, lines = read_table(path, (), texts=(REPORT,))
     columns = {name: [cells[i] for _, cells in lines] for i, name in enumerate(header) if name}
-    meaning = _meanings(path, list(columns))
+    meaning = meanings(path, list(columns))
     folder = path.parent
     free = [name for name in columns if name not in meaning]
-    modalities = [name for name in free if _are_files(columns[name], folder)]
-    if not modalities:
-        raise ValueError(
-            f"{path}: no column holds files that are there; a cohort has a column for each modality "
-            f"with paths relative to the table. Its columns: {', '.join(columns)}"
-        )
+    modalities = modalities_of(path, columns, free)
     refuse_taken(free, path)
     warn_of_lookalikes(free, "columns", path)
+    lines = emptied(
+        path, header, lines, {*meaning, *modalities},
+        label=next((name for name in meaning if meaning[name] == LABEL), ""),
+        is_name=lambda name, cell: name in modalities and is_there(folder, cell),
+    )  # fmt: skip
     rows = []
     seen: dict[Path, str] = {}
     for number, cells in lines:
@@ -106,7 +110,7 @@ def list_table(path: Path, *, outside: bool) -> Cohort:
         given = {meaning[name]: row[name] for name in meaning}
         files = {name: row[name] for name in modalities if row[name]}
         paths = {
-            name: _file(folder, cell, f"{where}, column {name!r}", outside)
+            name: _file(folder, cell, f"{where}, column {name!r}", outside, columns[name])
             for name, cell in files.items()
         }
         _refuse_twice(seen, paths, where)
@@ -115,48 +119,8 @@ def list_table(path: Path, *, outside: bool) -> Cohort:
     return Cohort(tuple(rows), tuple(modalities), path)
 
 
-def _meanings(path: Path, columns: Sequence[str]) -> dict[str, str]:
-    """What the columns with a meaning mean, by their names."""
-    known = {REPORT: REPORT, LABEL: LABEL, SPLIT: SPLIT, **dict.fromkeys(SUBJECT, SUBJECT[0])}
-    meaning = {name: known[name.casefold()] for name in columns if name.casefold() in known}
-    for word in set(meaning.values()):
-        both = [name for name in meaning if meaning[name] == word]
-        if len(both) > 1:
-            raise ValueError(
-                f"{path}: the columns {' and '.join(both)} both say the {word}: keep one of them"
-            )
-    return meaning
-
-
-def _are_files(cells: Sequence[str], folder: Path) -> bool:
-    """Whether a column is a modality.
-
-    It is if any of its cells ends as a picture's file does, or is a path of more than one part that
-    is there, or if all of them are there. Then every one must be: a cell that names an absent file is
-    an error, not a fact.
-    """
-    given = [cell for cell in cells if cell]
-    if any(
-        split_volume(cell)[0].lower().endswith(ENDS) or ("/" in cell and _is_there(folder, cell))
-        for cell in given
-    ):
-        return True
-    return bool(given) and all(_is_there(folder, cell) for cell in given)
-
-
-def _is_there(folder: Path, cell: str) -> bool:
-    """Whether this is a file, or a folder with what may be DICOM files in it."""
-    path = Path(split_volume(str(folder / cell))[0])
-    try:
-        if path.is_dir():
-            return any(p.suffix.lower() in _DICOM_ENDS for p in path.iterdir() if p.is_file())
-        return path.is_file()
-    except (OSError, ValueError):  # a name too long, links in a circle
-        return False
-
-
-def _file(folder: Path, cell: str, where: str, outside: bool) -> Path:
-    """The file or folder that a cell names."""
+def _file(folder: Path, cell: str, where: str, outside: bool, column: Sequence[str] = ()) -> Path:
+    """The file or folder that a cell names; ``column`` are the cells of its column."""
     path = folder / cell
     try:
         real, there = path.resolve(), Path(split_volume(str(path))[0]).exists()
@@ -168,16 +132,9 @@ def _file(folder: Path, cell: str, where: str, outside: bool) -> Path:
         hint = "the link leads nowhere" if path.is_symlink() else "paths are relative to the table"
         raise FileNotFoundError(
             f"{where}: no file {path} ({hint}; a modality that is missing has an empty cell)"
+            f"{absent_hint(cell, column, folder)}"
         )
     return path
-
-
-def refuse_taken(columns: Iterable[str], path: Path) -> None:
-    """Refuses a column that is called as something else is here."""
-    if wrong := [name for name in columns if name.casefold() in TAKEN]:
-        raise ValueError(
-            f"{path}: a column cannot be called {wrong[0]!r}, which means something else here: rename it"
-        )
 
 
 def _refuse_twice(seen: dict[Path, str], paths: Mapping[str, Path], where: str) -> None:
@@ -219,7 +176,7 @@ def _row(
 def _report(cell: str, where: str, folder: Path, outside: bool) -> str:
     """The text of a cell, or of the file that it names."""
     named = cell.lower().endswith(".txt") and "\n" not in cell and len(cell.split()) == 1
-    if not cell or not (named or _is_there(folder, cell)):
+    if not cell or not (named or is_there(folder, cell)):
         return cell
     path = _file(folder, cell, where, outside)
     if not path.is_file() or path.stat().st_size > _MAX_REPORT:

@@ -28,9 +28,18 @@ def split_of(cells: Mapping[str, str], where: str) -> str:
     if "split" not in cells:
         return ""
     word = cells["split"]
+    if not word:
+        raise ValueError(
+            f"{where}: no split; fill the column in every row, or drop it to have the splits cut for you"
+        )
     if word.lower() not in ALIASES:
         raise ValueError(f"{where}: split {word!r} is not one of {', '.join(SPLITS)}")
     return ALIASES[word.lower()]
+
+
+def slash_hint(cell: str) -> str:
+    """What to say of a path that is not there, written as on Windows; empty of others."""
+    return "; write / instead of \\ in paths" if "\\" in cell else ""
 
 
 def check_inside(path: Path, real: Path, folder: Path, where: str, kind: str) -> None:

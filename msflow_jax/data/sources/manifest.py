@@ -8,7 +8,8 @@ from pathlib import Path
 from ml_collections import ConfigDict
 
 from msflow_jax.data.base import class_name
-from msflow_jax.data.sources.entries import check_inside, split_of
+from msflow_jax.data.sources.cells import emptied
+from msflow_jax.data.sources.entries import check_inside, slash_hint, split_of
 from msflow_jax.data.sources.listing import (
     COLUMNS,
     Listing,
@@ -60,6 +61,10 @@ def list_rows(path: Path, *, outside: bool, ignored: Collection[str] = ()) -> li
     """
     columns, lines = read_table(path, ("path", "label"))
     folder = None if outside else path.parent.resolve()
+    lines = emptied(
+        path, columns, lines, {*COLUMNS} - {*ignored}, label="label",
+        is_name=lambda name, cell: name == "path" and (path.parent / cell).exists(),
+    )  # fmt: skip
     rows = []
     seen: dict[Path, str] = {}
     for number, cells in lines:
@@ -97,7 +102,8 @@ def _row(path: Path, where: str, cells: dict[str, str], folder: Path | None) -> 
     if folder is not None:
         check_inside(file, real, folder, where, "manifest")
     if not there:
-        raise FileNotFoundError(f"{where}: no file {file} (paths are relative to the table)")
+        hint = slash_hint(cells["path"])
+        raise FileNotFoundError(f"{where}: no file {file} (paths are relative to the table){hint}")
     label = class_name(cells["label"])
     patient = class_name(cells.get("patient", ""))
     facts = tuple((key, printable(cells[key])) for key in sorted(cells) if key not in COLUMNS)

@@ -11,20 +11,28 @@ from pathlib import Path
 from msflow_jax.storage.content import describe_content
 
 _PLAIN = ("text", "bytes of no known kind")  # of which the line says more
+_SIGNS = {";": "semicolons", "\t": "tabs", ",": "commas"}
+# What people call columns, by what they are called here.
+LIKELY = {
+    "label": (
+        "labels", "class", "classes", "category", "diagnosis", "dx", "group", "target", "grade", "y",
+    ),
+    "path": ("paths", "file", "files", "filename", "file_name", "filepath", "image", "images"),
+}  # fmt: skip
 
 
 def read_table(
-    path: Path, needed: Sequence[str], delimiter: str = ",", texts: Collection[str] = ()
+    path: Path, needed: Sequence[str], texts: Collection[str] = (), *, quotes: bool = True
 ) -> tuple[list[str], list[tuple[int, list[str]]]]:
-    """Reads a comma-separated table in UTF-8, with or without a byte order mark.
+    """Reads a table in UTF-8, with or without a byte order mark: of tabs if a .tsv, else of commas.
 
     Blanks around a cell and empty lines are dropped; a column without a name must be empty.
 
     Args:
         path: path of the CSV.
         needed: columns that it must have.
-        delimiter: what parts its cells; of a tab-separated table a quote is a letter as any other.
         texts: columns whose cells may have several lines, in lower case.
+        quotes: whether quotes enclose cells, or are letters as any other (in the BIDS layout).
 
     Returns:
         The columns, and ``(number of the line, cells)`` of each row, a cell for each column.
@@ -37,12 +45,14 @@ def read_table(
     """
     if not path.is_file():
         raise FileNotFoundError(f"no table at {path}")
-    lines = _rows(path, _text(path), delimiter)
+    delimiter = _delimiter(path)
+    lines = _rows(path, _text(path), delimiter, quotes)
     header = next(lines, (0, 0, []))[2]
     while header and not header[-1]:
         header.pop()
     if not set(needed) <= set(header):
         raise ValueError(_other_header(path, header, needed))
+    hint = parted_hint(path, header)
     if twice := [name for i, name in enumerate(header) if name in header[:i]]:
         raise ValueError(
             f"{path}, line 1: two columns are called {twice[0]!r}: rename or remove one"
@@ -57,7 +67,8 @@ def read_table(
         if any(cells[len(header) :]) or len(cells) < len(header):
             raise ValueError(
                 f"{path}, line {number}: {len(cells)} cells, but the header has {len(header)} "
-                f"({','.join(header)}): put cells with a comma in quotes, and fill or remove columns"
+                f"({','.join(header)}){hint}: put cells with a {_SIGNS[delimiter][:-1]} in quotes, and "
+                "fill or remove columns"
             )
         rows.append((number, cells[: len(header)]))
     if not rows:
@@ -82,13 +93,35 @@ def _text(path: Path) -> str:
     return text
 
 
-def _rows(path: Path, text: str, delimiter: str) -> Iterator[tuple[int, int, list[str]]]:
+def _delimiter(path: Path) -> str:
+    return "\t" if path.suffix.lower() == ".tsv" else ","
+
+
+def parted_hint(path: Path, header: Sequence[str]) -> str:
+    """What to say of a header whose cells another sign parts; empty where none does."""
+    own = _delimiter(path)
+    for sign, name in _SIGNS.items():
+        likely_one = sign != "," or len(header) == 1
+        if sign != own and likely_one and any(sign in cell for cell in header):
+            return f"; cells are parted by {name}: save it with {_SIGNS[own]}"
+    return ""
+
+
+def likely(header: Sequence[str], name: str) -> str:
+    """The column that may be meant by another name, or in other letters; empty where none may."""
+    words = (name, *LIKELY.get(name, ()))
+    return next((cell for cell in header if cell.casefold() in words and cell != name), "")
+
+
+def _rows(
+    path: Path, text: str, delimiter: str, quotes: bool
+) -> Iterator[tuple[int, int, list[str]]]:
     """``(number of its first line, of its last, cells)`` of each row that is not empty."""
     lines = io.StringIO(text, newline="")
-    if delimiter == "\t":
-        reader = csv.reader(lines, delimiter=delimiter, quoting=csv.QUOTE_NONE, strict=True)
-    else:
+    if quotes:
         reader = csv.reader(lines, delimiter=delimiter, strict=True)
+    else:
+        reader = csv.reader(lines, delimiter=delimiter, quoting=csv.QUOTE_NONE, strict=True)
     while True:
         number = reader.line_num + 1
         try:
@@ -97,17 +130,18 @@ def _rows(path: Path, text: str, delimiter: str) -> Iterator[tuple[int, int, lis
             return
         except csv.Error as error:
             reason = "a quote is not closed" if "end of data" in str(error) else str(error)
-            raise ValueError(f"{path}, line {number}: {reason}: correct the line") from error
+            hint = parted_hint(path, text.split("\n", 1)[0].split(delimiter))
+            raise ValueError(f"{path}, line {number}: {reason}: correct the line{hint}") from error
         if any(cell.strip() for cell in cells):
             yield number, reader.line_num, [cell.strip() for cell in cells]
 
 
 def _other_header(path: Path, header: Sequence[str], needed: Sequence[str]) -> str:
     """What to say of a header that lacks columns."""
-    hint = ""
-    for name, sign in (("semicolons", ";"), ("tabs", "\t")):
-        if any(sign in cell for cell in header):
-            hint = f"; cells are parted by {name}: save it with commas"
+    hint = parted_hint(path, header)
+    for name in (name for name in needed if name not in header):
+        if other := likely(header, name):
+            hint += f"; is {other!r} the {name}? Rename it to {name}"
     with path.open("rb") as file:
         kind = _kind(file.read(4096))
     return (

@@ -80,6 +80,7 @@ def test_patient_in_two_splits(tmp_path):
             r"out\.png lies outside the folder of the manifest",
         ),
         (["path,label", "a.png,1", f"{'x' * 300}.png,2"], "line 3: .*is no path"),
+        (["path,label,split", "a.png,1,"], "line 2: no split; fill the column .* or drop it"),
         (["path,label", "a.png,1", "b.png,1"], "one class only"),
         (["path,label,split", "a.png,1,train", "b.png,2,test"], "outside the classes of train"),
     ],
@@ -107,6 +108,13 @@ def test_a_file_elsewhere_is_taken_where_it_is_allowed(tmp_path):
     with pytest.raises(ValueError, match="line 2: .*p0_0.png lies outside .*data.outside=True"):
         load(path, "manifest")
     assert load(path, "manifest", outside=True).train.names[0].startswith("../p")
+
+
+def test_paths_of_windows_are_told(tmp_path):
+    save(tmp_path / "a" / "b.png")
+    path = write_csv(tmp_path / "list.csv", "path,label", "a\\b.png,1")
+    with pytest.raises(FileNotFoundError, match=r"line 2: no file .*write / instead of \\"):
+        load(path, "manifest")
 
 
 def test_patients_that_may_be_one_are_named(tmp_path):

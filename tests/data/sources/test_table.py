@@ -72,6 +72,37 @@ def test_what_is_wrong_is_said_with_its_line(tmp_path, content, words):
     assert str(path) in str(caught.value)
 
 
+def test_a_table_of_tabs_by_its_suffix(tmp_path):
+    path = tmp_path / "list.TSV"
+    path.write_text('path\tlabel\na,b.png\t"1\t2"\n', encoding="utf-8")
+    assert read_table(path, ("path",))[1] == [(2, ["a,b.png", "1\t2"])]
+    path.write_text('path\tlabel\n"a.png\t5"\n', encoding="utf-8")
+    assert read_table(path, ("path",), quotes=False)[1] == [(2, ['"a.png', '5"'])]
+    path.write_text("path,label\na.png,1\n", encoding="utf-8")
+    with pytest.raises(ValueError, match="cells are parted by commas: save it with tabs"):
+        read_table(path, ("path", "label"))
+
+
+@pytest.mark.parametrize(
+    ("content", "words"),
+    [
+        ("name;label\na,b.png;1\n", "line 2: 2 cells, .*parted by semicolons: save it with commas"),
+        ('name;label\n"a.png";"1"\n', "line 2: ',' expected .*parted by semicolons"),
+    ],
+)
+def test_what_parts_the_cells_is_said_with_every_error(tmp_path, content, words):
+    with pytest.raises(ValueError, match=words):
+        read_table(table(tmp_path, content), ())
+
+
+@pytest.mark.parametrize("name", ["Label", "class", "diagnosis", "DX"])
+def test_a_column_by_another_name(tmp_path, name):
+    path = table(tmp_path, f"filename,{name}\na.png,1\n")
+    words = f"is '{name}' the label. Rename it to label"
+    with pytest.raises(ValueError, match=rf"is 'filename' the path. Rename .*{words}"):
+        read_table(path, ("path", "label"))
+
+
 def test_no_table(tmp_path):
     with pytest.raises(FileNotFoundError, match=r"no table at .*none\.csv"):
         read_table(tmp_path / "none.csv", ())
