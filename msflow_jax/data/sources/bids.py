@@ -7,11 +7,12 @@ from __future__ import annotations
 
 import warnings
 from collections import Counter
-from collections.abc import Iterator, Mapping
+from collections.abc import Collection, Iterator, Mapping
 from pathlib import Path
 
 from msflow_jax.data.base import class_name
-from msflow_jax.data.sources.cohort_columns import LABEL, REPORT, SPLIT, refuse_taken
+from msflow_jax.data.sources.cells import emptied
+from msflow_jax.data.sources.cohort_columns import LABEL, PARTICIPANTS, REPORT, SPLIT, refuse_taken
 from msflow_jax.data.sources.cohort_table import Cohort, Examination
 from msflow_jax.data.sources.entries import check_inside, natural, split_of
 from msflow_jax.data.sources.finding import in_words
@@ -25,16 +26,17 @@ MODALITIES = {
     "ct": "ct", "CT": "ct",
 }  # fmt: skip
 _ENDS = (".nii.gz", ".nii")
-_TABLE, _COLUMN = "participants.tsv", "participant_id"
-_NOTHING = "n/a"  # the standard's word for an empty cell
+_SUBJECT, _SESSION = "participant_id", "session_id"
+_MEANING = (LABEL, SPLIT, REPORT)
 
 
 def list_bids(root: Path, *, outside: bool) -> Cohort:
     """Lists the images of a folder in the BIDS layout; a session is an examination.
 
-    Of several images of one modality in a session that with the fewest entities in its name is taken,
-    of those the first run, with a warning. ``participants.tsv`` gives ``label``, ``split`` and further
-    columns of each subject.
+    Images of a subject that lie in none of its sessions are an examination too. Of several images of
+    one modality in a session that with the fewest entities in its name is taken, of those the first run,
+    with a warning. ``participants.tsv`` gives ``label``, ``split`` and further columns of each subject;
+    ``sub-*_sessions.tsv``, where it has such columns, of each session.
 
     Args:
         root: folder with ``sub-*`` folders; ``derivatives`` and ``sourcedata`` are not looked at.
@@ -42,32 +44,44 @@ def list_bids(root: Path, *, outside: bool) -> Cohort:
 
     Raises:
         FileNotFoundError: no image of a known modality, or a link that leads nowhere.
-        ValueError: a malformed ``participants.tsv``, or a split that does not exist.
+        ValueError: a malformed table, or a split that does not exist.
     """
     subjects = sorted((d for d in root.glob("sub-*") if d.is_dir()), key=lambda d: natural(d.name))
-    known = _participants(root / _TABLE)
+    known = _table(root / PARTICIPANTS, _SUBJECT, "sub-")
+    columns = {*_MEANING, *(name for row in known.values() for name in row)}
     left: Counter[str] = Counter()
     several: list[str] = []
+    unlisted: list[str] = []
     rows = []
     for subject in subjects:
         given = known.get(subject.name, {})
-        sessions = [d for d in subject.glob("ses-*") if d.is_dir()]
-        for session in sorted(sessions, key=lambda d: natural(d.name)) or [subject]:
+        sessions = sorted(
+            (d for d in subject.glob("ses-*") if d.is_dir()), key=lambda d: natural(d.name)
+        )
+        own = _table(subject / f"{subject.name}_sessions.tsv", _SESSION, "ses-", columns)
+        for session in [subject, *sessions]:
             found = _images(session, left, several)
-            if found:
-                rows.append(_row(root, subject.name, session, found, given, outside))
+            if not found:
+                continue
+            if own and session.name not in own and any(LABEL in row for row in own.values()):
+                unlisted.append(printable(session.relative_to(root).as_posix()))
+            values = given | own.get(session.name, {})
+            rows.append(_row(root, subject.name, session, found, values, outside))
     if not rows:
         others = f"; left out: {in_words(+left)}" if +left else ""
         raise FileNotFoundError(
             f"no sub-*/anat/*_T1w.nii.gz, nor another of {', '.join(MODALITIES)}, in {root}{others}; "
             "give a folder in the BIDS layout, or a table (CSV) with a column of paths per modality"
         )
-    _warn(root, several, left, sorted({*known} - {d.name for d in subjects}, key=natural))
+    absent = sorted({*known} - {d.name for d in subjects}, key=natural)
+    _warn(root, several, left, absent, unlisted)
     modalities = dict.fromkeys(m for m in MODALITIES.values() if any(m in r.paths for r in rows))
     return Cohort(tuple(rows), tuple(modalities), root)
 
 
-def _warn(root: Path, several: list[str], left: Counter[str], absent: list[str]) -> None:
+def _warn(
+    root: Path, several: list[str], left: Counter[str], absent: list[str], unlisted: list[str]
+) -> None:
     """One line on what was not taken, if anything was not."""
     words = []
     if several:
@@ -78,7 +92,14 @@ def _warn(root: Path, several: list[str], left: Counter[str], absent: list[str])
     if +left:
         words.append(f"left out {in_words(+left)}")
     if absent:
-        words.append(f"{_TABLE} names {len(absent)} that have no folder (the first: {absent[0]})")
+        words.append(
+            f"{PARTICIPANTS} names {len(absent)} that have no folder (the first: {absent[0]})"
+        )
+    if unlisted:
+        words.append(
+            f"{len(unlisted)} examinations have no line in their subject's sessions.tsv, and take what "
+            f"{PARTICIPANTS} says (the first: {unlisted[0]})"
+        )
     if words:
         warnings.warn(f"{root}: {'; '.join(words)}", stacklevel=4)
 
@@ -140,26 +161,33 @@ def _row(
         paths=dict(found),
         subject=subject,
         label=class_name(given.get(LABEL, "")),
-        split=split_of(given, f"{root / _TABLE}: {subject}"),
+        split=split_of(given, f"{root}: {name} in {PARTICIPANTS} or its sessions.tsv"),
         report=given.get(REPORT, ""),
-        facts={n: v for n, v in given.items() if n not in (LABEL, SPLIT, REPORT)},
+        facts={n: v for n, v in given.items() if n not in _MEANING},
     )
 
 
-def _participants(path: Path) -> dict[str, dict[str, str]]:
-    """The further columns of ``participants.tsv`` by subject; none where there is no such file."""
+def _table(
+    path: Path, column: str, start: str, columns: Collection[str] | None = None
+) -> dict[str, dict[str, str]]:
+    """The further columns of a table of the standard by subject or session.
+
+    Args:
+        path: the table; nothing is found where there is none.
+        column: the column that says which subject or session.
+        start: what folders of such begin with; the table may leave it out.
+        columns: the columns that are looked at; None: all.
+    """
     if not path.is_file():
         return {}
-    header, lines = read_table(path, (_COLUMN,), quotes=False)
-    refuse_taken(header, path)
+    header, lines = read_table(path, (column,), quotes=False)
+    kept = [name for name in header if name and (columns is None or name in columns)]
+    refuse_taken(kept, path)
     found: dict[str, dict[str, str]] = {}
-    for number, cells in lines:
-        row = {n: "" if v == _NOTHING else v for n, v in zip(header, cells, strict=True) if n}
-        subject = row.pop(_COLUMN)
-        subject = subject if subject.startswith("sub-") else f"sub-{subject}"
-        if subject in found:
-            raise ValueError(
-                f"{path}, line {number}: {subject} has a line before: keep one of them"
-            )
-        found[subject] = {printable(n): printable(v) for n, v in row.items()}
+    for number, cells in emptied(path, header, lines, _MEANING, label=LABEL, standard=True):
+        row = dict(zip(header, cells, strict=True))
+        name = row[column] if row[column].startswith(start) else f"{start}{row[column]}"
+        if name in found:
+            raise ValueError(f"{path}, line {number}: {name} has a line before: keep one of them")
+        found[name] = {printable(n): printable(row[n]) for n in kept if n != column}
     return found

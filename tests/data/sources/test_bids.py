@@ -95,3 +95,64 @@ def test_a_link_to_a_file_that_was_not_fetched(tmp_path):
         FileNotFoundError, match="sub-02_T2w.nii.gz is a link that leads nowhere: fetch"
     ):
         load(tmp_path)
+
+
+@pytest.mark.parametrize("subject", [1, 3])
+def test_images_beside_sessions_are_an_examination_too(tmp_path, subject):
+    """The second has two sessions, the fourth has none yet."""
+    name = f"sub-{subject:02d}"
+    dataset(tmp_path)
+    before = {f"{name}/anat/{name}_T1w.nii.gz"} if subject == 3 else set()
+    save(tmp_path / name / "anat" / f"{name}_T1w.nii.gz", volume(701))
+    save(tmp_path / name / "ses-9" / "anat" / f"{name}_ses-9_T1w.nii.gz", volume(702))
+    found = {n for n in every(load(tmp_path), "sex") if n.startswith(name)}
+    assert len(found) == (4 if subject == 1 else 2)
+    assert {f"{name}/anat/{name}_T1w.nii.gz", f"{name}/ses-9/anat/{name}_ses-9_T1w.nii.gz"} <= found
+    assert before <= found
+
+
+def sessions(folder, *lines, subject="sub-01"):
+    path = folder / subject / f"{subject}_sessions.tsv"
+    path.write_text("\n".join(lines).replace(" ", "\t") + "\n")
+
+
+def labels(splits, start):
+    """The class of each examination of a subject, by its folder."""
+    return {
+        n.partition("/anat")[0]: splits.info.classes[k]
+        for split in (splits[one] for one in NAMES)
+        for n, k in zip(split.names, split.labels, strict=True)
+        if n.startswith(start)
+    }
+
+
+@pytest.mark.parametrize("name", ["ses-2", "2"])
+def test_a_session_has_its_own_label(tmp_path, name):
+    dataset(tmp_path)
+    sessions(tmp_path, "session_id label acq_time sex", "ses-1 c0 1850 M", f"{name} c1 n/a n/a")
+    splits = load(tmp_path)
+    assert labels(splits, "sub-01") == {"sub-01/ses-1": "c0", "sub-01/ses-2": "c1"}
+    sex = every(splits, "sex")
+    assert [sex[f"sub-01/ses-{k}/anat/sub-01_ses-{k}_T1w.nii.gz"] for k in (1, 2)] == ["M", ""]
+    assert "acq_time" not in splits.train.truth
+
+
+def test_a_session_without_a_label_takes_no_other_s(tmp_path):
+    dataset(tmp_path)
+    sessions(tmp_path, "session_id label", "ses-1 n/a", "ses-2 c0")
+    with pytest.warns(UserWarning, match=r"1 have no label \(sub-01/ses-1\)"):
+        assert labels(load(tmp_path), "sub-01") == {"sub-01/ses-2": "c0"}
+    sessions(tmp_path, "session_id label", "ses-2 c0")
+    words = r"1 examinations have no line in their subject's sessions.tsv.*the first: sub-01/ses-1"
+    with pytest.warns(UserWarning, match=words):
+        assert labels(load(tmp_path), "sub-01") == {"sub-01/ses-1": "c1", "sub-01/ses-2": "c0"}
+
+
+def test_words_for_nothing_that_are_not_the_standard_s(tmp_path):
+    path = dataset(tmp_path, 12) / "participants.tsv"
+    path.write_text(path.read_text().replace("sub-05\tc1", "sub-05\tnan"))
+    with pytest.warns(UserWarning) as caught:
+        splits = load(tmp_path)
+    said = "\n".join(str(warning.message) for warning in caught)
+    assert "participants.tsv: cells taken as empty: 1 of 'label' ('nan')" in said
+    assert "1 have no label (sub-05)" in said and splits.info.classes == ("c0", "c1")
