@@ -23,12 +23,13 @@ from msflow_jax.data.sources.cohort_found import (
     contents,
 )
 from msflow_jax.data.sources.cohort_maps import fit_maps
-from msflow_jax.data.sources.cohort_reading import Reading, Seen, look
+from msflow_jax.data.sources.cohort_reading import Reading, Seen, look, spaces
 from msflow_jax.data.sources.cohort_subjects import check_splits, subjects_of
 from msflow_jax.data.sources.cohort_table import Cohort, Examination, list_table
 from msflow_jax.data.sources.items import Wanted
 from msflow_jax.data.sources.listing import Row, root_of, sort_rows
 from msflow_jax.data.sources.maps import Notes
+from msflow_jax.data.sources.sizes import warn_of_small
 from msflow_jax.data.sources.table import likely
 from msflow_jax.storage.machine import physical_memory
 from msflow_jax.storage.text import first_of, listed
@@ -64,6 +65,7 @@ def load(config: ConfigDict) -> Splits:
     rows = _usable(cohort, names)
     reading = Reading.of(config, names)
     seen, kept = look(rows, reading)
+    warn_of_small((spaces(name, seen) for name in names), cohort.root)
     notes = Notes()
     for name, part in ((n, p) for one in seen for n, p in one.parts.items()):
         notes.look(part.picture, Path(part.place), f"{name} {part.place}")

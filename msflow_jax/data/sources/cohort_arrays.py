@@ -14,7 +14,7 @@ from msflow_jax.data.base import LazySplit, OpensLater, Split
 from msflow_jax.data.intensity import Intensity
 from msflow_jax.data.pictures import Picture
 from msflow_jax.data.slices import NO_SLICE
-from msflow_jax.data.sources.cohort_reading import WEIGHT, Part, Reading, Seen
+from msflow_jax.data.sources.cohort_reading import WEIGHT, Reading, Seen
 from msflow_jax.data.sources.cohort_table import Examination
 from msflow_jax.data.sources.grey import to_grey
 from msflow_jax.data.sources.reading import cut
@@ -73,13 +73,7 @@ class Bringing:
                 names two of them.
         """
         found: dict[str, tuple[int, ...]] = {}
-        first: dict[str, Part] = {}
         for name, part in ((n, p) for one in seen for n, p in one.parts.items()):
-            if (other := first.setdefault(name, part)).picture.dims != part.picture.dims:
-                raise ValueError(
-                    f"{name}: one of {other.place} and {part.place} is a picture, the other a volume: "
-                    "give each a column of its own"
-                )
             if name in found and self.shaping.side:
                 continue  # all become the same; nothing is resized to see that
             picture = self._cut(part.picture, 0)

@@ -50,13 +50,9 @@ class Reading:
         """The pictures of an examination; all volumes among them are on one grid.
 
         Raises:
-            ValueError: a file that cannot be read, a picture where a volume is needed, or volumes on
-                other grids; names the files.
+            ValueError: a file that cannot be read, or volumes on other grids; names the files.
         """
         found = {name: read_picture(row.paths[name]) for name in self.names if name in row.paths}
-        if self.dims == 3 and len(self.names) == 1 and found[self.names[0]].dims == 2:
-            path = row.paths[self.names[0]]
-            raise ValueError(f"{path} is a picture, not a volume: set --config.data.dims=2")
         volumes = [name for name, picture in found.items() if picture.dims == 3]
         for name in volumes[1:]:
             first, where = found[volumes[0]], str(row.paths[volumes[0]])
@@ -125,7 +121,7 @@ def look(
         a part of memory.
 
     Raises:
-        ValueError: names all files that cannot be used, up to 20.
+        ValueError: names all files that cannot be used, up to 20; or pictures where volumes are needed.
     """
     seen: list[Seen] = []
     broken: list[str] = []
@@ -144,7 +140,32 @@ def look(
         if room > 0:
             kept[i] = found
     refuse_broken(broken)
+    for name in reading.names:
+        _check_dims(name, seen, alone=reading.dims == 3 and len(reading.names) == 1)
     return seen, kept
+
+
+def _check_dims(name: str, seen: Sequence[Seen], *, alone: bool) -> None:
+    """Refuses pictures among the volumes of a modality, and pictures alone where it is the image."""
+    parts = [one.parts[name] for one in seen if name in one.parts]
+    flat = [part for part in parts if part.picture.dims == 2]
+    deep = [part for part in parts if part.picture.dims == 3]
+    if flat and deep:
+        raise ValueError(
+            f"{name}: {len(flat)} of {len(parts)} are pictures ({flat[0].place} for one), the others "
+            f"volumes ({deep[0].place} of {deep[0].picture.space[0]} slices): give pictures a column of "
+            "their own; a series of which one slice is there, complete, or clear its cell"
+        )
+    if flat and alone:
+        raise ValueError(
+            f"{flat[0].place} is a picture, not a volume, as all of {name} are: set --config.data.dims=2"
+        )
+
+
+def spaces(name: str, seen: Sequence[Seen]) -> dict[str, tuple[int, ...]]:
+    """Voxels along each axis of the volumes of a modality, by their files."""
+    parts = [one.parts[name] for one in seen if name in one.parts]
+    return {part.place: part.picture.space for part in parts if part.picture.dims == 3}
 
 
 def _part(picture: Picture, place: str) -> Part:

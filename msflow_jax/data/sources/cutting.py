@@ -27,7 +27,9 @@ class NoVolume(Explained):
 
 def cut(item: Item, space: Sequence[int], spacing: Sequence[float], wanted: Wanted) -> list[Item]:
     """A volume as it is, or its slices."""
-    item = dataclasses.replace(item, volume=item.name, spacing=wanted.spacing)
+    # Of DICOM volumes that stay whole only the headers of slices were looked at.
+    known = () if item.kind == "dicom" and wanted.dims == 3 else tuple(space)
+    item = dataclasses.replace(item, volume=item.name, spacing=wanted.spacing, space=known)
     if wanted.dims == 3:
         return [item]
     if wanted.spacing and spacing:  # as ``geometry.to_spacing`` makes it

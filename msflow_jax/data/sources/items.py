@@ -34,6 +34,8 @@ class Item:
         group: whom it shows, as a salted hash; empty where the file does not say.
         modality: DICOM's word for what it is; empty where the file does not say.
         given: which of the listed files it comes from.
+        space: voxels of the volume along its axes, in their order in the file; empty where they were not
+            looked at.
     """
 
     name: str
@@ -48,6 +50,7 @@ class Item:
     group: str = ""
     modality: str = ""
     given: int = 0
+    space: tuple[int, ...] = ()
 
     @property
     def place(self) -> str:

@@ -13,6 +13,7 @@ from ml_collections import ConfigDict
 
 from msflow_jax.data.sources.examples import list_items
 from msflow_jax.data.sources.items import Wanted
+from msflow_jax.data.sources.sizes import sizes_of, warn_of_small
 from msflow_jax.data.sources.values import refuse_broken
 
 if TYPE_CHECKING:
@@ -36,6 +37,7 @@ def examples_of(rows: Sequence[Row], config: ConfigDict, source: Path) -> list[R
     names = [row.name for row in rows]
     items, broken = list_items([row.path for row in rows], names, Wanted.of(config))
     refuse_broken(broken.values())
+    warn_of_small(sizes_of(items), source)
     by_path = {row.path: row for row in rows}
     found = []
     for item in items:

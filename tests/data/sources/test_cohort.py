@@ -289,8 +289,14 @@ def test_wrong_tables(tmp_path, what, settings, error, words):
     ("settings", "words"),
     [
         ({"modality": "mr"}, "has no such modality; it has t1w, ct, xray"),
-        ({"modality": "age"}, "has no such modality, but a column none of whose cells is a file"),
-        ({"modality": "xray"}, "x_1.png is a picture, not a volume: set --config.data.dims=2"),
+        (
+            {"modality": "age"},
+            "no such modality, but a column of facts, most of whose cells are no files",
+        ),
+        (
+            {"modality": "xray"},
+            "x_1.png is a picture, not a volume, as all of xray are: set --config.data.dims=2",
+        ),
         ({"slices": {"first": 0.6, "last": 0.5}, "dims": 2}, "slices from 0.6 to 0.5"),
     ],
 )

@@ -116,3 +116,12 @@ def test_a_label_by_another_name(tmp_path, name):
         ValueError, match=f"no examination has a label.*is '{name}' the label. Rename"
     ):
         load(table(tmp_path, rows))
+
+
+@pytest.mark.parametrize("settings", [{"dims": 3, "modality": "t1w"}, {"dims": 2}, {"dims": 3}])
+def test_a_picture_among_volumes_is_told_from_them(tmp_path, settings):
+    rows = cohort(tmp_path, ct=None)
+    rows[4]["t1w"] = save(tmp_path / "flat.png", volume(77, (8, 8)))
+    words = "t1w: 1 of 12 are pictures .*flat.png for one.*volumes .*t1_0.nii.gz of 5 slices"
+    with pytest.raises(ValueError, match=f"{words}.*complete, or clear its cell"):
+        load(table(tmp_path, rows), **settings)
