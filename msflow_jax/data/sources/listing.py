@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import warnings
 from collections import Counter
-from collections.abc import Iterable
+from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -20,7 +20,10 @@ from msflow_jax.data.sources.subjects import examples_of, keep_together
 from msflow_jax.data.splitting import VAL_PATTERN, assign
 from msflow_jax.storage.content import printable
 from msflow_jax.storage.places import expand
+from msflow_jax.storage.text import first_of
 
+_MANY, _EACH = 5, 3  # so many labels, each of at most so many images, seem to be no classes
+_SHOWN = 12
 COLUMNS = ("path", "label", "patient", "split")  # of a manifest; others are facts on the images
 LAYOUT = (
     "expected one sub-folder per class with images in it, or train/, test/ and maybe val/ with "
@@ -184,8 +187,12 @@ def sort_rows(rows: list[Row], root: Path, seed: int, layout: str = LAYOUT) -> L
     warn_of_lookalikes(list(patients), "patients, who may be in two splits", root)
     numbers = {name: k for k, name in enumerate(classes)}
     labels = np.array([numbers[row.label] for row in rows], np.int32)
-    splits = np.array(_cut(rows, labels.tolist(), seed))
-    _check_classes(rows, splits, root)
+    hint = _label_hint(rows, root.is_file() or layout != LAYOUT)
+    try:
+        splits = np.array(_cut(rows, labels.tolist(), seed))
+    except ValueError as error:
+        raise ValueError(f"{root}: {error}{hint}") from error
+    _check_classes(rows, splits, root, hint)
     return Listing(tuple(rows), classes, labels, splits, root)
 
 
@@ -204,7 +211,21 @@ def _cut(rows: list[Row], labels: list[int], seed: int) -> list[str]:
     return splits
 
 
-def _check_classes(rows: list[Row], splits: np.ndarray, root: Path) -> None:
+def _label_hint(rows: Sequence[Row], is_column: bool) -> str:
+    """What to say where labels seem to be no classes, for an error; empty where they may be."""
+    labels = {row.label for row in rows}
+    files = {row.source.volume or row.name for row in rows}
+    whom = {row.patient for row in rows if row.patient}
+    if len(labels) < _MANY or _EACH * len(labels) < len(files):
+        return ""
+    if not is_column:
+        return f"; there are {len(labels)} class folders for {len(files)} images: are they classes?"
+    hint = f"; the column label has {len(labels)} values for {len(files)} rows: is it the class?"
+    swapped = f" Are label and subject exchanged, which has {len(whom)} values?"
+    return hint + (swapped if 1 < len(whom) < len(labels) else "")
+
+
+def _check_classes(rows: list[Row], splits: np.ndarray, root: Path, hint: str) -> None:
     for split in SPLITS:
         if split not in splits:
             raise ValueError(f"{root}: no image in the split {split}; train and test are needed")
@@ -213,5 +234,5 @@ def _check_classes(rows: list[Row], splits: np.ndarray, root: Path) -> None:
         if row.label not in taught:
             raise ValueError(
                 f"{root}: {row.name} in {split} has the label {row.label!r}, which is outside the "
-                f"classes of train ({', '.join(sorted(taught, key=natural))})"
+                f"classes of train ({first_of(sorted(taught, key=natural), _SHOWN)}){hint}"
             )

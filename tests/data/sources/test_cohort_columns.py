@@ -125,3 +125,23 @@ def test_a_picture_among_volumes_is_told_from_them(tmp_path, settings):
     words = "t1w: 1 of 12 are pictures .*flat.png for one.*volumes .*t1_0.nii.gz of 5 slices"
     with pytest.raises(ValueError, match=f"{words}.*complete, or clear its cell"):
         load(table(tmp_path, rows), **settings)
+
+
+@pytest.mark.parametrize("split", [False, True])
+@pytest.mark.parametrize("label", [lambda i: f"L{i}", lambda i: f"{50 + 1.3 * i:.1f}"])
+def test_a_label_that_is_no_class(tmp_path, split, label):
+    given = {"split": lambda i: ("train", "val", "test")[i % 3]} if split else {}
+    rows = cohort(tmp_path, ct=None, xray=None, subject=None, label=label, **given)
+    with pytest.raises(ValueError, match="column label has 12 values for 12 rows: is it the class"):
+        load(table(tmp_path, rows))
+
+
+def test_label_and_subject_exchanged(tmp_path):
+    rows = cohort(
+        tmp_path, ct=None, xray=None, subject=lambda i: "ab"[i % 2], label=lambda i: f"P{i}"
+    )
+    words = (
+        "table.csv: 2 images .*label has 12 values.*label and subject exchanged, which has 2 val"
+    )
+    with pytest.raises(ValueError, match=words):
+        load(table(tmp_path, rows))

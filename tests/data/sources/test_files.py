@@ -230,3 +230,10 @@ def test_folders_beside_the_splits_are_named(tmp_path):
     fill(tmp_path / "extra", count=3)
     with pytest.warns(UserWarning, match="left out beside test, train: folders extra"):
         load(tmp_path)
+
+
+def test_folders_that_are_no_classes(tmp_path):
+    for i in range(12):
+        save(tmp_path / f"subject{i}" / "a.png", seed=i)
+    with pytest.raises(ValueError, match=f"{tmp_path}: .*too few.*12 class folders for 12 images"):
+        load(tmp_path)

@@ -117,6 +117,19 @@ def test_paths_of_windows_are_told(tmp_path):
         load(path, "manifest")
 
 
+@pytest.mark.parametrize("split", [None, lambda p, i: f",{('train', 'val', 'test')[p % 3]}"])
+def test_a_label_that_is_no_class(tmp_path, split):
+    path = manifest(tmp_path, split=split)
+    lines = [line.split(",") for line in path.read_text().splitlines()]
+    for i, line in enumerate(lines[1:]):
+        line[1] = f"L{i}"
+        line[2] = line[2] if split else "ab"[i % 2]
+    with pytest.raises(
+        ValueError, match="list.csv: .*label has 40 values for 40 rows: is it the cl"
+    ):
+        load(write_csv(path, *map(",".join, lines)), "manifest")
+
+
 def test_patients_that_may_be_one_are_named(tmp_path):
     for i in range(40):
         save(tmp_path / f"{i}.png", seed=i)
