@@ -27,6 +27,7 @@ from msflow_jax.data.sources.values import refuse_broken
 from msflow_jax.progress import track
 from msflow_jax.storage.places import expand, split_archive
 
+_TABLES = (".csv", ".tsv", ".xlsx", ".ods")
 _ARCHIVE_HINT = "name a split as FILE.npz:test, or fetch the file again"
 
 
@@ -110,6 +111,11 @@ def read_sound_images(path: str | Path, info: Info, *, resize: bool = False) -> 
                 f"no image in {path}{others}; read are: {', '.join(sorted(SUFFIXES))}"
             )
         warn_of_left_out(path, left)
+    elif path.is_file() and path.suffix.lower() in _TABLES:
+        raise ValueError(
+            f"{path} is a table, of images to train on or, with labels, to evaluate: what is classified "
+            "is an image or volume file, a folder of them, or an .npz"
+        )
     elif path.is_file() or Path(file).is_file():
         files, root = [path], path.parent
     else:

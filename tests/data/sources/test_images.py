@@ -89,6 +89,13 @@ def test_nothing_to_read(tmp_path):
         data.read_images(tmp_path / "none.png", GREY)
 
 
+@pytest.mark.parametrize("name", ["cohort.csv", "cohort.TSV", "cohort.xlsx"])
+def test_a_table_is_not_what_is_classified(tmp_path, name):
+    (tmp_path / name).write_text("image,label\na.png,1\n")
+    with pytest.raises(ValueError, match=f"{name} is a table.* a folder of them, or an .npz"):
+        data.read_images(tmp_path / name, GREY)
+
+
 def test_deep_pictures_by_the_range_of_training(tmp_path):
     ramp = np.tile(RAMP, (8, 1)).astype(np.uint16) * 16
     path = save(tmp_path / "ramp.png", ramp)
