@@ -8,7 +8,7 @@ from pathlib import Path
 import numpy as np
 
 from msflow_jax.data.pictures import Picture
-from msflow_jax.data.slices import AXES, NO_SLICE, Slices
+from msflow_jax.data.slices import AXES, Slices
 from msflow_jax.data.sources.decoding import decode, read_file
 from msflow_jax.data.sources.dicom import SUFFIXES, is_dicom, read_dicom, read_header
 from msflow_jax.data.sources.dicom_series import group_series, read_series
@@ -46,7 +46,7 @@ def kind_of(path: Path) -> str:
 
 
 def read_picture(path: Path) -> Picture:
-    """Reads one picture or volume.
+    """Reads one picture or volume; a slice alone as :func:`read_item` reads one.
 
     Args:
         path: a file of any kind that is read; ``FILE.nii.gz#3`` for one volume of a NIfTI file of four
@@ -64,6 +64,8 @@ def read_picture(path: Path) -> Picture:
 
 def read_item(item: Item) -> Picture:
     """Reads one example; of a volume the slice that it is. See :class:`Reader` for many slices.
+
+    A DICOM slice whose place is known lies as the same slice of its series does, also where it is alone.
 
     Raises:
         ValueError: it cannot be read.
@@ -117,7 +119,7 @@ def _read_whole(item: Item) -> Picture:
     path = item.paths[0]
     if item.kind == "dicom":
         whole = read_series(item.paths) if len(item.paths) > 1 else read_dicom(path, path)
-        whole = whole if item.number == NO_SLICE else upright(whole)
+        whole = upright(whole)
     elif item.kind == "nifti":
         whole = read_nifti(path, volume=item.frame)
     elif item.kind == "stack":
@@ -131,7 +133,7 @@ def _read_whole(item: Item) -> Picture:
 
 def upright(picture: Picture) -> Picture:
     """A single slice whose place is known as :func:`cut` gives it; anything else as it is."""
-    if picture.dims == 3 or picture.affine is None:
+    if picture.dims == 3 or picture.affine is None:  # such as secondary captures and X-rays
         return picture
     turned, affine = to_picture_axes(picture.values[None], picture.affine)
     lies = next(name for name, axis in AXES.items() if turned.shape[axis] == 1)
@@ -155,4 +157,4 @@ def _read_folder(folder: Path) -> Picture:
         raise ValueError(
             f"{folder} holds {len(series)} series of DICOM files: give each a folder of its own"
         )
-    return read_series(found)
+    return upright(read_series(found))
