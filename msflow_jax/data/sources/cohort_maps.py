@@ -11,6 +11,7 @@ import numpy as np
 from msflow_jax.data.intensity import FULL, Intensity
 from msflow_jax.data.sources.cohort_reading import Part, Seen
 from msflow_jax.data.sources.grey import fit
+from msflow_jax.data.sources.shades import Shades
 
 # DICOM's words for a projection; a column of X-rays may have several of them.
 PROJECTIONS = frozenset(("CR", "DX", "RG", "PX", "IO", "MG", "XA", "RF"))
@@ -24,7 +25,7 @@ def fit_maps(
     window: tuple[float, float],
     source: object,
 ) -> dict[str, Intensity]:
-    """One map for each modality.
+    """One map for each modality; warns of images that it leaves no shades.
 
     Args:
         names: the modalities.
@@ -36,9 +37,19 @@ def fit_maps(
     Raises:
         ValueError: images of one modality whose values no map fits; names two of them.
     """
-    return {
-        name: _map(name, _parts(name, seen), _parts(name, taught), window, source) for name in names
-    }
+    maps = {}
+    for name in names:
+        parts, known = _parts(name, seen), _parts(name, taught)
+        maps[name] = _map(name, parts, known, window, source)
+        fitted = maps[name].kind == "percentiles"  # then those of training have been looked at
+        passed = {part.place for part in known} if fitted else set()
+        shades = Shades()
+        for part in parts:
+            if part.place not in passed:
+                shades.look(part.sample, part.place)
+        what = "images for validation and test" if fitted else "images"
+        shades.warn(maps[name], f"{source}, {name}", what)
+    return maps
 
 
 def _parts(name: str, seen: Sequence[Seen]) -> list[Part]:

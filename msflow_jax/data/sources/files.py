@@ -21,12 +21,13 @@ from msflow_jax.data.base import (
 from msflow_jax.data.intensity import FULL, Intensity
 from msflow_jax.data.pictures import Picture
 from msflow_jax.data.sources.decoding import decode, read_file
-from msflow_jax.data.sources.grey import to_grey
+from msflow_jax.data.sources.grey import sample, to_grey
 from msflow_jax.data.sources.items import Contents, Item, Wanted
 from msflow_jax.data.sources.listing import Listing, list_folder
 from msflow_jax.data.sources.manifest import list_manifest
 from msflow_jax.data.sources.maps import Notes, choose, warn_of_slow_slices
 from msflow_jax.data.sources.reading import Reader
+from msflow_jax.data.sources.shades import Shades
 from msflow_jax.data.sources.shaping import Grids, Shaping
 from msflow_jax.data.sources.values import refuse_broken
 from msflow_jax.progress import track
@@ -134,7 +135,8 @@ def _read(
     shape: tuple[int, ...] = ()
     sums: list[str] = []
     content, reader = Contents(), Reader()
-    notes, grids = Notes(), Grids(shaping)
+    notes, grids, shades = Notes(), Grids(shaping), Shades()
+    fitted = intensity.kind == "percentiles"
     positions = range(len(listing.rows))
     for i in track(positions, "Reading images"):
         item, split = listing.rows[i].source, str(listing.splits[i])
@@ -154,10 +156,13 @@ def _read(
             continue
         notes.look_at(picture, item)
         grids.look(picture, item.place)
+        if split != "train" or not fitted:  # else it was looked at when the map was fitted
+            shades.look(sample(picture), item.volume or item.name)
         image = shaping(image, picture.spacing, item.place, shape or None)
         shape = image.shape
         images[split].append(image)
     refuse_broken(broken.values())
     notes.warn()
+    shades.warn(intensity, listing.root, "images for validation and test" if fitted else "images")
     found = {split: np.stack(pictures) for split, pictures in images.items()}
     return found, shape, sums, grids.common()

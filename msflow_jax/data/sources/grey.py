@@ -14,6 +14,7 @@ import numpy as np
 
 from msflow_jax.data.intensity import Intensity, fit_percentiles
 from msflow_jax.data.pictures import Picture
+from msflow_jax.data.sources.shades import Shades
 from msflow_jax.data.sources.values import extent, is_dim, scale
 
 SAMPLE = 1 << 14  # values of an image that a map is fitted to: the same ones, however it is stored
@@ -145,7 +146,7 @@ def sample(picture: Picture) -> np.ndarray:
 
 
 def fit(samples: Iterable[tuple[str, np.ndarray]], modality: str, source: object) -> Intensity:
-    """The map of values that have no unit, from the training subjects.
+    """The map of values that have no unit, from the training subjects; warns of what it darkens.
 
     Args:
         samples: volume (or picture) and some of its values, those of one volume one after the other.
@@ -155,7 +156,14 @@ def fit(samples: Iterable[tuple[str, np.ndarray]], modality: str, source: object
     Raises:
         ValueError: as :func:`fit_percentiles`.
     """
-    found = fit_percentiles(_joined(samples), modality=modality)
+    shades = Shades()
+
+    def seen() -> Iterable[np.ndarray]:
+        for key, values in _joined(samples):
+            shades.look(values, key)
+            yield values
+
+    found = fit_percentiles(seen(), modality=modality)
     if not modality and found.low < _AIR:
         warnings.warn(
             f"{source}: values down to {found.low:g} look like Hounsfield units, but no file says so: "
@@ -164,16 +172,17 @@ def fit(samples: Iterable[tuple[str, np.ndarray]], modality: str, source: object
             "--config.data.window=-160,240",
             stacklevel=2,
         )
+    shades.warn(found, source, "training images")
     return found
 
 
-def _joined(samples: Iterable[tuple[str, np.ndarray]]) -> Iterable[np.ndarray]:
+def _joined(samples: Iterable[tuple[str, np.ndarray]]) -> Iterable[tuple[str, np.ndarray]]:
     volume, parts = "", list[np.ndarray]()
     for key, values in samples:
         if parts and key != volume:
-            yield np.concatenate(parts)
+            yield volume, np.concatenate(parts)
             parts = []
         volume = key
         parts.append(values)
     if parts:
-        yield np.concatenate(parts)
+        yield volume, np.concatenate(parts)

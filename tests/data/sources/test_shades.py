@@ -1,0 +1,104 @@
+"""Images that the map of their data set leaves nearly black, nearly white or of one value are named."""
+
+import warnings
+
+import numpy as np
+import pytest
+from PIL import Image
+
+from msflow_jax.data.intensity import FULL, Intensity
+from msflow_jax.data.sources.shades import Shades
+from tests.data.sources import cohorts
+from tests.data.sources.test_files import load, write_csv
+
+SPLITS = ["train"] * 6 + ["val"] * 2 + ["test"] * 2
+COUNT = len(SPLITS)
+
+
+def values(i):
+    return cohorts.volume(i, dtype=np.int16, low=0, high=1000)
+
+
+def volumes(folder, odd):
+    """Ten volumes of one scale, and others by their numbers."""
+    return [
+        cohorts.save(folder / f"v{i}.nii.gz", odd.get(i, values(i)), spacing=(3, 1, 1))
+        for i in range(COUNT)
+    ]
+
+
+def by_manifest(folder, names, **settings):
+    rows = [f"{n},{'ab'[i % 2]},{SPLITS[i]}" for i, n in enumerate(names)]
+    return load(write_csv(folder / "t.csv", "path,label,split", *rows), "manifest", **settings)
+
+
+def by_cohort(folder, names, **settings):
+    rows = [{"t1w": n, "label": "ab"[i % 2], "split": SPLITS[i]} for i, n in enumerate(names)]
+    return cohorts.load(cohorts.table(folder, rows), **settings)
+
+
+def told(call):
+    """What is said of shades while it loads."""
+    with warnings.catch_warnings(record=True) as caught:
+        warnings.simplefilter("always")
+        call()
+    lines = [str(w.message) for w in caught]
+    assert not any("\n" in line for line in lines)
+    return [line for line in lines if "nearly" in line or "hardly" in line]
+
+
+@pytest.mark.parametrize("dims", [2, 3])
+@pytest.mark.parametrize("read", [by_manifest, by_cohort])
+def test_one_volume_of_another_scale_is_named_with_those_it_darkens(tmp_path, read, dims):
+    names = volumes(tmp_path, {2: values(2).astype(np.int32) * 1000})
+    training, others = told(lambda: read(tmp_path, names, dims=dims, duplicates="keep"))
+    assert "5 of 6 training images use less than 1/16" in training
+    assert "nearly black" in training and "v0.nii.gz" in training and "and 2 more" in training
+    assert "v2.nii.gz reaches 99" in training
+    assert "4 of 4 images for validation and test use less" in others and "v6.nii.gz" in others
+
+
+@pytest.mark.parametrize("read", [by_manifest, by_cohort])
+def test_a_volume_for_test_of_another_scale_is_named(tmp_path, read):
+    names = volumes(tmp_path, {8: values(8).astype(np.int32) * 1000, 7: values(7) // 100})
+    dark, light = told(lambda: read(tmp_path, names, dims=3))
+    assert "1 of 4 images for validation and test use less" in dark and "v7.nii.gz" in dark
+    assert "1 of 4 images for validation and test lie for the most part above" in light
+    assert "v8.nii.gz" in light
+
+
+@pytest.mark.parametrize("dims", [2, 3])
+@pytest.mark.parametrize("read", [by_manifest, by_cohort])
+@pytest.mark.parametrize(("at", "level"), [(2, 0), (2, 700), (9, 0)])
+def test_a_volume_of_one_value_is_named(tmp_path, read, dims, at, level):
+    names = volumes(tmp_path, {at: np.full(cohorts.SPACE, level, np.int16)})
+    lines = told(lambda: read(tmp_path, names, dims=dims, duplicates="keep"))
+    assert len(lines) == 1 and f"v{at}.nii.gz" in lines[0]
+    assert "1 of" in lines[0] and "hold hardly any value but one" in lines[0]
+
+
+def test_a_black_picture_of_8_bits_is_named(tmp_path):
+    for i in range(COUNT):
+        grey = np.zeros((8, 8), np.uint8) if i == 3 else cohorts.volume(i, (8, 8))
+        Image.fromarray(grey).save(tmp_path / f"{i}.png")
+    (line,) = told(lambda: by_manifest(tmp_path, [f"{i}.png" for i in range(COUNT)]))
+    assert "1 of 10 images hold hardly any value but one: 3.png" in line
+
+
+def test_blank_slices_of_a_volume_are_no_matter(tmp_path):
+    spoilt = values(2)
+    spoilt[0] = 0
+    names = volumes(tmp_path, {2: spoilt})
+    assert told(lambda: by_manifest(tmp_path, names)) == []
+    assert told(lambda: by_cohort(tmp_path, names, dims=2)) == []
+
+
+def test_braces_in_names_and_nothing_to_look_at():
+    shades = Shades()
+    shades.look(np.zeros(0), "none")
+    shades.look(np.zeros(3), "{0}")
+    with pytest.warns(UserWarning, match=r"^\{x\}: 1 of 1 images hold .*: \{0\}; do they"):
+        shades.warn(FULL, "{x}", "images")
+    with warnings.catch_warnings():
+        warnings.simplefilter("error")
+        Shades().warn(Intensity("percentiles", 0.0, 1.0), "x", "images")
