@@ -57,7 +57,8 @@ class Slices:
             name: of the volume, for the error.
 
         Raises:
-            ValueError: slices some mm apart of a volume whose voxel size is not known.
+            ValueError: slices some mm apart of a volume whose voxel size is not known, or that is not
+                as thick.
         """
         axis = AXES[self.axis]
         start, end = (round(share * (space[axis] - 1)) for share in (self.first, self.last))
@@ -66,9 +67,15 @@ class Slices:
         if not spacing:
             raise ValueError(
                 f"{name} does not say how large its voxels are, so that slices {self.spacing:g} mm "
-                "apart cannot be chosen: --config.data.slices.spacing=0 takes every slice"
+                "apart cannot be chosen: data.slices.spacing=0 in training takes every slice"
             )
         step = max(self.spacing / spacing[axis], 1.0)
+        if space[axis] > 1 and step >= space[axis] - 0.5:
+            raise ValueError(
+                f"{name} has {space[axis]} {self.axis} slices {spacing[axis]:g} mm apart, of which "
+                f"data.slices.spacing={self.spacing:g} would leave one: correct the size in its header, "
+                "or train with a smaller spacing"
+            )
         return np.unique(np.rint(np.arange(start, end + 0.5, step)).astype(int))
 
     def take(self, volume: np.ndarray, number: int) -> np.ndarray:

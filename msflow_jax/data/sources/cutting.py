@@ -8,6 +8,7 @@ from collections.abc import Sequence
 from pathlib import Path
 
 from msflow_jax.data.sources.archives import Explained
+from msflow_jax.data.sources.geometry import space_at
 from msflow_jax.data.sources.items import Item, Wanted
 
 
@@ -33,9 +34,7 @@ def cut(item: Item, space: Sequence[int], spacing: Sequence[float], wanted: Want
     if wanted.dims == 3:
         return [item]
     if wanted.spacing and spacing:  # as ``geometry.to_spacing`` makes it
-        space = [
-            max(1, round(n * mm / wanted.spacing)) for n, mm in zip(space, spacing, strict=True)
-        ]
+        space = space_at(space, spacing, wanted.spacing, str(item.paths[0]))
         spacing = (wanted.spacing,) * 3
     axis = wanted.slices.axis
     return [

@@ -24,10 +24,12 @@ from msflow_jax.data.sources.dicom_headers import (
     without_pixels,
 )
 from msflow_jax.data.sources.dicom_meaning import Meaning, meanings
+from msflow_jax.data.sources.dicom_order import order
 from msflow_jax.data.sources.dicom_pixels import pixels, size
 from msflow_jax.data.sources.dicom_values import to_values
 from msflow_jax.data.sources.dicom_windows import windowed
 from msflow_jax.data.sources.identifiers import pseudonym
+from msflow_jax.data.sources.orientation import odd_size
 
 if TYPE_CHECKING:
     from pydicom import Dataset
@@ -137,19 +139,19 @@ def read_dicom(data: bytes | Path, path: Path, *, window: int | None = None) -> 
     content = data if isinstance(data, bytes) else read_file(data)
     with reading(path):
         found = parse(content, path)
-        stored, told = pixels(found, path)
+        stored, decoded = pixels(found, path)
         frames = len(stored)
         rules = meanings(found, frames, path)
         lies, notes = geometry.planes(found, frames)
         step = None
         if frames > 1 and all(p.placed for p in lies):
             names = [f"frame {i + 1}" for i in range(frames)]
-            sequence, step = geometry.order(lies, names, str(path))
+            sequence, step = order(lies, names, str(path))
             stored = stored[sequence]
             rules = [rules[i] for i in sequence]
             lies = [lies[i] for i in sequence]
         values, missing = _values(found, stored, rules, path, window)
-        said = [told, *rules[0].notes, *notes]
+        said = [decoded, *rules[0].notes, *notes]
         common = {
             "modality": modality(found),
             "unit": rules[0].unit if window is None else "",
@@ -158,8 +160,9 @@ def read_dicom(data: bytes | Path, path: Path, *, window: int | None = None) -> 
     if frames == 1:
         lie = lies[0]
         affine = lie.affine() if lie.placed and lie.spacing else None
+        lines = tuple(odd_size(lie.spacing, values.shape[1:3]))
         spot = geometry.Placed(
-            values[0], None if missing is None else missing[0], affine, lie.spacing, ()
+            values[0], None if missing is None else missing[0], affine, lie.spacing, lines
         )
     elif step is not None:
         spot = geometry.placed(values, missing, lies[0], step)
@@ -168,9 +171,9 @@ def read_dicom(data: bytes | Path, path: Path, *, window: int | None = None) -> 
             "has frames without positions (a film or a loop): kept in their order, without a place"
         )
         spot = geometry.Placed(values, missing, None, (), (note,))
-    lines = tuple(f"{path} {line}" for line in dict.fromkeys([*said, *spot.notes]) if line)
+    told = tuple(f"{path} {line}" for line in dict.fromkeys([*said, *spot.notes]) if line)
     return Picture(
-        spot.values, spot.affine, spot.spacing, missing=spot.missing, notes=lines, **common
+        spot.values, spot.affine, spot.spacing, missing=spot.missing, notes=told, **common
     )
 
 

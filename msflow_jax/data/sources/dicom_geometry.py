@@ -1,28 +1,19 @@
-"""Where the frames of a DICOM object, or the slices of a series, lie in the patient.
-
-Slices are sorted by their position along the normal of the plane, and their distance is that of their
-positions: numbers of slices and ``SliceThickness`` say nothing of either.
-"""
+"""Where the frames of a DICOM object, or the slices of a series, lie in the patient."""
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable
 from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
-from msflow_jax.data.sources.archives import Explained
 from msflow_jax.data.sources.dicom_headers import get, items
-from msflow_jax.data.sources.orientation import oddities, to_picture_axes, voxel_size
+from msflow_jax.data.sources.orientation import odd_size, oddities, to_picture_axes, voxel_size
 
 if TYPE_CHECKING:
     from pydicom import Dataset
 
-_TURNED = 1e-3  # of a direction's cosines: below it two planes are parallel
-_SAME = 1e-4  # mm: closer positions are one
-_UNEVEN = 0.02  # of the distance of slices: how far a position may be off
-_ROUNDED = 0.011  # mm: as far a position may be off in any case, having been rounded to 0.01
 _NOTHING = np.zeros(0)
 _RAS = np.diag([-1.0, -1.0, 1.0])  # DICOM counts to the left and to the back
 
@@ -135,89 +126,6 @@ def _spacing(group: Dataset, notes: list[str]) -> tuple[float, ...]:
     return float(given[0]), float(given[1])
 
 
-def order(
-    found: Sequence[Plane], names: Sequence[str], subject: str
-) -> tuple[list[int], np.ndarray]:
-    """The order of slices along their normal, and the step from one to the next.
-
-    Args:
-        found: where each slice lies; at least two, all placed.
-        names: what each is called in an error.
-        subject: what they make up, for errors.
-
-    Raises:
-        ValueError: two orientations, sizes of pixels or slices at one place, a missing slice, unequal
-            distances, or slices shifted against each other; names the slices.
-    """
-    _check_parallel(found, names, subject)
-    normal = found[0].normal
-    positions = np.stack([p.position for p in found])
-    heights = positions @ normal
-    sequence = [int(i) for i in np.argsort(heights, kind="stable")]
-    heights, positions = heights[sequence], positions[sequence]
-    sorted_names = [names[i] for i in sequence]
-    _check_distances(heights, sorted_names, subject)
-    step = (positions[-1] - positions[0]) / (len(positions) - 1)
-    off = positions - (positions[0] + np.arange(len(positions))[:, None] * step)
-    shifts = np.linalg.norm(off - np.outer(off @ normal, normal), axis=1)
-    if shifts.max() > max(0.05, 0.1 * min(found[0].spacing or (1.0,))):
-        raise Explained(
-            f"{subject}: slices are shifted against each other ({sorted_names[int(shifts.argmax())]} by "
-            f"{shifts.max():.3g} mm), so that they make up no volume: resample it, or use the slices"
-        )
-    return sequence, step
-
-
-def _check_parallel(found: Sequence[Plane], names: Sequence[str], subject: str) -> None:
-    first = found[0]
-    off = [np.abs(p.orientation - first.orientation).max() for p in found]
-    turned = [i for i, most in enumerate(off) if most > _TURNED]
-    if turned:
-        raise Explained(
-            f"{subject} lies in two orientations ({len(found) - len(turned)} like {names[0]}, "
-            f"{len(turned)} like {names[turned[0]]}): leave out those that do not belong to the volume, "
-            "such as localisers (scouts)"
-        )
-    for plane, name in zip(found, names, strict=True):
-        if len(plane.spacing) != len(first.spacing) or not np.allclose(
-            plane.spacing, first.spacing, rtol=1e-3
-        ):
-            raise Explained(
-                f"{subject}: {names[0]} and {name} have pixels of different size (PixelSpacing)"
-            )
-
-
-def _check_distances(heights: np.ndarray, names: Sequence[str], subject: str) -> None:
-    """Refuses slices at one place, missing ones and unequal distances; ``heights`` rise."""
-    gaps = np.diff(heights)
-    apart = gaps[gaps > _SAME]
-    least = np.median(apart[apart <= 1.2 * apart.min()]) if apart.size else 0.0
-    equal = np.flatnonzero(gaps < max(_SAME, _UNEVEN * np.median(apart) if apart.size else 0.0))
-    if equal.size:
-        first, second = names[equal[0]], names[equal[0] + 1]
-        raise Explained(
-            f"{subject}: {first} and {second} lie at the same place ({equal.size} such in all: copies, "
-            "or several times, echoes or phases): keep one slice for each place"
-        )
-    counts = np.rint(gaps / least)
-    tolerance = min(max(_UNEVEN * least, _ROUNDED), 0.2 * least)
-    uneven = np.flatnonzero(np.abs(gaps - counts * least) > tolerance * counts)
-    if uneven.size:
-        i = int(uneven[0])
-        raise Explained(
-            f"{subject}: slices lie {least:.4g} mm apart, but {names[i]} and {names[i + 1]} "
-            f"{gaps[i]:.4g} mm: a volume needs equal distances; resample it, or use the slices"
-        )
-    if (lacking := np.flatnonzero(counts > 1)).size:
-        i, total = int(lacking[0]), int((counts - 1).sum())
-        at = heights[i] + least
-        more = "" if total == 1 else f" ({total} slices are missing in all)"
-        raise Explained(
-            f"{subject}: a slice is missing at {at:.4g} mm along the normal, between {names[i]} and "
-            f"{names[i + 1]}{more}: complete it"
-        )
-
-
 @dataclass(frozen=True)
 class Placed:
     """A volume on the axes of a ``Picture``; attributes as there."""
@@ -235,7 +143,7 @@ def placed(
     """Brings a stack of slices to the axes of a ``Picture``.
 
     Args:
-        values: ``[D, H, W, C]``, slices in the order of :func:`order`.
+        values: ``[D, H, W, C]``, slices in the order of ``dicom_order.order``.
         missing: ``[D, H, W]`` or None.
         plane: of the first slice.
         step: from a slice to the next.
@@ -247,4 +155,5 @@ def placed(
     if not plane.spacing:
         note = "does not say how large its pixels are (PixelSpacing): its place is not known"
         return Placed(np.ascontiguousarray(turned), missing, None, (), (note,))
-    return Placed(np.ascontiguousarray(turned), missing, new, voxel_size(new), tuple(oddities(new)))
+    told = (*oddities(new), *odd_size(voxel_size(new), turned.shape[:3]))
+    return Placed(np.ascontiguousarray(turned), missing, new, voxel_size(new), told)

@@ -17,6 +17,7 @@ from msflow_jax.data.sources.decoding import MAX_BYTES, read_file
 from msflow_jax.data.sources.dicom import Header, group_of, is_scout, read_dicom, series_key
 from msflow_jax.data.sources.dicom_headers import get, modality, parse, reading
 from msflow_jax.data.sources.dicom_meaning import Meaning, meanings
+from msflow_jax.data.sources.dicom_order import order
 from msflow_jax.data.sources.dicom_pixels import pixels
 from msflow_jax.data.sources.dicom_values import to_values
 
@@ -118,7 +119,7 @@ def read_series(paths: Sequence[Path]) -> Picture:
         _check_alike(slices[0], slices[-1], len(paths), subject)
     _check_placed(slices, subject)
     planes = [s.plane for s in slices]
-    sequence, step = geometry.order(planes, [s.name for s in slices], subject)
+    sequence, step = order(planes, [s.name for s in slices], subject)
     slices = [slices[i] for i in sequence]
     values, missing = to_values([s.stored for s in slices], [s.rule for s in slices], paths[0])
     spot = geometry.placed(values, missing, slices[0].plane, step)

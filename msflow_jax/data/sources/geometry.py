@@ -10,6 +10,7 @@ import dataclasses
 import itertools
 import math
 import warnings
+from collections.abc import Sequence
 
 import numpy as np
 
@@ -122,18 +123,17 @@ def to_spacing(picture: Picture, spacing: float, name: str, *, nearest: bool = F
         nearest: see :func:`resample_to`.
 
     Raises:
-        ValueError: the voxel size is not known, or there would be too many voxels.
+        ValueError: the voxel size is not known, or there would be too many or too few voxels.
     """
     if not picture.spacing or picture.dims != 3:
         raise ValueError(
             f"{name} does not say how large its voxels are, so that it cannot be brought to "
-            f"{spacing:g} mm: --config.data.spacing=0 takes volumes as stored"
+            f"{spacing:g} mm: data.spacing=0 in training takes volumes as stored"
         )
     if _close(picture.spacing, (spacing,) * 3):
         return picture
     old = centred_affine(picture.space, picture.spacing)
-    sizes = [n * s / spacing for n, s in zip(picture.space, picture.spacing, strict=True)]
-    space = tuple(max(1, round(v)) for v in sizes)
+    space = space_at(picture.space, picture.spacing, spacing, name)
     if math.prod(space) > MAX_VOXELS:
         raise ValueError(
             f"{name} has {size_text(picture.space)} voxels of {size_text(picture.spacing)} mm; with "
@@ -145,6 +145,30 @@ def to_spacing(picture: Picture, spacing: float, name: str, *, nearest: bool = F
     )
     affine = None if picture.affine is None else picture.affine @ np.linalg.inv(old) @ new
     return dataclasses.replace(found, affine=affine)
+
+
+def space_at(
+    space: Sequence[int], sizes: Sequence[float], spacing: float, name: str
+) -> tuple[int, ...]:
+    """How many voxels along each axis a volume has when it is brought to cubic ones.
+
+    Args:
+        space: how many it has.
+        sizes: of its voxels in mm.
+        spacing: size of the new ones in mm.
+        name: its file, for the error.
+
+    Raises:
+        ValueError: one would be left along an axis that has several.
+    """
+    found = tuple(max(1, round(n * mm / spacing)) for n, mm in zip(space, sizes, strict=True))
+    if any(new < 2 <= old for new, old in zip(found, space, strict=True)):
+        raise ValueError(
+            f"{name} has {size_text(space)} voxels of {size_text(sizes)} mm; with data.spacing="
+            f"{spacing:g} they would become {size_text(found)}: correct the size in its header, or "
+            "train with a smaller spacing"
+        )
+    return found
 
 
 def _resampled(

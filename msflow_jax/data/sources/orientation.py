@@ -9,6 +9,9 @@ import numpy as np
 PICTURE_AXES = ("S", "P", "L")  # where slices, rows and columns go: see ``pictures.Picture``
 OBLIQUE = 40.0  # degrees; near 45 it is an accident which axis is called axial
 _VOXEL = (1e-4, 1e4)  # mm; nnU-Net stores 999 for the one slice of a picture
+# mm; mammograms have the smallest pixels of patients, 0.044; outside a unit is likely wrong, or it is a
+# microscope's.
+_LIKELY = (0.04, 50.0)
 _FLAT = 1e-3  # share of a box's volume that is left where axes nearly lie in one plane
 _SHEARED = 0.02  # cosine of the angle between two axes: about one degree from a right angle
 
@@ -93,6 +96,26 @@ def oddities(affine: np.ndarray) -> list[str]:
             "registration in the header): it is read as if they were at right angles"
         )
     return found
+
+
+def odd_size(sizes: Sequence[float], space: Sequence[int]) -> list[str]:
+    """A line where the voxels of a volume, or the pixels of a slice, are of an unlikely size.
+
+    Args:
+        sizes: in mm along each axis; empty where not known.
+        space: number of voxels along each axis; one alone may have any size, as of a picture in a NIfTI
+            file.
+    """
+    along = [mm for mm, count in zip(sizes, space, strict=True) if count > 1] if sizes else []
+    small, large = (any(mm < _LIKELY[0] for mm in along), any(mm > _LIKELY[1] for mm in along))
+    if not (small or large):
+        return []
+    limits = [f"below {_LIKELY[0]:g} mm"] * small + [f"above {_LIKELY[1]:g} mm"] * large
+    what = "pixels" if len(sizes) == 2 else "voxels"
+    return [
+        f"its {what} are {size_text(sizes)} mm, {' and '.join(limits)}: if the unit of length is wrong "
+        "(xyzt_units of NIfTI; DICOM has mm), correct the header"
+    ]
 
 
 def size_text(sizes: Sequence[float]) -> str:

@@ -13,6 +13,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from msflow_jax.data.sources.dicom import is_dicom, read_dicom, read_header
+from msflow_jax.data.sources.dicom_series import read_series
 from msflow_jax.storage.content import describe_content
 from tests.data.sources.dicom_objects import (
     ROOT,
@@ -20,6 +21,7 @@ from tests.data.sources.dicom_objects import (
     encoded,
     make_dataset,
     make_object,
+    make_series,
     search_secrets,
 )
 from tests.data.sources.picture_bytes import png
@@ -475,6 +477,18 @@ def test_where_a_single_slice_lies():
     broken = {"ImagePositionPatient": [0, 0, 0], "ImageOrientationPatient": [0] * 6}
     odd = read(make_dataset(RAMP, PixelSpacing=[0, 0], **broken))
     assert odd.affine is None and odd.spacing == () and len(odd.notes) == 2
+
+
+@pytest.mark.parametrize(("mm", "words"), [(9000, "above 50 mm"), (0.007, "below 0.04 mm")])
+def test_pixels_of_an_unlikely_size_are_said(tmp_path, mm, words):
+    place = {"ImagePositionPatient": [0, 0, 0], "ImageOrientationPatient": [1, 0, 0, 0, 1, 0]}
+    for extra in (place, {}):
+        (line,) = read(make_dataset(RAMP, PixelSpacing=[mm, mm], **extra)).notes
+        assert f"its pixels are {mm:g} x {mm:g} mm, {words}" in line and "correct" in line
+    paths = make_series(tmp_path, np.stack([RAMP, RAMP]), spacing=(2.0, mm, mm))
+    (line,) = read_series(paths).notes
+    assert f"its voxels are 2 x {mm:g} x {mm:g} mm, {words}" in line
+    assert read(make_dataset(RAMP, PixelSpacing=[0.044, 0.044])).notes == ()  # of a mammogram
 
 
 # ---- privacy ----

@@ -164,6 +164,16 @@ def test_cubic_voxels():
         to_spacing(source, 0.001, "a")
 
 
+@pytest.mark.parametrize("mm", [0.002, 2.0])
+def test_voxels_too_large_leave_an_axis_with_one(mm):
+    source = volume((8, 10, 1), (mm,) * 3)
+    with pytest.raises(
+        ValueError, match=r"a has 8 x 10 x 1 voxels of .* mm; with data\.spacing=2.* become 1 x "
+    ):
+        to_spacing(source, 1000 * mm, "a")
+    assert to_spacing(source, 2 * mm, "a").space == (4, 5, 1)  # one voxel stays one
+
+
 def noise(*shape):
     return np.random.default_rng(0).integers(0, 256, shape, dtype=np.uint8)
 

@@ -217,7 +217,7 @@ def test_sform_before_qform_with_a_note(tmp_path):
     rewritten(saved(path, made), quatern_b=3.0)
     assert "its qform is broken; its sform is used" in note(path)
     rewritten(path, quatern_b=3.0, sform_code=0)
-    with pytest.raises(ValueError, match="its affine holds values that are not finite"):
+    with pytest.raises(ValueError, match="its qform is no rotation"):
         read_nifti(path)
     made.set_qform(None, 0)
     rewritten(saved(path, made), pixdim=[1, 1, 1, 1, 0, 0, 0, 0])
@@ -251,6 +251,27 @@ def test_units_of_length(tmp_path, unit):
 
 
 @pytest.mark.parametrize(
+    ("unit", "words"),
+    [("micron", "0.003 mm, below 0.04"), ("meter", "3000 mm, above 50")],
+)
+@pytest.mark.parametrize("placed", ["sform", "qform", "none"])
+def test_voxels_of_an_unlikely_size_are_said(tmp_path, unit, words, placed):
+    made = image()
+    made.set_qform(made.affine, int(placed == "qform"))
+    made.set_sform(made.affine, int(placed == "sform"))
+    made.header.set_xyzt_units(unit)
+    lines = read_nifti(saved(tmp_path / "a.nii", made)).notes
+    (line,) = (one for one in lines if "unit of length" in one)
+    assert "a.nii: its voxels are" in line and words in line and "xyzt_units" in line
+
+
+@pytest.mark.parametrize("mm", [999.0, 0.001])
+def test_a_single_slice_may_be_as_thick_as_it_likes(tmp_path, mm):
+    made = image(VALUES[:, :, :1], affine=np.diag([1.0, 1.0, mm, 1.0]))
+    assert read_nifti(saved(tmp_path / "a.nii", made)).notes == ()
+
+
+@pytest.mark.parametrize(
     ("rows", "words"),
     [
         ({"srow_z": [0, 0, 0, 5]}, "its affine is singular"),
@@ -267,6 +288,19 @@ def test_a_broken_affine_is_refused_by_name(tmp_path, rows, words):
         read_nifti(rewritten(path, **rows))
     with pytest.raises(ValueError, match=rf"scan7\.nii: {words}"):
         nifti.header(path)
+
+
+@pytest.mark.parametrize("size", [-2.0, 0.0, np.nan, np.inf])
+def test_a_qform_alone_needs_sizes_in_pixdim(tmp_path, size):
+    made = image(affine=np.eye(4))
+    made.set_sform(None, 0)
+    made.set_qform(np.eye(4), 1)
+    path = rewritten(saved(tmp_path / "scan7.nii", made), pixdim=[1, 1, size, 1, 0, 0, 0, 0])
+    with pytest.raises(ValueError, match=rf"scan7\.nii: its pixdim is 1 x {size:g} x 1.*qform"):
+        read_nifti(path)
+    rewritten(path, pixdim=[1, 1, 1, 1, 0, 0, 0, 0], quatern_b=2.0)
+    with pytest.raises(ValueError, match=r"scan7\.nii: its qform is no rotation .*quatern_b"):
+        read_nifti(path)
 
 
 def test_sheared_and_strongly_oblique_axes_are_said(tmp_path):
