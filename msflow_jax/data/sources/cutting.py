@@ -22,7 +22,7 @@ class NoVolume(Explained):
     def __init__(self, path: Path):
         super().__init__(
             f"{path} is a picture, not a volume, and the model or data set is of volumes (data.dims=3): "
-            "pictures need one of --config.data.dims=2"
+            "name a volume or the folder of a series; pictures need a model trained with data.dims=2"
         )
 
 

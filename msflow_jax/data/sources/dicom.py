@@ -24,6 +24,7 @@ from msflow_jax.data.sources.dicom_headers import (
     without_pixels,
 )
 from msflow_jax.data.sources.dicom_meaning import Meaning, meanings
+from msflow_jax.data.sources.dicom_odd import Made
 from msflow_jax.data.sources.dicom_order import order
 from msflow_jax.data.sources.dicom_pixels import pixels, size
 from msflow_jax.data.sources.dicom_values import to_values
@@ -52,6 +53,7 @@ class Header:
         placed: whether its one picture has a position in the patient, as a slice of a series has.
         scout: whether it is a localiser, made to plan the others.
         plane: where its one picture lies; None of several.
+        made: how its first picture was made.
     """
 
     path: Path
@@ -64,6 +66,7 @@ class Header:
     placed: bool
     scout: bool
     plane: geometry.Plane | None = field(default=None, compare=False)
+    made: Made = field(default=Made(), compare=False)
 
 
 def read_header(path: Path) -> Header:
@@ -79,7 +82,9 @@ def read_header(path: Path) -> Header:
         if get(found, "Rows") is None:
             raise without_pixels(found, path)
         frames, rows, columns, _ = size(found, path)
-        meanings(found, frames, path)  # refuses what has no meaning before pixels are read
+        rules = meanings(
+            found, frames, path
+        )  # what has no meaning is refused before pixels are read
         plane = geometry.planes(found, 1)[0][0] if frames == 1 else None
         return Header(
             path=path,
@@ -92,6 +97,7 @@ def read_header(path: Path) -> Header:
             placed=plane is not None and plane.placed,
             scout=is_scout(found),
             plane=plane,
+            made=Made.of(found, rules[0]),
         )
 
 

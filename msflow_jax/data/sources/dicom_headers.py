@@ -31,6 +31,7 @@ SUFFIXES = frozenset((".dcm", ".dicom", ".ima"))
 HEAD = 4096  # bytes that tell DICOM
 KEYWORDS = tuple(re.findall(r"\w+", """
     ImageType SOPClassUID Modality PatientID IssuerOfPatientID StudyInstanceUID SeriesInstanceUID
+    AcquisitionNumber
     ImagePositionPatient ImageOrientationPatient PixelSpacing GridFrameOffsetVector
     SharedFunctionalGroupsSequence PerFrameFunctionalGroupsSequence DoseGridScaling
     SamplesPerPixel PhotometricInterpretation PlanarConfiguration NumberOfFrames Rows Columns

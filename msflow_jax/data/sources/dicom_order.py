@@ -14,7 +14,7 @@ from msflow_jax.data.sources.archives import Explained
 from msflow_jax.data.sources.dicom_geometry import Plane
 
 _TURNED = 1e-3  # of a direction's cosines: below it two planes are parallel
-_SAME = 1e-4  # mm: closer positions are one
+SAME = 1e-4  # mm: closer positions are one
 _UNEVEN = 0.02  # of the distance of slices: how far a position may be off
 _ROUNDED = 0.011  # mm: as far a position may be off in any case, having been rounded to 0.01
 
@@ -83,8 +83,8 @@ def check_apart(heights: np.ndarray, names: Sequence[str], subject: str) -> None
         ValueError: names two of them.
     """
     gaps = np.diff(heights)
-    apart = gaps[gaps > _SAME]
-    equal = np.flatnonzero(gaps < max(_SAME, _UNEVEN * np.median(apart) if apart.size else 0.0))
+    apart = gaps[gaps > SAME]
+    equal = np.flatnonzero(gaps < max(SAME, _UNEVEN * np.median(apart) if apart.size else 0.0))
     if equal.size:
         first, second = names[equal[0]], names[equal[0] + 1]
         raise Explained(

@@ -17,6 +17,7 @@ from msflow_jax.data.sources.decoding import MAX_BYTES, read_file
 from msflow_jax.data.sources.dicom import Header, group_of, is_scout, read_dicom, series_key
 from msflow_jax.data.sources.dicom_headers import get, modality, parse, reading
 from msflow_jax.data.sources.dicom_meaning import Meaning, meanings
+from msflow_jax.data.sources.dicom_odd import Made, alternating, odd_rescale
 from msflow_jax.data.sources.dicom_order import order
 from msflow_jax.data.sources.dicom_pixels import pixels
 from msflow_jax.data.sources.dicom_values import to_values
@@ -87,6 +88,7 @@ class _Slice:
     plane: geometry.Plane
     told: tuple[str, ...]
     scout: bool
+    made: Made
     whose: tuple[str, str, str]
 
 
@@ -102,7 +104,7 @@ def read_series(paths: Sequence[Path]) -> Picture:
     Raises:
         ValueError: files that make up no volume: of several series or patients, of other sizes, kinds
             or units, without positions, in two orientations, with a missing slice, two at one place or
-            unequal distances; or a file that is damaged. Names the files.
+            unequal distances, a CT of two acquisitions; or a file that is damaged. Names the files.
         ModuleNotFoundError: pydicom is not installed.
     """
     paths = sorted(paths)
@@ -121,6 +123,7 @@ def read_series(paths: Sequence[Path]) -> Picture:
     planes = [s.plane for s in slices]
     sequence, step = order(planes, [s.name for s in slices], subject)
     slices = [slices[i] for i in sequence]
+    odd = _oddities(slices, subject)
     values, missing = to_values([s.stored for s in slices], [s.rule for s in slices], paths[0])
     spot = geometry.placed(values, missing, slices[0].plane, step)
     lines = dict.fromkeys(line for s in slices for line in s.told)
@@ -132,7 +135,7 @@ def read_series(paths: Sequence[Path]) -> Picture:
         unit=slices[0].rule.unit,
         missing=spot.missing,
         group=slices[0].whose[1],
-        notes=tuple(f"{subject} {line}" for line in (*lines, *spot.notes) if line),
+        notes=tuple(f"{subject} {line}" for line in (*lines, *odd, *spot.notes) if line),
     )
 
 
@@ -160,8 +163,9 @@ def _read(path: Path, name: str, first: tuple[str, str, str] | None, subject: st
         planes, notes = geometry.planes(found, 1)
         rule = meanings(found, 1, path)[0]
         return _Slice(
-            name, stored[0], rule, planes[0], (told, *rule.notes, *notes), is_scout(found), whose
-        )
+            name, stored[0], rule, planes[0], (told, *rule.notes, *notes), is_scout(found),
+            Made.of(found, rule), whose,
+        )  # fmt: skip
 
 
 def _check_alike(first: _Slice, other: _Slice, count: int, subject: str) -> None:
@@ -174,9 +178,9 @@ def _check_alike(first: _Slice, other: _Slice, count: int, subject: str) -> None
             )
     elif own != shape:
         raise Explained(
-            f"{subject}: slices are of different size ({first.name} {shape[0]} x {shape[1]}, "
-            f"{other.name} {own[0]} x {own[1]}{_scouts([first, other])}): leave out what does "
-            "not belong"
+            f"{subject}: slices are of different {'size' if own[:2] != shape[:2] else 'channels'} "
+            f"({first.name} {_size(shape)}, {other.name} {_size(own)}{_scouts([first, other])}): leave "
+            "out what does not belong"
         )
     elif (first.rule.unit, first.rule.kind) != (other.rule.unit, other.rule.kind):
         raise Explained(
@@ -194,6 +198,15 @@ def _kind(rule: Meaning) -> Meaning:
     return replace(rule, slope=1.0, intercept=0.0, padding=None, notes=())
 
 
+def _oddities(slices: Sequence[_Slice], subject: str) -> tuple[str, str]:
+    """What is odd about slices in their order; refuses a CT that is two, which no scanner makes one."""
+    made, names, kind = [s.made for s in slices], [s.name for s in slices], slices[0].whose[2]
+    between = alternating(made, names)
+    if between and kind == "CT":
+        raise Explained(f"{subject} {between}")
+    return between, odd_rescale(made, names, kind)
+
+
 def _check_placed(slices: Sequence[_Slice], subject: str) -> None:
     lost = [s for s in slices if not s.plane.placed]
     if lost:
@@ -201,6 +214,11 @@ def _check_placed(slices: Sequence[_Slice], subject: str) -> None:
             f"{subject}: {lost[0].name} does not say where it lies (ImagePositionPatient, "
             f"ImageOrientationPatient; {len(lost)} of {len(slices)} do not): read the files as pictures"
         )
+
+
+def _size(shape: tuple[int, ...]) -> str:
+    colours = f" in {shape[2]} channels" if shape[2:] and shape[2] > 1 else ""
+    return f"{shape[0]} x {shape[1]}{colours}"
 
 
 def _scouts(slices: Sequence[_Slice]) -> str:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import warnings
 from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass
 from pathlib import Path
@@ -154,7 +155,23 @@ def _read_items(items: Sequence[Item], broken: dict[str, str], info: Info, resiz
     pictures = (reader(item) for item in track(items, "Reading images"))
     found = _collect(items, [item.place for item in items], pictures, info, resize, broken)
     notes.warn()
+    _warn_of_planes(found.items, info)
     return found
+
+
+def _warn_of_planes(items: Sequence[Item], info: Info) -> None:
+    """A line where a model of slices is given single ones of another plane, or localisers."""
+    if "slices" not in info.volumes:
+        return
+    axis = Wanted.as_trained(info).slices.axis
+    others = [item for item in items if item.lies not in ("", axis)]
+    if others:
+        warnings.warn(
+            f"{len(others)} of {len(items)} pictures are no {axis} slices, as those trained on are: "
+            f"{others[0].place} ({others[0].lies}) for one; leave them out, what is said of them means "
+            "nothing",
+            stacklevel=4,
+        )
 
 
 def _collect(

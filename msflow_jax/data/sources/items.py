@@ -36,6 +36,8 @@ class Item:
         given: which of the listed files it comes from.
         space: voxels of the volume along its axes, in their order in the file; empty where they were not
             looked at.
+        lies: what a DICOM slice that is alone is: ``axial``, ``coronal``, ``sagittal`` or ``localiser``;
+            empty where the file does not say, and of a series but of localisers.
     """
 
     name: str
@@ -51,6 +53,7 @@ class Item:
     modality: str = ""
     given: int = 0
     space: tuple[int, ...] = ()
+    lies: str = ""
 
     @property
     def place(self) -> str:

@@ -77,8 +77,8 @@ def _check_qform(header: Any, qform: np.ndarray, subject: str) -> None:
     sizes = np.array(header["pixdim"][1:4], np.float64)
     if not (np.isfinite(sizes).all() and (sizes > 0).all()):
         raise ValueError(
-            f"{subject}: its pixdim is {size_text(sizes)}, but its qform needs three positive sizes of "
-            "a voxel: correct pixdim[1] to pixdim[3] in the header"
+            f"{subject}: its pixdim is {size_text(sizes.tolist())}, but its qform needs three positive "
+            "sizes of a voxel: correct pixdim[1] to pixdim[3] in the header"
         )
     if not np.isfinite(qform[:3, :3]).all():
         raise ValueError(

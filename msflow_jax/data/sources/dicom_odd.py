@@ -1,0 +1,80 @@
+"""What is odd about the slices of a DICOM series that lie as those of one volume do."""
+
+from __future__ import annotations
+
+from collections import Counter
+from collections.abc import Sequence
+from dataclasses import dataclass
+from typing import TYPE_CHECKING
+
+from msflow_jax.data.sources.dicom_headers import get
+from msflow_jax.data.sources.dicom_meaning import Meaning
+
+if TYPE_CHECKING:
+    from pydicom import Dataset
+
+
+@dataclass(frozen=True)
+class Made:
+    """How a slice was made, for comparing it with the others of its series.
+
+    Attributes:
+        slope: what its stored values are multiplied by.
+        intercept: what is added then.
+        acquisition: the number of its acquisition; empty where the file does not say. It is not shown.
+    """
+
+    slope: float = 1.0
+    intercept: float = 0.0
+    acquisition: str = ""
+
+    @classmethod
+    def of(cls, found: Dataset, rule: Meaning) -> Made:
+        """What a header says."""
+        try:
+            acquisition = str(get(found, "AcquisitionNumber") or "").strip()
+        except (TypeError, ValueError, OverflowError):  # it says nothing that can be compared
+            acquisition = ""
+        return cls(rule.slope, rule.intercept, acquisition)
+
+
+def odd_rescale(made: Sequence[Made], names: Sequence[str], modality: str) -> str:
+    """Which slices of a CT have another rescale than most, as the end of a sentence; empty if none has.
+
+    In PET and nuclear medicine each slice may well have its own.
+
+    Args:
+        made: how each slice was made.
+        names: what each is called.
+        modality: DICOM's word.
+    """
+    rules = [(one.slope, one.intercept) for one in made]
+    common, count = Counter(rules).most_common(1)[0]
+    if modality != "CT" or count == len(rules):
+        return ""
+    odd = next(i for i, rule in enumerate(rules) if rule != common)
+    return (
+        f"has {len(rules) - count} of {len(rules)} slices with another rescale than the rest "
+        f"({names[odd]} has RescaleSlope {rules[odd][0]:g} and RescaleIntercept {rules[odd][1]:g}, "
+        f"{names[rules.index(common)]} {common[0]:g} and {common[1]:g}): are all of them Hounsfield "
+        "units? Correct what is not, or leave it out"
+    )
+
+
+def alternating(made: Sequence[Made], names: Sequence[str]) -> str:
+    """Slices of which acquisitions lie between each other, as the end of a sentence; empty if none do.
+
+    Args:
+        made: how each slice was made, in the order of the slices.
+        names: what each is called.
+    """
+    told = [(one.acquisition, name) for one, name in zip(made, names, strict=True)]
+    told = [one for one in told if one[0]]
+    changes = [i for i in range(1, len(told)) if told[i][0] != told[i - 1][0]]
+    if len(changes) < max(1, len({number for number, _ in told})):  # each beside the others
+        return ""
+    return (
+        f"has slices of several acquisitions between each other ({told[changes[0] - 1][1]} and "
+        f"{told[changes[0]][1]} differ in AcquisitionNumber): are they several phases or contrasts? "
+        "Keep one of them"
+    )
