@@ -71,7 +71,7 @@ def classify(
     flow.calibration.threshold(measure, coverage)  # refuses both before the work
     read = data.read_sound_images(images, flow.info, resize=resize)
     names, broken = read.names, read.broken
-    refuse_broken(() if skip_broken else broken.values())
+    refuse_broken(() if skip_broken else read.errors)
     requested, stopped = {"draws": draws, "steps": steps}, None
     try:
         out = flow.classify(read.images, description="classifying", **requested)

@@ -24,7 +24,7 @@ from msflow_jax.data.sources.nifti import split_volume
 from msflow_jax.data.sources.npz_headers import Layout, npz_layouts
 from msflow_jax.data.sources.reading import Reader
 from msflow_jax.data.sources.shaping import shape_to_model
-from msflow_jax.data.sources.values import refuse_broken
+from msflow_jax.data.sources.values import by_volume, refuse_broken
 from msflow_jax.progress import track
 from msflow_jax.storage.places import expand, split_archive
 
@@ -40,11 +40,13 @@ class Sound:
         images: uint8 ``[N, *space, C]``.
         items: what each is.
         broken: the error of each other one by its name.
+        errors: the same, of slices of one volume that have one fault a single line.
     """
 
     images: np.ndarray
     items: tuple[Item, ...]
     broken: dict[str, str]
+    errors: tuple[str, ...] = ()
 
     @property
     def names(self) -> tuple[str, ...]:
@@ -86,7 +88,7 @@ def read_images(
             names all of them, up to 20.
     """
     found = read_sound_images(path, info, resize=resize)
-    refuse_broken(found.broken.values())
+    refuse_broken(found.errors)
     return found.images, found.names
 
 
@@ -132,7 +134,7 @@ def read_listed(
     items, broken = list_items(files, names, Wanted.as_trained(info))
     refuse_broken(broken.values())
     found = _read_items(items, {}, info, resize)
-    refuse_broken(found.broken.values())
+    refuse_broken(found.errors)
     return found, [item.given for item in items]
 
 
@@ -185,6 +187,7 @@ def _collect(
     """Scales and fits pictures; ``places`` are their names in errors."""
     images, sound = [], []
     broken = dict(broken)
+    slices: dict[str, tuple[str, str]] = {}
     intensity = info.intensity()
     oddities = Oddities(intensity)
     for item, place, read in zip(items, places, pictures, strict=True):
@@ -194,13 +197,16 @@ def _collect(
             images.append(shape_to_model(grey, picture.spacing, place, info, change))
         except ValueError as error:
             broken[item.name] = str(error)
+            if item.volume:
+                slices[item.name] = item.volume, place
             continue
         sound.append(item)
         oddities.look(picture, item.name, item.volume)
+    errors = by_volume(broken, slices)
     if not images:
-        refuse_broken(broken.values())
+        refuse_broken(errors)
     oddities.warn()
-    return Sound(np.stack(images), tuple(sound), broken)
+    return Sound(np.stack(images), tuple(sound), broken, tuple(errors))
 
 
 def _read_archive(path: Path, split: str, info: Info, change: bool) -> Sound:

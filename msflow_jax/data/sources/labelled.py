@@ -48,7 +48,7 @@ def read_labelled(
             f"no folder, .csv or .npz with labelled images at {path} (--images)"
         )
     found = read_sound_images(path, info, resize=resize)
-    refuse_broken(found.broken.values())
+    refuse_broken(found.errors)
     names = found.names
     folders = [name.partition("/")[0] if "/" in name else "" for name in names]
     return _split(found.images, _numbers(folders, names, info, path), names, *_facts(found))

@@ -7,8 +7,9 @@ later.
 
 from __future__ import annotations
 
+import re
 import warnings
-from collections.abc import Collection, Sequence
+from collections.abc import Collection, Mapping, Sequence
 from pathlib import Path
 from typing import NamedTuple
 
@@ -153,6 +154,25 @@ def is_dim(picture: np.ndarray, value_range: Range) -> bool:
         return False
     low, high = value_range
     return bool(picture.max() < low + _DIM * (high - low))
+
+
+def by_volume(broken: Mapping[str, str], slices: Mapping[str, tuple[str, str]]) -> list[str]:
+    """Errors, of which those of one volume's slices that differ in places and figures alone are one.
+
+    Args:
+        broken: the error of each image by its name.
+        slices: of those that are slices the volume, and the place that their error names.
+    """
+    found: dict[tuple[str, str], list[str]] = {}
+    for name, error in broken.items():
+        volume, place = slices.get(name, ("", ""))
+        kind = re.sub(r"-?\d[\d.e+-]*", "#", error.replace(place, "")) if volume else name
+        found.setdefault((volume, kind), []).append(error)
+    return [
+        errors[0]
+        + (f" (and {len(errors) - 1} more slices of {volume} alike)" if len(errors) > 1 else "")
+        for (volume, _), errors in found.items()
+    ]
 
 
 def refuse_broken(errors: Collection[str]) -> None:

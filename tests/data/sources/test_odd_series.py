@@ -12,6 +12,7 @@ from msflow_jax.data.sources.dicom_odd import Made, alternating, odd_rescale
 from msflow_jax.data.sources.dicom_series import read_series
 from msflow_jax.data.sources.examples import list_items
 from msflow_jax.data.sources.items import Wanted
+from msflow_jax.data.sources.values import by_volume
 from tests.data.sources.dicom_objects import SECRETS, make_object, make_series
 from tests.data.sources.test_dicom_series import change
 
@@ -165,3 +166,30 @@ def test_one_slice_for_a_model_of_volumes(tmp_path):
     ) as e:
         data.read_images(path, model(space=(5, 5, 5), volumes={}))
     assert "--config" not in str(e.value)
+
+
+def test_one_fault_of_all_slices_of_a_series_is_one_line(tmp_path):
+    make_series(tmp_path / "head", VOLUME[:, :5], modality="MR")
+    with pytest.raises(ValueError, match="is MR, the images trained on are CT") as e:
+        data.read_images(tmp_path, model())
+    assert str(e.value).count("is MR") == 1 and "and 5 more slices of head alike" in str(e.value)
+    make_series(tmp_path / "other", VOLUME[:, :5], modality="MR", series=2)
+    make_object(tmp_path / "third" / "0.dcm", np.zeros((5, 5), np.uint8), modality="MR", series=3)
+    make_series(tmp_path / "sound", VOLUME[:, :5], series=4, PixelSpacing=[1, 1])
+    found = data.read_sound_images(tmp_path, model())
+    assert len(found.broken) == 13 and len(found.errors) == 3 and len(found.items) == 6
+    assert all(str(tmp_path) in error for error in found.broken.values())
+
+
+def test_faults_of_slices_that_differ_are_lines_of_their_own():
+    broken = {
+        "a": "x/a holds -1e+05 to 3",
+        "b": "x/b holds -7 to 4.5",
+        "c": "x/c is cut",
+        "d": "x/d",
+    }
+    slices = {name: ("v", f"x/{name}") for name in "abc"}
+    assert by_volume(broken, slices) == [
+        "x/a holds -1e+05 to 3 (and 1 more slices of v alike)", "x/c is cut", "x/d",
+    ]  # fmt: skip
+    assert by_volume(broken, {}) == list(broken.values())
