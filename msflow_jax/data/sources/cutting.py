@@ -8,8 +8,8 @@ from collections.abc import Sequence
 from pathlib import Path
 
 from msflow_jax.data.sources.archives import Explained
-from msflow_jax.data.sources.geometry import space_at
 from msflow_jax.data.sources.items import Item, Wanted
+from msflow_jax.data.sources.orientation import space_at
 
 
 class NoVolume(Explained):

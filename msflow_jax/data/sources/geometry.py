@@ -10,14 +10,13 @@ import dataclasses
 import itertools
 import math
 import warnings
-from collections.abc import Sequence
 
 import numpy as np
 
 from msflow_jax.data.pictures import Picture
 from msflow_jax.data.sources.nifti_headers import MAX_VOXELS
 from msflow_jax.data.sources.nifti_writing import centred_affine
-from msflow_jax.data.sources.orientation import size_text, voxel_size
+from msflow_jax.data.sources.orientation import size_text, space_at, voxel_size
 
 _APART = 1e-3  # mm for each voxel along the longest axis: what 32 bits of an affine may add up to
 _FWHM = 2.355  # full width at half maximum of a Gaussian of standard deviation 1
@@ -145,30 +144,6 @@ def to_spacing(picture: Picture, spacing: float, name: str, *, nearest: bool = F
     )
     affine = None if picture.affine is None else picture.affine @ np.linalg.inv(old) @ new
     return dataclasses.replace(found, affine=affine)
-
-
-def space_at(
-    space: Sequence[int], sizes: Sequence[float], spacing: float, name: str
-) -> tuple[int, ...]:
-    """How many voxels along each axis a volume has when it is brought to cubic ones.
-
-    Args:
-        space: how many it has.
-        sizes: of its voxels in mm.
-        spacing: size of the new ones in mm.
-        name: its file, for the error.
-
-    Raises:
-        ValueError: one would be left along an axis that has several.
-    """
-    found = tuple(max(1, round(n * mm / spacing)) for n, mm in zip(space, sizes, strict=True))
-    if any(new < 2 <= old for new, old in zip(found, space, strict=True)):
-        raise ValueError(
-            f"{name} has {size_text(space)} voxels of {size_text(sizes)} mm; with data.spacing="
-            f"{spacing:g} they would become {size_text(found)}: correct the size in its header, or "
-            "train with a smaller spacing"
-        )
-    return found
 
 
 def _resampled(

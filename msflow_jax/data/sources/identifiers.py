@@ -1,8 +1,8 @@
 """Whom a picture shows, as a hash that identifies nobody without a secret that stays with the user.
 
 The hash is keyed: from the identifiers of all patients of a hospital nobody can find who is who in a
-workdir without the salt. It is made on first use and kept in the user's own data directory (``user_data``),
-readable for the user alone; never in a workdir. Runs on several machines need one salt:
+workdir without the salt. It is made on first use and kept in the user's own data directory
+(``user_data``), readable for the user alone; never in a workdir. Runs on several machines need one salt:
 ``MSFLOW_JAX_SALT`` names the file.
 """
 

@@ -118,6 +118,30 @@ def odd_size(sizes: Sequence[float], space: Sequence[int]) -> list[str]:
     ]
 
 
+def space_at(
+    space: Sequence[int], sizes: Sequence[float], spacing: float, name: str
+) -> tuple[int, ...]:
+    """How many voxels along each axis a volume has when it is brought to cubic ones.
+
+    Args:
+        space: how many it has.
+        sizes: of its voxels in mm.
+        spacing: size of the new ones in mm.
+        name: its file, for the error.
+
+    Raises:
+        ValueError: one would be left along an axis that has several.
+    """
+    found = tuple(max(1, round(n * mm / spacing)) for n, mm in zip(space, sizes, strict=True))
+    if any(new < 2 <= old for new, old in zip(found, space, strict=True)):
+        raise ValueError(
+            f"{name} has {size_text(space)} voxels of {size_text(sizes)} mm; with data.spacing="
+            f"{spacing:g} they would become {size_text(found)}: correct the size in its header, or "
+            "train with a smaller spacing"
+        )
+    return found
+
+
 def size_text(sizes: Sequence[float]) -> str:
     """Sizes in words: ``1 x 1 x 2.5``."""
     return " x ".join(f"{v:.6g}" for v in sizes)
