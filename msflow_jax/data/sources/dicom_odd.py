@@ -64,17 +64,25 @@ def odd_rescale(made: Sequence[Made], names: Sequence[str], modality: str) -> st
 def alternating(made: Sequence[Made], names: Sequence[str]) -> str:
     """Slices of which acquisitions lie between each other, as the end of a sentence; empty if none do.
 
+    Slices that do not say it are passed over, unless they alternate with others that do.
+
     Args:
         made: how each slice was made, in the order of the slices.
         names: what each is called.
     """
     told = [(one.acquisition, name) for one, name in zip(made, names, strict=True)]
-    told = [one for one in told if one[0]]
-    changes = [i for i in range(1, len(told)) if told[i][0] != told[i - 1][0]]
-    if len(changes) < max(1, len({number for number, _ in told})):  # each beside the others
+    if len(_changes(told)) <= len(told) / 2:
+        told = [one for one in told if one[0]]
+    changes = _changes(told)
+    if len(changes) < max(2, len({number for number, _ in told})):  # each beside the others
         return ""
     return (
         f"has slices of several acquisitions between each other ({told[changes[0] - 1][1]} and "
         f"{told[changes[0]][1]} differ in AcquisitionNumber): are they several phases or contrasts? "
         "Keep one of them"
     )
+
+
+def _changes(told: Sequence[tuple[str, str]]) -> list[int]:
+    """Where the acquisition is another one than of the slice before."""
+    return [i for i in range(1, len(told)) if told[i][0] != told[i - 1][0]]

@@ -41,7 +41,7 @@ def listed(paths, wanted=HALVES):
     return list_items(paths, [path.name for path in paths], wanted)
 
 
-@pytest.mark.parametrize("order", ["121212", "122112", "112221", "123123"])
+@pytest.mark.parametrize("order", ["121212", "122112", "112221", "123123", ["", 2] * 3])
 def test_acquisitions_between_each_other_are_no_ct(tmp_path, order):
     paths = acquisitions(tmp_path, order)
     with pytest.raises(ValueError, match=r"several acquisitions between .*AcquisitionNumber") as e:
@@ -57,7 +57,9 @@ def test_acquisitions_of_an_mr_are_told(tmp_path):
     assert "and 5 more has slices of several acquisitions between each other" in note
 
 
-@pytest.mark.parametrize("order", ["111111", "111222", "123456", "112233", ["", "", 1, 1, 2, ""]])
+@pytest.mark.parametrize(
+    "order", ["111111", "111222", "123456", "112233", ["", "", 1, 1, 2, ""], [1, 1, "", 1, 1, 1]]
+)
 def test_acquisitions_one_after_the_other_are_one_volume(tmp_path, order):
     paths = acquisitions(tmp_path, order)
     assert read_series(paths).notes == () and lines(lambda: listed(paths)) == []
