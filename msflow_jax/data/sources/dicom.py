@@ -24,7 +24,7 @@ from msflow_jax.data.sources.dicom_headers import (
     without_pixels,
 )
 from msflow_jax.data.sources.dicom_meaning import Meaning, meanings
-from msflow_jax.data.sources.dicom_odd import Made
+from msflow_jax.data.sources.dicom_odd import Made, odd_rescale
 from msflow_jax.data.sources.dicom_order import order
 from msflow_jax.data.sources.dicom_pixels import pixels, size
 from msflow_jax.data.sources.dicom_values import to_values
@@ -150,14 +150,15 @@ def read_dicom(data: bytes | Path, path: Path, *, window: int | None = None) -> 
         rules = meanings(found, frames, path)
         lies, notes = geometry.planes(found, frames)
         step = None
+        names = [f"frame {i + 1}" for i in range(frames)]
+        odd = odd_rescale([Made.of(found, rule) for rule in rules], names, modality(found))
         if frames > 1 and all(p.placed for p in lies):
-            names = [f"frame {i + 1}" for i in range(frames)]
             sequence, step = order(lies, names, str(path))
             stored = stored[sequence]
             rules = [rules[i] for i in sequence]
             lies = [lies[i] for i in sequence]
         values, missing = _values(found, stored, rules, path, window)
-        said = [decoded, *rules[0].notes, *notes]
+        said = [decoded, *rules[0].notes, odd, *notes]
         common = {
             "modality": modality(found),
             "unit": rules[0].unit if window is None else "",
@@ -165,7 +166,8 @@ def read_dicom(data: bytes | Path, path: Path, *, window: int | None = None) -> 
         }
     if frames == 1:
         lie = lies[0]
-        affine = lie.affine() if lie.placed and lie.spacing else None
+        # Of pixels of 1 mm where their size is not known: it lies as it would in its series.
+        affine = lie.affine() if lie.placed else None
         lines = tuple(odd_size(lie.spacing, values.shape[1:3]))
         spot = geometry.Placed(
             values[0], None if missing is None else missing[0], affine, lie.spacing, lines

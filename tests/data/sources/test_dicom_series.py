@@ -284,6 +284,7 @@ def test_enhanced_frames_are_sorted(tmp_path):
         np.testing.assert_array_equal(picture.values[..., 0], expected)
         np.testing.assert_allclose(picture.spacing, SPACING)
         assert picture.unit == "HU"
+        assert "1 of 4 slices with another rescale than the rest (frame" in picture.notes[0]
     assert not read_header(path).placed and read_header(path).frames == 4
     save(enhanced(range(4), positions={2: [0, 0, 2]}), path)
     with pytest.raises(ValueError, match="a.dcm: frame 2 and frame 3 lie at the same place"):

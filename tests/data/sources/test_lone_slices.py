@@ -25,10 +25,11 @@ def across(plane):
     return ("sagittal", "coronal", "axial")[int(np.abs(normal).argmax())]
 
 
+@pytest.mark.parametrize("extra", [{}, {"PixelSpacing": None}], ids=["", "no size"])
 @pytest.mark.parametrize("plane", [*PLANES, *DIRECTIONS], ids=str)
-def test_alone_as_out_of_its_series(tmp_path, plane):
+def test_alone_as_out_of_its_series(tmp_path, plane, extra):
     """The file, and the folder that holds nothing else."""
-    paths = make_series(tmp_path / "all", VOLUME, plane=plane, spacing=(2.0, 0.7, 0.6))
+    paths = make_series(tmp_path / "all", VOLUME, plane=plane, spacing=(2.0, 0.7, 0.6), **extra)
     volume = read_picture(tmp_path / "all")
     slices = Slices(across(plane))
     (tmp_path / "one").mkdir()
