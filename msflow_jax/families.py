@@ -21,10 +21,11 @@ Params = Any
 FAMILIES = {
     "symmetric": "msflow_jax.symmetric.family",
     "coupling": "msflow_jax.coupling.family",
+    "diffusers": "msflow_jax.diffusers.family",
 }
-VERBS = ("classify", "segment", "generate", "explain")
+VERBS = ("classify", "segment", "generate", "explain", "translate", "report")
 # What a caller gives to a verb beside its settings.
-_GIVEN = ("index", "weights")
+_GIVEN = ("index", "weights", "target")
 
 
 class Model(Protocol):
@@ -33,7 +34,9 @@ class Model(Protocol):
     ``classify(params, images, key, *, index, weights, draws, **own) -> Prediction``,
     ``segment(params, images, key, *, index, draws, **own)`` -> probabilities ``[B, *space, K]``,
     ``generate(params, condition, key, *, index, **own)`` -> images ``[B, *shape]`` in [-1, 1],
-    ``explain(params, images, key, labels, others, *, index, **own) -> Explanation``.
+    ``explain(params, images, key, labels, others, *, index, **own) -> Explanation``,
+    ``translate(params, sources, key, *, target, index, **own)`` -> images ``[B, *shape]`` in [-1, 1],
+    ``report(params, sources, key, *, index, **own)`` -> tokens ``[B, T]``, log-probability ``[B]``.
 
     Keyword-only parameters beside ``index`` and ``weights`` are the verb's settings. A model whose task
     leaves it fewer verbs than methods names those that are left: ``verbs``.
@@ -163,6 +166,8 @@ def require_verb(model: Any, verb: str, workdir: str) -> None:
         "segment": "it has one class per image, not one per pixel",
         "generate": "it draws from label maps, not from class names" if of_pixels else "",
         "explain": "it has no likelihood to explain: choose a model.family that has",
+        "translate": "it is of one modality: choose a model.family of several",
+        "report": "it knows no reports: choose a model.family that does",
     }[verb]
     since = f", since {why}" if why else ""
     raise ValueError(f"the model of {workdir} cannot {verb}{since}: it can {', '.join(known)}")

@@ -8,7 +8,7 @@ import pytest
 
 ROOT = Path(__file__).resolve().parents[1]
 PACKAGE = ROOT / "msflow_jax"
-FAMILY_ROOMS = {"symmetric", "coupling"}
+FAMILY_ROOMS = {"symmetric", "coupling", "diffusers"}
 # From the top down. Rooms of one floor do not import each other.
 FLOORS = (
     {"workdir"},

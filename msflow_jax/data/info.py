@@ -142,6 +142,19 @@ class Info:
                 "--config.data.modality=NAME"
             )
 
+    def of_modality(self, name: str) -> Info:
+        """The facts on one of several modalities as on images; ValueError where there is no such one."""
+        known = {key: one for key, one in self.modalities.items() if one.kind == "image"}
+        if name not in known:
+            raise ValueError(f"{self.source} has no images {name!r}; there are {', '.join(known)}")
+        *space, channels = known[name].shape
+        maps = {"image": self.intensities[name]} if name in self.intensities else {}
+        spacing = self.spacing if len(self.spacing) == len(space) else ()
+        return dataclasses.replace(
+            self, channels=channels, side=space[-1], space=tuple(space), spacing=spacing,
+            modalities={}, intensities=maps, map_classes=(),
+        )  # fmt: skip
+
     def intensity(self, name: str = "image") -> Intensity:
         """How the stored values of a modality become grey levels."""
         if name in self.intensities:

@@ -6,6 +6,7 @@ import numpy as np
 
 WINDOW, SIGMA = 11, 1.5  # of SSIM's Gaussian window, in pixels
 RANGE = 2.0  # of images in [-1, 1]
+SCALES = (0.0448, 0.2856, 0.3001, 0.2363, 0.1333)  # weights of multiscale SSIM, the finest first
 _MIN_ERROR = 1e-10  # so that the PSNR of equal images is a number, 106 dB
 
 
@@ -15,12 +16,52 @@ def psnr(a: jax.Array, b: jax.Array) -> jax.Array:
     return 10 * jnp.log10(RANGE**2 / jnp.maximum(error, _MIN_ERROR))
 
 
+@jax.jit
 def ssim(a: jax.Array, b: jax.Array) -> jax.Array:
     """Structural similarity ``[B]`` of images ``[B, H, W, C]`` in [-1, 1], averaged over channels.
 
     Wang et al. 2004: a Gaussian window of 11 pixels and sigma 1.5, K1 = 0.01, K2 = 0.03, only where the
     window lies within the image.
     """
+    likeness, structure = _parts(a, b)
+    return jnp.mean(likeness * structure, axis=(1, 2, 3))
+
+
+@jax.jit
+def ssim_map(a: jax.Array, b: jax.Array) -> jax.Array:
+    """Structural similarity of every pixel ``[B, H, W, C]``; mirrored at the border."""
+    pad = ((0, 0), *((WINDOW // 2,) * 2 for _ in range(2)), (0, 0))
+    a, b = (jnp.pad(x, pad, mode="symmetric") for x in (a, b))
+    likeness, structure = _parts(a, b)
+    return likeness * structure
+
+
+@jax.jit
+def ms_ssim(a: jax.Array, b: jax.Array) -> jax.Array:
+    """Multiscale structural similarity ``[B]`` (Wang et al. 2003) of images ``[B, H, W, C]`` in [-1, 1].
+
+    As many of the five scales as the window fits into, their weights brought to a sum of 1: of 32 pixels
+    two, of 64 three, of 176 all.
+    """
+    scales = max(1, sum(min(a.shape[1:3]) >> i >= WINDOW for i in range(len(SCALES))))
+    weights = np.array(SCALES[:scales]) / sum(SCALES[:scales])
+    total = jnp.ones(len(a))
+    for i, weight in enumerate(weights.tolist()):
+        likeness, structure = _parts(a, b)
+        one = likeness * structure if i == scales - 1 else structure
+        total *= jnp.maximum(one.mean(axis=(1, 2, 3)), 0.0) ** weight
+        a, b = (_halved(x) for x in (a, b))
+    return total
+
+
+def _halved(x: jax.Array) -> jax.Array:
+    height, width = (side // 2 * 2 for side in x.shape[1:3])
+    x = x[:, :height, :width]
+    return x.reshape(len(x), height // 2, 2, width // 2, 2, x.shape[-1]).mean(axis=(2, 4))
+
+
+def _parts(a: jax.Array, b: jax.Array) -> tuple[jax.Array, jax.Array]:
+    """Likeness of means, and of contrast and structure, where the window lies within the image."""
     # Variances of what is left without each image's mean: less is lost to rounding.
     centre_a, centre_b = (x.mean(axis=(1, 2), keepdims=True) for x in (a, b))
     a, b = a - centre_a, b - centre_b
@@ -30,8 +71,7 @@ def ssim(a: jax.Array, b: jax.Array) -> jax.Array:
     mean_a, mean_b = rest_a + centre_a + 1, rest_b + centre_b + 1  # meant for values from 0 on
     c1, c2 = (0.01 * RANGE) ** 2, (0.03 * RANGE) ** 2
     likeness = (2 * mean_a * mean_b + c1) / (mean_a**2 + mean_b**2 + c1)
-    structure = (2 * covariance + c2) / (variances + c2)
-    return jnp.mean(likeness * structure, axis=(1, 2, 3))
+    return likeness, (2 * covariance + c2) / (variances + c2)
 
 
 def _windowed(x: jax.Array) -> jax.Array:

@@ -14,6 +14,7 @@ from msflow_jax.data import Info
 from msflow_jax.data.checks import check_images
 from msflow_jax.families import Family, choose_settings, require_verb
 from msflow_jax.inference.calibration import COVERAGE, Calibration
+from msflow_jax.inference.modality_verbs import ModalityVerbs
 from msflow_jax.inference.prediction import Prediction
 from msflow_jax.inference.runners import (
     make_classifier,
@@ -26,7 +27,7 @@ from msflow_jax.parallel.batched import finished
 
 
 @dataclass(frozen=True)
-class Flow:
+class Flow(ModalityVerbs):
     """A workdir opened for use, see :func:`msflow_jax.open`.
 
     Attributes:

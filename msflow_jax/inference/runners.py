@@ -1,7 +1,7 @@
 """A model's verbs over many images: a pure function of a batch each, and the same over any number."""
 
 import dataclasses
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from typing import Any
 
 import jax
@@ -73,6 +73,76 @@ def explaining(model: Any, seed: int, **settings: Any) -> Function:
         return model.explain(params, to_float(images), key, labels, others, **settings)
 
     return function
+
+
+def translating(model: Any, seed: int, target: str, draws: int, **settings: Any) -> Function:
+    """``(params, sources, index) -> images`` ``[K, B, *shape]`` in [-1, 1]; see ``translate``.
+
+    The noise is by the sources' content: the index is left out.
+
+    Args:
+        model: a model that translates.
+        seed: seed of the noise.
+        target: modality to draw.
+        draws: noise draws K.
+        **settings: settings of the model's ``translate``.
+    """
+
+    def function(params: Any, sources: Mapping[str, jax.Array], index: jax.Array) -> jax.Array:
+        given = {name: to_float(x) if x.dtype == jnp.uint8 else x for name, x in sources.items()}
+
+        def one(draw: jax.Array) -> jax.Array:
+            key = jax.random.fold_in(jax.random.key(seed), draw)
+            return model.translate(params, given, key, target=target, **settings)
+
+        return jax.lax.map(one, jnp.arange(draws))
+
+    return function
+
+
+def make_translator(
+    model: Any, *, seed: int, target: str, draws: int, batch: int = 128, **settings: Any
+) -> Runner:
+    """``runner(params, sources, description="") -> images`` uint8 ``[K, N, *shape]``.
+
+    Arguments as for :func:`translating`. The runner raises FloatingPointError where an image is not
+    finite.
+    """
+    run = batched(translating(model, seed, target, draws, **settings), batch, axis=1)
+
+    def runner(params: Any, sources: Any, description: str = "") -> np.ndarray:
+        return finished(lambda: run(params, sources, description), to_images)
+
+    return runner
+
+
+def make_reporter(
+    model: Any, *, seed: int, draws: int, batch: int = 128, **settings: Any
+) -> Runner:
+    """``runner(params, sources) -> (tokens [K, N, T], log-probabilities [K, N])``; see ``report``.
+
+    Arguments as for :func:`translating`.
+    """
+
+    def function(params: Any, sources: Mapping[str, jax.Array], index: jax.Array) -> Any:
+        given = {name: to_float(x) if x.dtype == jnp.uint8 else x for name, x in sources.items()}
+
+        def one(draw: jax.Array) -> Any:
+            key = jax.random.fold_in(jax.random.key(seed), draw)
+            return model.report(params, given, key, **settings)
+
+        return jax.lax.map(one, jnp.arange(draws))
+
+    return batched(function, batch, axis=1)
+
+
+def make_embedder(model: Any, name: str, *, batch: int = 128) -> Runner:
+    """``runner(params, images or tokens) -> unit vectors [N, D]``; see ``embed``."""
+
+    def function(params: Any, items: jax.Array, index: jax.Array) -> jax.Array:
+        return model.embed(params, name, to_float(items) if items.dtype == jnp.uint8 else items)
+
+    return batched(function, batch)
 
 
 def make_classifier(model: Any, *, seed: int, batch: int = 128, **settings: Any) -> Runner:

@@ -14,6 +14,7 @@ from jax import lax
 
 from msflow_jax.nets import ops
 from msflow_jax.nets.layers import Dense, Dtype
+from msflow_jax.nets.transformer import Guide, MultiHead
 
 # DiT's embedding was made for diffusion steps 0..999; raw u in [0, 1] would leave most of its
 # frequencies constant.
@@ -49,21 +50,40 @@ def modulated_norm(x: jax.Array, shift: jax.Array, scale: jax.Array) -> jax.Arra
 
 
 class DiTBlock(nn.Module):
-    """Attention and MLP, each between an adaptive norm and a gate from zero (adaLN-zero)."""
+    """Attention and MLP, each between an adaptive norm and a gate from zero (adaLN-zero).
+
+    Between them attention to a condition, whose output starts at zero, and to a partner's tokens behind
+    a gate that does, where these are given.
+    """
 
     heads: int
     mlp_ratio: int
     dtype: Dtype
 
     @nn.compact
-    def __call__(self, x: jax.Array, activated_time: jax.Array) -> jax.Array:
-        """Maps tokens ``[B, T, C]`` and SiLU(time embedding) ``[B, C]`` to tokens ``[B, T, C]``."""
+    def __call__(
+        self,
+        x: jax.Array,
+        activated_time: jax.Array,
+        condition: jax.Array | None = None,
+        partner: jax.Array | None = None,
+    ) -> jax.Array:
+        """Maps tokens ``[B, T, C]`` and SiLU(time embedding) ``[B, C]`` to tokens ``[B, T, C]``.
+
+        ``condition`` and ``partner`` are further tokens ``[B, S, D]``.
+        """
         width = x.shape[-1]
         modulation = Dense(6 * width, name="modulation_zero")(activated_time)
         shift1, scale1, gate1, shift2, scale2, gate2 = jnp.split(modulation, 6, axis=-1)
         h = Dense(3 * width, self.dtype, name="qkv")(modulated_norm(x, shift1, scale1))
         h = Dense(width, self.dtype, name="out")(ops.attend(h, self.heads))
         x = x + gate1[:, None].astype(x.dtype) * h
+        if condition is not None:
+            normal = nn.LayerNorm(dtype=jnp.float32, name="condition_norm")(x).astype(x.dtype)
+            attend = MultiHead(self.heads, self.dtype, zero=True, name="condition")
+            x = x + attend(normal, condition)
+        if partner is not None:
+            x = Guide(self.heads, self.dtype, name="guide")(x, partner)
         h = Dense(self.mlp_ratio * width, self.dtype, name="mlp1")(
             modulated_norm(x, shift2, scale2)
         )
@@ -87,6 +107,7 @@ class DiT(nn.Module):
         mlp_ratio: hidden width of the MLP over ``width``.
         dtype: compute dtype; parameters, norms, softmax, modulation and the output are float32.
         remat: recompute blocks in the backward pass, to save memory.
+        guide_tokens: learned tokens that a partner's are joined by, where one is given.
     """
 
     channels: int
@@ -97,9 +118,19 @@ class DiT(nn.Module):
     mlp_ratio: int = 4
     dtype: Dtype = jnp.float32
     remat: bool = False
+    guide_tokens: int = 0
 
     @nn.compact
-    def __call__(self, x: jax.Array, u: jax.Array, *, train: bool = False) -> jax.Array:
+    def __call__(
+        self,
+        x: jax.Array,
+        u: jax.Array,
+        *,
+        train: bool = False,
+        condition: jax.Array | None = None,
+        keep: jax.Array | None = None,
+        partner: jax.Array | None = None,
+    ) -> jax.Array:
         """Velocity at ``x``.
 
         Args:
@@ -107,6 +138,9 @@ class DiT(nn.Module):
                 padded inside by edge pixels, and the result is cropped.
             u: ``[B]``, time in [0, 1]; multiplied by 1000 for the sinusoidal embedding.
             train: no effect (there is no dropout); taken for the UNet's signature.
+            condition: tokens ``[B, m, D]`` that all blocks attend to; None: a network without.
+            keep: 1 where an example has its condition, 0 where it has none ``[B]``; None: all have.
+            partner: tokens ``[B, k, E]`` of what is drawn beside; None: the network as it is alone.
 
         Returns:
             ``[B, *space, channels]`` float32.
@@ -122,8 +156,10 @@ class DiT(nn.Module):
         grid = tuple(side // self.patch for side in x.shape[1:-1])
         tokens = tokens + position_code(grid, self.width).astype(self.dtype)[None]
         block = nn.remat(DiTBlock) if self.remat else DiTBlock
+        context = self._condition(condition, keep), self._partner(partner)
         for i in range(self.depth):
-            tokens = block(self.heads, self.mlp_ratio, self.dtype, name=f"block_{i}")(tokens, time)
+            made = block(self.heads, self.mlp_ratio, self.dtype, name=f"block_{i}")
+            tokens = made(tokens, time, *context)
         shift, scale = jnp.split(Dense(2 * self.width, name="head_modulation_zero")(time), 2, -1)
         tokens = modulated_norm(tokens, shift, scale)
         out = Dense(self.patch ** len(grid) * self.channels, self.dtype, name="head_zero")(tokens)
@@ -146,6 +182,35 @@ class DiT(nn.Module):
         return Dense(self.width, name="time_dense2")(
             nn.silu(Dense(self.width, name="time_dense1")(code))
         )
+
+    @nn.nowrap
+    def _condition(self, condition: jax.Array | None, keep: jax.Array | None) -> jax.Array | None:
+        """The condition's tokens at this width, and a learned one that also stands where there is none.
+
+        With it beside a single token, attention has something to choose from.
+        """
+        if condition is None:
+            return None
+        tokens = Dense(self.width, self.dtype, name="condition_in")(condition)
+        shape = (1, 1, self.width)
+        null = self.param("null_embedding", nn.initializers.zeros, shape, jnp.float32)
+        null = jnp.broadcast_to(null, (len(tokens), 1, self.width)).astype(self.dtype)
+        if keep is not None:
+            tokens = jnp.where(keep[:, None, None] > 0, tokens, null)
+        return jnp.concatenate([tokens, null], axis=1)
+
+    @nn.nowrap
+    def _partner(self, partner: jax.Array | None) -> jax.Array | None:
+        """The partner's tokens at this width, and the learned ones."""
+        if partner is None:
+            return None
+        tokens = Dense(self.width, self.dtype, name="guide_in")(partner)
+        if not self.guide_tokens:
+            return tokens
+        shape = (1, self.guide_tokens, self.width)
+        own = self.param("guide_embedding", nn.initializers.zeros, shape, jnp.float32)
+        own = jnp.broadcast_to(own, (len(tokens), *shape[1:])).astype(self.dtype)
+        return jnp.concatenate([tokens, own], axis=1)
 
     @nn.nowrap
     def _cut(self, x: jax.Array) -> jax.Array:

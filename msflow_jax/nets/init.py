@@ -41,7 +41,7 @@ def init_params(
         module: a linen module whose only collection is ``params``.
         key: typed PRNG key.
         *inputs: the arguments of ``module.__call__``, as arrays or ``jax.ShapeDtypeStruct``.
-        **options: keyword arguments of ``module.__call__``, taken as static.
+        **options: keyword arguments of ``module.__call__``: arrays as above, others taken as static.
 
     Returns:
         Nested dict of float32 arrays.
@@ -49,8 +49,14 @@ def init_params(
     Raises:
         ValueError: if a leaf has a name with no rule above, or the module owns other collections.
     """
+    arrays = {
+        name: value
+        for name, value in options.items()
+        if isinstance(value, jax.ShapeDtypeStruct | jax.Array)
+    }
+    static = {name: value for name, value in options.items() if name not in arrays}
     variables = jax.eval_shape(
-        functools.partial(module.init, **options), jax.random.key(0), *inputs
+        functools.partial(module.init, **static), jax.random.key(0), *inputs, **arrays
     )
     others = sorted(set(variables) - {"params"})
     if others:

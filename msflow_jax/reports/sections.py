@@ -13,6 +13,7 @@ from msflow_jax.reports.paths import paths_section
 from msflow_jax.reports.results import Results
 from msflow_jax.reports.segmentation import segmentation_section
 from msflow_jax.reports.temperatures import temperatures_section
+from msflow_jax.reports.translation import retrieval_section, texts_section, translation_section
 
 Renderer = Callable[[Results], Section | None]
 
@@ -38,6 +39,9 @@ SECTIONS: Mapping[str, Renderer] = MappingProxyType(
         "explanation": explanation_section,
         "temperatures": temperatures_section,
         "paths": paths_section,
+        "translation": translation_section,
+        "retrieval": retrieval_section,
+        "texts": texts_section,
     }
 )
 

@@ -205,7 +205,7 @@ def _steps(run: _Run, batches: BatchSource) -> jax.stages.Wrapped:
     config = run.stage.config
     steps = make_steps(
         run.stage.loss, run.optimiser, batches.batch,
-        seed=config.seed, ema=config.ema, accumulate=config.accumulate,
+        seed=config.seed, ema=config.ema, accumulate=config.accumulate, length=run.steps,
     )  # fmt: skip
     state, frozen = (
         shard_tree(tree, run.mesh, config.sharding) for tree in (run.state, run.frozen)

@@ -31,7 +31,8 @@ class Stage:
     Attributes:
         name: name of the stage and of its folder; "" for a single stage, which is kept in the workdir
             itself.
-        loss: ``loss(params, batch, key, *, train) -> (scalar, metrics)``, of the whole tree.
+        loss: ``loss(params, batch, key, *, train) -> (scalar, metrics)``, of the whole tree. One with a
+            keyword ``progress`` is also given the share of the steps that are done, float32 in [0, 1).
         source: training data: a source, which is kept on the device whole; a stream, which is read while
             training and gives the same run; or several of them by name.
         config: the ``train`` part of a configuration.

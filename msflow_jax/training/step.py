@@ -1,5 +1,6 @@
 """The training step: a pure function of (state, data, batch plan)."""
 
+import inspect
 from collections.abc import Callable, Mapping
 from functools import partial
 from typing import Any
@@ -73,6 +74,7 @@ def make_steps(
     seed: int,
     ema: float,
     accumulate: int = 1,
+    length: int = 1,
 ) -> Callable[..., tuple[TrainState, dict[str, jax.Array]]]:
     """Several training steps as one function, to be jitted with the state donated.
 
@@ -84,17 +86,21 @@ def make_steps(
         ema: rate of the moving average.
         accumulate: parts of a batch whose gradients are averaged before the update, for batches that
             do not fit in memory. It divides the batch; every part draws its own noise.
+        length: steps of the stage; a loss with a keyword ``progress`` is given the share that is done.
 
     Returns:
         ``(state, data, plan, frozen=None) -> (state, metrics)``; the plan of n steps has a leading axis
         of n, and so has each metric. The loss is given the state's parameters merged with the frozen.
     """
     root = jax.random.key(seed)
+    anneals = "progress" in inspect.signature(loss).parameters
 
-    def gradient(params: Any, frozen: Any, batch: Batch, key: jax.Array):
+    def gradient(params: Any, frozen: Any, batch: Batch, key: jax.Array, step: jax.Array):
+        more = {"progress": step / length} if anneals else {}
+
         def of_part(part: Batch, key: jax.Array):
             def whole(trained: Any):
-                return loss(merge(trained, frozen), part, key, train=True)
+                return loss(merge(trained, frozen), part, key, train=True, **more)
 
             (value, metrics), grads = jax.value_and_grad(whole, has_aux=True)(params)
             return value, metrics, grads
@@ -121,7 +127,7 @@ def make_steps(
     def step(state: TrainState, data: Any, plan: Any, frozen: Any):
         batch = to_batch(data, plan)
         k_loss = jax.random.fold_in(root, state.step)
-        value, metrics, grads = gradient(state.params, frozen, batch, k_loss)
+        value, metrics, grads = gradient(state.params, frozen, batch, k_loss, state.step)
         updates, opt_state = optimiser.update(grads, state.opt_state, state.params)
         params = optax.apply_updates(state.params, updates)
         average = update_ema(state.ema, params, ema, state.step)

@@ -116,6 +116,24 @@ def parse(text: str) -> Facts:
     return facts
 
 
+def stated(text: str) -> dict[str, str]:
+    """What a text states, field by field, as far as it can be understood; nothing is refused.
+
+    Args:
+        text: a report of anyone's, for instance a drawn one.
+
+    Returns:
+        The words of each field of ``TEMPLATES`` whose sentence is one of the phrasings; of a statement
+        that is made twice the first.
+    """
+    found: dict[str, str] = {}
+    for sentence in re.findall(r"[^.]+\.", text):
+        readings = list(_readings(sentence.strip()))
+        if len(readings) == 1:
+            found = {**readings[0], **found}
+    return found
+
+
 def _says(facts: Facts) -> dict[str, str]:
     """What stands in the fields of the phrasings."""
     count = facts.lesions

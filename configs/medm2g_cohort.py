@@ -1,0 +1,13 @@
+"""Your own examinations: columns of a table, or a folder in the BIDS layout, with or without reports.
+
+Paper: MedM2G (arXiv 2403.04290).
+Command: python -m experiments.train --config=configs/medm2g_cohort.py --config.data.root=TABLE.csv \
+--config.model.modalities="('report','ct','t1w')" --config.model.links="('ct-report','t1w-ct')"
+"""
+
+from msflow_jax.diffusers.recipes import cohort
+
+
+def get_config():
+    """The whole configuration of the run."""
+    return cohort()

@@ -1,0 +1,190 @@
+"""Draw another modality of what images show: mean, spread and samples of several draws.
+
+    python -m experiments.translate --workdir=W --images=PATH --source=t1w --target=ct --output=DIR
+
+PATH is an image, a folder or an .npz; DICOM and NIfTI files are images too. DIR/mean has the mean of
+the draws, DIR/spread their standard deviation (white: that of a quarter of the range), DIR/samples each
+of them: PNG, of volumes NIfTI with the values of the target (Hounsfield units of CT). A route that was
+never trained is called emergent in translated.json. After Ctrl-C what was drawn is in DIR.partial.
+"""
+
+from collections.abc import Mapping, Sequence
+from pathlib import Path
+from typing import Any
+
+from experiments.common import RESIZE, add_overwrite, parser, path, run, source_path
+
+RECORD = "translated.json"
+FOLDERS = ("mean", "spread", "samples")
+_WHITE = 0.25  # spread, as a share of the range, that is white
+
+
+def translate(
+    workdir: Path,
+    images: str,
+    source: str,
+    target: str,
+    output: Path,
+    *,
+    draws: int = 0,
+    seed: int = 0,
+    steps: int = 0,
+    solver: str = "",
+    guidance: float = 0.0,
+    partner_guidance: float = 0.0,
+    resize: bool = False,
+    file_format: str = "",
+    overwrite: bool = False,
+) -> None:
+    """Draw the target of every image.
+
+    Args:
+        workdir: workdir of a model of several modalities.
+        images: images of the source.
+        source: their modality.
+        target: modality to draw.
+        output: folder to write; one that an earlier call wrote is replaced.
+        draws: draws of each image, 0 as configured.
+        seed: seed of the noise.
+        steps: solver steps, 0 as configured.
+        solver: ODE solver, empty as configured.
+        guidance: weight of the source's place in the common space, 0 as configured.
+        partner_guidance: weight of what the source's context encoder says, 0 as configured.
+        resize: whether images of another size are brought to the model's.
+        file_format: ``png``, ``nifti`` or ``dicom``; empty: PNG for pictures, NIfTI for volumes.
+        overwrite: whether an earlier call's folder is replaced to which other files were added.
+
+    Raises:
+        ValueError: a model of one modality, an unknown modality, images that do not fit, or an output
+            that must not be replaced.
+        OSError: an output that cannot be written.
+        KeyboardInterrupt: Ctrl-C; what was drawn is in ``OUTPUT.partial``.
+    """
+    from msflow_jax import data
+    from msflow_jax.inference.images import choose_format, describe_files
+    from msflow_jax.parallel.batched import Interrupted
+    from msflow_jax.storage.atomic import new_folder
+    from msflow_jax.storage.outputs import check_both, check_folder
+    from msflow_jax.workdir import open_workdir
+
+    given = [workdir, source_path(images)]
+    output, partial = check_both(check_folder, output, written_before, given, overwrite)
+    flow = open_workdir(workdir)
+    flow.require("translate")
+    shown, drawn = (flow.info.of_modality(name) for name in (source, target))
+    file_format = choose_format(file_format, drawn.dims)
+    read, names = data.read_images(images, shown, resize=resize)
+    requested = {
+        "steps": steps, "solver": solver, "guidance": guidance, "partner_guidance": partner_guidance,
+    }  # fmt: skip
+    record = {
+        "workdir": str(workdir), "step": flow.step, "seed": seed, "source": source, "target": target,
+        "route": route_words(flow.model.links, source, target),
+        **flow.settings("translate", requested), **describe_files(drawn, file_format),
+    }  # fmt: skip
+    words = f"{source} to {target}"
+    try:
+        found = flow.translate(
+            {source: read}, target, draws=draws, seed=seed, description=words, **requested
+        )
+    except Interrupted as stop:
+        record["stopped"] = f"by Ctrl-C after {stop.count} of {len(names)} images"
+        with new_folder(partial, replace=True) as folder:
+            write(folder, stop.partial, names[: stop.count], drawn, record)
+        raise stop.kept(len(names), partial) from stop
+    with new_folder(output, replace=True) as folder:
+        write(folder, found, names, drawn, record)
+    print(f"{len(names)} images {words} ({record['route']}), {len(found)} draws each: {output}")
+
+
+def route_words(links: Sequence[tuple[str, str]], source: str, target: str) -> str:
+    """Whether a route was trained, in a word."""
+    return "trained" if any({source, target} == set(link) for link in links) else "emergent"
+
+
+def write(
+    folder: Path, found: Any, names: Sequence[str], info: Any, record: Mapping[str, Any]
+) -> None:
+    """Means, spreads, samples and the record of draws uint8 ``[K, N, *shape]``."""
+    import numpy as np
+
+    from msflow_jax.inference.images import write_image
+    from msflow_jax.storage.jsons import write_json
+    from msflow_jax.storage.text import file_stem
+
+    kind, entries = record["format"], []
+    plain = info if kind != "nifti" else _without_values(info)
+    for part in FOLDERS:
+        (folder / part).mkdir()
+    for i, name in enumerate(names):
+        stem = f"{i:05d}_{file_stem(name)}"
+        draws = found[:, i].astype(np.float32)
+        mean = np.rint(draws.mean(axis=0)).astype(np.uint8)
+        deviation = draws.std(axis=0, ddof=int(len(draws) > 1))
+        spread = np.rint(np.clip(deviation / _WHITE, 0, 255)).astype(np.uint8)
+        words = f"{record['target']} of {record['source']}, by msflow_jax"
+        files = [write_image(folder / "mean" / stem, mean, info, kind, words)]
+        files += [write_image(folder / "spread" / stem, spread, plain, kind, f"spread: {words}")]
+        for k, one in enumerate(found[:, i]):
+            files += [write_image(folder / "samples" / f"{stem}_{k}", one, info, kind, words)]
+        entries.append({
+            "name": name, "mean_spread": float(deviation.mean() / 255),
+            "files": [file.relative_to(folder).as_posix() for file in files],
+        })  # fmt: skip
+    write_json(folder / RECORD, {**record, "draws": len(found), "images": entries})
+
+
+def _without_values(info: Any) -> Any:
+    """Facts by which grey levels are written as they are: a spread has no units of its own."""
+    import dataclasses
+
+    return dataclasses.replace(info, intensities={}, value_range=())
+
+
+def written_before(folder: Path) -> list[str] | None:
+    """Names in a folder that an earlier call left; None where there is no record of one."""
+    from msflow_jax.storage.jsons import read_object
+
+    try:
+        read_object(folder / RECORD)["images"]
+    except (OSError, ValueError, LookupError, TypeError):
+        return None
+    return [*FOLDERS, RECORD]
+
+
+def main(arguments: Sequence[str]) -> None:
+    """The command."""
+    flags = parser(__doc__ or "")
+    flags.add_argument("--workdir", required=True, type=path)
+    flags.add_argument("--images", required=True, help="an image, a folder or an .npz")
+    flags.add_argument("--source", required=True, help="modality of the images")
+    flags.add_argument("--target", required=True, help="modality to draw")
+    flags.add_argument("--output", required=True, type=path)
+    flags.add_argument("--draws", type=int, default=0, help="draws of each image")
+    flags.add_argument("--seed", type=int, default=0, help="seed of the noise")
+    flags.add_argument("--steps", type=int, default=0, help="solver steps (default: as configured)")
+    flags.add_argument("--solver", default="", help="euler, heun, midpoint, rk4, tsit5 or dopri5")
+    flags.add_argument("--guidance", type=float, default=0.0, help="weight of the common space")
+    flags.add_argument(
+        "--partner-guidance", type=float, default=0.0, help="weight of the source's own tokens"
+    )
+    flags.add_argument("--resize", action="store_true", help=RESIZE)
+    flags.add_argument(
+        "--format", default="", choices=("png", "nifti", "dicom"),
+        help="of the files (default: png of pictures, nifti of volumes)",
+    )  # fmt: skip
+    add_overwrite(flags, "an earlier call's folder although files were added to it")
+    o = flags.parse_args(arguments)
+
+    from msflow_jax.parallel.startup import start_jax
+
+    start_jax()
+    translate(
+        o.workdir, o.images, o.source, o.target, o.output, draws=o.draws, seed=o.seed, steps=o.steps,
+        solver=o.solver, guidance=o.guidance, partner_guidance=o.partner_guidance, resize=o.resize,
+        file_format=o.format, overwrite=o.overwrite,
+    )  # fmt: skip
+
+
+if __name__ == "__main__":
+    run(main)

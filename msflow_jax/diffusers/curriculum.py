@@ -1,0 +1,213 @@
+"""The stages of MedM2G: codec of text, alignment, each diffuser alone, then the links.
+
+arXiv 2403.04290, section "multi-flow training": a link trains what its new modality needs of partners,
+and all that came before is frozen. Text and X-ray come first, then text and CT, then CT and MR.
+"""
+
+from __future__ import annotations
+
+import dataclasses
+from collections.abc import Callable, Iterator, Sequence
+from functools import partial
+from typing import Any
+
+import jax
+import numpy as np
+from ml_collections import ConfigDict
+
+from msflow_jax.data import Splits, in_memory
+from msflow_jax.data.batches import to_loss
+from msflow_jax.diffusers import networks, objectives
+from msflow_jax.diffusers.model import Diffusers
+from msflow_jax.diffusers.pairs import REPORT, check_subjects, pair_source
+from msflow_jax.diffusers.tokens import Tokeniser
+from msflow_jax.training import Stage
+from msflow_jax.training.source import Source
+from msflow_jax.training.stage import update
+from msflow_jax.training.validation import Validation
+
+_MEASURED = 256  # validation examples at most
+SELECT = "-val_loss"
+
+
+def stages(
+    config: ConfigDict, splits: Splits, tokeniser: Tokeniser | None, model: Diffusers
+) -> list[Stage]:
+    """All stages in order.
+
+    Raises:
+        ValueError: a link without training examples, or sets with common subjects.
+    """
+    check_subjects(in_memory(splits.train), model.links, config.model.shared_subjects)
+    make = _Maker(config, splits, tokeniser, model)
+    found = list(make.codec())
+    found += [make.align(*link) for link in model.links]
+    found += [make.draw(name) for name in model.modalities]
+    joint = config.model.curriculum == "joint"
+    found += [make.joint()] if joint else [make.link(i) for i in range(len(model.links))]
+    return [*found, *(make.regression(route) for route in model.regressed)]
+
+
+@dataclasses.dataclass
+class _Maker:
+    config: ConfigDict
+    splits: Splits
+    tokeniser: Tokeniser | None
+    model: Diffusers
+    sources: dict[tuple[str, ...], tuple[Source, Source]] = dataclasses.field(default_factory=dict)
+
+    def pair(self, *names: str) -> tuple[Source, Source]:
+        """Training and validation examples that have all of these, made once."""
+        key = tuple(sorted(names))
+        if key not in self.sources:
+            train, val = in_memory(self.splits.train), self.splits.val
+            self.sources[key] = (
+                pair_source(train, key, self.tokeniser, "training"),
+                pair_source(val, key, self.tokeniser, "validation"),
+            )
+        return self.sources[key]
+
+    def stage(
+        self, name: str, kind: str, objective: Callable[..., Any], pair: tuple[Source, Source],
+        trains: str, parts: Sequence[tuple[Sequence[str], Sequence[str]]],
+    ) -> Stage:  # fmt: skip
+        train = ConfigDict(self.config.train.to_dict())
+        train.select = SELECT
+        train.steps = max(1, round(self.config.model.lengths[kind] * train.steps))
+        train.eval_every = min(train.eval_every, train.steps)
+        train.flips, train.shift = False, 0
+        key = jax.random.key(train.seed)
+
+        def start(tree: Any) -> Any:
+            for kinds, names in parts:
+                tree = update(tree, networks.start(self.model, key, kinds, names))
+            return tree
+
+        return Stage(
+            name=name, loss=objective, source=pair[0], config=train, start=start, trains=trains,
+            validate=_validation(objective, pair[1], train),
+        )  # fmt: skip
+
+    def codec(self) -> Iterator[Stage]:
+        if self.model.text is None:
+            return
+        text = self.config.model.text
+        objective = partial(
+            objectives.text_objective, self.model, text.free_bits, text.word_dropout
+        )
+        parts = [(("text",), ())]
+        yield self.stage("text", "text", objective, self.pair(REPORT), "text/.*", parts)
+
+    def align(self, new: str, known: str) -> Stage:
+        """A modality attaches to one that is there; of the first link both are trained."""
+        first = (new, known) == self.model.links[0]
+        names = (new, known) if first else (new,)
+        objective = partial(
+            objectives.align_objective, self.model, new, known, self.config.model.align.invariance
+        )
+        trains = f"align/({'|'.join(names)})/.*|temperature/{new}"
+        parts = [(("align",), names), (("temperature",), (new,))]
+        return self.stage(f"align-{new}", "align", objective, self.pair(new, known), trains, parts)
+
+    def draw(self, name: str) -> Stage:
+        partner = _partner(self.model, name)
+        objective = partial(
+            objectives.draw_objective, self.model, name, partner, self.config.model.dropout
+        )
+        parts = [(("diffuser",), (name,))]
+        pair = self.pair(name, partner)
+        return self.stage(f"draw-{name}", "draw", objective, pair, f"diffuser/{name}/.*", parts)
+
+    def link(self, number: int) -> Stage:
+        """What was in no earlier link is trained: the new modality, of the first link both."""
+        new, known = self.model.links[number]
+        before = {one for link in self.model.links[:number] for one in link}
+        fresh = [name for name in (new, known) if name not in before]
+        if not fresh:
+            raise ValueError(f"link {new}-{known} has no modality that is new: take it out")
+        objective = self.link_objective(new, known)
+        parts = [(("guide", "context"), fresh)]
+        pair, trains = self.pair(new, known), _linked(fresh)
+        return self.stage(f"link-{new}-{known}", "link", objective, pair, trains, parts)
+
+    def link_objective(self, new: str, known: str) -> Callable[..., Any]:
+        model = self.config.model
+        return partial(
+            objectives.link_objective, self.model, new, known, model.dropout, model.context.weight
+        )
+
+    def regression(self, route: tuple[str, str]) -> Stage:
+        """The control of a route, on all examples that have both."""
+        name = "-".join(route)
+        objective = partial(objectives.regress_objective, self.model, route)
+        parts = [(("regression",), (name,))]
+        pair, trains = self.pair(*route), f"regression/{name}/.*"
+        return self.stage(f"regress-{name}", "regress", objective, pair, trains, parts)
+
+    def joint(self) -> Stage:
+        """All links at once, nothing of them frozen: what a curriculum is compared with."""
+        names = tuple(dict.fromkeys(one for link in self.model.links for one in link))
+        objectives_ = {"-".join(link): self.link_objective(*link) for link in self.model.links}
+        pairs = {"-".join(link): self.pair(*link) for link in self.model.links}
+        train = {name: pair[0] for name, pair in pairs.items()}
+        val = {name: pair[1] for name, pair in pairs.items()}
+        objective = partial(_sum, objectives_)
+        parts = [(("guide", "context"), names)]
+        return self.stage("links", "link", objective, (train, val), _linked(names), parts)  # type: ignore[arg-type]
+
+
+def _sum(objectives_: Any, params: Any, batch: Any, key: jax.Array, *, train: bool = True) -> Any:
+    total: Any = 0.0
+    metrics: dict[str, Any] = {}
+    for i, (name, objective) in enumerate(objectives_.items()):
+        loss, found = objective(params, batch[name], jax.random.fold_in(key, i), train=train)
+        total += loss
+        metrics |= {f"{key_}_{name}": value for key_, value in found.items()}
+    return total, metrics
+
+
+def _partner(model: Diffusers, name: str) -> str:
+    """What a modality is linked with: as the new one of a link, or else as the known one."""
+    for new, known in model.links:
+        if new == name:
+            return known
+    for new, known in model.links:
+        if known == name:
+            return new
+    raise ValueError(f"the modality {name!r} is in no link: add one to model.links")
+
+
+def _linked(names: Sequence[str]) -> str:
+    some = "|".join(names)
+    return f"context/({some})/.*|diffuser/({some})/{networks.GUIDES}"
+
+
+def _validation(objective: Callable[..., Any], source: Any, train: ConfigDict) -> Validation:
+    """The stage's loss of validation examples, with the same noise every time."""
+
+    @jax.jit
+    def measure_one(params: Any, batch: Any, key: jax.Array) -> Any:
+        loss, metrics = objective(params, batch, key, train=False)
+        return {"loss": loss, **metrics}
+
+    def batches(one: Source) -> Iterator[Any]:
+        size = min(train.batch, len(one))
+        for at in range(0, min(len(one), _MEASURED) - size + 1, size):
+            rows = {name: array[at : at + size] for name, array in one.arrays.items()}
+            yield to_loss(jax.tree.map(jax.numpy.asarray, rows), one.modalities)
+
+    def measure(params: Any) -> dict[str, float]:
+        key = jax.random.key(train.seed + 1)
+        if isinstance(source, Source):
+            given = list(batches(source))
+        else:
+            given = [
+                dict(zip(source, b, strict=True))
+                for b in zip(*map(batches, source.values()), strict=False)
+            ]
+        found = [
+            measure_one(params, batch, jax.random.fold_in(key, i)) for i, batch in enumerate(given)
+        ]
+        return {f"val_{name}": float(np.mean([one[name] for one in found])) for name in found[0]}
+
+    return Validation(measure, (SELECT,))

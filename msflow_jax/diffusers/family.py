@@ -1,0 +1,194 @@
+"""The family of MedM2G's diffusers: its settings, parts, models, training and evaluation."""
+
+from collections.abc import Mapping, Sequence
+from pathlib import Path
+from typing import Any
+
+import jax.numpy as jnp
+from ml_collections import ConfigDict
+
+from msflow_jax.data import Info, Splits
+from msflow_jax.data.order import cropped
+from msflow_jax.diffusers.alignment import Aligned, ImageEncoder, TextEncoder
+from msflow_jax.diffusers.guidance import ContextEncoder
+from msflow_jax.diffusers.model import Diffusers
+from msflow_jax.diffusers.networks import Modality
+from msflow_jax.diffusers.pairs import REPORT
+from msflow_jax.diffusers.parts import FILE, DiffusersParts
+from msflow_jax.diffusers.settings import (
+    NAME,
+    TABLE,
+    model_settings,
+    parse_links,
+    parse_route,
+    sample_settings,
+)
+from msflow_jax.diffusers.text import TextAutoencoder
+from msflow_jax.families import Section
+from msflow_jax.latent.codec import PixelCodec
+from msflow_jax.nets.dit import DiT
+from msflow_jax.nets.networks import check_network
+from msflow_jax.nets.unet import UNet
+
+
+class DiffusersFamily:
+    """MedM2G (arXiv 2403.04290); see :class:`msflow_jax.families.Family`."""
+
+    name = NAME
+    files: Sequence[str] = (FILE,)
+    words: Mapping[str, str] = {"draw": "noise draw"}
+    table = TABLE
+
+    def settings(self) -> ConfigDict:
+        """Small sizes: the paper's are not known."""
+        return ConfigDict(dict(model=model_settings(), sample=sample_settings()))
+
+    def choose(self, config: ConfigDict, key: str, value: str) -> None:
+        """Diffusers are transformers: no other network brings settings of its own."""
+
+    def check(self, config: ConfigDict) -> None:
+        """Raises a ValueError for a link, network or solver that does not exist."""
+        from msflow_jax.ode import SOLVERS  # diffrax takes a second to import
+
+        model = config.model
+        parse_links(model)
+        check_network(model.net)
+        if model.net.name != "dit":
+            raise ValueError(
+                f"model.net.name={model.net.name!r}: diffusers are of the network 'dit'"
+            )
+        for verb in ("translate", "generate"):
+            if (solver := config.sample[verb].solver) not in SOLVERS:
+                known = ", ".join(SOLVERS)
+                raise ValueError(f"unknown sample.{verb}.solver {solver!r}: choose one of {known}")
+        if config.data.loader != "device":
+            raise ValueError("data.loader='grain': pairs of modalities are kept on the device")
+
+    def upgrade(self, stored: Mapping[str, Any]) -> dict[str, Any]:
+        """There was no such family in format 1."""
+        return dict(stored)
+
+    def fit_to(self, facts: Any, *, small: bool, memory: int) -> dict[str, Any]:
+        """Nothing: images of one modality with a class are not what this family is for."""
+        raise ValueError("diffusers need paired modalities: start from configs/medm2g_cohort.py")
+
+    def prepare(self, config: ConfigDict, splits: Splits) -> DiffusersParts:
+        """The tokeniser of the training reports."""
+        from msflow_jax.diffusers.parts import prepare
+
+        return prepare(config.model, splits)
+
+    def load(self, config: ConfigDict, info: Info, folder: Path) -> DiffusersParts:
+        """The same from a workdir."""
+        from msflow_jax.diffusers.parts import load
+
+        return load(config.model, folder)
+
+    def build(self, config: ConfigDict, info: Info, parts: DiffusersParts) -> Diffusers:
+        """The networks of every modality.
+
+        Raises:
+            ValueError: a modality that the data have not.
+        """
+        model, tokeniser = config.model, parts.tokeniser
+        text = None if tokeniser is None else _text(model, tokeniser.size)
+        modalities = {}
+        for name in model.modalities:
+            codec = None
+            if name != REPORT:
+                codec = PixelCodec(_shape(info, name, config.train.crop), model.resize)
+            modalities[name] = _modality(model, codec, text)
+        return Diffusers(
+            modalities=modalities, links=parse_links(model), classes=tuple(info.classes), text=text,
+            length=0 if tokeniser is None else tokeniser.length, prediction=model.prediction,
+            temperature=model.context.temperature, regression=_regression(model, modalities),
+            regressed=tuple(parse_route(route, model) for route in model.regression.routes),
+        )  # fmt: skip
+
+    def stages(
+        self, config: ConfigDict, splits: Splits, parts: DiffusersParts, model: Diffusers
+    ) -> Sequence[Any]:
+        """Text, alignment, each diffuser alone, then the links."""
+        from msflow_jax.diffusers.curriculum import stages
+
+        return stages(config, splits, parts.tokeniser, model)
+
+    def sections(self, config: ConfigDict, stage: str = "") -> Sequence[Section]:
+        """Retrieval in the common space, and translation of the configured routes."""
+        from msflow_jax.diffusers.report_section import Texts
+        from msflow_jax.diffusers.sections import Retrieval, Translation
+
+        chosen = config.sample.evaluate
+        routes = tuple(parse_route(route, config.model) for route in chosen.routes)
+        if not routes:
+            images = [name for name in config.model.modalities if name not in (REPORT, "xray")]
+            routes = tuple((a, b) for a in images for b in images if a != b)
+        found: list[Section] = [Retrieval()]
+        if not stage.startswith(("text", "align", "draw")):
+            found.append(Translation(routes, chosen.examples))
+            if REPORT in config.model.modalities:
+                found.append(Texts(chosen.examples))
+        return found
+
+
+def _text(model: ConfigDict, size: int) -> TextAutoencoder:
+    own, heads = model.text, max(1, model.text.width // model.net.head_channels)
+    dtype = jnp.dtype(model.net.dtype)
+    return TextAutoencoder(size, own.side, own.latent, own.width, own.depth, heads, dtype)
+
+
+def _modality(
+    model: ConfigDict, codec: PixelCodec | None, text: TextAutoencoder | None
+) -> Modality:
+    """The networks of one modality; without a codec it is text."""
+    dtype, align, context = jnp.dtype(model.net.dtype), model.align, model.context
+    if codec is None:
+        assert text is not None
+        inner: tuple[int, ...] = (text.side, text.side, text.latent)
+        encoder: Any = TextEncoder(text.size, text.width, text.depth, text.heads, dtype)
+    else:
+        inner, encoder = codec.inner, ImageEncoder(align.width, align.encoder, dtype)
+    return Modality(
+        encoder=Aligned(encoder, align.features, align.views if codec else 0),
+        diffuser=_diffuser(model, inner, dtype),
+        context=ContextEncoder(context.width, context.features, context.side, dtype),
+        inner=inner,
+        codec=codec,
+    )
+
+
+def _regression(model: ConfigDict, modalities: Mapping[str, Modality]) -> UNet | None:
+    if not model.regression.routes:
+        return None
+    channels = {one.codec.shape[-1] for one in modalities.values() if one.codec is not None}
+    if len(channels) > 1:
+        raise ValueError(
+            f"model.regression: modalities of {sorted(channels)} channels, one is needed"
+        )
+    width, dtype = model.regression.width, jnp.dtype(model.net.dtype)
+    return UNet(
+        channels=channels.pop(), width=width, multipliers=(1, 2, 2), blocks=1, attention=(),
+        head_channels=width, groups=min(8, width), dtype=dtype, remat=model.net.remat,
+    )  # fmt: skip
+
+
+def _diffuser(model: ConfigDict, inner: tuple[int, ...], dtype: Any) -> DiT:
+    # A report's latent is a small grid of tokens already.
+    patch = model.net.patch if min(inner[:-1]) >= 4 * model.net.patch else 1
+    return DiT(
+        channels=inner[-1], patch=patch, width=model.net.width, depth=model.net.depth,
+        heads=max(1, model.net.width // model.net.head_channels), dtype=dtype,
+        remat=model.net.remat, guide_tokens=model.guide_tokens,
+    )  # fmt: skip
+
+
+def _shape(info: Info, name: str, crop: int) -> tuple[int, ...]:
+    """Shape of an image of a modality, as the model sees it."""
+    known = {key: one for key, one in info.modalities.items() if one.kind == "image"}
+    if name not in known:
+        raise ValueError(f"the data have no modality {name!r}: there are {', '.join(known)}")
+    *space, channels = known[name].shape
+    return (*cropped(space, crop), channels)
+
+
+FAMILY = DiffusersFamily()

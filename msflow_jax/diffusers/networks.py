@@ -1,0 +1,104 @@
+"""The networks of a modality, and their fresh parameters part by part."""
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Any
+
+import flax.linen as nn
+import jax
+import jax.numpy as jnp
+
+from msflow_jax.data.order import set_seed
+from msflow_jax.diffusers.alignment import FIRST_SCALE, Aligned
+from msflow_jax.diffusers.guidance import ContextEncoder
+from msflow_jax.diffusers.text import token_shape
+from msflow_jax.latent.codec import Codec
+from msflow_jax.nets import init_params
+from msflow_jax.training.stage import split, update
+
+if TYPE_CHECKING:
+    from msflow_jax.diffusers.model import Diffusers
+
+Params = Any
+PARTS = ("align", "text", "diffuser", "guide", "context")  # of every modality
+GUIDES = r"(.*/)?guide(_in|_embedding)?(/.*)?"  # leaves of a diffuser that serve its partners
+
+
+@dataclass(frozen=True)
+class Modality:
+    """The networks of one modality.
+
+    Attributes:
+        encoder: to the common space, of what is stored: images, or rows of tokens.
+        diffuser: DiT of the modality's latents.
+        context: what it tells the others.
+        inner: ``(*space, C)`` of the latents.
+        codec: between images and latents; None of text, whose codec is the model's.
+    """
+
+    encoder: Aligned
+    diffuser: nn.Module
+    context: ContextEncoder
+    inner: tuple[int, ...]
+    codec: Codec | None = None
+
+    @property
+    def text(self) -> bool:
+        """Whether it is text."""
+        return self.codec is None
+
+
+def start(
+    model: "Diffusers", key: jax.Array, parts: Sequence[str], names: Sequence[str] = ()
+) -> Params:
+    """Fresh parameters of some parts of some modalities.
+
+    Args:
+        model: the model.
+        key: PRNG key; a leaf depends on it and on its own path alone.
+        parts: any of ``PARTS``, ``temperature``, ``regression``; ``guide`` is what a diffuser needs of
+            partners.
+        names: modalities, of regressions routes; ``text`` belongs to none of them.
+    """
+    made: Params = {}
+    for part in parts:
+        if part == "text":
+            if model.text is not None:
+                made = update(made, {part: _start(model, part, "", key)})
+            continue
+        kind = "diffuser" if part == "guide" else part
+        for name in names:
+            made = update(made, {kind: {name: _start(model, part, name, key)}})
+    return made
+
+
+def _start(model: "Diffusers", part: str, name: str, key: jax.Array) -> Params:
+    seed = set_seed(0, f"{'diffuser' if part == 'guide' else part}/{name}")
+    key = jax.random.fold_in(key, seed % (1 << 31))
+    if part == "text":
+        assert model.text is not None
+        return init_params(model.text, key, token_shape(model.length))
+    if part == "regression":
+        assert model.regression is not None
+        codec = model.require(name.partition("-")[0]).codec
+        assert codec is not None
+        shape = jax.ShapeDtypeStruct((1, *codec.shape), jnp.float32)
+        return init_params(model.regression, key, shape, jax.ShapeDtypeStruct((1,), jnp.float32))
+    one = model.require(name)
+    latent = jax.ShapeDtypeStruct((1, *one.inner), jnp.float32)
+    scalar = jax.ShapeDtypeStruct((1,), jnp.float32)
+    if part == "temperature":
+        return jnp.full((1,), FIRST_SCALE)
+    if part == "align":
+        shape = token_shape(model.length)
+        if one.codec is not None:
+            shape = jax.ShapeDtypeStruct((1, *one.codec.shape), jnp.float32)
+        return init_params(one.encoder, key, shape)
+    if part == "context":
+        return init_params(one.context, key, latent, scalar)
+    condition = jax.ShapeDtypeStruct((1, 1, one.encoder.features), jnp.float32)
+    net, given = one.diffuser, (key, latent, scalar)
+    if part == "diffuser":
+        return init_params(net, *given, condition=condition)
+    partner = jax.ShapeDtypeStruct((1, 1, one.context.features), jnp.float32)
+    return split(init_params(net, *given, condition=condition, partner=partner), GUIDES)[0]

@@ -1,0 +1,112 @@
+"""The sets of a curriculum: which examples have both modalities of a link."""
+
+import warnings
+from collections.abc import Sequence
+
+import numpy as np
+
+from msflow_jax.data import Split
+from msflow_jax.diffusers.model import REPORT as REPORT
+from msflow_jax.diffusers.tokens import Tokeniser
+from msflow_jax.storage.text import listed
+from msflow_jax.training.source import Source
+
+
+def has(split: Split, name: str) -> np.ndarray:
+    """Which examples have a modality, bool ``[N]``.
+
+    Raises:
+        ValueError: the data have no such modality; names those that there are.
+    """
+    if name == REPORT:
+        texts = (split.truth or {}).get(REPORT)
+        if texts is None:
+            raise ValueError("the data have no reports: take 'report' out of model.modalities")
+        return np.array([bool(str(text).strip()) for text in texts])
+    if name not in split.arrays or split.modalities[name].kind != "image":
+        there = [key for key, one in split.modalities.items() if one.kind == "image"]
+        raise ValueError(f"the data have no modality {name!r}: there are {listed(there)}")
+    return np.asarray(split.present.get(name, np.ones(len(split), bool)))
+
+
+def texts_of(split: Split) -> list[str]:
+    """The reports of a split that are there, each once per subject's examples."""
+    return [str(text) for text in (split.truth or {})[REPORT][has(split, REPORT)]]
+
+
+def pair_source(
+    split: Split, names: Sequence[str], tokeniser: Tokeniser | None, what: str
+) -> Source:
+    """The examples that have all of some modalities, each different one once.
+
+    The slices of a subject share its X-ray and its report: as a pair they are one example.
+
+    Args:
+        split: training or validation examples.
+        names: modalities.
+        tokeniser: of reports.
+        what: the split's name, for the message.
+
+    Raises:
+        ValueError: no example has all of them; names them.
+    """
+    rows = np.flatnonzero(np.all([has(split, name) for name in names], axis=0))
+    if not len(rows):
+        raise ValueError(
+            f"no example of the {what} split has both {listed(names)}: give paired data, or take the "
+            "link out of model.links"
+        )
+    arrays, kinds = {}, {}
+    for name in names:
+        if name == REPORT:
+            assert tokeniser is not None
+            texts = [str(text) for text in (split.truth or {})[REPORT][rows]]
+            arrays[name], kinds[name] = tokeniser.encode(texts, f"{what} reports"), "tokens"
+        else:
+            arrays[name], kinds[name] = split.arrays[name][rows], "image"
+    once = _different(list(arrays.values()))
+    return Source.of_arrays({name: array[once] for name, array in arrays.items()}, kinds)
+
+
+def _different(arrays: Sequence[np.ndarray]) -> np.ndarray:
+    """The first row of each different example, in order."""
+    seen: dict[tuple[bytes, ...], int] = {}
+    for i in range(len(arrays[0])):
+        seen.setdefault(tuple(array[i].tobytes() for array in arrays), i)
+    return np.array(sorted(seen.values()))
+
+
+def check_subjects(split: Split, links: Sequence[tuple[str, str]], shared: bool) -> None:
+    """Looks whether the sets of two links have subjects in common.
+
+    A route that was never trained, between modalities of different links, is only then known to be one
+    if no subject had both.
+
+    Args:
+        split: training examples.
+        links: pairs of modalities.
+        shared: whether they may; otherwise it is an error.
+
+    Raises:
+        ValueError: they may not, and do; names the links.
+    """
+    if split.groups is None:
+        return
+    groups = np.array(split.groups)
+    sets: dict[tuple[str, str], set[str]] = {}
+    for link in links:
+        sets[link] = set(groups[has(split, link[0]) & has(split, link[1])])
+    for i, one in enumerate(links):
+        for other in links[:i]:
+            # What attaches to one modality comes from its own set: t1w-ct and t2w-ct are one.
+            both = sets[one] & sets[other]
+            if both and not set(one) & set(other) - {REPORT}:
+                text = (
+                    f"{len(both)} training subjects are in the sets of both {'-'.join(other)} and "
+                    f"{'-'.join(one)}: routes between them are not learned from disjoint subjects"
+                )
+                if not shared:
+                    raise ValueError(
+                        f"{text}. Give other subjects, or set model.shared_subjects=True"
+                    )
+                warnings.warn(text, stacklevel=2)

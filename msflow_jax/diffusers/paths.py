@@ -1,0 +1,83 @@
+"""From noise to what is drawn: one modality or several together, beside sources."""
+
+from collections.abc import Mapping, Sequence
+from typing import TYPE_CHECKING, Any
+
+import jax
+import jax.numpy as jnp
+
+from msflow_jax.data.order import set_seed
+from msflow_jax.diffusers import epsilon
+from msflow_jax.diffusers.alignment import mean_condition
+from msflow_jax.ode import Solution, integrate
+from msflow_jax.streams import Streams, sample_noise
+
+if TYPE_CHECKING:
+    from msflow_jax.diffusers.model import Diffusers
+
+Params = Any
+
+
+def draw(
+    model: "Diffusers", params: Params, sources: Mapping[str, jax.Array], key: jax.Array,
+    index: jax.Array, *, targets: Sequence[str], steps: int, solver: str, guidance: float,
+    partner_guidance: float,
+) -> Solution:  # fmt: skip
+    """Latents of the targets, integrated from u = 0 to 1.
+
+    Args:
+        model: the model.
+        params: the whole tree.
+        sources: what is known, as it is stored for a loss, by modality; may be empty.
+        key: PRNG key.
+        index: number that each example's noise is folded from ``[B]``.
+        targets: modalities to draw.
+        steps: solver steps.
+        solver: see :func:`msflow_jax.ode.integrate`.
+        guidance: weight of the condition from the common space: 1 is none, 0 leaves it out.
+        partner_guidance: weight of what the partners' tokens say, alike.
+    """
+    count = len(index)
+    ones, zeros = jnp.ones(count), jnp.zeros(count)
+    embedded = [model.embed(params, name, x) for name, x in sources.items()]
+    features = model.modalities[targets[0]].encoder.features
+    condition = mean_condition(*embedded) if embedded else jnp.zeros((count, features))
+    keep = ones if embedded else zeros
+    # Sources do not change with u: what they tell is computed once.
+    known = {
+        name: model.tokens(params, name, model.encode(params, name, x), ones)
+        for name, x in sources.items()
+    }
+
+    def field(u: jax.Array, states: Streams) -> Streams:
+        tau = jnp.broadcast_to(u, (count,))
+        told = dict(known)
+        if len(targets) + len(sources) > 1:
+            told |= {name: model.tokens(params, name, z, tau) for name, z in states.items()}
+        velocities = {}
+        for name, z in states.items():
+            partners = {other: one for other, one in told.items() if other != name}
+
+            def output(kept: jax.Array, beside: Any, name=name, z=z) -> jax.Array:
+                return model.output(params, name, z, tau, condition, kept, beside)
+
+            found = full = output(keep, partners)
+            if embedded and guidance != 1:
+                found = found + (guidance - 1) * (full - output(zeros, partners))
+            if partners and partner_guidance != 1:
+                found = found + (partner_guidance - 1) * (full - output(keep, None))
+            if model.prediction == "epsilon":
+                found = epsilon.vp_to_velocity(found, z, tau)
+            velocities[name] = found
+        return velocities
+
+    noise = {
+        name: sample_noise(
+            jax.random.fold_in(key, set_seed(0, name) % (1 << 31)),
+            index,
+            model.modalities[name].inner,
+        )
+        for name in targets
+    }
+    end = 1.0 if model.prediction == "velocity" else 1.0 - epsilon.LEAST
+    return integrate(field, noise, 0.0, end, solver=solver, steps=steps)

@@ -1,0 +1,174 @@
+"""The sections of an evaluation of diffusers: translation between all modalities, retrieval."""
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from typing import Any
+
+import jax
+import numpy as np
+
+from msflow_jax.data import Split
+from msflow_jax.data.batches import to_float
+from msflow_jax.diffusers.pairs import REPORT, has
+from msflow_jax.inference.evaluation import Arrays, Block, Evaluation
+from msflow_jax.parallel.batched import batched
+
+SHOWN = 4  # cases of a route in the report
+_ALONE = {"identity", "mean image"}
+
+
+@dataclass(frozen=True)
+class Translation:
+    """Every route between two image modalities, beside identity, mean image and tone curve.
+
+    Attributes:
+        routes: pairs (source, target).
+        count: examples of the split at most.
+        name: name of the section.
+    """
+
+    routes: tuple[tuple[str, str], ...]
+    count: int
+    name: str = "translation"
+
+    def __call__(self, run: Evaluation) -> tuple[Block, Arrays]:
+        """See :class:`msflow_jax.families.Section`."""
+        block: Block = {"routes": [], "draws": run.sample.translate.draws, "examples": self.count}
+        arrays: Arrays = {}
+        for source, target in self.routes:
+            found, shown = self._route(run, source, target)
+            block["routes"].append(found)
+            arrays |= {f"translation_{source}_{target}_{k}": v for k, v in shown.items()}
+        return block, arrays
+
+    def _route(self, run: Evaluation, source: str, target: str) -> tuple[Block, Arrays]:
+        from msflow_jax.evaluation import translation as measures
+
+        chosen = examples(run.chosen, (source, target), self.count)
+        given, truth = (chosen.arrays[name] for name in (source, target))
+        draws = run.flow.translate({source: given}, target, description=f"{source} to {target}")
+        wanted = truth / 255.0
+        inside = foreground(chosen, (source, target))
+        mean = draws.astype(np.float64).mean(axis=0) / 255
+        predicted = {"one draw": draws[0] / 255.0, f"mean of {len(draws)}": mean}
+        predicted |= controls(run.splits.train, given, source, target)
+        if (source, target) in run.flow.model.regressed:
+            predicted["U-Net, L1"] = regressed(run, (source, target), given)
+        rows = {}
+        for name, image in predicted.items():
+            measured = measures.scores(wanted, image, inside)
+            rows[name] = measures.summary(measured, chosen.groups, seed=run.sample.seed)
+        intensity = run.flow.info.intensities.get(target)
+        unit = 1.0
+        if intensity is not None and intensity.unit:
+            unit = float(intensity.high - intensity.low)
+        found = {
+            "source": source, "target": target, "trained": linked(run.flow.model, source, target),
+            "examples": len(chosen), "rows": rows, "unit": intensity.unit if intensity else "",
+            "per_unit": unit, "spread": measures.spread(wanted, draws / 255.0, inside),
+        }  # fmt: skip
+        first = slice(0, SHOWN)
+        error = np.abs(mean - wanted)[first]
+        deviation = draws[:, first].astype(np.float64).std(axis=0) / 255
+        shown = {
+            "source": given[first], "sample": draws[0, first], "mean": _grey(mean[first]),
+            "truth": truth[first], "error": _grey(2 * error), "spread": _grey(4 * deviation),
+        }  # fmt: skip
+        return found, shown
+
+
+def _grey(values: np.ndarray) -> np.ndarray:
+    return np.rint(255 * np.clip(values, 0, 1)).astype(np.uint8)
+
+
+def linked(model: Any, source: str, target: str) -> bool:
+    """Whether a route was trained: not, if no link joins its ends."""
+    return any({source, target} == set(link) for link in model.links)
+
+
+def examples(split: Split, names: Sequence[str], count: int) -> Split:
+    """The first examples, evenly through the split, that have all of these modalities."""
+    rows = np.flatnonzero(np.all([has(split, name) for name in names], axis=0))
+    if not len(rows):
+        raise ValueError(f"no example of this split has all of {', '.join(names)}")
+    every = np.linspace(0, len(rows) - 1, min(count, len(rows))).round().astype(int)
+    return split.take(rows[np.unique(every)])
+
+
+def foreground(split: Split, names: Sequence[str]) -> np.ndarray:
+    """Where any of these images is brighter than its darkest grey levels, bool ``[N, *space]``."""
+    bright = [(split.arrays[name].max(axis=-1) > 12) for name in names]
+    return np.any(bright, axis=0)
+
+
+def controls(train: Split, given: np.ndarray, source: str, target: str) -> dict[str, np.ndarray]:
+    """What simple methods make of the sources, in [0, 1]; what needs pairs only where there are some."""
+    from msflow_jax.evaluation.translation import mean_image, tone_curve
+
+    found = {"identity": given / 255.0}
+    rows = has(train, target)
+    if rows.any():
+        mean = mean_image(train.arrays[target][rows]) / 255
+        found["mean image"] = np.broadcast_to(mean, given.shape)
+    both = rows & has(train, source)
+    if both.any():
+        curve = tone_curve(train.arrays[source][both], train.arrays[target][both])
+        found["tone curve"] = curve[given]
+    return found
+
+
+def regressed(run: Evaluation, route: tuple[str, str], given: np.ndarray) -> np.ndarray:
+    """What the control of a route makes of the sources, in [0, 1]."""
+
+    def function(params: Any, items: jax.Array, index: jax.Array) -> jax.Array:
+        return run.flow.model.regress(params, route, to_float(items))
+
+    found = batched(function, run.sample.batch)(run.flow.params, given)
+    return np.clip((found + 1) / 2, 0, 1)
+
+
+@dataclass(frozen=True)
+class Retrieval:
+    """Recall of the right partner among all, in the common space, in both directions of every pair.
+
+    Attributes:
+        count: size of the gallery at most.
+        name: name of the section.
+    """
+
+    count: int = 256
+    name: str = "retrieval"
+
+    def __call__(self, run: Evaluation) -> tuple[Block, Arrays]:
+        """See :class:`msflow_jax.families.Section`."""
+        from msflow_jax.evaluation.retrieval import recall
+
+        model, names = run.flow.model, tuple(run.flow.model.modalities)
+        rows: list[Block] = []
+        for i, a in enumerate(names):
+            for b in names[i + 1 :]:
+                chosen = examples(once_per_subject(run.chosen), (a, b), self.count)
+                given = {name: stored(run, chosen, name) for name in (a, b)}
+                vectors = [run.flow.embed(name, x) for name, x in given.items()]
+                rows.append({
+                    "pair": [a, b], "trained": linked(model, a, b),
+                    **recall(*vectors, *given.values(), groups=chosen.groups),
+                })  # fmt: skip
+        return {"pairs": rows}, {}
+
+
+def once_per_subject(split: Split) -> Split:
+    """The middle example of every subject: slices of one subject share report and X-ray."""
+    if split.groups is None:
+        return split
+    groups = np.array(split.groups)
+    rows = [np.flatnonzero(groups == one) for one in dict.fromkeys(split.groups)]
+    return split.take(np.array([of[len(of) // 2] for of in rows]))
+
+
+def stored(run: Evaluation, split: Split, name: str) -> np.ndarray:
+    """A modality as it is stored: images, or rows of tokens."""
+    if name != REPORT:
+        return split.arrays[name]
+    texts = [str(text) for text in (split.truth or {})[REPORT]]
+    return run.flow.parts.tokeniser.encode(texts, f"{run.split} reports")

@@ -1,0 +1,139 @@
+"""The values and the meaning of every setting of MedM2G's diffusers."""
+
+from typing import Any
+
+from ml_collections import ConfigDict
+
+from msflow_jax.nets.networks import TABLE as NETWORKS
+from msflow_jax.nets.networks import network_settings
+from msflow_jax.settings import COUNT, Setting
+
+NAME = "diffusers"
+# Modalities of a link, the new one first, as a configuration writes it.
+BETWEEN = "-"
+
+
+def model_settings() -> dict[str, Any]:
+    """The defaults of the part ``model``: small ones, since the paper's sizes are not known."""
+    return dict(
+        family=NAME,
+        modalities=("report", "xray", "ct", "t1w", "t2w"),
+        # In the order of the training; each attaches to one that is there.
+        links=("xray-report", "ct-report", "t1w-ct", "t2w-ct"),
+        curriculum="links",  # or "joint": all links at once
+        shared_subjects=False,  # whether the sets of two links may have subjects in common
+        # Steps of a stage of each kind, relative to train.steps.
+        lengths=dict(text=1.0, align=1.0, draw=1.0, link=1.0, regress=1.0),
+        tokeniser="",  # JSON file of the library tokenizers; empty: made from the training reports
+        prediction="velocity",  # or "epsilon"
+        resize=0,
+        align=dict(encoder="cnn", width=16, features=64, views=128, invariance=1.0),
+        text=dict(side=4, latent=16, width=128, depth=2, free_bits=0.1, word_dropout=0.3),
+        net=network_settings("dit"),
+        guide_tokens=4,
+        context=dict(width=16, features=64, side=4, temperature=0.1, weight=0.1),
+        dropout=0.1,
+        # A residual U-Net with an L1 loss that translations are compared with.
+        regression=dict(routes=(), width=32),
+    )
+
+
+def sample_settings() -> dict[str, Any]:
+    """The defaults of the part ``sample``."""
+    drawing = dict(steps=25, solver="euler", guidance=1.0, partner_guidance=1.0)
+    return dict(
+        translate=dict(draws=8, **drawing),
+        generate=dict(count=32, **drawing),
+        # Routes source-target that an evaluation measures; empty: all between volumes' modalities.
+        evaluate=dict(examples=64, routes=()),
+    )
+
+
+def parse_links(config: ConfigDict) -> tuple[tuple[str, str], ...]:
+    """The links of a part ``model`` as pairs (new, known).
+
+    Raises:
+        ValueError: a link that is no pair, of an unknown modality, or that attaches to nothing.
+    """
+    found: list[tuple[str, str]] = []
+    seen: set[str] = set()
+    for text in config.links:
+        new, _, known = text.partition(BETWEEN)
+        for name in (new, known):
+            if name not in config.modalities:
+                raise ValueError(
+                    f"model.links: {text!r} is a pair new-known of {', '.join(config.modalities)}; "
+                    f"{name!r} is none of them"
+                )
+        if new == known or new in seen or (seen and known not in seen):
+            raise ValueError(
+                f"model.links: {text!r} attaches a modality to one that an earlier link has brought; "
+                f"so far there are {', '.join(sorted(seen)) or 'none'}"
+            )
+        seen |= {new, known}
+        found.append((new, known))
+    if missing := set(config.modalities) - seen:
+        raise ValueError(f"model.links: nothing links {', '.join(sorted(missing))}")
+    return tuple(found)
+
+
+def parse_route(text: str, config: ConfigDict) -> tuple[str, str]:
+    """A route source-target as a pair.
+
+    Raises:
+        ValueError: it is no pair of two modalities of the model.
+    """
+    source, _, target = text.partition(BETWEEN)
+    if source == target or not {source, target} <= set(config.modalities):
+        known = ", ".join(config.modalities)
+        raise ValueError(f"{text!r} is no route source-target between two of {known}")
+    return source, target
+
+
+_DRAWING = {
+    "steps": Setting(COUNT, "steps of the solver"),
+    "solver": Setting("", "solver of the equation"),
+    "guidance": Setting("[0, inf)", "weight of the condition of the common space; 1: as trained"),
+    "partner_guidance": Setting("[0, inf)", "weight of the partners' tokens; 1: as trained"),
+}
+TABLE: dict[str, Setting] = {
+    "model.family": Setting("", "kind of flow"),
+    "model.modalities": Setting("", "what is drawn: columns of a cohort, and report"),
+    "model.links": Setting("", "pairs new-known in the order of the training"),
+    "model.curriculum": Setting("links or joint", "one link after the other, or all at once"),
+    "model.shared_subjects": Setting("", "whether sets of two links may have subjects in common"),
+    "model.lengths.text": Setting("(0, inf)", "steps of the text codec over train.steps"),
+    "model.lengths.align": Setting("(0, inf)", "steps of an alignment over train.steps"),
+    "model.lengths.draw": Setting("(0, inf)", "steps of a diffuser over train.steps"),
+    "model.lengths.link": Setting("(0, inf)", "steps of a link over train.steps"),
+    "model.lengths.regress": Setting("(0, inf)", "steps of a control over train.steps"),
+    "model.regression.routes": Setting("", "routes source-target that a U-Net is trained on"),
+    "model.regression.width": Setting(COUNT, "channels of its first level"),
+    "model.tokeniser": Setting("", "file of the library tokenizers; empty: of the training reports"),
+    "model.prediction": Setting("velocity or epsilon", "what diffusers give"),
+    "model.resize": Setting("[0, 16384]", "side inside the diffusers; 0: as the images are"),
+    "model.align.encoder": Setting("cnn or vit", "encoder of images to the common space"),
+    "model.align.width": Setting(COUNT, "channels of its first level"),
+    "model.align.features": Setting(COUNT, "dimensions of the common space"),
+    "model.align.views": Setting("[0, inf)", "width of the projector of the invariant term"),
+    "model.align.invariance": Setting("[0, inf)", "weight of the visual-invariant term"),
+    "model.text.side": Setting(COUNT, "rows and columns of a report's latent"),
+    "model.text.latent": Setting(COUNT, "its channels"),
+    "model.text.width": Setting(COUNT, "channels of a token"),
+    "model.text.depth": Setting(COUNT, "blocks of the text transformers"),
+    "model.text.free_bits": Setting("[0, inf)", "nats of a latent number that cost nothing"),
+    "model.text.word_dropout": Setting("[0, 1)", "share of the words hidden from the decoder"),
+    "model.guide_tokens": Setting("[0, inf)", "learned tokens beside the partners'"),
+    "model.context.width": Setting(COUNT, "channels of a context encoder's first level"),
+    "model.context.features": Setting(COUNT, "channels of its tokens"),
+    "model.context.side": Setting(COUNT, "tokens along an axis; 1: one token, as in the base code"),
+    "model.context.temperature": Setting("(0, inf)", "temperature of the contrast between contexts"),
+    "model.context.weight": Setting("[0, inf)", "weight of that contrast"),
+    "model.dropout": Setting("[0, 1)", "share of examples without a condition, for guidance"),
+    **{f"sample.{verb}.{k}": v for verb in ("translate", "generate") for k, v in _DRAWING.items()},
+    "sample.translate.draws": Setting(COUNT, "draws of a translation"),
+    "sample.evaluate.examples": Setting(COUNT, "examples of each route that an evaluation measures"),
+    "sample.evaluate.routes": Setting("", "routes source-target that it measures; empty: all"),
+    "sample.generate.count": Setting(COUNT, "images of a modality that an evaluation draws"),
+    **NETWORKS,
+}  # fmt: skip

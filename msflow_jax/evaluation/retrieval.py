@@ -1,0 +1,53 @@
+"""Whether the right partner is found among all, by vectors of a common space."""
+
+from collections.abc import Sequence
+from typing import Any
+
+import numpy as np
+
+from msflow_jax.evaluation.bootstrap import bootstrap_intervals
+
+RANKS = (1, 5)
+
+
+def recall(
+    a: np.ndarray, b: np.ndarray, content_a: np.ndarray, content_b: np.ndarray,
+    *, groups: Sequence[Any] | None = None, seed: int = 0,
+) -> dict[str, Any]:  # fmt: skip
+    """Recall at 1 and 5 in both directions; any partner of equal content is right.
+
+    Args:
+        a: unit vectors ``[N, D]``.
+        b: unit vectors of their partners ``[N, D]``.
+        content_a: what the first show, ``[N, ...]``; equal ones are one and the same.
+        content_b: what the partners show.
+        groups: subject of each, for intervals.
+        seed: seed of the bootstrap.
+
+    Returns:
+        ``gallery``; for ``forward`` (a finds b) and ``backward`` the recalls with intervals, and what
+        ``chance`` gives.
+    """
+    scores = a @ b.T
+    found: dict[str, Any] = {"gallery": len(a)}
+    for name, matrix, content in (
+        ("forward", scores, content_b), ("backward", scores.T, content_a),
+    ):  # fmt: skip
+        flat = content.reshape(len(content), -1)
+        numbers = np.unique(flat, axis=0, return_inverse=True)[1].ravel()
+        order = np.argsort(-matrix, axis=1, kind="stable")
+        right = numbers[order] == numbers[:, None]
+        hits = {f"recall_{k}": right[:, :k].any(axis=1).astype(float) for k in RANKS}
+        same = (numbers[:, None] == numbers[None]).mean(axis=1)
+        intervals = bootstrap_intervals(
+            {key: _mean(values) for key, values in hits.items()}, len(a), groups=groups, seed=seed
+        )
+        found[name] = {
+            **{k: {"value": float(v.mean()), "interval": intervals[k]} for k, v in hits.items()},
+            "chance": float(same.mean()),
+        }
+    return found
+
+
+def _mean(values: np.ndarray) -> Any:
+    return lambda weights: weights @ values / weights.sum(axis=1)

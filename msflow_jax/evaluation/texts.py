@@ -1,0 +1,132 @@
+"""How near drawn reports are to the true ones: facts first, then words."""
+
+from collections.abc import Mapping, Sequence
+from typing import Any
+
+import numpy as np
+
+from msflow_jax.evaluation.bootstrap import bootstrap_intervals
+
+Facts = Mapping[str, str]
+
+
+def fact_scores(
+    found: Sequence[Facts],
+    true: Sequence[Facts],
+    groups: Sequence[Any] | None = None,
+    seed: int = 0,
+) -> dict[str, Any]:
+    """Precision, recall and F1 of stated facts, and the share of reports with exactly the true ones.
+
+    Args:
+        found: fields and their words of each drawn report.
+        true: the same of the true reports.
+        groups: subject of each, for the intervals.
+        seed: seed of the bootstrap.
+
+    Returns:
+        ``f1``, ``precision``, ``recall``, ``exact`` with intervals, and ``by_field``: the share of the
+        true reports with a field in which it is right.
+    """
+    right = np.array(
+        [sum(t.get(k) == v for k, v in f.items()) for f, t in zip(found, true, strict=True)]
+    )
+    said = np.array([len(f) for f in found])
+    there = np.array([len(t) for t in true])
+    exact = np.array([f == t for f, t in zip(found, true, strict=True)], float)
+
+    def ratio(a: np.ndarray, b: np.ndarray) -> Any:
+        def metric(weights: np.ndarray) -> np.ndarray:
+            below = weights @ b
+            with np.errstate(invalid="ignore", divide="ignore"):
+                return np.where(below > 0, weights @ a / below, 0.0)
+
+        return metric
+
+    metrics = {
+        "f1": ratio(2.0 * right, said + there), "precision": ratio(right, said),
+        "recall": ratio(right, there), "exact": ratio(exact, np.ones(len(exact))),
+    }  # fmt: skip
+    intervals = bootstrap_intervals(metrics, len(right), groups=groups, seed=seed)
+    ones = np.ones((1, len(right)))
+    fields = sorted({field for one in true for field in one})
+    by_field = {}
+    for field in fields:
+        pairs = [(f.get(field), t[field]) for f, t in zip(found, true, strict=True) if field in t]
+        by_field[field] = float(np.mean([a == b for a, b in pairs]))
+    values = {
+        name: {"value": float(metric(ones)[0]), "interval": intervals[name]}
+        for name, metric in metrics.items()
+    }
+    return {**values, "by_field": by_field}
+
+
+def agreement(draws: Sequence[Sequence[Facts]]) -> np.ndarray:
+    """How much several draws of each report agree, ``[N]`` in [0, 1]: the mean F1 of pairs of draws.
+
+    Args:
+        draws: for each draw the facts of every report.
+    """
+    count = len(draws)
+    if count < 2:
+        return np.ones(len(draws[0]))
+    total = np.zeros(len(draws[0]))
+    for i in range(count):
+        for j in range(i):
+            for k, (a, b) in enumerate(zip(draws[i], draws[j], strict=True)):
+                both = sum(b.get(key) == value for key, value in a.items())
+                total[k] += 2 * both / (len(a) + len(b)) if a or b else 1.0
+    return total / (count * (count - 1) / 2)
+
+
+def word_scores(found: Sequence[str], true: Sequence[str]) -> dict[str, Any]:
+    """BLEU-1 to 4, ROUGE-L and METEOR of texts, by named packages; those that are missing are undefined.
+
+    BLEU of the corpus by ``sacrebleu`` with its tokeniser 13a; ROUGE-L is the F measure of
+    ``rouge-score`` without stemming; METEOR is that of ``nltk`` with exact and stemmed matches alone,
+    since its synonyms need WordNet, which is not installed with it.
+    """
+    scores: dict[str, Any] = {}
+    undefined: dict[str, str] = {}
+    for name, measure in (("bleu", _bleu), ("rouge_l", _rouge), ("meteor_exact_stem", _meteor)):
+        try:
+            scores |= measure(found, true)
+        except ImportError as error:
+            undefined[name] = f"{error}: pip install 'msflow_jax[text]'"
+    return {**scores, **({"undefined": undefined} if undefined else {})}
+
+
+def _bleu(found: Sequence[str], true: Sequence[str]) -> dict[str, float]:
+    from sacrebleu.metrics.bleu import BLEU
+
+    return {
+        f"bleu_{n}": BLEU(max_ngram_order=n).corpus_score(list(found), [list(true)]).score / 100
+        for n in (1, 2, 3, 4)
+    }
+
+
+def _rouge(found: Sequence[str], true: Sequence[str]) -> dict[str, float]:
+    from rouge_score.rouge_scorer import RougeScorer
+
+    scorer = RougeScorer(["rougeL"])
+    pairs = zip(true, found, strict=True)
+    return {"rouge_l": float(np.mean([scorer.score(a, b)["rougeL"].fmeasure for a, b in pairs]))}
+
+
+def _meteor(found: Sequence[str], true: Sequence[str]) -> dict[str, float]:
+    from nltk.tokenize import wordpunct_tokenize
+    from nltk.translate.meteor_score import meteor_score
+
+    def words(text: str) -> list[str]:
+        return list(wordpunct_tokenize(text.lower()))
+
+    pairs = zip(true, found, strict=True)
+    scores = [meteor_score([words(a)], words(b), wordnet=_NoSynonyms()) for a, b in pairs]
+    return {"meteor_exact_stem": float(np.mean(scores))}
+
+
+class _NoSynonyms:
+    """Stands for WordNet: no word has another one of its meaning."""
+
+    def synsets(self, word: str) -> list[Any]:
+        return []

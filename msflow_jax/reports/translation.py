@@ -1,0 +1,100 @@
+"""The sections on translation, retrieval and drawn reports."""
+
+from typing import Any
+
+import numpy as np
+
+from msflow_jax.reports import page
+from msflow_jax.reports.page import Section
+from msflow_jax.reports.results import Results
+
+_COLUMNS = ("psnr", "ssim", "ms_ssim", "mae", "psnr_inside", "ssim_inside")
+_PARTS = ("source", "sample", "mean", "truth", "error", "spread")
+_WORDS = ("f1", "exact", "bleu_1", "bleu_4", "rouge_l", "meteor_exact_stem")
+
+
+def translation_section(results: Results) -> Section:
+    """A table and pictures of every route."""
+    found = results.part("translation")
+    routes = [_route(results, route) for route in found.get("routes") or ()]
+    return page.section(
+        results, "translation", "Translation", routes=routes, draws=found.get("draws"),
+        parts=_PARTS,
+    )  # fmt: skip
+
+
+def _route(results: Results, route: dict[str, Any]) -> dict[str, Any]:
+    source, target = route["source"], route["target"]
+    rows = []
+    for name, row in route["rows"].items():
+        cells: list[Any] = [name]
+        for key in _COLUMNS:
+            scale = route.get("per_unit", 1.0) if key == "mae" else 1.0
+            cells.append(_cell(row.get(key) or {}, scale, 1 if key.startswith("psnr") else 3))
+        rows.append(cells)
+    unit = route.get("unit") or "of the range"
+    return {
+        "name": f"{source} to {target}", "trained": route["trained"], "rows": rows, "unit": unit,
+        "examples": route["examples"], "spread": route.get("spread") or {},
+        "pictures": _pictures(results, source, target),
+    }  # fmt: skip
+
+
+def _cell(value: dict[str, Any], scale: float, digits: int) -> tuple[str, str]:
+    digits = 1 if scale > 1 else digits
+    number, interval = value.get("value"), value.get("interval")
+    shown = page.number(None if number is None else scale * number, digits)
+    return shown, page.span(interval, lambda x: page.number(scale * x, digits))
+
+
+def _pictures(results: Results, source: str, target: str) -> list[Any]:
+    """Rows of source, sample, mean, truth, error and spread; one picture for each case."""
+    arrays = [results.arrays.get(f"translation_{source}_{target}_{part}") for part in _PARTS]
+    if any(array is None or not len(array) for array in arrays):
+        return []
+    found = []
+    for case in zip(*arrays, strict=True):
+        images = np.stack([np.asarray(one) for one in case])
+        alt = f"{source}, drawn {target}, mean, true {target}, error, spread"
+        per_row = len(_PARTS) if results.dims == 2 else 2
+        found.append(page.image_strip(images, alt, per_row, results.spacing))
+    return found
+
+
+def retrieval_section(results: Results) -> Section:
+    """Recall of every pair of modalities, both ways."""
+    rows = []
+    for pair in results.part("retrieval").get("pairs") or ():
+        cells: list[Any] = [
+            " and ".join(pair["pair"]),
+            "trained" if pair["trained"] else "emergent",
+        ]
+        for way in ("forward", "backward"):
+            one = pair[way]
+            cells += [_percent(one["recall_1"]), _percent(one["recall_5"])]
+        cells += [page.percent(pair["forward"]["chance"]), page.number(pair["gallery"])]
+        rows.append(cells)
+    return page.section(results, "retrieval", "Retrieval", rows=rows)
+
+
+def _percent(value: dict[str, Any]) -> tuple[str, str]:
+    return page.percent(value["value"]), page.span(value["interval"], page.percent)
+
+
+def texts_section(results: Results) -> Section:
+    """Facts and words of the reports that are drawn from every modality."""
+    found = results.part("texts")
+    routes = []
+    for route in found.get("routes") or ():
+        rows = [
+            [name, *(_word(row.get(key)) for key in _WORDS)] for name, row in route["rows"].items()
+        ]
+        routes.append({**route, "table": rows})
+    return page.section(
+        results, "texts", "Reports", routes=routes, cases=found.get("cases") or (),
+        draws=found.get("draws"),
+    )  # fmt: skip
+
+
+def _word(value: Any) -> Any:
+    return _percent(value) if isinstance(value, dict) else page.number(value)

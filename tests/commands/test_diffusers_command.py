@@ -1,0 +1,173 @@
+"""MedM2G through all commands: train, evaluate, translate, report, retrieve."""
+
+import csv
+import json
+
+import numpy as np
+import pytest
+from PIL import Image
+
+from experiments.evaluate import evaluate
+from experiments.generate import generate
+from experiments.report import report
+from experiments.retrieve import retrieve
+from experiments.train import main
+from experiments.translate import translate
+from msflow_jax import data
+from msflow_jax.workdir import open_workdir, read
+from tests.commands.conftest import evaluation
+
+pytest.importorskip("tokenizers")
+FLAGS = [
+    "--config=configs/medm2g_phantom.py",
+    "--config.data.side=16",
+    "--config.data.phantoms.subjects=40",
+    "--config.data.slices.spacing=40",
+    "--config.model.modalities=('report','ct','t1w')",
+    "--config.model.links=('ct-report','t1w-ct')",
+    "--config.model.regression.routes=('t1w-ct',)",
+    "--config.model.regression.width=8",
+    "--config.model.net.width=16",
+    "--config.model.net.depth=1",
+    "--config.model.net.head_channels=8",
+    "--config.model.align.width=4",
+    "--config.model.align.features=8",
+    "--config.model.text.width=16",
+    "--config.model.text.depth=1",
+    "--config.model.context.width=4",
+    "--config.model.context.side=2",
+    "--config.train.batch=4",
+    "--config.train.steps=2",
+    "--config.train.writers=()",
+    "--config.sample.translate.steps=1",
+    "--config.sample.translate.draws=2",
+    "--config.sample.evaluate.examples=4",
+    "--config.sample.evaluate.routes=('t1w-ct','ct-t1w')",
+]
+NAMES = [
+    "text", "align-ct", "align-t1w", "draw-report", "draw-ct", "draw-t1w", "link-ct-report",
+    "link-t1w-ct", "regress-t1w-ct",
+]  # fmt: skip
+
+
+@pytest.fixture(scope="module")
+def trained(tmp_path_factory):
+    workdir = tmp_path_factory.mktemp("diffusers") / "w"
+    main([*FLAGS, f"--workdir={workdir}"])
+    return workdir
+
+
+@pytest.fixture(scope="module")
+def pictures(trained):
+    """Test images of T1 as files, and of all else in a split."""
+    config, _ = read(trained)
+    split = data.load(config.data).test
+    folder = trained.parent / "t1w"
+    folder.mkdir()
+    for i, image in enumerate(split.arrays["t1w"][:3, ..., 0]):
+        Image.fromarray(image).save(folder / f"head_{i}.png")
+    return folder, split
+
+
+def test_stages_sections_and_the_page(trained):
+    stages = [name for name, _ in json.loads((trained / "stages.json").read_text())]
+    assert stages == NAMES
+    assert (trained / "tokeniser.json").is_file()
+    found = evaluation(trained)
+    assert found["sections"] == ["retrieval", "translation", "texts"]
+    route = found["translation"]["routes"][0]
+    names = ["one draw", "mean of 2", "identity", "mean image", "tone curve", "U-Net, L1"]
+    assert list(route["rows"]) == names and route["unit"] == "HU" and route["trained"]
+    text = (trained / "report" / "index.html").read_text()
+    for words in ("t1w to ct", "MAE HU", "U-Net, L1", "recall at 1", "all facts right", "emergent"):
+        assert words in text, words
+
+
+def test_a_translation_as_files(trained, pictures, tmp_path, capsys):
+    folder, _ = pictures
+    translate(trained, str(folder), "t1w", "ct", tmp_path / "out", draws=3, seed=1)
+    assert "3 images t1w to ct (trained), 3 draws each" in capsys.readouterr().out
+    record = json.loads((tmp_path / "out" / "translated.json").read_text())
+    assert (
+        record["route"] == "trained"
+        and record["draws"] == 3
+        and record["intensity"]["unit"] == "HU"
+    )
+    files = record["images"][0]["files"]
+    assert len(files) == 5 and all((tmp_path / "out" / name).is_file() for name in files)
+    draws = np.stack([np.asarray(Image.open(tmp_path / "out" / name)) for name in files[2:]])
+    mean = np.asarray(Image.open(tmp_path / "out" / files[0]))
+    np.testing.assert_allclose(mean, draws.mean(axis=0), atol=0.51)
+    # Again, alone and of other draws: an image's noise is its own.
+    one = tmp_path / "one"
+    translate(trained, str(folder / "head_1.png"), "t1w", "ct", one, draws=3, seed=1)
+    again = json.loads((one / "translated.json").read_text())["images"][0]["files"]
+    other = record["images"][1]["files"]
+    for a, b in zip(again, other, strict=True):
+        here, there = (np.asarray(Image.open(p), int) for p in (one / a, tmp_path / "out" / b))
+        assert np.abs(here - there).max() <= 1
+    translate(trained, str(folder), "t1w", "ct", tmp_path / "out")  # what it wrote is replaced
+
+
+def test_reports_with_their_facts(trained, pictures, tmp_path):
+    folder, _ = pictures
+    rows = report(trained, str(folder), "t1w", tmp_path / "r.csv", draws=2)
+    assert len(rows) == 3 and rows[0]["route"] == "emergent" and 0 <= rows[0]["agreement"] <= 1
+    with (tmp_path / "r.csv").open() as file:
+        assert next(csv.DictReader(file))["name"] == "head_0.png"
+    report(trained, str(folder), "t1w", tmp_path / "r.json", draws=2)
+    assert len(json.loads((tmp_path / "r.json").read_text())["reports"]) == 3
+
+
+def test_partners_are_found(trained, pictures, tmp_path):
+    folder, split = pictures
+    texts = tmp_path / "texts"
+    texts.mkdir()
+    for i, text in enumerate(split.truth["report"][:4]):
+        (texts / f"{i}.txt").write_text(text)
+    rows = retrieve(trained, str(folder), "t1w", str(texts), "report", tmp_path / "f.csv", top=2)
+    assert len(rows) == 6 and rows[0]["route"] == "emergent" and rows[0]["rank"] == 1
+    assert rows[0]["similarity"] >= rows[1]["similarity"]
+    flow = open_workdir(trained)
+    vectors = flow.embed("ct", split.arrays["ct"][:2])
+    np.testing.assert_allclose(np.linalg.norm(vectors, axis=1), 1, rtol=1e-5)
+
+
+def test_after_any_stage_there_is_something_to_measure(trained):
+    found = evaluate(trained, split="val", stage="align-t1w", name="val-align-t1w")
+    assert found["sections"] == ["retrieval"]
+
+
+@pytest.mark.parametrize(
+    "call, message",
+    [
+        (lambda w, f, out: translate(w, f, "t1w", "pet", out), "has no images 'pet'; there are"),
+        (lambda w, f, out: translate(w, f, "flair", "ct", out), "no modality 'flair'"),
+        (lambda w, f, out: translate(w, f, "ct", "ct", out), "to draw 'ct', give at least one other"),
+        (lambda w, f, out: report(w, f, "report", out), "has no images 'report'; there are"),
+        (lambda w, f, out: generate(w, [], 1, out), "cannot generate: it can translate, report"),
+        (lambda w, f, out: retrieve(w, f, "t1w", f, "ct", out, top=0), "--top must be at least 1"),
+    ],
+)  # fmt: skip
+def test_what_it_cannot_do_is_a_line(trained, pictures, tmp_path, call, message):
+    with pytest.raises(ValueError, match=message):
+        call(trained, str(pictures[0]), tmp_path / "out")
+    assert not (tmp_path / "out").exists()
+
+
+@pytest.mark.parametrize(
+    "flags, message",
+    [
+        (["--config.model.links=('ct-report','t1w-pet')"], "'pet' is none of them"),
+        (["--config.model.modalities=('report','ct','t1w','pet')"], "nothing links pet"),
+        (["--config.data.phantoms.withhold=none"], "training subjects are in the sets of both"),
+        (["--config.model.prediction=noise"], "unknown model.prediction 'noise': choose one of"),
+        (["--config.data.loader=grain"], "data.loader='grain': pairs of modalities are kept"),
+        (["--config.model.tokeniser=nowhere.json"], "nowhere.json is missing"),
+        (["--config.data.name=phantoms", "--config.model.links=('ct-report','t1w-ct')"], "no reports"),
+    ],
+)  # fmt: skip
+def test_settings_that_do_not_fit(flags, message, tmp_path):
+    with pytest.raises((ValueError, FileNotFoundError), match=message):
+        main([*FLAGS, f"--workdir={tmp_path / 'w'}", *flags])
+    assert not (tmp_path / "w" / "stages").exists()

@@ -1,0 +1,149 @@
+"""The stages: what each trains, on whom, and what it leaves alone."""
+
+import re
+import warnings
+
+import jax
+import jax.numpy as jnp
+import numpy as np
+import pytest
+from flax.traverse_util import flatten_dict
+
+from msflow_jax.diffusers.curriculum import stages
+from msflow_jax.diffusers.family import FAMILY
+from msflow_jax.diffusers.pairs import check_subjects, pair_source
+from msflow_jax.training import run_stages
+from tests.diffusers import tiny
+
+NAMES = [
+    "text", "align-xray", "align-ct", "align-t1w", "draw-report", "draw-xray", "draw-ct", "draw-t1w",
+    "link-xray-report", "link-ct-report", "link-t1w-ct",
+]  # fmt: skip
+
+
+@pytest.fixture(scope="module")
+def made():
+    model, parts = tiny.model()
+    return stages(tiny.config(), tiny.splits(), parts.tokeniser, model)
+
+
+def paths(tree):
+    return {"/".join(path) for path in flatten_dict(tree)}
+
+
+def test_the_order(made):
+    assert [one.name for one in made] == NAMES
+
+
+def test_every_leaf_is_trained_by_one_stage(made):
+    whole = paths(tiny.model()[0].init(jax.random.key(0)))
+    trained = [{path for path in whole if re.fullmatch(one.trains, path)} for one in made]
+    assert set().union(*trained) == whole
+    guides = {path for path in whole if "/guide" in path}
+    for path in whole:
+        by = [one.name for one, leaves in zip(made, trained, strict=True) if path in leaves]
+        # A diffuser's stage names its guides too, which are not there before the links.
+        assert len(by) == (2 if path in guides else 1), (path, by)
+    of_t1w = {p.split("/")[1] for p in trained[-1]}
+    assert of_t1w == {"t1w"} and {p.split("/")[0] for p in trained[-1]} == {"context", "diffuser"}
+
+
+def test_each_stage_starts_what_it_trains_and_nothing_else(made):
+    tree = {}
+    for one in made:
+        fresh = jax.eval_shape(one.initial, tree)
+        assert paths(fresh) and not paths(fresh) & paths(tree), one.name
+        tree = {**flatten_dict(tree), **flatten_dict(fresh)}
+        tree = jax.tree.map(lambda a: jnp.zeros(a.shape, a.dtype), tree)
+        from flax.traverse_util import unflatten_dict
+
+        tree = unflatten_dict(tree)
+    assert paths(tree) == paths(tiny.model()[0].init(jax.random.key(0)))
+
+
+@pytest.mark.parametrize("prediction", ["velocity", "epsilon"])
+def test_every_loss_is_finite_and_reaches_what_it_trains(prediction):
+    model, parts = tiny.model(prediction=prediction)
+    params = jax.tree.map(jnp.asarray, tiny.params(model, size=0.02))
+    for one in stages(tiny.config(), tiny.splits(), parts.tokeniser, model):
+        batch = {
+            name: jnp.asarray(array[:4], jnp.float32 if array.dtype == np.uint8 else jnp.int32)
+            for name, array in one.source.arrays.items()
+        }
+        batch = {k: v / 127.5 - 1 if v.dtype == jnp.float32 else v for k, v in batch.items()}
+
+        def loss(params, one=one, batch=batch):
+            return one.loss(params, batch, jax.random.key(0), train=True)[0]
+
+        value, gradient = jax.jit(jax.value_and_grad(loss))(params)
+        assert np.isfinite(value), one.name
+        trained = {
+            "/".join(path): leaf
+            for path, leaf in flatten_dict(gradient).items()
+            if re.fullmatch(one.trains, "/".join(path))
+        }
+        alone = "draw" in one.name
+        dead = [
+            path for path, leaf in trained.items()
+            if not np.abs(leaf).max() > 0 and not (alone and "/guide" in path)
+            and not path.endswith("key/bias") and "null" not in path
+        ]  # fmt: skip
+        assert dead == [], one.name
+
+
+def test_the_whole_curriculum_runs_and_freezes(tmp_path, made):
+    tree = run_stages(made[:2], tmp_path, progress=False)
+    before = jax.tree.map(np.array, tree)
+    after = run_stages(made[:3], tmp_path, progress=False)
+    for path, leaf in flatten_dict(before).items():
+        np.testing.assert_array_equal(flatten_dict(after)[path], leaf)
+    assert set(after["align"]) == {"report", "xray", "ct"}
+
+
+def test_all_links_at_once():
+    chosen = tiny.config(curriculum="joint")
+    model, parts = tiny.model()
+    last = stages(chosen, tiny.splits(), parts.tokeniser, model)[-1]
+    assert last.name == "links" and set(last.source) == {"xray-report", "ct-report", "t1w-ct"}
+    assert re.fullmatch(last.trains, "context/report/head/kernel")
+
+
+def test_a_pair_that_nobody_has_is_named():
+    with pytest.raises(ValueError, match="no example of the training split has both xray, t1w"):
+        pair_source(tiny.split(), ("xray", "t1w"), None, "training")
+    with pytest.raises(
+        ValueError, match="the data have no modality 'pet': there are xray, ct, t1w"
+    ):
+        pair_source(tiny.split(), ("xray", "pet"), None, "training")
+
+
+def test_subjects_of_two_sets_are_named():
+    everything = tiny.split(12, (("report", "xray", "ct", "t1w"),))
+    links = tiny.model()[0].links
+    with pytest.raises(
+        ValueError, match="12 training subjects are in the sets of both .* set model"
+    ):
+        check_subjects(everything, links, shared=False)
+    with pytest.warns(UserWarning, match="12 training subjects"):
+        check_subjects(everything, links, shared=True)
+    with warnings.catch_warnings():
+        warnings.simplefilter("error")
+        check_subjects(tiny.split(), links, shared=False)
+
+
+@pytest.mark.parametrize(
+    "model, message",
+    [
+        ({"links": ("xray-report", "ct-report")}, "nothing links t1w"),
+        ({"links": ("xray-pet",)}, "'pet' is none of them"),
+        (
+            {"links": ("xray-report", "t1w-ct")},
+            "'t1w-ct' attaches a modality to one that an earlier",
+        ),
+        ({"links": ("xray-report", "xray-report")}, "'xray-report' attaches a modality"),
+    ],
+)
+def test_links_that_do_not_fit(model, message):
+    chosen = tiny.config(**model)
+    with pytest.raises(ValueError, match=message):
+        FAMILY.check(chosen)

@@ -1,0 +1,81 @@
+"""Cross-guidance: shut gates change nothing, open ones let the partner in, nobody attends to himself."""
+
+import jax
+import jax.numpy as jnp
+import numpy as np
+import pytest
+
+from msflow_jax.diffusers.guidance import ContextEncoder, context_loss
+from msflow_jax.nets import init_params
+from tests.diffusers import tiny
+
+
+def states(seed=0, count=3):
+    model, _ = tiny.model()
+    return {
+        name: jax.random.normal(jax.random.key(seed + i), (count, *one.inner))
+        for i, (name, one) in enumerate(model.modalities.items())
+        if name in ("ct", "t1w")
+    }
+
+
+def outputs(params, z, drawn=("ct", "t1w")):
+    model, _ = tiny.model()
+    count = len(z["ct"])
+    clocks = {name: jnp.full(count, 0.4) for name in z}
+    given = {name: jnp.ones((count, 8)) / 8**0.5 for name in z}
+    return jax.jit(lambda p, z: model.together(p, z, clocks, given, drawn)[0])(params, z)
+
+
+def alone(params, name, z):
+    model, _ = tiny.model()
+    count = len(z)
+    return jax.jit(
+        lambda p, z: model.output(p, name, z, jnp.full(count, 0.4), jnp.ones((count, 8)) / 8**0.5)
+    )(params, z)
+
+
+def gated(params, value):
+    return jax.tree_util.tree_map_with_path(
+        lambda path, leaf: value + 0 * leaf if "gate_zero" in str(path) else leaf, params
+    )
+
+
+def test_shut_gates_are_the_independent_models_bit_for_bit():
+    params = tiny.params(size=0.05)
+    shut, z = gated(params, 0), states()
+    together = outputs(shut, z)
+    for name, one in z.items():
+        assert np.abs(together[name]).max() > 0
+        np.testing.assert_array_equal(together[name], alone(shut, name, one))
+
+
+def test_open_gates_let_the_partner_in_and_never_oneself():
+    params, z = gated(tiny.params(size=0.1), 2), states()
+    before = outputs(params, z)
+    moved = {**z, "t1w": z["t1w"] + 1}
+    after = outputs(params, moved)
+    assert np.abs(after["ct"] - before["ct"]).max() > 1e-5
+    # What a stream tells is not among what it is told: its context encoder may say anything.
+    _model, _ = tiny.model()
+    told = {"context": {**params["context"], "ct": tiny.params(seed=5, size=0.3)["context"]["ct"]}}
+    other = outputs({**params, **told}, z)
+    np.testing.assert_array_equal(other["ct"], before["ct"])
+    assert np.abs(other["t1w"] - before["t1w"]).max() > 1e-5
+
+
+@pytest.mark.parametrize("space", [(8, 8), (4, 4, 4), (2, 2)])
+@pytest.mark.parametrize("side", [1, 2])
+def test_tokens_of_a_context(space, side):
+    net = ContextEncoder(width=4, features=8, side=side)
+    z, tau = jnp.ones((2, *space, 3)), jnp.zeros(2)
+    params = init_params(net, jax.random.key(0), z, tau)
+    found = net.apply({"params": params}, z, tau)
+    assert found.shape == (2, side ** len(space), 8)
+    np.testing.assert_allclose(jnp.linalg.norm(found, axis=-1), 1, rtol=1e-4)
+
+
+def test_contexts_of_pairs_attract():
+    a = jnp.eye(4)[:, None]
+    assert context_loss(a, a, 0.1) < 1e-3
+    assert context_loss(a, a[::-1], 0.1) > 5

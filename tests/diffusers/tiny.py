@@ -1,0 +1,83 @@
+"""A model of four modalities that compiles in seconds, and what it is fed."""
+
+from functools import cache
+
+import jax
+import numpy as np
+
+from msflow_jax.config import default_config
+from msflow_jax.data import Info, Modality, Split, Splits
+from msflow_jax.diffusers.family import FAMILY
+from msflow_jax.diffusers.parts import prepare
+
+SIDE = 8
+REPORTS = ("There is one lesion.", "There are two lesions.", "No lesion 12 mm.", "Wide ventricles.")
+SETS = (("report", "xray"), ("report", "ct"), ("ct", "t1w"))
+
+
+def config(**model):
+    """A small configuration of the family."""
+    found = default_config("diffusers")
+    with found.unlocked():
+        found.model.modalities = ("report", "xray", "ct", "t1w")
+        found.model.links = ("xray-report", "ct-report", "t1w-ct")
+        found.model.net.update(width=16, depth=1, patch=2, head_channels=8)
+        found.model.align.update(width=4, features=8, views=8)
+        found.model.text.update(side=2, latent=4, width=16, depth=1)
+        found.model.context.update(width=4, features=8, side=2)
+        found.train.update(batch=4, steps=2, eval_every=2, writers=())
+        found.sample.translate.update(draws=2, steps=2)
+        found.model.update(model)
+    return found
+
+
+def split(count=12, sets=SETS, seed=0):
+    """Examples dealt to the sets in turn: each lacks what its set has not."""
+    rng = np.random.default_rng(seed)
+    arrays = {
+        name: rng.integers(0, 256, (count, SIDE, SIDE, 1)).astype(np.uint8)
+        for name in ("xray", "ct", "t1w")
+    }
+    mine = np.arange(count) % len(sets)
+    present = {
+        name: np.isin(mine, [i for i, one in enumerate(sets) if name in one]) for name in arrays
+    }
+    said = np.isin(mine, [i for i, one in enumerate(sets) if "report" in one])
+    texts = [REPORTS[(i // len(sets)) % len(REPORTS)] if has else "" for i, has in enumerate(said)]
+    return Split(
+        {**arrays, "label": np.zeros(count, np.int32)},
+        names=tuple(map(str, range(count))),
+        groups=tuple(f"subject{seed}-{i}" for i in range(count)),
+        truth={"report": np.array(texts, object)},
+        kinds=dict.fromkeys(arrays, "image"),
+        present=present,
+    )
+
+
+def splits():
+    """Three of them; test subjects have everything."""
+    whole = split(6, ((*SETS[0], "ct", "t1w"),), seed=2)
+    kinds = {name: Modality("image", (SIDE, SIDE, 1)) for name in ("xray", "ct", "t1w")}
+    info = Info(
+        name="phantom_cohort", classes=("a", "b"), channels=1, side=SIDE, task="binary-class",
+        licence="", md5="", source="tests", flips=(),
+        modalities={**kinds, "label": Modality("label", ())},
+    )  # fmt: skip
+    return Splits(split(24), split(12, seed=1), whole, info)
+
+
+@cache
+def model(**changes):
+    """The model of :func:`config`, and its parts."""
+    chosen, data = config(**changes), splits()
+    parts = prepare(chosen.model, data)
+    return FAMILY.build(chosen, data.info, parts), parts
+
+
+def params(of=None, seed=0, size=0.0):
+    """Fresh parameters of a model, moved at random so that no gate is shut."""
+    tree = (of or model()[0]).init(jax.random.key(seed))
+    rng = np.random.default_rng(seed)
+    return jax.tree.map(
+        lambda a: np.asarray(a) + rng.normal(0, size, a.shape).astype(np.float32), tree
+    )

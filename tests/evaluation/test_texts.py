@@ -1,0 +1,69 @@
+"""Facts and words of reports, and recall in a common space."""
+
+import numpy as np
+import pytest
+
+from msflow_jax.data.phantoms.reports import stated
+from msflow_jax.evaluation.retrieval import recall
+from msflow_jax.evaluation.texts import agreement, fact_scores, word_scores
+
+TRUE = [{"side": "left", "size": "small"}, {"side": "right"}]
+
+
+def test_facts_that_are_right_wrong_missing_and_made_up():
+    found = [{"side": "left", "grade": "mild"}, {"side": "left"}]
+    scores = fact_scores(found, TRUE)
+    assert scores["precision"]["value"] == pytest.approx(1 / 3)
+    assert scores["recall"]["value"] == pytest.approx(1 / 3)
+    assert scores["f1"]["value"] == pytest.approx(1 / 3)
+    assert scores["exact"]["value"] == 0
+    assert scores["by_field"] == {"side": 0.5, "size": 0.0}
+    perfect = fact_scores(TRUE, TRUE)
+    assert perfect["f1"]["value"] == perfect["exact"]["value"] == 1
+    assert fact_scores([{}, {}], TRUE)["f1"]["value"] == 0
+
+
+def test_draws_that_agree():
+    assert agreement([TRUE, TRUE]).tolist() == [1, 1]
+    assert agreement([TRUE, TRUE[::-1]]).tolist() == [0, 0]
+    assert agreement([TRUE]).tolist() == [1, 1]
+
+
+def test_what_can_be_understood_is():
+    text = "There are two lesions in the white matter. Nonsense here. The ventricles are wide."
+    assert stated(text) == {"lesions": "two lesions", "ventricles": "wide"}
+    assert stated("") == {}
+
+
+def test_a_flipped_side_and_a_negation_fool_words_but_not_facts():
+    true = "There are two lesions in the white matter. Affected: the left hemisphere."
+    flipped = true.replace("left", "right")
+    pytest.importorskip("sacrebleu")
+    words = word_scores([flipped], [true])
+    assert words["bleu_1"] > 0.9
+    facts = fact_scores([stated(flipped)], [stated(true)])
+    assert facts["f1"]["value"] == 0.5
+    negated = fact_scores([stated(true.replace("two", "no"))], [stated(true)])
+    assert negated["f1"]["value"] == 0.5
+
+
+def test_equal_words_are_perfect():
+    for package in ("sacrebleu", "rouge_score", "nltk"):
+        pytest.importorskip(package)
+    text = "The ventricles are wide and the skull is thick today."
+    found = word_scores([text], [text])
+    assert found["bleu_4"] == pytest.approx(1) and found["rouge_l"] == pytest.approx(1)
+    assert found["meteor_exact_stem"] > 0.99
+    other = word_scores(["Nothing of this kind."], [text])
+    assert other["rouge_l"] < 0.3
+
+
+def test_recall_counts_equal_partners():
+    a = np.eye(4)
+    content = np.array([[0], [1], [2], [3]])
+    found = recall(a, a, content, content)
+    assert found["forward"]["recall_1"]["value"] == 1 and found["forward"]["chance"] == 0.25
+    wrong = recall(a, a[[1, 0, 2, 3]], content, content)
+    assert wrong["forward"]["recall_1"]["value"] == 0.5
+    same = np.array([[0], [0], [2], [3]])
+    assert recall(a, a[[1, 0, 2, 3]], same, same)["forward"]["recall_1"]["value"] == 1
