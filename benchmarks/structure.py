@@ -22,9 +22,9 @@ LONG_FILE = 250
 OWN = re.compile(r"msflow_jax/(symmetric|coupling|diffusers|synergy)/|msflow_jax/families\.py")
 ASKED = re.compile(
     r"\b(SymmetricFlow|LatentFlow|CouplingFlow|LatentCode)\b"
-    r"|msflow_jax\.(symmetric|coupling)\b"
+    r"|msflow_jax\.(symmetric|coupling|diffusers)\b"
     r"|\.family\s*[=!]="
-    r"|[\"'](symmetric|coupling)[\"']"
+    r"|[\"'](symmetric|coupling|diffusers)[\"']"
     r"|\.coupling\b"
     r"|\btask\s*[=!]=\s*[\"']segment"
     r"|isinstance\(\w+, (parts\.)?(Parts|Mask)\)"

@@ -55,8 +55,7 @@ def translate(
         overwrite: whether an earlier call's folder is replaced to which other files were added.
 
     Raises:
-        ValueError: a model of one modality, an unknown modality, images that do not fit, or an output
-            that must not be replaced.
+        ValueError: an unknown modality, images that do not fit, or an output that must stay.
         OSError: an output that cannot be written.
         KeyboardInterrupt: Ctrl-C; what was drawn is in ``OUTPUT.partial``.
     """

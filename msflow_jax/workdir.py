@@ -203,7 +203,9 @@ def open_workdir(path: str | Path, stage: str = "", *, calibrated: bool = True) 
             "restore config.json from a copy"
         )
     calibration = Calibration(reason=f"no evaluation of the stage {stage!r}")
-    if calibrated and not stage:
+    if "classify" not in config.sample:
+        calibration = Calibration(reason="this model does not classify")
+    elif calibrated and not stage:
         calibration = read_calibration(path, step, config.sample.classify.to_dict())
     if calibrated and calibration.of_other_step:
         warnings.warn(

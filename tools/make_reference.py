@@ -18,9 +18,12 @@ from experiments.common import parser, run
 ROOT = Path(__file__).resolve().parents[1]
 FOLDER = ROOT / "docs" / "reference"
 MADE = "Made by `python tools/make_reference.py`; change the code, not this page.\n"
-COMMANDS = ("train", "evaluate", "classify", "generate", "explain", "finetune_vae")
+COMMANDS = (
+    *("train", "evaluate", "classify", "generate", "explain", "translate", "report", "retrieve"),
+    "finetune_vae",
+)
 # A key that chooses among networks, which bring settings of their own.
-CHOOSES = {"symmetric": "model.net.name", "coupling": "model.conditioner.name"}
+CHOOSES = {"symmetric": "model.net.name", "coupling": "model.conditioner.name", "diffusers": ""}
 
 
 def cell(value: Any) -> str:
@@ -60,6 +63,8 @@ def networks(family: str, key: str) -> Iterator[tuple[str, Any]]:
     from msflow_jax.coupling.conditioners import CONDITIONERS
     from msflow_jax.families import get_family
 
+    if not key:  # one network alone
+        return
     for name in CONDITIONERS if family == "coupling" else ("unet", "dit"):
         config = default_config(family)
         with config.unlocked():
@@ -82,7 +87,7 @@ def configuration() -> str:
     for family in FAMILIES:
         config, known = default_config(family), settings_table(family)
         choice = CHOOSES[family]
-        own = choice.removesuffix("name")
+        own = choice.removesuffix("name") or " "  # which no key begins with
         rows = [r for r in setting_rows(config, known, "model.") if not r[0].startswith(f"`{own}")]
         text += [f"## `model` of the family `{family}`\n", table(head, rows)]
         for name, chosen in networks(family, choice):

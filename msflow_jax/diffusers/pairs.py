@@ -98,9 +98,10 @@ def check_subjects(split: Split, links: Sequence[tuple[str, str]], shared: bool)
         sets[link] = set(groups[has(split, link[0]) & has(split, link[1])])
     for i, one in enumerate(links):
         for other in links[:i]:
-            # What attaches to one modality comes from its own set: t1w-ct and t2w-ct are one.
+            # What attaches to one image modality may be one set: all contrasts of an MR examination.
+            one_set = one[1] == other[1] != REPORT
             both = sets[one] & sets[other]
-            if both and not set(one) & set(other) - {REPORT}:
+            if both and not one_set:
                 text = (
                     f"{len(both)} training subjects are in the sets of both {'-'.join(other)} and "
                     f"{'-'.join(one)}: routes between them are not learned from disjoint subjects"

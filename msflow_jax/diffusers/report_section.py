@@ -7,7 +7,7 @@ import numpy as np
 
 from msflow_jax.data.phantoms.reports import stated
 from msflow_jax.diffusers.pairs import REPORT, texts_of
-from msflow_jax.diffusers.sections import examples, linked, once_per_subject
+from msflow_jax.diffusers.sections import examples, linked, once_per_subject, together
 from msflow_jax.inference.evaluation import Arrays, Block, Evaluation
 
 
@@ -34,6 +34,8 @@ class Texts:
         known = [str(text) for text in texts_of(run.splits.train)]
         vectors = run.flow.embed(REPORT, run.flow.parts.tokeniser.encode(known, "training reports"))
         for source in (name for name, one in model.modalities.items() if not one.text):
+            if not together(run.chosen, (source, REPORT)).any():
+                continue  # withheld from all
             chosen = examples(once_per_subject(run.chosen), (source, REPORT), self.count)
             true = [str(text) for text in (chosen.truth or {})[REPORT]]
             drawn, _ = run.flow.report(

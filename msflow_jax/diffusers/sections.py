@@ -36,6 +36,9 @@ class Translation:
         block: Block = {"routes": [], "draws": run.sample.translate.draws, "examples": self.count}
         arrays: Arrays = {}
         for source, target in self.routes:
+            if not together(run.chosen, (source, target)).any():
+                block.setdefault("absent", []).append([source, target])
+                continue
             found, shown = self._route(run, source, target)
             block["routes"].append(found)
             arrays |= {f"translation_{source}_{target}_{k}": v for k, v in shown.items()}
@@ -86,11 +89,14 @@ def linked(model: Any, source: str, target: str) -> bool:
     return any({source, target} == set(link) for link in model.links)
 
 
+def together(split: Split, names: Sequence[str]) -> np.ndarray:
+    """Which examples have all of these modalities, bool ``[N]``."""
+    return np.all([has(split, name) for name in names], axis=0)
+
+
 def examples(split: Split, names: Sequence[str], count: int) -> Split:
     """The first examples, evenly through the split, that have all of these modalities."""
-    rows = np.flatnonzero(np.all([has(split, name) for name in names], axis=0))
-    if not len(rows):
-        raise ValueError(f"no example of this split has all of {', '.join(names)}")
+    rows = np.flatnonzero(together(split, names))
     every = np.linspace(0, len(rows) - 1, min(count, len(rows))).round().astype(int)
     return split.take(rows[np.unique(every)])
 
@@ -147,6 +153,8 @@ class Retrieval:
         rows: list[Block] = []
         for i, a in enumerate(names):
             for b in names[i + 1 :]:
+                if not together(run.chosen, (a, b)).any():
+                    continue  # withheld from all
                 chosen = examples(once_per_subject(run.chosen), (a, b), self.count)
                 given = {name: stored(run, chosen, name) for name in (a, b)}
                 vectors = [run.flow.embed(name, x) for name, x in given.items()]

@@ -31,7 +31,7 @@ def ssim(a: jax.Array, b: jax.Array) -> jax.Array:
 def ssim_map(a: jax.Array, b: jax.Array) -> jax.Array:
     """Structural similarity of every pixel ``[B, H, W, C]``; mirrored at the border."""
     pad = ((0, 0), *((WINDOW // 2,) * 2 for _ in range(2)), (0, 0))
-    a, b = (jnp.pad(x, pad, mode="symmetric") for x in (a, b))
+    a, b = (jnp.pad(x, pad, mode="reflect") for x in (a, b))
     likeness, structure = _parts(a, b)
     return likeness * structure
 

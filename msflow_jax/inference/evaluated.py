@@ -102,7 +102,7 @@ def change_settings(
     """
     config = flow.config.unlock()
     config.data.root = root or config.data.root
-    if prior and "prior" not in config.sample.classify:
+    if prior and "prior" not in config.sample.get("classify", {}):
         raise ValueError("this model knows no class prior: leave out --prior")
     if prior:
         config.sample.classify.prior = prior

@@ -99,9 +99,7 @@ def make_steps(
         more = {"progress": step / length} if anneals else {}
 
         def of_part(part: Batch, key: jax.Array):
-            def whole(trained: Any):
-                return loss(merge(trained, frozen), part, key, train=True, **more)
-
+            whole = partial(_whole, loss, frozen, part, key, more)
             (value, metrics), grads = jax.value_and_grad(whole, has_aux=True)(params)
             return value, metrics, grads
 
@@ -143,3 +141,8 @@ def make_steps(
         return jax.lax.scan(lambda s, one: step(s, data, one, frozen), state, plan)
 
     return steps
+
+
+def _whole(loss: Loss, frozen: Any, part: Batch, key: jax.Array, more: Any, trained: Any) -> Any:
+    """The loss as a function of the trained leaves."""
+    return loss(merge(trained, frozen), part, key, train=True, **more)
