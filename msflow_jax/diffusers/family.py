@@ -61,6 +61,11 @@ class DiffusersFamily:
             if (solver := config.sample[verb].solver) not in SOLVERS:
                 known = ", ".join(SOLVERS)
                 raise ValueError(f"unknown sample.{verb}.solver {solver!r}: choose one of {known}")
+        if config.train.accumulate > 1:
+            raise ValueError(
+                f"train.accumulate={config.train.accumulate}: alignment compares members of a batch, "
+                "which cannot be taken in parts: set it to 1"
+            )
         if config.data.loader != "device":
             raise ValueError("data.loader='grain': pairs of modalities are kept on the device")
 

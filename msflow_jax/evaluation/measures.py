@@ -3,28 +3,8 @@
 ``tools/make_reference.py`` turns the table into ``docs/reference/measures.md``.
 """
 
-from typing import NamedTuple
-
-MORE, LESS, NEITHER = "more is better", "less is better", "-"
-SHARE = "0 to 1"
-CHANCE = "0 to 1, chance 0.5"
-
-
-class Measure(NamedTuple):
-    """One measure.
-
-    Attributes:
-        definition: formula in words or ASCII; N images, K classes, p_k the probability of class k.
-        values: range, with the unit where there is one.
-        direction: which end is better.
-        source: where it was defined, or whose convention it is.
-    """
-
-    definition: str
-    values: str
-    direction: str
-    source: str = ""
-
+from msflow_jax.evaluation.measure import CHANCE, LESS, MORE, NEITHER, SHARE, Measure
+from msflow_jax.evaluation.measures_of_pairs import RETRIEVAL, TEXTS, TRANSLATION
 
 _MEDMNIST = "MedMNIST (arXiv 2110.14795)"
 _MEDSYMMFLOW = "MedSymmFlow (arXiv 2507.19098)"
@@ -227,6 +207,9 @@ MEASURES: dict[str, dict[str, Measure]] = {
     "Segmentation (`segmentation`)": SEGMENTATION,
     "Generated images (`generation`)": GENERATION,
     "Likelihood (`likelihood`)": LIKELIHOOD,
+    "Translation (`translation`)": TRANSLATION,
+    "Retrieval (`retrieval`)": RETRIEVAL,
+    "Drawn reports (`texts`)": TEXTS,
 }
 # Counts and settings, which stand beside the measures and say themselves what they are.
 COUNTS = frozenset(

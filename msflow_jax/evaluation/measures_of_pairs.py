@@ -1,0 +1,54 @@
+"""What an evaluation of several modalities measures; see :mod:`msflow_jax.evaluation.measures`."""
+
+from msflow_jax.evaluation.measure import CHANCE, LESS, MORE, NEITHER, SHARE, Measure
+
+_SSIM = "Wang et al. 2004"
+
+TRANSLATION = {
+    "psnr": Measure(
+        "-10 log10 of the mean squared error, images in [0, 1]; of each image, then the mean", "dB", MORE
+    ),
+    "ssim": Measure(
+        "structural similarity, Gaussian window of 11 pixels and sigma 1.5, mirrored at the border",
+        "-1 to 1", MORE, _SSIM,
+    ),
+    "ms_ssim": Measure(
+        "the same over as many of five scales as the window fits into, weights brought to a sum of 1",
+        SHARE, MORE, "Wang et al. 2003",
+    ),
+    "mae": Measure("mean absolute error, images in [0, 1]; on the page in HU of CT", SHARE, LESS),
+    "psnr_inside": Measure("psnr of the foreground: brighter than 12 in source or target", "dB", MORE),
+    "ssim_inside": Measure("mean of ssim over the foreground", "-1 to 1", MORE, _SSIM),
+    "mae_inside": Measure("mae of the foreground", SHARE, LESS),
+    "coverage": Measure(
+        "share of foreground pixels whose true value lies in the central interval of the draws", SHARE,
+        NEITHER,
+    ),
+    "coverage_normal": Measure(
+        "the same of mean and deviation of the draws, by Student's t with K - 1 degrees", SHARE, NEITHER
+    ),
+    "crps": Measure(
+        "mean |x_i - y| - sum |x_i - x_j| / (2 K (K - 1)) of K draws", "0 or more", LESS, "Ferro 2014"
+    ),
+    "auroc": Measure(
+        "area under the ROC curve of the draws' deviation as a finder of the largest tenth of errors",
+        CHANCE, MORE,
+    ),
+}  # fmt: skip
+RETRIEVAL = {
+    "recall_1": Measure(
+        "share whose partner, or one of equal content, is the nearest", SHARE, MORE
+    ),
+    "recall_5": Measure("the same among the five nearest", SHARE, MORE),
+    "chance": Measure("recall_1 of a random order", SHARE, NEITHER),
+}
+TEXTS = {
+    "f1": Measure("2 right / (stated + true), over the facts of all reports", SHARE, MORE),
+    "precision": Measure("right / stated facts", SHARE, MORE),
+    "recall": Measure("right / true facts", SHARE, MORE),
+    "exact": Measure("share of the reports that state exactly the true facts", SHARE, MORE),
+    "agreement": Measure("mean f1 of the facts of pairs of draws", SHARE, NEITHER),
+    "bleu_n": Measure("corpus BLEU of n-grams up to n, tokeniser 13a", SHARE, MORE, "sacrebleu"),
+    "rouge_l": Measure("F measure of the longest common subsequence", SHARE, MORE, "rouge-score"),
+    "meteor_exact_stem": Measure("METEOR without synonyms", SHARE, MORE, "nltk"),
+}
