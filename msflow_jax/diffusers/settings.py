@@ -135,5 +135,5 @@ TABLE: dict[str, Setting] = {
     "sample.evaluate.examples": Setting(COUNT, "examples of each route that an evaluation measures"),
     "sample.evaluate.routes": Setting("", "routes source-target that it measures; empty: all"),
     "sample.generate.count": Setting(COUNT, "images of a modality that an evaluation draws"),
-    **NETWORKS,
+    **{f"model.net.{key}": NETWORKS[f"model.net.{key}"] for key in network_settings("dit")},
 }  # fmt: skip

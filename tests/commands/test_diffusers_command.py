@@ -5,6 +5,7 @@ import json
 
 import numpy as np
 import pytest
+from flax.traverse_util import flatten_dict
 from PIL import Image
 
 from experiments.evaluate import evaluate
@@ -14,6 +15,7 @@ from experiments.retrieve import retrieve
 from experiments.train import main
 from experiments.translate import translate
 from msflow_jax import data
+from msflow_jax.training.sequence import read_params
 from msflow_jax.workdir import open_workdir, read
 from tests.commands.conftest import evaluation
 
@@ -81,6 +83,16 @@ def test_stages_sections_and_the_page(trained):
     text = (trained / "report" / "index.html").read_text()
     for words in ("t1w to ct", "MAE HU", "U-Net, L1", "recall at 1", "all facts right", "emergent"):
         assert words in text, words
+
+
+def test_what_a_stage_has_trained_no_later_one_touches(trained):
+    """Bit for bit, of the parameters to use."""
+    config, _ = read(trained)
+    _, last = read_params(trained, config.train.select)
+    for name in NAMES[:-1]:
+        _, then = read_params(trained, config.train.select, name)
+        for path, leaf in flatten_dict(then).items():
+            np.testing.assert_array_equal(flatten_dict(last)[path], leaf, str(path))
 
 
 def test_a_translation_as_files(trained, pictures, tmp_path, capsys):

@@ -225,7 +225,9 @@ def parts_for(config, side, dims=2):
     return SymmetricParts(Autoencoder(net), {}, code=code)
 
 
-@pytest.mark.parametrize("name", variants(), ids=lambda name: Path(name).name)
+@pytest.mark.parametrize(
+    "name", [v for v in variants() if "medm2g" not in str(v)], ids=lambda name: Path(name).name
+)
 def test_every_configuration_builds(name):
     """The network takes the data's channels and sides; nothing is computed."""
     config = load_config([f"--config={name}"])

@@ -12,7 +12,6 @@ from flax.traverse_util import flatten_dict
 from msflow_jax.diffusers.curriculum import stages
 from msflow_jax.diffusers.family import FAMILY
 from msflow_jax.diffusers.pairs import check_subjects, pair_source
-from msflow_jax.training import run_stages
 from tests.diffusers import tiny
 
 NAMES = [
@@ -61,11 +60,19 @@ def test_each_stage_starts_what_it_trains_and_nothing_else(made):
     assert paths(tree) == paths(tiny.model()[0].init(jax.random.key(0)))
 
 
-@pytest.mark.parametrize("prediction", ["velocity", "epsilon"])
-def test_every_loss_is_finite_and_reaches_what_it_trains(prediction):
+# One of every kind; a stage of the same kind differs in the modality alone.
+@pytest.mark.parametrize(
+    "prediction, name",
+    [
+        *(("velocity", name) for name in ("text", "align-xray", "draw-report", "link-t1w-ct")),
+        ("epsilon", "link-xray-report"),
+    ],
+)
+def test_every_loss_is_finite_and_reaches_what_it_trains(prediction, name):
     model, parts = tiny.model(prediction=prediction)
     params = jax.tree.map(jnp.asarray, tiny.params(model, size=0.02))
-    for one in stages(tiny.config(), tiny.splits(), parts.tokeniser, model):
+    every = stages(tiny.config(), tiny.splits(), parts.tokeniser, model)
+    for one in (stage for stage in every if stage.name == name):
         batch = {
             name: jnp.asarray(array[:4], jnp.float32 if array.dtype == np.uint8 else jnp.int32)
             for name, array in one.source.arrays.items()
@@ -89,15 +96,6 @@ def test_every_loss_is_finite_and_reaches_what_it_trains(prediction):
             and not path.endswith("key/bias") and "null" not in path
         ]  # fmt: skip
         assert dead == [], one.name
-
-
-def test_the_whole_curriculum_runs_and_freezes(tmp_path, made):
-    tree = run_stages(made[:2], tmp_path, progress=False)
-    before = jax.tree.map(np.array, tree)
-    after = run_stages(made[:3], tmp_path, progress=False)
-    for path, leaf in flatten_dict(before).items():
-        np.testing.assert_array_equal(flatten_dict(after)[path], leaf)
-    assert set(after["align"]) == {"report", "xray", "ct"}
 
 
 def test_all_links_at_once():

@@ -33,6 +33,8 @@ WORDS = {
     ("maps", "generate"): "label maps",
     ("classes", "segment"): "one class per image, not one per pixel",
     ("classes", "explain"): "no likelihood to explain",
+    ("classes", "translate"): "it is of one modality",
+    ("likelihood", "report"): "it knows no reports",
 }
 X = np.zeros((1, 8, 8, 1), np.uint8)
 CALLS = {
@@ -40,6 +42,8 @@ CALLS = {
     "segment": lambda flow: flow.segment(X),
     "generate": lambda flow: flow.generate("a", 1),
     "explain": lambda flow: flow.explain(X, [0], [1]),
+    "translate": lambda flow: flow.translate({"t1w": X}, "ct"),
+    "report": lambda flow: flow.report({"xray": X}),
 }
 
 
