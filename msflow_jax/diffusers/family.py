@@ -52,6 +52,8 @@ class DiffusersFamily:
 
         model = config.model
         parse_links(model)
+        for route in (*model.regression.routes, *config.sample.evaluate.routes):
+            parse_route(route, model)
         check_network(model.net)
         if model.net.name != "dit":
             raise ValueError(

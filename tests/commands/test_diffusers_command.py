@@ -176,6 +176,7 @@ def test_what_it_cannot_do_is_a_line(trained, pictures, tmp_path, call, message)
         (["--config.data.phantoms.withhold=none"], "training subjects are in the sets of both"),
         (["--config.model.prediction=noise"], "unknown model.prediction 'noise': choose one of"),
         (["--config.data.loader=grain"], "data.loader='grain': pairs of modalities are kept"),
+        (["--config.sample.evaluate.routes=('t1w-pet',)"], "'t1w-pet' is no route source-target"),
         (["--config.train.accumulate=2"], "accumulate=2: alignment compares members of a batch"),
         (["--config.model.tokeniser=nowhere.json"], "nowhere.json is missing"),
     ],
