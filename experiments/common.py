@@ -43,6 +43,14 @@ def add_overwrite(flags: argparse.ArgumentParser, what: str) -> None:
     flags.add_argument("--overwrite", action="store_true", help=f"replace {what}")
 
 
+def add_format(flags: argparse.ArgumentParser) -> None:
+    """The flag that chooses the format of drawn images."""
+    flags.add_argument(
+        "--format", default="", choices=("png", "nifti", "dicom"),
+        help="of the files (default: png of pictures, nifti of volumes)",
+    )  # fmt: skip
+
+
 def add_key(flags: argparse.ArgumentParser) -> None:
     """The flag by which one of several networks in a file of weights is chosen."""
     words = "where the weights lie in the file, if it holds several (such as ema)"

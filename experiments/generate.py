@@ -12,7 +12,7 @@ from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
-from experiments.common import add_overwrite, parser, path, run
+from experiments.common import add_format, add_overwrite, parser, path, run
 
 RECORD = "generated.json"
 GRID = "grid.pdf"  # no picture file: the folder may be classified, or trained on
@@ -135,10 +135,7 @@ def main(arguments: Sequence[str]) -> None:
     flags.add_argument(
         "--temperature", type=float, default=0.0, help="for models with a likelihood"
     )
-    flags.add_argument(
-        "--format", default="", choices=("png", "nifti", "dicom"),
-        help="of the files (default: png of pictures, nifti of volumes)",
-    )  # fmt: skip
+    add_format(flags)
     add_overwrite(flags, "an earlier call's folder although files were added to it")
     o = flags.parse_args(arguments)
 

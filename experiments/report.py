@@ -67,7 +67,7 @@ def report(
         {source: read}, draws=draws, seed=seed, description=words, steps=steps
     )
     facts = [[stated(text) for text in one] for one in texts]
-    sure, route = agreement(facts), route_words(flow.model.links, source, "report")
+    sure, route = agreement(facts), route_words(flow.model, source, "report")
     fields = sorted({f"fact_{key}" for row in facts[0] for key in row})
     rows = []
     for i, name in enumerate(names):

@@ -61,7 +61,7 @@ def retrieve(
     here, names = read(flow, images, source, resize)
     there, others = read(flow, among, target, resize)
     similarity = flow.embed(source, here) @ flow.embed(target, there).T
-    route = route_words(flow.model.links, source, target)
+    route = route_words(flow.model, source, target)
     rows = []
     for name, row in zip(names, similarity, strict=True):
         for rank, k in enumerate((-row).argsort(kind="stable")[:top], 1):

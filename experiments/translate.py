@@ -12,7 +12,7 @@ from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
-from experiments.common import RESIZE, add_overwrite, parser, path, run, source_path
+from experiments.common import RESIZE, add_format, add_overwrite, parser, path, run, source_path
 
 RECORD = "translated.json"
 FOLDERS = ("mean", "spread", "samples")
@@ -78,7 +78,7 @@ def translate(
     }  # fmt: skip
     record = {
         "workdir": str(workdir), "step": flow.step, "seed": seed, "source": source, "target": target,
-        "route": route_words(flow.model.links, source, target),
+        "route": route_words(flow.model, source, target),
         **flow.settings("translate", requested), **describe_files(drawn, file_format),
     }  # fmt: skip
     words = f"{source} to {target}"
@@ -96,9 +96,9 @@ def translate(
     print(f"{len(names)} images {words} ({record['route']}), {len(found)} draws each: {output}")
 
 
-def route_words(links: Sequence[tuple[str, str]], source: str, target: str) -> str:
+def route_words(model: Any, source: str, target: str) -> str:
     """Whether a route was trained, in a word."""
-    return "trained" if any({source, target} == set(link) for link in links) else "emergent"
+    return "trained" if model.linked(source, target) else "emergent"
 
 
 def write(
@@ -168,10 +168,7 @@ def main(arguments: Sequence[str]) -> None:
         "--partner-guidance", type=float, default=0.0, help="weight of the source's own tokens"
     )
     flags.add_argument("--resize", action="store_true", help=RESIZE)
-    flags.add_argument(
-        "--format", default="", choices=("png", "nifti", "dicom"),
-        help="of the files (default: png of pictures, nifti of volumes)",
-    )  # fmt: skip
+    add_format(flags)
     add_overwrite(flags, "an earlier call's folder although files were added to it")
     o = flags.parse_args(arguments)
 

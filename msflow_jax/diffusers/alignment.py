@@ -110,10 +110,6 @@ class Aligned(nn.Module):
             self.view(x)
         return unit(self.project(self.encoder(x)))
 
-    def hidden(self, x: jax.Array) -> jax.Array:
-        """What the encoder gives, ``[B, F]``: for probes."""
-        return self.encoder(x)
-
     def view(self, x: jax.Array) -> jax.Array:
         """Features for the visual-invariant term, ``[B, views]``."""
         return self.view_out(nn.relu(self.view_in(self.encoder(x))))

@@ -7,6 +7,8 @@ CoDi and so MedM2G use: the square root of beta rises linearly, over 1000 steps 
 import jax
 import jax.numpy as jnp
 
+from msflow_jax.streams import expand
+
 _FIRST, _LAST, _STEPS = 0.00085**0.5, 0.012**0.5, 1000
 # The ODE is singular where there is no noise: it ends this far before it.
 LEAST = 1e-3
@@ -27,7 +29,7 @@ def alpha_sigma(t: jax.Array) -> tuple[jax.Array, jax.Array]:
 
 def noisy(data: jax.Array, noise: jax.Array, tau: jax.Array) -> jax.Array:
     """The state at clocks ``tau [B]``: ``alpha x + sigma eps``."""
-    alpha, sigma = (_over(part, data) for part in alpha_sigma(1 - tau))
+    alpha, sigma = (expand(part, data) for part in alpha_sigma(1 - tau))
     return alpha * data + sigma * noise
 
 
@@ -43,9 +45,5 @@ def vp_to_velocity(epsilon: jax.Array, x: jax.Array, tau: jax.Array) -> jax.Arra
     """
     t = jnp.maximum(1 - tau, LEAST)
     _, sigma = alpha_sigma(t)
-    rate = _over(0.5 * beta(t), x)
-    return rate * (x - epsilon / _over(sigma, x))
-
-
-def _over(values: jax.Array, like: jax.Array) -> jax.Array:
-    return values.reshape(-1, *(1,) * (like.ndim - 1))
+    rate = expand(0.5 * beta(t), x)
+    return rate * (x - epsilon / expand(sigma, x))

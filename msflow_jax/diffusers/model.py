@@ -76,6 +76,10 @@ class Diffusers:
             raise ValueError(f"no modality {name!r}: this model has {', '.join(self.modalities)}")
         return self.modalities[name]
 
+    def linked(self, source: str, target: str) -> bool:
+        """Whether a route was trained: not, if no link joins its ends."""
+        return any({source, target} == set(link) for link in self.links)
+
     def init(self, key: jax.Array) -> Params:
         """Fresh parameters of all networks."""
         tree = start(self, key, PARTS, tuple(self.modalities))
@@ -154,13 +158,7 @@ class Diffusers:
     ) -> tuple[Streams, Streams]:
         """Outputs of the modalities that are drawn, each looking at all others, and the tokens of all.
 
-        Args:
-            params: the whole tree.
-            states: latents by modality.
-            clocks: their clocks ``[B]``.
-            conditions: vectors of the common space of those that are drawn.
-            drawn: names of those.
-            keep: 1 where an example has its condition ``[B]``.
+        Arguments as for :meth:`output`, by modality; conditions of those that are drawn.
         """
         told = {name: self.tokens(params, name, z, clocks[name]) for name, z in states.items()}
         outputs = {

@@ -72,9 +72,13 @@ def start(
     return made
 
 
+def named_key(key: jax.Array, name: str) -> jax.Array:
+    """The key of what has this name, whatever else there is."""
+    return jax.random.fold_in(key, set_seed(0, name) % (1 << 31))
+
+
 def _start(model: "Diffusers", part: str, name: str, key: jax.Array) -> Params:
-    seed = set_seed(0, f"{'diffuser' if part == 'guide' else part}/{name}")
-    key = jax.random.fold_in(key, seed % (1 << 31))
+    key = named_key(key, f"{'diffuser' if part == 'guide' else part}/{name}")
     if part == "text":
         assert model.text is not None
         return init_params(model.text, key, token_shape(model.length))

@@ -11,7 +11,7 @@ from msflow_jax.diffusers.guidance import context_loss
 from msflow_jax.diffusers.invariance import cross_correlation_loss, random_views
 from msflow_jax.diffusers.model import Diffusers, Params
 from msflow_jax.diffusers.text import annealed, text_loss
-from msflow_jax.streams import Clock, interpolate
+from msflow_jax.streams import Clock, expand, interpolate
 
 Metrics = dict[str, jax.Array]
 Result = tuple[jax.Array, Metrics]
@@ -146,8 +146,7 @@ def link_objective(
         clocks[name] = jnp.where(clean, 1.0, tau)
         noise = jax.random.normal(k_noise[i], data.shape)
         state, targets[name] = noisy(model, data, noise, clocks[name])
-        shown = clean.reshape(-1, *(1,) * (data.ndim - 1))
-        states[name] = jnp.where(shown, data, state)
+        states[name] = jnp.where(expand(clean, data), data, state)
         conditions[name] = embedded[other]
         kept = jax.random.bernoulli(jax.random.fold_in(k_keep, i), 1 - dropout, (count,))
         keep[name], scored[name] = kept.astype(jnp.float32), (~clean).astype(jnp.float32)

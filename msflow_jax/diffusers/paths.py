@@ -6,9 +6,9 @@ from typing import TYPE_CHECKING, Any
 import jax
 import jax.numpy as jnp
 
-from msflow_jax.data.order import set_seed
 from msflow_jax.diffusers import epsilon
 from msflow_jax.diffusers.alignment import mean_condition
+from msflow_jax.diffusers.networks import named_key
 from msflow_jax.ode import Solution, integrate
 from msflow_jax.streams import Streams, sample_noise
 
@@ -72,11 +72,7 @@ def draw(
         return velocities
 
     noise = {
-        name: sample_noise(
-            jax.random.fold_in(key, set_seed(0, name) % (1 << 31)),
-            index,
-            model.modalities[name].inner,
-        )
+        name: sample_noise(named_key(key, name), index, model.modalities[name].inner)
         for name in targets
     }
     end = 1.0 if model.prediction == "velocity" else 1.0 - epsilon.LEAST

@@ -7,7 +7,7 @@ import numpy as np
 
 from msflow_jax.data.phantoms.reports import stated
 from msflow_jax.diffusers.pairs import REPORT, texts_of
-from msflow_jax.diffusers.sections import examples, linked, once_per_subject, together
+from msflow_jax.diffusers.sections import examples, once_per_subject, together
 from msflow_jax.inference.evaluation import Arrays, Block, Evaluation
 
 
@@ -57,7 +57,7 @@ class Texts:
             sure = agreement([[stated(text) for text in one] for one in drawn])
             exact = np.array([stated(a) == b for a, b in zip(drawn[0], facts, strict=True)])
             block["routes"].append({
-                "source": source, "trained": linked(model, source, REPORT), "rows": rows,
+                "source": source, "trained": model.linked(source, REPORT), "rows": rows,
                 "examples": len(true), "agreement": float(sure.mean()),
                 "agreement_of_right": float(sure[exact].mean()) if exact.any() else None,
             })  # fmt: skip

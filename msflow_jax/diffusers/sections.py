@@ -66,7 +66,7 @@ class Translation:
         if intensity is not None and intensity.unit:
             unit = float(intensity.high - intensity.low)
         found = {
-            "source": source, "target": target, "trained": linked(run.flow.model, source, target),
+            "source": source, "target": target, "trained": run.flow.model.linked(source, target),
             "examples": len(chosen), "rows": rows, "unit": intensity.unit if intensity else "",
             "per_unit": unit, "spread": measures.spread(wanted, draws / 255.0, inside),
         }  # fmt: skip
@@ -82,11 +82,6 @@ class Translation:
 
 def _grey(values: np.ndarray) -> np.ndarray:
     return np.rint(255 * np.clip(values, 0, 1)).astype(np.uint8)
-
-
-def linked(model: Any, source: str, target: str) -> bool:
-    """Whether a route was trained: not, if no link joins its ends."""
-    return any({source, target} == set(link) for link in model.links)
 
 
 def together(split: Split, names: Sequence[str]) -> np.ndarray:
@@ -159,7 +154,7 @@ class Retrieval:
                 given = {name: stored(run, chosen, name) for name in (a, b)}
                 vectors = [run.flow.embed(name, x) for name, x in given.items()]
                 rows.append({
-                    "pair": [a, b], "trained": linked(model, a, b),
+                    "pair": [a, b], "trained": model.linked(a, b),
                     **recall(*vectors, *given.values(), groups=chosen.groups),
                 })  # fmt: skip
         return {"pairs": rows}, {}

@@ -89,7 +89,7 @@ def translating(model: Any, seed: int, target: str, draws: int, **settings: Any)
     """
 
     def function(params: Any, sources: Mapping[str, jax.Array], index: jax.Array) -> jax.Array:
-        given = {name: to_float(x) if x.dtype == jnp.uint8 else x for name, x in sources.items()}
+        given = jax.tree.map(_as_for_a_loss, dict(sources))
 
         def one(draw: jax.Array) -> jax.Array:
             key = jax.random.fold_in(jax.random.key(seed), draw)
@@ -98,6 +98,11 @@ def translating(model: Any, seed: int, target: str, draws: int, **settings: Any)
         return jax.lax.map(one, jnp.arange(draws))
 
     return function
+
+
+def _as_for_a_loss(x: jax.Array) -> jax.Array:
+    """Images uint8 to floats in [-1, 1]; rows of tokens as they are."""
+    return to_float(x) if x.dtype == jnp.uint8 else x
 
 
 def make_translator(
@@ -125,7 +130,7 @@ def make_reporter(
     """
 
     def function(params: Any, sources: Mapping[str, jax.Array], index: jax.Array) -> Any:
-        given = {name: to_float(x) if x.dtype == jnp.uint8 else x for name, x in sources.items()}
+        given = jax.tree.map(_as_for_a_loss, dict(sources))
 
         def one(draw: jax.Array) -> Any:
             key = jax.random.fold_in(jax.random.key(seed), draw)
@@ -140,7 +145,7 @@ def make_embedder(model: Any, name: str, *, batch: int = 128) -> Runner:
     """``runner(params, images or tokens) -> unit vectors [N, D]``; see ``embed``."""
 
     def function(params: Any, items: jax.Array, index: jax.Array) -> jax.Array:
-        return model.embed(params, name, to_float(items) if items.dtype == jnp.uint8 else items)
+        return model.embed(params, name, _as_for_a_loss(items))
 
     return batched(function, batch)
 
