@@ -25,7 +25,7 @@ FAMILIES = {
 }
 VERBS = ("classify", "segment", "generate", "explain", "translate", "report")
 # What a caller gives to a verb beside its settings.
-_GIVEN = ("index", "weights", "target")
+_GIVEN = ("index", "weights", "target", "guides")
 
 
 class Model(Protocol):

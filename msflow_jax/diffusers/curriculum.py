@@ -41,7 +41,7 @@ def stages(
     check_subjects(in_memory(splits.train), model.links, config.model.shared_subjects)
     make = _Maker(config, splits, tokeniser, model)
     found = list(make.codec())
-    found += [make.align(*link) for link in model.links]
+    found += [make.align(*pair) for pair in model.aligned]
     found += [make.draw(name) for name in model.modalities]
     joint = config.model.curriculum == "joint"
     found += [make.joint()] if joint else [make.link(i) for i in range(len(model.links))]
@@ -100,7 +100,7 @@ class _Maker:
 
     def align(self, new: str, known: str) -> Stage:
         """A modality attaches to one that is there; of the first link both are trained."""
-        first = (new, known) == self.model.links[0]
+        first = (new, known) == self.model.aligned[0]
         names = (new, known) if first else (new,)
         objective = partial(
             objectives.align_objective, self.model, new, known, self.config.model.align.invariance
@@ -119,21 +119,24 @@ class _Maker:
         return self.stage(f"draw-{name}", "draw", objective, pair, f"diffuser/{name}/.*", parts)
 
     def link(self, number: int) -> Stage:
-        """What was in no earlier link is trained: the new modality, of the first link both."""
-        new, known = self.model.links[number]
-        before = {one for link in self.model.links[:number] for one in link}
-        fresh = [name for name in (new, known) if name not in before]
-        if not fresh:
-            raise ValueError(f"link {new}-{known} has no modality that is new: take it out")
-        objective = self.link_objective(new, known)
-        parts = [(("guide", "context"), fresh)]
-        pair, trains = self.pair(new, known), _linked(fresh)
-        return self.stage(f"link-{new}-{known}", "link", objective, pair, trains, parts)
+        """What was in no earlier link is trained: the new modalities, of the first link all.
 
-    def link_objective(self, new: str, known: str) -> Callable[..., Any]:
+        Of guides that are the link's own also that of the known one.
+        """
+        names, guide = self.model.links[number], self.model.guide(number)
+        fresh = names if number == 0 else names[:-1]
+        guided = fresh if self.model.shared_guides else names
+        parts = [((networks.GUIDE + guide,), guided), (("context",), fresh)]
+        trains = f"context/({'|'.join(fresh)})/.*|{_guides(guided, guide)}"
+        if not self.config.model.frozen_trunks:
+            trains += f"|diffuser/({'|'.join(fresh)})/.*"
+        name, objective = f"link-{'-'.join(names)}", self.link_objective(names)
+        return self.stage(name, "link", objective, self.pair(*names), trains, parts)
+
+    def link_objective(self, names: tuple[str, ...]) -> Callable[..., Any]:
         model = self.config.model
         return partial(
-            objectives.link_objective, self.model, new, known, model.dropout, model.context.weight
+            objectives.link_objective, self.model, names, model.dropout, model.context.weight
         )
 
     def regression(self, route: tuple[str, str]) -> Stage:
@@ -147,13 +150,22 @@ class _Maker:
     def joint(self) -> Stage:
         """All links at once, nothing of them frozen: what a curriculum is compared with."""
         names = tuple(dict.fromkeys(one for link in self.model.links for one in link))
-        objectives_ = {"-".join(link): self.link_objective(*link) for link in self.model.links}
+        objectives_ = {"-".join(link): self.link_objective(link) for link in self.model.links}
         pairs = {"-".join(link): self.pair(*link) for link in self.model.links}
         train = {name: pair[0] for name, pair in pairs.items()}
         val = {name: pair[1] for name, pair in pairs.items()}
         objective = partial(_sum, objectives_)
-        parts = [(("guide", "context"), names)]
-        return self.stage("links", "link", objective, (train, val), _linked(names), parts)  # type: ignore[arg-type]
+        parts: list[Any] = [(("context",), names)]
+        trains = "context/.*"
+        for number, link in enumerate(self.model.links):
+            guide = self.model.guide(number)
+            parts.append(((networks.GUIDE + guide,), link))
+            trains += f"|{_guides(link, guide)}"
+        return self.stage("links", "link", objective, (train, val), trains, parts)  # type: ignore[arg-type]
+
+
+def _guides(names: Sequence[str], guide: str) -> str:
+    return f"diffuser/({'|'.join(names)})/{networks.guide_leaves(guide)}"
 
 
 def _sum(objectives_: Any, params: Any, batch: Any, key: jax.Array, *, train: bool = True) -> Any:
@@ -167,19 +179,14 @@ def _sum(objectives_: Any, params: Any, batch: Any, key: jax.Array, *, train: bo
 
 
 def _partner(model: Diffusers, name: str) -> str:
-    """What a modality is linked with: as the new one of a link, or else as the known one."""
-    for new, known in model.links:
+    """What a modality is aligned with: as the new one of a pair, or else as the known one."""
+    for new, known in model.aligned:
         if new == name:
             return known
-    for new, known in model.links:
+    for new, known in model.aligned:
         if known == name:
             return new
     raise ValueError(f"the modality {name!r} is in no link: add one to model.links")
-
-
-def _linked(names: Sequence[str]) -> str:
-    some = "|".join(names)
-    return f"context/({some})/.*|diffuser/({some})/{networks.GUIDES}"
 
 
 def _validation(objective: Callable[..., Any], source: Any, train: ConfigDict) -> Validation:

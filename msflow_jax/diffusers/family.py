@@ -108,6 +108,7 @@ class DiffusersFamily:
         return Diffusers(
             modalities=modalities, links=parse_links(model), classes=tuple(info.classes), text=text,
             length=0 if tokeniser is None else tokeniser.length, prediction=model.prediction,
+            shared_guides=model.shared_guides,
             temperature=model.context.temperature, regression=_regression(model, modalities),
             regressed=tuple(parse_route(route, model) for route in model.regression.routes),
         )  # fmt: skip
@@ -122,6 +123,7 @@ class DiffusersFamily:
 
     def sections(self, config: ConfigDict, stage: str = "") -> Sequence[Section]:
         """Retrieval in the common space, and translation of the configured routes."""
+        from msflow_jax.diffusers.partners import Partners
         from msflow_jax.diffusers.report_section import Texts
         from msflow_jax.diffusers.sections import Retrieval, Translation
 
@@ -132,7 +134,7 @@ class DiffusersFamily:
             routes = tuple((a, b) for a in images for b in images if a != b)
         found: list[Section] = [Retrieval()]
         if not stage.startswith(("text", "align", "draw")):
-            found.append(Translation(routes, chosen.examples))
+            found += [Translation(routes, chosen.examples), Partners(routes, chosen.examples)]
             if REPORT in config.model.modalities:
                 found.append(Texts(chosen.examples))
         return found

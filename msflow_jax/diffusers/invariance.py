@@ -8,10 +8,13 @@ import jax
 import jax.numpy as jnp
 from jax.scipy.ndimage import map_coordinates
 
-# Random views: the crop's least size along an axis, rotation in radians, shear; no mirroring, since
-# reports name sides.
+# Random views of the invariant term: the crop's least size along an axis, rotation in radians, shear; no
+# mirroring, since reports name sides.
 CROP, ANGLE, SHEAR = 0.6**0.5, 0.17, 0.1
 GAMMA, NOISE, SHADING = 0.3, 0.05, 0.2
+# Views that are compared with a report, which says how many mm something measures and where it lies:
+# moved by a share of the side, never scaled, sheared or turned.
+MOVED = 0.06
 
 
 def cross_correlation_loss(
@@ -41,23 +44,24 @@ def cross_correlation_loss(
     return (jnp.square(1 - diagonal).sum() + weight * off) / features
 
 
-def random_views(images: jax.Array, key: jax.Array) -> jax.Array:
+def random_views(images: jax.Array, key: jax.Array, *, to_scale: bool = False) -> jax.Array:
     """A random view of each image: crop, small affine, gamma, blur, shading, Rician noise; no mirror.
 
     Args:
         images: ``[B, *space, C]`` in [-1, 1].
         key: PRNG key.
+        to_scale: whether it is only moved, so that lengths in it stay true.
 
     Returns:
         The same shape, in [-1, 1].
     """
     keys = jax.random.split(key, len(images))
-    return jax.vmap(_view)(images, keys)
+    return jax.vmap(lambda image, key: _view(image, key, to_scale))(images, keys)
 
 
-def _view(image: jax.Array, key: jax.Array) -> jax.Array:
+def _view(image: jax.Array, key: jax.Array, to_scale: bool) -> jax.Array:
     k_place, k_grey, k_level, k_noise, k_blur, k_field = jax.random.split(key, 6)
-    x = _placed((image + 1) / 2, k_place)
+    x = _placed((image + 1) / 2, k_place, to_scale)
     x = jnp.where(jax.random.bernoulli(k_blur), _blurred(x), x)
     x = x ** jnp.exp(GAMMA * jax.random.uniform(k_grey, (), minval=-1, maxval=1))
     x = x * _shading(x.shape, k_field)
@@ -66,8 +70,8 @@ def _view(image: jax.Array, key: jax.Array) -> jax.Array:
     return 2 * jnp.clip(jnp.hypot(x + real, imaginary), 0, 1) - 1
 
 
-def _placed(x: jax.Array, key: jax.Array) -> jax.Array:
-    """Crop, rotation and shear as one linear interpolation; outside the edge is repeated."""
+def _placed(x: jax.Array, key: jax.Array, to_scale: bool) -> jax.Array:
+    """Crop, rotation and shear as one linear interpolation, or a shift; outside the edge is repeated."""
     space = x.shape[:-1]
     n = len(space)
     k_size, k_shift, k_turn, k_shear = jax.random.split(key, 4)
@@ -80,7 +84,10 @@ def _placed(x: jax.Array, key: jax.Array) -> jax.Array:
     )
     shear = jnp.eye(n) + SHEAR * jax.random.uniform(k_shear, (n, n), minval=-1, maxval=1)
     matrix = (turn @ shear) * size[None]
-    room = (1 - size) / 2 * jax.random.uniform(k_shift, (n,), minval=-1, maxval=1)
+    where = jax.random.uniform(k_shift, (n,), minval=-1, maxval=1)
+    room = (1 - size) / 2 * where
+    if to_scale:
+        matrix, room = jnp.eye(n), MOVED * where
     axes = [(jnp.arange(s) + 0.5) / s - 0.5 for s in space]
     grid = jnp.stack(jnp.meshgrid(*axes, indexing="ij")).reshape(n, -1)
     found = matrix @ grid + room[:, None]

@@ -13,27 +13,29 @@ import flax.linen as nn
 import jax
 import jax.numpy as jnp
 
-from msflow_jax.diffusers.networks import PARTS, Modality, start
-from msflow_jax.diffusers.paths import draw
-from msflow_jax.diffusers.text import TextAutoencoder, write_reports
+from msflow_jax.diffusers.networks import GUIDE, PARTS, Modality, start
+from msflow_jax.diffusers.text import TextAutoencoder
+from msflow_jax.diffusers.verbs import Verbs
 from msflow_jax.nets.dit import position_code
-from msflow_jax.streams import Streams, content_index
+from msflow_jax.streams import Streams
+from msflow_jax.training.stage import update
 
 Params = Any
 PREDICTIONS = ("velocity", "epsilon")
-REPORT = "report"  # name of the modality of text
 
 
 @dataclass(frozen=True)
-class Diffusers:
+class Diffusers(Verbs):
     """All modalities of a model. All methods are pure.
 
     Attributes:
         modalities: networks by the name of the modality.
-        links: pairs (new, known) in the order of the training: the new one attaches to the known one.
+        links: in the order of the training: what is new, and last what it attaches to.
         classes: class names of the data, which this model does not need.
         text: codec of reports; None where there are none.
         length: tokens in a row of a report.
+        shared_guides: whether a diffuser looks at all partners by one guide; otherwise each link has
+            guides of its own, also for the modality that was there before.
         prediction: what diffusers give: ``velocity`` of the straight path, or ``epsilon``, the noise of
             the variance-preserving one.
         temperature: of the contrastive term between context encoders.
@@ -45,10 +47,11 @@ class Diffusers:
     """
 
     modalities: Mapping[str, Modality]
-    links: tuple[tuple[str, str], ...]
+    links: tuple[tuple[str, ...], ...]
     classes: tuple[str, ...] = ()
     text: TextAutoencoder | None = None
     length: int = 0
+    shared_guides: bool = True
     prediction: str = "velocity"
     temperature: float = 0.1
     regression: nn.Module | None = None
@@ -58,8 +61,13 @@ class Diffusers:
         if self.prediction not in PREDICTIONS:
             known = ", ".join(PREDICTIONS)
             raise ValueError(f"unknown prediction {self.prediction!r}: choose one of {known}")
-        for name in (one for link in self.links for one in link):
-            self.require(name)
+        for link in self.links:
+            counts = {self.require(name).told for name in link}
+            if len(link) > 2 and len(counts) > 1:
+                raise ValueError(
+                    f"model.links: {', '.join(link)} tell one another {sorted(counts)} tokens; those of "
+                    "one link of several new ones must be equally many: give each a link of its own"
+                )
 
     @property
     def verbs(self) -> tuple[str, ...]:
@@ -78,13 +86,36 @@ class Diffusers:
 
     def linked(self, source: str, target: str) -> bool:
         """Whether a route was trained: not, if no link joins its ends."""
-        return any({source, target} == set(link) for link in self.links)
+        return any({source, target} <= set(link) for link in self.links)
+
+    @property
+    def aligned(self) -> tuple[tuple[str, str], ...]:
+        """Pairs (new, known) in the order in which they are aligned."""
+        return tuple((new, link[-1]) for link in self.links for new in link[:-1])
 
     def init(self, key: jax.Array) -> Params:
         """Fresh parameters of all networks."""
         tree = start(self, key, PARTS, tuple(self.modalities))
-        tree |= start(self, key, ("temperature",), [new for new, _ in self.links])
+        for number, link in enumerate(self.links):
+            tree = update(tree, start(self, key, (GUIDE + self.guide(number),), link))
+        tree |= start(self, key, ("temperature",), [new for new, _ in self.aligned])
         return tree | start(self, key, ("regression",), ["-".join(r) for r in self.regressed])
+
+    def guide(self, number: int) -> str:
+        """Name of the guides that the link of this number trains."""
+        return "" if self.shared_guides else f"_{number}"
+
+    def guide_towards(self, name: str, other: str) -> str:
+        """By which guide a modality looks at another: that of the first link on the way there.
+
+        Links are a tree, so that there is one way, also between those that no link joins.
+        """
+        reached = {other}
+        while True:
+            for number, link in enumerate(self.links):
+                if name in link and reached & (set(link) - {name}):
+                    return self.guide(number)
+            reached |= {one for link in self.links if reached & set(link) for one in link} - {name}
 
     def embed(self, params: Params, name: str, x: jax.Array) -> jax.Array:
         """Unit vectors ``[B, features]`` of images in [-1, 1], or of rows of tokens."""
@@ -122,18 +153,26 @@ class Diffusers:
             tau: its clocks ``[B]``, 0: noise, 1: data.
             condition: vectors of the common space ``[B, features]``.
             keep: 1 where an example has its condition ``[B]``.
-            partners: tokens of the others by modality, ``[B, k, E]`` each; none: the modality alone.
+            partners: what its partners tell it, see :meth:`beside`; {} or None: the modality alone.
         """
         # Unit vectors of many dimensions have small entries: brought to unit spread.
         given = condition[:, None] * condition.shape[-1] ** 0.5
-        partner = None
-        if partners:
-            placed = [self._placed(other, one) for other, one in partners.items()]
-            partner = jnp.concatenate(placed, axis=1)
         net, variables = self.require(name).diffuser, {"params": params["diffuser"][name]}
-        return net.apply(variables, z, tau, condition=given, keep=keep, partner=partner)  # type: ignore[return-value]
+        return net.apply(variables, z, tau, condition=given, keep=keep, partners=partners)  # type: ignore[return-value]
 
-    def _placed(self, name: str, tokens: jax.Array) -> jax.Array:
+    def beside(self, told: Mapping[str, jax.Array], name: str) -> dict[str, jax.Array]:
+        """What the others tell a modality, ``[B, k, E]`` by guide, of tokens by modality.
+
+        Nobody is told what he said himself.
+        """
+        found: dict[str, list[jax.Array]] = {}
+        for other, tokens in told.items():
+            if other != name:
+                guide = self.guide_towards(name, other)
+                found.setdefault(guide, []).append(self.placed(other, tokens))
+        return {guide: jnp.concatenate(placed, axis=1) for guide, placed in found.items()}
+
+    def placed(self, name: str, tokens: jax.Array) -> jax.Array:
         """Tokens with a code of their places: whoever attends to them has to know where they are."""
         one = self.modalities[name]
         grid = (one.context.side,) * (len(one.inner) - 1)
@@ -164,85 +203,8 @@ class Diffusers:
         outputs = {
             name: self.output(
                 params, name, states[name], clocks[name], conditions[name],
-                None if keep is None else keep[name],
-                {other: one for other, one in told.items() if other != name},
+                None if keep is None else keep[name], self.beside(told, name),
             )
             for name in drawn
         }  # fmt: skip
         return outputs, told
-
-    def translate(
-        self,
-        params: Params,
-        sources: Mapping[str, jax.Array],
-        key: jax.Array,
-        *,
-        target: str,
-        steps: int = 25,
-        solver: str = "euler",
-        guidance: float = 1.0,
-        partner_guidance: float = 1.0,
-        index: jax.Array | None = None,
-    ) -> jax.Array:
-        """Images of another modality, or reports, of what the sources show.
-
-        Args:
-            params: the whole tree.
-            sources: images ``[B, *shape]`` in [-1, 1], or rows of tokens ``[B, T]``, by modality.
-            key: PRNG key.
-            target: the modality to draw.
-            steps: solver steps.
-            solver: see :func:`msflow_jax.ode.integrate`.
-            guidance: weight of the sources' place in the common space; 1 is no guidance.
-            partner_guidance: weight of what the sources' context encoders say; 1 is no guidance.
-            index: number that each example's noise is folded from ``[B]``; None: the sources' content.
-
-        Returns:
-            Images ``[B, *shape]`` in [-1, 1]; of reports latents, see :meth:`report`.
-
-        Raises:
-            ValueError: no source, an unknown modality, or the target among the sources.
-        """
-        if not sources or target in sources:
-            raise ValueError(f"to draw {target!r}, give at least one other modality as a source")
-        return self.generate(
-            params, sources, key, modalities=(target,), steps=steps, solver=solver, index=index,
-            guidance=guidance, partner_guidance=partner_guidance,
-        )[target]  # fmt: skip
-
-    def generate(
-        self,
-        params: Params,
-        sources: Mapping[str, jax.Array],
-        key: jax.Array,
-        *,
-        modalities: Sequence[str],
-        steps: int = 25,
-        solver: str = "euler",
-        guidance: float = 1.0,
-        partner_guidance: float = 1.0,
-        index: jax.Array | None = None,
-    ) -> Streams:
-        """One modality or several together, see :meth:`translate`; without sources by an index."""
-        for name in (*modalities, *sources):
-            self.require(name)
-        if index is None:
-            index = content_index(next(iter(sources.values())).astype(jnp.float32))
-        out = draw(
-            self, params, sources, key, index, targets=modalities, steps=steps, solver=solver,
-            guidance=guidance, partner_guidance=partner_guidance,
-        )  # fmt: skip
-        return {name: self.decode(params, name, z) for name, z in out.end.items()}
-
-    def decode(self, params: Params, name: str, z: jax.Array) -> jax.Array:
-        """Images in [-1, 1] of latents ``[B, *inner]``; those of reports as they are."""
-        codec = self.require(name).codec
-        return z if codec is None else codec.decode(params.get("codec", {}).get(name), z)
-
-    def report(
-        self, params: Params, sources: Mapping[str, jax.Array], key: jax.Array, **settings: Any
-    ) -> tuple[jax.Array, jax.Array]:
-        """Reports of the sources: tokens ``[B, T]`` and their mean log-probability ``[B]``."""
-        latents = self.translate(params, sources, key, target=REPORT, **settings)
-        assert self.text is not None
-        return write_reports(self.text, params["text"], latents, self.length)

@@ -20,8 +20,15 @@ if TYPE_CHECKING:
     from msflow_jax.diffusers.model import Diffusers
 
 Params = Any
-PARTS = ("align", "text", "diffuser", "guide", "context")  # of every modality
-GUIDES = r"(.*/)?guide(_in|_embedding)?(/.*)?"  # leaves of a diffuser that serve its partners
+PARTS = ("align", "text", "diffuser", "context")  # of every modality
+GUIDE = (
+    "guide"  # leaves of a diffuser that serve partners are called so, with the name of the guide
+)
+
+
+def guide_leaves(name: str) -> str:
+    """Regular expression of the leaves of a diffuser that make its guide of this name."""
+    return rf"(.*/)?{GUIDE}{name}(_in|_embedding)?(/.*)?"
 
 
 @dataclass(frozen=True)
@@ -43,6 +50,11 @@ class Modality:
     codec: Codec | None = None
 
     @property
+    def told(self) -> int:
+        """How many tokens it tells the others."""
+        return self.context.side ** (len(self.inner) - 1)
+
+    @property
     def text(self) -> bool:
         """Whether it is text."""
         return self.codec is None
@@ -56,8 +68,8 @@ def start(
     Args:
         model: the model.
         key: PRNG key; a leaf depends on it and on its own path alone.
-        parts: any of ``PARTS``, ``temperature``, ``regression``; ``guide`` is what a diffuser needs of
-            partners.
+        parts: any of ``PARTS``, ``temperature``, ``regression``, and ``guideNAME``, what a diffuser
+            needs for the partners of its guide of this name.
         names: modalities, of regressions routes; ``text`` belongs to none of them.
     """
     made: Params = {}
@@ -66,7 +78,7 @@ def start(
             if model.text is not None:
                 made = update(made, {part: _start(model, part, "", key)})
             continue
-        kind = "diffuser" if part == "guide" else part
+        kind = "diffuser" if part.startswith(GUIDE) else part
         for name in names:
             made = update(made, {kind: {name: _start(model, part, name, key)}})
     return made
@@ -78,7 +90,7 @@ def named_key(key: jax.Array, name: str) -> jax.Array:
 
 
 def _start(model: "Diffusers", part: str, name: str, key: jax.Array) -> Params:
-    key = named_key(key, f"{'diffuser' if part == 'guide' else part}/{name}")
+    key = named_key(key, f"{'diffuser' if part.startswith(GUIDE) else part}/{name}")
     if part == "text":
         assert model.text is not None
         return init_params(model.text, key, token_shape(model.length))
@@ -104,5 +116,7 @@ def _start(model: "Diffusers", part: str, name: str, key: jax.Array) -> Params:
     net, given = one.diffuser, (key, latent, scalar)
     if part == "diffuser":
         return init_params(net, *given, condition=condition)
-    partner = jax.ShapeDtypeStruct((1, 1, one.context.features), jnp.float32)
-    return split(init_params(net, *given, condition=condition, partner=partner), GUIDES)[0]
+    guide = part.removeprefix(GUIDE)
+    partners = {guide: jax.ShapeDtypeStruct((1, 1, one.context.features), jnp.float32)}
+    whole = init_params(net, *given, condition=condition, partners=partners)
+    return split(whole, guide_leaves(guide))[0]

@@ -68,15 +68,17 @@ def align_objective(
     encoder = model.modalities[new].encoder
     if not encoder.views or not invariance:
         return contrast, metrics
-    second = _viewed(model, new, batch[new], k_two)
     variables = {"params": params["align"][new]}
-    views: Any = [encoder.apply(variables, one, method="view") for one in (first, second)]
+    views: Any = [
+        encoder.apply(variables, random_views(batch[new], key), method="view")
+        for key in jax.random.split(k_two)
+    ]
     term = cross_correlation_loss(*views)
     return contrast + invariance * term, {**metrics, "loss_views": term}
 
 
 def _viewed(model: Diffusers, name: str, x: jax.Array, key: jax.Array) -> jax.Array:
-    return x if model.modalities[name].text else random_views(x, key)
+    return x if model.modalities[name].text else random_views(x, key, to_scale=True)
 
 
 def draw_objective(
@@ -115,50 +117,61 @@ def draw_objective(
 
 
 def link_objective(
-    model: Diffusers, new: str, known: str, dropout: float, contrast: float, params: Params,
+    model: Diffusers, names: tuple[str, ...], dropout: float, contrast: float, params: Params,
     batch: Any, key: jax.Array, *, train: bool = True,
 ) -> Result:  # fmt: skip
-    """Error of two diffusers that look at each other: both drawn, or one beside the clean other.
+    """Error of diffusers that look at each other, each at one partner: clean, or drawn beside it.
 
-    A third of the examples each. What is drawn has its partner's embedding as its condition, or none.
+    Half of the examples each. The partner is any of the others; its embedding is the condition, or there
+    is none.
 
     Args:
         model: the model.
-        new: the modality that is linked.
-        known: the modality that it is linked to.
+        names: the modalities of the link; the last one was there before.
         dropout: share of examples without a condition.
         contrast: weight of the term that brings the context tokens of pairs together.
         params: the whole tree.
-        batch: both modalities.
+        batch: all of them.
         key: PRNG key.
         train: no effect.
     """
-    k_mode, k_keep, k_time, *k_noise = jax.random.split(key, 5)
-    names, count = (new, known), len(batch[new])
-    mode = jax.random.randint(k_mode, (count,), 0, 3)
-    tau = spread_times(k_time, count)
-    embedded = {name: model.embed(params, name, batch[name]) for name in names}
-    states, targets, clocks, conditions, keep, scored = {}, {}, {}, {}, {}, {}
-    for i, name in enumerate(names):
-        other = names[1 - i]
+    k_time, *keys = jax.random.split(key, 1 + len(names))
+    count = len(batch[names[0]])
+    tau, ones = spread_times(k_time, count), jnp.ones(count)
+    states, targets, drawn, clean, embedded = {}, {}, {}, {}, {}
+    for name, one in zip(names, keys, strict=True):
         data = model.encode(params, name, batch[name])
-        clean = mode == 1 + i
-        clocks[name] = jnp.where(clean, 1.0, tau)
-        noise = jax.random.normal(k_noise[i], data.shape)
-        state, targets[name] = noisy(model, data, noise, clocks[name])
-        states[name] = jnp.where(expand(clean, data), data, state)
-        conditions[name] = embedded[other]
-        kept = jax.random.bernoulli(jax.random.fold_in(k_keep, i), 1 - dropout, (count,))
-        keep[name], scored[name] = kept.astype(jnp.float32), (~clean).astype(jnp.float32)
-    outputs, told = model.together(params, states, clocks, conditions, names, keep)
+        states[name], targets[name] = noisy(model, data, jax.random.normal(one, data.shape), tau)
+        drawn[name] = model.tokens(params, name, states[name], tau)
+        clean[name] = model.tokens(params, name, data, ones)
+        embedded[name] = model.embed(params, name, batch[name])
     total, metrics = jnp.zeros(()), {}
-    for name in names:
-        of = scored[name]
-        one = (of * error(outputs[name], targets[name])).sum() / jnp.maximum(of.sum(), 1)
-        total += one
-        metrics[f"loss_{name}"] = one
-    term = context_loss(told[new], told[known], model.temperature)
+    for i, name in enumerate(names):
+        k_partner, k_clean, k_keep = jax.random.split(jax.random.fold_in(keys[i], 1), 3)
+        others = [other for other in names if other != name]
+        seen = jax.random.bernoulli(k_clean, 0.5, (count,))
+        told = [
+            model.placed(other, jnp.where(expand(seen, clean[other]), clean[other], drawn[other]))
+            for other in others
+        ]
+        which = jax.random.randint(k_partner, (count,), 0, len(others))
+        partners = {model.guide_towards(name, others[0]): _pick(told, which)}
+        condition = _pick([embedded[other] for other in others], which)
+        keep = jax.random.bernoulli(k_keep, 1 - dropout, (count,)).astype(jnp.float32)
+        given = model.output(params, name, states[name], tau, condition, keep, partners)
+        metrics[f"loss_{name}"] = error(given, targets[name]).mean()
+        total += metrics[f"loss_{name}"]
+    # Of every new one with the known one, at equal times and where one is clean.
+    terms = [context_loss(drawn[new], clean[names[-1]], model.temperature) for new in names[:-1]]
+    term = jnp.stack(terms).mean()
     return total + contrast * term, {**metrics, "loss_context": term}
+
+
+def _pick(some: list[jax.Array], which: jax.Array) -> jax.Array:
+    """Of arrays ``[B, ...]`` for each row the one that ``which [B]`` names."""
+    if len(some) == 1:
+        return some[0]
+    return jnp.stack(some)[which, jnp.arange(len(which))]
 
 
 def regress_objective(

@@ -6,8 +6,8 @@ from collections.abc import Sequence
 import numpy as np
 
 from msflow_jax.data import Split
-from msflow_jax.diffusers.model import REPORT as REPORT
 from msflow_jax.diffusers.tokens import Tokeniser
+from msflow_jax.diffusers.verbs import REPORT as REPORT
 from msflow_jax.storage.text import listed
 from msflow_jax.training.source import Source
 
@@ -76,7 +76,7 @@ def _different(arrays: Sequence[np.ndarray]) -> np.ndarray:
     return np.array(sorted(seen.values()))
 
 
-def check_subjects(split: Split, links: Sequence[tuple[str, str]], shared: bool) -> None:
+def check_subjects(split: Split, links: Sequence[tuple[str, ...]], shared: bool) -> None:
     """Looks whether the sets of two links have subjects in common.
 
     A route that was never trained, between modalities of different links, is only then known to be one
@@ -84,7 +84,7 @@ def check_subjects(split: Split, links: Sequence[tuple[str, str]], shared: bool)
 
     Args:
         split: training examples.
-        links: pairs of modalities.
+        links: modalities of each link, what is new first.
         shared: whether they may; otherwise it is an error.
 
     Raises:
@@ -93,13 +93,13 @@ def check_subjects(split: Split, links: Sequence[tuple[str, str]], shared: bool)
     if split.groups is None:
         return
     groups = np.array(split.groups)
-    sets: dict[tuple[str, str], set[str]] = {}
+    sets: dict[tuple[str, ...], set[str]] = {}
     for link in links:
-        sets[link] = set(groups[has(split, link[0]) & has(split, link[1])])
+        sets[link] = set(groups[np.all([has(split, name) for name in link], axis=0)])
     for i, one in enumerate(links):
         for other in links[:i]:
             # What attaches to one image modality may be one set: all contrasts of an MR examination.
-            one_set = one[1] == other[1] != REPORT
+            one_set = one[-1] == other[-1] != REPORT
             both = sets[one] & sets[other]
             if both and not one_set:
                 text = (

@@ -21,7 +21,7 @@ Params = Any
 def draw(
     model: "Diffusers", params: Params, sources: Mapping[str, jax.Array], key: jax.Array,
     index: jax.Array, *, targets: Sequence[str], steps: int, solver: str, guidance: float,
-    partner_guidance: float,
+    partner_guidance: float, guides: Mapping[str, jax.Array] | None = None,
 ) -> Solution:  # fmt: skip
     """Latents of the targets, integrated from u = 0 to 1.
 
@@ -36,6 +36,7 @@ def draw(
         solver: see :func:`msflow_jax.ode.integrate`.
         guidance: weight of the condition from the common space: 1 is none, 0 leaves it out.
         partner_guidance: weight of what the partners' tokens say, alike.
+        guides: what the context encoders look at in place of the sources; None: the sources.
     """
     count = len(index)
     ones, zeros = jnp.ones(count), jnp.zeros(count)
@@ -46,17 +47,17 @@ def draw(
     # Sources do not change with u: what they tell is computed once.
     known = {
         name: model.tokens(params, name, model.encode(params, name, x), ones)
-        for name, x in sources.items()
+        for name, x in (sources if guides is None else guides).items()
     }
 
     def field(u: jax.Array, states: Streams) -> Streams:
         tau = jnp.broadcast_to(u, (count,))
         told = dict(known)
-        if len(targets) + len(sources) > 1:
+        if len(targets) + len(known) > 1:
             told |= {name: model.tokens(params, name, z, tau) for name, z in states.items()}
         velocities = {}
         for name, z in states.items():
-            partners = {other: one for other, one in told.items() if other != name}
+            partners = model.beside(told, name)
 
             def output(kept: jax.Array, beside: Any, name=name, z=z) -> jax.Array:
                 return model.output(params, name, z, tau, condition, kept, beside)

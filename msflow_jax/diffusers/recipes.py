@@ -5,6 +5,9 @@ from ml_collections import ConfigDict
 from msflow_jax.config import default_config
 from msflow_jax.diffusers.settings import NAME
 
+# What translations of phantoms are measured on; all of one link.
+ROUTES = ("t1w-t2w", "t2w-t1w", "t1w-flair", "pdw-flair", "t1w-ct", "ct-t1w")
+
 
 def phantom() -> ConfigDict:
     """Slices of phantom heads at 32 pixels, three disjoint sets of subjects, for two cores."""
@@ -16,8 +19,12 @@ def phantom() -> ConfigDict:
     config.data.slices.update(dict(first=0.5, last=0.65, spacing=12.0))
     config.model.net.update(dict(width=96, depth=4, patch=4, head_channels=32))
     config.model.context.side = 8  # a token for each patch: what is translated keeps its place
-    config.model.regression.routes = ("t1w-ct", "ct-t1w", "t1w-t2w", "t2w-t1w")
-    config.sample.evaluate.routes = ("t1w-ct", "ct-t1w", "t1w-t2w", "t2w-t1w")
+    config.model.modalities = ("report", "xray", "ct", "t1w", "t2w", "pdw", "flair")
+    config.model.links = ("xray-report", "ct-report", "t1w+t2w+pdw+flair-ct")
+    # CT has learned from reports when MR comes, which tell nothing of places.
+    config.model.shared_guides = False
+    config.model.regression.routes = ROUTES
+    config.sample.evaluate.routes = ROUTES
     for verb in ("translate", "generate"):
         config.sample[verb].steps = 10
     config.train.update(dict(batch=32, steps=600, eval_every=200, learning_rate=1e-3))

@@ -154,7 +154,7 @@ class Retrieval:
                 given = {name: stored(run, chosen, name) for name in (a, b)}
                 vectors = [run.flow.embed(name, x) for name, x in given.items()]
                 rows.append({
-                    "pair": [a, b], "trained": model.linked(a, b),
+                    "pair": [a, b], "trained": {(a, b), (b, a)} & set(model.aligned) != set(),
                     **recall(*vectors, *given.values(), groups=chosen.groups),
                 })  # fmt: skip
         return {"pairs": rows}, {}

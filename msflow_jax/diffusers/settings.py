@@ -9,8 +9,8 @@ from msflow_jax.nets.networks import network_settings
 from msflow_jax.settings import COUNT, Setting
 
 NAME = "diffusers"
-# Modalities of a link, the new one first, as a configuration writes it.
-BETWEEN = "-"
+# Modalities of a link as a configuration writes them: new-known, or new+new-known.
+BETWEEN, AND = "-", "+"
 
 
 def model_settings() -> dict[str, Any]:
@@ -18,9 +18,12 @@ def model_settings() -> dict[str, Any]:
     return dict(
         family=NAME,
         modalities=("report", "xray", "ct", "t1w", "t2w"),
-        # In the order of the training; each attaches to one that is there.
+        # In the order of the training; each attaches to one that is there. What several new ones join,
+        # "t1w+t2w-ct", is trained at once, on all pairs of theirs.
         links=("xray-report", "ct-report", "t1w-ct", "t2w-ct"),
         curriculum="links",  # or "joint": all links at once
+        shared_guides=True,  # whether a diffuser looks at all partners by one guide, as in the paper
+        frozen_trunks=True,  # whether a link leaves its new diffusers as they are but for their guides
         shared_subjects=False,  # whether the sets of two links may have subjects in common
         # Steps of a stage of each kind, relative to train.steps.
         lengths=dict(text=1.0, align=1.0, draw=1.0, link=1.0, regress=1.0),
@@ -49,29 +52,31 @@ def sample_settings() -> dict[str, Any]:
     )
 
 
-def parse_links(config: ConfigDict) -> tuple[tuple[str, str], ...]:
-    """The links of a part ``model`` as pairs (new, known).
+def parse_links(config: ConfigDict) -> tuple[tuple[str, ...], ...]:
+    """The links of a part ``model``, the new modalities first, the known one last.
 
     Raises:
-        ValueError: a link that is no pair, of an unknown modality, or that attaches to nothing.
+        ValueError: a link without a known one, of an unknown modality, or that attaches to nothing.
     """
-    found: list[tuple[str, str]] = []
+    found: list[tuple[str, ...]] = []
     seen: set[str] = set()
     for text in config.links:
-        new, _, known = text.partition(BETWEEN)
-        for name in (new, known):
+        before, _, known = text.partition(BETWEEN)
+        new = before.split(AND)
+        for name in (*new, known):
             if name not in config.modalities:
                 raise ValueError(
-                    f"model.links: {text!r} is a pair new-known of {', '.join(config.modalities)}; "
-                    f"{name!r} is none of them"
+                    f"model.links: {text!r} is no link new-known or new+new-known of "
+                    f"{', '.join(config.modalities)}; {name!r} is none of them"
                 )
-        if new == known or new in seen or (seen and known not in seen):
+        names = {*new, known}
+        if len(names) <= len(new) or seen & set(new) or (seen and known not in seen):
             raise ValueError(
                 f"model.links: {text!r} attaches a modality to one that an earlier link has brought; "
                 f"so far there are {', '.join(sorted(seen)) or 'none'}"
             )
-        seen |= {new, known}
-        found.append((new, known))
+        seen |= names
+        found.append((*new, known))
     if missing := set(config.modalities) - seen:
         raise ValueError(f"model.links: nothing links {', '.join(sorted(missing))}")
     return tuple(found)
@@ -99,8 +104,10 @@ _DRAWING = {
 TABLE: dict[str, Setting] = {
     "model.family": Setting("", "kind of flow"),
     "model.modalities": Setting("", "what is drawn: columns of a cohort, and report"),
-    "model.links": Setting("", "pairs new-known in the order of the training"),
+    "model.links": Setting("", "links new-known or new+new-known in the order of the training"),
     "model.curriculum": Setting("links or joint", "one link after the other, or all at once"),
+    "model.shared_guides": Setting("", "whether diffusers have one guide for all links"),
+    "model.frozen_trunks": Setting("", "whether a link trains only the guides of its new diffusers"),
     "model.shared_subjects": Setting("", "whether sets of two links may have subjects in common"),
     "model.lengths.text": Setting("(0, inf)", "steps of the text codec over train.steps"),
     "model.lengths.align": Setting("(0, inf)", "steps of an alignment over train.steps"),

@@ -4,7 +4,7 @@
 """
 
 from msflow_jax.evaluation.measure import CHANCE, LESS, MORE, NEITHER, SHARE, Measure
-from msflow_jax.evaluation.measures_of_pairs import RETRIEVAL, TEXTS, TRANSLATION
+from msflow_jax.evaluation.measures_of_pairs import PARTNERS, RETRIEVAL, TEXTS, TRANSLATION
 
 _MEDMNIST = "MedMNIST (arXiv 2110.14795)"
 _MEDSYMMFLOW = "MedSymmFlow (arXiv 2507.19098)"
@@ -208,6 +208,7 @@ MEASURES: dict[str, dict[str, Measure]] = {
     "Generated images (`generation`)": GENERATION,
     "Likelihood (`likelihood`)": LIKELIHOOD,
     "Translation (`translation`)": TRANSLATION,
+    "Partners (`partners`)": PARTNERS,
     "Retrieval (`retrieval`)": RETRIEVAL,
     "Drawn reports (`texts`)": TEXTS,
 }

@@ -35,6 +35,14 @@ TRANSLATION = {
         CHANCE, MORE,
     ),
 }  # fmt: skip
+PARTNERS = {
+    "influence": Measure(
+        "sqrt of E|v(z, partner) - v(z, another subject's)|^2 / E|v(z, partner)|^2 at clock 0.5",
+        "0 or more", NEITHER,
+    ),
+    "psnr": Measure("of one draw beside its partner, another subject's, none; equal noise", "dB", MORE),
+    "gain": Measure("differences of these, image by image", "dB", MORE),
+}  # fmt: skip
 RETRIEVAL = {
     "recall_1": Measure(
         "share whose partner, or one of equal content, is the nearest", SHARE, MORE

@@ -4,7 +4,7 @@ Source: DiT, Peebles and Xie 2023 (arXiv 2212.09748).
 """
 
 import math
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 
 import flax.linen as nn
 import jax
@@ -52,8 +52,8 @@ def modulated_norm(x: jax.Array, shift: jax.Array, scale: jax.Array) -> jax.Arra
 class DiTBlock(nn.Module):
     """Attention and MLP, each between an adaptive norm and a gate from zero (adaLN-zero).
 
-    Between them attention to a condition, whose output starts at zero, and to a partner's tokens behind
-    a gate that does, where these are given.
+    Between them attention to a condition, whose output starts at zero, and to partners' tokens behind
+    gates that do, where these are given.
     """
 
     heads: int
@@ -66,11 +66,12 @@ class DiTBlock(nn.Module):
         x: jax.Array,
         activated_time: jax.Array,
         condition: jax.Array | None = None,
-        partner: jax.Array | None = None,
+        partners: Mapping[str, jax.Array] | None = None,
     ) -> jax.Array:
         """Maps tokens ``[B, T, C]`` and SiLU(time embedding) ``[B, C]`` to tokens ``[B, T, C]``.
 
-        ``condition`` and ``partner`` are further tokens ``[B, S, D]``.
+        ``condition`` and ``partners``, the latter by the name of their attention, are further tokens
+        ``[B, S, D]``.
         """
         width = x.shape[-1]
         modulation = Dense(6 * width, name="modulation_zero")(activated_time)
@@ -82,8 +83,8 @@ class DiTBlock(nn.Module):
             normal = nn.LayerNorm(dtype=jnp.float32, name="condition_norm")(x).astype(x.dtype)
             attend = MultiHead(self.heads, self.dtype, zero=True, name="condition")
             x = x + attend(normal, condition)
-        if partner is not None:
-            x = Guide(self.heads, self.dtype, name="guide")(x, partner)
+        for name, tokens in sorted((partners or {}).items()):
+            x = Guide(self.heads, self.dtype, name=f"guide{name}")(x, tokens)
         h = Dense(self.mlp_ratio * width, self.dtype, name="mlp1")(
             modulated_norm(x, shift2, scale2)
         )
@@ -107,7 +108,7 @@ class DiT(nn.Module):
         mlp_ratio: hidden width of the MLP over ``width``.
         dtype: compute dtype; parameters, norms, softmax, modulation and the output are float32.
         remat: recompute blocks in the backward pass, to save memory.
-        guide_tokens: learned tokens that a partner's are joined by, where one is given.
+        guide_tokens: learned tokens that partners' are joined by, where some are given.
     """
 
     channels: int
@@ -129,7 +130,7 @@ class DiT(nn.Module):
         train: bool = False,
         condition: jax.Array | None = None,
         keep: jax.Array | None = None,
-        partner: jax.Array | None = None,
+        partners: Mapping[str, jax.Array] | None = None,
     ) -> jax.Array:
         """Velocity at ``x``.
 
@@ -140,7 +141,8 @@ class DiT(nn.Module):
             train: no effect (there is no dropout); taken for the UNet's signature.
             condition: tokens ``[B, m, D]`` that all blocks attend to; None: a network without.
             keep: 1 where an example has its condition, 0 where it has none ``[B]``; None: all have.
-            partner: tokens ``[B, k, E]`` of what is drawn beside; None: the network as it is alone.
+            partners: tokens ``[B, k, E]`` of what is drawn beside; of each name an attention of its own,
+                whose leaves are called ``guideNAME``. None: the network as it is alone.
 
         Returns:
             ``[B, *space, channels]`` float32.
@@ -156,7 +158,8 @@ class DiT(nn.Module):
         grid = tuple(side // self.patch for side in x.shape[1:-1])
         tokens = tokens + position_code(grid, self.width).astype(self.dtype)[None]
         block = nn.remat(DiTBlock) if self.remat else DiTBlock
-        context = self._condition(condition, keep), self._partner(partner)
+        told = {name: self._partner(name, one) for name, one in (partners or {}).items()}
+        context = self._condition(condition, keep), told
         for i in range(self.depth):
             made = block(self.heads, self.mlp_ratio, self.dtype, name=f"block_{i}")
             tokens = made(tokens, time, *context)
@@ -200,15 +203,13 @@ class DiT(nn.Module):
         return jnp.concatenate([tokens, null], axis=1)
 
     @nn.nowrap
-    def _partner(self, partner: jax.Array | None) -> jax.Array | None:
-        """The partner's tokens at this width, and the learned ones."""
-        if partner is None:
-            return None
-        tokens = Dense(self.width, self.dtype, name="guide_in")(partner)
+    def _partner(self, name: str, partner: jax.Array) -> jax.Array:
+        """A partner's tokens at this width, and the learned ones."""
+        tokens = Dense(self.width, self.dtype, name=f"guide{name}_in")(partner)
         if not self.guide_tokens:
             return tokens
         shape = (1, self.guide_tokens, self.width)
-        own = self.param("guide_embedding", nn.initializers.zeros, shape, jnp.float32)
+        own = self.param(f"guide{name}_embedding", nn.initializers.zeros, shape, jnp.float32)
         own = jnp.broadcast_to(own, (len(tokens), *shape[1:])).astype(self.dtype)
         return jnp.concatenate([tokens, own], axis=1)
 

@@ -21,6 +21,11 @@ POSITION_STD = 0.02
 Params = dict[str, Any]
 
 
+def _arrays(value: Any) -> bool:
+    leaves = jax.tree.leaves(value)
+    return bool(leaves) and all(isinstance(x, jax.ShapeDtypeStruct | jax.Array) for x in leaves)
+
+
 def init_params(
     module: nn.Module, key: jax.Array, *inputs: jax.ShapeDtypeStruct | jax.Array, **options: Any
 ) -> Params:
@@ -41,7 +46,8 @@ def init_params(
         module: a linen module whose only collection is ``params``.
         key: typed PRNG key.
         *inputs: the arguments of ``module.__call__``, as arrays or ``jax.ShapeDtypeStruct``.
-        **options: keyword arguments of ``module.__call__``: arrays as above, others taken as static.
+        **options: keyword arguments of ``module.__call__``: arrays as above or trees of them, others
+            taken as static.
 
     Returns:
         Nested dict of float32 arrays.
@@ -49,11 +55,7 @@ def init_params(
     Raises:
         ValueError: if a leaf has a name with no rule above, or the module owns other collections.
     """
-    arrays = {
-        name: value
-        for name, value in options.items()
-        if isinstance(value, jax.ShapeDtypeStruct | jax.Array)
-    }
+    arrays = {name: value for name, value in options.items() if _arrays(value)}
     static = {name: value for name, value in options.items() if name not in arrays}
     variables = jax.eval_shape(
         functools.partial(module.init, **static), jax.random.key(0), *inputs, **arrays

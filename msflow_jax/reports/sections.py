@@ -13,7 +13,12 @@ from msflow_jax.reports.paths import paths_section
 from msflow_jax.reports.results import Results
 from msflow_jax.reports.segmentation import segmentation_section
 from msflow_jax.reports.temperatures import temperatures_section
-from msflow_jax.reports.translation import retrieval_section, texts_section, translation_section
+from msflow_jax.reports.translation import (
+    partners_section,
+    retrieval_section,
+    texts_section,
+    translation_section,
+)
 
 Renderer = Callable[[Results], Section | None]
 
@@ -40,6 +45,7 @@ SECTIONS: Mapping[str, Renderer] = MappingProxyType(
         "temperatures": temperatures_section,
         "paths": paths_section,
         "translation": translation_section,
+        "partners": partners_section,
         "retrieval": retrieval_section,
         "texts": texts_section,
     }

@@ -77,6 +77,18 @@ def retrieval_section(results: Results) -> Section:
     return page.section(results, "retrieval", "Retrieval", rows=rows)
 
 
+def partners_section(results: Results) -> Section:
+    """What a partner changes, of every route."""
+    rows = []
+    for route in results.part("partners").get("routes") or ():
+        measured = [*route["psnr"].values(), *route["gain"].values()]
+        rows.append([
+            f"{route['source']} to {route['target']}", "trained" if route["trained"] else "emergent",
+            page.number(route["influence"], 3), *(_cell(one, 1.0, 2) for one in measured),
+        ])  # fmt: skip
+    return page.section(results, "partners", "Partners", rows=rows)
+
+
 def _percent(value: dict[str, Any]) -> tuple[str, str]:
     return page.percent(value["value"]), page.span(value["interval"], page.percent)
 

@@ -76,7 +76,7 @@ def test_stages_sections_and_the_page(trained):
     assert stages == NAMES
     assert (trained / "tokeniser.json").is_file()
     found = evaluation(trained)
-    assert found["sections"] == ["retrieval", "translation", "texts"]
+    assert found["sections"] == ["retrieval", "translation", "partners", "texts"]
     route = found["translation"]["routes"][0]
     names = ["one draw", "mean of 2", "identity", "mean image", "tone curve", "U-Net, L1"]
     assert list(route["rows"]) == names and route["unit"] == "HU" and route["trained"]
