@@ -3,6 +3,8 @@
 Paper: MedM2G (arXiv 2403.04290).
 Command: python -m experiments.train --config=configs/medm2g_cohort.py --config.data.root=TABLE.csv \
 --config.model.modalities="('report','ct','t1w')" --config.model.links="('ct-report','t1w-ct')"
+In the latents of an autoencoder (docs/latent.md): --config.model.latent.autoencoder=FOLDER, of single
+modalities ct=FOLDER,t1w=OTHER; without weights from elsewhere: patches.
 """
 
 from msflow_jax.diffusers.recipes import cohort

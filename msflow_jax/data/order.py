@@ -159,7 +159,8 @@ def movement(
 ) -> Movement:
     """How the examples of some modalities are moved: all that move, move together.
 
-    Latents are not mirrored: their flips were encoded, and one of these variants is chosen.
+    Latents are not mirrored: their flips were encoded, and one of these variants is chosen. Images may
+    stand beside latents of one variant, where nothing is mirrored.
 
     Args:
         modalities: what each example has.
@@ -172,7 +173,8 @@ def movement(
     """
     moving = {name: m for name, m in modalities.items() if m.moves}
     variants = {name: m.variants for name, m in moving.items()}
-    if len(set(variants.values())) > 1:
+    stored = [count if flips else max(1, count) for count in variants.values()]
+    if len(set(stored)) > 1:
         raise ValueError(
             f"stored flipped variants differ: {variants} (0: none). What is one example must be "
             "flipped alike: encode all of it with the same flips, or give it as several sources"

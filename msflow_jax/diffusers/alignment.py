@@ -25,18 +25,25 @@ class ImageEncoder(nn.Module):
     Attributes:
         width: channels of the first level, or of a ViT's tokens over 8.
         kind: ``cnn`` or ``vit``.
+        depth: blocks of a ViT.
+        patch: rows and columns of its patches.
+        heads: its heads of attention.
         dtype: compute dtype.
     """
 
     width: int = 16
     kind: str = "cnn"
+    depth: int = 4
+    patch: int = 4
+    heads: int = 4
     dtype: Dtype = jnp.float32
 
     @nn.compact
     def __call__(self, x: jax.Array) -> jax.Array:
         """Maps ``[B, *space, C]`` in [-1, 1] to ``[B, F]``."""
         if self.kind == "vit":
-            return ViT(width=8 * self.width, dtype=self.dtype, name="vit")(x)
+            given = (8 * self.width, self.depth, self.heads, self.patch, self.dtype)
+            return ViT(*given, name="vit")(x)
         for level in range(4):
             features = self.width * 2**level
             x = Conv(features, stride=1 + (level > 0), dtype=self.dtype, name=f"down_{level}")(x)

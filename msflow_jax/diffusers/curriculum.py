@@ -7,7 +7,7 @@ and all that came before is frozen. Text and X-ray come first, then text and CT,
 from __future__ import annotations
 
 import dataclasses
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from functools import partial
 from typing import Any
 
@@ -18,6 +18,8 @@ from ml_collections import ConfigDict
 from msflow_jax.data import Splits, in_memory
 from msflow_jax.data.batches import to_loss
 from msflow_jax.diffusers import networks, objectives
+from msflow_jax.diffusers.encoded import Encoded, encode
+from msflow_jax.diffusers.latents import Latents
 from msflow_jax.diffusers.model import Diffusers
 from msflow_jax.diffusers.pairs import REPORT, check_subjects, pair_source
 from msflow_jax.diffusers.tokens import Tokeniser
@@ -31,15 +33,16 @@ SELECT = "-val_loss"
 
 
 def stages(
-    config: ConfigDict, splits: Splits, tokeniser: Tokeniser | None, model: Diffusers
-) -> list[Stage]:
-    """All stages in order.
+    config: ConfigDict, splits: Splits, tokeniser: Tokeniser | None, model: Diffusers,
+    latents: Mapping[str, Latents] | None = None,
+) -> list[Stage]:  # fmt: skip
+    """All stages in order; images that are drawn in latents are encoded, or read from the cache.
 
     Raises:
         ValueError: a link without training examples, or sets with common subjects.
     """
     check_subjects(in_memory(splits.train), model.links, config.model.shared_subjects)
-    make = _Maker(config, splits, tokeniser, model)
+    make = _Maker(config, splits, tokeniser, model, _encoded(config, splits, latents or {}))
     found = list(make.codec())
     found += [make.align(*pair) for pair in model.aligned]
     found += [make.draw(name) for name in model.modalities]
@@ -48,12 +51,21 @@ def stages(
     return [*found, *(make.regression(route) for route in model.regressed)]
 
 
+def _encoded(
+    config: ConfigDict, splits: Splits, latents: Mapping[str, Latents]
+) -> tuple[dict[str, Encoded], dict[str, Encoded]]:
+    """The latents of the training and of the validation split."""
+    train = encode(latents, config.model, in_memory(splits.train), "train", splits.info)
+    return train, encode(latents, config.model, splits.val, "val", splits.info)
+
+
 @dataclasses.dataclass
 class _Maker:
     config: ConfigDict
     splits: Splits
     tokeniser: Tokeniser | None
     model: Diffusers
+    encoded: tuple[dict[str, Encoded], dict[str, Encoded]]
     sources: dict[tuple[str, ...], tuple[Source, Source]] = dataclasses.field(default_factory=dict)
 
     def pair(self, *names: str) -> tuple[Source, Source]:
@@ -62,8 +74,8 @@ class _Maker:
         if key not in self.sources:
             train, val = in_memory(self.splits.train), self.splits.val
             self.sources[key] = (
-                pair_source(train, key, self.tokeniser, "training"),
-                pair_source(val, key, self.tokeniser, "validation"),
+                pair_source(train, key, self.tokeniser, "training", self.encoded[0]),
+                pair_source(val, key, self.tokeniser, "validation", self.encoded[1]),
             )
         return self.sources[key]
 
@@ -201,6 +213,8 @@ def _validation(objective: Callable[..., Any], source: Any, train: ConfigDict) -
         size = min(train.batch, len(one))
         for at in range(0, min(len(one), _MEASURED) - size + 1, size):
             rows = {name: array[at : at + size] for name, array in one.arrays.items()}
+            # Of latents the one variant there is: nothing is mirrored.
+            rows = {n: a[:, 0] if one.modalities[n].variants else a for n, a in rows.items()}
             yield to_loss(jax.tree.map(jax.numpy.asarray, rows), one.modalities)
 
     def measure(params: Any) -> dict[str, float]:

@@ -9,6 +9,7 @@ from ml_collections import ConfigDict
 
 from msflow_jax.data import Info, Splits
 from msflow_jax.data.order import cropped
+from msflow_jax.diffusers import latents
 from msflow_jax.diffusers.alignment import Aligned, ImageEncoder, TextEncoder
 from msflow_jax.diffusers.guidance import ContextEncoder
 from msflow_jax.diffusers.model import Diffusers
@@ -25,7 +26,7 @@ from msflow_jax.diffusers.settings import (
 )
 from msflow_jax.diffusers.text import TextAutoencoder
 from msflow_jax.families import Section
-from msflow_jax.latent.codec import PixelCodec
+from msflow_jax.latent.codec import Codec, LatentCodec, PixelCodec
 from msflow_jax.nets.dit import DiT
 from msflow_jax.nets.networks import check_network
 from msflow_jax.nets.unet import UNet
@@ -35,7 +36,7 @@ class DiffusersFamily:
     """MedM2G (arXiv 2403.04290); see :class:`msflow_jax.families.Family`."""
 
     name = NAME
-    files: Sequence[str] = (FILE,)
+    files: Sequence[str] = (FILE, latents.FOLDER, latents.FILE)
     words: Mapping[str, str] = {"draw": "noise draw"}
     table = TABLE
 
@@ -52,9 +53,17 @@ class DiffusersFamily:
 
         model = config.model
         parse_links(model)
+        if latents.parse_autoencoders(model) and config.data.dims == 3:
+            raise ValueError("data.dims=3 needs a model of pixels: clear model.latent.autoencoder")
         for route in (*model.regression.routes, *config.sample.evaluate.routes):
             parse_route(route, model)
         check_network(model.net)
+        align = model.align
+        if align.encoder == "vit" and 8 * align.width % align.heads:
+            raise ValueError(
+                f"model.align.heads={align.heads} do not divide the ViT's {8 * align.width} channels "
+                "(model.align.width times 8)"
+            )
         if model.net.name != "dit":
             raise ValueError(
                 f"model.net.name={model.net.name!r}: diffusers are of the network 'dit'"
@@ -80,7 +89,7 @@ class DiffusersFamily:
         raise ValueError("diffusers need paired modalities: start from configs/medm2g_cohort.py")
 
     def prepare(self, config: ConfigDict, splits: Splits) -> DiffusersParts:
-        """The tokeniser of the training reports."""
+        """The tokeniser of the training reports, and the autoencoders of images."""
         from msflow_jax.diffusers.parts import prepare
 
         return prepare(config.model, splits)
@@ -101,9 +110,12 @@ class DiffusersFamily:
         text = None if tokeniser is None else _text(model, tokeniser.size)
         modalities = {}
         for name in model.modalities:
-            codec = None
+            codec: Codec | None = None
             if name != REPORT:
-                codec = PixelCodec(_shape(info, name, config.train.crop), model.resize)
+                shape = _shape(info, name, config.train.crop)
+                codec = PixelCodec(shape, model.resize)
+                if name in parts.latents:
+                    codec = parts.latents[name].codec(shape, model.resize)
             modalities[name] = _modality(model, codec, text)
         return Diffusers(
             modalities=modalities, links=parse_links(model), classes=tuple(info.classes), text=text,
@@ -119,7 +131,7 @@ class DiffusersFamily:
         """Text, alignment, each diffuser alone, then the links."""
         from msflow_jax.diffusers.curriculum import stages
 
-        return stages(config, splits, parts.tokeniser, model)
+        return stages(config, splits, parts.tokeniser, model, parts.latents)
 
     def sections(self, config: ConfigDict, stage: str = "") -> Sequence[Section]:
         """Retrieval in the common space, and translation of the configured routes."""
@@ -146,20 +158,20 @@ def _text(model: ConfigDict, size: int) -> TextAutoencoder:
     return TextAutoencoder(size, own.side, own.latent, own.width, own.depth, heads, dtype)
 
 
-def _modality(
-    model: ConfigDict, codec: PixelCodec | None, text: TextAutoencoder | None
-) -> Modality:
+def _modality(model: ConfigDict, codec: Codec | None, text: TextAutoencoder | None) -> Modality:
     """The networks of one modality; without a codec it is text."""
     dtype, align, context = jnp.dtype(model.net.dtype), model.align, model.context
+    latent = isinstance(codec, LatentCodec)
     if codec is None:
         assert text is not None
         inner: tuple[int, ...] = (text.side, text.side, text.latent)
         encoder: Any = TextEncoder(text.size, text.width, text.depth, text.heads, dtype)
     else:
-        inner, encoder = codec.inner, ImageEncoder(align.width, align.encoder, dtype)
+        vit = align.depth, align.patch, align.heads
+        inner, encoder = codec.inner, ImageEncoder(align.width, align.encoder, *vit, dtype)
     return Modality(
         encoder=Aligned(encoder, align.features, align.views if codec else 0),
-        diffuser=_diffuser(model, inner, dtype),
+        diffuser=_diffuser(model, inner, model.latent.net_patch if latent else model.net.patch),
         context=ContextEncoder(context.width, context.features, context.side, dtype),
         inner=inner,
         codec=codec,
@@ -181,9 +193,9 @@ def _regression(model: ConfigDict, modalities: Mapping[str, Modality]) -> UNet |
     )  # fmt: skip
 
 
-def _diffuser(model: ConfigDict, inner: tuple[int, ...], dtype: Any) -> DiT:
+def _diffuser(model: ConfigDict, inner: tuple[int, ...], patch: int) -> DiT:
     # A report's latent is a small grid of tokens already.
-    patch = model.net.patch if min(inner[:-1]) >= 4 * model.net.patch else 1
+    patch, dtype = patch if min(inner[:-1]) >= 4 * patch else 1, jnp.dtype(model.net.dtype)
     return DiT(
         channels=inner[-1], patch=patch, width=model.net.width, depth=model.net.depth,
         heads=max(1, model.net.width // model.net.head_channels), dtype=dtype,

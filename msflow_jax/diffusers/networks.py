@@ -12,7 +12,7 @@ from msflow_jax.data.order import set_seed
 from msflow_jax.diffusers.alignment import FIRST_SCALE, Aligned
 from msflow_jax.diffusers.guidance import ContextEncoder
 from msflow_jax.diffusers.text import token_shape
-from msflow_jax.latent.codec import Codec
+from msflow_jax.latent.codec import Codec, LatentCodec
 from msflow_jax.nets import init_params
 from msflow_jax.training.stage import split, update
 
@@ -58,6 +58,11 @@ class Modality:
     def text(self) -> bool:
         """Whether it is text."""
         return self.codec is None
+
+    @property
+    def latent(self) -> bool:
+        """Whether its images are drawn in an autoencoder's latents."""
+        return isinstance(self.codec, LatentCodec)
 
 
 def start(

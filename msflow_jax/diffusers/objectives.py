@@ -10,6 +10,8 @@ from msflow_jax.diffusers.alignment import equal_rows, infonce, mean_condition
 from msflow_jax.diffusers.guidance import context_loss
 from msflow_jax.diffusers.invariance import cross_correlation_loss, random_views
 from msflow_jax.diffusers.model import Diffusers, Params
+from msflow_jax.diffusers.networks import named_key
+from msflow_jax.diffusers.pairs import latent_name
 from msflow_jax.diffusers.text import annealed, text_loss
 from msflow_jax.streams import Clock, expand, interpolate
 
@@ -25,6 +27,28 @@ def noisy(
         return epsilon.noisy(data, noise, tau), noise
     states, targets = interpolate({"z": Clock.FORWARD}, {"z": data}, {"z": noise}, tau)
     return states["z"], targets["z"]
+
+
+def carried(
+    model: Diffusers, params: Params, name: str, batch: Any, key: jax.Array | None
+) -> jax.Array:
+    """What the diffuser of a modality learns to draw: of images their latents that were encoded before.
+
+    Args:
+        model: the model.
+        params: the whole tree; the codec's are needed only where nothing was encoded before.
+        name: the modality.
+        batch: it, and maybe its latents.
+        key: PRNG key of the posterior's sample; None for its mean.
+    """
+    codec, mean = model.require(name).codec, latent_name(name)
+    if codec is None or mean not in batch:
+        return model.encode(params, name, batch[name])
+    given = {"image": batch[mean]}
+    if key is not None and (deviation := latent_name(name, "deviation")) in batch:
+        given["deviation"] = batch[deviation]
+    noise = jax.random.key(0) if key is None else named_key(key, f"posterior/{name}")
+    return codec.training(given, noise)[0]
 
 
 def error(given: jax.Array, target: jax.Array) -> jax.Array:
@@ -108,7 +132,7 @@ def draw_objective(
         chosen = jax.random.randint(k_kind, (len(own),), 0, len(kinds))
         condition = kinds[chosen, jnp.arange(len(own))]
         keep = jax.random.bernoulli(k_keep, 1 - dropout, (len(own),)).astype(jnp.float32)
-    data = model.encode(params, name, batch[name])
+    data = carried(model, params, name, batch, key if train else None)
     tau = spread_times(k_time, len(data))
     state, target = noisy(model, data, jax.random.normal(k_noise, data.shape), tau)
     given = model.output(params, name, state, tau, jax.lax.stop_gradient(condition), keep)
@@ -133,14 +157,14 @@ def link_objective(
         params: the whole tree.
         batch: all of them.
         key: PRNG key.
-        train: no effect.
+        train: whether latents are drawn from their posterior; otherwise it is its mean.
     """
     k_time, *keys = jax.random.split(key, 1 + len(names))
     count = len(batch[names[0]])
     tau, ones = spread_times(k_time, count), jnp.ones(count)
     states, targets, drawn, clean, embedded = {}, {}, {}, {}, {}
     for name, one in zip(names, keys, strict=True):
-        data = model.encode(params, name, batch[name])
+        data = carried(model, params, name, batch, key if train else None)
         states[name], targets[name] = noisy(model, data, jax.random.normal(one, data.shape), tau)
         drawn[name] = model.tokens(params, name, states[name], tau)
         clean[name] = model.tokens(params, name, data, ones)

@@ -1,7 +1,8 @@
 """The sets of a curriculum: which examples have both modalities of a link."""
 
 import warnings
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
+from typing import TYPE_CHECKING
 
 import numpy as np
 
@@ -10,6 +11,14 @@ from msflow_jax.diffusers.tokens import Tokeniser
 from msflow_jax.diffusers.verbs import REPORT as REPORT
 from msflow_jax.storage.text import listed
 from msflow_jax.training.source import Source
+
+if TYPE_CHECKING:
+    from msflow_jax.diffusers.encoded import Encoded
+
+
+def latent_name(name: str, part: str = "image") -> str:
+    """The name in a batch of a modality's latents, or of their ``deviation``."""
+    return f"{name}/{part}"
 
 
 def has(split: Split, name: str) -> np.ndarray:
@@ -35,17 +44,23 @@ def texts_of(split: Split) -> list[str]:
 
 
 def pair_source(
-    split: Split, names: Sequence[str], tokeniser: Tokeniser | None, what: str
+    split: Split,
+    names: Sequence[str],
+    tokeniser: Tokeniser | None,
+    what: str,
+    encoded: "Mapping[str, Encoded] | None" = None,
 ) -> Source:
     """The examples that have all of some modalities, each different one once.
 
-    The slices of a subject share its X-ray and its report: as a pair they are one example.
+    The slices of a subject share its X-ray and its report: as a pair they are one example. Images that
+    are drawn in latents come with these, since encoders see images and diffusers latents.
 
     Args:
         split: training or validation examples.
         names: modalities.
         tokeniser: of reports.
         what: the split's name, for the message.
+        encoded: latents of the split by modality.
 
     Raises:
         ValueError: no example has all of them; names them.
@@ -65,7 +80,13 @@ def pair_source(
         else:
             arrays[name], kinds[name] = split.arrays[name][rows], "image"
     once = _different(list(arrays.values()))
-    return Source.of_arrays({name: array[once] for name, array in arrays.items()}, kinds)
+    found = {name: array[once] for name, array in arrays.items()}
+    for name in names:
+        if encoded and name in encoded:
+            taken = encoded[name].take(rows[once])
+            found |= {latent_name(name, part): array for part, array in taken.items()}
+    kinds |= {name: "latent" for name in found if name not in kinds}
+    return Source.of_arrays(found, kinds)
 
 
 def _different(arrays: Sequence[np.ndarray]) -> np.ndarray:

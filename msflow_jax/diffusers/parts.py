@@ -1,4 +1,4 @@
-"""What diffusers need beside their parameters: the tokeniser of reports."""
+"""What diffusers need beside their parameters: the tokeniser of reports, autoencoders of images."""
 
 from collections.abc import Mapping
 from dataclasses import dataclass, field
@@ -8,8 +8,11 @@ from typing import Any
 from ml_collections import ConfigDict
 
 from msflow_jax.data import Splits
+from msflow_jax.diffusers import latents
+from msflow_jax.diffusers.latents import Latents
 from msflow_jax.diffusers.pairs import REPORT, texts_of
 from msflow_jax.diffusers.tokens import Tokeniser
+from msflow_jax.latent.codec import KEY
 from msflow_jax.storage.places import expand
 
 FILE = "tokeniser.json"
@@ -17,34 +20,50 @@ FILE = "tokeniser.json"
 
 @dataclass(frozen=True)
 class DiffusersParts:
-    """The tokeniser; None where there are no reports."""
+    """What a run of diffusers keeps; nothing of it is trained.
+
+    Attributes:
+        tokeniser: of reports; None where there are none.
+        latents: what image modalities are drawn in, by name; those that are not there: pixels.
+    """
 
     tokeniser: Tokeniser | None = None
-    params: Mapping[str, Any] = field(default_factory=dict)
+    latents: Mapping[str, Latents] = field(default_factory=dict)
+
+    @property
+    def params(self) -> dict[str, Any]:
+        """The autoencoders' parameters by modality, under the name of the codec; {} in pixels."""
+        if not self.latents:
+            return {}
+        return {KEY: {name: one.kept.weights for name, one in self.latents.items()}}
 
     def save(self, folder: Path) -> None:
-        """Writes the tokeniser into a workdir."""
+        """Writes tokeniser and autoencoders into a workdir."""
         if self.tokeniser is not None:
             self.tokeniser.save(folder / FILE)
+        latents.save(self.latents, folder)
 
 
 def prepare(config: ConfigDict, splits: Splits) -> DiffusersParts:
     """The parts of a fresh run.
 
     Raises:
-        FileNotFoundError: there is no such tokeniser.
-        ValueError: it is damaged, or there are no reports.
+        FileNotFoundError: there is no such tokeniser or autoencoder.
+        ValueError: it is damaged or does not fit, or there are no reports.
     """
+    return DiffusersParts(_tokeniser(config, splits), latents.prepare(config, splits))
+
+
+def _tokeniser(config: ConfigDict, splits: Splits) -> Tokeniser | None:
     if REPORT not in config.modalities:
-        return DiffusersParts()
+        return None
     texts = texts_of(splits.train)  # type: ignore[arg-type]
     if not config.tokeniser:
-        return DiffusersParts(Tokeniser.fit(texts))
-    return DiffusersParts(Tokeniser.load(expand(config.tokeniser), texts))
+        return Tokeniser.fit(texts)
+    return Tokeniser.load(expand(config.tokeniser), texts)
 
 
 def load(config: ConfigDict, folder: Path) -> DiffusersParts:
     """The parts of a workdir."""
-    if REPORT not in config.modalities:
-        return DiffusersParts()
-    return DiffusersParts(Tokeniser.load(folder / FILE))
+    tokeniser = Tokeniser.load(folder / FILE) if REPORT in config.modalities else None
+    return DiffusersParts(tokeniser, latents.load(config, folder))

@@ -57,6 +57,8 @@ class Translation:
         predicted |= controls(run.splits.train, given, source, target)
         if (source, target) in run.flow.model.regressed:
             predicted["U-Net, L1"] = regressed(run, (source, target), given)
+        if run.flow.model.modalities[target].latent:
+            predicted["autoencoder alone"] = reconstructed(run, target, truth)
         rows = {}
         for name, image in predicted.items():
             measured = measures.scores(wanted, image, inside)
@@ -125,6 +127,17 @@ def regressed(run: Evaluation, route: tuple[str, str], given: np.ndarray) -> np.
         return run.flow.model.regress(params, route, to_float(items))
 
     found = batched(function, run.sample.batch)(run.flow.params, given)
+    return np.clip((found + 1) / 2, 0, 1)
+
+
+def reconstructed(run: Evaluation, name: str, images: np.ndarray) -> np.ndarray:
+    """What the autoencoder of a modality leaves of its images, in [0, 1]: drawings come no nearer."""
+    model = run.flow.model
+
+    def function(params: Any, items: jax.Array, index: jax.Array) -> jax.Array:
+        return model.decode(params, name, model.encode(params, name, to_float(items)))
+
+    found = batched(function, run.sample.batch)(run.flow.params, images)
     return np.clip((found + 1) / 2, 0, 1)
 
 

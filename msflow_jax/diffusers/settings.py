@@ -30,7 +30,28 @@ def model_settings() -> dict[str, Any]:
         tokeniser="",  # JSON file of the library tokenizers; empty: made from the training reports
         prediction="velocity",  # or "epsilon"
         resize=0,
-        align=dict(encoder="cnn", width=16, features=64, views=128, invariance=1.0),
+        latent=dict(
+            # Folder of tools/convert_vae.py, or "patches"; or of some modalities their own:
+            # "ct=FOLDER,t1w=patches". Empty: pixels.
+            autoencoder="",
+            patch=8,  # "patches": side of a patch
+            channels=16,  # "patches": principal components
+            net_patch=2,  # side of a diffuser's patch, of latents; of pixels it is net.patch
+            cache="",  # where latents are kept; empty: in the user's cache folder
+            batch=8,  # images encoded at a time
+            dtype="float32",  # or "bfloat16": what the autoencoders compute in
+        ),
+        # depth, patch and heads are a ViT's.
+        align=dict(
+            encoder="cnn",
+            width=16,
+            depth=4,
+            patch=4,
+            heads=4,
+            features=64,
+            views=128,
+            invariance=1.0,
+        ),
         text=dict(side=4, latent=16, width=128, depth=2, free_bits=0.1, word_dropout=0.3),
         net=network_settings("dit"),
         guide_tokens=4,
@@ -119,8 +140,20 @@ TABLE: dict[str, Setting] = {
     "model.tokeniser": Setting("", "file of the library tokenizers; empty: of the training reports"),
     "model.prediction": Setting("velocity or epsilon", "what diffusers give"),
     "model.resize": Setting("[0, 16384]", "side inside the diffusers; 0: as the images are"),
+    "model.latent.autoencoder": Setting(
+        "", "folder of tools/convert_vae.py, or patches; or ct=FOLDER,t1w=patches; empty: pixels"
+    ),
+    "model.latent.patch": Setting(COUNT, "patches: side of a patch"),
+    "model.latent.channels": Setting(COUNT, "patches: principal components"),
+    "model.latent.net_patch": Setting(COUNT, "side of a diffuser's patch where it sees latents"),
+    "model.latent.cache": Setting("", "where latents are kept; empty: in the user's cache folder"),
+    "model.latent.batch": Setting(COUNT, "images encoded at a time"),
+    "model.latent.dtype": Setting("float32 or bfloat16", "what the autoencoders compute in"),
     "model.align.encoder": Setting("cnn or vit", "encoder of images to the common space"),
-    "model.align.width": Setting(COUNT, "channels of its first level"),
+    "model.align.width": Setting(COUNT, "channels of its first level; of a ViT's tokens over 8"),
+    "model.align.depth": Setting(COUNT, "vit: blocks"),
+    "model.align.patch": Setting(COUNT, "vit: side of a patch"),
+    "model.align.heads": Setting(COUNT, "vit: heads of attention; they divide its channels"),
     "model.align.features": Setting(COUNT, "dimensions of the common space"),
     "model.align.views": Setting("[0, inf)", "width of the projector of the invariant term"),
     "model.align.invariance": Setting("[0, inf)", "weight of the visual-invariant term"),

@@ -9,7 +9,7 @@ import jax.numpy as jnp
 
 from msflow_jax.data.checks import check_range, check_shape
 from msflow_jax.latent.autoencoder import Autoencoder
-from msflow_jax.nets.ops import resize
+from msflow_jax.nets.ops import per_channel, resize
 
 Params = Any
 KEY = "codec"  # name of a codec's parameters among those of a model
@@ -94,6 +94,8 @@ class LatentCodec:
         shape: ``(S, S, C)`` of the images, C 1 or the autoencoder's.
         resize: rows and columns at which images are encoded (bilinear; the authors' code makes 256 of
             224), 0 to leave them as they are.
+        mean: mean of each channel, which is taken away; empty for none.
+        std: deviation of each channel, which it is divided by; empty for none.
 
     Raises:
         ValueError: channels that are not the autoencoder's, or a side that its factor does not divide.
@@ -102,6 +104,8 @@ class LatentCodec:
     autoencoder: Autoencoder
     shape: tuple[int, ...]
     resize: int = 0
+    mean: tuple[float, ...] = ()
+    std: tuple[float, ...] = ()
 
     def __post_init__(self) -> None:
         known = self.autoencoder.net.channels
@@ -126,7 +130,16 @@ class LatentCodec:
         """Mean and deviation of the posterior of images ``[B, S, S, C]``, each ``[B, h, w, c]``."""
         check_shape(images, self.shape)
         check_range(images)
-        return self.autoencoder.moments(params, resize(images, self.side))
+        mean, deviation = self.autoencoder.moments(params, resize(images, self.side))
+        if self.std:
+            deviation = deviation / per_channel(jnp.asarray(self.std), deviation)
+        return self._normalised(mean), deviation
+
+    def _normalised(self, latents: jax.Array) -> jax.Array:
+        if not self.std:
+            return latents
+        mean, std = (per_channel(jnp.asarray(one), latents) for one in (self.mean, self.std))
+        return (latents - mean) / std
 
     def encode(self, params: Params, images: jax.Array) -> jax.Array:
         """The posterior's mean.
@@ -137,6 +150,9 @@ class LatentCodec:
 
     def decode(self, params: Params, inner: jax.Array) -> jax.Array:
         """See :class:`Codec`."""
+        if self.std:
+            mean, std = (per_channel(jnp.asarray(one), inner) for one in (self.mean, self.std))
+            inner = inner * std + mean
         images = self.autoencoder.decode(params, inner, self.shape[-1])
         return jnp.clip(resize(images, self.shape[0]), -1, 1)
 
@@ -146,7 +162,8 @@ class LatentCodec:
         """Latents that were encoded before; with ``deviation`` a fresh sample of the posterior.
 
         Args:
-            batch: ``image``, the posterior's mean ``[B, h, w, c]``; maybe ``deviation`` of that shape.
+            batch: ``image``, the posterior's mean ``[B, h, w, c]`` as the autoencoder gives it; maybe
+                ``deviation`` of that shape.
             key: PRNG key of the step.
         """
         # Split whether a deviation is there or not, so that the flow's noise does not depend on it. The
@@ -157,7 +174,7 @@ class LatentCodec:
         if "deviation" in batch:
             deviation = batch["deviation"].astype(jnp.float32)
             latents = latents + deviation * jax.random.normal(k_posterior, latents.shape)
-        return latents, k_flow
+        return self._normalised(latents), k_flow
 
 
 def latent_side(factor: int, side: int) -> int:

@@ -6,14 +6,11 @@ flow in pixels needs nothing.
 """
 
 import json
-import shutil
 from collections.abc import Mapping
 from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Any
 
-import jax
-import jax.numpy as jnp
 import numpy as np
 from ml_collections import ConfigDict
 from safetensors import SafetensorError
@@ -21,22 +18,15 @@ from safetensors.numpy import load_file
 from safetensors.numpy import save as to_bytes
 
 from msflow_jax.data import Info, LazySplit, Split, some
-from msflow_jax.data.batches import to_float
-from msflow_jax.latent import autoencoder as autoencoders
+from msflow_jax.latent import kept
 from msflow_jax.latent.autoencoder import Autoencoder
 from msflow_jax.latent.codec import KEY, latent_side
-from msflow_jax.nets.ops import resize
-from msflow_jax.nets.patches import fit_patches
-from msflow_jax.parallel.batched import batched
-from msflow_jax.storage.atomic import new_folder, write_atomically
+from msflow_jax.latent.kept import PATCHES, Kept
+from msflow_jax.storage.atomic import write_atomically
 from msflow_jax.storage.places import expand
 from msflow_jax.symmetric.latent_codes import SCHEMES, LatentCode, encode_pictures
 
 FOLDER, PICTURES, STD = "autoencoder", "label_pictures.safetensors", "latent_std.json"
-PATCHES = "patches"  # the autoencoder that is fitted to the training images
-_FITTED = 1000  # images that the patches are fitted to at most
-_MEASURED = 64  # images whose latents' spread is measured
-_MIN_STD = 1e-3  # of a channel, relative to the largest: one may be constant
 
 
 @dataclass(frozen=True)
@@ -60,6 +50,12 @@ class SymmetricParts:
     std: tuple[float, ...] = ()
 
     @property
+    def kept(self) -> Kept:
+        """The autoencoder alone."""
+        assert self.autoencoder is not None
+        return Kept(self.autoencoder, self.weights, self.origin, self.folder)
+
+    @property
     def params(self) -> dict[str, Any]:
         """The autoencoder's parameters, under the name of the codec."""
         return {} if self.autoencoder is None else {KEY: self.weights}
@@ -68,12 +64,7 @@ class SymmetricParts:
         """Writes the parts into a workdir; what a failed run left there is replaced."""
         if self.autoencoder is None:
             return
-        shutil.rmtree(folder / FOLDER, ignore_errors=True)
-        if self.folder is None:
-            autoencoders.save(folder / FOLDER, self.autoencoder, self.weights, dict(self.origin))
-        else:
-            with new_folder(folder / FOLDER) as new:
-                shutil.copytree(self.folder, new, dirs_exist_ok=True)
+        self.kept.save(folder / FOLDER)
         if self.std:
             write_atomically(folder / STD, json.dumps(self.std).encode())
         if self.code is not None:
@@ -101,11 +92,11 @@ def prepare(
     side = config.resize or info.side
     if latent.autoencoder == PATCHES:
         latent_side(latent.patch, side)
-        parts = _fit(config, train)
+        found = _fit(config, train)
     else:
-        parts = _read(expand(latent.autoencoder))
-    latent_side(parts.autoencoder.net.factor, side)  # type: ignore[union-attr]
-    parts = _computing_in(latent.dtype, parts)
+        found = kept.read(expand(latent.autoencoder))
+    latent_side(found.autoencoder.net.factor, side)
+    parts = _parts(found, latent.dtype)
     if latent.precondition:
         parts = replace(parts, std=_measure_std(parts, config, train))
     if config.code.scheme not in SCHEMES:
@@ -131,22 +122,15 @@ def load(config: ConfigDict, folder: Path) -> SymmetricParts:
     """
     if not config.latent.autoencoder:
         return SymmetricParts()
-    parts = _computing_in(config.latent.dtype, _read(folder / FOLDER))
+    parts = _parts(kept.read(folder / FOLDER), config.latent.dtype)
     std = _read_std(folder / STD) if config.latent.precondition else ()
     code = _read_code(folder / PICTURES, config) if config.code.scheme in SCHEMES else None
     return replace(parts, std=std, code=code)
 
 
-def _read(folder: Path) -> SymmetricParts:
-    return SymmetricParts(*autoencoders.load(folder), autoencoders.origin(folder), folder)
-
-
-def _computing_in(dtype: str, parts: SymmetricParts) -> SymmetricParts:
-    autoencoder = parts.autoencoder
-    if not hasattr(autoencoder.net, "dtype"):  # type: ignore[union-attr]  # patches: two products
-        return parts
-    net = autoencoder.net.clone(dtype=jnp.dtype(dtype))  # type: ignore[union-attr]
-    return replace(parts, autoencoder=replace(autoencoder, net=net))  # type: ignore[type-var]
+def _parts(found: Kept, dtype: str) -> SymmetricParts:
+    one = found.computing_in(dtype)
+    return SymmetricParts(one.autoencoder, one.weights, one.origin, one.folder)
 
 
 def _read_code(path: Path, config: ConfigDict) -> LatentCode:
@@ -172,34 +156,14 @@ def _measure_std(
     parts: SymmetricParts, config: ConfigDict, train: Split | LazySplit | None
 ) -> tuple[float, ...]:
     if train is None:
-        raise FileNotFoundError(_NEEDS_IMAGES.format("model.latent.precondition"))
-    side = config.resize or train.side
-
-    def squares(params: Any, images: jax.Array, index: jax.Array) -> jax.Array:
-        encoded = parts.autoencoder.encode(params, resize(to_float(images), side))  # type: ignore[union-attr]
-        return (encoded**2).mean(axis=(1, 2))
-
-    found = batched(squares, config.latent.batch)(parts.weights, some(train, _MEASURED).images)
-    std = np.sqrt(found.mean(axis=0)).astype(float)
-    return tuple(np.maximum(std, _MIN_STD * std.max()).tolist())
+        raise FileNotFoundError(kept.NEEDS_IMAGES.format("model.latent.precondition"))
+    images, side = some(train, kept.MEASURED).images, config.resize or train.side
+    _, square = kept.channel_moments(parts.kept, images, side, config.latent.batch)
+    return kept.not_constant(np.sqrt(square).astype(float))
 
 
-_NEEDS_IMAGES = "{} needs the training images, which are not at hand here"
-
-
-def _fit(config: ConfigDict, train: Split | LazySplit | None) -> SymmetricParts:
+def _fit(config: ConfigDict, train: Split | LazySplit | None) -> Kept:
     if train is None:
-        raise FileNotFoundError(_NEEDS_IMAGES.format("model.latent.autoencoder='patches'"))
-    if jax.process_count() > 1:
-        raise ValueError(
-            "model.latent.autoencoder='patches' is fitted in one process: train there for a step, and "
-            "name its workdir's autoencoder/ here"
-        )
-    images = to_float(jnp.asarray(some(train, _FITTED).images))
-    images = resize(images, config.resize or images.shape[1])
-    patch, latent = config.latent.patch, config.latent.channels
-    net, params, spread = fit_patches(np.asarray(images), patch, latent)
-    origin = {
-        "fitted": f"principal components of {patch} x {patch} patches of {len(images)} images"
-    }
-    return SymmetricParts(Autoencoder(net, scale=1 / spread), params, origin)
+        raise FileNotFoundError(kept.NEEDS_IMAGES.format("model.latent.autoencoder='patches'"))
+    images, latent = some(train, kept.FITTED).images, config.latent
+    return kept.fit(images, config.resize or images.shape[1], latent.patch, latent.channels)

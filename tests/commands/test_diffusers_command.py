@@ -2,6 +2,7 @@
 
 import csv
 import json
+import shutil
 
 import numpy as np
 import pytest
@@ -38,6 +39,10 @@ FLAGS = [
     "--config.model.text.depth=1",
     "--config.model.context.width=4",
     "--config.model.context.side=2",
+    # T1 is drawn in latents, CT in pixels.
+    "--config.model.latent.autoencoder=t1w=patches",
+    "--config.model.latent.patch=4",
+    "--config.model.latent.channels=4",
     "--config.train.batch=4",
     "--config.train.steps=2",
     "--config.train.writers=()",
@@ -55,7 +60,8 @@ NAMES = [
 @pytest.fixture(scope="module")
 def trained(tmp_path_factory):
     workdir = tmp_path_factory.mktemp("diffusers") / "w"
-    main([*FLAGS, f"--workdir={workdir}"])
+    cache = f"--config.model.latent.cache={workdir.parent / 'latents'}"
+    main([*FLAGS, cache, f"--workdir={workdir}"])
     return workdir
 
 
@@ -83,6 +89,25 @@ def test_stages_sections_and_the_page(trained):
     text = (trained / "report" / "index.html").read_text()
     for words in ("t1w to ct", "MAE HU", "U-Net, L1", "recall at 1", "all facts right", "emergent"):
         assert words in text, words
+
+
+def test_what_is_drawn_in_latents(trained, tmp_path):
+    """The workdir keeps the autoencoder, which no stage trains; what it loses is measured."""
+    rows = {
+        route["target"]: route["rows"] for route in evaluation(trained)["translation"]["routes"]
+    }
+    assert "autoencoder alone" not in rows["ct"]
+    quality = json.loads((trained / "latents.json").read_text())["t1w"]["quality"]
+    alone = rows["t1w"]["autoencoder alone"]["psnr"]["value"]
+    assert abs(alone - quality["psnr"]) < 3 and alone > rows["t1w"]["one draw"]["psnr"]["value"]
+    flow = open_workdir(shutil.copytree(trained, tmp_path / "moved"))
+    assert (
+        flow.model.modalities["t1w"].inner == (4, 4, 4) and not flow.model.modalities["ct"].latent
+    )
+    config, _ = read(trained)
+    assert set(flow.params["codec"]) == {"t1w"}
+    assert "codec" not in read_params(trained, config.train.select)[1]
+    assert len(list((trained.parent / "latents").glob("*/00000.safetensors"))) == 2
 
 
 def test_what_a_stage_has_trained_no_later_one_touches(trained):

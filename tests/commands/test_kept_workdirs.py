@@ -153,7 +153,7 @@ def test_opening_reads_and_does_nothing_else(kept, monkeypatch):
     for target in (
         "msflow_jax.nets.init._draw_leaf",
         "msflow_jax.symmetric.parts.encode_pictures",
-        "msflow_jax.symmetric.parts.fit_patches",
+        "msflow_jax.latent.kept.fit_patches",
         "msflow_jax.symmetric.parts._measure_std",
         "msflow_jax.coupling.parts.some",
         "msflow_jax.data.load",

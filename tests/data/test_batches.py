@@ -219,6 +219,10 @@ def test_what_cannot_move_together_is_refused():
     latent = Modality("latent", (2, 8, 8, 4))
     with pytest.raises(ValueError, match="variants differ: {'image': 0, 'latent': 2}"):
         movement({"image": image, "latent": latent}, (), 0)
+    single = Modality("latent", (1, 4, 4, 4))
+    assert movement({"image": image, "latent": single}, (), 0).variants == 1
+    with pytest.raises(ValueError, match="variants differ: {'image': 0, 'latent': 1}"):
+        movement({"image": image, "latent": single}, ("horizontal",), 0)
     with pytest.raises(ValueError, match=r"space differs.*same sides"):
         movement({"image": image, "target": small}, (), 1)
     assert movement({"image": image, "target": small}, (), 0).shift == 0

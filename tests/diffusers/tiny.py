@@ -31,11 +31,11 @@ def config(**model):
     return found
 
 
-def split(count=12, sets=SETS, seed=0):
+def split(count=12, sets=SETS, seed=0, side=SIDE):
     """Examples dealt to the sets in turn: each lacks what its set has not."""
     rng = np.random.default_rng(seed)
     arrays = {
-        name: rng.integers(0, 256, (count, SIDE, SIDE, 1)).astype(np.uint8)
+        name: rng.integers(0, 256, (count, side, side, 1)).astype(np.uint8)
         for name in ("xray", "ct", "t1w")
     }
     mine = np.arange(count) % len(sets)
@@ -54,16 +54,16 @@ def split(count=12, sets=SETS, seed=0):
     )
 
 
-def splits():
+def splits(side=SIDE):
     """Three of them; test subjects have everything."""
-    whole = split(6, ((*SETS[0], "ct", "t1w"),), seed=2)
-    kinds = {name: Modality("image", (SIDE, SIDE, 1)) for name in ("xray", "ct", "t1w")}
+    whole = split(6, ((*SETS[0], "ct", "t1w"),), 2, side)
+    kinds = {name: Modality("image", (side, side, 1)) for name in ("xray", "ct", "t1w")}
     info = Info(
-        name="phantom_cohort", classes=("a", "b"), channels=1, side=SIDE, task="binary-class",
+        name="phantom_cohort", classes=("a", "b"), channels=1, side=side, task="binary-class",
         licence="", md5="", source="tests", flips=(),
         modalities={**kinds, "label": Modality("label", ())},
     )  # fmt: skip
-    return Splits(split(24), split(12, seed=1), whole, info)
+    return Splits(split(24, side=side), split(12, seed=1, side=side), whole, info)
 
 
 @cache

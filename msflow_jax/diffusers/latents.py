@@ -1,0 +1,202 @@
+"""The latents that image modalities are drawn in: the autoencoder of each, and their spread.
+
+A workdir keeps ``autoencoders/NAME``, each once, under the name of the first modality that has it, and
+what was measured of them in ``latents.json``. It needs the folders that they came from no more.
+"""
+
+import json
+from collections.abc import Iterable, Mapping
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any
+
+import jax
+import numpy as np
+from ml_collections import ConfigDict
+
+from msflow_jax.data import Info, Split, Splits, in_memory
+from msflow_jax.diffusers.pairs import REPORT, has
+from msflow_jax.latent import kept
+from msflow_jax.latent.codec import LatentCodec, latent_side
+from msflow_jax.latent.kept import PATCHES, Kept
+from msflow_jax.latent.reconstruction import make_measure
+from msflow_jax.storage.atomic import write_atomically
+from msflow_jax.storage.jsons import read_object
+from msflow_jax.storage.places import expand
+
+FOLDER, FILE = "autoencoders", "latents.json"
+
+
+def parse_autoencoders(config: ConfigDict) -> dict[str, str]:
+    """The autoencoder of each image modality that has one, as ``model.latent.autoencoder`` says.
+
+    Args:
+        config: part ``model`` of a configuration.
+
+    Raises:
+        ValueError: a modality that is named twice, without a folder, or that there is not.
+    """
+    text, images = config.latent.autoencoder, [n for n in config.modalities if n != REPORT]
+    if not text:
+        return {}
+    if "=" not in text:
+        return dict.fromkeys(images, text)
+    found: dict[str, str] = {}
+    for name, _, place in (piece.strip().partition("=") for piece in text.split(",")):
+        if name not in images or name in found or not place:
+            raise ValueError(
+                f"model.latent.autoencoder={text!r}: {name!r} is no image modality, or is named twice "
+                f"or without a folder; write FOLDER, or {images[0]}=FOLDER and so on, of "
+                f"{', '.join(images)}"
+            )
+        found[name] = place
+    return found
+
+
+@dataclass(frozen=True)
+class Latents:
+    """The latents of a modality.
+
+    Attributes:
+        kept: its autoencoder.
+        mean: mean of each channel, of training images.
+        std: deviation of each channel.
+        quality: ``psnr`` (dB) and ``ssim`` of its reconstructions of ``images`` validation images.
+    """
+
+    kept: Kept
+    mean: tuple[float, ...]
+    std: tuple[float, ...]
+    quality: Mapping[str, float] = field(default_factory=dict)
+
+    def codec(self, shape: tuple[int, ...], resize: int) -> LatentCodec:
+        """The codec of images of this shape, whose latents have unit spread in every channel."""
+        return LatentCodec(self.kept.autoencoder, shape, resize, self.mean, self.std)
+
+    def facts(self) -> dict[str, Any]:
+        """What was measured, in JSON types."""
+        return {"mean": self.mean, "std": self.std, "quality": dict(self.quality)}
+
+
+def prepare(config: ConfigDict, splits: Splits) -> dict[str, Latents]:
+    """The latents of every modality that is not drawn in pixels; says how much each keeps of its images.
+
+    Args:
+        config: part ``model`` of a configuration.
+        splits: data of the run.
+
+    Raises:
+        FileNotFoundError: there is no such autoencoder.
+        ValueError: a damaged one, or images that it cannot encode; names the modality.
+    """
+    found: dict[str, Latents] = {}
+    read: dict[str, Kept] = {}
+    train, val, latent = in_memory(splits.train), splits.val, config.latent
+    for name, place in parse_autoencoders(config).items():
+        images = _images(train, name)
+        if not len(images):
+            raise ValueError(
+                f"no training example has {name!r}: leave it in pixels, or take it out"
+            )
+        side = _side(splits.info, name, config.resize)
+        if place == PATCHES:
+            latent_side(latent.patch, side)
+            fitted = _some(images, kept.FITTED)
+            one = kept.fit(fitted, side, latent.patch, latent.channels)
+        else:
+            if place not in read:
+                read[place] = kept.read(expand(place)).computing_in(latent.dtype)
+            one = read[place]
+        codec = _named(name, one, images.shape[1:], config.resize)
+        some = _some(images, kept.MEASURED)
+        mean, square = kept.channel_moments(one, some, codec.side, latent.batch)
+        std = kept.not_constant(np.sqrt(np.maximum(square - mean**2, 0)))
+        held_out = _images(val, name)
+        shown = _some(held_out if len(held_out) else images, kept.MEASURED)
+        measure = make_measure(one.autoencoder, codec.side, latent.batch)
+        quality = {**measure(one.weights, shown, f"reconstructing {name}"), "images": len(shown)}
+        found[name] = Latents(one, tuple(mean.astype(float).tolist()), std, quality)
+        if jax.process_index() == 0:
+            print(_in_words(name, codec.inner, quality))
+    return found
+
+
+def save(latents: Mapping[str, Latents], folder: Path) -> None:
+    """Writes them into a workdir; what a failed run left there is replaced."""
+    if not latents:
+        return
+    for name, one in latents.items():
+        if _first(latents, name) == name:
+            one.kept.save(folder / FOLDER / name)
+    content = json.dumps({name: one.facts() for name, one in latents.items()}, indent=1)
+    write_atomically(folder / FILE, content.encode())
+
+
+def load(config: ConfigDict, folder: Path) -> dict[str, Latents]:
+    """The same from a workdir.
+
+    Raises:
+        FileNotFoundError: a file is missing.
+        ValueError: a file is damaged.
+    """
+    places = parse_autoencoders(config)
+    if not places:
+        return {}
+    facts = read_object(folder / FILE, "restore it from a copy")
+    read: dict[str, Kept] = {}
+    found = {}
+    for name, place in places.items():
+        # Patches are fitted to each modality; a folder that several name is kept once.
+        key = name if place == PATCHES else place
+        if key not in read:
+            read[key] = kept.read(folder / FOLDER / name).computing_in(config.latent.dtype)
+        channels = read[key].autoencoder.net.latent
+        try:
+            mean, std = (tuple(map(float, facts[name][part])) for part in ("mean", "std"))
+            if len(mean) != channels or len(std) != channels or min(std) <= 0:
+                raise ValueError(f"{name} has no mean and deviation of {channels} channels")
+            found[name] = Latents(read[key], mean, std, dict(facts[name]["quality"]))
+        except (KeyError, TypeError, ValueError) as error:
+            raise ValueError(
+                f"{folder / FILE} is damaged ({error}): restore it from a copy"
+            ) from error
+    return found
+
+
+def _first(latents: Mapping[str, Latents], name: str) -> str:
+    """The first modality with this one's autoencoder."""
+    return next(other for other, one in latents.items() if one.kept is latents[name].kept)
+
+
+def _images(split: Split, name: str) -> np.ndarray:
+    return split.arrays[name][has(split, name)]
+
+
+def _some(images: np.ndarray, limit: int) -> np.ndarray:
+    chosen = np.random.default_rng(0).permutation(len(images))[:limit]
+    return images[np.sort(chosen)]
+
+
+def _side(info: Info, name: str, resize: int) -> int:
+    *space, _ = info.modalities[name].shape
+    if len(space) != 2 or space[0] != space[1]:
+        raise ValueError(
+            f"{name}: an autoencoder takes square images, not {' x '.join(map(str, space))}: leave it "
+            "in pixels (model.latent.autoencoder=OTHER=FOLDER)"
+        )
+    return resize or space[0]
+
+
+def _named(name: str, one: Kept, shape: Iterable[int], resize: int) -> LatentCodec:
+    try:
+        return LatentCodec(one.autoencoder, tuple(shape), resize)
+    except ValueError as error:
+        raise ValueError(f"{name}: {error}") from error
+
+
+def _in_words(name: str, inner: tuple[int, ...], quality: Mapping[str, float]) -> str:
+    return (
+        f"{name}: latents of {' x '.join(map(str, inner))}; the autoencoder alone reaches PSNR "
+        f"{quality['psnr']:.1f} dB, SSIM {quality['ssim']:.3f} on {quality['images']} images: what is "
+        "drawn comes no nearer"
+    )
