@@ -40,3 +40,31 @@ def cohort() -> ConfigDict:
     config.model.net.update(dict(width=384, depth=12, patch=8, head_channels=64, remat=True))
     config.train.update(dict(batch=64, steps=50_000, eval_every=2000))
     return config
+
+
+def paper() -> ConfigDict:
+    """Sizes of CoDi, on which MedM2G is built: 256 pixels in 32 x 32 x 4 latents, for several GPUs.
+
+    A diffuser as large as CoDi's (Stable Diffusion's, 860 M parameters) is a DiT of width 1152 and depth
+    28 (DiT-XL/2, arXiv 2212.09748). Encoders of images are ViT-B/16; those of text have the width, depth
+    and numbers of a latent (768) of CoDi's. Batch and weight decay are XGeM's (arXiv 2501.04614).
+    """
+    config = cohort()
+    config.data.side = 256
+    config.model.latent.update(
+        dict(autoencoder="autoencoders/sd-vae-ft-mse", dtype="bfloat16", batch=32)
+    )
+    config.model.net.update(
+        dict(width=1152, depth=28, patch=16, head_channels=64, dtype="bfloat16", remat=True)
+    )
+    config.model.align.update(
+        dict(encoder="vit", width=96, depth=12, patch=16, heads=12, features=768, views=2048)
+    )
+    config.model.text.update(dict(side=4, latent=48, width=768, depth=12))
+    config.model.context.update(dict(width=160, features=1280, side=16))
+    config.train.update(dict(batch=512, steps=100_000, eval_every=5000, learning_rate=1e-4))
+    config.train.update(dict(weight_decay=1e-4, ema=0.9999, sharding="fsdp"))
+    config.sample.batch = 16
+    for verb in ("translate", "generate"):
+        config.sample[verb].steps = 50
+    return config

@@ -1,0 +1,207 @@
+"""The training step of MedM2G's diffusers: one alone, and two that are linked, in latents and in pixels.
+
+    python benchmarks/medm2g_speed.py --peak 989e12 --output FILE.json
+    python benchmarks/medm2g_speed.py --sizes paper --sides 256 --codecs latents --batch 32
+    python benchmarks/medm2g_speed.py --sizes tiny --sides 16 --rounds 2
+
+CT and T1 with random parameters, on one random batch that lies on the device; bfloat16 products. Latents
+are those of Stable Diffusion's autoencoder (8 times smaller sides, 4 channels), encoded before, as in
+training; alignment encoders see the images. The step is the library's own (``training/step.py``), with
+optimiser and moving average. The share of the peak counts the operations of a step that recomputes
+nothing.
+Not run on a GPU yet.
+"""
+
+import argparse
+import platform
+import statistics
+import sys
+import time
+from functools import partial
+from typing import Any
+
+import jax
+import jax.numpy as jnp
+from common import device_name, keep
+
+GIB = 2**30
+LONGEST = 10.0  # seconds of a measurement at most, compilation apart
+NAMES = NEW, KNOWN = "t1w", "ct"
+
+
+def parse(arguments: list[str] | None = None) -> argparse.Namespace:
+    """Command-line arguments."""
+    parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
+    parser.add_argument(
+        "--sizes", nargs="+", default=["cohort"], choices=("cohort", "paper", "tiny")
+    )
+    parser.add_argument("--sides", nargs="+", type=int, default=[128, 256], help="in pixels")
+    parser.add_argument(
+        "--codecs", nargs="+", default=["latents", "pixels"], choices=("latents", "pixels")
+    )
+    parser.add_argument("--stages", nargs="+", default=["draw", "link"], choices=("draw", "link"))
+    parser.add_argument("--batch", type=int, default=64, help="examples of a step (64)")
+    parser.add_argument("--rounds", type=int, default=20, help="timed steps of each (20)")
+    parser.add_argument(
+        "--peak", type=float, default=0.0, help="bf16 operations a second of the chip"
+    )
+    parser.add_argument("--output", help="write the measurements to this JSON file")
+    return parser.parse_args(arguments)
+
+
+def build(size: str, side: int, latents: bool, remat: bool | None = None) -> Any:
+    """The model of a configuration for CT and T1."""
+    from msflow_jax.data import Info, Modality
+    from msflow_jax.diffusers import recipes
+    from msflow_jax.diffusers.family import FAMILY
+    from msflow_jax.diffusers.latents import Latents
+    from msflow_jax.diffusers.parts import DiffusersParts
+    from msflow_jax.latent.autoencoder import Autoencoder
+    from msflow_jax.latent.kept import Kept
+    from msflow_jax.nets.vae import AutoencoderKL
+
+    config = recipes.paper() if size == "paper" else recipes.cohort()
+    if size == "tiny":
+        config.model.net.update(dict(width=16, depth=1, head_channels=8, patch=4))
+        config.model.align.update(dict(width=4, features=8))
+        config.model.context.update(dict(width=4, features=8, side=2))
+    config.model.update(dict(modalities=NAMES, links=(f"{NEW}-{KNOWN}",)))
+    config.model.net.dtype = "bfloat16"
+    if remat is not None:
+        config.model.net.remat = remat
+    info = Info(
+        "random", ("0", "1"), 1, side, "binary-class", "", "", "", (),
+        modalities={name: Modality("image", (side, side, 1)) for name in NAMES},
+    )  # fmt: skip
+    one = Latents(Kept(Autoencoder(AutoencoderKL(), 0.18215), None), (0.0,) * 4, (1.0,) * 4)
+    parts = DiffusersParts(None, dict.fromkeys(NAMES, one) if latents else {})
+    return FAMILY.build(config, info, parts), config
+
+
+def given(model: Any, config: Any, stage: str, batch: int) -> tuple[Any, Any, Any]:
+    """Trained and frozen parameters, and a batch, all random, on the device."""
+    from msflow_jax.diffusers import networks
+    from msflow_jax.diffusers.pairs import latent_name
+    from msflow_jax.training.stage import split
+
+    parts = ("align", "diffuser") + (("guide", "context") if stage == "link" else ())
+    shapes = jax.eval_shape(lambda: networks.start(model, jax.random.key(0), parts, NAMES))
+    leaves, tree = jax.tree.flatten(shapes)
+    keys = jax.random.split(jax.random.key(1), len(leaves))
+    drawn = [0.02 * jax.random.normal(k, a.shape) for k, a in zip(keys, leaves, strict=True)]
+    some = f"({NEW}|{KNOWN})"
+    pattern = f"context/{some}/.*|diffuser/{some}/{networks.GUIDES}"
+    pattern = pattern if stage == "link" else f"diffuser/{NEW}/.*"
+    trained, frozen = split(jax.tree.unflatten(tree, drawn), pattern)
+    data = {}
+    for i, name in enumerate(NAMES):
+        one, key = model.modalities[name], jax.random.key(2 + i)
+        data[name] = jax.random.uniform(key, (batch, *one.codec.shape), minval=-1)
+        if one.latent:
+            data[latent_name(name)] = jax.random.normal(key, (batch, *one.inner))
+            data[latent_name(name, "deviation")] = jnp.full((batch, *one.inner), 0.1)
+    return trained, frozen, data
+
+
+def step_of(model: Any, config: Any, stage: str) -> tuple[Any, Any]:
+    """The training step of a stage as it is compiled, and its optimiser."""
+    from msflow_jax.diffusers import objectives
+    from msflow_jax.training.optimiser import make_optimiser
+    from msflow_jax.training.step import make_steps
+
+    own = config.model
+    if stage == "draw":
+        loss = partial(objectives.draw_objective, model, NEW, KNOWN, own.dropout)
+    else:
+        more = own.dropout, own.context.weight
+        loss = partial(objectives.link_objective, model, NEW, KNOWN, *more)
+    optimiser, _ = make_optimiser(config.train, 1000)
+    steps = make_steps(loss, optimiser, lambda data, plan: data, seed=0, ema=config.train.ema)
+    return jax.jit(steps, donate_argnums=0), optimiser
+
+
+def measure(size: str, side: int, codec: str, stage: str, options: Any) -> dict[str, Any]:
+    """A row: the step's time, what it computes and what it takes."""
+    from msflow_jax.training.step import fresh_state
+
+    model, config = build(size, side, codec == "latents")
+    trained, frozen, data = given(model, config, stage, options.batch)
+    steps, optimiser = step_of(model, config, stage)
+    state, plan = fresh_state(trained, optimiser), jnp.zeros((1, options.batch), jnp.int32)
+    plain, _ = build(size, side, codec == "latents", remat=False)
+    cost = step_of(plain, config, stage)[0].lower(state, data, plan, frozen).cost_analysis() or {}
+    start = time.perf_counter()
+    compiled = steps.lower(state, data, plan, frozen).compile()
+    compile_s = time.perf_counter() - start
+    needs, times = compiled.memory_analysis(), []
+    begun = time.perf_counter()
+    for number in range(options.rounds + 2):
+        start = time.perf_counter()
+        state, _ = jax.block_until_ready(compiled(state, data, plan, frozen))
+        if number >= 2:
+            times.append(time.perf_counter() - start)
+        if times and time.perf_counter() - begun > LONGEST:
+            break
+    seconds, flops = statistics.median(times), float(cost.get("flops", 0))
+    return {
+        "size": size, "stage": stage, "codec": codec, "side": side, "batch": options.batch,
+        "tokens": tokens(model), "trained": sum(leaf.size for leaf in jax.tree.leaves(trained)),
+        "median_ms": 1e3 * seconds, "min_ms": 1e3 * min(times), "steps": len(times),
+        "images_per_s": options.batch / seconds, "flops": flops, "flops_per_s": flops / seconds,
+        "gib": (needs.argument_size_in_bytes + needs.temp_size_in_bytes) / GIB,
+        "compile_s": compile_s,
+    } | ({"share_of_peak": flops / seconds / options.peak} if options.peak else {})  # fmt: skip
+
+
+def tokens(model: Any) -> int:
+    """Tokens of a diffuser."""
+    one = model.modalities[NEW]
+    return (one.inner[0] // one.diffuser.patch) * (one.inner[1] // one.diffuser.patch)
+
+
+def table(rows: list[dict[str, Any]]) -> str:
+    """Text table."""
+    lines = [f"{'size':<8}{'stage':<6}{'codec':<9}{'side':>5}{'tokens':>7}{'batch':>6}{'median ms':>11}"
+             f"{'images/s':>10}{'TFLOP/s':>9}{'peak':>7}{'GiB':>7}{'compile s':>11}"]  # fmt: skip
+    for r in rows:
+        share = f"{r['share_of_peak']:.1%}" if "share_of_peak" in r else "-"
+        lines.append(
+            f"{r['size']:<8}{r['stage']:<6}{r['codec']:<9}{r['side']:>5}{r['tokens']:>7}{r['batch']:>6}"
+            f"{r['median_ms']:>11.2f}{r['images_per_s']:>10.1f}{r['flops_per_s'] / 1e12:>9.2f}{share:>7}"
+            f"{r['gib']:>7.1f}{r['compile_s']:>11.1f}"
+        )
+    return "\n".join(lines)
+
+
+def main(arguments: list[str] | None = None) -> dict[str, Any]:
+    """Measures row by row, and keeps what is there after each; one that fails costs no other."""
+    options = parse(arguments)
+    cpu = jax.default_backend() == "cpu"
+    record: dict[str, Any] = {
+        "command": " ".join(["python", *sys.argv]), "device": device_name("cpu" if cpu else ""),
+        "versions": {"python": platform.python_version(), "jax": jax.__version__},
+        "peak": options.peak, "rows": [], "failed": [],
+    }  # fmt: skip
+    cases = [
+        (size, side, codec, stage)
+        for size in options.sizes for side in options.sides
+        for codec in options.codecs for stage in options.stages
+    ]  # fmt: skip
+    for case in cases:
+        try:
+            row = measure(*case, options)
+        except Exception as error:  # such as too little memory
+            last = str(error).strip().splitlines()[-1][:300]
+            record["failed"].append([*case, last])
+            print(f"{case}: {last}", flush=True)
+        else:
+            record["rows"].append(row)
+            print(table([row]), flush=True)
+        keep(record, options.output)
+        jax.clear_caches()
+    print(table(record["rows"]))
+    return record
+
+
+if __name__ == "__main__":
+    main()
