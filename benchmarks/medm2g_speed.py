@@ -13,10 +13,12 @@ Not run on a GPU yet.
 """
 
 import argparse
+import dataclasses
 import platform
 import statistics
 import sys
 import time
+from concurrent.futures import ThreadPoolExecutor
 from functools import partial
 from typing import Any
 
@@ -42,6 +44,7 @@ def parse(arguments: list[str] | None = None) -> argparse.Namespace:
     parser.add_argument("--stages", nargs="+", default=["draw", "link"], choices=("draw", "link"))
     parser.add_argument("--batch", type=int, default=64, help="examples of a step (64)")
     parser.add_argument("--rounds", type=int, default=20, help="timed steps of each (20)")
+    parser.add_argument("--threads", type=int, default=8, help="programs compiled side by side (8)")
     parser.add_argument(
         "--peak", type=float, default=0.0, help="bf16 operations a second of the chip"
     )
@@ -120,37 +123,76 @@ def step_of(model: Any, config: Any, stage: str) -> tuple[Any, Any]:
     return jax.jit(steps, donate_argnums=0), optimiser
 
 
-def measure(size: str, side: int, codec: str, stage: str, options: Any) -> dict[str, Any]:
-    """A row: the step's time, what it computes and what it takes."""
-    from msflow_jax.training.step import fresh_state
+@dataclasses.dataclass
+class Program:
+    """A step that is compiled from shapes, so that arrays take memory only while it is timed."""
 
-    model, config = build(size, side, codec == "latents")
-    trained, frozen, data = given(model, config, stage, options.batch)
-    steps, optimiser = step_of(model, config, stage)
-    state, plan = fresh_state(trained, optimiser), jnp.zeros((1, options.batch), jnp.int32)
-    plain, _ = build(size, side, codec == "latents", remat=False)
-    cost = step_of(plain, config, stage)[0].lower(state, data, plan, frozen).cost_analysis() or {}
-    start = time.perf_counter()
-    compiled = steps.lower(state, data, plan, frozen).compile()
-    compile_s = time.perf_counter() - start
-    needs, times = compiled.memory_analysis(), []
-    begun = time.perf_counter()
-    for number in range(options.rounds + 2):
+    size: str
+    side: int
+    codec: str
+    stage: str
+    batch: int
+    compiled: Any = None
+    row: dict[str, Any] = dataclasses.field(default_factory=dict)
+    failed: str = ""
+
+    def prepare(self) -> None:
+        """Lowers and compiles; an error is kept, which must not cost the other rows."""
+        try:
+            self._prepare()
+        except Exception as error:
+            self.failed = str(error).strip().splitlines()[-1][:300]
+
+    def _prepare(self) -> None:
+        latents = self.codec == "latents"
+        model, config = build(self.size, self.side, latents)
+        shapes = self.arguments(model, config, shapes=True)
         start = time.perf_counter()
-        state, _ = jax.block_until_ready(compiled(state, data, plan, frozen))
-        if number >= 2:
-            times.append(time.perf_counter() - start)
-        if times and time.perf_counter() - begun > LONGEST:
-            break
-    seconds, flops = statistics.median(times), float(cost.get("flops", 0))
-    return {
-        "size": size, "stage": stage, "codec": codec, "side": side, "batch": options.batch,
-        "tokens": tokens(model), "trained": sum(leaf.size for leaf in jax.tree.leaves(trained)),
-        "median_ms": 1e3 * seconds, "min_ms": 1e3 * min(times), "steps": len(times),
-        "images_per_s": options.batch / seconds, "flops": flops, "flops_per_s": flops / seconds,
-        "gib": (needs.argument_size_in_bytes + needs.temp_size_in_bytes) / GIB,
-        "compile_s": compile_s,
-    } | ({"share_of_peak": flops / seconds / options.peak} if options.peak else {})  # fmt: skip
+        self.compiled = step_of(model, config, self.stage)[0].lower(*shapes).compile()
+        needs = self.compiled.memory_analysis()
+        plain, _ = build(self.size, self.side, latents, remat=False)
+        cost = step_of(plain, config, self.stage)[0].lower(*shapes).cost_analysis() or {}
+        self.row = {
+            "size": self.size, "stage": self.stage, "codec": self.codec, "side": self.side,
+            "batch": self.batch, "tokens": tokens(model), "flops": float(cost.get("flops", 0)),
+            "trained": sum(leaf.size for leaf in jax.tree.leaves(shapes[0].params)),
+            "gib": (needs.argument_size_in_bytes + needs.temp_size_in_bytes) / GIB,
+            "compile_s": time.perf_counter() - start,
+        }  # fmt: skip
+
+    def arguments(self, model: Any, config: Any, shapes: bool = False) -> tuple[Any, ...]:
+        """State, batch, plan and frozen parameters of the step, or their shapes."""
+        from msflow_jax.training.step import fresh_state
+
+        optimiser = step_of(model, config, self.stage)[1]
+
+        def make() -> tuple[Any, ...]:
+            trained, frozen, data = given(model, config, self.stage, self.batch)
+            plan = jnp.zeros((1, self.batch), jnp.int32)
+            return fresh_state(trained, optimiser), data, plan, frozen
+
+        return jax.eval_shape(make) if shapes else make()
+
+    def time(self, rounds: int, peak: float) -> dict[str, Any]:
+        """The row with the step's time, from the third call on."""
+        model, config = build(self.size, self.side, self.codec == "latents")
+        state, *rest = self.arguments(model, config)
+        times: list[float] = []
+        begun = time.perf_counter()
+        for number in range(rounds + 2):
+            start = time.perf_counter()
+            state, _ = jax.block_until_ready(self.compiled(state, *rest))
+            if number >= 2:
+                times.append(time.perf_counter() - start)
+            if times and time.perf_counter() - begun > LONGEST:
+                break
+        seconds = statistics.median(times)
+        rate = self.row["flops"] / seconds
+        self.row |= {
+            "steps": len(times), "median_ms": 1e3 * seconds, "min_ms": 1e3 * min(times),
+            "images_per_s": self.batch / seconds, "flops_per_s": rate,
+        }  # fmt: skip
+        return self.row | ({"share_of_peak": rate / peak} if peak else {})
 
 
 def tokens(model: Any) -> int:
@@ -173,8 +215,8 @@ def table(rows: list[dict[str, Any]]) -> str:
     return "\n".join(lines)
 
 
-def main(arguments: list[str] | None = None) -> dict[str, Any]:
-    """Measures row by row, and keeps what is there after each; one that fails costs no other."""
+def main(arguments: list[str] | None = None) -> None:
+    """Compiles side by side, times one after the other, and keeps what is there after each."""
     options = parse(arguments)
     cpu = jax.default_backend() == "cpu"
     record: dict[str, Any] = {
@@ -182,25 +224,28 @@ def main(arguments: list[str] | None = None) -> dict[str, Any]:
         "versions": {"python": platform.python_version(), "jax": jax.__version__},
         "peak": options.peak, "rows": [], "failed": [],
     }  # fmt: skip
-    cases = [
-        (size, side, codec, stage)
+    programs = [
+        Program(size, side, codec, stage, options.batch)
         for size in options.sizes for side in options.sides
         for codec in options.codecs for stage in options.stages
     ]  # fmt: skip
-    for case in cases:
+    start = time.perf_counter()
+    with ThreadPoolExecutor(options.threads) as pool:
+        list(pool.map(Program.prepare, programs))
+    print(f"{len(programs)} programs compiled in {time.perf_counter() - start:.0f} s", flush=True)
+    for program in programs:
+        case = [program.size, program.side, program.codec, program.stage]
         try:
-            row = measure(*case, options)
+            if not program.failed:
+                record["rows"].append(program.time(options.rounds, options.peak))
         except Exception as error:  # such as too little memory
-            last = str(error).strip().splitlines()[-1][:300]
-            record["failed"].append([*case, last])
-            print(f"{case}: {last}", flush=True)
-        else:
-            record["rows"].append(row)
-            print(table([row]), flush=True)
+            program.failed = str(error).strip().splitlines()[-1][:300]
+        if program.failed:
+            record["failed"].append([*case, program.failed])
+            print(f"{case}: {program.failed}", flush=True)
+        program.compiled = None
         keep(record, options.output)
-        jax.clear_caches()
     print(table(record["rows"]))
-    return record
 
 
 if __name__ == "__main__":

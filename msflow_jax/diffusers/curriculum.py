@@ -210,7 +210,7 @@ def _validation(objective: Callable[..., Any], source: Any, train: ConfigDict) -
         return {"loss": loss, **metrics}
 
     def batches(one: Source) -> Iterator[Any]:
-        size = min(train.batch, len(one))
+        size = min(train.batch, len(one), _MEASURED)
         for at in range(0, min(len(one), _MEASURED) - size + 1, size):
             rows = {name: array[at : at + size] for name, array in one.arrays.items()}
             # Of latents the one variant there is: nothing is mirrored.

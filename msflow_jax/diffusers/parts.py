@@ -2,9 +2,12 @@
 
 from collections.abc import Mapping
 from dataclasses import dataclass, field
+from functools import cached_property
 from pathlib import Path
 from typing import Any
 
+import jax
+import jax.numpy as jnp
 from ml_collections import ConfigDict
 
 from msflow_jax.data import Splits
@@ -30,12 +33,15 @@ class DiffusersParts:
     tokeniser: Tokeniser | None = None
     latents: Mapping[str, Latents] = field(default_factory=dict)
 
-    @property
+    @cached_property
     def params(self) -> dict[str, Any]:
         """The autoencoders' parameters by modality, under the name of the codec; {} in pixels."""
         if not self.latents:
             return {}
-        return {KEY: {name: one.kept.weights for name, one in self.latents.items()}}
+        # On the device, so that modalities with one autoencoder share what it takes there.
+        kept = {id(one.kept): one.kept.weights for one in self.latents.values()}
+        placed = {key: jax.tree.map(jnp.asarray, weights) for key, weights in kept.items()}
+        return {KEY: {name: placed[id(one.kept)] for name, one in self.latents.items()}}
 
     def save(self, folder: Path) -> None:
         """Writes tokeniser and autoencoders into a workdir."""

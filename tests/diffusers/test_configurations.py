@@ -19,7 +19,6 @@ from msflow_jax.latent.autoencoder import Autoencoder
 from msflow_jax.latent.kept import Kept
 from msflow_jax.nets.vae import AutoencoderKL
 from msflow_jax.parallel.sharding import bytes_per_device, partition
-from msflow_jax.training.step import fresh_state
 
 pytest.importorskip("tokenizers")
 
@@ -79,16 +78,11 @@ def test_the_benchmark_takes_the_step_of_a_stage(monkeypatch, stage):
     spec.loader.exec_module(benchmark)
     model, config = benchmark.build("tiny", 64, latents=True)
     assert benchmark.tokens(model) == 16
-    trained, frozen, data = jax.eval_shape(lambda: benchmark.given(model, config, stage, 4))
-    assert set(trained) == ({"diffuser"} if stage == "draw" else {"diffuser", "context"})
-    assert set(trained["diffuser"]) == ({"t1w"} if stage == "draw" else {"t1w", "ct"})
+    program = benchmark.Program("tiny", 64, "latents", stage, 4)
+    state, data, plan, frozen = program.arguments(model, config, shapes=True)
+    assert set(state.params) == ({"diffuser"} if stage == "draw" else {"diffuser", "context"})
+    assert set(state.params["diffuser"]) == ({"t1w"} if stage == "draw" else {"t1w", "ct"})
     assert data["ct/deviation"].shape == (4, 8, 8, 4)
-    steps, optimiser = benchmark.step_of(model, config, stage)
-    state = jax.eval_shape(lambda: fresh_state(jax.tree.map(zeros, trained), optimiser))
-    plan = jax.ShapeDtypeStruct((1, 4), "int32")
+    steps, _ = benchmark.step_of(model, config, stage)
     _, metrics = jax.eval_shape(steps, state, data, plan, frozen)
     assert {"loss", "loss_t1w", "gradient_norm"} <= set(metrics)
-
-
-def zeros(shape):
-    return jax.numpy.zeros(shape.shape, shape.dtype)

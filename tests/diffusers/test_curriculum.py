@@ -9,6 +9,7 @@ import numpy as np
 import pytest
 from flax.traverse_util import flatten_dict
 
+from msflow_jax.diffusers import curriculum
 from msflow_jax.diffusers.curriculum import stages
 from msflow_jax.diffusers.family import FAMILY
 from msflow_jax.diffusers.pairs import check_subjects, pair_source
@@ -104,6 +105,19 @@ def test_all_links_at_once():
     last = stages(chosen, tiny.splits(), parts.tokeniser, model)[-1]
     assert last.name == "links" and set(last.source) == {"xray-report", "ct-report", "t1w-ct"}
     assert re.fullmatch(last.trains, "context/report/head/kernel")
+
+
+def test_a_batch_larger_than_what_is_measured(monkeypatch):
+    monkeypatch.setattr(curriculum, "_MEASURED", 4)
+    source = pair_source(tiny.split(), ("ct",), None, "validation")
+
+    def objective(params, batch, key, *, train):
+        return jnp.zeros(()) + len(batch["ct"]), {}
+
+    train = tiny.config().train
+    train.batch = 6
+    validation = curriculum._validation(objective, source, train)
+    assert validation({}) == {"val_loss": 4.0}
 
 
 def test_a_pair_that_nobody_has_is_named():

@@ -146,6 +146,12 @@ def test_stages_read_latents_that_were_encoded_once(made, monkeypatch):
         # No parameters of the autoencoder: they are in no stage.
         found = carried(model, {}, name, batch, jax.random.key(0))
         np.testing.assert_allclose(found, whole, atol=5e-3)
+        # A fresh sample of the posterior where there is one; in validation its mean.
+        given = batch | {f"{name}/deviation": np.full(whole.shape, 0.5, np.float32)}
+        np.testing.assert_array_equal(carried(model, {}, name, given, None), found)
+        drawn = carried(model, {}, name, given, jax.random.key(0)) - found
+        spread = 0.5 / np.array(parts.latents[name].std)
+        np.testing.assert_allclose(np.std(drawn, axis=(0, 1, 2)), spread, rtol=0.3)
 
 
 @pytest.mark.parametrize(
