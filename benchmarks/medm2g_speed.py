@@ -93,7 +93,7 @@ def given(model: Any, config: Any, stage: str, batch: int) -> tuple[Any, Any, An
     keys = jax.random.split(jax.random.key(1), len(leaves))
     drawn = [0.02 * jax.random.normal(k, a.shape) for k, a in zip(keys, leaves, strict=True)]
     some = f"({NEW}|{KNOWN})"
-    pattern = f"context/{some}/.*|diffuser/{some}/{networks.GUIDES}"
+    pattern = f"context/{some}/.*|diffuser/{some}/{networks.guide_leaves('')}"
     pattern = pattern if stage == "link" else f"diffuser/{NEW}/.*"
     trained, frozen = split(jax.tree.unflatten(tree, drawn), pattern)
     data = {}
@@ -117,7 +117,7 @@ def step_of(model: Any, config: Any, stage: str) -> tuple[Any, Any]:
         loss = partial(objectives.draw_objective, model, NEW, KNOWN, own.dropout)
     else:
         more = own.dropout, own.context.weight
-        loss = partial(objectives.link_objective, model, NEW, KNOWN, *more)
+        loss = partial(objectives.link_objective, model, NAMES, *more)
     optimiser, _ = make_optimiser(config.train, 1000)
     steps = make_steps(loss, optimiser, lambda data, plan: data, seed=0, ema=config.train.ema)
     return jax.jit(steps, donate_argnums=0), optimiser

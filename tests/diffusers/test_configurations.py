@@ -25,7 +25,9 @@ pytest.importorskip("tokenizers")
 
 def facts(config):
     side = config.data.side
-    images = {m: Modality("image", (side, side, 1)) for m in ("xray", "ct", "t1w", "t2w", "pdw", "flair")}
+    images = {
+        m: Modality("image", (side, side, 1)) for m in ("xray", "ct", "t1w", "t2w", "pdw", "flair")
+    }
     return Info(
         config.data.name, ("a", "b"), 1, side, "binary-class", "", "", "", (),
         modalities={**images, "label": Modality("label", ())},
