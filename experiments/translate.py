@@ -4,8 +4,10 @@
 
 PATH is an image, a folder or an .npz; DICOM and NIfTI files are images too. DIR/mean has the mean of
 the draws, DIR/spread their standard deviation (white: that of a quarter of the range), DIR/samples each
-of them: PNG, of volumes NIfTI with the values of the target (Hounsfield units of CT). A route that was
-never trained is called emergent in translated.json. After Ctrl-C what was drawn is in DIR.partial.
+of them: PNG, of volumes NIfTI with the values of the target (Hounsfield units of CT). A model of slices
+draws every slice of a volume, all with one noise in each draw, and what is written is on the grid of the
+file, the spread in the target's units too. A route that was never trained is called emergent in
+translated.json. After Ctrl-C what was drawn is in DIR.partial.
 """
 
 from collections.abc import Mapping, Sequence
@@ -15,8 +17,6 @@ from typing import Any
 from experiments.common import RESIZE, add_format, add_overwrite, parser, path, run, source_path
 
 RECORD = "translated.json"
-FOLDERS = ("mean", "spread", "samples")
-_WHITE = 0.25  # spread, as a share of the range, that is white
 
 
 def translate(
@@ -33,10 +33,11 @@ def translate(
     guidance: float = 0.0,
     partner_guidance: float = 0.0,
     resize: bool = False,
+    one_noise: bool = True,
     file_format: str = "",
     overwrite: bool = False,
 ) -> None:
-    """Draw the target of every image.
+    """Draw the target of every image, or volume.
 
     Args:
         workdir: workdir of a model of several modalities.
@@ -51,49 +52,48 @@ def translate(
         guidance: weight of the source's place in the common space, 0 as configured.
         partner_guidance: weight of what the source's context encoder says, 0 as configured.
         resize: whether images of another size are brought to the model's.
+        one_noise: whether the slices of a volume have one noise in each draw, so that neighbours agree.
         file_format: ``png``, ``nifti`` or ``dicom``; empty: PNG for pictures, NIfTI for volumes.
         overwrite: whether an earlier call's folder is replaced to which other files were added.
 
     Raises:
-        ValueError: an unknown modality, images that do not fit, or an output that must stay.
-        OSError: an output that cannot be written.
+        ValueError, OSError: an unknown modality, images that do not fit, an output that must stay.
         KeyboardInterrupt: Ctrl-C; what was drawn is in ``OUTPUT.partial``.
     """
-    from msflow_jax import data
-    from msflow_jax.inference.images import choose_format, describe_files
+    from msflow_jax.inference.images import describe_files
+    from msflow_jax.inference.translated import read_sources
     from msflow_jax.parallel.batched import Interrupted
     from msflow_jax.storage.atomic import new_folder
     from msflow_jax.storage.outputs import check_both, check_folder
     from msflow_jax.workdir import open_workdir
 
-    given = [workdir, source_path(images)]
-    output, partial = check_both(check_folder, output, written_before, given, overwrite)
+    places = [workdir, source_path(images)]
+    output, partial = check_both(check_folder, output, written_before, places, overwrite)
     flow = open_workdir(workdir)
     flow.require("translate")
-    shown, drawn = (flow.info.of_modality(name) for name in (source, target))
-    file_format = choose_format(file_format, drawn.dims)
-    read, names = data.read_images(images, shown, resize=resize)
-    requested = {
-        "steps": steps, "solver": solver, "guidance": guidance, "partner_guidance": partner_guidance,
-    }  # fmt: skip
+    drawn = flow.info.of_modality(target)
+    given = read_sources(flow, images, source, target, resize=resize, file_format=file_format)
+    requested: dict[str, Any] = dict(steps=steps, solver=solver, guidance=guidance)
+    requested["partner_guidance"] = partner_guidance
     record = {
         "workdir": str(workdir), "step": flow.step, "seed": seed, "source": source, "target": target,
-        "route": route_words(flow.model, source, target),
-        **flow.settings("translate", requested), **describe_files(drawn, file_format),
+        "route": route_words(flow.model, source, target), **flow.settings("translate", requested),
+        **describe_files(drawn, given.kind), **given.facts(one_noise),
     }  # fmt: skip
-    words = f"{source} to {target}"
+    words, groups = f"{source} to {target}", given.volumes if one_noise else None
     try:
         found = flow.translate(
-            {source: read}, target, draws=draws, seed=seed, description=words, **requested
-        )
+            {source: given.images}, target, draws=draws, seed=seed, groups=groups, description=words,
+            **requested,
+        )  # fmt: skip
     except Interrupted as stop:
-        record["stopped"] = f"by Ctrl-C after {stop.count} of {len(names)} images"
+        record["stopped"] = f"by Ctrl-C after {stop.count} of {len(given.images)} images"
         with new_folder(partial, replace=True) as folder:
-            write(folder, stop.partial, names[: stop.count], drawn, record)
-        raise stop.kept(len(names), partial) from stop
+            write(folder, stop.partial, given, drawn, record)
+        raise stop.kept(len(given.images), partial) from stop
     with new_folder(output, replace=True) as folder:
-        write(folder, found, names, drawn, record)
-    print(f"{len(names)} images {words} ({record['route']}), {len(found)} draws each: {output}")
+        count = write(folder, found, given, drawn, record)
+    print(f"{count} {given.noun} {words} ({record['route']}), {len(found)} draws each: {output}")
 
 
 def route_words(model: Any, source: str, target: str) -> str:
@@ -101,47 +101,38 @@ def route_words(model: Any, source: str, target: str) -> str:
     return "trained" if model.linked(source, target) else "emergent"
 
 
-def write(
-    folder: Path, found: Any, names: Sequence[str], info: Any, record: Mapping[str, Any]
-) -> None:
-    """Means, spreads, samples and the record of draws uint8 ``[K, N, *shape]``."""
-    import numpy as np
+def write(folder: Path, found: Any, given: Any, info: Any, record: Mapping[str, Any]) -> int:
+    """Means, spreads, samples and the record of draws uint8 ``[K, N, *shape]``.
 
-    from msflow_jax.inference.images import write_image
+    There may be fewer than was given; of volumes those are written whose slices are all there.
+
+    Returns:
+        How many pictures, or volumes, were written.
+    """
+    from msflow_jax.inference.translated import FOLDERS, write_translation, write_volume
     from msflow_jax.storage.jsons import write_json
     from msflow_jax.storage.text import file_stem
 
-    kind, entries = record["format"], []
-    plain = info if kind != "nifti" else _without_values(info)
+    words, entries = f"{record['target']} of {record['source']}, by msflow_jax", []
     for part in FOLDERS:
         (folder / part).mkdir()
-    for i, name in enumerate(names):
+    for i, (name, rows, join) in enumerate(given.parts):
         stem = f"{i:05d}_{file_stem(name)}"
-        draws = found[:, i].astype(np.float32)
-        mean = np.rint(draws.mean(axis=0)).astype(np.uint8)
-        deviation = draws.std(axis=0, ddof=int(len(draws) > 1))
-        spread = np.rint(np.clip(deviation / _WHITE, 0, 255)).astype(np.uint8)
-        words = f"{record['target']} of {record['source']}, by msflow_jax"
-        files = [write_image(folder / "mean" / stem, mean, info, kind, words)]
-        files += [write_image(folder / "spread" / stem, spread, plain, kind, f"spread: {words}")]
-        for k, one in enumerate(found[:, i]):
-            files += [write_image(folder / "samples" / f"{stem}_{k}", one, info, kind, words)]
-        entries.append({
-            "name": name, "mean_spread": float(deviation.mean() / 255),
-            "files": [file.relative_to(folder).as_posix() for file in files],
-        })  # fmt: skip
+        if rows.stop > found.shape[1]:
+            break
+        if join is None:
+            draws = found[:, rows.start]
+            said = write_translation(folder, stem, draws, info, record["format"], words)
+        else:
+            said = write_volume(folder, stem, found[:, rows], join, info)
+        entries.append({"name": name, **said})
     write_json(folder / RECORD, {**record, "draws": len(found), "images": entries})
-
-
-def _without_values(info: Any) -> Any:
-    """Facts by which grey levels are written as they are: a spread has no units of its own."""
-    import dataclasses
-
-    return dataclasses.replace(info, intensities={}, value_range=())
+    return len(entries)
 
 
 def written_before(folder: Path) -> list[str] | None:
     """Names in a folder that an earlier call left; None where there is no record of one."""
+    from msflow_jax.inference.translated import FOLDERS
     from msflow_jax.storage.jsons import read_object
 
     try:

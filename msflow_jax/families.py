@@ -25,7 +25,7 @@ FAMILIES = {
 }
 VERBS = ("classify", "segment", "generate", "explain", "translate", "report")
 # What a caller gives to a verb beside its settings.
-_GIVEN = ("index", "weights", "target", "guides")
+_GIVEN = ("index", "weights", "target", "modalities", "guides")
 
 
 class Model(Protocol):
@@ -39,7 +39,9 @@ class Model(Protocol):
     ``report(params, sources, key, *, index, **own)`` -> tokens ``[B, T]``, log-probability ``[B]``.
 
     Keyword-only parameters beside ``index`` and ``weights`` are the verb's settings. A model whose task
-    leaves it fewer verbs than methods names those that are left: ``verbs``.
+    leaves it fewer verbs than methods names those that are left: ``verbs``. One of several modalities
+    draws those that a caller names: ``generate(params, sources, key, *, modalities, index, **own)`` ->
+    images, or latents of reports, by name; ``write(params, latents)`` gives these as ``report`` does.
     """
 
     @property
@@ -154,6 +156,12 @@ def takes_crops(name: str) -> bool:
 def verbs_of(model: Any) -> tuple[str, ...]:
     """What a model can do, of :data:`VERBS`: the verbs that it names, or else those that it has."""
     return tuple(getattr(model, "verbs", None) or (v for v in VERBS if hasattr(model, v)))
+
+
+def draws_modalities(model: Any) -> bool:
+    """Whether ``generate`` of a model draws modalities that a caller names, not images of classes."""
+    verb = getattr(model, "generate", None)
+    return verb is not None and "modalities" in inspect.signature(verb).parameters
 
 
 def require_verb(model: Any, verb: str, workdir: str) -> None:

@@ -36,6 +36,7 @@ from msflow_jax.data.settings import PHANTOMS, SETTINGS
 from msflow_jax.data.sources.images import read_images, read_sound_images
 from msflow_jax.data.sources.labelled import read_labelled
 from msflow_jax.data.sources.medmnist_names import NAMES, check_name, dims_of, is_set
+from msflow_jax.data.sources.sliced import read_volumes
 from msflow_jax.progress import doing
 from msflow_jax.settings import check as check_values
 
@@ -58,6 +59,7 @@ __all__ = [
     "read_images",
     "read_labelled",
     "read_sound_images",
+    "read_volumes",
     "some",
     "split_table",
     "upgrade",

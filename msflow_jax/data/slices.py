@@ -87,6 +87,11 @@ class Slices:
         slice_ = np.take(volume, number, axis=AXES[self.axis])
         return slice_ if self.axis == "axial" else slice_[::-1]
 
+    def stack(self, images: np.ndarray) -> np.ndarray:
+        """The volume ``[D, H, W, C]`` of all its slices ``[N, H, W, C]``; inverts :meth:`take`."""
+        upright = images if self.axis == "axial" else images[:, ::-1]
+        return np.moveaxis(upright, 0, AXES[self.axis])
+
     def pixel(self, spacing: Sequence[float]) -> tuple[float, ...]:
         """Size in mm of a slice's pixels along rows and columns; empty if not known."""
         return tuple(mm for axis, mm in enumerate(spacing) if axis != AXES[self.axis])

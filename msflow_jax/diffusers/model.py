@@ -1,8 +1,7 @@
 """MedM2G: a diffuser for each modality, aligned conditions, and guidance between those drawn together.
 
 arXiv 2403.04290. Every modality is a stream with a clock: drawn from noise (``FORWARD``) or only looked
-at (``CLEAN``). A diffuser sees its own stream, a condition from the common space of the encoders, and,
-where others are there, the tokens of their context encoders.
+at (``CLEAN``). A diffuser sees its own stream, a condition from the common space, and others' tokens.
 """
 
 from collections.abc import Mapping, Sequence
@@ -72,7 +71,7 @@ class Diffusers(Verbs):
     @property
     def verbs(self) -> tuple[str, ...]:
         """What a model of these modalities can do."""
-        return ("translate", "report") if self.text is not None else ("translate",)
+        return ("generate", "translate", *(("report",) if self.text is not None else ()))
 
     def require(self, name: str) -> Modality:
         """The networks of a modality.

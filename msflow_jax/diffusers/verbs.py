@@ -96,6 +96,9 @@ class Verbs:
         **settings: Any,
     ) -> tuple[jax.Array, jax.Array]:
         """Reports of the sources: tokens ``[B, T]`` and their mean log-probability ``[B]``."""
-        latents = self.translate(params, sources, key, target=REPORT, **settings)
+        return self.write(params, self.translate(params, sources, key, target=REPORT, **settings))
+
+    def write(self: Any, params: Params, latents: jax.Array) -> tuple[jax.Array, jax.Array]:
+        """Tokens ``[B, T]`` of latents of reports, and their mean log-probability ``[B]``."""
         assert self.text is not None
         return write_reports(self.text, params["text"], latents, self.length)

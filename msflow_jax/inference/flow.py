@@ -12,7 +12,7 @@ from ml_collections import ConfigDict
 
 from msflow_jax.data import Info
 from msflow_jax.data.checks import check_images
-from msflow_jax.families import Family, choose_settings, require_verb
+from msflow_jax.families import Family, choose_settings, draws_modalities, require_verb
 from msflow_jax.inference.calibration import COVERAGE, Calibration
 from msflow_jax.inference.modality_verbs import ModalityVerbs
 from msflow_jax.inference.prediction import Prediction
@@ -165,10 +165,13 @@ class Flow(ModalityVerbs):
             **requested: settings of this model's ``generate``; 0 or empty: as configured.
 
         Raises:
-            ValueError: an unknown class, a count below 1, or a setting that the model has not.
+            ValueError: an unknown class, a count below 1, or a setting that the model has not; a model
+                of several modalities, see :meth:`generate_modalities`.
             FloatingPointError: an image is not finite.
         """
         self.require("generate")
+        if draws_modalities(self.model):
+            raise ValueError(f"the model of {self.path} draws modalities, not images of classes")
         if count < 1:
             raise ValueError(f"count must be at least 1, got {count}")
         warn_of_pieces(self.model, self.info)

@@ -1,18 +1,46 @@
-"""What a trained model of several modalities does: translate, report, place in a common space."""
+"""What a trained model of several modalities does: translate, report, draw, place in a common space."""
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field
 from typing import Any
 
+import jax.numpy as jnp
 import numpy as np
 from ml_collections import ConfigDict
 
 from msflow_jax.data import Info
-from msflow_jax.inference.runners import make_embedder, make_reporter, make_translator
+from msflow_jax.data.batches import to_float
+from msflow_jax.families import draws_modalities
+from msflow_jax.inference.runners import (
+    make_embedder,
+    make_joint_generator,
+    make_reporter,
+    make_translator,
+    to_images,
+)
+from msflow_jax.parallel.batched import finished
+from msflow_jax.streams import content_index
+
+
+@dataclass(frozen=True)
+class DrawnTogether:
+    """N examples, each of several modalities.
+
+    Attributes:
+        images: uint8 ``[N, *shape]`` by modality.
+        texts: N reports by modality.
+        log_probability: mean log-probability of a token of each report, ``[N]`` by modality.
+    """
+
+    images: Mapping[str, np.ndarray]
+    texts: Mapping[str, list[str]] = field(default_factory=dict)
+    log_probability: Mapping[str, np.ndarray] = field(default_factory=dict)
 
 
 class ModalityVerbs:
     """The verbs of :class:`~msflow_jax.inference.flow.Flow` for models of several modalities."""
 
+    path: Any
     config: ConfigDict
     info: Info
     model: Any
@@ -34,6 +62,7 @@ class ModalityVerbs:
         *,
         draws: int = 0,
         seed: int | None = None,
+        groups: Any = None,
         description: str = "",
         **requested: Any,
     ) -> np.ndarray:
@@ -44,6 +73,8 @@ class ModalityVerbs:
             target: modality to draw.
             draws: noise draws K; 0: as configured.
             seed: seed of the noise; None for the configured one.
+            groups: what each image is of, ``[N]``: those of one volume have one noise in each draw, so
+                that neighbouring slices agree; None: each image has its own.
             description: words before a progress bar; none where empty.
             **requested: settings of this model's ``translate``; 0 or empty: as configured.
 
@@ -60,7 +91,80 @@ class ModalityVerbs:
             self.model, seed=sample.seed if seed is None else seed, batch=sample.batch, target=target,
             draws=draws or sample.translate.draws, **self.settings("translate", requested),
         )  # fmt: skip
-        return run(self.params, dict(sources), description)
+        numbers = None
+        if groups is not None:
+            numbers = shared_numbers(next(iter(sources.values())), groups)
+        return run(self.params, (dict(sources), numbers), description)
+
+    def generate_modalities(
+        self,
+        modalities: Sequence[str],
+        count: int = 1,
+        *,
+        sources: Mapping[str, np.ndarray] | None = None,
+        seed: int | None = None,
+        description: str = "",
+        **requested: Any,
+    ) -> DrawnTogether:
+        """Several modalities of the same examples, each looking at the others while it is drawn.
+
+        Args:
+            modalities: what to draw; one alone too.
+            count: examples of each source in turn, or in all where there is none.
+            sources: what is known of them: images uint8 ``[N, *shape]``, or rows of tokens int32
+                ``[N, T]``, by modality; None: nothing.
+            seed: seed of the noise; None for the configured one.
+            description: words before a progress bar; none where empty.
+            **requested: settings of this model's ``generate``; 0 or empty: as configured.
+
+        Raises:
+            ValueError: a model that draws classes, an unknown modality, none, or one that is a source
+                too, guidance by what there is not, or an unsupported setting.
+            FloatingPointError: an image is not finite.
+            Interrupted: Ctrl-C came after the first batch; the error holds what was done.
+        """
+        self.require("generate")
+        if not draws_modalities(self.model):
+            raise ValueError(f"the model of {self.path} draws images of classes, not modalities")
+        given, names = dict(sources or {}), tuple(dict.fromkeys(modalities))
+        self._check_joint(names, given, count, requested)
+        repeated = {name: np.repeat(array, count, axis=0) for name, array in given.items()}
+        total = len(next(iter(repeated.values()))) if repeated else count
+        sample = self.config.sample
+        run = make_joint_generator(
+            self.model, seed=sample.seed if seed is None else seed, batch=sample.batch,
+            modalities=names, **self.settings("generate", requested),
+        )  # fmt: skip
+        items = repeated, np.arange(total, dtype=np.int32)
+        return finished(lambda: run(self.params, items, description), self._drawn)
+
+    def _check_joint(
+        self, names: Sequence[str], given: Mapping[str, np.ndarray], count: int, requested: Any
+    ) -> None:
+        if count < 1:
+            raise ValueError(f"count must be at least 1, got {count}")
+        for name in (*names, *given):
+            self.model.require(name)
+        if not names:
+            raise ValueError(f"name what to draw, of {', '.join(self.model.modalities)}")
+        if both := set(names) & set(given):
+            raise ValueError(f"{min(both)!r} is given, and cannot be drawn as well: leave it out")
+        known = self.info.modalities
+        for name, array in given.items():
+            if name in known:
+                known[name].check(array, name)
+        if requested.get("guidance") and not given:
+            raise ValueError("guidance is by a source, and none is given: leave it out")
+        if requested.get("partner_guidance") and len(names) + len(given) < 2:
+            raise ValueError(f"{names[0]!r} alone has no partners: leave partner_guidance out")
+
+    def _drawn(self, found: Mapping[str, Any]) -> DrawnTogether:
+        text = {name for name in found if self.model.modalities[name].text}
+        return DrawnTogether(
+            {name: to_images(one) for name, one in found.items() if name not in text},
+            {name: self.parts.tokeniser.decode(found[name][0]) for name in text},
+            {name: found[name][1] for name in text},
+        )
 
     def report(
         self,
@@ -96,3 +200,24 @@ class ModalityVerbs:
         return make_embedder(self.model, name, batch=self.config.sample.batch)(
             self.params, x, description
         )
+
+
+def shared_numbers(images: np.ndarray, groups: Any) -> np.ndarray:
+    """Numbers to fold noise from, uint32 ``[N]``, which the images of one group share.
+
+    Each is the sum of what the images of the group show, so that it depends on nothing else.
+
+    Args:
+        images: uint8 ``[N, *shape]``, or rows of tokens.
+        groups: what each is of, ``[N]``.
+
+    Raises:
+        ValueError: another number of groups than of images.
+    """
+    if len(groups) != len(images):
+        raise ValueError(f"{len(images)} images need as many groups, got {len(groups)}")
+    own = np.asarray(content_index(to_float(jnp.asarray(images))))
+    _, of = np.unique(np.asarray(groups), return_inverse=True)
+    total = np.zeros(of.max() + 1, np.uint32)
+    np.add.at(total, of, own)  # whole numbers of 32 bits, which wrap around
+    return total[of]

@@ -1,7 +1,7 @@
 """A model's verbs over many images: a pure function of a batch each, and the same over any number."""
 
 import dataclasses
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from typing import Any
 
 import jax
@@ -76,9 +76,10 @@ def explaining(model: Any, seed: int, **settings: Any) -> Function:
 
 
 def translating(model: Any, seed: int, target: str, draws: int, **settings: Any) -> Function:
-    """``(params, sources, index) -> images`` ``[K, B, *shape]`` in [-1, 1]; see ``translate``.
+    """``(params, (sources, numbers), index) -> images`` ``[K, B, *shape]`` in [-1, 1].
 
-    The noise is by the sources' content: the index is left out.
+    See ``translate``. The noise is folded from the numbers ``[B]``, or where they are None from the
+    sources' content: the index is left out.
 
     Args:
         model: a model that translates.
@@ -88,12 +89,13 @@ def translating(model: Any, seed: int, target: str, draws: int, **settings: Any)
         **settings: settings of the model's ``translate``.
     """
 
-    def function(params: Any, sources: Mapping[str, jax.Array], index: jax.Array) -> jax.Array:
+    def function(params: Any, items: Any, index: jax.Array) -> jax.Array:
+        sources, numbers = items
         given = jax.tree.map(_as_for_a_loss, dict(sources))
 
         def one(draw: jax.Array) -> jax.Array:
             key = jax.random.fold_in(jax.random.key(seed), draw)
-            return model.translate(params, given, key, target=target, **settings)
+            return model.translate(params, given, key, target=target, index=numbers, **settings)
 
         return jax.lax.map(one, jnp.arange(draws))
 
@@ -108,17 +110,45 @@ def _as_for_a_loss(x: jax.Array) -> jax.Array:
 def make_translator(
     model: Any, *, seed: int, target: str, draws: int, batch: int = 128, **settings: Any
 ) -> Runner:
-    """``runner(params, sources, description="") -> images`` uint8 ``[K, N, *shape]``.
+    """``runner(params, (sources, numbers), description="") -> images`` uint8 ``[K, N, *shape]``.
 
     Arguments as for :func:`translating`. The runner raises FloatingPointError where an image is not
     finite.
     """
     run = batched(translating(model, seed, target, draws, **settings), batch, axis=1)
 
-    def runner(params: Any, sources: Any, description: str = "") -> np.ndarray:
-        return finished(lambda: run(params, sources, description), to_images)
+    def runner(params: Any, items: Any, description: str = "") -> np.ndarray:
+        return finished(lambda: run(params, items, description), to_images)
 
     return runner
+
+
+def make_joint_generator(
+    model: Any, *, seed: int, modalities: Sequence[str], batch: int = 128, **settings: Any
+) -> Runner:
+    """``runner(params, (sources, numbers), description="")``: modalities drawn together, by name.
+
+    The runner gives images in [-1, 1] ``[N, *shape]``, and of text tokens ``[N, T]`` with their
+    log-probabilities ``[N]``. The noise is folded from the numbers ``[N]``; sources may be none.
+
+    Args:
+        model: a model of several modalities.
+        seed: seed of the noise.
+        modalities: names of those to draw.
+        batch: how many at a time.
+        **settings: settings of the model's ``generate``.
+    """
+
+    def function(params: Any, items: Any, index: jax.Array) -> dict[str, Any]:
+        sources, numbers = items
+        found = model.generate(
+            params, jax.tree.map(_as_for_a_loss, dict(sources)), jax.random.key(seed),
+            modalities=tuple(modalities), index=numbers, **settings,
+        )  # fmt: skip
+        written = {name for name in modalities if model.modalities[name].text}
+        return {k: model.write(params, z) if k in written else z for k, z in found.items()}
+
+    return batched(function, batch)
 
 
 def make_reporter(

@@ -113,6 +113,17 @@ MISTAKES = {
     "draws": ("classify", "--draws=-1", "draws must be at least 1"),
     "unknown class": ("generate", "--label=melanoma", "'melanoma': .* 0 = dark, 1 = very bright"),
     "count": ("generate", "--count=0", "--count must be at least 1, got 0"),
+    "text": (
+        "generate",
+        "--text=A lesion.",
+        "--text: .* draws images of classes: .*--label, of dark",
+    ),
+    "blank text": ("generate", "--text= ", "--text is empty: give a report in words"),
+    "modalities": (
+        "generate",
+        "--modalities=ct",
+        "--modalities: the model of .* images of classes",
+    ),
     "solver": ("generate", "--solver=newton", "'newton': choose one of euler"),
     "guidance": ("generate", "--guidance=2", "trained with code dropout"),
     "other data": (

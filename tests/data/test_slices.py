@@ -30,6 +30,14 @@ def test_slices_rise_within_their_shares(count, mm, shares, spacing):
         assert (found == every).all()
 
 
+@pytest.mark.parametrize("axis", ["axial", "coronal", "sagittal"])
+def test_slices_stacked_are_the_volume(axis):
+    volume = np.arange(3 * 4 * 5 * 2).reshape(3, 4, 5, 2)
+    slices = Slices(axis)
+    every = [slices.take(volume, n) for n in slices.numbers(volume.shape[:3], (), "x")]
+    np.testing.assert_array_equal(slices.stack(np.stack(every)), volume)
+
+
 def test_slices_some_mm_apart_need_the_size_of_voxels():
     with pytest.raises(ValueError, match=r"x.nii does not say .*slices 5 mm apart"):
         Slices(spacing=5.0).numbers((9, 9, 9), (), "x.nii")

@@ -133,17 +133,18 @@ def read_listed(
     """Reads image files in their order, as :func:`read_images` does, and which file each is of."""
     items, broken = list_items(files, names, Wanted.as_trained(info))
     refuse_broken(broken.values())
-    found = _read_items(items, {}, info, resize)
+    found = read_items(items, {}, info, resize)
     refuse_broken(found.errors)
     return found, [item.given for item in items]
 
 
 def _read_files(files: Sequence[Path], names: Sequence[str], info: Info, resize: bool) -> Sound:
     items, broken = list_items(files, names, Wanted.as_trained(info))
-    return _read_items(items, broken, info, resize)
+    return read_items(items, broken, info, resize)
 
 
-def _read_items(items: Sequence[Item], broken: dict[str, str], info: Info, resize: bool) -> Sound:
+def read_items(items: Sequence[Item], broken: dict[str, str], info: Info, resize: bool) -> Sound:
+    """Reads examples in their order; ``broken`` has the errors of those that are not among them."""
     read, notes = Reader(), Notes()
 
     def reader(item: Item) -> Callable[[], Picture]:

@@ -1,0 +1,174 @@
+"""Translations: what is read for them, and files of mean, spread and each draw."""
+
+import dataclasses
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+
+from msflow_jax import data
+from msflow_jax.data import Info
+from msflow_jax.data.pictures import Picture
+from msflow_jax.data.slices import Slices
+from msflow_jax.inference.flow import Flow
+from msflow_jax.inference.images import choose_format, to_values, write_image
+
+FOLDERS = ("mean", "spread", "samples")
+_WHITE = 0.25  # spread, as a share of the range, that is white in a picture
+Join = Callable[[np.ndarray], Picture]
+
+
+@dataclass(frozen=True)
+class Sources:
+    """What is to be translated.
+
+    Attributes:
+        images: uint8 ``[N, *shape]``.
+        parts: name, rows of the images, and how drawn slices become a volume; None for pictures.
+        kind: format of the files.
+        volumes: of slices the number of their volume, ``[N]``; else None.
+        axis: along which volumes were cut; empty where none was.
+    """
+
+    images: np.ndarray
+    parts: Sequence[tuple[str, slice, Join | None]]
+    kind: str
+    volumes: np.ndarray | None = None
+    axis: str = ""
+
+    @property
+    def noun(self) -> str:
+        """What there are several of."""
+        return "images" if self.volumes is None else "volumes"
+
+    def facts(self, one_noise: bool) -> dict[str, Any]:
+        """What a record says of volumes that were cut into slices."""
+        if self.volumes is None:
+            return {}
+        noise = "one of each volume" if one_noise else "one of each slice"
+        return {"slices": self.axis, "noise": noise, "spacing": None, "grid": "of each file"}
+
+
+def read_sources(
+    flow: Flow, path: str, source: str, target: str, *, resize: bool, file_format: str
+) -> Sources:
+    """Reads what is to be translated: pictures or volumes; of a model of slices their slices.
+
+    Args:
+        flow: opened workdir.
+        path: see :func:`msflow_jax.data.read_images`.
+        source: modality of the images.
+        target: what will be drawn.
+        resize: whether images of another size are brought to the model's.
+        file_format: as requested; empty: the usual one.
+
+    Raises:
+        ValueError: an unknown modality, images that do not fit, or a format that they cannot have.
+    """
+    shown, drawn = (flow.info.of_modality(name) for name in (source, target))
+    volumes: Sequence[Any] = ()
+    slices = Slices.of(flow.config.data.slices)
+    if shown.dims == drawn.dims == 2:
+        volumes = data.read_volumes(path, shown, slices, resize=resize)
+    if not volumes:
+        kind = choose_format(file_format, drawn.dims)
+        images, names = data.read_images(path, shown, resize=resize)
+        return Sources(
+            images, [(name, slice(i, i + 1), None) for i, name in enumerate(names)], kind
+        )
+    if file_format not in ("", "nifti"):
+        raise ValueError(
+            f"--format={file_format}: {path} holds volumes, and what is drawn of them is written as "
+            "NIfTI: leave --format out"
+        )
+    counts = [len(one.slices) for one in volumes]
+    ends = np.cumsum(counts).tolist()
+    parts = [
+        (one.name, slice(end - count, end), one.join)
+        for one, count, end in zip(volumes, counts, ends, strict=True)
+    ]
+    images = np.concatenate([one.slices for one in volumes])
+    of = np.repeat(np.arange(len(volumes)), counts)
+    return Sources(images, parts, choose_format("nifti", 3), of, slices.axis)
+
+
+def write_translation(
+    folder: Path, stem: str, draws: np.ndarray, info: Info, kind: str, words: str
+) -> dict[str, Any]:
+    """Writes the draws of one image; the spread as a picture, white where it is a quarter of the range.
+
+    Args:
+        folder: folder that holds ``FOLDERS``.
+        stem: of the files' names.
+        draws: uint8 ``[K, *space, C]``.
+        info: facts on the data of the target.
+        kind: format of the files, see ``images.FORMATS``.
+        words: what they show, for formats that can say so.
+
+    Returns:
+        What a record says: ``mean_spread``, as a share of the range, and ``files``.
+    """
+    mean, deviation = _moments(draws)
+    # A spread has no values of its own: grey levels are written as they are.
+    plain = dataclasses.replace(info, intensities={}, value_range=()) if kind == "nifti" else info
+    spread = np.rint(np.clip(deviation / _WHITE, 0, 255)).astype(np.uint8)
+    grey = np.rint(mean).astype(np.uint8)
+    files = [write_image(folder / "mean" / stem, grey, info, kind, words)]
+    files += [write_image(folder / "spread" / stem, spread, plain, kind, f"spread: {words}")]
+    for k, one in enumerate(draws):
+        files += [write_image(folder / "samples" / f"{stem}_{k}", one, info, kind, words)]
+    return _said(folder, files, deviation)
+
+
+def write_volume(
+    folder: Path, stem: str, draws: np.ndarray, join: Join, info: Info
+) -> dict[str, Any]:
+    """Writes the draws of all slices of a volume as NIfTI files, in the units of the target.
+
+    Args:
+        folder: folder that holds ``FOLDERS``.
+        stem: of the files' names.
+        draws: uint8 ``[K, N, *space, C]``.
+        join: slices to a volume, see ``data.sources.sliced.SlicedVolume``.
+        info: facts on the data of the target.
+
+    Returns:
+        As :func:`write_translation`.
+    """
+    from msflow_jax.data.sources.nifti_writing import write_nifti
+
+    intensity = info.intensity()
+    unit = 1.0 if intensity.kind == "full" else (intensity.high - intensity.low) / 255
+    mean, deviation = _moments(draws)
+
+    def values(grey: np.ndarray) -> np.ndarray:
+        whole = np.rint(grey).astype(np.uint8) if intensity.kind == "full" else grey
+        return to_values(whole, intensity)
+
+    def write(part: str, name: str, images: np.ndarray, convert: Any) -> Path:
+        joined = join(images)
+        path = folder / part / f"{name}.nii.gz"
+        return write_nifti(path, convert(joined.values), affine=joined.affine)
+
+    files = [
+        write("mean", stem, mean, values),
+        write("spread", stem, deviation, lambda grey: (unit * grey).astype(np.float32)),
+    ]
+    for k, one in enumerate(draws):
+        files += [write("samples", f"{stem}_{k}", one.astype(np.float32), values)]
+    return _said(folder, files, deviation)
+
+
+def _moments(draws: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
+    """Mean and standard deviation over the draws, float32; 0 of a single one."""
+    found = draws.astype(np.float32)
+    return found.mean(axis=0), found.std(axis=0, ddof=int(len(draws) > 1))
+
+
+def _said(folder: Path, files: list[Path], deviation: np.ndarray) -> dict[str, Any]:
+    return {
+        "mean_spread": float(deviation.mean() / 255),
+        "files": [file.relative_to(folder).as_posix() for file in files],
+    }
