@@ -134,7 +134,8 @@ class DiffusersFamily:
         return stages(config, splits, parts.tokeniser, model, parts.latents)
 
     def sections(self, config: ConfigDict, stage: str = "") -> Sequence[Section]:
-        """Retrieval in the common space, and translation of the configured routes."""
+        """Retrieval in the common space, translation of the configured routes, reports, drawn images."""
+        from msflow_jax.diffusers.generation_section import Generation
         from msflow_jax.diffusers.partners import Partners
         from msflow_jax.diffusers.report_section import Texts
         from msflow_jax.diffusers.sections import Retrieval, Translation
@@ -149,6 +150,8 @@ class DiffusersFamily:
             found += [Translation(routes, chosen.examples), Partners(routes, chosen.examples)]
             if REPORT in config.model.modalities:
                 found.append(Texts(chosen.examples))
+            if count := config.sample.generate.count:
+                found.append(Generation(count))
         return found
 
 

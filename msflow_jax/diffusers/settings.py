@@ -174,6 +174,6 @@ TABLE: dict[str, Setting] = {
     "sample.translate.draws": Setting(COUNT, "draws of a translation"),
     "sample.evaluate.examples": Setting(COUNT, "examples of each route that an evaluation measures"),
     "sample.evaluate.routes": Setting("", "routes source-target that it measures; empty: all"),
-    "sample.generate.count": Setting(COUNT, "images of a modality that an evaluation draws"),
+    "sample.generate.count": Setting("[0, inf)", "drawn images of a modality in an evaluation; 0: none"),
     **{f"model.net.{key}": NETWORKS[f"model.net.{key}"] for key in network_settings("dit")},
 }  # fmt: skip

@@ -2,6 +2,7 @@
 
 from typing import Any
 
+from msflow_jax.reports.generation import blocks_of
 from msflow_jax.reports.page import number, percent, span
 from msflow_jax.reports.results import Results
 from msflow_jax.storage.text import listed
@@ -105,6 +106,14 @@ def _of_segmentation(found: dict[str, Any]) -> list[str]:
 
 
 def _of_generation(found: dict[str, Any]) -> list[str]:
+    return [
+        f"{name}: {text}" if name else text
+        for name, block in blocks_of(found).items()
+        for text in _of_generated(block)
+    ]
+
+
+def _of_generated(found: dict[str, Any]) -> list[str]:
     texts = []
     comparison = found.get("comparison") or {}
     drawn, noise = ((comparison.get(name) or {}).get("frechet") for name in ("generated", "noise"))

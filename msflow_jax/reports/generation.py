@@ -1,5 +1,9 @@
-"""The section on generation: samples beside real images, distances, recognition, memorisation."""
+"""The section on generation: samples beside real images, distances, recognition, memorisation.
 
+What is measured is one block, or one for each of several modalities.
+"""
+
+from collections.abc import Mapping
 from typing import Any
 
 import numpy as np
@@ -22,23 +26,64 @@ _METRICS = ("frechet", "precision", "recall", "density", "coverage")
 def generation_section(results: Results) -> Section:
     """Generated images, and distribution distances beside floor and ceiling."""
     found = results.part("generation")
+    several = found.get("modalities") or {}
     return page.section(
         results,
         "generation",
         "Generated images",
-        found=found,
-        samples=_samples(results),
+        samples=_of_modalities(results, several) if several else _samples(results),
         per_class=_PER_CLASS[results.dims],
-        has_real="real" in results.arrays and "real_labels" in results.arrays,
-        tables=_tables(found),
-        grain=_grain(found),
-        counts=[
+        several=bool(several),
+        absent=found.get("absent") or (),
+        has_real=bool(several) or ("real" in results.arrays and "real_labels" in results.arrays),
+        blocks=[_block(results, name, block) for name, block in blocks_of(found).items()],
+    )
+
+
+def blocks_of(found: Mapping[str, Any]) -> dict[str, dict[str, Any]]:
+    """What was measured of each modality by its name; of images of classes all under an empty one."""
+    return dict(found["modalities"]) if "modalities" in found else {"": dict(found)}
+
+
+def _block(results: Results, name: str, found: dict[str, Any]) -> dict[str, Any]:
+    """What the template shows of one block of measures."""
+    return {
+        "name": _route(name, found) if name else "",
+        "found": found,
+        "tables": _tables(found),
+        "grain": _grain(found),
+        "counts": [
             (row["name"], *(page.number(row[key]) for key in _COUNTED))
             for row in found.get("counts") or ()
         ],
-        near=found.get("memorisation") or {},
-        pairs=_pairs(results, found),
-    )
+        "near": found.get("memorisation") or {},
+        "pairs": _pairs(results, found, f"generation_{name}_" if name else ""),
+    }
+
+
+def _route(name: str, found: Mapping[str, Any]) -> str:
+    emergent = "" if found.get("trained", True) else ", emergent"
+    return f"{name} from {found.get('source', 'nothing')}{emergent}"
+
+
+def _of_modalities(
+    results: Results, several: Mapping[str, Any]
+) -> list[tuple[str, Picture | None, Picture | None]]:
+    """For each modality what it was drawn from, drawn images, and the real ones of the same examples."""
+    rows = []
+    for name, found in several.items():
+        pictures: list[Picture | None] = []
+        for part, word in (("samples", "generated"), ("real", "real")):
+            array = results.arrays.get(f"generation_{name}_{part}")
+            shown = None
+            if array is not None and len(array):
+                most = _PER_CLASS[array.ndim - 2]
+                alt = f"{len(array[:most])} {word} images, {name}"
+                per_row = most if array.ndim == 4 else 2
+                shown = page.image_strip(array[:most], alt, per_row, results.spacing)
+            pictures.append(shown)
+        rows.append((_route(name, found), pictures[0], pictures[1]))
+    return rows
 
 
 def _samples(results: Results) -> list[tuple[str, Picture | None, Picture | None]]:
@@ -108,10 +153,14 @@ def _grain(found: dict[str, Any]) -> dict[str, Any]:
 
 
 def _pairs(
-    results: Results, found: dict[str, Any]
+    results: Results, found: dict[str, Any], prefix: str = ""
 ) -> list[tuple[Picture, Picture, float | None, str]]:
     """Generated images with their nearest training images, the distance, and the latter's name."""
-    arrays = results.arrays
+    arrays = {
+        name.removeprefix(prefix): array
+        for name, array in results.arrays.items()
+        if name.startswith(prefix)
+    }
     if "nearest_generated" not in arrays or "nearest_training" not in arrays:
         return []
     nearest = (found.get("memorisation") or {}).get("nearest") or {}

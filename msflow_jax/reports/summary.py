@@ -82,11 +82,12 @@ def _segmentation_tiles(found: dict[str, Any]) -> list[Tile]:
 def _generation_tiles(found: dict[str, Any]) -> list[Tile]:
     if not found:
         return []
-    own, floor = _frechet(found)
+    if several := found.get("modalities"):
+        return [_frechet_tile(block, f", {name}") for name, block in several.items()]
     recognised = found.get("recognition_overall") or {}
     near = found.get("memorisation") or {}
     return [
-        (number(own, 2), "Fréchet distance", f"real against real: {number(floor, 2)}"),
+        _frechet_tile(found),
         (
             percent(recognised.get("generated"), 0),
             "generated images recognised",
@@ -98,6 +99,11 @@ def _generation_tiles(found: dict[str, Any]) -> list[Tile]:
             f"about {_expected(near)} is expected without copying",
         ),
     ]
+
+
+def _frechet_tile(found: dict[str, Any], of: str = "") -> Tile:
+    own, floor = _frechet(found)
+    return number(own, 2), f"Fréchet distance{of}", f"real against real: {number(floor, 2)}"
 
 
 def _expected(near: dict[str, Any]) -> str:

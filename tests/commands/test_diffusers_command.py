@@ -1,4 +1,4 @@
-"""MedM2G through all commands: train, evaluate, translate, report, retrieve."""
+"""MedM2G through all commands: train, evaluate, translate, report, retrieve, generate."""
 
 import csv
 import json
@@ -11,11 +11,14 @@ from PIL import Image
 
 from experiments.evaluate import evaluate
 from experiments.generate import generate
+from experiments.joint import read_texts
 from experiments.report import report
 from experiments.retrieve import retrieve
 from experiments.train import main
 from experiments.translate import translate
 from msflow_jax import data
+from msflow_jax.data.sources.nifti import read_nifti
+from msflow_jax.data.sources.nifti_writing import centred_affine, write_nifti
 from msflow_jax.training.sequence import read_params
 from msflow_jax.workdir import open_workdir, read
 from tests.commands.conftest import evaluation
@@ -48,6 +51,8 @@ FLAGS = [
     "--config.train.writers=()",
     "--config.sample.translate.steps=1",
     "--config.sample.translate.draws=2",
+    "--config.sample.generate.steps=1",
+    "--config.sample.generate.count=8",
     "--config.sample.evaluate.examples=4",
     "--config.sample.evaluate.routes=('t1w-ct','ct-t1w')",
 ]
@@ -82,7 +87,7 @@ def test_stages_sections_and_the_page(trained):
     assert stages == NAMES
     assert (trained / "tokeniser.json").is_file()
     found = evaluation(trained)
-    assert found["sections"] == ["retrieval", "translation", "partners", "texts"]
+    assert found["sections"] == ["retrieval", "translation", "partners", "texts", "generation"]
     route = found["translation"]["routes"][0]
     names = ["one draw", "mean of 2", "identity", "mean image", "tone curve", "U-Net, L1"]
     assert list(route["rows"]) == names and route["unit"] == "HU" and route["trained"]
@@ -108,6 +113,26 @@ def test_what_is_drawn_in_latents(trained, tmp_path):
     assert set(flow.params["codec"]) == {"t1w"}
     assert "codec" not in read_params(trained, config.train.select)[1]
     assert len(list((trained.parent / "latents").glob("*/00000.safetensors"))) == 2
+
+
+def test_drawn_images_stand_beside_real_ones(trained):
+    found = evaluation(trained)["generation"]["modalities"]
+    assert {name: (one["source"], one["trained"]) for name, one in found.items()} == {
+        "ct": ("report", True), "t1w": ("ct", True),
+    }  # fmt: skip
+    for one in found.values():
+        assert (
+            set(one["comparison"]) == {"generated", "real", "noise"}
+            and "not FID" in one["features"]
+        )
+        assert one["memorisation"]["generated"] == 8 and one["samples"] <= 8
+    text = (trained / "report" / "index.html").read_text()
+    for words in (
+        "Generation metrics: ct from report",
+        "Memorisation: t1w from ct",
+        "distance, t1w",
+    ):
+        assert words in text, words
 
 
 def test_what_a_stage_has_trained_no_later_one_touches(trained):
@@ -156,6 +181,61 @@ def test_reports_with_their_facts(trained, pictures, tmp_path):
     assert len(json.loads((tmp_path / "r.json").read_text())["reports"]) == 3
 
 
+def test_a_volume_is_drawn_slice_by_slice_on_its_own_grid(trained, tmp_path):
+    values = np.random.default_rng(0).integers(0, 256, (3, 16, 16), dtype=np.uint8)
+    affine = centred_affine(values.shape, (2.5, 1.0, 1.0))
+    affine[:3, 3] += (4, -7, 11)
+    for name in ("a.nii.gz", "b.nii.gz"):
+        write_nifti(tmp_path / "in" / name, values, affine=affine)
+        values = values[:2]
+    with pytest.warns(UserWarning, match="were never trained on"):
+        translate(trained, str(tmp_path / "in"), "t1w", "ct", tmp_path / "out", draws=2)
+    record = json.loads((tmp_path / "out" / "translated.json").read_text())
+    assert record["slices"] == "axial" and record["noise"] == "one of each volume"
+    assert record["format"] == "nifti" and record["unit"] == "HU"
+    assert [one["name"] for one in record["images"]] == ["a.nii.gz", "b.nii.gz"]
+    mean, spread, *draws = (read_nifti(tmp_path / "out" / f) for f in record["images"][0]["files"])
+    for one in (mean, spread, *draws):
+        assert one.space == (3, 16, 16)
+        np.testing.assert_allclose(one.affine, affine, atol=1e-5)
+    assert mean.values.dtype == np.int16 and spread.values.dtype == np.float32
+    each = np.stack([one.values for one in draws]).astype(float)
+    np.testing.assert_allclose(mean.values, each.mean(axis=0), atol=1.01)
+    np.testing.assert_allclose(spread.values, each.std(axis=0, ddof=1), atol=1.01)
+    with pytest.raises(ValueError, match="--format=png: .* holds volumes"):
+        translate(
+            trained, str(tmp_path / "in"), "t1w", "ct", tmp_path / "png", file_format="png"
+        )  # fmt: skip
+
+
+def test_images_of_a_text_and_several_modalities_of_nothing(trained, tmp_path, capsys):
+    out = tmp_path / "out"
+    with pytest.warns(UserWarning, match=r"no training report has the word\(s\) zebra"):
+        generate(trained, [], 2, out, texts=["There is one lesion.", "A zebra."], seed=3)
+    assert "4 examples of ct: " in capsys.readouterr().out
+    record = json.loads((out / "generated.json").read_text())
+    assert record["routes"] == {"report-ct": "trained"} and record["given"] == ["report"]
+    assert (record["seed"], record["steps"], record["files"]["ct"]["unit"]) == (3, 1, "")
+    assert [one["text"] for one in record["examples"]] == ["There is one lesion."] * 2 + [
+        "A zebra."
+    ] * 2
+    images = [np.asarray(Image.open(out / one["files"]["ct"])) for one in record["examples"]]
+    assert images[0].shape == (16, 16) and (images[0] != images[1]).any()
+    # What that call wrote is replaced, by three modalities that look at each other.
+    generate(trained, [], 3, out)
+    record = json.loads((out / "generated.json").read_text())
+    assert record["modalities"] == ["report", "ct", "t1w"] and record["given"] == []
+    assert record["routes"] == {
+        "report-ct": "trained", "report-t1w": "emergent", "ct-t1w": "trained",
+    }  # fmt: skip
+    assert {p.name for p in out.iterdir()} == {"ct", "t1w", "reports.csv", "generated.json"}
+    with (out / "reports.csv").open() as file:
+        rows = list(csv.DictReader(file))
+    assert len(rows) == 3 and list(rows[0])[:3] == ["index", "report", "log_probability"]
+    assert float(rows[0]["log_probability"]) < 0
+    assert len(list((out / "t1w").glob("*.png"))) == 3
+
+
 def test_partners_are_found(trained, pictures, tmp_path):
     folder, split = pictures
     texts = tmp_path / "texts"
@@ -182,7 +262,8 @@ def test_after_any_stage_there_is_something_to_measure(trained):
         (lambda w, f, out: translate(w, f, "flair", "ct", out), "no modality 'flair'"),
         (lambda w, f, out: translate(w, f, "t1w", "t1w", out), "to draw 't1w', give at least one"),
         (lambda w, f, out: report(w, f, "report", out), "has no images 'report'; there are"),
-        (lambda w, f, out: generate(w, [], 1, out), "cannot generate: it can translate, report"),
+        (lambda w, f, out: generate(w, ["none"], 1, out), "--label: .* draws modalities, .* report, ct"),
+        (lambda w, f, out: generate(w, [], 0, out), "--count must be at least 1, got 0"),
         (lambda w, f, out: retrieve(w, f, "t1w", f, "ct", out, top=0), "--top must be at least 1"),
     ],
 )  # fmt: skip
@@ -190,6 +271,38 @@ def test_what_it_cannot_do_is_a_line(trained, pictures, tmp_path, call, message)
     with pytest.raises(ValueError, match=message):
         call(trained, str(pictures[0]), tmp_path / "out")
     assert not (tmp_path / "out").exists()
+
+
+def test_what_cannot_be_drawn_together_is_a_line(trained, tmp_path):
+    flow = open_workdir(trained)
+    ct = {"ct": np.zeros((1, 16, 16, 1), np.uint8)}
+    draw = flow.generate_modalities
+    for call, message in (
+        (lambda: draw(["pet"]), "no modality 'pet': this model has report, ct, t1w"),
+        (lambda: draw([]), "name what to draw, of report, ct, t1w"),
+        (lambda: draw(["ct"], 0), "count must be at least 1, got 0"),
+        (lambda: draw(["ct"], guidance=2.0), "guidance is by a source, and none is given"),
+        (lambda: draw(["ct"], partner_guidance=2.0), "'ct' alone has no partners"),
+        (lambda: draw(["ct", "t1w"], sources=ct), "'ct' is given, and cannot be drawn as well"),
+        (lambda: draw(["t1w"], sources={"ct": ct["ct"][:, :8]}), "ct must be uint8 .* got"),
+        (lambda: draw(["ct"], temperature=0.5), "generate of this model has no temperature"),
+        (lambda: flow.generate("none"), "draws modalities, not images of classes"),
+    ):
+        with pytest.raises(ValueError, match=message):
+            call()
+
+
+def test_reports_of_a_file_are_a_line_each(tmp_path):
+    file = tmp_path / "texts.txt"
+    file.write_text("One.\nTwo.\n", encoding="utf-8")
+    assert read_texts(["First."], file) == ("First.", "One.", "Two.")
+    assert read_texts([], None) == ()
+    for content, message in (
+        (b"One.\n\nTwo.", "line 2 is empty"), (b"", "is empty: write"), (b"\xff\xfe1", "UTF-8"),
+    ):  # fmt: skip
+        file.write_bytes(content)
+        with pytest.raises(ValueError, match=f"texts.txt.*{message}"):
+            read_texts([], file)
 
 
 @pytest.mark.parametrize(
