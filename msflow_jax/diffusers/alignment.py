@@ -10,13 +10,14 @@ import jax.numpy as jnp
 import numpy as np
 
 from msflow_jax.nets.layers import Conv, Dense, Dtype, GroupNorm
-from msflow_jax.nets.ops import space_axes
+from msflow_jax.nets.ops import resize
 from msflow_jax.nets.transformer import Block
 from msflow_jax.nets.vit import ViT
 
 # The paper does not say the temperature: CLIP's first value, and the largest scale it may learn.
 FIRST_SCALE = float(np.log(1 / 0.07))
 MAX_SCALE = float(np.log(100.0))
+_GRID = 4  # places along each axis that the vector of an image tells apart
 
 
 class ImageEncoder(nn.Module):
@@ -50,7 +51,9 @@ class ImageEncoder(nn.Module):
             x = GroupNorm(min(8, features), name=f"norm_{level}")(x)
             h = Conv(features, dtype=self.dtype, name=f"conv_{level}")(x)
             x = x + GroupNorm(min(8, features), name=f"norm_conv_{level}")(h)
-        return x.mean(axis=space_axes(x)).astype(jnp.float32)
+        # Places are kept: a mean over space could not tell left from right, nor how broad a head is.
+        x = resize(x.astype(jnp.float32), _GRID)
+        return x.reshape(len(x), -1)
 
 
 class TextEncoder(nn.Module):

@@ -115,8 +115,9 @@ class _Maker:
         first = (new, known) == self.model.aligned[0]
         names = (new, known) if first else (new,)
         objective = partial(
-            objectives.align_objective, self.model, new, known, self.config.model.align.invariance
-        )
+            objectives.align_objective, self.model, new, known, self.config.model.align.invariance,
+            self.config.model.align.word_dropout,
+        )  # fmt: skip
         trains = f"align/({'|'.join(names)})/.*|temperature/{new}"
         parts = [(("align",), names), (("temperature",), (new,))]
         return self.stage(f"align-{new}", "align", objective, self.pair(new, known), trains, parts)

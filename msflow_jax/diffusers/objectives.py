@@ -12,7 +12,7 @@ from msflow_jax.diffusers.invariance import cross_correlation_loss, random_views
 from msflow_jax.diffusers.model import Diffusers, Params
 from msflow_jax.diffusers.networks import named_key
 from msflow_jax.diffusers.pairs import latent_name
-from msflow_jax.diffusers.text import annealed, text_loss
+from msflow_jax.diffusers.text import annealed, hide_words, text_loss
 from msflow_jax.streams import Clock, expand, interpolate
 
 Metrics = dict[str, jax.Array]
@@ -70,8 +70,8 @@ def text_objective(
 
 
 def align_objective(
-    model: Diffusers, new: str, known: str, invariance: float, params: Params, batch: Any,
-    key: jax.Array, *, train: bool = True,
+    model: Diffusers, new: str, known: str, invariance: float, word_dropout: float, params: Params,
+    batch: Any, key: jax.Array, *, train: bool = True,
 ) -> Result:  # fmt: skip
     """InfoNCE of pairs of two modalities, and the visual-invariant term of the new one.
 
@@ -81,8 +81,8 @@ def align_objective(
     first, partner = batch[new], batch[known]
     same = equal_rows(partner) | equal_rows(first)
     if train:
-        first = _viewed(model, new, first, k_one)
-        partner = _viewed(model, known, partner, k_known)
+        first = _viewed(model, new, first, k_one, word_dropout)
+        partner = _viewed(model, known, partner, k_known, word_dropout)
     log_scale = params["temperature"][new]
     pair = model.embed(params, new, first), model.embed(params, known, partner)
     contrast = infonce(*pair, log_scale, same)
@@ -101,8 +101,13 @@ def align_objective(
     return contrast + invariance * term, {**metrics, "loss_views": term}
 
 
-def _viewed(model: Diffusers, name: str, x: jax.Array, key: jax.Array) -> jax.Array:
-    return x if model.modalities[name].text else random_views(x, key, to_scale=True)
+def _viewed(
+    model: Diffusers, name: str, x: jax.Array, key: jax.Array, word_dropout: float = 0.0
+) -> jax.Array:
+    """Images as they may also have been, with lengths as they are; reports with words hidden."""
+    if model.modalities[name].text:
+        return hide_words(x, key, word_dropout)
+    return random_views(x, key, to_scale=True)
 
 
 def draw_objective(

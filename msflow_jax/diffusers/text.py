@@ -147,8 +147,7 @@ def text_loss(
     found: Any = net.apply(variables, tokens, method="encode")
     mean, log_deviation = found
     z = mean + jnp.exp(log_deviation) * jax.random.normal(k_latent, mean.shape)
-    hidden = jax.random.bernoulli(k_words, word_dropout, tokens.shape) & (tokens > END)
-    shown = jnp.where(hidden, START, tokens)
+    shown = hide_words(tokens, k_words, word_dropout)
     logits: Any = net.apply(variables, z, shown, method="logits")
     there = (tokens != PAD).astype(jnp.float32)
     nats = -jnp.take_along_axis(jax.nn.log_softmax(logits), tokens[..., None], axis=-1)[..., 0]
@@ -157,6 +156,12 @@ def text_loss(
     per_number = divergence.mean(axis=0)  # over the batch, as free bits are meant
     cost = jnp.maximum(per_number, free_bits).sum() / there.sum(axis=1).mean()
     return text + beta * cost, {"loss_text": text, "divergence": per_number.mean()}
+
+
+def hide_words(tokens: jax.Array, key: jax.Array, share: float) -> jax.Array:
+    """Tokens ``[B, T]``, each hidden with a probability of ``share``."""
+    hidden = jax.random.bernoulli(key, share, tokens.shape) & (tokens > END)
+    return jnp.where(hidden, START, tokens)
 
 
 def annealed(progress: jax.Array) -> jax.Array:
