@@ -39,7 +39,7 @@ class Generation:
             train = images_of(run.splits.train, name)
             common = set(train[1]) & set(images_of(run.chosen, name)[1])
             # After an earlier stage the networks of a later one are not there.
-            ready = {name, source} <= set(run.flow.params["context"])
+            ready = {name, source} <= set(run.flow.params.get("context", {}))
             if not source or not common or not ready:
                 block.setdefault("absent", []).append(name)
                 continue

@@ -42,8 +42,15 @@ def routes(model: Any, names: Sequence[str]) -> dict[str, str]:
 
 
 def formats(info: Info, names: Sequence[str], requested: str) -> dict[str, str]:
-    """The format of the files of each image modality, see :func:`choose_format`."""
-    return {name: choose_format(requested, info.of_modality(name).dims) for name in names}
+    """The format of the files of each image modality, see :func:`choose_format`.
+
+    Pictures that are drawn beside volumes are PNG where NIfTI is asked for.
+    """
+    dims = {name: info.of_modality(name).dims for name in names}
+    mixed = requested == "nifti" and 3 in dims.values()
+    return {
+        name: choose_format("" if mixed and of == 2 else requested, of) for name, of in dims.items()
+    }
 
 
 def write_together(

@@ -10,7 +10,7 @@ from flax.traverse_util import flatten_dict
 from PIL import Image
 
 from experiments.evaluate import evaluate
-from experiments.generate import generate
+from experiments.generate import generate, written_before
 from experiments.joint import read_texts
 from experiments.report import report
 from experiments.retrieve import retrieve
@@ -19,6 +19,7 @@ from experiments.translate import translate
 from msflow_jax import data
 from msflow_jax.data.sources.nifti import read_nifti
 from msflow_jax.data.sources.nifti_writing import centred_affine, write_nifti
+from msflow_jax.inference import together
 from msflow_jax.training.sequence import read_params
 from msflow_jax.workdir import open_workdir, read
 from tests.commands.conftest import evaluation
@@ -68,6 +69,11 @@ def trained(tmp_path_factory):
     cache = f"--config.model.latent.cache={workdir.parent / 'latents'}"
     main([*FLAGS, cache, f"--workdir={workdir}"])
     return workdir
+
+
+@pytest.fixture(scope="module")
+def flow(trained):
+    return open_workdir(trained)
 
 
 @pytest.fixture(scope="module")
@@ -208,35 +214,41 @@ def test_a_volume_is_drawn_slice_by_slice_on_its_own_grid(trained, tmp_path):
         )  # fmt: skip
 
 
-def test_images_of_a_text_and_several_modalities_of_nothing(trained, tmp_path, capsys):
+def test_images_of_a_text_by_the_command(trained, tmp_path, capsys):
+    """As many as the evaluation has drawn: what that has compiled is found again."""
     out = tmp_path / "out"
     with pytest.warns(UserWarning, match=r"no training report has the word\(s\) zebra"):
-        generate(trained, [], 2, out, texts=["There is one lesion.", "A zebra."], seed=3)
-    assert "4 examples of ct: " in capsys.readouterr().out
+        generate(trained, [], 4, out, texts=["There is one lesion.", "A zebra."])
+    assert "8 examples of ct: " in capsys.readouterr().out
     record = json.loads((out / "generated.json").read_text())
     assert record["routes"] == {"report-ct": "trained"} and record["given"] == ["report"]
-    assert (record["seed"], record["steps"], record["files"]["ct"]["unit"]) == (3, 1, "")
-    assert [one["text"] for one in record["examples"]] == ["There is one lesion."] * 2 + [
-        "A zebra."
-    ] * 2
+    assert (record["seed"], record["steps"], record["files"]["ct"]["unit"]) == (0, 1, "")
+    texts = [one["text"] for one in record["examples"]]
+    assert texts == ["There is one lesion."] * 4 + ["A zebra."] * 4
     images = [np.asarray(Image.open(out / one["files"]["ct"])) for one in record["examples"]]
     assert images[0].shape == (16, 16) and (images[0] != images[1]).any()
-    # What that call wrote is replaced, by three modalities that look at each other.
-    generate(trained, [], 3, out)
-    record = json.loads((out / "generated.json").read_text())
-    assert record["modalities"] == ["report", "ct", "t1w"] and record["given"] == []
-    assert record["routes"] == {
+    assert {p.name for p in out.iterdir()} == {"ct", "generated.json"}
+    assert {*written_before(out)} >= {"ct", "generated.json"}  # the next call replaces it
+
+
+def test_images_and_reports_together_of_nothing(flow, tmp_path):
+    names = together.usual(flow.model)
+    assert names == ("report", "ct", "t1w") and together.usual(flow.model, "report") == ("ct",)
+    assert together.routes(flow.model, names) == {
         "report-ct": "trained", "report-t1w": "emergent", "ct-t1w": "trained",
     }  # fmt: skip
-    assert {p.name for p in out.iterdir()} == {"ct", "t1w", "reports.csv", "generated.json"}
-    with (out / "reports.csv").open() as file:
+    drawn = flow.generate_modalities(["ct", "report"], 2)
+    kinds = together.formats(flow.info, drawn.images, "")
+    found = together.write_together(tmp_path, drawn, flow.info, kinds)
+    assert kinds == {"ct": "png"} and found["reports"] == "reports.csv"
+    assert [one["files"]["ct"] for one in found["examples"]] == ["ct/00000.png", "ct/00001.png"]
+    with (tmp_path / "reports.csv").open() as file:
         rows = list(csv.DictReader(file))
-    assert len(rows) == 3 and list(rows[0])[:3] == ["index", "report", "log_probability"]
-    assert float(rows[0]["log_probability"]) < 0
-    assert len(list((out / "t1w").glob("*.png"))) == 3
+    assert len(rows) == 2 and list(rows[0])[:3] == ["index", "report", "log_probability"]
+    assert rows[1]["report"] == drawn.texts["report"][1] and float(rows[0]["log_probability"]) < 0
 
 
-def test_partners_are_found(trained, pictures, tmp_path):
+def test_partners_are_found(trained, flow, pictures, tmp_path):
     folder, split = pictures
     texts = tmp_path / "texts"
     texts.mkdir()
@@ -245,7 +257,6 @@ def test_partners_are_found(trained, pictures, tmp_path):
     rows = retrieve(trained, str(folder), "t1w", str(texts), "report", tmp_path / "f.csv", top=2)
     assert len(rows) == 6 and rows[0]["route"] == "emergent" and rows[0]["rank"] == 1
     assert rows[0]["similarity"] >= rows[1]["similarity"]
-    flow = open_workdir(trained)
     vectors = flow.embed("ct", split.arrays["ct"][:2])
     np.testing.assert_allclose(np.linalg.norm(vectors, axis=1), 1, rtol=1e-5)
 
@@ -273,8 +284,7 @@ def test_what_it_cannot_do_is_a_line(trained, pictures, tmp_path, call, message)
     assert not (tmp_path / "out").exists()
 
 
-def test_what_cannot_be_drawn_together_is_a_line(trained, tmp_path):
-    flow = open_workdir(trained)
+def test_what_cannot_be_drawn_together_is_a_line(flow):
     ct = {"ct": np.zeros((1, 16, 16, 1), np.uint8)}
     draw = flow.generate_modalities
     for call, message in (

@@ -12,7 +12,7 @@ from msflow_jax.reports import SECTIONS, build_report
 from msflow_jax.reports.page import Section
 from msflow_jax.reports.results import Results, read_results
 from msflow_jax.reports.sections import named_section
-from tests.reports.workdirs import EVIL, Page, change, make_workdir
+from tests.reports.workdirs import EVIL, Page, change, generation, make_workdir
 
 
 def page_of(path):
@@ -63,6 +63,31 @@ def test_any_name_of_a_section_makes_a_valid_address(tmp_path, name):
     assert page.links == page.ids
     assert len(set(page.ids)) == len(page.ids) == 6 and "<script" not in text
     assert all(re.fullmatch(r"[A-Za-z0-9_-]+", one) for one in page.ids)
+
+
+def test_drawn_images_of_several_modalities_each_have_their_measures(tmp_path):
+    path = make_workdir(tmp_path)
+    rng = np.random.default_rng(0)
+    images = {"samples": 3, "real": 3, "nearest_generated": 2, "nearest_training": 2}
+    stored = dict(np.load(path / "evaluation.npz"))
+    for name in ("ct", EVIL):
+        for key, count in images.items():
+            shape = (count, 8, 8, 1)
+            stored[f"generation_{name}_{key}"] = rng.integers(0, 256, shape, dtype=np.uint8)
+    stored = {k: v for k, v in stored.items() if k not in images}
+    np.savez(path / "evaluation.npz", **stored)
+    block = {**generation(), "source": "report", "trained": True}
+    other = {**block, "source": "ct", "trained": False}
+    found = {"modalities": {"ct": block, EVIL: other}, "absent": ["t1w"], "step": 3}
+    page, text = page_of(change(path, sections=["generation"], generation=found))
+    assert "<script" not in text and 'class="missing"' not in text
+    for words in (
+        "Generation metrics: ct from report", f"Memorisation: {EVIL} from ct, emergent",
+        "Not drawn, for lack of examples", "Fréchet distance, ct", "ct: 2 generated images are exact",
+        "up to 6 images per modality",
+    ):  # fmt: skip
+        assert words.lower() in " ".join(page.text.split()).lower(), words
+    assert "Fréchet distance, ct" in page.text and page.images_without_alt == 0
 
 
 def test_blocks_of_the_classification_stand_alone_without_it(tmp_path):

@@ -8,9 +8,11 @@ from PIL import Image
 
 from msflow_jax import data
 from msflow_jax.data.base import own_info
+from msflow_jax.data.intensity import Intensity
 from msflow_jax.data.slices import AXES, Slices
 from msflow_jax.data.sources.nifti import read_nifti
 from msflow_jax.data.sources.nifti_writing import centred_affine, write_nifti
+from tests.data.sources.dicom_objects import make_series
 
 SIDE = 12
 
@@ -87,6 +89,19 @@ def test_voxels_of_the_size_trained_on_come_back_to_those_of_the_file(tmp_path):
     assert joined.space == space
     away = np.abs(joined.values[..., 0] - values)[:, 1:-1, 1:-1]
     assert away.mean() < 3
+
+
+def test_a_dicom_series_is_a_volume_too(tmp_path):
+    pytest.importorskip("pydicom")
+    values = (smooth((4, SIDE, SIDE)).astype(np.int16) - 100) * 4
+    make_series(tmp_path / "s", values + 1024, spacing=(3.0, 1.0, 1.0), origin=(7, -3, 20))
+    map_ = Intensity("window", -1024.0, 1016.0, "HU", "CT")
+    of_ct = replace(info(), intensities={"image": map_})
+    (one,) = data.read_volumes(tmp_path / "s", of_ct, Slices("axial"))
+    assert one.slices.shape == (4, SIDE, SIDE, 1)
+    joined = one.join(map_.to_values(one.slices))
+    assert np.abs(joined.values[..., 0] - values).max() <= 4.1  # half a grey level of 8 HU
+    np.testing.assert_allclose(np.abs(joined.affine[:3, :3]).max(axis=0), (3, 1, 1))
 
 
 def test_unknown_places_pictures_and_slices_that_were_never_trained_on(tmp_path):
