@@ -4,7 +4,6 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any
 
-import jax.numpy as jnp
 import numpy as np
 from ml_collections import ConfigDict
 
@@ -18,8 +17,10 @@ from msflow_jax.inference.runners import (
     make_translator,
     to_images,
 )
-from msflow_jax.parallel.batched import finished
+from msflow_jax.parallel.batched import batched, finished
 from msflow_jax.streams import content_index
+
+_AT_ONCE = 128  # images whose content is looked at
 
 
 @dataclass(frozen=True)
@@ -91,9 +92,7 @@ class ModalityVerbs:
             self.model, seed=sample.seed if seed is None else seed, batch=sample.batch, target=target,
             draws=draws or sample.translate.draws, **self.settings("translate", requested),
         )  # fmt: skip
-        numbers = None
-        if groups is not None:
-            numbers = shared_numbers(next(iter(sources.values())), groups)
+        numbers = shared_numbers(sources[min(sources)], groups) if sources else None
         return run(self.params, (dict(sources), numbers), description)
 
     def generate_modalities(
@@ -202,21 +201,23 @@ class ModalityVerbs:
         )
 
 
-def shared_numbers(images: np.ndarray, groups: Any) -> np.ndarray:
+def shared_numbers(images: np.ndarray, groups: Any = None) -> np.ndarray:
     """Numbers to fold noise from, uint32 ``[N]``, which the images of one group share.
 
-    Each is the sum of what the images of the group show, so that it depends on nothing else.
+    Each is the sum of ``content_index`` over the group, so that it depends on what is seen alone.
 
     Args:
         images: uint8 ``[N, *shape]``, or rows of tokens.
-        groups: what each is of, ``[N]``.
+        groups: what each is of, ``[N]``; None: each is a group of its own.
 
     Raises:
         ValueError: another number of groups than of images.
     """
+    own = batched(lambda _, x, index: content_index(to_float(x)), _AT_ONCE)({}, images)
+    if groups is None:
+        return own
     if len(groups) != len(images):
         raise ValueError(f"{len(images)} images need as many groups, got {len(groups)}")
-    own = np.asarray(content_index(to_float(jnp.asarray(images))))
     _, of = np.unique(np.asarray(groups), return_inverse=True)
     total = np.zeros(of.max() + 1, np.uint32)
     np.add.at(total, of, own)  # whole numbers of 32 bits, which wrap around

@@ -26,6 +26,8 @@ def test_numbers_are_those_of_a_group_and_of_what_it_shows():
     assert numbers[0] != numbers[2]
     alone = shared_numbers(IMAGES[2:], ["x"] * 3)
     np.testing.assert_array_equal(alone, numbers[2:])
+    assert len(set(shared_numbers(IMAGES))) == 5
+    np.testing.assert_array_equal(shared_numbers(IMAGES, range(5)), shared_numbers(IMAGES))
     with pytest.raises(ValueError, match="5 images need as many groups, got 2"):
         shared_numbers(IMAGES, ["a", "b"])
 
