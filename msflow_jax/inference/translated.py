@@ -149,8 +149,10 @@ def write_volume(
 
     def write(part: str, name: str, images: np.ndarray, convert: Any) -> Path:
         joined = join(images)
-        path = folder / part / f"{name}.nii.gz"
-        return write_nifti(path, convert(joined.values), affine=joined.affine)
+        found, path = convert(joined.values), folder / part / f"{name}.nii.gz"
+        if found.shape[-1] > 1 and found.dtype != np.uint8:  # NIfTI has colours of 8 bits alone
+            found = found.mean(axis=-1, keepdims=True).astype(found.dtype)
+        return write_nifti(path, found, affine=joined.affine)
 
     files = [
         write("mean", stem, mean, values),
