@@ -16,13 +16,15 @@ from pathlib import Path
 from typing import Any
 
 CONFIG = "configs/medm2g_phantom.py"
-_NO_CONTROLS = "model.regression.routes=()"
+_NO_CONTROLS = (
+    "model.regression.routes=()", "model.segmenter.modalities=()", "model.decoder.sources=()",
+)  # fmt: skip
 _MR = ("model.modalities=('ct','t1w','t2w','pdw','flair')", "model.links=('t1w+t2w+pdw+flair-ct',)")
 
 
 def single(a: str, b: str, routes: str) -> list[str]:
     """Two modalities alone."""
-    found = [f"model.modalities=('{a}','{b}')", f"model.links=('{a}-{b}',)", _NO_CONTROLS]
+    found = [f"model.modalities=('{a}','{b}')", f"model.links=('{a}-{b}',)", *_NO_CONTROLS]
     return [*found, f"sample.evaluate.routes=({routes})"]
 
 
@@ -30,17 +32,17 @@ def single(a: str, b: str, routes: str) -> list[str]:
 ARMS: dict[str, list[str]] = {
     "main": [],
     # What the paper says: one guide for all partners of a modality.
-    "shared_guides": ["model.shared_guides=True", _NO_CONTROLS],
+    "shared_guides": ["model.shared_guides=True", *_NO_CONTROLS],
     # Tokens of a context: 1 as in the public base code, 4 x 4; as configured there are 8 x 8.
-    "one_token": ["model.context.side=1", _NO_CONTROLS],
-    "sixteen_tokens": ["model.context.side=4", _NO_CONTROLS],
+    "one_token": ["model.context.side=1", *_NO_CONTROLS],
+    "sixteen_tokens": ["model.context.side=4", *_NO_CONTROLS],
     # The visual-invariant term.
-    "no_invariance": ["model.align.invariance=0.0", _NO_CONTROLS],
-    "little_invariance": ["model.align.invariance=0.1", _NO_CONTROLS],
+    "no_invariance": ["model.align.invariance=0.0", *_NO_CONTROLS],
+    "little_invariance": ["model.align.invariance=0.1", *_NO_CONTROLS],
     # All links at once.
-    "joint": ["model.curriculum=joint", _NO_CONTROLS],
+    "joint": ["model.curriculum=joint", *_NO_CONTROLS],
     # CT and MR alone, without the text that they attach to.
-    "mr_and_ct": [*_MR, _NO_CONTROLS],
+    "mr_and_ct": [*_MR, *_NO_CONTROLS],
     # Every task alone.
     "t1w_t2w": single("t1w", "t2w", "'t1w-t2w','t2w-t1w'"),
     "t1w_flair": single("t1w", "flair", "'t1w-flair',"),
@@ -49,7 +51,7 @@ ARMS: dict[str, list[str]] = {
     "xray_report": single("xray", "report", "'xray-report',"),
     # Routes that are emergent elsewhere, trained on subjects who have everything.
     "direct": [
-        "data.phantoms.withhold=", "model.shared_subjects=True", _NO_CONTROLS,
+        "data.phantoms.withhold=", "model.shared_subjects=True", *_NO_CONTROLS,
         "model.links=('xray+ct+t1w+t2w+pdw+flair-report',)",
     ],
 }  # fmt: skip

@@ -30,6 +30,7 @@ class ImageEncoder(nn.Module):
         patch: rows and columns of its patches.
         heads: its heads of attention.
         dtype: compute dtype.
+        pooled: whether a CNN takes the mean over all places.
     """
 
     width: int = 16
@@ -38,10 +39,11 @@ class ImageEncoder(nn.Module):
     patch: int = 4
     heads: int = 4
     dtype: Dtype = jnp.float32
+    pooled: bool = True
 
     @nn.compact
     def __call__(self, x: jax.Array) -> jax.Array:
-        """Maps ``[B, *space, C]`` in [-1, 1] to ``[B, F]``."""
+        """Maps ``[B, *space, C]`` in [-1, 1] to ``[B, F]``, or not pooled to ``[B, places, F]``."""
         if self.kind == "vit":
             given = (8 * self.width, self.depth, self.heads, self.patch, self.dtype)
             return ViT(*given, name="vit")(x)
@@ -51,9 +53,11 @@ class ImageEncoder(nn.Module):
             x = GroupNorm(min(8, features), name=f"norm_{level}")(x)
             h = Conv(features, dtype=self.dtype, name=f"conv_{level}")(x)
             x = x + GroupNorm(min(8, features), name=f"norm_conv_{level}")(h)
+        x = x.astype(jnp.float32)
+        if not self.pooled:
+            return x.reshape(len(x), -1, x.shape[-1])
         # Places are kept: a mean over space could not tell left from right, nor how broad a head is.
-        x = resize(x.astype(jnp.float32), _GRID)
-        return x.reshape(len(x), -1)
+        return resize(x, _GRID).reshape(len(x), -1)
 
 
 class TextEncoder(nn.Module):

@@ -18,6 +18,7 @@ from ml_collections import ConfigDict
 from msflow_jax.data import Splits, in_memory
 from msflow_jax.data.batches import to_loss
 from msflow_jax.diffusers import networks, objectives
+from msflow_jax.diffusers.control_stages import control_stages
 from msflow_jax.diffusers.encoded import Encoded, encode
 from msflow_jax.diffusers.latents import Latents
 from msflow_jax.diffusers.model import Diffusers
@@ -48,7 +49,7 @@ def stages(
     found += [make.draw(name) for name in model.modalities]
     joint = config.model.curriculum == "joint"
     found += [make.joint()] if joint else [make.link(i) for i in range(len(model.links))]
-    return [*found, *(make.regression(route) for route in model.regressed)]
+    return [*found, *control_stages(make)]
 
 
 def _encoded(
@@ -151,14 +152,6 @@ class _Maker:
         return partial(
             objectives.link_objective, self.model, names, model.dropout, model.context.weight
         )
-
-    def regression(self, route: tuple[str, str]) -> Stage:
-        """The control of a route, on all examples that have both."""
-        name = "-".join(route)
-        objective = partial(objectives.regress_objective, self.model, route)
-        parts = [(("regression",), (name,))]
-        pair, trains = self.pair(*route), f"regression/{name}/.*"
-        return self.stage(f"regress-{name}", "regress", objective, pair, trains, parts)
 
     def joint(self) -> Stage:
         """All links at once, nothing of them frozen: what a curriculum is compared with."""

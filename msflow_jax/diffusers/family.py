@@ -11,6 +11,7 @@ from msflow_jax.data import Info, Splits
 from msflow_jax.data.order import cropped
 from msflow_jax.diffusers import latents
 from msflow_jax.diffusers.alignment import Aligned, ImageEncoder, TextEncoder
+from msflow_jax.diffusers.controls import with_controls
 from msflow_jax.diffusers.guidance import ContextEncoder
 from msflow_jax.diffusers.model import Diffusers
 from msflow_jax.diffusers.networks import Modality
@@ -19,6 +20,7 @@ from msflow_jax.diffusers.parts import FILE, DiffusersParts
 from msflow_jax.diffusers.settings import (
     NAME,
     TABLE,
+    check_controls,
     model_settings,
     parse_links,
     parse_route,
@@ -29,7 +31,6 @@ from msflow_jax.families import Section
 from msflow_jax.latent.codec import Codec, LatentCodec, PixelCodec
 from msflow_jax.nets.dit import DiT
 from msflow_jax.nets.networks import check_network
-from msflow_jax.nets.unet import UNet
 
 
 class DiffusersFamily:
@@ -57,6 +58,7 @@ class DiffusersFamily:
             raise ValueError("data.dims=3 needs a model of pixels: clear model.latent.autoencoder")
         for route in (*model.regression.routes, *config.sample.evaluate.routes):
             parse_route(route, model)
+        check_controls(model)
         check_network(model.net)
         align = model.align
         if align.encoder == "vit" and 8 * align.width % align.heads:
@@ -117,13 +119,12 @@ class DiffusersFamily:
                 if name in parts.latents:
                     codec = parts.latents[name].codec(shape, model.resize)
             modalities[name] = _modality(model, codec, text)
-        return Diffusers(
+        made = Diffusers(
             modalities=modalities, links=parse_links(model), classes=tuple(info.classes), text=text,
             length=0 if tokeniser is None else tokeniser.length, prediction=model.prediction,
-            shared_guides=model.shared_guides,
-            temperature=model.context.temperature, regression=_regression(model, modalities),
-            regressed=tuple(parse_route(route, model) for route in model.regression.routes),
+            shared_guides=model.shared_guides, temperature=model.context.temperature,
         )  # fmt: skip
+        return with_controls(made, model, info)
 
     def stages(
         self, config: ConfigDict, splits: Splits, parts: DiffusersParts, model: Diffusers
@@ -135,6 +136,7 @@ class DiffusersFamily:
 
     def sections(self, config: ConfigDict, stage: str = "") -> Sequence[Section]:
         """Retrieval in the common space, translation of the configured routes, reports, drawn images."""
+        from msflow_jax.diffusers.facts_section import Facts
         from msflow_jax.diffusers.generation_section import Generation
         from msflow_jax.diffusers.partners import Partners
         from msflow_jax.diffusers.report_section import Texts
@@ -149,7 +151,7 @@ class DiffusersFamily:
         if not stage.startswith(("text", "align", "draw")):
             found += [Translation(routes, chosen.examples), Partners(routes, chosen.examples)]
             if REPORT in config.model.modalities:
-                found.append(Texts(chosen.examples))
+                found += [Texts(chosen.examples), Facts(chosen.examples)]
             if count := config.sample.generate.count:
                 found.append(Generation(count))
         return found
@@ -179,21 +181,6 @@ def _modality(model: ConfigDict, codec: Codec | None, text: TextAutoencoder | No
         inner=inner,
         codec=codec,
     )
-
-
-def _regression(model: ConfigDict, modalities: Mapping[str, Modality]) -> UNet | None:
-    if not model.regression.routes:
-        return None
-    channels = {one.codec.shape[-1] for one in modalities.values() if one.codec is not None}
-    if len(channels) > 1:
-        raise ValueError(
-            f"model.regression: modalities of {sorted(channels)} channels, one is needed"
-        )
-    width, dtype = model.regression.width, jnp.dtype(model.net.dtype)
-    return UNet(
-        channels=channels.pop(), width=width, multipliers=(1, 2, 2), blocks=1, attention=(),
-        head_channels=width, groups=min(8, width), dtype=dtype, remat=model.net.remat,
-    )  # fmt: skip
 
 
 def _diffuser(model: ConfigDict, inner: tuple[int, ...], patch: int) -> DiT:

@@ -5,13 +5,13 @@ at (``CLEAN``). A diffuser sees its own stream, a condition from the common spac
 """
 
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import Any
 
-import flax.linen as nn
 import jax
 import jax.numpy as jnp
 
+from msflow_jax.diffusers.controls import Controls
 from msflow_jax.diffusers.networks import GUIDE, PARTS, Modality, start
 from msflow_jax.diffusers.text import TextAutoencoder
 from msflow_jax.diffusers.verbs import Verbs
@@ -38,8 +38,7 @@ class Diffusers(Verbs):
         prediction: what diffusers give: ``velocity`` of the straight path, or ``epsilon``, the noise of
             the variance-preserving one.
         temperature: of the contrastive term between context encoders.
-        regression: residual U-Net that translations are compared with; None for none.
-        regressed: routes (source, target) that it is trained on.
+        controls: what its drawings are compared with and judged by.
 
     Raises:
         ValueError: a link of an unknown modality, or an unknown prediction.
@@ -53,8 +52,7 @@ class Diffusers(Verbs):
     shared_guides: bool = True
     prediction: str = "velocity"
     temperature: float = 0.1
-    regression: nn.Module | None = None
-    regressed: tuple[tuple[str, str], ...] = ()
+    controls: Controls = field(default_factory=Controls)
 
     def __post_init__(self) -> None:
         if self.prediction not in PREDICTIONS:
@@ -98,7 +96,9 @@ class Diffusers(Verbs):
         for number, link in enumerate(self.links):
             tree = update(tree, start(self, key, (GUIDE + self.guide(number),), link))
         tree |= start(self, key, ("temperature",), [new for new, _ in self.aligned])
-        return tree | start(self, key, ("regression",), ["-".join(r) for r in self.regressed])
+        for part, names in self.controls.names.items():
+            tree |= start(self, key, (part,), names)
+        return tree
 
     def guide(self, number: int) -> str:
         """Name of the guides that the link of this number trains."""
@@ -177,13 +177,6 @@ class Diffusers(Verbs):
         grid = (one.context.side,) * (len(one.inner) - 1)
         width = tokens.shape[-1]
         return width**0.5 * tokens + position_code(grid, width)[None]
-
-    def regress(self, params: Params, route: tuple[str, str], x: jax.Array) -> jax.Array:
-        """What the control of a route, a residual U-Net, makes of images ``[B, *shape]`` in [-1, 1]."""
-        assert self.regression is not None
-        variables = {"params": params["regression"]["-".join(route)]}
-        found: Any = self.regression.apply(variables, x, jnp.zeros(len(x)))
-        return x + found
 
     def together(
         self,

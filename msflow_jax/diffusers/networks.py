@@ -73,7 +73,7 @@ def start(
     Args:
         model: the model.
         key: PRNG key; a leaf depends on it and on its own path alone.
-        parts: any of ``PARTS``, ``temperature``, ``regression``, and ``guideNAME``, what a diffuser
+        parts: any of ``PARTS``, ``temperature``, those of controls, and ``guideNAME``, what a diffuser
             needs for the partners of its guide of this name.
         names: modalities, of regressions routes; ``text`` belongs to none of them.
     """
@@ -99,12 +99,10 @@ def _start(model: "Diffusers", part: str, name: str, key: jax.Array) -> Params:
     if part == "text":
         assert model.text is not None
         return init_params(model.text, key, token_shape(model.length))
-    if part == "regression":
-        assert model.regression is not None
+    if part in model.controls.names:
         codec = model.require(name.partition("-")[0]).codec
         assert codec is not None
-        shape = jax.ShapeDtypeStruct((1, *codec.shape), jnp.float32)
-        return init_params(model.regression, key, shape, jax.ShapeDtypeStruct((1,), jnp.float32))
+        return model.controls.start(part, key, codec.shape, model.length)
     one = model.require(name)
     latent = jax.ShapeDtypeStruct((1, *one.inner), jnp.float32)
     scalar = jax.ShapeDtypeStruct((1,), jnp.float32)

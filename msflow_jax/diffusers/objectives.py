@@ -203,17 +203,6 @@ def _pick(some: list[jax.Array], which: jax.Array) -> jax.Array:
     return jnp.stack(some)[which, jnp.arange(len(which))]
 
 
-def regress_objective(
-    model: Diffusers, route: tuple[str, str], params: Params, batch: Any, key: jax.Array, *,
-    train: bool = True,
-) -> Result:  # fmt: skip
-    """Mean absolute error of the control of a route: it learns the median, and draws nothing."""
-    source, target = route
-    found = model.regress(params, route, batch[source])
-    loss = jnp.abs(found - batch[target]).mean()
-    return loss, {"loss_absolute": loss}
-
-
 def spread_times(key: jax.Array, count: int) -> jax.Array:
     """Times in (0, 1), one in each of ``count`` equal parts, in random order: an even batch."""
     k_order, k_place = jax.random.split(key)

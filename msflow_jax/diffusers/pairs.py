@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING
 import numpy as np
 
 from msflow_jax.data import Split
+from msflow_jax.diffusers.settings import MAP
 from msflow_jax.diffusers.tokens import Tokeniser
 from msflow_jax.diffusers.verbs import REPORT as REPORT
 from msflow_jax.storage.text import listed
@@ -87,6 +88,34 @@ def pair_source(
             found |= {latent_name(name, part): array for part, array in taken.items()}
     kinds |= {name: "latent" for name in found if name not in kinds}
     return Source.of_arrays(found, kinds)
+
+
+def mapped_source(split: Split, name: str, classes: int, what: str) -> Source:
+    """The images of a modality with their maps of tissues.
+
+    Args:
+        split: training or validation examples.
+        name: modality.
+        classes: classes of a map.
+        what: the split's name, for the message.
+
+    Raises:
+        ValueError: no example has both, or maps of another grid or of classes that have no name.
+    """
+    rows = np.flatnonzero(has(split, name))
+    if MAP not in split.arrays or not len(rows):
+        raise ValueError(
+            f"no example of the {what} split has {name} and a map of its tissues: take {name!r} out of "
+            "model.segmenter.modalities"
+        )
+    images, maps = split.arrays[name][rows], split.arrays[MAP][rows]
+    if maps.shape != images.shape[:-1] or maps.max() >= classes:
+        raise ValueError(
+            f"the maps of the {what} split, {list(maps.shape[1:])} with classes up to {maps.max()}, are "
+            f"not of its {name}, {list(images.shape[1:-1])}, {classes} classes: take {name!r} out of "
+            "model.segmenter.modalities"
+        )
+    return Source.of_arrays({name: images, MAP: maps}, {name: "image", MAP: "map"})
 
 
 def _different(arrays: Sequence[np.ndarray]) -> np.ndarray:

@@ -3,12 +3,16 @@
 from dataclasses import dataclass
 from typing import Any
 
+import jax
 import numpy as np
 
+from msflow_jax.data.batches import to_float
 from msflow_jax.data.phantoms.reports import stated
+from msflow_jax.diffusers.anatomy import is_trained
 from msflow_jax.diffusers.pairs import REPORT, texts_of
 from msflow_jax.diffusers.sections import examples, once_per_subject, together
 from msflow_jax.inference.evaluation import Arrays, Block, Evaluation
+from msflow_jax.parallel.batched import batched
 
 
 @dataclass(frozen=True)
@@ -47,11 +51,14 @@ class Texts:
             nearest = [known[i] for i in (found @ vectors.T).argmax(axis=1)]
             common = max(known, key=known.count)
             facts = [stated(text) for text in true]
+            given = {
+                "one draw": drawn[0], "nearest training report": nearest,
+                "most frequent training report": [common] * len(true),
+            }  # fmt: skip
+            if is_trained(run, "decoder", source):
+                given["autoregressive decoder"] = written(run, source, chosen.arrays[source])
             rows = {}
-            for name, texts in (
-                ("one draw", drawn[0]), ("nearest training report", nearest),
-                ("most frequent training report", [common] * len(true)),
-            ):  # fmt: skip
+            for name, texts in given.items():
                 said = [stated(text) for text in texts]
                 rows[name] = {**fact_scores(said, facts, chosen.groups), **word_scores(texts, true)}
             sure = agreement([[stated(text) for text in one] for one in drawn])
@@ -67,6 +74,17 @@ class Texts:
                 for i in range(min(2, len(true)))
             ]  # fmt: skip
         return block, {}
+
+
+def written(run: Evaluation, source: str, images: np.ndarray) -> list[str]:
+    """What the autoregressive decoder of a source writes of images, word by word the most probable."""
+    model = run.flow.model
+
+    def function(params: Any, items: jax.Array, index: jax.Array) -> jax.Array:
+        return model.controls.write(params, source, to_float(items), model.length)[0]
+
+    rows = batched(function, run.sample.batch)(run.flow.params, images)
+    return run.flow.parts.tokeniser.decode(rows)
 
 
 def marked(found: dict[str, str], true: dict[str, str]) -> list[dict[str, Any]]:

@@ -9,12 +9,14 @@ import numpy as np
 
 from msflow_jax.data import Split
 from msflow_jax.data.batches import to_float
+from msflow_jax.diffusers.anatomy import anatomy, is_trained, make_segmenter
 from msflow_jax.diffusers.pairs import REPORT, has
+from msflow_jax.diffusers.settings import MAP
 from msflow_jax.inference.evaluation import Arrays, Block, Evaluation
-from msflow_jax.parallel.batched import batched
+from msflow_jax.parallel.batched import Runner, batched
 
 SHOWN = 4  # cases of a route in the report
-_ALONE = {"identity", "mean image"}
+CEILING = "true target"  # of what a segmenter finds: it is not perfect either
 
 
 @dataclass(frozen=True)
@@ -35,16 +37,21 @@ class Translation:
         """See :class:`msflow_jax.families.Section`."""
         block: Block = {"routes": [], "draws": run.sample.translate.draws, "examples": self.count}
         arrays: Arrays = {}
+        if run.flow.config.model.segmenter.modalities and MAP not in run.chosen.arrays:
+            block["left_out"] = "No Dice and no lesions: the data have no maps of tissues."
+        segmenters = {target: make_segmenter(run, target) for _, target in self.routes}
         for source, target in self.routes:
             if not together(run.chosen, (source, target)).any():
                 block.setdefault("absent", []).append([source, target])
                 continue
-            found, shown = self._route(run, source, target)
+            found, shown = self._route(run, source, target, segmenters[target])
             block["routes"].append(found)
             arrays |= {f"translation_{source}_{target}_{k}": v for k, v in shown.items()}
         return block, arrays
 
-    def _route(self, run: Evaluation, source: str, target: str) -> tuple[Block, Arrays]:
+    def _route(
+        self, run: Evaluation, source: str, target: str, segment: Runner | None
+    ) -> tuple[Block, Arrays]:
         from msflow_jax.evaluation import translation as measures
 
         chosen = examples(run.chosen, (source, target), self.count)
@@ -55,7 +62,7 @@ class Translation:
         mean = draws.astype(np.float64).mean(axis=0) / 255
         predicted = {"one draw": draws[0] / 255.0, f"mean of {len(draws)}": mean}
         predicted |= controls(run.splits.train, given, source, target)
-        if (source, target) in run.flow.model.regressed:
+        if is_trained(run, "regression", f"{source}-{target}"):
             predicted["U-Net, L1"] = regressed(run, (source, target), given)
         if run.flow.model.modalities[target].latent:
             predicted["autoencoder alone"] = reconstructed(run, target, truth)
@@ -72,6 +79,8 @@ class Translation:
             "examples": len(chosen), "rows": rows, "unit": intensity.unit if intensity else "",
             "per_unit": unit, "spread": measures.spread(wanted, draws / 255.0, inside),
         }  # fmt: skip
+        if segment is not None:
+            found["anatomy"] = anatomy(run, segment, chosen, {**predicted, CEILING: wanted})
         first = slice(0, SHOWN)
         error = np.abs(mean - wanted)[first]
         deviation = draws[:, first].astype(np.float64).std(axis=0) / 255
@@ -124,7 +133,7 @@ def regressed(run: Evaluation, route: tuple[str, str], given: np.ndarray) -> np.
     """What the control of a route makes of the sources, in [0, 1]."""
 
     def function(params: Any, items: jax.Array, index: jax.Array) -> jax.Array:
-        return run.flow.model.regress(params, route, to_float(items))
+        return run.flow.model.controls.regress(params, route, to_float(items))
 
     found = batched(function, run.sample.batch)(run.flow.params, given)
     return np.clip((found + 1) / 2, 0, 1)

@@ -11,6 +11,9 @@ from msflow_jax.settings import COUNT, Setting
 NAME = "diffusers"
 # Modalities of a link as a configuration writes them: new-known, or new+new-known.
 BETWEEN, AND = "-", "+"
+REPORT = "report"  # name of the modality of text
+MAP = "map"  # name of the array of tissues
+XRAY = "xray"  # a projection: maps of a head's slices are not of it
 
 
 def model_settings() -> dict[str, Any]:
@@ -26,7 +29,7 @@ def model_settings() -> dict[str, Any]:
         frozen_trunks=True,  # whether a link leaves its new diffusers as they are but for their guides
         shared_subjects=False,  # whether the sets of two links may have subjects in common
         # Steps of a stage of each kind, relative to train.steps.
-        lengths=dict(text=1.0, align=1.0, draw=1.0, link=1.0, regress=1.0),
+        lengths=dict(text=1.0, align=1.0, draw=1.0, link=1.0, regress=1.0, segment=0.5, decode=1.0),
         tokeniser="",  # JSON file of the library tokenizers; empty: made from the training reports
         prediction="velocity",  # or "epsilon"
         resize=0,
@@ -60,6 +63,10 @@ def model_settings() -> dict[str, Any]:
         dropout=0.1,
         # A residual U-Net with an L1 loss that translations are compared with.
         regression=dict(routes=(), width=32),
+        # A U-Net from images to their maps of tissues: Dice of translations, lesions lost or added.
+        segmenter=dict(modalities=(), width=16),
+        # An autoregressive decoder, as large as what it is compared with: drawn reports of a source.
+        decoder=dict(sources=()),
     )
 
 
@@ -117,6 +124,20 @@ def parse_route(text: str, config: ConfigDict) -> tuple[str, str]:
     return source, target
 
 
+def check_controls(config: ConfigDict) -> None:
+    """Refuses controls of a part ``model`` that nothing can be trained for, in one line."""
+    images = [name for name in config.modalities if name != REPORT]
+    mapped = [name for name in images if name != XRAY]
+    for key, names, among in (
+        ("segmenter.modalities", config.segmenter.modalities, mapped),
+        ("decoder.sources", config.decoder.sources, images if REPORT in config.modalities else ()),
+    ):
+        for name in names:
+            if name not in among:
+                known = ", ".join(among) or "none, without reports"
+                raise ValueError(f"model.{key}: {name!r} is none of those that can be: {known}")
+
+
 _DRAWING = {
     "steps": Setting(COUNT, "steps of the solver"),
     "solver": Setting("", "solver of the equation"),
@@ -137,7 +158,12 @@ TABLE: dict[str, Setting] = {
     "model.lengths.link": Setting("(0, inf)", "steps of a link over train.steps"),
     "model.lengths.regress": Setting("(0, inf)", "steps of a control over train.steps"),
     "model.regression.routes": Setting("", "routes source-target that a U-Net is trained on"),
+    "model.lengths.segment": Setting("(0, inf)", "steps of a segmenter over train.steps"),
+    "model.lengths.decode": Setting("(0, inf)", "steps of a decoder of reports over train.steps"),
     "model.regression.width": Setting(COUNT, "channels of its first level"),
+    "model.segmenter.modalities": Setting("", "those whose drawings are segmented, by maps of the data"),
+    "model.segmenter.width": Setting(COUNT, "channels of its first level"),
+    "model.decoder.sources": Setting("", "those whose reports an autoregressive decoder writes as well"),
     "model.tokeniser": Setting("", "file of the library tokenizers; empty: of the training reports"),
     "model.prediction": Setting("velocity or epsilon", "what diffusers give"),
     "model.resize": Setting("[0, 16384]", "side inside the diffusers; 0: as the images are"),

@@ -51,7 +51,7 @@ class TextAutoencoder(nn.Module):
         self.encoder = _Encoder(
             self.size, self.side**2, self.latent, self.width, self.depth, self.heads, self.dtype
         )
-        self.decoder = _Decoder(self.size, self.width, self.depth, self.heads, self.dtype)
+        self.decoder = Decoder(self.size, self.width, self.depth, self.heads, self.dtype)
 
     def encode(self, tokens: jax.Array) -> tuple[jax.Array, jax.Array]:
         """Mean, of unit spread over each report's latent, and log-deviation, ``[B, s, s, c]`` each."""
@@ -61,9 +61,8 @@ class TextAutoencoder(nn.Module):
 
     def logits(self, latents: jax.Array, tokens: jax.Array) -> jax.Array:
         """Logits ``[B, T, size]`` of every token given the latent and the tokens before it."""
-        before = jnp.pad(tokens[:, :-1], ((0, 0), (1, 0)), constant_values=START)
         memory = latents.reshape(len(latents), -1, self.latent)
-        return self.decoder(memory, before)
+        return self.decoder(memory, after_start(tokens))
 
     def __call__(self, tokens: jax.Array) -> jax.Array:
         """Logits of reports through the means of their latents."""
@@ -97,7 +96,9 @@ class _Encoder(nn.Module):
         return centred * lax.rsqrt(variance + NORM_EPSILON), log_deviation
 
 
-class _Decoder(nn.Module):
+class Decoder(nn.Module):
+    """A transformer over the tokens before each one, which asks a memory; attributes as above."""
+
     size: int
     width: int
     depth: int
@@ -106,6 +107,7 @@ class _Decoder(nn.Module):
 
     @nn.compact
     def __call__(self, memory: jax.Array, before: jax.Array) -> jax.Array:
+        """Logits ``[B, T, size]`` of a memory ``[B, M, F]`` and the tokens before, ``[B, T]``."""
         x, _ = embed_tokens(self, before)
         memory = Dense(self.width, self.dtype, name="memory")(memory)
         shape = (1, memory.shape[1], self.width)
@@ -149,12 +151,10 @@ def text_loss(
     z = mean + jnp.exp(log_deviation) * jax.random.normal(k_latent, mean.shape)
     shown = hide_words(tokens, k_words, word_dropout)
     logits: Any = net.apply(variables, z, shown, method="logits")
-    there = (tokens != PAD).astype(jnp.float32)
-    nats = -jnp.take_along_axis(jax.nn.log_softmax(logits), tokens[..., None], axis=-1)[..., 0]
-    text = (nats * there).sum() / there.sum()
+    text = mean_nats(logits, tokens)
     divergence = 0.5 * (jnp.square(mean) + jnp.exp(2 * log_deviation) - 1) - log_deviation
     per_number = divergence.mean(axis=0)  # over the batch, as free bits are meant
-    cost = jnp.maximum(per_number, free_bits).sum() / there.sum(axis=1).mean()
+    cost = jnp.maximum(per_number, free_bits).sum() / (tokens != PAD).sum(axis=1).mean()
     return text + beta * cost, {"loss_text": text, "divergence": per_number.mean()}
 
 
@@ -162,6 +162,18 @@ def hide_words(tokens: jax.Array, key: jax.Array, share: float) -> jax.Array:
     """Tokens ``[B, T]``, each hidden with a probability of ``share``."""
     hidden = jax.random.bernoulli(key, share, tokens.shape) & (tokens > END)
     return jnp.where(hidden, START, tokens)
+
+
+def mean_nats(logits: jax.Array, tokens: jax.Array) -> jax.Array:
+    """Negative log-likelihood of a token, the mean over all that are no padding."""
+    there = (tokens != PAD).astype(jnp.float32)
+    nats = -jnp.take_along_axis(jax.nn.log_softmax(logits), tokens[..., None], axis=-1)[..., 0]
+    return (nats * there).sum() / there.sum()
+
+
+def after_start(tokens: jax.Array) -> jax.Array:
+    """The token before each of ``[B, T]``: the start, then all but the last."""
+    return jnp.pad(tokens[:, :-1], ((0, 0), (1, 0)), constant_values=START)
 
 
 def annealed(progress: jax.Array) -> jax.Array:
@@ -173,14 +185,14 @@ def annealed(progress: jax.Array) -> jax.Array:
 
 
 def write_reports(
-    net: TextAutoencoder, params: Params, latents: jax.Array, length: int
+    net: nn.Module, params: Params, latents: jax.Array, length: int
 ) -> tuple[jax.Array, jax.Array]:
     """The most probable words one after the other.
 
     Args:
-        net: the autoencoder.
+        net: the autoencoder, or another module with a method ``logits(latents, tokens)``.
         params: its parameters.
-        latents: ``[B, side, side, latent]``.
+        latents: ``[B, side, side, latent]``, or what else that method takes.
         length: tokens in a row.
 
     Returns:

@@ -7,11 +7,11 @@ import jax
 import jax.numpy as jnp
 
 from msflow_jax.diffusers.paths import draw
+from msflow_jax.diffusers.settings import REPORT as REPORT
 from msflow_jax.diffusers.text import write_reports
 from msflow_jax.streams import Streams, content_index
 
 Params = Any
-REPORT = "report"  # name of the modality of text
 
 
 class Verbs:

@@ -4,7 +4,14 @@
 """
 
 from msflow_jax.evaluation.measure import CHANCE, LESS, MORE, NEITHER, SHARE, Measure
-from msflow_jax.evaluation.measures_of_pairs import PARTNERS, RETRIEVAL, TEXTS, TRANSLATION
+from msflow_jax.evaluation.measures_of_pairs import (
+    ANATOMY,
+    FACTS,
+    PARTNERS,
+    RETRIEVAL,
+    TEXTS,
+    TRANSLATION,
+)
 
 _MEDMNIST = "MedMNIST (arXiv 2110.14795)"
 _MEDSYMMFLOW = "MedSymmFlow (arXiv 2507.19098)"
@@ -208,9 +215,11 @@ MEASURES: dict[str, dict[str, Measure]] = {
     "Generated images (`generation`)": GENERATION,
     "Likelihood (`likelihood`)": LIKELIHOOD,
     "Translation (`translation`)": TRANSLATION,
+    "Anatomy of translations (`translation.routes.anatomy`)": ANATOMY,
     "Partners (`partners`)": PARTNERS,
     "Retrieval (`retrieval`)": RETRIEVAL,
     "Drawn reports (`texts`)": TEXTS,
+    "Facts that drawn images show (`facts`)": FACTS,
 }
 # Counts and settings, which stand beside the measures and say themselves what they are.
 COUNTS = frozenset(

@@ -43,6 +43,17 @@ PARTNERS = {
     "psnr": Measure("of one draw beside its partner, another subject's, none; equal noise", "dB", MORE),
     "gain": Measure("differences of these, image by image", "dB", MORE),
 }  # fmt: skip
+ANATOMY = {
+    "dice": Measure(
+        "2 |A and B| / (|A| + |B|) of the segmenter's class and the true one, over all pixels of all "
+        "images; mean: over the classes of the true maps but the background", SHARE, MORE, "Dice 1945",
+    ),
+    "recall": Measure(
+        "found / (found + lost): lesions, connected with corners, that share a pixel with one of the "
+        "segmenter's, each with one alone", SHARE, MORE,
+    ),
+    "precision": Measure("found / (found + added)", SHARE, MORE),
+}  # fmt: skip
 RETRIEVAL = {
     "recall_1": Measure(
         "share whose partner, or one of equal content, is the nearest", SHARE, MORE
@@ -50,6 +61,13 @@ RETRIEVAL = {
     "recall_5": Measure("the same among the five nearest", SHARE, MORE),
     "chance": Measure("recall_1 of a random order", SHARE, NEITHER),
 }
+FACTS = {
+    "all": Measure(
+        "share of the facts that linear classifiers of real training images' pixels find, mean over "
+        "presence, side, lobe and size of lesions, ventricles, and thirds of the skull's thickness and "
+        "breadth; beside it that of each fact", SHARE, MORE,
+    ),
+}  # fmt: skip
 TEXTS = {
     "f1": Measure("2 right / (stated + true), over the facts of all reports", SHARE, MORE),
     "precision": Measure("right / stated facts", SHARE, MORE),

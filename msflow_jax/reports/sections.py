@@ -14,6 +14,7 @@ from msflow_jax.reports.results import Results
 from msflow_jax.reports.segmentation import segmentation_section
 from msflow_jax.reports.temperatures import temperatures_section
 from msflow_jax.reports.translation import (
+    facts_section,
     partners_section,
     retrieval_section,
     texts_section,
@@ -48,6 +49,7 @@ SECTIONS: Mapping[str, Renderer] = MappingProxyType(
         "partners": partners_section,
         "retrieval": retrieval_section,
         "texts": texts_section,
+        "facts": facts_section,
     }
 )
 

@@ -19,7 +19,7 @@ def translation_section(results: Results) -> Section:
     routes = [_route(results, route) for route in found.get("routes") or ()]
     return page.section(
         results, "translation", "Translation", routes=routes, draws=found.get("draws"),
-        parts=_PARTS,
+        parts=_PARTS, left_out=found.get("left_out", ""),
     )  # fmt: skip
 
 
@@ -35,9 +35,29 @@ def _route(results: Results, route: dict[str, Any]) -> dict[str, Any]:
     unit = route.get("unit") or "of the range"
     return {
         "name": f"{source} to {target}", "trained": route["trained"], "rows": rows, "unit": unit,
+        "anatomy": _anatomy((route.get("anatomy") or {}).get("rows") or {}),
         "examples": route["examples"], "spread": route.get("spread") or {},
         "pictures": _pictures(results, source, target),
     }  # fmt: skip
+
+
+def _anatomy(rows: dict[str, Any]) -> dict[str, Any]:
+    """Head and rows of a table of Dice and lesions; the tissues are the data's."""
+    if not rows:
+        return {}
+    first = next(iter(rows.values()))
+    tissues, lesions = list(first["dice"]), "lesions" in first
+    head = ["images by", *("Dice, " + name for name in tissues)]
+    head += ["lesions: recall", "precision", "found", "lost", "added"] * lesions
+    table = []
+    for name, row in rows.items():
+        cells: list[Any] = [name, *(_cell(row["dice"][tissue], 1.0, 3) for tissue in tissues)]
+        if lesions:
+            of = row["lesions"]
+            cells += [_percent(of["recall"]), _percent(of["precision"])]
+            cells += [page.number(of[key]) for key in ("found", "lost", "added")]
+        table.append(cells)
+    return {"head": head, "rows": table}
 
 
 def _cell(value: dict[str, Any], scale: float, digits: int) -> tuple[str, str]:
@@ -106,6 +126,22 @@ def texts_section(results: Results) -> Section:
         results, "texts", "Reports", routes=routes, cases=found.get("cases") or (),
         draws=found.get("draws"),
     )  # fmt: skip
+
+
+def facts_section(results: Results) -> Section:
+    """Facts of reports that images drawn from them show."""
+    found = results.part("facts")
+    shown = []
+    for one in found.get("modalities") or ():
+        kinds = list(next(iter(one["rows"].values())))
+        rows = [
+            [name, *(_percent(row[kind]) for kind in kinds)] for name, row in one["rows"].items()
+        ]
+        head = ["images", "all facts", *kinds[1:]]
+        shown.append({**one, "name": one["modality"], "head": head, "rows": rows})
+    return page.section(
+        results, "facts", "Facts shown", modalities=shown, left_out=found.get("left_out", "")
+    )
 
 
 def _word(value: Any) -> Any:

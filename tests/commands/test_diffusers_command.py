@@ -34,6 +34,9 @@ FLAGS = [
     "--config.model.links=('ct-report','t1w-ct')",
     "--config.model.regression.routes=('t1w-ct',)",
     "--config.model.regression.width=8",
+    "--config.model.segmenter.modalities=('ct',)",
+    "--config.model.segmenter.width=8",
+    "--config.model.decoder.sources=('ct',)",
     "--config.model.net.width=16",
     "--config.model.net.depth=1",
     "--config.model.net.head_channels=8",
@@ -59,7 +62,7 @@ FLAGS = [
 ]
 NAMES = [
     "text", "align-ct", "align-t1w", "draw-report", "draw-ct", "draw-t1w", "link-ct-report",
-    "link-t1w-ct", "regress-t1w-ct",
+    "link-t1w-ct", "regress-t1w-ct", "segment-ct", "decode-ct",
 ]  # fmt: skip
 
 
@@ -93,12 +96,27 @@ def test_stages_sections_and_the_page(trained):
     assert stages == NAMES
     assert (trained / "tokeniser.json").is_file()
     found = evaluation(trained)
-    assert found["sections"] == ["retrieval", "translation", "partners", "texts", "generation"]
+    assert found["sections"] == [
+        *("retrieval", "translation", "partners", "texts", "facts", "generation")
+    ]
     route = found["translation"]["routes"][0]
     names = ["one draw", "mean of 2", "identity", "mean image", "tone curve", "U-Net, L1"]
     assert list(route["rows"]) == names and route["unit"] == "HU" and route["trained"]
+    judged = route["anatomy"]["rows"]
+    assert (
+        list(judged) == [*names, "true target"]
+        and "anatomy" not in found["translation"]["routes"][1]
+    )
+    assert set(judged["identity"]["lesions"]) >= {"recall", "precision", "found", "lost", "added"}
+    drawn = {one["source"]: list(one["rows"]) for one in found["texts"]["routes"]}
+    assert (
+        drawn["ct"][-1] == "autoregressive decoder" and "autoregressive decoder" not in drawn["t1w"]
+    )
+    shown = found["facts"]["modalities"]
+    assert [one["modality"] for one in shown] == ["ct", "t1w"] and "real" in shown[0]["rows"]
     text = (trained / "report" / "index.html").read_text()
-    for words in ("t1w to ct", "MAE HU", "U-Net, L1", "recall at 1", "all facts right", "emergent"):
+    for words in ("t1w to ct", "MAE HU", "U-Net, L1", "recall at 1", "all facts right", "emergent",
+                  "Dice, white matter", "lesions: recall", "true target", "another report"):  # fmt: skip
         assert words in text, words
 
 

@@ -4,16 +4,19 @@ import importlib.util
 from pathlib import Path
 
 import jax
+import jax.numpy as jnp
 import pytest
 from jax.sharding import AbstractMesh
 from jax.sharding import PartitionSpec as P
 
 from msflow_jax.config import load_config
 from msflow_jax.data import Info, Modality
+from msflow_jax.diffusers.decoder import parameters, route_parameters
 from msflow_jax.diffusers.family import FAMILY
 from msflow_jax.diffusers.latents import Latents
 from msflow_jax.diffusers.networks import start
 from msflow_jax.diffusers.parts import DiffusersParts
+from msflow_jax.diffusers.text import token_shape
 from msflow_jax.diffusers.tokens import Tokeniser
 from msflow_jax.latent.autoencoder import Autoencoder
 from msflow_jax.latent.kept import Kept
@@ -34,6 +37,16 @@ def facts(config):
     )  # fmt: skip
 
 
+def share_of_decoder(model, source):
+    """Parameters of the control of drawn reports, relative to those of the route itself."""
+    shape = (1, *model.modalities[source].codec.shape)
+    own = jax.eval_shape(
+        model.controls.decoder.init, jax.random.key(0), jax.ShapeDtypeStruct(shape, jnp.float32),
+        token_shape(model.length),
+    )  # fmt: skip
+    return parameters(own) / route_parameters(model, source)
+
+
 @pytest.mark.parametrize("name", ["medm2g_phantom", "medm2g_cohort"])
 def test_it_builds_with_as_many_parameters_as_it_says(name):
     config = load_config([f"--config=configs/{name}.py"])
@@ -43,6 +56,8 @@ def test_it_builds_with_as_many_parameters_as_it_says(name):
     assert set(shapes["diffuser"]) == set(config.model.modalities)
     count = sum(leaf.size for leaf in jax.tree.leaves(shapes["diffuser"]["t1w"]))
     assert 0.9e6 < count < 1.1e6 if name == "medm2g_phantom" else count > 2e7
+    for source in model.controls.decoded[1:]:  # the depth is matched to the first
+        assert 0.8 < share_of_decoder(model, source) < 1.2
 
 
 def test_the_paper_size_in_latents_and_its_shardings():

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from dataclasses import dataclass
 
 import numpy as np
@@ -120,3 +121,35 @@ def _breadth(head: anatomy.Anatomy, subject: Subject) -> int:
     points = subject.to_template(np.stack([x.ravel(), y.ravel(), z.ravel()]))
     within = (head.distance.sample(points, 100.0) < subject.shells[1]).reshape(x.shape)
     return int(within.sum(axis=-1).max())
+
+
+def labels_of(
+    truth: Mapping[str, np.ndarray], training: Mapping[str, np.ndarray]
+) -> dict[str, np.ndarray]:
+    """The facts as classes, each a column of words or numbers ``[N]``: what a classifier may learn.
+
+    Args:
+        truth: columns ``fact_...`` of some heads, as ``Split.truth`` has them.
+        training: those of the training heads, whose thirds the lengths in mm are told by.
+
+    Raises:
+        ValueError: there are no such columns.
+    """
+    if missing := [name for name in ("fact_lesions", "fact_side") if name not in truth]:
+        raise ValueError(
+            f"the data have no column {missing[0]}: facts are known of phantom cohorts"
+        )
+    some = np.asarray(truth["fact_lesions"]) > 0
+    ends = list(SIZES.values())
+    size = np.array(list(SIZES))[np.searchsorted(ends, truth["fact_largest"], side="right")]
+    found = {
+        "presence": np.where(some, "lesion", NONE),
+        "side": np.asarray(truth["fact_side"], str),
+        "lobe": np.asarray(truth["fact_largest_lobe"], str),
+        "size": np.where(some, size, NONE),
+        "ventricles": np.asarray(truth["fact_ventricles"], str),
+    }
+    for name in ("skull", "breadth"):
+        thirds = np.quantile(training[f"fact_{name}"], [1 / 3, 2 / 3])
+        found[name] = np.searchsorted(thirds, truth[f"fact_{name}"])
+    return found

@@ -170,3 +170,18 @@ def test_facts_vary(head):
     for name in ("side", "largest_lobe", "grade", "ventricles", "skull", "size"):
         assert len({getattr(one, name) for one in found}) >= 3, name
     assert len({one.breadth for one in found}) > 10
+
+
+def test_facts_as_classes():
+    truth = {
+        "fact_lesions": np.array([0, 1, 3]), "fact_side": np.array([NONE, "left", "both"]),
+        "fact_largest": np.array([0, 11, 12]), "fact_largest_lobe": np.array([NONE, "deep", "frontal"]),
+        "fact_ventricles": np.array(["wide"] * 3), "fact_skull": np.array([5, 6, 7]),
+        "fact_breadth": np.array([100, 150, 200]),
+    }  # fmt: skip
+    found = facts.labels_of(truth, {**truth, "fact_skull": np.arange(10)})
+    assert found["presence"].tolist() == [NONE, "lesion", "lesion"]
+    assert found["size"].tolist() == [NONE, "small", "medium"]
+    assert found["breadth"].tolist() == [0, 1, 2] and found["skull"].tolist() == [1, 1, 2]
+    with pytest.raises(ValueError, match="no column fact_lesions: facts are known of phantom"):
+        facts.labels_of({"age": np.zeros(3)}, {})

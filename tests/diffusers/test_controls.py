@@ -1,0 +1,186 @@
+"""What drawings are compared with and judged by: sizes, stages, and what cannot be."""
+
+import dataclasses
+from functools import cache
+from types import SimpleNamespace
+
+import jax
+import jax.numpy as jnp
+import numpy as np
+import pytest
+
+from msflow_jax.diffusers.anatomy import anatomy
+from msflow_jax.diffusers.control_stages import decode_objective, segment_objective
+from msflow_jax.diffusers.curriculum import stages
+from msflow_jax.diffusers.family import FAMILY
+from msflow_jax.diffusers.networks import start
+from msflow_jax.diffusers.pairs import mapped_source
+from msflow_jax.diffusers.parts import prepare
+from tests.diffusers import tiny
+from tests.diffusers.test_configurations import share_of_decoder
+
+pytest.importorskip("tokenizers")
+TISSUES = ("background", "grey matter", "lesion")
+
+
+def with_maps(data):
+    """The splits with maps: bright pixels of CT are lesion, dark ones background."""
+
+    def mapped(split):
+        ct = split.arrays["ct"][..., 0]
+        maps = (ct > 80).astype(np.uint8) + (ct > 200)
+        return dataclasses.replace(split, arrays={**split.arrays, "map": maps.astype(np.uint8)})
+
+    info = dataclasses.replace(data.info, map_classes=TISSUES)
+    return dataclasses.replace(
+        data, train=mapped(data.train), val=mapped(data.val), test=mapped(data.test), info=info
+    )
+
+
+@cache
+def made():
+    """Configuration, data, parts and model with every control."""
+    chosen = tiny.config()
+    with chosen.unlocked():
+        chosen.model.segmenter.update(modalities=("ct",), width=8)
+        chosen.model.decoder.sources = ("xray", "ct")
+    data = with_maps(tiny.splits())
+    parts = prepare(chosen.model, data)
+    return chosen, data, parts, FAMILY.build(chosen, data.info, parts)
+
+
+def test_each_has_a_stage_of_its_own_at_the_end():
+    chosen, data, parts, model = made()
+    found = stages(chosen, data, parts.tokeniser, model)[-3:]
+    assert [one.name for one in found] == ["segment-ct", "decode-xray", "decode-ct"]
+    assert [one.trains for one in found] == ["segmenter/ct/.*", "decoder/xray/.*", "decoder/ct/.*"]
+    assert [one.config.steps for one in found] == [1, 2, 2]
+    for one in found:
+        fresh = jax.eval_shape(one.initial, {})
+        part, name = one.trains.split("/")[:2]
+        assert list(fresh) == [part] and list(fresh[part]) == [name]
+    source = found[0].source
+    assert set(source.arrays) == {"ct", "map"}
+    assert len(source.arrays["ct"]) == data.train.present["ct"].sum()  # also those without reports
+
+
+def test_the_decoder_is_as_large_as_what_it_is_compared_with():
+    """The same of the configurations: ``test_configurations.py``."""
+    _, _, _, model = made()
+    assert 0.8 < share_of_decoder(model, "xray") < 1.2
+
+
+def test_a_segmenter_is_told_apart_from_a_worse_one():
+    """By its classes alone: the network is left out."""
+    _, data, _, _ = made()
+    maps = jnp.asarray(data.test.arrays["map"], jnp.int32)
+
+    def loss(logits):
+        model = SimpleNamespace(controls=SimpleNamespace(segment=lambda *_: logits))
+        value, metrics = segment_objective(model, "ct", {}, {"ct": None, "map": maps}, None)
+        return float(value), float(metrics["dice"])
+
+    right = 20.0 * jax.nn.one_hot(maps, 3)
+    without = right.at[..., 2].set(-20.0)  # lesions are missed
+    (best, dice), (worse, less), (flat, _) = map(loss, (right, without, 0 * right))
+    assert best < 0.01 and dice > 0.99 and less < 0.75 and worse > flat > best
+
+
+@pytest.fixture(scope="module")
+def decoder():
+    """Parameters of one decoder, with no layer at zero."""
+    _, _, _, model = made()
+    tree = start(model, jax.random.key(0), ("decoder",), ("ct",))
+    rng = np.random.default_rng(0)
+    return jax.tree.map(
+        lambda a: jnp.asarray(a + 0.02 * rng.normal(size=a.shape).astype(np.float32)), tree
+    )
+
+
+def test_the_loss_of_the_decoder_reaches_all_of_it(decoder):
+    _, data, parts, model = made()
+    tokens = parts.tokeniser.encode(list(data.test.truth["report"][:2]))
+    images = jnp.asarray(data.test.arrays["ct"][:2] / 127.5 - 1, jnp.float32)
+    batch = {"ct": images, "report": jnp.asarray(tokens)}
+
+    def loss(params):
+        return decode_objective(model, "ct", params, batch, jax.random.key(0), train=False)[0]
+
+    value, gradient = jax.jit(jax.value_and_grad(loss))(decoder)
+    assert 0 < value < 2 * np.log(model.text.size)
+    dead = {
+        jax.tree_util.keystr(path) for path, leaf in jax.tree_util.tree_leaves_with_path(gradient)
+        if not np.abs(leaf).max() > 0
+    }  # fmt: skip
+    # Of eight pixels the CNN leaves one place to ask: whatever asks, the same is heard.
+    asking = ("['cross']['query']", "['cross']['key']", "['norm_cross']", "['self']['key']['bias']")
+    assert all(any(part in path for part in asking) for path in dead), dead
+
+
+def test_it_writes_the_most_probable_word_after_the_other(decoder):
+    _, data, _, model = made()
+    images = jnp.asarray(data.test.arrays["ct"][:2] / 127.5 - 1, jnp.float32)
+
+    @jax.jit
+    def both(images):
+        tokens, _ = model.controls.write(decoder, "ct", images, model.length)
+        return tokens, model.controls.decoder.apply(
+            {"params": decoder["decoder"]["ct"]}, images, tokens
+        )
+
+    tokens, logits = both(images)
+    best = np.asarray(logits)[..., 2:].argmax(-1) + 2  # neither padding nor a start
+    written = np.asarray(tokens)
+    ended = np.cumsum(written == 2, axis=1) - (written == 2) > 0
+    np.testing.assert_array_equal(written, np.where(ended, 0, best))
+
+
+def test_figures_of_a_translation_and_their_ceiling():
+    """A segmenter that knows all: thresholds, as the maps were made."""
+    chosen, data, _, model = made()
+    del chosen
+    run = SimpleNamespace(
+        flow=SimpleNamespace(params={}, model=model), sample=SimpleNamespace(seed=0)
+    )
+
+    def segment(params, images):
+        grey = np.rint(255 * images[..., 0])
+        return (grey > 80).astype(np.uint8) + (grey > 200)
+
+    truth = data.test.arrays["ct"] / 255.0
+    rows = anatomy(run, segment, data.test, {"one draw": 0.5 * truth, "true target": truth})["rows"]
+    ceiling = rows["true target"]
+    assert ceiling["dice"]["mean"]["value"] == ceiling["lesions"]["recall"]["value"] == 1
+    assert set(ceiling["dice"]) == {"mean", "grey matter", "lesion"}
+    dark = rows["one draw"]
+    assert dark["dice"]["lesion"]["value"] == 0 and dark["lesions"]["found"] == 0
+    assert dark["lesions"]["lost"] == ceiling["lesions"]["found"] > 0
+
+
+def test_without_maps_segmenters_are_left_out_in_one_line():
+    chosen, data, parts, _ = made()
+    bare = tiny.splits()
+    model = FAMILY.build(chosen, bare.info, parts)
+    assert model.controls.segmented == () and model.controls.decoded == ("xray", "ct")
+    with pytest.warns(UserWarning, match="model.segmenter.modalities: the data have no maps of"):
+        names = [one.name for one in stages(chosen, bare, parts.tokeniser, model)]
+    assert "segment-ct" not in names
+    with pytest.raises(ValueError, match="no example of the training split has ct and a map"):
+        mapped_source(bare.train, "ct", 3, "training")
+    with pytest.raises(ValueError, match="with classes up to 2, are not of its ct, .* 2 classes"):
+        mapped_source(data.train, "ct", 2, "training")
+
+
+@pytest.mark.parametrize(
+    "change, message",
+    [
+        ({"segmenter": {"modalities": ("xray",)}}, "segmenter.modalities: 'xray' is none of .*: ct"),
+        ({"segmenter": {"modalities": ("report",)}}, "segmenter.modalities: 'report' is none"),
+        ({"decoder": {"sources": ("pet",)}}, "model.decoder.sources: 'pet' is none of those .* ct"),
+        ({"modalities": ("ct", "t1w"), "links": ("t1w-ct",), "decoder": {"sources": ("ct",)}},
+         "'ct' is none of those that can be: none, without reports"),
+    ],
+)  # fmt: skip
+def test_controls_that_cannot_be_trained(change, message):
+    with pytest.raises(ValueError, match=message):
+        FAMILY.check(tiny.config(**change))
