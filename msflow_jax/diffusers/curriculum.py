@@ -209,7 +209,7 @@ def _validation(objective: Callable[..., Any], source: Any, train: ConfigDict) -
             rows = {name: array[at : at + size] for name, array in one.arrays.items()}
             # Of latents the one variant there is: nothing is mirrored.
             rows = {n: a[:, 0] if one.modalities[n].variants else a for n, a in rows.items()}
-            yield to_loss(jax.tree.map(jax.numpy.asarray, rows), one.modalities)
+            yield to_loss(jax.device_put(rows), one.modalities)
 
     def measure(params: Any) -> dict[str, float]:
         key = jax.random.key(train.seed + 1)

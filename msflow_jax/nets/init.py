@@ -68,7 +68,8 @@ def init_params(
     tree = variables.get("params", {})
     data = jax.random.key_data(key)
     if not isinstance(key, jax.core.Tracer):
-        return jax.tree.map(jnp.asarray, _draw_tree(np.asarray(data).tobytes(), (), tree))
+        # Not ``jnp.asarray``, which compiles a program for every shape.
+        return jax.device_put(_draw_tree(np.asarray(data).tobytes(), (), tree))
     # Traced, the host draws when the program runs: a callback keeps the numbers those of numpy, and
     # under ``jax.eval_shape``, by which opening a workdir compares shapes, nothing is drawn at all.
     shapes = jax.tree.map(lambda leaf: jax.ShapeDtypeStruct(leaf.shape, jnp.float32), tree)

@@ -13,6 +13,7 @@ import optax
 from ml_collections import ConfigDict
 
 from msflow_jax.progress import TrainingBar, training_bar
+from msflow_jax.storage.digests import at_hand
 from msflow_jax.training.records import Records
 from msflow_jax.training.step import TrainState
 
@@ -113,7 +114,7 @@ class Monitor:
         due = is_due(step, self._config.log_every, self._steps)
         if due:
             with self.doing("measuring the average"):
-                row["ema_distance"] = float(_relative_distance(state.ema, state.params))
+                row["ema_distance"] = _relative_distance(state.ema, state.params)
             if memory := _peak_memory():
                 row["device_gib"] = memory
             if self._records:
@@ -144,9 +145,22 @@ def is_due(step: int, every: int, last: int = 0) -> bool:
     return every > 0 and (step % every == 0 or step == last)
 
 
-@jax.jit
-def _relative_distance(average: Any, params: Any) -> jax.Array:
+def _relative_distance(average: Any, params: Any) -> float:
     """Norm of the difference over the norm of the parameters."""
+    here = [[at_hand(leaf) for leaf in jax.tree.leaves(tree)] for tree in (average, params)]
+    if any(leaf is None for tree in here for leaf in tree):
+        return float(_distance_on_devices(average, params))
+    # A program over the whole tree takes seconds to compile, and this none.
+    squares = [
+        [np.sum(np.square(d, dtype=np.float64)) for d in (a - b, b)]
+        for a, b in zip(*here, strict=True)
+    ]
+    apart, long = np.sqrt(np.sum(squares, axis=0))
+    return float(apart / long) if long else float("nan")
+
+
+@jax.jit
+def _distance_on_devices(average: Any, params: Any) -> jax.Array:
     difference = jax.tree.map(jnp.subtract, average, params)
     return optax.tree.norm(difference) / optax.tree.norm(params)
 

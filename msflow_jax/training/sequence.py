@@ -6,7 +6,6 @@ from pathlib import Path
 from typing import Any, TypeVar
 
 import jax
-import jax.numpy as jnp
 import numpy as np
 from jax.experimental import multihost_utils
 
@@ -88,7 +87,7 @@ def read_params(
         so_far = update(so_far, trained)
     if params or len(saved_stages(workdir)) > 1:
         # A stage comes back on the devices it was trained on, the given tree lies on one.
-        so_far = jax.tree.map(jnp.asarray, _on_host(so_far))
+        so_far = jax.device_put(_on_host(so_far))
     return step, so_far
 
 
