@@ -6,6 +6,7 @@
 
 import csv
 import json
+import os
 import shutil
 import tarfile
 from pathlib import Path
@@ -13,6 +14,7 @@ from pathlib import Path
 import jax
 import numpy as np
 import pytest
+from jax._src import compiler
 
 import msflow_jax
 from experiments.classify import classify
@@ -30,9 +32,19 @@ CLOSE = dict(rtol=1e-5, atol=1e-5)  # the same processor gives the same digits; 
 
 @pytest.fixture(autouse=True, scope="module")
 def quick():
-    """As the figures were made: with all optimisations."""
+    """As the figures were made: with all optimisations, and without the flags of `tests/conftest.py`."""
+    given = compiler.get_compile_options
+
+    def as_users_do(*args, **kwargs):
+        options = given(*args, **kwargs)
+        options.env_option_overrides += [("xla_cpu_use_fusion_emitters", True)]
+        return options
+
     jax.config.update("jax_disable_most_optimizations", False)
-    yield
+    with pytest.MonkeyPatch.context() as patch:
+        if "xla_cpu_use_fusion_emitters" in os.environ.get("XLA_FLAGS", ""):
+            patch.setattr(compiler, "get_compile_options", as_users_do)
+        yield
     jax.config.update("jax_disable_most_optimizations", True)
 
 

@@ -14,7 +14,8 @@ from tests.training import tiny_training
 
 def start(devices, workdir, changes, distributed=None):
     """A process with that many devices, in a process group of its own."""
-    flags = f"--xla_force_host_platform_device_count={devices} --xla_backend_optimization_level=0"
+    flags = f"{os.environ.get('XLA_FLAGS', '')} --xla_force_host_platform_device_count={devices}"
+    flags += " --xla_backend_optimization_level=0"
     environment = {**os.environ, "XLA_FLAGS": flags, "JAX_PLATFORMS": "cpu"}
     environment["JAX_COMPILATION_CACHE_DIR"] = jax.config.jax_compilation_cache_dir or ""
     command = [sys.executable, tiny_training.__file__, str(workdir), json.dumps(changes)]
