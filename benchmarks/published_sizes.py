@@ -7,11 +7,11 @@ autoencoder, width 128) and MAGIC-Flow (184 x 184, 24 steps of two passes), with
 is the library's own step (``training/step.py``) on batches that lie on the device: products in float32,
 in tf32 (the default on NVIDIA), in bfloat16, with blocks recomputed, several steps per dispatch.
 Classification and drawing are timed from an image on the device to its posterior or pixels, float32 with
-tf32 products, and in bfloat16. A system's programs are compiled side by side in threads and timed one
-after another; the compiler says the memory. ``--profile`` adds the kernels that dominate a step.
+tf32 products, and in bfloat16. One program after the other is compiled, timed and kept; the compiler
+says the memory. ``--profile`` adds the kernels that dominate a step.
 
-Never run on a GPU to its end: 20 programs took more than 165 s to compile on an H100, so give each
-system a run of its own.
+Never run on a GPU to its end: 20 programs compiled side by side took more than 165 s on an H100, and
+those of one system with two modes more than 100 s on an H200.
 """
 
 import argparse
@@ -25,7 +25,6 @@ import tempfile
 import time
 from collections import Counter
 from collections.abc import Callable, Iterator
-from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 from typing import Any
 
@@ -85,7 +84,6 @@ def parse(arguments: list[str] | None = None) -> argparse.Namespace:
     parser.add_argument("--systems", nargs="+", default=list(BATCHES), choices=list(BATCHES))
     parser.add_argument("--modes", nargs="+", default=list(MODES), choices=list(MODES))
     parser.add_argument("--rounds", type=int, default=20, help="timed runs of each (default 20)")
-    parser.add_argument("--threads", type=int, default=8, help="programs compiled side by side")
     parser.add_argument(
         "--peak", type=float, default=0.0, help="bf16 operations a second of the chip"
     )
@@ -255,7 +253,7 @@ def table(rows: list[dict[str, Any]]) -> str:
 
 
 def main() -> None:
-    """Runs the benchmark, system by system, and keeps what is there after each."""
+    """Runs the benchmark, program by program, and keeps what is there after each."""
     options = parse()
     record: dict[str, Any] = {
         "command": " ".join(["python", *sys.argv]),
@@ -267,18 +265,15 @@ def main() -> None:
         model, params = build(system)
         programs = [*trainings(system, model, params, options.modes)]
         programs += verbs(system, model, params)
-        start = time.perf_counter()
-        with ThreadPoolExecutor(options.threads) as pool:
-            failed = list(pool.map(attempt, programs))
-        print(f"{system}: {len(programs)} programs compiled in {time.perf_counter() - start:.0f} s")
-        rows = [
-            timed(p, options.rounds) for p, wrong in zip(programs, failed, strict=True) if not wrong
-        ]
-        shares(rows, options.peak)
-        print(table(rows), flush=True)
-        record["rows"] += rows
-        record["failed"][system] = [wrong for wrong in failed if wrong]
-        keep(record, options.output)
+        failed = record["failed"].setdefault(system, [])
+        for program in programs:
+            if wrong := attempt(program):
+                failed.append(wrong)
+            else:
+                record["rows"].append(timed(program, options.rounds))
+                shares(record["rows"], options.peak)
+                print(table(record["rows"][-1:]), flush=True)
+            keep(record, options.output)
         if options.profile:
             found = [p for p in programs if p.row and (p.task, p.mode) == ("train", "bfloat16")]
             record["kernels_ms"][system] = [entry for p in found for entry in kernels(p)]
