@@ -30,7 +30,7 @@ class ImageEncoder(nn.Module):
         patch: rows and columns of its patches.
         heads: its heads of attention.
         dtype: compute dtype.
-        pooled: whether the answer is one vector, of a CNN of 4 places along each axis.
+        pooled: whether it gives one vector, of a CNN of 4 places along each axis.
     """
 
     width: int = 16

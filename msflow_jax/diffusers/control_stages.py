@@ -14,7 +14,7 @@ from msflow_jax.diffusers.model import Diffusers, Params
 from msflow_jax.diffusers.objectives import Result
 from msflow_jax.diffusers.pairs import mapped_source
 from msflow_jax.diffusers.settings import BETWEEN, MAP, REPORT
-from msflow_jax.diffusers.text import mean_nats
+from msflow_jax.diffusers.text import hide_words, mean_nats
 from msflow_jax.training import Stage
 from msflow_jax.training.source import Source
 
@@ -48,8 +48,12 @@ def control_stages(make: "_Maker") -> Iterator[Stage]:
         objective = partial(segment_objective, make.model, name)
         yield stage("segmenter", "segment", name, objective, (train, val))
     for name in controls.decoded:
-        objective = partial(decode_objective, make.model, name)
-        yield stage("decoder", "decode", name, objective, make.pair(name, REPORT))
+        dropout = make.config.model.text.word_dropout
+        objective = partial(decode_objective, make.model, name, dropout)
+        decode = stage("decoder", "decode", name, objective, make.pair(name, REPORT))
+        # It soon knows the training reports by heart: its best checkpoint is an early one.
+        decode.config.eval_every = min(decode.config.eval_every, max(1, decode.config.steps // 6))
+        yield decode
 
 
 def regress_objective(
@@ -76,12 +80,20 @@ def segment_objective(
 
 
 def decode_objective(
-    model: Diffusers, source: str, params: Params, batch: Any, key: jax.Array, *, train: bool = True
-) -> Result:
-    """Negative log-likelihood of a word given those before it and a random view of the image."""
+    model: Diffusers, source: str, word_dropout: float, params: Params, batch: Any, key: jax.Array, *,
+    train: bool = True,
+) -> Result:  # fmt: skip
+    """Negative log-likelihood of a word given those before it and a random view of the image.
+
+    As in the codec of reports, a share of those before it is hidden.
+    """
     assert model.controls.decoder is not None
-    images = random_views(batch[source], key, to_scale=True) if train else batch[source]
+    images, shown = batch[source], batch[REPORT]
+    if train:
+        k_view, k_words = jax.random.split(key)
+        images = random_views(images, k_view, to_scale=True)
+        shown = hide_words(shown, k_words, word_dropout)
     variables = {"params": params["decoder"][source]}
-    logits: Any = model.controls.decoder.apply(variables, images, batch[REPORT])
+    logits: Any = model.controls.decoder.apply(variables, images, shown)
     loss = mean_nats(logits, batch[REPORT])
     return loss, {"loss_text": loss}

@@ -24,7 +24,7 @@ def phantom() -> ConfigDict:
     # CT has learned from reports when MR comes, which tell nothing of places.
     config.model.shared_guides = False
     config.model.regression.routes = ROUTES
-    config.model.segmenter.modalities = ("t1w", "t2w", "flair")
+    config.model.segmenter.modalities = ("ct", "t1w", "t2w", "flair")
     config.model.decoder.sources = ("xray", "ct")
     config.sample.evaluate.routes = ROUTES
     for verb in ("translate", "generate"):

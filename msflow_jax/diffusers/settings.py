@@ -29,7 +29,9 @@ def model_settings() -> dict[str, Any]:
         frozen_trunks=True,  # whether a link leaves its new diffusers as they are but for their guides
         shared_subjects=False,  # whether the sets of two links may have subjects in common
         # Steps of a stage of each kind, relative to train.steps.
-        lengths=dict(text=1.0, align=1.0, draw=1.0, link=1.0, regress=1.0, segment=0.5, decode=1.0),
+        lengths=dict(
+            text=1.0, align=1.0, draw=1.0, link=1.0, regress=1.0, segment=0.35, decode=0.5
+        ),
         tokeniser="",  # JSON file of the library tokenizers; empty: made from the training reports
         prediction="velocity",  # or "epsilon"
         resize=0,
