@@ -12,7 +12,7 @@ import jax
 import jax.numpy as jnp
 from ml_collections import ConfigDict
 
-from msflow_jax.diffusers.decoder import ReportDecoder, matched_depth
+from msflow_jax.diffusers.decoder import ReportDecoder, matched_width
 from msflow_jax.diffusers.settings import parse_route
 from msflow_jax.diffusers.text import token_shape, write_reports
 from msflow_jax.nets import init_params
@@ -112,9 +112,9 @@ def with_controls(model: "Diffusers", config: ConfigDict, info: "Info") -> "Diff
         controls = dataclasses.replace(controls, segmenter=net)
     if decoded:
         assert model.text is not None
-        size, width = model.text.size, model.text.width
-        decoder = ReportDecoder(size, width, 1, model.text.heads, config.align.width, dtype)
-        decoder = decoder.clone(depth=matched_depth(model, decoded[0], decoder))
+        size, heads, depth = model.text.size, model.text.heads, model.text.depth + config.net.depth
+        decoder = ReportDecoder(size, heads, depth, heads, config.align.width, dtype)
+        decoder = decoder.clone(width=matched_width(model, decoded[0], decoder))
         controls = dataclasses.replace(controls, decoder=decoder, decoded=decoded)
     return dataclasses.replace(model, controls=controls)
 

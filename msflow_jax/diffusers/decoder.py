@@ -5,6 +5,7 @@ from typing import TYPE_CHECKING, Any
 import flax.linen as nn
 import jax
 import jax.numpy as jnp
+import numpy as np
 
 from msflow_jax.diffusers.alignment import ImageEncoder
 from msflow_jax.diffusers.networks import GUIDE, start
@@ -19,7 +20,7 @@ if TYPE_CHECKING:
 class ReportDecoder(nn.Module):
     """Images to the words of their reports, one after the other; no latent and no noise.
 
-    The CNN is that of alignment and the decoder that of the text codec, deeper.
+    The CNN is that of alignment and the decoder that of the text codec, as deep as codec and diffuser.
 
     Attributes:
         size: how many token numbers there are.
@@ -72,23 +73,27 @@ def route_parameters(model: "Diffusers", source: str) -> int:
     return parameters(jax.eval_shape(made, jax.random.key(0)))
 
 
-def matched_depth(model: "Diffusers", source: str, net: ReportDecoder) -> int:
-    """The depth with which a decoder has most nearly as many parameters as the model's own route.
+def matched_width(model: "Diffusers", source: str, net: ReportDecoder) -> int:
+    """The width with which a decoder has most nearly as many parameters as the model's own route.
 
     Args:
         model: the model.
         source: modality of the images.
-        net: the decoder of any depth.
+        net: the decoder of any width.
     """
     codec = model.require(source).codec
     assert codec is not None
     images = jax.ShapeDtypeStruct((1, *codec.shape), jnp.float32)
 
-    def size(depth: int) -> int:
-        made = net.clone(depth=depth)
+    def size(width: int) -> int:
+        made = net.clone(width=width)
         return parameters(
             jax.eval_shape(made.init, jax.random.key(0), images, token_shape(model.length))
         )
 
-    one, two = size(1), size(2)
-    return max(1, 1 + round((route_parameters(model, source) - one) / (two - one)))
+    # Of a transformer they are a polynomial of the second degree in its width.
+    widths = [net.heads * k for k in (1, 2, 3)]
+    square, line, rest = np.polyfit(widths, [size(width) for width in widths], 2)
+    more = max(0.0, route_parameters(model, source) - rest)
+    width = (-line + (line**2 + 4 * square * more) ** 0.5) / (2 * square)
+    return net.heads * max(1, round(width / net.heads))

@@ -56,7 +56,7 @@ def test_it_builds_with_as_many_parameters_as_it_says(name):
     assert set(shapes["diffuser"]) == set(config.model.modalities)
     count = sum(leaf.size for leaf in jax.tree.leaves(shapes["diffuser"]["t1w"]))
     assert 0.9e6 < count < 1.1e6 if name == "medm2g_phantom" else count > 2e7
-    for source in model.controls.decoded[1:]:  # the depth is matched to the first
+    for source in model.controls.decoded[1:]:  # the width is matched to the first
         assert 0.8 < share_of_decoder(model, source) < 1.2
 
 
