@@ -12,7 +12,7 @@ import orbax.checkpoint as ocp
 from jax.sharding import SingleDeviceSharding
 
 from msflow_jax.storage import choice, damage, facts
-from msflow_jax.storage.digests import differences, digests, layouts
+from msflow_jax.storage.digests import differences, digests, layouts, one_copy
 from msflow_jax.storage.quiet import quiet
 
 
@@ -161,7 +161,7 @@ class Checkpoints:
             damage.remove_unfinished(self.folder)
         values = {k: float(v) for k, v in metrics.items()}
         values |= choice.notes(values, self._measured(), self._select, self._resolution)
-        args = {name: ocp.args.StandardSave(item) for name, item in items.items()}
+        args = {name: ocp.args.StandardSave(one_copy(item)) for name, item in items.items()}
         args["metrics"] = ocp.args.JsonSave(values)
         args["digests"] = ocp.args.JsonSave({name: digests(item) for name, item in items.items()})
         if self._made is not None:

@@ -52,6 +52,24 @@ def _digest_on_host(array: np.ndarray) -> int:
     return total % (1 << 32)
 
 
+def one_copy(tree: Any) -> Any:
+    """Arrays that several CPU devices of the only process hold alike, as one of them holds them.
+
+    Else orbax has each device write a part, and compiles a program that cuts it for every shape and device.
+
+    Args:
+        tree: tree of arrays.
+    """
+
+    def one(leaf: Any) -> Any:
+        alike = isinstance(leaf, jax.Array) and leaf.is_fully_replicated
+        if not alike or jax.process_count() > 1 or jax.default_backend() != "cpu":
+            return leaf
+        return leaf.addressable_shards[0].data
+
+    return jax.tree.map(one, tree)
+
+
 def layouts(tree: Any) -> dict[str, str]:
     """``float32[3,2]`` and the like for every array of a tree, by path.
 

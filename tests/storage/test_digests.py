@@ -4,7 +4,7 @@ import jax
 import jax.numpy as jnp
 import numpy as np
 
-from msflow_jax.storage.digests import _digest, at_hand, digests
+from msflow_jax.storage.digests import _digest, at_hand, digests, one_copy
 
 RNG = np.random.default_rng(0)
 TREE = {
@@ -44,3 +44,10 @@ def test_a_donated_array_may_be_overwritten():
     before = digests({"x": x})
     y = jax.jit(lambda x: x + 1, donate_argnums=0)(x)
     assert x.is_deleted() and digests({"x": y}) != before
+
+
+def test_one_copy_of_what_devices_hold_alike():
+    tree = {"x": jnp.arange(3.0), "host": np.ones(2)}
+    found = one_copy(tree)
+    assert found["host"] is tree["host"] and len(found["x"].devices()) == 1
+    np.testing.assert_array_equal(found["x"], tree["x"])
