@@ -55,7 +55,7 @@ def _digest_on_host(array: np.ndarray) -> int:
 def one_copy(tree: Any) -> Any:
     """Arrays that several CPU devices of the only process hold alike, as one of them holds them.
 
-    Else orbax has each device write a part, and compiles a program that cuts it for every shape and device.
+    Else orbax has each device write a part, and compiles a program that cuts it for every shape.
 
     Args:
         tree: tree of arrays.
