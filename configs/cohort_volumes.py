@@ -4,6 +4,9 @@ Paper: MedSymmFlow (arXiv 2507.19098), which knows pictures; nothing is publishe
 Command: python -m experiments.train --config=configs/cohort_volumes.py --config.data.root=TABLE.csv
 --config.data.modality=t1w says which column is the image. Volumes become cubes of 64 voxels a side
 (data.side, data.fit), with :cpu of 24.
+Its time on two cores is not measured; an evaluation draws 64 volumes of each class in 25 steps. For a
+first try: --config.train.steps=200 --config.sample.classify.draws=2
+--config.sample.generate.per_class=4 --config.sample.generate.steps=10
 """
 
 from msflow_jax.config import default_config
