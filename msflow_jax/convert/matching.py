@@ -218,4 +218,4 @@ def _to_flax(array: np.ndarray) -> np.ndarray:
 def _insert(tree: Params, path: Path, array: np.ndarray) -> None:
     for name in path[:-1]:
         tree = tree.setdefault(name, {})
-    tree[path[-1]] = jnp.asarray(array)
+    tree[path[-1]] = jax.device_put(array)  # ``jnp.asarray`` compiles for every shape
