@@ -15,7 +15,12 @@ from msflow_jax.diffusers.alignment import (
     mean_condition,
     unit,
 )
-from msflow_jax.diffusers.invariance import cross_correlation_loss, random_views
+from msflow_jax.diffusers.invariance import (
+    MOVED,
+    _placed,
+    cross_correlation_loss,
+    random_views,
+)
 from msflow_jax.nets import init_params
 
 FEW = settings(max_examples=15, deadline=None)
@@ -96,6 +101,16 @@ def test_random_views_stay_images_and_are_never_mirrored(dims):
     np.testing.assert_array_equal(found, again)
 
 
+def test_views_to_scale_are_only_moved():
+    """What a report says in millimetres stays true: a block keeps its area, and moves."""
+    image = jnp.zeros((24, 24, 1)).at[8:16, 6:18].set(1.0)
+    keys = jax.random.split(jax.random.key(0), 8)
+    found = np.asarray(jax.jit(jax.vmap(lambda key: _placed(image, key, True)))(keys))
+    np.testing.assert_allclose(found.sum((1, 2, 3)), 96, rtol=1e-4)
+    centres = (found[..., 0].sum(1) * np.arange(24.0)).sum(1) / 96
+    assert np.ptp(centres) > 0.5 and np.abs(centres - 11.5).max() < 24 * MOVED + 0.1
+
+
 @pytest.mark.parametrize("kind", ["cnn", "vit"])
 @pytest.mark.parametrize("space", [(12, 12), (8, 8, 8)])
 def test_encoders_take_pictures_and_volumes(kind, space):
@@ -103,5 +118,7 @@ def test_encoders_take_pictures_and_volumes(kind, space):
     x = jnp.ones((2, *space, 1))
     shapes = jax.eval_shape(net.init, jax.random.key(0), x)
     out = jax.eval_shape(net.apply, shapes, x)
-    assert out.shape == (2, 16) and out.dtype == jnp.float32
+    # Of a CNN four places along each axis, so that left and right differ.
+    size = 16 * 4 ** len(space) if kind == "cnn" else 16
+    assert out.shape == (2, size) and out.dtype == jnp.float32
     assert init_params(net, jax.random.key(0), x)
