@@ -51,7 +51,7 @@ ARMS: dict[str, list[str]] = {
     "xray_report": single("xray", "report", "'xray-report',"),
     # Routes that are emergent elsewhere, trained on subjects who have everything.
     "direct": [
-        "data.phantoms.withhold=", "model.shared_subjects=True", *_NO_CONTROLS,
+        "data.phantoms.withhold=none", "model.shared_subjects=True", *_NO_CONTROLS,
         "model.links=('xray+ct+t1w+t2w+pdw+flair-report',)",
     ],
 }  # fmt: skip

@@ -7,7 +7,7 @@ from typing import Any
 
 import jax
 
-from msflow_jax.storage.machine import physical_memory
+from msflow_jax.storage.machine import count_cores, physical_memory
 from msflow_jax.storage.places import user_cache
 
 _MEMORY = 8 << 30  # bytes, where the machine does not say
@@ -38,15 +38,10 @@ def use_cores(batch: int = 0) -> None:
     chosen = "xla_force_host_platform_device_count" in os.environ.get("XLA_FLAGS", "")
     if chosen or "JAX_NUM_CPU_DEVICES" in os.environ:
         return
-    cores = min(_cores(), 8)
+    cores = min(count_cores(), 8)
     devices = max(n for n in range(1, cores + 1) if batch % n == 0)
     with contextlib.suppress(RuntimeError):  # JAX is running already
         jax.config.update("jax_num_cpu_devices", devices)
-
-
-def _cores() -> int:
-    affinity = getattr(os, "sched_getaffinity", None)
-    return len(affinity(0)) if affinity else os.cpu_count() or 1
 
 
 @dataclass(frozen=True)
@@ -65,7 +60,7 @@ def describe_machine() -> Machine:
         stats = device.memory_stats() or {}
         name = f"{jax.device_count()} x {device.device_kind}"
         return Machine(name, False, int(stats.get("bytes_limit", _MEMORY)))
-    return Machine(f"{_cores()} CPU core(s)", True, physical_memory() or _MEMORY)
+    return Machine(f"{count_cores()} CPU core(s)", True, physical_memory() or _MEMORY)
 
 
 def join_processes(given: str | None) -> bool:

@@ -8,6 +8,7 @@ import sys
 import warnings
 import zipfile
 from collections.abc import Callable, Iterable, Mapping
+from concurrent.futures import ThreadPoolExecutor
 from contextlib import suppress
 from pathlib import Path
 from typing import Any
@@ -15,8 +16,10 @@ from typing import Any
 import numpy as np
 from filelock import FileLock, Timeout
 
+from msflow_jax.progress import track
 from msflow_jax.storage.atomic import replacing
 from msflow_jax.storage.jsons import digest_of
+from msflow_jax.storage.machine import count_cores
 from msflow_jax.storage.places import expand, user_cache
 
 Arrays = dict[str, np.ndarray]  # of all examples ``[N, ...]`` by name; text has a dtype of its own
@@ -31,6 +34,23 @@ def joined(parts: Iterable[Arrays]) -> Arrays:
     """The arrays of all examples, of those of some each."""
     found = list(parts)
     return {key: np.concatenate([part.pop(key) for part in found]) for key in list(found[0])}
+
+
+def make_all(make: Callable[[int], Arrays], count: int, what: str, weight: int) -> Arrays:
+    """What ``make`` gives for 0 to ``count`` - 1, joined in this order; by a thread for each core.
+
+    Args:
+        make: arrays of one number, which depend on nothing else.
+        count: how many.
+        what: words before the bar.
+        weight: steps of the bar that one stands for.
+    """
+    pool = ThreadPoolExecutor(count_cores())
+    try:
+        waiting = [pool.submit(make, number) for number in range(count)]
+        return joined(one.result() for one in track(waiting, what, weight))
+    finally:  # after Ctrl-C nothing more is begun
+        pool.shutdown(cancel_futures=True)
 
 
 def truth_of(arrays: Mapping[str, np.ndarray]) -> Arrays:

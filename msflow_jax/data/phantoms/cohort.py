@@ -11,13 +11,14 @@ from ml_collections import ConfigDict
 
 from msflow_jax.data.base import SPLITS, Info, Split, Splits, digest
 from msflow_jax.data.intensity import Intensity
-from msflow_jax.data.phantoms import volumes
+from msflow_jax.data.phantoms import reports, volumes
 from msflow_jax.data.phantoms.caching import Arrays, kept, truth_of
 from msflow_jax.data.phantoms.examinations import CT, MODALITIES, REPORT, XRAY, examine_all
 from msflow_jax.data.phantoms.signals import SEQUENCES
 from msflow_jax.data.phantoms.tasks import (
     LICENCE,
     MAP_CLASSES,
+    REPORTS,
     TASKS,
     WITHHELD,
     check,
@@ -66,7 +67,7 @@ def load(config: ConfigDict) -> Splits:
         if settings.withhold == "disjoint" and name != "test":
             part = _withheld(part, config.seed)
         if config.dims == 2:
-            part = _cut_slices(part, Slices.of(config.slices), side)
+            part = _cut_slices(part, Slices.of(config.slices), side, config.seed)
         parts.append(_chosen(part, config.modality))
     train, val, test = parts
     info = _info(config, train, side, made, window)
@@ -142,8 +143,12 @@ def _withheld(part: Split, seed: int) -> Split:
     return dataclasses.replace(part, arrays=arrays, truth=truth, present=has)
 
 
-def _cut_slices(part: Split, slices: Slices, side: int) -> Split:
-    """The slices of every volume, those of a subject one after the other."""
+def _cut_slices(part: Split, slices: Slices, side: int, seed: int) -> Split:
+    """The slices of every volume, those of a subject one after the other.
+
+    Each has a report of its own: the facts of its subject in other words, the first in those of the
+    volume. From one phrasing a subject a model learns phrasings instead of facts.
+    """
     numbers = slices.numbers((side,) * 3, volumes.voxel(side), "the phantom cohort")
     of = np.repeat(np.arange(len(part)), len(numbers))
     spread = dataclasses.replace(part, arrays={"label": part.labels}, kinds={}, present={}).take(of)
@@ -160,10 +165,26 @@ def _cut_slices(part: Split, slices: Slices, side: int) -> Split:
         names=tuple(
             f"{name}/{slices.axis}{k:03d}" for name, k in zip(spread.names, number, strict=True)
         ),
-        truth={**(spread.truth or {}), VOLUME: (spread.truth or {})["subject"], SLICE: number},
+        truth={
+            **(spread.truth or {}),
+            VOLUME: (spread.truth or {})["subject"],
+            SLICE: number,
+            REPORT: _in_other_words(spread.truth or {}, len(numbers), seed),
+        },
         kinds=part.kinds,
         present={name: has[of] for name, has in part.present.items()},
     )
+
+
+def _in_other_words(truth: Mapping[str, np.ndarray], slices: int, seed: int) -> np.ndarray:
+    """The reports of slices, of which each subject has so many, one after the other."""
+    texts = []
+    for i, (text, subject) in enumerate(zip(truth[REPORT], truth["subject"], strict=True)):
+        if (k := i % slices) and text:
+            rng = np.random.default_rng((seed, int(subject), REPORTS, k))
+            text = reports.write(reports.parse(str(text)), rng)
+        texts.append(str(text))
+    return np.array(texts)
 
 
 def _chosen(part: Split, modality: str) -> Split:

@@ -6,12 +6,11 @@ import numpy as np
 from ml_collections import ConfigDict
 
 from msflow_jax.data.phantoms import anatomy, reports, tomography, volumes
-from msflow_jax.data.phantoms.caching import TRUTH, Arrays, joined
+from msflow_jax.data.phantoms.caching import TRUTH, Arrays, make_all
 from msflow_jax.data.phantoms.facts import facts_of
 from msflow_jax.data.phantoms.signals import SEQUENCES
 from msflow_jax.data.phantoms.subjects import draw_subject
 from msflow_jax.data.phantoms.tasks import REPORTS, SIGNALS, TOMOGRAPHY, grade_of, tissue_map
-from msflow_jax.progress import track
 
 CT, XRAY, REPORT = "ct", "xray", "report"
 MODALITIES = (*SEQUENCES, CT, XRAY)
@@ -20,10 +19,10 @@ MODALITIES = (*SEQUENCES, CT, XRAY)
 def examine_all(settings: ConfigDict, seed: int, side: int) -> Arrays:
     """Every subject, see ``examine``."""
     head = anatomy.load_whole(side)
-    return joined(
-        examine(head, number, seed, side, settings)
-        for number in track(range(settings.subjects), "Making phantoms", 16)
-    )
+    return make_all(
+        lambda number: examine(head, number, seed, side, settings),
+        settings.subjects, "Making phantoms", 16,
+    )  # fmt: skip
 
 
 def examine(

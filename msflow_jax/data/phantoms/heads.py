@@ -26,7 +26,7 @@ from ml_collections import ConfigDict
 
 from msflow_jax.data.base import Info, Split, Splits, digest
 from msflow_jax.data.phantoms import anatomy, volumes
-from msflow_jax.data.phantoms.caching import TRUTH, Arrays, joined, kept, truth_of
+from msflow_jax.data.phantoms.caching import TRUTH, Arrays, kept, make_all, truth_of
 from msflow_jax.data.phantoms.scanners import SCANNERS, Scanner, shading
 from msflow_jax.data.phantoms.signals import SEQUENCES, TISSUES, grey_levels, rician
 from msflow_jax.data.phantoms.subjects import CENTRE, Subject, draw_subject
@@ -44,7 +44,6 @@ from msflow_jax.data.phantoms.tasks import (
 )
 from msflow_jax.data.phantoms.volumes import FIELD
 from msflow_jax.data.sources.fitting import convert_channels
-from msflow_jax.progress import track
 
 SIDE = 32
 
@@ -129,10 +128,10 @@ def _make(settings: ConfigDict, seed: int, side: int, dims: int) -> Arrays:
     head = anatomy.load_whole(side) if dims == 3 else anatomy.load(spacing=2 if side <= 64 else 1)
     make, images = (_volume, 1) if dims == 3 else (_slices, settings.slices)
     labels = deal(settings, seed, images)
-    return joined(
-        make(head, number, seed, side, settings, labels[number])
-        for number in track(range(settings.subjects), "Making phantoms", 8 if dims == 3 else images)
-    )
+    return make_all(
+        lambda number: make(head, number, seed, side, settings, labels[number]),
+        settings.subjects, "Making phantoms", 8 if dims == 3 else images,
+    )  # fmt: skip
 
 
 def shares(head: anatomy.Anatomy, subject: Subject, height: float, side: int) -> np.ndarray:

@@ -201,3 +201,27 @@ def test_every_setting_that_changes_a_pixel_is_in_the_key(place, key, value, mon
         with pytest.raises(InterruptedError):
             data.load(config)
     assert seen[0] != seen[1]
+
+
+def test_all_are_made_in_order_whatever_thread_is_first():
+    def make(number):
+        time.sleep(0.02 * (number % 3 == 0))
+        return {"number": np.array([number])}
+
+    found = caching.make_all(make, 12, "Making numbers", 1)
+    np.testing.assert_array_equal(found["number"], np.arange(12))
+
+
+def test_an_error_ends_the_making():
+    begun = []
+
+    def make(number):
+        begun.append(number)
+        time.sleep(0.01)
+        if number == 1:
+            raise ValueError("no head")
+        return {"number": np.array([number])}
+
+    with pytest.raises(ValueError, match="no head"):
+        caching.make_all(make, 1000, "Making numbers", 0)
+    assert len(begun) < 900

@@ -109,7 +109,9 @@ def test_slices_are_of_the_volumes_at_equal_places(volumes):
                 np.testing.assert_array_equal(part.arrays[name][i], expected)
             np.testing.assert_array_equal(part.arrays[XRAY][i], whole.arrays[XRAY][of])
             assert part.names[i] == f"{part.groups[i]}/axial{part.truth['slice'][i]:03d}"
-            assert part.truth["report"][i] == whole.truth["report"][of]
+            of_subject, own = whole.truth["report"][of], part.truth["report"][i]
+            assert reports.parse(str(own)) == reports.parse(str(of_subject))  # in its own words
+            assert own == of_subject or part.truth["slice"][i] != numbers[0]
     assert list(made.train.arrays) == list(volumes.train.arrays)
     assert made.info.spacing == (14.75, 14.75) and made.info.dims == 2
     near = neighbours(made.train, 3, 2)
