@@ -43,19 +43,23 @@ class Partners:
 
     def __call__(self, run: Evaluation) -> tuple[Block, Arrays]:
         """See :class:`msflow_jax.families.Section`."""
-        found = [
-            self._route(run, *route)
-            for route in self.routes
-            if together(run.chosen, route).any() and others(run.chosen) is not None
-        ]
-        return {"routes": found, "clock": _CLOCK}, {}
+        block: Block = {"routes": [], "clock": _CLOCK}
+        for route in self.routes:
+            chosen = None
+            if together(run.chosen, route).any():
+                chosen = examples(run.chosen, route, self.count)
+            away = None if chosen is None else others(chosen)
+            if chosen is None or away is None:  # withheld from all, or of one subject alone
+                block.setdefault("absent", []).append(list(route))
+            else:
+                block["routes"].append(self._route(run, chosen, away, *route))
+        return block, {}
 
-    def _route(self, run: Evaluation, source: str, target: str) -> Block:
+    def _route(
+        self, run: Evaluation, chosen: Split, away: np.ndarray, source: str, target: str
+    ) -> Block:
         from msflow_jax.evaluation import translation as measures
 
-        chosen = examples(run.chosen, (source, target), self.count)
-        away = others(chosen)
-        assert away is not None
         items = {
             "source": chosen.arrays[source],
             "target": chosen.arrays[target],
