@@ -3,6 +3,8 @@
 import json
 import os
 import platform
+import subprocess
+import sys
 import time
 from collections.abc import Callable
 from pathlib import Path
@@ -65,3 +67,8 @@ def keep(record: dict[str, Any], output: str | None) -> None:
     if output:
         Path(output).parent.mkdir(parents=True, exist_ok=True)
         Path(output).write_text(json.dumps(record, indent=1) + "\n", encoding="utf-8")
+
+
+def call(module: str, *arguments: str) -> None:
+    """One of the commands, in a process of its own."""
+    subprocess.run([sys.executable, "-m", f"experiments.{module}", *arguments], check=True)

@@ -13,8 +13,7 @@ from pathlib import Path
 from typing import Any
 
 import numpy as np
-
-from benchmarks.common import keep
+from common import keep
 
 FACTS = ("side", "size", "presence")
 

@@ -10,10 +10,10 @@ second opens the test split, once. Arms of one modality fewer are trained on the
 import argparse
 import json
 import statistics
-import subprocess
-import sys
 from pathlib import Path
 from typing import Any
+
+from common import call
 
 CONFIG = "configs/medm2g_phantom.py"
 _NO_CONTROLS = (
@@ -67,11 +67,6 @@ def parse(arguments: list[str] | None = None) -> argparse.Namespace:
     parser.add_argument("--overrides", nargs="*", default=[], help="of all arms, as train.steps=9")
     parser.add_argument("--output", type=Path, help="JSON file for the figures")
     return parser.parse_args(arguments)
-
-
-def call(module: str, *arguments: str) -> None:
-    """One of the commands, in a process of its own."""
-    subprocess.run([sys.executable, "-m", f"experiments.{module}", *arguments], check=True)
 
 
 def run(o: argparse.Namespace, arm: str, seed: int) -> dict[str, Any]:

@@ -12,9 +12,10 @@ that costs less.
 import argparse
 import json
 import statistics
-import subprocess
 import sys
 from pathlib import Path
+
+from common import call
 
 # What is compared: overrides of configs/volume_adrenal.py:cpu by name.
 RECIPES: dict[str, list[str]] = {
@@ -49,11 +50,6 @@ def parse(arguments: list[str] | None = None) -> argparse.Namespace:
     )
     parser.add_argument("--output", type=Path, help="JSON file for the numbers of the test split")
     return parser.parse_args(arguments)
-
-
-def call(module: str, *arguments: str) -> None:
-    """One of the commands, in a process of its own."""
-    subprocess.run([sys.executable, "-m", f"experiments.{module}", *arguments], check=True)
 
 
 def train(o: argparse.Namespace, recipe: str, seed: int) -> Path:

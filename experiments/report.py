@@ -13,7 +13,6 @@ from pathlib import Path
 from typing import Any
 
 from experiments.common import RESIZE, add_overwrite, file_path, parser, path, run, source_path
-from experiments.translate import route_words
 
 _HEADER = ("name", "route", "report")  # what our tables begin with; others are not overwritten
 
@@ -67,7 +66,7 @@ def report(
         {source: read}, draws=draws, seed=seed, description=words, steps=steps
     )
     facts = [[stated(text) for text in one] for one in texts]
-    sure, route = agreement(facts), route_words(flow.model, source, "report")
+    sure, route = agreement(facts), flow.model.route_words(source, "report")
     fields = sorted({f"fact_{key}" for row in facts[0] for key in row})
     rows = []
     for i, name in enumerate(names):

@@ -12,7 +12,6 @@ from pathlib import Path
 from typing import Any
 
 from experiments.common import RESIZE, add_overwrite, file_path, parser, path, run, source_path
-from experiments.translate import route_words
 
 _HEADER = ("name", "route", "rank", "found")  # what our tables begin with
 
@@ -61,7 +60,7 @@ def retrieve(
     here, names = read(flow, images, source, resize)
     there, others = read(flow, among, target, resize)
     similarity = flow.embed(source, here) @ flow.embed(target, there).T
-    route = route_words(flow.model, source, target)
+    route = flow.model.route_words(source, target)
     rows = []
     for name, row in zip(names, similarity, strict=True):
         for rank, k in enumerate((-row).argsort(kind="stable")[:top], 1):

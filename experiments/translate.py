@@ -77,7 +77,7 @@ def translate(
     requested["partner_guidance"] = partner_guidance
     record = {
         "workdir": str(workdir), "step": flow.step, "seed": seed, "source": source, "target": target,
-        "route": route_words(flow.model, source, target), **flow.settings("translate", requested),
+        "route": flow.model.route_words(source, target), **flow.settings("translate", requested),
         **describe_files(drawn, given.kind), **given.facts(one_noise),
     }  # fmt: skip
     words, groups = f"{source} to {target}", given.volumes if one_noise else None
@@ -94,11 +94,6 @@ def translate(
     with new_folder(output, replace=True) as folder:
         count = write(folder, found, given, drawn, record)
     print(f"{count} {given.noun} {words} ({record['route']}), {len(found)} draws each: {output}")
-
-
-def route_words(model: Any, source: str, target: str) -> str:
-    """Whether a route was trained, in a word."""
-    return "trained" if model.linked(source, target) else "emergent"
 
 
 def write(folder: Path, found: Any, given: Any, info: Any, record: Mapping[str, Any]) -> int:

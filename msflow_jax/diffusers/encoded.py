@@ -9,7 +9,7 @@ from ml_collections import ConfigDict
 
 from msflow_jax.data import Info, Split
 from msflow_jax.diffusers.latents import Latents
-from msflow_jax.diffusers.pairs import has
+from msflow_jax.diffusers.pairs import distinct, has
 from msflow_jax.latent.autoencoder import fingerprint
 from msflow_jax.latent.cache import locate, make_encoder, read_or_encode
 from msflow_jax.latent.codec import LatentCodec
@@ -61,7 +61,7 @@ def encode(
             prints[id(one.kept)] = fingerprint(auto, weights)
         # As the autoencoder gives them, not normalised: runs with another spread share them.
         codec = LatentCodec(auto, images.shape[1:], config.resize)
-        first, number = _different(images, rows)
+        first, number = distinct([images], rows)
         facts = {
             "data": info.name, "split": f"{what}-{name}", "images": len(first),
             "content": hashlib.sha256(b"".join(first)).hexdigest(),
@@ -77,17 +77,3 @@ def encode(
         )  # fmt: skip
         found[name] = Encoded(arrays, number)
     return found
-
-
-def _different(images: np.ndarray, rows: np.ndarray) -> tuple[dict[bytes, int], np.ndarray]:
-    """Digest and first row of every different image, in order; and which of them each example has."""
-    digests = {
-        int(row): hashlib.sha256(np.ascontiguousarray(images[row]).data).digest() for row in rows
-    }
-    first: dict[bytes, int] = {}
-    for row, digest in digests.items():
-        first.setdefault(digest, row)
-    place = {digest: i for i, digest in enumerate(first)}
-    number = np.full(len(images), -1)
-    number[rows] = [place[digest] for digest in digests.values()]
-    return first, number

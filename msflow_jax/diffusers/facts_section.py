@@ -1,6 +1,5 @@
 """The section on facts of a report that can be seen again in the images drawn from it."""
 
-from collections.abc import Mapping
 from dataclasses import dataclass
 
 import numpy as np
@@ -33,8 +32,8 @@ class Facts:
         """See :class:`msflow_jax.families.Section`."""
         block: Block = {"modalities": []}
         train = in_memory(run.splits.train)
-        try:
-            known = labels_of(train.truth or {}, train.truth or {})
+        try:  # are there facts at all?
+            labels_of(train.truth or {}, train.truth or {})
         except ValueError as error:
             return {**block, "left_out": f"Left out: {error}."}, {}
         for name, one in run.flow.model.modalities.items():
@@ -42,13 +41,11 @@ class Facts:
                 continue
             chosen = examples(once_per_subject(run.chosen), (name, REPORT), self.count)
             if len(chosen) > 1 and has(train, name).any():
-                block["modalities"].append(_modality(run, name, chosen, train, known))
+                block["modalities"].append(_modality(run, name, chosen, train))
         return block, {}
 
 
-def _modality(
-    run: Evaluation, name: str, chosen: Split, train: Split, known: Mapping[str, np.ndarray]
-) -> Block:
+def _modality(run: Evaluation, name: str, chosen: Split, train: Split) -> Block:
     from msflow_jax.evaluation.probes import labels_found
 
     count = len(chosen)
@@ -58,16 +55,16 @@ def _modality(
     tokens = stored(run, chosen, REPORT)
     both = np.concatenate([tokens, tokens[other]])
     drawn = run.flow.translate({REPORT: both}, name, draws=1, description=f"{name} of reports")[0]
-    rows = np.flatnonzero(has(train, name))
-    rows = rows[np.linspace(0, len(rows) - 1, min(_TRAINING, len(rows))).round().astype(int)]
+    fitted = examples(train, (name,), _TRAINING)
+    truth = train.truth or {}
     images = {
         "real": chosen.arrays[name], "drawn from the report": drawn[:count],
         "drawn from another report": drawn[count:],
     }  # fmt: skip
     found = labels_found(
-        _flat(train.arrays[name][rows]), {kind: column[rows] for kind, column in known.items()},
+        _flat(fitted.arrays[name]), labels_of(fitted.truth or {}, truth),
         {key: _flat(one) for key, one in images.items()},
-        labels_of(chosen.truth or {}, train.truth or {}), chosen.groups, seed=run.sample.seed,
+        labels_of(chosen.truth or {}, truth), chosen.groups, seed=run.sample.seed,
     )  # fmt: skip
     linked = run.flow.model.linked(name, REPORT)
     return {"modality": name, "trained": linked, "examples": count, "rows": found}

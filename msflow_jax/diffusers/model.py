@@ -4,7 +4,7 @@ arXiv 2403.04290. Every modality is a stream with a clock: drawn from noise (``F
 at (``CLEAN``). A diffuser sees its own stream, a condition from the common space, and others' tokens.
 """
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Mapping
 from dataclasses import dataclass, field
 from typing import Any
 
@@ -16,7 +16,6 @@ from msflow_jax.diffusers.networks import GUIDE, PARTS, Modality, start
 from msflow_jax.diffusers.text import TextAutoencoder
 from msflow_jax.diffusers.verbs import Verbs
 from msflow_jax.nets.dit import position_code
-from msflow_jax.streams import Streams
 from msflow_jax.training.stage import update
 
 Params = Any
@@ -84,6 +83,10 @@ class Diffusers(Verbs):
     def linked(self, source: str, target: str) -> bool:
         """Whether a route was trained: not, if no link joins its ends."""
         return any({source, target} <= set(link) for link in self.links)
+
+    def route_words(self, source: str, target: str) -> str:
+        """The same in a word."""
+        return "trained" if self.linked(source, target) else "emergent"
 
     @property
     def aligned(self) -> tuple[tuple[str, str], ...]:
@@ -177,26 +180,3 @@ class Diffusers(Verbs):
         grid = (one.context.side,) * (len(one.inner) - 1)
         width = tokens.shape[-1]
         return width**0.5 * tokens + position_code(grid, width)[None]
-
-    def together(
-        self,
-        params: Params,
-        states: Streams,
-        clocks: Mapping[str, jax.Array],
-        conditions: Mapping[str, jax.Array],
-        drawn: Sequence[str],
-        keep: Mapping[str, jax.Array] | None = None,
-    ) -> tuple[Streams, Streams]:
-        """Outputs of the modalities that are drawn, each looking at all others, and the tokens of all.
-
-        Arguments as for :meth:`output`, by modality; conditions of those that are drawn.
-        """
-        told = {name: self.tokens(params, name, z, clocks[name]) for name, z in states.items()}
-        outputs = {
-            name: self.output(
-                params, name, states[name], clocks[name], conditions[name],
-                None if keep is None else keep[name], self.beside(told, name),
-            )
-            for name in drawn
-        }  # fmt: skip
-        return outputs, told

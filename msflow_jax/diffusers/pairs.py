@@ -1,5 +1,6 @@
 """The sets of a curriculum: which examples have both modalities of a link."""
 
+import hashlib
 import warnings
 from collections.abc import Mapping, Sequence
 from typing import TYPE_CHECKING
@@ -80,7 +81,7 @@ def pair_source(
             arrays[name], kinds[name] = tokeniser.encode(texts, f"{what} reports"), "tokens"
         else:
             arrays[name], kinds[name] = split.arrays[name][rows], "image"
-    once = _different(list(arrays.values()))
+    once = [*distinct(list(arrays.values()), range(len(rows)))[0].values()]
     found = {name: array[once] for name, array in arrays.items()}
     for name in names:
         if encoded and name in encoded:
@@ -118,12 +119,28 @@ def mapped_source(split: Split, name: str, classes: int, what: str) -> Source:
     return Source.of_arrays({name: images, MAP: maps}, {name: "image", MAP: "map"})
 
 
-def _different(arrays: Sequence[np.ndarray]) -> np.ndarray:
-    """The first row of each different example, in order."""
-    seen: dict[tuple[bytes, ...], int] = {}
-    for i in range(len(arrays[0])):
-        seen.setdefault(tuple(array[i].tobytes() for array in arrays), i)
-    return np.array(sorted(seen.values()))
+def distinct(
+    arrays: Sequence[np.ndarray], rows: Sequence[int] | np.ndarray
+) -> tuple[dict[bytes, int], np.ndarray]:
+    """Digest and first row of every different example, in order; and which of them each one is.
+
+    Args:
+        arrays: what an example is, ``[N, ...]`` each.
+        rows: examples to look at.
+
+    Returns:
+        First rows by digest, and the place among them of each of the N; -1 where it was not looked at.
+    """
+    first: dict[bytes, int] = {}
+    places: dict[bytes, int] = {}
+    number = np.full(len(arrays[0]), -1)
+    for row in map(int, rows):
+        found = hashlib.sha256()
+        for array in arrays:
+            found.update(np.ascontiguousarray(array[row]).data)
+        first.setdefault(found.digest(), row)
+        number[row] = places.setdefault(found.digest(), len(places))
+    return first, number
 
 
 def check_subjects(split: Split, links: Sequence[tuple[str, ...]], shared: bool) -> None:

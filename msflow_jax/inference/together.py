@@ -37,8 +37,7 @@ def usual(model: Any, given: str = "") -> tuple[str, ...]:
 
 def routes(model: Any, names: Sequence[str]) -> dict[str, str]:
     """Whether each pair of modalities that look at each other was ``trained`` or is ``emergent``."""
-    words = {True: "trained", False: "emergent"}
-    return {f"{a}-{b}": words[model.linked(a, b)] for a, b in combinations(names, 2)}
+    return {f"{a}-{b}": model.route_words(a, b) for a, b in combinations(names, 2)}
 
 
 def formats(info: Info, names: Sequence[str], requested: str) -> dict[str, str]:

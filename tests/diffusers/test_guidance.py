@@ -24,7 +24,17 @@ def outputs(params, z, drawn=("ct", "t1w")):
     count = len(z["ct"])
     clocks = {name: jnp.full(count, 0.4) for name in z}
     given = {name: jnp.ones((count, 8)) / 8**0.5 for name in z}
-    return jax.jit(lambda p, z: model.together(p, z, clocks, given, drawn)[0])(params, z)
+
+    def run(p, z):
+        told = {name: model.tokens(p, name, one, clocks[name]) for name, one in z.items()}
+        return {
+            name: model.output(
+                p, name, z[name], clocks[name], given[name], partners=model.beside(told, name)
+            )
+            for name in drawn
+        }
+
+    return jax.jit(run)(params, z)
 
 
 def alone(params, name, z):
@@ -35,15 +45,9 @@ def alone(params, name, z):
     )(params, z)
 
 
-def gated(params, value):
-    return jax.tree_util.tree_map_with_path(
-        lambda path, leaf: value + 0 * leaf if "gate_zero" in str(path) else leaf, params
-    )
-
-
 def test_shut_gates_are_the_independent_models_bit_for_bit():
     params = tiny.params(size=0.05)
-    shut, z = gated(params, 0), states()
+    shut, z = tiny.gated(params, 0), states()
     together = outputs(shut, z)
     for name, one in z.items():
         assert np.abs(together[name]).max() > 0
@@ -51,7 +55,7 @@ def test_shut_gates_are_the_independent_models_bit_for_bit():
 
 
 def test_open_gates_let_the_partner_in_and_never_oneself():
-    params, z = gated(tiny.params(size=0.1), 2), states()
+    params, z = tiny.gated(tiny.params(size=0.1), 2), states()
     before = outputs(params, z)
     moved = {**z, "t1w": z["t1w"] + 1}
     after = outputs(params, moved)

@@ -32,14 +32,8 @@ def images(count=3):
     return {name: rng.uniform(-1, 1, shape) for name in ("source", "target", "other")}
 
 
-def gated(params, value):
-    return jax.tree_util.tree_map_with_path(
-        lambda path, leaf: value + 0 * leaf if "gate_zero" in str(path) else leaf, params
-    )
-
-
 def test_shut_gates_make_all_partners_alike(measure):
-    found = measure(gated(tiny.params(size=0.1), 0), images())
+    found = measure(tiny.gated(tiny.params(size=0.1), 0), images())
     np.testing.assert_array_equal(found["moved"], 0)
     assert (found["size"] > 0).all()
     for name in (SHUFFLED, WITHOUT):
@@ -47,12 +41,12 @@ def test_shut_gates_make_all_partners_alike(measure):
 
 
 def test_open_gates_tell_partners_apart(measure):
-    found = measure(gated(tiny.params(size=0.3), 2), images())
+    found = measure(tiny.gated(tiny.params(size=0.3), 2), images())
     assert (found["moved"] > 0).all()
     for name in (SHUFFLED, WITHOUT):
         assert np.abs(found[name] - found[WITH]).max() > 1e-4
     same = images()
-    again = measure(gated(tiny.params(size=0.3), 2), {**same, "other": same["source"]})
+    again = measure(tiny.gated(tiny.params(size=0.3), 2), {**same, "other": same["source"]})
     np.testing.assert_array_equal(again[SHUFFLED], again[WITH])
 
 
@@ -117,7 +111,7 @@ def test_by_which_guide_one_looks_at_another():
 
 def test_every_example_has_a_partner_that_is_another_modality():
     model, _ = tiny.model(links=LINKS)
-    params, names = gated(tiny.params(model, size=0.1), 2), model.links[1]
+    params, names = tiny.gated(tiny.params(model, size=0.1), 2), model.links[1]
     batch = {name: jnp.asarray(images(4)["source"], jnp.float32) for name in names}
 
     @jax.jit

@@ -81,3 +81,10 @@ def params(of=None, seed=0, size=0.0):
     return jax.tree.map(
         lambda a: np.asarray(a) + rng.normal(0, size, a.shape).astype(np.float32), tree
     )
+
+
+def gated(params, value):
+    """The parameters with every gate at a value."""
+    return jax.tree_util.tree_map_with_path(
+        lambda path, leaf: value + 0 * leaf if "gate_zero" in str(path) else leaf, params
+    )
