@@ -58,7 +58,7 @@ def model_settings() -> dict[str, Any]:
             invariance=1.0,
             word_dropout=0.3,
         ),
-        text=dict(side=4, latent=16, width=128, depth=2, free_bits=0.1, word_dropout=0.3),
+        text=dict(side=4, latent=16, width=128, depth=2, free_bits=0.5, word_dropout=0.3),
         net=network_settings("dit"),
         guide_tokens=4,
         context=dict(width=16, features=64, side=4, temperature=0.1, weight=0.1),

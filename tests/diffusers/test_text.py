@@ -124,3 +124,28 @@ def test_it_learns_and_writes_what_it_has_read():
 def test_the_divergence_is_annealed():
     found = annealed(jnp.array([0.0, 0.5, 0.625, 0.75, 1.0]))
     np.testing.assert_allclose(found, [0, 0, 0.5, 1, 1])
+
+
+def test_free_bits_are_free():
+    """Means have unit spread, so that only the deviation says what a report's latent may carry."""
+    tokens = np.full((4, 6), END, np.int32)
+    params = init_params(NET, jax.random.key(0), token_shape(6))
+
+    def gradient_and_divergence(free_bits):
+        def cost(params, beta):
+            return text_loss(
+                NET, params, tokens, jax.random.key(1), beta=jnp.asarray(beta), word_dropout=0.0,
+                free_bits=free_bits,
+            )  # fmt: skip
+
+        def of_the_divergence(params):
+            found, metrics = cost(params, 1.0)
+            return found - cost(params, 0.0)[0], metrics["divergence"]
+
+        found, divergence = jax.grad(of_the_divergence, has_aux=True)(params)
+        return float(optax.global_norm(found)), float(divergence)
+
+    norm, divergence = gradient_and_divergence(free_bits=2.0)
+    # A deviation of exp(-2), with which training starts.
+    assert norm == 0 and divergence == pytest.approx(0.5 * (np.exp(-4) - 1) + 2, rel=1e-5)
+    assert gradient_and_divergence(free_bits=1.0)[0] > 0.01
