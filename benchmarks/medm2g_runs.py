@@ -83,11 +83,17 @@ def run(o: argparse.Namespace, arm: str, seed: int) -> dict[str, Any]:
 
 def figures(found: dict[str, Any]) -> dict[str, float]:
     """The figures of an evaluation by a short name."""
-    rows: dict[str, float] = {}
+    rows: dict[str, Any] = {}
     for route in found.get("translation", {}).get("routes", ()):
         name = f"{route['source']}-{route['target']}"
         for method, row in route["rows"].items():
-            rows[f"psnr {name} {method}"] = row["psnr"]["value"]
+            for key in ("psnr", "ssim", "frechet"):
+                rows[f"{key} {name} {method}"] = row.get(key, {}).get("value")
+        for method, row in route.get("anatomy", {}).get("rows", {}).items():
+            rows[f"dice {name} {method}"] = row["dice"]["mean"]["value"]
+            for key in ("recall", "precision"):
+                if "lesions" in row:
+                    rows[f"lesions {key} {name} {method}"] = row["lesions"][key]["value"]
         for level, share in (route["spread"].get("coverage_normal") or {}).items():
             rows[f"coverage {level} {name}"] = share
         rows[f"auroc of spread {name}"] = route["spread"].get("auroc")
@@ -99,9 +105,16 @@ def figures(found: dict[str, Any]) -> dict[str, float]:
         for way in ("forward", "backward"):
             one, name = pair[way], " ".join(pair["pair"])
             rows[f"recall_1 over chance {name} {way}"] = one["recall_1"]["value"] / one["chance"]
+            rows[f"auroc of pairs {name} {way}"] = one["auroc"]["value"]
     for route in found.get("texts", {}).get("routes", ()):
         for method, row in route["rows"].items():
             rows[f"facts f1 {route['source']} {method}"] = row["f1"]["value"]
+    for one in found.get("facts", {}).get("modalities", ()):
+        for method, row in one["rows"].items():
+            rows[f"facts shown {one['modality']} {method}"] = next(iter(row.values()))["value"]
+    for name, one in found.get("generation", {}).get("modalities", {}).items():
+        for kind, row in one["comparison"].items():
+            rows[f"frechet {name} {kind}"] = row["frechet"]
     return {key: value for key, value in rows.items() if value is not None}
 
 

@@ -131,7 +131,7 @@ def _channels(shapes: Mapping[str, tuple[int, ...]]) -> int:
 
 def _unet(config: ConfigDict, channels: int, width: int) -> UNet:
     return UNet(
-        channels=channels, width=width, multipliers=(1, 2, 2), blocks=1, attention=(),
+        channels=channels, width=width, multipliers=(1, 2, 4, 4), blocks=1, attention=(),
         head_channels=width, groups=min(8, width), dtype=jnp.dtype(config.net.dtype),
         remat=config.net.remat,
     )  # fmt: skip

@@ -44,7 +44,7 @@ class ContextEncoder(nn.Module):
             x = Conv(features, stride=stride, dtype=self.dtype, name=f"conv_{level}")(x)
             # Behind the norm, which would take a shift of all pixels away again.
             x = GroupNorm(min(8, features), name=f"norm_{level}")(x)
-            x = x + over_space(shift, x).astype(x.dtype)
+            x = nn.silu(x + over_space(shift, x).astype(x.dtype))
             level += 1
         x = Conv(self.features, dtype=self.dtype, name="head")(x)
         x = resize(x.astype(jnp.float32), self.side)

@@ -16,6 +16,7 @@ from msflow_jax.diffusers.networks import GUIDE, PARTS, Modality, start
 from msflow_jax.diffusers.text import TextAutoencoder
 from msflow_jax.diffusers.verbs import Verbs
 from msflow_jax.nets.dit import position_code
+from msflow_jax.nets.places import with_places
 from msflow_jax.training.stage import update
 
 Params = Any
@@ -163,7 +164,7 @@ class Diffusers(Verbs):
         return net.apply(variables, z, tau, condition=given, keep=keep, partners=partners)  # type: ignore[return-value]
 
     def beside(self, told: Mapping[str, jax.Array], name: str) -> dict[str, jax.Array]:
-        """What the others tell a modality, ``[B, k, E]`` by guide, of tokens by modality.
+        """What the others tell a modality, ``[B, k, E + 4]`` by guide, of tokens by modality.
 
         Nobody is told what he said himself.
         """
@@ -175,8 +176,8 @@ class Diffusers(Verbs):
         return {guide: jnp.concatenate(placed, axis=1) for guide, placed in found.items()}
 
     def placed(self, name: str, tokens: jax.Array) -> jax.Array:
-        """Tokens with a code of their places: whoever attends to them has to know where they are."""
-        one = self.modalities[name]
-        grid = (one.context.side,) * (len(one.inner) - 1)
+        """Tokens with their places and a code of them: whoever attends has to know where they are."""
+        side, axes = self.modalities[name].context.side, len(self.modalities[name].inner) - 1
         width = tokens.shape[-1]
-        return width**0.5 * tokens + position_code(grid, width)[None]
+        tokens = width**0.5 * tokens + position_code((side,) * axes, width)[None]
+        return with_places(tokens, side, axes)

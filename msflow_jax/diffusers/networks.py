@@ -14,6 +14,7 @@ from msflow_jax.diffusers.guidance import ContextEncoder
 from msflow_jax.diffusers.text import token_shape
 from msflow_jax.latent.codec import Codec, LatentCodec
 from msflow_jax.nets import init_params
+from msflow_jax.nets.places import PLACE
 from msflow_jax.training.stage import split, update
 
 if TYPE_CHECKING:
@@ -120,6 +121,6 @@ def _start(model: "Diffusers", part: str, name: str, key: jax.Array) -> Params:
     if part == "diffuser":
         return init_params(net, *given, condition=condition)
     guide = part.removeprefix(GUIDE)
-    partners = {guide: jax.ShapeDtypeStruct((1, 1, one.context.features), jnp.float32)}
+    partners = {guide: jax.ShapeDtypeStruct((1, 1, one.context.features + PLACE), jnp.float32)}
     whole = init_params(net, *given, condition=condition, partners=partners)
     return split(whole, guide_leaves(guide))[0]

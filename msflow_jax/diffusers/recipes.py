@@ -23,13 +23,19 @@ def phantom() -> ConfigDict:
     config.model.links = ("xray-report", "ct-report", "t1w+t2w+pdw+flair-ct")
     # CT has learned from reports when MR comes, which tell nothing of places.
     config.model.shared_guides = False
+    # Guides alone, behind a diffuser that stays as it is, learn to translate too slowly for two cores.
+    config.model.frozen_trunks = False
+    config.model.text.width = 64
     config.model.regression.routes = ROUTES
     config.model.segmenter.modalities = ("ct", "t1w", "t2w", "flair")
     config.model.decoder.sources = ("xray", "ct")
     config.sample.evaluate.routes = ROUTES
     for verb in ("translate", "generate"):
         config.sample[verb].steps = 10
-    config.train.update(dict(batch=32, steps=600, eval_every=200, learning_rate=1e-3))
+    config.model.lengths.update(
+        dict(text=1.5, align=0.75, draw=0.5, link=1.25, regress=0.5, segment=0.5)
+    )
+    config.train.update(dict(batch=32, steps=400, eval_every=200, learning_rate=2e-3))
     return config
 
 

@@ -1,6 +1,6 @@
 """The sections of an evaluation of diffusers: translation between all modalities, retrieval."""
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from typing import Any
 
@@ -40,19 +40,21 @@ class Translation:
         if run.flow.config.model.segmenter.modalities and MAP not in run.chosen.arrays:
             block["left_out"] = "No Dice and no lesions: the data have no maps of tissues."
         segmenters = {target: make_segmenter(run, target) for _, target in self.routes}
+        features = {target: make_features(run, target) for _, target in self.routes}
         for source, target in self.routes:
             if not together(run.chosen, (source, target)).any():
                 block.setdefault("absent", []).append([source, target])
                 continue
-            found, shown = self._route(run, source, target, segmenters[target])
+            found, shown = self._route(run, source, target, segmenters[target], features[target])
             block["routes"].append(found)
             arrays |= {f"translation_{source}_{target}_{k}": v for k, v in shown.items()}
         return block, arrays
 
     def _route(
-        self, run: Evaluation, source: str, target: str, segment: Runner | None
+        self, run: Evaluation, source: str, target: str, segment: Runner | None, features: Any
     ) -> tuple[Block, Arrays]:
         from msflow_jax.evaluation import translation as measures
+        from msflow_jax.evaluation.distances import frechet_distance
 
         chosen = examples(run.chosen, (source, target), self.count)
         given, truth = (chosen.arrays[name] for name in (source, target))
@@ -70,6 +72,9 @@ class Translation:
         for name, image in predicted.items():
             measured = measures.scores(wanted, image, inside)
             rows[name] = measures.summary(measured, chosen.groups, seed=run.sample.seed)
+            if features is not None and len(truth) > 1:
+                distance = frechet_distance(features(_grey(image)), features(truth))
+                rows[name]["frechet"] = {"value": distance, "interval": None}
         intensity = run.flow.info.intensities.get(target)
         unit = 1.0
         if intensity is not None and intensity.unit:
@@ -89,6 +94,19 @@ class Translation:
             "truth": truth[first], "error": _grey(2 * error), "spread": _grey(4 * deviation),
         }  # fmt: skip
         return found, shown
+
+
+def make_features(run: Evaluation, name: str) -> Callable[[np.ndarray], np.ndarray] | None:
+    """Features of a small classifier of a modality's training images; None if they are of one class."""
+    from msflow_jax.evaluation.features import train_feature_classifier
+
+    rows = has(run.splits.train, name)
+    labels = run.splits.train.labels[rows]
+    if len(np.unique(labels)) < 2:
+        return None
+    images = run.splits.train.arrays[name][rows]
+    found = train_feature_classifier(images, labels, len(run.classes), seed=run.sample.seed)
+    return found.features
 
 
 def _grey(values: np.ndarray) -> np.ndarray:

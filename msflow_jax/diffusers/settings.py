@@ -64,7 +64,7 @@ def model_settings() -> dict[str, Any]:
         context=dict(width=16, features=64, side=4, temperature=0.1, weight=0.1),
         dropout=0.1,
         # A residual U-Net with an L1 loss that translations are compared with.
-        regression=dict(routes=(), width=32),
+        regression=dict(routes=(), width=16),
         # A U-Net from images to their maps of tissues: Dice of translations, lesions lost or added.
         segmenter=dict(modalities=(), width=16),
         # An autoregressive decoder, as large as what it is compared with: drawn reports of a source.

@@ -21,8 +21,7 @@ from msflow_jax.nets.ops import NORM_EPSILON
 from msflow_jax.nets.transformer import Block, MultiHead
 
 Params = Any
-# The least deviation a posterior may have, and the one it starts from.
-_MIN_LOG, _FIRST_LOG = -4.0, -2.0
+_MIN_LOG = -4.0  # of the least deviation a posterior may have; it starts from half of it
 
 
 class TextAutoencoder(nn.Module):
@@ -92,7 +91,8 @@ class _Encoder(nn.Module):
         spread = Dense(self.latent, name="deviation_zero")(h).astype(jnp.float32)
         centred = mean - mean.mean(axis=(1, 2), keepdims=True)
         variance = jnp.square(centred).mean(axis=(1, 2), keepdims=True)
-        log_deviation = jnp.clip(_FIRST_LOG + spread, _MIN_LOG, 0.0)
+        # Not clipped: whatever once overshot a limit would have no gradient that brings it back.
+        log_deviation = _MIN_LOG * nn.sigmoid(spread)
         return centred * lax.rsqrt(variance + NORM_EPSILON), log_deviation
 
 

@@ -20,6 +20,11 @@ TRANSLATION = {
     "psnr_inside": Measure("psnr of the foreground: brighter than 12 in source or target", "dB", MORE),
     "ssim_inside": Measure("mean of ssim over the foreground", "-1 to 1", MORE, _SSIM),
     "mae_inside": Measure("mae of the foreground", SHARE, LESS),
+    "frechet": Measure(
+        "Frechet distance to the true images, of 32 features of a small classifier of the target's "
+        "training images; not an FID; compare only rows of one table", "0 or more", LESS,
+        "Dowson and Landau 1982",
+    ),
     "coverage": Measure(
         "share of foreground pixels whose true value lies in the central interval of the draws", SHARE,
         NEITHER,
@@ -59,6 +64,7 @@ RETRIEVAL = {
         "share whose partner, or one of equal content, is the nearest", SHARE, MORE
     ),
     "recall_5": Measure("the same among the five nearest", SHARE, MORE),
+    "auroc": Measure("share of wrong partners that a right one is nearer than", CHANCE, MORE),
     "chance": Measure("recall_1 of a random order", SHARE, NEITHER),
 }
 FACTS = {

@@ -25,8 +25,9 @@ def recall(
         seed: seed of the bootstrap.
 
     Returns:
-        ``gallery``; for ``forward`` (a finds b) and ``backward`` the recalls with intervals, and what
-        ``chance`` gives.
+        ``gallery``; for ``forward`` (a finds b) and ``backward`` the recalls and ``auroc``, the share of
+        wrong partners that a right one is nearer than (0.5 by chance), with intervals; and what recall
+        at 1 is by ``chance``.
     """
     scores = a @ b.T
     found: dict[str, Any] = {"gallery": len(a)}
@@ -38,6 +39,7 @@ def recall(
         order = np.argsort(-matrix, axis=1, kind="stable")
         right = numbers[order] == numbers[:, None]
         hits = {f"recall_{k}": right[:, :k].any(axis=1).astype(float) for k in RANKS}
+        hits["auroc"] = _nearer(right)
         same = (numbers[:, None] == numbers[None]).mean(axis=1)
         intervals = bootstrap_intervals(
             {key: _mean(values) for key, values in hits.items()}, len(a), groups=groups, seed=seed
@@ -47,6 +49,13 @@ def recall(
             "chance": float(same.mean()),
         }
     return found
+
+
+def _nearer(right: np.ndarray) -> np.ndarray:
+    """Of rows ``[N, M]`` sorted by likeness: the share of the wrong that a right one is nearer than."""
+    before = np.where(right, (~right).cumsum(axis=1), 0).sum(axis=1) / right.sum(axis=1)
+    wrong = (~right).sum(axis=1)
+    return np.where(wrong > 0, 1 - before / np.maximum(wrong, 1), 0.5)
 
 
 def _mean(values: np.ndarray) -> Any:

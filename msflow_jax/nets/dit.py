@@ -14,6 +14,7 @@ from jax import lax
 
 from msflow_jax.nets import ops
 from msflow_jax.nets.layers import Dense, Dtype
+from msflow_jax.nets.places import apart, split_places
 from msflow_jax.nets.transformer import Guide, MultiHead
 
 # DiT's embedding was made for diffusion steps 0..999; raw u in [0, 1] would leave most of its
@@ -66,12 +67,12 @@ class DiTBlock(nn.Module):
         x: jax.Array,
         activated_time: jax.Array,
         condition: jax.Array | None = None,
-        partners: Mapping[str, jax.Array] | None = None,
+        partners: Mapping[str, tuple[jax.Array, jax.Array]] | None = None,
     ) -> jax.Array:
         """Maps tokens ``[B, T, C]`` and SiLU(time embedding) ``[B, C]`` to tokens ``[B, T, C]``.
 
-        ``condition`` and ``partners``, the latter by the name of their attention, are further tokens
-        ``[B, S, D]``.
+        ``condition`` and ``partners``, the latter by the name of their attention and each with its
+        distances ``[T, K]``, are further tokens ``[B, S, D]``.
         """
         width = x.shape[-1]
         modulation = Dense(6 * width, name="modulation_zero")(activated_time)
@@ -83,8 +84,8 @@ class DiTBlock(nn.Module):
             normal = nn.LayerNorm(dtype=jnp.float32, name="condition_norm")(x).astype(x.dtype)
             attend = MultiHead(self.heads, self.dtype, zero=True, name="condition")
             x = x + attend(normal, condition)
-        for name, tokens in sorted((partners or {}).items()):
-            x = Guide(self.heads, self.dtype, name=f"guide{name}")(x, tokens)
+        for name, (tokens, distance) in sorted((partners or {}).items()):
+            x = Guide(self.heads, self.dtype, name=f"guide{name}")(x, tokens, distance)
         h = Dense(self.mlp_ratio * width, self.dtype, name="mlp1")(
             modulated_norm(x, shift2, scale2)
         )
@@ -141,8 +142,9 @@ class DiT(nn.Module):
             train: no effect (there is no dropout); taken for the UNet's signature.
             condition: tokens ``[B, m, D]`` that all blocks attend to; None: a network without.
             keep: 1 where an example has its condition, 0 where it has none ``[B]``; None: all have.
-            partners: tokens ``[B, k, E]`` of what is drawn beside; of each name an attention of its own,
-                whose leaves are called ``guideNAME``. None: the network as it is alone.
+            partners: tokens of what is drawn beside and their places ``[B, k, E + 4]``, see
+                :func:`~msflow_jax.nets.places.with_places`; of each name an attention of its own, whose
+                leaves are called ``guideNAME``. None: the network as it is alone.
 
         Returns:
             ``[B, *space, channels]`` float32.
@@ -158,7 +160,7 @@ class DiT(nn.Module):
         grid = tuple(side // self.patch for side in x.shape[1:-1])
         tokens = tokens + position_code(grid, self.width).astype(self.dtype)[None]
         block = nn.remat(DiTBlock) if self.remat else DiTBlock
-        told = {name: self._partner(name, one) for name, one in (partners or {}).items()}
+        told = {name: self._partner(name, one, grid) for name, one in (partners or {}).items()}
         context = self._condition(condition, keep), told
         for i in range(self.depth):
             made = block(self.heads, self.mlp_ratio, self.dtype, name=f"block_{i}")
@@ -203,15 +205,19 @@ class DiT(nn.Module):
         return jnp.concatenate([tokens, null], axis=1)
 
     @nn.nowrap
-    def _partner(self, name: str, partner: jax.Array) -> jax.Array:
-        """A partner's tokens at this width, and the learned ones."""
-        tokens = Dense(self.width, self.dtype, name=f"guide{name}_in")(partner)
+    def _partner(
+        self, name: str, partner: jax.Array, grid: Sequence[int]
+    ) -> tuple[jax.Array, jax.Array]:
+        """A partner's tokens at this width and the learned ones, and how far the former are."""
+        content, place = split_places(partner)
+        distance = apart(grid, place[0])  # the places of all examples are the same
+        tokens = Dense(self.width, self.dtype, name=f"guide{name}_in")(content)
         if not self.guide_tokens:
-            return tokens
+            return tokens, distance
         shape = (1, self.guide_tokens, self.width)
         own = self.param(f"guide{name}_embedding", nn.initializers.zeros, shape, jnp.float32)
         own = jnp.broadcast_to(own, (len(tokens), *shape[1:])).astype(self.dtype)
-        return jnp.concatenate([tokens, own], axis=1)
+        return jnp.concatenate([tokens, own], axis=1), distance
 
     @nn.nowrap
     def _cut(self, x: jax.Array) -> jax.Array:

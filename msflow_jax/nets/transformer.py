@@ -3,6 +3,7 @@
 import flax.linen as nn
 import jax
 import jax.numpy as jnp
+import numpy as np
 
 from msflow_jax.nets.layers import Dense, Dtype
 
@@ -22,14 +23,16 @@ class MultiHead(nn.Module):
 
     @nn.compact
     def __call__(
-        self, x: jax.Array, context: jax.Array | None = None, mask: jax.Array | None = None
-    ) -> jax.Array:
+        self, x: jax.Array, context: jax.Array | None = None, mask: jax.Array | None = None,
+        bias: jax.Array | None = None,
+    ) -> jax.Array:  # fmt: skip
         """Maps tokens ``[B, T, C]`` to ``[B, T, C]``.
 
         Args:
             x: tokens that ask.
             context: tokens ``[B, S, D]`` that are asked; None: ``x``.
             mask: which may be asked, bool ``[B, T or 1, S]``; None: all.
+            bias: added to the logits, ``[heads, T, S]``; None: nothing.
 
         Raises:
             ValueError: heads that do not divide the channels.
@@ -47,7 +50,8 @@ class MultiHead(nn.Module):
         value = split(Dense(width, self.dtype, name="value")(context))
         if mask is not None:
             mask = jnp.broadcast_to(mask[:, None], (batch, 1, tokens, context.shape[1]))
-        mixed = jax.nn.dot_product_attention(query, key, value, mask=mask)
+        bias = None if bias is None else bias[None].astype(query.dtype)
+        mixed = jax.nn.dot_product_attention(query, key, value, bias=bias, mask=mask)
         name = "out_zero" if self.zero else "out"
         return Dense(width, self.dtype, name=name)(mixed.reshape(batch, tokens, width))
 
@@ -83,19 +87,41 @@ class Block(nn.Module):
         return x + Dense(width, self.dtype, name="mlp2")(h)
 
 
-class Guide(nn.Module):
-    """Attention to a partner's tokens behind a gate ``tanh(g)`` that starts at 0.
+_NEAR = (
+    8.0  # logits by which one's own place is ahead of the next, where heads begin by looking near
+)
+_LEARNED = 0.5  # squared distance of the learned tokens, beyond the nearest partner's
 
-    With the gate shut the tokens pass bit for bit as they are.
+
+class Guide(nn.Module):
+    """Attention to a partner's tokens, behind an output layer that starts at zero and is its gate.
+
+    At first the tokens pass bit for bit as they are. One number as the gate, with random layers behind
+    it, opened over hundreds of steps: it has no direction to open in before those have learned one. Two
+    thirds of the heads begin by looking at what lies where they are themselves, which else has to be
+    learned first. How far each looks is learned.
     """
 
     heads: int
     dtype: Dtype = jnp.float32
 
     @nn.compact
-    def __call__(self, x: jax.Array, partner: jax.Array) -> jax.Array:
-        """Maps tokens ``[B, T, C]``, asking a partner's ``[B, S, D]``, to ``[B, T, C]``."""
+    def __call__(
+        self, x: jax.Array, partner: jax.Array, distance: jax.Array | None = None
+    ) -> jax.Array:
+        """Maps tokens ``[B, T, C]``, asking a partner's ``[B, S, D]``, to ``[B, T, C]``.
+
+        ``distance [T, K]`` is the squared distance to the first K of the partner's tokens, in tokens;
+        those behind have no place. None: nothing has one.
+        """
         normal = nn.LayerNorm(dtype=jnp.float32, name="norm")(x).astype(self.dtype)
-        asked = MultiHead(self.heads, self.dtype, name="attend")(normal, partner.astype(self.dtype))
-        gate = jnp.tanh(self.param("gate_zero", nn.initializers.zeros, (1, 1, 1), jnp.float32))
-        return x + gate.astype(self.dtype) * asked
+        bias = None
+        if distance is not None:
+            more = partner.shape[1] - distance.shape[1]
+            rest = distance.min(axis=1, keepdims=True) + _LEARNED
+            distance = jnp.concatenate([distance, jnp.repeat(rest, more, axis=1)], axis=1)
+            first = (np.arange(self.heads) < -(-2 * self.heads // 3)).astype(np.float32)
+            near = self.param("near_zero", nn.initializers.zeros, (self.heads,), jnp.float32)
+            bias = -_NEAR * (first + near)[:, None, None] * distance[None]
+        attend = MultiHead(self.heads, self.dtype, zero=True, name="attend")
+        return x + attend(normal, partner.astype(self.dtype), bias=bias)

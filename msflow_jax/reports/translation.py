@@ -8,7 +8,7 @@ from msflow_jax.reports import page
 from msflow_jax.reports.page import Section
 from msflow_jax.reports.results import Results
 
-_COLUMNS = ("psnr", "ssim", "ms_ssim", "mae", "psnr_inside", "ssim_inside")
+_COLUMNS = ("psnr", "ssim", "ms_ssim", "mae", "psnr_inside", "ssim_inside", "frechet")
 _PARTS = ("source", "sample", "mean", "truth", "error", "spread")
 _WORDS = ("f1", "exact", "bleu_1", "bleu_4", "rouge_l", "meteor_exact_stem")
 
@@ -91,7 +91,11 @@ def retrieval_section(results: Results) -> Section:
         ]
         for way in ("forward", "backward"):
             one = pair[way]
-            cells += [_percent(one["recall_1"]), _percent(one["recall_5"])]
+            cells += [
+                _percent(one["recall_1"]),
+                _percent(one["recall_5"]),
+                _cell(one["auroc"], 1.0, 2),
+            ]
         cells += [page.percent(pair["forward"]["chance"]), page.number(pair["gallery"])]
         rows.append(cells)
     return page.section(results, "retrieval", "Retrieval", rows=rows)

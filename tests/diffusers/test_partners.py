@@ -13,6 +13,7 @@ from msflow_jax.diffusers.curriculum import stages
 from msflow_jax.diffusers.model import Diffusers
 from msflow_jax.diffusers.objectives import link_objective
 from msflow_jax.diffusers.partners import SHUFFLED, WITH, WITHOUT, others, three_ways
+from msflow_jax.nets.places import PLACE
 from tests.diffusers import tiny
 
 SETTINGS = dict(steps=2, solver="euler", guidance=1.0, partner_guidance=1.0)
@@ -85,12 +86,12 @@ def test_what_a_link_trains_of_its_new_diffusers(frozen, shared):
         return re.fullmatch(last.trains, path) is not None
 
     assert trained("diffuser/xray/block_0/qkv/kernel") == (not frozen)
-    assert trained(f"diffuser/t1w/block_0/guide{tag}/gate_zero") and trained(
+    assert trained(f"diffuser/t1w/block_0/guide{tag}/attend/out_zero/kernel") and trained(
         "context/t1w/head/bias"
     )
     # Of what was there before a guide of the link's own, and nothing else.
-    assert trained(f"diffuser/ct/block_0/guide{tag}/gate_zero") == (not shared)
-    assert not trained("diffuser/ct/block_0/guide_0/gate_zero") and not trained(
+    assert trained(f"diffuser/ct/block_0/guide{tag}/attend/out_zero/kernel") == (not shared)
+    assert not trained("diffuser/ct/block_0/guide_0/attend/out_zero/kernel") and not trained(
         "context/ct/head/bias"
     )
     fresh = jax.eval_shape(last.initial, jax.tree.map(jnp.asarray, tiny.params(model)))
@@ -106,7 +107,7 @@ def test_by_which_guide_one_looks_at_another():
     assert model.guide_towards("t1w", "report") == "_1"
     told = {name: jnp.zeros((1, 4, 8)) for name in model.modalities}
     shapes = {name: x.shape for name, x in model.beside(told, "ct").items()}
-    assert shapes == {"_0": (1, 4, 8), "_1": (1, 8, 8)}
+    assert shapes == {"_0": (1, 4, 8 + PLACE), "_1": (1, 8, 8 + PLACE)}
 
 
 def test_every_example_has_a_partner_that_is_another_modality():

@@ -84,7 +84,10 @@ def params(of=None, seed=0, size=0.0):
 
 
 def gated(params, value):
-    """The parameters with every gate at a value."""
+    """The parameters with the output layers of all guides, their gates, times a value."""
     return jax.tree_util.tree_map_with_path(
-        lambda path, leaf: value + 0 * leaf if "gate_zero" in str(path) else leaf, params
+        lambda path, leaf: (
+            value * leaf if "guide" in str(path) and "out_zero" in str(path) else leaf
+        ),
+        params,
     )

@@ -65,5 +65,8 @@ def test_recall_counts_equal_partners():
     assert found["forward"]["recall_1"]["value"] == 1 and found["forward"]["chance"] == 0.25
     wrong = recall(a, a[[1, 0, 2, 3]], content, content)
     assert wrong["forward"]["recall_1"]["value"] == 0.5
+    # Two of the four have one of three wrong partners before the right one.
+    assert wrong["forward"]["auroc"]["value"] == pytest.approx(5 / 6)
+    assert found["backward"]["auroc"]["value"] == 1
     same = np.array([[0], [0], [2], [3]])
     assert recall(a, a[[1, 0, 2, 3]], same, same)["forward"]["recall_1"]["value"] == 1

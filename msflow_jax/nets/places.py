@@ -1,0 +1,37 @@
+"""Where tokens of a grid lie, carried along as their last channels, and how far from other tokens."""
+
+from collections.abc import Sequence
+
+import jax
+import jax.numpy as jnp
+import numpy as np
+
+_AXES = 3  # of a volume; a picture lies in its middle plane
+PLACE = 1 + _AXES  # channels: tokens along an axis, and the coordinates in tokens
+
+
+def with_places(tokens: jax.Array, side: int, axes: int) -> jax.Array:
+    """Tokens ``[B, side^axes, E]`` with their places behind, ``[B, side^axes, E + 4]``."""
+    place = np.full((side**axes, PLACE), side, np.float32)
+    place[:, 1:] *= _centres((side,) * axes)
+    place = jnp.broadcast_to(place.astype(tokens.dtype)[None], (len(tokens), *place.shape))
+    return jnp.concatenate([tokens, place], axis=-1)
+
+
+def split_places(tokens: jax.Array) -> tuple[jax.Array, jax.Array]:
+    """Undoes :func:`with_places`: tokens ``[B, S, E]`` and places ``[B, S, 4]``."""
+    return tokens[..., :-PLACE], tokens[..., -PLACE:]
+
+
+def apart(grid: Sequence[int], place: jax.Array) -> jax.Array:
+    """Squared distances ``[T, S]`` of a grid's tokens to places ``[S, 4]``, in tokens of the latter."""
+    own = jnp.asarray(_centres(grid))[:, None]  # [T, 1, 3]
+    return jnp.square(place[None, :, :1] * own - place[None, :, 1:]).sum(axis=-1)
+
+
+def _centres(grid: Sequence[int]) -> np.ndarray:
+    """The middles of a grid's cells, ``[T, 3]`` in sides of the whole."""
+    axes = [(np.arange(side) + 0.5) / side for side in (*(1,) * (_AXES - len(grid)), *grid)]
+    return (
+        np.stack(np.meshgrid(*axes, indexing="ij"), axis=-1).reshape(-1, _AXES).astype(np.float32)
+    )
