@@ -1,13 +1,12 @@
 """The section on images of every modality that are drawn from reports, or from a linked modality."""
 
 from dataclasses import dataclass
-from typing import Any
 
 import numpy as np
 
 from msflow_jax.data import Split
 from msflow_jax.diffusers.model import Diffusers
-from msflow_jax.diffusers.pairs import REPORT, has
+from msflow_jax.diffusers.pairs import REPORT, has, images_of
 from msflow_jax.diffusers.sections import examples, stored, together
 from msflow_jax.inference.evaluation import Arrays, Block, Evaluation
 from msflow_jax.inference.sections import SHOWN_CASES, SHOWN_SAMPLES, SHOWN_VOLUMES
@@ -64,6 +63,7 @@ class Generation:
             images, chosen.labels, train, images_of(run.chosen, name), run.classes,
             seed=run.sample.seed, flips=run.flow.info.flips,
             features=load_features(run.features) if run.features else None,
+            classifier=run.features_of(name, *train),
         )  # fmt: skip
         found |= {"source": source, "trained": run.flow.model.linked(source, name)}
         most = SHOWN_SAMPLES if images.ndim == 4 else SHOWN_VOLUMES
@@ -86,9 +86,3 @@ def source_of(model: Diffusers, split: Split, name: str) -> str:
     others = sorted(model.modalities, key=lambda other: other != REPORT)
     linked = (other for other in others if other != name and model.linked(other, name))
     return next((other for other in linked if together(split, (other, name)).any()), "")
-
-
-def images_of(split: Split, name: str) -> tuple[Any, Any]:
-    """Images of a modality and their labels, of the examples that have it."""
-    rows = has(split, name)
-    return split.arrays[name][rows], split.labels[rows]

@@ -3,7 +3,7 @@
 import hashlib
 import warnings
 from collections.abc import Mapping, Sequence
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
@@ -38,6 +38,12 @@ def has(split: Split, name: str) -> np.ndarray:
         there = [key for key, one in split.modalities.items() if one.kind == "image"]
         raise ValueError(f"the data have no modality {name!r}: there are {listed(there)}")
     return np.asarray(split.present.get(name, np.ones(len(split), bool)))
+
+
+def images_of(split: Split, name: str) -> tuple[Any, Any]:
+    """Images of a modality and their labels, of the examples that have it."""
+    rows = has(split, name)
+    return split.arrays[name][rows], split.labels[rows]
 
 
 def texts_of(split: Split) -> list[str]:

@@ -10,7 +10,7 @@ import numpy as np
 from msflow_jax.data import Split
 from msflow_jax.data.batches import to_float
 from msflow_jax.diffusers.anatomy import anatomy, is_trained, make_segmenter
-from msflow_jax.diffusers.pairs import REPORT, has
+from msflow_jax.diffusers.pairs import REPORT, has, images_of
 from msflow_jax.diffusers.settings import MAP
 from msflow_jax.inference.evaluation import Arrays, Block, Evaluation
 from msflow_jax.parallel.batched import Runner, batched
@@ -98,15 +98,8 @@ class Translation:
 
 def make_features(run: Evaluation, name: str) -> Callable[[np.ndarray], np.ndarray] | None:
     """Features of a small classifier of a modality's training images; None if they are of one class."""
-    from msflow_jax.evaluation.features import train_feature_classifier
-
-    rows = has(run.splits.train, name)
-    labels = run.splits.train.labels[rows]
-    if len(np.unique(labels)) < 2:
-        return None
-    images = run.splits.train.arrays[name][rows]
-    found = train_feature_classifier(images, labels, len(run.classes), seed=run.sample.seed)
-    return found.features
+    images, labels = images_of(run.splits.train, name)
+    return run.features_of(name, images, labels).features if len(np.unique(labels)) > 1 else None
 
 
 def _grey(values: np.ndarray) -> np.ndarray:

@@ -22,6 +22,7 @@ from msflow_jax.nets.transformer import Block, MultiHead
 
 Params = Any
 _MIN_LOG = -4.0  # of the least deviation a posterior may have; it starts from half of it
+_SLOW = 0.2
 
 
 class TextAutoencoder(nn.Module):
@@ -91,8 +92,9 @@ class _Encoder(nn.Module):
         spread = Dense(self.latent, name="deviation_zero")(h).astype(jnp.float32)
         centred = mean - mean.mean(axis=(1, 2), keepdims=True)
         variance = jnp.square(centred).mean(axis=(1, 2), keepdims=True)
-        # Not clipped: whatever once overshot a limit would have no gradient that brings it back.
-        log_deviation = _MIN_LOG * nn.sigmoid(spread)
+        # Not clipped, and slow: what overshot would have no gradient that brings it back, and when the
+        # divergence begins to count, all of them move the same way.
+        log_deviation = _MIN_LOG * nn.sigmoid(_SLOW * spread)
         return centred * lax.rsqrt(variance + NORM_EPSILON), log_deviation
 
 

@@ -39,6 +39,7 @@ def evaluate_generation(
     feature_steps: int = 400,
     flips: Sequence[str] = (),
     features: tuple[str, Features] | None = None,
+    classifier: Any = None,
 ) -> dict[str, Any]:
     """Distribution distances, class recognition and memorisation of generated images.
 
@@ -57,6 +58,7 @@ def evaluate_generation(
         features: name and function, uint8 ``[N, H, W, C]`` to ``[N, F]``, of further features
             (``load_features``): the same comparison on them is ``comparison_supplied``, their name
             ``features_supplied``.
+        classifier: of the training images, by ``train_feature_classifier``; None: it is trained.
 
     Returns:
         A dict of plain Python values; undefined metrics are None with a reason under ``undefined``.
@@ -73,7 +75,7 @@ def evaluate_generation(
     fake, fake_labels, fake_index = _subset(generated, generated_labels, "generated", rng, classes)
     real, real_labels, _ = _subset(*held_out, "held_out", rng, classes)
     train_images, train_labels = _checked(*train, "train", classes)
-    classifier = train_feature_classifier(
+    classifier = classifier or train_feature_classifier(
         train_images, train_labels, len(classes), seed=seed, steps=feature_steps
     )
     named = classifier.predict(fake), fake_labels, classifier.predict(real), real_labels

@@ -57,6 +57,7 @@ class Evaluation:
         self.split, self.features = split, features
         self.outside, self.by = dict(outside or {}), tuple(by)
         self._given, self._raw = calibration, dict[str, Prediction]()
+        self._known = dict[str, Any]()
         for name in self.by:
             self.column(name)
 
@@ -131,6 +132,16 @@ class Evaluation:
         abstains = flow.abstains(self.prediction)
         split = self.chosen
         return prediction_rows(self.prediction, split.names, abstains, evaluation, split.labels)
+
+    def features_of(self, name: str, images: np.ndarray, labels: np.ndarray) -> Any:
+        """A small classifier of a modality's training images, trained once for all sections."""
+        from msflow_jax.evaluation.features import train_feature_classifier
+
+        if name not in self._known:
+            self._known[name] = train_feature_classifier(
+                images, labels, len(self.classes), seed=self.sample.seed
+            )
+        return self._known[name]
 
     @cached_property
     def samples(self) -> tuple[np.ndarray, np.ndarray]:

@@ -14,8 +14,8 @@ def with_places(tokens: jax.Array, side: int, axes: int) -> jax.Array:
     """Tokens ``[B, side^axes, E]`` with their places behind, ``[B, side^axes, E + 4]``."""
     place = np.full((side**axes, PLACE), side, np.float32)
     place[:, 1:] *= _centres((side,) * axes)
-    place = jnp.broadcast_to(place.astype(tokens.dtype)[None], (len(tokens), *place.shape))
-    return jnp.concatenate([tokens, place], axis=-1)
+    everywhere = jnp.broadcast_to(place.astype(tokens.dtype)[None], (len(tokens), *place.shape))
+    return jnp.concatenate([tokens, everywhere], axis=-1)
 
 
 def split_places(tokens: jax.Array) -> tuple[jax.Array, jax.Array]:

@@ -115,13 +115,13 @@ class Guide(nn.Module):
         those behind have no place. None: nothing has one.
         """
         normal = nn.LayerNorm(dtype=jnp.float32, name="norm")(x).astype(self.dtype)
-        bias = None
+        bias: jax.Array | None = None
         if distance is not None:
             more = partner.shape[1] - distance.shape[1]
             rest = distance.min(axis=1, keepdims=True) + _LEARNED
             distance = jnp.concatenate([distance, jnp.repeat(rest, more, axis=1)], axis=1)
-            first = (np.arange(self.heads) < -(-2 * self.heads // 3)).astype(np.float32)
+            first = jnp.asarray(np.arange(self.heads) < -(-2 * self.heads // 3), jnp.float32)
             near = self.param("near_zero", nn.initializers.zeros, (self.heads,), jnp.float32)
-            bias = -_NEAR * (first + near)[:, None, None] * distance[None]
+            bias = (first + near)[:, None, None] * (-_NEAR * distance)[None]
         attend = MultiHead(self.heads, self.dtype, zero=True, name="attend")
         return x + attend(normal, partner.astype(self.dtype), bias=bias)
