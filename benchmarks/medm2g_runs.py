@@ -38,6 +38,7 @@ ARMS: dict[str, list[str]] = {
     "sixteen_tokens": ["model.context.side=4", *_NO_CONTROLS],
     # The visual-invariant term.
     "no_invariance": ["model.align.invariance=0.0", *_NO_CONTROLS],
+    "some_invariance": ["model.align.invariance=1.0", *_NO_CONTROLS],
     "little_invariance": ["model.align.invariance=0.1", *_NO_CONTROLS],
     # All links at once.
     "joint": ["model.curriculum=joint", *_NO_CONTROLS],

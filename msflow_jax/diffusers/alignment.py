@@ -105,7 +105,7 @@ class Aligned(nn.Module):
     Attributes:
         encoder: module from an array ``[B, ...]`` to vectors ``[B, F]``.
         features: dimensions of the common space.
-        views: width of the projector of the visual-invariant term; 0 for none.
+        views: width of the projector of the visual-invariant term; 0: the term is on the common space.
     """
 
     encoder: nn.Module
@@ -120,12 +120,14 @@ class Aligned(nn.Module):
 
     def __call__(self, x: jax.Array) -> jax.Array:
         """Unit vectors ``[B, features]``."""
-        if self.views and self.is_initializing():
+        if self.is_initializing():
             self.view(x)
         return unit(self.project(self.encoder(x)))
 
     def view(self, x: jax.Array) -> jax.Array:
-        """Features for the visual-invariant term, ``[B, views]``."""
+        """Features for the visual-invariant term, ``[B, views]``, or ``[B, features]``."""
+        if not self.views:
+            return self.project(self.encoder(x))
         return self.view_out(nn.relu(self.view_in(self.encoder(x))))
 
 

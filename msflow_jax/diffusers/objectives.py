@@ -90,11 +90,13 @@ def align_objective(
     right = jnp.take_along_axis(same, hits[:, None], axis=1).mean()
     metrics = {"loss_contrast": contrast, "recall": right}
     encoder = model.modalities[new].encoder
-    if not encoder.views or not invariance:
+    if model.modalities[new].text or not invariance:
         return contrast, metrics
     variables = {"params": params["align"][new]}
     views: Any = [
-        encoder.apply(variables, random_views(batch[new], key), method="view")
+        encoder.apply(
+            variables, random_views(batch[new], key, to_scale=not encoder.views), method="view"
+        )
         for key in jax.random.split(k_two)
     ]
     term = cross_correlation_loss(*views)

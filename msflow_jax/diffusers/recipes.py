@@ -26,6 +26,9 @@ def phantom() -> ConfigDict:
     # Guides alone, behind a diffuser that stays as it is, learn to translate too slowly for two cores.
     config.model.frozen_trunks = False
     config.model.text.width = 64
+    # On the common space itself, and heavy: so little of an image is in its report that else an encoder
+    # keeps too little for those that attach to it later.
+    config.model.align.update(dict(views=0, invariance=5.0))
     config.model.regression.routes = ROUTES
     config.model.segmenter.modalities = ("ct", "t1w", "t2w", "flair")
     config.model.decoder.sources = ("xray", "ct")

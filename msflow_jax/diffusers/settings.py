@@ -184,7 +184,7 @@ TABLE: dict[str, Setting] = {
     "model.align.patch": Setting(COUNT, "vit: side of a patch"),
     "model.align.heads": Setting(COUNT, "vit: heads of attention; they divide its channels"),
     "model.align.features": Setting(COUNT, "dimensions of the common space"),
-    "model.align.views": Setting("[0, inf)", "width of the projector of the invariant term"),
+    "model.align.views": Setting("[0, inf)", "width of the projector of the invariant term; 0: none"),
     "model.align.word_dropout": Setting("[0, 1)", "share of words hidden from its encoder of reports"),
     "model.align.invariance": Setting("[0, inf)", "weight of the visual-invariant term"),
     "model.text.side": Setting(COUNT, "rows and columns of a report's latent"),

@@ -106,22 +106,18 @@ class Guide(nn.Module):
     dtype: Dtype = jnp.float32
 
     @nn.compact
-    def __call__(
-        self, x: jax.Array, partner: jax.Array, distance: jax.Array | None = None
-    ) -> jax.Array:
+    def __call__(self, x: jax.Array, partner: jax.Array, distance: jax.Array) -> jax.Array:
         """Maps tokens ``[B, T, C]``, asking a partner's ``[B, S, D]``, to ``[B, T, C]``.
 
         ``distance [T, K]`` is the squared distance to the first K of the partner's tokens, in tokens;
-        those behind have no place. None: nothing has one.
+        those behind have no place.
         """
         normal = nn.LayerNorm(dtype=jnp.float32, name="norm")(x).astype(self.dtype)
-        bias: jax.Array | None = None
-        if distance is not None:
-            more = partner.shape[1] - distance.shape[1]
-            rest = distance.min(axis=1, keepdims=True) + _LEARNED
-            distance = jnp.concatenate([distance, jnp.repeat(rest, more, axis=1)], axis=1)
-            first = jnp.asarray(np.arange(self.heads) < -(-2 * self.heads // 3), jnp.float32)
-            near = self.param("near_zero", nn.initializers.zeros, (self.heads,), jnp.float32)
-            bias = (first + near)[:, None, None] * (-_NEAR * distance)[None]
+        more = partner.shape[1] - distance.shape[1]
+        rest = distance.min(axis=1, keepdims=True) + _LEARNED
+        distance = jnp.concatenate([distance, jnp.repeat(rest, more, axis=1)], axis=1)
+        first = jnp.asarray(np.arange(self.heads) < -(-2 * self.heads // 3), jnp.float32)
+        near = self.param("near_zero", nn.initializers.zeros, (self.heads,), jnp.float32)
+        bias = (first + near)[:, None, None] * (-_NEAR * distance)[None]
         attend = MultiHead(self.heads, self.dtype, zero=True, name="attend")
         return x + attend(normal, partner.astype(self.dtype), bias=bias)

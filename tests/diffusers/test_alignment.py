@@ -9,6 +9,7 @@ from hypothesis import strategies as st
 
 from msflow_jax.diffusers.alignment import (
     MAX_SCALE,
+    Aligned,
     ImageEncoder,
     equal_rows,
     infonce,
@@ -99,6 +100,17 @@ def test_random_views_stay_images_and_are_never_mirrored(dims):
     assert (left.mean(axes) > right.mean(axes)).all()
     again = jax.jit(random_views)(images, jax.random.key(0))
     np.testing.assert_array_equal(found, again)
+
+
+@pytest.mark.parametrize("views", [0, 5])
+def test_the_term_is_on_a_projector_or_on_the_common_space(views):
+    encoder, x = Aligned(ImageEncoder(4), features=3, views=views), jnp.ones((2, 16, 16, 1))
+    params = init_params(encoder, jax.random.key(0), x)
+    assert ("view_in" in params) == (views > 0)
+    found = encoder.apply({"params": params}, x, method="view")
+    assert found.shape == (2, views or 3)
+    if not views:
+        np.testing.assert_allclose(unit(found), encoder.apply({"params": params}, x), rtol=1e-5)
 
 
 def test_views_to_scale_are_only_moved():
