@@ -42,9 +42,10 @@ class ContextEncoder(nn.Module):
             shift = Dense(features, name=f"time_{level}")(time)
             stride = 1 + (level > 0)
             x = Conv(features, stride=stride, dtype=self.dtype, name=f"conv_{level}")(x)
-            # Behind the norm, which would take a shift of all pixels away again.
-            x = GroupNorm(min(8, features), name=f"norm_{level}")(x)
-            x = nn.silu(x + over_space(shift, x).astype(x.dtype))
+            # The norm is behind the activation, else all tokens are mostly one and the same vector; and
+            # before the shift, which it would take away again.
+            x = GroupNorm(min(8, features), name=f"norm_{level}")(nn.silu(x))
+            x = x + over_space(shift, x).astype(x.dtype)
             level += 1
         x = Conv(self.features, dtype=self.dtype, name="head")(x)
         x = resize(x.astype(jnp.float32), self.side)

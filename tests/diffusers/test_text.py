@@ -143,7 +143,7 @@ def test_free_bits_are_free():
             return found - cost(params, 0.0)[0], metrics["divergence"]
 
         found, divergence = jax.grad(of_the_divergence, has_aux=True)(params)
-        return float(optax.global_norm(found)), float(divergence)
+        return float(optax.tree.norm(found)), float(divergence)
 
     norm, divergence = gradient_and_divergence(free_bits=2.0)
     # A deviation of exp(-2), with which training starts.
