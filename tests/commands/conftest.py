@@ -98,8 +98,8 @@ def quickly():
 
     original = features.train_feature_classifier
 
-    def barely(*args, steps, **kwargs):
-        return original(*args, steps=10, **kwargs)
+    def barely(*args, **kwargs):
+        return original(*args, **{**kwargs, "steps": 10})
 
     with pytest.MonkeyPatch.context() as patch:
         patch.setattr(features, "train_feature_classifier", barely)
