@@ -46,6 +46,7 @@ FLAGS = [
     "--config.model.text.depth=1",
     "--config.model.context.width=4",
     "--config.model.context.side=2",
+    "--config.model.frozen_trunks=True",
     # T1 is drawn in latents, CT in pixels.
     "--config.model.latent.autoencoder=t1w=patches",
     "--config.model.latent.patch=4",
