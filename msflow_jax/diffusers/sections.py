@@ -68,12 +68,13 @@ class Translation:
             predicted["U-Net, L1"] = regressed(run, (source, target), given)
         if run.flow.model.modalities[target].latent:
             predicted["autoencoder alone"] = reconstructed(run, target, truth)
+        real = features(truth) if features is not None and len(truth) > 1 else None
         rows = {}
         for name, image in predicted.items():
             measured = measures.scores(wanted, image, inside)
             rows[name] = measures.summary(measured, chosen.groups, seed=run.sample.seed)
-            if features is not None and len(truth) > 1:
-                distance = frechet_distance(features(_grey(image)), features(truth))
+            if real is not None:
+                distance = frechet_distance(features(_grey(image)), real)
                 rows[name]["frechet"] = {"value": distance, "interval": None}
         intensity = run.flow.info.intensities.get(target)
         unit = 1.0

@@ -22,6 +22,7 @@ from msflow_jax.nets.transformer import Guide, MultiHead
 TIME_SCALE = 1000.0
 TIME_FREQUENCIES = 256
 NORM_EPSILON = 1e-6
+LEARNED = 0.5  # squared distance of a guide's learned tokens, beyond the nearest of the partner's
 
 
 def position_code(space: Sequence[int], width: int) -> np.ndarray:
@@ -72,7 +73,7 @@ class DiTBlock(nn.Module):
         """Maps tokens ``[B, T, C]`` and SiLU(time embedding) ``[B, C]`` to tokens ``[B, T, C]``.
 
         ``condition`` and ``partners``, the latter by the name of their attention and each with its
-        distances ``[T, K]``, are further tokens ``[B, S, D]``.
+        distances ``[T, S]``, are further tokens ``[B, S, D]``.
         """
         width = x.shape[-1]
         modulation = Dense(6 * width, name="modulation_zero")(activated_time)
@@ -208,7 +209,7 @@ class DiT(nn.Module):
     def _partner(
         self, name: str, partner: jax.Array, grid: Sequence[int]
     ) -> tuple[jax.Array, jax.Array]:
-        """A partner's tokens at this width and the learned ones, and how far the former are."""
+        """A partner's tokens at this width and the learned ones, and how far they are."""
         content, place = split_places(partner)
         distance = apart(grid, place[0])  # the places of all examples are the same
         tokens = Dense(self.width, self.dtype, name=f"guide{name}_in")(content)
@@ -217,7 +218,8 @@ class DiT(nn.Module):
         shape = (1, self.guide_tokens, self.width)
         own = self.param(f"guide{name}_embedding", nn.initializers.zeros, shape, jnp.float32)
         own = jnp.broadcast_to(own, (len(tokens), *shape[1:])).astype(self.dtype)
-        return jnp.concatenate([tokens, own], axis=1), distance
+        rest = jnp.repeat(distance.min(axis=1, keepdims=True) + LEARNED, self.guide_tokens, axis=1)
+        return jnp.concatenate([tokens, own], axis=1), jnp.concatenate([distance, rest], axis=1)
 
     @nn.nowrap
     def _cut(self, x: jax.Array) -> jax.Array:

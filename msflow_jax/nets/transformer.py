@@ -87,10 +87,7 @@ class Block(nn.Module):
         return x + Dense(width, self.dtype, name="mlp2")(h)
 
 
-_NEAR = (
-    8.0  # logits by which one's own place is ahead of the next, where heads begin by looking near
-)
-_LEARNED = 0.5  # squared distance of the learned tokens, beyond the nearest partner's
+_NEAR = 8.0  # logits by which one's own place is ahead of the next, for heads that begin near
 
 
 class Guide(nn.Module):
@@ -109,13 +106,9 @@ class Guide(nn.Module):
     def __call__(self, x: jax.Array, partner: jax.Array, distance: jax.Array) -> jax.Array:
         """Maps tokens ``[B, T, C]``, asking a partner's ``[B, S, D]``, to ``[B, T, C]``.
 
-        ``distance [T, K]`` is the squared distance to the first K of the partner's tokens, in tokens;
-        those behind have no place.
+        ``distance [T, S]`` is the squared distance to the partner's tokens, in tokens.
         """
         normal = nn.LayerNorm(dtype=jnp.float32, name="norm")(x).astype(self.dtype)
-        more = partner.shape[1] - distance.shape[1]
-        rest = distance.min(axis=1, keepdims=True) + _LEARNED
-        distance = jnp.concatenate([distance, jnp.repeat(rest, more, axis=1)], axis=1)
         first = jnp.asarray(np.arange(self.heads) < -(-2 * self.heads // 3), jnp.float32)
         near = self.param("near_zero", nn.initializers.zeros, (self.heads,), jnp.float32)
         bias = (first + near)[:, None, None] * (-_NEAR * distance)[None]

@@ -40,7 +40,7 @@ def test_one_token_and_a_picture_in_a_volume():
 
 def test_a_guide_begins_by_looking_near():
     guide = Guide(3)
-    x, partner = jnp.zeros((1, 16, 12)), jnp.zeros((1, 18, 8))
+    x, partner = jnp.zeros((1, 16, 12)), jnp.zeros((1, 16, 8))
     place = split_places(with_places(jnp.zeros((1, 16, 1)), 4, 2))[1][0]
     distance = apart((4, 4), place)
     params = init_params(guide, jax.random.key(0), x, partner, distance)
