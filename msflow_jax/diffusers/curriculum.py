@@ -135,13 +135,13 @@ class _Maker:
     def link(self, number: int) -> Stage:
         """What was in no earlier link is trained: the new modalities, of the first link all.
 
-        Of guides that are the link's own also that of the known one.
+        Of guides and context encoders that are the link's own also those of the known one.
         """
         names, guide = self.model.links[number], self.model.guide(number)
         fresh = names if number == 0 else names[:-1]
         guided = fresh if self.model.shared_guides else names
-        parts = [((networks.GUIDE + guide,), guided), (("context",), fresh)]
-        trains = f"context/({'|'.join(fresh)})/.*|{_guides(guided, guide)}"
+        parts = [((networks.GUIDE + guide, networks.CONTEXT + guide), guided)]
+        trains = _guides(guided, guide)
         if not self.config.model.frozen_trunks:
             trains += f"|diffuser/({'|'.join(fresh)})/.*"
         name, objective = f"link-{'-'.join(names)}", self.link_objective(names)
@@ -155,23 +155,23 @@ class _Maker:
 
     def joint(self) -> Stage:
         """All links at once, nothing of them frozen: what a curriculum is compared with."""
-        names = tuple(dict.fromkeys(one for link in self.model.links for one in link))
         objectives_ = {"-".join(link): self.link_objective(link) for link in self.model.links}
         pairs = {"-".join(link): self.pair(*link) for link in self.model.links}
         train = {name: pair[0] for name, pair in pairs.items()}
         val = {name: pair[1] for name, pair in pairs.items()}
         objective = partial(_sum, objectives_)
-        parts: list[Any] = [(("context",), names)]
-        trains = "context/.*"
+        parts, trains = [], []
         for number, link in enumerate(self.model.links):
             guide = self.model.guide(number)
-            parts.append(((networks.GUIDE + guide,), link))
-            trains += f"|{_guides(link, guide)}"
-        return self.stage("links", "link", objective, (train, val), trains, parts)  # type: ignore[arg-type]
+            parts.append(((networks.GUIDE + guide, networks.CONTEXT + guide), link))
+            trains.append(_guides(link, guide))
+        return self.stage("links", "link", objective, (train, val), "|".join(trains), parts)  # type: ignore[arg-type]
 
 
 def _guides(names: Sequence[str], guide: str) -> str:
-    return f"diffuser/({'|'.join(names)})/{networks.guide_leaves(guide)}"
+    """Leaves that let these look at partners by a guide, and tell them."""
+    some = "|".join(names)
+    return f"{networks.CONTEXT}{guide}/({some})/.*|diffuser/({some})/{networks.guide_leaves(guide)}"
 
 
 def _sum(objectives_: Any, params: Any, batch: Any, key: jax.Array, *, train: bool = True) -> Any:

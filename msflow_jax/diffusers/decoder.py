@@ -8,7 +8,7 @@ import jax.numpy as jnp
 import numpy as np
 
 from msflow_jax.diffusers.alignment import ImageEncoder
-from msflow_jax.diffusers.networks import GUIDE, start
+from msflow_jax.diffusers.networks import CONTEXT, GUIDE, start
 from msflow_jax.diffusers.settings import REPORT
 from msflow_jax.diffusers.text import Decoder, after_start, token_shape
 from msflow_jax.nets.layers import Dtype
@@ -66,7 +66,8 @@ def route_parameters(model: "Diffusers", source: str) -> int:
 
     def made(key: jax.Array) -> Any:
         text = start(model, key, ("text",))["text"]["decoder"]
-        seen = start(model, key, ("align", "context"), (source,))
+        told = CONTEXT + model.guide_towards(source, REPORT)
+        seen = start(model, key, ("align", told), (source,))
         guide = GUIDE + model.guide_towards(REPORT, source)
         return text, seen, start(model, key, ("diffuser", guide), (REPORT,))
 

@@ -6,6 +6,7 @@ import numpy as np
 
 from msflow_jax.data import Split
 from msflow_jax.diffusers.model import Diffusers
+from msflow_jax.diffusers.networks import CONTEXT
 from msflow_jax.diffusers.pairs import REPORT, has, images_of
 from msflow_jax.diffusers.sections import examples, stored, together
 from msflow_jax.inference.evaluation import Arrays, Block, Evaluation
@@ -37,9 +38,7 @@ class Generation:
             source = source_of(run.flow.model, run.chosen, name)
             train = images_of(run.splits.train, name)
             common = set(train[1]) & set(images_of(run.chosen, name)[1])
-            # After an earlier stage the networks of a later one are not there.
-            ready = {name, source} <= set(run.flow.params.get("context", {}))
-            if not source or not common or not ready:
+            if not source or not common or not _ready(run, source, name):
                 block.setdefault("absent", []).append(name)
                 continue
             found, shown = self._modality(run, name, source, train)
@@ -76,6 +75,12 @@ class Generation:
             "nearest_generated": images[close], "nearest_training": train[0][known],
             "nearest_names": np.array([run.splits.train.names[i] for i in rows], np.str_),
         }  # fmt: skip
+
+
+def _ready(run: Evaluation, source: str, name: str) -> bool:
+    """Whether the source can tell: after an earlier stage the networks of a later one are not there."""
+    guide = run.flow.model.guide_towards(source, name)
+    return source in run.flow.params.get(CONTEXT + guide, {})
 
 
 def source_of(model: Diffusers, split: Split, name: str) -> str:

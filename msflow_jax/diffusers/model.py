@@ -4,7 +4,7 @@ arXiv 2403.04290. Every modality is a stream with a clock: drawn from noise (``F
 at (``CLEAN``). A diffuser sees its own stream, a condition from the common space, and others' tokens.
 """
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any
 
@@ -12,7 +12,7 @@ import jax
 import jax.numpy as jnp
 
 from msflow_jax.diffusers.controls import Controls
-from msflow_jax.diffusers.networks import GUIDE, PARTS, Modality, start
+from msflow_jax.diffusers.networks import CONTEXT, GUIDE, PARTS, Modality, start
 from msflow_jax.diffusers.text import TextAutoencoder
 from msflow_jax.diffusers.verbs import Verbs
 from msflow_jax.nets.dit import position_code
@@ -33,8 +33,9 @@ class Diffusers(Verbs):
         classes: class names of the data, which this model does not need.
         text: codec of reports; None where there are none.
         length: tokens in a row of a report.
-        shared_guides: whether a diffuser looks at all partners by one guide; otherwise each link has
-            guides of its own, also for the modality that was there before.
+        shared_guides: whether a diffuser looks at all partners by one guide, and tells all the same;
+            otherwise each link has guides and context encoders of its own, also for the modality that
+            was there before.
         prediction: what diffusers give: ``velocity`` of the straight path, or ``epsilon``, the noise of
             the variance-preserving one.
         temperature: of the contrastive term between context encoders.
@@ -98,7 +99,8 @@ class Diffusers(Verbs):
         """Fresh parameters of all networks."""
         tree = start(self, key, PARTS, tuple(self.modalities))
         for number, link in enumerate(self.links):
-            tree = update(tree, start(self, key, (GUIDE + self.guide(number),), link))
+            guide = self.guide(number)
+            tree = update(tree, start(self, key, (GUIDE + guide, CONTEXT + guide), link))
         tree |= start(self, key, ("temperature",), [new for new, _ in self.aligned])
         for part, names in self.controls.names.items():
             tree |= start(self, key, (part,), names)
@@ -108,8 +110,12 @@ class Diffusers(Verbs):
         """Name of the guides that the link of this number trains."""
         return "" if self.shared_guides else f"_{number}"
 
+    def first_guide(self, name: str) -> str:
+        """Name of the guide of the link that a modality came with."""
+        return next(self.guide(i) for i, link in enumerate(self.links) if name in link)
+
     def guide_towards(self, name: str, other: str) -> str:
-        """By which guide a modality looks at another: that of the first link on the way there.
+        """By which guide a modality looks at another, and tells it: of the first link on the way there.
 
         Links are a tree, so that there is one way, also between those that no link joins.
         """
@@ -132,10 +138,29 @@ class Diffusers(Verbs):
             return self.text.apply({"params": params["text"]}, x, method="encode")[0]
         return one.codec.encode(params.get("codec", {}).get(name), x)
 
-    def tokens(self, params: Params, name: str, z: jax.Array, tau: jax.Array) -> jax.Array:
-        """What a modality tells the others: ``[B, k, E]`` of latents at clocks ``tau [B]``."""
-        variables = {"params": params["context"][name]}
+    def tokens(
+        self, params: Params, name: str, z: jax.Array, tau: jax.Array, guide: str = ""
+    ) -> jax.Array:
+        """What a modality tells others: ``[B, k, E]`` of latents at clocks ``tau [B]``, for a guide."""
+        variables = {"params": params[CONTEXT + guide][name]}
         return self.require(name).context.apply(variables, z, tau)  # type: ignore[return-value]
+
+    def tell(
+        self,
+        params: Params,
+        states: Mapping[str, jax.Array],
+        tau: jax.Array,
+        listeners: Sequence[str],
+    ) -> dict[tuple[str, str], jax.Array]:
+        """What modalities at clocks ``tau [B]`` tell listeners: tokens by (modality, its guide)."""
+        wanted = {
+            (name, self.guide_towards(name, one)): None
+            for name in states for one in listeners if one != name
+        }  # fmt: skip
+        return {
+            (name, guide): self.tokens(params, name, states[name], tau, guide)
+            for name, guide in wanted
+        }
 
     def output(
         self,
@@ -163,16 +188,16 @@ class Diffusers(Verbs):
         net, variables = self.require(name).diffuser, {"params": params["diffuser"][name]}
         return net.apply(variables, z, tau, condition=given, keep=keep, partners=partners)  # type: ignore[return-value]
 
-    def beside(self, told: Mapping[str, jax.Array], name: str) -> dict[str, jax.Array]:
-        """What the others tell a modality, ``[B, k, E + 4]`` by guide, of tokens by modality.
+    def beside(self, told: Mapping[tuple[str, str], jax.Array], name: str) -> dict[str, jax.Array]:
+        """What the others tell a modality, ``[B, k, E + 4]`` by its guide, of what :meth:`tell` gave.
 
         Nobody is told what he said himself.
         """
         found: dict[str, list[jax.Array]] = {}
-        for other, tokens in told.items():
-            if other != name:
-                guide = self.guide_towards(name, other)
-                found.setdefault(guide, []).append(self.placed(other, tokens))
+        for other in dict.fromkeys(one for one, _ in told if one != name):
+            tokens = told[other, self.guide_towards(other, name)]
+            guide = self.guide_towards(name, other)
+            found.setdefault(guide, []).append(self.placed(other, tokens))
         return {guide: jnp.concatenate(placed, axis=1) for guide, placed in found.items()}
 
     def placed(self, name: str, tokens: jax.Array) -> jax.Array:

@@ -21,7 +21,10 @@ if TYPE_CHECKING:
     from msflow_jax.diffusers.model import Diffusers
 
 Params = Any
-PARTS = ("align", "text", "diffuser", "context")  # of every modality
+PARTS = ("align", "text", "diffuser")  # of every modality
+CONTEXT = (
+    "context"  # encoders of what a modality tells others, with the name of the guide they serve
+)
 GUIDE = (
     "guide"  # leaves of a diffuser that serve partners are called so, with the name of the guide
 )
@@ -74,8 +77,8 @@ def start(
     Args:
         model: the model.
         key: PRNG key; a leaf depends on it and on its own path alone.
-        parts: any of ``PARTS``, ``temperature``, those of controls, and ``guideNAME``, what a diffuser
-            needs for the partners of its guide of this name.
+        parts: any of ``PARTS``, ``temperature``, those of controls; ``guideNAME``, what a diffuser
+            needs for the partners of its guide of this name, and ``contextNAME``, what tells them.
         names: modalities, of regressions routes; ``text`` belongs to none of them.
     """
     made: Params = {}
@@ -114,7 +117,7 @@ def _start(model: "Diffusers", part: str, name: str, key: jax.Array) -> Params:
         if one.codec is not None:
             shape = jax.ShapeDtypeStruct((1, *one.codec.shape), jnp.float32)
         return init_params(one.encoder, key, shape)
-    if part == "context":
+    if part.startswith(CONTEXT):
         return init_params(one.context, key, latent, scalar)
     condition = jax.ShapeDtypeStruct((1, 1, one.encoder.features), jnp.float32)
     net, given = one.diffuser, (key, latent, scalar)

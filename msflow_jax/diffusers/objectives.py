@@ -17,6 +17,7 @@ from msflow_jax.streams import Clock, expand, interpolate
 
 Metrics = dict[str, jax.Array]
 Result = tuple[jax.Array, Metrics]
+_CLEAN = 0.75  # share of a link's examples that see a clean partner, as a translation does
 
 
 def noisy(
@@ -153,8 +154,7 @@ def link_objective(
 ) -> Result:  # fmt: skip
     """Error of diffusers that look at each other, each at one partner: clean, or drawn beside it.
 
-    Half of the examples each. The partner is any of the others; its embedding is the condition, or there
-    is none.
+    The partner is any of the others; its embedding is the condition, or there is none.
 
     Args:
         model: the model.
@@ -166,34 +166,40 @@ def link_objective(
         key: PRNG key.
         train: whether latents are drawn from their posterior; otherwise it is its mean.
     """
+    known, guide = names[-1], model.guide_towards(names[-1], names[0])
     k_time, *keys = jax.random.split(key, 1 + len(names))
     count = len(batch[names[0]])
     tau, ones = spread_times(k_time, count), jnp.ones(count)
-    states, targets, drawn, clean, embedded = {}, {}, {}, {}, {}
+    data, states, targets, drawn, clean, embedded = {}, {}, {}, {}, {}, {}
     for name, one in zip(names, keys, strict=True):
-        data = carried(model, params, name, batch, key if train else None)
-        states[name], targets[name] = noisy(model, data, jax.random.normal(one, data.shape), tau)
-        drawn[name] = model.tokens(params, name, states[name], tau)
-        clean[name] = model.tokens(params, name, data, ones)
+        data[name] = carried(model, params, name, batch, key if train else None)
+        noise = jax.random.normal(one, data[name].shape)
+        states[name], targets[name] = noisy(model, data[name], noise, tau)
+        drawn[name] = model.tokens(params, name, states[name], tau, guide)
+        clean[name] = model.tokens(params, name, data[name], ones, guide)
         embedded[name] = model.embed(params, name, batch[name])
     total, metrics = jnp.zeros(()), {}
     for i, name in enumerate(names):
         k_partner, k_clean, k_keep = jax.random.split(jax.random.fold_in(keys[i], 1), 3)
         others = [other for other in names if other != name]
-        seen = jax.random.bernoulli(k_clean, 0.5, (count,))
+        seen = jax.random.bernoulli(k_clean, _CLEAN, (count,))
         told = [
             model.placed(other, jnp.where(expand(seen, clean[other]), clean[other], drawn[other]))
             for other in others
         ]
         which = jax.random.randint(k_partner, (count,), 0, len(others))
-        partners = {model.guide_towards(name, others[0]): _pick(told, which)}
+        partners = {guide: _pick(told, which)}
         condition = _pick([embedded[other] for other in others], which)
         keep = jax.random.bernoulli(k_keep, 1 - dropout, (count,)).astype(jnp.float32)
         given = model.output(params, name, states[name], tau, condition, keep, partners)
         metrics[f"loss_{name}"] = error(given, targets[name]).mean()
         total += metrics[f"loss_{name}"]
     # Of every new one with the known one, at equal times and where one is clean.
-    terms = [context_loss(drawn[new], clean[names[-1]], model.temperature) for new in names[:-1]]
+    terms = [context_loss(drawn[new], clean[known], model.temperature) for new in names[:-1]]
+    if (earlier := model.first_guide(known)) != guide:
+        # Else nothing that comes later is near what was there before, and emergent routes end here.
+        before = jax.lax.stop_gradient(model.tokens(params, known, data[known], ones, earlier))
+        terms.append(context_loss(clean[known], before, model.temperature))
     term = jnp.stack(terms).mean()
     return total + contrast * term, {**metrics, "loss_context": term}
 

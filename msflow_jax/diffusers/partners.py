@@ -135,7 +135,7 @@ def three_ways(
     condition = model.embed(params, source, given["source"])
 
     def output(x: jax.Array) -> jax.Array:
-        told = {source: model.tokens(params, source, model.encode(params, source, x), ones)}
+        told = model.tell(params, {source: model.encode(params, source, x)}, ones, [target])
         partners = model.beside(told, target)
         return model.output(params, target, state, _CLOCK * ones, condition, partners=partners)
 

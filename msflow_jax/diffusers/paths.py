@@ -45,16 +45,15 @@ def draw(
     condition = mean_condition(*embedded) if embedded else jnp.zeros((count, features))
     keep = ones if embedded else zeros
     # Sources do not change with u: what they tell is computed once.
-    known = {
-        name: model.tokens(params, name, model.encode(params, name, x), ones)
+    seen = {
+        name: model.encode(params, name, x)
         for name, x in (sources if guides is None else guides).items()
     }
+    known = model.tell(params, seen, ones, targets)
 
     def field(u: jax.Array, states: Streams) -> Streams:
         tau = jnp.broadcast_to(u, (count,))
-        told = dict(known)
-        if len(targets) + len(known) > 1:
-            told |= {name: model.tokens(params, name, z, tau) for name, z in states.items()}
+        told = known | model.tell(params, states, tau, targets)
         velocities = {}
         for name, z in states.items():
             partners = model.beside(told, name)

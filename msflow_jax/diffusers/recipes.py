@@ -36,7 +36,7 @@ def phantom() -> ConfigDict:
     for verb in ("translate", "generate"):
         config.sample[verb].steps = 10
     config.model.lengths.update(
-        dict(text=1.5, align=0.75, draw=0.5, link=1.25, regress=0.5, segment=0.5)
+        dict(text=1.25, align=0.6, draw=0.35, link=1.2, regress=0.45, segment=0.5)
     )
     config.train.update(dict(batch=32, steps=400, eval_every=200, learning_rate=2e-3))
     return config

@@ -26,7 +26,7 @@ def outputs(params, z, drawn=("ct", "t1w")):
     given = {name: jnp.ones((count, 8)) / 8**0.5 for name in z}
 
     def run(p, z):
-        told = {name: model.tokens(p, name, one, clocks[name]) for name, one in z.items()}
+        told = model.tell(p, z, clocks["ct"], drawn)
         return {
             name: model.output(
                 p, name, z[name], clocks[name], given[name], partners=model.beside(told, name)

@@ -86,14 +86,13 @@ def test_what_a_link_trains_of_its_new_diffusers(frozen, shared):
         return re.fullmatch(last.trains, path) is not None
 
     assert trained("diffuser/xray/block_0/qkv/kernel") == (not frozen)
-    assert trained(f"diffuser/t1w/block_0/guide{tag}/attend/out_zero/kernel") and trained(
-        "context/t1w/head/bias"
-    )
-    # Of what was there before a guide of the link's own, and nothing else.
+    assert trained(f"diffuser/t1w/block_0/guide{tag}/attend/out_zero/kernel")
+    assert trained(f"context{tag}/t1w/head/bias")
+    # Of what was there before a guide and a context encoder of the link's own, and nothing else.
+    assert trained(f"context{tag}/ct/head/bias") == (not shared)
     assert trained(f"diffuser/ct/block_0/guide{tag}/attend/out_zero/kernel") == (not shared)
-    assert not trained("diffuser/ct/block_0/guide_0/attend/out_zero/kernel") and not trained(
-        "context/ct/head/bias"
-    )
+    assert not trained("diffuser/ct/block_0/guide_0/attend/out_zero/kernel")
+    assert not trained("context_0/ct/head/bias")
     fresh = jax.eval_shape(last.initial, jax.tree.map(jnp.asarray, tiny.params(model)))
     assert ("ct" in fresh["diffuser"]) == (not shared)
 
@@ -105,7 +104,9 @@ def test_by_which_guide_one_looks_at_another():
     # Nothing joins these two: each looks by the link that leads to the other.
     assert model.guide_towards("report", "t1w") == "_0"
     assert model.guide_towards("t1w", "report") == "_1"
-    told = {name: jnp.zeros((1, 4, 8)) for name in model.modalities}
+    latents = {name: jnp.zeros((1, *one.inner)) for name, one in model.modalities.items()}
+    told = model.tell(tiny.params(model), latents, jnp.ones(1), ["ct"])
+    assert set(told) == {("report", "_0"), ("xray", "_1"), ("t1w", "_1")}
     shapes = {name: x.shape for name, x in model.beside(told, "ct").items()}
     assert shapes == {"_0": (1, 4, 8 + PLACE), "_1": (1, 8, 8 + PLACE)}
 
