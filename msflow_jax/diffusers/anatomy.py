@@ -8,7 +8,8 @@ import jax.numpy as jnp
 import numpy as np
 
 from msflow_jax.data import Split
-from msflow_jax.diffusers.settings import MAP
+from msflow_jax.diffusers.control_settings import MAP
+from msflow_jax.diffusers.controls import Controls
 from msflow_jax.inference.evaluation import Block, Evaluation
 from msflow_jax.parallel.batched import Runner, batched
 
@@ -22,7 +23,7 @@ def make_segmenter(run: Evaluation, name: str) -> Runner | None:
     """``runner(params, images float [N, *shape] in [0, 1]) -> classes`` uint8; None if there is none."""
     if not is_trained(run, "segmenter", name) or MAP not in run.chosen.arrays:
         return None
-    controls = run.flow.model.controls
+    controls: Controls = run.flow.model.controls
 
     def function(params: Any, items: jax.Array, index: jax.Array) -> jax.Array:
         return controls.segment(params, name, 2 * items - 1).argmax(axis=-1).astype(jnp.uint8)

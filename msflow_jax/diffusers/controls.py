@@ -1,34 +1,29 @@
-"""What drawings are compared with and judged by: regressions, segmenters and decoders of reports.
+"""What drawings are compared with and judged by: regressions and segmenters.
 
-None of them is a part of MedM2G, and none reaches it: each is trained alone, after the curriculum.
+None of them is a part of a model, and none reaches it: each is trained alone, after all else.
 """
 
-import dataclasses
 from collections.abc import Mapping
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 import jax
 import jax.numpy as jnp
 from ml_collections import ConfigDict
 
-from msflow_jax.diffusers.decoder import ReportDecoder, matched_width
-from msflow_jax.diffusers.settings import parse_route
-from msflow_jax.diffusers.text import token_shape, write_reports
+from msflow_jax.data import Info
+from msflow_jax.diffusers.control_settings import BETWEEN, parse_route
 from msflow_jax.nets import init_params
 from msflow_jax.nets.unet import UNet
 
-if TYPE_CHECKING:
-    from msflow_jax.data import Info
-    from msflow_jax.diffusers.model import Diffusers
-
 Params = Any
-PARTS = ("regression", "segmenter", "decoder")  # of the tree of parameters
 
 
 @dataclass(frozen=True)
 class Controls:
     """The controls of a model. All methods are pure.
+
+    Their parameters stand in the model's tree under ``regression/SOURCE-TARGET`` and ``segmenter/NAME``.
 
     Attributes:
         regression: residual U-Net that translations are compared with; None for none, as below.
@@ -36,8 +31,6 @@ class Controls:
         segmenter: U-Net from an image of one modality to the classes of its map.
         segmented: modalities that it is trained on, each alone.
         tissues: names of those classes.
-        decoder: autoregressive decoder of reports, with a CNN of its own.
-        decoded: modalities that it is trained on, each alone.
     """
 
     regression: UNet | None = None
@@ -45,19 +38,17 @@ class Controls:
     segmenter: UNet | None = None
     segmented: tuple[str, ...] = ()
     tissues: tuple[str, ...] = ()
-    decoder: ReportDecoder | None = None
-    decoded: tuple[str, ...] = ()
 
     @property
     def names(self) -> dict[str, tuple[str, ...]]:
         """The names under each part of the tree of parameters."""
-        routes = tuple("-".join(route) for route in self.regressed)
-        return dict(zip(PARTS, (routes, self.segmented, self.decoded), strict=True))
+        routes = tuple(BETWEEN.join(route) for route in self.regressed)
+        return {"regression": routes, "segmenter": self.segmented}
 
     def regress(self, params: Params, route: tuple[str, str], x: jax.Array) -> jax.Array:
         """What the regression of a route makes of images ``[B, *shape]`` in [-1, 1]."""
         assert self.regression is not None
-        variables = {"params": params["regression"]["-".join(route)]}
+        variables = {"params": params["regression"][BETWEEN.join(route)]}
         found: Any = self.regression.apply(variables, x, jnp.zeros(len(x)))
         return x + found
 
@@ -70,53 +61,45 @@ class Controls:
         found: Any = self.segmenter.apply(variables, jnp.pad(x, more), jnp.zeros(len(x)))
         return found[..., : len(self.tissues)]
 
-    def write(
-        self, params: Params, name: str, x: jax.Array, length: int
-    ) -> tuple[jax.Array, jax.Array]:
-        """Reports of images, word by word the most probable one, see :func:`write_reports`."""
-        assert self.decoder is not None
-        own = params["decoder"][name]
-        memory: Any = self.decoder.apply({"params": own}, x, method="look")
-        return write_reports(self.decoder, own, memory, length)
-
-    def start(self, part: str, key: jax.Array, shape: tuple[int, ...], length: int) -> Params:
-        """Fresh parameters of a part for images ``[*shape]`` and reports of this many tokens."""
-        images = jax.ShapeDtypeStruct((1, *shape), jnp.float32)
-        if part == "decoder":
-            assert self.decoder is not None
-            return init_params(self.decoder, key, images, token_shape(length))
+    def start(self, part: str, key: jax.Array, shape: tuple[int, ...]) -> Params:
+        """Fresh parameters of a part, ``regression`` or ``segmenter``, for images ``[*shape]``."""
         net = self.regression if part == "regression" else self.segmenter
         assert net is not None
-        wide = jax.ShapeDtypeStruct((*images.shape[:-1], net.channels), jnp.float32)
+        wide = jax.ShapeDtypeStruct((1, *shape[:-1], net.channels), jnp.float32)
         return init_params(net, key, wide, jax.ShapeDtypeStruct((1,), jnp.float32))
 
 
-def with_controls(model: "Diffusers", config: ConfigDict, info: "Info") -> "Diffusers":
-    """The model with the controls that the part ``model`` of a configuration names.
+def make_controls(
+    config: ConfigDict,
+    info: Info,
+    shapes: Mapping[str, tuple[int, ...]],
+    *,
+    dtype: str = "float32",
+    remat: bool = False,
+) -> Controls:
+    """The controls that a configuration names.
 
     Segmenters are left out where the data have no maps.
+
+    Args:
+        config: part ``model``, with :func:`~msflow_jax.diffusers.control_settings.control_settings`.
+        info: what the data are.
+        shapes: ``(*space, C)`` of the images of every image modality.
+        dtype: what the networks compute in.
+        remat: whether their blocks are computed once more in the backward pass.
+
+    Raises:
+        ValueError: a route that is none, or modalities of different numbers of channels.
     """
-    images = {
-        name: one.codec.shape for name, one in model.modalities.items() if one.codec is not None
-    }
     regressed = tuple(parse_route(route, config) for route in config.regression.routes)
     segmented = tuple(config.segmenter.modalities) if info.map_classes else ()
-    decoded, dtype = tuple(config.decoder.sources), jnp.dtype(config.net.dtype)
-    controls = Controls(regressed=regressed, segmented=segmented, tissues=tuple(info.map_classes))
+    regression = segmenter = None
     if regressed:
-        net = _unet(config, _channels(images), config.regression.width)
-        controls = dataclasses.replace(controls, regression=net)
+        regression = _unet(_channels(shapes), config.regression.width, dtype, remat)
     if segmented:
-        channels = max(len(info.map_classes), _channels({k: images[k] for k in segmented}))
-        net = _unet(config, channels, config.segmenter.width)
-        controls = dataclasses.replace(controls, segmenter=net)
-    if decoded:
-        assert model.text is not None
-        size, heads, depth = model.text.size, model.text.heads, model.text.depth + config.net.depth
-        decoder = ReportDecoder(size, heads, depth, heads, config.align.width, dtype)
-        decoder = decoder.clone(width=matched_width(model, decoded[0], decoder))
-        controls = dataclasses.replace(controls, decoder=decoder, decoded=decoded)
-    return dataclasses.replace(model, controls=controls)
+        channels = max(len(info.map_classes), _channels({k: shapes[k] for k in segmented}))
+        segmenter = _unet(channels, config.segmenter.width, dtype, remat)
+    return Controls(regression, regressed, segmenter, segmented, tuple(info.map_classes))
 
 
 def _channels(shapes: Mapping[str, tuple[int, ...]]) -> int:
@@ -129,9 +112,8 @@ def _channels(shapes: Mapping[str, tuple[int, ...]]) -> int:
     return channels.pop()
 
 
-def _unet(config: ConfigDict, channels: int, width: int) -> UNet:
+def _unet(channels: int, width: int, dtype: str, remat: bool) -> UNet:
     return UNet(
         channels=channels, width=width, multipliers=(1, 2, 4, 4), blocks=1, attention=(),
-        head_channels=width, groups=min(8, width), dtype=jnp.dtype(config.net.dtype),
-        remat=config.net.remat,
+        head_channels=width, groups=min(8, width), dtype=jnp.dtype(dtype), remat=remat,
     )  # fmt: skip

@@ -1,16 +1,22 @@
 """The control of drawn reports: an autoregressive decoder that sees the image by a CNN of its own."""
 
+import dataclasses
+from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
 import flax.linen as nn
 import jax
 import jax.numpy as jnp
 import numpy as np
+from ml_collections import ConfigDict
 
+from msflow_jax.data import Info
 from msflow_jax.diffusers.alignment import ImageEncoder
+from msflow_jax.diffusers.control_settings import REPORT
+from msflow_jax.diffusers.controls import Controls, Params, make_controls
 from msflow_jax.diffusers.networks import CONTEXT, GUIDE, start
-from msflow_jax.diffusers.settings import REPORT
-from msflow_jax.diffusers.text import Decoder, after_start, token_shape
+from msflow_jax.diffusers.text import Decoder, after_start, token_shape, write_reports
+from msflow_jax.nets import init_params
 from msflow_jax.nets.layers import Dtype
 
 if TYPE_CHECKING:
@@ -54,6 +60,60 @@ class ReportDecoder(nn.Module):
     def __call__(self, images: jax.Array, tokens: jax.Array) -> jax.Array:
         """Logits of reports ``[B, T]`` of images."""
         return self.logits(self.look(images), tokens)
+
+
+@dataclass(frozen=True)
+class ReportControls(Controls):
+    """Controls of images and of reports. All methods are pure.
+
+    Attributes:
+        decoder: autoregressive decoder of reports, with a CNN of its own; None for none. Its parameters
+            stand under ``decoder/NAME``.
+        decoded: modalities that it is trained on, each alone.
+    """
+
+    decoder: ReportDecoder | None = None
+    decoded: tuple[str, ...] = ()
+
+    @property
+    def names(self) -> dict[str, tuple[str, ...]]:
+        """The names under each part of the tree of parameters."""
+        return {**super().names, "decoder": self.decoded}
+
+    def write(
+        self, params: Params, name: str, x: jax.Array, length: int
+    ) -> tuple[jax.Array, jax.Array]:
+        """Reports of images, word by word the most probable one, see :func:`write_reports`."""
+        assert self.decoder is not None
+        own = params["decoder"][name]
+        memory: Any = self.decoder.apply({"params": own}, x, method="look")
+        return write_reports(self.decoder, own, memory, length)
+
+    def start(self, part: str, key: jax.Array, shape: tuple[int, ...], length: int = 0) -> Params:
+        """Fresh parameters of a part for images ``[*shape]`` and reports of this many tokens."""
+        if part != "decoder":
+            return super().start(part, key, shape)
+        assert self.decoder is not None
+        images = jax.ShapeDtypeStruct((1, *shape), jnp.float32)
+        return init_params(self.decoder, key, images, token_shape(length))
+
+
+def with_controls(model: "Diffusers", config: ConfigDict, info: Info) -> "Diffusers":
+    """The model with the controls that the part ``model`` of a configuration names."""
+    shapes = {
+        name: one.codec.shape for name, one in model.modalities.items() if one.codec is not None
+    }
+    net = config.net
+    controls = ReportControls(
+        **vars(make_controls(config, info, shapes, dtype=net.dtype, remat=net.remat))
+    )
+    if decoded := tuple(config.decoder.sources):
+        assert model.text is not None
+        size, heads, depth = model.text.size, model.text.heads, model.text.depth + net.depth
+        decoder = ReportDecoder(size, heads, depth, heads, config.align.width, jnp.dtype(net.dtype))
+        decoder = decoder.clone(width=matched_width(model, decoded[0], decoder))
+        controls = dataclasses.replace(controls, decoder=decoder, decoded=decoded)
+    return dataclasses.replace(model, controls=controls)
 
 
 def parameters(tree: Any) -> int:

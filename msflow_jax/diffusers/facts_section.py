@@ -6,8 +6,8 @@ import numpy as np
 
 from msflow_jax.data import Split, in_memory
 from msflow_jax.data.phantoms.facts import labels_of
-from msflow_jax.diffusers.pairs import REPORT, has
-from msflow_jax.diffusers.sections import examples, once_per_subject, stored, together
+from msflow_jax.diffusers.control_settings import REPORT
+from msflow_jax.diffusers.pairs import examples, has, once_per_subject, stored, together
 from msflow_jax.inference.evaluation import Arrays, Block, Evaluation
 
 _TRAINING = 512  # images that a classifier is fitted to at most
@@ -52,7 +52,7 @@ def _modality(run: Evaluation, name: str, chosen: Split, train: Split) -> Block:
     order = np.random.default_rng(run.sample.seed).permutation(count)
     other = np.empty(count, int)
     other[order] = np.roll(order, 1)  # of another subject, each once
-    tokens = stored(run, chosen, REPORT)
+    tokens = stored(chosen, REPORT, run.flow.parts.tokeniser, run.split)
     both = np.concatenate([tokens, tokens[other]])
     drawn = run.flow.translate({REPORT: both}, name, draws=1, description=f"{name} of reports")[0]
     fitted = examples(train, (name,), _TRAINING)

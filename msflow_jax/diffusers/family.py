@@ -11,19 +11,18 @@ from msflow_jax.data import Info, Splits
 from msflow_jax.data.order import cropped
 from msflow_jax.diffusers import latents
 from msflow_jax.diffusers.alignment import Aligned, ImageEncoder, TextEncoder
-from msflow_jax.diffusers.controls import with_controls
+from msflow_jax.diffusers.control_settings import REPORT, check_settings, measured_routes
+from msflow_jax.diffusers.decoder import with_controls
 from msflow_jax.diffusers.guidance import ContextEncoder
 from msflow_jax.diffusers.model import Diffusers
 from msflow_jax.diffusers.networks import Modality
-from msflow_jax.diffusers.pairs import REPORT
 from msflow_jax.diffusers.parts import FILE, DiffusersParts
 from msflow_jax.diffusers.settings import (
     NAME,
     TABLE,
-    check_controls,
+    check_decoder,
     model_settings,
     parse_links,
-    parse_route,
     sample_settings,
 )
 from msflow_jax.diffusers.text import TextAutoencoder
@@ -56,9 +55,8 @@ class DiffusersFamily:
         parse_links(model)
         if latents.parse_autoencoders(model) and config.data.dims == 3:
             raise ValueError("data.dims=3 needs a model of pixels: clear model.latent.autoencoder")
-        for route in (*model.regression.routes, *config.sample.evaluate.routes):
-            parse_route(route, model)
-        check_controls(model)
+        check_settings(config)
+        check_decoder(model)
         check_network(model.net)
         align = model.align
         if align.encoder == "vit" and 8 * align.width % align.heads:
@@ -140,13 +138,10 @@ class DiffusersFamily:
         from msflow_jax.diffusers.generation_section import Generation
         from msflow_jax.diffusers.partners import Partners
         from msflow_jax.diffusers.report_section import Texts
-        from msflow_jax.diffusers.sections import Retrieval, Translation
+        from msflow_jax.diffusers.retrieval_section import Retrieval
+        from msflow_jax.diffusers.sections import Translation
 
-        chosen = config.sample.evaluate
-        routes = tuple(parse_route(route, config.model) for route in chosen.routes)
-        if not routes:
-            images = [name for name in config.model.modalities if name not in (REPORT, "xray")]
-            routes = tuple((a, b) for a in images for b in images if a != b)
+        chosen, routes = config.sample.evaluate, measured_routes(config)
         found: list[Section] = [Retrieval()]
         if not stage.startswith(("text", "align", "draw")):
             found += [Translation(routes, chosen.examples), Partners(routes, chosen.examples)]

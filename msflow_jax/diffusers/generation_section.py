@@ -5,10 +5,10 @@ from dataclasses import dataclass
 import numpy as np
 
 from msflow_jax.data import Split
+from msflow_jax.diffusers.control_settings import REPORT
 from msflow_jax.diffusers.model import Diffusers
 from msflow_jax.diffusers.networks import CONTEXT
-from msflow_jax.diffusers.pairs import REPORT, has, images_of
-from msflow_jax.diffusers.sections import examples, stored, together
+from msflow_jax.diffusers.pairs import examples, has, images_of, stored, together
 from msflow_jax.inference.evaluation import Arrays, Block, Evaluation
 from msflow_jax.inference.sections import SHOWN_CASES, SHOWN_SAMPLES, SHOWN_VOLUMES
 
@@ -53,10 +53,10 @@ class Generation:
         from msflow_jax.evaluation.supplied import load_features
 
         chosen = examples(run.chosen, (source, name), self.count)
+        given = stored(chosen, source, run.flow.parts.tokeniser, run.split)
         drawn = run.flow.generate_modalities(
-            [name], sources={source: stored(run, chosen, source)},
-            description=f"generating {name} from {source}",
-        )  # fmt: skip
+            [name], sources={source: given}, description=f"generating {name} from {source}"
+        )
         images = drawn.images[name]
         found = evaluate_generation(
             images, chosen.labels, train, images_of(run.chosen, name), run.classes,

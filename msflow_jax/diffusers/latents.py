@@ -15,7 +15,8 @@ import numpy as np
 from ml_collections import ConfigDict
 
 from msflow_jax.data import Info, Split, Splits, in_memory
-from msflow_jax.diffusers.pairs import REPORT, has
+from msflow_jax.diffusers.control_settings import REPORT
+from msflow_jax.diffusers.pairs import has
 from msflow_jax.latent import kept
 from msflow_jax.latent.codec import LatentCodec, latent_side
 from msflow_jax.latent.kept import PATCHES, Kept

@@ -11,7 +11,7 @@ from typing import Any
 import jax
 import jax.numpy as jnp
 
-from msflow_jax.diffusers.controls import Controls
+from msflow_jax.diffusers.decoder import ReportControls
 from msflow_jax.diffusers.networks import CONTEXT, GUIDE, PARTS, Modality, start
 from msflow_jax.diffusers.text import TextAutoencoder
 from msflow_jax.diffusers.verbs import Verbs
@@ -53,7 +53,7 @@ class Diffusers(Verbs):
     shared_guides: bool = True
     prediction: str = "velocity"
     temperature: float = 0.1
-    controls: Controls = field(default_factory=Controls)
+    controls: ReportControls = field(default_factory=ReportControls)
 
     def __post_init__(self) -> None:
         if self.prediction not in PREDICTIONS:

@@ -1,21 +1,29 @@
-"""The sets of a curriculum: which examples have both modalities of a link."""
+"""Which examples have which modalities, and the sets of those that have several."""
 
 import hashlib
-import warnings
 from collections.abc import Mapping, Sequence
-from typing import TYPE_CHECKING, Any
+from typing import Any, Protocol
 
 import numpy as np
 
 from msflow_jax.data import Split
-from msflow_jax.diffusers.settings import MAP
-from msflow_jax.diffusers.tokens import Tokeniser
-from msflow_jax.diffusers.verbs import REPORT as REPORT
+from msflow_jax.diffusers.control_settings import MAP, REPORT
 from msflow_jax.storage.text import listed
 from msflow_jax.training.source import Source
 
-if TYPE_CHECKING:
-    from msflow_jax.diffusers.encoded import Encoded
+
+class Tokeniser(Protocol):
+    """From reports to rows of tokens."""
+
+    def encode(self, texts: Sequence[str], source: str = ...) -> np.ndarray:
+        """Rows int32 ``[N, T]``, 0 for padding; ``source`` names the texts in messages."""
+
+
+class Encoded(Protocol):
+    """The latents of a split's images of one modality."""
+
+    def take(self, rows: np.ndarray) -> Mapping[str, np.ndarray]:
+        """Arrays ``[M, V, *inner]`` of M examples: ``image``, and ``deviation`` where it is not 0."""
 
 
 def latent_name(name: str, part: str = "image") -> str:
@@ -51,12 +59,48 @@ def texts_of(split: Split) -> list[str]:
     return [str(text) for text in (split.truth or {})[REPORT][has(split, REPORT)]]
 
 
+def together(split: Split, names: Sequence[str]) -> np.ndarray:
+    """Which examples have all of these modalities, bool ``[N]``."""
+    return np.all([has(split, name) for name in names], axis=0)
+
+
+def examples(split: Split, names: Sequence[str], count: int) -> Split:
+    """The first examples, evenly through the split, that have all of these modalities."""
+    rows = np.flatnonzero(together(split, names))
+    every = np.linspace(0, len(rows) - 1, min(count, len(rows))).round().astype(int)
+    return split.take(rows[np.unique(every)])
+
+
+def once_per_subject(split: Split) -> Split:
+    """The middle example of every subject: slices of one subject share report and X-ray."""
+    if split.groups is None:
+        return split
+    groups = np.array(split.groups)
+    rows = [np.flatnonzero(groups == one) for one in dict.fromkeys(split.groups)]
+    return split.take(np.array([of[len(of) // 2] for of in rows]))
+
+
+def stored(split: Split, name: str, tokeniser: Tokeniser | None, what: str) -> np.ndarray:
+    """A modality of every example as it is stored: images ``[N, *shape]``, or rows of tokens ``[N, T]``.
+
+    Args:
+        split: examples that have it.
+        name: the modality.
+        tokeniser: of reports.
+        what: the split's name, for messages.
+    """
+    if name != REPORT:
+        return split.arrays[name]
+    assert tokeniser is not None
+    return tokeniser.encode([str(text) for text in (split.truth or {})[REPORT]], f"{what} reports")
+
+
 def pair_source(
     split: Split,
     names: Sequence[str],
     tokeniser: Tokeniser | None,
     what: str,
-    encoded: "Mapping[str, Encoded] | None" = None,
+    encoded: Mapping[str, Encoded] | None = None,
 ) -> Source:
     """The examples that have all of some modalities, each different one once.
 
@@ -71,7 +115,7 @@ def pair_source(
         encoded: latents of the split by modality.
 
     Raises:
-        ValueError: no example has all of them; names them.
+        ValueError: no example has all of them, or the data lack one; names them.
     """
     rows = np.flatnonzero(np.all([has(split, name) for name in names], axis=0))
     if not len(rows):
@@ -147,40 +191,3 @@ def distinct(
         first.setdefault(found.digest(), row)
         number[row] = places.setdefault(found.digest(), len(places))
     return first, number
-
-
-def check_subjects(split: Split, links: Sequence[tuple[str, ...]], shared: bool) -> None:
-    """Looks whether the sets of two links have subjects in common.
-
-    A route that was never trained, between modalities of different links, is only then known to be one
-    if no subject had both.
-
-    Args:
-        split: training examples.
-        links: modalities of each link, what is new first.
-        shared: whether they may; otherwise it is an error.
-
-    Raises:
-        ValueError: they may not, and do; names the links.
-    """
-    if split.groups is None:
-        return
-    groups = np.array(split.groups)
-    sets: dict[tuple[str, ...], set[str]] = {}
-    for link in links:
-        sets[link] = set(groups[np.all([has(split, name) for name in link], axis=0)])
-    for i, one in enumerate(links):
-        for other in links[:i]:
-            # What attaches to one image modality may be one set: all contrasts of an MR examination.
-            one_set = one[-1] == other[-1] != REPORT
-            both = sets[one] & sets[other]
-            if both and not one_set:
-                text = (
-                    f"{len(both)} training subjects are in the sets of both {'-'.join(other)} and "
-                    f"{'-'.join(one)}: routes between them are not learned from disjoint subjects"
-                )
-                if not shared:
-                    raise ValueError(
-                        f"{text}. Give other subjects, or set model.shared_subjects=True"
-                    )
-                warnings.warn(text, stacklevel=2)

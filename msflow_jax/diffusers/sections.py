@@ -1,8 +1,8 @@
-"""The sections of an evaluation of diffusers: translation between all modalities, retrieval."""
+"""The section on translation between image modalities."""
 
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
-from typing import Any
+from typing import Any, Protocol
 
 import jax
 import numpy as np
@@ -10,8 +10,9 @@ import numpy as np
 from msflow_jax.data import Split
 from msflow_jax.data.batches import to_float
 from msflow_jax.diffusers.anatomy import anatomy, is_trained, make_segmenter
-from msflow_jax.diffusers.pairs import REPORT, has, images_of
-from msflow_jax.diffusers.settings import MAP
+from msflow_jax.diffusers.control_settings import MAP
+from msflow_jax.diffusers.controls import Controls
+from msflow_jax.diffusers.pairs import examples, has, images_of, together
 from msflow_jax.inference.evaluation import Arrays, Block, Evaluation
 from msflow_jax.parallel.batched import Runner, batched
 
@@ -19,9 +20,26 @@ SHOWN = 4  # cases of a route in the report
 CEILING = "true target"  # of what a segmenter finds: it is not perfect either
 
 
+class Translator(Protocol):
+    """What :class:`Translation` asks of a model beside its verb ``translate``.
+
+    It may have ``linked(source, target) -> bool``, whether a route was trained: without it, all were.
+    And ``modalities[name].latent``, whether a modality is drawn in an autoencoder's latents: without it,
+    none is. Such a model has ``encode(params, name, x)``, latents of images ``[B, *shape]`` in [-1, 1],
+    and ``decode(params, name, z)``, images of latents.
+    """
+
+    @property
+    def controls(self) -> Controls:
+        """What drawings are compared with and judged by; those that were trained have parameters."""
+
+
 @dataclass(frozen=True)
 class Translation:
     """Every route between two image modalities, beside identity, mean image and tone curve.
+
+    The model is a :class:`Translator`; the configuration's part ``model`` has
+    :func:`~msflow_jax.diffusers.control_settings.control_settings`.
 
     Attributes:
         routes: pairs (source, target).
@@ -63,10 +81,10 @@ class Translation:
         inside = foreground(chosen, (source, target))
         mean = draws.astype(np.float64).mean(axis=0) / 255
         predicted = {"one draw": draws[0] / 255.0, f"mean of {len(draws)}": mean}
-        predicted |= controls(run.splits.train, given, source, target)
+        predicted |= baselines(run.splits.train, given, source, target)
         if is_trained(run, "regression", f"{source}-{target}"):
             predicted["U-Net, L1"] = regressed(run, (source, target), given)
-        if run.flow.model.modalities[target].latent:
+        if in_latents(run.flow.model, target):
             predicted["autoencoder alone"] = reconstructed(run, target, truth)
         real = features(truth) if features is not None and len(truth) > 1 else None
         rows = {}
@@ -81,7 +99,7 @@ class Translation:
         if intensity is not None and intensity.unit:
             unit = float(intensity.high - intensity.low)
         found = {
-            "source": source, "target": target, "trained": run.flow.model.linked(source, target),
+            "source": source, "target": target, "trained": was_trained(run.flow.model, source, target),
             "examples": len(chosen), "rows": rows, "unit": intensity.unit if intensity else "",
             "per_unit": unit, "spread": measures.spread(wanted, draws / 255.0, inside),
         }  # fmt: skip
@@ -97,6 +115,17 @@ class Translation:
         return found, shown
 
 
+def was_trained(model: Translator, source: str, target: str) -> bool:
+    """Whether a model was trained on a route, see :class:`Translator`."""
+    linked = getattr(model, "linked", None)
+    return linked is None or linked(source, target)
+
+
+def in_latents(model: Translator, name: str) -> bool:
+    """Whether a model draws a modality in latents, see :class:`Translator`."""
+    return getattr(getattr(model, "modalities", {}).get(name), "latent", False)
+
+
 def make_features(run: Evaluation, name: str) -> Callable[[np.ndarray], np.ndarray] | None:
     """Features of a small classifier of a modality's training images; None if they are of one class."""
     images, labels = images_of(run.splits.train, name)
@@ -107,25 +136,13 @@ def _grey(values: np.ndarray) -> np.ndarray:
     return np.rint(255 * np.clip(values, 0, 1)).astype(np.uint8)
 
 
-def together(split: Split, names: Sequence[str]) -> np.ndarray:
-    """Which examples have all of these modalities, bool ``[N]``."""
-    return np.all([has(split, name) for name in names], axis=0)
-
-
-def examples(split: Split, names: Sequence[str], count: int) -> Split:
-    """The first examples, evenly through the split, that have all of these modalities."""
-    rows = np.flatnonzero(together(split, names))
-    every = np.linspace(0, len(rows) - 1, min(count, len(rows))).round().astype(int)
-    return split.take(rows[np.unique(every)])
-
-
 def foreground(split: Split, names: Sequence[str]) -> np.ndarray:
     """Where any of these images is brighter than its darkest grey levels, bool ``[N, *space]``."""
     bright = [(split.arrays[name].max(axis=-1) > 12) for name in names]
     return np.any(bright, axis=0)
 
 
-def controls(train: Split, given: np.ndarray, source: str, target: str) -> dict[str, np.ndarray]:
+def baselines(train: Split, given: np.ndarray, source: str, target: str) -> dict[str, np.ndarray]:
     """What simple methods make of the sources, in [0, 1]; what needs pairs only where there are some."""
     from msflow_jax.evaluation.translation import mean_image, tone_curve
 
@@ -143,9 +160,10 @@ def controls(train: Split, given: np.ndarray, source: str, target: str) -> dict[
 
 def regressed(run: Evaluation, route: tuple[str, str], given: np.ndarray) -> np.ndarray:
     """What the control of a route makes of the sources, in [0, 1]."""
+    controls: Controls = run.flow.model.controls
 
     def function(params: Any, items: jax.Array, index: jax.Array) -> jax.Array:
-        return run.flow.model.controls.regress(params, route, to_float(items))
+        return controls.regress(params, route, to_float(items))
 
     found = batched(function, run.sample.batch)(run.flow.params, given)
     return np.clip((found + 1) / 2, 0, 1)
@@ -160,52 +178,3 @@ def reconstructed(run: Evaluation, name: str, images: np.ndarray) -> np.ndarray:
 
     found = batched(function, run.sample.batch)(run.flow.params, images)
     return np.clip((found + 1) / 2, 0, 1)
-
-
-@dataclass(frozen=True)
-class Retrieval:
-    """Recall of the right partner among all, in the common space, in both directions of every pair.
-
-    Attributes:
-        count: size of the gallery at most.
-        name: name of the section.
-    """
-
-    count: int = 256
-    name: str = "retrieval"
-
-    def __call__(self, run: Evaluation) -> tuple[Block, Arrays]:
-        """See :class:`msflow_jax.families.Section`."""
-        from msflow_jax.evaluation.retrieval import recall
-
-        model, names = run.flow.model, tuple(run.flow.model.modalities)
-        rows: list[Block] = []
-        for i, a in enumerate(names):
-            for b in names[i + 1 :]:
-                if not together(run.chosen, (a, b)).any():
-                    continue  # withheld from all
-                chosen = examples(once_per_subject(run.chosen), (a, b), self.count)
-                given = {name: stored(run, chosen, name) for name in (a, b)}
-                vectors = [run.flow.embed(name, x) for name, x in given.items()]
-                rows.append({
-                    "pair": [a, b], "trained": {(a, b), (b, a)} & set(model.aligned) != set(),
-                    **recall(*vectors, *given.values(), groups=chosen.groups),
-                })  # fmt: skip
-        return {"pairs": rows}, {}
-
-
-def once_per_subject(split: Split) -> Split:
-    """The middle example of every subject: slices of one subject share report and X-ray."""
-    if split.groups is None:
-        return split
-    groups = np.array(split.groups)
-    rows = [np.flatnonzero(groups == one) for one in dict.fromkeys(split.groups)]
-    return split.take(np.array([of[len(of) // 2] for of in rows]))
-
-
-def stored(run: Evaluation, split: Split, name: str) -> np.ndarray:
-    """A modality as it is stored: images, or rows of tokens."""
-    if name != REPORT:
-        return split.arrays[name]
-    texts = [str(text) for text in (split.truth or {})[REPORT]]
-    return run.flow.parts.tokeniser.encode(texts, f"{run.split} reports")

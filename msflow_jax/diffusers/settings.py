@@ -4,16 +4,21 @@ from typing import Any
 
 from ml_collections import ConfigDict
 
+from msflow_jax.diffusers.control_settings import (
+    BETWEEN,
+    REPORT,
+    check_among,
+    control_lengths,
+    control_settings,
+    evaluate_settings,
+)
+from msflow_jax.diffusers.control_settings import TABLE as PAIRED
 from msflow_jax.nets.networks import TABLE as NETWORKS
 from msflow_jax.nets.networks import network_settings
 from msflow_jax.settings import COUNT, Setting
 
 NAME = "diffusers"
-# Modalities of a link as a configuration writes them: new-known, or new+new-known.
-BETWEEN, AND = "-", "+"
-REPORT = "report"  # name of the modality of text
-MAP = "map"  # name of the array of tissues
-XRAY = "xray"  # a projection: maps of a head's slices are not of it
+AND = "+"  # modalities of a link: new-known, or new+new-known
 
 
 def model_settings() -> dict[str, Any]:
@@ -29,9 +34,7 @@ def model_settings() -> dict[str, Any]:
         frozen_trunks=True,  # whether a link leaves its new diffusers as they are but for their guides
         shared_subjects=False,  # whether the sets of two links may have subjects in common
         # Steps of a stage of each kind, relative to train.steps.
-        lengths=dict(
-            text=1.0, align=1.0, draw=1.0, link=1.0, regress=1.0, segment=0.35, decode=0.5
-        ),
+        lengths=dict(text=1.0, align=1.0, draw=1.0, link=1.0, **control_lengths(), decode=0.5),
         tokeniser="",  # JSON file of the library tokenizers; empty: made from the training reports
         prediction="velocity",  # or "epsilon"
         resize=0,
@@ -63,10 +66,7 @@ def model_settings() -> dict[str, Any]:
         guide_tokens=4,
         context=dict(width=16, features=64, side=4, temperature=0.1, weight=0.1),
         dropout=0.1,
-        # A residual U-Net with an L1 loss that translations are compared with.
-        regression=dict(routes=(), width=16),
-        # A U-Net from images to their maps of tissues: Dice of translations, lesions lost or added.
-        segmenter=dict(modalities=(), width=16),
+        **control_settings(),
         # An autoregressive decoder, as large as what it is compared with: drawn reports of a source.
         decoder=dict(sources=()),
     )
@@ -78,8 +78,7 @@ def sample_settings() -> dict[str, Any]:
     return dict(
         translate=dict(draws=8, **drawing),
         generate=dict(count=32, **drawing),
-        # Routes source-target that an evaluation measures; empty: all between volumes' modalities.
-        evaluate=dict(examples=64, routes=()),
+        evaluate=evaluate_settings(),
     )
 
 
@@ -113,31 +112,11 @@ def parse_links(config: ConfigDict) -> tuple[tuple[str, ...], ...]:
     return tuple(found)
 
 
-def parse_route(text: str, config: ConfigDict) -> tuple[str, str]:
-    """A route source-target as a pair.
-
-    Raises:
-        ValueError: it is no pair of two modalities of the model.
-    """
-    source, _, target = text.partition(BETWEEN)
-    if source == target or not {source, target} <= set(config.modalities):
-        known = ", ".join(config.modalities)
-        raise ValueError(f"{text!r} is no route source-target between two of {known}")
-    return source, target
-
-
-def check_controls(config: ConfigDict) -> None:
-    """Refuses controls of a part ``model`` that nothing can be trained for, in one line."""
+def check_decoder(config: ConfigDict) -> None:
+    """Refuses decoders of reports of a part ``model`` that nothing can be trained for, in one line."""
     images = [name for name in config.modalities if name != REPORT]
-    mapped = [name for name in images if name != XRAY]
-    for key, names, among in (
-        ("segmenter.modalities", config.segmenter.modalities, mapped),
-        ("decoder.sources", config.decoder.sources, images if REPORT in config.modalities else ()),
-    ):
-        for name in names:
-            if name not in among:
-                known = ", ".join(among) or "none, without reports"
-                raise ValueError(f"model.{key}: {name!r} is none of those that can be: {known}")
+    among = images if REPORT in config.modalities else ()
+    check_among("decoder.sources", config.decoder.sources, among, "none, without reports")
 
 
 _DRAWING = {
@@ -147,6 +126,7 @@ _DRAWING = {
     "partner_guidance": Setting("[0, inf)", "weight of the partners' tokens; 1: as trained"),
 }
 TABLE: dict[str, Setting] = {
+    **PAIRED,
     "model.family": Setting("", "kind of flow"),
     "model.modalities": Setting("", "what is drawn: columns of a cohort, and report"),
     "model.links": Setting("", "links new-known or new+new-known in the order of the training"),
@@ -158,13 +138,7 @@ TABLE: dict[str, Setting] = {
     "model.lengths.align": Setting("(0, inf)", "steps of an alignment over train.steps"),
     "model.lengths.draw": Setting("(0, inf)", "steps of a diffuser over train.steps"),
     "model.lengths.link": Setting("(0, inf)", "steps of a link over train.steps"),
-    "model.lengths.regress": Setting("(0, inf)", "steps of a control over train.steps"),
-    "model.regression.routes": Setting("", "routes source-target that a U-Net is trained on"),
-    "model.lengths.segment": Setting("(0, inf)", "steps of a segmenter over train.steps"),
     "model.lengths.decode": Setting("(0, inf)", "steps of a decoder of reports over train.steps"),
-    "model.regression.width": Setting(COUNT, "channels of its first level"),
-    "model.segmenter.modalities": Setting("", "those whose drawings are segmented, by maps of the data"),
-    "model.segmenter.width": Setting(COUNT, "channels of its first level"),
     "model.decoder.sources": Setting("", "those whose reports an autoregressive decoder writes as well"),
     "model.tokeniser": Setting("", "file of the library tokenizers; empty: of the training reports"),
     "model.prediction": Setting("velocity or epsilon", "what diffusers give"),
@@ -202,8 +176,6 @@ TABLE: dict[str, Setting] = {
     "model.dropout": Setting("[0, 1)", "share of examples without a condition, for guidance"),
     **{f"sample.{verb}.{k}": v for verb in ("translate", "generate") for k, v in _DRAWING.items()},
     "sample.translate.draws": Setting(COUNT, "draws of a translation"),
-    "sample.evaluate.examples": Setting(COUNT, "examples of each route that an evaluation measures"),
-    "sample.evaluate.routes": Setting("", "routes source-target that it measures; empty: all"),
     "sample.generate.count": Setting("[0, inf)", "drawn images of a modality in an evaluation; 0: none"),
     **{f"model.net.{key}": NETWORKS[f"model.net.{key}"] for key in network_settings("dit")},
 }  # fmt: skip

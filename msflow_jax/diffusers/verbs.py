@@ -6,8 +6,8 @@ from typing import Any
 import jax
 import jax.numpy as jnp
 
+from msflow_jax.diffusers.control_settings import REPORT
 from msflow_jax.diffusers.paths import draw
-from msflow_jax.diffusers.settings import REPORT as REPORT
 from msflow_jax.diffusers.text import write_reports
 from msflow_jax.streams import Streams, content_index
 

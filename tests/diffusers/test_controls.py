@@ -1,40 +1,22 @@
-"""What drawings are compared with and judged by: sizes, stages, and what cannot be."""
+"""Controls of a model with reports: sizes, stages, and what cannot be."""
 
-import dataclasses
 from functools import cache
-from types import SimpleNamespace
 
 import jax
 import jax.numpy as jnp
 import numpy as np
 import pytest
 
-from msflow_jax.diffusers.anatomy import anatomy
-from msflow_jax.diffusers.control_stages import decode_objective, segment_objective
 from msflow_jax.diffusers.curriculum import stages
+from msflow_jax.diffusers.decoder_stages import decode_objective
 from msflow_jax.diffusers.family import FAMILY
 from msflow_jax.diffusers.networks import start
-from msflow_jax.diffusers.pairs import mapped_source
 from msflow_jax.diffusers.parts import prepare
 from tests.diffusers import tiny
+from tests.diffusers.sets import with_maps
 from tests.diffusers.test_configurations import share_of_decoder
 
 pytest.importorskip("tokenizers")
-TISSUES = ("background", "grey matter", "lesion")
-
-
-def with_maps(data):
-    """The splits with maps: bright pixels of CT are lesion, dark ones background."""
-
-    def mapped(split):
-        ct = split.arrays["ct"][..., 0]
-        maps = (ct > 80).astype(np.uint8) + (ct > 200)
-        return dataclasses.replace(split, arrays={**split.arrays, "map": maps.astype(np.uint8)})
-
-    info = dataclasses.replace(data.info, map_classes=TISSUES)
-    return dataclasses.replace(
-        data, train=mapped(data.train), val=mapped(data.val), test=mapped(data.test), info=info
-    )
 
 
 @cache
@@ -68,22 +50,6 @@ def test_the_decoder_is_as_large_as_what_it_is_compared_with():
     """The same of the configurations: ``test_configurations.py``."""
     _, _, _, model = made()
     assert 0.8 < share_of_decoder(model, "xray") < 1.2
-
-
-def test_a_segmenter_is_told_apart_from_a_worse_one():
-    """By its classes alone: the network is left out."""
-    _, data, _, _ = made()
-    maps = jnp.asarray(data.test.arrays["map"], jnp.int32)
-
-    def loss(logits):
-        model = SimpleNamespace(controls=SimpleNamespace(segment=lambda *_: logits))
-        value, metrics = segment_objective(model, "ct", {}, {"ct": None, "map": maps}, None)
-        return float(value), float(metrics["dice"])
-
-    right = 20.0 * jax.nn.one_hot(maps, 3)
-    without = right.at[..., 2].set(-20.0)  # lesions are missed
-    (best, dice), (worse, less), (flat, _) = map(loss, (right, without, 0 * right))
-    assert best < 0.01 and dice > 0.99 and less < 0.75 and worse > flat > best
 
 
 @pytest.fixture(scope="module")
@@ -135,40 +101,14 @@ def test_it_writes_the_most_probable_word_after_the_other(decoder):
     np.testing.assert_array_equal(written, np.where(ended, 0, best))
 
 
-def test_figures_of_a_translation_and_their_ceiling():
-    """A segmenter that knows all: thresholds, as the maps were made."""
-    chosen, data, _, model = made()
-    del chosen
-    run = SimpleNamespace(
-        flow=SimpleNamespace(params={}, model=model), sample=SimpleNamespace(seed=0)
-    )
-
-    def segment(params, images):
-        grey = np.rint(255 * images[..., 0])
-        return (grey > 80).astype(np.uint8) + (grey > 200)
-
-    truth = data.test.arrays["ct"] / 255.0
-    rows = anatomy(run, segment, data.test, {"one draw": 0.5 * truth, "true target": truth})["rows"]
-    ceiling = rows["true target"]
-    assert ceiling["dice"]["mean"]["value"] == ceiling["lesions"]["recall"]["value"] == 1
-    assert set(ceiling["dice"]) == {"mean", "grey matter", "lesion"}
-    dark = rows["one draw"]
-    assert dark["dice"]["lesion"]["value"] == 0 and dark["lesions"]["found"] == 0
-    assert dark["lesions"]["lost"] == ceiling["lesions"]["found"] > 0
-
-
 def test_without_maps_segmenters_are_left_out_in_one_line():
-    chosen, data, parts, _ = made()
+    chosen, _, parts, _ = made()
     bare = tiny.splits()
     model = FAMILY.build(chosen, bare.info, parts)
     assert model.controls.segmented == () and model.controls.decoded == ("xray", "ct")
     with pytest.warns(UserWarning, match="model.segmenter.modalities: the data have no maps of"):
         names = [one.name for one in stages(chosen, bare, parts.tokeniser, model)]
     assert "segment-ct" not in names
-    with pytest.raises(ValueError, match="no example of the training split has ct and a map"):
-        mapped_source(bare.train, "ct", 3, "training")
-    with pytest.raises(ValueError, match="with classes up to 2, are not of its ct, .* 2 classes"):
-        mapped_source(data.train, "ct", 2, "training")
 
 
 @pytest.mark.parametrize(

@@ -1,0 +1,92 @@
+"""The section on translation, of models that have no more than it asks for."""
+
+from types import SimpleNamespace
+
+import numpy as np
+import pytest
+
+from msflow_jax.diffusers.controls import Controls
+from msflow_jax.diffusers.sections import Translation, foreground
+from tests.diffusers.sets import split, splits, with_maps
+
+SIDE, DRAWS = 16, 3  # SSIM looks through a window of 11 pixels
+NAMES = ["one draw", "mean of 3", "identity", "mean image", "tone curve"]
+
+
+class Perturbed:
+    """Draws the sources a little brighter, each time more."""
+
+    def __init__(self, model, data):
+        self.model, self.params, self.info = model, {}, data.info
+        segmenter = SimpleNamespace(modalities=("ct",))
+        self.config = SimpleNamespace(model=SimpleNamespace(segmenter=segmenter))
+
+    def translate(self, sources, target, description=""):
+        (images,) = sources.values()
+        return np.stack([np.clip(images + 5.0 * k, 0, 255).astype(np.uint8) for k in range(DRAWS)])
+
+
+def run_of(model, data):
+    """An evaluation, as far as the section asks."""
+    sample = SimpleNamespace(translate=SimpleNamespace(draws=DRAWS), batch=4, seed=0)
+    return SimpleNamespace(
+        flow=Perturbed(model, data), splits=data, chosen=data.test, sample=sample
+    )
+
+
+def test_a_model_needs_nothing_but_controls():
+    data = splits(SIDE)
+    model = SimpleNamespace(controls=Controls())
+    block, arrays = Translation((("ct", "t1w"), ("t1w", "ct")), 4)(run_of(model, data))
+    assert block["left_out"] == "No Dice and no lesions: the data have no maps of tissues."
+    for route in block["routes"]:
+        assert route["trained"] and route["examples"] == 4 and "anatomy" not in route
+    # Of the training subjects some have both, so that there is a curve.
+    assert list(block["routes"][0]["rows"]) == NAMES
+    shown = arrays["translation_ct_t1w_source"]
+    assert shown.dtype == np.uint8 and shown.shape == (4, SIDE, SIDE, 1)
+
+
+def test_what_a_model_may_have_beside_them():
+    """Routes that were not trained, and latents."""
+
+    class Halved:
+        controls = Controls()
+        modalities = {  # noqa: RUF012
+            "ct": SimpleNamespace(latent=True), "t1w": SimpleNamespace(latent=False),
+        }  # fmt: skip
+
+        def linked(self, source, target):
+            return source == "ct"
+
+        def encode(self, params, name, x):
+            return x[:, ::2, ::2]
+
+        def decode(self, params, name, z):
+            return z.repeat(2, 1).repeat(2, 2)
+
+    block, _ = Translation((("ct", "t1w"), ("t1w", "ct")), 4)(
+        run_of(Halved(), with_maps(splits(SIDE)))
+    )
+    there, back = block["routes"]
+    assert "left_out" not in block  # there are maps, of a segmenter that is not trained yet
+    assert there["trained"] and not back["trained"]
+    assert list(there["rows"]) == NAMES and list(back["rows"]) == [*NAMES, "autoencoder alone"]
+
+
+def test_a_route_that_no_example_has_is_absent():
+    data = splits(SIDE)
+    given = run_of(SimpleNamespace(controls=Controls()), data)
+    given.chosen = split(6, (("xray",), ("ct",)), side=SIDE)
+    block, arrays = Translation((("xray", "ct"),), 4)(given)
+    assert block["absent"] == [["xray", "ct"]] and block["routes"] == [] and arrays == {}
+
+
+@pytest.mark.parametrize("name, dark", [("ct", 12), ("t1w", 0)])
+def test_foreground_is_where_any_is_bright(name, dark):
+    given = split(2, (("ct", "t1w"),), side=SIDE)
+    for one in ("ct", "t1w"):
+        given.arrays[one][:] = dark
+    given.arrays[name][0, 0, 0] = 13
+    found = foreground(given, ("ct", "t1w"))
+    assert found.shape == (2, SIDE, SIDE) and found.sum() == 1 and found[0, 0, 0]
