@@ -30,8 +30,8 @@ def measure(workdir: Path) -> dict[str, Any]:
     """Probes and rank of every image modality of a workdir."""
     from msflow_jax import data
     from msflow_jax.data.phantoms.facts import labels_of
-    from msflow_jax.diffusers.pairs import has
     from msflow_jax.evaluation.probes import effective_rank, probe
+    from msflow_jax.paired.pairs import has
     from msflow_jax.workdir import open_workdir
 
     flow = open_workdir(workdir)

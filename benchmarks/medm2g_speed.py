@@ -82,7 +82,7 @@ def build(size: str, side: int, latents: bool, remat: bool | None = None) -> Any
 def given(model: Any, config: Any, stage: str, batch: int) -> tuple[Any, Any, Any]:
     """Trained and frozen parameters, and a batch, all random, on the device."""
     from msflow_jax.diffusers import networks
-    from msflow_jax.diffusers.pairs import latent_name
+    from msflow_jax.paired.pairs import latent_name
     from msflow_jax.training.stage import split
 
     parts = ("align", "diffuser") + (("guide", "context") if stage == "link" else ())

@@ -18,15 +18,15 @@ from ml_collections import ConfigDict
 from msflow_jax.data import Splits, in_memory
 from msflow_jax.data.batches import to_loss
 from msflow_jax.diffusers import networks, objectives
-from msflow_jax.diffusers.control_settings import REPORT
-from msflow_jax.diffusers.control_stages import control_stages
 from msflow_jax.diffusers.decoder_stages import decoder_stages
 from msflow_jax.diffusers.encoded import Encoded, encode
 from msflow_jax.diffusers.latents import Latents
 from msflow_jax.diffusers.model import Diffusers
-from msflow_jax.diffusers.pairs import pair_source
 from msflow_jax.diffusers.subjects import check_subjects
 from msflow_jax.diffusers.tokens import Tokeniser
+from msflow_jax.paired.control_stages import control_stages
+from msflow_jax.paired.pairs import pair_source
+from msflow_jax.paired.settings import REPORT
 from msflow_jax.training import Stage
 from msflow_jax.training.source import Source
 from msflow_jax.training.stage import update

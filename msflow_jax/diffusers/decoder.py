@@ -12,12 +12,12 @@ from ml_collections import ConfigDict
 
 from msflow_jax.data import Info
 from msflow_jax.diffusers.alignment import ImageEncoder
-from msflow_jax.diffusers.control_settings import REPORT
-from msflow_jax.diffusers.controls import Controls, Params, make_controls
 from msflow_jax.diffusers.networks import CONTEXT, GUIDE, start
 from msflow_jax.diffusers.text import Decoder, after_start, token_shape, write_reports
 from msflow_jax.nets import init_params
 from msflow_jax.nets.layers import Dtype
+from msflow_jax.paired.controls import Controls, Params, make_controls
+from msflow_jax.paired.settings import REPORT
 
 if TYPE_CHECKING:
     from msflow_jax.diffusers.model import Diffusers

@@ -6,12 +6,12 @@ from typing import TYPE_CHECKING, Any
 
 import jax
 
-from msflow_jax.diffusers.control_settings import REPORT
-from msflow_jax.diffusers.control_stages import control_stage
 from msflow_jax.diffusers.invariance import random_views
 from msflow_jax.diffusers.model import Diffusers, Params
 from msflow_jax.diffusers.objectives import Result
 from msflow_jax.diffusers.text import hide_words, mean_nats
+from msflow_jax.paired.control_stages import control_stage
+from msflow_jax.paired.settings import REPORT
 from msflow_jax.training import Stage
 
 if TYPE_CHECKING:

@@ -6,9 +6,9 @@ import numpy as np
 
 from msflow_jax.data import Split, in_memory
 from msflow_jax.data.phantoms.facts import labels_of
-from msflow_jax.diffusers.control_settings import REPORT
-from msflow_jax.diffusers.pairs import examples, has, once_per_subject, stored, together
 from msflow_jax.inference.evaluation import Arrays, Block, Evaluation
+from msflow_jax.paired.pairs import examples, has, once_per_subject, stored, together
+from msflow_jax.paired.settings import REPORT
 
 _TRAINING = 512  # images that a classifier is fitted to at most
 

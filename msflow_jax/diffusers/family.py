@@ -11,7 +11,6 @@ from msflow_jax.data import Info, Splits
 from msflow_jax.data.order import cropped
 from msflow_jax.diffusers import latents
 from msflow_jax.diffusers.alignment import Aligned, ImageEncoder, TextEncoder
-from msflow_jax.diffusers.control_settings import REPORT, check_settings, measured_routes
 from msflow_jax.diffusers.decoder import with_controls
 from msflow_jax.diffusers.guidance import ContextEncoder
 from msflow_jax.diffusers.model import Diffusers
@@ -30,6 +29,7 @@ from msflow_jax.families import Section
 from msflow_jax.latent.codec import Codec, LatentCodec, PixelCodec
 from msflow_jax.nets.dit import DiT
 from msflow_jax.nets.networks import check_network
+from msflow_jax.paired.settings import REPORT, check_settings, measured_routes
 
 
 class DiffusersFamily:
@@ -139,7 +139,7 @@ class DiffusersFamily:
         from msflow_jax.diffusers.partners import Partners
         from msflow_jax.diffusers.report_section import Texts
         from msflow_jax.diffusers.retrieval_section import Retrieval
-        from msflow_jax.diffusers.sections import Translation
+        from msflow_jax.paired.sections import Translation
 
         chosen, routes = config.sample.evaluate, measured_routes(config)
         found: list[Section] = [Retrieval()]

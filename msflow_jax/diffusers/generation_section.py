@@ -5,12 +5,12 @@ from dataclasses import dataclass
 import numpy as np
 
 from msflow_jax.data import Split
-from msflow_jax.diffusers.control_settings import REPORT
 from msflow_jax.diffusers.model import Diffusers
 from msflow_jax.diffusers.networks import CONTEXT
-from msflow_jax.diffusers.pairs import examples, has, images_of, stored, together
 from msflow_jax.inference.evaluation import Arrays, Block, Evaluation
 from msflow_jax.inference.sections import SHOWN_CASES, SHOWN_SAMPLES, SHOWN_VOLUMES
+from msflow_jax.paired.pairs import examples, has, images_of, stored, together
+from msflow_jax.paired.settings import REPORT
 
 
 @dataclass(frozen=True)

@@ -15,12 +15,12 @@ import numpy as np
 from ml_collections import ConfigDict
 
 from msflow_jax.data import Info, Split, Splits, in_memory
-from msflow_jax.diffusers.control_settings import REPORT
-from msflow_jax.diffusers.pairs import has
 from msflow_jax.latent import kept
 from msflow_jax.latent.codec import LatentCodec, latent_side
 from msflow_jax.latent.kept import PATCHES, Kept
 from msflow_jax.latent.reconstruction import make_measure
+from msflow_jax.paired.pairs import has
+from msflow_jax.paired.settings import REPORT
 from msflow_jax.storage.atomic import write_atomically
 from msflow_jax.storage.jsons import read_object
 from msflow_jax.storage.places import expand

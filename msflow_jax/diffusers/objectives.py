@@ -11,8 +11,8 @@ from msflow_jax.diffusers.guidance import context_loss
 from msflow_jax.diffusers.invariance import cross_correlation_loss, random_views
 from msflow_jax.diffusers.model import Diffusers, Params
 from msflow_jax.diffusers.networks import named_key
-from msflow_jax.diffusers.pairs import latent_name
 from msflow_jax.diffusers.text import annealed, hide_words, text_loss
+from msflow_jax.paired.pairs import latent_name
 from msflow_jax.streams import Clock, expand, interpolate
 
 Metrics = dict[str, jax.Array]

@@ -16,10 +16,10 @@ from msflow_jax.data import Split
 from msflow_jax.data.batches import to_float
 from msflow_jax.diffusers.model import Diffusers
 from msflow_jax.diffusers.objectives import noisy
-from msflow_jax.diffusers.pairs import examples, together
-from msflow_jax.diffusers.sections import foreground
 from msflow_jax.inference.evaluation import Arrays, Block, Evaluation
 from msflow_jax.inference.runners import to_images
+from msflow_jax.paired.pairs import examples, together
+from msflow_jax.paired.sections import foreground
 from msflow_jax.parallel.batched import batched
 
 WITH, SHUFFLED, WITHOUT = "partner", "another subject's partner", "no partner"

@@ -8,10 +8,10 @@ import numpy as np
 
 from msflow_jax.data.batches import to_float
 from msflow_jax.data.phantoms.reports import stated
-from msflow_jax.diffusers.anatomy import is_trained
-from msflow_jax.diffusers.control_settings import REPORT
-from msflow_jax.diffusers.pairs import examples, once_per_subject, texts_of, together
 from msflow_jax.inference.evaluation import Arrays, Block, Evaluation
+from msflow_jax.paired.anatomy import is_trained
+from msflow_jax.paired.pairs import examples, once_per_subject, texts_of, together
+from msflow_jax.paired.settings import REPORT
 from msflow_jax.parallel.batched import batched
 
 

@@ -2,8 +2,8 @@
 
 from dataclasses import dataclass
 
-from msflow_jax.diffusers.pairs import examples, once_per_subject, stored, together
 from msflow_jax.inference.evaluation import Arrays, Block, Evaluation
+from msflow_jax.paired.pairs import examples, once_per_subject, stored, together
 
 
 @dataclass(frozen=True)

@@ -4,7 +4,9 @@ from typing import Any
 
 from ml_collections import ConfigDict
 
-from msflow_jax.diffusers.control_settings import (
+from msflow_jax.nets.networks import TABLE as NETWORKS
+from msflow_jax.nets.networks import network_settings
+from msflow_jax.paired.settings import (
     BETWEEN,
     REPORT,
     check_among,
@@ -12,9 +14,7 @@ from msflow_jax.diffusers.control_settings import (
     control_settings,
     evaluate_settings,
 )
-from msflow_jax.diffusers.control_settings import TABLE as PAIRED
-from msflow_jax.nets.networks import TABLE as NETWORKS
-from msflow_jax.nets.networks import network_settings
+from msflow_jax.paired.settings import TABLE as PAIRED
 from msflow_jax.settings import COUNT, Setting
 
 NAME = "diffusers"

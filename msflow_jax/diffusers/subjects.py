@@ -6,8 +6,8 @@ from collections.abc import Sequence
 import numpy as np
 
 from msflow_jax.data import Split
-from msflow_jax.diffusers.control_settings import REPORT
-from msflow_jax.diffusers.pairs import has
+from msflow_jax.paired.pairs import has
+from msflow_jax.paired.settings import REPORT
 
 
 def check_subjects(split: Split, links: Sequence[tuple[str, ...]], shared: bool) -> None:

@@ -6,9 +6,9 @@ from typing import Any
 import jax
 import jax.numpy as jnp
 
-from msflow_jax.diffusers.control_settings import REPORT
 from msflow_jax.diffusers.paths import draw
 from msflow_jax.diffusers.text import write_reports
+from msflow_jax.paired.settings import REPORT
 from msflow_jax.streams import Streams, content_index
 
 Params = Any

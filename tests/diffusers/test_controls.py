@@ -13,8 +13,8 @@ from msflow_jax.diffusers.family import FAMILY
 from msflow_jax.diffusers.networks import start
 from msflow_jax.diffusers.parts import prepare
 from tests.diffusers import tiny
-from tests.diffusers.sets import with_maps
 from tests.diffusers.test_configurations import share_of_decoder
+from tests.paired.tiny import with_maps
 
 pytest.importorskip("tokenizers")
 

@@ -12,8 +12,8 @@ from flax.traverse_util import flatten_dict
 from msflow_jax.diffusers import curriculum
 from msflow_jax.diffusers.curriculum import stages
 from msflow_jax.diffusers.family import FAMILY
-from msflow_jax.diffusers.pairs import pair_source
 from msflow_jax.diffusers.subjects import check_subjects
+from msflow_jax.paired.pairs import pair_source
 from tests.diffusers import tiny
 
 NAMES = [

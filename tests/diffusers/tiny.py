@@ -8,7 +8,7 @@ import numpy as np
 from msflow_jax.config import default_config
 from msflow_jax.diffusers.family import FAMILY
 from msflow_jax.diffusers.parts import prepare
-from tests.diffusers.sets import REPORTS, SIDE, split, splits
+from tests.paired.tiny import REPORTS, SIDE, split, splits
 
 __all__ = ["REPORTS", "SIDE", "config", "gated", "model", "params", "split", "splits"]
 

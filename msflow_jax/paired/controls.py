@@ -12,9 +12,9 @@ import jax.numpy as jnp
 from ml_collections import ConfigDict
 
 from msflow_jax.data import Info
-from msflow_jax.diffusers.control_settings import BETWEEN, parse_route
 from msflow_jax.nets import init_params
 from msflow_jax.nets.unet import UNet
+from msflow_jax.paired.settings import BETWEEN, parse_route
 
 Params = Any
 
@@ -82,7 +82,7 @@ def make_controls(
     Segmenters are left out where the data have no maps.
 
     Args:
-        config: part ``model``, with :func:`~msflow_jax.diffusers.control_settings.control_settings`.
+        config: part ``model``, with :func:`~msflow_jax.paired.settings.control_settings`.
         info: what the data are.
         shapes: ``(*space, C)`` of the images of every image modality.
         dtype: what the networks compute in.

@@ -5,9 +5,9 @@ from types import SimpleNamespace
 import numpy as np
 import pytest
 
-from msflow_jax.diffusers.controls import Controls
-from msflow_jax.diffusers.sections import Translation, foreground
-from tests.diffusers.sets import split, splits, with_maps
+from msflow_jax.paired.controls import Controls
+from msflow_jax.paired.sections import Translation, foreground
+from tests.paired.tiny import split, splits, with_maps
 
 SIDE, DRAWS = 16, 3  # SSIM looks through a window of 11 pixels
 NAMES = ["one draw", "mean of 3", "identity", "mean image", "tone curve"]

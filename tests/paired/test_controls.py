@@ -10,8 +10,11 @@ import pytest
 from flax.traverse_util import flatten_dict
 from ml_collections import ConfigDict
 
-from msflow_jax.diffusers.anatomy import anatomy
-from msflow_jax.diffusers.control_settings import (
+from msflow_jax.paired.anatomy import anatomy
+from msflow_jax.paired.control_stages import control_stages, segment_objective
+from msflow_jax.paired.controls import Controls, make_controls
+from msflow_jax.paired.pairs import pair_source
+from msflow_jax.paired.settings import (
     TABLE,
     check_settings,
     control_lengths,
@@ -19,11 +22,8 @@ from msflow_jax.diffusers.control_settings import (
     evaluate_settings,
     measured_routes,
 )
-from msflow_jax.diffusers.control_stages import control_stages, segment_objective
-from msflow_jax.diffusers.controls import Controls, make_controls
-from msflow_jax.diffusers.pairs import pair_source
 from msflow_jax.settings import leaves
-from tests.diffusers.sets import SIDE, TISSUES, splits, with_maps
+from tests.paired.tiny import SIDE, TISSUES, splits, with_maps
 
 SHAPES = dict.fromkeys(("xray", "ct", "t1w"), (SIDE, SIDE, 1))
 

@@ -5,7 +5,7 @@ import dataclasses
 import numpy as np
 import pytest
 
-from msflow_jax.diffusers.pairs import (
+from msflow_jax.paired.pairs import (
     examples,
     mapped_source,
     once_per_subject,
@@ -13,7 +13,7 @@ from msflow_jax.diffusers.pairs import (
     stored,
     together,
 )
-from tests.diffusers.sets import SETS, split, splits, with_maps
+from tests.paired.tiny import SETS, split, splits, with_maps
 
 
 def test_a_pair_that_nobody_has_is_named():

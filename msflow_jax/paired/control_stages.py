@@ -10,9 +10,9 @@ import jax.numpy as jnp
 from ml_collections import ConfigDict
 
 from msflow_jax.data import Splits, in_memory
-from msflow_jax.diffusers.control_settings import BETWEEN, MAP
-from msflow_jax.diffusers.controls import Controls, Params
-from msflow_jax.diffusers.pairs import mapped_source
+from msflow_jax.paired.controls import Controls, Params
+from msflow_jax.paired.pairs import mapped_source
+from msflow_jax.paired.settings import BETWEEN, MAP
 from msflow_jax.training import Stage
 from msflow_jax.training.source import Source
 

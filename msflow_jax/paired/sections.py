@@ -9,11 +9,11 @@ import numpy as np
 
 from msflow_jax.data import Split
 from msflow_jax.data.batches import to_float
-from msflow_jax.diffusers.anatomy import anatomy, is_trained, make_segmenter
-from msflow_jax.diffusers.control_settings import MAP
-from msflow_jax.diffusers.controls import Controls
-from msflow_jax.diffusers.pairs import examples, has, images_of, together
 from msflow_jax.inference.evaluation import Arrays, Block, Evaluation
+from msflow_jax.paired.anatomy import anatomy, is_trained, make_segmenter
+from msflow_jax.paired.controls import Controls
+from msflow_jax.paired.pairs import examples, has, images_of, together
+from msflow_jax.paired.settings import MAP
 from msflow_jax.parallel.batched import Runner, batched
 
 SHOWN = 4  # cases of a route in the report
@@ -39,7 +39,7 @@ class Translation:
     """Every route between two image modalities, beside identity, mean image and tone curve.
 
     The model is a :class:`Translator`; the configuration's part ``model`` has
-    :func:`~msflow_jax.diffusers.control_settings.control_settings`.
+    :func:`~msflow_jax.paired.settings.control_settings`.
 
     Attributes:
         routes: pairs (source, target).

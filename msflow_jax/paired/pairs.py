@@ -7,7 +7,7 @@ from typing import Any, Protocol
 import numpy as np
 
 from msflow_jax.data import Split
-from msflow_jax.diffusers.control_settings import MAP, REPORT
+from msflow_jax.paired.settings import MAP, REPORT
 from msflow_jax.storage.text import listed
 from msflow_jax.training.source import Source
 

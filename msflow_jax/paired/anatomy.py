@@ -8,9 +8,9 @@ import jax.numpy as jnp
 import numpy as np
 
 from msflow_jax.data import Split
-from msflow_jax.diffusers.control_settings import MAP
-from msflow_jax.diffusers.controls import Controls
 from msflow_jax.inference.evaluation import Block, Evaluation
+from msflow_jax.paired.controls import Controls
+from msflow_jax.paired.settings import MAP
 from msflow_jax.parallel.batched import Runner, batched
 
 

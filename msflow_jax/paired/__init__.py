@@ -1,0 +1,1 @@
+"""Examples of several registered modalities: sets, translations measured, and their controls."""
