@@ -12,11 +12,9 @@ from functools import partial
 from typing import Any
 
 import jax
-import numpy as np
 from ml_collections import ConfigDict
 
 from msflow_jax.data import Splits, in_memory
-from msflow_jax.data.batches import to_loss
 from msflow_jax.diffusers import networks, objectives
 from msflow_jax.diffusers.decoder_stages import decoder_stages
 from msflow_jax.diffusers.encoded import Encoded, encode
@@ -27,13 +25,10 @@ from msflow_jax.diffusers.tokens import Tokeniser
 from msflow_jax.paired.control_stages import control_stages
 from msflow_jax.paired.pairs import pair_source
 from msflow_jax.paired.settings import REPORT
+from msflow_jax.paired.validation import SELECT, loss_validation
 from msflow_jax.training import Stage
 from msflow_jax.training.source import Source
 from msflow_jax.training.stage import update
-from msflow_jax.training.validation import Validation
-
-_MEASURED = 256  # validation examples at most
-SELECT = "-val_loss"
 
 
 def stages(
@@ -101,7 +96,7 @@ class _Maker:
 
         return Stage(
             name=name, loss=objective, source=pair[0], config=train, start=start, trains=trains,
-            validate=_validation(objective, pair[1], train),
+            validate=loss_validation(objective, pair[1], train),
         )  # fmt: skip
 
     def codec(self) -> Iterator[Stage]:
@@ -196,36 +191,3 @@ def _partner(model: Diffusers, name: str) -> str:
         if known == name:
             return new
     raise ValueError(f"the modality {name!r} is in no link: add one to model.links")
-
-
-def _validation(objective: Callable[..., Any], source: Any, train: ConfigDict) -> Validation:
-    """The stage's loss of validation examples, with the same noise every time."""
-
-    @jax.jit
-    def measure_one(params: Any, batch: Any, key: jax.Array) -> Any:
-        loss, metrics = objective(params, batch, key, train=False)
-        return {"loss": loss, **metrics}
-
-    def batches(one: Source) -> Iterator[Any]:
-        size = min(train.batch, len(one), _MEASURED)
-        for at in range(0, min(len(one), _MEASURED) - size + 1, size):
-            rows = {name: array[at : at + size] for name, array in one.arrays.items()}
-            # Of latents the one variant there is: nothing is mirrored.
-            rows = {n: a[:, 0] if one.modalities[n].variants else a for n, a in rows.items()}
-            yield to_loss(jax.device_put(rows), one.modalities)
-
-    def measure(params: Any) -> dict[str, float]:
-        key = jax.random.key(train.seed + 1)
-        if isinstance(source, Source):
-            given = list(batches(source))
-        else:
-            given = [
-                dict(zip(source, b, strict=True))
-                for b in zip(*map(batches, source.values()), strict=False)
-            ]
-        found = [
-            measure_one(params, batch, jax.random.fold_in(key, i)) for i, batch in enumerate(given)
-        ]
-        return {f"val_{name}": float(np.mean([one[name] for one in found])) for name in found[0]}
-
-    return Validation(measure, (SELECT,))

@@ -9,11 +9,9 @@ import numpy as np
 import pytest
 from flax.traverse_util import flatten_dict
 
-from msflow_jax.diffusers import curriculum
 from msflow_jax.diffusers.curriculum import stages
 from msflow_jax.diffusers.family import FAMILY
 from msflow_jax.diffusers.subjects import check_subjects
-from msflow_jax.paired.pairs import pair_source
 from tests.diffusers import tiny
 
 NAMES = [
@@ -106,19 +104,6 @@ def test_all_links_at_once():
     last = stages(chosen, tiny.splits(), parts.tokeniser, model)[-1]
     assert last.name == "links" and set(last.source) == {"xray-report", "ct-report", "t1w-ct"}
     assert re.fullmatch(last.trains, "context/report/head/kernel")
-
-
-def test_a_batch_larger_than_what_is_measured(monkeypatch):
-    monkeypatch.setattr(curriculum, "_MEASURED", 4)
-    source = pair_source(tiny.split(), ("ct",), None, "validation")
-
-    def objective(params, batch, key, *, train):
-        return jnp.zeros(()) + len(batch["ct"]), {}
-
-    train = tiny.config().train
-    train.batch = 6
-    validation = curriculum._validation(objective, source, train)
-    assert validation({}) == {"val_loss": 4.0}
 
 
 def test_subjects_of_two_sets_are_named():

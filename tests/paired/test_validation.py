@@ -1,0 +1,30 @@
+"""A stage's loss on validation examples."""
+
+import jax.numpy as jnp
+from ml_collections import ConfigDict
+
+from msflow_jax.paired import validation
+from msflow_jax.paired.pairs import pair_source
+from tests.paired.tiny import split
+
+
+def test_a_batch_larger_than_what_is_measured(monkeypatch):
+    monkeypatch.setattr(validation, "MEASURED", 4)
+    source = pair_source(split(), ("ct",), None, "validation")
+
+    def objective(params, batch, key, *, train):
+        return jnp.zeros(()) + len(batch["ct"]), {}
+
+    train = ConfigDict(dict(batch=6, seed=0))
+    assert validation.loss_validation(objective, source, train)({}) == {"val_loss": 4.0}
+
+
+def test_several_sets_make_one_batch():
+    sources = {name: pair_source(split(), (name,), None, "validation") for name in ("ct", "xray")}
+
+    def objective(params, batch, key, *, train):
+        assert not train and set(batch) == {"ct", "xray"}
+        return batch["ct"]["ct"].mean(), {"other": batch["xray"]["xray"].mean()}
+
+    found = validation.loss_validation(objective, sources, ConfigDict(dict(batch=2, seed=0)))({})
+    assert set(found) == {"val_loss", "val_other"} and found["val_loss"] != found["val_other"]
