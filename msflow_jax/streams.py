@@ -165,3 +165,10 @@ def sample_noise(key: jax.Array, index: jax.Array, shape: tuple[int, ...]) -> ja
     Of what is predicted the number is :func:`content_index`, of what is drawn its place in the order.
     """
     return jax.vmap(lambda i: jax.random.normal(jax.random.fold_in(key, i), shape))(index)
+
+
+def spread_times(key: jax.Array, count: int) -> jax.Array:
+    """Times in (0, 1), one in each of ``count`` equal parts, in random order: an even batch."""
+    k_order, k_place = jax.random.split(key)
+    places = (jnp.arange(count) + jax.random.uniform(k_place, (count,))) / count
+    return jax.random.permutation(k_order, places)

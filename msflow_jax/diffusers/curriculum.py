@@ -21,10 +21,10 @@ from msflow_jax.diffusers.encoded import Encoded, encode
 from msflow_jax.diffusers.latents import Latents
 from msflow_jax.diffusers.model import Diffusers
 from msflow_jax.diffusers.subjects import check_subjects
-from msflow_jax.diffusers.tokens import Tokeniser
 from msflow_jax.paired.control_stages import control_stages
 from msflow_jax.paired.pairs import pair_source
 from msflow_jax.paired.settings import REPORT
+from msflow_jax.paired.tokens import Tokeniser
 from msflow_jax.paired.validation import SELECT, loss_validation
 from msflow_jax.training import Stage
 from msflow_jax.training.source import Source

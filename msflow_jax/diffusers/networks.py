@@ -8,13 +8,13 @@ import flax.linen as nn
 import jax
 import jax.numpy as jnp
 
-from msflow_jax.data.order import set_seed
 from msflow_jax.diffusers.alignment import FIRST_SCALE, Aligned
 from msflow_jax.diffusers.guidance import ContextEncoder
 from msflow_jax.diffusers.text import token_shape
 from msflow_jax.latent.codec import Codec, LatentCodec
 from msflow_jax.nets import init_params
 from msflow_jax.nets.places import PLACE
+from msflow_jax.paired.keys import named_key
 from msflow_jax.training.stage import split, update
 
 if TYPE_CHECKING:
@@ -91,11 +91,6 @@ def start(
         for name in names:
             made = update(made, {kind: {name: _start(model, part, name, key)}})
     return made
-
-
-def named_key(key: jax.Array, name: str) -> jax.Array:
-    """The key of what has this name, whatever else there is."""
-    return jax.random.fold_in(key, set_seed(0, name) % (1 << 31))
 
 
 def _start(model: "Diffusers", part: str, name: str, key: jax.Array) -> Params:

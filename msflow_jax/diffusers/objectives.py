@@ -10,10 +10,10 @@ from msflow_jax.diffusers.alignment import equal_rows, infonce, mean_condition
 from msflow_jax.diffusers.guidance import context_loss
 from msflow_jax.diffusers.invariance import cross_correlation_loss, random_views
 from msflow_jax.diffusers.model import Diffusers, Params
-from msflow_jax.diffusers.networks import named_key
 from msflow_jax.diffusers.text import annealed, hide_words, text_loss
+from msflow_jax.paired.keys import named_key
 from msflow_jax.paired.pairs import latent_name
-from msflow_jax.streams import Clock, expand, interpolate
+from msflow_jax.streams import Clock, expand, interpolate, spread_times
 
 Metrics = dict[str, jax.Array]
 Result = tuple[jax.Array, Metrics]
@@ -209,10 +209,3 @@ def _pick(some: list[jax.Array], which: jax.Array) -> jax.Array:
     if len(some) == 1:
         return some[0]
     return jnp.stack(some)[which, jnp.arange(len(which))]
-
-
-def spread_times(key: jax.Array, count: int) -> jax.Array:
-    """Times in (0, 1), one in each of ``count`` equal parts, in random order: an even batch."""
-    k_order, k_place = jax.random.split(key)
-    places = (jnp.arange(count) + jax.random.uniform(k_place, (count,))) / count
-    return jax.random.permutation(k_order, places)

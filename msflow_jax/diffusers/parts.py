@@ -13,10 +13,10 @@ from ml_collections import ConfigDict
 from msflow_jax.data import Splits
 from msflow_jax.diffusers import latents
 from msflow_jax.diffusers.latents import Latents
-from msflow_jax.diffusers.tokens import Tokeniser
 from msflow_jax.latent.codec import KEY
 from msflow_jax.paired.pairs import texts_of
 from msflow_jax.paired.settings import REPORT
+from msflow_jax.paired.tokens import Tokeniser
 from msflow_jax.storage.places import expand
 
 FILE = "tokeniser.json"

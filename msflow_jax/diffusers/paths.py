@@ -8,8 +8,8 @@ import jax.numpy as jnp
 
 from msflow_jax.diffusers import epsilon
 from msflow_jax.diffusers.alignment import mean_condition
-from msflow_jax.diffusers.networks import named_key
 from msflow_jax.ode import Solution, integrate
+from msflow_jax.paired.keys import named_key
 from msflow_jax.streams import Streams, sample_noise
 
 if TYPE_CHECKING:

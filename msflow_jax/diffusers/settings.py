@@ -131,7 +131,7 @@ TABLE: dict[str, Setting] = {
     "model.modalities": Setting("", "what is drawn: columns of a cohort, and report"),
     "model.links": Setting("", "links new-known or new+new-known in the order of the training"),
     "model.curriculum": Setting("links or joint", "one link after the other, or all at once"),
-    "model.shared_guides": Setting("", "whether diffusers have one guide for all links"),
+    "model.shared_guides": Setting("", "whether a modality has one guide and one context encoder"),
     "model.frozen_trunks": Setting("", "whether a link trains only the guides of its new diffusers"),
     "model.shared_subjects": Setting("", "whether sets of two links may have subjects in common"),
     "model.lengths.text": Setting("(0, inf)", "steps of the text codec over train.steps"),

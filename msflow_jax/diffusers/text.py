@@ -15,10 +15,10 @@ import numpy as np
 from jax import lax
 
 from msflow_jax.diffusers.alignment import embed_tokens
-from msflow_jax.diffusers.tokens import END, PAD, START
 from msflow_jax.nets.layers import Dense, Dtype
 from msflow_jax.nets.ops import NORM_EPSILON
 from msflow_jax.nets.transformer import Block, MultiHead
+from msflow_jax.paired.tokens import END, PAD, START
 
 Params = Any
 _MIN_LOG = -4.0  # of the least deviation a posterior may have; it starts from half of it

@@ -157,7 +157,7 @@ class DiT(nn.Module):
         self._check(x, u)
         x, inside = ops.pad_sides(x, self.patch)
         time = nn.silu(self._time(u))
-        tokens = Dense(self.width, self.dtype, name="patches")(self._cut(x))
+        tokens = Dense(self.width, self.dtype, name="patches")(cut(x, self.patch))
         grid = tuple(side // self.patch for side in x.shape[1:-1])
         tokens = tokens + position_code(grid, self.width).astype(self.dtype)[None]
         block = nn.remat(DiTBlock) if self.remat else DiTBlock
@@ -169,7 +169,7 @@ class DiT(nn.Module):
         shift, scale = jnp.split(Dense(2 * self.width, name="head_modulation_zero")(time), 2, -1)
         tokens = modulated_norm(tokens, shift, scale)
         out = Dense(self.patch ** len(grid) * self.channels, self.dtype, name="head_zero")(tokens)
-        return self._join(out, grid)[:, *inside, :].astype(jnp.float32)
+        return join(out, grid, self.patch)[:, *inside, :].astype(jnp.float32)
 
     @nn.nowrap
     def _check(self, x: jax.Array, u: jax.Array) -> None:
@@ -221,21 +221,20 @@ class DiT(nn.Module):
         rest = jnp.repeat(distance.min(axis=1, keepdims=True) + LEARNED, self.guide_tokens, axis=1)
         return jnp.concatenate([tokens, own], axis=1), jnp.concatenate([distance, rest], axis=1)
 
-    @nn.nowrap
-    def _cut(self, x: jax.Array) -> jax.Array:
-        """``[B, *space, C]`` -> ``[B, T, p^n C]``, patches in the order of their places."""
-        p = self.patch
-        grid = [side // p for side in x.shape[1:-1]]
-        x = x.reshape(len(x), *(part for side in grid for part in (side, p)), x.shape[-1])
-        return x.transpose(_patches_last(len(grid))).reshape(len(x), math.prod(grid), -1)
 
-    @nn.nowrap
-    def _join(self, tokens: jax.Array, grid: tuple[int, ...]) -> jax.Array:
-        """Undoes ``_cut``."""
-        n, p = len(grid), self.patch
-        x = tokens.reshape(len(tokens), *grid, *(p,) * n, self.channels)
-        x = x.transpose(np.argsort(_patches_last(n)))
-        return x.reshape(len(tokens), *(side * p for side in grid), self.channels)
+def cut(x: jax.Array, patch: int) -> jax.Array:
+    """``[B, *space, C]`` -> ``[B, T, p^n C]``, patches in the order of their places."""
+    grid = [side // patch for side in x.shape[1:-1]]
+    x = x.reshape(len(x), *(part for side in grid for part in (side, patch)), x.shape[-1])
+    return x.transpose(_patches_last(len(grid))).reshape(len(x), math.prod(grid), -1)
+
+
+def join(tokens: jax.Array, grid: Sequence[int], patch: int) -> jax.Array:
+    """Undoes :func:`cut`: ``[B, T, p^n C]`` of a grid -> ``[B, *space, C]``."""
+    n, channels = len(grid), tokens.shape[-1] // patch ** len(grid)
+    x = tokens.reshape(len(tokens), *grid, *(patch,) * n, channels)
+    x = x.transpose(np.argsort(_patches_last(n)))
+    return x.reshape(len(tokens), *(side * patch for side in grid), channels)
 
 
 def _patches_last(n: int) -> tuple[int, ...]:

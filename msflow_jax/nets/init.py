@@ -26,9 +26,7 @@ def _arrays(value: Any) -> bool:
     return bool(leaves) and all(isinstance(x, jax.ShapeDtypeStruct | jax.Array) for x in leaves)
 
 
-def init_params(
-    module: nn.Module, key: jax.Array, *inputs: jax.ShapeDtypeStruct | jax.Array, **options: Any
-) -> Params:
+def init_params(module: nn.Module, key: jax.Array, *inputs: Any, **options: Any) -> Params:
     """Draws the parameters of ``module`` in the manner of torch's default layers.
 
     * ``kernel`` ``[..., fan_out]`` and the ``bias`` beside it: U(-1, 1) / sqrt(fan_in), fan_in the
@@ -45,7 +43,7 @@ def init_params(
     Args:
         module: a linen module whose only collection is ``params``.
         key: typed PRNG key.
-        *inputs: the arguments of ``module.__call__``, as arrays or ``jax.ShapeDtypeStruct``.
+        *inputs: the arguments of ``module.__call__``, arrays or their shapes, or trees of them.
         **options: keyword arguments of ``module.__call__``: arrays as above or trees of them, others
             taken as static.
 

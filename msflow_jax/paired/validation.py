@@ -40,7 +40,8 @@ def loss_validation(
             rows = {name: array[at : at + size] for name, array in one.arrays.items()}
             # Of latents the one variant there is: nothing is mirrored.
             rows = {n: a[:, 0] if one.modalities[n].variants else a for n, a in rows.items()}
-            yield to_loss(jax.device_put(rows), one.modalities)
+            has = {name: there[at : at + size] for name, there in one.present.items()}
+            yield to_loss(jax.device_put(rows), one.modalities, jax.device_put(has))
 
     def measure(params: Any) -> dict[str, float]:
         key = jax.random.key(train.seed + 1)

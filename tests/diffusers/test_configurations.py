@@ -17,10 +17,10 @@ from msflow_jax.diffusers.latents import Latents
 from msflow_jax.diffusers.networks import start
 from msflow_jax.diffusers.parts import DiffusersParts
 from msflow_jax.diffusers.text import token_shape
-from msflow_jax.diffusers.tokens import Tokeniser
 from msflow_jax.latent.autoencoder import Autoencoder
 from msflow_jax.latent.kept import Kept
 from msflow_jax.nets.vae import AutoencoderKL
+from msflow_jax.paired.tokens import Tokeniser
 from msflow_jax.parallel.sharding import bytes_per_device, partition
 
 pytest.importorskip("tokenizers")

@@ -16,8 +16,8 @@ from msflow_jax.diffusers.text import (
     token_shape,
     write_reports,
 )
-from msflow_jax.diffusers.tokens import END, START, Tokeniser
 from msflow_jax.nets import init_params
+from msflow_jax.paired.tokens import END, START, Tokeniser
 
 pytest.importorskip("tokenizers")
 SENTENCES = [text.format(**dict.fromkeys(
