@@ -8,12 +8,11 @@ import pytest
 
 ROOT = Path(__file__).resolve().parents[1]
 PACKAGE = ROOT / "msflow_jax"
-FAMILY_ROOMS = {"symmetric", "coupling", "diffusers"}
+FAMILY_ROOMS = {"symmetric", "coupling", "diffusers", "synergy"}
 # From the top down. Rooms of one floor do not import each other.
 FLOORS = (
     {"workdir"},
     FAMILY_ROOMS,
-    {"paired"},
     {"latent", "inference"},
     {"evaluation", "training", "config"},
     {"data", "reports", "parallel", "convert", "ode"},
@@ -97,7 +96,7 @@ def test_words_of_old_are_gone():
     """Section "Words" of docs/architecture.md: coined words that the field does not know."""
     old = re.compile(
         r"\b(doubts?|runners?[- _]up|put aside|batch-mates|surest|forgers?|mend(s|ed)?|anew|doors?"
-        r"|whole or not at all|wished|tempered|codeless|swung|answers?|reading[ _]share|picture mask"
+        r"|whole or not at all|wished|tempered|codeless|swung|reading[ _]share|picture mask"
         r"|contrast maps?|(images|bytes|lines|levels) an? (device|shard|file|step|second|chip))\b",
         re.I,
     )
