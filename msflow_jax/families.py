@@ -22,8 +22,9 @@ FAMILIES = {
     "symmetric": "msflow_jax.symmetric.family",
     "coupling": "msflow_jax.coupling.family",
     "diffusers": "msflow_jax.diffusers.family",
+    "synergy": "msflow_jax.synergy.family",
 }
-VERBS = ("classify", "segment", "generate", "explain", "translate", "report")
+VERBS = ("classify", "segment", "generate", "explain", "translate", "report", "answer")
 # What a caller gives to a verb beside its settings.
 _GIVEN = ("index", "weights", "target", "modalities", "guides")
 
@@ -36,7 +37,8 @@ class Model(Protocol):
     ``generate(params, condition, key, *, index, **own)`` -> images ``[B, *shape]`` in [-1, 1],
     ``explain(params, images, key, labels, others, *, index, **own) -> Explanation``,
     ``translate(params, sources, key, *, target, index, **own)`` -> images ``[B, *shape]`` in [-1, 1],
-    ``report(params, sources, key, *, index, **own)`` -> tokens ``[B, T]``, log-probability ``[B]``.
+    ``report(params, sources, key, *, index, **own)`` -> tokens ``[B, T]``, log-probability ``[B]``,
+    ``answer(params, questions)`` -> logits by what is answered.
 
     Keyword-only parameters beside ``index`` and ``weights`` are the verb's settings. A model whose task
     leaves it fewer verbs than methods names those that are left: ``verbs``. One of several modalities
@@ -176,6 +178,7 @@ def require_verb(model: Any, verb: str, workdir: str) -> None:
         "explain": "it has no likelihood to explain: choose a model.family that has",
         "translate": "it is of one modality: choose a model.family of several",
         "report": "it knows no reports: choose a model.family that does",
+        "answer": "it was taught no questions: choose a model.family that is",
     }[verb]
     since = f", since {why}" if why else ""
     raise ValueError(f"the model of {workdir} cannot {verb}{since}: it can {', '.join(known)}")

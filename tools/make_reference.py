@@ -23,7 +23,7 @@ COMMANDS = (
     "finetune_vae",
 )
 # A key that chooses among networks, which bring settings of their own.
-CHOOSES = {"symmetric": "model.net.name", "coupling": "model.conditioner.name", "diffusers": ""}
+CHOOSES = {"symmetric": "model.net.name", "coupling": "model.conditioner.name"}
 
 
 def cell(value: Any) -> str:
@@ -86,7 +86,7 @@ def configuration() -> str:
         text += [f"## `{part[:-1]}`: {words}\n", table(head, setting_rows(config, known, part))]
     for family in FAMILIES:
         config, known = default_config(family), settings_table(family)
-        choice = CHOOSES[family]
+        choice = CHOOSES.get(family, "")
         own = choice.removesuffix("name") or " "  # which no key begins with
         rows = [r for r in setting_rows(config, known, "model.") if not r[0].startswith(f"`{own}")]
         text += [f"## `model` of the family `{family}`\n", table(head, rows)]

@@ -1,0 +1,218 @@
+"""The family of SynerMedGen: its settings, parts, models, training and evaluation."""
+
+from collections.abc import Mapping, Sequence
+from pathlib import Path
+from typing import Any
+
+import jax.numpy as jnp
+from ml_collections import ConfigDict
+
+from msflow_jax.data import Info, Splits
+from msflow_jax.data.order import cropped
+from msflow_jax.families import Section
+from msflow_jax.latent.codec import PixelCodec
+from msflow_jax.paired.controls import make_controls
+from msflow_jax.paired.settings import check_settings, measured_routes
+from msflow_jax.synergy.encoder import AppearanceEncoder, ContentEncoder
+from msflow_jax.synergy.experts import Expert
+from msflow_jax.synergy.generation import Drawing
+from msflow_jax.synergy.model import Named, Synergy
+from msflow_jax.synergy.parts import FILE, SynergyParts
+from msflow_jax.synergy.phrases import instructions, word
+from msflow_jax.synergy.settings import (
+    ARMS,
+    NAME,
+    STAGES,
+    TABLE,
+    all_routes,
+    model_settings,
+    sample_settings,
+)
+from msflow_jax.synergy.understanding import Understanding
+
+
+class SynergyFamily:
+    """SynerMedGen (arXiv 2605.08724); see :class:`msflow_jax.families.Family`."""
+
+    name = NAME
+    files: Sequence[str] = (FILE,)
+    words: Mapping[str, str] = {"draw": "noise draw"}
+    table = TABLE
+
+    def settings(self) -> ConfigDict:
+        """Small sizes; ``recipes.paper`` has the published ones."""
+        return ConfigDict(dict(model=model_settings(), sample=sample_settings()))
+
+    def choose(self, config: ConfigDict, key: str, value: str) -> None:
+        """No network brings settings of its own."""
+
+    def check(self, config: ConfigDict) -> None:
+        """Raises a ValueError for a stage, arm, route or size that does not exist."""
+        from msflow_jax.ode import SOLVERS  # diffrax takes a second to import
+
+        model, expert = config.model, config.model.expert
+        check_settings(config)
+        all_routes(model)
+        chosen = list(model.stages)
+        if not chosen or len(set(chosen)) < len(chosen) or not set(chosen) <= set(STAGES):
+            raise ValueError(
+                f"model.stages={tuple(chosen)}: name some of {', '.join(STAGES)}, each once"
+            )
+        if chosen == ["understand"]:
+            raise ValueError(
+                "model.stages=('understand',) draws nothing: add generate or reconstruct"
+            )
+        if model.tasks.arm not in ARMS:
+            raise ValueError(
+                f"model.tasks.arm={model.tasks.arm!r}: choose one of {', '.join(ARMS)}"
+            )
+        if expert.width % 4 or expert.size % 2 or expert.heads % expert.pairs:
+            raise ValueError(
+                f"model.expert: width {expert.width} must be divisible by 4, size {expert.size} by 2, "
+                f"and pairs {expert.pairs} must divide heads {expert.heads}"
+            )
+        patch = model.encoder.patch
+        if model.encoder.kind not in ("cnn", "vit") or (
+            model.encoder.kind == "cnn" and patch & (patch - 1)
+        ):
+            raise ValueError(
+                f"model.encoder: kind {model.encoder.kind!r} is cnn or vit, and the patch {patch} of a "
+                "cnn a power of 2"
+            )
+        if (solver := config.sample.translate.solver) not in SOLVERS:
+            known = ", ".join(SOLVERS)
+            raise ValueError(f"unknown sample.translate.solver {solver!r}: choose one of {known}")
+        if config.train.accumulate > 1:
+            raise ValueError(
+                f"train.accumulate={config.train.accumulate}: places and names are told apart within a "
+                "batch: set it to 1"
+            )
+
+    def upgrade(self, stored: Mapping[str, Any]) -> dict[str, Any]:
+        """There was no such family in format 1."""
+        return dict(stored)
+
+    def fit_to(self, facts: Any, *, small: bool, memory: int) -> dict[str, Any]:
+        """Nothing: images of one modality with a class are not what this family is for."""
+        raise ValueError(
+            "synergy needs registered modalities: start from configs/synermedgen_cohort.py"
+        )
+
+    def prepare(self, config: ConfigDict, splits: Splits) -> SynergyParts:
+        """The tokeniser of questions and instructions."""
+        from msflow_jax.synergy.parts import prepare
+
+        return prepare(config, splits)
+
+    def load(self, config: ConfigDict, info: Info, folder: Path) -> SynergyParts:
+        """The same from a workdir."""
+        from msflow_jax.synergy.parts import load
+
+        return load(config, info, folder)
+
+    def build(self, config: ConfigDict, info: Info, parts: SynergyParts) -> Synergy:
+        """The networks.
+
+        Raises:
+            ValueError: a modality that the data have not, or modalities of different shapes.
+        """
+        model, dtype = config.model, jnp.dtype(config.model.dtype)
+        shape = _shape(config, info)
+        codec = PixelCodec(shape, model.resize)
+        own, patch = model.encoder, model.encoder.patch
+        grid = tuple(-(-side // patch) for side in shape[:-1])
+        size = parts.tokeniser.size
+        names = tuple(model.modalities)
+        said = _rows(parts, [word(name) for name in names])
+        modalities = {name: Named(word(name), row) for name, row in zip(names, said, strict=True)}
+        routes = all_routes(model)
+        drawn = "generate" in model.stages or "mixed" in model.stages
+        return Synergy(
+            modalities=modalities,
+            codec=codec,
+            content=ContentEncoder(
+                own.features, own.width, patch, own.kind, own.depth, own.heads, dtype
+            ),
+            look=AppearanceEncoder(own.look, own.look_width, dtype),
+            understanding=Understanding(
+                size, model.expert.width, own.features, own.look, grid, _expert(model, dtype),
+                model.pooled, dtype,
+            ),
+            drawing=Drawing(
+                codec.inner[-1], model.expert.width, model.patch, _expert(model, dtype),
+                len(codec.inner) - 1, dtype,
+            ),
+            routes=_instructions(parts, names),
+            trained=routes if drawn else (),
+            paired=drawn,
+            classes=tuple(info.classes),
+            noise=model.noise,
+            temperature=model.tasks.temperature,
+            controls=make_controls(
+                model, info, dict.fromkeys(modalities, shape), dtype=model.dtype, remat=model.remat
+            ),
+        )  # fmt: skip
+
+    def stages(
+        self, config: ConfigDict, splits: Splits, parts: SynergyParts, model: Synergy
+    ) -> Sequence[Any]:
+        """Understanding, then drawing, then controls."""
+        from msflow_jax.synergy.stages import stages
+
+        return stages(config, splits, parts, model)
+
+    def sections(self, config: ConfigDict, stage: str = "") -> Sequence[Section]:
+        """Answers, and translations of the configured routes."""
+        from msflow_jax.paired.sections import Translation
+        from msflow_jax.synergy.understanding_section import Answers
+
+        found: list[Section] = [Answers(config.sample.answer.count)]
+        if stage not in ("understand", "untaught"):
+            found.append(Translation(measured_routes(config), config.sample.evaluate.examples))
+        return found
+
+
+def _instructions(
+    parts: SynergyParts, names: Sequence[str]
+) -> dict[tuple[str, str], tuple[tuple[int, ...], ...]]:
+    """The phrasings of every route that training knows, all rows equally long."""
+    every = [(a, b) for a in names for b in names if a != b]
+    said = [instructions(word(a), word(b)) for a, b in every]
+    rows = iter(_rows(parts, [text for texts in said for text in texts]))
+    return {
+        route: tuple(next(rows) for _ in texts) for route, texts in zip(every, said, strict=True)
+    }
+
+
+def _rows(parts: SynergyParts, texts: Sequence[str]) -> tuple[tuple[int, ...], ...]:
+    """Token numbers of some texts, cut to the longest of them."""
+    rows = parts.tokeniser.encode(texts)
+    length = int((rows > 0).sum(axis=1).max())
+    return tuple(tuple(map(int, row[:length])) for row in rows)
+
+
+def _expert(model: ConfigDict, dtype: Any) -> Expert:
+    own = model.expert
+    return Expert(
+        own.depth, own.heads, own.pairs, own.size, own.hidden, own.near, dtype, model.remat
+    )
+
+
+def _shape(config: ConfigDict, info: Info) -> tuple[int, ...]:
+    """The shape that all modalities have."""
+    known = {key: one for key, one in info.modalities.items() if one.kind == "image"}
+    shapes = {}
+    for name in config.model.modalities:
+        if name not in known:
+            raise ValueError(f"the data have no modality {name!r}: there are {', '.join(known)}")
+        *space, channels = known[name].shape
+        shapes[name] = (*cropped(space, config.train.crop), channels)
+    if len(set(shapes.values())) > 1:
+        raise ValueError(f"model.modalities must be on one grid; they are {shapes}")
+    found = next(iter(shapes.values()))
+    if len(set(found[:-1])) > 1:
+        raise ValueError(f"images of {found[:-1]}: all sides must be equal")
+    return found
+
+
+FAMILY = SynergyFamily()

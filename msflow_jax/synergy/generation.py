@@ -1,0 +1,78 @@
+"""The generation branch: latents through an expert that attends to what understanding left.
+
+SynerMedGen, arXiv 2605.08724, stage II, in the shape of BAGEL: patches of latents with the time added,
+a clean group of the source's before a noisy one of the target's, and an output layer from zero.
+"""
+
+import flax.linen as nn
+import jax
+import jax.numpy as jnp
+
+from msflow_jax.nets.dit import TIME_FREQUENCIES, TIME_SCALE, cut, join, position_code
+from msflow_jax.nets.layers import Dense, Dtype
+from msflow_jax.nets.ops import pad_sides, time_embedding
+from msflow_jax.nets.places import with_places
+from msflow_jax.synergy.experts import Expert, Group, Memory
+
+
+class Drawing(nn.Module):
+    """Velocities of latents.
+
+    Attributes:
+        channels: channels of the latents.
+        width: channels of a token.
+        patch: side of a patch of the latents.
+        expert: the expert, of this width.
+        axes: axes of space.
+        dtype: compute dtype.
+    """
+
+    channels: int
+    width: int
+    patch: int
+    expert: Expert
+    axes: int = 2
+    dtype: Dtype = jnp.float32
+
+    def setup(self) -> None:
+        """The layers of all methods."""
+        self.patches = Dense(self.width, self.dtype)
+        self.time1, self.time2 = Dense(self.width), Dense(self.width)
+        self.head_zero = Dense(self.patch**self.axes * self.channels, self.dtype)
+
+    def __call__(self, z: jax.Array, tau: jax.Array, memory: Memory, at: int) -> jax.Array:
+        """Velocity ``[B, *space, C]`` float32 of noisy latents.
+
+        Args:
+            z: latents ``[B, *space, C]``.
+            tau: their clocks ``[B]``, 0: noise, 1: data.
+            memory: what came before.
+            at: place in the sequence, behind all of that.
+        """
+        group, grid, inside = self._group(z, tau, jnp.ones(len(z)), at)
+        out, _ = self.expert(group, memory)
+        tokens = self.head_zero(out.astype(self.dtype))
+        return join(tokens, grid, self.patch)[:, *inside, :].astype(jnp.float32)
+
+    def read(self, z: jax.Array, keep: jax.Array, memory: Memory, at: int) -> Memory:
+        """What clean latents ``[B, *space, C]`` leave, where ``keep [B]`` is 1, behind the rest."""
+        group, _, _ = self._group(z, jnp.ones(len(z)), keep, at)
+        return memory.then(self.expert(group, memory)[1])
+
+    @nn.nowrap
+    def _group(
+        self, z: jax.Array, tau: jax.Array, keep: jax.Array, at: int
+    ) -> tuple[Group, tuple[int, ...], tuple[slice, ...]]:
+        z, inside = pad_sides(z, self.patch)
+        grid = tuple(side // self.patch for side in z.shape[1:-1])
+        tokens = (
+            self.patches(cut(z, self.patch))
+            + position_code(grid, self.width).astype(self.dtype)[None]
+        )
+        code = time_embedding(TIME_SCALE * tau, TIME_FREQUENCIES)
+        time = self.time2(nn.silu(self.time1(code)))
+        tokens = tokens + time[:, None].astype(tokens.dtype)
+        count = tokens.shape[1]
+        seen = jnp.repeat(keep[:, None] > 0, count, axis=1)
+        places = with_places(jnp.zeros((1, count, 0)), grid[0], len(grid))[0]
+        return Group(tokens, seen, jnp.full(count, at), places), grid, inside

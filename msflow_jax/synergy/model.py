@@ -1,0 +1,185 @@
+"""SynerMedGen: one model that answers questions on paired slices, and draws one modality from another.
+
+arXiv 2605.08724. An understanding and a generation expert share their attention; what the former learned
+reaches a drawing through the keys and values of its tokens alone.
+"""
+
+import math
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field
+from typing import Any
+
+import jax
+import jax.numpy as jnp
+
+from msflow_jax.latent.codec import KEY, Codec
+from msflow_jax.nets import init_params
+from msflow_jax.paired.controls import Controls
+from msflow_jax.paired.keys import named_key
+from msflow_jax.synergy.encoder import AppearanceEncoder, ContentEncoder
+from msflow_jax.synergy.experts import Memory
+from msflow_jax.synergy.generation import Drawing
+from msflow_jax.synergy.understanding import Seen, Understanding
+from msflow_jax.synergy.verbs import Verbs
+
+Params = Any
+PARTS = ("content", "look", "understanding", "drawing")
+SOURCE = 2  # places in a sequence between a prompt and what is drawn: wanted look, source, latents
+
+
+@dataclass(frozen=True)
+class Named:
+    """A modality of the model.
+
+    Attributes:
+        word: how it is called in texts.
+        prompt: that word as token numbers ``(T,)``.
+    """
+
+    word: str
+    prompt: tuple[int, ...]
+
+
+@dataclass(frozen=True)
+class Synergy(Verbs):
+    """The whole model. All methods are pure.
+
+    Attributes:
+        modalities: how they are called, by name.
+        codec: between images, which are of one shape in all modalities, and what is drawn.
+        content: encoder of content tokens.
+        look: encoder of appearances.
+        understanding: expert of words and content.
+        drawing: expert of latents.
+        routes: instructions by route (source, target): token numbers ``(T,)`` of each of its phrasings.
+        trained: routes that a loss of drawing has seen; () where none has.
+        paired: whether drawing was trained on pairs, and looks at the source's latents and at words.
+        classes: class names of the data, which this model does not need.
+        noise: deviation of the noise on content tokens while drawing is trained.
+        temperature: of direct answers.
+        controls: what its drawings are compared with and judged by.
+    """
+
+    modalities: Mapping[str, Named]
+    codec: Codec
+    content: ContentEncoder
+    look: AppearanceEncoder
+    understanding: Understanding
+    drawing: Drawing
+    routes: Mapping[tuple[str, str], tuple[tuple[int, ...], ...]]
+    trained: tuple[tuple[str, str], ...] = ()
+    paired: bool = False
+    classes: tuple[str, ...] = ()
+    noise: float = 0.0
+    temperature: float = 0.05
+    controls: Controls = field(default_factory=Controls)
+
+    verbs = ("translate", "answer")
+
+    @property
+    def words(self) -> tuple[str, ...]:
+        """What the modalities are called in texts, in order."""
+        return tuple(one.word for one in self.modalities.values())
+
+    def require(self, name: str) -> Named:
+        """The modality of a name.
+
+        Raises:
+            ValueError: the model has no such modality; names those that it has.
+        """
+        if name not in self.modalities:
+            raise ValueError(f"no modality {name!r}: this model has {', '.join(self.modalities)}")
+        return self.modalities[name]
+
+    def linked(self, source: str, target: str) -> bool:
+        """Whether a loss of drawing has seen pairs of a route."""
+        return (source, target) in self.trained
+
+    def route_words(self, source: str, target: str) -> str:
+        """The same in a word."""
+        return "trained" if self.linked(source, target) else "zero-shot"
+
+    def init(self, key: jax.Array) -> Params:
+        """Fresh parameters of all parts."""
+        tree = {part: self.start(part, key) for part in PARTS}
+        tree |= {part: self.start(part, key, names) for part, names in self.controls.names.items()}
+        return tree
+
+    def start(self, part: str, key: jax.Array, names: Sequence[str] = ()) -> Params:
+        """Fresh parameters of one of ``PARTS``, or of controls of these names."""
+        key = named_key(key, part)
+        if part not in PARTS:
+            start, given = self.controls.start, self.codec.shape
+            return {name: start(part, named_key(key, name), given) for name in names}
+
+        def shape(*sides: int, dtype: Any = jnp.float32) -> Any:
+            return jax.ShapeDtypeStruct((1, *sides), dtype)
+
+        if part in ("content", "look"):
+            return init_params(getattr(self, part), key, shape(*self.codec.shape))
+        reads, own = self.understanding, self.understanding.expert
+        if part == "understanding":
+            content = shape(1, math.prod(reads.grid), reads.features)
+            seen = Seen(content, shape(1, reads.look))
+            return init_params(reads, key, shape(2, dtype=jnp.int32), seen)
+        kept = (shape(1, own.pairs, own.size),) * own.depth
+        memory = Memory(kept, kept, shape(1, dtype=bool), shape(4))
+        return init_params(self.drawing, key, shape(*self.codec.inner), shape(), memory, at=0)
+
+    def see(self, params: Params, images: jax.Array) -> Seen:
+        """Content tokens and appearances of images ``[B, *shape]`` in [-1, 1]."""
+        content: Any = self.content.apply({"params": params["content"]}, images)
+        look: Any = self.look.apply({"params": params["look"]}, images)
+        return Seen(content, look)
+
+    def describe(self, params: Params, prompt: jax.Array) -> jax.Array:
+        """What texts mean among appearances ``[B, E]``: rows of token numbers ``[B, T]``."""
+        return self._understand(params, prompt, method="describe")
+
+    def names(self, params: Params) -> jax.Array:
+        """The vectors of the names of all modalities, in order ``[M, E]``."""
+        prompts = jnp.asarray([one.prompt for one in self.modalities.values()], jnp.int32)
+        return self.describe(params, prompts)
+
+    def _understand(self, params: Params, *given: Any, method: str) -> Any:
+        return self.understanding.apply({"params": params["understanding"]}, *given, method=method)
+
+    def velocity(
+        self, params: Params, z: jax.Array, tau: jax.Array, memory: Memory, at: int
+    ) -> jax.Array:
+        """Velocity of noisy latents behind a memory of :meth:`remember`."""
+        return self.drawing.apply({"params": params["drawing"]}, z, tau, memory, at)  # type: ignore[return-value]
+
+    def remember(
+        self, params: Params, prompt: jax.Array, told: jax.Array, seen: Seen,
+        keep: jax.Array | None = None, latents: jax.Array | None = None,
+        kept: jax.Array | None = None,
+    ) -> tuple[Memory, int]:  # fmt: skip
+        """Keys and values of all that is clean, and the next place in the sequence.
+
+        Args:
+            params: the whole tree.
+            prompt: the instruction, rows of token numbers ``[B, T]``.
+            told: 1 where it is given ``[B]``.
+            seen: content of the source, and the wanted look.
+            keep: ``[B, 2]``, 1 where content, and where look is given; None: all.
+            latents: of the source ``[B, *inner]``; None: not used.
+            kept: 1 where they are given ``[B]``.
+        """
+        memory = self._understand(params, prompt, told, seen, keep, method="read")
+        at = prompt.shape[1] + SOURCE
+        if latents is None:
+            return memory, at
+        kept = jnp.ones(len(latents)) if kept is None else kept
+        own = {"params": params["drawing"]}
+        return self.drawing.apply(own, latents, kept, memory, at, method="read"), at + 1  # type: ignore[return-value]
+
+    def encode(self, params: Params, name: str, x: jax.Array) -> jax.Array:
+        """Latents ``[B, *inner]`` of images in [-1, 1]."""
+        self.require(name)
+        return self.codec.encode(params.get(KEY), x)
+
+    def decode(self, params: Params, name: str, z: jax.Array) -> jax.Array:
+        """Images in [-1, 1] of latents ``[B, *inner]``."""
+        self.require(name)
+        return self.codec.decode(params.get(KEY), z)

@@ -1,0 +1,200 @@
+"""What the stages of SynerMedGen minimise: answers, self-reconstruction, drawing from pairs, or all."""
+
+from collections.abc import Mapping
+from typing import Any
+
+import jax
+import jax.numpy as jnp
+import numpy as np
+
+from msflow_jax.streams import Clock, interpolate, spread_times
+from msflow_jax.synergy.augmentation import Augmentation
+from msflow_jax.synergy.model import Params, Synergy
+from msflow_jax.synergy.scenes import FIRST, SECOND
+from msflow_jax.synergy.understanding import Seen
+
+Metrics = dict[str, jax.Array]
+Result = tuple[jax.Array, Metrics]
+TASKS = ("selection", "identification", "instruction")
+
+
+def understand_objective(
+    model: Synergy, places: float, asks: bool, params: Params, batch: Any, key: jax.Array, *,
+    train: bool = True,
+) -> Result:  # fmt: skip
+    """Cross-entropy of the answers, in both forms, averaged over the instances.
+
+    Args:
+        model: the model.
+        places: weight of telling the right place of the right slice from its other places. Not of the
+            paper: without it nothing that is drawn from never having seen pairs was better than the mean
+            image.
+        asks: whether instances are questions on single images, a control.
+        params: the whole tree.
+        batch: instances, see :class:`~msflow_jax.synergy.tasks.TaskSplit`.
+        key: PRNG key; nothing is random.
+        train: alike.
+    """
+    del key, train
+    found = model.answer(params, batch)
+    answer, task, shown = batch["answer"], batch["task"], batch["modality"]
+    letter, letter_right = _choice(found["letter"], answer)
+    panel, panel_right = _panels(found["panel"][:, 1:], shown[:, 1:])
+    if asks:
+        direct, right = _choice(found["question"], answer)
+        loss = (direct + letter).mean()
+        return loss, {"loss_question": direct.mean(), "accuracy_question": right.mean(),
+                      "accuracy_letter": letter_right.mean()}  # fmt: skip
+    of = {name: (task == k).astype(jnp.float32) for k, name in enumerate(TASKS)}
+    select, select_right = _choice(found["selection"], answer)
+    instruct, instruct_right = _choice(found["instruction"], answer)
+    name, name_right = _panels(found["name"][:, 1:], shown[:, 1:])
+    diagonal = jnp.arange(found["place"].shape[1])[None]
+    there = 0.5 * (_choice(found["place"], diagonal)[0] + _choice(found["place"].mT, diagonal)[0])
+    there = there.mean(axis=1)
+    lettered = jnp.where(task == TASKS.index("identification"), panel, letter)
+    each = (
+        of["selection"] * (select + places * there)
+        + of["identification"] * name
+        + of["instruction"] * instruct
+        + lettered
+    )
+    metrics = {
+        "loss_selection": _mean(select, of["selection"]),
+        "loss_place": _mean(there, of["selection"]),
+        "accuracy_selection": _mean(select_right, of["selection"]),
+        "accuracy_identification": _mean(name_right, of["identification"]),
+        "accuracy_instruction": _mean(instruct_right, of["instruction"]),
+        "accuracy_letter": _mean(letter_right, 1 - of["identification"]),
+        "accuracy_panel": _mean(panel_right, of["identification"]),
+    }
+    return each.mean(), metrics
+
+
+def _choice(logits: jax.Array, answer: jax.Array) -> tuple[jax.Array, jax.Array]:
+    """Cross-entropy of a choice along the last axis, and whether the largest logit is right."""
+    answer = jnp.broadcast_to(answer, logits.shape[:-1])
+    logs = jax.nn.log_softmax(logits.astype(jnp.float32))
+    loss = -jnp.take_along_axis(logs, answer[..., None], axis=-1)[..., 0]
+    return loss, (logits.argmax(axis=-1) == answer).astype(jnp.float32)
+
+
+def _panels(logits: jax.Array, shown: jax.Array) -> tuple[jax.Array, jax.Array]:
+    """The same averaged over the panels that are there; ``shown [B, n]`` 1 + the modality, or 0."""
+    loss, right = _choice(logits, jnp.maximum(shown - 1, 0))
+    there = (shown > 0).astype(jnp.float32)
+    count = jnp.maximum(there.sum(axis=1), 1)
+    return (loss * there).sum(axis=1) / count, (right * there).sum(axis=1) / count
+
+
+def _mean(values: jax.Array, weights: jax.Array) -> jax.Array:
+    return (values * weights).sum() / jnp.maximum(weights.sum(), 1)
+
+
+def reconstruct_objective(
+    model: Synergy, dropout: tuple[float, float], augment: Augmentation, params: Params, batch: Any,
+    key: jax.Array, *, train: bool = True,
+) -> Result:  # fmt: skip
+    """Error of the velocity of an image behind its own content and its own look: no pairs.
+
+    Each example shows one of its modalities, any. What is drawn afterwards from another's content and
+    from the name of a look was never trained.
+    """
+    k_pick, k_augment, k_drop, k_flow, k_noise = jax.random.split(key, 5)
+    images, there = _stacked(model, batch)
+    which = jax.random.categorical(k_pick, jnp.where(there, 0.0, -jnp.inf))
+    x = images[jnp.arange(len(images)), which]
+    if train:
+        x = augment.shift(k_augment, x)
+    seen = jax.lax.stop_gradient(model.see(params, x))
+    content = seen.content
+    if train:
+        content += model.noise * jax.random.normal(k_noise, content.shape)
+    ones = jnp.ones(len(x))
+    keep = jnp.stack([ones, ones], axis=1)
+    if train:
+        keep = jax.random.bernoulli(k_drop, 1 - jnp.asarray(dropout)[None], keep.shape).astype(
+            jnp.float32
+        )
+    prompt = jnp.zeros((len(x), 1), jnp.int32)
+    memory = model.remember(params, prompt, 0 * ones, Seen(content, seen.look), keep)
+    loss = _flow_error(model, params, x, memory, k_flow)
+    return loss, {"loss_drawing": loss}
+
+
+def prior_objective(
+    model: Synergy, params: Params, batch: Any, key: jax.Array, *, train: bool = True
+) -> Result:
+    """Error of the velocity of a scene in one style, behind its content in another and its own look."""
+    del train
+    seen = Seen(model.see(params, batch[FIRST]).content, model.see(params, batch[SECOND]).look)
+    prompt, none = jnp.zeros((len(seen.look), 1), jnp.int32), jnp.zeros(len(seen.look))
+    memory = model.remember(params, prompt, none, seen)
+    loss = _flow_error(model, params, batch[SECOND], memory, key)
+    return loss, {"loss_drawing": loss}
+
+
+def pair_objective(
+    model: Synergy, dropout: tuple[float, float, float], augment: Augmentation,
+    routes: tuple[tuple[str, str], ...], frozen: bool, params: Params, batch: Any, key: jax.Array, *,
+    train: bool = True,
+) -> Result:  # fmt: skip
+    """Error of the velocity of a target behind its source, on any of the routes that an example has.
+
+    Args:
+        model: the model.
+        dropout: shares of examples without words and name, without the source's latents, and without
+            its content: 0.1, 0.3 and 0.3 in the public code.
+        augment: changes of pairs, and of sources alone.
+        routes: pairs (source, target) that are trained.
+        frozen: whether understanding stays as it is; otherwise its expert learns from drawing too.
+        params: the whole tree.
+        batch: all modalities, and which of them are present.
+        key: PRNG key.
+        train: whether examples are changed and conditions dropped.
+    """
+    k_route, k_words, k_augment, k_drop, k_flow = jax.random.split(key, 5)
+    images, there = _stacked(model, batch)
+    names, rows = list(model.modalities), jnp.arange(len(images))
+    table = np.array([[names.index(a), names.index(b)] for a, b in routes])
+    possible = there[:, table[:, 0]] & there[:, table[:, 1]]
+    route = jax.random.categorical(k_route, jnp.where(possible, 0.0, -jnp.inf))
+    source, target = (images[rows, jnp.asarray(table)[route, i]] for i in (0, 1))
+    prompts = jnp.asarray([model.routes[one] for one in routes], jnp.int32)  # [R, K, T]
+    phrase = jax.random.randint(k_words, (len(images),), 0, prompts.shape[1])
+    prompt = prompts[route, phrase if train else 0 * phrase]
+    ones = jnp.ones(len(images))
+    named = latent = shown = ones
+    if train:
+        source, target = augment.pair(k_augment, source, target)
+        keeps = jax.random.bernoulli(k_drop, 1 - jnp.asarray(dropout)[None], (len(images), 3))
+        named, latent, shown = keeps.astype(jnp.float32).T
+    look = model.names(params)[jnp.asarray(table)[route, 1]]
+    seen = Seen(model.see(params, source).content, look)
+    if frozen:
+        seen = jax.lax.stop_gradient(seen)
+    latents = model.encode(params, names[0], source)
+    keep = jnp.stack([shown, named], axis=1)
+    memory = model.remember(params, prompt, named, seen, keep, latents, latent)
+    loss = _flow_error(model, params, target, memory, k_flow)
+    return loss, {"loss_drawing": loss}
+
+
+def _stacked(model: Synergy, batch: Mapping[str, Any]) -> tuple[jax.Array, jax.Array]:
+    """All modalities ``[B, M, *shape]``, and which an example has ``[B, M]``."""
+    images = jnp.stack([batch[name] for name in model.modalities], axis=1)
+    present, ones = batch.get("present", {}), jnp.ones(len(images), bool)
+    return images, jnp.stack([present.get(name, ones) for name in model.modalities], axis=1)
+
+
+def _flow_error(
+    model: Synergy, params: Params, x: jax.Array, memory: Any, key: jax.Array
+) -> jax.Array:
+    """Mean squared error of the velocity of images ``[B, *shape]``, at a time each."""
+    k_noise, k_time = jax.random.split(key)
+    data = model.encode(params, next(iter(model.modalities)), x)
+    tau = spread_times(k_time, len(data))
+    noise = {"z": jax.random.normal(k_noise, data.shape)}
+    states, targets = interpolate({"z": Clock.FORWARD}, {"z": data}, noise, tau)
+    given = model.velocity(params, states["z"], tau, *memory)
+    return jnp.square(given - targets["z"]).mean()

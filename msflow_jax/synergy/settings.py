@@ -1,0 +1,153 @@
+"""The values and the meaning of every setting of SynerMedGen."""
+
+from typing import Any
+
+from ml_collections import ConfigDict
+
+from msflow_jax.paired.settings import (
+    BETWEEN,
+    control_lengths,
+    control_settings,
+    evaluate_settings,
+    parse_route,
+)
+from msflow_jax.paired.settings import TABLE as PAIRED
+from msflow_jax.settings import COUNT, Setting
+
+NAME = "synergy"
+# ``prior``: scenes of nothing in particular; ``understand``: questions; ``reconstruct``: images from
+# their own content and look; ``generate``: from pairs, understanding frozen; ``mixed``: questions and
+# pairs at once.
+STAGES = ("prior", "understand", "reconstruct", "generate", "mixed")
+# What understanding is trained on; see ``tasks.Tasks``. ``random``: on nothing.
+ARMS = (
+    *("aligned", "questions", "permuted", "easy", "no_selection", "no_identification"),
+    *("no_instruction", "random"),
+)
+
+
+def model_settings() -> dict[str, Any]:
+    """The defaults of the part ``model``: small ones."""
+    return dict(
+        family=NAME,
+        modalities=("ct", "t1w", "t2w", "pdw", "flair"),
+        stages=("understand", "generate"),
+        lengths=dict(
+            prior=1.0, understand=1.0, reconstruct=1.0, generate=1.0, mixed=1.0, **control_lengths()
+        ),
+        tasks=dict(
+            arm="aligned",
+            instances=20_000,
+            withhold=(),  # routes source-target of no task and of no loss
+            reach=(1, 3),
+            places=1.0,
+            temperature=0.05,
+            scenes=4000,
+        ),
+        # Understanding's images: numbers of a content token, channels, pixels for a token, look.
+        encoder=dict(
+            kind="cnn", features=16, width=64, patch=4, depth=4, heads=4, look=32, look_width=16
+        ),
+        expert=dict(width=96, depth=4, heads=6, pairs=6, size=16, hidden=256, near=True),
+        patch=4,  # side of a patch of what is drawn
+        pooled=4,  # tokens along an axis of an image of a question
+        noise=0.1,
+        dtype="float32",
+        remat=False,
+        resize=0,
+        dropout=dict(words=0.1, latents=0.3, content=0.3),
+        # Share of the training subjects whose pairs are drawn from, to ask what understanding saves.
+        pairs=1.0,
+        augment=dict(shifted=0.0, far=0.1, changed=0.0, strength=0.4),
+        **control_settings(),
+    )
+
+
+def sample_settings() -> dict[str, Any]:
+    """The defaults of the part ``sample``."""
+    return dict(
+        translate=dict(draws=8, steps=10, solver="euler", guidance=1.0, image_guidance=1.0),
+        answer=dict(count=512),
+        evaluate=evaluate_settings(),
+    )
+
+
+def all_routes(config: ConfigDict) -> tuple[tuple[str, str], ...]:
+    """All routes between two modalities of a part ``model`` but for those withheld, in order.
+
+    Raises:
+        ValueError: what is withheld is no route, or nothing is left.
+    """
+    withheld = {parse_route(text, config) for text in config.tasks.withhold}
+    names = config.modalities
+    found = tuple((a, b) for a in names for b in names if a != b and (a, b) not in withheld)
+    if not found:
+        raise ValueError(
+            f"model.modalities={tuple(names)} and model.tasks.withhold leave no route to learn: name at "
+            "least two modalities"
+        )
+    return found
+
+
+def route_name(route: tuple[str, str]) -> str:
+    """A route as it is written."""
+    return BETWEEN.join(route)
+
+
+TABLE: dict[str, Setting] = {
+    "model.family": Setting("", "kind of flow"),
+    "model.modalities": Setting("", "registered modalities of a cohort that are seen and drawn"),
+    "model.stages": Setting(
+        "", "of prior, understand, reconstruct, generate, mixed, in their order"
+    ),
+    "model.lengths.prior": Setting("(0, inf)", "steps of drawing scenes over train.steps"),
+    "model.lengths.understand": Setting("(0, inf)", "steps of understanding over train.steps"),
+    "model.lengths.reconstruct": Setting(
+        "(0, inf)", "steps of drawing without pairs over train.steps"
+    ),
+    "model.lengths.generate": Setting("(0, inf)", "steps of drawing from pairs over train.steps"),
+    "model.lengths.mixed": Setting("(0, inf)", "steps of both at once over train.steps"),
+    "model.tasks.arm": Setting(" or ".join(ARMS), "what understanding is trained on"),
+    "model.tasks.instances": Setting(COUNT, "different questions"),
+    "model.tasks.withhold": Setting("", "routes source-target of no question and of no pair"),
+    "model.tasks.reach": Setting(COUNT, "how many slices away wrong candidates are, from and to"),
+    "model.tasks.places": Setting("[0, inf)", "weight of telling a slice's places apart"),
+    "model.tasks.temperature": Setting("(0, inf)", "temperature of direct answers"),
+    "model.tasks.scenes": Setting(COUNT, "scenes of the stage prior"),
+    "model.encoder.kind": Setting("cnn or vit", "encoder of content"),
+    "model.encoder.features": Setting(COUNT, "numbers of a content token"),
+    "model.encoder.width": Setting(COUNT, "channels of the encoder of content"),
+    "model.encoder.patch": Setting(COUNT, "pixels for a content token along a side; of a cnn 2^n"),
+    "model.encoder.depth": Setting(COUNT, "vit: blocks"),
+    "model.encoder.heads": Setting(COUNT, "vit: heads of attention; they divide its channels"),
+    "model.encoder.look": Setting(COUNT, "numbers of an appearance"),
+    "model.encoder.look_width": Setting(COUNT, "channels of the first level of its encoder"),
+    "model.expert.width": Setting(COUNT, "channels of a token of both experts; divisible by 4"),
+    "model.expert.depth": Setting(COUNT, "layers"),
+    "model.expert.heads": Setting(COUNT, "heads of queries"),
+    "model.expert.pairs": Setting(COUNT, "heads of keys and values; they divide those of queries"),
+    "model.expert.size": Setting(COUNT, "channels of a head; even"),
+    "model.expert.hidden": Setting(COUNT, "channels of the gated MLP"),
+    "model.expert.near": Setting("", "whether most heads begin by looking at their own place"),
+    "model.patch": Setting(COUNT, "side of a patch of what is drawn"),
+    "model.pooled": Setting(COUNT, "tokens along an axis of an image of a question"),
+    "model.noise": Setting("[0, inf)", "deviation of noise on content while drawing without pairs"),
+    "model.dtype": Setting("float32 or bfloat16", "what the networks compute in"),
+    "model.remat": Setting("", "recompute layers in the backward pass, to save memory"),
+    "model.resize": Setting("[0, 16384]", "side of what is drawn; 0: as the images are"),
+    "model.dropout.words": Setting("[0, 1)", "share of examples without instruction and name"),
+    "model.dropout.latents": Setting("[0, 1)", "share without the source's latents"),
+    "model.dropout.content": Setting("[0, 1)", "share without the source's content"),
+    "model.pairs": Setting("(0, 1]", "share of the training subjects that drawing has pairs of"),
+    "model.augment.shifted": Setting("[0, 1]", "share of examples that are moved, pairs alike"),
+    "model.augment.far": Setting("[0, 1)", "largest shift, of the side"),
+    "model.augment.changed": Setting("[0, 1]", "share of sources of another intensity"),
+    "model.augment.strength": Setting("[0, 1]", "how much these change"),
+    "sample.translate.draws": Setting(COUNT, "draws of a translation"),
+    "sample.translate.steps": Setting(COUNT, "steps of the solver"),
+    "sample.translate.solver": Setting("", "solver of the equation"),
+    "sample.translate.guidance": Setting("[0, inf)", "weight of the target's name; 1: as trained"),
+    "sample.translate.image_guidance": Setting("[0, inf)", "weight of the source; 1: as trained"),
+    "sample.answer.count": Setting(COUNT, "questions that an evaluation asks"),
+    **PAIRED,
+}

@@ -1,0 +1,219 @@
+"""The stages of SynerMedGen: understanding, then drawing, then what drawings are compared with."""
+
+from __future__ import annotations
+
+import dataclasses
+from collections.abc import Callable, Sequence
+from functools import cached_property, partial
+from typing import Any
+
+import jax
+import numpy as np
+from ml_collections import ConfigDict
+
+from msflow_jax.data import Split, Splits, in_memory
+from msflow_jax.data.streaming import Stream
+from msflow_jax.paired.control_stages import control_stages
+from msflow_jax.paired.pairs import has, pair_source
+from msflow_jax.paired.validation import SELECT, loss_validation
+from msflow_jax.synergy import objectives
+from msflow_jax.synergy.augmentation import Augmentation
+from msflow_jax.synergy.model import Synergy
+from msflow_jax.synergy.parts import SynergyParts
+from msflow_jax.synergy.scenes import scenes
+from msflow_jax.synergy.settings import all_routes
+from msflow_jax.synergy.task_split import TaskSplit
+from msflow_jax.training import Stage
+from msflow_jax.training.source import Source
+from msflow_jax.training.stage import update
+
+_ASKED = 256  # questions of a validation
+_UNDERSTANDING = ("content", "look", "understanding")
+
+
+def stages(config: ConfigDict, splits: Splits, parts: SynergyParts, model: Synergy) -> list[Stage]:
+    """All stages in order.
+
+    Raises:
+        ValueError: nothing to learn from; names what is missing.
+    """
+    make = _Maker(config, splits, parts, model)
+    found = [getattr(make, name)() for name in config.model.stages]
+    if found[0].name not in ("prior", "understand", "mixed") or config.model.tasks.arm == "random":
+        found = [make.untaught(), *(one for one in found if one.name != "understand")]
+    return [*found, *control_stages(make, model.controls)]
+
+
+@dataclasses.dataclass
+class _Maker:
+    """What makes stages; see :class:`msflow_jax.paired.control_stages.Maker`."""
+
+    config: ConfigDict
+    splits: Splits
+    parts: SynergyParts
+    model: Synergy
+
+    def pair(self, *names: str) -> tuple[Source, Source]:
+        """See :class:`msflow_jax.paired.control_stages.Maker`."""
+        split = in_memory(self.splits.train)
+        return (
+            pair_source(split, names, None, "training"),
+            pair_source(self.splits.val, names, None, "validation"),
+        )
+
+    def stage(
+        self, name: str, kind: str, objective: Callable[..., Any], pair: tuple[Any, Any], trains: str,
+        parts: Sequence[tuple[Sequence[str], Sequence[str]]],
+    ) -> Stage:  # fmt: skip
+        """See :class:`msflow_jax.paired.control_stages.Maker`."""
+        train = ConfigDict(self.config.train.to_dict())
+        train.select = SELECT
+        train.steps = max(1, round(self.config.model.lengths[kind] * train.steps))
+        train.eval_every = min(train.eval_every, train.steps)
+        train.flips, train.shift = False, 0
+        key = jax.random.key(train.seed)
+
+        def start(tree: Any) -> Any:
+            for kinds, names in parts:
+                for part in kinds:
+                    made = {part: self.model.start(part, key, names)}
+                    # What an earlier stage has learned goes on from there.
+                    tree = tree if part in tree and not names else update(tree, made)
+            return tree
+
+        return Stage(
+            name=name, loss=objective, source=pair[0], config=train, start=start, trains=trains,
+            validate=loss_validation(objective, pair[1], train),
+        )  # fmt: skip
+
+    def understand(self) -> Stage:
+        """Questions: encoders and the understanding expert."""
+        own = _UNDERSTANDING
+        return self.stage(
+            "understand", "understand", self._answering, self._asked, _under(own), [(own, ())]
+        )
+
+    @property
+    def _answering(self) -> Callable[..., Any]:
+        tasks = self.config.model.tasks
+        asks = tasks.arm == "questions"
+        return partial(objectives.understand_objective, self.model, tasks.places, asks)
+
+    def untaught(self) -> Stage:
+        """Understanding that has learned nothing, as drawing finds it then: one step of length zero."""
+        own = _UNDERSTANDING
+        found = self.stage(
+            "untaught", "understand", self._answering, self._asked, _under(own), [(own, ())]
+        )
+        found.config.update(dict(steps=1, eval_every=1, learning_rate=0.0, weight_decay=0.0))
+        return found
+
+    def prior(self) -> Stage:
+        """Scenes of nothing in particular: both experts, before understanding sees anatomy."""
+        parts, model, train = (*_UNDERSTANDING, "drawing"), self.model, self.config.train
+        shape = model.codec.shape
+        count = self.config.model.tasks.scenes
+        pair = scenes(count, shape, train.seed), scenes(_ASKED, shape, train.seed + count)
+        objective = partial(objectives.prior_objective, model)
+        return self.stage("prior", "prior", objective, pair, _under(parts), [(parts, ())])
+
+    def reconstruct(self) -> Stage:
+        """Images from their own content and look."""
+        dropout = self.config.model.dropout
+        objective = partial(
+            objectives.reconstruct_objective, self.model, (dropout.content, dropout.words),
+            self._augment,
+        )  # fmt: skip
+        return self.stage(
+            "reconstruct", "reconstruct", objective, self._images, _under(("drawing",)),
+            [(("drawing",), ())],
+        )  # fmt: skip
+
+    def generate(self) -> Stage:
+        """Pairs of modalities, behind an understanding that stays as it is."""
+        return self.stage(
+            "generate", "generate", self._pairing(True), self._images, _under(("drawing",)),
+            [(("drawing",), ())],
+        )  # fmt: skip
+
+    def mixed(self) -> Stage:
+        """Questions and pairs at once, as the public recipe has them: one to one."""
+        parts = (*_UNDERSTANDING, "drawing")
+        ask, draw = self._answering, self._pairing(False)
+
+        def objective(params: Any, batch: Any, key: jax.Array, *, train: bool = True) -> Any:
+            k_ask, k_draw = jax.random.split(key)
+            asked, of_asked = ask(params, batch["asked"], k_ask, train=train)
+            drawn, of_drawn = draw(params, batch["drawn"], k_draw, train=train)
+            return asked + drawn, {**of_asked, **of_drawn}
+
+        both = [{"asked": a, "drawn": b} for a, b in zip(self._asked, self._images, strict=True)]
+        return self.stage(
+            "mixed", "mixed", objective, (both[0], both[1]), _under(parts), [(parts, ())]
+        )
+
+    @property
+    def _augment(self) -> Augmentation:
+        return Augmentation(**self.config.model.augment.to_dict())
+
+    def _pairing(self, frozen: bool) -> Callable[..., Any]:
+        dropout = self.config.model.dropout
+        shares = (dropout.words, dropout.latents, dropout.content)
+        return partial(
+            objectives.pair_objective, self.model, shares, self._augment,
+            all_routes(self.config.model), frozen,
+        )  # fmt: skip
+
+    @cached_property
+    def _asked(self) -> tuple[Any, Source]:
+        """Training and validation questions."""
+        tasks, data = self.config.model.tasks, self.config.data
+        train = self.parts.ask(self.config, in_memory(self.splits.train), tasks.instances)
+        val = _whole(self.parts.ask(self.config, self.splits.val, _ASKED))
+        if data.loader == "grain":
+            names = {name: name for name in train.modalities}
+            return Stream(train, data.workers, arrays=names), val  # type: ignore[arg-type]
+        return _whole(train), val
+
+    @cached_property
+    def _images(self) -> tuple[Source, Source]:
+        """Examples of two modalities or more: of training a share of the subjects, if so configured."""
+        names = self.config.model.modalities
+        train = _some_subjects(in_memory(self.splits.train), self.config)
+        return _source(train, names, "training"), _source(self.splits.val, names, "validation")
+
+
+def _whole(asked: TaskSplit) -> Source:
+    return Source(asked.arrays(), asked.modalities)
+
+
+def _under(parts: Sequence[str]) -> str:
+    return f"({'|'.join(parts)})/.*"
+
+
+def _some_subjects(split: Split, config: ConfigDict) -> Split:
+    """The examples of a share of the subjects, drawn by the seed of the data."""
+    share = config.model.pairs
+    if share >= 1:
+        return split
+    if split.groups is None:
+        raise ValueError(
+            f"model.pairs={share}: the data do not say whom an image shows: set it to 1"
+        )
+    subjects = np.array(sorted(set(split.groups)))
+    order = np.random.default_rng(config.data.seed).permutation(len(subjects))
+    kept = set(subjects[order[: max(1, round(share * len(subjects)))]])
+    return split.take(np.flatnonzero([one in kept for one in split.groups]))
+
+
+def _source(split: Split, names: Sequence[str], what: str) -> Source:
+    """All of the modalities, and which of them an example has: of examples that have two."""
+    there = {name: has(split, name) for name in names}
+    rows = np.flatnonzero(np.sum(list(there.values()), axis=0) > 1)
+    if not len(rows):
+        raise ValueError(
+            f"no example of the {what} split has two of {', '.join(names)}: give registered modalities"
+        )
+    arrays = {name: split.arrays[name][rows] for name in names}
+    modalities = {name: split.modalities[name] for name in names}
+    return Source(arrays, modalities, present={name: has_[rows] for name, has_ in there.items()})

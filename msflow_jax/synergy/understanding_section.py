@@ -1,0 +1,161 @@
+"""The section ``understanding``: how questions are answered, how surely, and what tokens hold."""
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from typing import Any
+
+import numpy as np
+
+from msflow_jax.data import Split, in_memory
+from msflow_jax.inference.evaluation import Arrays, Block, Evaluation
+from msflow_jax.paired.pairs import has
+from msflow_jax.synergy.instances import IDENTIFICATION, INSTRUCTION, LETTERS, SELECTION, TASKS
+
+# Of each task the two forms of an answer: by vectors, and by the expert.
+FORMS = {
+    SELECTION: ("selection", "letter"), IDENTIFICATION: ("name", "panel"),
+    INSTRUCTION: ("instruction", "letter"),
+}  # fmt: skip
+_PROBED = 600  # images of a split whose tokens are probed
+
+
+@dataclass(frozen=True)
+class Answers:
+    """Accuracy of every task and pair, confusion, calibration, and a probe of content tokens.
+
+    All arms are asked the aligned questions, in phrasings that training never saw; an arm that asks of
+    single images is asked its own as well.
+
+    Attributes:
+        count: questions.
+        name: name of the section.
+    """
+
+    count: int
+    name: str = "understanding"
+
+    def __call__(self, run: Evaluation) -> tuple[Block, Arrays]:
+        """See :class:`msflow_jax.families.Section`."""
+        config, parts = run.flow.config, run.flow.parts
+        chosen = in_memory(run.chosen)
+        asked = parts.ask(config, chosen, self.count, arm="aligned", held_out=True)
+        known = parts.ask(config, in_memory(run.splits["val"]), self.count, arm="aligned")
+        batches = [one.arrays() for one in (asked, known)]
+        found, fitted = (
+            run.flow.answer(batch, description=f"answering the {name} split")
+            for batch, name in zip(batches, (run.split, "val"), strict=True)
+        )
+        subjects = _subjects(chosen, asked)
+        block: Block = {"questions": self.count, "tasks": {}, "step": run.flow.step}
+        for task, forms in FORMS.items():
+            block["tasks"][TASKS[task]] = {
+                form: _form(form, batches, (found, fitted), task, subjects, asked, run.sample.seed)
+                for form in forms
+            }
+        if config.model.tasks.arm == "questions":
+            own = parts.ask(config, chosen, self.count, held_out=True)
+            arrays = own.arrays()
+            answered = run.flow.answer(arrays, description="answering questions on single images")
+            block["tasks"]["question"] = {
+                form: _accuracy(
+                    answered[form].argmax(axis=1) == arrays["answer"], _subjects(chosen, own),
+                    run.sample.seed,
+                )
+                for form in ("question", "letter")
+            }  # fmt: skip
+        block["probe"] = _probe(run, chosen)
+        return block, {}
+
+
+def _form(
+    form: str, batches: Sequence[Mapping[str, np.ndarray]], found: Sequence[Mapping[str, np.ndarray]],
+    task: int, subjects: np.ndarray, asked: Any, seed: int,
+) -> Block:  # fmt: skip
+    """Accuracy, by pair too, confusion and calibration of one form of a task's answers."""
+    from msflow_jax.evaluation.calibration import apply_temperature, ece, fit_temperature
+
+    (labels, logits, rows), (val_labels, val_logits, _) = (
+        _of_task(batch, answers[form], task) for batch, answers in zip(batches, found, strict=True)
+    )
+    right = logits.argmax(axis=1) == labels
+    block = _accuracy(right, subjects[rows], seed)
+    temperature = fit_temperature(val_labels, val_logits)
+    block["calibration"] = {
+        "temperature": temperature,
+        "ece": ece(labels, apply_temperature(logits, 1.0)),
+        "ece_calibrated": ece(labels, apply_temperature(logits, temperature)),
+    }
+    kinds = logits.shape[1]
+    confusion = np.zeros((kinds, kinds), int)
+    np.add.at(confusion, (labels, logits.argmax(axis=1)), 1)
+    block["confusion"] = confusion.tolist()
+    block["names"] = list(asked.tasks.names if task == IDENTIFICATION else LETTERS)
+    if task != IDENTIFICATION:
+        names, route = asked.tasks.names, batches[0]["route"][rows]
+        block["pairs"] = {
+            f"{names[a - 1]}-{names[b - 1]}": float(right[(route == (a, b)).all(axis=1)].mean())
+            for a, b in np.unique(route, axis=0)
+        }
+    return block
+
+
+def _of_task(
+    batch: Mapping[str, np.ndarray], logits: np.ndarray, task: int
+) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
+    """Answers ``[n]``, logits ``[n, K]`` and questions ``[n]`` of a task; of panels each is one."""
+    rows = np.flatnonzero(batch["task"] == task)
+    if task != IDENTIFICATION:
+        return batch["answer"][rows], logits[rows], rows
+    shown = batch["modality"][rows, 1:] - 1
+    return (
+        shown.ravel(),
+        logits[rows, 1:].reshape(-1, logits.shape[-1]),
+        np.repeat(rows, shown.shape[1]),
+    )
+
+
+def _accuracy(right: np.ndarray, subjects: np.ndarray, seed: int) -> Block:
+    from msflow_jax.evaluation.bootstrap import bootstrap_intervals
+
+    def mean(weights: np.ndarray) -> np.ndarray:
+        return (weights * right).sum(axis=1) / weights.sum(axis=1)
+
+    interval = bootstrap_intervals(
+        {"accuracy": mean}, len(right), groups=subjects.tolist(), seed=seed
+    )["accuracy"]
+    return {"accuracy": {"value": float(right.mean()), "interval": interval}, "count": len(right)}
+
+
+def _subjects(split: Split, asked: Any) -> np.ndarray:
+    """Of every question the subject of its first image ``[N]``."""
+    rows = [
+        next(row for row in asked.tasks.instance(i).rows if row >= 0) for i in range(len(asked))
+    ]
+    groups = split.names if split.groups is None else split.groups
+    return np.array([groups[row] for row in rows])
+
+
+def _probe(run: Evaluation, chosen: Split) -> Block:
+    """How well a linear probe tells the modality from an image's content tokens: chance is best.
+
+    Of an image the mean and the deviation of its tokens.
+    """
+    from msflow_jax.evaluation.probes import effective_rank, probe
+
+    names = tuple(run.flow.model.modalities)
+    sets = []
+    for split in (in_memory(run.splits.train), chosen):
+        features, labels, groups = [], [], []
+        for k, name in enumerate(names):
+            rows = np.flatnonzero(has(split, name))
+            rows = rows[
+                np.linspace(0, len(rows) - 1, min(len(rows), _PROBED // len(names))).astype(int)
+            ]
+            tokens = run.flow.content(split.arrays[name][rows])
+            features.append(np.concatenate([tokens.mean(axis=1), tokens.std(axis=1)], axis=1))
+            labels += [k] * len(rows)
+            groups += [row if split.groups is None else split.groups[row] for row in rows]
+        sets.append((np.concatenate(features), np.array(labels), groups))
+    (x, y, _), (x_test, y_test, groups) = sets
+    found = probe(x, y, x_test, y_test, groups, seed=run.sample.seed)
+    return {"modality": found, "chance": 1 / len(names), "effective_rank": effective_rank(x_test)}

@@ -1,0 +1,147 @@
+"""What a model that understands does: translate, and answer."""
+
+from collections.abc import Callable, Mapping
+from typing import Any
+
+import jax
+import jax.numpy as jnp
+
+from msflow_jax.ode import integrate
+from msflow_jax.streams import Streams, content_index, sample_noise
+from msflow_jax.synergy.understanding import CHOICES, Seen
+
+Params = Any
+SLOTS = 1 + CHOICES  # images of a question at most
+
+
+class Verbs:
+    """The verbs of :class:`~msflow_jax.synergy.model.Synergy`, pure as all its methods."""
+
+    def translate(
+        self: Any,
+        params: Params,
+        sources: Mapping[str, jax.Array],
+        key: jax.Array,
+        *,
+        target: str,
+        steps: int = 10,
+        solver: str = "euler",
+        guidance: float = 1.0,
+        image_guidance: float = 1.0,
+        instruction: tuple[int, ...] = (),
+        index: jax.Array | None = None,
+    ) -> jax.Array:
+        """Images of another modality of what a source shows, ``[B, *shape]`` in [-1, 1].
+
+        Args:
+            params: the whole tree.
+            sources: images ``[B, *shape]`` in [-1, 1] of one modality, by its name.
+            key: PRNG key.
+            target: the modality to draw, by its name.
+            steps: solver steps.
+            solver: see :func:`msflow_jax.ode.integrate`.
+            guidance: weight of the target's name and of the instruction; 1 is no guidance.
+            image_guidance: weight of what is seen of the source; 1 is no guidance.
+            instruction: token numbers in place of the route's first phrasing.
+            index: number that each example's noise is folded from ``[B]``; None: the source's content.
+
+        Raises:
+            ValueError: no source or several, an unknown modality, or the target as the source.
+        """
+        if len(sources) != 1 or target in sources:
+            raise ValueError(
+                f"to draw {target!r}, give one other modality as the source, not "
+                f"{', '.join(sources) or 'none'}"
+            )
+        ((source, x),) = sources.items()
+        self.require(source)
+        self.require(target)
+        index = content_index(x.astype(jnp.float32)) if index is None else index
+        field = self.field(params, source, target, x, instruction, guidance, image_guidance)
+        noise = {target: sample_noise(key, index, self.codec.inner)}
+        out = integrate(field, noise, 0.0, 1.0, solver=solver, steps=steps)
+        return self.decode(params, target, out.end[target])
+
+    def field(
+        self: Any, params: Params, source: str, target: str, x: jax.Array,
+        instruction: tuple[int, ...] = (), guidance: float = 1.0, image_guidance: float = 1.0,
+    ) -> Callable[[jax.Array, Streams], Streams]:  # fmt: skip
+        """The velocity field of a drawing: all that is clean is read here, once for all of its steps."""
+        count = len(x)
+        ones, zeros = jnp.ones(count), jnp.zeros(count)
+        words = jnp.asarray([instruction or self.routes[source, target][0]], jnp.int32)
+        prompt = jnp.broadcast_to(words, (count, words.shape[1]))
+        name = jnp.asarray([self.modalities[target].prompt], jnp.int32)
+        look = jnp.broadcast_to(self.describe(params, name), (count, self.understanding.look))
+        seen = Seen(self.see(params, x).content, look)
+        latents = self.encode(params, source, x) if self.paired else None
+
+        def read(named: jax.Array, shown: jax.Array) -> Any:
+            keep = jnp.stack([shown, named], axis=1)
+            told = named if self.paired else zeros
+            return self.remember(params, prompt, told, seen, keep, latents, shown)
+
+        weighted = [(1.0, read(ones, ones))]
+        for weight, given in ((guidance, (zeros, ones)), (image_guidance, (ones, zeros))):
+            if weight != 1:
+                weighted[0] = (weighted[0][0] + weight - 1, weighted[0][1])
+                weighted.append((1 - weight, read(*given)))
+
+        def field(u: jax.Array, states: Streams) -> Streams:
+            tau, z = jnp.broadcast_to(u, (count,)), states[target]
+            found = [w * self.velocity(params, z, tau, *memory) for w, memory in weighted]
+            return {target: sum(found[1:], found[0])}
+
+        return field
+
+    def answer(self: Any, params: Params, batch: Mapping[str, jax.Array]) -> dict[str, jax.Array]:
+        """Logits of the answers to questions, in both forms; which holds, the task says.
+
+        Args:
+            params: the whole tree.
+            batch: ``image_0`` .. ``image_4`` ``[B, *shape]`` in [-1, 1], ``modality [B, 5]`` (0: there
+                is no such image), ``prompt [B, T]``, ``options [B, 4 T]``, ``asked [B]``, as
+                :class:`TaskSplit` gives them.
+
+        Returns:
+            ``letter [B, 4]`` and, of a selection, an instruction and a question on one image,
+            ``selection``, ``instruction``, ``question [B, 4]``; of the panels' modalities
+            ``panel [B, 5, M]`` by the expert and ``name [B, 5, M]`` by appearance; of a selection's
+            places ``place [B, T, T]``.
+        """
+        images = jnp.stack([batch[f"image_{i}"] for i in range(SLOTS)], axis=1)
+        used = batch["modality"] > 0
+        flat = images.reshape(-1, *images.shape[2:])
+        content, look = (x.reshape(*used.shape, *x.shape[1:]) for x in self.see(params, flat))
+        letter, panel = self._understand(
+            params, batch["prompt"], Seen(content, look), used, method="answer"
+        )
+        names = self.names(params)
+        options = batch["options"].reshape(len(used) * CHOICES, -1)
+        meant = self.describe(params, options).reshape(len(used), CHOICES, -1)
+        change = unit(look[:, 1] - look[:, 0])
+        shown = self._understand(params, Seen(content, look), method="readout")
+        asked = jnp.take_along_axis(shown, batch["asked"][:, None, None], axis=1)[:, 0]
+        right = 1 + batch["answer"]
+        true = jnp.take_along_axis(content, right[:, None, None, None], axis=1)[:, 0]
+        size, sharp = content.shape[-1], 1 / self.temperature
+        return {
+            "letter": letter,
+            "selection": sharp * jnp.einsum("bpf,bkpf->bk", content[:, 0], content[:, 1:])
+            / (size * content.shape[2]),
+            "place": sharp * jnp.einsum("bpf,bqf->bpq", content[:, 0], true) / size,
+            "instruction": sharp * jnp.einsum("be,bke->bk", change, unit(meant)),
+            "question": sharp * jnp.einsum("be,bke->bk", unit(asked), unit(meant)),
+            "name": sharp * jnp.einsum("bie,me->bim", unit(look), unit(names)),
+            "panel": sharp * jnp.einsum("bie,me->bim", unit(panel), unit(names)),
+        }  # fmt: skip
+
+    def identify(self: Any, params: Params, images: jax.Array) -> jax.Array:
+        """Probabilities of the modalities that images ``[B, *shape]`` show ``[B, M]``, in order."""
+        look = self.see(params, images).look
+        return jax.nn.softmax(unit(look) @ unit(self.names(params)).T / self.temperature)
+
+
+def unit(x: jax.Array) -> jax.Array:
+    """Vectors of length 1 along the last axis."""
+    return x * jax.lax.rsqrt(jnp.square(x).sum(axis=-1, keepdims=True) + 1e-6)

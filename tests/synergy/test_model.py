@@ -1,0 +1,144 @@
+"""What a drawing depends on, and what a model refuses."""
+
+import chex
+import jax
+import jax.numpy as jnp
+import numpy as np
+import pytest
+
+from msflow_jax.nets import init_params
+from msflow_jax.synergy import recipes
+from msflow_jax.synergy.encoder import ContentEncoder
+from msflow_jax.synergy.family import FAMILY
+from msflow_jax.synergy.objectives import understand_objective
+from msflow_jax.synergy.understanding import Seen
+from tests.synergy import tiny
+
+
+def velocity(model, params, seen, keep=None, told=1.0, latents=None):
+    z = jax.random.normal(jax.random.key(1), (3, 8, 8, 1))
+    prompt = jnp.asarray([model.routes["t1w", "ct"][0]] * 3)
+    memory = model.remember(params, prompt, jnp.full(3, told), seen, keep, latents)
+    return model.velocity(params, z, jnp.full(3, 0.5), *memory)
+
+
+def test_joint_attention_is_the_only_way_from_understanding_to_drawing():
+    model, params = tiny.model(), tiny.params()
+    seen = model.see(params, jnp.asarray(tiny.images()))
+    before = velocity(model, params, seen)
+    chex.assert_shape(before, (3, 8, 8, 1))
+    other = Seen(seen.content + 1, seen.look)
+    assert np.abs(velocity(model, params, other) - before).max() > 1e-5
+    # Cut off, whatever understanding is changes exactly nothing.
+    none, changed = jnp.zeros((3, 2)), {**params, "understanding": tiny.params(5)["understanding"]}
+    cut = velocity(model, params, seen, none, told=0.0)
+    for p, s in ((params, other), (changed, seen)):
+        np.testing.assert_array_equal(cut, velocity(model, p, s, none, told=0.0))
+    assert np.abs(velocity(model, changed, seen) - before).max() > 1e-5
+
+
+def test_each_condition_can_be_left_out_alone():
+    model, params = tiny.model(), tiny.params()
+    x = jnp.asarray(tiny.images())
+    seen = model.see(params, x)
+    whole = velocity(model, params, seen, latents=x)
+    less = [
+        velocity(model, params, seen, jnp.array([[0.0, 1.0]] * 3), latents=x),
+        velocity(model, params, seen, jnp.array([[1.0, 0.0]] * 3), latents=x),
+        velocity(model, params, seen, told=0.0, latents=x),
+        velocity(model, params, seen),
+    ]
+    for one in less:
+        assert np.abs(one - whole).max() > 1e-6
+
+
+def test_a_fresh_model_draws_nothing_yet():
+    model = tiny.model()
+    params = model.init(jax.random.key(0))
+    seen = model.see(params, jnp.asarray(tiny.images()))
+    np.testing.assert_array_equal(velocity(model, params, seen), 0)
+
+
+@pytest.mark.parametrize("patch, view", [(1, 2), (2, 4), (4, 8)])
+def test_a_content_token_sees_little(patch, view):
+    net = ContentEncoder(features=3, width=4, patch=patch)
+    x = jnp.zeros((1, 32, 32, 1))
+    variables = {"params": init_params(net, jax.random.key(0), x)}
+    base = net.apply(variables, x)[0]
+    moved = net.apply(variables, x.at[0, 0, 0].set(1.0))[0]
+    side = 32 // patch
+    changed = np.abs(moved - base).max(axis=-1).reshape(side, side) > 0
+    reach = np.flatnonzero(changed.any(axis=1)).max()
+    assert reach * patch <= view
+
+
+def test_translation_guides_and_its_noise_is_by_content():
+    model, params = tiny.model(), tiny.params()
+    x, key = jnp.asarray(tiny.images()), jax.random.key(0)
+    draw = jax.jit(lambda p, x, **k: model.translate(p, {"t1w": x}, key, target="ct", steps=2))
+    found = draw(params, x)
+    chex.assert_shape(found, (3, 8, 8, 1))
+    np.testing.assert_allclose(draw(params, x[::-1]), found[::-1], atol=1e-5)
+    for weight in ("guidance", "image_guidance"):
+        guided = model.translate(params, {"t1w": x}, key, target="ct", steps=2, **{weight: 3.0})
+        assert np.abs(guided - found).max() > 1e-6
+    for sources, target in (({}, "ct"), ({"t1w": x, "t2w": x}, "ct"), ({"ct": x}, "ct")):
+        with pytest.raises(ValueError, match="give one other modality"):
+            model.translate(params, sources, key, target=target)
+    with pytest.raises(ValueError, match="no modality 'pet'"):
+        model.translate(params, {"t1w": x}, key, target="pet")
+
+
+def test_answers_of_equal_content_are_right():
+    model, params = tiny.model(), tiny.params()
+    batch = tiny.batch()
+    # The source shown again is a selection that content alone solves.
+    select = batch["task"] == 0
+    right = jnp.stack([batch[f"image_{i + 1}"] for i in range(4)], 1)[
+        jnp.arange(len(select)), batch["answer"]
+    ]
+    given = {**batch, "image_0": right}
+    loss, metrics = understand_objective(model, 1.0, False, params, given, jax.random.key(0))
+    assert metrics["accuracy_selection"] == 1 and np.isfinite(loss)
+    found = model.answer(params, batch)
+    n = len(select)
+    chex.assert_shape([found[k] for k in ("letter", "selection", "instruction")], (n, 4))
+    chex.assert_shape([found["name"], found["panel"]], (n, 5, 4))
+    chex.assert_shape(found["place"], (n, 16, 16))
+
+
+@pytest.mark.parametrize(
+    "change, says",
+    [
+        (dict(stages=("generate", "draw")), "model.stages"),
+        (dict(stages=("understand",)), "draws nothing"),
+        (dict(modalities=("t1w",)), "no route to learn"),
+    ],
+)
+def test_refused(change, says):
+    with pytest.raises(ValueError, match=says):
+        FAMILY.check(tiny.config(**change))
+
+
+@pytest.mark.parametrize(
+    "part, change, says",
+    [
+        ("tasks", dict(arm="other"), "model.tasks.arm"),
+        ("tasks", dict(withhold=("t1w-pet",)), "no route source-target"),
+        ("expert", dict(pairs=3), "must divide heads"),
+        ("encoder", dict(patch=3), "power of 2"),
+    ],
+)
+def test_refused_parts(part, change, says):
+    config = tiny.config()
+    config.model[part].update(change)
+    with pytest.raises(ValueError, match=says):
+        FAMILY.check(config)
+
+
+def test_unknown_variant():
+    with pytest.raises(ValueError, match="unknown variant 'best'"):
+        recipes.phantom("zero_shot+best")
+    config = recipes.phantom("zero_shot+control")
+    assert config.model.stages == ("understand", "reconstruct")
+    assert config.model.tasks.arm == "questions"

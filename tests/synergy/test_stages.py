@@ -1,0 +1,139 @@
+"""What each stage trains and starts from, which pairs it sees, and what it changes of them."""
+
+import re
+
+import jax
+import jax.numpy as jnp
+import numpy as np
+import pytest
+
+from msflow_jax.data import Splits
+from msflow_jax.synergy import objectives
+from msflow_jax.synergy.augmentation import Augmentation
+from msflow_jax.synergy.scenes import scenes
+from msflow_jax.synergy.stages import stages
+from msflow_jax.training.stage import update
+from tests.synergy import tiny
+
+
+def made(**changes):
+    config = tiny.config(**changes)
+    return stages(config, tiny.splits(), tiny.parts(), tiny.model(**changes))
+
+
+def paths(stage, so_far):
+    tree = jax.eval_shape(stage.initial, so_far)
+    return {"/".join(str(key.key) for key in path[:1]) for path, _ in
+            jax.tree_util.tree_leaves_with_path(tree)}  # fmt: skip
+
+
+@pytest.mark.parametrize(
+    "names, arm, expected",
+    [
+        (("understand", "generate"), "aligned", ["understand", "generate"]),
+        (("understand", "reconstruct"), "random", ["untaught", "reconstruct"]),
+        (("generate",), "aligned", ["untaught", "generate"]),
+        (("prior", "understand", "reconstruct"), "easy", ["prior", "understand", "reconstruct"]),
+        (("mixed",), "aligned", ["mixed"]),
+    ],
+)
+def test_the_stages_of_a_configuration(names, arm, expected):
+    tasks = tiny.config().model.tasks.to_dict()
+    found = made(stages=names, tasks={**tasks, "arm": arm})
+    assert [one.name for one in found] == expected
+    so_far, taught = {}, {"content", "look", "understanding"}
+    trained = {
+        "prior": {*taught, "drawing"}, "mixed": {*taught, "drawing"}, "understand": taught,
+        "untaught": taught, "reconstruct": {"drawing"}, "generate": {"drawing"},
+    }  # fmt: skip
+    for stage in found:
+        assert paths(stage, so_far) == trained[stage.name]
+        so_far = update(so_far, jax.eval_shape(stage.initial, so_far))
+
+
+def test_untaught_is_one_step_of_no_length():
+    (first, _) = made(stages=("generate",))
+    assert first.config.learning_rate == 0 and first.steps == 1
+
+
+def test_drawing_leaves_understanding_as_it_is():
+    model, params = tiny.model(), tiny.params()
+    batch = {name: jnp.asarray(tiny.images(4, k)) for k, name in enumerate(model.modalities)}
+    routes = model.trained
+    for objective in (
+        lambda p: objectives.pair_objective(
+            model, (0.1, 0.3, 0.3), Augmentation(), routes, True, p, batch, jax.random.key(0)
+        )[0],
+        lambda p: objectives.reconstruct_objective(
+            model, (0.1, 0.1), Augmentation(), p, batch, jax.random.key(0)
+        )[0],
+    ):
+        found = jax.jit(jax.grad(objective))(params)
+        assert max(np.abs(leaf).max() for leaf in jax.tree.leaves(found["drawing"])) > 0
+        for part in ("content", "look"):
+            assert all((leaf == 0).all() for leaf in jax.tree.leaves(found[part]))
+    last = made()[-1]
+    assert not any(re.fullmatch(last.trains, p) for p in ("content/x", "look/x", "understanding/x"))
+
+
+def test_a_withheld_route_is_in_no_pair():
+    """All others of an example are; it has two modalities alone, of a withheld route and its reverse."""
+    tasks = tiny.config().model.tasks.to_dict() | {"withhold": ("t1w-ct",)}
+    model, params = tiny.model(tasks=tasks), tiny.params()
+    assert ("t1w", "ct") not in model.trained and ("ct", "t1w") in model.trained
+    assert model.route_words("t1w", "ct") == "zero-shot"
+    images = {name: jnp.asarray(tiny.images(4, k)) for k, name in enumerate(model.modalities)}
+    there = {name: jnp.full(4, name in ("t1w", "ct")) for name in images}
+
+    def loss(changed):
+        batch = {**images, changed: -images[changed], "present": there}
+        return objectives.pair_objective(
+            model, (0.0, 0.0, 0.0), Augmentation(), model.trained, True, params, batch,
+            jax.random.key(0), train=False,
+        )[0]  # fmt: skip
+
+    # Only ct to t1w is left: what is drawn is T1.
+    assert loss("t2w") == loss("flair") != loss("ct")
+
+
+def test_a_share_of_the_pairs_is_of_whole_subjects():
+    config = tiny.config(pairs=0.4)
+    found = stages(config, tiny.splits(), tiny.parts(), tiny.model())[-1]
+    assert len(found.source) == 7  # the slices of one of three subjects
+    bare = tiny.splits()
+    nobody = Splits(bare.train.take(np.arange(len(bare.train))), bare.val, bare.test, bare.info)
+    object.__setattr__(nobody.train, "groups", None)
+    with pytest.raises(ValueError, match="do not say whom an image shows"):
+        _ = stages(config, nobody, tiny.parts(), tiny.model())[-1].source
+
+
+def test_one_modality_alone_is_refused():
+    bare = tiny.splits()
+    train = bare.train.take(np.arange(len(bare.train)))
+    for name in ("t2w", "flair", "ct"):
+        train.present[name] = np.zeros(len(train), bool)
+    with pytest.raises(ValueError, match="no example"):
+        stages(
+            tiny.config(), Splits(train, bare.val, bare.test, bare.info), tiny.parts(), tiny.model()
+        )
+
+
+def test_pairs_are_moved_alike_and_sources_alone_change():
+    x = jnp.asarray(tiny.images(6))
+    key = jax.random.key(0)
+    still = Augmentation().pair(key, x, x)
+    np.testing.assert_array_equal(still[0], x)
+    moved = Augmentation(shifted=1.0, far=0.4).pair(key, x, x)
+    np.testing.assert_array_equal(*moved)
+    assert (moved[0] != x).any() and (moved[0] == -1).any()
+    source, target = Augmentation(changed=1.0, strength=1.0).pair(key, x, x)
+    np.testing.assert_array_equal(target, x)
+    assert (source != x).any(axis=(1, 2, 3)).all() and np.abs(source).max() <= 1
+
+
+def test_scenes_are_one_shape_in_two_styles():
+    found = scenes(6, (16, 16, 1), seed=3)
+    first, second = found.arrays["first"], found.arrays["second"]
+    assert first.shape == (6, 16, 16, 1) and (first != second).any(axis=(1, 2, 3)).all()
+    again = scenes(3, (16, 16, 1), seed=3).arrays["first"]
+    np.testing.assert_array_equal(again, first[:3])
