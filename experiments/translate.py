@@ -32,6 +32,8 @@ def translate(
     solver: str = "",
     guidance: float = 0.0,
     partner_guidance: float = 0.0,
+    image_guidance: float = 0.0,
+    instruction: str = "",
     resize: bool = False,
     one_noise: bool = True,
     file_format: str = "",
@@ -51,6 +53,8 @@ def translate(
         solver: ODE solver, empty as configured.
         guidance: weight of the source's place in the common space, 0 as configured.
         partner_guidance: weight of what the source's context encoder says, 0 as configured.
+        image_guidance: weight of what is seen of the source, 0 as configured.
+        instruction: words that name source and target, for a model that reads them.
         resize: whether images of another size are brought to the model's.
         one_noise: whether the slices of a volume have one noise in each draw, so that neighbours agree.
         file_format: ``png``, ``nifti`` or ``dicom``; empty: PNG for pictures, NIfTI for volumes.
@@ -74,10 +78,14 @@ def translate(
     drawn = flow.info.of_modality(target)
     given = read_sources(flow, images, source, target, resize=resize, file_format=file_format)
     requested: dict[str, Any] = dict(steps=steps, solver=solver, guidance=guidance)
-    requested["partner_guidance"] = partner_guidance
+    requested |= dict(partner_guidance=partner_guidance, image_guidance=image_guidance)
+    # Words become numbers by the tokeniser of a model that reads them; others refuse the setting.
+    reads = getattr(flow.parts, "instruct", lambda text, *route: text)
+    requested["instruction"] = reads(instruction, source, target) if instruction else ""
     record = {
         "workdir": str(workdir), "step": flow.step, "seed": seed, "source": source, "target": target,
         "route": flow.model.route_words(source, target), **flow.settings("translate", requested),
+        **({"instruction": instruction} if instruction else {}),
         **describe_files(drawn, given.kind), **given.facts(one_noise),
     }  # fmt: skip
     words, groups = f"{source} to {target}", given.volumes if one_noise else None
@@ -153,6 +161,10 @@ def main(arguments: Sequence[str]) -> None:
     flags.add_argument(
         "--partner-guidance", type=float, default=0.0, help="weight of the source's own tokens"
     )
+    flags.add_argument(
+        "--image-guidance", type=float, default=0.0, help="weight of what is seen of the source"
+    )
+    flags.add_argument("--instruction", default="", help="words that name source and target")
     flags.add_argument("--resize", action="store_true", help=RESIZE)
     add_format(flags)
     add_overwrite(flags, "an earlier call's folder although files were added to it")
@@ -163,7 +175,8 @@ def main(arguments: Sequence[str]) -> None:
     start_jax()
     translate(
         o.workdir, o.images, o.source, o.target, o.output, draws=o.draws, seed=o.seed, steps=o.steps,
-        solver=o.solver, guidance=o.guidance, partner_guidance=o.partner_guidance, resize=o.resize,
+        solver=o.solver, guidance=o.guidance, partner_guidance=o.partner_guidance,
+        image_guidance=o.image_guidance, instruction=o.instruction, resize=o.resize,
         file_format=o.format, overwrite=o.overwrite,
     )  # fmt: skip
 

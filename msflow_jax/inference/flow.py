@@ -13,6 +13,7 @@ from ml_collections import ConfigDict
 from msflow_jax.data import Info
 from msflow_jax.data.checks import check_images
 from msflow_jax.families import Family, choose_settings, draws_modalities, require_verb
+from msflow_jax.inference.answer_verbs import AnswerVerbs
 from msflow_jax.inference.calibration import COVERAGE, Calibration
 from msflow_jax.inference.modality_verbs import ModalityVerbs
 from msflow_jax.inference.prediction import Prediction
@@ -27,7 +28,7 @@ from msflow_jax.parallel.batched import finished
 
 
 @dataclass(frozen=True)
-class Flow(ModalityVerbs):
+class Flow(ModalityVerbs, AnswerVerbs):
     """A workdir opened for use, see :func:`msflow_jax.open`.
 
     Attributes:

@@ -91,7 +91,7 @@ def translating(model: Any, seed: int, target: str, draws: int, **settings: Any)
 
     def function(params: Any, items: Any, index: jax.Array) -> jax.Array:
         sources, numbers = items
-        given = jax.tree.map(_as_for_a_loss, dict(sources))
+        given = jax.tree.map(as_for_a_loss, dict(sources))
 
         def one(draw: jax.Array) -> jax.Array:
             key = jax.random.fold_in(jax.random.key(seed), draw)
@@ -102,7 +102,7 @@ def translating(model: Any, seed: int, target: str, draws: int, **settings: Any)
     return function
 
 
-def _as_for_a_loss(x: jax.Array) -> jax.Array:
+def as_for_a_loss(x: jax.Array) -> jax.Array:
     """Images uint8 to floats in [-1, 1]; rows of tokens as they are."""
     return to_float(x) if x.dtype == jnp.uint8 else x
 
@@ -142,7 +142,7 @@ def make_joint_generator(
     def function(params: Any, items: Any, index: jax.Array) -> dict[str, Any]:
         sources, numbers = items
         found = model.generate(
-            params, jax.tree.map(_as_for_a_loss, dict(sources)), jax.random.key(seed),
+            params, jax.tree.map(as_for_a_loss, dict(sources)), jax.random.key(seed),
             modalities=tuple(modalities), index=numbers, **settings,
         )  # fmt: skip
         written = {name for name in modalities if model.modalities[name].text}
@@ -160,7 +160,7 @@ def make_reporter(
     """
 
     def function(params: Any, sources: Mapping[str, jax.Array], index: jax.Array) -> Any:
-        given = jax.tree.map(_as_for_a_loss, dict(sources))
+        given = jax.tree.map(as_for_a_loss, dict(sources))
 
         def one(draw: jax.Array) -> Any:
             key = jax.random.fold_in(jax.random.key(seed), draw)
@@ -175,7 +175,7 @@ def make_embedder(model: Any, name: str, *, batch: int = 128) -> Runner:
     """``runner(params, images or tokens) -> unit vectors [N, D]``; see ``embed``."""
 
     def function(params: Any, items: jax.Array, index: jax.Array) -> jax.Array:
-        return model.embed(params, name, _as_for_a_loss(items))
+        return model.embed(params, name, as_for_a_loss(items))
 
     return batched(function, batch)
 

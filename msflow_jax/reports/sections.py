@@ -20,6 +20,7 @@ from msflow_jax.reports.translation import (
     texts_section,
     translation_section,
 )
+from msflow_jax.reports.understanding import understanding_section
 
 Renderer = Callable[[Results], Section | None]
 
@@ -45,6 +46,7 @@ SECTIONS: Mapping[str, Renderer] = MappingProxyType(
         "explanation": explanation_section,
         "temperatures": temperatures_section,
         "paths": paths_section,
+        "understanding": understanding_section,
         "translation": translation_section,
         "partners": partners_section,
         "retrieval": retrieval_section,

@@ -1,0 +1,63 @@
+"""What a trained model that understands does: answer questions, and show what it sees of images."""
+
+from collections.abc import Mapping
+from typing import Any
+
+import jax
+import numpy as np
+from ml_collections import ConfigDict
+
+from msflow_jax.data.batches import to_float
+from msflow_jax.inference.runners import as_for_a_loss
+from msflow_jax.parallel.batched import batched
+
+
+class AnswerVerbs:
+    """The verbs of :class:`~msflow_jax.inference.flow.Flow` for models that understand."""
+
+    config: ConfigDict
+    model: Any
+    params: Any
+
+    def require(self, verb: str) -> None:
+        """See :class:`~msflow_jax.inference.flow.Flow`."""
+        raise NotImplementedError
+
+    def answer(
+        self, questions: Mapping[str, np.ndarray], *, description: str = ""
+    ) -> dict[str, np.ndarray]:
+        """Logits of the answers to questions, by what is answered; see the model's ``answer``.
+
+        Args:
+            questions: arrays ``[N, ...]`` as the model's questions have them: images uint8, tokens.
+            description: words before a progress bar; none where empty.
+
+        Raises:
+            ValueError: a model that answers nothing.
+        """
+        self.require("answer")
+
+        def function(params: Any, items: Any, index: jax.Array) -> dict[str, jax.Array]:
+            found = self.model.answer(params, jax.tree.map(as_for_a_loss, items))
+            return {name: x for name, x in found.items() if name != "place"}
+
+        run = batched(function, self.config.sample.batch)
+        return run(self.params, dict(questions), description)
+
+    def identify(self, images: np.ndarray, *, description: str = "") -> np.ndarray:
+        """Probabilities of the modalities ``[N, M]`` that images uint8 ``[N, *shape]`` show."""
+        self.require("answer")
+
+        def function(params: Any, items: jax.Array, index: jax.Array) -> jax.Array:
+            return self.model.identify(params, to_float(items))
+
+        return batched(function, self.config.sample.batch)(self.params, images, description)
+
+    def content(self, images: np.ndarray, *, description: str = "") -> np.ndarray:
+        """Content tokens ``[N, T, F]`` of images uint8 ``[N, *shape]``."""
+        self.require("answer")
+
+        def function(params: Any, items: jax.Array, index: jax.Array) -> jax.Array:
+            return self.model.see(params, to_float(items)).content
+
+        return batched(function, self.config.sample.batch)(self.params, images, description)

@@ -1,0 +1,140 @@
+"""SynerMedGen through its commands: train, evaluate, translate, answer."""
+
+import csv
+import json
+
+import numpy as np
+import pytest
+from PIL import Image
+
+from experiments.answer import answer, identify
+from experiments.train import main
+from experiments.translate import translate
+from msflow_jax import data
+from msflow_jax.workdir import open_workdir, read
+from tests.commands.conftest import evaluation
+from tools.build_understanding import main as build
+
+pytest.importorskip("tokenizers")
+FLAGS = [
+    "--config=configs/synermedgen_phantom.py:zero_shot+control",
+    "--config.data.side=16",
+    "--config.data.phantoms.subjects=40",
+    "--config.data.slices.spacing=16",
+    "--config.model.modalities=('ct','t1w','t2w')",
+    "--config.model.tasks.instances=16",
+    "--config.model.tasks.withhold=('ct-t2w',)",
+    "--config.model.encoder.width=4",
+    "--config.model.encoder.look_width=4",
+    "--config.model.expert.width=8",
+    "--config.model.expert.depth=1",
+    "--config.model.expert.heads=1",
+    "--config.model.expert.pairs=1",
+    "--config.model.expert.size=8",
+    "--config.model.expert.hidden=8",
+    "--config.model.regression.routes=()",
+    "--config.model.segmenter.modalities=()",
+    "--config.train.batch=4",
+    "--config.train.steps=2",
+    "--config.train.eval_every=2",
+    "--config.train.writers=()",
+    "--config.sample.translate.steps=1",
+    "--config.sample.translate.draws=2",
+    "--config.sample.evaluate.examples=4",
+    "--config.sample.evaluate.routes=('t1w-ct','ct-t2w')",
+    "--config.sample.answer.count=24",
+]
+
+
+@pytest.fixture(autouse=True, scope="module")
+def phantoms_made_once(tmp_path_factory):
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setenv("MSFLOW_JAX_PHANTOMS", str(tmp_path_factory.mktemp("phantoms")))
+        yield
+
+
+@pytest.fixture(scope="module")
+def trained(tmp_path_factory):
+    workdir = tmp_path_factory.mktemp("synergy") / "w"
+    main([*FLAGS, f"--workdir={workdir}"])
+    return workdir
+
+
+@pytest.fixture(scope="module")
+def pictures(trained):
+    """Test images of T1 as files."""
+    config, _ = read(trained)
+    folder = trained.parent / "t1w"
+    folder.mkdir()
+    for i, image in enumerate(data.load(config.data).test.arrays["t1w"][:3, ..., 0]):
+        Image.fromarray(image).save(folder / f"head_{i}.png")
+    return folder
+
+
+def test_stages_sections_and_the_page(trained):
+    stages = [name for name, _ in json.loads((trained / "stages.json").read_text())]
+    assert stages == ["understand", "reconstruct"]
+    found = evaluation(trained)
+    assert found["sections"] == ["understanding", "translation"]
+    tasks = found["understanding"]["tasks"]
+    assert set(tasks) == {"selection", "identification", "instruction", "question"}
+    assert 0 <= tasks["selection"]["letter"]["accuracy"]["value"] <= 1
+    assert set(tasks["instruction"]["instruction"]["pairs"]) <= {
+        f"{a}-{b}" for a in ("ct", "t1w", "t2w") for b in ("ct", "t1w", "t2w")
+    } - {"ct-t2w"}
+    assert [route["trained"] for route in found["translation"]["routes"]] == [False, False]
+    text = (trained / "report" / "index.html").read_text()
+    for words in ("Which slice is the same", "A linear probe of content tokens", "t1w to ct"):
+        assert words in text, words
+
+
+def test_translate(trained, pictures, tmp_path):
+    translate(trained, str(pictures), "t1w", "ct", tmp_path / "plain")
+    record = json.loads((tmp_path / "plain" / "translated.json").read_text())
+    assert record["route"] == "zero-shot" and record["draws"] == 2
+    said = "turn T1 into CT"
+    translate(
+        trained, str(pictures), "t1w", "ct", tmp_path / "guided", guidance=2.0, image_guidance=2.0,
+        instruction=said,
+    )  # fmt: skip
+    record = json.loads((tmp_path / "guided" / "translated.json").read_text())
+    assert record["instruction"] == said and record["image_guidance"] == 2.0
+    with pytest.raises(ValueError, match="does not name 'CT'"):
+        translate(
+            trained, str(pictures), "t1w", "ct", tmp_path / "no", instruction="turn T1 into PET"
+        )
+
+
+def test_questions_of_a_file(trained, tmp_path):
+    folder = tmp_path / "asked"
+    build([
+        "phantoms", str(folder), "--count=12", "--subjects=40", "--side=16", "--gap=16", "--first=0.3",
+        "--last=0.75", "--modalities", "ct", "t1w", "t2w", "--split=test",
+    ])  # fmt: skip
+    output = tmp_path / "answers.csv"
+    scores = answer(trained, folder / "understanding.jsonl", output)
+    rows = list(csv.DictReader(output.open()))
+    assert len(rows) == 12 and {"id", "answer", "probability", "reply"} == set(rows[0])
+    assert scores == json.loads(output.with_suffix(".json").read_text())
+    assert scores["count"] + scores["panels"]["count"] / 4 == 12
+    other = answer(trained, folder / "understanding.jsonl", output, form="letter", overwrite=False)
+    assert other["count"] == scores["count"]
+    lines = (folder / "understanding.jsonl").read_text().splitlines()
+    (folder / "broken.jsonl").write_text("\n".join([lines[0], "{]"]))
+    with pytest.raises(ValueError, match=r"broken.jsonl:2: no JSON"):
+        answer(trained, folder / "broken.jsonl", tmp_path / "other.csv")
+
+
+def test_which_modality_images_show(trained, pictures, tmp_path):
+    rows = identify(trained, str(pictures), tmp_path / "shown.csv")
+    assert [row["name"] for row in rows] == ["head_0.png", "head_1.png", "head_2.png"]
+    total = sum(rows[0][f"probability_{name}"] for name in ("ct", "t1w", "t2w"))
+    assert total == pytest.approx(1, abs=1e-5)
+
+
+def test_a_model_that_was_taught_no_questions_says_so(trained):
+    flow = open_workdir(trained)
+    for verb in ("classify", "report", "explain"):
+        with pytest.raises(ValueError, match=f"cannot {verb}.*translate, answer"):
+            flow.require(verb)
+    assert np.isfinite(flow.content(np.zeros((2, 16, 16, 1), np.uint8))).all()
