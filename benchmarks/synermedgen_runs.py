@@ -10,16 +10,21 @@ W/outcome_SPLIT.npz.
 """
 
 import argparse
+import io
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 from common import call, keep
 
+from msflow_jax.storage.atomic import write_atomically
+
 CONFIG = "configs/synermedgen_phantom.py"
 FIRST = "aligned"
 BASELINES = ("identity", "mean image", "tone curve")
-DRAWS, RESAMPLES, NEAR = 8, 2000, 3
+WAYS = ("by look", "by name")  # the mean look of the target's training images is the primary one
+FIGURES = ("psnr", "psnr_inside", "ssim", "mae", "looks", "matches", "lesion_kept")
+DRAWS, RESAMPLES, NEAR = 8, 1000, 3
 _NO_CONTROLS = ("model.regression.routes=()", "model.segmenter.modalities=()")
 
 
@@ -39,22 +44,31 @@ def parse(arguments: list[str] | None = None) -> argparse.Namespace:
 
 def run(o: argparse.Namespace, arm: str, seed: int) -> dict[str, np.ndarray]:
     """The figures of one seed of an arm, which is trained where it is not."""
-    workdir = o.runs / f"{arm}_{seed}"
     words = "+".join(word for word in (o.variant, arm) if word)
+    workdir = o.runs / f"{words}_{seed}"
     overrides = (*_NO_CONTROLS, *o.overrides, f"train.seed={seed}")
     call("train", f"--config={CONFIG}:{words}", f"--workdir={workdir}", "--no-evaluate",
          *(f"--config.{one}" for one in overrides))  # fmt: skip
-    kept = workdir / f"outcome_{o.split}.npz"
+    kept = workdir / f"outcome_{o.split}_{o.examples}.npz"
     if not kept.exists():
-        np.savez(kept, **measure(workdir, o.split, o.examples))
-    with np.load(kept, allow_pickle=False) as found:
-        return dict(found)
+        found = measure(workdir, o.split, o.examples)
+        write_atomically(kept, _bytes(found))
+    with np.load(kept, allow_pickle=False) as stored:
+        return dict(stored)
+
+
+def _bytes(arrays: dict[str, np.ndarray]) -> bytes:
+    file = io.BytesIO()
+    np.savez(file, **arrays)
+    return file.getvalue()
 
 
 def measure(workdir: Path, split: str, count: int) -> dict[str, np.ndarray]:
     """Figures of every slice of every route, ``[N]`` by ``FIGURE/ROUTE/METHOD``, and its subject."""
     from msflow_jax import data
     from msflow_jax.evaluation.features import train_feature_classifier
+    from msflow_jax.inference.modality_verbs import shared_numbers
+    from msflow_jax.inference.runners import make_translator
     from msflow_jax.paired.pairs import examples
     from msflow_jax.paired.sections import baselines, foreground
     from msflow_jax.workdir import open_workdir
@@ -68,26 +82,42 @@ def measure(workdir: Path, split: str, count: int) -> dict[str, np.ndarray]:
     judge = train_feature_classifier(
         images[order], labels[order].astype(np.int32), len(names), seed=0
     )
+    looks = {name: _mean_look(flow, splits.train.arrays[name]) for name in names}
     found: dict[str, np.ndarray] = {}
     for source in names:
         for target in names:
             if source == target:
                 continue
             some = examples(chosen, (source, target), count)
-            draws = flow.translate(
-                {source: some.arrays[source]},
-                target,
-                draws=DRAWS,
-                description=f"{source} to {target}",
-            )
-            drawn = {"drawn": draws.astype(float).mean(axis=0) / 255, "one draw": draws[0] / 255.0}
+            drawn = {}
+            for way, look in (("by look", looks[target]), ("by name", None)):
+                run = make_translator(
+                    flow.model, seed=flow.config.sample.seed, batch=flow.config.sample.batch,
+                    target=target, draws=DRAWS, look=look, **flow.settings("translate"),
+                )  # fmt: skip
+                given = {source: some.arrays[source]}, shared_numbers(some.arrays[source])
+                draws = run(flow.params, given, f"{source} to {target}, {way}")
+                drawn[way] = draws.astype(float).mean(axis=0) / 255
+                drawn[f"{way}, one draw"] = draws[0] / 255.0
+            drawn["true target"] = some.arrays[target] / 255.0  # the ceiling of judges
             drawn |= baselines(splits.train, some.arrays[source], source, target)
             inside = foreground(some, (source, target))
             for method, image in drawn.items():
                 own = figures(image, some, chosen, target, inside, judge, names.index(target))
                 found |= {f"{k}/{source}-{target}/{method}": v for k, v in own.items()}
             found[f"subject/{source}-{target}"] = np.array(some.groups)
+            found[f"slice/{source}-{target}"] = np.array(some.names)
     return found
+
+
+def _mean_look(flow: Any, images: np.ndarray) -> Any:
+    """The mean appearance ``[E]`` of some training images of a modality."""
+    import jax.numpy as jnp
+
+    from msflow_jax.data.batches import to_float
+
+    some = images[np.linspace(0, len(images) - 1, 256).astype(int)]
+    return flow.model.see(flow.params, to_float(jnp.asarray(some))).look.mean(axis=0)
 
 
 def figures(
@@ -109,7 +139,7 @@ def figures(
         **{key: scores[key] for key in ("psnr", "ssim", "mae", "psnr_inside")},
         "looks": looks.astype(float),
         "matches": matches(image, some, whole, target),
-        "lesion": lesion_contrast(image, truth, some),
+        **lesion_contrast(image, truth, some),
     }
 
 
@@ -126,67 +156,111 @@ def matches(image: np.ndarray, some: Any, whole: Any, target: str) -> np.ndarray
     return np.array(found)
 
 
-def lesion_contrast(image: np.ndarray, truth: np.ndarray, some: Any) -> np.ndarray:
-    """Share of a lesion's true contrast to what surrounds it that is drawn, ``[N]``; NaN without one."""
+def lesion_contrast(image: np.ndarray, truth: np.ndarray, some: Any) -> dict[str, np.ndarray]:
+    """Contrast of lesions to what surrounds them, ``[N]``: what is true, and what of it is drawn.
+
+    NaN without a lesion of three pixels. Their sums make the share that is kept: a mean of shares
+    would be ruled by lesions that hardly show.
+    """
     from scipy.ndimage import binary_dilation
 
     from msflow_jax.data.phantoms.tasks import MAP_CLASSES
     from msflow_jax.evaluation.lesions import LESION
 
-    found = np.full(len(image), np.nan)
+    true, drawn = np.full((2, len(image)), np.nan)
     for i, classes in enumerate(some.arrays["map"]):
         lesion = classes == MAP_CLASSES.index(LESION)
         ring = binary_dilation(lesion, iterations=2) & ~lesion
-        if lesion.sum() < 3 or not ring.any():
-            continue
-        true, drawn = (x[i][lesion].mean() - x[i][ring].mean() for x in (truth, image))
-        if abs(true) > 0.05:  # in CT a lesion hardly shows
-            found[i] = drawn / true
-    return found
+        if lesion.sum() >= 3 and ring.any():
+            contrasts = [x[i][lesion].mean() - x[i][ring].mean() for x in (truth, image)]
+            true[i], drawn[i] = abs(contrasts[0]), contrasts[1] * np.sign(contrasts[0])
+    return {"lesion_true": true, "lesion_drawn": drawn}
 
 
-def compare(
-    one: list[dict[str, Any]], other: list[dict[str, Any]], figure: str, methods: tuple[str, str],
-    routes: list[str],
-) -> dict[str, Any]:  # fmt: skip
-    """Mean over routes of a paired difference, over seeds, with an interval over subjects.
+def by_subject(
+    runs: list[dict[str, Any]], figure: str, method: str, routes: list[str]
+) -> tuple[np.ndarray, np.ndarray, list[float]]:
+    """Sums and counts of a figure by route and subject ``[R, S]``, over seeds; and each seed's mean."""
+    every = np.unique(np.concatenate([runs[0][f"subject/{route}"] for route in routes]))
+    sums, counts = np.zeros((2, len(routes), len(every)))
+    for one in runs:
+        for i, route in enumerate(routes):
+            values = one[f"{figure}/{route}/{method}"]
+            there = np.isfinite(values)
+            at = np.searchsorted(every, one[f"subject/{route}"][there])
+            np.add.at(sums[i], at, values[there] / len(runs))
+            np.add.at(counts[i], at, 1 / len(runs))
+    seeds = [float(_finite_mean([_finite_mean(one[f"{figure}/{r}/{method}"]) for r in routes]))
+             for one in runs]  # fmt: skip
+    return sums, counts, seeds
 
-    Args:
-        one: figures of the seeds of an arm.
-        other: those of what it is compared with, seed by seed.
-        figure: such as ``psnr``.
-        methods: method of each.
-        routes: routes that are averaged.
-    """
-    differences = [
-        {r: a[f"{figure}/{r}/{methods[0]}"] - b[f"{figure}/{r}/{methods[1]}"] for r in routes}
-        for a, b in zip(one, other, strict=True)
-    ]
-    subjects = {r: one[0][f"subject/{r}"] for r in routes}
-    every = np.unique(np.concatenate(list(subjects.values())))
-    sums, counts = (np.zeros((len(routes), len(every))) for _ in range(2))
-    for i, r in enumerate(routes):
-        at = np.searchsorted(every, subjects[r])
-        mean = np.mean([one[r] for one in differences], axis=0)
-        there = np.isfinite(mean)
-        np.add.at(sums[i], at[there], mean[there])
-        np.add.at(counts[i], at[there], 1)
+
+def _finite_mean(values: Any) -> float:
+    values = np.asarray(values, float)
+    return float(values[np.isfinite(values)].mean()) if np.isfinite(values).any() else float("nan")
+
+
+def same_slices(runs: dict[str, list[dict[str, Any]]]) -> None:
+    """Refuses arms or seeds that were not measured on the same slices."""
+    first = next(iter(runs.values()))[0]
+    for arm, seeds in runs.items():
+        for one in seeds:
+            for key, rows in first.items():
+                if key.startswith("slice/") and not np.array_equal(rows, one.get(key)):
+                    raise ValueError(
+                        f"{arm} was measured on other slices ({key}): remove its outcome"
+                    )
+
+
+def interval(value: Any, subjects: int) -> list[float]:
+    """95 % of the values of resampled subjects, of weights ``[S]``. Seeds are not resampled."""
+    rng, even = np.random.default_rng(0), np.full(subjects, 1 / subjects)
+    drawn = [value(rng.multinomial(subjects, even).astype(float)) for _ in range(RESAMPLES)]
+    return np.nanquantile(drawn, [0.025, 0.975]).tolist()
+
+
+def level(runs: list[dict[str, Any]], figure: str, method: str, routes: list[str]) -> Any:
+    """The mean over routes as a function of weights of the subjects, and each seed's."""
+    if figure == "lesion_kept":  # of all lesions together: a share of sums
+        drawn, true = (
+            by_subject(runs, f"lesion_{k}", method, routes)[0] for k in ("drawn", "true")
+        )
+        return lambda w: float((drawn @ w).sum() / max((true @ w).sum(), 1e-12)), []
+    sums, counts, seeds = by_subject(runs, figure, method, routes)
 
     def value(weights: np.ndarray) -> float:
         total = counts @ weights
-        used = total > 0
-        return float(((sums @ weights)[used] / total[used]).mean())
+        return float(((sums @ weights)[total > 0] / total[total > 0]).mean())
 
-    rng = np.random.default_rng(0)
-    drawn = [
-        value(rng.multinomial(len(every), np.full(len(every), 1 / len(every))).astype(float))
-        for _ in range(RESAMPLES)
-    ]
-    seeds = [float(np.mean([np.nanmean(one[r]) for r in routes])) for one in differences]
-    return {
-        "value": value(np.ones(len(every))), "interval": np.quantile(drawn, [0.025, 0.975]).tolist(),
-        "seeds": seeds,
-    }  # fmt: skip
+    return value, seeds
+
+
+def describe(
+    runs: dict[str, list[dict[str, Any]]], figure: str, routes: list[str]
+) -> dict[str, Any]:
+    """Levels of all arms and baselines, and differences of the first arm to each, with intervals."""
+    arms = list(runs)
+    rows = [(arm, runs[arm], way) for arm in arms for way in WAYS]
+    rows += [(name, runs[arms[0]], name) for name in (*BASELINES, "true target")]
+    subjects = len(np.unique(np.concatenate([runs[arms[0]][0][f"subject/{r}"] for r in routes])))
+    found: dict[str, Any] = {}
+    for name, seeds, method in rows:
+        value, each = level(seeds, figure, method, routes)
+        title = name if name == method else f"{name}, {method}"
+        found[title] = {
+            "value": value(np.ones(subjects)), "interval": interval(value, subjects), "seeds": each,
+        }  # fmt: skip
+        if title != f"{arms[0]}, {WAYS[0]}":
+            own, mine = level(runs[arms[0]], figure, WAYS[0], routes)
+
+            def gap(weights: np.ndarray, own: Any = own, value: Any = value) -> float:
+                return own(weights) - value(weights)
+
+            found[title]["first minus this"] = {
+                "value": gap(np.ones(subjects)), "interval": interval(gap, subjects),
+                "seeds": [a - b for a, b in zip(mine, each, strict=True)],
+            }  # fmt: skip
+    return found
 
 
 def main() -> None:
@@ -195,37 +269,24 @@ def main() -> None:
 
     o = parse()
     runs = {arm: [run(o, arm, seed) for seed in o.seeds] for arm in o.arms}
-    every = sorted({key.split("/")[1] for key in runs[o.arms[0]][0]})
+    same_slices(runs)
+    every = sorted(key.split("/")[1] for key in runs[o.arms[0]][0] if key.startswith("slice/"))
     kinds = {
         "all": every, "MR to MR": [r for r in every if "ct" not in r.split("-")],
         "to CT": [r for r in every if r.endswith("-ct")],
         "from CT": [r for r in every if r.startswith("ct-")],
         "held out": [r for r in every if r in HELD_OUT],
     }  # fmt: skip
-    record: dict[str, Any] = {"split": o.split, "seeds": o.seeds, "levels": {}, "differences": {}}
-    zero = [dict.fromkeys(one, 0.0) for one in runs[o.arms[0]]]
-    for figure in ("psnr", "psnr_inside", "ssim", "mae", "looks", "matches", "lesion"):
-        for arm, seeds in runs.items():
-            for method in ("drawn", "one draw", *(BASELINES if arm == o.arms[0] else ())):
-                name = arm if method == "drawn" else f"{arm}, {method}"
-                row = {
-                    k: compare(seeds, zero, figure, (method, method), r) for k, r in kinds.items()
-                }
-                record["levels"].setdefault(figure, {})[name] = row
-                shown = "  ".join(f"{k} {one['value']:.3f}" for k, one in row.items())
-                print(f"{figure} {name}: {shown}", flush=True)
-        for name, others, method in (
-            *((arm, runs[arm], "drawn") for arm in o.arms[1:]),
-            *((method, runs[o.arms[0]], method) for method in BASELINES),
-        ):
-            row = {
-                k: compare(runs[o.arms[0]], others, figure, ("drawn", method), r)
-                for k, r in kinds.items()
-            }
-            record["differences"].setdefault(figure, {})[f"{o.arms[0]} - {name}"] = row
-            one = row["all"]
-            low, high = one["interval"]
-            print(f"{figure} {o.arms[0]} - {name}: {one['value']:+.3f} ({low:+.3f} to {high:+.3f})")
+    record: dict[str, Any] = {"split": o.split, "seeds": o.seeds, "figures": {}}
+    for figure in FIGURES:
+        record["figures"][figure] = {kind: describe(runs, figure, r) for kind, r in kinds.items()}
+        for name, row in record["figures"][figure]["all"].items():
+            gap = row.get("first minus this")
+            low, high = gap["interval"] if gap else (0, 0)
+            shown = (
+                f"  first minus this {gap['value']:+.3f} ({low:+.3f} to {high:+.3f})" if gap else ""
+            )
+            print(f"{figure} {name}: {row['value']:.3f}{shown}", flush=True)
     keep(record, o.output)
 
 

@@ -45,7 +45,8 @@ def answer(
         OSError: a file that cannot be read or written.
     """
     from msflow_jax.data.sources.images import read_listed
-    from msflow_jax.storage.jsons import write_json
+    from msflow_jax.storage.evaluations import names, read
+    from msflow_jax.storage.jsons import read_object, write_json
     from msflow_jax.storage.outputs import check_file
     from msflow_jax.storage.text import begins_with, write_csv
     from msflow_jax.workdir import open_workdir
@@ -53,24 +54,43 @@ def answer(
     def ours(file: Path) -> bool:
         return begins_with(file, _QUESTIONS)
 
-    output = check_file(output, ours, [workdir, questions], overwrite)
+    def scored(file: Path) -> bool:
+        try:
+            return "confusion" in read_object(file)
+        except ValueError:
+            return False
+
+    if output.suffix.lower() != ".csv":
+        raise ValueError(
+            f"--output={output}: the table is a .csv; its scores lie beside it as .json"
+        )
+    given = [workdir, questions]
+    output = check_file(output, ours, given, overwrite)
+    beside = check_file(output.with_suffix(".json"), scored, given, overwrite)
     flow = open_workdir(workdir)
     flow.require("answer")
     info = eight_bits(flow)
 
     def images(files: Sequence[Path]) -> Any:
-        return read_listed(files, [file.name for file in files], info, resize=resize)[0].images
+        found, of = read_listed(files, [file.name for file in files], info, resize=resize)
+        if of != list(range(len(files))):
+            odd = next(i for i in range(len(files)) if of.count(i) != 1)
+            raise ValueError(f"{files[odd]} is not one picture: a question shows pictures")
+        return found.images
 
     asked = flow.parts.read(questions, images)
     found = flow.answer(asked.arrays, description="answering")
-    said, sure = asked.replies(found, flow.model.words, form)
+    # Their temperatures: those of the standing evaluation, or of any.
+    evaluation = read(workdir, kept[0]) if (kept := names(workdir)) else {}
+    said = asked.replies(found, flow.model, form, evaluation)
     rows = [
-        {"id": line.id, "answer": one, "probability": float(p), "reply": line.reply}
-        for line, one, p in zip(asked.lines, said, sure, strict=True)
-    ]
+        {"id": line.id, "answer": one.pop("answer"), "probability": one.pop("probability"),
+         "reply": line.reply, **{f"probability_{k}": one.get(f"probability_{k}", "") for k in "ABCD"}}
+        for line, one in zip(asked.lines, said, strict=True)
+    ]  # fmt: skip
     write_csv(output, rows)
-    scores = asked.score(said)
-    write_json(output.with_suffix(".json"), scores)
+    scores = asked.score([row["answer"] for row in rows])
+    write_json(beside, scores)
     print(f"{len(rows)} questions answered: {output}")
     for what, found in (("letters", scores), ("panels", scores["panels"])):
         if found["count"]:
@@ -112,6 +132,8 @@ def identify(
     flow = open_workdir(workdir)
     flow.require("answer")
     known = tuple(flow.model.modalities)
+    if "identification" not in flow.model.taught:
+        raise ValueError(f"the model of {workdir} was never taught what modalities look like")
     read, names = data.read_images(images, eight_bits(flow), resize=resize)
     chances = flow.identify(read, description="identifying")
     rows = [

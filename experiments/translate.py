@@ -28,16 +28,12 @@ def translate(
     *,
     draws: int = 0,
     seed: int = 0,
-    steps: int = 0,
-    solver: str = "",
-    guidance: float = 0.0,
-    partner_guidance: float = 0.0,
-    image_guidance: float = 0.0,
-    instruction: str = "",
     resize: bool = False,
     one_noise: bool = True,
     file_format: str = "",
     overwrite: bool = False,
+    instruction: str = "",
+    **requested: Any,
 ) -> None:
     """Draw the target of every image, or volume.
 
@@ -49,16 +45,13 @@ def translate(
         output: folder to write; one that an earlier call wrote is replaced.
         draws: draws of each image, 0 as configured.
         seed: seed of the noise.
-        steps: solver steps, 0 as configured.
-        solver: ODE solver, empty as configured.
-        guidance: weight of the source's place in the common space, 0 as configured.
-        partner_guidance: weight of what the source's context encoder says, 0 as configured.
-        image_guidance: weight of what is seen of the source, 0 as configured.
-        instruction: words that name source and target, for a model that reads them.
         resize: whether images of another size are brought to the model's.
         one_noise: whether the slices of a volume have one noise in each draw, so that neighbours agree.
         file_format: ``png``, ``nifti`` or ``dicom``; empty: PNG for pictures, NIfTI for volumes.
         overwrite: whether an earlier call's folder is replaced to which other files were added.
+        instruction: words that name source and target, for a model that reads them.
+        **requested: settings of the model's ``translate``, such as steps and guidance; 0 or empty: as
+            configured.
 
     Raises:
         ValueError, OSError: an unknown modality, images that do not fit, an output that must stay.
@@ -77,8 +70,6 @@ def translate(
     flow.require("translate")
     drawn = flow.info.of_modality(target)
     given = read_sources(flow, images, source, target, resize=resize, file_format=file_format)
-    requested: dict[str, Any] = dict(steps=steps, solver=solver, guidance=guidance)
-    requested |= dict(partner_guidance=partner_guidance, image_guidance=image_guidance)
     # Words become numbers by the tokeniser of a model that reads them; others refuse the setting.
     reads = getattr(flow.parts, "instruct", lambda text, *route: text)
     requested["instruction"] = reads(instruction, source, target) if instruction else ""

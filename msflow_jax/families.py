@@ -26,7 +26,7 @@ FAMILIES = {
 }
 VERBS = ("classify", "segment", "generate", "explain", "translate", "report", "answer")
 # What a caller gives to a verb beside its settings.
-_GIVEN = ("index", "weights", "target", "modalities", "guides")
+_GIVEN = ("index", "weights", "target", "modalities", "guides", "look")
 
 
 class Model(Protocol):

@@ -13,6 +13,7 @@ FAMILY_ROOMS = {"symmetric", "coupling", "diffusers", "synergy"}
 FLOORS = (
     {"workdir"},
     FAMILY_ROOMS,
+    {"paired"},
     {"latent", "inference"},
     {"evaluation", "training", "config"},
     {"data", "reports", "parallel", "convert", "ode"},

@@ -7,6 +7,7 @@ import jax
 import numpy as np
 from ml_collections import ConfigDict
 
+from msflow_jax.data import Info
 from msflow_jax.data.batches import to_float
 from msflow_jax.inference.runners import as_for_a_loss
 from msflow_jax.parallel.batched import batched
@@ -16,6 +17,7 @@ class AnswerVerbs:
     """The verbs of :class:`~msflow_jax.inference.flow.Flow` for models that understand."""
 
     config: ConfigDict
+    info: Info
     model: Any
     params: Any
 
@@ -36,6 +38,9 @@ class AnswerVerbs:
             ValueError: a model that answers nothing.
         """
         self.require("answer")
+        for name, array in questions.items():
+            if name.startswith("image"):
+                self._check(array, name)
 
         def function(params: Any, items: Any, index: jax.Array) -> dict[str, jax.Array]:
             found = self.model.answer(params, jax.tree.map(as_for_a_loss, items))
@@ -47,6 +52,7 @@ class AnswerVerbs:
     def identify(self, images: np.ndarray, *, description: str = "") -> np.ndarray:
         """Probabilities of the modalities ``[N, M]`` that images uint8 ``[N, *shape]`` show."""
         self.require("answer")
+        self._check(images, "images")
 
         def function(params: Any, items: jax.Array, index: jax.Array) -> jax.Array:
             return self.model.identify(params, to_float(items))
@@ -56,8 +62,15 @@ class AnswerVerbs:
     def content(self, images: np.ndarray, *, description: str = "") -> np.ndarray:
         """Content tokens ``[N, T, F]`` of images uint8 ``[N, *shape]``."""
         self.require("answer")
+        self._check(images, "images")
 
         def function(params: Any, items: jax.Array, index: jax.Array) -> jax.Array:
             return self.model.see(params, to_float(items)).content
 
         return batched(function, self.config.sample.batch)(self.params, images, description)
+
+    def _check(self, images: np.ndarray, name: str) -> None:
+        first = next(iter(self.model.modalities))
+        self.info.modalities[first].check(images, name)
+        if images.dtype != np.uint8:
+            raise ValueError(f"{name} must be uint8, got {images.dtype}")

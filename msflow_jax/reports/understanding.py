@@ -42,4 +42,5 @@ def understanding_section(results: Results) -> Section:
     return page.section(
         results, "understanding", "Understanding", rows=rows, pairs=pairs, confusions=confusions,
         head=head if confusions else [], probe=probe, questions=found.get("questions"),
+        left_out=found.get("left_out", ""),
     )  # fmt: skip

@@ -5,36 +5,60 @@ from __future__ import annotations
 import re
 from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 
+from msflow_jax.evaluation.calibration import apply_temperature
+from msflow_jax.storage.text import listed
 from msflow_jax.synergy import phrases
-from msflow_jax.synergy.instances import IDENTIFICATION, INSTRUCTION, LETTERS, SELECTION, SLOTS
+from msflow_jax.synergy.instances import (
+    IDENTIFICATION,
+    INSTRUCTION,
+    LETTERS,
+    SELECTION,
+    SLOTS,
+    TASKS,
+)
 from msflow_jax.synergy.jsonl import Line
 from msflow_jax.synergy.scoring import names_in
 
 _OPTION = re.compile(rf"\b([{LETTERS}]): ")
-# By which logits a question of a task is answered directly.
-DIRECT = {SELECTION: "selection", IDENTIFICATION: "name", INSTRUCTION: "instruction"}
+QUESTION = len(TASKS)  # on a single image, in words: a control's
+# Of each task the two forms of an answer: by vectors, and by the expert.
+FORMS = {
+    SELECTION: ("selection", "letter"), IDENTIFICATION: ("name", "panel"),
+    INSTRUCTION: ("instruction", "letter"), QUESTION: ("question", "letter"),
+}  # fmt: skip
 
 
 def task_of(line: Line) -> int:
-    """Which task a line is: by its reply, and by how many images it shows.
+    """Which of ``TASKS`` a line is, or ``QUESTION``.
 
     Raises:
-        ValueError: it is none of the three; names the line.
+        ValueError: it is none of these; names the line.
     """
-    count = len(line.images)
-    if names_in(line.reply) and count == len(LETTERS):
-        return IDENTIFICATION
-    if count == SLOTS:
+    count, worded = len(line.images), options_of(line.prompt) is not None
+    if names_in(line.reply):
+        if count == len(LETTERS):
+            return IDENTIFICATION
+    elif worded and count in (2, len(LETTERS), SLOTS):
+        return INSTRUCTION if count == 2 and line.pair else QUESTION
+    elif count == SLOTS:
         return SELECTION
-    if count == 2:
-        return INSTRUCTION
     raise ValueError(
         f"line {line.id}: {count} images and the reply {line.reply!r} are no selection (5 images), "
-        "identification (4, and names) or instruction (2)"
+        "identification (4, names as the reply), instruction (2, a pair, and options A: to D:), or "
+        "question on one of the images (options A: to D:)"
     )
+
+
+def options_of(prompt: str) -> tuple[str, ...] | None:
+    """The four options that a question states after ``A: `` to ``D: ``; None where it states none."""
+    parts = _OPTION.split(prompt)
+    if tuple(parts[1::2]) != tuple(LETTERS) or not all(part.strip() for part in parts[2::2]):
+        return None
+    return tuple(part.strip() for part in parts[2::2])
 
 
 def arrays_of(
@@ -42,7 +66,7 @@ def arrays_of(
     read: Callable[[Sequence[Path]], np.ndarray],
     encode: Callable[..., np.ndarray],
 ) -> dict[str, np.ndarray]:
-    """The arrays of lines as a model's ``answer`` takes them.
+    """The arrays of lines as a model's ``answer`` takes them; ``task`` as :func:`task_of` says.
 
     Args:
         lines: of a file.
@@ -58,65 +82,67 @@ def arrays_of(
     at = {file: i for i, file in enumerate(files)}
     used = np.zeros((len(lines), SLOTS), np.int32)
     slots = np.zeros((SLOTS, len(lines), *images.shape[1:]), np.uint8)
-    for i, (line, task) in enumerate(zip(lines, tasks, strict=True)):
-        first = 1 if task == IDENTIFICATION else 0  # which has no reference
+    for i, line in enumerate(lines):
+        first = 1 if len(line.images) == len(LETTERS) else 0  # panels without a reference
         for k, file in enumerate(line.images, start=first):
             slots[k, i], used[i, k] = images[at[file]], 1
-    options = [text for line in lines for text in options_of(line.prompt)]
+    options = [text for line in lines for text in options_of(line.prompt) or phrases.PANELS]
     rows = encode(options, "the options")
-    count = max(1, int(np.flatnonzero(rows.any(axis=0)).max()) + 1)
-    answers = [LETTERS.find(line.reply) for line in lines]
+    count = int(np.flatnonzero(rows.any(axis=0)).max()) + 1
     return {
         **{f"image_{k}": slots[k] for k in range(SLOTS)},
         "modality": used,
         "prompt": encode([line.prompt for line in lines], "the questions"),
         "options": rows[:, :count].reshape(len(lines), -1),
         "task": np.array(tasks, np.int32),
-        "answer": np.maximum(np.array(answers, np.int32), 0),
+        "answer": np.array([max(0, LETTERS.find(line.reply)) for line in lines], np.int32),
         "asked": np.zeros(len(lines), np.int32),
     }
 
 
-def options_of(prompt: str) -> tuple[str, ...]:
-    """The four options of a question; where it names none, those of panels."""
-    parts = _OPTION.split(prompt)
-    if tuple(parts[1::2]) != tuple(LETTERS):
-        return phrases.PANELS
-    return tuple(
-        part.strip() or panel for part, panel in zip(parts[2::2], phrases.PANELS, strict=True)
-    )
-
-
 def replies(
-    arrays: Mapping[str, np.ndarray],
-    logits: Mapping[str, np.ndarray],
-    words: Sequence[str],
-    form: str,
-) -> tuple[list[str], np.ndarray]:
-    """What is said to each question, and how sure that is.
+    lines: Sequence[Line], arrays: Mapping[str, np.ndarray], logits: Mapping[str, np.ndarray],
+    model: Any, form: str, temperatures: Mapping[str, float],
+) -> list[dict[str, Any]]:  # fmt: skip
+    """What is said to each question.
 
     Args:
+        lines: of a file.
         arrays: of :func:`arrays_of`.
         logits: of the model.
-        words: what its modalities are called, in order.
+        model: the model.
         form: ``direct``, or ``letter``: read off the expert.
+        temperatures: by ``TASK/FORM`` as an evaluation has fitted them; 1 where there is none.
 
     Returns:
-        A letter, or the names of four panels; and the probability of that ``[N]``, of panels the mean.
+        ``answer``, a letter or the names of four panels; ``probability`` of it, of panels the mean; and
+        ``probability_A`` to ``probability_D`` of letters.
+
+    Raises:
+        ValueError: a question on one image that shall be answered directly, or a reply that names an
+            unknown modality.
     """
-    said, sure = [], np.zeros(len(arrays["task"]))
-    for i, task in enumerate(arrays["task"].tolist()):
+    rows: list[dict[str, Any]] = []
+    for i, (line, task) in enumerate(zip(lines, arrays["task"].tolist(), strict=True)):
+        if task == QUESTION and form == "direct":
+            raise ValueError(
+                f"line {line.id} asks of one image, and does not say which in numbers: answer it with "
+                "--form=letter"
+            )
+        if foreign := sorted(set(names_in(line.reply).values()) - set(model.words)):
+            raise ValueError(
+                f"line {line.id} names {foreign[0]!r}; this model knows {listed(model.words)}"
+            )
+        chosen = FORMS[task][form == "letter"]
+        known = TASKS[task] if task < len(TASKS) else "question"
+        of = logits[chosen][i, 1:] if task == IDENTIFICATION else logits[chosen][i][None]
+        chances = apply_temperature(of, temperatures.get(f"{known}/{chosen}", 1.0))
+        best = chances.argmax(axis=-1)
+        row: dict[str, Any] = {"probability": float(chances.max(axis=-1).mean())}
         if task == IDENTIFICATION:
-            chances = _softmax(logits["name" if form == "direct" else "panel"][i, 1:])
-            said.append(phrases.names_line([words[k] for k in chances.argmax(axis=-1)]))
-            sure[i] = chances.max(axis=-1).mean()
+            row["answer"] = phrases.names_line([model.words[k] for k in best])
         else:
-            chances = _softmax(logits[DIRECT[task] if form == "direct" else "letter"][i])
-            said.append(LETTERS[int(chances.argmax())])
-            sure[i] = chances.max()
-    return said, sure
-
-
-def _softmax(logits: np.ndarray) -> np.ndarray:
-    powers = np.exp(logits - logits.max(axis=-1, keepdims=True))
-    return powers / powers.sum(axis=-1, keepdims=True)
+            row["answer"] = LETTERS[int(best[0])]
+            row |= {f"probability_{a}": float(p) for a, p in zip(LETTERS, chances[0], strict=True)}
+        rows.append(row)
+    return rows

@@ -2,7 +2,7 @@
 
 Content is what all modalities of a slice share, where it lies; appearance is what a modality is. Of
 SynerMedGen (arXiv 2605.08724) both come from BAGEL's SigLIP, whose tokens carry everything; a model from
-scratch that shall draw what it never saw as pairs needs them apart, as the experiments have shown.
+scratch that shall draw what it never saw as pairs needs them apart, as a prototype has shown.
 """
 
 import flax.linen as nn

@@ -16,14 +16,17 @@ from msflow_jax.paired.settings import check_settings, measured_routes
 from msflow_jax.synergy.encoder import AppearanceEncoder, ContentEncoder
 from msflow_jax.synergy.experts import Expert
 from msflow_jax.synergy.generation import Drawing
+from msflow_jax.synergy.instances import TASKS
 from msflow_jax.synergy.model import Named, Synergy
-from msflow_jax.synergy.parts import FILE, SynergyParts
+from msflow_jax.synergy.parts import FILE, ROUTES, SynergyParts
 from msflow_jax.synergy.phrases import instructions, word
 from msflow_jax.synergy.settings import (
     ARMS,
     NAME,
+    RANDOM,
     STAGES,
     TABLE,
+    UNTAUGHT,
     all_routes,
     model_settings,
     sample_settings,
@@ -35,7 +38,7 @@ class SynergyFamily:
     """SynerMedGen (arXiv 2605.08724); see :class:`msflow_jax.families.Family`."""
 
     name = NAME
-    files: Sequence[str] = (FILE,)
+    files: Sequence[str] = (FILE, ROUTES)
     words: Mapping[str, str] = {"draw": "noise draw"}
     table = TABLE
 
@@ -54,13 +57,18 @@ class SynergyFamily:
         check_settings(config)
         all_routes(model)
         chosen = list(model.stages)
-        if not chosen or len(set(chosen)) < len(chosen) or not set(chosen) <= set(STAGES):
+        if not chosen or chosen != [one for one in STAGES if one in chosen]:
             raise ValueError(
-                f"model.stages={tuple(chosen)}: name some of {', '.join(STAGES)}, each once"
+                f"model.stages={tuple(chosen)}: name some of {', '.join(STAGES)}, in this order"
             )
         if chosen == ["understand"]:
             raise ValueError(
                 "model.stages=('understand',) draws nothing: add generate or reconstruct"
+            )
+        if model.tasks.arm == RANDOM and {"prior", "mixed"} & set(chosen):
+            raise ValueError(
+                f"model.tasks.arm={RANDOM!r} learns nothing, which prior and mixed would change: "
+                "take them out of model.stages"
             )
         if model.tasks.arm not in ARMS:
             raise ValueError(
@@ -82,10 +90,12 @@ class SynergyFamily:
         if (solver := config.sample.translate.solver) not in SOLVERS:
             known = ", ".join(SOLVERS)
             raise ValueError(f"unknown sample.translate.solver {solver!r}: choose one of {known}")
-        if config.train.accumulate > 1:
+        if len(reach := tuple(model.tasks.reach)) != 2 or not 1 <= reach[0] <= reach[1]:
+            raise ValueError(f"model.tasks.reach={reach}: two numbers of slices, fewest and most")
+        if model.encoder.kind == "vit" and model.encoder.width % model.encoder.heads:
             raise ValueError(
-                f"train.accumulate={config.train.accumulate}: places and names are told apart within a "
-                "batch: set it to 1"
+                f"model.encoder.heads={model.encoder.heads} do not divide its width, "
+                f"{model.encoder.width}"
             )
 
     def upgrade(self, stored: Mapping[str, Any]) -> dict[str, Any]:
@@ -143,7 +153,8 @@ class SynergyFamily:
                 len(codec.inner) - 1, dtype,
             ),
             routes=_instructions(parts, names),
-            trained=routes if drawn else (),
+            trained=tuple(route for route in routes if drawn and route in parts.routes),
+            taught=_taught(model),
             paired=drawn,
             classes=tuple(info.classes),
             noise=model.noise,
@@ -167,9 +178,19 @@ class SynergyFamily:
         from msflow_jax.synergy.understanding_section import Answers
 
         found: list[Section] = [Answers(config.sample.answer.count)]
-        if stage not in ("understand", "untaught"):
+        # An earlier stage's drawing was not taught what the last one looks at.
+        drawing = [one for one in config.model.stages if one not in ("prior", "understand")]
+        if stage not in (*STAGES, UNTAUGHT) or stage == drawing[-1]:
             found.append(Translation(measured_routes(config), config.sample.evaluate.examples))
         return found
+
+
+def _taught(model: ConfigDict) -> tuple[str, ...]:
+    """Which tasks a configuration teaches; of single images ``question``."""
+    arm = model.tasks.arm
+    if arm == RANDOM or not {"understand", "mixed"} & set(model.stages):
+        return ()
+    return ("question",) if arm == "questions" else tuple(t for t in TASKS if arm != f"no_{t}")
 
 
 def _instructions(

@@ -54,6 +54,7 @@ class Synergy(Verbs):
         routes: instructions by route (source, target): token numbers ``(T,)`` of each of its phrasings.
         trained: routes that a loss of drawing has seen; () where none has.
         paired: whether drawing was trained on pairs, and looks at the source's latents and at words.
+        taught: tasks that understanding was trained on.
         classes: class names of the data, which this model does not need.
         noise: deviation of the noise on content tokens while drawing is trained.
         temperature: of direct answers.
@@ -69,6 +70,7 @@ class Synergy(Verbs):
     routes: Mapping[tuple[str, str], tuple[tuple[int, ...], ...]]
     trained: tuple[tuple[str, str], ...] = ()
     paired: bool = False
+    taught: tuple[str, ...] = ()
     classes: tuple[str, ...] = ()
     noise: float = 0.0
     temperature: float = 0.05
@@ -122,7 +124,7 @@ class Synergy(Verbs):
             content = shape(1, math.prod(reads.grid), reads.features)
             seen = Seen(content, shape(1, reads.look))
             return init_params(reads, key, shape(2, dtype=jnp.int32), seen)
-        kept = (shape(1, own.pairs, own.size),) * own.depth
+        kept = (shape(1, own.pairs, own.size, dtype=own.dtype),) * own.depth
         memory = Memory(kept, kept, shape(1, dtype=bool), shape(4))
         return init_params(self.drawing, key, shape(*self.codec.inner), shape(), memory, at=0)
 

@@ -9,17 +9,17 @@ import numpy as np
 
 from msflow_jax.streams import Clock, interpolate, spread_times
 from msflow_jax.synergy.augmentation import Augmentation
+from msflow_jax.synergy.instances import TASKS
 from msflow_jax.synergy.model import Params, Synergy
 from msflow_jax.synergy.scenes import FIRST, SECOND
 from msflow_jax.synergy.understanding import Seen
 
 Metrics = dict[str, jax.Array]
 Result = tuple[jax.Array, Metrics]
-TASKS = ("selection", "identification", "instruction")
 
 
 def understand_objective(
-    model: Synergy, places: float, asks: bool, params: Params, batch: Any, key: jax.Array, *,
+    model: Synergy, places: float, arm: str, params: Params, batch: Any, key: jax.Array, *,
     train: bool = True,
 ) -> Result:  # fmt: skip
     """Cross-entropy of the answers, in both forms, averaged over the instances.
@@ -29,18 +29,19 @@ def understand_objective(
         places: weight of telling the right place of the right slice from its other places. Not of the
             paper: without it nothing that is drawn from never having seen pairs was better than the mean
             image.
-        asks: whether instances are questions on single images, a control.
+        arm: ``questions`` asks of single images; of ``permuted`` the places of the source are in random
+            order too, else what lies where would still be learned from another subject's.
         params: the whole tree.
         batch: instances, see :class:`~msflow_jax.synergy.tasks.TaskSplit`.
-        key: PRNG key; nothing is random.
-        train: alike.
+        key: PRNG key.
+        train: the same either way.
     """
-    del key, train
-    found = model.answer(params, batch)
+    del train
+    found = model.answer(params, batch, key if arm == "permuted" else None)
     answer, task, shown = batch["answer"], batch["task"], batch["modality"]
     letter, letter_right = _choice(found["letter"], answer)
     panel, panel_right = _panels(found["panel"][:, 1:], shown[:, 1:])
-    if asks:
+    if arm == "questions":
         direct, right = _choice(found["question"], answer)
         loss = (direct + letter).mean()
         return loss, {"loss_question": direct.mean(), "accuracy_question": right.mean(),
@@ -89,6 +90,12 @@ def _panels(logits: jax.Array, shown: jax.Array) -> tuple[jax.Array, jax.Array]:
 
 def _mean(values: jax.Array, weights: jax.Array) -> jax.Array:
     return (values * weights).sum() / jnp.maximum(weights.sum(), 1)
+
+
+def no_objective(params: Params, batch: Any, key: jax.Array, *, train: bool = True) -> Result:
+    """Nothing to minimise: what is trained stays as it starts."""
+    del batch, key, train
+    return 0.0 * sum(leaf.sum() for leaf in jax.tree.leaves(params)), {}
 
 
 def reconstruct_objective(

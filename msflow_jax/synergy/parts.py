@@ -1,6 +1,6 @@
 """What SynerMedGen needs beside its parameters: the tokeniser of questions and instructions."""
 
-import re
+import warnings
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -9,18 +9,22 @@ from typing import Any
 import numpy as np
 from ml_collections import ConfigDict
 
-from msflow_jax.data import Info, Split, Splits
+from msflow_jax.data import Info, Split, Splits, in_memory
+from msflow_jax.paired.pairs import has
 from msflow_jax.paired.tokens import Tokeniser
+from msflow_jax.storage.jsons import read_object, write_json
+from msflow_jax.storage.text import listed
 from msflow_jax.synergy.answering import arrays_of, replies
+from msflow_jax.synergy.instances import TASKS
 from msflow_jax.synergy.jsonl import Line, read
-from msflow_jax.synergy.phrases import instructions, texts, word
+from msflow_jax.synergy.phrases import DESCRIPTIONS, texts, word
 from msflow_jax.synergy.scoring import score
 from msflow_jax.synergy.settings import all_routes
 from msflow_jax.synergy.task_split import TaskSplit
 from msflow_jax.synergy.tasks import Tasks
 from msflow_jax.training.stage import Params
 
-FILE = "tokeniser.json"
+FILE, ROUTES = "tokeniser.json", "routes.json"
 
 
 @dataclass(frozen=True)
@@ -36,10 +40,24 @@ class Questions:
     arrays: Mapping[str, np.ndarray]
 
     def replies(
-        self, logits: Mapping[str, np.ndarray], words: Sequence[str], form: str = "direct"
-    ) -> tuple[list[str], np.ndarray]:
-        """What is said to each, and how sure that is, see :func:`answering.replies`."""
-        return replies(self.arrays, logits, words, form)
+        self, logits: Mapping[str, np.ndarray], model: Any, form: str, evaluation: Mapping[str, Any],
+    ) -> list[dict[str, Any]]:  # fmt: skip
+        """What is said to each, see :func:`answering.replies`, at the temperatures of an evaluation.
+
+        A task that the model was never taught is named in a warning.
+        """
+        asked = {TASKS[task] for task in self.arrays["task"].tolist() if task < len(TASKS)}
+        if form == "direct" and (foreign := sorted(asked - set(model.taught))):
+            warnings.warn(
+                f"this model was never taught {listed(foreign)}: what it says there means nothing",
+                stacklevel=2,
+            )
+        tasks = (evaluation.get("understanding") or {}).get("tasks") or {}
+        fitted = {
+            f"{task}/{name}": one["calibration"]["temperature"]
+            for task, forms in tasks.items() for name, one in forms.items() if "calibration" in one
+        }  # fmt: skip
+        return replies(self.lines, self.arrays, logits, model, form, fitted)
 
     def score(self, said: Sequence[str]) -> dict[str, Any]:
         """How much of it is right, see :func:`scoring.score`."""
@@ -52,14 +70,17 @@ class SynergyParts:
 
     Attributes:
         tokeniser: of questions and instructions.
+        routes: those that a training example shows, (source, target) each.
     """
 
     tokeniser: Tokeniser
+    routes: tuple[tuple[str, str], ...] = ()
     params: Mapping[str, Params] = field(default_factory=dict)
 
     def save(self, folder: Path) -> None:
-        """Writes the tokeniser into a workdir."""
+        """Writes tokeniser and routes into a workdir."""
         self.tokeniser.save(folder / FILE)
+        write_json(folder / ROUTES, {"routes": [list(route) for route in self.routes]})
 
     def ask(self, config: ConfigDict, split: Split, count: int, **changes: Any) -> TaskSplit:
         """Questions on a split.
@@ -76,15 +97,17 @@ class SynergyParts:
         """An instruction as token numbers.
 
         Raises:
-            ValueError: it does not name both ends of the route.
+            ValueError: it is none of the known phrasings of this route.
         """
-        for name in (source, target):
-            if not re.search(rf"(?<!\w){re.escape(word(name))}(?!\w)", text, re.IGNORECASE):
-                raise ValueError(
-                    f"the instruction {text!r} does not name {word(name)!r}: from {word(source)} to "
-                    f"{word(target)} say for one {instructions(word(source), word(target))[0]!r}"
-                )
-        (row,) = self.tokeniser.encode([text], "the instruction")
+        known = [one.format(source=word(source), target=word(target)) for one in DESCRIPTIONS]
+        said = text.strip().rstrip(".")
+        found = next((one for one in known if one.casefold() == said.casefold()), None)
+        if found is None:
+            raise ValueError(
+                f"the instruction {text!r} names no way from {word(source)} to {word(target)} that was "
+                f"taught: say {known[0]!r}, or another of {len(known)} phrasings (synergy/phrases.py)"
+            )
+        (row,) = self.tokeniser.encode([found], "the instruction")
         return tuple(map(int, row[row > 0]))
 
     def read(self, path: Path, images: Callable[[Sequence[Path]], np.ndarray]) -> "Questions":
@@ -117,11 +140,31 @@ def make_tasks(config: ConfigDict, split: Split, **changes: Any) -> Tasks:
 
 
 def prepare(config: ConfigDict, splits: Splits) -> SynergyParts:
-    """The parts of a fresh run: a tokeniser of all that can be said, in every arm alike."""
-    words = {name: word(name) for name in config.model.modalities}
-    return SynergyParts(Tokeniser.fit(texts(words), margin=1.0))
+    """The parts of a fresh run: a tokeniser of all that can be said, in every arm alike.
+
+    Raises:
+        ValueError: a modality that no training example has.
+    """
+    names = tuple(config.model.modalities)
+    train = in_memory(splits.train)
+    there = {name: has(train, name) for name in names}
+    if missing := [name for name, rows in there.items() if not rows.any()]:
+        raise ValueError(
+            f"no training example has the modality {missing[0]!r}: take it out of model.modalities"
+        )
+    every = [(a, b) for a in names for b in names if a != b]
+    routes = tuple((a, b) for a, b in every if (there[a] & there[b]).any())
+    if apart := sorted({"-".join(sorted(route)) for route in every if route not in routes}):
+        warnings.warn(
+            f"no training example shows both of {listed(apart)}: these are drawn zero-shot",
+            stacklevel=2,
+        )
+    words = {name: word(name) for name in names}
+    return SynergyParts(Tokeniser.fit(texts(words), margin=1.0), routes)
 
 
 def load(config: ConfigDict, info: Info, folder: Path) -> SynergyParts:
     """The parts of a workdir."""
-    return SynergyParts(Tokeniser.load(folder / FILE))
+    found = read_object(folder / ROUTES, "restore it from a copy")
+    routes = tuple((str(a), str(b)) for a, b in found["routes"])
+    return SynergyParts(Tokeniser.load(folder / FILE), routes)

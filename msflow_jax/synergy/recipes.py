@@ -5,8 +5,9 @@ from ml_collections import ConfigDict
 from msflow_jax.config import default_config
 from msflow_jax.synergy.settings import ARMS, NAME
 
-ROUTES = ("t1w-t2w", "t2w-t1w", "t1w-flair", "pdw-flair", "t1w-ct", "ct-t1w")
-HELD_OUT = ("pdw-flair", "ct-t2w")  # in no question and in no pair
+ROUTES = ("t1w-t2w", "t2w-t1w", "t1w-flair", "t2w-flair", "t1w-ct", "ct-t1w")
+# In no question and in no pair, nor their reverse, which selection could not tell from them.
+HELD_OUT = ("pdw-flair", "flair-pdw", "ct-t2w", "t2w-ct")
 ZERO_SHOT, UNPREPARED, MIXED = "zero_shot", "unprepared", "mixed"
 _TILES = {ZERO_SHOT: ("understand", "reconstruct"), UNPREPARED: ("generate",), MIXED: ("mixed",)}
 
@@ -28,7 +29,7 @@ def phantom(variant: str = "") -> ConfigDict:
     config.data.phantoms.subjects = 360
     config.data.slices.update(dict(first=0.3, last=0.75, spacing=8.0))
     config.model.tasks.withhold = HELD_OUT
-    config.sample.evaluate.routes = (*ROUTES, HELD_OUT[1])
+    config.sample.evaluate.routes = (*ROUTES, HELD_OUT[0], HELD_OUT[2])
     config.model.regression.routes = ROUTES
     config.model.segmenter.modalities = ("ct", "t1w", "t2w", "flair")
     config.model.lengths.update(dict(regress=0.2, segment=0.2))
@@ -54,8 +55,7 @@ def cohort() -> ConfigDict:
     config = default_config(NAME)
     config.data.name = "cohort"
     config.data.side = 128
-    config.data.loader = "grain"
-    config.model.tasks.instances = 1_000_000
+    config.model.tasks.update(dict(instances=1_000_000, stream=True))
     config.model.encoder.update(dict(features=32, width=128, patch=8, look=64, look_width=32))
     config.model.expert.update(dict(width=384, depth=12, heads=6, pairs=6, size=64, hidden=1024))
     config.model.update(dict(patch=8, pooled=8, remat=True))

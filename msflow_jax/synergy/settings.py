@@ -13,17 +13,17 @@ from msflow_jax.paired.settings import (
 )
 from msflow_jax.paired.settings import TABLE as PAIRED
 from msflow_jax.settings import COUNT, Setting
+from msflow_jax.synergy.instances import ARMS as TAUGHT
 
 NAME = "synergy"
 # ``prior``: scenes of nothing in particular; ``understand``: questions; ``reconstruct``: images from
 # their own content and look; ``generate``: from pairs, understanding frozen; ``mixed``: questions and
 # pairs at once.
 STAGES = ("prior", "understand", "reconstruct", "generate", "mixed")
-# What understanding is trained on; see ``tasks.Tasks``. ``random``: on nothing.
-ARMS = (
-    *("aligned", "questions", "permuted", "easy", "no_selection", "no_identification"),
-    *("no_instruction", "random"),
-)
+UNTAUGHT = "untaught"  # the stage of an understanding that learns nothing
+RANDOM = "random"  # the arm whose understanding learns nothing
+# What understanding is trained on; see ``tasks.Tasks``.
+ARMS = (*TAUGHT, RANDOM)
 
 
 def model_settings() -> dict[str, Any]:
@@ -43,6 +43,8 @@ def model_settings() -> dict[str, Any]:
             places=1.0,
             temperature=0.05,
             scenes=4000,
+            share=1.0,  # of the training subjects that questions are made of
+            stream=False,  # whether questions are made while training, or beforehand
         ),
         # Understanding's images: numbers of a content token, channels, pixels for a token, look.
         encoder=dict(
@@ -113,6 +115,8 @@ TABLE: dict[str, Setting] = {
     "model.tasks.reach": Setting(COUNT, "how many slices away wrong candidates are, from and to"),
     "model.tasks.places": Setting("[0, inf)", "weight of telling a slice's places apart"),
     "model.tasks.temperature": Setting("(0, inf)", "temperature of direct answers"),
+    "model.tasks.share": Setting("(0, 1]", "share of the training subjects that is asked about"),
+    "model.tasks.stream": Setting("", "whether questions are made while training (needs grain)"),
     "model.tasks.scenes": Setting(COUNT, "scenes of the stage prior"),
     "model.encoder.kind": Setting("cnn or vit", "encoder of content"),
     "model.encoder.features": Setting(COUNT, "numbers of a content token"),

@@ -21,7 +21,7 @@ from msflow_jax.synergy.augmentation import Augmentation
 from msflow_jax.synergy.model import Synergy
 from msflow_jax.synergy.parts import SynergyParts
 from msflow_jax.synergy.scenes import scenes
-from msflow_jax.synergy.settings import all_routes
+from msflow_jax.synergy.settings import RANDOM, UNTAUGHT, all_routes
 from msflow_jax.synergy.task_split import TaskSplit
 from msflow_jax.training import Stage
 from msflow_jax.training.source import Source
@@ -39,7 +39,7 @@ def stages(config: ConfigDict, splits: Splits, parts: SynergyParts, model: Syner
     """
     make = _Maker(config, splits, parts, model)
     found = [getattr(make, name)() for name in config.model.stages]
-    if found[0].name not in ("prior", "understand", "mixed") or config.model.tasks.arm == "random":
+    if config.model.tasks.arm == RANDOM or (not model.taught and found[0].name != "prior"):
         found = [make.untaught(), *(one for one in found if one.name != "understand")]
     return [*found, *control_stages(make, model.controls)]
 
@@ -55,7 +55,7 @@ class _Maker:
 
     def pair(self, *names: str) -> tuple[Source, Source]:
         """See :class:`msflow_jax.paired.control_stages.Maker`."""
-        split = in_memory(self.splits.train)
+        split = _some_subjects(in_memory(self.splits.train), self.config, self.config.model.pairs)
         return (
             pair_source(split, names, None, "training"),
             pair_source(self.splits.val, names, None, "validation"),
@@ -96,14 +96,13 @@ class _Maker:
     @property
     def _answering(self) -> Callable[..., Any]:
         tasks = self.config.model.tasks
-        asks = tasks.arm == "questions"
-        return partial(objectives.understand_objective, self.model, tasks.places, asks)
+        return partial(objectives.understand_objective, self.model, tasks.places, tasks.arm)
 
     def untaught(self) -> Stage:
         """Understanding that has learned nothing, as drawing finds it then: one step of length zero."""
         own = _UNDERSTANDING
         found = self.stage(
-            "untaught", "understand", self._answering, self._asked, _under(own), [(own, ())]
+            UNTAUGHT, "understand", objectives.no_objective, self._images, _under(own), [(own, ())]
         )
         found.config.update(dict(steps=1, eval_every=1, learning_rate=0.0, weight_decay=0.0))
         return found
@@ -167,20 +166,24 @@ class _Maker:
     @cached_property
     def _asked(self) -> tuple[Any, Source]:
         """Training and validation questions."""
-        tasks, data = self.config.model.tasks, self.config.data
-        train = self.parts.ask(self.config, in_memory(self.splits.train), tasks.instances)
+        tasks = self.config.model.tasks
+        split = _some_subjects(in_memory(self.splits.train), self.config, tasks.share)
+        train = self.parts.ask(self.config, split, tasks.instances)
         val = _whole(self.parts.ask(self.config, self.splits.val, _ASKED))
-        if data.loader == "grain":
+        if tasks.stream:
             names = {name: name for name in train.modalities}
-            return Stream(train, data.workers, arrays=names), val  # type: ignore[arg-type]
+            workers = self.config.data.workers
+            return Stream(train, workers, arrays=names), val  # type: ignore[arg-type]
         return _whole(train), val
 
     @cached_property
     def _images(self) -> tuple[Source, Source]:
-        """Examples of two modalities or more: of training a share of the subjects, if so configured."""
-        names = self.config.model.modalities
-        train = _some_subjects(in_memory(self.splits.train), self.config)
-        return _source(train, names, "training"), _source(self.splits.val, names, "validation")
+        """Examples of a route or more: of training a share of the subjects, if so configured."""
+        split = _some_subjects(in_memory(self.splits.train), self.config, self.config.model.pairs)
+        return tuple(
+            _source(one, self.config, what)
+            for one, what in ((split, "training"), (self.splits.val, "validation"))
+        )  # type: ignore[return-value]
 
 
 def _whole(asked: TaskSplit) -> Source:
@@ -191,14 +194,13 @@ def _under(parts: Sequence[str]) -> str:
     return f"({'|'.join(parts)})/.*"
 
 
-def _some_subjects(split: Split, config: ConfigDict) -> Split:
+def _some_subjects(split: Split, config: ConfigDict, share: float) -> Split:
     """The examples of a share of the subjects, drawn by the seed of the data."""
-    share = config.model.pairs
     if share >= 1:
         return split
     if split.groups is None:
         raise ValueError(
-            f"model.pairs={share}: the data do not say whom an image shows: set it to 1"
+            f"a share of {share:g} of the subjects: the data do not say whom an image shows: set it to 1"
         )
     subjects = np.array(sorted(set(split.groups)))
     order = np.random.default_rng(config.data.seed).permutation(len(subjects))
@@ -206,13 +208,17 @@ def _some_subjects(split: Split, config: ConfigDict) -> Split:
     return split.take(np.flatnonzero([one in kept for one in split.groups]))
 
 
-def _source(split: Split, names: Sequence[str], what: str) -> Source:
-    """All of the modalities, and which of them an example has: of examples that have two."""
+def _source(split: Split, config: ConfigDict, what: str) -> Source:
+    """All of the modalities, and which of them an example has: of examples that have both of a route."""
+    names = config.model.modalities
     there = {name: has(split, name) for name in names}
-    rows = np.flatnonzero(np.sum(list(there.values()), axis=0) > 1)
+    rows = np.flatnonzero(
+        np.any([there[a] & there[b] for a, b in all_routes(config.model)], axis=0)
+    )
     if not len(rows):
         raise ValueError(
-            f"no example of the {what} split has two of {', '.join(names)}: give registered modalities"
+            f"no example of the {what} split has both of a route between {', '.join(names)}: give "
+            "registered modalities, or withhold less"
         )
     arrays = {name: split.arrays[name][rows] for name in names}
     modalities = {name: split.modalities[name] for name in names}

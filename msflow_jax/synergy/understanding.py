@@ -18,8 +18,8 @@ from msflow_jax.nets.layers import Dense, Dtype
 from msflow_jax.nets.places import PLACE, with_places
 from msflow_jax.synergy.encoder import spread
 from msflow_jax.synergy.experts import Expert, Group, Memory, nowhere
+from msflow_jax.synergy.pool import CANDIDATES
 
-CHOICES = 4  # letters of an answer
 _UNIT = 50.0  # brings embeddings, drawn with a deviation of 0.02, to unit spread
 
 
@@ -65,7 +65,7 @@ class Understanding(nn.Module):
         self.query = self.param("query_embedding", zeros, (1, self.width))
         self.content_in = Dense(self.width, self.dtype)
         self.look_in = Dense(self.width, self.dtype)
-        self.letters = Dense(CHOICES)
+        self.letters = Dense(CANDIDATES)
         self.description = Dense(self.look)
         self.panel = Dense(self.look)
         self.readout_in = Dense(self.look)

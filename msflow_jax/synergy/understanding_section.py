@@ -9,13 +9,9 @@ import numpy as np
 from msflow_jax.data import Split, in_memory
 from msflow_jax.inference.evaluation import Arrays, Block, Evaluation
 from msflow_jax.paired.pairs import has
-from msflow_jax.synergy.instances import IDENTIFICATION, INSTRUCTION, LETTERS, SELECTION, TASKS
+from msflow_jax.synergy.answering import FORMS, QUESTION
+from msflow_jax.synergy.instances import IDENTIFICATION, LETTERS, TASKS
 
-# Of each task the two forms of an answer: by vectors, and by the expert.
-FORMS = {
-    SELECTION: ("selection", "letter"), IDENTIFICATION: ("name", "panel"),
-    INSTRUCTION: ("instruction", "letter"),
-}  # fmt: skip
 _PROBED = 600  # images of a split whose tokens are probed
 
 
@@ -36,35 +32,49 @@ class Answers:
 
     def __call__(self, run: Evaluation) -> tuple[Block, Arrays]:
         """See :class:`msflow_jax.families.Section`."""
-        config, parts = run.flow.config, run.flow.parts
+        arm = run.flow.config.model.tasks.arm
         chosen = in_memory(run.chosen)
-        asked = parts.ask(config, chosen, self.count, arm="aligned", held_out=True)
-        known = parts.ask(config, in_memory(run.splits["val"]), self.count, arm="aligned")
-        batches = [one.arrays() for one in (asked, known)]
-        found, fitted = (
-            run.flow.answer(batch, description=f"answering the {name} split")
-            for batch, name in zip(batches, (run.split, "val"), strict=True)
-        )
-        subjects = _subjects(chosen, asked)
-        block: Block = {"questions": self.count, "tasks": {}, "step": run.flow.step}
-        for task, forms in FORMS.items():
-            block["tasks"][TASKS[task]] = {
-                form: _form(form, batches, (found, fitted), task, subjects, asked, run.sample.seed)
-                for form in forms
-            }
-        if config.model.tasks.arm == "questions":
-            own = parts.ask(config, chosen, self.count, held_out=True)
-            arrays = own.arrays()
-            answered = run.flow.answer(arrays, description="answering questions on single images")
-            block["tasks"]["question"] = {
-                form: _accuracy(
-                    answered[form].argmax(axis=1) == arrays["answer"], _subjects(chosen, own),
-                    run.sample.seed,
-                )
-                for form in ("question", "letter")
-            }  # fmt: skip
+        block: Block = {
+            "questions": self.count, "tasks": {}, "step": run.flow.step,
+            "taught": list(run.flow.model.taught),
+        }  # fmt: skip
+        try:
+            block["tasks"] = self._asked(run, chosen, arm="aligned")
+        except (
+            ValueError
+        ) as error:  # such as two modalities, which leave too few routes to describe
+            block["left_out"] = f"Not all questions could be made: {error}."
+            if arm not in ("random", "questions"):
+                block["tasks"] = self._asked(run, chosen, arm=arm)
+        if arm == "questions":
+            block["tasks"] |= self._asked(run, chosen, arm=arm)
         block["probe"] = _probe(run, chosen)
         return block, {}
+
+    def _asked(self, run: Evaluation, chosen: Split, arm: str) -> Block:
+        """Every task of an arm that is asked at all, in both forms."""
+        ask, config, seed = run.flow.parts.ask, run.flow.config, run.flow.config.train.seed
+        asked = ask(config, chosen, self.count, arm=arm, held_out=True)
+        # Other questions than those measured, of phrasings that training never saw either.
+        val = in_memory(run.splits["val"])
+        known = ask(config, val, self.count, arm=arm, held_out=True, seed=seed + 1)
+        batches = [one.arrays() for one in (asked, known)]
+        found = [
+            run.flow.answer(batch, description=f"answering the {name} split")
+            for batch, name in zip(batches, (run.split, "val"), strict=True)
+        ]
+        if arm == "questions":
+            for batch in batches:
+                batch["task"] = np.full_like(batch["task"], QUESTION)
+        subjects = _subjects(chosen, asked)
+        there = set(batches[0]["task"].tolist()) & set(batches[1]["task"].tolist())
+        return {
+            (TASKS[task] if task < len(TASKS) else "question"): {
+                form: _form(form, batches, found, task, subjects, asked, run.sample.seed)
+                for form in FORMS[task]
+            }
+            for task in sorted(there)
+        }
 
 
 def _form(
@@ -90,7 +100,7 @@ def _form(
     np.add.at(confusion, (labels, logits.argmax(axis=1)), 1)
     block["confusion"] = confusion.tolist()
     block["names"] = list(asked.tasks.names if task == IDENTIFICATION else LETTERS)
-    if task != IDENTIFICATION:
+    if task not in (IDENTIFICATION, QUESTION):
         names, route = asked.tasks.names, batches[0]["route"][rows]
         block["pairs"] = {
             f"{names[a - 1]}-{names[b - 1]}": float(right[(route == (a, b)).all(axis=1)].mean())
@@ -148,6 +158,8 @@ def _probe(run: Evaluation, chosen: Split) -> Block:
         features, labels, groups = [], [], []
         for k, name in enumerate(names):
             rows = np.flatnonzero(has(split, name))
+            if not len(rows):  # a split may lack a modality
+                continue
             rows = rows[
                 np.linspace(0, len(rows) - 1, min(len(rows), _PROBED // len(names))).astype(int)
             ]

@@ -8,10 +8,11 @@ import jax.numpy as jnp
 
 from msflow_jax.ode import integrate
 from msflow_jax.streams import Streams, content_index, sample_noise
-from msflow_jax.synergy.understanding import CHOICES, Seen
+from msflow_jax.synergy.pool import CANDIDATES
+from msflow_jax.synergy.task_split import IMAGES
+from msflow_jax.synergy.understanding import Seen
 
 Params = Any
-SLOTS = 1 + CHOICES  # images of a question at most
 
 
 class Verbs:
@@ -29,6 +30,7 @@ class Verbs:
         guidance: float = 1.0,
         image_guidance: float = 1.0,
         instruction: tuple[int, ...] = (),
+        look: jax.Array | None = None,
         index: jax.Array | None = None,
     ) -> jax.Array:
         """Images of another modality of what a source shows, ``[B, *shape]`` in [-1, 1].
@@ -43,21 +45,28 @@ class Verbs:
             guidance: weight of the target's name and of the instruction; 1 is no guidance.
             image_guidance: weight of what is seen of the source; 1 is no guidance.
             instruction: token numbers in place of the route's first phrasing.
+            look: an appearance ``[E]`` in place of what the target's name means.
             index: number that each example's noise is folded from ``[B]``; None: the source's content.
 
         Raises:
-            ValueError: no source or several, an unknown modality, or the target as the source.
+            ValueError: no source or several, an unknown modality, the target as the source, or an
+                instruction to a model whose drawing reads no words.
         """
         if len(sources) != 1 or target in sources:
             raise ValueError(
                 f"to draw {target!r}, give one other modality as the source, not "
                 f"{', '.join(sources) or 'none'}"
             )
+        if instruction and not self.paired:
+            raise ValueError(
+                "this model's drawing was trained without words: leave the instruction out"
+            )
         ((source, x),) = sources.items()
         self.require(source)
         self.require(target)
         index = content_index(x.astype(jnp.float32)) if index is None else index
-        field = self.field(params, source, target, x, instruction, guidance, image_guidance)
+        wanted = instruction, guidance, image_guidance, look
+        field = self.field(params, source, target, x, *wanted)
         noise = {target: sample_noise(key, index, self.codec.inner)}
         out = integrate(field, noise, 0.0, 1.0, solver=solver, steps=steps)
         return self.decode(params, target, out.end[target])
@@ -65,15 +74,17 @@ class Verbs:
     def field(
         self: Any, params: Params, source: str, target: str, x: jax.Array,
         instruction: tuple[int, ...] = (), guidance: float = 1.0, image_guidance: float = 1.0,
+        look: jax.Array | None = None,
     ) -> Callable[[jax.Array, Streams], Streams]:  # fmt: skip
         """The velocity field of a drawing: all that is clean is read here, once for all of its steps."""
         count = len(x)
         ones, zeros = jnp.ones(count), jnp.zeros(count)
         words = jnp.asarray([instruction or self.routes[source, target][0]], jnp.int32)
         prompt = jnp.broadcast_to(words, (count, words.shape[1]))
-        name = jnp.asarray([self.modalities[target].prompt], jnp.int32)
-        look = jnp.broadcast_to(self.describe(params, name), (count, self.understanding.look))
-        seen = Seen(self.see(params, x).content, look)
+        if look is None:
+            name = jnp.asarray([self.modalities[target].prompt], jnp.int32)
+            (look,) = self.describe(params, name)
+        seen = Seen(self.see(params, x).content, jnp.broadcast_to(look[None], (count, len(look))))
         latents = self.encode(params, source, x) if self.paired else None
 
         def read(named: jax.Array, shown: jax.Array) -> Any:
@@ -81,11 +92,12 @@ class Verbs:
             told = named if self.paired else zeros
             return self.remember(params, prompt, told, seen, keep, latents, shown)
 
-        weighted = [(1.0, read(ones, ones))]
-        for weight, given in ((guidance, (zeros, ones)), (image_guidance, (ones, zeros))):
-            if weight != 1:
-                weighted[0] = (weighted[0][0] + weight - 1, weighted[0][1])
-                weighted.append((1 - weight, read(*given)))
+        # As BAGEL has it: first the words, then of the result the image.
+        weighted = [(image_guidance * guidance, read(ones, ones))]
+        if guidance != 1:
+            weighted.append((image_guidance * (1 - guidance), read(zeros, ones)))
+        if image_guidance != 1:
+            weighted.append((1 - image_guidance, read(ones, zeros)))
 
         def field(u: jax.Array, states: Streams) -> Streams:
             tau, z = jnp.broadcast_to(u, (count,)), states[target]
@@ -94,7 +106,9 @@ class Verbs:
 
         return field
 
-    def answer(self: Any, params: Params, batch: Mapping[str, jax.Array]) -> dict[str, jax.Array]:
+    def answer(
+        self: Any, params: Params, batch: Mapping[str, jax.Array], order: jax.Array | None = None
+    ) -> dict[str, jax.Array]:
         """Logits of the answers to questions, in both forms; which holds, the task says.
 
         Args:
@@ -102,6 +116,8 @@ class Verbs:
             batch: ``image_0`` .. ``image_4`` ``[B, *shape]`` in [-1, 1], ``modality [B, 5]`` (0: there
                 is no such image), ``prompt [B, T]``, ``options [B, 4 T]``, ``asked [B]``, as
                 :class:`TaskSplit` gives them.
+            order: PRNG key of a random order of the source's places, for direct answers; None: as they
+                are.
 
         Returns:
             ``letter [B, 4]`` and, of a selection, an instruction and a question on one image,
@@ -109,7 +125,7 @@ class Verbs:
             ``panel [B, 5, M]`` by the expert and ``name [B, 5, M]`` by appearance; of a selection's
             places ``place [B, T, T]``.
         """
-        images = jnp.stack([batch[f"image_{i}"] for i in range(SLOTS)], axis=1)
+        images = jnp.stack([batch[name] for name in IMAGES], axis=1)
         used = batch["modality"] > 0
         flat = images.reshape(-1, *images.shape[2:])
         content, look = (x.reshape(*used.shape, *x.shape[1:]) for x in self.see(params, flat))
@@ -117,19 +133,21 @@ class Verbs:
             params, batch["prompt"], Seen(content, look), used, method="answer"
         )
         names = self.names(params)
-        options = batch["options"].reshape(len(used) * CHOICES, -1)
-        meant = self.describe(params, options).reshape(len(used), CHOICES, -1)
+        options = batch["options"].reshape(len(used) * CANDIDATES, -1)
+        meant = self.describe(params, options).reshape(len(used), CANDIDATES, -1)
         change = unit(look[:, 1] - look[:, 0])
         shown = self._understand(params, Seen(content, look), method="readout")
         asked = jnp.take_along_axis(shown, batch["asked"][:, None, None], axis=1)[:, 0]
         right = 1 + batch["answer"]
         true = jnp.take_along_axis(content, right[:, None, None, None], axis=1)[:, 0]
-        size, sharp = content.shape[-1], 1 / self.temperature
+        size, sharp, first = content.shape[-1], 1 / self.temperature, content[:, 0]
+        if order is not None:
+            first = jax.random.permutation(order, first, axis=1, independent=False)
         return {
             "letter": letter,
-            "selection": sharp * jnp.einsum("bpf,bkpf->bk", content[:, 0], content[:, 1:])
+            "selection": sharp * jnp.einsum("bpf,bkpf->bk", first, content[:, 1:])
             / (size * content.shape[2]),
-            "place": sharp * jnp.einsum("bpf,bqf->bpq", content[:, 0], true) / size,
+            "place": sharp * jnp.einsum("bpf,bqf->bpq", first, true) / size,
             "instruction": sharp * jnp.einsum("be,bke->bk", change, unit(meant)),
             "question": sharp * jnp.einsum("be,bke->bk", unit(asked), unit(meant)),
             "name": sharp * jnp.einsum("bie,me->bim", unit(look), unit(names)),

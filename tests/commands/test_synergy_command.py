@@ -17,7 +17,7 @@ from tools.build_understanding import main as build
 
 pytest.importorskip("tokenizers")
 FLAGS = [
-    "--config=configs/synermedgen_phantom.py:zero_shot+control",
+    "--config=configs/synermedgen_phantom.py:zero_shot",
     "--config.data.side=16",
     "--config.data.phantoms.subjects=40",
     "--config.data.slices.spacing=16",
@@ -77,7 +77,7 @@ def test_stages_sections_and_the_page(trained):
     found = evaluation(trained)
     assert found["sections"] == ["understanding", "translation"]
     tasks = found["understanding"]["tasks"]
-    assert set(tasks) == {"selection", "identification", "instruction", "question"}
+    assert set(tasks) == {"selection", "identification", "instruction"}
     assert 0 <= tasks["selection"]["letter"]["accuracy"]["value"] <= 1
     assert set(tasks["instruction"]["instruction"]["pairs"]) <= {
         f"{a}-{b}" for a in ("ct", "t1w", "t2w") for b in ("ct", "t1w", "t2w")
@@ -92,17 +92,17 @@ def test_translate(trained, pictures, tmp_path):
     translate(trained, str(pictures), "t1w", "ct", tmp_path / "plain")
     record = json.loads((tmp_path / "plain" / "translated.json").read_text())
     assert record["route"] == "zero-shot" and record["draws"] == 2
-    said = "turn T1 into CT"
     translate(
-        trained, str(pictures), "t1w", "ct", tmp_path / "guided", guidance=2.0, image_guidance=2.0,
-        instruction=said,
-    )  # fmt: skip
+        trained, str(pictures), "t1w", "ct", tmp_path / "guided", guidance=2.0, image_guidance=2.0
+    )
     record = json.loads((tmp_path / "guided" / "translated.json").read_text())
-    assert record["instruction"] == said and record["image_guidance"] == 2.0
-    with pytest.raises(ValueError, match="does not name 'CT'"):
-        translate(
-            trained, str(pictures), "t1w", "ct", tmp_path / "no", instruction="turn T1 into PET"
-        )
+    assert record["image_guidance"] == 2.0
+    for words, says in (
+        ("turn T1 into CT", "trained without words"),
+        ("turn CT into T1", "no way"),
+    ):
+        with pytest.raises(ValueError, match=says):
+            translate(trained, str(pictures), "t1w", "ct", tmp_path / "no", instruction=words)
 
 
 def test_questions_of_a_file(trained, tmp_path):
@@ -114,11 +114,18 @@ def test_questions_of_a_file(trained, tmp_path):
     output = tmp_path / "answers.csv"
     scores = answer(trained, folder / "understanding.jsonl", output)
     rows = list(csv.DictReader(output.open()))
-    assert len(rows) == 12 and {"id", "answer", "probability", "reply"} == set(rows[0])
+    assert len(rows) == 12 and list(rows[0])[:4] == ["id", "answer", "probability", "reply"]
+    (letters,) = [[float(v) for k, v in row.items() if k[-1] in "ABCD"] for row in rows
+                  if row["answer"] in "ABCD"][:1]  # fmt: skip
+    assert sum(letters) == pytest.approx(1, abs=1e-4)
     assert scores == json.loads(output.with_suffix(".json").read_text())
     assert scores["count"] + scores["panels"]["count"] / 4 == 12
     other = answer(trained, folder / "understanding.jsonl", output, form="letter", overwrite=False)
     assert other["count"] == scores["count"]
+    with pytest.raises(ValueError, match=r"is a .csv; its scores"):
+        answer(trained, folder / "understanding.jsonl", tmp_path / "answers.json")
+    with pytest.raises((ValueError, FileExistsError), match="config.json"):
+        answer(trained, folder / "understanding.jsonl", trained / "config.csv")
     lines = (folder / "understanding.jsonl").read_text().splitlines()
     (folder / "broken.jsonl").write_text("\n".join([lines[0], "{]"]))
     with pytest.raises(ValueError, match=r"broken.jsonl:2: no JSON"):

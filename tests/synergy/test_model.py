@@ -98,7 +98,7 @@ def test_answers_of_equal_content_are_right():
         jnp.arange(len(select)), batch["answer"]
     ]
     given = {**batch, "image_0": right}
-    loss, metrics = understand_objective(model, 1.0, False, params, given, jax.random.key(0))
+    loss, metrics = understand_objective(model, 1.0, "aligned", params, given, jax.random.key(0))
     assert metrics["accuracy_selection"] == 1 and np.isfinite(loss)
     found = model.answer(params, batch)
     n = len(select)
@@ -111,6 +111,7 @@ def test_answers_of_equal_content_are_right():
     "change, says",
     [
         (dict(stages=("generate", "draw")), "model.stages"),
+        (dict(stages=("generate", "understand")), "in this order"),
         (dict(stages=("understand",)), "draws nothing"),
         (dict(modalities=("t1w",)), "no route to learn"),
     ],
@@ -125,6 +126,7 @@ def test_refused(change, says):
     [
         ("tasks", dict(arm="other"), "model.tasks.arm"),
         ("tasks", dict(withhold=("t1w-pet",)), "no route source-target"),
+        ("tasks", dict(reach=(3, 1)), "fewest and most"),
         ("expert", dict(pairs=3), "must divide heads"),
         ("encoder", dict(patch=3), "power of 2"),
     ],
