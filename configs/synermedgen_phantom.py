@@ -2,9 +2,10 @@
 
 Paper: SynerMedGen (arXiv 2605.08724), much smaller.
 Command: python -m experiments.train --config=configs/synermedgen_phantom.py
-:zero_shot draws without ever having seen pairs; :control asks questions on single images instead;
-:permuted, :easy, :no_selection, :no_identification, :no_instruction and :random are further arms,
-:unprepared draws from pairs alone, :mixed does both at once. Join them by +, as :zero_shot+control.
+synermedgen_phantom.py:zero_shot draws without ever having seen pairs; :control asks questions on single
+images instead; :permuted, :easy, :no_selection, :no_identification, :no_instruction and :random are
+further arms, :unprepared draws from pairs alone, :mixed does both at once. Join them by +, as
+:zero_shot+control.
 """
 
 from msflow_jax.synergy.recipes import phantom

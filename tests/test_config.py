@@ -121,6 +121,7 @@ def of_every_kind():
             config.model.conditioner = conditioner_settings(name)
         yield config
     yield default_config("diffusers")
+    yield default_config("synergy")
 
 
 def test_every_setting_is_in_the_table_and_every_number_has_a_range():

@@ -1,4 +1,4 @@
-"""The section on answers to understanding questions."""
+"""The section on questions of understanding."""
 
 from typing import Any
 

@@ -35,6 +35,7 @@ WORDS = {
     ("classes", "explain"): "no likelihood to explain",
     ("classes", "translate"): "it is of one modality",
     ("likelihood", "report"): "it knows no reports",
+    ("likelihood", "answer"): "it was taught no questions",
 }
 X = np.zeros((1, 8, 8, 1), np.uint8)
 CALLS = {
@@ -44,6 +45,7 @@ CALLS = {
     "explain": lambda flow: flow.explain(X, [0], [1]),
     "translate": lambda flow: flow.translate({"t1w": X}, "ct"),
     "report": lambda flow: flow.report({"xray": X}),
+    "answer": lambda flow: flow.answer({"image_0": X}),
 }
 
 

@@ -8,7 +8,7 @@ import numpy as np
 import pytest
 
 from msflow_jax.nets import DiT, init_params
-from msflow_jax.nets.dit import position_code
+from msflow_jax.nets.dit import cut, join, position_code
 
 TINY = {"channels": 3, "patch": 2, "width": 16, "depth": 2, "heads": 2}
 
@@ -48,10 +48,10 @@ def test_fresh_network_returns_zeros_of_the_input_shape(patch, side):
 
 
 def test_cutting_and_joining_undo_each_other():
-    net, x = DiT(**TINY), normal(0, 2, 8, 6, 3)
-    tokens = net._cut(x)
+    x = normal(0, 2, 8, 6, 3)
+    tokens = cut(x, 2)
     np.testing.assert_array_equal(tokens[1, 4].reshape(2, 2, 3), x[1, 2:4, 2:4])
-    np.testing.assert_array_equal(net._join(tokens, (4, 3)), x)
+    np.testing.assert_array_equal(join(tokens, (4, 3), 2), x)
 
 
 def test_position_code_tells_all_positions_apart():

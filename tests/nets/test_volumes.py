@@ -9,7 +9,7 @@ import pytest
 from jax import lax
 
 from msflow_jax.nets import DiT, UNet, init_params, ops
-from msflow_jax.nets.dit import position_code
+from msflow_jax.nets.dit import cut, join, position_code
 from msflow_jax.nets.kernels import convolve_planes, upsample_convolve
 
 
@@ -89,9 +89,9 @@ def test_a_volume_of_equal_slices_is_seen_as_its_slice():
 
 def test_a_transformer_cuts_volumes_into_blocks():
     net, x = DiT(3, patch=2, width=24, depth=1, heads=2), normal(0, 2, 4, 6, 2, 3)
-    tokens = net._cut(x)
+    tokens = cut(x, 2)
     np.testing.assert_array_equal(tokens[1, 4].reshape(2, 2, 2, 3), x[1, 2:4, 2:4, :2])
-    np.testing.assert_array_equal(net._join(tokens, (2, 3, 1)), x)
+    np.testing.assert_array_equal(join(tokens, (2, 3, 1), 2), x)
     odd = jax.ShapeDtypeStruct((2, 5, 4, 3, 3), jnp.float32)
     u = jax.ShapeDtypeStruct((2,), jnp.float32)
     assert jax.eval_shape(net.init_with_output, jax.random.key(0), odd, u)[0].shape == odd.shape

@@ -24,7 +24,7 @@ def test_every_section_that_the_library_knows_is_there():
     assert set(SECTIONS) == {
         *("classification", "calibration", "abstain", "segmentation", "generation"),
         *("likelihood", "explanation", "temperatures", "paths"),
-        *("translation", "partners", "retrieval", "texts", "facts"),
+        *("understanding", "translation", "partners", "retrieval", "texts", "facts"),
     }
     for name in SECTIONS:
         section = named_section(Results(name="w"), name)
