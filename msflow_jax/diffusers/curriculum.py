@@ -24,8 +24,8 @@ from msflow_jax.diffusers.subjects import check_subjects
 from msflow_jax.paired.control_stages import control_stages
 from msflow_jax.paired.pairs import pair_source
 from msflow_jax.paired.settings import REPORT
+from msflow_jax.paired.stages import make_stage
 from msflow_jax.paired.tokens import Tokeniser
-from msflow_jax.paired.validation import SELECT, loss_validation
 from msflow_jax.training import Stage
 from msflow_jax.training.source import Source
 from msflow_jax.training.stage import update
@@ -82,22 +82,14 @@ class _Maker:
         self, name: str, kind: str, objective: Callable[..., Any], pair: tuple[Source, Source],
         trains: str, parts: Sequence[tuple[Sequence[str], Sequence[str]]],
     ) -> Stage:  # fmt: skip
-        train = ConfigDict(self.config.train.to_dict())
-        train.select = SELECT
-        train.steps = max(1, round(self.config.model.lengths[kind] * train.steps))
-        train.eval_every = min(train.eval_every, train.steps)
-        train.flips, train.shift = False, 0
-        key = jax.random.key(train.seed)
+        key = jax.random.key(self.config.train.seed)
 
         def start(tree: Any) -> Any:
             for kinds, names in parts:
                 tree = update(tree, networks.start(self.model, key, kinds, names))
             return tree
 
-        return Stage(
-            name=name, loss=objective, source=pair[0], config=train, start=start, trains=trains,
-            validate=loss_validation(objective, pair[1], train),
-        )  # fmt: skip
+        return make_stage(self.config, name, kind, objective, pair, trains, start)
 
     def codec(self) -> Iterator[Stage]:
         if self.model.text is None:

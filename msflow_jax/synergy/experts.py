@@ -6,6 +6,8 @@ Tokens come in groups, and a group attends to itself and to all earlier ones: wh
 what is drawn, so that its keys and values are made once for all steps of a solver.
 """
 
+import math
+from collections.abc import Sequence
 from typing import NamedTuple
 
 import flax.linen as nn
@@ -14,7 +16,7 @@ import jax.numpy as jnp
 
 from msflow_jax.nets.layers import Dense, Dtype
 from msflow_jax.nets.ops import per_channel
-from msflow_jax.nets.places import PLACE
+from msflow_jax.nets.places import PLACE, with_places
 
 NORM_EPSILON = 1e-6
 ROTARY_BASE = 1e6  # of Qwen2.5
@@ -198,6 +200,12 @@ class Expert(nn.Module):
         keys, values = zip(*left, strict=True)
         out = RMSNorm(name="norm")(x).astype(jnp.float32)
         return out, Memory(keys, values, seen, places)
+
+
+def somewhere(grid: Sequence[int]) -> jax.Array:
+    """The places of a grid's tokens, ``[T, 4]``; its axes are equally long."""
+    count = math.prod(grid)
+    return with_places(jnp.zeros((1, count, 0)), grid[0], len(grid))[0]
 
 
 def nowhere(count: int) -> jax.Array:

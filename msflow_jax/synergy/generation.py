@@ -11,8 +11,7 @@ import jax.numpy as jnp
 from msflow_jax.nets.dit import TIME_FREQUENCIES, TIME_SCALE, cut, join, position_code
 from msflow_jax.nets.layers import Dense, Dtype
 from msflow_jax.nets.ops import pad_sides, time_embedding
-from msflow_jax.nets.places import with_places
-from msflow_jax.synergy.experts import Expert, Group, Memory
+from msflow_jax.synergy.experts import Expert, Group, Memory, somewhere
 
 
 class Drawing(nn.Module):
@@ -74,5 +73,4 @@ class Drawing(nn.Module):
         tokens = tokens + time[:, None].astype(tokens.dtype)
         count = tokens.shape[1]
         seen = jnp.repeat(keep[:, None] > 0, count, axis=1)
-        places = with_places(jnp.zeros((1, count, 0)), grid[0], len(grid))[0]
-        return Group(tokens, seen, jnp.full(count, at), places), grid, inside
+        return Group(tokens, seen, jnp.full(count, at), somewhere(grid)), grid, inside

@@ -11,6 +11,7 @@ from ml_collections import ConfigDict
 
 from msflow_jax.data import Info, Split, Splits, in_memory
 from msflow_jax.paired.pairs import has
+from msflow_jax.paired.settings import parse_route
 from msflow_jax.paired.tokens import Tokeniser
 from msflow_jax.storage.jsons import read_object, write_json
 from msflow_jax.storage.text import listed
@@ -19,7 +20,7 @@ from msflow_jax.synergy.instances import TASKS
 from msflow_jax.synergy.jsonl import Line, read
 from msflow_jax.synergy.phrases import DESCRIPTIONS, texts, word
 from msflow_jax.synergy.scoring import score
-from msflow_jax.synergy.settings import all_routes
+from msflow_jax.synergy.settings import RANDOM
 from msflow_jax.synergy.task_split import TaskSplit
 from msflow_jax.synergy.tasks import Tasks
 from msflow_jax.training.stage import Params
@@ -129,9 +130,8 @@ def make_tasks(config: ConfigDict, split: Split, **changes: Any) -> Tasks:
     """The builder of a configuration's questions on a split."""
     model = config.model
     names = tuple(model.modalities)
-    arm = "aligned" if model.tasks.arm == "random" else model.tasks.arm
-    routes = set(all_routes(model))
-    withheld = tuple((a, b) for a in names for b in names if a != b and (a, b) not in routes)
+    arm = "aligned" if model.tasks.arm == RANDOM else model.tasks.arm
+    withheld = tuple(parse_route(text, model) for text in model.tasks.withhold)
     given = dict(
         split=split, names=names, words={name: word(name) for name in names}, arm=arm,
         seed=config.train.seed, withhold=withheld, reach=tuple(model.tasks.reach),

@@ -9,7 +9,7 @@ ROUTES = ("t1w-t2w", "t2w-t1w", "t1w-flair", "t2w-flair", "t1w-ct", "ct-t1w")
 # In no question and in no pair, nor their reverse, which selection could not tell from them.
 HELD_OUT = ("pdw-flair", "flair-pdw", "ct-t2w", "t2w-ct")
 ZERO_SHOT, UNPREPARED, MIXED = "zero_shot", "unprepared", "mixed"
-_TILES = {ZERO_SHOT: ("understand", "reconstruct"), UNPREPARED: ("generate",), MIXED: ("mixed",)}
+_STAGES = {ZERO_SHOT: ("understand", "reconstruct"), UNPREPARED: ("generate",), MIXED: ("mixed",)}
 
 
 def phantom(variant: str = "") -> ConfigDict:
@@ -43,10 +43,10 @@ def _apply(config: ConfigDict, word: str) -> None:
     arm = "questions" if word == "control" else word
     if arm in ARMS:
         config.model.tasks.arm = arm
-    elif word in _TILES:
-        config.model.stages = _TILES[word]
+    elif word in _STAGES:
+        config.model.stages = _STAGES[word]
     else:
-        known = ", ".join(("control", *ARMS, *_TILES))
+        known = ", ".join(("control", *ARMS, *_STAGES))
         raise ValueError(f"unknown variant {word!r}: join some of {known} by +")
 
 

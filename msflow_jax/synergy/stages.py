@@ -15,13 +15,13 @@ from msflow_jax.data import Split, Splits, in_memory
 from msflow_jax.data.streaming import Stream
 from msflow_jax.paired.control_stages import control_stages
 from msflow_jax.paired.pairs import has, pair_source
-from msflow_jax.paired.validation import SELECT, loss_validation
+from msflow_jax.paired.stages import make_stage
 from msflow_jax.synergy import objectives
 from msflow_jax.synergy.augmentation import Augmentation
 from msflow_jax.synergy.model import Synergy
 from msflow_jax.synergy.parts import SynergyParts
 from msflow_jax.synergy.scenes import scenes
-from msflow_jax.synergy.settings import RANDOM, UNTAUGHT, all_routes
+from msflow_jax.synergy.settings import UNTAUGHT, all_routes
 from msflow_jax.synergy.task_split import TaskSplit
 from msflow_jax.training import Stage
 from msflow_jax.training.source import Source
@@ -38,9 +38,10 @@ def stages(config: ConfigDict, splits: Splits, parts: SynergyParts, model: Syner
         ValueError: nothing to learn from; names what is missing.
     """
     make = _Maker(config, splits, parts, model)
-    found = [getattr(make, name)() for name in config.model.stages]
-    if config.model.tasks.arm == RANDOM or (not model.taught and found[0].name != "prior"):
-        found = [make.untaught(), *(one for one in found if one.name != "understand")]
+    names = list(config.model.stages)
+    if not model.taught and names[0] != "prior":
+        names = [UNTAUGHT, *(name for name in names if name != "understand")]
+    found = [getattr(make, name)() for name in names]
     return [*found, *control_stages(make, model.controls)]
 
 
@@ -66,12 +67,7 @@ class _Maker:
         parts: Sequence[tuple[Sequence[str], Sequence[str]]],
     ) -> Stage:  # fmt: skip
         """See :class:`msflow_jax.paired.control_stages.Maker`."""
-        train = ConfigDict(self.config.train.to_dict())
-        train.select = SELECT
-        train.steps = max(1, round(self.config.model.lengths[kind] * train.steps))
-        train.eval_every = min(train.eval_every, train.steps)
-        train.flips, train.shift = False, 0
-        key = jax.random.key(train.seed)
+        key = jax.random.key(self.config.train.seed)
 
         def start(tree: Any) -> Any:
             for kinds, names in parts:
@@ -81,10 +77,7 @@ class _Maker:
                     tree = tree if part in tree and not names else update(tree, made)
             return tree
 
-        return Stage(
-            name=name, loss=objective, source=pair[0], config=train, start=start, trains=trains,
-            validate=loss_validation(objective, pair[1], train),
-        )  # fmt: skip
+        return make_stage(self.config, name, kind, objective, pair, trains, start)
 
     def understand(self) -> Stage:
         """Questions: encoders and the understanding expert."""

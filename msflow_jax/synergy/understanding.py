@@ -15,9 +15,8 @@ import numpy as np
 
 from msflow_jax.nets.dit import position_code
 from msflow_jax.nets.layers import Dense, Dtype
-from msflow_jax.nets.places import PLACE, with_places
 from msflow_jax.synergy.encoder import spread
-from msflow_jax.synergy.experts import Expert, Group, Memory, nowhere
+from msflow_jax.synergy.experts import Expert, Group, Memory, nowhere, somewhere
 from msflow_jax.synergy.pool import CANDIDATES
 
 _UNIT = 50.0  # brings embeddings, drawn with a deviation of 0.02, to unit spread
@@ -105,7 +104,7 @@ class Understanding(nn.Module):
         """
         words, there = self.embed(prompt)
         count, images = words.shape[1], used.shape[1]
-        content, code, _ = self._pool(seen.content)
+        content, code = self._pool(seen.content)
         tokens = jnp.concatenate(
             [self.look_in(seen.look)[:, :, None], self.content_in(content) + code[None, None]],
             axis=2,
@@ -142,7 +141,6 @@ class Understanding(nn.Module):
         content, look = seen
         keep = jnp.ones((len(words), 2)) if keep is None else keep
         code = position_code(self.grid, self.width)
-        places = _places(self.grid, content.shape[1])
         image = self.content_in(content) + code.astype(self.dtype)[None]
         wanted = self.look_in(look)[:, None]
         count = words.shape[1]
@@ -155,20 +153,20 @@ class Understanding(nn.Module):
             jnp.concatenate([there, *shown], axis=1),
             # The wanted look stands before the image, whose tokens share one place in the sequence.
             jnp.concatenate([jnp.arange(count + 1), jnp.full(image.shape[1], count + 1)]),
-            jnp.concatenate([nowhere(count + 1), places]),
+            jnp.concatenate([nowhere(count + 1), somewhere(self.grid)]),
         )  # fmt: skip
         return self.expert(group)[1]
 
     def readout(self, seen: Seen) -> jax.Array:
         """What single images show, as vectors among appearances ``[..., E]``: for questions on one."""
-        content, _, _ = self._pool(seen.content)
+        content, _ = self._pool(seen.content)
         flat = content.reshape(*content.shape[:-2], -1)
         h = nn.gelu(self.readout_in(jnp.concatenate([flat, seen.look], axis=-1)))
         return spread(self.readout_out(h))
 
     @nn.nowrap
-    def _pool(self, content: jax.Array) -> tuple[jax.Array, np.ndarray, tuple[int, ...]]:
-        """Content averaged to ``pooled`` tokens along an axis, the code of their places, their grid."""
+    def _pool(self, content: jax.Array) -> tuple[jax.Array, np.ndarray]:
+        """Content averaged to ``pooled`` tokens along an axis, and the code of their places."""
         side = tuple(min(self.pooled, n) for n in self.grid)
         before = content.shape[:-2]
         x = content.reshape(*before, *self.grid, self.features)
@@ -177,11 +175,8 @@ class Understanding(nn.Module):
             x = jnp.moveaxis(x, at, -1)
             x = (x @ _average(n, m)).astype(x.dtype)
             x = jnp.moveaxis(x, -1, at)
-        return (
-            x.reshape(*before, -1, self.features),
-            position_code(side, self.width).astype(self.dtype),
-            side,
-        )
+        code = position_code(side, self.width).astype(self.dtype)
+        return x.reshape(*before, -1, self.features), code
 
 
 def _average(count: int, parts: int) -> np.ndarray:
@@ -189,10 +184,3 @@ def _average(count: int, parts: int) -> np.ndarray:
     of = np.arange(count) * parts // count
     found = (of[:, None] == np.arange(parts)).astype(np.float32)
     return found / found.sum(axis=0)
-
-
-def _places(grid: tuple[int, ...], count: int) -> jax.Array:
-    """Places ``[T, 4]`` of a grid's tokens, whose axes are equally long."""
-    found = with_places(jnp.zeros((1, count, 0)), grid[0], len(grid))[0]
-    assert found.shape == (count, PLACE)
-    return found

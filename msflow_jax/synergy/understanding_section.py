@@ -11,6 +11,7 @@ from msflow_jax.inference.evaluation import Arrays, Block, Evaluation
 from msflow_jax.paired.pairs import has
 from msflow_jax.synergy.answering import FORMS, QUESTION
 from msflow_jax.synergy.instances import IDENTIFICATION, LETTERS, TASKS
+from msflow_jax.synergy.settings import RANDOM
 
 _PROBED = 600  # images of a split whose tokens are probed
 
@@ -40,11 +41,10 @@ class Answers:
         }  # fmt: skip
         try:
             block["tasks"] = self._asked(run, chosen, arm="aligned")
-        except (
-            ValueError
-        ) as error:  # such as two modalities, which leave too few routes to describe
+        except ValueError as error:
+            # Such as two modalities, which leave too few routes to describe.
             block["left_out"] = f"Not all questions could be made: {error}."
-            if arm not in ("random", "questions"):
+            if arm not in (RANDOM, "questions"):
                 block["tasks"] = self._asked(run, chosen, arm=arm)
         if arm == "questions":
             block["tasks"] |= self._asked(run, chosen, arm=arm)
@@ -125,15 +125,10 @@ def _of_task(
 
 
 def _accuracy(right: np.ndarray, subjects: np.ndarray, seed: int) -> Block:
-    from msflow_jax.evaluation.bootstrap import bootstrap_intervals
+    from msflow_jax.evaluation.translation import summary
 
-    def mean(weights: np.ndarray) -> np.ndarray:
-        return (weights * right).sum(axis=1) / weights.sum(axis=1)
-
-    interval = bootstrap_intervals(
-        {"accuracy": mean}, len(right), groups=subjects.tolist(), seed=seed
-    )["accuracy"]
-    return {"accuracy": {"value": float(right.mean()), "interval": interval}, "count": len(right)}
+    found = summary({"accuracy": right.astype(float)}, subjects.tolist(), seed=seed)
+    return {**found, "count": len(right)}
 
 
 def _subjects(split: Split, asked: Any) -> np.ndarray:

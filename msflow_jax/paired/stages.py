@@ -1,0 +1,35 @@
+"""A stage of a family of several modalities: its length, and the loss that chooses its checkpoints."""
+
+from collections.abc import Callable
+from typing import Any
+
+from ml_collections import ConfigDict
+
+from msflow_jax.paired.validation import SELECT, loss_validation
+from msflow_jax.training import Stage
+
+
+def make_stage(
+    config: ConfigDict, name: str, kind: str, objective: Callable[..., Any], pair: tuple[Any, Any],
+    trains: str, start: Callable[[Any], Any],
+) -> Stage:  # fmt: skip
+    """A stage as long as ``model.lengths`` says of its kind; nothing is flipped or shifted.
+
+    Args:
+        config: the whole configuration.
+        name: name of the stage.
+        kind: whose steps ``model.lengths`` has, relative to ``train.steps``.
+        objective: ``(params, batch, key, *, train) -> (loss, metrics)``.
+        pair: training and validation examples.
+        trains: regular expression of the leaves that it trains.
+        start: see :class:`~msflow_jax.training.Stage`.
+    """
+    train = ConfigDict(config.train.to_dict())
+    train.select = SELECT
+    train.steps = max(1, round(config.model.lengths[kind] * train.steps))
+    train.eval_every = min(train.eval_every, train.steps)
+    train.flips, train.shift = False, 0
+    return Stage(
+        name=name, loss=objective, source=pair[0], config=train, start=start, trains=trains,
+        validate=loss_validation(objective, pair[1], train),
+    )  # fmt: skip
