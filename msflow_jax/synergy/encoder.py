@@ -26,7 +26,8 @@ class ContentEncoder(nn.Module):
 
     Attributes:
         features: numbers of a token; few keep a contrast out of it.
-        width: channels of the convolutions, or of the transformer's tokens.
+        width: channels of the last convolutions, half as many for each halving before them; or of the
+            transformer's tokens.
         patch: pixels of an image for one token, along a side; of a CNN a power of 2.
         kind: ``cnn`` or ``vit``.
         depth: blocks of a ViT.
@@ -53,9 +54,10 @@ class ContentEncoder(nn.Module):
             for i in range(self.depth):
                 x = Block(self.heads, dtype=self.dtype, name=f"block_{i}")(x)
         else:
-            stride = 1
-            for level in range(self.patch.bit_length()):
-                x = Conv(self.width, stride=stride, dtype=self.dtype, name=f"down_{level}")(x)
+            stride, levels = 1, self.patch.bit_length()
+            for level in range(levels):
+                width = max(8, self.width >> (levels - 1 - level))
+                x = Conv(width, stride=stride, dtype=self.dtype, name=f"down_{level}")(x)
                 # Of each place: a norm over space would see the whole image.
                 norm = nn.LayerNorm(dtype=jnp.float32, name=f"norm_{level}")
                 x = norm(nn.silu(x)).astype(self.dtype)

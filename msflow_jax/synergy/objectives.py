@@ -19,8 +19,8 @@ Result = tuple[jax.Array, Metrics]
 
 
 def understand_objective(
-    model: Synergy, places: float, arm: str, params: Params, batch: Any, key: jax.Array, *,
-    train: bool = True,
+    model: Synergy, places: float, letters: float, arm: str, params: Params, batch: Any,
+    key: jax.Array, *, train: bool = True,
 ) -> Result:  # fmt: skip
     """Cross-entropy of the answers, in both forms, averaged over the instances.
 
@@ -29,21 +29,23 @@ def understand_objective(
         places: weight of telling the right place of the right slice from its other places. Not of the
             paper: without it nothing that is drawn from never having seen pairs was better than the mean
             image.
+        letters: share of the questions that the expert reads; the direct form is of all.
         arm: ``questions`` asks of single images; of ``permuted`` the places of the source are in random
             order too, else what lies where would still be learned from another subject's.
         params: the whole tree.
         batch: instances, see :class:`~msflow_jax.synergy.tasks.TaskSplit`.
         key: PRNG key.
-        train: the same either way.
+        train: whether the expert reads a share; in validation it reads all.
     """
-    del train
-    found = model.answer(params, batch, key if arm == "permuted" else None)
     answer, task, shown = batch["answer"], batch["task"], batch["modality"]
-    letter, letter_right = _choice(found["letter"], answer)
-    panel, panel_right = _panels(found["panel"][:, 1:], shown[:, 1:])
+    count = max(1, round(letters * len(answer))) if train else len(answer)
+    order = key if arm == "permuted" else None
+    found = model.answer(params, batch, order, count)
+    letter, letter_right = _choice(found["letter"], answer[:count])
+    panel, panel_right = _panels(found["panel"][:, 1:], shown[:count, 1:])
     if arm == "questions":
         direct, right = _choice(found["question"], answer)
-        loss = (direct + letter).mean()
+        loss = direct.mean() + letter.mean()
         return loss, {"loss_question": direct.mean(), "accuracy_question": right.mean(),
                       "accuracy_letter": letter_right.mean()}  # fmt: skip
     of = {name: (task == k).astype(jnp.float32) for k, name in enumerate(TASKS)}
@@ -53,12 +55,12 @@ def understand_objective(
     diagonal = jnp.arange(found["place"].shape[1])[None]
     there = 0.5 * (_choice(found["place"], diagonal)[0] + _choice(found["place"].mT, diagonal)[0])
     there = there.mean(axis=1)
-    lettered = jnp.where(task == TASKS.index("identification"), panel, letter)
+    paneled = of["identification"][:count]
+    lettered = jnp.where(paneled > 0, panel, letter)
     each = (
         of["selection"] * (select + places * there)
         + of["identification"] * name
         + of["instruction"] * instruct
-        + lettered
     )
     metrics = {
         "loss_selection": _mean(select, of["selection"]),
@@ -66,10 +68,10 @@ def understand_objective(
         "accuracy_selection": _mean(select_right, of["selection"]),
         "accuracy_identification": _mean(name_right, of["identification"]),
         "accuracy_instruction": _mean(instruct_right, of["instruction"]),
-        "accuracy_letter": _mean(letter_right, 1 - of["identification"]),
-        "accuracy_panel": _mean(panel_right, of["identification"]),
+        "accuracy_letter": _mean(letter_right, 1 - paneled),
+        "accuracy_panel": _mean(panel_right, paneled),
     }
-    return each.mean(), metrics
+    return each.mean() + lettered.mean(), metrics
 
 
 def _choice(logits: jax.Array, answer: jax.Array) -> tuple[jax.Array, jax.Array]:

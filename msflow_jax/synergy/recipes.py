@@ -28,7 +28,7 @@ def phantom(variant: str = "") -> ConfigDict:
     config.data.side = 32
     config.data.phantoms.subjects = 360
     config.data.slices.update(dict(first=0.3, last=0.75, spacing=8.0))
-    config.model.tasks.withhold = HELD_OUT
+    config.model.tasks.update(dict(withhold=HELD_OUT, letters=0.25))
     config.sample.evaluate.routes = (*ROUTES, HELD_OUT[0], HELD_OUT[2])
     config.model.regression.routes = ROUTES
     config.model.segmenter.modalities = ("ct", "t1w", "t2w", "flair")

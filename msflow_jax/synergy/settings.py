@@ -41,6 +41,7 @@ def model_settings() -> dict[str, Any]:
             withhold=(),  # routes source-target of no task and of no loss
             reach=(1, 3),
             places=1.0,
+            letters=1.0,  # share of a batch whose letters the expert reads
             temperature=0.05,
             scenes=4000,
             share=1.0,  # of the training subjects that questions are made of
@@ -114,6 +115,7 @@ TABLE: dict[str, Setting] = {
     "model.tasks.withhold": Setting("", "routes source-target of no question and of no pair"),
     "model.tasks.reach": Setting(COUNT, "how many slices away wrong candidates are, from and to"),
     "model.tasks.places": Setting("[0, inf)", "weight of telling a slice's places apart"),
+    "model.tasks.letters": Setting("(0, 1]", "share of the questions that the expert reads"),
     "model.tasks.temperature": Setting("(0, inf)", "temperature of direct answers"),
     "model.tasks.share": Setting("(0, 1]", "share of the training subjects that is asked about"),
     "model.tasks.stream": Setting("", "whether questions are made while training (needs grain)"),

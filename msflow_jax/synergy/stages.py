@@ -89,7 +89,9 @@ class _Maker:
     @property
     def _answering(self) -> Callable[..., Any]:
         tasks = self.config.model.tasks
-        return partial(objectives.understand_objective, self.model, tasks.places, tasks.arm)
+        return partial(
+            objectives.understand_objective, self.model, tasks.places, tasks.letters, tasks.arm
+        )
 
     def untaught(self) -> Stage:
         """Understanding that has learned nothing, as drawing finds it then: one step of length zero."""

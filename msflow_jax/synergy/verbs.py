@@ -107,8 +107,9 @@ class Verbs:
         return field
 
     def answer(
-        self: Any, params: Params, batch: Mapping[str, jax.Array], order: jax.Array | None = None
-    ) -> dict[str, jax.Array]:
+        self: Any, params: Params, batch: Mapping[str, jax.Array], order: jax.Array | None = None,
+        lettered: int | None = None,
+    ) -> dict[str, jax.Array]:  # fmt: skip
         """Logits of the answers to questions, in both forms; which holds, the task says.
 
         Args:
@@ -118,20 +119,24 @@ class Verbs:
                 :class:`TaskSplit` gives them.
             order: PRNG key of a random order of the source's places, for direct answers; None: as they
                 are.
+            lettered: how many of the questions, the first, the expert reads: most of the time goes
+                there; None: all.
 
         Returns:
             ``letter [B, 4]`` and, of a selection, an instruction and a question on one image,
             ``selection``, ``instruction``, ``question [B, 4]``; of the panels' modalities
             ``panel [B, 5, M]`` by the expert and ``name [B, 5, M]`` by appearance; of a selection's
-            places ``place [B, T, T]``.
+            places ``place [B, T, T]``. Letters and panels are of the first ``lettered``.
         """
         images = jnp.stack([batch[name] for name in IMAGES], axis=1)
         used = batch["modality"] > 0
         flat = images.reshape(-1, *images.shape[2:])
         content, look = (x.reshape(*used.shape, *x.shape[1:]) for x in self.see(params, flat))
+        first = slice(lettered)
         letter, panel = self._understand(
-            params, batch["prompt"], Seen(content, look), used, method="answer"
-        )
+            params, batch["prompt"][first], Seen(content[first], look[first]), used[first],
+            method="answer",
+        )  # fmt: skip
         names = self.names(params)
         options = batch["options"].reshape(len(used) * CANDIDATES, -1)
         meant = self.describe(params, options).reshape(len(used), CANDIDATES, -1)
@@ -140,14 +145,14 @@ class Verbs:
         asked = jnp.take_along_axis(shown, batch["asked"][:, None, None], axis=1)[:, 0]
         right = 1 + batch["answer"]
         true = jnp.take_along_axis(content, right[:, None, None, None], axis=1)[:, 0]
-        size, sharp, first = content.shape[-1], 1 / self.temperature, content[:, 0]
+        size, sharp, source = content.shape[-1], 1 / self.temperature, content[:, 0]
         if order is not None:
-            first = jax.random.permutation(order, first, axis=1, independent=False)
+            source = jax.random.permutation(order, source, axis=1, independent=False)
         return {
             "letter": letter,
-            "selection": sharp * jnp.einsum("bpf,bkpf->bk", first, content[:, 1:])
+            "selection": sharp * jnp.einsum("bpf,bkpf->bk", source, content[:, 1:])
             / (size * content.shape[2]),
-            "place": sharp * jnp.einsum("bpf,bqf->bpq", first, true) / size,
+            "place": sharp * jnp.einsum("bpf,bqf->bpq", source, true) / size,
             "instruction": sharp * jnp.einsum("be,bke->bk", change, unit(meant)),
             "question": sharp * jnp.einsum("be,bke->bk", unit(asked), unit(meant)),
             "name": sharp * jnp.einsum("bie,me->bim", unit(look), unit(names)),

@@ -98,13 +98,31 @@ def test_answers_of_equal_content_are_right():
         jnp.arange(len(select)), batch["answer"]
     ]
     given = {**batch, "image_0": right}
-    loss, metrics = understand_objective(model, 1.0, "aligned", params, given, jax.random.key(0))
+    loss, metrics = understand_objective(
+        model, 1.0, 1.0, "aligned", params, given, jax.random.key(0)
+    )
     assert metrics["accuracy_selection"] == 1 and np.isfinite(loss)
     found = model.answer(params, batch)
     n = len(select)
     chex.assert_shape([found[k] for k in ("letter", "selection", "instruction")], (n, 4))
     chex.assert_shape([found["name"], found["panel"]], (n, 5, 4))
     chex.assert_shape(found["place"], (n, 16, 16))
+
+
+def test_the_expert_reads_a_share_in_training_and_all_in_validation():
+    model, params, batch = tiny.model(), tiny.params(), tiny.batch()
+    few = model.answer(params, batch, lettered=2)
+    chex.assert_shape(few["letter"], (2, 4))
+    np.testing.assert_allclose(few["letter"], model.answer(params, batch)["letter"][:2], atol=1e-5)
+
+    def loss(letters, train):
+        key = jax.random.key(0)
+        return understand_objective(
+            model, 1.0, letters, "aligned", params, batch, key, train=train
+        )[0]
+
+    assert loss(0.1, False) == loss(1.0, False) == pytest.approx(float(loss(1.0, True)), rel=1e-5)
+    assert loss(0.1, True) != loss(1.0, True)
 
 
 @pytest.mark.parametrize(
