@@ -55,11 +55,11 @@ def build(size: str, side: int, latents: bool, remat: bool | None = None) -> Any
     from msflow_jax.data import Info, Modality
     from msflow_jax.diffusers import recipes
     from msflow_jax.diffusers.family import FAMILY
-    from msflow_jax.diffusers.latents import Latents
     from msflow_jax.diffusers.parts import DiffusersParts
     from msflow_jax.latent.autoencoder import Autoencoder
     from msflow_jax.latent.kept import Kept
     from msflow_jax.nets.vae import AutoencoderKL
+    from msflow_jax.paired.latents import Latents
 
     config = recipes.paper() if size == "paper" else recipes.cohort()
     if size == "tiny":

@@ -102,6 +102,8 @@ def _train(config, workdir: Path, encode_only: bool) -> None:
     if encode_only:
         if not parts.params:
             raise ValueError("--encode-only is for latent models: this one sees the images")
+        if "cache" not in config.model.latent:
+            raise ValueError("--encode-only: this family encodes images while it trains")
         family.stages(config, splits, parts, model)
         return
     taken, first = None, jax.process_index() == 0

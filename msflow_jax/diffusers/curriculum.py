@@ -18,10 +18,10 @@ from msflow_jax.data import Splits, in_memory
 from msflow_jax.diffusers import networks, objectives
 from msflow_jax.diffusers.decoder_stages import decoder_stages
 from msflow_jax.diffusers.encoded import Encoded, encode
-from msflow_jax.diffusers.latents import Latents
 from msflow_jax.diffusers.model import Diffusers
 from msflow_jax.diffusers.subjects import check_subjects
 from msflow_jax.paired.control_stages import control_stages
+from msflow_jax.paired.latents import Latents
 from msflow_jax.paired.pairs import pair_source
 from msflow_jax.paired.settings import REPORT
 from msflow_jax.paired.stages import make_stage

@@ -8,10 +8,10 @@ import numpy as np
 from ml_collections import ConfigDict
 
 from msflow_jax.data import Info, Split
-from msflow_jax.diffusers.latents import Latents
 from msflow_jax.latent.autoencoder import fingerprint
 from msflow_jax.latent.cache import locate, make_encoder, read_or_encode
 from msflow_jax.latent.codec import LatentCodec
+from msflow_jax.paired.latents import Latents
 from msflow_jax.paired.pairs import distinct, has
 
 VERSION = 1

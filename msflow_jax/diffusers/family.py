@@ -9,7 +9,6 @@ from ml_collections import ConfigDict
 
 from msflow_jax.data import Info, Splits
 from msflow_jax.data.order import cropped
-from msflow_jax.diffusers import latents
 from msflow_jax.diffusers.alignment import Aligned, ImageEncoder, TextEncoder
 from msflow_jax.diffusers.decoder import with_controls
 from msflow_jax.diffusers.guidance import ContextEncoder
@@ -29,6 +28,7 @@ from msflow_jax.families import Section
 from msflow_jax.latent.codec import Codec, LatentCodec, PixelCodec
 from msflow_jax.nets.dit import DiT
 from msflow_jax.nets.networks import check_network
+from msflow_jax.paired import latents
 from msflow_jax.paired.settings import REPORT, check_settings, measured_routes
 
 
@@ -53,8 +53,7 @@ class DiffusersFamily:
 
         model = config.model
         parse_links(model)
-        if latents.parse_autoencoders(model) and config.data.dims == 3:
-            raise ValueError("data.dims=3 needs a model of pixels: clear model.latent.autoencoder")
+        latents.parse_autoencoders(model)
         check_settings(config)
         check_decoder(model)
         check_network(model.net)

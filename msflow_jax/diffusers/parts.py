@@ -6,14 +6,12 @@ from functools import cached_property
 from pathlib import Path
 from typing import Any
 
-import jax
-import jax.numpy as jnp
 from ml_collections import ConfigDict
 
 from msflow_jax.data import Splits
-from msflow_jax.diffusers import latents
-from msflow_jax.diffusers.latents import Latents
 from msflow_jax.latent.codec import KEY
+from msflow_jax.paired import latents
+from msflow_jax.paired.latents import Latents
 from msflow_jax.paired.pairs import texts_of
 from msflow_jax.paired.settings import REPORT
 from msflow_jax.paired.tokens import Tokeniser
@@ -37,12 +35,7 @@ class DiffusersParts:
     @cached_property
     def params(self) -> dict[str, Any]:
         """The autoencoders' parameters by modality, under the name of the codec; {} in pixels."""
-        if not self.latents:
-            return {}
-        # On the device, so that modalities with one autoencoder share what it takes there.
-        kept = {id(one.kept): one.kept.weights for one in self.latents.values()}
-        placed = {key: jax.tree.map(jnp.asarray, weights) for key, weights in kept.items()}
-        return {KEY: {name: placed[id(one.kept)] for name, one in self.latents.items()}}
+        return {KEY: latents.placed(self.latents)} if self.latents else {}
 
     def save(self, folder: Path) -> None:
         """Writes tokeniser and autoencoders into a workdir."""
@@ -73,4 +66,5 @@ def _tokeniser(config: ConfigDict, splits: Splits) -> Tokeniser | None:
 def load(config: ConfigDict, folder: Path) -> DiffusersParts:
     """The parts of a workdir."""
     tokeniser = Tokeniser.load(folder / FILE) if REPORT in config.modalities else None
-    return DiffusersParts(tokeniser, latents.load(config, folder))
+    places = latents.parse_autoencoders(config)
+    return DiffusersParts(tokeniser, latents.load(places, config.latent.dtype, folder))

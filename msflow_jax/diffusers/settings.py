@@ -13,6 +13,7 @@ from msflow_jax.paired.settings import (
     control_lengths,
     control_settings,
     evaluate_settings,
+    latent_settings,
 )
 from msflow_jax.paired.settings import TABLE as PAIRED
 from msflow_jax.settings import COUNT, Setting
@@ -39,15 +40,11 @@ def model_settings() -> dict[str, Any]:
         prediction="velocity",  # or "epsilon"
         resize=0,
         latent=dict(
-            # Folder of tools/convert_vae.py, or "patches"; or of some modalities their own:
-            # "ct=FOLDER,t1w=patches". Empty: pixels.
-            autoencoder="",
-            patch=8,  # "patches": side of a patch
-            channels=16,  # "patches": principal components
+            # The autoencoder: a folder of tools/convert_vae.py, or "patches"; or of some modalities
+            # their own: "ct=FOLDER,t1w=patches". Empty: pixels.
+            **latent_settings(),
             net_patch=2,  # side of a diffuser's patch, of latents; of pixels it is net.patch
             cache="",  # where latents are kept; empty: in the user's cache folder
-            batch=8,  # images encoded at a time
-            dtype="float32",  # or "bfloat16": what the autoencoders compute in
         ),
         # depth, patch and heads are a ViT's.
         align=dict(
@@ -146,12 +143,8 @@ TABLE: dict[str, Setting] = {
     "model.latent.autoencoder": Setting(
         "", "folder of tools/convert_vae.py, or patches; or ct=FOLDER,t1w=patches; empty: pixels"
     ),
-    "model.latent.patch": Setting(COUNT, "patches: side of a patch"),
-    "model.latent.channels": Setting(COUNT, "patches: principal components"),
     "model.latent.net_patch": Setting(COUNT, "side of a diffuser's patch where it sees latents"),
     "model.latent.cache": Setting("", "where latents are kept; empty: in the user's cache folder"),
-    "model.latent.batch": Setting(COUNT, "images encoded at a time"),
-    "model.latent.dtype": Setting("float32 or bfloat16", "what the autoencoders compute in"),
     "model.align.encoder": Setting("cnn or vit", "encoder of images to the common space"),
     "model.align.width": Setting(COUNT, "channels of its first level; of a ViT's tokens over 8"),
     "model.align.depth": Setting(COUNT, "vit: blocks"),

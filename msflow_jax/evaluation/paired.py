@@ -22,6 +22,9 @@ def ssim(a: jax.Array, b: jax.Array) -> jax.Array:
 
     Wang et al. 2004: a Gaussian window of 11 pixels and sigma 1.5, K1 = 0.01, K2 = 0.03, only where the
     window lies within the image.
+
+    Raises:
+        ValueError: images smaller than the window.
     """
     likeness, structure = _parts(a, b)
     return jnp.mean(likeness * structure, axis=(1, 2, 3))
@@ -42,6 +45,9 @@ def ms_ssim(a: jax.Array, b: jax.Array) -> jax.Array:
 
     As many of the five scales as the window fits into, their weights brought to a sum of 1: of 32 pixels
     two, of 64 three, of 176 all.
+
+    Raises:
+        ValueError: images smaller than the window.
     """
     scales = max(1, sum(min(a.shape[1:3]) >> i >= WINDOW for i in range(len(SCALES))))
     weights = np.array(SCALES[:scales]) / sum(SCALES[:scales])
@@ -78,6 +84,11 @@ def _windowed(x: jax.Array) -> jax.Array:
     """Means ``[B, H - 10, W - 10, C]`` under the window, of ``x`` ``[B, H, W, C]``."""
     weights = np.exp(-0.5 * ((np.arange(WINDOW) - WINDOW // 2) / SIGMA) ** 2)
     weights /= weights.sum()
+    if min(x.shape[1:3]) < WINDOW:
+        high, wide = x.shape[1:3]
+        raise ValueError(
+            f"images of {high} x {wide} pixels are below the {WINDOW} of SSIM's window"
+        )
     for axis in (1, 2):
         size = x.shape[axis] - WINDOW + 1
         # Sums, not a convolution: accelerators would round its factors to fewer digits.

@@ -1,7 +1,8 @@
-"""Names of modalities and routes, and the settings of controls that several families have.
+"""Names of modalities and routes, and the settings of controls and latents that several families have.
 
-A family includes :func:`control_settings` in its part ``model``, :func:`control_lengths` in
-``model.lengths``, :func:`evaluate_settings` in ``sample.evaluate``, and :data:`TABLE` in its table.
+A family includes :func:`control_settings` in its part ``model``, :func:`latent_settings` in
+``model.latent``, :func:`control_lengths` in ``model.lengths``, :func:`evaluate_settings` in
+``sample.evaluate``, and :data:`TABLE` in its table.
 """
 
 from collections.abc import Sequence
@@ -30,6 +31,17 @@ def control_settings() -> dict[str, Any]:
 def control_lengths() -> dict[str, float]:
     """The defaults of the steps of their stages, relative to ``train.steps``."""
     return dict(regress=1.0, segment=0.35)
+
+
+def latent_settings() -> dict[str, Any]:
+    """The defaults of ``latent``: pixels."""
+    return dict(
+        autoencoder="",
+        patch=8,
+        channels=16,
+        batch=8,
+        dtype="float32",
+    )
 
 
 def evaluate_settings() -> dict[str, Any]:
@@ -67,12 +79,14 @@ def measured_routes(config: ConfigDict) -> tuple[tuple[str, str], ...]:
 
 
 def check_settings(config: ConfigDict) -> None:
-    """Refuses routes that there are not, and segmenters that nothing can be trained for, in one line.
+    """Refuses routes that there are not, latents of volumes, and segmenters that cannot be trained.
 
     Raises:
         ValueError: such a one.
     """
     model = config.model
+    if model.latent.autoencoder and config.data.dims == 3:
+        raise ValueError("data.dims=3 needs a model of pixels: clear model.latent.autoencoder")
     for text in (*model.regression.routes, *config.sample.evaluate.routes):
         parse_route(text, model)
     mapped = [name for name in model.modalities if name not in (REPORT, XRAY)]
@@ -102,6 +116,10 @@ def check_among(
 TABLE: dict[str, Setting] = {
     "model.lengths.regress": Setting("(0, inf)", "steps of a control over train.steps"),
     "model.lengths.segment": Setting("(0, inf)", "steps of a segmenter over train.steps"),
+    "model.latent.patch": Setting(COUNT, "patches: side of a patch"),
+    "model.latent.channels": Setting(COUNT, "patches: principal components"),
+    "model.latent.batch": Setting(COUNT, "images encoded at a time"),
+    "model.latent.dtype": Setting("float32 or bfloat16", "what the autoencoders compute in"),
     "model.regression.routes": Setting("", "routes source-target that a U-Net is trained on"),
     "model.regression.width": Setting(COUNT, "channels of its first level"),
     "model.segmenter.modalities": Setting("", "those whose drawings are segmented, by maps of the data"),

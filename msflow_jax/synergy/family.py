@@ -10,7 +10,8 @@ from ml_collections import ConfigDict
 from msflow_jax.data import Info, Splits
 from msflow_jax.data.order import cropped
 from msflow_jax.families import Section
-from msflow_jax.latent.codec import PixelCodec
+from msflow_jax.latent.codec import Codec, PixelCodec
+from msflow_jax.paired import latents
 from msflow_jax.paired.controls import make_controls
 from msflow_jax.paired.settings import check_settings, measured_routes
 from msflow_jax.synergy.encoder import AppearanceEncoder, ContentEncoder
@@ -38,7 +39,7 @@ class SynergyFamily:
     """SynerMedGen (arXiv 2605.08724); see :class:`msflow_jax.families.Family`."""
 
     name = NAME
-    files: Sequence[str] = (FILE, ROUTES)
+    files: Sequence[str] = (FILE, ROUTES, latents.FOLDER, latents.FILE)
     words: Mapping[str, str] = {"draw": "noise draw"}
     table = TABLE
 
@@ -128,13 +129,18 @@ class SynergyFamily:
         """
         model, dtype = config.model, jnp.dtype(config.model.dtype)
         shape = _shape(config, info)
-        codec = PixelCodec(shape, model.resize)
+        codec: Codec = PixelCodec(shape, model.resize)
+        if parts.latents:
+            codec = parts.latents.codec(shape, model.resize)
         own, patch = model.encoder, model.encoder.patch
         grid = tuple(-(-side // patch) for side in shape[:-1])
         size = parts.tokeniser.size
         names = tuple(model.modalities)
         said = _rows(parts, [word(name) for name in names])
-        modalities = {name: Named(word(name), row) for name, row in zip(names, said, strict=True)}
+        latent = parts.latents is not None
+        modalities = {
+            name: Named(word(name), row, latent) for name, row in zip(names, said, strict=True)
+        }
         routes = all_routes(model)
         drawn = "generate" in model.stages or "mixed" in model.stages
         return Synergy(

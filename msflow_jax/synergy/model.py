@@ -34,10 +34,12 @@ class Named:
     Attributes:
         word: how it is called in texts.
         prompt: that word as token numbers ``(T,)``.
+        latent: whether its images are drawn in an autoencoder's latents.
     """
 
     word: str
     prompt: tuple[int, ...]
+    latent: bool = False
 
 
 @dataclass(frozen=True)

@@ -1,8 +1,9 @@
-"""What SynerMedGen needs beside its parameters: the tokeniser of questions and instructions."""
+"""What SynerMedGen needs beside its parameters: a tokeniser of questions, an autoencoder of images."""
 
 import warnings
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass
+from functools import cached_property
 from pathlib import Path
 from typing import Any
 
@@ -10,6 +11,9 @@ import numpy as np
 from ml_collections import ConfigDict
 
 from msflow_jax.data import Info, Split, Splits, in_memory
+from msflow_jax.latent.codec import KEY
+from msflow_jax.paired import latents
+from msflow_jax.paired.latents import Latents, placed
 from msflow_jax.paired.pairs import has
 from msflow_jax.paired.settings import parse_route
 from msflow_jax.paired.tokens import Tokeniser
@@ -26,6 +30,7 @@ from msflow_jax.synergy.tasks import Tasks
 from msflow_jax.training.stage import Params
 
 FILE, ROUTES = "tokeniser.json", "routes.json"
+_IMAGES = "images"  # name of the one autoencoder
 
 
 @dataclass(frozen=True)
@@ -72,15 +77,26 @@ class SynergyParts:
     Attributes:
         tokeniser: of questions and instructions.
         routes: those that a training example shows, (source, target) each.
+        latents: what images of all modalities are drawn in; None: pixels.
     """
 
     tokeniser: Tokeniser
     routes: tuple[tuple[str, str], ...] = ()
-    params: Mapping[str, Params] = field(default_factory=dict)
+    latents: Latents | None = None
+
+    @cached_property
+    def params(self) -> dict[str, Params]:
+        """The autoencoder's parameters, under the name of the codec; {} in pixels."""
+        return {KEY: placed(self._named)[_IMAGES]} if self.latents else {}
+
+    @property
+    def _named(self) -> dict[str, Latents]:
+        return {_IMAGES: self.latents} if self.latents else {}
 
     def save(self, folder: Path) -> None:
-        """Writes tokeniser and routes into a workdir."""
+        """Writes tokeniser, routes and autoencoder into a workdir."""
         self.tokeniser.save(folder / FILE)
+        latents.save(self._named, folder)
         write_json(folder / ROUTES, {"routes": [list(route) for route in self.routes]})
 
     def ask(self, config: ConfigDict, split: Split, count: int, **changes: Any) -> TaskSplit:
@@ -160,11 +176,24 @@ def prepare(config: ConfigDict, splits: Splits) -> SynergyParts:
             stacklevel=2,
         )
     words = {name: word(name) for name in names}
-    return SynergyParts(Tokeniser.fit(texts(words), margin=1.0), routes)
+    tokeniser = Tokeniser.fit(texts(words), margin=1.0)
+    place = config.model.latent.autoencoder
+    return SynergyParts(tokeniser, routes, _latents(place, config.model, splits) if place else None)
+
+
+def _latents(place: str, model: ConfigDict, splits: Splits) -> Latents:
+    """The autoencoder of all modalities: one spread for all, since one network draws them."""
+    images = [
+        np.concatenate([split.arrays[name][has(split, name)] for name in model.modalities])
+        for split in (in_memory(splits.train), splits.val)
+    ]
+    return latents.measure(_IMAGES, place, (images[0], images[1]), model)
 
 
 def load(config: ConfigDict, info: Info, folder: Path) -> SynergyParts:
     """The parts of a workdir."""
     found = read_object(folder / ROUTES, "restore it from a copy")
     routes = tuple((str(a), str(b)) for a, b in found["routes"])
-    return SynergyParts(Tokeniser.load(folder / FILE), routes)
+    place, dtype = config.model.latent.autoencoder, config.model.latent.dtype
+    kept = latents.load({_IMAGES: place} if place else {}, dtype, folder)
+    return SynergyParts(Tokeniser.load(folder / FILE), routes, kept.get(_IMAGES))

@@ -66,8 +66,8 @@ def cohort() -> ConfigDict:
 def paper() -> ConfigDict:
     """The sizes of BAGEL-7B: two experts of Qwen2.5-7B's shape, SigLIP-so400m/14, 512 pixels.
 
-    Its drawing is in the latents of FLUX's autoencoder, 8 pixels for one of 16 channels, two by two of
-    which are a token; here a token is 16 pixels of 512, with the same number of tokens.
+    Drawing is in the latents of FLUX's autoencoder, 8 pixels for one of 16 channels, two by two of which
+    are a token.
     """
     config = cohort()
     config.data.side = 512
@@ -77,7 +77,8 @@ def paper() -> ConfigDict:
     config.model.expert.update(
         dict(width=3584, depth=28, heads=28, pairs=4, size=128, hidden=18944, near=False)
     )
-    config.model.update(dict(patch=16, pooled=8, dtype="bfloat16"))
+    config.model.update(dict(patch=2, pooled=8, dtype="bfloat16"))
+    config.model.latent.update(dict(autoencoder="autoencoders/flux", dtype="bfloat16"))
     config.train.update(dict(batch=512, steps=100_000, eval_every=5000, learning_rate=2e-5))
     config.train.update(dict(weight_decay=0.0, ema=0.9999, sharding="fsdp"))
     config.sample.translate.update(dict(steps=50, guidance=4.0, image_guidance=1.5))

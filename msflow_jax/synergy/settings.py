@@ -9,6 +9,7 @@ from msflow_jax.paired.settings import (
     control_lengths,
     control_settings,
     evaluate_settings,
+    latent_settings,
     parse_route,
 )
 from msflow_jax.paired.settings import TABLE as PAIRED
@@ -52,7 +53,9 @@ def model_settings() -> dict[str, Any]:
             kind="cnn", features=16, width=64, patch=4, depth=4, heads=4, look=32, look_width=16
         ),
         expert=dict(width=96, depth=4, heads=6, pairs=6, size=16, hidden=256, near=True),
-        patch=4,  # side of a patch of what is drawn
+        # One autoencoder for all modalities: a folder of tools/convert_vae.py, or "patches"; "": pixels.
+        latent=latent_settings(),
+        patch=4,  # side of a patch of what is drawn, in pixels or latents
         pooled=4,  # tokens along an axis of an image of a question
         noise=0.1,
         dtype="float32",
@@ -135,6 +138,9 @@ TABLE: dict[str, Setting] = {
     "model.expert.size": Setting(COUNT, "channels of a head; even"),
     "model.expert.hidden": Setting(COUNT, "channels of the gated MLP"),
     "model.expert.near": Setting("", "whether most heads begin by looking at their own place"),
+    "model.latent.autoencoder": Setting(
+        "", "folder of tools/convert_vae.py, or patches, for all modalities; empty: pixels"
+    ),
     "model.patch": Setting(COUNT, "side of a patch of what is drawn"),
     "model.pooled": Setting(COUNT, "tokens along an axis of an image of a question"),
     "model.noise": Setting("[0, inf)", "deviation of noise on content while drawing without pairs"),

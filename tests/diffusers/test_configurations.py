@@ -13,13 +13,13 @@ from msflow_jax.config import load_config
 from msflow_jax.data import Info, Modality
 from msflow_jax.diffusers.decoder import parameters, route_parameters
 from msflow_jax.diffusers.family import FAMILY
-from msflow_jax.diffusers.latents import Latents
 from msflow_jax.diffusers.networks import start
 from msflow_jax.diffusers.parts import DiffusersParts
 from msflow_jax.diffusers.text import token_shape
 from msflow_jax.latent.autoencoder import Autoencoder
 from msflow_jax.latent.kept import Kept
 from msflow_jax.nets.vae import AutoencoderKL
+from msflow_jax.paired.latents import Latents
 from msflow_jax.paired.tokens import Tokeniser
 from msflow_jax.parallel.sharding import bytes_per_device, partition
 

@@ -7,12 +7,13 @@ import jax.numpy as jnp
 import numpy as np
 import pytest
 
-from msflow_jax.diffusers import encoded, latents
+from msflow_jax.diffusers import encoded
 from msflow_jax.diffusers.curriculum import stages
 from msflow_jax.diffusers.family import FAMILY
 from msflow_jax.diffusers.objectives import carried
 from msflow_jax.diffusers.parts import load, prepare
 from msflow_jax.latent import kept
+from msflow_jax.paired import latents
 from tests.diffusers import tiny
 
 pytest.importorskip("tokenizers")

@@ -114,3 +114,9 @@ def test_against_a_reference_package():
     assert float(ssim(2 * a[None, ..., None] - 1, 2 * b[None, ..., None] - 1)[0]) == pytest.approx(
         expected, abs=1e-3
     )
+
+
+@pytest.mark.parametrize("measure", [ssim, ms_ssim])
+def test_images_below_the_window(measure):
+    with pytest.raises(ValueError, match="8 x 20 pixels are below the 11"):
+        measure(*np.zeros((2, 1, 8, 20, 1)))

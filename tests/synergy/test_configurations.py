@@ -6,6 +6,10 @@ from jax.sharding import AbstractMesh
 
 from msflow_jax.config import load_config
 from msflow_jax.data import Info, Modality
+from msflow_jax.latent.autoencoder import Autoencoder
+from msflow_jax.latent.kept import Kept
+from msflow_jax.nets.vae import AutoencoderKL
+from msflow_jax.paired.latents import Latents
 from msflow_jax.paired.tokens import Tokeniser
 from msflow_jax.parallel.sharding import bytes_per_device
 from msflow_jax.synergy.family import FAMILY
@@ -24,7 +28,11 @@ def build(name, variant=""):
         modalities={one: Modality("image", (side, side, 1)) for one in names},
     )  # fmt: skip
     words = {one: word(one) for one in names}
-    parts = SynergyParts(Tokeniser.fit(texts(words), margin=1.0))
+    latents = None
+    if config.model.latent.autoencoder:  # FLUX's
+        flux = Autoencoder(AutoencoderKL(latent=16, quant=False), 0.3611)
+        latents = Latents(Kept(flux, None), (0.0,) * 16, (1.0,) * 16)
+    parts = SynergyParts(Tokeniser.fit(texts(words), margin=1.0), (), latents)
     model = FAMILY.build(config, info, parts)
     return config, model, jax.eval_shape(model.init, jax.random.key(0))
 
@@ -46,7 +54,8 @@ def test_the_cohort_configuration():
 
 
 def test_the_paper_size_and_its_shardings():
-    config, _, shapes = build("synermedgen_paper")
+    config, model, shapes = build("synermedgen_paper")
+    assert model.codec.inner == (64, 64, 16)
     # Two experts of Qwen2.5-7B without its vocabulary, 6.5e9 each, and SigLIP-so400m.
     assert 6.4e9 < count(shapes["drawing"]) < 6.7e9
     assert 6.4e9 < count(shapes["understanding"]) < 6.7e9

@@ -32,14 +32,14 @@ def config(**model):
 
 
 @cache
-def splits():
+def splits(side=SIDE):
     """Three cohorts of a few subjects."""
     info = Info(
-        name="phantom_cohort", classes=("a", "b"), channels=1, side=SIDE, task="binary-class",
+        name="phantom_cohort", classes=("a", "b"), channels=1, side=side, task="binary-class",
         licence="", md5="", source="tests", flips=(),
-        modalities={name: Modality("image", (SIDE, SIDE, 1)) for name in NAMES},
+        modalities={name: Modality("image", (side, side, 1)) for name in NAMES},
     )  # fmt: skip
-    return Splits(*(cohort(subjects=3, side=SIDE, seed=seed) for seed in range(3)), info)
+    return Splits(*(cohort(subjects=3, side=side, seed=seed) for seed in range(3)), info)
 
 
 @cache
@@ -63,9 +63,9 @@ def params(seed=0, size=0.05):
     )
 
 
-def images(count=3, seed=0):
-    """Images ``[B, 8, 8, 1]`` in [-1, 1]."""
-    return np.random.default_rng(seed).uniform(-1, 1, (count, SIDE, SIDE, 1)).astype(np.float32)
+def images(count=3, seed=0, side=SIDE):
+    """Images ``[B, side, side, 1]`` in [-1, 1]."""
+    return np.random.default_rng(seed).uniform(-1, 1, (count, side, side, 1)).astype(np.float32)
 
 
 def batch(arm="aligned", count=12):

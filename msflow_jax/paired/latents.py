@@ -1,20 +1,21 @@
-"""The latents that image modalities are drawn in: the autoencoder of each, and their spread.
+"""The latents that images are drawn in: the autoencoder of each modality, or of all, and their spread.
 
-A workdir keeps ``autoencoders/NAME``, each once, under the name of the first modality that has it, and
+A workdir keeps ``autoencoders/NAME``, each once, under the first name that has it, and
 what was measured of them in ``latents.json``. It needs the folders that they came from no more.
 """
 
 import json
-from collections.abc import Iterable, Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
 import jax
+import jax.numpy as jnp
 import numpy as np
 from ml_collections import ConfigDict
 
-from msflow_jax.data import Info, Split, Splits, in_memory
+from msflow_jax.data import Splits, in_memory
 from msflow_jax.latent import kept
 from msflow_jax.latent.codec import LatentCodec, latent_side
 from msflow_jax.latent.kept import PATCHES, Kept
@@ -87,39 +88,62 @@ def prepare(config: ConfigDict, splits: Splits) -> dict[str, Latents]:
         splits: data of the run.
 
     Raises:
-        FileNotFoundError: there is no such autoencoder.
-        ValueError: a damaged one, or images that it cannot encode; names the modality.
+        As :func:`measure`.
     """
-    found: dict[str, Latents] = {}
     read: dict[str, Kept] = {}
-    train, val, latent = in_memory(splits.train), splits.val, config.latent
+    train, found = in_memory(splits.train), {}
     for name, place in parse_autoencoders(config).items():
-        images = _images(train, name)
-        if not len(images):
-            raise ValueError(
-                f"no training example has {name!r}: leave it in pixels, or take it out"
-            )
-        side = _side(splits.info, name, config.resize)
-        if place == PATCHES:
-            latent_side(latent.patch, side)
-            fitted = _some(images, kept.FITTED)
-            one = kept.fit(fitted, side, latent.patch, latent.channels)
-        else:
-            if place not in read:
-                read[place] = kept.read(expand(place)).computing_in(latent.dtype)
-            one = read[place]
-        codec = _named(name, one, images.shape[1:], config.resize)
-        some = _some(images, kept.MEASURED)
-        mean, square = kept.channel_moments(one, some, codec.side, latent.batch)
-        std = kept.not_constant(np.sqrt(np.maximum(square - mean**2, 0)))
-        held_out = _images(val, name)
-        shown = _some(held_out if len(held_out) else images, kept.MEASURED)
-        measure = make_measure(one.autoencoder, codec.side, latent.batch)
-        quality = {**measure(one.weights, shown, f"reconstructing {name}"), "images": len(shown)}
-        found[name] = Latents(one, tuple(mean.astype(float).tolist()), std, quality)
-        if jax.process_index() == 0:
-            print(_in_words(name, codec.inner, quality))
+        images = train.arrays[name][has(train, name)]
+        held_out = splits.val.arrays[name][has(splits.val, name)]
+        found[name] = measure(name, place, (images, held_out), config, read)
     return found
+
+
+def measure(
+    name: str, place: str, images: tuple[np.ndarray, np.ndarray], config: ConfigDict,
+    read: dict[str, Kept] | None = None,
+) -> Latents:  # fmt: skip
+    """An autoencoder, what its latents of some images are like, and how much it keeps of them.
+
+    Args:
+        name: of the modality, or whatever else is encoded.
+        place: folder of the autoencoder, or ``patches``.
+        images: of training, and of validation (may be none), uint8 ``[N, *shape]``.
+        config: part ``model`` of a configuration.
+        read: autoencoders that were read, by place; this one is added.
+
+    Raises:
+        FileNotFoundError: there is no such autoencoder.
+        ValueError: a damaged one, no images, or such as it cannot encode; names the modality.
+    """
+    read, latent, (train, held_out) = {} if read is None else read, config.latent, images
+    if not len(train):
+        raise ValueError(f"no training example has {name!r}: leave it in pixels, or take it out")
+    side = _side(train.shape[1:-1], name, config.resize)
+    if place == PATCHES:
+        latent_side(latent.patch, side)
+        one = kept.fit(_some(train, kept.FITTED), side, latent.patch, latent.channels)
+    else:
+        if place not in read:
+            read[place] = kept.read(expand(place)).computing_in(latent.dtype)
+        one = read[place]
+    codec = _named(name, one, train.shape[1:], config.resize)
+    some = _some(train, kept.MEASURED)
+    mean, square = kept.channel_moments(one, some, codec.side, latent.batch)
+    std = kept.not_constant(np.sqrt(np.maximum(square - mean**2, 0)))
+    shown = _some(held_out if len(held_out) else train, kept.MEASURED)
+    score = make_measure(one.autoencoder, codec.side, latent.batch)
+    quality = {**score(one.weights, shown, f"reconstructing {name}"), "images": len(shown)}
+    if jax.process_index() == 0:
+        print(_in_words(name, codec.inner, quality))
+    return Latents(one, tuple(mean.astype(float).tolist()), std, quality)
+
+
+def placed(latents: Mapping[str, Latents]) -> dict[str, Any]:
+    """The autoencoders' parameters by name; those that are one lie on the device once."""
+    weights = {id(one.kept): one.kept.weights for one in latents.values()}
+    there = {key: jax.tree.map(jnp.asarray, one) for key, one in weights.items()}
+    return {name: there[id(one.kept)] for name, one in latents.items()}
 
 
 def save(latents: Mapping[str, Latents], folder: Path) -> None:
@@ -133,14 +157,18 @@ def save(latents: Mapping[str, Latents], folder: Path) -> None:
     write_atomically(folder / FILE, content.encode())
 
 
-def load(config: ConfigDict, folder: Path) -> dict[str, Latents]:
+def load(places: Mapping[str, str], dtype: str, folder: Path) -> dict[str, Latents]:
     """The same from a workdir.
+
+    Args:
+        places: the autoencoder of each name, as :func:`parse_autoencoders` gives them.
+        dtype: what they compute in.
+        folder: the workdir.
 
     Raises:
         FileNotFoundError: a file is missing.
         ValueError: a file is damaged.
     """
-    places = parse_autoencoders(config)
     if not places:
         return {}
     facts = read_object(folder / FILE, "restore it from a copy")
@@ -150,7 +178,7 @@ def load(config: ConfigDict, folder: Path) -> dict[str, Latents]:
         # Patches are fitted to each modality; a folder that several name is kept once.
         key = name if place == PATCHES else place
         if key not in read:
-            read[key] = kept.read(folder / FOLDER / name).computing_in(config.latent.dtype)
+            read[key] = kept.read(folder / FOLDER / name).computing_in(dtype)
         channels = read[key].autoencoder.net.latent
         try:
             mean, std = (tuple(map(float, facts[name][part])) for part in ("mean", "std"))
@@ -169,17 +197,12 @@ def _first(latents: Mapping[str, Latents], name: str) -> str:
     return next(other for other, one in latents.items() if one.kept is latents[name].kept)
 
 
-def _images(split: Split, name: str) -> np.ndarray:
-    return split.arrays[name][has(split, name)]
-
-
 def _some(images: np.ndarray, limit: int) -> np.ndarray:
     chosen = np.random.default_rng(0).permutation(len(images))[:limit]
     return images[np.sort(chosen)]
 
 
-def _side(info: Info, name: str, resize: int) -> int:
-    *space, _ = info.modalities[name].shape
+def _side(space: Sequence[int], name: str, resize: int) -> int:
     if len(space) != 2 or space[0] != space[1]:
         raise ValueError(
             f"{name}: an autoencoder takes square images, not {' x '.join(map(str, space))}: leave it "
@@ -188,7 +211,7 @@ def _side(info: Info, name: str, resize: int) -> int:
     return resize or space[0]
 
 
-def _named(name: str, one: Kept, shape: Iterable[int], resize: int) -> LatentCodec:
+def _named(name: str, one: Kept, shape: Sequence[int], resize: int) -> LatentCodec:
     try:
         return LatentCodec(one.autoencoder, tuple(shape), resize)
     except ValueError as error:
