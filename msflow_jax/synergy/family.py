@@ -71,6 +71,14 @@ class SynergyFamily:
                 f"model.tasks.arm={RANDOM!r} learns nothing, which prior and mixed would change: "
                 "take them out of model.stages"
             )
+        if model.tasks.replay and not {"prior", "understand"} <= set(chosen):
+            raise ValueError(
+                f"model.tasks.replay={model.tasks.replay:g} needs model.stages with prior and understand"
+            )
+        if model.tasks.arm == RANDOM and not model.frozen:
+            raise ValueError(
+                f"model.tasks.arm={RANDOM!r} learns nothing, which model.frozen=False would change"
+            )
         if model.tasks.arm not in ARMS:
             raise ValueError(
                 f"model.tasks.arm={model.tasks.arm!r}: choose one of {', '.join(ARMS)}"

@@ -45,6 +45,7 @@ def model_settings() -> dict[str, Any]:
             letters=1.0,  # share of a batch whose letters the expert reads
             temperature=0.05,
             scenes=4000,
+            replay=0.0,  # weight of drawing scenes while questions are learned, after the stage prior
             share=1.0,  # of the training subjects that questions are made of
             stream=False,  # whether questions are made while training, or beforehand
         ),
@@ -62,6 +63,7 @@ def model_settings() -> dict[str, Any]:
         remat=False,
         resize=0,
         dropout=dict(words=0.1, latents=0.3, content=0.3),
+        frozen=True,  # whether understanding stays as it is while drawing learns from pairs
         # Share of the training subjects whose pairs are drawn from, to ask what understanding saves.
         pairs=1.0,
         augment=dict(shifted=0.0, far=0.1, changed=0.0, strength=0.4),
@@ -123,6 +125,7 @@ TABLE: dict[str, Setting] = {
     "model.tasks.share": Setting("(0, 1]", "share of the training subjects that is asked about"),
     "model.tasks.stream": Setting("", "whether questions are made while training (needs grain)"),
     "model.tasks.scenes": Setting(COUNT, "scenes of the stage prior"),
+    "model.tasks.replay": Setting("[0, inf)", "weight of scenes while questions are learned"),
     "model.encoder.kind": Setting("cnn or vit", "encoder of content"),
     "model.encoder.features": Setting(COUNT, "numbers of a content token"),
     "model.encoder.width": Setting(COUNT, "channels of the encoder of content"),
@@ -150,6 +153,7 @@ TABLE: dict[str, Setting] = {
     "model.dropout.words": Setting("[0, 1)", "share of examples without instruction and name"),
     "model.dropout.latents": Setting("[0, 1)", "share without the source's latents"),
     "model.dropout.content": Setting("[0, 1)", "share without the source's content"),
+    "model.frozen": Setting("", "whether understanding stays as it is in the stage generate"),
     "model.pairs": Setting("(0, 1]", "share of the training subjects that drawing has pairs of"),
     "model.augment.shifted": Setting("[0, 1]", "share of examples that are moved, pairs alike"),
     "model.augment.far": Setting("[0, 1)", "largest shift, of the side"),

@@ -80,11 +80,14 @@ class _Maker:
         return make_stage(self.config, name, kind, objective, pair, trains, start)
 
     def understand(self) -> Stage:
-        """Questions: encoders and the understanding expert."""
-        own = _UNDERSTANDING
-        return self.stage(
-            "understand", "understand", self._answering, self._asked, _under(own), [(own, ())]
-        )
+        """Questions: encoders and the understanding expert; with them scenes, if replayed."""
+        own, weight = _UNDERSTANDING, self.config.model.tasks.replay
+        objective, pair = self._answering, self._asked
+        if weight:
+            draw = partial(objectives.prior_objective, self.model)
+            objective = _both(objective, draw, weight)
+            pair = _both_sources(pair, self._scenes)
+        return self.stage("understand", "understand", objective, pair, _under(own), [(own, ())])
 
     @property
     def _answering(self) -> Callable[..., Any]:
@@ -104,12 +107,9 @@ class _Maker:
 
     def prior(self) -> Stage:
         """Scenes of nothing in particular: both experts, before understanding sees anatomy."""
-        parts, model, train = (*_UNDERSTANDING, "drawing"), self.model, self.config.train
-        shape = model.codec.shape
-        count = self.config.model.tasks.scenes
-        pair = scenes(count, shape, train.seed), scenes(_ASKED, shape, train.seed + count)
-        objective = partial(objectives.prior_objective, model)
-        return self.stage("prior", "prior", objective, pair, _under(parts), [(parts, ())])
+        parts = (*_UNDERSTANDING, "drawing")
+        objective = partial(objectives.prior_objective, self.model)
+        return self.stage("prior", "prior", objective, self._scenes, _under(parts), [(parts, ())])
 
     def reconstruct(self) -> Stage:
         """Images from their own content and look."""
@@ -124,27 +124,24 @@ class _Maker:
         )  # fmt: skip
 
     def generate(self) -> Stage:
-        """Pairs of modalities, behind an understanding that stays as it is."""
+        """Pairs of modalities, behind an understanding that stays as it is, if not told otherwise."""
+        frozen = self.config.model.frozen
+        parts = ("drawing",) if frozen else (*_UNDERSTANDING, "drawing")
         return self.stage(
-            "generate", "generate", self._pairing(True), self._images, _under(("drawing",)),
-            [(("drawing",), ())],
-        )  # fmt: skip
+            "generate",
+            "generate",
+            self._pairing(frozen),
+            self._images,
+            _under(parts),
+            [(parts, ())],
+        )
 
     def mixed(self) -> Stage:
         """Questions and pairs at once, as the public recipe has them: one to one."""
         parts = (*_UNDERSTANDING, "drawing")
-        ask, draw = self._answering, self._pairing(False)
-
-        def objective(params: Any, batch: Any, key: jax.Array, *, train: bool = True) -> Any:
-            k_ask, k_draw = jax.random.split(key)
-            asked, of_asked = ask(params, batch["asked"], k_ask, train=train)
-            drawn, of_drawn = draw(params, batch["drawn"], k_draw, train=train)
-            return asked + drawn, {**of_asked, **of_drawn}
-
-        both = [{"asked": a, "drawn": b} for a, b in zip(self._asked, self._images, strict=True)]
-        return self.stage(
-            "mixed", "mixed", objective, (both[0], both[1]), _under(parts), [(parts, ())]
-        )
+        objective = _both(self._answering, self._pairing(False))
+        pair = _both_sources(self._asked, self._images)
+        return self.stage("mixed", "mixed", objective, pair, _under(parts), [(parts, ())])
 
     @property
     def _augment(self) -> Augmentation:
@@ -172,6 +169,13 @@ class _Maker:
         return _whole(train), val
 
     @cached_property
+    def _scenes(self) -> tuple[Source, Source]:
+        """Training and validation scenes of the prior."""
+        count, seed = self.config.model.tasks.scenes, self.config.train.seed
+        shape = self.model.codec.shape
+        return scenes(count, shape, seed), scenes(_ASKED, shape, seed + count)
+
+    @cached_property
     def _images(self) -> tuple[Source, Source]:
         """Examples of a route or more: of training a share of the subjects, if so configured."""
         split = _some_subjects(in_memory(self.splits.train), self.config, self.config.model.pairs)
@@ -179,6 +183,26 @@ class _Maker:
             _source(one, self.config, what)
             for one, what in ((split, "training"), (self.splits.val, "validation"))
         )  # type: ignore[return-value]
+
+
+def _both(
+    ask: Callable[..., Any], draw: Callable[..., Any], weight: float = 1.0
+) -> Callable[..., Any]:
+    """The sum of two objectives, of questions and of what is drawn, the second times a weight."""
+
+    def objective(params: Any, batch: Any, key: jax.Array, *, train: bool = True) -> Any:
+        k_ask, k_draw = jax.random.split(key)
+        asked, of_asked = ask(params, batch["asked"], k_ask, train=train)
+        drawn, of_drawn = draw(params, batch["drawn"], k_draw, train=train)
+        return asked + weight * drawn, {**of_asked, **of_drawn}
+
+    return objective
+
+
+def _both_sources(asked: tuple[Any, Any], drawn: tuple[Any, Any]) -> tuple[Any, Any]:
+    """Training and validation examples of :func:`_both`."""
+    both = [{"asked": a, "drawn": b} for a, b in zip(asked, drawn, strict=True)]
+    return both[0], both[1]
 
 
 def _whole(asked: TaskSplit) -> Source:

@@ -131,6 +131,8 @@ def test_the_expert_reads_a_share_in_training_and_all_in_validation():
         (dict(stages=("generate", "draw")), "model.stages"),
         (dict(stages=("generate", "understand")), "in this order"),
         (dict(stages=("understand",)), "draws nothing"),
+        (dict(tasks=dict(replay=0.5)), "needs model.stages with prior"),
+        (dict(tasks=dict(arm="random"), frozen=False), "learns nothing"),
         (dict(modalities=("t1w",)), "no route to learn"),
     ],
 )

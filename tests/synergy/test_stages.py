@@ -51,6 +51,43 @@ def test_the_stages_of_a_configuration(names, arm, expected):
         so_far = update(so_far, jax.eval_shape(stage.initial, so_far))
 
 
+def test_scenes_are_replayed_while_questions_are_learned():
+    tasks = {**tiny.config().model.tasks.to_dict(), "replay": 0.5}
+    names = ("prior", "understand", "reconstruct")
+    stage = made(stages=names, tasks=tasks)[1]
+    batch = {"asked": tiny.batch(), "drawn": _scenes_of(stage)}
+    params, key = tiny.params(), jax.random.key(0)
+
+    def loss(params):
+        return stage.loss(params, batch, key, train=True)[0]
+
+    asked = made(stages=names)[1].loss(params, batch["asked"], jax.random.split(key)[0], train=True)
+    drawn = objectives.prior_objective(
+        tiny.model(stages=names), params, batch["drawn"], jax.random.split(key)[1]
+    )
+    np.testing.assert_allclose(loss(params), asked[0] + 0.5 * drawn[0], rtol=1e-5)
+    # What was drawn before is drawn through an expert that stays, and tells understanding to stay.
+    assert paths(stage, jax.eval_shape(lambda: params)) == {"content", "look", "understanding"}
+
+
+def _scenes_of(stage):
+    rows = stage.source["drawn"].arrays
+    return {name: np.asarray(x[:4], np.float32) / 127.5 - 1 for name, x in rows.items()}
+
+
+def test_understanding_may_learn_from_pairs():
+    stage = made(stages=("understand", "generate"), frozen=False)[1]
+    own = jax.eval_shape(lambda: tiny.params())
+    assert paths(stage, own) == {"content", "look", "understanding", "drawing"}
+    images = {name: jnp.asarray(tiny.images(4, i)) for i, name in enumerate(tiny.NAMES)}
+
+    def loss(params):
+        return stage.loss(params, images, jax.random.key(0), train=True)[0]
+
+    gradient = jax.grad(loss)(tiny.params())
+    assert max(np.abs(leaf).max() for leaf in jax.tree.leaves(gradient["content"])) > 0
+
+
 def test_untaught_is_one_step_of_no_length():
     (first, _) = made(stages=("generate",))
     assert first.config.learning_rate == 0 and first.steps == 1
