@@ -26,9 +26,9 @@ def understand_objective(
 
     Args:
         model: the model.
-        places: weight of telling the right place of the right slice from its other places. Not of the
-            paper: without it nothing that is drawn from never having seen pairs was better than the mean
-            image.
+        places: weight of telling, of every place of the source, which place of which candidate is the
+            same: from other places, and from the same place of neighbouring slices. Not of the paper: a
+            prototype without it drew no better than the mean image.
         letters: share of the questions that the expert reads; the direct form is of all.
         arm: ``questions`` asks of single images; of ``permuted`` the places of the source are in random
             order too, else what lies where would still be learned from another subject's.
@@ -52,9 +52,12 @@ def understand_objective(
     select, select_right = _choice(found["selection"], answer)
     instruct, instruct_right = _choice(found["instruction"], answer)
     name, name_right = _panels(found["name"][:, 1:], shown[:, 1:])
-    diagonal = jnp.arange(found["place"].shape[1])[None]
-    there = 0.5 * (_choice(found["place"], diagonal)[0] + _choice(found["place"].mT, diagonal)[0])
-    there = there.mean(axis=1)
+    place, back = found["place"], found["back"]
+    own = jnp.arange(place.shape[1])[None]
+    forth, place_right = _choice(
+        place.reshape(*place.shape[:2], -1), answer[:, None] * place.shape[3] + own
+    )
+    there = 0.5 * (forth + _choice(back, own)[0]).mean(axis=1)
     paneled = of["identification"][:count]
     lettered = jnp.where(paneled > 0, panel, letter)
     each = (
@@ -65,6 +68,7 @@ def understand_objective(
     metrics = {
         "loss_selection": _mean(select, of["selection"]),
         "loss_place": _mean(there, of["selection"]),
+        "accuracy_place": _mean(place_right.mean(axis=1), of["selection"]),
         "accuracy_selection": _mean(select_right, of["selection"]),
         "accuracy_identification": _mean(name_right, of["identification"]),
         "accuracy_instruction": _mean(instruct_right, of["instruction"]),

@@ -126,7 +126,8 @@ class Verbs:
             ``letter [B, 4]`` and, of a selection, an instruction and a question on one image,
             ``selection``, ``instruction``, ``question [B, 4]``; of the panels' modalities
             ``panel [B, 5, M]`` by the expert and ``name [B, 5, M]`` by appearance; of a selection's
-            places ``place [B, T, T]``. Letters and panels are of the first ``lettered``.
+            places ``place [B, T, 4, T]``, against those of all candidates, and ``back [B, T, T]``, of
+            the right one's against the source's. Letters and panels are of the first ``lettered``.
         """
         images = jnp.stack([batch[name] for name in IMAGES], axis=1)
         used = batch["modality"] > 0
@@ -152,7 +153,8 @@ class Verbs:
             "letter": letter,
             "selection": sharp * jnp.einsum("bpf,bkpf->bk", source, content[:, 1:])
             / (size * content.shape[2]),
-            "place": sharp * jnp.einsum("bpf,bqf->bpq", source, true) / size,
+            "place": sharp * jnp.einsum("bpf,bkqf->bpkq", source, content[:, 1:]) / size,
+            "back": sharp * jnp.einsum("bqf,bpf->bqp", true, source) / size,
             "instruction": sharp * jnp.einsum("be,bke->bk", change, unit(meant)),
             "question": sharp * jnp.einsum("be,bke->bk", unit(asked), unit(meant)),
             "name": sharp * jnp.einsum("bie,me->bim", unit(look), unit(names)),

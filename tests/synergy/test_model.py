@@ -106,7 +106,8 @@ def test_answers_of_equal_content_are_right():
     n = len(select)
     chex.assert_shape([found[k] for k in ("letter", "selection", "instruction")], (n, 4))
     chex.assert_shape([found["name"], found["panel"]], (n, 5, 4))
-    chex.assert_shape(found["place"], (n, 16, 16))
+    chex.assert_shape(found["place"], (n, 16, 4, 16))
+    chex.assert_shape(found["back"], (n, 16, 16))
 
 
 def test_the_expert_reads_a_share_in_training_and_all_in_validation():
