@@ -5,6 +5,8 @@ SynerMedGen (arXiv 2605.08724) both come from BAGEL's SigLIP, whose tokens carry
 scratch that shall draw what it never saw as pairs needs them apart, as a prototype has shown.
 """
 
+from typing import NamedTuple
+
 import flax.linen as nn
 import jax
 import jax.numpy as jnp
@@ -15,6 +17,18 @@ from msflow_jax.nets.ops import pad_sides
 from msflow_jax.nets.transformer import Block
 
 LEVELS = 3  # of the appearance's convolutions
+
+
+class Seen(NamedTuple):
+    """What the encoders see of images.
+
+    Attributes:
+        content: ``[..., T, F]``.
+        look: vector of the appearance ``[..., E]``.
+    """
+
+    content: jax.Array
+    look: jax.Array
 
 
 class ContentEncoder(nn.Module):

@@ -187,6 +187,9 @@ class Expert(nn.Module):
             jnp.concatenate([before.places, places]),
         )  # fmt: skip
         distance = distances(places, there)
+        if before is not None:
+            # Near heads look at what came before: what is drawn has its own token without them.
+            distance = distance.at[:, -len(places) :].set(_NOWHERE)
         layer = nn.remat(Layer) if self.remat else Layer
         left: list[tuple[jax.Array, jax.Array]] = []
         for i in range(self.depth):

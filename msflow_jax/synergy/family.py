@@ -22,13 +22,14 @@ from msflow_jax.synergy.model import Named, Synergy
 from msflow_jax.synergy.parts import FILE, ROUTES, SynergyParts
 from msflow_jax.synergy.phrases import instructions, word
 from msflow_jax.synergy.settings import (
-    ARMS,
     NAME,
     RANDOM,
     STAGES,
     TABLE,
     UNTAUGHT,
     all_routes,
+    check_networks,
+    check_stages,
     model_settings,
     sample_settings,
 )
@@ -54,58 +55,14 @@ class SynergyFamily:
         """Raises a ValueError for a stage, arm, route or size that does not exist."""
         from msflow_jax.ode import SOLVERS  # diffrax takes a second to import
 
-        model, expert = config.model, config.model.expert
+        model = config.model
         check_settings(config)
         all_routes(model)
-        chosen = list(model.stages)
-        if not chosen or chosen != [one for one in STAGES if one in chosen]:
-            raise ValueError(
-                f"model.stages={tuple(chosen)}: name some of {', '.join(STAGES)}, in this order"
-            )
-        if chosen == ["understand"]:
-            raise ValueError(
-                "model.stages=('understand',) draws nothing: add generate or reconstruct"
-            )
-        if model.tasks.arm == RANDOM and {"prior", "mixed"} & set(chosen):
-            raise ValueError(
-                f"model.tasks.arm={RANDOM!r} learns nothing, which prior and mixed would change: "
-                "take them out of model.stages"
-            )
-        if model.tasks.replay and not {"prior", "understand"} <= set(chosen):
-            raise ValueError(
-                f"model.tasks.replay={model.tasks.replay:g} needs model.stages with prior and understand"
-            )
-        if model.tasks.arm == RANDOM and not model.frozen:
-            raise ValueError(
-                f"model.tasks.arm={RANDOM!r} learns nothing, which model.frozen=False would change"
-            )
-        if model.tasks.arm not in ARMS:
-            raise ValueError(
-                f"model.tasks.arm={model.tasks.arm!r}: choose one of {', '.join(ARMS)}"
-            )
-        if expert.width % 4 or expert.size % 2 or expert.heads % expert.pairs:
-            raise ValueError(
-                f"model.expert: width {expert.width} must be divisible by 4, size {expert.size} by 2, "
-                f"and pairs {expert.pairs} must divide heads {expert.heads}"
-            )
-        patch = model.encoder.patch
-        if model.encoder.kind not in ("cnn", "vit") or (
-            model.encoder.kind == "cnn" and patch & (patch - 1)
-        ):
-            raise ValueError(
-                f"model.encoder: kind {model.encoder.kind!r} is cnn or vit, and the patch {patch} of a "
-                "cnn a power of 2"
-            )
+        check_stages(model)
+        check_networks(model)
         if (solver := config.sample.translate.solver) not in SOLVERS:
             known = ", ".join(SOLVERS)
             raise ValueError(f"unknown sample.translate.solver {solver!r}: choose one of {known}")
-        if len(reach := tuple(model.tasks.reach)) != 2 or not 1 <= reach[0] <= reach[1]:
-            raise ValueError(f"model.tasks.reach={reach}: two numbers of slices, fewest and most")
-        if model.encoder.kind == "vit" and model.encoder.width % model.encoder.heads:
-            raise ValueError(
-                f"model.encoder.heads={model.encoder.heads} do not divide its width, "
-                f"{model.encoder.width}"
-            )
 
     def upgrade(self, stored: Mapping[str, Any]) -> dict[str, Any]:
         """There was no such family in format 1."""
@@ -173,6 +130,7 @@ class SynergyFamily:
             classes=tuple(info.classes),
             noise=model.noise,
             temperature=model.tasks.temperature,
+            prediction=model.prediction,
             controls=make_controls(
                 model, info, dict.fromkeys(modalities, shape), dtype=model.dtype, remat=model.remat
             ),

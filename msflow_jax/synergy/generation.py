@@ -1,7 +1,9 @@
 """The generation branch: latents through an expert that attends to what understanding left.
 
 SynerMedGen, arXiv 2605.08724, stage II, in the shape of BAGEL: patches of latents with the time added,
-a clean group of the source's before a noisy one of the target's, and an output layer from zero.
+a clean group of the source's before a noisy one of the target's, and an output layer from zero. What
+the encoders see comes in by a connector that learns to draw, so that a frozen understanding may have
+learned to read from anything, or nothing.
 """
 
 import flax.linen as nn
@@ -11,11 +13,12 @@ import jax.numpy as jnp
 from msflow_jax.nets.dit import TIME_FREQUENCIES, TIME_SCALE, cut, join, position_code
 from msflow_jax.nets.layers import Dense, Dtype
 from msflow_jax.nets.ops import pad_sides, time_embedding
+from msflow_jax.synergy.encoder import Seen
 from msflow_jax.synergy.experts import Expert, Group, Memory, somewhere
 
 
 class Drawing(nn.Module):
-    """Velocities of latents.
+    """Latents that become images.
 
     Attributes:
         channels: channels of the latents.
@@ -35,12 +38,23 @@ class Drawing(nn.Module):
 
     def setup(self) -> None:
         """The layers of all methods."""
+        self.content_in, self.look_in = (Dense(self.width, self.dtype) for _ in range(2))
         self.patches = Dense(self.width, self.dtype)
         self.time1, self.time2 = Dense(self.width), Dense(self.width)
         self.head_zero = Dense(self.patch**self.axes * self.channels, self.dtype)
 
-    def __call__(self, z: jax.Array, tau: jax.Array, memory: Memory, at: int) -> jax.Array:
-        """Velocity ``[B, *space, C]`` float32 of noisy latents.
+    def __call__(
+        self, seen: Seen, z: jax.Array, tau: jax.Array, memory: Memory, at: int
+    ) -> jax.Array:
+        """All layers once, for their shapes."""
+        return self.draw(z, tau, memory, at) + sum(one.sum() for one in self.connect(seen))
+
+    def connect(self, seen: Seen) -> tuple[jax.Array, jax.Array]:
+        """Tokens for :meth:`Understanding.read`: of content ``[B, T, F]``, of a look ``[B, E]``."""
+        return self.content_in(seen.content), self.look_in(seen.look)[:, None]
+
+    def draw(self, z: jax.Array, tau: jax.Array, memory: Memory, at: int) -> jax.Array:
+        """What is made of noisy latents, ``[B, *space, C]`` float32.
 
         Args:
             z: latents ``[B, *space, C]``.

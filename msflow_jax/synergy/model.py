@@ -16,14 +16,17 @@ from msflow_jax.latent.codec import KEY, Codec
 from msflow_jax.nets import init_params
 from msflow_jax.paired.controls import Controls
 from msflow_jax.paired.keys import named_key
-from msflow_jax.synergy.encoder import AppearanceEncoder, ContentEncoder
+from msflow_jax.streams import expand
+from msflow_jax.synergy.encoder import AppearanceEncoder, ContentEncoder, Seen
 from msflow_jax.synergy.experts import Memory
 from msflow_jax.synergy.generation import Drawing
-from msflow_jax.synergy.understanding import Seen, Understanding
+from msflow_jax.synergy.understanding import Understanding
 from msflow_jax.synergy.verbs import Verbs
 
 Params = Any
 PARTS = ("content", "look", "understanding", "drawing")
+PREDICTIONS = ("velocity", "data")
+_LEFT = 0.05  # of a path, the least that a velocity to an image is taken over
 SOURCE = 2  # places in a sequence between a prompt and what is drawn: wanted look, source, latents
 
 
@@ -61,6 +64,11 @@ class Synergy(Verbs):
         noise: deviation of the noise on content tokens while drawing is trained.
         temperature: of direct answers.
         controls: what its drawings are compared with and judged by.
+        prediction: what drawing gives: ``velocity``, as in the paper, or ``data``, the image itself,
+            which a small model learns sooner.
+
+    Raises:
+        ValueError: an unknown prediction.
     """
 
     modalities: Mapping[str, Named]
@@ -77,6 +85,12 @@ class Synergy(Verbs):
     noise: float = 0.0
     temperature: float = 0.05
     controls: Controls = field(default_factory=Controls)
+    prediction: str = "velocity"
+
+    def __post_init__(self) -> None:
+        if self.prediction not in PREDICTIONS:
+            known = " or ".join(PREDICTIONS)
+            raise ValueError(f"model.prediction={self.prediction!r}: {known}")
 
     verbs = ("translate", "answer")
 
@@ -128,7 +142,8 @@ class Synergy(Verbs):
             return init_params(reads, key, shape(2, dtype=jnp.int32), seen)
         kept = (shape(1, own.pairs, own.size, dtype=own.dtype),) * own.depth
         memory = Memory(kept, kept, shape(1, dtype=bool), shape(4))
-        return init_params(self.drawing, key, shape(*self.codec.inner), shape(), memory, at=0)
+        seen = Seen(shape(1, reads.features), shape(reads.look))
+        return init_params(self.drawing, key, seen, shape(*self.codec.inner), shape(), memory, at=0)
 
     def see(self, params: Params, images: jax.Array) -> Seen:
         """Content tokens and appearances of images ``[B, *shape]`` in [-1, 1]."""
@@ -148,11 +163,24 @@ class Synergy(Verbs):
     def _understand(self, params: Params, *given: Any, method: str) -> Any:
         return self.understanding.apply({"params": params["understanding"]}, *given, method=method)
 
+    def draw(
+        self, params: Params, z: jax.Array, tau: jax.Array, memory: Memory, at: int
+    ) -> jax.Array:
+        """What is predicted of noisy latents behind a memory of :meth:`remember`."""
+        return self._draw(params, z, tau, memory, at, method="draw")
+
     def velocity(
         self, params: Params, z: jax.Array, tau: jax.Array, memory: Memory, at: int
     ) -> jax.Array:
         """Velocity of noisy latents behind a memory of :meth:`remember`."""
-        return self.drawing.apply({"params": params["drawing"]}, z, tau, memory, at)  # type: ignore[return-value]
+        found = self.draw(params, z, tau, memory, at)
+        if self.prediction == "velocity":
+            return found
+        left = expand(jnp.maximum(1 - tau, _LEFT), z)
+        return (found - z) / left
+
+    def _draw(self, params: Params, *given: Any, method: str) -> Any:
+        return self.drawing.apply({"params": params["drawing"]}, *given, method=method)
 
     def remember(
         self, params: Params, prompt: jax.Array, told: jax.Array, seen: Seen,
@@ -170,13 +198,13 @@ class Synergy(Verbs):
             latents: of the source ``[B, *inner]``; None: not used.
             kept: 1 where they are given ``[B]``.
         """
-        memory = self._understand(params, prompt, told, seen, keep, method="read")
+        image, wanted = self._draw(params, seen, method="connect")
+        memory = self._understand(params, prompt, told, image, wanted, keep, method="read")
         at = prompt.shape[1] + SOURCE
         if latents is None:
             return memory, at
         kept = jnp.ones(len(latents)) if kept is None else kept
-        own = {"params": params["drawing"]}
-        return self.drawing.apply(own, latents, kept, memory, at, method="read"), at + 1  # type: ignore[return-value]
+        return self._draw(params, latents, kept, memory, at, method="read"), at + 1
 
     def encode(self, params: Params, name: str, x: jax.Array) -> jax.Array:
         """Latents ``[B, *inner]`` of images in [-1, 1]."""

@@ -9,10 +9,10 @@ import numpy as np
 
 from msflow_jax.streams import Clock, interpolate, spread_times
 from msflow_jax.synergy.augmentation import Augmentation
+from msflow_jax.synergy.encoder import Seen
 from msflow_jax.synergy.instances import TASKS
 from msflow_jax.synergy.model import Params, Synergy
 from msflow_jax.synergy.scenes import FIRST, SECOND
-from msflow_jax.synergy.understanding import Seen
 
 Metrics = dict[str, jax.Array]
 Result = tuple[jax.Array, Metrics]
@@ -203,11 +203,11 @@ def _stacked(model: Synergy, batch: Mapping[str, Any]) -> tuple[jax.Array, jax.A
 def _flow_error(
     model: Synergy, params: Params, x: jax.Array, memory: Any, key: jax.Array
 ) -> jax.Array:
-    """Mean squared error of the velocity of images ``[B, *shape]``, at a time each."""
+    """Mean squared error of what is predicted of images ``[B, *shape]``, at a time each."""
     k_noise, k_time = jax.random.split(key)
     data = model.encode(params, next(iter(model.modalities)), x)
     tau = spread_times(k_time, len(data))
     noise = {"z": jax.random.normal(k_noise, data.shape)}
     states, targets = interpolate({"z": Clock.FORWARD}, {"z": data}, noise, tau)
-    given = model.velocity(params, states["z"], tau, *memory)
-    return jnp.square(given - targets["z"]).mean()
+    given = model.draw(params, states["z"], tau, *memory)
+    return jnp.square(given - (data if model.prediction == "data" else targets["z"])).mean()

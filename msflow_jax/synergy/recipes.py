@@ -30,6 +30,7 @@ def phantom(variant: str = "") -> ConfigDict:
     config.data.slices.update(dict(first=0.3, last=0.75, spacing=8.0))
     config.model.tasks.update(dict(withhold=HELD_OUT, letters=0.25))
     config.sample.evaluate.routes = (*ROUTES, HELD_OUT[0], HELD_OUT[2])
+    config.model.prediction = "data"
     config.model.regression.routes = ROUTES
     config.model.segmenter.modalities = ("ct", "t1w", "t2w", "flair")
     config.model.lengths.update(dict(regress=0.2, segment=0.2))

@@ -6,8 +6,6 @@ appearances with the names of modalities, and changes of appearance with descrip
 is that of the same choice, and it reaches the encoders without the expert in between.
 """
 
-from typing import NamedTuple
-
 import flax.linen as nn
 import jax
 import jax.numpy as jnp
@@ -15,23 +13,11 @@ import numpy as np
 
 from msflow_jax.nets.dit import position_code
 from msflow_jax.nets.layers import Dense, Dtype
-from msflow_jax.synergy.encoder import spread
+from msflow_jax.synergy.encoder import Seen, spread
 from msflow_jax.synergy.experts import Expert, Group, Memory, nowhere, somewhere
 from msflow_jax.synergy.pool import CANDIDATES
 
 _UNIT = 50.0  # brings embeddings, drawn with a deviation of 0.02, to unit spread
-
-
-class Seen(NamedTuple):
-    """What the encoders see of images.
-
-    Attributes:
-        content: ``[..., T, F]``.
-        look: vector of the appearance ``[..., E]``.
-    """
-
-    content: jax.Array
-    look: jax.Array
 
 
 class Understanding(nn.Module):
@@ -73,7 +59,6 @@ class Understanding(nn.Module):
     def __call__(self, prompt: jax.Array, seen: Seen) -> jax.Array:
         """All layers once, for their shapes: ``prompt [B, T]``, ``seen`` of ``[B, n]`` images."""
         letters, panels = self.answer(prompt, seen, jnp.ones(seen.look.shape[:2], bool))
-        self.read(prompt, jnp.ones(len(prompt)), Seen(seen.content[:, 0], seen.look[:, 0]), None)
         return letters.sum() + panels.sum() + self.describe(prompt).sum() + self.readout(seen).sum()
 
     def embed(self, prompt: jax.Array) -> tuple[jax.Array, jax.Array]:
@@ -127,22 +112,22 @@ class Understanding(nn.Module):
         return self.letters(out[:, -1]), spread(self.panel(looks))
 
     def read(
-        self, prompt: jax.Array, told: jax.Array, seen: Seen, keep: jax.Array | None
-    ) -> Memory:
+        self, prompt: jax.Array, told: jax.Array, image: jax.Array, wanted: jax.Array,
+        keep: jax.Array | None,
+    ) -> Memory:  # fmt: skip
         """What is kept of an instruction and of an image, for the other expert.
 
         Args:
             prompt: rows of token numbers ``[B, T]``.
             told: 1 where the prompt is given ``[B]``, else nothing of it is there.
-            seen: content of the source ``[B, T, F]``, and the wanted look ``[B, E]``.
+            image: tokens of the source's content ``[B, T, width]``.
+            wanted: token of the wanted look ``[B, 1, width]``.
             keep: ``[B, 2]``, 1 where the content, and where the look is given; None: all.
         """
         words, there = self.embed(prompt)
-        content, look = seen
         keep = jnp.ones((len(words), 2)) if keep is None else keep
         code = position_code(self.grid, self.width)
-        image = self.content_in(content) + code.astype(self.dtype)[None]
-        wanted = self.look_in(look)[:, None]
+        image = image + code.astype(self.dtype)[None]
         count = words.shape[1]
         there = there & (told[:, None] > 0)
         shown = [

@@ -8,9 +8,9 @@ import jax.numpy as jnp
 
 from msflow_jax.ode import integrate
 from msflow_jax.streams import Streams, content_index, sample_noise
+from msflow_jax.synergy.encoder import Seen
 from msflow_jax.synergy.pool import CANDIDATES
 from msflow_jax.synergy.task_split import IMAGES
-from msflow_jax.synergy.understanding import Seen
 
 Params = Any
 

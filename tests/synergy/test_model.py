@@ -8,10 +8,9 @@ import pytest
 
 from msflow_jax.nets import init_params
 from msflow_jax.synergy import recipes
-from msflow_jax.synergy.encoder import ContentEncoder
+from msflow_jax.synergy.encoder import ContentEncoder, Seen
 from msflow_jax.synergy.family import FAMILY
 from msflow_jax.synergy.objectives import understand_objective
-from msflow_jax.synergy.understanding import Seen
 from tests.synergy import tiny
 
 
@@ -35,6 +34,19 @@ def test_joint_attention_is_the_only_way_from_understanding_to_drawing():
     for p, s in ((params, other), (changed, seen)):
         np.testing.assert_array_equal(cut, velocity(model, p, s, none, told=0.0))
     assert np.abs(velocity(model, changed, seen) - before).max() > 1e-5
+
+
+def test_an_image_that_is_predicted_is_where_the_velocity_leads():
+    model, params = tiny.model(prediction="data"), tiny.params()
+    seen = model.see(params, jnp.asarray(tiny.images()))
+    memory = model.remember(params, jnp.zeros((3, 1), jnp.int32), jnp.zeros(3), seen)
+    z = jax.random.normal(jax.random.key(1), (3, 8, 8, 1))
+    for tau, left in ((0.0, 1.0), (0.75, 0.25), (1.0, 0.05)):
+        image = model.draw(params, z, jnp.full(3, tau), *memory)
+        found = model.velocity(params, z, jnp.full(3, tau), *memory)
+        np.testing.assert_allclose(z + left * found, image, atol=1e-5)
+    with pytest.raises(ValueError, match="prediction='noise'"):
+        tiny.model(prediction="noise")
 
 
 def test_each_condition_can_be_left_out_alone():
