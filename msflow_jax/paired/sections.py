@@ -87,9 +87,10 @@ class Translation:
         if in_latents(run.flow.model, target):
             predicted["autoencoder alone"] = reconstructed(run, target, truth)
         real = features(truth) if features is not None and len(truth) > 1 else None
-        rows = {}
+        rows, each = {}, []
         for name, image in predicted.items():
             measured = measures.scores(wanted, image, inside)
+            each.append(measured["psnr"])
             rows[name] = measures.summary(measured, chosen.groups, seed=run.sample.seed)
             if real is not None:
                 distance = frechet_distance(features(_grey(image)), real)
@@ -111,6 +112,8 @@ class Translation:
         shown = {
             "source": given[first], "sample": draws[0, first], "mean": _grey(mean[first]),
             "truth": truth[first], "error": _grey(2 * error), "spread": _grey(4 * deviation),
+            # Of every example, in the order of the rows, so that two runs can be compared by subject.
+            "psnr": np.stack(each), "subject": _numbers(chosen),
         }  # fmt: skip
         return found, shown
 
@@ -130,6 +133,12 @@ def make_features(run: Evaluation, name: str) -> Callable[[np.ndarray], np.ndarr
     """Features of a small classifier of a modality's training images; None if they are of one class."""
     images, labels = images_of(run.splits.train, name)
     return run.features_of(name, images, labels).features if len(np.unique(labels)) > 1 else None
+
+
+def _numbers(split: Split) -> np.ndarray:
+    """The subject of each example as a number, which tells nothing of who it is."""
+    groups = np.arange(len(split)) if split.groups is None else np.array(split.groups)
+    return np.unique(groups, return_inverse=True)[1].astype(np.int32)
 
 
 def _grey(values: np.ndarray) -> np.ndarray:

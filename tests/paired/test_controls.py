@@ -20,6 +20,7 @@ from msflow_jax.paired.settings import (
     control_lengths,
     control_settings,
     evaluate_settings,
+    latent_settings,
     measured_routes,
 )
 from msflow_jax.settings import leaves
@@ -30,8 +31,12 @@ SHAPES = dict.fromkeys(("xray", "ct", "t1w"), (SIDE, SIDE, 1))
 
 def config(routes=("ct-t1w",), segmented=("ct",), measured=()):
     """A configuration of a family that has these controls and nothing else."""
-    model = dict(modalities=("report", *SHAPES), lengths=control_lengths(), **control_settings())
-    found = ConfigDict(dict(model=model, sample=dict(evaluate=evaluate_settings())))
+    model = dict(
+        modalities=("report", *SHAPES), lengths=control_lengths(), latent=latent_settings(),
+        **control_settings(),
+    )  # fmt: skip
+    sample = dict(evaluate=evaluate_settings())
+    found = ConfigDict(dict(model=model, sample=sample, data=dict(dims=2)))
     found.model.regression.update(routes=routes, width=8)
     found.model.segmenter.update(modalities=segmented, width=8)
     found.sample.evaluate.routes = measured
@@ -56,7 +61,8 @@ class Maker:
 
 
 def test_every_setting_has_a_meaning():
-    assert {key for key, _ in leaves(config().to_dict())} - {"model.modalities"} == set(TABLE)
+    own = {"model.modalities", "model.latent.autoencoder", "data.dims"}  # of the families
+    assert {key for key, _ in leaves(config().to_dict())} - own == set(TABLE)
 
 
 @pytest.fixture(scope="module")

@@ -1,0 +1,93 @@
+"""Compares the translations of trained workdirs slice by slice: PSNR of the others minus the first's.
+
+    python benchmarks/compare_translations.py runs/medm2g/main_0 runs/medm2g/one_token_0 --name=val
+
+Every workdir needs an evaluation of that name, of the same examples. Intervals are over subjects.
+"""
+
+import argparse
+import json
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+from common import keep
+
+ONE_DRAW = "one draw"
+
+
+def parse(arguments: list[str] | None = None) -> argparse.Namespace:
+    """Command-line arguments."""
+    parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
+    parser.add_argument("first", type=Path, help="workdir")
+    parser.add_argument("others", type=Path, nargs="+", help="workdirs")
+    parser.add_argument("--name", default="val", help="of the evaluations")
+    parser.add_argument("--output", help="write the numbers to this JSON file")
+    return parser.parse_args(arguments)
+
+
+def read(workdir: Path, name: str) -> dict[str, dict[str, Any]]:
+    """PSNR of every slice, of one draw and of the mean of draws, by route; and what identifies them."""
+    from msflow_jax.storage import evaluations
+
+    folder = evaluations.place(workdir, name)
+    found = json.loads((folder / evaluations.FILE).read_text(encoding="utf-8"))
+    with np.load(folder / evaluations.ARRAYS, allow_pickle=False) as stored:
+        arrays = dict(stored)
+    routes = {}
+    for one in found["translation"]["routes"]:
+        route, key = (
+            f"{one['source']}-{one['target']}",
+            f"translation_{one['source']}_{one['target']}",
+        )
+        if f"{key}_psnr" not in arrays:
+            raise ValueError(f"{folder} is of an earlier version: evaluate {workdir} again")
+        rows = list(one["rows"])
+        mean = next(row for row in rows if row.startswith("mean of"))
+        psnr = arrays[f"{key}_psnr"]
+        routes[route] = {
+            "psnr": {row: psnr[rows.index(row)] for row in (ONE_DRAW, mean)},
+            "subject": arrays[f"{key}_subject"], "truth": arrays[f"{key}_truth"],
+        }  # fmt: skip
+    return routes
+
+
+def compare(first: dict[str, Any], other: dict[str, Any], what: str) -> dict[str, Any]:
+    """Mean differences of a route's slices, with 95 % of the values of resampled subjects."""
+    from msflow_jax.evaluation.bootstrap import bootstrap_intervals
+
+    if not all(np.array_equal(first[key], other[key]) for key in ("subject", "truth")):
+        raise ValueError(f"{what}: other examples; evaluate both with the same settings")
+    found = {}
+    for row in sorted(set(first["psnr"]) & set(other["psnr"])):
+        gap = other["psnr"][row] - first["psnr"][row]
+
+        def mean(weights: np.ndarray, gap: np.ndarray = gap) -> np.ndarray:
+            return weights @ gap / weights.sum(axis=1)
+
+        interval = bootstrap_intervals({"gap": mean}, len(gap), groups=first["subject"].tolist())
+        found[row] = {"difference": float(gap.mean()), "interval": interval["gap"]}
+    return found
+
+
+def main() -> None:
+    """The command."""
+    o = parse()
+    first, record = read(o.first, o.name), {}
+    for workdir in o.others:
+        other = read(workdir, o.name)
+        record[workdir.name] = {
+            route: compare(first[route], other[route], f"{workdir.name}, {route}")
+            for route in first if route in other
+        }  # fmt: skip
+        for route, rows in record[workdir.name].items():
+            for row, one in rows.items():
+                low, high = one["interval"]
+                print(
+                    f"{workdir.name} {route} {row}: {one['difference']:+.2f} ({low:+.2f} to {high:+.2f})"
+                )
+    keep({"first": o.first.name, "name": o.name, "minus the first": record}, o.output)
+
+
+if __name__ == "__main__":
+    main()
