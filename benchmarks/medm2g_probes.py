@@ -3,7 +3,7 @@
     python benchmarks/medm2g_probes.py runs/invariance_* --output benchmarks/results/medm2g_probes.json
 
 For every image modality the embeddings of its training images are probed for side, size class and
-presence of lesions, and measured on the test images; the rank is that of the test embeddings. For
+presence of lesions, and measured on the images of a split; the rank is that of their embeddings. For
 phantom cohorts, whose facts are known. To compare weights of the visual-invariant term, train one
 workdir with each (``--config.model.align.invariance``).
 """
@@ -22,11 +22,13 @@ def parse(arguments: list[str] | None = None) -> argparse.Namespace:
     """Command-line arguments."""
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
     parser.add_argument("workdirs", nargs="+", type=Path)
-    parser.add_argument("--output", type=Path, help="write the numbers to this JSON file")
+    parser.add_argument("--split", default="val", choices=("val", "test"))
+    parser.add_argument("--stage", default="", help="that the encoders are of; default: the last")
+    parser.add_argument("--output", help="write the numbers to this JSON file")
     return parser.parse_args(arguments)
 
 
-def measure(workdir: Path) -> dict[str, Any]:
+def measure(workdir: Path, split: str, stage: str) -> dict[str, Any]:
     """Probes and rank of every image modality of a workdir."""
     from msflow_jax import data
     from msflow_jax.data.phantoms.facts import labels_of
@@ -34,15 +36,16 @@ def measure(workdir: Path) -> dict[str, Any]:
     from msflow_jax.paired.pairs import has
     from msflow_jax.workdir import open_workdir
 
-    flow = open_workdir(workdir)
+    flow = open_workdir(workdir, stage)
     splits = data.load(flow.config.data)
     found: dict[str, Any] = {"invariance": flow.config.model.align.invariance, "modalities": {}}
-    for name, one in flow.model.modalities.items():
-        if one.text:
+    for name, modality in flow.model.modalities.items():
+        if modality.text:
             continue
-        train, test = (s.take(np.flatnonzero(has(s, name))) for s in (splits.train, splits.test))
-        features = [flow.embed(name, split.arrays[name]) for split in (train, test)]
-        known = [labels_of(split.truth, splits.train.truth) for split in (train, test)]
+        both = splits.train, getattr(splits, split)
+        train, test = (one.take(np.flatnonzero(has(one, name))) for one in both)
+        features = [flow.embed(name, one.arrays[name]) for one in (train, test)]
+        known = [labels_of(one.truth, splits.train.truth) for one in (train, test)]
         found["modalities"][name] = {
             "effective_rank": effective_rank(features[1]), "dimensions": features[1].shape[1],
             **{
@@ -77,9 +80,9 @@ def table(runs: dict[str, Any]) -> str:
 def main(arguments: list[str] | None = None) -> None:
     """Measures and prints."""
     given = parse(arguments)
-    runs = {path.name: measure(path) for path in given.workdirs}
+    runs = {path.name: measure(path, given.split, given.stage) for path in given.workdirs}
     print(table(runs))
-    keep({"runs": runs}, given.output)
+    keep({"split": given.split, "runs": runs}, given.output)
 
 
 if __name__ == "__main__":

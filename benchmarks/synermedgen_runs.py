@@ -6,11 +6,12 @@
 What is compared, and what would count as support, was written down in docs/synermedgen.md before the
 runs. The first command measures on validation subjects and may be stopped and given again; the second
 opens the test split, once. Of every workdir W the figures of each slice and route are kept in
-W/outcome_SPLIT.npz.
+W/outcome_SPLIT_EXAMPLES.npz, what it understands in W/understood_SPLIT.json.
 """
 
 import argparse
 import io
+import json
 from pathlib import Path
 from typing import Any
 
@@ -42,10 +43,15 @@ def parse(arguments: list[str] | None = None) -> argparse.Namespace:
     return parser.parse_args(arguments)
 
 
+def place(o: argparse.Namespace, arm: str, seed: int) -> tuple[str, Path]:
+    """The words of the configuration of an arm, and the workdir of one of its seeds."""
+    words = "+".join(word for word in (o.variant, arm) if word)
+    return words, o.runs / f"{words}_{seed}"
+
+
 def run(o: argparse.Namespace, arm: str, seed: int) -> dict[str, np.ndarray]:
     """The figures of one seed of an arm, which is trained where it is not."""
-    words = "+".join(word for word in (o.variant, arm) if word)
-    workdir = o.runs / f"{words}_{seed}"
+    words, workdir = place(o, arm, seed)
     overrides = (*_NO_CONTROLS, *o.overrides, f"train.seed={seed}")
     call("train", f"--config={CONFIG}:{words}", f"--workdir={workdir}", "--no-evaluate",
          *(f"--config.{one}" for one in overrides))  # fmt: skip
@@ -61,6 +67,27 @@ def _bytes(arrays: dict[str, np.ndarray]) -> bytes:
     file = io.BytesIO()
     np.savez(file, **arrays)
     return file.getvalue()
+
+
+def understood(workdir: Path, split: str) -> dict[str, float]:
+    """Accuracies of all tasks, in each form, and of a probe for the modality; chance is best there."""
+    from msflow_jax.inference.evaluated import open_split
+    from msflow_jax.storage.jsons import write_json
+    from msflow_jax.synergy.understanding_section import Answers
+    from msflow_jax.workdir import open_workdir
+
+    kept = workdir / f"understood_{split}.json"
+    if not kept.exists():
+        flow = open_workdir(workdir)
+        evaluation, _ = open_split(flow, split, (), None, ())
+        block, _ = Answers(flow.config.sample.answer.count)(evaluation)
+        found = {
+            f"{task} {form}": one["accuracy"]["value"]
+            for task, forms in block["tasks"].items() for form, one in forms.items()
+        }  # fmt: skip
+        found["modality from content"] = block["probe"]["modality"]["accuracy"]["value"]
+        write_json(kept, found)
+    return json.loads(kept.read_text(encoding="utf-8"))
 
 
 def measure(workdir: Path, split: str, count: int) -> dict[str, np.ndarray]:
@@ -287,6 +314,12 @@ def main() -> None:
                 f"  first minus this {gap['value']:+.3f} ({low:+.3f} to {high:+.3f})" if gap else ""
             )
             print(f"{figure} {name}: {row['value']:.3f}{shown}", flush=True)
+    record["understanding"] = {}
+    for arm in o.arms:
+        seeds = [understood(place(o, arm, seed)[1], o.split) for seed in o.seeds]
+        record["understanding"][arm] = {key: [one[key] for one in seeds] for key in seeds[0]}
+        for key, values in record["understanding"][arm].items():
+            print(f"{arm}: {key} {', '.join(f'{value:.3f}' for value in values)}", flush=True)
     keep(record, o.output)
 
 
