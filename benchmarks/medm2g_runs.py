@@ -49,7 +49,7 @@ ARMS: dict[str, list[str]] = {
     "t1w_flair": single("t1w", "flair", "'t1w-flair',"),
     "pdw_flair": single("pdw", "flair", "'pdw-flair',"),
     "t1w_ct": single("t1w", "ct", "'t1w-ct','ct-t1w'"),
-    "xray_report": single("xray", "report", "'xray-report',"),
+    "xray_report": single("xray", "report", ""),
     # Routes that are emergent elsewhere, trained on subjects who have everything.
     "direct": [
         "data.phantoms.withhold=none", "model.shared_subjects=True", *_NO_CONTROLS,

@@ -88,7 +88,11 @@ def check_settings(config: ConfigDict) -> None:
     if model.latent.autoencoder and config.data.dims == 3:
         raise ValueError("data.dims=3 needs a model of pixels: clear model.latent.autoencoder")
     for text in (*model.regression.routes, *config.sample.evaluate.routes):
-        parse_route(text, model)
+        if REPORT in parse_route(text, model):
+            raise ValueError(
+                f"{text!r}: routes of model.regression and sample.evaluate are between images; reports "
+                "are measured by themselves"
+            )
     mapped = [name for name in model.modalities if name not in (REPORT, XRAY)]
     check_among("segmenter.modalities", model.segmenter.modalities, mapped)
 

@@ -129,6 +129,8 @@ def test_without_maps_segmenters_are_left_out_in_one_line():
         ({"segmented": ("report",)}, "segmenter.modalities: 'report' is none"),
         ({"routes": ("ct-ct",)}, "'ct-ct' is no route source-target between two of report, xray"),
         ({"measured": ("ct-pet",)}, "'ct-pet' is no route source-target between"),
+        ({"routes": ("xray-report",)}, "'xray-report': routes of .* are between images"),
+        ({"measured": ("report-ct",)}, "'report-ct': routes of .* are between images"),
     ],
 )
 def test_controls_that_cannot_be_trained(change, message):
