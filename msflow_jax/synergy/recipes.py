@@ -33,8 +33,9 @@ def phantom(variant: str = "") -> ConfigDict:
     config.model.prediction = "data"
     config.model.regression.routes = ROUTES
     config.model.segmenter.modalities = ("ct", "t1w", "t2w", "flair")
-    config.model.lengths.update(dict(regress=0.2, segment=0.2))
-    config.train.update(dict(batch=32, steps=1500, eval_every=500, learning_rate=2e-3))
+    # Questions are answered after some hundred steps; drawing goes on learning.
+    config.model.lengths.update(dict(understand=0.5, regress=0.2, segment=0.2))
+    config.train.update(dict(batch=32, steps=1500, eval_every=500, learning_rate=3e-3))
     for word in variant.split("+") if variant else ():
         _apply(config, word)
     return config
