@@ -2,7 +2,8 @@
 
     python benchmarks/compare_translations.py runs/medm2g/main_0 runs/medm2g/one_token_0 --name=val
 
-Every workdir needs an evaluation of that name, of the same examples. Intervals are over subjects.
+Every workdir needs an evaluation of that name, of the same examples; routes that a workdir lacks are
+named. Intervals are over subjects.
 """
 
 import argparse
@@ -59,7 +60,9 @@ def compare(first: dict[str, Any], other: dict[str, Any], what: str) -> dict[str
     if not all(np.array_equal(first[key], other[key]) for key in ("subject", "truth")):
         raise ValueError(f"{what}: other examples; evaluate both with the same settings")
     found = {}
-    for row in sorted(set(first["psnr"]) & set(other["psnr"])):
+    if set(first["psnr"]) != set(other["psnr"]):
+        raise ValueError(f"{what}: {sorted(other['psnr'])} draws, not {sorted(first['psnr'])}")
+    for row in first["psnr"]:
         gap = other["psnr"][row] - first["psnr"][row]
 
         def mean(weights: np.ndarray, gap: np.ndarray = gap) -> np.ndarray:
@@ -76,6 +79,10 @@ def main() -> None:
     first, record = read(o.first, o.name), {}
     for workdir in o.others:
         other = read(workdir, o.name)
+        if not set(first) & set(other):
+            raise ValueError(f"{workdir} and {o.first} have no route in common")
+        if lacking := [route for route in first if route not in other]:
+            print(f"{workdir.name} has no {', '.join(lacking)}")
         record[workdir.name] = {
             route: compare(first[route], other[route], f"{workdir.name}, {route}")
             for route in first if route in other

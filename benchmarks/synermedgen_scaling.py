@@ -83,7 +83,10 @@ def losses(model: Any) -> dict[str, tuple[Any, Any, int]]:
 
 
 def count(stage: str) -> dict[str, Any]:
-    """Parameters trained and only read, operations of an example, its tokens."""
+    """Parameters trained, passed through by gradients, and only read; operations and tokens.
+
+    Of one example: what a batch does once, the names of all modalities, is a thousandth of it.
+    """
     import jax
 
     model, shapes = build()
@@ -98,9 +101,11 @@ def count(stage: str) -> dict[str, Any]:
         return jax.grad(lambda some: loss({**frozen, **some}, batch, key)[0])(trained)
 
     step = jax.jit(gradient).lower(trained, frozen, batch)
-    sizes = [sum(a.size for a in jax.tree.leaves(tree)) for tree in (trained, frozen)]
+    through = {"understanding": frozen.pop("understanding")} if "understanding" in frozen else {}
+    sizes = [sum(a.size for a in jax.tree.leaves(tree)) for tree in (trained, through, frozen)]
     return {
-        "stage": stage, "trained": sizes[0], "only_read": sizes[1], "tokens": tokens,
+        "stage": stage, "trained": sizes[0], "passed_through": sizes[1], "only_read": sizes[2],
+        "tokens": tokens,
         "operations": step.cost_analysis()["flops"], "examples_a_chip": max(1, TOKENS // tokens),
     }  # fmt: skip
 
@@ -109,13 +114,16 @@ def project(record: dict[str, Any], chip: Chip, chips: int) -> dict[str, Any]:
     """Tokens per second: all parameters gathered, gradients of the trained ones reduced."""
     examples = record["examples_a_chip"]
     compute = examples * record["operations"] / (UTILISATION * chip.peak)
-    # Trained ones are gathered for both passes and reduced; the others are gathered once.
-    moved = (chips - 1) / chips * 4 * (3 * record["trained"] + record["only_read"])
+    # Trained ones are gathered for both passes and reduced; those between what is trained and the loss
+    # are gathered for both, the rest once.
+    passes = 3 * record["trained"] + 2 * record["passed_through"] + record["only_read"]
+    moved = (chips - 1) / chips * 4 * passes
     moving = moved / chip.near
     if chips > chip.island:
         moving += moved / chip.island / chip.far
     tokens = chips * examples * record["tokens"]
-    held = (20 * record["trained"] + 4 * record["only_read"]) / chips
+    held = 20 * record["trained"] + 4 * (record["passed_through"] + record["only_read"])
+    held /= chips
     return {
         "stage": record["stage"], "chip": chip.name, "chips": chips, "compute_ms": 1e3 * compute,
         "moving_ms": 1e3 * moving, "tokens_per_second_least": tokens / (compute + moving),

@@ -40,7 +40,8 @@ class ContentEncoder(nn.Module):
 
     Attributes:
         features: numbers of a token; few keep a contrast out of it.
-        width: channels of the last convolutions, half as many for each halving before them; or of the
+        width: channels of the last convolutions, half as many for each halving before them (8 at
+            least); or of the
             transformer's tokens.
         patch: pixels of an image for one token, along a side; of a CNN a power of 2.
         kind: ``cnn`` or ``vit``.

@@ -107,8 +107,9 @@ class Layer(nn.Module):
         pairs: heads of keys and values; they divide those of queries.
         size: channels of a head.
         hidden: channels of the gated MLP.
-        near: whether two thirds of the heads begin by looking at their own place. How far they look is
-            learned. Else attention has to find it, for hundreds of steps.
+        near: whether two thirds of the heads begin by looking at their own place, of what came before
+            if anything did. How far they look is learned. Else attention has to find it, for hundreds
+            of steps.
         dtype: compute dtype; norms and softmax are float32.
     """
 

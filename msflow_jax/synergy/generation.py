@@ -16,6 +16,8 @@ from msflow_jax.nets.ops import pad_sides, time_embedding
 from msflow_jax.synergy.encoder import Seen
 from msflow_jax.synergy.experts import Expert, Group, Memory, somewhere
 
+LEAST = 0.05  # of a path, the least that a velocity to an image is taken over
+
 
 class Drawing(nn.Module):
     """Latents that become images.

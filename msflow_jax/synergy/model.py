@@ -19,14 +19,13 @@ from msflow_jax.paired.keys import named_key
 from msflow_jax.streams import expand
 from msflow_jax.synergy.encoder import AppearanceEncoder, ContentEncoder, Seen
 from msflow_jax.synergy.experts import Memory
-from msflow_jax.synergy.generation import Drawing
+from msflow_jax.synergy.generation import LEAST, Drawing
 from msflow_jax.synergy.understanding import Understanding
 from msflow_jax.synergy.verbs import Verbs
 
 Params = Any
 PARTS = ("content", "look", "understanding", "drawing")
 PREDICTIONS = ("velocity", "data")
-_LEFT = 0.05  # of a path, the least that a velocity to an image is taken over
 SOURCE = 2  # places in a sequence between a prompt and what is drawn: wanted look, source, latents
 
 
@@ -170,13 +169,18 @@ class Synergy(Verbs):
         return self._draw(params, z, tau, memory, at, method="draw")
 
     def velocity(
-        self, params: Params, z: jax.Array, tau: jax.Array, memory: Memory, at: int
-    ) -> jax.Array:
-        """Velocity of noisy latents behind a memory of :meth:`remember`."""
+        self, params: Params, z: jax.Array, tau: jax.Array, memory: Memory, at: int,
+        least: float = LEAST,
+    ) -> jax.Array:  # fmt: skip
+        """Velocity of noisy latents behind a memory of :meth:`remember`.
+
+        Of a predicted image it is the way there over the time that is left, at least ``least``: no
+        longer than a solver's step, else the path would end before the image.
+        """
         found = self.draw(params, z, tau, memory, at)
         if self.prediction == "velocity":
             return found
-        left = expand(jnp.maximum(1 - tau, _LEFT), z)
+        left = expand(jnp.maximum(1 - tau, least), z)
         return (found - z) / left
 
     def _draw(self, params: Params, *given: Any, method: str) -> Any:

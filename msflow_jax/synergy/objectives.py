@@ -72,9 +72,10 @@ def understand_objective(
         "accuracy_selection": _mean(select_right, of["selection"]),
         "accuracy_identification": _mean(name_right, of["identification"]),
         "accuracy_instruction": _mean(instruct_right, of["instruction"]),
-        "accuracy_letter": _mean(letter_right, 1 - paneled),
-        "accuracy_panel": _mean(panel_right, paneled),
     }
+    if not train:  # of a share of a batch there is often no question of a kind
+        metrics["accuracy_letter"] = _mean(letter_right, 1 - paneled)
+        metrics["accuracy_panel"] = _mean(panel_right, paneled)
     return each.mean() + lettered.mean(), metrics
 
 
@@ -108,7 +109,7 @@ def reconstruct_objective(
     model: Synergy, dropout: tuple[float, float], augment: Augmentation, params: Params, batch: Any,
     key: jax.Array, *, train: bool = True,
 ) -> Result:  # fmt: skip
-    """Error of the velocity of an image behind its own content and its own look: no pairs.
+    """Error of what is predicted of an image behind its own content and its own look: no pairs.
 
     Each example shows one of its modalities, any. What is drawn afterwards from another's content and
     from the name of a look was never trained.
@@ -138,7 +139,7 @@ def reconstruct_objective(
 def prior_objective(
     model: Synergy, params: Params, batch: Any, key: jax.Array, *, train: bool = True
 ) -> Result:
-    """Error of the velocity of a scene in one style, behind its content in another and its own look."""
+    """Error of what is predicted of a scene in one style, behind its content in another."""
     del train
     seen = Seen(model.see(params, batch[FIRST]).content, model.see(params, batch[SECOND]).look)
     prompt, none = jnp.zeros((len(seen.look), 1), jnp.int32), jnp.zeros(len(seen.look))
@@ -152,7 +153,7 @@ def pair_objective(
     routes: tuple[tuple[str, str], ...], frozen: bool, params: Params, batch: Any, key: jax.Array, *,
     train: bool = True,
 ) -> Result:  # fmt: skip
-    """Error of the velocity of a target behind its source, on any of the routes that an example has.
+    """Error of what is predicted of a target behind its source, on any route that an example has.
 
     Args:
         model: the model.

@@ -12,6 +12,7 @@ from ml_collections import ConfigDict
 
 from msflow_jax.data import Info, Split, Splits, in_memory
 from msflow_jax.latent.codec import KEY
+from msflow_jax.latent.kept import FITTED
 from msflow_jax.paired import latents
 from msflow_jax.paired.latents import Latents, placed
 from msflow_jax.paired.pairs import has
@@ -183,11 +184,22 @@ def prepare(config: ConfigDict, splits: Splits) -> SynergyParts:
 
 def _latents(place: str, model: ConfigDict, splits: Splits) -> Latents:
     """The autoencoder of all modalities: one spread for all, since one network draws them."""
-    images = [
-        np.concatenate([split.arrays[name][has(split, name)] for name in model.modalities])
+    shapes = {splits.info.modalities[name].shape for name in model.modalities}
+    if len(shapes) > 1:
+        raise ValueError(
+            f"modalities of shapes {sorted(shapes)} cannot share an autoencoder: bring them to one grid"
+        )
+    train, val = (
+        np.concatenate([_some(split, name) for name in model.modalities])
         for split in (in_memory(splits.train), splits.val)
-    ]
-    return latents.measure(_IMAGES, place, (images[0], images[1]), model)
+    )
+    return latents.measure(_IMAGES, place, (train, val), model)
+
+
+def _some(split: Split, name: str) -> np.ndarray:
+    """Images of a modality, as many as are ever fitted to or measured."""
+    rows = np.flatnonzero(has(split, name))
+    return split.arrays[name][np.sort(np.random.default_rng(0).permutation(rows)[:FITTED])]
 
 
 def load(config: ConfigDict, info: Info, folder: Path) -> SynergyParts:

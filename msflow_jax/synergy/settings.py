@@ -179,7 +179,9 @@ TABLE: dict[str, Setting] = {
     "model.tasks.instances": Setting(COUNT, "different questions"),
     "model.tasks.withhold": Setting("", "routes source-target of no question and of no pair"),
     "model.tasks.reach": Setting(COUNT, "how many slices away wrong candidates are, from and to"),
-    "model.tasks.places": Setting("[0, inf)", "weight of telling a slice's places apart"),
+    "model.tasks.places": Setting(
+        "[0, inf)", "weight of telling the places of all candidates apart"
+    ),
     "model.tasks.letters": Setting("(0, 1]", "share of the questions that the expert reads"),
     "model.tasks.temperature": Setting("(0, inf)", "temperature of direct answers"),
     "model.tasks.share": Setting("(0, 1]", "share of the training subjects that is asked about"),
@@ -188,7 +190,9 @@ TABLE: dict[str, Setting] = {
     "model.tasks.replay": Setting("[0, inf)", "weight of scenes while questions are learned"),
     "model.encoder.kind": Setting("cnn or vit", "encoder of content"),
     "model.encoder.features": Setting(COUNT, "numbers of a content token"),
-    "model.encoder.width": Setting(COUNT, "channels of the encoder of content"),
+    "model.encoder.width": Setting(
+        COUNT, "channels of a vit's tokens, or of a cnn's last convolutions"
+    ),
     "model.encoder.patch": Setting(COUNT, "pixels for a content token along a side; of a cnn 2^n"),
     "model.encoder.depth": Setting(COUNT, "vit: blocks"),
     "model.encoder.heads": Setting(COUNT, "vit: heads of attention; they divide its channels"),
@@ -200,14 +204,14 @@ TABLE: dict[str, Setting] = {
     "model.expert.pairs": Setting(COUNT, "heads of keys and values; they divide those of queries"),
     "model.expert.size": Setting(COUNT, "channels of a head; even"),
     "model.expert.hidden": Setting(COUNT, "channels of the gated MLP"),
-    "model.expert.near": Setting("", "whether most heads begin by looking at their own place"),
+    "model.expert.near": Setting("", "whether most heads begin at their own place in an image"),
     "model.latent.autoencoder": Setting(
         "", "folder of tools/convert_vae.py, or patches, for all modalities; empty: pixels"
     ),
-    "model.patch": Setting(COUNT, "side of a patch of what is drawn"),
+    "model.patch": Setting(COUNT, "side of a patch of what is drawn, in pixels or latents"),
     "model.pooled": Setting(COUNT, "tokens along an axis of an image of a question"),
     "model.prediction": Setting(
-        "velocity or data", "what drawing gives: of the path, or the image"
+        "velocity or data", "what drawing predicts: the velocity of the path, or the image"
     ),
     "model.noise": Setting("[0, inf)", "deviation of noise on content while drawing without pairs"),
     "model.dtype": Setting("float32 or bfloat16", "what the networks compute in"),

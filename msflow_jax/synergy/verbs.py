@@ -9,6 +9,7 @@ import jax.numpy as jnp
 from msflow_jax.ode import integrate
 from msflow_jax.streams import Streams, content_index, sample_noise
 from msflow_jax.synergy.encoder import Seen
+from msflow_jax.synergy.generation import LEAST
 from msflow_jax.synergy.pool import CANDIDATES
 from msflow_jax.synergy.task_split import IMAGES
 
@@ -65,7 +66,7 @@ class Verbs:
         self.require(source)
         self.require(target)
         index = content_index(x.astype(jnp.float32)) if index is None else index
-        wanted = instruction, guidance, image_guidance, look
+        wanted = instruction, guidance, image_guidance, look, 1 / steps
         field = self.field(params, source, target, x, *wanted)
         noise = {target: sample_noise(key, index, self.codec.inner)}
         out = integrate(field, noise, 0.0, 1.0, solver=solver, steps=steps)
@@ -74,9 +75,13 @@ class Verbs:
     def field(
         self: Any, params: Params, source: str, target: str, x: jax.Array,
         instruction: tuple[int, ...] = (), guidance: float = 1.0, image_guidance: float = 1.0,
-        look: jax.Array | None = None,
+        look: jax.Array | None = None, step: float = 1.0,
     ) -> Callable[[jax.Array, Streams], Streams]:  # fmt: skip
-        """The velocity field of a drawing: all that is clean is read here, once for all of its steps."""
+        """The velocity field of a drawing: all that is clean is read here, once for all of its steps.
+
+        ``step`` is a solver's, in [0, 1]; the rest as of :meth:`translate`.
+        """
+        least = min(LEAST, step)
         count = len(x)
         ones, zeros = jnp.ones(count), jnp.zeros(count)
         words = jnp.asarray([instruction or self.routes[source, target][0]], jnp.int32)
@@ -101,7 +106,7 @@ class Verbs:
 
         def field(u: jax.Array, states: Streams) -> Streams:
             tau, z = jnp.broadcast_to(u, (count,)), states[target]
-            found = [w * self.velocity(params, z, tau, *memory) for w, memory in weighted]
+            found = [w * self.velocity(params, z, tau, *memory, least) for w, memory in weighted]
             return {target: sum(found[1:], found[0])}
 
         return field

@@ -42,11 +42,14 @@ def test_one_spread_for_all_modalities(made):
 
 def test_drawing_in_latents(made):
     _, parts, model = made
-    params = {**model.init(jax.random.key(0)), **parts.params}
+    fresh = jax.tree.map(lambda leaf: leaf + 0.05, model.init(jax.random.key(0)))
+    params = {**fresh, **parts.params}
     x = tiny.images(side=SIDE)
     drawn = model.translate(params, {"t1w": x}, jax.random.key(1), target="ct", steps=2)
     chex.assert_shape(drawn, x.shape)
     assert np.abs(drawn).max() <= 1
+    other = model.translate(params, {"t1w": -x}, jax.random.key(1), target="ct", steps=2)
+    assert np.abs(other - drawn).max() > 1e-4
 
 
 def test_losses_see_latents_and_leave_the_autoencoder(made):
@@ -56,7 +59,11 @@ def test_losses_see_latents_and_leave_the_autoencoder(made):
         tree = stage.start(tree)
         trained, frozen = split(tree, stage.trains)
         assert KEY in frozen and KEY not in trained
-        assert set(stage.validate.measure(tree)) >= {"val_loss"}
+        found = stage.validate.measure(tree)["val_loss"]
+        assert np.isfinite(found)
+    # The loss of drawing is of latents: other ones give another.
+    other = {**tree, KEY: jax.tree.map(lambda leaf: 1.5 * leaf, tree[KEY])}
+    assert abs(stage.validate.measure(other)["val_loss"] - found) > 1e-4
 
 
 def test_a_workdir_keeps_it(made, tmp_path):
@@ -69,7 +76,7 @@ def test_a_workdir_keeps_it(made, tmp_path):
 
 @pytest.mark.parametrize(
     "text, says",
-    [("nowhere", "nowhere"), ("folder", "3 channels|2 rows|factor|divide")],
+    [("nowhere", "nowhere"), ("folder", "3 times smaller, which does not divide images of 16")],
 )
 def test_refused(text, says, tmp_path):
     if text == "folder":

@@ -10,6 +10,7 @@ from msflow_jax.nets import init_params
 from msflow_jax.synergy import recipes
 from msflow_jax.synergy.encoder import ContentEncoder, Seen
 from msflow_jax.synergy.family import FAMILY
+from msflow_jax.synergy.generation import LEAST
 from msflow_jax.synergy.objectives import understand_objective
 from tests.synergy import tiny
 
@@ -45,6 +46,13 @@ def test_an_image_that_is_predicted_is_where_the_velocity_leads():
         image = model.draw(params, z, jnp.full(3, tau), *memory)
         found = model.velocity(params, z, jnp.full(3, tau), *memory)
         np.testing.assert_allclose(z + left * found, image, atol=1e-5)
+    # However many steps there are, the last one ends on what is predicted there.
+    for steps in (2, 50):
+        last = jnp.full(3, 1 - 1 / steps)
+        found = model.velocity(params, z, last, *memory, min(LEAST, 1 / steps))
+        np.testing.assert_allclose(
+            z + found / steps, model.draw(params, z, last, *memory), atol=1e-5
+        )
     with pytest.raises(ValueError, match="prediction='noise'"):
         tiny.model(prediction="noise")
 
