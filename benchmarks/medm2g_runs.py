@@ -50,7 +50,9 @@ ARMS: dict[str, list[str]] = {
     "pdw_flair": single("pdw", "flair", "'pdw-flair',"),
     "t1w_ct": single("t1w", "ct", "'t1w-ct','ct-t1w'"),
     "xray_report": single("xray", "report", ""),
-    # Routes that are emergent elsewhere, trained on subjects who have everything.
+    # Routes that are emergent elsewhere, trained on subjects who have both, or everything.
+    "xray_ct": [*single("xray", "ct", "'xray-ct','ct-xray'"), "data.phantoms.withhold=none"],
+    "xray_t1w": [*single("xray", "t1w", "'xray-t1w',"), "data.phantoms.withhold=none"],
     "direct": [
         "data.phantoms.withhold=none", "model.shared_subjects=True", *_NO_CONTROLS,
         "model.links=('xray+ct+t1w+t2w+pdw+flair-report',)",
