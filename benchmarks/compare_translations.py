@@ -37,10 +37,8 @@ def read(workdir: Path, name: str) -> dict[str, dict[str, Any]]:
         arrays = dict(stored)
     routes = {}
     for one in found["translation"]["routes"]:
-        route, key = (
-            f"{one['source']}-{one['target']}",
-            f"translation_{one['source']}_{one['target']}",
-        )
+        source, target = one["source"], one["target"]
+        route, key = f"{source}-{target}", f"translation_{source}_{target}"
         if f"{key}_psnr" not in arrays:
             raise ValueError(f"{folder} is of an earlier version: evaluate {workdir} again")
         rows = list(one["rows"])
@@ -55,22 +53,14 @@ def read(workdir: Path, name: str) -> dict[str, dict[str, Any]]:
 
 def compare(first: dict[str, Any], other: dict[str, Any], what: str) -> dict[str, Any]:
     """Mean differences of a route's slices, with 95 % of the values of resampled subjects."""
-    from msflow_jax.evaluation.bootstrap import bootstrap_intervals
+    from msflow_jax.evaluation.translation import summary
 
     if not all(np.array_equal(first[key], other[key]) for key in ("subject", "truth")):
         raise ValueError(f"{what}: other examples; evaluate both with the same settings")
-    found = {}
     if set(first["psnr"]) != set(other["psnr"]):
         raise ValueError(f"{what}: {sorted(other['psnr'])} draws, not {sorted(first['psnr'])}")
-    for row in first["psnr"]:
-        gap = other["psnr"][row] - first["psnr"][row]
-
-        def mean(weights: np.ndarray, gap: np.ndarray = gap) -> np.ndarray:
-            return weights @ gap / weights.sum(axis=1)
-
-        interval = bootstrap_intervals({"gap": mean}, len(gap), groups=first["subject"].tolist())
-        found[row] = {"difference": float(gap.mean()), "interval": interval["gap"]}
-    return found
+    gaps = {row: other["psnr"][row] - first["psnr"][row] for row in first["psnr"]}
+    return summary(gaps, first["subject"].tolist())
 
 
 def main() -> None:
@@ -89,10 +79,9 @@ def main() -> None:
         }  # fmt: skip
         for route, rows in record[workdir.name].items():
             for row, one in rows.items():
-                low, high = one["interval"]
-                print(
-                    f"{workdir.name} {route} {row}: {one['difference']:+.2f} ({low:+.2f} to {high:+.2f})"
-                )
+                low, high = one["interval"] or (float("nan"),) * 2  # too few subjects
+                words = f"{one['value']:+.2f} ({low:+.2f} to {high:+.2f})"
+                print(f"{workdir.name} {route} {row}: {words}")
     keep({"first": o.first.name, "name": o.name, "minus the first": record}, o.output)
 
 

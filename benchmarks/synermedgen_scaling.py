@@ -82,14 +82,13 @@ def losses(model: Any) -> dict[str, tuple[Any, Any, int]]:
     }
 
 
-def count(stage: str) -> dict[str, Any]:
+def count(model: Any, shapes: Any, stage: str) -> dict[str, Any]:
     """Parameters trained, passed through by gradients, and only read; operations and tokens.
 
     Of one example: what a batch does once, the names of all modalities, is a thousandth of it.
     """
     import jax
 
-    model, shapes = build()
     loss, batch, tokens = losses(model)[stage]
     own = PARTS[stage]
     trained = {part: shapes[part] for part in own}
@@ -153,7 +152,8 @@ def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
     parser.add_argument("--output", help="write the numbers to this JSON file")
     o = parser.parse_args()
-    counted = [count(stage) for stage in PARTS]
+    built = build()
+    counted = [count(*built, stage) for stage in PARTS]
     for record in counted:
         print(record, flush=True)
     rows = [project(one, chip, n) for one in counted for chip in HARDWARE for n in CHIPS]

@@ -122,16 +122,16 @@ def measure(
     side = _side(train.shape[1:-1], name, config.resize)
     if place == PATCHES:
         latent_side(latent.patch, side)
-        one = kept.fit(_some(train, kept.FITTED), side, latent.patch, latent.channels)
+        one = kept.fit(some(train, kept.FITTED), side, latent.patch, latent.channels)
     else:
         if place not in read:
             read[place] = kept.read(expand(place)).computing_in(latent.dtype)
         one = read[place]
     codec = _named(name, one, train.shape[1:], config.resize)
-    some = _some(train, kept.MEASURED)
-    mean, square = kept.channel_moments(one, some, codec.side, latent.batch)
+    measured = some(train, kept.MEASURED)
+    mean, square = kept.channel_moments(one, measured, codec.side, latent.batch)
     std = kept.not_constant(np.sqrt(np.maximum(square - mean**2, 0)))
-    shown = _some(held_out if len(held_out) else train, kept.MEASURED)
+    shown = some(held_out if len(held_out) else train, kept.MEASURED)
     score = make_measure(one.autoencoder, codec.side, latent.batch)
     quality = {**score(one.weights, shown, f"reconstructing {name}"), "images": len(shown)}
     if jax.process_index() == 0:
@@ -197,7 +197,8 @@ def _first(latents: Mapping[str, Latents], name: str) -> str:
     return next(other for other, one in latents.items() if one.kept is latents[name].kept)
 
 
-def _some(images: np.ndarray, limit: int) -> np.ndarray:
+def some(images: np.ndarray, limit: int) -> np.ndarray:
+    """Some of the images, in their order, the same every time."""
     chosen = np.random.default_rng(0).permutation(len(images))[:limit]
     return images[np.sort(chosen)]
 

@@ -8,7 +8,6 @@ import jax.numpy as jnp
 from ml_collections import ConfigDict
 
 from msflow_jax.data import Info, Splits
-from msflow_jax.data.order import cropped
 from msflow_jax.families import Section
 from msflow_jax.latent.codec import Codec, PixelCodec
 from msflow_jax.paired import latents
@@ -19,7 +18,7 @@ from msflow_jax.synergy.experts import Expert
 from msflow_jax.synergy.generation import Drawing
 from msflow_jax.synergy.instances import TASKS
 from msflow_jax.synergy.model import Named, Synergy
-from msflow_jax.synergy.parts import FILE, ROUTES, SynergyParts
+from msflow_jax.synergy.parts import FILE, ROUTES, SynergyParts, shared_shape
 from msflow_jax.synergy.phrases import instructions, word
 from msflow_jax.synergy.settings import (
     NAME,
@@ -93,7 +92,7 @@ class SynergyFamily:
             ValueError: a modality that the data have not, or modalities of different shapes.
         """
         model, dtype = config.model, jnp.dtype(config.model.dtype)
-        shape = _shape(config, info)
+        shape = shared_shape(config, info)
         codec: Codec = PixelCodec(shape, model.resize)
         if parts.latents:
             codec = parts.latents.codec(shape, model.resize)
@@ -189,23 +188,6 @@ def _expert(model: ConfigDict, dtype: Any) -> Expert:
     return Expert(
         own.depth, own.heads, own.pairs, own.size, own.hidden, own.near, dtype, model.remat
     )
-
-
-def _shape(config: ConfigDict, info: Info) -> tuple[int, ...]:
-    """The shape that all modalities have."""
-    known = {key: one for key, one in info.modalities.items() if one.kind == "image"}
-    shapes = {}
-    for name in config.model.modalities:
-        if name not in known:
-            raise ValueError(f"the data have no modality {name!r}: there are {', '.join(known)}")
-        *space, channels = known[name].shape
-        shapes[name] = (*cropped(space, config.train.crop), channels)
-    if len(set(shapes.values())) > 1:
-        raise ValueError(f"model.modalities must be on one grid; they are {shapes}")
-    found = next(iter(shapes.values()))
-    if len(set(found[:-1])) > 1:
-        raise ValueError(f"images of {found[:-1]}: all sides must be equal")
-    return found
 
 
 FAMILY = SynergyFamily()

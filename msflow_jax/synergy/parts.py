@@ -11,6 +11,7 @@ import numpy as np
 from ml_collections import ConfigDict
 
 from msflow_jax.data import Info, Split, Splits, in_memory
+from msflow_jax.data.order import cropped
 from msflow_jax.latent.codec import KEY
 from msflow_jax.latent.kept import FITTED
 from msflow_jax.paired import latents
@@ -178,28 +179,43 @@ def prepare(config: ConfigDict, splits: Splits) -> SynergyParts:
         )
     words = {name: word(name) for name in names}
     tokeniser = Tokeniser.fit(texts(words), margin=1.0)
-    place = config.model.latent.autoencoder
-    return SynergyParts(tokeniser, routes, _latents(place, config.model, splits) if place else None)
+    encoded = _latents(config, splits) if config.model.latent.autoencoder else None
+    return SynergyParts(tokeniser, routes, encoded)
 
 
-def _latents(place: str, model: ConfigDict, splits: Splits) -> Latents:
+def _latents(config: ConfigDict, splits: Splits) -> Latents:
     """The autoencoder of all modalities: one spread for all, since one network draws them."""
-    shapes = {splits.info.modalities[name].shape for name in model.modalities}
-    if len(shapes) > 1:
-        raise ValueError(
-            f"modalities of shapes {sorted(shapes)} cannot share an autoencoder: bring them to one grid"
-        )
+    model = config.model
+    shared_shape(config, splits.info)
     train, val = (
-        np.concatenate([_some(split, name) for name in model.modalities])
+        # As many of each as are ever fitted to or measured.
+        np.concatenate(
+            [latents.some(split.arrays[n][has(split, n)], FITTED) for n in model.modalities]
+        )
         for split in (in_memory(splits.train), splits.val)
     )
-    return latents.measure(_IMAGES, place, (train, val), model)
+    return latents.measure(_IMAGES, model.latent.autoencoder, (train, val), model)
 
 
-def _some(split: Split, name: str) -> np.ndarray:
-    """Images of a modality, as many as are ever fitted to or measured."""
-    rows = np.flatnonzero(has(split, name))
-    return split.arrays[name][np.sort(np.random.default_rng(0).permutation(rows)[:FITTED])]
+def shared_shape(config: ConfigDict, info: Info) -> tuple[int, ...]:
+    """The shape that all modalities have.
+
+    Raises:
+        ValueError: a modality that the data have not, other shapes, or sides that differ.
+    """
+    known = {key: one for key, one in info.modalities.items() if one.kind == "image"}
+    shapes = {}
+    for name in config.model.modalities:
+        if name not in known:
+            raise ValueError(f"the data have no modality {name!r}: there are {', '.join(known)}")
+        *space, channels = known[name].shape
+        shapes[name] = (*cropped(space, config.train.crop), channels)
+    if len(set(shapes.values())) > 1:
+        raise ValueError(f"model.modalities must be on one grid; they are {shapes}")
+    found = next(iter(shapes.values()))
+    if len(set(found[:-1])) > 1:
+        raise ValueError(f"images of {found[:-1]}: all sides must be equal")
+    return found
 
 
 def load(config: ConfigDict, info: Info, folder: Path) -> SynergyParts:
