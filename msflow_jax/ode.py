@@ -141,6 +141,34 @@ def integrate(
     return _solution(out, out.stats["num_steps"] * stages + 1, times, batched=True)
 
 
+def shifted_time(s: Any, shift: float) -> Any:
+    """Where a path stands at the share ``s`` of its steps: ``s / (s + shift (1 - s))``; 1: ``s`` itself.
+
+    Above 1 steps are shorter near noise, at 0 (arXiv 2403.03206, eq. 23).
+    """
+    return s / (s + shift * (1 - s))
+
+
+def shifted(field: VelocityField, shift: float, step: float = 0.0) -> VelocityField:
+    """The field whose equal steps from 0 to 1 are shifted ones of another, :func:`shifted_time`.
+
+    Args:
+        field: the other.
+        shift: see there.
+        step: of Euler's, so that each is exactly one of the other field; 0: any solver's.
+    """
+
+    def warped(s: jax.Array, streams: Streams) -> Streams:
+        u = shifted_time(s, shift)
+        if step:
+            rate = (shifted_time(jnp.minimum(s + step, 1.0), shift) - u) / step
+        else:
+            rate = shift / (s + shift * (1 - s)) ** 2
+        return jax.tree.map(lambda v: rate * v, field(u, streams))
+
+    return field if shift == 1 else warped
+
+
 def _solution(out: diffrax.Solution, nfe: jax.Array, times, *, batched: bool = False) -> Solution:
     first = (slice(None), 0) if batched else 0
     ok = jnp.asarray(out.result == diffrax.RESULTS.successful)

@@ -167,8 +167,20 @@ def sample_noise(key: jax.Array, index: jax.Array, shape: tuple[int, ...]) -> ja
     return jax.vmap(lambda i: jax.random.normal(jax.random.fold_in(key, i), shape))(index)
 
 
-def spread_times(key: jax.Array, count: int) -> jax.Array:
-    """Times in (0, 1), one in each of ``count`` equal parts, in random order: an even batch."""
+UNIFORM, LOGIT_NORMAL = TIMES = "uniform", "logit_normal"
+
+
+def spread_times(key: jax.Array, count: int, name: str = UNIFORM) -> jax.Array:
+    """Times in (0, 1), one in each of ``count`` equally likely parts, in random order: an even batch.
+
+    Args:
+        key: PRNG key.
+        count: how many.
+        name: one of ``TIMES``: uniform, or the sigmoid of a standard normal variable (arXiv 2403.03206).
+    """
     k_order, k_place = jax.random.split(key)
     places = (jnp.arange(count) + jax.random.uniform(k_place, (count,))) / count
+    if name == LOGIT_NORMAL:
+        inside = jnp.clip(places, 1e-6, 1 - 1e-6)  # the ends are infinitely far out
+        places = jax.nn.sigmoid(jax.scipy.special.ndtri(inside))
     return jax.random.permutation(k_order, places)

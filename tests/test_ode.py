@@ -4,7 +4,7 @@ import numpy as np
 import pytest
 from jax.sharding import Mesh, NamedSharding, PartitionSpec
 
-from msflow_jax.ode import ADAPTIVE, FIXED, SOLVERS, integrate
+from msflow_jax.ode import ADAPTIVE, FIXED, SOLVERS, integrate, shifted, shifted_time
 
 STAGES = {"euler": 1, "heun": 2, "midpoint": 2, "rk4": 4}
 
@@ -19,6 +19,24 @@ def solution(start, a, b):
 
 
 START = {"x": jnp.array([[1.0], [-2.0]]), "y": jnp.array([[0.5], [3.0]])}
+
+
+def test_shifted_steps_of_euler_are_the_hand_written_loop():
+    times, z = shifted_time(np.linspace(0, 1, 9), 3.0), START
+    # arXiv 2403.03206, eq. 23, of times that run from the image to noise.
+    np.testing.assert_allclose(1 - times, 3 * (s := np.linspace(1, 0, 9)) / (1 + 2 * s), atol=1e-12)
+    for u, step in zip(times[:-1], np.diff(times), strict=True):
+        z = jax.tree.map(lambda a, v, h=step: a + h * v, z, oscillator(u, z))
+    out = integrate(shifted(oscillator, 3.0, 1 / 8), START, 0.0, 1.0, steps=8)
+    for name in START:
+        np.testing.assert_allclose(out.end[name], z[name], rtol=1e-5)
+
+
+@pytest.mark.parametrize("solver", ["heun", "rk4", "tsit5"])
+def test_a_shift_leaves_the_end_as_it_is(solver):
+    out = integrate(shifted(oscillator, 2.5), START, 0.0, 1.0, solver=solver, steps=100)
+    for name, start in START.items():
+        np.testing.assert_allclose(out.end[name], solution(start, 0.0, 1.0), rtol=1e-3)
 
 
 def test_euler_is_the_hand_written_loop():

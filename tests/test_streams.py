@@ -6,7 +6,15 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from msflow_jax.streams import Clock, at_end, content_index, flow_loss, interpolate
+from msflow_jax.streams import (
+    LOGIT_NORMAL,
+    Clock,
+    at_end,
+    content_index,
+    flow_loss,
+    interpolate,
+    spread_times,
+)
 
 ROUTES = {
     "symmetric": {"image": Clock.FORWARD, "label": Clock.BACKWARD},
@@ -102,3 +110,14 @@ def test_an_image_has_one_number_however_it_comes(place, before, after):
     pair[:, 2, 3, 1] = np.array([before, after]) / 127.5 - 1
     one, other = content_index(jnp.asarray(pair)).tolist()
     assert (one == other) == (before == after)
+
+
+def test_times_of_training_are_spread_evenly():
+    key = jax.random.key(0)
+    times = np.sort(spread_times(key, 1000))
+    np.testing.assert_array_equal(np.floor(times * 1000), np.arange(1000))
+    # In logits a standard normal variable.
+    normal = np.sort(spread_times(key, 1000, LOGIT_NORMAL))
+    logits = np.log(normal / (1 - normal))
+    np.testing.assert_allclose([logits.mean(), logits.std()], [0, 1], atol=0.02)
+    assert abs((logits < 1).mean() - 0.8413) < 0.002

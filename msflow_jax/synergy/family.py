@@ -130,6 +130,7 @@ class SynergyFamily:
             noise=model.noise,
             temperature=model.tasks.temperature,
             prediction=model.prediction,
+            time=model.time,
             controls=make_controls(
                 model, info, dict.fromkeys(modalities, shape), dtype=model.dtype, remat=model.remat
             ),

@@ -16,7 +16,7 @@ from msflow_jax.latent.codec import KEY, Codec
 from msflow_jax.nets import init_params
 from msflow_jax.paired.controls import Controls
 from msflow_jax.paired.keys import named_key
-from msflow_jax.streams import expand
+from msflow_jax.streams import TIMES, UNIFORM, expand
 from msflow_jax.synergy.encoder import AppearanceEncoder, ContentEncoder, Seen
 from msflow_jax.synergy.experts import Memory
 from msflow_jax.synergy.generation import LEAST, Drawing
@@ -65,9 +65,10 @@ class Synergy(Verbs):
         controls: what its drawings are compared with and judged by.
         prediction: what drawing gives: ``velocity``, as in the paper, or ``data``, the image itself,
             which a small model learns sooner.
+        time: how training times are drawn, see :func:`msflow_jax.streams.spread_times`.
 
     Raises:
-        ValueError: an unknown prediction.
+        ValueError: an unknown prediction or distribution of times.
     """
 
     modalities: Mapping[str, Named]
@@ -85,11 +86,14 @@ class Synergy(Verbs):
     temperature: float = 0.05
     controls: Controls = field(default_factory=Controls)
     prediction: str = "velocity"
+    time: str = UNIFORM
 
     def __post_init__(self) -> None:
         if self.prediction not in PREDICTIONS:
             known = " or ".join(PREDICTIONS)
             raise ValueError(f"model.prediction={self.prediction!r}: {known}")
+        if self.time not in TIMES:
+            raise ValueError(f"model.time={self.time!r}: {' or '.join(TIMES)}")
 
     verbs = ("translate", "answer")
 

@@ -106,15 +106,15 @@ def no_objective(params: Params, batch: Any, key: jax.Array, *, train: bool = Tr
 
 
 def reconstruct_objective(
-    model: Synergy, dropout: tuple[float, float], augment: Augmentation, params: Params, batch: Any,
-    key: jax.Array, *, train: bool = True,
+    model: Synergy, dropout: tuple[float, float], named: float, augment: Augmentation, params: Params,
+    batch: Any, key: jax.Array, *, train: bool = True,
 ) -> Result:  # fmt: skip
     """Error of what is predicted of an image behind its own content and its own look: no pairs.
 
-    Each example shows one of its modalities, any. What is drawn afterwards from another's content and
-    from the name of a look was never trained.
+    Each example shows one of its modalities, any; of a share ``named`` its name stands for its look.
+    What is drawn afterwards from another modality's content was never trained.
     """
-    k_pick, k_augment, k_drop, k_flow, k_noise = jax.random.split(key, 5)
+    k_pick, k_augment, k_drop, k_flow, k_noise, k_name = jax.random.split(key, 6)
     images, there = _stacked(model, batch)
     which = jax.random.categorical(k_pick, jnp.where(there, 0.0, -jnp.inf))
     x = images[jnp.arange(len(images)), which]
@@ -130,8 +130,12 @@ def reconstruct_objective(
         keep = jax.random.bernoulli(k_drop, 1 - jnp.asarray(dropout)[None], keep.shape).astype(
             jnp.float32
         )
+    look = seen.look
+    if named:
+        called = jax.lax.stop_gradient(model.names(params))[which]
+        look = jnp.where(jax.random.bernoulli(k_name, named, (len(x), 1)), called, look)
     prompt = jnp.zeros((len(x), 1), jnp.int32)
-    memory = model.remember(params, prompt, 0 * ones, Seen(content, seen.look), keep)
+    memory = model.remember(params, prompt, 0 * ones, Seen(content, look), keep)
     loss = _flow_error(model, params, x, memory, k_flow)
     return loss, {"loss_drawing": loss}
 
@@ -207,7 +211,7 @@ def _flow_error(
     """Mean squared error of what is predicted of images ``[B, *shape]``, at a time each."""
     k_noise, k_time = jax.random.split(key)
     data = model.encode(params, next(iter(model.modalities)), x)
-    tau = spread_times(k_time, len(data))
+    tau = spread_times(k_time, len(data), model.time)
     noise = {"z": jax.random.normal(k_noise, data.shape)}
     states, targets = interpolate({"z": Clock.FORWARD}, {"z": data}, noise, tau)
     given = model.draw(params, states["z"], tau, *memory)

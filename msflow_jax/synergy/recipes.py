@@ -79,9 +79,9 @@ def paper() -> ConfigDict:
     config.model.expert.update(
         dict(width=3584, depth=28, heads=28, pairs=4, size=128, hidden=18944, near=False)
     )
-    config.model.update(dict(patch=2, pooled=8, dtype="bfloat16"))
+    config.model.update(dict(patch=2, pooled=8, time="logit_normal", dtype="bfloat16"))
     config.model.latent.update(dict(autoencoder="autoencoders/flux", dtype="bfloat16"))
     config.train.update(dict(batch=512, steps=100_000, eval_every=5000, learning_rate=2e-5))
     config.train.update(dict(weight_decay=0.0, ema=0.9999, sharding="fsdp"))
-    config.sample.translate.update(dict(steps=50, guidance=4.0, image_guidance=1.5))
+    config.sample.translate.update(dict(steps=50, shift=3.0, guidance=4.0, image_guidance=1.5))
     return config

@@ -14,6 +14,7 @@ from msflow_jax.paired.settings import (
 )
 from msflow_jax.paired.settings import TABLE as PAIRED
 from msflow_jax.settings import COUNT, Setting
+from msflow_jax.streams import TIMES, UNIFORM
 from msflow_jax.synergy.instances import ARMS as TAUGHT
 
 NAME = "synergy"
@@ -59,6 +60,8 @@ def model_settings() -> dict[str, Any]:
         patch=4,  # side of a patch of what is drawn, in pixels or latents
         pooled=4,  # tokens along an axis of an image of a question
         prediction="velocity",  # or "data"
+        time=UNIFORM,
+        named=0.0,  # share of images drawn without pairs whose name stands for their look
         noise=0.1,
         dtype="float32",
         remat=False,
@@ -75,7 +78,9 @@ def model_settings() -> dict[str, Any]:
 def sample_settings() -> dict[str, Any]:
     """The defaults of the part ``sample``."""
     return dict(
-        translate=dict(draws=8, steps=10, solver="euler", guidance=1.0, image_guidance=1.0),
+        translate=dict(
+            draws=8, steps=10, solver="euler", shift=1.0, guidance=1.0, image_guidance=1.0
+        ),
         answer=dict(count=512),
         evaluate=evaluate_settings(),
     )
@@ -213,6 +218,10 @@ TABLE: dict[str, Setting] = {
     "model.prediction": Setting(
         "velocity or data", "what drawing predicts: the velocity of the path, or the image"
     ),
+    "model.time": Setting(" or ".join(TIMES), "how the times of training are drawn"),
+    "model.named": Setting(
+        "[0, 1]", "share of images drawn without pairs whose name stands for their look"
+    ),
     "model.noise": Setting("[0, inf)", "deviation of noise on content while drawing without pairs"),
     "model.dtype": Setting("float32 or bfloat16", "what the networks compute in"),
     "model.remat": Setting("", "recompute layers in the backward pass, to save memory"),
@@ -229,6 +238,9 @@ TABLE: dict[str, Setting] = {
     "sample.translate.draws": Setting(COUNT, "draws of a translation"),
     "sample.translate.steps": Setting(COUNT, "steps of the solver"),
     "sample.translate.solver": Setting("", "solver of the equation"),
+    "sample.translate.shift": Setting(
+        "(0, inf)", "above 1, steps are shorter near noise and longer near the image"
+    ),
     "sample.translate.guidance": Setting("[0, inf)", "weight of the target's name; 1: as trained"),
     "sample.translate.image_guidance": Setting("[0, inf)", "weight of the source; 1: as trained"),
     "sample.answer.count": Setting(COUNT, "questions that an evaluation asks"),

@@ -116,7 +116,7 @@ class _Maker:
         dropout = self.config.model.dropout
         objective = partial(
             objectives.reconstruct_objective, self.model, (dropout.content, dropout.words),
-            self._augment,
+            self.config.model.named, self._augment,
         )  # fmt: skip
         return self.stage(
             "reconstruct", "reconstruct", objective, self._images, _under(("drawing",)),

@@ -6,7 +6,7 @@ from typing import Any
 import jax
 import jax.numpy as jnp
 
-from msflow_jax.ode import integrate
+from msflow_jax.ode import integrate, shifted, shifted_time
 from msflow_jax.streams import Streams, content_index, sample_noise
 from msflow_jax.synergy.encoder import Seen
 from msflow_jax.synergy.generation import LEAST
@@ -28,6 +28,7 @@ class Verbs:
         target: str,
         steps: int = 10,
         solver: str = "euler",
+        shift: float = 1.0,
         guidance: float = 1.0,
         image_guidance: float = 1.0,
         instruction: tuple[int, ...] = (),
@@ -43,6 +44,7 @@ class Verbs:
             target: the modality to draw, by its name.
             steps: solver steps.
             solver: see :func:`msflow_jax.ode.integrate`.
+            shift: above 1, steps are shorter near noise, see :func:`msflow_jax.ode.shifted_time`.
             guidance: weight of the target's name and of the instruction; 1 is no guidance.
             image_guidance: weight of what is seen of the source; 1 is no guidance.
             instruction: token numbers in place of the route's first phrasing.
@@ -66,8 +68,10 @@ class Verbs:
         self.require(source)
         self.require(target)
         index = content_index(x.astype(jnp.float32)) if index is None else index
-        wanted = instruction, guidance, image_guidance, look, 1 / steps
+        last = 1 - shifted_time(1 - 1 / steps, shift)
+        wanted = instruction, guidance, image_guidance, look, last
         field = self.field(params, source, target, x, *wanted)
+        field = shifted(field, shift, 1 / steps if solver == "euler" else 0.0)
         noise = {target: sample_noise(key, index, self.codec.inner)}
         out = integrate(field, noise, 0.0, 1.0, solver=solver, steps=steps)
         return self.decode(params, target, out.end[target])

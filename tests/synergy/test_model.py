@@ -55,6 +55,8 @@ def test_an_image_that_is_predicted_is_where_the_velocity_leads():
         )
     with pytest.raises(ValueError, match="prediction='noise'"):
         tiny.model(prediction="noise")
+    with pytest.raises(ValueError, match="time='early'"):
+        tiny.model(time="early")
 
 
 def test_each_condition_can_be_left_out_alone():

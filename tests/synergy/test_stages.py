@@ -104,7 +104,7 @@ def test_drawing_leaves_understanding_as_it_is():
             model, (0.1, 0.3, 0.3), Augmentation(), routes, True, p, batch, jax.random.key(0)
         )[0],
         lambda p: objectives.reconstruct_objective(
-            model, (0.1, 0.1), Augmentation(), p, batch, jax.random.key(0)
+            model, (0.1, 0.1), 0.5, Augmentation(), p, batch, jax.random.key(0)
         )[0],
     ):
         found = jax.jit(jax.grad(objective))(params)
@@ -113,6 +113,20 @@ def test_drawing_leaves_understanding_as_it_is():
             assert all((leaf == 0).all() for leaf in jax.tree.leaves(found[part]))
     last = made()[-1]
     assert not any(re.fullmatch(last.trains, p) for p in ("content/x", "look/x", "understanding/x"))
+
+
+def test_a_name_may_stand_for_a_look():
+    model, params = tiny.model(), tiny.params()
+    other = {**params, "look": jax.tree.map(lambda a: -a, params["look"])}
+    batch = {name: jnp.asarray(tiny.images(4, k)) for k, name in enumerate(model.modalities)}
+
+    def loss(params, named):
+        return objectives.reconstruct_objective(
+            model, (0.0, 0.0), named, Augmentation(), params, batch, jax.random.key(0), train=False
+        )[0]
+
+    assert loss(params, 1.0) == loss(other, 1.0)
+    assert loss(params, 0.0) != loss(other, 0.0)
 
 
 def test_a_withheld_route_is_in_no_pair():
