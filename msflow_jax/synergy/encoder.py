@@ -34,13 +34,13 @@ class Seen(NamedTuple):
 class ContentEncoder(nn.Module):
     """Images to a grid of content tokens.
 
-    ``cnn``: convolutions that see 5, 9 or 17 pixels (patch 1, 2, 4), and no further: what lies
+    ``cnn``: convolutions that see 3, 5 or 9 pixels (patch 1, 2, 4), and no further: what lies
     elsewhere says which modality it is, while a token shall say what lies here. ``vit``: a transformer,
     as large as SigLIP's if so configured.
 
     Attributes:
         features: numbers of a token; few keep a contrast out of it.
-        width: channels of the last convolutions, half as many for each halving before them (8 at
+        width: channels of the last convolution, half as many for each halving before them (8 at
             least); or of the
             transformer's tokens.
         patch: pixels of an image for one token, along a side; of a CNN a power of 2.
@@ -77,7 +77,7 @@ class ContentEncoder(nn.Module):
                 norm = nn.LayerNorm(dtype=jnp.float32, name=f"norm_{level}")
                 x = norm(nn.silu(x)).astype(self.dtype)
                 stride = 2
-            x = nn.silu(Conv(self.width, dtype=self.dtype, name="last")(x))
+            x = nn.silu(Dense(self.width, self.dtype, name="last")(x))
             x = x.reshape(len(x), -1, self.width)
         return spread(Dense(self.features, name="head")(x.astype(jnp.float32)))
 

@@ -95,6 +95,8 @@ class Understanding(nn.Module):
             axis=2,
         )
         each = tokens.shape[2]
+        # A token's own place in all images is what slices are told apart by.
+        places = jnp.concatenate([nowhere(1), somewhere(self._pooled())])
         tokens = tokens.reshape(len(words), images * each, self.width)
         end = jnp.broadcast_to(_UNIT * self.query, (len(words), 1, self.width))
         group = Group(
@@ -105,7 +107,7 @@ class Understanding(nn.Module):
             jnp.concatenate(
                 [jnp.arange(count), count + jnp.arange(images * each + 1) // each]
             ),
-            nowhere(count + images * each + 1),
+            jnp.concatenate([nowhere(count), *[places] * images, nowhere(1)]),
         )  # fmt: skip
         out, _ = self.expert(group)
         looks = out[:, count:-1].reshape(len(words), images, each, self.width)[:, :, 0]
@@ -150,9 +152,14 @@ class Understanding(nn.Module):
         return spread(self.readout_out(h))
 
     @nn.nowrap
+    def _pooled(self) -> tuple[int, ...]:
+        """Tokens along the axes of an image of a question."""
+        return tuple(min(self.pooled, n) for n in self.grid)
+
+    @nn.nowrap
     def _pool(self, content: jax.Array) -> tuple[jax.Array, np.ndarray]:
         """Content averaged to ``pooled`` tokens along an axis, and the code of their places."""
-        side = tuple(min(self.pooled, n) for n in self.grid)
+        side = self._pooled()
         before = content.shape[:-2]
         x = content.reshape(*before, *self.grid, self.features)
         for axis, (n, m) in enumerate(zip(self.grid, side, strict=True)):

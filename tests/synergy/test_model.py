@@ -81,7 +81,7 @@ def test_a_fresh_model_draws_nothing_yet():
     np.testing.assert_array_equal(velocity(model, params, seen), 0)
 
 
-@pytest.mark.parametrize("patch, view", [(1, 2), (2, 4), (4, 8)])
+@pytest.mark.parametrize("patch, view", [(1, 1), (2, 2), (4, 4)])
 def test_a_content_token_sees_little(patch, view):
     net = ContentEncoder(features=3, width=4, patch=patch)
     x = jnp.zeros((1, 32, 32, 1))
