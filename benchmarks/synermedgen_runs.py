@@ -17,15 +17,23 @@ from typing import Any
 
 import numpy as np
 from common import call, keep
+from synermedgen_figures import CONFIG, UNSEEN, judge, measure
 
 from msflow_jax.storage.atomic import write_atomically
 
-CONFIG = "configs/synermedgen_phantom.py"
 FIRST = "aligned"
 BASELINES = ("identity", "mean image", "tone curve")
 WAYS = ("by look", "by name")  # the mean look of the target's training images is the primary one
-FIGURES = ("psnr", "psnr_inside", "ssim", "mae", "looks", "matches", "lesion_kept")
-DRAWS, RESAMPLES, NEAR = 8, 1000, 3
+FIGURES = ("psnr", "psnr_inside", "ssim", "mae", "looks", "matches")
+# Shares of sums over all slices: a mean of shares would be ruled by what hardly shows.
+SHARES = {
+    "lesion_kept": ("lesion_drawn", "lesion_true"), "dice_fluid": ("fluid_both", "fluid_total"),
+    "dice_brain": ("brain_both", "brain_total"), "dice_lesion": ("lesion_both", "lesion_total"),
+    "lesion_recall": ("lesions_found", "lesions"),
+    "lesion_precision": ("lesions_found", "lesions_marked"),
+}  # fmt: skip
+RESAMPLES = 1000
+SHOWING = ("t2w", "pdw", "flair")  # contrasts that show lesions
 _NO_CONTROLS = ("model.regression.routes=()", "model.segmenter.modalities=()")
 
 
@@ -39,6 +47,7 @@ def parse(arguments: list[str] | None = None) -> argparse.Namespace:
     parser.add_argument("--split", default="val", choices=("val", "test"))
     parser.add_argument("--overrides", nargs="*", default=[], help="of all arms, as train.steps=9")
     parser.add_argument("--examples", type=int, default=64, help="slices of each route at most")
+    parser.add_argument("--unseen", default="", choices=tuple(UNSEEN), help="data of another kind")
     parser.add_argument("--output", help="JSON file for the figures")
     return parser.parse_args(arguments)
 
@@ -55,9 +64,9 @@ def run(o: argparse.Namespace, arm: str, seed: int) -> dict[str, np.ndarray]:
     overrides = (*_NO_CONTROLS, *o.overrides, f"train.seed={seed}")
     call("train", f"--config={CONFIG}:{words}", f"--workdir={workdir}", "--no-evaluate",
          *(f"--config.{one}" for one in overrides))  # fmt: skip
-    kept = workdir / f"outcome_{o.split}_{o.examples}.npz"
+    kept = workdir / f"{o.unseen or 'outcome'}_{o.split}_{o.examples}.npz"
     if not kept.exists():
-        found = measure(workdir, o.split, o.examples)
+        found = measure(workdir, judge(o.runs), o.split, o.examples, o.unseen)
         write_atomically(kept, _bytes(found))
     with np.load(kept, allow_pickle=False) as stored:
         return dict(stored)
@@ -88,120 +97,6 @@ def understood(workdir: Path, split: str) -> dict[str, float]:
         found["modality from content"] = block["probe"]["modality"]["accuracy"]["value"]
         write_json(kept, found)
     return json.loads(kept.read_text(encoding="utf-8"))
-
-
-def measure(workdir: Path, split: str, count: int) -> dict[str, np.ndarray]:
-    """Figures of every slice of every route, ``[N]`` by ``FIGURE/ROUTE/METHOD``, and its subject."""
-    from msflow_jax import data
-    from msflow_jax.evaluation.features import train_feature_classifier
-    from msflow_jax.inference.modality_verbs import shared_numbers
-    from msflow_jax.inference.runners import make_translator
-    from msflow_jax.paired.pairs import examples
-    from msflow_jax.paired.sections import baselines, foreground
-    from msflow_jax.workdir import open_workdir
-
-    flow = open_workdir(workdir)
-    splits = data.load(flow.config.data)
-    chosen, names = getattr(splits, split), tuple(flow.model.modalities)
-    images = np.concatenate([splits.train.arrays[name] for name in names])
-    labels = np.repeat(np.arange(len(names)), len(splits.train))
-    order = np.random.default_rng(0).permutation(len(labels))[:4000]
-    judge = train_feature_classifier(
-        images[order], labels[order].astype(np.int32), len(names), seed=0
-    )
-    looks = {name: _mean_look(flow, splits.train.arrays[name]) for name in names}
-    found: dict[str, np.ndarray] = {}
-    for source in names:
-        for target in names:
-            if source == target:
-                continue
-            some = examples(chosen, (source, target), count)
-            drawn = {}
-            for way, look in (("by look", looks[target]), ("by name", None)):
-                run = make_translator(
-                    flow.model, seed=flow.config.sample.seed, batch=flow.config.sample.batch,
-                    target=target, draws=DRAWS, look=look, **flow.settings("translate"),
-                )  # fmt: skip
-                given = {source: some.arrays[source]}, shared_numbers(some.arrays[source])
-                draws = run(flow.params, given, f"{source} to {target}, {way}")
-                drawn[way] = draws.astype(float).mean(axis=0) / 255
-                drawn[f"{way}, one draw"] = draws[0] / 255.0
-            drawn["true target"] = some.arrays[target] / 255.0  # the ceiling of judges
-            drawn |= baselines(splits.train, some.arrays[source], source, target)
-            inside = foreground(some, (source, target))
-            for method, image in drawn.items():
-                own = figures(image, some, chosen, target, inside, judge, names.index(target))
-                found |= {f"{k}/{source}-{target}/{method}": v for k, v in own.items()}
-            found[f"subject/{source}-{target}"] = np.array(some.groups)
-            found[f"slice/{source}-{target}"] = np.array(some.names)
-    return found
-
-
-def _mean_look(flow: Any, images: np.ndarray) -> Any:
-    """The mean appearance ``[E]`` of some training images of a modality."""
-    import jax.numpy as jnp
-
-    from msflow_jax.data.batches import to_float
-
-    some = images[np.linspace(0, len(images) - 1, 256).astype(int)]
-    return flow.model.see(flow.params, to_float(jnp.asarray(some))).look.mean(axis=0)
-
-
-def figures(
-    image: np.ndarray,
-    some: Any,
-    whole: Any,
-    target: str,
-    inside: np.ndarray,
-    judge: Any,
-    wanted: int,
-) -> dict[str, np.ndarray]:  # fmt: skip
-    """Measures of images in [0, 1]; whether they look like the target and lie nearest their slice."""
-    from msflow_jax.evaluation import translation
-
-    truth = some.arrays[target] / 255.0
-    scores = translation.scores(truth, image, inside)
-    looks = judge.predict(np.rint(255 * np.clip(image, 0, 1)).astype(np.uint8)) == wanted
-    return {
-        **{key: scores[key] for key in ("psnr", "ssim", "mae", "psnr_inside")},
-        "looks": looks.astype(float),
-        "matches": matches(image, some, whole, target),
-        **lesion_contrast(image, truth, some),
-    }
-
-
-def matches(image: np.ndarray, some: Any, whole: Any, target: str) -> np.ndarray:
-    """Whether the nearest of the true slices within ``NEAR`` of its volume is the right one, ``[N]``."""
-    volumes, numbers = (np.asarray(whole.truth[key]) for key in ("volume", "slice"))
-    step = np.min(np.diff(np.unique(numbers)))
-    found = []
-    for i, one in enumerate(image):
-        volume, number = some.truth["volume"][i], some.truth["slice"][i]
-        near = np.flatnonzero((volumes == volume) & (abs(numbers - number) <= NEAR * step))
-        gaps = np.square(whole.arrays[target][near] / 255.0 - one[None]).mean(axis=(1, 2, 3))
-        found.append(float(numbers[near[gaps.argmin()]] == number))
-    return np.array(found)
-
-
-def lesion_contrast(image: np.ndarray, truth: np.ndarray, some: Any) -> dict[str, np.ndarray]:
-    """Contrast of lesions to what surrounds them, ``[N]``: what is true, and what of it is drawn.
-
-    NaN without a lesion of three pixels. Their sums make the share that is kept: a mean of shares
-    would be ruled by lesions that hardly show.
-    """
-    from scipy.ndimage import binary_dilation
-
-    from msflow_jax.data.phantoms.tasks import MAP_CLASSES
-    from msflow_jax.evaluation.lesions import LESION
-
-    true, drawn = np.full((2, len(image)), np.nan)
-    for i, classes in enumerate(some.arrays["map"]):
-        lesion = classes == MAP_CLASSES.index(LESION)
-        ring = binary_dilation(lesion, iterations=2) & ~lesion
-        if lesion.sum() >= 3 and ring.any():
-            contrasts = [x[i][lesion].mean() - x[i][ring].mean() for x in (truth, image)]
-            true[i], drawn[i] = abs(contrasts[0]), contrasts[1] * np.sign(contrasts[0])
-    return {"lesion_true": true, "lesion_drawn": drawn}
 
 
 def by_subject(
@@ -248,11 +143,9 @@ def interval(value: Any, subjects: int) -> list[float]:
 
 def level(runs: list[dict[str, Any]], figure: str, method: str, routes: list[str]) -> Any:
     """The mean over routes as a function of weights of the subjects, and each seed's."""
-    if figure == "lesion_kept":  # of all lesions together: a share of sums
-        drawn, true = (
-            by_subject(runs, f"lesion_{k}", method, routes)[0] for k in ("drawn", "true")
-        )
-        return lambda w: float((drawn @ w).sum() / max((true @ w).sum(), 1e-12)), []
+    if figure in SHARES:
+        part, whole = (by_subject(runs, k, method, routes)[0] for k in SHARES[figure])
+        return lambda w: float((part @ w).sum() / max((whole @ w).sum(), 1e-12)), []
     sums, counts, seeds = by_subject(runs, figure, method, routes)
 
     def value(weights: np.ndarray) -> float:
@@ -303,9 +196,11 @@ def main() -> None:
         "to CT": [r for r in every if r.endswith("-ct")],
         "from CT": [r for r in every if r.startswith("ct-")],
         "held out": [r for r in every if r in HELD_OUT],
+        "lesions show": [r for r in every if set(r.split("-")) <= set(SHOWING)],
     }  # fmt: skip
-    record: dict[str, Any] = {"split": o.split, "seeds": o.seeds, "figures": {}}
-    for figure in FIGURES:
+    kinds = {kind: routes for kind, routes in kinds.items() if routes}
+    record: dict[str, Any] = {"split": o.split, "unseen": o.unseen, "seeds": o.seeds, "figures": {}}
+    for figure in (*FIGURES, *SHARES):
         record["figures"][figure] = {kind: describe(runs, figure, r) for kind, r in kinds.items()}
         for name, row in record["figures"][figure]["all"].items():
             gap = row.get("first minus this")
