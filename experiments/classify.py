@@ -3,9 +3,9 @@
     python -m experiments.classify --workdir=runs/quickstart --images=PATH --output=predictions.csv
 
 PATH is an image, a folder (read with its sub-folders), or an .npz (FILE.npz:test: a MedMNIST split);
-DICOM and NIfTI files are images too. Where slices of volumes or DICOM series are classified,
-predictions.series.csv has a row for each of them. Columns: see docs/reference/tables.md. After Ctrl-C
-what was classified is in OUTPUT.partial.
+DICOM and NIfTI files are images too. A model of several modalities is told by --modality which one they
+are of. Where slices of volumes or DICOM series are classified, predictions.series.csv has a row for each
+of them. Columns: see docs/reference/tables.md. After Ctrl-C what was classified is in OUTPUT.partial.
 """
 
 import sys
@@ -28,6 +28,7 @@ def classify(
     steps: int = 0,
     coverage: float = 0.8,
     measure: str = "distance",
+    modality: str = "",
     resize: bool = False,
     overwrite: bool = False,
     skip_broken: bool = False,
@@ -42,6 +43,7 @@ def classify(
         steps: solver steps, likewise.
         coverage: fraction of the validation split that would be kept; the rest abstains.
         measure: uncertainty that decides (``distance`` is the published one).
+        modality: what the images are of, for a model of several modalities.
         resize: whether images of another size are brought to the model's, as those of training were.
         overwrite: whether another file than an earlier table is replaced.
         skip_broken: whether images that cannot be read get a row with their ``error``, instead of
@@ -69,7 +71,7 @@ def classify(
     flow = open_workdir(workdir)
     flow.require("classify")
     flow.calibration.threshold(measure, coverage)  # refuses both before the work
-    read = data.read_sound_images(images, flow.info, resize=resize)
+    read = data.read_sound_images(images, flow.info_of(modality), resize=resize)
     names, broken = read.names, read.broken
     refuse_broken(() if skip_broken else read.errors)
     requested, stopped = {"draws": draws, "steps": steps}, None
@@ -89,9 +91,8 @@ def classify(
         write_csv(by_series, series)
         print(f"{len(series)} volumes or series: {by_series}")
     partial.unlink(missing_ok=True)  # of an earlier call that was stopped
-    note = _note(flow.calibration, abstains)
     skipped = f", {len(broken)} could not be read" if broken else ""
-    print(f"{len(names)} images, {note}{skipped}: {output}")
+    print(f"{len(names)} images, {_note(flow.calibration, abstains)}{skipped}: {output}")
     return rows
 
 
@@ -135,6 +136,7 @@ def main(arguments: Sequence[str]) -> None:
     flags.add_argument("--steps", type=int, default=0, help="solver steps (default: as evaluated)")
     flags.add_argument("--coverage", type=float, default=0.8, help="fraction of images to classify")
     flags.add_argument("--measure", default="distance", help="uncertainty that decides to abstain")
+    flags.add_argument("--modality", default="", help="of the images, for a model of several")
     flags.add_argument("--resize", action="store_true", help=RESIZE)
     flags.add_argument(
         "--skip-broken", action="store_true", help="go on after an unreadable image, with its error"
@@ -147,7 +149,8 @@ def main(arguments: Sequence[str]) -> None:
     start_jax()
     classify(
         o.workdir, o.images, o.output, draws=o.draws, steps=o.steps, coverage=o.coverage,
-        measure=o.measure, resize=o.resize, overwrite=o.overwrite, skip_broken=o.skip_broken,
+        measure=o.measure, modality=o.modality, resize=o.resize, overwrite=o.overwrite,
+        skip_broken=o.skip_broken,
     )  # fmt: skip
 
 

@@ -36,6 +36,7 @@ def evaluate(
     *,
     name: str = "",
     images: str = "",
+    modality: str = "",
     resize: bool = False,
     adopt: bool = False,
 ) -> dict[str, Any]:
@@ -56,6 +57,7 @@ def evaluate(
         name: name of the evaluation; empty: that of the split (with ``stage``: ``SPLIT-STAGE``).
         images: labelled images from elsewhere instead of a split, see ``data.read_labelled``; settings,
             temperature and thresholds are those of the standing evaluation.
+        modality: what they are of, for a model of several modalities.
         resize: whether such images of another size are brought to the model's.
         adopt: whether it becomes the standing evaluation; the first one does anyway.
 
@@ -83,7 +85,7 @@ def evaluate(
     sections = flow.family.sections(flow.config, stage)
     settings = requested_settings(flow, sections, stage, outside, features, by)
     if images:
-        run, record, own = open_elsewhere(flow, name, images, resize, by)
+        run, record, own = open_elsewhere(flow, name, images, modality, resize, by)
         sections = [section for section in sections if section.name in _ELSEWHERE]
         settings |= {**flow.config.sample.to_dict(), **own}
     made = evaluations.describe({"split": name if images else split, "settings": settings})
@@ -215,6 +217,7 @@ def main(arguments: Sequence[str]) -> None:
         help="labelled images from elsewhere: a folder with a sub-folder for each class, a CSV "
         "path,label[,patient], an .npz with images and labels; needs --name",
     )  # fmt: skip
+    flags.add_argument("--modality", default="", help="of --images, for a model of several")
     flags.add_argument("--resize", action="store_true", help="bring --images to the model's side")
     flags.add_argument(
         "--adopt", nargs="?", const=True, default=False, metavar="NAME",
@@ -230,7 +233,7 @@ def main(arguments: Sequence[str]) -> None:
         return
     evaluate(
         o.workdir, o.split, o.root, o.draws, o.steps, o.prior, o.temperature, o.outside, o.features,
-        o.stage, o.by, name=o.name, images=o.images, resize=o.resize, adopt=o.adopt,
+        o.stage, o.by, name=o.name, images=o.images, modality=o.modality, resize=o.resize, adopt=o.adopt,
     )  # fmt: skip
 
 

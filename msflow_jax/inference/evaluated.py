@@ -58,7 +58,7 @@ def open_split(
 
 
 def open_elsewhere(
-    flow: Flow, name: str, images: str, resize: bool, by: Sequence[str]
+    flow: Flow, name: str, images: str, modality: str, resize: bool, by: Sequence[str]
 ) -> tuple[Evaluation, dict[str, Any], dict[str, Any]]:
     """The evaluation of labelled images from elsewhere, its :func:`run_record`, and what they are.
 
@@ -68,6 +68,7 @@ def open_elsewhere(
         flow: trained model with its calibration.
         name: name of the images.
         images: see :func:`msflow_jax.data.read_labelled`.
+        modality: what they are of, for a model of several modalities.
         resize: whether images of another size are brought to the model's.
         by: columns of their table whose values make subgroups.
 
@@ -85,7 +86,7 @@ def open_elsewhere(
         {k: v for k, v in learned.settings.items() if k in flow.config.sample.classify}
     )
     outside = flow.config.data.get("outside", False)
-    split = data.read_labelled(images, flow.info, resize=resize, outside=outside)
+    split = data.read_labelled(images, flow.info_of(modality), resize=resize, outside=outside)
     md5 = digest(repr(split.names).encode(), split.labels.tobytes(), split.images.tobytes())
     run = Evaluation(flow, {name: split}, name, by=by, calibration=learned)
     record = run_record(flow, {name: split})

@@ -8,6 +8,7 @@ from typing import Any
 import numpy as np
 
 from msflow_jax.data import Split, Splits
+from msflow_jax.data.singles import one_by_one
 from msflow_jax.evaluation.calibration import fit_temperature
 from msflow_jax.families import Section
 from msflow_jax.inference.calibration import Calibration, measure_thresholds
@@ -66,13 +67,22 @@ class Evaluation:
         """The split that is reported."""
         return self.splits[self.split]
 
+    def labelled(self, name: str) -> Any:
+        """The images of a split with a class each; those of several modalities one by one."""
+        split = self.splits[name]
+        if "image" in split.modalities:
+            return split
+        if (key := f"{name} split") not in self._known:
+            self._known[key] = one_by_one(split, tuple(self.flow.model.modalities))
+        return self._known[key]
+
     def column(self, name: str) -> np.ndarray:
         """A fact of every image of the split that is reported, ``[N]``.
 
         Raises:
             ValueError: the split has no such column, or it holds texts such as reports.
         """
-        known = self.chosen.truth or {}
+        known = self.labelled(self.split).truth or {}
         if name not in known:
             there = ", ".join(known) or "none"
             raise ValueError(
@@ -104,7 +114,7 @@ class Evaluation:
         """Predictions at temperature 1 of a split, or of the images given under a name of their own."""
         if name not in self._raw:
             if images is None:
-                images, what = self.splits[name].images, f"classifying the {name} split"
+                images, what = self.labelled(name).images, f"classifying the {name} split"
             else:
                 what = f"classifying {name}"
             self._raw[name] = self.flow.classify(images, description=what)
@@ -117,7 +127,7 @@ class Evaluation:
             return self._given
         val, temperature = self.raw("val"), 1.0
         if val.log_prob is not None:
-            temperature = fit_temperature(self.splits["val"].labels, -val.distance)
+            temperature = fit_temperature(self.labelled("val").labels, -val.distance)
         table = measure_thresholds(val.apply_temperature(temperature))
         return Calibration(self.sample.classify.to_dict(), temperature, table, self.flow.step)
 
@@ -130,7 +140,7 @@ class Evaluation:
         """The table of the split that is reported, see :func:`prediction_rows`."""
         flow = dataclasses.replace(self.flow, calibration=self.calibration)
         abstains = flow.abstains(self.prediction)
-        split = self.chosen
+        split = self.labelled(self.split)
         return prediction_rows(self.prediction, split.names, abstains, evaluation, split.labels)
 
     def features_of(self, name: str, images: np.ndarray, labels: np.ndarray) -> Any:

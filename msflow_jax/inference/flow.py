@@ -222,6 +222,24 @@ class Flow(ModalityVerbs, AnswerVerbs):
         """Raises a ValueError that names the workdir where its model cannot do this."""
         require_verb(self.model, verb, str(self.path))
 
+    def info_of(self, modality: str = "") -> Info:
+        """The facts on images that are classified: those of the data, of several modalities of one.
+
+        Raises:
+            ValueError: a modality of a model of one kind of image, none of a model of several, or one
+                that it has not.
+        """
+        known = getattr(self.model, "modalities", {})
+        if modality and modality not in known:
+            there = f"it has {', '.join(known)}" if known else "it is of one kind of image"
+            raise ValueError(f"--modality={modality}: not of the model of {self.path}: {there}")
+        if known and not modality:
+            raise ValueError(
+                f"the model of {self.path} is of several modalities, whose files are read differently: "
+                f"say which the images are of by --modality, of {', '.join(known)}"
+            )
+        return self.info.of_modality(modality) if modality else self.info
+
     def check(self, images: Any) -> np.ndarray:
         """Images as the model takes them, ``[N, *shape]``; see :func:`check_images`."""
         return check_images(images, self.info.shape)

@@ -27,7 +27,7 @@ class Classification:
         )
         from msflow_jax.evaluation.curves import one_vs_rest_curves
 
-        prediction, split = run.prediction, run.chosen
+        prediction, split = run.prediction, run.labelled(run.split)
         uncertainty = prediction.uncertainty
         block = evaluate_classifier(
             split.labels, prediction.distances, prediction.probabilities, uncertainty, run.classes,
@@ -56,7 +56,7 @@ def _abstention(run: Evaluation) -> Block:
     """What the thresholds of each uncertainty keep of every true class."""
     from msflow_jax.evaluation.selective import kept_by_class
 
-    found, labels, measures = run.prediction, run.chosen.labels, {}
+    found, labels, measures = run.prediction, run.labelled(run.split).labels, {}
     for name, values in found.uncertainty.items():
         threshold = run.calibration.threshold(name, COVERAGE)
         if threshold is not None:
@@ -68,7 +68,7 @@ def _subgroups(run: Evaluation) -> Block:
     """Scores of the images of each value of the requested columns."""
     from msflow_jax.evaluation.subgroups import by_subgroup
 
-    found, split, ordered = run.prediction, run.chosen, run.flow.info.ordered
+    found, split, ordered = run.prediction, run.labelled(run.split), run.flow.info.ordered
     given = split.labels, found.prediction, found.probability
     return {
         name: by_subgroup(
@@ -90,7 +90,11 @@ class Temperature:
 
         val, split = (-run.raw(name).distance for name in ("val", run.split))
         found = evaluate_calibration(
-            run.splits.val.labels, val, run.chosen.labels, split, run.calibration.temperature
+            run.labelled("val").labels,
+            val,
+            run.labelled(run.split).labels,
+            split,
+            run.calibration.temperature,
         )
         return found, {}
 

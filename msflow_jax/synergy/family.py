@@ -13,22 +13,21 @@ from msflow_jax.latent.codec import Codec, PixelCodec
 from msflow_jax.paired import latents
 from msflow_jax.paired.controls import make_controls
 from msflow_jax.paired.settings import check_settings, measured_routes
+from msflow_jax.synergy.checks import check_networks, check_stages
 from msflow_jax.synergy.encoder import AppearanceEncoder, ContentEncoder
 from msflow_jax.synergy.experts import Expert
 from msflow_jax.synergy.generation import Drawing
 from msflow_jax.synergy.instances import TASKS
+from msflow_jax.synergy.labels import Labels
 from msflow_jax.synergy.model import Named, Synergy
 from msflow_jax.synergy.parts import FILE, ROUTES, SynergyParts, shared_shape
 from msflow_jax.synergy.phrases import instructions, word
 from msflow_jax.synergy.settings import (
     NAME,
     RANDOM,
-    STAGES,
     TABLE,
     UNTAUGHT,
     all_routes,
-    check_networks,
-    check_stages,
     model_settings,
     sample_settings,
 )
@@ -122,6 +121,7 @@ class SynergyFamily:
                 codec.inner[-1], model.expert.width, model.patch, _expert(model, dtype),
                 len(codec.inner) - 1, dtype,
             ),
+            labels=_labels(model, info),
             routes=_instructions(parts, names),
             trained=tuple(route for route in routes if drawn and route in parts.routes),
             taught=_taught(model),
@@ -145,16 +145,33 @@ class SynergyFamily:
         return stages(config, splits, parts, model)
 
     def sections(self, config: ConfigDict, stage: str = "") -> Sequence[Section]:
-        """Answers, and translations of the configured routes."""
+        """Answers, translations of the configured routes, and classes where the model classifies."""
+        from msflow_jax.inference.sections import Abstention, Classification
         from msflow_jax.paired.sections import Translation
         from msflow_jax.synergy.understanding_section import Answers
 
-        found: list[Section] = [Answers(config.sample.answer.count)]
+        names = [UNTAUGHT, *config.model.stages]
+        done = names[: names.index(stage) + 1] if stage in names else names
         # An earlier stage's drawing was not taught what the last one looks at.
-        drawing = [one for one in config.model.stages if one not in ("prior", "understand")]
-        if stage not in (*STAGES, UNTAUGHT) or stage == drawing[-1]:
+        drawn = [one for one in names if one not in (UNTAUGHT, "understand", "classify")][-1]
+        found: list[Section] = [Answers(config.sample.answer.count)]
+        if drawn in done:
             found.append(Translation(measured_routes(config), config.sample.evaluate.examples))
+        if "classify" in done:
+            found += [Abstention(), Classification()]
         return found
+
+
+def _labels(model: ConfigDict, info: Info) -> Labels | None:
+    """The head of a model that classifies."""
+    if "classify" not in model.stages:
+        return None
+    if len(info.classes) < 2:
+        raise ValueError(
+            f"model.stages has classify, but the data have {len(info.classes)} class: take it out, or "
+            "name the classes in the table of the cohort"
+        )
+    return Labels(len(info.classes))
 
 
 def _taught(model: ConfigDict) -> tuple[str, ...]:

@@ -20,11 +20,13 @@ from msflow_jax.streams import TIMES, UNIFORM, expand
 from msflow_jax.synergy.encoder import AppearanceEncoder, ContentEncoder, Seen
 from msflow_jax.synergy.experts import Memory
 from msflow_jax.synergy.generation import LEAST, Drawing
+from msflow_jax.synergy.labels import Labels
 from msflow_jax.synergy.understanding import Understanding
 from msflow_jax.synergy.verbs import Verbs
 
 Params = Any
 PARTS = ("content", "look", "understanding", "drawing")
+LABELS = "labels"  # the part of a model that classifies
 PREDICTIONS = ("velocity", "data")
 SOURCE = 2  # places in a sequence between a prompt and what is drawn: wanted look, source, latents
 
@@ -55,11 +57,12 @@ class Synergy(Verbs):
         look: encoder of appearances.
         understanding: expert of words and content.
         drawing: expert of latents.
+        labels: head that classifies; None: the model does not.
         routes: instructions by route (source, target): token numbers ``(T,)`` of each of its phrasings.
         trained: routes that a loss of drawing has seen; () where none has.
         paired: whether drawing was trained on pairs, and looks at the source's latents and at words.
         taught: tasks that understanding was trained on.
-        classes: class names of the data, which this model does not need.
+        classes: class names of the data, which only a model that classifies needs.
         noise: deviation of the noise on content tokens while drawing is trained.
         temperature: of direct answers.
         controls: what its drawings are compared with and judged by.
@@ -77,6 +80,7 @@ class Synergy(Verbs):
     look: AppearanceEncoder
     understanding: Understanding
     drawing: Drawing
+    labels: Labels | None
     routes: Mapping[tuple[str, str], tuple[tuple[int, ...], ...]]
     trained: tuple[tuple[str, str], ...] = ()
     paired: bool = False
@@ -95,7 +99,10 @@ class Synergy(Verbs):
         if self.time not in TIMES:
             raise ValueError(f"model.time={self.time!r}: {' or '.join(TIMES)}")
 
-    verbs = ("translate", "answer")
+    @property
+    def verbs(self) -> tuple[str, ...]:
+        """What the model does."""
+        return ("translate", "answer", *(("classify",) if self.labels else ()))
 
     @property
     def words(self) -> tuple[str, ...]:
@@ -122,14 +129,15 @@ class Synergy(Verbs):
 
     def init(self, key: jax.Array) -> Params:
         """Fresh parameters of all parts."""
-        tree = {part: self.start(part, key) for part in PARTS}
+        parts = (*PARTS, *((LABELS,) if self.labels else ()))
+        tree = {part: self.start(part, key) for part in parts}
         tree |= {part: self.start(part, key, names) for part, names in self.controls.names.items()}
         return tree
 
     def start(self, part: str, key: jax.Array, names: Sequence[str] = ()) -> Params:
-        """Fresh parameters of one of ``PARTS``, or of controls of these names."""
+        """Fresh parameters of one of ``PARTS``, of ``LABELS``, or of controls of these names."""
         key = named_key(key, part)
-        if part not in PARTS:
+        if part not in (*PARTS, LABELS):
             start, given = self.controls.start, self.codec.shape
             return {name: start(part, named_key(key, name), given) for name in names}
 
@@ -139,6 +147,10 @@ class Synergy(Verbs):
         if part in ("content", "look"):
             return init_params(getattr(self, part), key, shape(*self.codec.shape))
         reads, own = self.understanding, self.understanding.expert
+        if part == LABELS:
+            assert self.labels is not None
+            one = Seen(shape(math.prod(reads.grid), reads.features), shape(reads.look))
+            return init_params(self.labels, key, one)
         if part == "understanding":
             content = shape(1, math.prod(reads.grid), reads.features)
             seen = Seen(content, shape(1, reads.look))
@@ -153,6 +165,12 @@ class Synergy(Verbs):
         content: Any = self.content.apply({"params": params["content"]}, images)
         look: Any = self.look.apply({"params": params["look"]}, images)
         return Seen(content, look)
+
+    def class_logits(self, params: Params, seen: Seen) -> jax.Array:
+        """Logits of the classes of what is seen of images ``[B, K]``."""
+        assert self.labels is not None
+        found: Any = self.labels.apply({"params": params[LABELS]}, seen)
+        return found
 
     def describe(self, params: Params, prompt: jax.Array) -> jax.Array:
         """What texts mean among appearances ``[B, E]``: rows of token numbers ``[B, T]``."""

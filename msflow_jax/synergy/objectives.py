@@ -140,6 +140,21 @@ def reconstruct_objective(
     return loss, {"loss_drawing": loss}
 
 
+def label_objective(
+    model: Synergy, params: Params, batch: Any, key: jax.Array, *, train: bool = True
+) -> Result:
+    """Cross-entropy of the class of an image, any of an example's; what sees it stays as it is."""
+    k_pick, k_noise = jax.random.split(key)
+    images, there = _stacked(model, batch)
+    which = jax.random.categorical(k_pick, jnp.where(there, 0.0, -jnp.inf))
+    seen = jax.lax.stop_gradient(model.see(params, images[jnp.arange(len(images)), which]))
+    if train:
+        noise = model.noise * jax.random.normal(k_noise, seen.content.shape)
+        seen = seen._replace(content=seen.content + noise)
+    loss, right = _choice(model.class_logits(params, seen), batch["label"])
+    return loss.mean(), {"loss_class": loss.mean(), "accuracy_class": right.mean()}
+
+
 def prior_objective(
     model: Synergy, params: Params, batch: Any, key: jax.Array, *, train: bool = True
 ) -> Result:

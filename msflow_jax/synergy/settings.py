@@ -20,8 +20,8 @@ from msflow_jax.synergy.instances import ARMS as TAUGHT
 NAME = "synergy"
 # ``prior``: scenes of nothing in particular; ``understand``: questions; ``reconstruct``: images from
 # their own content and look; ``generate``: from pairs, understanding frozen; ``mixed``: questions and
-# pairs at once.
-STAGES = ("prior", "understand", "reconstruct", "generate", "mixed")
+# pairs at once; ``classify``: the class of an image from what understanding sees of it.
+STAGES = ("prior", "understand", "reconstruct", "generate", "mixed", "classify")
 UNTAUGHT = "untaught"  # the stage of an understanding that learns nothing
 RANDOM = "random"  # the arm whose understanding learns nothing
 # What understanding is trained on; see ``tasks.Tasks``.
@@ -35,7 +35,13 @@ def model_settings() -> dict[str, Any]:
         modalities=("ct", "t1w", "t2w", "pdw", "flair"),
         stages=("understand", "generate"),
         lengths=dict(
-            prior=1.0, understand=1.0, reconstruct=1.0, generate=1.0, mixed=1.0, **control_lengths()
+            prior=1.0,
+            understand=1.0,
+            reconstruct=1.0,
+            generate=1.0,
+            mixed=1.0,
+            classify=0.2,
+            **control_lengths(),
         ),
         tasks=dict(
             arm="aligned",
@@ -81,6 +87,7 @@ def sample_settings() -> dict[str, Any]:
         translate=dict(
             draws=8, steps=10, solver="euler", shift=1.0, guidance=1.0, image_guidance=1.0
         ),
+        classify=dict(prior="natural"),
         answer=dict(count=512),
         evaluate=evaluate_settings(),
     )
@@ -103,65 +110,6 @@ def all_routes(config: ConfigDict) -> tuple[tuple[str, str], ...]:
     return found
 
 
-def check_stages(model: ConfigDict) -> None:
-    """Refuses stages and arms of a part ``model`` that do not exist or contradict one another.
-
-    Raises:
-        ValueError: such a one.
-    """
-    chosen = list(model.stages)
-    if not chosen or chosen != [one for one in STAGES if one in chosen]:
-        raise ValueError(
-            f"model.stages={tuple(chosen)}: name some of {', '.join(STAGES)}, in this order"
-        )
-    if chosen == ["understand"]:
-        raise ValueError("model.stages=('understand',) draws nothing: add generate or reconstruct")
-    if model.tasks.arm == RANDOM and {"prior", "mixed"} & set(chosen):
-        raise ValueError(
-            f"model.tasks.arm={RANDOM!r} learns nothing, which prior and mixed would change: "
-            "take them out of model.stages"
-        )
-    if model.tasks.replay and not {"prior", "understand"} <= set(chosen):
-        raise ValueError(
-            f"model.tasks.replay={model.tasks.replay:g} needs model.stages with prior and understand"
-        )
-    if model.tasks.arm == RANDOM and not model.frozen:
-        raise ValueError(
-            f"model.tasks.arm={RANDOM!r} learns nothing, which model.frozen=False would change"
-        )
-    if model.tasks.arm not in ARMS:
-        raise ValueError(f"model.tasks.arm={model.tasks.arm!r}: choose one of {', '.join(ARMS)}")
-    if len(reach := tuple(model.tasks.reach)) != 2 or not 1 <= reach[0] <= reach[1]:
-        raise ValueError(f"model.tasks.reach={reach}: two numbers of slices, fewest and most")
-
-
-def check_networks(model: ConfigDict) -> None:
-    """Refuses sizes of a part ``model`` that no network has.
-
-    Raises:
-        ValueError: such a one.
-    """
-    expert = model.expert
-    if expert.width % 4 or expert.size % 2 or expert.heads % expert.pairs:
-        raise ValueError(
-            f"model.expert: width {expert.width} must be divisible by 4, size {expert.size} by 2, "
-            f"and pairs {expert.pairs} must divide heads {expert.heads}"
-        )
-    patch = model.encoder.patch
-    if model.encoder.kind not in ("cnn", "vit") or (
-        model.encoder.kind == "cnn" and patch & (patch - 1)
-    ):
-        raise ValueError(
-            f"model.encoder: kind {model.encoder.kind!r} is cnn or vit, and the patch {patch} of a "
-            "cnn a power of 2"
-        )
-    if model.encoder.kind == "vit" and model.encoder.width % model.encoder.heads:
-        raise ValueError(
-            f"model.encoder.heads={model.encoder.heads} do not divide its width, "
-            f"{model.encoder.width}"
-        )
-
-
 def route_name(route: tuple[str, str]) -> str:
     """A route as it is written."""
     return BETWEEN.join(route)
@@ -171,7 +119,7 @@ TABLE: dict[str, Setting] = {
     "model.family": Setting("", "kind of flow"),
     "model.modalities": Setting("", "registered modalities of a cohort that are seen and drawn"),
     "model.stages": Setting(
-        "", "of prior, understand, reconstruct, generate, mixed, in their order"
+        "", "of prior, understand, reconstruct, generate, mixed, classify, in this order"
     ),
     "model.lengths.prior": Setting("(0, inf)", "steps of drawing scenes over train.steps"),
     "model.lengths.understand": Setting("(0, inf)", "steps of understanding over train.steps"),
@@ -180,6 +128,7 @@ TABLE: dict[str, Setting] = {
     ),
     "model.lengths.generate": Setting("(0, inf)", "steps of drawing from pairs over train.steps"),
     "model.lengths.mixed": Setting("(0, inf)", "steps of both at once over train.steps"),
+    "model.lengths.classify": Setting("(0, inf)", "steps of the classifier over train.steps"),
     "model.tasks.arm": Setting(" or ".join(ARMS), "what understanding is trained on"),
     "model.tasks.instances": Setting(COUNT, "different questions"),
     "model.tasks.withhold": Setting("", "routes source-target of no question and of no pair"),
@@ -243,6 +192,9 @@ TABLE: dict[str, Setting] = {
     ),
     "sample.translate.guidance": Setting("[0, inf)", "weight of the target's name; 1: as trained"),
     "sample.translate.image_guidance": Setting("[0, inf)", "weight of the source; 1: as trained"),
+    "sample.classify.prior": Setting(
+        "natural or uniform", "class frequencies: of training, or equal"
+    ),
     "sample.answer.count": Setting(COUNT, "questions that an evaluation asks"),
     **PAIRED,
 }

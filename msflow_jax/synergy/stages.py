@@ -8,20 +8,20 @@ from functools import cached_property, partial
 from typing import Any
 
 import jax
-import numpy as np
 from ml_collections import ConfigDict
 
-from msflow_jax.data import Split, Splits, in_memory
+from msflow_jax.data import Splits, in_memory
 from msflow_jax.data.streaming import Stream
 from msflow_jax.paired.control_stages import control_stages
-from msflow_jax.paired.pairs import has, pair_source
+from msflow_jax.paired.pairs import pair_source
 from msflow_jax.paired.stages import make_stage
 from msflow_jax.synergy import objectives
 from msflow_jax.synergy.augmentation import Augmentation
-from msflow_jax.synergy.model import Synergy
+from msflow_jax.synergy.model import LABELS, Synergy
 from msflow_jax.synergy.parts import SynergyParts
 from msflow_jax.synergy.scenes import scenes
 from msflow_jax.synergy.settings import UNTAUGHT, all_routes
+from msflow_jax.synergy.sources import shown_source, some_subjects
 from msflow_jax.synergy.task_split import TaskSplit
 from msflow_jax.training import Stage
 from msflow_jax.training.source import Source
@@ -56,7 +56,7 @@ class _Maker:
 
     def pair(self, *names: str) -> tuple[Source, Source]:
         """See :class:`msflow_jax.paired.control_stages.Maker`."""
-        split = _some_subjects(in_memory(self.splits.train), self.config, self.config.model.pairs)
+        split = some_subjects(in_memory(self.splits.train), self.config, self.config.model.pairs)
         return (
             pair_source(split, names, None, "training"),
             pair_source(self.splits.val, names, None, "validation"),
@@ -143,6 +143,15 @@ class _Maker:
         pair = _both_sources(self._asked, self._images)
         return self.stage("mixed", "mixed", objective, pair, _under(parts), [(parts, ())])
 
+    def classify(self) -> Stage:
+        """The class of an image, from what understanding sees of it."""
+        objective = partial(objectives.label_objective, self.model)
+        splits = (in_memory(self.splits.train), "training"), (self.splits.val, "validation")
+        train, val = (shown_source(split, self.config, what, ("label",)) for split, what in splits)
+        return self.stage(
+            "classify", "classify", objective, (train, val), _under((LABELS,)), [((LABELS,), ())]
+        )
+
     @property
     def _augment(self) -> Augmentation:
         return Augmentation(**self.config.model.augment.to_dict())
@@ -159,7 +168,7 @@ class _Maker:
     def _asked(self) -> tuple[Any, Source]:
         """Training and validation questions."""
         tasks = self.config.model.tasks
-        split = _some_subjects(in_memory(self.splits.train), self.config, tasks.share)
+        split = some_subjects(in_memory(self.splits.train), self.config, tasks.share)
         train = self.parts.ask(self.config, split, tasks.instances)
         val = _whole(self.parts.ask(self.config, self.splits.val, _ASKED))
         if tasks.stream:
@@ -178,9 +187,9 @@ class _Maker:
     @cached_property
     def _images(self) -> tuple[Source, Source]:
         """Examples of a route or more: of training a share of the subjects, if so configured."""
-        split = _some_subjects(in_memory(self.splits.train), self.config, self.config.model.pairs)
+        split = some_subjects(in_memory(self.splits.train), self.config, self.config.model.pairs)
         return tuple(
-            _source(one, self.config, what)
+            shown_source(one, self.config, what)
             for one, what in ((split, "training"), (self.splits.val, "validation"))
         )  # type: ignore[return-value]
 
@@ -211,34 +220,3 @@ def _whole(asked: TaskSplit) -> Source:
 
 def _under(parts: Sequence[str]) -> str:
     return f"({'|'.join(parts)})/.*"
-
-
-def _some_subjects(split: Split, config: ConfigDict, share: float) -> Split:
-    """The examples of a share of the subjects, drawn by the seed of the data."""
-    if share >= 1:
-        return split
-    if split.groups is None:
-        raise ValueError(
-            f"a share of {share:g} of the subjects: the data do not say whom an image shows: set it to 1"
-        )
-    subjects = np.array(sorted(set(split.groups)))
-    order = np.random.default_rng(config.data.seed).permutation(len(subjects))
-    kept = set(subjects[order[: max(1, round(share * len(subjects)))]])
-    return split.take(np.flatnonzero([one in kept for one in split.groups]))
-
-
-def _source(split: Split, config: ConfigDict, what: str) -> Source:
-    """All of the modalities, and which of them an example has: of examples that have both of a route."""
-    names = config.model.modalities
-    there = {name: has(split, name) for name in names}
-    rows = np.flatnonzero(
-        np.any([there[a] & there[b] for a, b in all_routes(config.model)], axis=0)
-    )
-    if not len(rows):
-        raise ValueError(
-            f"no example of the {what} split has both of a route between {', '.join(names)}: give "
-            "registered modalities, or withhold less"
-        )
-    arrays = {name: split.arrays[name][rows] for name in names}
-    modalities = {name: split.modalities[name] for name in names}
-    return Source(arrays, modalities, present={name: has_[rows] for name, has_ in there.items()})

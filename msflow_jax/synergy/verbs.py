@@ -1,11 +1,12 @@
 """What a model that understands does: translate, and answer."""
 
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from typing import Any
 
 import jax
 import jax.numpy as jnp
 
+from msflow_jax.inference.prediction import Prediction
 from msflow_jax.ode import integrate, shifted, shifted_time
 from msflow_jax.streams import Streams, content_index, sample_noise
 from msflow_jax.synergy.encoder import Seen
@@ -169,6 +170,32 @@ class Verbs:
             "name": sharp * jnp.einsum("bie,me->bim", unit(look), unit(names)),
             "panel": sharp * jnp.einsum("bie,me->bim", unit(panel), unit(names)),
         }  # fmt: skip
+
+    def classify(
+        self: Any, params: Params, images: jax.Array, key: jax.Array, *,
+        index: jax.Array | None = None, weights: Sequence[float] | None = None,
+    ) -> Prediction:  # fmt: skip
+        """Probabilities of the classes of images, of any modality; nothing in them is by chance.
+
+        Args:
+            params: the whole tree.
+            images: images ``[B, *shape]`` in [-1, 1].
+            key: PRNG key, which is not used, as is ``index``.
+            index: see there.
+            weights: ratio of target to training prior of each class ``[K]`` (label-shift correction).
+
+        Returns:
+            Distances -log p(y | x) in nats.
+        """
+        del key, index
+        logits = self.class_logits(params, self.see(params, images))
+        if weights is not None:
+            logits += jnp.log(jnp.asarray(weights))[None]
+        logs = jax.nn.log_softmax(logits)[None]
+        return Prediction(
+            -logs, jnp.exp(logs), logs.argmax(axis=-1), jnp.float32(1),
+            jnp.isfinite(logs).all(axis=-1), None, self.classes,
+        )  # fmt: skip
 
     def identify(self: Any, params: Params, images: jax.Array) -> jax.Array:
         """Probabilities of the modalities that images ``[B, *shape]`` show ``[B, M]``, in order."""

@@ -8,6 +8,8 @@ import pytest
 from PIL import Image
 
 from experiments.answer import answer, identify
+from experiments.classify import classify
+from experiments.evaluate import evaluate
 from experiments.train import main
 from experiments.translate import translate
 from msflow_jax import data
@@ -22,6 +24,7 @@ FLAGS = [
     "--config.data.phantoms.subjects=40",
     "--config.data.slices.spacing=16",
     "--config.model.modalities=('ct','t1w','t2w')",
+    "--config.model.stages=('understand','reconstruct','classify')",
     "--config.model.tasks.instances=16",
     "--config.model.tasks.withhold=('ct-t2w',)",
     "--config.model.encoder.width=4",
@@ -73,9 +76,9 @@ def pictures(trained):
 
 def test_stages_sections_and_the_page(trained):
     stages = [name for name, _ in json.loads((trained / "stages.json").read_text())]
-    assert stages == ["understand", "reconstruct"]
+    assert stages == ["understand", "reconstruct", "classify"]
     found = evaluation(trained)
-    assert found["sections"] == ["understanding", "translation"]
+    assert found["sections"] == ["understanding", "translation", "abstain", "classification"]
     tasks = found["understanding"]["tasks"]
     assert set(tasks) == {"selection", "identification", "instruction"}
     assert 0 <= tasks["selection"]["letter"]["accuracy"]["value"] <= 1
@@ -103,6 +106,19 @@ def test_translate(trained, pictures, tmp_path):
     ):
         with pytest.raises(ValueError, match=says):
             translate(trained, str(pictures), "t1w", "ct", tmp_path / "no", instruction=words)
+
+
+def test_classes_of_images_of_any_modality(trained, pictures, tmp_path):
+    found = evaluation(trained)["classification"]
+    count = len(data.load(read(trained)[0].data).test)
+    assert found["images"] == 3 * count
+    rows = classify(trained, str(pictures), tmp_path / "plain.csv", modality="t1w")
+    assert len(rows) == 3 and rows[0]["class"] in open_workdir(trained).classes
+    for modality, says in (("", "by --modality, of ct, t1w, t2w"), ("pet", "it has ct, t1w, t2w")):
+        with pytest.raises(ValueError, match=says):
+            classify(trained, str(pictures), tmp_path / "no.csv", modality=modality)
+    by = evaluate(trained, "val", by=("modality",), name="by")["classification"]["subgroups"]
+    assert {row["value"] for row in by["modality"]} == {"ct", "t1w", "t2w"}
 
 
 def test_questions_of_a_file(trained, tmp_path):
@@ -139,9 +155,9 @@ def test_which_modality_images_show(trained, pictures, tmp_path):
     assert total == pytest.approx(1, abs=1e-5)
 
 
-def test_a_model_that_was_taught_no_questions_says_so(trained):
+def test_what_a_model_cannot_do_it_says(trained):
     flow = open_workdir(trained)
-    for verb in ("classify", "report", "explain"):
-        with pytest.raises(ValueError, match=f"cannot {verb}.*translate, answer"):
+    for verb in ("segment", "report", "explain"):
+        with pytest.raises(ValueError, match=f"cannot {verb}.*translate, answer, classify"):
             flow.require(verb)
     assert np.isfinite(flow.content(np.zeros((2, 16, 16, 1), np.uint8))).all()

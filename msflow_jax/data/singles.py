@@ -1,0 +1,44 @@
+"""Examples of several modalities as single images."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+
+import numpy as np
+
+from msflow_jax.data.split import Split
+
+
+def one_by_one(split: Split, names: Sequence[str]) -> Split:
+    """The images of several modalities as images with a class each, those of a modality together.
+
+    Args:
+        split: examples with a label.
+        names: modalities; those that are no images are left out.
+
+    Returns:
+        Images with the fact ``modality`` of each, and all others of its example.
+
+    Raises:
+        ValueError: no label, no image, or images of several shapes.
+    """
+    kinds = split.modalities
+    names = [name for name in names if name in kinds and kinds[name].kind == "image"]
+    shapes = {name: kinds[name].shape for name in names}
+    if len(set(shapes.values())) != 1:
+        raise ValueError(f"images to be taken one by one must be of one shape, got {shapes}")
+    there = {name: split.present.get(name, np.ones(len(split), bool)) for name in names}
+    parts = [split.take(np.flatnonzero(there[name])) for name in names]
+    modality = np.repeat(names, [len(part) for part in parts])
+    facts = {
+        key: np.concatenate([(p.truth or {})[key] for p in parts]) for key in split.truth or {}
+    }
+    return Split(
+        {
+            "image": np.concatenate([p.arrays[n] for p, n in zip(parts, names, strict=True)]),
+            "label": np.concatenate([part.labels for part in parts]),
+        },
+        tuple(f"{one} {name}" for p, name in zip(parts, names, strict=True) for one in p.names),
+        None if split.groups is None else tuple(g for p in parts for g in p.groups or ()),
+        {**facts, "modality": modality},
+    )

@@ -1,0 +1,64 @@
+"""Settings of SynerMedGen that contradict one another, or that no network has."""
+
+from ml_collections import ConfigDict
+
+from msflow_jax.synergy.settings import ARMS, RANDOM, STAGES
+
+
+def check_stages(model: ConfigDict) -> None:
+    """Refuses stages and arms of a part ``model`` that do not exist or contradict one another.
+
+    Raises:
+        ValueError: such a one.
+    """
+    chosen = list(model.stages)
+    if not chosen or chosen != [one for one in STAGES if one in chosen]:
+        raise ValueError(
+            f"model.stages={tuple(chosen)}: name some of {', '.join(STAGES)}, in this order"
+        )
+    if not set(chosen) - {"understand", "classify"}:
+        raise ValueError(f"model.stages={tuple(chosen)} draws nothing: add generate or reconstruct")
+    if model.tasks.arm == RANDOM and {"prior", "mixed"} & set(chosen):
+        raise ValueError(
+            f"model.tasks.arm={RANDOM!r} learns nothing, which prior and mixed would change: "
+            "take them out of model.stages"
+        )
+    if model.tasks.replay and not {"prior", "understand"} <= set(chosen):
+        raise ValueError(
+            f"model.tasks.replay={model.tasks.replay:g} needs model.stages with prior and understand"
+        )
+    if model.tasks.arm == RANDOM and not model.frozen:
+        raise ValueError(
+            f"model.tasks.arm={RANDOM!r} learns nothing, which model.frozen=False would change"
+        )
+    if model.tasks.arm not in ARMS:
+        raise ValueError(f"model.tasks.arm={model.tasks.arm!r}: choose one of {', '.join(ARMS)}")
+    if len(reach := tuple(model.tasks.reach)) != 2 or not 1 <= reach[0] <= reach[1]:
+        raise ValueError(f"model.tasks.reach={reach}: two numbers of slices, fewest and most")
+
+
+def check_networks(model: ConfigDict) -> None:
+    """Refuses sizes of a part ``model`` that no network has.
+
+    Raises:
+        ValueError: such a one.
+    """
+    expert = model.expert
+    if expert.width % 4 or expert.size % 2 or expert.heads % expert.pairs:
+        raise ValueError(
+            f"model.expert: width {expert.width} must be divisible by 4, size {expert.size} by 2, "
+            f"and pairs {expert.pairs} must divide heads {expert.heads}"
+        )
+    patch = model.encoder.patch
+    if model.encoder.kind not in ("cnn", "vit") or (
+        model.encoder.kind == "cnn" and patch & (patch - 1)
+    ):
+        raise ValueError(
+            f"model.encoder: kind {model.encoder.kind!r} is cnn or vit, and the patch {patch} of a "
+            "cnn a power of 2"
+        )
+    if model.encoder.kind == "vit" and model.encoder.width % model.encoder.heads:
+        raise ValueError(
+            f"model.encoder.heads={model.encoder.heads} do not divide its width, "
+            f"{model.encoder.width}"
+        )
