@@ -6,6 +6,7 @@ from types import SimpleNamespace
 import numpy as np
 import pytest
 
+from msflow_jax.data import Split
 from msflow_jax.inference import sections
 from msflow_jax.inference.calibration import Calibration
 from msflow_jax.inference.evaluation import Evaluation
@@ -30,7 +31,8 @@ def run():
     distances[labels == 1] = distances[labels == 1, ::-1]
     p = np.exp(-4 * distances) / np.exp(-4 * distances).sum(1, keepdims=True)
     truth = {"site": np.array(["A", "B"] * 20), "age": np.linspace(20, 80, 40)}
-    split = SimpleNamespace(labels=labels, groups=None, truth=truth)
+    images, names = np.zeros((40, 2, 2, 1), np.uint8), tuple(map(str, range(40)))
+    split = Split.of_images(images, labels.astype(np.int32), names, truth=truth)
     flow = OpenedFlow(SimpleNamespace(ordered=True), Calibration())
     made = Evaluation(flow, {"test": split}, "test", by=("site", "age"))
     made.prediction = Prediction(distances[None], p[None], None, None, None)
