@@ -32,6 +32,7 @@ from msflow_jax.synergy.settings import (
     sample_settings,
 )
 from msflow_jax.synergy.understanding import Understanding
+from msflow_jax.synergy.verbs import GUIDANCES
 
 
 class SynergyFamily:
@@ -131,6 +132,7 @@ class SynergyFamily:
             temperature=model.tasks.temperature,
             prediction=model.prediction,
             time=model.time,
+            unguided=tuple(k for k, part in GUIDANCES.items() if not model.dropout[part]),
             controls=make_controls(
                 model, info, dict.fromkeys(modalities, shape), dtype=model.dtype, remat=model.remat
             ),

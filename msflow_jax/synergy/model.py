@@ -69,6 +69,7 @@ class Synergy(Verbs):
         prediction: what drawing gives: ``velocity``, as in the paper, or ``data``, the image itself,
             which a small model learns sooner.
         time: how training times are drawn, see :func:`msflow_jax.streams.spread_times`.
+        unguided: of ``guidance`` and ``image_guidance`` those whose condition training never left out.
 
     Raises:
         ValueError: an unknown prediction or distribution of times.
@@ -91,6 +92,7 @@ class Synergy(Verbs):
     controls: Controls = field(default_factory=Controls)
     prediction: str = "velocity"
     time: str = UNIFORM
+    unguided: tuple[str, ...] = ()
 
     def __post_init__(self) -> None:
         if self.prediction not in PREDICTIONS:

@@ -15,6 +15,7 @@ from msflow_jax.synergy.pool import CANDIDATES
 from msflow_jax.synergy.task_split import IMAGES
 
 Params = Any
+GUIDANCES = {"guidance": "words", "image_guidance": "content"}  # and the part of model.dropout
 
 
 class Verbs:
@@ -53,8 +54,8 @@ class Verbs:
             index: number that each example's noise is folded from ``[B]``; None: the source's content.
 
         Raises:
-            ValueError: no source or several, an unknown modality, the target as the source, or an
-                instruction to a model whose drawing reads no words.
+            ValueError: no source or several, an unknown modality, the target as the source, an
+                instruction to a model whose drawing reads no words, or a guidance that it cannot have.
         """
         if len(sources) != 1 or target in sources:
             raise ValueError(
@@ -65,6 +66,12 @@ class Verbs:
             raise ValueError(
                 "this model's drawing was trained without words: leave the instruction out"
             )
+        for name, weight in (("guidance", guidance), ("image_guidance", image_guidance)):
+            if weight != 1 and name in self.unguided:
+                raise ValueError(
+                    f"{name}={weight:g}: this model never drew without what it weighs "
+                    f"(model.dropout.{GUIDANCES[name]}=0): leave it at 1"
+                )
         ((source, x),) = sources.items()
         self.require(source)
         self.require(target)

@@ -95,9 +95,7 @@ def test_translate(trained, pictures, tmp_path):
     translate(trained, str(pictures), "t1w", "ct", tmp_path / "plain")
     record = json.loads((tmp_path / "plain" / "translated.json").read_text())
     assert record["route"] == "zero-shot" and record["draws"] == 2
-    translate(
-        trained, str(pictures), "t1w", "ct", tmp_path / "guided", guidance=2.0, image_guidance=2.0
-    )
+    translate(trained, str(pictures), "t1w", "ct", tmp_path / "guided", image_guidance=2.0)
     record = json.loads((tmp_path / "guided" / "translated.json").read_text())
     assert record["image_guidance"] == 2.0
     for words, says in (

@@ -109,6 +109,9 @@ def test_translation_guides_and_its_noise_is_by_content():
             model.translate(params, sources, key, target=target)
     with pytest.raises(ValueError, match="no modality 'pet'"):
         model.translate(params, {"t1w": x}, key, target="pet")
+    never = tiny.model(dropout={"words": 0.0, "content": 0.3, "latents": 0.3})
+    with pytest.raises(ValueError, match="guidance=3: .*model.dropout.words=0"):
+        never.translate(params, {"t1w": x}, key, target="ct", guidance=3.0)
 
 
 def test_answers_of_equal_content_are_right():
