@@ -39,6 +39,7 @@ class Diffusers(Verbs):
         prediction: what diffusers give: ``velocity`` of the straight path, or ``epsilon``, the noise of
             the variance-preserving one.
         temperature: of the contrastive term between context encoders.
+        guided: whether diffusers were trained without a condition too, as guidance needs.
         controls: what its drawings are compared with and judged by.
 
     Raises:
@@ -53,6 +54,7 @@ class Diffusers(Verbs):
     shared_guides: bool = True
     prediction: str = "velocity"
     temperature: float = 0.1
+    guided: bool = True
     controls: ReportControls = field(default_factory=ReportControls)
 
     def __post_init__(self) -> None:

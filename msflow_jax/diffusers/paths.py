@@ -37,7 +37,15 @@ def draw(
         guidance: weight of the condition from the common space: 1 is none, 0 leaves it out.
         partner_guidance: weight of what the partners' tokens say, alike.
         guides: what the context encoders look at in place of the sources; None: the sources.
+
+    Raises:
+        ValueError: guidance of a model that was never trained without a condition.
     """
+    if guidance != 1 and not model.guided:
+        raise ValueError(
+            f"guidance={guidance:g}: this model never drew without a condition (model.dropout=0): leave "
+            "it at 1"
+        )
     count = len(index)
     ones, zeros = jnp.ones(count), jnp.zeros(count)
     embedded = [model.embed(params, name, x) for name, x in sources.items()]
