@@ -44,7 +44,7 @@ class AnswerVerbs:
 
         def function(params: Any, items: Any, index: jax.Array) -> dict[str, jax.Array]:
             found = self.model.answer(params, jax.tree.map(as_for_a_loss, items))
-            return {name: x for name, x in found.items() if name not in ("place", "back")}
+            return {name: x for name, x in found.items() if name not in ("place", "back", "facts")}
 
         run = batched(function, self.config.sample.batch)
         return run(self.params, dict(questions), description)

@@ -21,7 +21,7 @@ from msflow_jax.synergy.instances import TASKS
 from msflow_jax.synergy.labels import Labels
 from msflow_jax.synergy.model import Named, Synergy
 from msflow_jax.synergy.parts import FILE, ROUTES, SynergyParts, shared_shape
-from msflow_jax.synergy.phrases import instructions, word
+from msflow_jax.synergy.phrases import OPTIONS, instructions, word
 from msflow_jax.synergy.settings import (
     NAME,
     RANDOM,
@@ -124,6 +124,7 @@ class SynergyFamily:
             ),
             labels=_labels(model, info),
             routes=_instructions(parts, names),
+            alone=_rows(parts, [text for kind in OPTIONS.values() for text in kind]),
             trained=tuple(route for route in routes if drawn and route in parts.routes),
             taught=_taught(model),
             paired=drawn,

@@ -59,6 +59,7 @@ class Synergy(Verbs):
         drawing: expert of latents.
         labels: head that classifies; None: the model does not.
         routes: instructions by route (source, target): token numbers ``(T,)`` of each of its phrasings.
+        alone: options of questions on one image, four of each kind in order, as token numbers.
         trained: routes that a loss of drawing has seen; () where none has.
         paired: whether drawing was trained on pairs, and looks at the source's latents and at words.
         taught: tasks that understanding was trained on.
@@ -83,6 +84,7 @@ class Synergy(Verbs):
     drawing: Drawing
     labels: Labels | None
     routes: Mapping[tuple[str, str], tuple[tuple[int, ...], ...]]
+    alone: tuple[tuple[int, ...], ...]
     trained: tuple[tuple[str, str], ...] = ()
     paired: bool = False
     taught: tuple[str, ...] = ()

@@ -44,10 +44,16 @@ def understand_objective(
     letter, letter_right = _choice(found["letter"], answer[:count])
     panel, panel_right = _panels(found["panel"][:, 1:], shown[:count, 1:])
     if arm == "questions":
-        direct, right = _choice(found["question"], answer)
-        loss = direct.mean() + letter.mean()
-        return loss, {"loss_question": direct.mean(), "accuracy_question": right.mean(),
-                      "accuracy_letter": letter_right.mean()}  # fmt: skip
+        # All that can be asked of every image, else most of what it shows would teach nothing.
+        known = batch["facts"].reshape(found["facts"].shape[:-1])
+        fact, fact_right = _panels(found["facts"], known)
+        there = (known > 0).any(axis=-1)
+        right = _choice(found["question"], answer)[1].mean()
+        loss = _mean(fact, there)
+        return loss + letter.mean(), {
+            "loss_question": loss, "accuracy_question": right,
+            "accuracy_fact": _mean(fact_right, there), "accuracy_letter": letter_right.mean(),
+        }  # fmt: skip
     of = {name: (task == k).astype(jnp.float32) for k, name in enumerate(TASKS)}
     select, select_right = _choice(found["selection"], answer)
     instruct, instruct_right = _choice(found["instruction"], answer)
@@ -88,14 +94,15 @@ def _choice(logits: jax.Array, answer: jax.Array) -> tuple[jax.Array, jax.Array]
 
 
 def _panels(logits: jax.Array, shown: jax.Array) -> tuple[jax.Array, jax.Array]:
-    """The same averaged over the panels that are there; ``shown [B, n]`` 1 + the modality, or 0."""
+    """The same averaged over the panels that are there; ``shown [..., n]`` 1 + the right one, or 0."""
     loss, right = _choice(logits, jnp.maximum(shown - 1, 0))
     there = (shown > 0).astype(jnp.float32)
-    count = jnp.maximum(there.sum(axis=1), 1)
-    return (loss * there).sum(axis=1) / count, (right * there).sum(axis=1) / count
+    count = jnp.maximum(there.sum(axis=-1), 1)
+    return (loss * there).sum(axis=-1) / count, (right * there).sum(axis=-1) / count
 
 
 def _mean(values: jax.Array, weights: jax.Array) -> jax.Array:
+    weights = weights.astype(values.dtype)
     return (values * weights).sum() / jnp.maximum(weights.sum(), 1)
 
 

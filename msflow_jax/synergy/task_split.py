@@ -34,7 +34,11 @@ class TaskSplit:
     | ``task`` | label | which of ``TASKS`` |
     | ``answer`` | label | which of ``LETTERS`` |
     | ``asked`` | label | the slot that a question on one image is about |
+    | ``facts`` | tokens | ``[5 * 4]``: of single images, see below |
     | ``route`` | tokens | ``[2]``: 1 + number of source and target, 0 where it is about none |
+
+    ``facts`` are 1 + the right option of each kind of question on one image, for each slot; 0 where it
+    is not known, and in all arms but ``questions``.
 
     Shapes depend on the words and the tokeniser alone: they are equal in every arm.
 
@@ -87,6 +91,7 @@ class TaskSplit:
         shape = split.arrays[self.tasks.names[0]].shape[1:]
         found = {name: Modality("image", shape) for name in IMAGES}
         lengths = {"modality": SLOTS, "prompt": long, "options": len(LETTERS) * short, "route": 2}
+        lengths["facts"] = SLOTS * len(phrases.OPTIONS)
         found |= {name: Modality("tokens", (length,)) for name, length in lengths.items()}
         labels = {"task": TASKS, "answer": tuple(LETTERS), "asked": phrases.PLACES}
         return found | {name: Modality("label", (), names=of) for name, of in labels.items()}
@@ -112,6 +117,9 @@ class TaskSplit:
             return rows[:, : self._widths[1]].reshape(len(some), len(LETTERS) * self._widths[1])
         if name == "modality":
             return np.array([one.modality for one in some], np.int32).reshape(-1, SLOTS) + 1
+        if name == "facts":
+            facts = [self.tasks.facts(one) for one in some]
+            return np.array(facts, np.int32).reshape(len(some), self.modalities[name].shape[0]) + 1
         if name == "route":
             routes = [self.tasks.route(one) for one in some]
             return np.array(routes, np.int32).reshape(-1, 2) + 1

@@ -40,6 +40,7 @@ from msflow_jax.synergy.instances import (
 )
 from msflow_jax.synergy.instances import SLOTS as SLOTS
 from msflow_jax.synergy.pool import CANDIDATES, Pool
+from msflow_jax.synergy.questions import facts_of
 from msflow_jax.synergy.task_split import TaskSplit as TaskSplit
 from msflow_jax.synergy.wording import Wording
 
@@ -131,6 +132,16 @@ class Tasks:
             return NO_ROUTE
         source, target, *_ = instance.modality
         return source, target
+
+    def facts(self, instance: Instance) -> np.ndarray:
+        """The right option of each kind of question on one image, ``[5, 4]``; -1 where it is unknown."""
+        found = np.full((SLOTS, len(phrases.OPTIONS)), -1)
+        for slot, (row, modality) in enumerate(zip(instance.rows, instance.modality, strict=True)):
+            if self.arm == "questions" and row >= 0:
+                known = facts_of(self.split, self.pool, self.names[modality], row)
+                for number, kind in enumerate(phrases.OPTIONS):
+                    found[slot, number] = known.get(kind, -1)
+        return found
 
     def reply(self, instance: Instance) -> str:
         """What is to be said: a letter, or the names of four panels as a line of JSON."""

@@ -53,7 +53,7 @@ class Understanding(nn.Module):
         self.letters = Dense(CANDIDATES)
         self.description = Dense(self.look)
         self.panel = Dense(self.look)
-        self.readout_in = Dense(self.look)
+        self.readout_in = Dense(4 * self.look)
         self.readout_out = Dense(self.look)
 
     def __call__(self, prompt: jax.Array, seen: Seen) -> jax.Array:

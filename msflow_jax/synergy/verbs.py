@@ -141,7 +141,8 @@ class Verbs:
 
         Returns:
             ``letter [B, 4]`` and, of a selection, an instruction and a question on one image,
-            ``selection``, ``instruction``, ``question [B, 4]``; of the panels' modalities
+            ``selection``, ``instruction``, ``question [B, 4]``; of every image and kind of question on
+            one ``facts [B, 5, 4, 4]``; of the panels' modalities
             ``panel [B, 5, M]`` by the expert and ``name [B, 5, M]`` by appearance; of a selection's
             places ``place [B, T, 4, T]``, against those of all candidates, and ``back [B, T, T]``, of
             the right one's against the source's. Letters and panels are of the first ``lettered``.
@@ -155,15 +156,17 @@ class Verbs:
             params, batch["prompt"][first], Seen(content[first], look[first]), used[first],
             method="answer",
         )  # fmt: skip
-        names = self.names(params)
+        names, sharp = self.names(params), 1 / self.temperature
         options = batch["options"].reshape(len(used) * CANDIDATES, -1)
         meant = self.describe(params, options).reshape(len(used), CANDIDATES, -1)
         change = unit(look[:, 1] - look[:, 0])
         shown = self._understand(params, Seen(content, look), method="readout")
+        alone = self.describe(params, jnp.asarray(self.alone, jnp.int32))
+        facts = sharp * jnp.einsum("bie,oe->bio", unit(shown), unit(alone))
         asked = jnp.take_along_axis(shown, batch["asked"][:, None, None], axis=1)[:, 0]
         right = 1 + batch["answer"]
         true = jnp.take_along_axis(content, right[:, None, None, None], axis=1)[:, 0]
-        size, sharp, source = content.shape[-1], 1 / self.temperature, content[:, 0]
+        size, source = content.shape[-1], content[:, 0]
         if order is not None:
             source = jax.random.permutation(order, source, axis=1, independent=False)
         return {
@@ -173,6 +176,7 @@ class Verbs:
             "place": sharp * jnp.einsum("bpf,bkqf->bpkq", source, content[:, 1:]) / size,
             "back": sharp * jnp.einsum("bqf,bpf->bqp", true, source) / size,
             "instruction": sharp * jnp.einsum("be,bke->bk", change, unit(meant)),
+            "facts": facts.reshape(*facts.shape[:2], -1, CANDIDATES),
             "question": sharp * jnp.einsum("be,bke->bk", unit(asked), unit(meant)),
             "name": sharp * jnp.einsum("bie,me->bim", unit(look), unit(names)),
             "panel": sharp * jnp.einsum("bie,me->bim", unit(panel), unit(names)),

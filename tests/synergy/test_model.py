@@ -135,6 +135,23 @@ def test_answers_of_equal_content_are_right():
     chex.assert_shape(found["back"], (n, 16, 16))
 
 
+def test_questions_on_one_image_teach_the_encoders():
+    model, params, batch = tiny.model(), tiny.params(), tiny.batch("questions")
+    chex.assert_shape(model.answer(params, batch)["facts"], (12, 5, 4, 4))
+
+    def loss(params, batch):
+        return understand_objective(
+            model, 1.0, 1.0, "questions", params, batch, jax.random.key(0), train=True
+        )[0]
+
+    found = jax.grad(loss)(params, batch)
+    for part in ("content", "look"):
+        assert max(np.abs(leaf).max() for leaf in jax.tree.leaves(found[part])) > 0
+    # What is not known is not in the loss; of no image is nothing to learn but the letter.
+    none = {**batch, "facts": jnp.zeros_like(batch["facts"])}
+    assert 0 < loss(params, none) < loss(params, batch)
+
+
 def test_the_expert_reads_a_share_in_training_and_all_in_validation():
     model, params, batch = tiny.model(), tiny.params(), tiny.batch()
     few = model.answer(params, batch, lettered=2)

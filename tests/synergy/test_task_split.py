@@ -58,6 +58,7 @@ def test_arrays_say_what_instances_do(splits, tokeniser):
             assert (arrays["task"][i], arrays["answer"][i]) == (one.task, one.answer)
             assert tuple(arrays["modality"][i] - 1) == one.modality
             assert tuple(arrays["route"][i] - 1) == made.tasks.route(one)
+            assert (arrays["facts"][i].reshape(5, 4) - 1 == made.tasks.facts(one)).all()
             (prompt,) = tokeniser.decode(arrays["prompt"][i : i + 1])
             assert prompt == one.prompt
             options = tokeniser.decode(arrays["options"][i].reshape(4, width))

@@ -228,6 +228,10 @@ def test_questions_are_true_of_their_image_alone():
         row, name = one.rows[slot], NAMES[one.modality[slot]]
         right = phrases.OPTIONS[kind].index(one.options[one.answer])
         kinds.add(kind)
+        # All kinds are known of every image that there is, of which the question is one.
+        facts = made.facts(one)
+        assert facts[slot, list(phrases.OPTIONS).index(kind)] == right
+        np.testing.assert_array_equal((facts >= 0).any(axis=1), np.array(one.rows) >= 0)
         if kind == phrases.LEVEL:
             assert right == 4 * (split.truth[SLICE][row] - 3) // 7
         elif kind == phrases.QUADRANT:
@@ -247,6 +251,9 @@ def test_questions_are_true_of_their_image_alone():
 
 
 def test_without_facts_nothing_is_asked_of_lesions():
+    made = tasks(arm="questions")
+    assert (made.facts(made.instance(0))[:, 2:] == -1).all()
+    assert (tasks().facts(made.instance(0)) == -1).all()  # nor in other arms at all
     words = " ".join(one.prompt for one in instances(tasks(arm="questions")))
     assert "lesion" not in words
     assert brightest(np.zeros((4, 4, 1), np.uint8)) is None
