@@ -151,13 +151,16 @@ def anatomy(segmenter: Any, image: np.ndarray, some: Any, target: str) -> dict[s
         return controls.segment(params, target, 2 * items - 1).argmax(axis=-1).astype(jnp.uint8)
 
     seen = batched(function, 256)(segmenter.params, np.asarray(image, np.float32))
+    masks = {
+        name: [np.isin(x, [controls.tissues.index(part) for part in parts])
+               for x in (some.arrays["map"], seen)]
+        for name, parts in TISSUES.items()
+    }  # fmt: skip
     found = {}
-    for name, parts in TISSUES.items():
-        true, given = (np.isin(x, [controls.tissues.index(part) for part in parts])
-                       for x in (some.arrays["map"], seen))  # fmt: skip
+    for name, (true, given) in masks.items():
         found[f"{name}_both"] = 2.0 * (true & given).sum(axis=(1, 2))
         found[f"{name}_total"] = (true.sum(axis=(1, 2)) + given.sum(axis=(1, 2))).astype(float)
-    counts = {key: value.astype(float) for key, value in count_lesions(true, given).items()}
+    counts = {key: of.astype(float) for key, of in count_lesions(*masks["lesion"]).items()}
     return {
         **found, "lesions_found": counts["found"], "lesions": counts["found"] + counts["lost"],
         "lesions_marked": counts["found"] + counts["added"],

@@ -41,7 +41,7 @@ def main() -> None:
     for length in o.lengths:
         own = parse_runs([
             f"--runs={o.runs / f'length_{length:g}'}", f"--examples={o.examples}",
-            "--overrides", f"model.lengths.understand={length}",
+            f"--judge={o.runs}", "--overrides", f"model.lengths.understand={length}",
         ])  # fmt: skip
         for seed in o.seeds:
             drawn = run(own, FIRST, seed)

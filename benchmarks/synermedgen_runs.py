@@ -6,7 +6,7 @@
 What is compared, and what would count as support, was written down in docs/synermedgen.md before the
 runs. The first command measures on validation subjects and may be stopped and given again; the second
 opens the test split, once. Of every workdir W the figures of each slice and route are kept in
-W/outcome_SPLIT_EXAMPLES.npz, what it understands in W/understood_SPLIT.json.
+W/figures_SPLIT_EXAMPLES.npz, what it understands in W/understood_SPLIT.json.
 """
 
 import argparse
@@ -48,6 +48,7 @@ def parse(arguments: list[str] | None = None) -> argparse.Namespace:
     parser.add_argument("--overrides", nargs="*", default=[], help="of all arms, as train.steps=9")
     parser.add_argument("--examples", type=int, default=64, help="slices of each route at most")
     parser.add_argument("--unseen", default="", choices=tuple(UNSEEN), help="data of another kind")
+    parser.add_argument("--judge", type=Path, help="folder of the segmenter (default: of the runs)")
     parser.add_argument("--output", help="JSON file for the figures")
     return parser.parse_args(arguments)
 
@@ -64,9 +65,9 @@ def run(o: argparse.Namespace, arm: str, seed: int) -> dict[str, np.ndarray]:
     overrides = (*_NO_CONTROLS, *o.overrides, f"train.seed={seed}")
     call("train", f"--config={CONFIG}:{words}", f"--workdir={workdir}", "--no-evaluate",
          *(f"--config.{one}" for one in overrides))  # fmt: skip
-    kept = workdir / f"{o.unseen or 'outcome'}_{o.split}_{o.examples}.npz"
+    kept = workdir / f"{o.unseen or 'figures'}_{o.split}_{o.examples}.npz"
     if not kept.exists():
-        found = measure(workdir, judge(o.runs), o.split, o.examples, o.unseen)
+        found = measure(workdir, judge(o.judge or o.runs), o.split, o.examples, o.unseen)
         write_atomically(kept, _bytes(found))
     with np.load(kept, allow_pickle=False) as stored:
         return dict(stored)
@@ -145,7 +146,7 @@ def level(runs: list[dict[str, Any]], figure: str, method: str, routes: list[str
     """The mean over routes as a function of weights of the subjects, and each seed's."""
     if figure in SHARES:
         part, whole = (by_subject(runs, k, method, routes)[0] for k in SHARES[figure])
-        return lambda w: float((part @ w).sum() / max((whole @ w).sum(), 1e-12)), []
+        return lambda w: float((part @ w).sum() / ((whole @ w).sum() or np.nan)), []
     sums, counts, seeds = by_subject(runs, figure, method, routes)
 
     def value(weights: np.ndarray) -> float:
@@ -188,6 +189,8 @@ def main() -> None:
     from msflow_jax.synergy.recipes import HELD_OUT
 
     o = parse()
+    if o.unseen == "contrast" and o.variant != "zero_shot":
+        raise ValueError("--unseen=contrast: drawing from pairs is told the name of the source")
     runs = {arm: [run(o, arm, seed) for seed in o.seeds] for arm in o.arms}
     same_slices(runs)
     every = sorted(key.split("/")[1] for key in runs[o.arms[0]][0] if key.startswith("slice/"))

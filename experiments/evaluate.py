@@ -78,7 +78,7 @@ def evaluate(
 
     check_writable(workdir)
     other = (draws, steps, prior, temperature, outside, features, stage, adopt)
-    name = choose_name(name, split, stage, images, any(other))
+    name = choose_name(name, split, stage, images, any(other), modality)
     flow = open_workdir(workdir, stage, calibrated=bool(images))
     standing = evaluations.standing(workdir)
     change_settings(flow, root, draws=draws, steps=steps, prior=prior, temperature=temperature)
@@ -98,11 +98,15 @@ def evaluate(
     return found
 
 
-def choose_name(name: str, split: str, stage: str, images: str, other: bool) -> str:
+def choose_name(
+    name: str, split: str, stage: str, images: str, other: bool, modality: str = ""
+) -> str:
     """The name of an evaluation: as given, or else after what is measured."""
     from msflow_jax.data.base import SPLITS
     from msflow_jax.storage.evaluations import check_name
 
+    if modality and not images:
+        raise ValueError(f"--modality={modality} says what --images are of: give both or neither")
     if images and other:
         raise ValueError(
             "--images is measured as the standing evaluation was: leave out other settings"

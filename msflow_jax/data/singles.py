@@ -8,6 +8,8 @@ import numpy as np
 
 from msflow_jax.data.split import Split
 
+MODALITY = "modality"  # the fact that says of which one an image is
+
 
 def one_by_one(split: Split, names: Sequence[str]) -> Split:
     """The images of several modalities as images with a class each, those of a modality together.
@@ -17,7 +19,8 @@ def one_by_one(split: Split, names: Sequence[str]) -> Split:
         names: modalities; those that are no images are left out.
 
     Returns:
-        Images with the fact ``modality`` of each, and all others of its example.
+        Images with the facts of their examples, and which modality each is of, ``modality``, where no
+        other fact is called so.
 
     Raises:
         ValueError: no label, no image, or images of several shapes.
@@ -25,7 +28,9 @@ def one_by_one(split: Split, names: Sequence[str]) -> Split:
     kinds = split.modalities
     names = [name for name in names if name in kinds and kinds[name].kind == "image"]
     shapes = {name: kinds[name].shape for name in names}
-    if len(set(shapes.values())) != 1:
+    if not names:
+        raise ValueError(f"nothing to classify: of {', '.join(split.arrays)} none is an image")
+    if len(set(shapes.values())) > 1:
         raise ValueError(f"images to be taken one by one must be of one shape, got {shapes}")
     there = {name: split.present.get(name, np.ones(len(split), bool)) for name in names}
     parts = [split.take(np.flatnonzero(there[name])) for name in names]
@@ -40,5 +45,5 @@ def one_by_one(split: Split, names: Sequence[str]) -> Split:
         },
         tuple(f"{one} {name}" for p, name in zip(parts, names, strict=True) for one in p.names),
         None if split.groups is None else tuple(g for p in parts for g in p.groups or ()),
-        {**facts, "modality": modality},
+        {MODALITY: modality, **facts},
     )

@@ -68,6 +68,11 @@ class DiffusersFamily:
                 f"model.net.name={model.net.name!r}: diffusers are of the network 'dit'"
             )
         for verb in ("translate", "generate"):
+            if config.sample[verb].guidance != 1 and not model.dropout:
+                raise ValueError(
+                    f"sample.{verb}.guidance={config.sample[verb].guidance:g}, but model.dropout=0 "
+                    "leaves no condition out that it could be weighed against: set it to 1"
+                )
             if (solver := config.sample[verb].solver) not in SOLVERS:
                 known = ", ".join(SOLVERS)
                 raise ValueError(f"unknown sample.{verb}.solver {solver!r}: choose one of {known}")

@@ -39,12 +39,13 @@ def draw(
         guides: what the context encoders look at in place of the sources; None: the sources.
 
     Raises:
-        ValueError: guidance of a model that was never trained without a condition.
+        ValueError: guidance, or no source, of a model that was never trained without a condition.
     """
-    if guidance != 1 and not model.guided:
+    if not model.guided and (guidance != 1 or not sources):
+        what = f"guidance={guidance:g}" if sources else "no source"
         raise ValueError(
-            f"guidance={guidance:g}: this model never drew without a condition (model.dropout=0): leave "
-            "it at 1"
+            f"{what}: this model never drew without a condition (model.dropout=0): "
+            + ("leave it at 1" if sources else "give it one")
         )
     count = len(index)
     ones, zeros = jnp.ones(count), jnp.zeros(count)

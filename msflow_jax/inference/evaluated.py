@@ -30,8 +30,12 @@ def requested_settings(
     """What evaluation.json says of the settings.
 
     Raises:
-        ValueError: ``outside`` for a model without a likelihood.
+        ValueError: ``outside`` for a model without a likelihood, ``by`` where nothing is classified.
     """
+    if by and "classification" not in [section.name for section in sections]:
+        raise ValueError(
+            f"--by={by[0]}: subgroups are of classes, and {flow.path} classifies nothing"
+        )
     if outside and "likelihood" not in [section.name for section in sections]:
         raise ValueError(f"--outside needs a likelihood, which the model of {flow.path} has not")
     given = {"outside": outside, "features": [features] if features else [], "by": by}
@@ -87,10 +91,11 @@ def open_elsewhere(
     )
     outside = flow.config.data.get("outside", False)
     split = data.read_labelled(images, flow.info_of(modality), resize=resize, outside=outside)
+    of = {"modality": modality} if modality else {}
     md5 = digest(repr(split.names).encode(), split.labels.tobytes(), split.images.tobytes())
     run = Evaluation(flow, {name: split}, name, by=by, calibration=learned)
     record = run_record(flow, {name: split})
-    return run, record, {"images": images, "images_md5": md5, "standing": str(learned)}
+    return run, record, {"images": images, "images_md5": md5, "standing": str(learned), **of}
 
 
 def change_settings(

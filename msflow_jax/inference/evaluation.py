@@ -8,7 +8,7 @@ from typing import Any
 import numpy as np
 
 from msflow_jax.data import Split, Splits
-from msflow_jax.data.singles import one_by_one
+from msflow_jax.data.singles import MODALITY, one_by_one
 from msflow_jax.evaluation.calibration import fit_temperature
 from msflow_jax.families import Section
 from msflow_jax.inference.calibration import Calibration, measure_thresholds
@@ -60,7 +60,7 @@ class Evaluation:
         self._given, self._raw = calibration, dict[str, Prediction]()
         self._known = dict[str, Any]()
         for name in self.by:
-            self.column(name)
+            self._check_column(name)
 
     @property
     def chosen(self) -> Any:
@@ -77,23 +77,23 @@ class Evaluation:
         return self._known[key]
 
     def column(self, name: str) -> np.ndarray:
-        """A fact of every image of the split that is reported, ``[N]``.
+        """A fact of every image that is classified, ``[N]``: one of ``by``."""
+        return np.asarray(self.labelled(self.split).truth[name])
 
-        Raises:
-            ValueError: the split has no such column, or it holds texts such as reports.
-        """
-        known = self.labelled(self.split).truth or {}
+    def _check_column(self, name: str) -> None:
+        """Raises a ValueError where the split has no such column, or one of texts such as reports."""
+        known = dict(self.chosen.truth or {})
+        if "image" not in self.chosen.modalities:
+            known.setdefault(MODALITY, np.empty(0, str))
         if name not in known:
             there = ", ".join(known) or "none"
             raise ValueError(
                 f"--by={name}: the {self.split} split has no such column; it has {there}"
             )
-        column = np.asarray(known[name])
-        if column.dtype == object:
+        if np.asarray(known[name]).dtype == object:
             raise ValueError(
                 f"--by={name}: texts of their own make no subgroups, and are written nowhere"
             )
-        return column
 
     @property
     def sample(self) -> Any:

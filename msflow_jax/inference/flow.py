@@ -242,4 +242,6 @@ class Flow(ModalityVerbs, AnswerVerbs):
 
     def check(self, images: Any) -> np.ndarray:
         """Images as the model takes them, ``[N, *shape]``; see :func:`check_images`."""
-        return check_images(images, self.info.shape)
+        known = getattr(self.model, "modalities", {})
+        info = self.info.of_modality(next(iter(known))) if known else self.info
+        return check_images(images, info.shape)

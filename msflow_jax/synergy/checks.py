@@ -37,6 +37,29 @@ def check_stages(model: ConfigDict) -> None:
         raise ValueError(f"model.tasks.reach={reach}: two numbers of slices, fewest and most")
 
 
+def unguided(model: ConfigDict) -> tuple[str, ...]:
+    """Settings of guidance whose condition training never leaves out."""
+    drop, paired = model.dropout, {"generate", "mixed"} & set(model.stages)
+    image = drop.content and (drop.latents or not paired)
+    return tuple(
+        name for name, left in (("guidance", drop.words), ("image_guidance", image)) if not left
+    )
+
+
+def check_guidance(config: ConfigDict) -> None:
+    """Refuses guidance that the drawing is not trained for.
+
+    Raises:
+        ValueError: such a setting of ``sample.translate``.
+    """
+    for name in unguided(config.model):
+        if config.sample.translate[name] != 1:
+            raise ValueError(
+                f"sample.translate.{name}={config.sample.translate[name]:g}, but model.dropout leaves "
+                "nothing out that it could be weighed against: set it to 1"
+            )
+
+
 def check_networks(model: ConfigDict) -> None:
     """Refuses sizes of a part ``model`` that no network has.
 

@@ -13,7 +13,7 @@ from msflow_jax.latent.codec import Codec, PixelCodec
 from msflow_jax.paired import latents
 from msflow_jax.paired.controls import make_controls
 from msflow_jax.paired.settings import check_settings, measured_routes
-from msflow_jax.synergy.checks import check_networks, check_stages
+from msflow_jax.synergy.checks import check_guidance, check_networks, check_stages, unguided
 from msflow_jax.synergy.encoder import AppearanceEncoder, ContentEncoder
 from msflow_jax.synergy.experts import Expert
 from msflow_jax.synergy.generation import Drawing
@@ -32,7 +32,6 @@ from msflow_jax.synergy.settings import (
     sample_settings,
 )
 from msflow_jax.synergy.understanding import Understanding
-from msflow_jax.synergy.verbs import GUIDANCES
 
 
 class SynergyFamily:
@@ -59,6 +58,7 @@ class SynergyFamily:
         all_routes(model)
         check_stages(model)
         check_networks(model)
+        check_guidance(config)
         if (solver := config.sample.translate.solver) not in SOLVERS:
             known = ", ".join(SOLVERS)
             raise ValueError(f"unknown sample.translate.solver {solver!r}: choose one of {known}")
@@ -133,7 +133,7 @@ class SynergyFamily:
             temperature=model.tasks.temperature,
             prediction=model.prediction,
             time=model.time,
-            unguided=tuple(k for k, part in GUIDANCES.items() if not model.dropout[part]),
+            unguided=unguided(model),
             controls=make_controls(
                 model, info, dict.fromkeys(modalities, shape), dtype=model.dtype, remat=model.remat
             ),

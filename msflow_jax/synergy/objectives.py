@@ -22,7 +22,7 @@ def understand_objective(
     model: Synergy, places: float, letters: float, arm: str, params: Params, batch: Any,
     key: jax.Array, *, train: bool = True,
 ) -> Result:  # fmt: skip
-    """Cross-entropy of the answers, in both forms, averaged over the instances.
+    """Cross-entropy of the answers, in both forms, averaged over the instances, or over their images.
 
     Args:
         model: the model.
@@ -30,8 +30,9 @@ def understand_objective(
             same: from other places, and from the same place of neighbouring slices. Not of the paper: a
             prototype without it drew no better than the mean image.
         letters: share of the questions that the expert reads; the direct form is of all.
-        arm: ``questions`` asks of single images; of ``permuted`` the places of the source are in random
-            order too, else what lies where would still be learned from another subject's.
+        arm: ``questions`` asks of single images, directly all that is known of each; of ``permuted`` the
+            places of the source are in random order too, else what lies where would still be learned
+            from another subject's.
         params: the whole tree.
         batch: instances, see :class:`~msflow_jax.synergy.tasks.TaskSplit`.
         key: PRNG key.

@@ -45,8 +45,13 @@ def facts_of(split: Split, pool: Pool, name: str, row: int) -> dict[str, int]:
 
 def choose_kind(facts: Mapping[str, int], rng: np.random.Generator) -> str:
     """The kind of question to ask, of those that :func:`facts_of` knows the right option of."""
-    odds = [_UNSEEN if kind in (SIDE, SIZE) and not k else 1.0 for kind, k in facts.items()]
+    odds = [_UNSEEN if may_be_none(kind) and not k else 1.0 for kind, k in facts.items()]
     return list(facts)[int(rng.choice(len(odds), p=np.array(odds) / sum(odds)))]
+
+
+def may_be_none(kind: str) -> bool:
+    """Whether the first option of a kind of question is that there is nothing to ask about."""
+    return kind in (SIDE, SIZE)
 
 
 def brightest(image: np.ndarray) -> int | None:

@@ -1,5 +1,7 @@
 """The examples that stages of SynerMedGen learn from."""
 
+from collections.abc import Mapping, Sequence
+
 import numpy as np
 from ml_collections import ConfigDict
 
@@ -23,11 +25,8 @@ def some_subjects(split: Split, config: ConfigDict, share: float) -> Split:
     return split.take(np.flatnonzero([one in kept for one in split.groups]))
 
 
-def shown_source(split: Split, config: ConfigDict, what: str, more: tuple[str, ...] = ()) -> Source:
-    """All of the modalities, and which of them an example has: of examples that have both of a route.
-
-    With them ``more`` arrays, which every example has.
-    """
+def shown_source(split: Split, config: ConfigDict, what: str) -> Source:
+    """All of the modalities, and which of them an example has: of examples that have both of a route."""
     names = config.model.modalities
     there = {name: has(split, name) for name in names}
     rows = np.flatnonzero(
@@ -38,6 +37,26 @@ def shown_source(split: Split, config: ConfigDict, what: str, more: tuple[str, .
             f"no example of the {what} split has both of a route between {', '.join(names)}: give "
             "registered modalities, or withhold less"
         )
+    return _source(split, names, there, rows)
+
+
+def labelled_source(split: Split, config: ConfigDict, what: str) -> Source:
+    """The same of all examples that have any modality, with their class, ``label``."""
+    names = config.model.modalities
+    there = {name: has(split, name) for name in names}
+    rows = np.flatnonzero(np.any(list(there.values()), axis=0))
+    if not len(rows):
+        raise ValueError(f"no example of the {what} split has any of {', '.join(names)}")
+    return _source(split, names, there, rows, "label")
+
+
+def _source(
+    split: Split,
+    names: Sequence[str],
+    there: Mapping[str, np.ndarray],
+    rows: np.ndarray,
+    *more: str,
+) -> Source:
     arrays = {name: split.arrays[name][rows] for name in (*names, *more)}
     modalities = {name: split.modalities[name] for name in arrays}
     return Source(arrays, modalities, present={name: has_[rows] for name, has_ in there.items()})

@@ -21,7 +21,7 @@ from msflow_jax.synergy.model import LABELS, Synergy
 from msflow_jax.synergy.parts import SynergyParts
 from msflow_jax.synergy.scenes import scenes
 from msflow_jax.synergy.settings import UNTAUGHT, all_routes
-from msflow_jax.synergy.sources import shown_source, some_subjects
+from msflow_jax.synergy.sources import labelled_source, shown_source, some_subjects
 from msflow_jax.synergy.task_split import TaskSplit
 from msflow_jax.training import Stage
 from msflow_jax.training.source import Source
@@ -147,7 +147,7 @@ class _Maker:
         """The class of an image, from what understanding sees of it."""
         objective = partial(objectives.label_objective, self.model)
         splits = (in_memory(self.splits.train), "training"), (self.splits.val, "validation")
-        train, val = (shown_source(split, self.config, what, ("label",)) for split, what in splits)
+        train, val = (labelled_source(split, self.config, what) for split, what in splits)
         return self.stage(
             "classify", "classify", objective, (train, val), _under((LABELS,)), [((LABELS,), ())]
         )

@@ -40,7 +40,7 @@ from msflow_jax.synergy.instances import (
 )
 from msflow_jax.synergy.instances import SLOTS as SLOTS
 from msflow_jax.synergy.pool import CANDIDATES, Pool
-from msflow_jax.synergy.questions import facts_of
+from msflow_jax.synergy.questions import facts_of, may_be_none
 from msflow_jax.synergy.task_split import TaskSplit as TaskSplit
 from msflow_jax.synergy.wording import Wording
 
@@ -140,7 +140,9 @@ class Tasks:
             if self.arm == "questions" and row >= 0:
                 known = facts_of(self.split, self.pool, self.names[modality], row)
                 for number, kind in enumerate(phrases.OPTIONS):
-                    found[slot, number] = known.get(kind, -1)
+                    # As rarely as it is asked, lest "no lesion" be right too often.
+                    if (right := known.get(kind, -1)) or not may_be_none(kind) or row % 10 == 0:
+                        found[slot, number] = right
         return found
 
     def reply(self, instance: Instance) -> str:

@@ -15,7 +15,6 @@ from msflow_jax.synergy.pool import CANDIDATES
 from msflow_jax.synergy.task_split import IMAGES
 
 Params = Any
-GUIDANCES = {"guidance": "words", "image_guidance": "content"}  # and the part of model.dropout
 
 
 class Verbs:
@@ -70,7 +69,7 @@ class Verbs:
             if weight != 1 and name in self.unguided:
                 raise ValueError(
                     f"{name}={weight:g}: this model never drew without what it weighs "
-                    f"(model.dropout.{GUIDANCES[name]}=0): leave it at 1"
+                    "(model.dropout): leave it at 1"
                 )
         ((source, x),) = sources.items()
         self.require(source)

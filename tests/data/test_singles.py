@@ -1,5 +1,7 @@
 """Images of several modalities, one by one."""
 
+import dataclasses
+
 import numpy as np
 import pytest
 
@@ -30,5 +32,11 @@ def test_images_with_a_class_each():
 def test_refused():
     with pytest.raises(ValueError, match=r"one shape, got .*ct.*\(2, 2, 1\)"):
         one_by_one(two((4, 4, 1)), ("ct", "t1w"))
-    with pytest.raises(ValueError, match="one shape"):
+    with pytest.raises(ValueError, match="of ct, t1w, label none is an image"):
         one_by_one(two(), ("report",))
+
+
+def test_a_column_of_that_name_stays():
+    split = two()
+    split = dataclasses.replace(split, truth={"modality": np.array(["x", "y", "z"])})
+    assert one_by_one(split, ("ct",)).truth["modality"].tolist() == ["x", "y", "z"]

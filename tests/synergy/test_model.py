@@ -110,7 +110,7 @@ def test_translation_guides_and_its_noise_is_by_content():
     with pytest.raises(ValueError, match="no modality 'pet'"):
         model.translate(params, {"t1w": x}, key, target="pet")
     never = tiny.model(dropout={"words": 0.0, "content": 0.3, "latents": 0.3})
-    with pytest.raises(ValueError, match="guidance=3: .*model.dropout.words=0"):
+    with pytest.raises(ValueError, match="guidance=3: .*model.dropout"):
         never.translate(params, {"t1w": x}, key, target="ct", guidance=3.0)
 
 
@@ -144,12 +144,12 @@ def test_questions_on_one_image_teach_the_encoders():
             model, 1.0, 1.0, "questions", params, batch, jax.random.key(0), train=True
         )[0]
 
-    found = jax.grad(loss)(params, batch)
-    for part in ("content", "look"):
-        assert max(np.abs(leaf).max() for leaf in jax.tree.leaves(found[part])) > 0
-    # What is not known is not in the loss; of no image is nothing to learn but the letter.
+    # What is not known is not in the loss; without facts nothing is left to learn but the letter.
     none = {**batch, "facts": jnp.zeros_like(batch["facts"])}
     assert 0 < loss(params, none) < loss(params, batch)
+    found = jax.grad(lambda params: loss(params, batch) - loss(params, none))(params)
+    for part in ("content", "look"):
+        assert max(np.abs(leaf).max() for leaf in jax.tree.leaves(found[part])) > 1e-6
 
 
 def test_the_expert_reads_a_share_in_training_and_all_in_validation():
