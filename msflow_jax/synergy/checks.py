@@ -39,10 +39,13 @@ def check_stages(model: ConfigDict) -> None:
 
 def unguided(model: ConfigDict) -> tuple[str, ...]:
     """Settings of guidance whose condition training never leaves out."""
-    drop, paired = model.dropout, {"generate", "mixed"} & set(model.stages)
-    image = drop.content and (drop.latents or not paired)
+    drop, stages = model.dropout, set(model.stages)
+    paired = stages & {"generate", "mixed"}
+    drops = paired or "reconstruct" in stages  # scenes are always whole
+    words = drops and drop.words
+    image = drops and drop.content and (drop.latents or not paired)
     return tuple(
-        name for name, left in (("guidance", drop.words), ("image_guidance", image)) if not left
+        name for name, left in (("guidance", words), ("image_guidance", image)) if not left
     )
 
 

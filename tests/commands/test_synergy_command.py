@@ -115,6 +115,10 @@ def test_classes_of_images_of_any_modality(trained, pictures, tmp_path):
     for modality, says in (("", "by --modality, of ct, t1w, t2w"), ("pet", "it has ct, t1w, t2w")):
         with pytest.raises(ValueError, match=says):
             classify(trained, str(pictures), tmp_path / "no.csv", modality=modality)
+    with pytest.raises(ValueError, match="--images are of"):
+        evaluate(trained, modality="t1w")
+    with pytest.raises(ValueError, match="classifies nothing"):
+        evaluate(trained, stage="reconstruct", by=("modality",))
     by = evaluate(trained, "val", by=("modality",), name="by")["classification"]["subgroups"]
     assert {row["value"] for row in by["modality"]} == {"ct", "t1w", "t2w"}
 

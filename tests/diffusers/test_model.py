@@ -5,6 +5,7 @@ import jax.numpy as jnp
 import numpy as np
 import pytest
 
+from msflow_jax.diffusers.family import FAMILY
 from tests.diffusers import tiny
 
 
@@ -42,6 +43,12 @@ def test_guidance_of_one_is_none_and_each_kind_counts():
     model, _ = tiny.model(dropout=0.0)
     with pytest.raises(ValueError, match="guidance=3: .*model.dropout=0"):
         run(guidance=3.0)
+    with pytest.raises(ValueError, match="no source: .*model.dropout=0"):
+        model.generate(params, {}, key, modalities=("t1w",), index=np.arange(2), steps=1)
+    config = tiny.config(dropout=0.0)
+    config.sample.translate.guidance = 2.0
+    with pytest.raises(ValueError, match="sample.translate.guidance=2"):
+        FAMILY.check(config)
 
 
 def test_reports_from_images_and_images_from_reports():

@@ -8,6 +8,7 @@ import pytest
 
 from msflow_jax.nets import init_params
 from msflow_jax.synergy import recipes
+from msflow_jax.synergy.checks import unguided
 from msflow_jax.synergy.encoder import ContentEncoder, Seen
 from msflow_jax.synergy.family import FAMILY
 from msflow_jax.synergy.generation import LEAST
@@ -207,3 +208,20 @@ def test_unknown_variant():
     config = recipes.phantom("zero_shot+control")
     assert config.model.stages == ("understand", "reconstruct")
     assert config.model.tasks.arm == "questions"
+
+
+def test_guidance_needs_what_training_leaves_out():
+    def made(stages, **drop):
+        drop = {"words": 0.1, "content": 0.3, "latents": 0.3} | drop
+        return unguided(tiny.config(stages=stages, dropout=drop).model)
+
+    pairs, single = ("understand", "generate"), ("understand", "reconstruct")
+    assert made(pairs) == made(single) == ()
+    assert made(single, words=0.0) == ("guidance",)
+    assert made(pairs, latents=0.0) == made(pairs, content=0.0) == ("image_guidance",)
+    assert made(single, latents=0.0) == ()
+    assert made(("prior", "understand")) == ("guidance", "image_guidance")
+    config = tiny.config(stages=single, dropout={"words": 0.0, "content": 0.3, "latents": 0.3})
+    config.sample.translate.guidance = 4.0
+    with pytest.raises(ValueError, match="sample.translate.guidance=4"):
+        FAMILY.check(config)
