@@ -17,6 +17,7 @@ from msflow_jax.synergy.encoder import Seen, spread
 from msflow_jax.synergy.experts import Expert, Group, Memory, nowhere, somewhere
 from msflow_jax.synergy.pool import CANDIDATES
 
+_READOUT = 128  # hidden channels of what is read off single images
 _UNIT = 50.0  # brings embeddings, drawn with a deviation of 0.02, to unit spread
 
 
@@ -53,7 +54,7 @@ class Understanding(nn.Module):
         self.letters = Dense(CANDIDATES)
         self.description = Dense(self.look)
         self.panel = Dense(self.look)
-        self.readout_in = Dense(4 * self.look)
+        self.readout_in = Dense(_READOUT)
         self.readout_out = Dense(self.look)
 
     def __call__(self, prompt: jax.Array, seen: Seen) -> jax.Array:
