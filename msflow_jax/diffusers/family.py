@@ -29,7 +29,7 @@ from msflow_jax.latent.codec import Codec, LatentCodec, PixelCodec
 from msflow_jax.nets.dit import DiT
 from msflow_jax.nets.networks import check_network
 from msflow_jax.paired import latents
-from msflow_jax.paired.settings import REPORT, check_settings, measured_routes
+from msflow_jax.paired.settings import REPORT, check_guidance, check_settings, measured_routes
 
 
 class DiffusersFamily:
@@ -68,11 +68,7 @@ class DiffusersFamily:
                 f"model.net.name={model.net.name!r}: diffusers are of the network 'dit'"
             )
         for verb in ("translate", "generate"):
-            if config.sample[verb].guidance != 1 and not model.dropout:
-                raise ValueError(
-                    f"sample.{verb}.guidance={config.sample[verb].guidance:g}, but model.dropout=0 "
-                    "leaves no condition out that it could be weighed against: set it to 1"
-                )
+            check_guidance(config, verb, () if model.dropout else ("guidance",))
             if (solver := config.sample[verb].solver) not in SOLVERS:
                 known = ", ".join(SOLVERS)
                 raise ValueError(f"unknown sample.{verb}.solver {solver!r}: choose one of {known}")

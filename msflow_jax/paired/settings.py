@@ -131,3 +131,17 @@ TABLE: dict[str, Setting] = {
     "sample.evaluate.examples": Setting(COUNT, "examples of each route that an evaluation measures"),
     "sample.evaluate.routes": Setting("", "routes source-target that it measures; empty: all"),
 }  # fmt: skip
+
+
+def check_guidance(config: ConfigDict, verb: str, unguided: Sequence[str]) -> None:
+    """Refuses guidance of a verb whose condition training never leaves out.
+
+    Raises:
+        ValueError: one of the settings ``unguided`` of ``sample.VERB`` is not 1.
+    """
+    for name in unguided:
+        if (weight := config.sample[verb][name]) != 1:
+            raise ValueError(
+                f"sample.{verb}.{name}={weight:g}, but model.dropout leaves nothing out that it could "
+                "be weighed against: set it to 1"
+            )

@@ -5,6 +5,8 @@ from dataclasses import dataclass
 import jax
 import jax.numpy as jnp
 
+from msflow_jax.streams import TIMES, UNIFORM
+
 
 @dataclass(frozen=True)
 class TimeDistribution:
@@ -29,7 +31,7 @@ class TimeDistribution:
     classification_weight: float = 1.0
 
     def __post_init__(self):
-        if self.name not in ("uniform", "logit_normal"):
+        if self.name not in TIMES:
             raise ValueError(f"time distribution is 'uniform' or 'logit_normal', not {self.name!r}")
         if not 0 <= self.classification_fraction <= 1:
             raise ValueError(
@@ -38,7 +40,7 @@ class TimeDistribution:
 
     def sample(self, key: jax.Array, batch: int) -> tuple[jax.Array, jax.Array]:
         """Times ``[B]`` in [0, 1], and which samples are only classified, ``[B]`` bool."""
-        if self.name == "uniform":
+        if self.name == UNIFORM:
             u = jax.random.uniform(key, (batch,))
         else:
             u = jax.nn.sigmoid(self.loc + self.scale * jax.random.normal(key, (batch,)))

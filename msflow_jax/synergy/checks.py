@@ -49,20 +49,6 @@ def unguided(model: ConfigDict) -> tuple[str, ...]:
     )
 
 
-def check_guidance(config: ConfigDict) -> None:
-    """Refuses guidance that the drawing is not trained for.
-
-    Raises:
-        ValueError: such a setting of ``sample.translate``.
-    """
-    for name in unguided(config.model):
-        if config.sample.translate[name] != 1:
-            raise ValueError(
-                f"sample.translate.{name}={config.sample.translate[name]:g}, but model.dropout leaves "
-                "nothing out that it could be weighed against: set it to 1"
-            )
-
-
 def check_networks(model: ConfigDict) -> None:
     """Refuses sizes of a part ``model`` that no network has.
 

@@ -12,8 +12,8 @@ from msflow_jax.families import Section
 from msflow_jax.latent.codec import Codec, PixelCodec
 from msflow_jax.paired import latents
 from msflow_jax.paired.controls import make_controls
-from msflow_jax.paired.settings import check_settings, measured_routes
-from msflow_jax.synergy.checks import check_guidance, check_networks, check_stages, unguided
+from msflow_jax.paired.settings import check_guidance, check_settings, measured_routes
+from msflow_jax.synergy.checks import check_networks, check_stages, unguided
 from msflow_jax.synergy.encoder import AppearanceEncoder, ContentEncoder
 from msflow_jax.synergy.experts import Expert
 from msflow_jax.synergy.generation import Drawing
@@ -58,7 +58,7 @@ class SynergyFamily:
         all_routes(model)
         check_stages(model)
         check_networks(model)
-        check_guidance(config)
+        check_guidance(config, "translate", unguided(model))
         if (solver := config.sample.translate.solver) not in SOLVERS:
             known = ", ".join(SOLVERS)
             raise ValueError(f"unknown sample.translate.solver {solver!r}: choose one of {known}")

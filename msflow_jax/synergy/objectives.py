@@ -123,9 +123,7 @@ def reconstruct_objective(
     What is drawn afterwards from another modality's content was never trained.
     """
     k_pick, k_augment, k_drop, k_flow, k_noise, k_name = jax.random.split(key, 6)
-    images, there = _stacked(model, batch)
-    which = jax.random.categorical(k_pick, jnp.where(there, 0.0, -jnp.inf))
-    x = images[jnp.arange(len(images)), which]
+    x, which = _any_of(model, batch, k_pick)
     if train:
         x = augment.shift(k_augment, x)
     seen = jax.lax.stop_gradient(model.see(params, x))
@@ -153,9 +151,8 @@ def label_objective(
 ) -> Result:
     """Cross-entropy of the class of an image, any of an example's; what sees it stays as it is."""
     k_pick, k_noise = jax.random.split(key)
-    images, there = _stacked(model, batch)
-    which = jax.random.categorical(k_pick, jnp.where(there, 0.0, -jnp.inf))
-    seen = jax.lax.stop_gradient(model.see(params, images[jnp.arange(len(images)), which]))
+    x, _ = _any_of(model, batch, k_pick)
+    seen = jax.lax.stop_gradient(model.see(params, x))
     if train:
         noise = model.noise * jax.random.normal(k_noise, seen.content.shape)
         seen = seen._replace(content=seen.content + noise)
@@ -226,6 +223,15 @@ def _stacked(model: Synergy, batch: Mapping[str, Any]) -> tuple[jax.Array, jax.A
     images = jnp.stack([batch[name] for name in model.modalities], axis=1)
     present, ones = batch.get("present", {}), jnp.ones(len(images), bool)
     return images, jnp.stack([present.get(name, ones) for name in model.modalities], axis=1)
+
+
+def _any_of(
+    model: Synergy, batch: Mapping[str, Any], key: jax.Array
+) -> tuple[jax.Array, jax.Array]:
+    """One of the images of each example, any ``[B, *shape]``, and which modality it is ``[B]``."""
+    images, there = _stacked(model, batch)
+    which = jax.random.categorical(key, jnp.where(there, 0.0, -jnp.inf))
+    return images[jnp.arange(len(images)), which], which
 
 
 def _flow_error(

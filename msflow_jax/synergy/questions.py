@@ -15,7 +15,7 @@ from msflow_jax.synergy.phrases import LEVEL, QUADRANT, SIDE, SIZE
 from msflow_jax.synergy.pool import Pool
 
 _LESION = MAP_CLASSES.index("lesion")
-_UNSEEN = (
+UNSEEN = (
     0.1  # odds of a question on lesions where there is none, lest "no lesion" be right too often
 )
 _MEDIUM, _LARGE = 0.003, 0.01  # share of an image's pixels from which lesions are of this size
@@ -45,7 +45,7 @@ def facts_of(split: Split, pool: Pool, name: str, row: int) -> dict[str, int]:
 
 def choose_kind(facts: Mapping[str, int], rng: np.random.Generator) -> str:
     """The kind of question to ask, of those that :func:`facts_of` knows the right option of."""
-    odds = [_UNSEEN if may_be_none(kind) and not k else 1.0 for kind, k in facts.items()]
+    odds = [UNSEEN if may_be_none(kind) and not k else 1.0 for kind, k in facts.items()]
     return list(facts)[int(rng.choice(len(odds), p=np.array(odds) / sum(odds)))]
 
 

@@ -40,7 +40,7 @@ from msflow_jax.synergy.instances import (
 )
 from msflow_jax.synergy.instances import SLOTS as SLOTS
 from msflow_jax.synergy.pool import CANDIDATES, Pool
-from msflow_jax.synergy.questions import facts_of, may_be_none
+from msflow_jax.synergy.questions import UNSEEN, facts_of, may_be_none
 from msflow_jax.synergy.task_split import TaskSplit as TaskSplit
 from msflow_jax.synergy.wording import Wording
 
@@ -141,7 +141,11 @@ class Tasks:
                 known = facts_of(self.split, self.pool, self.names[modality], row)
                 for number, kind in enumerate(phrases.OPTIONS):
                     # As rarely as it is asked, lest "no lesion" be right too often.
-                    if (right := known.get(kind, -1)) or not may_be_none(kind) or row % 10 == 0:
+                    if (
+                        (right := known.get(kind, -1))
+                        or not may_be_none(kind)
+                        or row % round(1 / UNSEEN) == 0
+                    ):
                         found[slot, number] = right
         return found
 
