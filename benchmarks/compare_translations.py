@@ -14,7 +14,7 @@ from typing import Any
 import numpy as np
 from common import keep
 
-ONE_DRAW = "one draw"
+ONE_DRAW, MEAN = "one draw", "mean of"  # the rows of a model's own drawings
 
 
 def parse(arguments: list[str] | None = None) -> argparse.Namespace:
@@ -28,7 +28,7 @@ def parse(arguments: list[str] | None = None) -> argparse.Namespace:
 
 
 def read(workdir: Path, name: str) -> dict[str, dict[str, Any]]:
-    """PSNR of every slice, of one draw and of the mean of draws, by route; and what identifies them."""
+    """PSNR of every slice by route and row ``[N]``; and what identifies them."""
     from msflow_jax.storage import evaluations
 
     folder = evaluations.place(workdir, name)
@@ -41,11 +41,8 @@ def read(workdir: Path, name: str) -> dict[str, dict[str, Any]]:
         route, key = f"{source}-{target}", f"translation_{source}_{target}"
         if f"{key}_psnr" not in arrays:
             raise ValueError(f"{folder} is of an earlier version: evaluate {workdir} again")
-        rows = list(one["rows"])
-        mean = next(row for row in rows if row.startswith("mean of"))
-        psnr = arrays[f"{key}_psnr"]
         routes[route] = {
-            "psnr": {row: psnr[rows.index(row)] for row in (ONE_DRAW, mean)},
+            "psnr": dict(zip(one["rows"], arrays[f"{key}_psnr"], strict=True)),
             "subject": arrays[f"{key}_subject"], "truth": arrays[f"{key}_truth"],
         }  # fmt: skip
     return routes
@@ -57,9 +54,11 @@ def compare(first: dict[str, Any], other: dict[str, Any], what: str) -> dict[str
 
     if not all(np.array_equal(first[key], other[key]) for key in ("subject", "truth")):
         raise ValueError(f"{what}: other examples; evaluate both with the same settings")
-    if set(first["psnr"]) != set(other["psnr"]):
-        raise ValueError(f"{what}: {sorted(other['psnr'])} draws, not {sorted(first['psnr'])}")
-    gaps = {row: other["psnr"][row] - first["psnr"][row] for row in first["psnr"]}
+    mine, theirs = ({k: v for k, v in one["psnr"].items() if k == ONE_DRAW or k.startswith(MEAN)}
+                    for one in (first, other))  # fmt: skip
+    if set(mine) != set(theirs):
+        raise ValueError(f"{what}: {sorted(theirs)}, not {sorted(mine)}")
+    gaps = {row: theirs[row] - mine[row] for row in mine}
     return summary(gaps, first["subject"].tolist())
 
 

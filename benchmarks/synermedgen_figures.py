@@ -48,7 +48,7 @@ def measure(
     from msflow_jax.paired.sections import baselines, foreground
     from msflow_jax.workdir import open_workdir
 
-    flow, segmenter = open_workdir(workdir), open_workdir(judged)
+    flow, segments = open_workdir(workdir), open_workdir(judged)
     splits = data.load(flow.config.data)
     chosen, names = getattr(splits, split), tuple(flow.model.modalities)
     if unseen:
@@ -74,7 +74,7 @@ def measure(
             for method, image in drawn.items():
                 own = figures(image, some, chosen, target, inside)
                 own["looks"] = (classify(image) == names.index(target)).astype(float)
-                own |= anatomy(segmenter, image, some, target)
+                own |= anatomy(segments, image, some, target)
                 found |= {f"{k}/{source}-{target}/{method}": v for k, v in own.items()}
             found[f"subject/{source}-{target}"] = np.array(some.groups)
             found[f"slice/{source}-{target}"] = np.array(some.names)
@@ -137,20 +137,13 @@ def figures(
     }
 
 
-def anatomy(segmenter: Any, image: np.ndarray, some: Any, target: str) -> dict[str, np.ndarray]:
+def anatomy(judged: Any, image: np.ndarray, some: Any, target: str) -> dict[str, np.ndarray]:
     """What the judge sees of tissues, as counts ``[N]`` whose sums make Dice, recall and precision."""
-    import jax
-    import jax.numpy as jnp
-
     from msflow_jax.evaluation.lesions import count_lesions
-    from msflow_jax.parallel.batched import batched
+    from msflow_jax.paired.anatomy import segmenter
 
-    controls = segmenter.model.controls
-
-    def function(params: Any, items: jax.Array, index: jax.Array) -> jax.Array:
-        return controls.segment(params, target, 2 * items - 1).argmax(axis=-1).astype(jnp.uint8)
-
-    seen = batched(function, 256)(segmenter.params, np.asarray(image, np.float32))
+    controls = judged.model.controls
+    seen = segmenter(controls, target, 256)(judged.params, np.asarray(image, np.float32))
     masks = {
         name: [np.isin(x, [controls.tissues.index(part) for part in parts])
                for x in (some.arrays["map"], seen)]

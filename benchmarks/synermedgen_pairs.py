@@ -15,6 +15,7 @@ import argparse
 from pathlib import Path
 from typing import Any
 
+import compare_translations
 import numpy as np
 from common import call, keep
 from synermedgen_figures import CONFIG
@@ -63,20 +64,11 @@ def run(o: argparse.Namespace, arm: str, share: float, seed: int) -> dict[str, n
 
 def read(workdir: Path, name: str) -> dict[str, np.ndarray]:
     """``ROUTE/METHOD`` and ``ROUTE/subject`` ``[N]`` of an evaluation; ours is ``drawn``."""
-    import json
-
-    from msflow_jax.storage import evaluations
-
-    folder, found = evaluations.place(workdir, name), {}
-    rows = json.loads((folder / evaluations.FILE).read_text(encoding="utf-8"))
-    with np.load(folder / evaluations.ARRAYS, allow_pickle=False) as stored:
-        for one in rows["translation"]["routes"]:
-            key = f"translation_{one['source']}_{one['target']}"
-            route = f"{one['source']}-{one['target']}"
-            for method, psnr in zip(one["rows"], stored[f"{key}_psnr"], strict=True):
-                if method == NETWORK or method.startswith("mean of"):
-                    found[f"{route}/{'drawn' if method != NETWORK else method}"] = psnr
-            found[f"{route}/subject"] = stored[f"{key}_subject"]
+    found = {}
+    for route, one in compare_translations.read(workdir, name).items():
+        for row, psnr in one["psnr"].items():
+            found[f"{route}/{'drawn' if row.startswith(compare_translations.MEAN) else row}"] = psnr
+        found[f"{route}/subject"] = one["subject"]
     return found
 
 

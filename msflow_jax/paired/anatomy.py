@@ -23,12 +23,16 @@ def make_segmenter(run: Evaluation, name: str) -> Runner | None:
     """``runner(params, images float [N, *shape] in [0, 1]) -> classes`` uint8; None if there is none."""
     if not is_trained(run, "segmenter", name) or MAP not in run.chosen.arrays:
         return None
-    controls: Controls = run.flow.model.controls
+    return segmenter(run.flow.model.controls, name, run.sample.batch)
+
+
+def segmenter(controls: Controls, name: str, batch: int) -> Runner:
+    """``runner(params, images [N, *shape] in [0, 1]) -> classes`` uint8, of one modality."""
 
     def function(params: Any, items: jax.Array, index: jax.Array) -> jax.Array:
         return controls.segment(params, name, 2 * items - 1).argmax(axis=-1).astype(jnp.uint8)
 
-    return batched(function, run.sample.batch)
+    return batched(function, batch)
 
 
 def anatomy(
