@@ -47,7 +47,7 @@ def main() -> None:
             drawn = run(own, FIRST, seed)
             psnr = [np.mean(v) for k, v in drawn.items()
                     if k.startswith("psnr/") and k.endswith(f"/{WAYS[0]}")]  # fmt: skip
-            accuracy = understood(place(own, FIRST, seed)[1], own.split)[SELECTION]
+            accuracy = understood(place(own, FIRST, seed), own.split)[SELECTION]
             rows.append(
                 dict(length=length, seed=seed, accuracy=accuracy, psnr=float(np.mean(psnr)))
             )

@@ -22,6 +22,8 @@ from synermedgen_figures import CONFIG, UNSEEN, judge, measure
 from msflow_jax.storage.atomic import write_atomically
 
 FIRST = "aligned"
+# Arms that are another arm with other settings.
+CHANGED = {"no_places": (FIRST, ("model.tasks.places=0.0",))}
 BASELINES = ("identity", "mean image", "tone curve")
 WAYS = ("by look", "by name")  # the mean look of the target's training images is the primary one
 FIGURES = ("psnr", "psnr_inside", "ssim", "mae", "looks", "matches")
@@ -53,17 +55,20 @@ def parse(arguments: list[str] | None = None) -> argparse.Namespace:
     return parser.parse_args(arguments)
 
 
-def place(o: argparse.Namespace, arm: str, seed: int) -> tuple[str, Path]:
-    """The words of the configuration of an arm, and the workdir of one of its seeds."""
-    words = "+".join(word for word in (o.variant, arm) if word)
-    return words, o.runs / f"{words}_{seed}"
+def place(o: argparse.Namespace, arm: str, seed: int) -> Path:
+    """The workdir of one of the seeds of an arm."""
+    return o.runs / f"{_words(o, arm)}_{seed}"
+
+
+def _words(o: argparse.Namespace, arm: str) -> str:
+    return "+".join(word for word in (o.variant, arm) if word)
 
 
 def run(o: argparse.Namespace, arm: str, seed: int) -> dict[str, np.ndarray]:
     """The figures of one seed of an arm, which is trained where it is not."""
-    words, workdir = place(o, arm, seed)
-    overrides = (*_NO_CONTROLS, *o.overrides, f"train.seed={seed}")
-    call("train", f"--config={CONFIG}:{words}", f"--workdir={workdir}", "--no-evaluate",
+    workdir, (base, changes) = place(o, arm, seed), CHANGED.get(arm, (arm, ()))
+    overrides = (*_NO_CONTROLS, *changes, *o.overrides, f"train.seed={seed}")
+    call("train", f"--config={CONFIG}:{_words(o, base)}", f"--workdir={workdir}", "--no-evaluate",
          *(f"--config.{one}" for one in overrides))  # fmt: skip
     kept = workdir / f"{o.unseen or 'figures'}_{o.split}_{o.examples}.npz"
     if not kept.exists():
@@ -214,7 +219,7 @@ def main() -> None:
             print(f"{figure} {name}: {row['value']:.3f}{shown}", flush=True)
     record["understanding"] = {}
     for arm in o.arms:
-        seeds = [understood(place(o, arm, seed)[1], o.split) for seed in o.seeds]
+        seeds = [understood(place(o, arm, seed), o.split) for seed in o.seeds]
         record["understanding"][arm] = {key: [one[key] for one in seeds] for key in seeds[0]}
         for key, values in record["understanding"][arm].items():
             print(f"{arm}: {key} {', '.join(f'{value:.3f}' for value in values)}", flush=True)
