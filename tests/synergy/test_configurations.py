@@ -15,6 +15,7 @@ from msflow_jax.parallel.sharding import bytes_per_device
 from msflow_jax.synergy.family import FAMILY
 from msflow_jax.synergy.parts import SynergyParts
 from msflow_jax.synergy.phrases import texts, word
+from msflow_jax.synergy.recipes import phantom
 
 pytest.importorskip("tokenizers")
 
@@ -46,6 +47,14 @@ def test_the_phantom_configuration_and_its_arms(variant):
     _, model, shapes = build("synermedgen_phantom", variant)
     assert 0.9e6 < count([shapes[part] for part in ("understanding", "drawing")]) < 1.1e6
     assert model.codec.inner == (32, 32, 1)
+
+
+@pytest.mark.parametrize(
+    "variant, noise",
+    [("zero_shot", 0.1), ("zero_shot+control", 100.0), ("random+zero_shot", 100.0), ("control", 0.1)],
+)
+def test_without_pairs_the_controls_have_a_noise_of_their_own(variant, noise):
+    assert phantom(variant).model.noise == noise
 
 
 def test_the_cohort_configuration():
