@@ -51,7 +51,12 @@ def test_the_phantom_configuration_and_its_arms(variant):
 
 @pytest.mark.parametrize(
     "variant, noise",
-    [("zero_shot", 0.1), ("zero_shot+control", 100.0), ("random+zero_shot", 100.0), ("control", 0.1)],
+    [
+        ("zero_shot", 0.1),
+        ("zero_shot+control", 100.0),
+        ("random+zero_shot", 100.0),
+        ("control", 0.1),
+    ],
 )
 def test_without_pairs_the_controls_have_a_noise_of_their_own(variant, noise):
     assert phantom(variant).model.noise == noise
