@@ -15,9 +15,8 @@ from msflow_jax.synergy.phrases import LEVEL, QUADRANT, SIDE, SIZE
 from msflow_jax.synergy.pool import Pool
 
 _LESION = MAP_CLASSES.index("lesion")
-UNSEEN = (
-    0.1  # odds of a question on lesions where there is none, lest "no lesion" be right too often
-)
+# Odds of a question on lesions where there is none, lest "no lesion" be right too often.
+UNSEEN = 0.1
 _MEDIUM, _LARGE = 0.003, 0.01  # share of an image's pixels from which lesions are of this size
 
 
