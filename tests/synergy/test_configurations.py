@@ -62,6 +62,14 @@ def test_without_pairs_the_controls_have_a_noise_of_their_own(variant, noise):
     assert phantom(variant).model.noise == noise
 
 
+@pytest.mark.parametrize("variant", ["", "mixed", "unprepared", "zero_shot"])
+def test_the_full_model_leaves_no_condition_out(variant):
+    """Guidance, which needs it, costs so small a network a third of its error."""
+    dropout = phantom(variant).model.dropout
+    assert dropout.words == 0
+    assert (dropout.latents == dropout.content == 0) == (variant != "zero_shot")
+
+
 def test_the_cohort_configuration():
     _, model, shapes = build("synermedgen_cohort")
     assert count(shapes["drawing"]) > 1e7 and model.understanding.grid == (16, 16)
