@@ -7,6 +7,7 @@ python -m experiments.train --config=configs/pixel_retina.py:cpu --config.data.r
 import contextlib
 from collections.abc import Sequence
 from pathlib import Path
+from typing import Any
 
 from experiments.common import parser, path, run
 
@@ -72,7 +73,7 @@ def _train(config, workdir: Path, encode_only: bool) -> None:
     import jax
     from jax.experimental import multihost_utils
 
-    from msflow_jax import data
+    from msflow_jax import data, teachers
     from msflow_jax import workdir as workdirs
     from msflow_jax.config import check_config
     from msflow_jax.families import get_family
@@ -92,12 +93,15 @@ def _train(config, workdir: Path, encode_only: bool) -> None:
     else:
         check_run(workdir)
     then = workdirs.refuse_other_run(workdir, config) if resumed else None
+    teacher = None if resumed else teachers.open_teacher(config)
     splits, table = data.load(config.data), workdir / "splits.csv"
     if then:
         splits = data.as_trained(splits, then, table)
+    elif teacher:
+        splits = data.as_trained(splits, teacher.flow.info, teacher.flow.path / table.name)
     info = splits.info
     with doing("preparing the model"):
-        parts = family.load(config, info, workdir) if resumed else family.prepare(config, splits)
+        parts = teachers.parts(teacher, family, config, splits, workdir if resumed else None)
         model = family.build(config, info, parts)
     if encode_only:
         if not parts.params:
@@ -108,12 +112,7 @@ def _train(config, workdir: Path, encode_only: bool) -> None:
         return
     taken, first = None, jax.process_index() == 0
     if config.train.init and (not resumed or unreached_stages(workdir)):
-        source = expand(config.train.init)
-        if source.resolve() == workdir.resolve():
-            raise ValueError(
-                f"--config.train.init={source} is this run's own --workdir: name another"
-            )
-        taken = workdirs.take_params(source, model)
+        taken = _taken(expand(config.train.init), workdir, model)
     with locked(workdir) if first else contextlib.nullcontext():
         if first:
             if line := workdirs.describe_length(workdir, config) if resumed else str(taken or ""):
@@ -122,6 +121,8 @@ def _train(config, workdir: Path, encode_only: bool) -> None:
             workdirs.create(workdir, config, info, extra)
             if not resumed:
                 parts.save(workdir)
+            if teacher:
+                teacher.keep(workdir)
             if not (resumed and table.exists()):
                 write_csv(table, data.split_table(splits))
             print(describe(splits))
@@ -131,7 +132,21 @@ def _train(config, workdir: Path, encode_only: bool) -> None:
             stages = family.stages(config, splits, parts, model)
             if taken:
                 stages = continuing.begin_with(taken, stages, workdir)
-        run_stages(stages, workdir, made=workdirs.made_with(workdir))
+        given = teachers.read_teacher(workdir)
+        run_stages(stages, workdir, params=given, made=workdirs.made_with(workdir))
+
+
+def _taken(source: Path, workdir: Path, model: Any) -> Any:
+    """What a run starts from.
+
+    Raises:
+        ValueError: it is the run itself.
+    """
+    from msflow_jax.workdir import take_params
+
+    if source.resolve() == workdir.resolve():
+        raise ValueError(f"--config.train.init={source} is this run's own --workdir: name another")
+    return take_params(source, model)
 
 
 def describe(splits) -> str:

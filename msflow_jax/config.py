@@ -178,6 +178,15 @@ def load_config(arguments: Sequence[str]) -> ConfigDict:
         raise FileNotFoundError(f"no configuration file {file}")
     overrides = [a for a in arguments if a.startswith("--config.")]
     config = _parse([f"--config={name}"], overrides=())
+    return override(config, overrides)
+
+
+def override(config: ConfigDict, overrides: Sequence[str]) -> ConfigDict:
+    """A whole configuration with ``--config.a.b=v`` applied, as :func:`load_config` does it.
+
+    Raises:
+        ValueError: as of :func:`load_config`.
+    """
     pairs = [a.removeprefix("--config.").partition("=")[::2] for a in overrides]
     with config.unlocked():
         for key, value in pairs:

@@ -8,7 +8,7 @@ import jax
 import jax.numpy as jnp
 import numpy as np
 
-from msflow_jax.streams import Streams, VelocityField
+from msflow_jax.streams import FlowMap, Streams, VelocityField
 
 
 class RungeKutta4(diffrax.AbstractERK):
@@ -167,6 +167,15 @@ def shifted(field: VelocityField, shift: float, step: float = 0.0) -> VelocityFi
         return jax.tree.map(lambda v: rate * v, field(u, streams))
 
     return field if shift == 1 else warped
+
+
+def jumps(flow_map: FlowMap, step: float) -> VelocityField:
+    """The field whose Euler steps of this length are jumps of a flow map."""
+
+    def average(u: jax.Array, streams: Streams) -> Streams:
+        return flow_map(u, u + step, streams)
+
+    return average
 
 
 def _solution(out: diffrax.Solution, nfe: jax.Array, times, *, batched: bool = False) -> Solution:

@@ -18,6 +18,9 @@ import jax.numpy as jnp
 
 Streams = dict[str, jax.Array]
 VelocityField = Callable[[jax.Array, Streams], Streams]
+# ``(a, b, streams at a) -> average velocities`` from a to b: X_ab(z) = z + (b - a) U(z, a, b).
+FlowMap = Callable[[jax.Array, jax.Array, Streams], Streams]
+JUMP = "jump"  # where others name a solver: the flow map of a distilled model, step by step
 
 
 class Clock(enum.Enum):

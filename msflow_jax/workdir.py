@@ -22,7 +22,7 @@ from msflow_jax.training.continuing import check_length
 from msflow_jax.training.sequence import read_drawing, read_params, saved_stages, unreached_stages
 
 __all__ = [
-    "create", "describe_length", "has_checkpoint", "made_with", "open_workdir", "read",
+    "create", "describe_length", "has_checkpoint", "made_with", "open_workdir", "plain", "read",
     "refuse_difference", "refuse_other_run", "take_params",
 ]  # fmt: skip
 
@@ -140,14 +140,15 @@ def refuse_difference(
             continue
         if isinstance(a, dict) and isinstance(b, dict):
             refuse_difference(path, a, b, name, flag)
-        elif _plain(a) != _plain(b):
+        elif plain(a) != plain(b):
             raise ValueError(
                 f"{path} holds a run with {name}={a}, not {b}: use another {flag}, "
                 "or repeat the command with the old value to go on"
             )
 
 
-def _plain(value: Any) -> Any:
+def plain(value: Any) -> Any:
+    """A value of a configuration as JSON has it: a tuple is a list."""
     return list(value) if isinstance(value, tuple) else value
 
 
@@ -155,7 +156,7 @@ def made_with(path: Path) -> dict[str, Any]:
     """What is kept with each checkpoint of a workdir, so that its files cannot say otherwise later."""
     found = read_object(path / "manifest.json")
     config = read_object(path / "config.json")
-    parts = facts.digests(path, get_family(config["model"]["family"]).files)
+    parts = facts.digests(path, (*get_family(config["model"]["family"]).files, facts.TEACHER))
     return {"format": found["format"], "config": config, "data": found["data"], "parts": parts}
 
 

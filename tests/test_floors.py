@@ -11,6 +11,7 @@ PACKAGE = ROOT / "msflow_jax"
 FAMILY_ROOMS = {"symmetric", "coupling", "diffusers", "synergy"}
 # From the top down. Rooms of one floor do not import each other.
 FLOORS = (
+    {"teachers"},
     {"workdir"},
     FAMILY_ROOMS,
     {"paired"},
@@ -50,7 +51,16 @@ def test_every_room_has_a_floor():
     rooms = {p.relative_to(PACKAGE).parts[0].removesuffix(".py") for p in MODULES} - {"__init__"}
     assert rooms == set().union(*FLOORS)
     loose = {p.stem for p in PACKAGE.glob("*.py")} - {"__init__"}
-    assert loose == {"streams", "ode", "families", "config", "workdir", "progress", "settings"}
+    assert loose == {
+        "streams",
+        "ode",
+        "families",
+        "config",
+        "workdir",
+        "progress",
+        "settings",
+        "teachers",
+    }
 
 
 @pytest.mark.parametrize("path", MODULES, ids=lambda p: p.relative_to(PACKAGE).as_posix())

@@ -14,6 +14,7 @@ from msflow_jax.coupling.parts import FILE, few_enough
 from msflow_jax.coupling.settings import TABLE
 from msflow_jax.data import Info, Splits
 from msflow_jax.families import Section
+from msflow_jax.inference.settings import CLASSIFIED
 from msflow_jax.inference.validation import CLASSIFICATION
 from msflow_jax.training.validation import check_select
 
@@ -76,7 +77,7 @@ class CouplingFamily:
             reversible=False,  # invert each step there: memory does not grow with the depth
         )
         sample = dict(
-            classify=dict(draws=8, prior="natural"),  # or "uniform"
+            classify=dict(draws=8, **CLASSIFIED),
             generate=dict(temperature=1.0, per_class=64),
         )
         return ConfigDict(dict(model=model, sample=sample))
@@ -178,7 +179,7 @@ class CouplingFamily:
         from msflow_jax.inference import sections
 
         return [
-            sections.Temperature(), sections.Abstention(), sections.Classification(),
+            sections.Scaled(), sections.Abstention(), sections.Classification(),
             sections.Generation(), Likelihood(), Explanations(), Temperatures(),
         ]  # fmt: skip
 

@@ -73,7 +73,7 @@ class CouplingFlow(ConditionalDensity):
             distances = -jax.nn.log_softmax(joint)
             return Prediction(
                 distances, jnp.exp(-distances), joint.argmax(axis=-1), jnp.float32(count),
-                jnp.isfinite(log_prob), log_prob, self.classes, self.dimensions,
+                jnp.isfinite(log_prob), log_prob, self.classes, self.dimensions, True,
             )  # fmt: skip
 
         out = lax.map(one, jnp.arange(draws))

@@ -1,5 +1,6 @@
 """The values and the meaning of every setting of coupling flows."""
 
+from msflow_jax.inference.settings import TABLE as CLASSIFYING
 from msflow_jax.settings import COUNT, Setting
 
 TABLE: dict[str, Setting] = {
@@ -23,7 +24,7 @@ TABLE: dict[str, Setting] = {
     "model.remat": Setting("", "recompute each step in the backward pass, to save memory"),
     "model.reversible": Setting("", "invert each step there: memory does not grow with the depth"),
     "sample.classify.draws": Setting(COUNT, "dequantisation draws that are pooled"),
-    "sample.classify.prior": Setting("natural or uniform", "class frequencies: of training, or equal"),
+    **CLASSIFYING,
     "sample.generate.temperature": Setting("[0, inf)", "standard deviation of the latents"),
     "sample.generate.per_class": Setting(COUNT, "images of each class that an evaluation draws"),
 }  # fmt: skip

@@ -80,7 +80,7 @@ def evaluate_generation(
     )
     named = classifier.predict(fake), fake_labels, classifier.predict(real), real_labels
     recognition, overall = _recognition(*named, classes)
-    a, b, c = _matched(fake_labels, real_labels, train_labels, rng)
+    a, b, c = matched(fake_labels, real_labels, train_labels, rng)
     noise = rng.integers(0, 256, size=(len(a), *fake.shape[1:]), dtype=np.uint8)
     sets = {"generated": fake[a], "real": train_images[c], "noise": noise}
     return {
@@ -121,7 +121,7 @@ def _subset(
     return images[index], labels[index], index
 
 
-def _matched(
+def matched(
     fake: np.ndarray, real: np.ndarray, train: np.ndarray, rng: np.random.Generator
 ) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
     """Indices into the three sets with the same number of images of every class."""

@@ -120,10 +120,15 @@ CALIBRATION = {
         "T that minimises the negative log-likelihood of softmax(log p / T) on the validation split",
         "0.001 to 100000, 1 as it is", NEITHER, "Guo et al. 2017 (arXiv 1706.04599)",
     ),
-    "ece_before": Measure("ece at T = 1", SHARE, LESS),
-    "ece_after": Measure("ece at the temperature", SHARE, LESS),
-    "nll_before": Measure("mean of -log p_label at T = 1, not clipped", "0 or more nats", LESS),
-    "nll_after": Measure("the same at the temperature", "0 or more nats", LESS),
+    "bias": Measure("what vector scaling adds to the logarithm of a class", "nats", NEITHER),
+    "ece_before": Measure("ece of the model's own probabilities", SHARE, LESS),
+    "ece_after": Measure("ece of the scaled ones", SHARE, LESS),
+    "classwise_ece": Measure(
+        "mean over classes of the gap between that class's probability and its frequency, in 15 bins",
+        SHARE, LESS, "Kull et al. 2019 (arXiv 1910.12656)",
+    ),
+    "nll_before": Measure("mean of -log p_label, not clipped", "0 or more nats", LESS),
+    "nll_after": Measure("the same of the scaled ones", "0 or more nats", LESS),
     "confidence": Measure("mean of the largest probability of the images in a bin", SHARE, NEITHER),
 }  # fmt: skip
 SEGMENTATION = {

@@ -12,7 +12,7 @@ from msflow_jax.inference.prediction import Prediction
 from msflow_jax.storage import evaluations
 from msflow_jax.storage.jsons import digest_of
 
-_KEPT = ("settings", "temperature", "thresholds", "step")
+_KEPT = ("settings", "temperature", "bias", "thresholds", "step")
 _DIGEST = "digest"
 COVERAGE = 0.8  # at which images are rejected, if nothing else is requested
 _COVERAGES = np.linspace(0.05, 1, 20)
@@ -25,8 +25,8 @@ class Calibration:
     Attributes:
         settings: settings of ``sample.classify`` that the evaluation used, the class ``prior`` among
             them: thresholds hold for these alone. Empty before an evaluation.
-        temperature: temperature of the log-posteriors, fitted on the validation split; 1 for families
-            whose probabilities are no likelihoods.
+        temperature: temperature of the log-probabilities, fitted on the validation split.
+        bias: of the classes, where ``calibration`` is ``vector``; empty for none.
         thresholds: ``coverage`` and, for each measure of uncertainty, its largest value among the most
             confident images of the validation split up to that coverage.
         step: training step of the parameters that were evaluated; None before an evaluation.
@@ -36,6 +36,7 @@ class Calibration:
 
     settings: Mapping[str, Any] = field(default_factory=dict)
     temperature: float = 1.0
+    bias: Sequence[float] = ()
     thresholds: Mapping[str, Sequence[float]] = field(default_factory=dict)
     step: int | None = None
     name: str = ""
@@ -56,6 +57,13 @@ class Calibration:
     def of_other_step(self) -> bool:
         """Whether there is an evaluation that is not applied, since it is of other parameters."""
         return bool(self.reason and self.name)
+
+    @property
+    def scaling(self) -> Any:
+        """Temperature and biases, see :class:`msflow_jax.evaluation.scaling.Scaling`."""
+        from msflow_jax.evaluation.scaling import Scaling  # here: it brings scipy
+
+        return Scaling(self.temperature, tuple(self.bias))
 
     @property
     def known(self) -> bool:
@@ -153,11 +161,16 @@ def _parse(found: Mapping[str, Any], name: str) -> Calibration:
     temperature, step = learned.get("temperature", 1.0), learned.get("step")
     if not _is_number(temperature) or temperature <= 0:
         raise TypeError(f"the temperature is {temperature!r}")
+    bias = learned.get("bias", [])
+    if not isinstance(bias, list) or not all(map(_is_number, bias)):
+        raise TypeError(f"the biases are {bias!r}")
     if step is not None and (not isinstance(step, int) or isinstance(step, bool)):
         raise TypeError(f"the step is {step!r}")
     thresholds = _object(learned.get("thresholds", {}), "thresholds")
     _check_thresholds(thresholds)
-    return Calibration(dict(settings), float(temperature), dict(thresholds), step, name)
+    return Calibration(
+        dict(settings), float(temperature), tuple(bias), dict(thresholds), step, name
+    )
 
 
 def _check_types(settings: Mapping[str, Any], configured: Mapping[str, Any]) -> None:

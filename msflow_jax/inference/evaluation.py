@@ -9,7 +9,7 @@ import numpy as np
 
 from msflow_jax.data import Split, Splits
 from msflow_jax.data.singles import MODALITY, one_by_one
-from msflow_jax.evaluation.calibration import fit_temperature
+from msflow_jax.evaluation.scaling import TEMPERATURE, cross_fit, fit_scaling
 from msflow_jax.families import Section
 from msflow_jax.inference.calibration import Calibration, measure_thresholds
 from msflow_jax.inference.flow import Flow
@@ -111,7 +111,7 @@ class Evaluation:
         return bool(self._raw)
 
     def raw(self, name: str, images: np.ndarray | None = None) -> Prediction:
-        """Predictions at temperature 1 of a split, or of the images given under a name of their own."""
+        """What the model itself predicts of a split, or of images given under a name of their own."""
         if name not in self._raw:
             if images is None:
                 images, what = self.labelled(name).images, f"classifying the {name} split"
@@ -122,19 +122,32 @@ class Evaluation:
 
     @cached_property
     def calibration(self) -> Calibration:
-        """Temperature, where probabilities are likelihoods, and thresholds, of the validation split."""
+        """Temperature, or the configured other scaling, and thresholds, of the validation split."""
         if self._given is not None:
             return self._given
-        val, temperature = self.raw("val"), 1.0
-        if val.log_prob is not None:
-            temperature = fit_temperature(self.labelled("val").labels, -val.distance)
-        table = measure_thresholds(val.apply_temperature(temperature))
-        return Calibration(self.sample.classify.to_dict(), temperature, table, self.flow.step)
+        val, labels = self.raw("val"), self.labelled("val").labels
+        found = fit_scaling(labels, val.log_probabilities, self._method)
+        return Calibration(
+            self.sample.classify.to_dict(), found.temperature, found.bias,
+            measure_thresholds(val.scaled(found)), self.flow.step,
+        )  # fmt: skip
+
+    @property
+    def _method(self) -> str:
+        return self.sample.classify.get("calibration", TEMPERATURE)
 
     @cached_property
     def prediction(self) -> Prediction:
-        """The calibrated predictions of the split that is reported."""
-        return self.raw(self.split).apply_temperature(self.calibration.temperature)
+        """The calibrated predictions of the split that is reported.
+
+        Each validation image is scaled as the others' subjects ask for, lest the report be better than
+        what it promises.
+        """
+        found, scaling = self.raw(self.split), self.calibration.scaling
+        if self.split == "val" and self._given is None:
+            val = self.labelled("val")
+            scaling = cross_fit(val.labels, found.log_probabilities, val.groups, self._method)
+        return found.scaled(scaling)
 
     def predictions(self, evaluation: str) -> list[dict[str, Any]]:
         """The table of the split that is reported, see :func:`prediction_rows`."""

@@ -101,10 +101,10 @@ class Flow(ModalityVerbs, AnswerVerbs):
             weights=self.info.class_weights(given.get("prior", "natural")),
             overlap=sample.overlap, **settings,
         )  # fmt: skip
-        temperature = self.calibration.temperature
+        scaling = self.calibration.scaling
         return finished(
             lambda: run(self.params, images, description),
-            lambda out: out.apply_temperature(temperature),
+            lambda out: out.scaled(scaling),
         )
 
     def abstains(

@@ -8,6 +8,8 @@ from typing import Any
 import jax
 import numpy as np
 
+_LEAST = 1e-30  # probability of which a logarithm is taken
+
 
 @jax.tree_util.register_dataclass
 @dataclass(frozen=True)
@@ -25,6 +27,7 @@ class Prediction:
             families without a likelihood.
         classes: class names in label order; empty where not known.
         dimensions: entries of an image, which its bits per dimension are divided by.
+        in_nats: whether the distances are -log of the probabilities, up to a constant of the image.
     """
 
     distances: Any
@@ -35,6 +38,7 @@ class Prediction:
     log_prob: Any = None
     classes: tuple[str, ...] = dataclasses.field(default=(), metadata={"static": True})
     dimensions: int = dataclasses.field(default=1, metadata={"static": True})
+    in_nats: bool = dataclasses.field(default=False, metadata={"static": True})
 
     @property
     def distance(self) -> np.ndarray:
@@ -74,18 +78,27 @@ class Prediction:
         """Named uncertainties ``[B]``; see :func:`uncertainties`."""
         return uncertainties(self.distances, self.probabilities, self.log_prob)
 
-    def apply_temperature(self, temperature: float) -> "Prediction":
-        """The same at another temperature, for distances that are -log of the probabilities.
+    @property
+    def log_probabilities(self) -> np.ndarray:
+        """Of every draw, float64 ``[D, B, K]``; of distances in nats those themselves, however large."""
+        if self.in_nats:
+            return -np.asarray(self.distances, np.float64)
+        return np.log(np.maximum(np.asarray(self.probabilities, np.float64), _LEAST))
 
-        ``softmax(log p / T)`` of every draw: the classes of an image keep their order.
+    def scaled(self, scaling: Any) -> "Prediction":
+        """The same with the probabilities of every draw scaled, see ``evaluation.scaling.Scaling``.
+
+        Distances in nats follow, and all do where classes have a bias, since the prediction has to be
+        that of the probabilities; a distance to a code stays what it is.
         """
-        from msflow_jax.evaluation.calibration import log_softmax  # here: it brings scipy
-
-        if temperature == 1:
+        if not scaling.changes:
             return self
-        # float64: at a temperature of 0.001 the logits are 1e5 nats, where float32 steps by 0.008.
-        scaled = log_softmax(-np.asarray(self.distances, np.float64), temperature)
-        return dataclasses.replace(self, distances=-scaled, probabilities=np.exp(scaled))
+        logs = scaling.apply(self.log_probabilities)
+        follow = self.in_nats or np.size(scaling.bias) > 0
+        distances = -logs if follow else self.distances
+        return dataclasses.replace(
+            self, distances=distances, probabilities=np.exp(logs), in_nats=follow
+        )
 
 
 def uncertainties(

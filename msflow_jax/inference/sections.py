@@ -79,24 +79,22 @@ def _subgroups(run: Evaluation) -> Block:
 
 
 @dataclass(frozen=True)
-class Temperature:
-    """Calibration before and after the temperature that was fitted on the validation split."""
+class Scaled:
+    """Calibration before and after the scaling that was fitted on the validation split."""
 
     name: str = "calibration"
 
     def __call__(self, run: Evaluation) -> tuple[Block, Arrays]:
         """See :class:`msflow_jax.families.Section`."""
-        from msflow_jax.evaluation.calibration import evaluate_calibration
+        from msflow_jax.evaluation.scaling import evaluate_scaling, log_softmax, notes_on, pooled
 
-        val, split = (-run.raw(name).distance for name in ("val", run.split))
-        found = evaluate_calibration(
-            run.labelled("val").labels,
-            val,
-            run.labelled(run.split).labels,
-            split,
-            run.calibration.temperature,
-        )
-        return found, {}
+        scaling, val = run.calibration.scaling, run.raw("val")
+        before, after = run.raw(run.split), run.prediction
+        logs = val.log_probabilities.mean(axis=0)
+        notes = notes_on(run.labelled("val").labels, logs, scaling.temperature)
+        first, last = (pooled(log_softmax(one.log_probabilities)) for one in (before, after))
+        labels = run.labelled(run.split).labels
+        return evaluate_scaling(labels, first, last, scaling, notes), {}
 
 
 @dataclass(frozen=True)
@@ -148,6 +146,7 @@ class Generation:
             seed=run.sample.seed,
             flips=run.flow.info.flips,
             features=load_features(run.features) if run.features else None,
+            classifier=run.features_of("image", train_images, train.labels),
         )
 
         block["step"] = run.flow.drawing_step

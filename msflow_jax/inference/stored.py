@@ -92,7 +92,7 @@ def check_made(path: Path, config: ConfigDict, info: Info) -> None:
     """
     version = _format(path, read_object(path / "manifest.json"))
     now = {"format": version, **facts.made_with(config.to_dict(), info.to_dict())}
-    parts = facts.digests(path, get_family(config.model.family).files)
+    parts = facts.digests(path, (*get_family(config.model.family).files, facts.TEACHER))
     for folder in (path, *sorted(path.glob("stages/*"))):
         for step in facts.steps(folder):
             found = facts.read(step)

@@ -9,21 +9,26 @@ from ml_collections import ConfigDict
 
 from msflow_jax.data.batches import to_float
 from msflow_jax.evaluation.auc import probability_auc
-from msflow_jax.evaluation.calibration import fit_temperature, negative_log_likelihood
+from msflow_jax.evaluation.calibration import negative_log_likelihood
 from msflow_jax.evaluation.likelihood import bits_per_dimension
+from msflow_jax.evaluation.scaling import fit_scaling
 from msflow_jax.evaluation.segmentation import evaluate_segmentation
 from msflow_jax.families import choose_settings
-from msflow_jax.inference.runners import make_classifier, make_segmenter
+from msflow_jax.inference.runners import generating, make_classifier, make_segmenter
 from msflow_jax.inference.windows import crop_one
 from msflow_jax.parallel.batched import batched
+from msflow_jax.storage.facts import TEACHER
+from msflow_jax.streams import JUMP
 from msflow_jax.training.validation import Validation
 
 # What they report, as ``train.select`` names it: with a leading ``-`` where less is better.
 CLASSIFICATION = ("val_auc", "val_accuracy", "-val_nll")
 SEGMENTATION = ("val_dice", "val_accuracy")
 FLOW_LOSS = "-val_flow_loss"
+JUMP_ERROR = "-val_jump_error"
 # Images, some of them again, over whose noise the loss of the drawing is a mean.
 _LEAST, _MOST = 64, 1024
+_DRAWN, _JUMPS, _STEPS = 64, 4, 25  # drawings, and steps of student and teacher, that are compared
 
 
 def resolution(select: str, images: int) -> float:
@@ -73,7 +78,7 @@ def make_validation(
         if prediction.log_prob is not None:
             bits = bits_per_dimension(prediction.log_prob, int(np.prod(images.shape[1:])))
             found["val_bits"] = float(bits.mean())
-            prediction = prediction.apply_temperature(fit_temperature(labels, -prediction.distance))
+            prediction = prediction.scaled(fit_scaling(labels, prediction.log_probabilities))
         p = prediction.probability
         found |= {
             "val_auc": probability_auc(labels, p),
@@ -153,3 +158,37 @@ def _drawing(
         return lambda params: {}, ()
     loss = make_flow_loss(model, images, labels, seed=config.sample.seed, batch=config.sample.batch)
     return lambda params: {FLOW_LOSS.removeprefix("-"): loss(params)}, (FLOW_LOSS,)
+
+
+def with_jumps(
+    validation: Validation, student: Any, teacher: Any, labels: np.ndarray, config: ConfigDict
+) -> Validation:
+    """A validation that also measures how far four jumps end from where the teacher's path does.
+
+    ``val_jump_error`` is the mean squared difference of what both draw of the same noise and labels, the
+    teacher in 25 Euler steps.
+
+    Args:
+        validation: the rest.
+        student: a model that jumps.
+        teacher: the same model without: its parameters stand under ``teacher`` in the tree, or are the
+            student's own.
+        labels: some of these are drawn ``[N, ...]``.
+        config: whole configuration of the run.
+    """
+    chosen = labels[np.linspace(0, len(labels) - 1, _DRAWN).astype(int)]
+    jump, walk = (
+        batched(generating(model, config.sample.seed, steps=steps, solver=solver), _DRAWN)
+        for model, steps, solver in ((student, _JUMPS, JUMP), (teacher, _STEPS, "euler"))
+    )
+    known: list[np.ndarray] = []  # where the teacher's paths end, which stays
+
+    def measure(params: Any) -> dict[str, float]:
+        own = {name: leaf for name, leaf in params.items() if name != TEACHER}
+        ends = known[0] if known else walk(params.get(TEACHER, own), chosen)
+        if TEACHER in params and not known:
+            known.append(ends)
+        error = float(np.mean((np.asarray(jump(own, chosen)) - np.asarray(ends)) ** 2))
+        return {**validation(own), JUMP_ERROR.removeprefix("-"): error}
+
+    return Validation(measure, (*validation.metrics, JUMP_ERROR), validation.resolution)

@@ -13,7 +13,7 @@ import numpy as np
 from jax import lax
 
 from msflow_jax.nets import ops
-from msflow_jax.nets.layers import Dense, Dtype
+from msflow_jax.nets.layers import Dense, Dtype, add_span
 from msflow_jax.nets.places import apart, split_places
 from msflow_jax.nets.transformer import Guide, MultiHead
 
@@ -111,6 +111,7 @@ class DiT(nn.Module):
         dtype: compute dtype; parameters, norms, softmax, modulation and the output are float32.
         remat: recompute blocks in the backward pass, to save memory.
         guide_tokens: learned tokens that partners' are joined by, where some are given.
+        span: as of :class:`~msflow_jax.nets.unet.UNet`.
     """
 
     channels: int
@@ -122,12 +123,14 @@ class DiT(nn.Module):
     dtype: Dtype = jnp.float32
     remat: bool = False
     guide_tokens: int = 0
+    span: bool = False
 
     @nn.compact
     def __call__(
         self,
         x: jax.Array,
         u: jax.Array,
+        span: jax.Array | None = None,
         *,
         train: bool = False,
         condition: jax.Array | None = None,
@@ -140,6 +143,7 @@ class DiT(nn.Module):
             x: ``[B, *space, channels]``, pictures or volumes. Sides that ``patch`` does not divide are
                 padded inside by edge pixels, and the result is cropped.
             u: ``[B]``, time in [0, 1]; multiplied by 1000 for the sinusoidal embedding.
+            span: ``[B]``, of a flow map's network: time that is jumped; None: none.
             train: no effect (there is no dropout); taken for the UNet's signature.
             condition: tokens ``[B, m, D]`` that all blocks attend to; None: a network without.
             keep: 1 where an example has its condition, 0 where it has none ``[B]``; None: all have.
@@ -156,7 +160,7 @@ class DiT(nn.Module):
         del train
         self._check(x, u)
         x, inside = ops.pad_sides(x, self.patch)
-        time = nn.silu(self._time(u))
+        time = nn.silu(self._time(u, span))
         tokens = Dense(self.width, self.dtype, name="patches")(cut(x, self.patch))
         grid = tuple(side // self.patch for side in x.shape[1:-1])
         tokens = tokens + position_code(grid, self.width).astype(self.dtype)[None]
@@ -183,11 +187,10 @@ class DiT(nn.Module):
             )
 
     @nn.nowrap
-    def _time(self, u: jax.Array) -> jax.Array:
+    def _time(self, u: jax.Array, span: jax.Array | None) -> jax.Array:
         code = ops.time_embedding(TIME_SCALE * u, TIME_FREQUENCIES)
-        return Dense(self.width, name="time_dense2")(
-            nn.silu(Dense(self.width, name="time_dense1")(code))
-        )
+        h = add_span(Dense(self.width, name="time_dense1")(code), span, self.span)
+        return Dense(self.width, name="time_dense2")(nn.silu(h))
 
     @nn.nowrap
     def _condition(self, condition: jax.Array | None, keep: jax.Array | None) -> jax.Array | None:

@@ -164,3 +164,31 @@ class ResidualBlock(nn.Module):
         if x.shape[-1] != self.features:
             x = Dense(self.features, self.dtype, not self.forward_mode, name="skip")(x)
         return x + h
+
+
+# A time that is jumped is told in few slow waves: a map bends gently with it, and its derivative, which
+# distillation needs, must not be that of an embedding made for a thousand steps.
+_SPAN_WIDTH, _SPAN_SCALE, _SPAN_PERIOD = 64, 4.0, 64.0
+
+
+def add_span(hidden: jax.Array, span: jax.Array | None, wanted: bool) -> jax.Array:
+    """Adds what a jumped time says to the hidden layer of a time embedding, from zero.
+
+    To be called inside ``nn.compact``; the layer is called ``span_zero``, so that a network that
+    starts with another's parameters starts as that network, bit for bit.
+
+    Args:
+        hidden: ``[B, F]``, before its activation.
+        span: time that is jumped ``[B]``; None: none.
+        wanted: whether the network is a flow map's.
+
+    Raises:
+        ValueError: a span for another network.
+    """
+    if not wanted:
+        if span is not None:
+            raise ValueError("this network is no flow map's: it cannot be told how far to jump")
+        return hidden
+    span = jnp.zeros(len(hidden)) if span is None else span
+    code = ops.time_embedding(_SPAN_SCALE * span, _SPAN_WIDTH, _SPAN_PERIOD)
+    return hidden + Dense(hidden.shape[-1], name="span_zero")(code)

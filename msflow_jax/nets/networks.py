@@ -77,12 +77,15 @@ def check_network(config: ConfigDict) -> None:
         raise ValueError(f"model.net.dtype is 'float32' or 'bfloat16', not {config.dtype!r}")
 
 
-def build_network(config: ConfigDict, channels: int) -> nn.Module:
-    """The velocity network of a configuration's part ``net``, on ``channels`` joined channels."""
+def build_network(config: ConfigDict, channels: int, span: bool = False) -> nn.Module:
+    """The velocity network of a configuration's part ``net``, on ``channels`` joined channels.
+
+    With ``span`` it is a flow map's.
+    """
     check_network(config)
     given = {k: v for k, v in config.to_dict().items() if k != "name"}
     given["dtype"] = jnp.dtype(given["dtype"])
-    return _BUILDERS[config.name](channels=channels, **given)
+    return _BUILDERS[config.name](channels=channels, span=span, **given)
 
 
 def _unet(multipliers: Any, attention: Any, **settings: Any) -> UNet:

@@ -12,7 +12,15 @@ import jax
 import jax.numpy as jnp
 
 from msflow_jax.nets import ops
-from msflow_jax.nets.layers import Attention, Conv, Dense, Dtype, GroupNorm, ResidualBlock
+from msflow_jax.nets.layers import (
+    Attention,
+    Conv,
+    Dense,
+    Dtype,
+    GroupNorm,
+    ResidualBlock,
+    add_span,
+)  # fmt: skip
 
 
 class UNet(nn.Module):
@@ -35,6 +43,7 @@ class UNet(nn.Module):
         remat: recompute blocks in the backward pass, to save memory.
         forward_mode: allow ``jax.jvp``, at a dearer reverse mode (the norms and 1x1 products then
             have no rule of their own).
+        span: whether it is the network of a flow map, which is told how far to jump.
     """
 
     channels: int
@@ -48,15 +57,19 @@ class UNet(nn.Module):
     dtype: Dtype = jnp.float32
     remat: bool = False
     forward_mode: bool = False
+    span: bool = False
 
     @nn.compact
-    def __call__(self, x: jax.Array, u: jax.Array, *, train: bool = False) -> jax.Array:
+    def __call__(
+        self, x: jax.Array, u: jax.Array, span: jax.Array | None = None, *, train: bool = False
+    ) -> jax.Array:
         """Velocity at ``x``.
 
         Args:
             x: ``[B, *space, channels]``, pictures or volumes. Sides that 2^(levels - 1) does not divide
                 are padded inside by edge pixels, and the result is cropped.
             u: ``[B]``, time in [0, 1], fed raw to the sinusoidal embedding.
+            span: ``[B]``, of a flow map's network: time that is jumped; None: none.
             train: switches dropout on.
 
         Returns:
@@ -67,7 +80,7 @@ class UNet(nn.Module):
         """
         self._check(x, u)
         x, inside = ops.pad_sides(x, 2 ** (len(self.multipliers) - 1))
-        time = self._time(u)
+        time = self._time(u, span)
         x, skips = self._down(x.astype(self.dtype), time, train)
         x = self._block(x, time, self.multipliers[-1], "middle_block_0", train)
         x = self._attention(x, "middle_attention")
@@ -103,9 +116,10 @@ class UNet(nn.Module):
             )
 
     @nn.nowrap
-    def _time(self, u: jax.Array) -> jax.Array:
+    def _time(self, u: jax.Array, span: jax.Array | None) -> jax.Array:
         """SiLU of the time embedding ``[B, 4 width]``: every user of it starts with this SiLU."""
         h = Dense(4 * self.width, name="time_dense1")(ops.time_embedding(u, self.width))
+        h = add_span(h, span, self.span)
         return nn.silu(Dense(4 * self.width, name="time_dense2")(nn.silu(h)))
 
     @nn.nowrap

@@ -5,6 +5,7 @@ from types import MappingProxyType
 
 from msflow_jax.reports.classification import classification_section
 from msflow_jax.reports.explanation import explanation_section
+from msflow_jax.reports.few_steps import few_steps_section
 from msflow_jax.reports.general import generic_section
 from msflow_jax.reports.generation import generation_section
 from msflow_jax.reports.likelihood import likelihood_section
@@ -42,6 +43,7 @@ SECTIONS: Mapping[str, Renderer] = MappingProxyType(
         "abstain": within_classification("abstain"),
         "segmentation": segmentation_section,
         "generation": generation_section,
+        "few_steps": few_steps_section,
         "likelihood": likelihood_section,
         "explanation": explanation_section,
         "temperatures": temperatures_section,

@@ -10,7 +10,7 @@ from dataclasses import dataclass
 from typing import Any
 
 Metrics = Mapping[str, float]
-DRAWING = ("-val_flow_loss", "-val_bits")
+DRAWING = ("-val_jump_error", "-val_flow_loss", "-val_bits")
 TIES = "val_nll"  # less is better
 # Saved beside the metrics of a checkpoint: differences of the metric that say nothing, and its best
 # value up to then (its sign turned where less is better): else many small steps would lead far down.

@@ -14,6 +14,7 @@ from msflow_jax.settings import leaves
 from msflow_jax.storage.jsons import read_object
 
 ITEM = "facts"  # of a checkpoint
+TEACHER = "teacher"  # folder of what a distilled run learned from
 # Leaves that change no result of a trained model: where data lie, how they are read, how it was trained
 # (but for the metric that picks the checkpoint), how much is computed at once, remarks.
 HARMLESS = (

@@ -1,6 +1,7 @@
 """The family of symmetric flows: its settings, parts, models, training and evaluation."""
 
 from collections.abc import Mapping, Sequence
+from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -10,9 +11,11 @@ from ml_collections import ConfigDict
 from msflow_jax.data import Info, Splits
 from msflow_jax.data.order import cropped
 from msflow_jax.families import Section
+from msflow_jax.inference.settings import CLASSIFIED
 from msflow_jax.inference.validation import CLASSIFICATION, FLOW_LOSS, SEGMENTATION
 from msflow_jax.latent.codec import Codec, LatentCodec, PixelCodec
 from msflow_jax.nets.networks import build_network, check_network, network_settings
+from msflow_jax.streams import JUMP
 from msflow_jax.symmetric.codes import SCHEMES, Code
 from msflow_jax.symmetric.latent_codes import SCHEMES as LATENT_SCHEMES
 from msflow_jax.symmetric.latent_codes import LatentCode
@@ -21,6 +24,7 @@ from msflow_jax.symmetric.parts import FOLDER, PICTURES, STD
 from msflow_jax.symmetric.readout import READOUTS
 from msflow_jax.symmetric.settings import TABLE
 from msflow_jax.symmetric.times import TimeDistribution
+from msflow_jax.training import distillation
 from msflow_jax.training.validation import check_select
 
 NAME = "symmetric"
@@ -72,9 +76,10 @@ class SymmetricFamily:
                 classification_weight=1.0,
             ),
             code_dropout=0.0,
+            distillation=dict(distillation.SETTINGS),
         )  # fmt: skip
         sample = dict(
-            classify=dict(solver="euler", steps=1, draws=8, prior="natural"),  # or "uniform"
+            classify=dict(solver="euler", steps=1, draws=8, **CLASSIFIED),
             generate=dict(solver="euler", steps=25, guidance=1.0, per_class=64),
         )
         return ConfigDict(dict(model=model, sample=sample))
@@ -94,9 +99,11 @@ class SymmetricFamily:
         check_select(config.train.select, METRICS[model.task])
         check_network(model.net)
         TimeDistribution(**model.time)
+        distillation.check(model.distillation)
         for verb in ("classify", "generate"):
-            if (solver := config.sample[verb].solver) not in SOLVERS:
-                known = ", ".join(SOLVERS)
+            jumps = (JUMP,) if verb == "generate" and model.distillation.teacher else ()
+            if (solver := config.sample[verb].solver) not in (every := (*SOLVERS, *jumps)):
+                known = ", ".join(every)
                 raise ValueError(f"unknown sample.{verb}.solver {solver!r}: choose one of {known}")
         scheme, latent = model.code.scheme, model.latent
         if scheme in LATENT_SCHEMES and not latent.autoencoder:
@@ -174,7 +181,9 @@ class SymmetricFamily:
         if parts.autoencoder is not None:
             codec = LatentCodec(parts.autoencoder, shape, model.resize)
         return SymmetricFlow(
-            net=build_network(model.net, codec.inner[-1] + code.channels),
+            net=build_network(
+                model.net, codec.inner[-1] + code.channels, bool(model.distillation.teacher)
+            ),
             code=code,
             classes=tuple(classes),
             codec=codec,
@@ -191,33 +200,34 @@ class SymmetricFamily:
         self, config: ConfigDict, splits: Splits, parts: Any, model: SymmetricFlow
     ) -> Sequence[Any]:
         """One: from fresh parameters, on images or on latents that are encoded once."""
-        from msflow_jax.symmetric.sources import latent_source, pixel_source
+        from msflow_jax.symmetric.objective import jumped
+        from msflow_jax.symmetric.sources import trained_on
         from msflow_jax.training import Stage
 
-        if parts.params:
-            source, validate = latent_source(config, splits, parts, model)
-        else:
-            source, validate = pixel_source(config, splits, model)
-        seed = config.train.seed
-        return [
-            Stage(
-                name="",
-                loss=model.loss,
-                source=source,
-                config=config.train,
-                start=lambda tree: model.init(jax.random.key(seed)),
-                validate=validate,
-            )
-        ]
+        source, validate = trained_on(config, splits, parts, model)
+        inner, seed = model.inside if parts.params else model, config.train.seed
+        stage = Stage(
+            name="",
+            loss=model.loss,
+            source=source,
+            config=config.train,
+            start=lambda tree: model.init(jax.random.key(seed)),
+            validate=validate,
+        )
+        return [distillation.distilled(stage, partial(jumped, inner), config.model.distillation)]
 
     def sections(self, config: ConfigDict, stage: str = "") -> Sequence[Section]:
         """Classification, drawing and paths; of a segmentation the overlap of its maps."""
         from msflow_jax.inference import sections
+        from msflow_jax.inference.few_steps import FewSteps
+        from msflow_jax.symmetric.objective import taught
         from msflow_jax.symmetric.sections import Paths
 
         if config.model.task == "segment":
             return [sections.Segmentation()]
-        return [sections.Classification(), sections.Abstention(), sections.Generation(), Paths()]
+        read = sections.Classification(), sections.Scaled(), sections.Abstention()
+        few = [FewSteps(taught)] if config.model.distillation.teacher else []
+        return [*read, sections.Generation(), *few, Paths()]
 
 
 def _choose_select(task: str, train: Any) -> None:

@@ -19,7 +19,7 @@ import numpy as np
 from msflow_jax.inference.prediction import Prediction, class_numbers
 from msflow_jax.latent.codec import KEY, Codec, PixelCodec
 from msflow_jax.nets import init_params
-from msflow_jax.streams import VelocityField, content_index
+from msflow_jax.streams import FlowMap, VelocityField, content_index
 from msflow_jax.symmetric.codes import Code
 from msflow_jax.symmetric.latent_codes import LatentCode
 from msflow_jax.symmetric.objective import flow_matching_loss
@@ -32,16 +32,14 @@ from msflow_jax.symmetric.readout import (
     own_window,
 )  # fmt: skip
 from msflow_jax.symmetric.times import TimeDistribution
-from msflow_jax.symmetric.velocity import check_shares, check_std, make_field
+from msflow_jax.symmetric.velocity import check_shares, check_std, make_flow_map
 
 Params = Any
 
 
 @dataclass(frozen=True)
 class SymmetricFlow:
-    """A symmetric flow over images and label pictures. All methods are pure.
-
-    ``init`` and ``loss`` know the flow's own parameters; the verbs take the codec's too, as ``codec``.
+    """A symmetric flow over images and label pictures; pure. Its verbs take the codec's parameters too.
 
     Attributes:
         net: flax module ``(x [B, *space, C], u [B], train=...) -> [B, *space, C]`` on the joined
@@ -55,8 +53,7 @@ class SymmetricFlow:
         code_dropout: fraction of training samples that are trained without a code, for guidance. Their
             label's error is not scored, so that the read-out stays the posterior.
         image_std: see :func:`make_field`; empty: none, as published.
-        readout: ``latent`` compares the label picture with the codes; ``decode`` (published for latents)
-            decodes it and compares it with the palette.
+        readout: ``latent`` compares label pictures with codes, ``decode`` (published) with the palette.
         maps: whether labels are maps of a class per pixel (segmentation), not a class per image.
 
     Raises:
@@ -110,13 +107,15 @@ class SymmetricFlow:
         self, params: Params, *, train: bool = False, key: jax.Array | None = None
     ) -> VelocityField:
         """The velocity field ``field(u, {"image", "label"})``; ``u`` a scalar or ``[B]``."""
-        own = {name: leaf for name, leaf in params.items() if name != KEY}
-        rngs = None if key is None else {"dropout": key}
+        average = self.flow_map(params, train=train, key=key)
+        return lambda u, streams: average(u, u, streams)
 
-        def network(x: jax.Array, u: jax.Array) -> jax.Array:
-            return self.net.apply({"params": own}, x, u, train=train, rngs=rngs)  # type: ignore[return-value]
-
-        return make_field(network, self.image_channels, self.image_std)
+    def flow_map(
+        self, params: Params, *, train: bool = False, key: jax.Array | None = None
+    ) -> FlowMap:
+        """The flow map of a distilled model; of another one its field, whatever the jump."""
+        channels, std = self.image_channels, self.image_std
+        return make_flow_map(self.net, params, channels, std, train=train, key=key)
 
     def loss(
         self, params: Params, batch: Mapping[str, jax.Array], key: jax.Array, *, train: bool = True

@@ -1,5 +1,6 @@
-"""The flow-matching loss of a symmetric flow."""
+"""What a symmetric flow minimises: its flow-matching loss, and what distilling it needs."""
 
+import dataclasses
 from collections.abc import Mapping
 from typing import TYPE_CHECKING, Any
 
@@ -9,6 +10,7 @@ import jax.numpy as jnp
 from msflow_jax.data.checks import check_labels
 from msflow_jax.streams import expand, flow_loss, interpolate
 from msflow_jax.symmetric.velocity import ROUTE
+from msflow_jax.training.distillation import Jumped
 
 if TYPE_CHECKING:
     from msflow_jax.symmetric.model import SymmetricFlow
@@ -39,3 +41,41 @@ def flow_matching_loss(
         "label": jnp.where(dropped, 0.0, label_weight),
     }
     return flow_loss(ROUTE, predicted, target, weights, batch.get("mask"))
+
+
+def taught(flow: "SymmetricFlow") -> "SymmetricFlow":
+    """The flow that a flow which jumps was distilled from: its network is told no jump."""
+    return dataclasses.replace(flow, net=flow.net.clone(span=False))
+
+
+def jumped(
+    flow: "SymmetricFlow", params: Any, teacher: Any, batch: Mapping[str, jax.Array], key: jax.Array
+) -> Jumped:
+    """The streams of a batch with both ends, and the flow maps and field on them.
+
+    Nothing is dropped here, neither codes nor features: what jumps is the path that is drawn.
+
+    Args:
+        flow: a flow whose network is told how far to jump.
+        params: its parameters.
+        teacher: parameters of the same network without that; None: it is its own teacher.
+        batch: as of :meth:`SymmetricFlow.loss`.
+        key: PRNG key.
+    """
+    image, key = flow.codec.training(batch, key)
+    k_code, k_image, k_label = jax.random.split(key, 3)
+    label = flow.code.pictures(batch["label"], *flow.space, key=k_code)
+    forward = flow.net.clone(forward_mode=True) if hasattr(flow.net, "forward_mode") else flow.net
+    return Jumped(
+        route=ROUTE,
+        data={"image": image, "label": label},
+        noise={
+            "image": jax.random.normal(k_image, image.shape),
+            "label": jax.random.normal(k_label, label.shape),
+        },
+        weights={"image": flow.image_weight, "label": 1 - flow.image_weight},
+        student=flow.flow_map(params),
+        tangent=dataclasses.replace(flow, net=forward).flow_map(params),
+        teacher=None if teacher is None else taught(flow).field(teacher),
+        sigma_min=flow.sigma_min,
+    )

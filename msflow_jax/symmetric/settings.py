@@ -1,7 +1,9 @@
 """The values and the meaning of every setting of symmetric flows."""
 
+from msflow_jax.inference.settings import TABLE as CLASSIFYING
 from msflow_jax.nets.networks import TABLE as NETWORKS
 from msflow_jax.settings import COUNT, Setting
+from msflow_jax.training.distillation import TABLE as DISTILLATION
 
 TABLE: dict[str, Setting] = {
     "model.family": Setting("", "kind of flow"),
@@ -30,10 +32,11 @@ TABLE: dict[str, Setting] = {
     "sample.classify.solver": Setting("", "solver of the label's equation"),
     "sample.classify.steps": Setting(COUNT, "its steps"),
     "sample.classify.draws": Setting(COUNT, "noise draws that are pooled"),
-    "sample.classify.prior": Setting("natural or uniform", "class frequencies: of training, or equal"),
+    **CLASSIFYING,
     "sample.generate.solver": Setting("", "solver of the image's equation"),
     "sample.generate.steps": Setting(COUNT, "its steps"),
     "sample.generate.guidance": Setting("[0, inf)", "weight of the class; 1: none beyond the model's"),
     "sample.generate.per_class": Setting(COUNT, "images of each class that an evaluation draws"),
     **NETWORKS,
+    **DISTILLATION,
 }  # fmt: skip

@@ -7,13 +7,28 @@ import numpy as np
 from ml_collections import ConfigDict
 
 from msflow_jax.data import Splits
-from msflow_jax.inference.validation import make_map_validation, make_validation
+from msflow_jax.inference.validation import make_map_validation, make_validation, with_jumps
 from msflow_jax.latent.cache import split_latents
 from msflow_jax.symmetric.model import SymmetricFlow
+from msflow_jax.symmetric.objective import taught
 from msflow_jax.symmetric.parts import SymmetricParts
 from msflow_jax.symmetric.times import TimeDistribution
 from msflow_jax.training.source import Source, Sources, source_of
 from msflow_jax.training.validation import Validation
+
+
+def trained_on(
+    config: ConfigDict, splits: Splits, parts: SymmetricParts, model: SymmetricFlow
+) -> tuple[Sources, Validation]:
+    """What a run trains on and validates with; of one that is distilled its jumps as well."""
+    if parts.params:
+        (source, validate), inner = latent_source(config, splits, parts, model), model.inside
+    else:
+        (source, validate), inner = pixel_source(config, splits, model), model
+    if config.model.distillation.teacher:
+        drawn = splits.val.arrays["map" if model.maps else "label"]
+        validate = with_jumps(validate, inner, taught(inner), drawn, config)
+    return source, validate
 
 
 def pixel_source(

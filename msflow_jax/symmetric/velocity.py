@@ -1,11 +1,14 @@
 """The velocity field of a symmetric flow around its network, preconditioned or not."""
 
 from collections.abc import Callable, Sequence
+from typing import Any
 
+import flax.linen as nn
 import jax
 import jax.numpy as jnp
 
-from msflow_jax.streams import Clock, Streams, VelocityField, expand
+from msflow_jax.latent.codec import KEY
+from msflow_jax.streams import Clock, FlowMap, Streams, VelocityField, expand
 
 ROUTE = {"image": Clock.FORWARD, "label": Clock.BACKWARD}
 
@@ -39,6 +42,29 @@ def make_field(
         return {"image": image_velocity, "label": label}
 
     return velocity
+
+
+def make_flow_map(
+    net: nn.Module, params: Any, channels: int, std: Sequence[float] = (), *, train: bool = False,
+    key: jax.Array | None = None,
+) -> FlowMap:  # fmt: skip
+    """The flow map of a network that is told how far to jump; of any other one its field, for b = a.
+
+    Arguments as of :func:`make_field`; ``train`` says whether dropout acts, by ``key``.
+    """
+    own = {name: leaf for name, leaf in params.items() if name != KEY}
+    rngs = None if key is None else {"dropout": key}
+
+    def average(a: jax.Array, b: jax.Array, streams: Streams) -> Streams:
+        def network(x: jax.Array, u: jax.Array) -> jax.Array:
+            # No other network takes a span.
+            span = jnp.broadcast_to(b - a, u.shape) if getattr(net, "span", False) else None
+            given = (x, u) if span is None else (x, u, span)
+            return net.apply({"params": own}, *given, train=train, rngs=rngs)  # type: ignore[return-value]
+
+        return make_field(network, channels, std)(a, streams)
+
+    return average
 
 
 def check_shares(image_weight: float, code_dropout: float) -> None:

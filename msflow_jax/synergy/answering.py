@@ -9,7 +9,7 @@ from typing import Any
 
 import numpy as np
 
-from msflow_jax.evaluation.calibration import apply_temperature
+from msflow_jax.evaluation.scaling import apply_temperature
 from msflow_jax.storage.text import listed
 from msflow_jax.synergy import phrases
 from msflow_jax.synergy.instances import (

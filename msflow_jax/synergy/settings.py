@@ -4,6 +4,8 @@ from typing import Any
 
 from ml_collections import ConfigDict
 
+from msflow_jax.inference.settings import CLASSIFIED
+from msflow_jax.inference.settings import TABLE as CLASSIFYING
 from msflow_jax.paired.settings import (
     BETWEEN,
     control_lengths,
@@ -87,7 +89,7 @@ def sample_settings() -> dict[str, Any]:
         translate=dict(
             draws=8, steps=10, solver="euler", shift=1.0, guidance=1.0, image_guidance=1.0
         ),
-        classify=dict(prior="natural"),
+        classify=dict(CLASSIFIED),
         answer=dict(count=512),
         evaluate=evaluate_settings(),
     )
@@ -192,9 +194,7 @@ TABLE: dict[str, Setting] = {
     ),
     "sample.translate.guidance": Setting("[0, inf)", "weight of the target's name; 1: as trained"),
     "sample.translate.image_guidance": Setting("[0, inf)", "weight of the source; 1: as trained"),
-    "sample.classify.prior": Setting(
-        "natural or uniform", "class frequencies: of training, or equal"
-    ),
+    **CLASSIFYING,
     "sample.answer.count": Setting(COUNT, "questions that an evaluation asks"),
     **PAIRED,
 }

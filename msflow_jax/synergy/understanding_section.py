@@ -82,7 +82,8 @@ def _form(
     task: int, subjects: np.ndarray, asked: Any, seed: int,
 ) -> Block:  # fmt: skip
     """Accuracy, by pair too, confusion and calibration of one form of a task's answers."""
-    from msflow_jax.evaluation.calibration import apply_temperature, ece, fit_temperature
+    from msflow_jax.evaluation.calibration import ece
+    from msflow_jax.evaluation.scaling import apply_temperature, fit_temperature
 
     (labels, logits, rows), (val_labels, val_logits, _) = (
         _of_task(batch, answers[form], task) for batch, answers in zip(batches, found, strict=True)

@@ -204,7 +204,7 @@ class Verbs:
         logs = jax.nn.log_softmax(logits)[None]
         return Prediction(
             -logs, jnp.exp(logs), logs.argmax(axis=-1), jnp.float32(1),
-            jnp.isfinite(logs).all(axis=-1), None, self.classes,
+            jnp.isfinite(logs).all(axis=-1), None, self.classes, in_nats=True,
         )  # fmt: skip
 
     def identify(self: Any, params: Params, images: jax.Array) -> jax.Array:

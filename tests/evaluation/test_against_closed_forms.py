@@ -9,7 +9,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from msflow_jax.evaluation import calibration, confusion
+from msflow_jax.evaluation import calibration, confusion, scaling
 
 
 def scores_of_counts(counts):
@@ -100,13 +100,13 @@ def test_log_softmax_of_any_rank(shape, scale):
     scaled = logits / 0.7
     scaled = scaled - scaled.max(axis=-1, keepdims=True)
     expected = scaled - np.log(np.exp(scaled).sum(axis=-1, keepdims=True))
-    np.testing.assert_allclose(calibration.log_softmax(logits, 0.7), expected, rtol=1e-12)
-    np.testing.assert_allclose(calibration.apply_temperature(logits, 0.7).sum(axis=-1), 1)
+    np.testing.assert_allclose(scaling.log_softmax(logits, 0.7), expected, rtol=1e-12)
+    np.testing.assert_allclose(scaling.apply_temperature(logits, 0.7).sum(axis=-1), 1)
 
 
 def test_log_softmax_needs_an_axis():
     with pytest.raises(ValueError, match=r"\[..., K\]"):
-        calibration.log_softmax(np.float64(1.0))
+        scaling.log_softmax(np.float64(1.0))
 
 
 def test_the_package_is_cheap_to_import():

@@ -5,7 +5,8 @@ import json
 import numpy as np
 import pytest
 
-from msflow_jax.evaluation import calibration
+from msflow_jax.evaluation import calibration, scaling
+from msflow_jax.evaluation.scaling import Scaling, cross_fit, evaluate_scaling, fit_scaling, pooled
 
 
 def binary(p):
@@ -17,7 +18,7 @@ def test_calibrated_data_has_small_error_and_overconfident_data_has_not():
     p = rng.random(20_000)
     labels = (rng.random(20_000) < p).astype(int)
     assert calibration.ece(labels, binary(p)) < 0.02
-    sharp = calibration.apply_temperature(np.log(binary(p)), 0.3)
+    sharp = scaling.apply_temperature(np.log(binary(p)), 0.3)
     assert calibration.ece(labels, sharp) > 0.1
 
 
@@ -58,9 +59,9 @@ def test_temperature_undoes_a_known_sharpening():
     p = binary(rng.beta(2, 2, 20_000))
     labels = (rng.random(20_000) < p[:, 1]).astype(int)
     logits = 2 * np.log(p) + rng.normal(size=(20_000, 1))  # Any constant a row.
-    assert calibration.fit_temperature(labels, logits) == pytest.approx(2.0, rel=0.05)
+    assert scaling.fit_temperature(labels, logits) == pytest.approx(2.0, rel=0.05)
     with pytest.raises(ValueError, match="positive"):
-        calibration.apply_temperature(logits, 0.0)
+        scaling.apply_temperature(logits, 0.0)
 
 
 def flow_logits(n, seed, scale=300.0):
@@ -74,11 +75,11 @@ def flow_logits(n, seed, scale=300.0):
 def test_temperature_of_ratios_of_hundreds_of_nats_is_found():
     labels, logits = flow_logits(5000, 0)
     # For unit normals the log-posterior is 1.5 z up to a constant, so the scale is the temperature.
-    assert calibration.fit_temperature(labels, logits) == pytest.approx(300, rel=0.05)
+    assert scaling.fit_temperature(labels, logits) == pytest.approx(300, rel=0.05)
     np.testing.assert_allclose(
-        calibration.apply_temperature(logits, 300), calibration.apply_temperature(logits / 300, 1)
+        scaling.apply_temperature(logits, 300), scaling.apply_temperature(logits / 300, 1)
     )
-    assert np.isfinite(calibration.log_softmax(logits, 1e-3)).all()
+    assert np.isfinite(scaling.log_softmax(logits, 1e-3)).all()
 
 
 @pytest.mark.parametrize("scale", [1e-2, 1.0, 300.0])
@@ -87,33 +88,84 @@ def test_fitted_temperature_is_where_a_search_finds_the_least_loss(scale):
     rows = np.arange(len(labels))
 
     def loss(t):
-        return -calibration.log_softmax(logits, t)[rows, labels].mean()
+        return -scaling.log_softmax(logits, t)[rows, labels].mean()
 
-    found = calibration.fit_temperature(labels, logits)
+    found = scaling.fit_temperature(labels, logits)
     around = found * np.exp(np.linspace(-3, 3, 201))
     assert loss(found) <= min(loss(t) for t in around) + 1e-12
 
 
 def test_temperature_ends_where_the_labels_leave_no_best_one():
     labels, logits = np.array([0, 1]), np.array([[0.0, -5.0], [-5.0, 0.0]])
-    assert calibration.fit_temperature(labels, logits) == 1
-    assert calibration.fit_temperature(1 - labels, logits) == 1e5
+    assert scaling.fit_temperature(labels, logits) == 1
+    assert scaling.fit_temperature(1 - labels, logits) == 1e5
 
 
-def test_evaluate_calibration_reports_on_the_second_split():
-    val, test = flow_logits(2000, 2), flow_logits(3000, 3)
-    found = calibration.evaluate_calibration(*val, *test)
-    assert found["fitted_on"] == "val"
-    assert found["temperature"] == calibration.fit_temperature(*val)
-    labels, logits = test
-    before, after = (calibration.apply_temperature(logits, t) for t in (1, found["temperature"]))
-    assert found["ece_before"] == calibration.ece(labels, before)
-    assert found["ece_after"] == calibration.ece(labels, after) < 0.05 < found["ece_before"]
+def test_a_scaling_is_reported_before_and_after():
+    val, (labels, logits) = flow_logits(2000, 2), flow_logits(3000, 3)
+    kept = fit_scaling(val[0], val[1][None])
+    assert kept.temperature == scaling.fit_temperature(*val) and kept.bias == ()
+    before, after = (pooled(one.apply(logits[None])) for one in (Scaling(), kept))
+    found = evaluate_scaling(labels, before, after, kept)
+    assert found["fitted_on"] == "val" and found["temperature"] == kept.temperature
+    assert found["ece_before"] == calibration.ece(labels, np.exp(before))
+    assert found["ece_after"] == calibration.ece(labels, np.exp(after)) < 0.05 < found["ece_before"]
+    assert found["classwise_ece_after"] < found["classwise_ece_before"]
+    assert found["brier_after"] < found["brier_before"]
     # Unclipped: wrong predictions at hundreds of nats cost as much.
     assert found["nll_before"] > 27.7 > 2 > found["nll_after"]
-    expected = calibration.negative_log_likelihood(labels, after)
+    expected = calibration.negative_log_likelihood(labels, np.exp(after))
     assert found["nll_after"] == pytest.approx(expected)
     assert json.loads(json.dumps(found, allow_nan=False)) == found
+
+
+def drawn_logs(n, seed, draws=6):
+    """Draws of a model that is too timid, and takes the third class for rarer than it is."""
+    rng = np.random.default_rng(seed)
+    labels = rng.integers(0, 3, n)
+    logits = 1.5 * (1.5 * np.eye(3)[labels] + rng.normal(size=(n, 3))) - np.array([0, 0, 2.0])
+    logs = 0.5 * logits + 0.3 * rng.normal(size=(draws, n, 3))
+    return labels, logs - np.log(np.exp(logs).sum(-1, keepdims=True))
+
+
+def test_draws_are_scaled_before_they_are_averaged():
+    labels, logs = drawn_logs(800, 0)
+    found = fit_scaling(labels, logs)
+
+    def loss(t):
+        return -pooled(Scaling(t).apply(logs))[np.arange(800), labels].mean()
+
+    around = found.temperature * np.exp(np.linspace(-1, 1, 101))
+    assert loss(found.temperature) <= min(map(loss, around)) + 1e-9
+    assert 0.5 < found.temperature < 0.9
+
+
+def test_a_bias_for_each_class_helps_where_a_class_is_taken_for_rarer():
+    val, (labels, logs) = drawn_logs(800, 0), drawn_logs(4000, 1)
+    one, several = (fit_scaling(*val, method) for method in ("temperature", "vector"))
+    assert several.bias[2] > 1 > abs(several.bias[0]) and abs(sum(several.bias)) < 1e-9
+    losses = [-pooled(s.apply(logs))[np.arange(4000), labels].mean() for s in (one, several)]
+    assert losses[1] < losses[0] - 0.05
+    assert fit_scaling(*val, "none") == Scaling() and not Scaling().changes
+    with pytest.raises(ValueError, match="choose one of temperature, vector, none"):
+        fit_scaling(*val, "isotonic")
+
+
+@pytest.mark.parametrize("method", ["temperature", "vector"])
+def test_an_image_is_scaled_by_other_subjects_alone(method):
+    labels, logs = drawn_logs(60, 0)
+    groups = np.arange(60) // 3
+    found = cross_fit(labels, logs, groups, method)
+    assert found.temperature.shape == (60,) and len(set(found.temperature)) == 5
+    for subject in range(20):
+        inside = groups == subject
+        assert len(set(found.temperature[inside])) == 1
+        turned = np.where(inside, (labels + 1) % 3, labels)  # its own labels say nothing
+        again = cross_fit(turned, logs, groups, method)
+        np.testing.assert_array_equal(again.temperature[inside], found.temperature[inside])
+    assert found.apply(logs).shape == logs.shape
+    alone = cross_fit(labels, logs, np.zeros(60), method)
+    assert set(alone.temperature) == {fit_scaling(labels, logs, method).temperature}
 
 
 @pytest.mark.parametrize(
@@ -127,7 +179,7 @@ def test_evaluate_calibration_reports_on_the_second_split():
 )
 def test_bad_logits_are_refused(labels, logits, message):
     with pytest.raises(ValueError, match=message):
-        calibration.fit_temperature(np.array(labels), np.array(logits))
+        scaling.fit_temperature(np.array(labels), np.array(logits))
 
 
 @pytest.mark.parametrize(
@@ -146,7 +198,7 @@ def test_a_temperature_that_means_little_says_so():
     wrong[:2] = wrong[:2, ::-1]
 
     def notes(logits):
-        return calibration.evaluate_calibration(labels, logits, labels, right).get("notes", [])
+        return scaling.notes_on(labels, logits, scaling.fit_temperature(labels, logits))
 
     assert "No validation image is misclassified" in notes(right)[0]
     assert notes(wrong) == ["The temperature rests on 2 misclassified validation images."]

@@ -1,5 +1,7 @@
 """Predictions: draws are pooled once, and a temperature keeps their order."""
 
+import dataclasses
+
 import numpy as np
 import pytest
 from hypothesis import given
@@ -7,6 +9,7 @@ from hypothesis import strategies as st
 from hypothesis.extra.numpy import arrays
 from scipy.special import log_softmax
 
+from msflow_jax.evaluation.scaling import Scaling
 from msflow_jax.inference.prediction import Prediction, class_numbers, uncertainties
 
 LOGITS = arrays(np.float64, (2, 5, 3), elements=st.floats(-300, 300))
@@ -34,8 +37,8 @@ def test_draws_are_pooled_once():
 
 @given(LOGITS, st.floats(0.01, 100))
 def test_a_temperature_gives_probabilities_and_keeps_the_class_of_a_draw(logits, temperature):
-    given = prediction(-log_softmax(logits, axis=-1))
-    found = given.apply_temperature(temperature)
+    given = dataclasses.replace(prediction(-log_softmax(logits, axis=-1)), in_nats=True)
+    found = given.scaled(Scaling(temperature))
     np.testing.assert_allclose(found.probabilities.sum(-1), 1, rtol=1e-9)
     np.testing.assert_allclose(np.exp(-found.distances), found.probabilities, rtol=1e-12)
     first = np.take_along_axis(found.distances, given.distances.argmin(-1)[..., None], -1)
@@ -44,7 +47,18 @@ def test_a_temperature_gives_probabilities_and_keeps_the_class_of_a_draw(logits,
 
 def test_temperature_one_changes_nothing():
     given = prediction(np.random.default_rng(0).random((1, 2, 3)))
-    assert given.apply_temperature(1) is given
+    assert given.scaled(Scaling()) is given
+
+
+def test_distances_to_codes_stay_unless_classes_have_a_bias():
+    given = prediction(np.random.default_rng(0).random((2, 5, 3)))
+    found = given.scaled(Scaling(0.5))
+    np.testing.assert_array_equal(found.distances, given.distances)
+    wanted = given.probabilities**2
+    np.testing.assert_allclose(found.probabilities, wanted / wanted.sum(-1, keepdims=True))
+    biased = given.scaled(Scaling(0.5, (0.0, 9.0, 0.0)))
+    assert biased.in_nats and set(biased.prediction) == {1}
+    np.testing.assert_allclose(np.exp(-biased.distances), biased.probabilities)
 
 
 def test_uncertainties():

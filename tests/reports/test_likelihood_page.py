@@ -56,7 +56,8 @@ def test_likelihood_says_how_outside_sets_differ(full):
 
 def test_calibration_and_new_scores_are_shown(full):
     text = Page(full[0]).text
-    for words in ("Temperature scaling", "before (T = 1)", "after (T = ", "validation split",
+    for words in ("Calibration of the probabilities", "before (T = 1)", "after (T = ",
+                  "validation split",
                   "Macro F1", "Macro precision", "Cohen's kappa", "macro recall",
                   "Thresholds of uncertainty", "negative log-likelihood"):  # fmt: skip
         assert words in text
@@ -93,7 +94,9 @@ def test_evaluations_without_a_list_of_sections_are_shown_by_their_blocks(tmp_pa
     page = Page(build_report(tmp_path).read_text(encoding="utf-8"))
     assert sorted(page.ids) == sorted(SECTIONS)
     assert "AUC, of negative log-posteriors" in page.text
-    assert "one dequantisation draw" in page.text and "Temperature scaling" in page.text
+    assert (
+        "one dequantisation draw" in page.text and "Calibration of the probabilities" in page.text
+    )
 
 
 def test_a_block_beside_those_of_another_model_leaves_its_words(tmp_path):

@@ -22,7 +22,7 @@ def page_of(path):
 
 def test_every_section_that_the_library_knows_is_there():
     assert set(SECTIONS) == {
-        *("classification", "calibration", "abstain", "segmentation", "generation"),
+        *("classification", "calibration", "abstain", "segmentation", "generation", "few_steps"),
         *("likelihood", "explanation", "temperatures", "paths"),
         *("understanding", "translation", "partners", "retrieval", "texts", "facts"),
     }

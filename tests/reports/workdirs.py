@@ -8,11 +8,11 @@ from xml.etree import ElementTree
 import numpy as np
 
 from msflow_jax.evaluation import evaluate_classifier
-from msflow_jax.evaluation.calibration import evaluate_calibration
 from msflow_jax.evaluation.classification import LIKELIHOOD_CONVENTIONS
 from msflow_jax.evaluation.counts import count_splits
 from msflow_jax.evaluation.curves import one_vs_rest_curves
 from msflow_jax.evaluation.likelihood import evaluate_likelihood
+from msflow_jax.evaluation.scaling import evaluate_scaling, fit_scaling, log_softmax
 from msflow_jax.evaluation.selective import kept_by_class
 from msflow_jax.evaluation.subgroups import by_subgroup
 
@@ -186,7 +186,9 @@ def make_likelihoods(path, draws=1, name="breastmnist"):
         "train": rng.normal(3, 0.2, 90), "test": rng.normal(3, 0.2, 40),
         EVIL: rng.normal(2, 0.2, 30), "noise": rng.normal(8, 0.01, 20),
     }  # fmt: skip
-    calibration = evaluate_calibration(labels, logits.mean(0), labels, logits.mean(0))
+    scaling = fit_scaling(labels, logits)
+    before, after = log_softmax(logits.mean(0)), scaling.apply(logits.mean(0))
+    calibration = evaluate_scaling(labels, before, after, scaling)
     likelihood = evaluate_likelihood(bits, "test", "train", [EVIL, "noise"])
     evaluation = {
         "split": "test", "family": "second", "settings": {"draws": draws},

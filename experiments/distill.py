@@ -1,0 +1,72 @@
+"""Distil a trained model into one that draws in few steps, and classifies as before. Resumes by itself.
+
+python -m experiments.distill --workdir=runs/quickstart --output=runs/quickstart-few
+python -m experiments.generate --workdir=runs/quickstart-few --steps=1
+
+The output is a workdir like any other: its images are drawn in 4 jumps unless --steps says otherwise,
+and its report shows 1, 2 and 4 jumps beside the teacher's steps. See docs/few_steps.md.
+"""
+
+from collections.abc import Sequence
+from pathlib import Path
+
+from experiments.common import parser, path, run
+
+STEPS = 4  # that are drawn in unless asked otherwise
+
+
+def configure(teacher: Path, overrides: Sequence[str]):
+    """The configuration of a run that distils the one of a workdir.
+
+    Args:
+        teacher: the other's workdir.
+        overrides: ``--config.a.b=v``, over the teacher's settings.
+
+    Raises:
+        FileNotFoundError: no workdir there.
+        ValueError: its family cannot be distilled, or an override does not exist.
+    """
+    from msflow_jax.config import override
+    from msflow_jax.streams import JUMP
+    from msflow_jax.workdir import read
+
+    config, _ = read(teacher)
+    if "distillation" not in config.model:
+        raise ValueError(
+            f"{teacher} is of the family {config.model.family!r}, which has no velocity field to distil"
+        )
+    with config.unlocked():
+        config.model.distillation.teacher = str(teacher)
+        config.sample.generate.update(dict(solver=JUMP, steps=STEPS))
+        config.train.init = ""
+    return override(config, overrides)
+
+
+def main(arguments: Sequence[str]) -> None:
+    """The command."""
+    flags = parser(__doc__ or "")
+    flags.add_argument("--workdir", type=path, required=True, help="the trained model")
+    flags.add_argument("--output", type=path, required=True, help="workdir of the distilled model")
+    flags.add_argument("--no-evaluate", action="store_true", help="stop after training")
+    options, rest = flags.parse_known_args(arguments)
+    if unknown := [a for a in rest if not a.startswith("--config.")]:
+        flags.error(f"unknown argument {unknown[0]}")
+    if options.output.resolve() == options.workdir.resolve():
+        flags.error("--output is the model's own workdir: name another folder")
+
+    from msflow_jax.progress import doing
+
+    with doing("starting"):
+        from experiments.evaluate import evaluate
+        from experiments.train import train
+        from msflow_jax.parallel.startup import start_jax
+
+        config = configure(options.workdir, rest)
+        start_jax(config.train.batch)
+    train(config, options.output)
+    if not options.no_evaluate:
+        evaluate(options.output, split="test")
+
+
+if __name__ == "__main__":
+    run(main)

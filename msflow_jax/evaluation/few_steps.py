@@ -1,0 +1,62 @@
+"""Drawings of the same labels and noise by several ways, against the same held-out real images."""
+
+from collections.abc import Mapping
+from typing import Any
+
+import numpy as np
+
+from msflow_jax.evaluation.distances import frechet_distance, prdc
+from msflow_jax.evaluation.generation import FEATURES, Labelled, matched
+
+NEIGHBOURS = 5
+
+
+def compare_ways(
+    drawn: Mapping[str, np.ndarray], labels: np.ndarray, train: Labelled, held_out: Labelled,
+    classifier: Any, *, reference: str, seed: int,
+) -> dict[str, Any]:  # fmt: skip
+    """How far drawings of each way lie from real images, and from those of one of the ways.
+
+    Args:
+        drawn: uint8 ``[M, *space, C]`` by the name of a way; the same labels and noise in all.
+        labels: requested classes ``[M]``.
+        train: uint8 images and labels ``[T]``, whose own distance is the floor.
+        held_out: real images and labels not trained on.
+        classifier: of the training images, by ``train_feature_classifier``.
+        reference: the way that the others are compared with, image by image.
+        seed: seed of the subsets, the same for all.
+
+    Returns:
+        ``rows`` by name, the floor under ``real``: ``frechet``, ``precision``, ``recall`` (None where
+        there are too few images), ``recognised`` (share that the classifier takes for the requested
+        class) and ``difference`` (root mean square from the reference, in grey levels).
+    """
+    a, b, c = matched(labels, held_out[1], train[1], np.random.default_rng(seed))
+    real, sets = held_out[0][b], {"real": train[0][c], **{k: x[a] for k, x in drawn.items()}}
+    enough, rows = len(b) > NEIGHBOURS, {}
+    features = classifier.features(real)
+    for name, images in sets.items():
+        of_set = labels[a] if name in drawn else train[1][c]
+        row = _distances(features, classifier.features(images)) if enough else {}
+        row["recognised"] = float((classifier.predict(images) == of_set).mean()) if len(a) else None
+        if name in drawn:
+            row["difference"] = _root_mean_square(drawn[name], drawn[reference])
+        rows[name] = row
+    return {
+        "rows": rows,
+        "samples": len(a),
+        "features": FEATURES[real.ndim - 2],
+        "reference": reference,
+    }
+
+
+def _distances(real: np.ndarray, fake: np.ndarray) -> dict[str, Any]:
+    found = prdc(real, fake, NEIGHBOURS)
+    return {
+        "frechet": frechet_distance(fake, real),
+        **{k: found[k] for k in ("precision", "recall")},
+    }
+
+
+def _root_mean_square(one: np.ndarray, other: np.ndarray) -> float:
+    return float(np.sqrt(np.mean((one.astype(np.float32) - other.astype(np.float32)) ** 2)))

@@ -1,0 +1,250 @@
+"""Scaling of log-probabilities on a validation split: one temperature, or with a bias for each class.
+
+Guo et al. 2017 (arXiv 1706.04599). The draws of a prediction are scaled one by one and then averaged,
+and so they are while a scaling is fitted.
+"""
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from typing import Any
+
+import numpy as np
+
+from msflow_jax.evaluation.calibration import brier, classwise_ece, ece
+from msflow_jax.evaluation.checks import check_finite, check_labels, check_shape
+
+TEMPERATURE, VECTOR, NONE = METHODS = "temperature", "vector", "none"
+_TEMPERATURES = (1e-3, 1e5)  # ends of the range that is searched
+_FEW_ERRORS = 5  # on which a temperature should not rest
+_FOLDS = 5
+_AROUND = (
+    3.0  # log of how far the temperature of averaged draws is looked for from that of their mean
+)
+
+
+@dataclass(frozen=True)
+class Scaling:
+    """``log softmax(logs / temperature + bias)``.
+
+    Attributes:
+        temperature: of all images, or of each ``[N]``.
+        bias: of each class ``[K]``, or of each image's ``[N, K]``; empty for none.
+    """
+
+    temperature: Any = 1.0
+    bias: Any = ()
+
+    @property
+    def changes(self) -> bool:
+        """Whether it changes anything."""
+        return bool(np.any(np.asarray(self.temperature) != 1) or np.size(self.bias))
+
+    def apply(self, logs: np.ndarray) -> np.ndarray:
+        """Scaled log-probabilities, float64, of log-probabilities ``[..., N, K]``.
+
+        Raises:
+            ValueError: one that is not finite, or a temperature that is not positive.
+        """
+        from scipy import special
+
+        temperature = np.asarray(self.temperature, float)
+        if not (temperature > 0).all():
+            raise ValueError(f"temperature must be positive, got {temperature}.")
+        # float64: at a temperature of 0.001 logits are 1e5 nats, where float32 steps by 0.008.
+        scaled = check_finite(logs, "logits") / (
+            temperature[:, None] if temperature.ndim else temperature
+        )
+        return special.log_softmax(scaled + self.bias if np.size(self.bias) else scaled, axis=-1)
+
+
+def pooled(logs: np.ndarray) -> np.ndarray:
+    """Log of the mean probability over draws ``[N, K]`` of log-probabilities ``[D, N, K]``."""
+    from scipy import special
+
+    return special.logsumexp(logs, axis=0) - np.log(len(logs))
+
+
+def fit_scaling(labels: np.ndarray, logs: np.ndarray, method: str = TEMPERATURE) -> Scaling:
+    """The scaling that minimises the negative log-likelihood of the pooled draws.
+
+    Labels that are never got wrong have no best temperature and give 1. The biases of ``vector`` are
+    held near zero as one image would hold them, so that a class that is not there has one too.
+
+    Args:
+        labels: int ``[N]`` of the validation split.
+        logs: log-probabilities ``[D, N, K]``.
+        method: one of ``METHODS``.
+
+    Raises:
+        ValueError: an unknown method, or what :func:`fit_temperature` refuses.
+    """
+    from scipy.optimize import minimize, minimize_scalar
+
+    if method not in METHODS:
+        raise ValueError(f"unknown calibration {method!r}: choose one of {', '.join(METHODS)}")
+    if method == NONE:
+        return Scaling()
+    found = fit_temperature(labels, logs.mean(axis=0))
+    rows, count = np.arange(len(labels)), logs.shape[-1]
+
+    def loss(scaling: Scaling) -> float:
+        return -float(pooled(scaling.apply(logs))[rows, labels].mean())
+
+    right = (logs.mean(axis=0).argmax(axis=1) == labels).all()
+    if len(logs) > 1 and not right and found < _TEMPERATURES[1]:
+        middle = np.log(found)
+        best = minimize_scalar(
+            lambda t: loss(Scaling(float(np.exp(t)))), method="bounded",
+            bounds=(max(middle - _AROUND, np.log(_TEMPERATURES[0])), middle + _AROUND),
+        )  # fmt: skip
+        found = float(np.exp(best.x))
+    if method == TEMPERATURE or right:
+        return Scaling(found)
+
+    def penalised(x: np.ndarray) -> float:
+        bias = x[1:] - x[1:].mean()
+        return loss(Scaling(float(np.exp(x[0])), bias)) + float(bias @ bias) / (2 * len(labels))
+
+    x = minimize(penalised, np.r_[np.log(found), np.zeros(count)], method="L-BFGS-B").x
+    return Scaling(float(np.exp(x[0])), tuple(map(float, x[1:] - x[1:].mean())))
+
+
+def cross_fit(
+    labels: np.ndarray, logs: np.ndarray, groups: Sequence[Any] | None, method: str = TEMPERATURE
+) -> Scaling:
+    """A scaling for each image, fitted on the others' subjects: what the split itself is reported by.
+
+    Arguments as of :func:`fit_scaling`; ``groups`` names the subject of each image, None: all differ.
+    With fewer than two subjects there are no others, and all images have the one that is fitted on them.
+    """
+    names, group = np.unique(
+        np.arange(len(labels)) if groups is None else np.asarray(groups), return_inverse=True
+    )
+    fold = np.random.default_rng(0).permutation(len(names))[group] % min(_FOLDS, len(names))
+    temperature, bias = np.ones(len(labels)), np.zeros((len(labels), logs.shape[-1]))
+    for one in np.unique(fold):
+        inside = fold == one
+        others = inside if inside.all() else ~inside
+        found = fit_scaling(labels[others], logs[:, others], method)
+        temperature[inside] = found.temperature
+        bias[inside] = found.bias or 0.0
+    return Scaling(temperature, bias if method == VECTOR else ())
+
+
+def log_softmax(logits: np.ndarray, temperature: float = 1.0) -> np.ndarray:
+    """Log-probabilities at a temperature, exact for logits of any size.
+
+    Args:
+        logits: ``[..., K]`` log-probabilities or log-posteriors in nats; any constant may be added to
+            a row.
+        temperature: T > 1 softens, T < 1 sharpens.
+
+    Returns:
+        float64 ``[..., K]``: log softmax(logits / T) over the last axis.
+
+    Raises:
+        ValueError: if a logit is not finite, there is no axis, or the temperature is not positive.
+    """
+    if np.ndim(logits) == 0:
+        raise ValueError("logits must be [..., K], got a single number.")
+    return Scaling(temperature).apply(logits)
+
+
+def apply_temperature(logits: np.ndarray, temperature: float) -> np.ndarray:
+    """Probabilities softmax(logits / T) ``[..., K]``; arguments and errors as ``log_softmax``."""
+    return np.exp(log_softmax(logits, temperature))
+
+
+def fit_temperature(labels: np.ndarray, logits: np.ndarray) -> float:
+    """The temperature in [1e-3, 1e5] that minimises the negative log-likelihood (Guo et al. 2017).
+
+    Fit it on validation data: fitted on the test split, it flatters its own report. The likelihood
+    ratios of a flow are hundreds of nats, hence the wide range. Labels that the logits never get
+    wrong have no best temperature and give 1; logits worse than chance give the upper end.
+
+    Args:
+        labels: int ``[N]`` of the validation split.
+        logits: ``[N, K]`` as for ``log_softmax``.
+
+    Raises:
+        ValueError: for non-finite logits or labels that do not fit them.
+    """
+    from scipy.optimize import brentq
+
+    logits = _logits(logits)
+    gaps = logits - _of_label(labels, logits)[:, None]
+
+    def slope(log_temperature: float) -> float:
+        """Derivative of the negative log-likelihood by 1/T, which rises with 1/T: it is convex."""
+        weights = apply_temperature(gaps, float(np.exp(log_temperature)))
+        return float((weights * gaps).sum(axis=1).mean())
+
+    # In float64 throughout: the slope is a difference of sums over logits of hundreds of nats.
+    low, high = (float(np.log(limit)) for limit in _TEMPERATURES)
+    if slope(low) <= 0:
+        return 1.0
+    if slope(high) >= 0:
+        return _TEMPERATURES[1]
+    return float(np.exp(brentq(slope, low, high)))
+
+
+def evaluate_scaling(
+    labels: np.ndarray,
+    before: np.ndarray,
+    after: np.ndarray,
+    scaling: Scaling,
+    notes: Sequence[str] = (),
+) -> dict[str, Any]:
+    """Calibration of a split before and after a scaling.
+
+    Args:
+        labels: int ``[N]``.
+        before: log-probabilities pooled over draws ``[N, K]``.
+        after: the same, scaled.
+        scaling: the one that is kept, fitted on the validation split.
+        notes: of :func:`notes_on`.
+
+    Returns:
+        ``temperature``, ``bias``, ``fitted_on`` ("val"), and on these labels ``ece``, ``classwise_ece``,
+        ``brier`` and ``nll`` with ``_before`` and ``_after``. The negative log-likelihood is in nats
+        and, unlike :func:`~msflow_jax.evaluation.calibration.negative_log_likelihood`, not clipped.
+    """
+    report: dict[str, Any] = {
+        "temperature": scaling.temperature, "bias": list(scaling.bias), "fitted_on": "val",
+    }  # fmt: skip
+    for name, logs in (("before", before), ("after", after)):
+        p = np.exp(logs)
+        report[f"ece_{name}"] = ece(labels, p)
+        report[f"classwise_ece_{name}"] = classwise_ece(labels, p)
+        report[f"brier_{name}"] = brier(labels, p)
+        report[f"nll_{name}"] = 0.0 - float(_of_label(labels, logs).mean())
+    return {**report, "notes": list(notes)} if notes else report
+
+
+def notes_on(labels: np.ndarray, logits: np.ndarray, temperature: float) -> list[str]:
+    """Why a temperature that was fitted to these log-probabilities ``[N, K]`` means little."""
+    right = int((logits.argmax(axis=1) == labels).sum())
+    notes = []
+    if right == len(labels):
+        notes.append("No validation image is misclassified: the temperature fits none.")
+    if not _TEMPERATURES[0] * 1.01 < temperature < _TEMPERATURES[1] * 0.99:
+        notes.append(f"The temperature {temperature:g} is an end of the range that is searched.")
+    if len(labels) - right < _FEW_ERRORS and right < len(labels):
+        notes.append(
+            f"The temperature rests on {len(labels) - right} misclassified validation images."
+        )
+    return notes
+
+
+def _logits(logits: np.ndarray) -> np.ndarray:
+    logits = check_finite(logits, "logits")
+    if logits.ndim != 2:
+        raise ValueError(f"logits must be [N, K], got shape {logits.shape}.")
+    return logits
+
+
+def _of_label(labels: np.ndarray, logits: np.ndarray) -> np.ndarray:
+    """The entry ``[N]`` of each row ``[N, K]`` that belongs to its label."""
+    labels = check_labels(labels, logits.shape[1])
+    check_shape(logits, (len(labels), logits.shape[1]), "logits")
+    return logits[np.arange(len(labels)), labels]

@@ -1,0 +1,31 @@
+"""The section on few jumps: what they draw beside the teacher's steps, from the same noise."""
+
+from msflow_jax.reports import page
+from msflow_jax.reports.page import Section
+from msflow_jax.reports.results import Results
+
+_METRICS = ("frechet", "precision", "recall", "recognised", "difference")
+
+
+def few_steps_section(results: Results) -> Section:
+    """Samples of every number of steps, and their distances."""
+    found = results.part("few_steps")
+    heading = "Drawn in few steps"
+    if not found.get("rows"):
+        text = "No comparison of few steps in evaluation.json: evaluate again."
+        return page.missing(results, "few_steps", "Few steps", text, heading)
+    strips = []
+    for i, name in enumerate(found.get("ways", ())):
+        array = results.arrays.get(f"few_steps_{i}")
+        if array is not None and len(array):
+            per_row = len(array) if array.ndim == 4 else 2
+            alt = f"{len(array)} images drawn in {name}"
+            strips.append((name, page.image_strip(array, alt, per_row, results.spacing)))
+    rows = [
+        ("real, from the training set (floor)" if name == "real" else name,
+         *(page.number(row.get(metric)) for metric in _METRICS))
+        for name, row in found["rows"].items()
+    ]  # fmt: skip
+    return page.section(
+        results, "few_steps", "Few steps", heading=heading, strips=strips, rows=rows, found=found
+    )
