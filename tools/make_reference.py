@@ -18,10 +18,6 @@ from experiments.common import parser, run
 ROOT = Path(__file__).resolve().parents[1]
 FOLDER = ROOT / "docs" / "reference"
 MADE = "Made by `python tools/make_reference.py`; change the code, not this page.\n"
-COMMANDS = (
-    *("train", "evaluate", "classify", "generate", "explain", "translate", "report", "retrieve"),
-    "finetune_vae",
-)
 # A key that chooses among networks, which bring settings of their own.
 CHOOSES = {"symmetric": "model.net.name", "coupling": "model.conditioner.name"}
 
@@ -171,12 +167,13 @@ def commands() -> str:
     """Every flag of every command."""
     text = ["# Every command and its flags\n", MADE]
     text += ["All take `--help`, and `--debug` to show the traceback of an error.\n"]
-    modules = [(f"python -m experiments.{n}", f"experiments.{n}") for n in COMMANDS]
-    found = [(name, importlib.import_module(module)) for name, module in modules]
-    tools = [
-        p
-        for p in sorted((ROOT / "tools").glob("*.py"))
-        if "parser(" in p.read_text(encoding="utf-8")
+    asked, tools = (
+        [p for p in sorted((ROOT / folder).glob("*.py")) if "flags = parser(" in p.read_text()]
+        for folder in ("experiments", "tools")
+    )
+    found = [
+        (f"python -m experiments.{p.stem}", importlib.import_module(f"experiments.{p.stem}"))
+        for p in asked
     ]
     found += [(f"python tools/{p.name}", load(p)) for p in tools if p.stem != Path(__file__).stem]
     for name, module in found:
