@@ -189,7 +189,9 @@ def main(arguments: Sequence[str]) -> None:
     flags.add_argument("--output", required=True, type=path)
     flags.add_argument("--seed", type=int, default=0, help="seed of the noise")
     flags.add_argument("--steps", type=int, default=0, help="solver steps (default: as configured)")
-    flags.add_argument("--solver", default="", help="euler, heun, midpoint, rk4, tsit5 or dopri5")
+    flags.add_argument(
+        "--solver", default="", help="euler, heun, midpoint, rk4, tsit5, dopri5, jump"
+    )
     flags.add_argument("--guidance", type=float, default=0.0, help="classifier-free guidance")
     flags.add_argument(
         "--partner-guidance", type=float, default=0.0, help="weight of the other modalities' tokens"

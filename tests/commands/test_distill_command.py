@@ -1,0 +1,90 @@
+"""Distil a finished run into few steps: a workdir like any other, which needs its teacher no more."""
+
+import json
+import shutil
+
+import jax
+import numpy as np
+import pytest
+
+from msflow_jax.teachers import read_teacher
+from msflow_jax.workdir import open_workdir
+from tests.commands.conftest import evaluation, quickly
+
+
+@pytest.fixture(scope="module")
+def distilled(trained, tmp_path_factory):
+    """Workdir of a distilled run, whose teacher is gone."""
+    from experiments.distill import main
+
+    folder = tmp_path_factory.mktemp("distilled")
+    teacher = shutil.copytree(trained, folder / "teacher")
+    with quickly():
+        main([f"--workdir={teacher}", f"--output={folder / 'student'}"])
+    teacher.rename(folder / "gone")
+    return folder / "student"
+
+
+def test_it_draws_in_jumps_and_classifies(distilled, pictures, tmp_path, command):
+    out = command(
+        "generate", f"--workdir={distilled}", f"--output={tmp_path}/drawn", "--count=2",
+        "--steps=1",
+    )  # fmt: skip
+    assert out.status == 0, out.err
+    said = json.loads((tmp_path / "drawn" / "generated.json").read_text())
+    assert "jump" in json.dumps(said)
+    out = command(
+        "classify", f"--workdir={distilled}", f"--images={pictures / 'test'}",
+        f"--output={tmp_path / 'p.csv'}",
+    )  # fmt: skip
+    assert out.status == 0, out.err
+
+
+def test_the_report_shows_few_jumps_beside_the_teacher(distilled):
+    found = evaluation(distilled)["few_steps"]
+    names = [f"{'1 jump' if n == 1 else f'{n} jumps'}" for n in (1, 2, 4)]
+    names += ["teacher, 1 step", "teacher, 2 steps", "teacher, 4 steps", "teacher, 25 steps"]
+    assert found["ways"] == names and set(found["rows"]) == {"real", *names}
+    assert found["rows"]["teacher, 25 steps"]["difference"] == 0
+    page = (distilled / "report" / "index.html").read_text(encoding="utf-8")
+    assert "Drawn in few steps" in page and "teacher, 25 steps" in page
+
+
+def test_it_keeps_its_teacher_and_goes_on_without_it(distilled, tmp_path, command):
+    copy = shutil.copytree(distilled, tmp_path / "copy")
+    kept = read_teacher(copy)["teacher"]
+    shapes = jax.tree.map(np.shape, open_workdir(copy).drawing_params)
+    assert set(shapes) == {*kept, "span_zero"}
+    config = json.loads((copy / "config.json").read_text())
+    assert config["sample"]["generate"]["solver"] == "jump" and config["train"]["steps"] == 4
+    (copy / "teacher" / "teacher.json").write_text("{}")
+    out = command("evaluate", f"--workdir={copy}", "--split=val")
+    assert out.status == 2 and "teacher/teacher.json is not the file" in out.err
+
+
+def test_what_cannot_be_distilled(trained, distilled, tmp_path, command):
+    def call(workdir, *more):
+        out = command("distill", f"--workdir={workdir}", f"--output={tmp_path / 'v'}", *more)
+        assert out.status == 2 and not (tmp_path / "v" / "checkpoints").exists()
+        return out.err
+
+    assert "is distilled itself" in call(distilled)
+    assert "leave it as the teacher's" in call(trained, "--config.model.net.width=16")
+    assert "eulerian" in call(trained, "--config.model.distillation.objective=eulerian")
+    assert "is no workdir" in call(tmp_path)
+    out = command("distill", f"--workdir={trained}", f"--output={trained}")
+    assert out.status == 2 and "own workdir" in out.err
+    out = command("generate", f"--workdir={trained}", f"--output={tmp_path}/d", "--solver=jump")
+    assert out.status != 0
+
+
+def test_a_model_may_be_its_own_teacher(config_file, pictures, tmp_path, command):
+    out = command(
+        "train", f"--config={config_file}", f"--workdir={tmp_path}/w",
+        f"--config.data.root={pictures}",
+        "--config.model.distillation.teacher=itself", "--config.sample.generate.solver=jump",
+        "--config.model.distillation.objective=semigroup",
+    )  # fmt: skip
+    assert out.status == 0, out.err
+    assert not (tmp_path / "w" / "teacher").exists()
+    assert "teacher, 25 steps" in evaluation(tmp_path / "w")["few_steps"]["ways"]
