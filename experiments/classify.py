@@ -26,8 +26,9 @@ def classify(
     *,
     draws: int = 0,
     steps: int = 0,
-    coverage: float = 0.8,
+    keep: float = 0.8,
     measure: str = "distance",
+    sets: Mapping[str, Any] | None = None,
     modality: str = "",
     resize: bool = False,
     overwrite: bool = False,
@@ -41,13 +42,13 @@ def classify(
         output: the CSV to write.
         draws: noise draws, 0 as in the standing evaluation, or else as configured.
         steps: solver steps, likewise.
-        coverage: fraction of the validation split that would be kept; the rest abstains.
+        keep: fraction of the validation split that would be kept; the rest abstains.
         measure: uncertainty that decides (``distance`` is the published one).
+        sets: for conformal sets: ``coverage``, ``score``, ``by_class``, see ``inference.sets.sets_of``.
         modality: what the images are of, for a model of several modalities.
-        resize: whether images of another size are brought to the model's, as those of training were.
+        resize: whether images of another size are brought to the model's, as in training.
         overwrite: whether another file than an earlier table is replaced.
-        skip_broken: whether images that cannot be read get a row with their ``error``, instead of
-            ending the command.
+        skip_broken: whether images that cannot be read get a row with their ``error``, and no more.
 
     Raises:
         ValueError: an output that must not be overwritten, or what the model cannot read.
@@ -56,7 +57,7 @@ def classify(
     """
     from msflow_jax import data
     from msflow_jax.data.sources.values import refuse_broken
-    from msflow_jax.inference.tables import prediction_rows, series_rows
+    from msflow_jax.inference.sets import check_sets
     from msflow_jax.parallel.batched import Interrupted
     from msflow_jax.storage.outputs import check_both, check_file
     from msflow_jax.storage.text import begins_with, write_csv
@@ -70,7 +71,9 @@ def classify(
     by_series, _ = check_both(check_file, of_series(output), ours, inputs, overwrite)
     flow = open_workdir(workdir)
     flow.require("classify")
-    flow.calibration.threshold(measure, coverage)  # refuses both before the work
+    flow.calibration.threshold(measure, keep)  # refuses both before the work
+    if sets:
+        check_sets(flow.calibration.conformal, sets["coverage"])
     read = data.read_sound_images(images, flow.info_of(modality), resize=resize)
     names, broken = read.names, read.broken
     refuse_broken(() if skip_broken else read.errors)
@@ -80,27 +83,49 @@ def classify(
     except Interrupted as stop:
         out, stopped = stop.partial, stop
     warn_of_other_settings(flow.calibration.settings, requested)
-    abstains = flow.abstains(out, coverage=coverage, measure=measure)
-    rows = prediction_rows(out, names, abstains, str(flow.calibration))
+    abstains = flow.abstains(out, coverage=keep, measure=measure)
+    rows = _rows(flow, out, read, abstains, sets)
     if stopped:
         write_csv(partial, rows)
         raise stopped.kept(len(names), partial) from stopped
     rows = add_broken(rows, broken) if skip_broken else rows
     write_csv(output, rows)
-    if series := series_rows(out, read.series, read.subjects, str(flow.calibration)):
-        write_csv(by_series, series)
-        print(f"{len(series)} volumes or series: {by_series}")
+    _write_series(by_series, out, read, str(flow.calibration))
     partial.unlink(missing_ok=True)  # of an earlier call that was stopped
-    skipped = f", {len(broken)} could not be read" if broken else ""
-    print(f"{len(names)} images, {_note(flow.calibration, abstains)}{skipped}: {output}")
+    print(f"{len(names)} images, {_note(flow.calibration, abstains, broken)}: {output}")
     return rows
 
 
-def _note(calibration: Any, abstains: Any) -> str:
-    """What became of abstention, in words."""
+def _rows(flow: Any, out: Any, read: Any, abstains: Any, sets: Any) -> list[dict[str, Any]]:
+    """The table, with conformal sets where they are wanted."""
+    from msflow_jax.inference.sets import describe_sets, sets_of
+    from msflow_jax.inference.tables import prediction_rows, with_sets
+
+    rows = prediction_rows(out, read.names, abstains, str(flow.calibration))
+    if not sets:
+        return rows
+    kept, seed = flow.calibration.conformal, flow.config.sample.seed
+    found = sets_of(out, read.images, kept, seed=seed, **sets)
+    print(describe_sets(found, sets["coverage"]), file=sys.stderr)
+    return with_sets(rows, found, flow.classes)
+
+
+def _write_series(output: Path, out: Any, read: Any, evaluation: str) -> None:
+    """The table of series, where slices were classified."""
+    from msflow_jax.inference.tables import series_rows
+    from msflow_jax.storage.text import write_csv
+
+    if series := series_rows(out, read.series, read.subjects, evaluation):
+        write_csv(output, series)
+        print(f"{len(series)} volumes or series: {output}")
+
+
+def _note(calibration: Any, abstains: Any, broken: Mapping[str, str]) -> str:
+    """What became of abstention, and of what could not be read, in words."""
+    skipped = f", {len(broken)} could not be read" if broken else ""
     if abstains is None:
-        return f"{calibration.reason}, so no abstention"
-    return f"abstained on {int(abstains.sum())} by the evaluation {calibration}"
+        return f"{calibration.reason}, so no abstention{skipped}"
+    return f"abstained on {int(abstains.sum())} by the evaluation {calibration}{skipped}"
 
 
 def of_series(output: Path) -> Path:
@@ -134,8 +159,16 @@ def main(arguments: Sequence[str]) -> None:
     flags.add_argument("--output", default=Path("predictions.csv"), type=file_path)
     flags.add_argument("--draws", type=int, default=0, help="noise draws (default: as evaluated)")
     flags.add_argument("--steps", type=int, default=0, help="solver steps (default: as evaluated)")
-    flags.add_argument("--coverage", type=float, default=0.8, help="fraction of images to classify")
+    flags.add_argument("--keep", type=float, default=0.8, help="fraction of images to classify")
     flags.add_argument("--measure", default="distance", help="uncertainty that decides to abstain")
+    flags.add_argument(
+        "--coverage", type=float, default=0.0,
+        help="adds conformal sets, which hold the true class at this rate, such as 0.9",
+    )  # fmt: skip
+    flags.add_argument("--score", default="aps", choices=("lac", "aps", "raps"), help="of the sets")
+    flags.add_argument(
+        "--by-class", action="store_true", help="the rate of the sets holds within each class"
+    )
     flags.add_argument("--modality", default="", help="of the images, for a model of several")
     flags.add_argument("--resize", action="store_true", help=RESIZE)
     flags.add_argument(
@@ -147,8 +180,9 @@ def main(arguments: Sequence[str]) -> None:
     from msflow_jax.parallel.startup import start_jax
 
     start_jax()
+    sets = dict(coverage=o.coverage, score=o.score, by_class=o.by_class) if o.coverage else None
     classify(
-        o.workdir, o.images, o.output, draws=o.draws, steps=o.steps, coverage=o.coverage,
+        o.workdir, o.images, o.output, draws=o.draws, steps=o.steps, keep=o.keep, sets=sets,
         measure=o.measure, modality=o.modality, resize=o.resize, overwrite=o.overwrite,
         skip_broken=o.skip_broken,
     )  # fmt: skip

@@ -76,7 +76,8 @@ def _train(config, workdir: Path, encode_only: bool) -> None:
     from msflow_jax import data, teachers
     from msflow_jax import workdir as workdirs
     from msflow_jax.config import check_config
-    from msflow_jax.families import get_family
+    from msflow_jax.data.splitting import choosing
+    from msflow_jax.families import get_family, verbs_of
     from msflow_jax.progress import doing
     from msflow_jax.storage.atomic import check_writable
     from msflow_jax.storage.lock import locked
@@ -129,7 +130,8 @@ def _train(config, workdir: Path, encode_only: bool) -> None:
         if jax.process_count() > 1:
             multihost_utils.sync_global_devices("workdir")
         with doing("preparing the training"):
-            stages = family.stages(config, splits, parts, model)
+            every = config.train.calibrate_every if "classify" in verbs_of(model) else 0
+            stages = family.stages(config, choosing(splits, every), parts, model)
             if taken:
                 stages = continuing.begin_with(taken, stages, workdir)
         given = teachers.read_teacher(workdir)

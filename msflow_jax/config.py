@@ -39,6 +39,9 @@ _TABLE: dict[str, Setting] = {
     "train.select": Setting("", "metric that picks the best checkpoint; -NAME: less is better"),
     "train.init": Setting("", "workdir of another run: its parameters of one name and shape are taken"),
     "train.draws": Setting(COUNT, "noise draws of a validation"),
+    "train.calibrate_every": Setting(
+        "0 or [2, 1000]", "of so many validation subjects one chooses no checkpoint; 0: all do"
+    ),
     "train.writers": Setting("tensorboard or wandb or mlflow", "logs beside metrics.jsonl"),
     "train.profile": Setting("", "write a trace of a few steps to the workdir"),
     "sample.seed": Setting(SEED, "seed of the noise at use"),
@@ -95,6 +98,7 @@ def train_config() -> ConfigDict:
             keep=2,
             select="val_auc",
             draws=1,  # noise draws of a validation
+            calibrate_every=4,
             init="",  # workdir of another run, whose parameters of the same name and shape are taken
             writers=("tensorboard",),  # beside metrics.jsonl; also "wandb", "mlflow"
             profile=False,  # write a trace of a few steps to the workdir
@@ -115,11 +119,7 @@ def change_family(config: ConfigDict, family: str) -> ConfigDict:
 
 
 def check_variant(variant: str, known: str = "cpu") -> bool:
-    """Whether a variant of a configuration is the one that it has; False where it is empty.
-
-    Raises:
-        ValueError: any other variant.
-    """
+    """Whether a variant of a configuration is the one that it has; a ValueError for any but "" else."""
     if variant not in ("", known):
         raise ValueError(
             f"unknown variant {variant!r} of this configuration: choose {known!r}, or none"

@@ -179,7 +179,7 @@ class CouplingFamily:
         from msflow_jax.inference import sections
 
         return [
-            sections.Scaled(), sections.Abstention(), sections.Classification(),
+            sections.Scaled(), sections.Sets(), sections.Abstention(), sections.Classification(),
             sections.Generation(), Likelihood(), Explanations(), Temperatures(),
         ]  # fmt: skip
 

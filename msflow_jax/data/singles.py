@@ -33,6 +33,8 @@ def one_by_one(split: Split, names: Sequence[str]) -> Split:
     if len(set(shapes.values())) > 1:
         raise ValueError(f"images to be taken one by one must be of one shape, got {shapes}")
     there = {name: split.present.get(name, np.ones(len(split), bool)) for name in names}
+    # Those of one example belong together, whether or not its subject is known.
+    groups = np.array(split.groups or [str(i) for i in range(len(split))])
     parts = [split.take(np.flatnonzero(there[name])) for name in names]
     modality = np.repeat(names, [len(part) for part in parts])
     facts = {
@@ -44,6 +46,6 @@ def one_by_one(split: Split, names: Sequence[str]) -> Split:
             "label": np.concatenate([part.labels for part in parts]),
         },
         tuple(f"{one} {name}" for p, name in zip(parts, names, strict=True) for one in p.names),
-        None if split.groups is None else tuple(g for p in parts for g in p.groups or ()),
+        tuple(subject for name in names for subject in groups[there[name]]),
         {MODALITY: modality, **facts},
     )

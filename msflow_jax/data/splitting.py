@@ -2,10 +2,14 @@
 
 from __future__ import annotations
 
+import dataclasses
 from collections import Counter
 from collections.abc import Sequence
+from typing import Any
 
-from msflow_jax.data.base import digest
+import numpy as np
+
+from msflow_jax.data.base import Splits, digest
 
 # Dealt in turn over the groups sorted by class, so each class and the whole are cut 70/10/20 to
 # within one group. No two neighbours are withheld: a class of two groups always keeps one in train.
@@ -52,3 +56,28 @@ def assign(
             "add images or give the splits yourself (train/ val/ test/ folders, a split column)"
         )
     return [split[group] for group in groups]
+
+
+def held_back(split: Any, every: int) -> np.ndarray:
+    """Which examples of a validation split choose no checkpoint, bool ``[N]``: one subject in so many.
+
+    They are dealt class by class, as :func:`assign` does it, and are always the same. None where there
+    are too few subjects to deal, or ``every`` is 0.
+    """
+    none = np.zeros(len(split), bool)
+    if every < 2:
+        return none
+    groups = split.groups or tuple(map(str, range(len(split))))
+    try:
+        dealt = assign(groups, split.labels.tolist(), 0, (*["train"] * (every - 1), "held"))
+    except ValueError:  # too few
+        return none
+    return np.array([one == "held" for one in dealt])
+
+
+def choosing(splits: Splits, every: int) -> Splits:
+    """The splits of a training: without the validation examples that are to choose no checkpoint."""
+    held = held_back(splits.val, every) if every else np.zeros(0, bool)
+    if not held.any():
+        return splits
+    return dataclasses.replace(splits, val=splits.val.take(np.flatnonzero(~held)))

@@ -17,9 +17,8 @@ TEMPERATURE, VECTOR, NONE = METHODS = "temperature", "vector", "none"
 _TEMPERATURES = (1e-3, 1e5)  # ends of the range that is searched
 _FEW_ERRORS = 5  # on which a temperature should not rest
 _FOLDS = 5
-_AROUND = (
-    3.0  # log of how far the temperature of averaged draws is looked for from that of their mean
-)
+# Log of how far a temperature is looked for from 1, or from that of the draws' mean.
+_AROUND = 4.0
 
 
 @dataclass(frozen=True)
@@ -64,16 +63,21 @@ def pooled(logs: np.ndarray) -> np.ndarray:
     return special.logsumexp(logs, axis=0) - np.log(len(logs))
 
 
-def fit_scaling(labels: np.ndarray, logs: np.ndarray, method: str = TEMPERATURE) -> Scaling:
+def fit_scaling(
+    labels: np.ndarray, logs: np.ndarray, method: str = TEMPERATURE, in_nats: bool = False
+) -> Scaling:
     """The scaling that minimises the negative log-likelihood of the pooled draws.
 
-    Labels that are never got wrong have no best temperature and give 1. The biases of ``vector`` are
-    held near zero as one image would hold them, so that a class that is not there has one too.
+    Labels that are never got wrong have no best temperature and give 1. One image's worth of a normal
+    law holds the biases of ``vector`` near 0, so that a class that is not there has one too, and the
+    logarithm of the temperature: of few images a low one would make votes of the draws.
 
     Args:
         labels: int ``[N]`` of the validation split.
         logs: log-probabilities ``[D, N, K]``.
         method: one of ``METHODS``.
+        in_nats: whether they are log-likelihood ratios, hundreds of nats apart, whose temperature may be
+            anything.
 
     Raises:
         ValueError: an unknown method, or what :func:`fit_temperature` refuses.
@@ -84,34 +88,32 @@ def fit_scaling(labels: np.ndarray, logs: np.ndarray, method: str = TEMPERATURE)
         raise ValueError(f"unknown calibration {method!r}: choose one of {', '.join(METHODS)}")
     if method == NONE:
         return Scaling()
-    found = fit_temperature(labels, logs.mean(axis=0))
+    log_temperature = np.log(fit_temperature(labels, logs.mean(axis=0)))
     rows, count = np.arange(len(labels)), logs.shape[-1]
 
     def loss(scaling: Scaling) -> float:
         return -float(pooled(scaling.apply(logs))[rows, labels].mean())
 
+    def penalised(log_temperature: float, bias: Any = ()) -> float:
+        far = float(np.square(bias).sum()) + (0 if in_nats else log_temperature**2)
+        return loss(Scaling(float(np.exp(log_temperature)), bias)) + far / (2 * len(labels))
+
     right = (logs.mean(axis=0).argmax(axis=1) == labels).all()
-    if len(logs) > 1 and not right and found < _TEMPERATURES[1]:
-        middle = np.log(found)
-        best = minimize_scalar(
-            lambda t: loss(Scaling(float(np.exp(t)))), method="bounded",
-            bounds=(max(middle - _AROUND, np.log(_TEMPERATURES[0])), middle + _AROUND),
-        )  # fmt: skip
-        found = float(np.exp(best.x))
+    if (len(logs) > 1 or not in_nats) and not right:
+        middle, least = (log_temperature, np.log(_TEMPERATURES[0])) if in_nats else (0, -_AROUND)
+        bounds = max(middle - _AROUND, least), middle + _AROUND
+        log_temperature = minimize_scalar(penalised, bounds=bounds, method="bounded").x
     if method == TEMPERATURE or right:
-        return Scaling(found)
-
-    def penalised(x: np.ndarray) -> float:
-        bias = x[1:] - x[1:].mean()
-        return loss(Scaling(float(np.exp(x[0])), bias)) + float(bias @ bias) / (2 * len(labels))
-
-    x = minimize(penalised, np.r_[np.log(found), np.zeros(count)], method="L-BFGS-B").x
+        return Scaling(float(np.exp(log_temperature)))
+    start = np.r_[log_temperature, np.zeros(count)]
+    x = minimize(lambda x: penalised(x[0], x[1:] - x[1:].mean()), start, method="L-BFGS-B").x
     return Scaling(float(np.exp(x[0])), tuple(map(float, x[1:] - x[1:].mean())))
 
 
 def cross_fit(
-    labels: np.ndarray, logs: np.ndarray, groups: Sequence[Any] | None, method: str = TEMPERATURE
-) -> Scaling:
+    labels: np.ndarray, logs: np.ndarray, groups: Sequence[Any] | None, method: str = TEMPERATURE,
+    in_nats: bool = False,
+) -> Scaling:  # fmt: skip
     """A scaling for each image, fitted on the others' subjects: what the split itself is reported by.
 
     Arguments as of :func:`fit_scaling`; ``groups`` names the subject of each image, None: all differ.
@@ -125,7 +127,7 @@ def cross_fit(
     for one in np.unique(fold):
         inside = fold == one
         others = inside if inside.all() else ~inside
-        found = fit_scaling(labels[others], logs[:, others], method)
+        found = fit_scaling(labels[others], logs[:, others], method, in_nats)
         temperature[inside] = found.temperature
         bias[inside] = found.bias or 0.0
     return Scaling(temperature, bias if method == VECTOR else ())

@@ -12,7 +12,7 @@ from msflow_jax.inference.prediction import Prediction
 from msflow_jax.storage import evaluations
 from msflow_jax.storage.jsons import digest_of
 
-_KEPT = ("settings", "temperature", "bias", "thresholds", "step")
+_KEPT = ("settings", "temperature", "bias", "thresholds", "conformal", "step")
 _DIGEST = "digest"
 COVERAGE = 0.8  # at which images are rejected, if nothing else is requested
 _COVERAGES = np.linspace(0.05, 1, 20)
@@ -29,6 +29,7 @@ class Calibration:
         bias: of the classes, where ``calibration`` is ``vector``; empty for none.
         thresholds: ``coverage`` and, for each measure of uncertainty, its largest value among the most
             confident images of the validation split up to that coverage.
+        conformal: what sets are made of, see :func:`msflow_jax.inference.sets.calibrate`.
         step: training step of the parameters that were evaluated; None before an evaluation.
         name: name of the evaluation; empty before one.
         reason: why nothing is applied, in words; empty where an evaluation is.
@@ -38,6 +39,7 @@ class Calibration:
     temperature: float = 1.0
     bias: Sequence[float] = ()
     thresholds: Mapping[str, Sequence[float]] = field(default_factory=dict)
+    conformal: Mapping[str, Any] = field(default_factory=dict)
     step: int | None = None
     name: str = ""
     reason: str = ""
@@ -84,7 +86,7 @@ class Calibration:
             ValueError: coverage outside (0, 1], or an unknown measure.
         """
         if not 0 < coverage <= 1:
-            raise ValueError(f"--coverage must lie in (0, 1], got {coverage}")
+            raise ValueError(f"--keep must lie in (0, 1], got {coverage}")
         if not self.known:
             return None
         if measure not in self.thresholds:
@@ -168,8 +170,10 @@ def _parse(found: Mapping[str, Any], name: str) -> Calibration:
         raise TypeError(f"the step is {step!r}")
     thresholds = _object(learned.get("thresholds", {}), "thresholds")
     _check_thresholds(thresholds)
+    conformal = _object(learned.get("conformal", {}), "conformal")
+    _check_conformal(conformal)
     return Calibration(
-        dict(settings), float(temperature), tuple(bias), dict(thresholds), step, name
+        dict(settings), float(temperature), tuple(bias), dict(thresholds), conformal, step, name
     )
 
 
@@ -188,6 +192,18 @@ def _check_thresholds(table: Mapping[str, Any]) -> None:
             raise TypeError(f"the thresholds {name!r} are no numbers, one for each coverage")
     if coverage != sorted(set(coverage)):
         raise TypeError("the coverages do not rise")
+
+
+def _check_conformal(found: Mapping[str, Any]) -> None:
+    """Raises a TypeError for scores of calibration cases that are no numbers, class by class."""
+    if not found:
+        return
+    if not isinstance(found.get("chose"), bool):
+        raise TypeError("conformal.chose is neither true nor false")
+    for name, classes in _object(found.get("scores"), "conformal.scores").items():
+        lists = isinstance(classes, list) and all(isinstance(one, list) for one in classes)
+        if not lists or not all(_is_number(score) for one in classes for score in one):
+            raise TypeError(f"the scores {name!r} are no numbers, class by class")
 
 
 def _object(value: Any, name: str) -> dict[str, Any]:

@@ -14,6 +14,7 @@ from msflow_jax.families import Section
 from msflow_jax.inference.calibration import Calibration, measure_thresholds
 from msflow_jax.inference.flow import Flow
 from msflow_jax.inference.prediction import Prediction
+from msflow_jax.inference.sets import calibrate
 from msflow_jax.inference.tables import prediction_rows
 from msflow_jax.progress import doing
 
@@ -126,10 +127,10 @@ class Evaluation:
         if self._given is not None:
             return self._given
         val, labels = self.raw("val"), self.labelled("val").labels
-        found = fit_scaling(labels, val.log_probabilities, self._method)
+        found = fit_scaling(labels, val.log_probabilities, self._method, val.in_nats)
         return Calibration(
             self.sample.classify.to_dict(), found.temperature, found.bias,
-            measure_thresholds(val.scaled(found)), self.flow.step,
+            measure_thresholds(val.scaled(found)), calibrate(self), self.flow.step,
         )  # fmt: skip
 
     @property
@@ -143,11 +144,16 @@ class Evaluation:
         Each validation image is scaled as the others' subjects ask for, lest the report be better than
         what it promises.
         """
-        found, scaling = self.raw(self.split), self.calibration.scaling
         if self.split == "val" and self._given is None:
-            val = self.labelled("val")
-            scaling = cross_fit(val.labels, found.log_probabilities, val.groups, self._method)
-        return found.scaled(scaling)
+            return self.cross_fitted
+        return self.raw(self.split).scaled(self.calibration.scaling)
+
+    @cached_property
+    def cross_fitted(self) -> Prediction:
+        """Predictions of the validation split, each scaled as the others' subjects ask for."""
+        val, found = self.labelled("val"), self.raw("val")
+        given = found.log_probabilities, val.groups, self._method, found.in_nats
+        return found.scaled(cross_fit(val.labels, *given))
 
     def predictions(self, evaluation: str) -> list[dict[str, Any]]:
         """The table of the split that is reported, see :func:`prediction_rows`."""

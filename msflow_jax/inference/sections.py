@@ -5,8 +5,11 @@ from functools import partial
 
 import numpy as np
 
+from msflow_jax.data.splitting import held_back
 from msflow_jax.inference.calibration import COVERAGE
 from msflow_jax.inference.evaluation import Arrays, Block, Evaluation
+from msflow_jax.inference.sets import COVERAGE as SETS
+from msflow_jax.inference.sets import SCORE, sets_of
 from msflow_jax.inference.windows import crops
 
 SHOWN_SAMPLES, SHOWN_CASES = 10, 8  # how many of each the report shows
@@ -106,6 +109,36 @@ class Abstention:
     def __call__(self, run: Evaluation) -> tuple[Block, Arrays]:
         """See :class:`msflow_jax.families.Section`."""
         return dict(run.calibration.thresholds), {}
+
+
+@dataclass(frozen=True)
+class Sets:
+    """How often sets hold the true class, and how large they are, by each score."""
+
+    name: str = "sets"
+
+    def __call__(self, run: Evaluation) -> tuple[Block, Arrays]:
+        """See :class:`msflow_jax.families.Section`."""
+        from msflow_jax.evaluation.conformal import METHODS, evaluate_sets
+
+        split, seed, kept = run.labelled(run.split), run.sample.seed, run.calibration.conformal
+        measured = np.arange(len(split.labels))
+        if run.split == "val":  # never on the cases themselves
+            rest = held_back(split, run.flow.config.train.get("calibrate_every", 0))
+            measured = np.flatnonzero(~rest) if rest.any() else measured[:0]
+        block: Block = {"coverage": SETS, "measured": len(measured), "chose": kept["chose"]}
+        if not len(measured):
+            return block, {}
+        rows = []
+        for score in METHODS:
+            for by_class in (False, True):
+                found = sets_of(run.prediction, split.images, kept, seed=seed, score=score,
+                                by_class=by_class)  # fmt: skip
+                made = evaluate_sets(split.labels[measured], found.chosen[measured], run.classes,
+                                     SETS, found.cases)  # fmt: skip
+                rows.append({"score": score, "by_class": by_class, "few": list(found.few), **made})
+        counts = [len(one) for one in kept["scores"][SCORE]]
+        return {**block, "cases": counts, "rows": rows}, {}
 
 
 @dataclass(frozen=True)

@@ -154,6 +154,8 @@ def _from_stored(stored: dict[str, Any], version: int, source: Path) -> ConfigDi
         if family:
             for key, value in leaves(stored):
                 family.choose(config, key, value)
+        # Runs of before chose by all of their validation images.
+        config.train.calibrate_every = 0
         _update(config, stored, source)
     check_config(config)
     return config

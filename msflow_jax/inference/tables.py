@@ -51,6 +51,17 @@ def prediction_rows(
     return rows
 
 
+def with_sets(
+    rows: Sequence[dict[str, Any]], found: Any, classes: Sequence[str]
+) -> list[dict[str, Any]]:
+    """The rows with the columns ``set`` (its classes, joined by ``|``) and ``set_size``."""
+    sizes = found.chosen.sum(axis=1)
+    return [
+        {**row, "set": names, "set_size": int(size)}
+        for row, names, size in zip(rows, found.names(classes), sizes, strict=True)
+    ]
+
+
 def series_rows(
     found: Prediction, volumes: Sequence[str], subjects: Sequence[str], evaluation: str
 ) -> list[dict[str, Any]]:

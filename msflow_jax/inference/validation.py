@@ -78,7 +78,9 @@ def make_validation(
         if prediction.log_prob is not None:
             bits = bits_per_dimension(prediction.log_prob, int(np.prod(images.shape[1:])))
             found["val_bits"] = float(bits.mean())
-            prediction = prediction.scaled(fit_scaling(labels, prediction.log_probabilities))
+            prediction = prediction.scaled(
+                fit_scaling(labels, prediction.log_probabilities, in_nats=True)
+            )
         p = prediction.probability
         found |= {
             "val_auc": probability_auc(labels, p),

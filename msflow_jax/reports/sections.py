@@ -13,6 +13,7 @@ from msflow_jax.reports.page import Section
 from msflow_jax.reports.paths import paths_section
 from msflow_jax.reports.results import Results
 from msflow_jax.reports.segmentation import segmentation_section
+from msflow_jax.reports.sets import sets_section
 from msflow_jax.reports.temperatures import temperatures_section
 from msflow_jax.reports.translation import (
     facts_section,
@@ -42,6 +43,7 @@ SECTIONS: Mapping[str, Renderer] = MappingProxyType(
         "calibration": within_classification("calibration"),
         "abstain": within_classification("abstain"),
         "segmentation": segmentation_section,
+        "sets": sets_section,
         "generation": generation_section,
         "few_steps": few_steps_section,
         "likelihood": likelihood_section,

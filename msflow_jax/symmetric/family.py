@@ -225,7 +225,10 @@ class SymmetricFamily:
 
         if config.model.task == "segment":
             return [sections.Segmentation()]
-        read = sections.Classification(), sections.Scaled(), sections.Abstention()
+        read = (
+            *(sections.Classification(), sections.Scaled(), sections.Sets()),
+            sections.Abstention(),
+        )
         few = [FewSteps(taught)] if config.model.distillation.teacher else []
         return [*read, sections.Generation(), *few, Paths()]
 

@@ -20,7 +20,7 @@ def read(path):
 def test_classify_a_folder(trained, pictures, tmp_path, command):
     out = command(
         "classify", f"--workdir={trained}", f"--images={pictures / 'test'}",
-        f"--output={tmp_path / 'deep' / 'p.csv'}", "--coverage=0.5",
+        f"--output={tmp_path / 'deep' / 'p.csv'}", "--keep=0.5",
     )  # fmt: skip
     assert out.status == 0, out.err
     rows = read(tmp_path / "deep" / "p.csv")
@@ -43,10 +43,24 @@ def test_coverage_sets_the_threshold(trained, pictures, tmp_path, command):
     for coverage in (0.5, 1.0):
         command(
             "classify", f"--workdir={trained}", f"--images={pictures / 'val'}",
-            f"--output={tmp_path / 'p.csv'}", f"--coverage={coverage}", "--measure=entropy",
+            f"--output={tmp_path / 'p.csv'}", f"--keep={coverage}", "--measure=entropy",
         )  # fmt: skip
         answered.append(np.mean([row["abstain"] == "0" for row in read(tmp_path / "p.csv")]))
     np.testing.assert_allclose(answered, [0.5, 1.0], atol=0.13)
+
+
+def test_sets_stand_in_the_table(trained, pictures, tmp_path, command):
+    given = ("classify", f"--workdir={trained}", f"--images={pictures / 'test'}")
+    out = command(*given, f"--output={tmp_path / 'p.csv'}", "--coverage=0.5", "--score=lac")
+    assert out.status == 0 and "sets at a rate of 0.5 by 2 validation images" in out.err, out.err
+    for row in read(tmp_path / "p.csv"):
+        names = row["set"].split("|") if row["set"] else []
+        assert len(names) == int(row["set_size"]) and set(names) <= {"dark", "very bright"}
+    out = command(*given, f"--output={tmp_path / 'p.csv'}", "--coverage=0.9", "--by-class")
+    assert "too few calibration images for this rate of dark, very bright" in out.err
+    assert {row["set_size"] for row in read(tmp_path / "p.csv")} == {"2"}
+    out = command(*given, "--coverage=90")
+    assert out.status == 2 and "must lie in (0, 1), got 90" in out.err
 
 
 def test_classify_one_image_equals_the_folder(trained, pictures, tmp_path, command):
@@ -108,7 +122,7 @@ MISTAKES = {
     "empty folder": ("classify", "--images={tmp}", "no image in {tmp}"),
     "missing image": ("classify", "--images={tmp}/x.png", "no image, folder or .npz at"),
     "other size": ("classify", "--images={tmp}/large", "is 12 x 12, .* 8 x 8 .*--resize"),
-    "coverage": ("classify", "--coverage=1.5", r"--coverage must lie in \(0, 1\], got 1.5"),
+    "coverage": ("classify", "--keep=1.5", r"--keep must lie in \(0, 1\], got 1.5"),
     "measure": ("classify", "--measure=doubt", "unknown uncertainty 'doubt': .*distance"),
     "draws": ("classify", "--draws=-1", "draws must be at least 1"),
     "unknown class": ("generate", "--label=melanoma", "'melanoma': .* 0 = dark, 1 = very bright"),

@@ -22,7 +22,15 @@ def page_of(path):
 
 def test_every_section_that_the_library_knows_is_there():
     assert set(SECTIONS) == {
-        *("classification", "calibration", "abstain", "segmentation", "generation", "few_steps"),
+        *(
+            "classification",
+            "calibration",
+            "abstain",
+            "segmentation",
+            "generation",
+            "few_steps",
+            "sets",
+        ),
         *("likelihood", "explanation", "temperatures", "paths"),
         *("understanding", "translation", "partners", "retrieval", "texts", "facts"),
     }

@@ -1,0 +1,147 @@
+"""Conformal sets of a model: an evaluation calibrates them, ``classify`` gives them."""
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from typing import Any
+
+import jax
+import jax.numpy as jnp
+import numpy as np
+
+from msflow_jax.data.batches import to_float
+from msflow_jax.data.splitting import held_back
+from msflow_jax.inference.prediction import Prediction
+from msflow_jax.streams import content_index
+
+SCORE = "aps"  # unless another one is asked for
+COVERAGE = 0.9
+_BATCH, _MOST = 1024, 2000  # images at a time; calibration cases that are kept
+
+
+def random_parts(images: np.ndarray, seed: int) -> np.ndarray:
+    """The random part of each image's score ``[N]``, by its content: one image has one set."""
+    from msflow_jax.evaluation.conformal import uniform_of
+
+    number = jax.jit(lambda x: content_index(to_float(x)))
+    parts = [
+        np.asarray(number(jnp.asarray(images[i : i + _BATCH])))
+        for i in range(0, len(images), _BATCH)
+    ]
+    return uniform_of(np.concatenate(parts), seed) if parts else np.zeros(0)
+
+
+def collect(
+    probability: np.ndarray, labels: np.ndarray, uniform: np.ndarray
+) -> dict[str, list[list[float]]]:
+    """Scores of the true class of every calibration case, by class, for each way of scoring."""
+    from msflow_jax.evaluation.conformal import METHODS, class_scores
+
+    some = np.sort(np.random.default_rng(0).permutation(len(labels))[:_MOST])
+    found = {}
+    for method in METHODS:
+        scores = class_scores(probability[some], method, uniform[some])
+        found[method] = [scores[labels[some] == k, k].tolist() for k in range(scores.shape[1])]
+    return found
+
+
+def calibrate(run: Any) -> dict[str, Any]:
+    """What an evaluation keeps for sets, of the validation images that chose no checkpoint.
+
+    Their probabilities are those of a scaling that other subjects asked for.
+
+    Args:
+        run: an :class:`~msflow_jax.inference.evaluation.Evaluation`.
+
+    Returns:
+        ``scores`` of :func:`collect`; ``chose``: whether, for want of others, the cases are those that
+        chose the checkpoint.
+    """
+    val = run.labelled("val")
+    rest = held_back(val, run.flow.config.train.get("calibrate_every", 0))
+    cases = np.flatnonzero(rest if rest.any() else ~rest)
+    found = run.cross_fitted.probability[cases]
+    uniform = random_parts(val.images[cases], run.sample.seed)
+    return {"scores": collect(found, val.labels[cases], uniform), "chose": not rest.any()}
+
+
+def check_sets(kept: Mapping[str, Any], coverage: float) -> None:
+    """Raises a ValueError where no evaluation calibrated sets, or for a rate that is none."""
+    if not 0 < coverage < 1:
+        raise ValueError(f"the coverage of sets must lie in (0, 1), got {coverage:g}")
+    if not kept:
+        raise ValueError(
+            "no sets: there is no standing evaluation, or it is of before there were any: evaluate again"
+        )
+
+
+@dataclass(frozen=True)
+class Found:
+    """Sets of some images.
+
+    Attributes:
+        chosen: bool ``[N, K]``.
+        cases: calibration cases.
+        few: names of the classes that have too few cases, and are in every set.
+        chose: whether the cases chose the checkpoint, so that the rate is not guaranteed.
+    """
+
+    chosen: np.ndarray
+    cases: int
+    few: tuple[str, ...]
+    chose: bool
+
+    def names(self, classes: Sequence[str]) -> list[str]:
+        """The classes of each set, likeliest or not, joined by ``|``."""
+        return [
+            "|".join(c for c, inside in zip(classes, row, strict=True) if inside)
+            for row in self.chosen
+        ]
+
+
+def sets_of(
+    prediction: Prediction, images: np.ndarray, kept: Mapping[str, Any], *, seed: int,
+    coverage: float = COVERAGE, score: str = SCORE, by_class: bool = False,
+) -> Found:  # fmt: skip
+    """The set of each image that holds its class at a rate.
+
+    Args:
+        prediction: calibrated predictions of the images.
+        images: uint8 or float ``[N, *space, C]``, at least as many as were predicted.
+        kept: ``conformal`` of the standing evaluation's :class:`Calibration`.
+        seed: ``sample.seed`` of the run.
+        coverage: wanted rate in (0, 1).
+        score: one of :data:`msflow_jax.evaluation.conformal.METHODS`.
+        by_class: whether the rate holds within each class, not only over all images.
+
+    Raises:
+        ValueError: nothing was calibrated, an unknown score, or a rate outside (0, 1).
+    """
+    from msflow_jax.evaluation.conformal import class_scores, sets, thresholds_of
+
+    check_sets(kept, coverage)
+    p = prediction.probability
+    scores = class_scores(p, score, random_parts(images[: len(p)], seed))
+    cases = [np.asarray(one) for one in kept["scores"][score]]
+    thresholds, few = thresholds_of(cases, coverage, by_class)
+    names = tuple(prediction.classes[k] for k in few)
+    count = sum(map(len, cases))
+    return Found(sets(scores, thresholds), count, names, bool(kept["chose"]))
+
+
+def describe_sets(found: Found, coverage: float) -> str:
+    """What sets are like, and what weakens them, in a line each."""
+    size = found.chosen.sum(axis=1)
+    lines = [
+        f"sets at a rate of {coverage:g} by {found.cases} validation images: {size.mean():.2f} classes "
+        f"in the mean, {int((size == 1).sum())} of one, {int((size == 0).sum())} of none"
+    ]
+    if found.few:
+        lines.append(
+            "warning: too few calibration images for this rate of "
+            f"{', '.join(found.few)}: in every set"
+        )
+    if found.chose:
+        lines.append(
+            "warning: the calibration images also chose the checkpoint: the rate may be lower"
+        )
+    return "\n".join(lines)
