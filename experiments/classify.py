@@ -28,6 +28,7 @@ def classify(
     steps: int = 0,
     keep: float = 0.8,
     measure: str = "distance",
+    outside: float = 0.01,
     sets: Mapping[str, Any] | None = None,
     modality: str = "",
     resize: bool = False,
@@ -38,12 +39,11 @@ def classify(
 
     Args:
         workdir: workdir of a trained model.
-        images: an image, a folder, or an .npz.
-        output: the CSV to write.
-        draws: noise draws, 0 as in the standing evaluation, or else as configured.
-        steps: solver steps, likewise.
+        images: an image, a folder, or an .npz; ``output``: the CSV to write.
+        draws, steps: noise draws and solver steps, 0 as in the standing evaluation, or as configured.
         keep: fraction of the validation split that would be kept; the rest abstains.
         measure: uncertainty that decides (``distance`` is the published one).
+        outside: p-value up to which an image is of another kind, and abstained from; 0: never.
         sets: for conformal sets: ``coverage``, ``score``, ``by_class``, see ``inference.sets.sets_of``.
         modality: what the images are of, for a model of several modalities.
         resize: whether images of another size are brought to the model's, as in training.
@@ -83,7 +83,7 @@ def classify(
     except Interrupted as stop:
         out, stopped = stop.partial, stop
     warn_of_other_settings(flow.calibration.settings, requested)
-    abstains = flow.abstains(out, coverage=keep, measure=measure)
+    abstains = flow.abstains(out, coverage=keep, measure=measure, level=outside)
     rows = _rows(flow, out, read, abstains, sets)
     if stopped:
         write_csv(partial, rows)
@@ -98,10 +98,13 @@ def classify(
 
 def _rows(flow: Any, out: Any, read: Any, abstains: Any, sets: Any) -> list[dict[str, Any]]:
     """The table, with conformal sets where they are wanted."""
+    from msflow_jax.inference.kinds import p_values
     from msflow_jax.inference.sets import describe_sets, sets_of
     from msflow_jax.inference.tables import prediction_rows, with_sets
 
-    rows = prediction_rows(out, read.names, abstains, str(flow.calibration))
+    outside = p_values(out, flow.calibration.outside)
+    given = read.names, abstains, str(flow.calibration)
+    rows = prediction_rows(out, *given, outside=outside)
     if not sets:
         return rows
     kept, seed = flow.calibration.conformal, flow.config.sample.seed
@@ -162,6 +165,10 @@ def main(arguments: Sequence[str]) -> None:
     flags.add_argument("--keep", type=float, default=0.8, help="fraction of images to classify")
     flags.add_argument("--measure", default="distance", help="uncertainty that decides to abstain")
     flags.add_argument(
+        "--outside", type=float, default=0.01,
+        help="p-value up to which an image is of another kind, and abstained from; 0: never",
+    )  # fmt: skip
+    flags.add_argument(
         "--coverage", type=float, default=0.0,
         help="adds conformal sets, which hold the true class at this rate, such as 0.9",
     )  # fmt: skip
@@ -183,8 +190,8 @@ def main(arguments: Sequence[str]) -> None:
     sets = dict(coverage=o.coverage, score=o.score, by_class=o.by_class) if o.coverage else None
     classify(
         o.workdir, o.images, o.output, draws=o.draws, steps=o.steps, keep=o.keep, sets=sets,
-        measure=o.measure, modality=o.modality, resize=o.resize, overwrite=o.overwrite,
-        skip_broken=o.skip_broken,
+        outside=o.outside, measure=o.measure, modality=o.modality, resize=o.resize,
+        overwrite=o.overwrite, skip_broken=o.skip_broken,
     )  # fmt: skip
 
 

@@ -179,8 +179,9 @@ class CouplingFamily:
         from msflow_jax.inference import sections
 
         return [
-            sections.Scaled(), sections.Sets(), sections.Abstention(), sections.Classification(),
-            sections.Generation(), Likelihood(), Explanations(), Temperatures(),
+            sections.Scaled(), sections.Sets(), sections.Outside(), sections.Abstention(),
+            sections.Classification(), sections.Generation(), Likelihood(), Explanations(),
+            Temperatures(),
         ]  # fmt: skip
 
 

@@ -89,6 +89,14 @@ UNCERTAINTY = {
         "standard deviation over noise draws of the predicted class's probability", "0 to 0.5",
         "more is less certain",
     ),
+    "picture_spread": Measure(
+        "spread over its pixels of the label picture that was read", "0 or more",
+        "more is of another kind",
+    ),
+    "flow_error": Measure(
+        "mean squared error of the image's velocity at u = 0.5 and the predicted label", "0 or more",
+        "more is of another kind",
+    ),
     "evidence": Measure(
         "-log p(x): how unlike the training images the image is", "nats", "more is less certain"
     ),

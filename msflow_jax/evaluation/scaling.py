@@ -160,13 +160,11 @@ def apply_temperature(logits: np.ndarray, temperature: float) -> np.ndarray:
 def fit_temperature(labels: np.ndarray, logits: np.ndarray) -> float:
     """The temperature in [1e-3, 1e5] that minimises the negative log-likelihood (Guo et al. 2017).
 
-    Fit it on validation data: fitted on the test split, it flatters its own report. The likelihood
-    ratios of a flow are hundreds of nats, hence the wide range. Labels that the logits never get
-    wrong have no best temperature and give 1; logits worse than chance give the upper end.
+    The likelihood ratios of a flow are hundreds of nats, hence the wide range. Labels that are never
+    got wrong have no best temperature and give 1; logits worse than chance give the upper end.
 
     Args:
-        labels: int ``[N]`` of the validation split.
-        logits: ``[N, K]`` as for ``log_softmax``.
+        labels: int ``[N]`` of the validation split; ``logits``: ``[N, K]`` as for ``log_softmax``.
 
     Raises:
         ValueError: for non-finite logits or labels that do not fit them.

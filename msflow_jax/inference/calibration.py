@@ -12,7 +12,7 @@ from msflow_jax.inference.prediction import Prediction
 from msflow_jax.storage import evaluations
 from msflow_jax.storage.jsons import digest_of
 
-_KEPT = ("settings", "temperature", "bias", "thresholds", "conformal", "step")
+_KEPT = ("settings", "temperature", "bias", "thresholds", "conformal", "outside", "step")
 _DIGEST = "digest"
 COVERAGE = 0.8  # at which images are rejected, if nothing else is requested
 _COVERAGES = np.linspace(0.05, 1, 20)
@@ -30,6 +30,7 @@ class Calibration:
         thresholds: ``coverage`` and, for each measure of uncertainty, its largest value among the most
             confident images of the validation split up to that coverage.
         conformal: what sets are made of, see :func:`msflow_jax.inference.sets.calibrate`.
+        outside: what tells images of another kind, see ``inference.kinds.learn_reference``.
         step: training step of the parameters that were evaluated; None before an evaluation.
         name: name of the evaluation; empty before one.
         reason: why nothing is applied, in words; empty where an evaluation is.
@@ -40,6 +41,7 @@ class Calibration:
     bias: Sequence[float] = ()
     thresholds: Mapping[str, Sequence[float]] = field(default_factory=dict)
     conformal: Mapping[str, Any] = field(default_factory=dict)
+    outside: Mapping[str, Any] = field(default_factory=dict)
     step: int | None = None
     name: str = ""
     reason: str = ""
@@ -172,9 +174,10 @@ def _parse(found: Mapping[str, Any], name: str) -> Calibration:
     _check_thresholds(thresholds)
     conformal = _object(learned.get("conformal", {}), "conformal")
     _check_conformal(conformal)
-    return Calibration(
-        dict(settings), float(temperature), tuple(bias), dict(thresholds), conformal, step, name
-    )
+    outside = _object(learned.get("outside", {}), "outside")
+    _check_reference(outside)
+    numbers = float(temperature), tuple(bias), dict(thresholds)
+    return Calibration(dict(settings), *numbers, conformal, outside, step, name)
 
 
 def _check_types(settings: Mapping[str, Any], configured: Mapping[str, Any]) -> None:
@@ -204,6 +207,18 @@ def _check_conformal(found: Mapping[str, Any]) -> None:
         lists = isinstance(classes, list) and all(isinstance(one, list) for one in classes)
         if not lists or not all(_is_number(score) for one in classes for score in one):
             raise TypeError(f"the scores {name!r} are no numbers, class by class")
+
+
+def _check_reference(found: Mapping[str, Any]) -> None:
+    """Raises a TypeError for what tells images from outside, where it is not as it was written."""
+    if not found:
+        return
+    centre, width = (_object(found.get(key), f"outside.{key}") for key in ("centre", "width"))
+    scores, signed = found.get("scores"), found.get("signed")
+    lists = isinstance(scores, list) and isinstance(signed, list)
+    numbers = [*centre.values(), *width.values(), *(scores or [])]
+    if not lists or set(centre) != set(width) or not all(map(_is_number, numbers)):
+        raise TypeError("outside holds no numbers for each measure")
 
 
 def _object(value: Any, name: str) -> dict[str, Any]:

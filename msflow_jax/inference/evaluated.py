@@ -30,14 +30,16 @@ def requested_settings(
     """What evaluation.json says of the settings.
 
     Raises:
-        ValueError: ``outside`` for a model without a likelihood, ``by`` where nothing is classified.
+        ValueError: ``outside`` or ``by`` where nothing is classified.
     """
     if by and "classification" not in [section.name for section in sections]:
         raise ValueError(
             f"--by={by[0]}: subgroups are of classes, and {flow.path} classifies nothing"
         )
-    if outside and "likelihood" not in [section.name for section in sections]:
-        raise ValueError(f"--outside needs a likelihood, which the model of {flow.path} has not")
+    if outside and "outside" not in [section.name for section in sections]:
+        raise ValueError(
+            f"--outside is for models that classify, which that of {flow.path} does not"
+        )
     given = {"outside": outside, "features": [features] if features else [], "by": by}
     settings: dict[str, Any] = {k: list(map(str, v)) for k, v in given.items() if v}
     settings |= {"stage": stage} if stage else {}

@@ -13,6 +13,7 @@ from msflow_jax.evaluation.scaling import TEMPERATURE, cross_fit, fit_scaling
 from msflow_jax.families import Section
 from msflow_jax.inference.calibration import Calibration, measure_thresholds
 from msflow_jax.inference.flow import Flow
+from msflow_jax.inference.kinds import learn_reference, p_values
 from msflow_jax.inference.prediction import Prediction
 from msflow_jax.inference.sets import calibrate
 from msflow_jax.inference.tables import prediction_rows
@@ -130,7 +131,8 @@ class Evaluation:
         found = fit_scaling(labels, val.log_probabilities, self._method, val.in_nats)
         return Calibration(
             self.sample.classify.to_dict(), found.temperature, found.bias,
-            measure_thresholds(val.scaled(found)), calibrate(self), self.flow.step,
+            measure_thresholds(val.scaled(found)), calibrate(self), learn_reference(val),
+            self.flow.step,
         )  # fmt: skip
 
     @property
@@ -160,7 +162,10 @@ class Evaluation:
         flow = dataclasses.replace(self.flow, calibration=self.calibration)
         abstains = flow.abstains(self.prediction)
         split = self.labelled(self.split)
-        return prediction_rows(self.prediction, split.names, abstains, evaluation, split.labels)
+        outside = p_values(self.prediction, self.calibration.outside)
+        return prediction_rows(
+            self.prediction, split.names, abstains, evaluation, split.labels, outside
+        )
 
     def features_of(self, name: str, images: np.ndarray, labels: np.ndarray) -> Any:
         """A small classifier of a modality's training images, trained once for all sections."""

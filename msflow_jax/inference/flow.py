@@ -15,6 +15,7 @@ from msflow_jax.data.checks import check_images
 from msflow_jax.families import Family, choose_settings, draws_modalities, require_verb
 from msflow_jax.inference.answer_verbs import AnswerVerbs
 from msflow_jax.inference.calibration import COVERAGE, Calibration
+from msflow_jax.inference.kinds import LEVEL, are_odd
 from msflow_jax.inference.modality_verbs import ModalityVerbs
 from msflow_jax.inference.prediction import Prediction
 from msflow_jax.inference.runners import (
@@ -22,7 +23,7 @@ from msflow_jax.inference.runners import (
     make_explainer,
     make_generator,
     make_segmenter,
-)
+)  # fmt: skip
 from msflow_jax.inference.windows import warn_of_pieces
 from msflow_jax.parallel.batched import finished
 
@@ -41,8 +42,7 @@ class Flow(ModalityVerbs, AnswerVerbs):
         params: parameters of the model, those of the parts among them.
         step: training step of the parameters.
         calibration: what the standing evaluation learned.
-        drawing: step and own parameters of the model to generate with, where the checkpoint that draws
-            best is not the one that classifies best; else None.
+        drawing: step and own parameters to generate with, where another checkpoint draws best; or None.
     """
 
     path: Path
@@ -108,14 +108,16 @@ class Flow(ModalityVerbs, AnswerVerbs):
         )
 
     def abstains(
-        self, prediction: Prediction, *, coverage: float = COVERAGE, measure: str = "distance"
-    ) -> np.ndarray | None:
+        self, prediction: Prediction, *, coverage: float = COVERAGE, measure: str = "distance",
+        level: float = LEVEL,
+    ) -> np.ndarray | None:  # fmt: skip
         """Which images are too uncertain to be classified, bool ``[N]``; None before an evaluation.
 
         Args:
             prediction: what :meth:`classify` returned.
             coverage: fraction of the validation split that would be kept.
             measure: name of the uncertainty that decides, see :func:`uncertainties`.
+            level: p-value up to which an image is of another kind, and rejected too; 0: none.
 
         Raises:
             ValueError: an unknown measure, or a coverage outside (0, 1].
@@ -124,7 +126,8 @@ class Flow(ModalityVerbs, AnswerVerbs):
         threshold = self.calibration.threshold(measure, coverage)
         if measure not in found:
             raise ValueError(f"unknown uncertainty {measure!r}: choose one of {', '.join(found)}")
-        return None if threshold is None else found[measure] > threshold
+        odd = are_odd(found, self.calibration.outside, level)
+        return None if threshold is None else (found[measure] > threshold) | odd
 
     def segment(self, images: Any, *, description: str = "", **requested: Any) -> np.ndarray:
         """The class of every pixel, uint8 ``[N, *space]``, by the settings of the configuration.

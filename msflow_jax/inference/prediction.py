@@ -28,6 +28,7 @@ class Prediction:
         classes: class names in label order; empty where not known.
         dimensions: entries of an image, which its bits per dimension are divided by.
         in_nats: whether the distances are -log of the probabilities, up to a constant of the image.
+        measures: further uncertainties of the family's own by name, ``[D, B]`` or ``[1, B]``.
     """
 
     distances: Any
@@ -39,6 +40,7 @@ class Prediction:
     classes: tuple[str, ...] = dataclasses.field(default=(), metadata={"static": True})
     dimensions: int = dataclasses.field(default=1, metadata={"static": True})
     in_nats: bool = dataclasses.field(default=False, metadata={"static": True})
+    measures: dict[str, Any] = dataclasses.field(default_factory=dict)
 
     @property
     def distance(self) -> np.ndarray:
@@ -76,7 +78,8 @@ class Prediction:
     @property
     def uncertainty(self) -> dict[str, np.ndarray]:
         """Named uncertainties ``[B]``; see :func:`uncertainties`."""
-        return uncertainties(self.distances, self.probabilities, self.log_prob)
+        own = {name: np.asarray(x).mean(axis=0) for name, x in self.measures.items()}
+        return {**uncertainties(self.distances, self.probabilities, self.log_prob), **own}
 
     @property
     def log_probabilities(self) -> np.ndarray:

@@ -8,11 +8,13 @@ import numpy as np
 from msflow_jax.data.splitting import held_back
 from msflow_jax.inference.calibration import COVERAGE
 from msflow_jax.inference.evaluation import Arrays, Block, Evaluation
+from msflow_jax.inference.kinds import level_of, reference_of
 from msflow_jax.inference.sets import COVERAGE as SETS
 from msflow_jax.inference.sets import SCORE, sets_of
 from msflow_jax.inference.windows import crops
 
 SHOWN_SAMPLES, SHOWN_CASES = 10, 8  # how many of each the report shows
+_OUTSIDE = 256  # images of each kind
 SHOWN_VOLUMES = 4  # of each class: they are kept whole
 
 
@@ -139,6 +141,47 @@ class Sets:
                 rows.append({"score": score, "by_class": by_class, "few": list(found.few), **made})
         counts = [len(one) for one in kept["scores"][SCORE]]
         return {**block, "cases": counts, "rows": rows}, {}
+
+
+@dataclass(frozen=True)
+class Outside:
+    """How well uncertainties tell images of another kind: another scanner, noise, texture, others."""
+
+    name: str = "outside"
+
+    def __call__(self, run: Evaluation) -> tuple[Block, Arrays]:
+        """See :class:`msflow_jax.families.Section`."""
+        from msflow_jax.evaluation.outside import detection, stand_ins
+
+        split, seed, known = (
+            run.labelled(run.split),
+            run.sample.seed,
+            reference_of(run.calibration.outside),
+        )
+        some = np.sort(np.random.default_rng(seed).permutation(len(split.labels))[:_OUTSIDE])
+        sets = stand_ins(split.images[some], seed)
+        sets |= {name: images[:_OUTSIDE] for name, images in run.outside.items()}
+        inside = {name: values[some] for name, values in run.prediction.uncertainty.items()}
+        groups = None if split.groups is None else [split.groups[i] for i in some]
+        block: Block = {
+            "images": len(some),
+            "used": list(known.centre) if known else [],
+            "sets": {},
+        }
+        arrays: Arrays = {}
+        for i, (name, images) in enumerate(sets.items()):
+            read = (
+                run.raw(f"from outside: {name}", images).scaled(run.calibration.scaling).uncertainty
+            )
+            rows = {m: detection(inside[m], read[m], groups, seed) for m in inside}
+            one = {"images": len(images), "measures": rows}
+            if known:
+                rows["outside"] = detection(known.score(inside), known.score(read), groups, seed)
+                one["rejected"] = float(np.mean(known.p_values(read) <= level_of(known)))
+            block["sets"][name], arrays[f"outside_{i}"] = one, images[:SHOWN_CASES]
+        if known:
+            block["rejected"] = float(np.mean(known.p_values(inside) <= level_of(known)))
+        return block, arrays
 
 
 @dataclass(frozen=True)

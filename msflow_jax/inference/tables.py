@@ -14,6 +14,7 @@ def prediction_rows(
     abstains: np.ndarray | None,
     evaluation: str,
     labels: np.ndarray | None = None,
+    outside: np.ndarray | None = None,
 ) -> list[dict[str, Any]]:
     """A row for each prediction; there may be fewer than names.
 
@@ -23,11 +24,13 @@ def prediction_rows(
         abstains: whether an image is too uncertain, ``[N]``; None where no threshold is known.
         evaluation: which evaluation prior, temperature and thresholds are of; empty for none.
         labels: true classes, ``[N]``, where they are known.
+        outside: p-value of being of the kind that was learned, ``[N]``; None where it is not known.
 
     Returns:
         ``name``, [``true_label``, ``true_class``], ``label``, ``class``, a probability ``p_CLASS`` for
         each class, ``uncertainty_MEASURE``, with a likelihood ``log_likelihood`` (of the 8-bit image in
-        nats: the measure ``evidence`` with its sign turned) and ``bits_per_dimension``, ``abstain``
+        nats: the measure ``evidence`` with its sign turned) and ``bits_per_dimension``, where it is
+        known ``outside`` (the p-value: small for an image of another kind), ``abstain``
         (1, 0, or empty where not known), ``evaluation``.
     """
     predicted, p, uncertainty = found.prediction, found.probability, found.uncertainty
@@ -46,6 +49,8 @@ def prediction_rows(
                 "log_likelihood": f"{likelihood[i]:.3f}",
                 "bits_per_dimension": f"{bits[i]:.5f}",
             }
+        if outside is not None:
+            row["outside"] = f"{outside[i]:.4f}"
         row["abstain"] = "" if abstains is None else int(abstains[i])
         rows.append({**row, "evaluation": evaluation})
     return rows

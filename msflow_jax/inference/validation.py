@@ -44,7 +44,8 @@ def resolution(select: str, images: int) -> float:
 
 
 def _settings(model: Any, verb: str, config: ConfigDict) -> dict[str, Any]:
-    chosen = choose_settings(model, verb, config.sample.classify.to_dict())
+    given = {**config.sample.classify.to_dict(), "outside": False}
+    chosen = choose_settings(model, verb, given)
     chosen |= {"draws": config.train.draws}
     return chosen | {key: config.sample[key] for key in ("seed", "batch", "overlap")}
 

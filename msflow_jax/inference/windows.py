@@ -87,6 +87,7 @@ def classify(
         mode=votes.argmax(axis=-1),
         nfe=found.nfe.sum(axis=0),
         ok=found.ok.all(axis=0),
+        measures={name: x.mean(axis=0) for name, x in found.measures.items()},
     )
 
 

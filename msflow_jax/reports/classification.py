@@ -15,6 +15,8 @@ _MEASURES = {
     "entropy": "entropy of the probabilities in nats",
     "spread": "standard deviation of the predicted class's probability over draws",
     "evidence": "how unlike the training images the image is, whatever its class",
+    "picture_spread": "spread over its pixels of the label picture that was read",
+    "flow_error": "how badly the flow predicts the image's own velocity",
 }
 _SCORES = (
     ("accuracy", "Accuracy", page.percent),

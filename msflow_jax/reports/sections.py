@@ -9,6 +9,7 @@ from msflow_jax.reports.few_steps import few_steps_section
 from msflow_jax.reports.general import generic_section
 from msflow_jax.reports.generation import generation_section
 from msflow_jax.reports.likelihood import likelihood_section
+from msflow_jax.reports.outside import outside_section
 from msflow_jax.reports.page import Section
 from msflow_jax.reports.paths import paths_section
 from msflow_jax.reports.results import Results
@@ -44,6 +45,7 @@ SECTIONS: Mapping[str, Renderer] = MappingProxyType(
         "abstain": within_classification("abstain"),
         "segmentation": segmentation_section,
         "sets": sets_section,
+        "outside": outside_section,
         "generation": generation_section,
         "few_steps": few_steps_section,
         "likelihood": likelihood_section,

@@ -226,7 +226,7 @@ class SymmetricFamily:
         if config.model.task == "segment":
             return [sections.Segmentation()]
         read = (
-            *(sections.Classification(), sections.Scaled(), sections.Sets()),
+            *(sections.Classification(), sections.Scaled(), sections.Sets(), sections.Outside()),
             sections.Abstention(),
         )
         few = [FewSteps(taught)] if config.model.distillation.teacher else []

@@ -23,6 +23,7 @@ from msflow_jax.streams import FlowMap, VelocityField, content_index
 from msflow_jax.symmetric.codes import Code
 from msflow_jax.symmetric.latent_codes import LatentCode
 from msflow_jax.symmetric.objective import flow_matching_loss
+from msflow_jax.symmetric.outside import completed, of_draw
 from msflow_jax.symmetric.paths import to_image, to_label
 from msflow_jax.symmetric.readout import (
     check_readout,
@@ -42,8 +43,7 @@ class SymmetricFlow:
     """A symmetric flow over images and label pictures; pure. Its verbs take the codec's parameters too.
 
     Attributes:
-        net: flax module ``(x [B, *space, C], u [B], train=...) -> [B, *space, C]`` on the joined
-            channels (image first), for instance ``UNet(channels=c_x + c_y)``.
+        net: flax module ``(x [B, *space, C], u [B], train=...) -> [B, *space, C]``, image first.
         code: maps classes to label pictures and back.
         classes: class names in label order.
         codec: what stands between images and flow.
@@ -52,7 +52,7 @@ class SymmetricFlow:
         time: distribution of training times.
         code_dropout: fraction of training samples that are trained without a code, for guidance. Their
             label's error is not scored, so that the read-out stays the posterior.
-        image_std: see :func:`make_field`; empty: none, as published.
+        image_std: see :func:`make_field`; empty: none.
         readout: ``latent`` compares label pictures with codes, ``decode`` (published) with the palette.
         maps: whether labels are maps of a class per pixel (segmentation), not a class per image.
 
@@ -148,6 +148,7 @@ class SymmetricFlow:
         solver: str = "euler",
         index: jax.Array | None = None,
         weights: Sequence[float] | None = None,
+        outside: bool = True,
     ) -> Prediction:
         """The class of each image: integrate from u = 1 to 0 and read the label picture out.
 
@@ -160,6 +161,7 @@ class SymmetricFlow:
             solver: see :func:`msflow_jax.ode.integrate`.
             index: number that each image's noise is folded from ``[B]``; None: :func:`content_index`.
             weights: ratio of target to training prior of each class, see :meth:`Code.reweight`.
+            outside: whether to measure how odd the images are, by one evaluation more.
 
         Raises:
             ValueError: images of another shape, ``draws`` < 1, or weights without the code ``simplex``.
@@ -175,11 +177,10 @@ class SymmetricFlow:
         def one(draw: jax.Array) -> Prediction:
             k_draw = jax.random.fold_in(key, draw)
             out = to_label(self, params, inner, index, k_draw, steps=steps, solver=solver)
-            distances, probabilities, mode = read_out(out.end["label"], ratio)
-            return Prediction(distances, probabilities, mode, out.nfe, out.ok)
+            return of_draw(self, out, *read_out(out.end["label"], ratio))
 
         found = jax.lax.map(one, jnp.arange(draws))
-        return dataclasses.replace(found, nfe=found.nfe.mean(), classes=self.classes)
+        return completed(self, params, inner, index, key, found, outside)
 
     def segment(
         self,

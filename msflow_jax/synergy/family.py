@@ -149,7 +149,7 @@ class SynergyFamily:
 
     def sections(self, config: ConfigDict, stage: str = "") -> Sequence[Section]:
         """Answers, translations of the configured routes, and classes where the model classifies."""
-        from msflow_jax.inference.sections import Abstention, Classification, Scaled, Sets
+        from msflow_jax.inference.sections import Abstention, Classification, Outside, Scaled, Sets
         from msflow_jax.paired.sections import Translation
         from msflow_jax.synergy.understanding_section import Answers
 
@@ -161,7 +161,7 @@ class SynergyFamily:
         if drawn in done:
             found.append(Translation(measured_routes(config), config.sample.evaluate.examples))
         if "classify" in done:
-            found += [Abstention(), Classification(), Scaled(), Sets()]
+            found += [Abstention(), Classification(), Scaled(), Sets(), Outside()]
         return found
 
 

@@ -30,6 +30,7 @@ def test_every_section_that_the_library_knows_is_there():
             "generation",
             "few_steps",
             "sets",
+            "outside",
         ),
         *("likelihood", "explanation", "temperatures", "paths"),
         *("understanding", "translation", "partners", "retrieval", "texts", "facts"),

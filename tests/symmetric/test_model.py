@@ -276,3 +276,35 @@ def test_spreads_that_do_not_fit(std):
         SymmetricFlow(
             Silent(), Code("simplex", 2), ("a", "b"), PixelCodec((4, 4, 2)), image_std=std
         )
+
+
+class Memory(nn.Module):
+    """A velocity that is right for images of a grey level, and a label picture that is even of them."""
+
+    code: Code
+    level: float = 0.2
+
+    def __call__(self, x, u, *, train=False):
+        del train
+        image, label = x[..., :1], x[..., 1:]
+        time = u[:, None, None, None]
+        # Of image = level everywhere: its velocity is (level - state) / (1 - u), where u is not 1.
+        velocity = (self.level - image) / jnp.maximum(1 - time, 0.1)
+        clean = image + (float(self.code.table[0, 0]) - self.level)
+        return jnp.concatenate([velocity, label - clean], axis=-1)
+
+
+def test_two_scores_tell_images_of_another_kind():
+    code = Code("grey", 2)
+    flow = SymmetricFlow(Memory(code), code, ("a", "b"), PixelCodec((8, 8, 1), bounded=False))
+    noise = 0.5 * jax.random.normal(jax.random.key(1), (4, 8, 8, 1))
+    images = jnp.concatenate([jnp.full((4, 8, 8, 1), 0.2), 0.2 + noise])
+    found = flow.classify({}, images, jax.random.key(0), draws=2)
+    spread, error = (found.uncertainty[k] for k in ("picture_spread", "flow_error"))
+    assert spread[:4].max() < 1e-5 < 0.2 < spread[4:].min()
+    assert error[:4].max() < 1e-5 < 0.2 < error[4:].min()
+    assert found.measures["picture_spread"].shape == (2, 8)
+    without = flow.classify({}, images, jax.random.key(0), outside=False)
+    assert without.measures == {}
+    alone = flow.classify({}, images[5:6], jax.random.key(0), draws=2)
+    np.testing.assert_allclose(alone.uncertainty["flow_error"], error[5:6], rtol=1e-5)

@@ -1,0 +1,140 @@
+"""Images of another kind than those of training: one score of several, p-values, and how well they tell.
+
+AUROC and FPR at 95 % TPR as OpenOOD (arXiv 2306.09301) has them.
+"""
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from typing import Any
+
+import numpy as np
+
+from msflow_jax.evaluation.auc import binary_auc
+
+_MOST = 2000  # reference images whose score is kept
+_FLOOR = 1e-12
+_RATE = 0.95
+
+
+@dataclass(frozen=True)
+class Reference:
+    """How measures are distributed over images of the kind that was learned, none of them trained on.
+
+    Attributes:
+        centre: median of the logarithm of each measure, or where it is signed of itself.
+        width: median absolute deviation from it.
+        signed: names of the measures that are taken as they are, and are odd on either side.
+        scores: scores of the reference images, sorted.
+    """
+
+    centre: Mapping[str, float]
+    width: Mapping[str, float]
+    signed: Sequence[str]
+    scores: Sequence[float]
+
+    @classmethod
+    def of(cls, measures: Mapping[str, np.ndarray], signed: Sequence[str] = ()) -> "Reference":
+        """The reference of images' measures ``[N]`` by name."""
+        values = {name: _plain(name, x, signed) for name, x in measures.items()}
+        centre = {name: float(np.median(x)) for name, x in values.items()}
+        width = {
+            name: max(float(np.median(np.abs(x - centre[name]))), _FLOOR)
+            for name, x in values.items()
+        }
+        found = cls(centre, width, tuple(signed), ())
+        scores = np.sort(found.score(measures))
+        some = np.linspace(0, len(scores) - 1, min(len(scores), _MOST)).astype(int)
+        return cls(centre, width, tuple(signed), scores[some].tolist())
+
+    def score(self, measures: Mapping[str, np.ndarray]) -> np.ndarray:
+        """The largest deviation of an image in any measure ``[N]``; larger is odder."""
+        found = []
+        for name, centre in self.centre.items():
+            off = (_plain(name, measures[name], self.signed) - centre) / self.width[name]
+            found.append(np.abs(off) if name in self.signed else off)
+        return np.max(found, axis=0)
+
+    def p_values(self, measures: Mapping[str, np.ndarray]) -> np.ndarray:
+        """Share of reference images that are as odd, themselves counted ``[N]``: conformal p-values."""
+        scores = np.asarray(self.scores)
+        above = len(scores) - np.searchsorted(scores, self.score(measures), side="left")
+        return (1 + above) / (1 + len(scores))
+
+    @property
+    def least(self) -> float:
+        """The smallest p-value there is."""
+        return 1 / (1 + len(self.scores))
+
+
+def _plain(name: str, values: np.ndarray, signed: Sequence[str]) -> np.ndarray:
+    values = np.asarray(values, float)
+    return values if name in signed else np.log(np.maximum(values, _FLOOR))
+
+
+def detection(
+    inside: np.ndarray, outside: np.ndarray, groups: Sequence[Any] | None, seed: int = 0
+) -> dict[str, Any]:
+    """How well a score tells images from outside, with 95 % intervals over subjects of the inside ones.
+
+    Args:
+        inside: scores of images of the known kind ``[N]``; larger is odder.
+        outside: scores of the others ``[M]``.
+        groups: subjects of the inside images; None: all differ.
+        seed: of the bootstrap.
+
+    Returns:
+        ``auroc``, and ``fpr95``: share of outside images that pass for inside ones at the threshold
+        that lets 95 % of the inside ones pass; each with its interval.
+    """
+    names = None if groups is None else list(groups) + [f"outside {i}" for i in range(len(outside))]
+    both = np.concatenate([inside, outside])
+    from_outside = np.arange(len(both)) >= len(inside)
+    index = np.arange(len(both))
+
+    def measure(chosen: np.ndarray) -> dict[str, float]:
+        of, scores = from_outside[chosen], both[chosen]
+        if of.all() or not of.any():
+            return {"auroc": np.nan, "fpr95": np.nan}
+        passes = scores[of] <= np.quantile(scores[~of], _RATE)
+        return {"auroc": binary_auc(of, scores) or 0.0, "fpr95": float(passes.mean())}
+
+    found = measure(index)
+    rng = np.random.default_rng(seed)
+    subjects, of_image = np.unique(index if names is None else names, return_inverse=True)
+    members = [np.flatnonzero(of_image == s) for s in range(len(subjects))]
+    drawn = []
+    for _ in range(200):
+        some = rng.integers(0, len(subjects), len(subjects))
+        drawn.append(measure(np.concatenate([members[s] for s in some])))
+    return {
+        name: {"value": value, "interval": np.nanquantile(
+            [one[name] for one in drawn], [0.025, 0.975]).tolist()}
+        for name, value in found.items()
+    }  # fmt: skip
+
+
+def stand_ins(images: np.ndarray, seed: int) -> dict[str, np.ndarray]:
+    """Images of another kind that can be made of any: another scanner, noise, texture.
+
+    Args:
+        images: uint8 ``[N, *space, C]``.
+        seed: seed of what is drawn.
+
+    Returns:
+        ``other scanner`` (the same images, darker in the middle tones and with noise), ``noise``
+        (uniform) and ``texture`` (noise whose power falls with the square of the frequency, as that of
+        photographs does), uint8 of the same shape.
+    """
+    rng, space = np.random.default_rng(seed), tuple(range(1, images.ndim - 1))
+    light = (images / 255.0) ** 1.4 + rng.normal(scale=0.04, size=images.shape)
+    frequencies = np.meshgrid(*(np.fft.fftfreq(n) for n in images.shape[1:-1]), indexing="ij")
+    distance = np.sqrt(sum(f**2 for f in frequencies))
+    fall = 1 / np.maximum(distance, 1 / max(images.shape[1:-1]))
+    waves = np.fft.fftn(rng.normal(size=images.shape), axes=space) * fall[None, ..., None]
+    texture = np.fft.ifftn(waves, axes=space).real
+    texture = (texture - texture.mean(space, keepdims=True)) / texture.std(space, keepdims=True)
+    return {
+        "other scanner": np.clip(np.rint(255 * light), 0, 255).astype(np.uint8),
+        "noise": rng.integers(0, 256, images.shape, dtype=np.uint8),
+        "texture": np.clip(np.rint(128 + 50 * texture), 0, 255).astype(np.uint8),
+    }

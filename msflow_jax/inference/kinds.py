@@ -1,0 +1,61 @@
+"""Whether an image is of the kind that was learned: a p-value, by which ``classify`` abstains."""
+
+import dataclasses
+from collections.abc import Mapping
+from typing import Any
+
+import numpy as np
+
+from msflow_jax.evaluation.outside import Reference
+from msflow_jax.inference.prediction import Prediction
+
+LEVEL = 0.01  # p-value at which an image is taken for one from outside
+EVIDENCE = "evidence"
+
+
+def own_measures(prediction: Prediction) -> tuple[str, ...]:
+    """The uncertainties that tell of an image's kind: a family's own, or its likelihood.
+
+    Neither entropy nor distance does; they tell how sure a model is, and it may be sure of anything.
+    """
+    if prediction.measures:
+        return tuple(prediction.measures)
+    return (EVIDENCE,) if prediction.log_prob is not None else ()
+
+
+def learn_reference(validation: Prediction) -> dict[str, Any]:
+    """What an evaluation keeps of the validation images, none of them trained on; may be nothing."""
+    names, found = own_measures(validation), validation.uncertainty
+    if not names:
+        return {}
+    # Of a likelihood images may be too likely as well (arXiv 1906.02994).
+    signed = tuple(name for name in names if name == EVIDENCE)
+    made = Reference.of({name: found[name] for name in names}, signed)
+    return {k: list(v) if isinstance(v, tuple) else v for k, v in dataclasses.asdict(made).items()}
+
+
+def reference_of(kept: Mapping[str, Any]) -> Reference | None:
+    """What :func:`learn_reference` gave, as it was; None where it gave nothing."""
+    return Reference(**kept) if kept else None
+
+
+def level_of(known: Reference, level: float = LEVEL) -> float:
+    """The largest p-value of images that are taken for ones from outside.
+
+    Of fewer than 1 / level images none is as small: then those count that are odder than all of them.
+    """
+    return max(level, known.least) if level else 0.0
+
+
+def are_odd(
+    uncertainty: Mapping[str, np.ndarray], kept: Mapping[str, Any], level: float = LEVEL
+) -> np.ndarray | bool:
+    """Which images are taken for ones from outside ``[N]``; False where nothing is known."""
+    known = reference_of(kept)
+    return known.p_values(uncertainty) <= level_of(known, level) if known else False
+
+
+def p_values(prediction: Prediction, kept: Mapping[str, Any]) -> np.ndarray | None:
+    """A p-value for each image ``[N]``; None where nothing is known to compare with."""
+    known = reference_of(kept)
+    return None if known is None else known.p_values(prediction.uncertainty)

@@ -1,0 +1,60 @@
+"""The section on images of another kind: how well each uncertainty tells them."""
+
+from typing import Any
+
+from msflow_jax.reports import page
+from msflow_jax.reports.page import Section
+from msflow_jax.reports.results import Results
+
+COMBINED = "outside"  # the score behind the p-value
+
+
+def outside_section(results: Results) -> Section:
+    """A table of AUROC and one of false positives, a column for each kind, and some of the images."""
+    found = results.part("outside")
+    heading = "Images from outside"
+    if not found.get("sets"):
+        text = "No images from outside in evaluation.json: evaluate again."
+        return page.missing(results, "outside", "Outside", text, heading)
+    sets = found["sets"]
+    measures = list(next(iter(sets.values()))["measures"])
+    order = [m for m in (COMBINED, *(found.get("used") or ())) if m in measures]
+    order += [m for m in measures if m not in order]
+    tables = [
+        (
+            words,
+            [
+                (_name(m), *(_cell(one["measures"][m][figure]) for one in sets.values()))
+                for m in order
+            ],
+        )
+        for figure, words in (("auroc", "AUROC"), ("fpr95", "FPR at 95 % TPR"))
+    ]
+    strips = []
+    for i, name in enumerate(sets):
+        array = results.arrays.get(f"outside_{i}")
+        if array is not None and len(array):
+            per_row = len(array) if array.ndim == 4 else 2
+            strips.append(
+                (name, page.image_strip(array, f"images: {name}", per_row, results.spacing))
+            )
+    rejected = [(name, _share(one["rejected"])) for name, one in sets.items() if "rejected" in one]
+    if "rejected" in found:
+        rejected.insert(0, ("of the split itself", _share(found["rejected"])))
+    return page.section(
+        results, "outside", "Outside", heading=heading, found=found, names=list(sets), tables=tables,
+        strips=strips, rejected=rejected,
+    )  # fmt: skip
+
+
+def _name(measure: str) -> str:
+    return "outside (behind the p-value)" if measure == COMBINED else measure.replace("_", " ")
+
+
+def _cell(one: dict[str, Any]) -> str:
+    low, high = one["interval"]
+    return f"{page.number(one['value'], 3)} ({page.number(low, 2)} to {page.number(high, 2)})"
+
+
+def _share(value: float) -> str:
+    return f"{100 * value:.0f} %"
