@@ -11,6 +11,7 @@ from msflow_jax.inference.prediction import Prediction
 
 LEVEL = 0.01  # p-value at which an image is taken for one from outside
 EVIDENCE = "evidence"
+_MOST = 5
 
 
 def own_measures(prediction: Prediction) -> tuple[str, ...]:
@@ -42,9 +43,10 @@ def reference_of(kept: Mapping[str, Any]) -> Reference | None:
 def level_of(known: Reference, level: float = LEVEL) -> float:
     """The largest p-value of images that are taken for ones from outside.
 
-    Of fewer than 1 / level images none is as small: then those count that are odder than all of them.
+    Of fewer than 1 / level validation images none is as small: then those count that are odder than all
+    of them, unless they are so few that one in twenty of the known kind would be, too.
     """
-    return max(level, known.least) if level else 0.0
+    return max(level, known.least) if level and known.least <= _MOST * level else 0.0
 
 
 def are_odd(

@@ -153,26 +153,17 @@ class Outside:
         """See :class:`msflow_jax.families.Section`."""
         from msflow_jax.evaluation.outside import detection, stand_ins
 
-        split, seed, known = (
-            run.labelled(run.split),
-            run.sample.seed,
-            reference_of(run.calibration.outside),
-        )
+        split, seed = run.labelled(run.split), run.sample.seed
+        known, scaling = reference_of(run.calibration.outside), run.calibration.scaling
         some = np.sort(np.random.default_rng(seed).permutation(len(split.labels))[:_OUTSIDE])
-        sets = stand_ins(split.images[some], seed)
-        sets |= {name: images[:_OUTSIDE] for name, images in run.outside.items()}
+        sets = {**stand_ins(split.images[some], seed), **run.outside}
         inside = {name: values[some] for name, values in run.prediction.uncertainty.items()}
         groups = None if split.groups is None else [split.groups[i] for i in some]
-        block: Block = {
-            "images": len(some),
-            "used": list(known.centre) if known else [],
-            "sets": {},
-        }
+        used = list(known.centre) if known else []
+        block: Block = {"images": len(some), "used": used, "sets": {}}
         arrays: Arrays = {}
         for i, (name, images) in enumerate(sets.items()):
-            read = (
-                run.raw(f"from outside: {name}", images).scaled(run.calibration.scaling).uncertainty
-            )
+            read = run.raw(name, images).scaled(scaling).uncertainty
             rows = {m: detection(inside[m], read[m], groups, seed) for m in inside}
             one = {"images": len(images), "measures": rows}
             if known:

@@ -139,8 +139,18 @@ def test_explain_can_be_asked_about_two_classes(command, workdir, pictures, tmp_
     assert out.status == 2 and "both dark" in out.err
 
 
-def test_a_symmetric_flow_has_no_likelihood(command, trained, pictures, tmp_path):
-    out = command("explain", f"--workdir={trained}", f"--images={pictures}", f"--output={tmp_path}")
+def test_a_symmetric_flow_has_no_likelihood(command, trained, copied, pictures, tmp_path):
+    given = f"--images={pictures}", f"--output={tmp_path / 'out'}"
+    out = command("explain", f"--workdir={trained}", *given)
     assert out.status == 2 and "no likelihood to explain" in out.err
-    out = command("evaluate", f"--workdir={trained}", f"--outside={pictures}")
-    assert out.status == 2 and "--outside needs a likelihood" in out.err
+    # But it tells images from outside.
+    out = command("evaluate", f"--workdir={copied}", f"--outside={pictures / 'test'}", "--name=x")
+    assert out.status == 2 and "would name two sets" in out.err
+    more = f"--outside={pictures / 'test' / 'dark'}"
+    out = command("evaluate", f"--workdir={copied}", more, "--name=x")
+    assert out.status == 0, out.err
+    found = evaluation(copied, "x")["outside"]
+    assert list(found["sets"]) == ["other scanner", "noise", "texture", "dark"]
+    assert found["used"] == ["flow_error", "picture_spread"] and 0 <= found["rejected"] <= 1
+    assert {"outside", "distance"} <= set(found["sets"]["dark"]["measures"])
+    assert "Images from outside" in (copied / "report" / "index.html").read_text(encoding="utf-8")

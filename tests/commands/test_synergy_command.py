@@ -78,7 +78,10 @@ def test_stages_sections_and_the_page(trained):
     stages = [name for name, _ in json.loads((trained / "stages.json").read_text())]
     assert stages == ["understand", "reconstruct", "classify"]
     found = evaluation(trained)
-    assert found["sections"] == ["understanding", "translation", "abstain", "classification"]
+    assert found["sections"] == [
+        *("understanding", "translation", "abstain", "classification"),
+        *("calibration", "sets", "outside"),
+    ]
     tasks = found["understanding"]["tasks"]
     assert set(tasks) == {"selection", "identification", "instruction"}
     assert 0 <= tasks["selection"]["letter"]["accuracy"]["value"] <= 1
