@@ -142,7 +142,7 @@ def test_free_bits_are_free():
             found, metrics = cost(params, 1.0)
             return found - cost(params, 0.0)[0], metrics["divergence"]
 
-        found, divergence = jax.grad(of_the_divergence, has_aux=True)(params)
+        found, divergence = jax.jit(jax.grad(of_the_divergence, has_aux=True))(params)
         return float(optax.tree.norm(found)), float(divergence)
 
     norm, divergence = gradient_and_divergence(free_bits=2.0)
