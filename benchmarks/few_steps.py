@@ -55,8 +55,10 @@ def measure(path: Path, split: str, per_class: int, rounds: int) -> dict[str, An
     flow = open_workdir(path, calibrated=False)
     evaluation, _ = open_split(flow, split, (), None, ())
     splits, seed = evaluation.splits, flow.config.sample.seed
-    teacher = {**read_teacher(path)["teacher"], **flow.parts.params}
-    models = {True: (flow.model, flow.drawing_params), False: (taught(flow.model), teacher)}
+    kept = read_teacher(path).get("teacher")
+    teacher = flow.drawing_params if kept is None else {**kept, **flow.parts.params}
+    walking = flow.model if kept is None else taught(flow.model)
+    models = {True: (flow.model, flow.drawing_params), False: (walking, teacher)}
     labels = np.tile(np.arange(len(flow.classes), dtype=np.int32), per_class)
     drawn, runs = {}, {}
     for name, (solver, steps) in WAYS.items():

@@ -57,7 +57,6 @@ def classify(
     """
     from msflow_jax import data
     from msflow_jax.data.sources.values import refuse_broken
-    from msflow_jax.inference.sets import check_sets
     from msflow_jax.parallel.batched import Interrupted
     from msflow_jax.storage.outputs import check_both, check_file
     from msflow_jax.storage.text import begins_with, write_csv
@@ -71,9 +70,7 @@ def classify(
     by_series, _ = check_both(check_file, of_series(output), ours, inputs, overwrite)
     flow = open_workdir(workdir)
     flow.require("classify")
-    flow.calibration.threshold(measure, keep)  # refuses both before the work
-    if sets:
-        check_sets(flow.calibration.conformal, sets["coverage"])
+    _check(flow.calibration, keep, measure, outside, sets)
     read = data.read_sound_images(images, flow.info_of(modality), resize=resize)
     names, broken = read.names, read.broken
     refuse_broken(() if skip_broken else read.errors)
@@ -96,10 +93,22 @@ def classify(
     return rows
 
 
+def _check(calibration: Any, keep: float, measure: str, outside: float, sets: Any) -> None:
+    """Refuses before the work what cannot be; a line on stderr for what is not quite what is asked."""
+    from msflow_jax.inference.kinds import check_level
+    from msflow_jax.inference.sets import check_sets
+
+    calibration.threshold(measure, keep)
+    if line := check_level(outside, calibration.outside):
+        print(line, file=sys.stderr)
+    if sets:
+        check_sets(calibration.conformal, sets["coverage"])
+
+
 def _rows(flow: Any, out: Any, read: Any, abstains: Any, sets: Any) -> list[dict[str, Any]]:
     """The table, with conformal sets where they are wanted."""
     from msflow_jax.inference.kinds import p_values
-    from msflow_jax.inference.sets import describe_sets, sets_of
+    from msflow_jax.inference.sets import describe_sets, random_parts, sets_of
     from msflow_jax.inference.tables import prediction_rows, with_sets
 
     outside = p_values(out, flow.calibration.outside)
@@ -107,8 +116,9 @@ def _rows(flow: Any, out: Any, read: Any, abstains: Any, sets: Any) -> list[dict
     rows = prediction_rows(out, *given, outside=outside)
     if not sets:
         return rows
-    kept, seed = flow.calibration.conformal, flow.config.sample.seed
-    found = sets_of(out, read.images, kept, seed=seed, **sets)
+    sample = flow.config.sample
+    uniform = random_parts(read.images, sample.seed, sample.batch)
+    found = sets_of(out, uniform, flow.calibration.conformal, **sets)
     print(describe_sets(found, sets["coverage"]), file=sys.stderr)
     return with_sets(rows, found, flow.classes)
 
@@ -148,7 +158,7 @@ def warn_of_other_settings(evaluated: Any, requested: dict[str, Any]) -> None:
     for name, value in requested.items():
         if value and name in evaluated and evaluated[name] != value:
             print(
-                f"warning: --{name}={value}, but the thresholds of abstention were measured with "
+                f"warning: --{name}={value}, but thresholds, sets and p-values were measured with "
                 f"{evaluated[name]}: evaluate --{name}={value} --name=NAME --adopt measures them so",
                 file=sys.stderr,
             )

@@ -15,11 +15,12 @@ from experiments.common import parser, path, run
 STEPS = 4  # that are drawn in unless asked otherwise
 
 
-def configure(teacher: Path, overrides: Sequence[str]):
+def configure(teacher: Path, output: Path, overrides: Sequence[str]):
     """The configuration of a run that distils the one of a workdir.
 
     Args:
         teacher: the other's workdir.
+        output: the run's own.
         overrides: ``--config.a.b=v``, over the teacher's settings.
 
     Raises:
@@ -28,8 +29,16 @@ def configure(teacher: Path, overrides: Sequence[str]):
     """
     from msflow_jax.config import override
     from msflow_jax.streams import JUMP
-    from msflow_jax.workdir import read
+    from msflow_jax.workdir import has_checkpoint, read
 
+    if has_checkpoint(output):  # goes on, whether or not the teacher is still there
+        config = read(output)[0]
+        if (named := config.model.get("distillation", {}).get("teacher")) != str(teacher):
+            raise ValueError(
+                f"{output} holds a run of the teacher {named or 'none'}, not {teacher}: use another "
+                "--output, or name that one"
+            )
+        return override(config, overrides)
     config, _ = read(teacher)
     if "distillation" not in config.model:
         raise ValueError(
@@ -37,7 +46,7 @@ def configure(teacher: Path, overrides: Sequence[str]):
         )
     with config.unlocked():
         config.model.distillation.teacher = str(teacher)
-        config.sample.generate.update(dict(solver=JUMP, steps=STEPS))
+        config.sample.generate.update(dict(solver=JUMP, steps=STEPS, guidance=1.0))
         config.train.init = ""
     return override(config, overrides)
 
@@ -61,7 +70,7 @@ def main(arguments: Sequence[str]) -> None:
         from experiments.train import train
         from msflow_jax.parallel.startup import start_jax
 
-        config = configure(options.workdir, rest)
+        config = configure(options.workdir, options.output, rest)
         start_jax(config.train.batch)
     train(config, options.output)
     if not options.no_evaluate:

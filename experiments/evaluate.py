@@ -50,7 +50,7 @@ def evaluate(
         steps: solver steps of the classification, 0 as configured.
         prior: prior of the classes, ``natural`` (as trained) or ``uniform``; empty as configured.
         temperature: standard deviation of the latents of generated images, 0 as configured.
-        outside: images of another kind (a folder, an .npz), which a likelihood should find unlikely.
+        outside: images of another kind (a folder, an .npz), which the uncertainties should tell.
         features: folder of ``tools/convert_features.py``, for further distances of the generated images.
         stage: training stage whose parameters are measured; empty: the last.
         by: columns of the data, such as ``site``, whose values make subgroups.
@@ -63,7 +63,7 @@ def evaluate(
 
     Raises:
         ValueError: the data there are not the ones that the model was trained on, a setting that the
-            model has not, ``outside`` for a model without a likelihood, or a name under which an
+            model has not, ``outside`` for a model that does not classify, or a name under which an
             evaluation with other settings is kept.
     """
     from msflow_jax.inference.evaluated import (
@@ -204,7 +204,7 @@ def main(arguments: Sequence[str]) -> None:
     )  # fmt: skip
     flags.add_argument(
         "--outside", action="append", default=[], metavar="PATH",
-        help="images of another kind, for a model with a likelihood to find unlikely; repeatable",
+        help="images of another kind, which the uncertainties should tell; repeatable",
     )  # fmt: skip
     flags.add_argument(
         "--features", type=path,

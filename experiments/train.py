@@ -5,6 +5,7 @@ python -m experiments.train --config=configs/pixel_retina.py:cpu --config.data.r
 """
 
 import contextlib
+import warnings
 from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
@@ -93,6 +94,8 @@ def _train(config, workdir: Path, encode_only: bool) -> None:
         check_writable(workdir)
     else:
         check_run(workdir)
+    if resumed:
+        workdirs.keep_as_begun(workdir, config)
     then = workdirs.refuse_other_run(workdir, config) if resumed else None
     teacher = None if resumed else teachers.open_teacher(config)
     splits, table = data.load(config.data), workdir / "splits.csv"
@@ -105,15 +108,12 @@ def _train(config, workdir: Path, encode_only: bool) -> None:
         parts = teachers.parts(teacher, family, config, splits, workdir if resumed else None)
         model = family.build(config, info, parts)
     if encode_only:
-        if not parts.params:
-            raise ValueError("--encode-only is for latent models: this one sees the images")
-        if "cache" not in config.model.latent:
-            raise ValueError("--encode-only: this family encodes images while it trains")
+        _check_encoding(config, parts)
         family.stages(config, splits, parts, model)
         return
     taken, first = None, jax.process_index() == 0
     if config.train.init and (not resumed or unreached_stages(workdir)):
-        taken = _taken(expand(config.train.init), workdir, model)
+        taken = _taken(expand(config.train.init), workdir, model, config)
     with locked(workdir) if first else contextlib.nullcontext():
         if first:
             if line := workdirs.describe_length(workdir, config) if resumed else str(taken or ""):
@@ -122,6 +122,7 @@ def _train(config, workdir: Path, encode_only: bool) -> None:
             workdirs.create(workdir, config, info, extra)
             if not resumed:
                 parts.save(workdir)
+                teachers.forget(workdir)
             if teacher:
                 teacher.keep(workdir)
             if not (resumed and table.exists()):
@@ -138,16 +139,31 @@ def _train(config, workdir: Path, encode_only: bool) -> None:
         run_stages(stages, workdir, params=given, made=workdirs.made_with(workdir))
 
 
-def _taken(source: Path, workdir: Path, model: Any) -> Any:
+def _check_encoding(config: Any, parts: Any) -> None:
+    """Raises a ValueError for a model that encodes nothing beforehand."""
+    if not parts.params:
+        raise ValueError("--encode-only is for latent models: this one sees the images")
+    if "cache" not in config.model.latent:
+        raise ValueError("--encode-only: this family encodes images while it trains")
+
+
+def _taken(source: Path, workdir: Path, model: Any, config: Any) -> Any:
     """What a run starts from.
 
     Raises:
         ValueError: it is the run itself.
     """
-    from msflow_jax.workdir import take_params
+    from msflow_jax.workdir import read, take_params
 
     if source.resolve() == workdir.resolve():
         raise ValueError(f"--config.train.init={source} is this run's own --workdir: name another")
+    before, own = read(source)[0].train.calibrate_every, config.train.calibrate_every
+    if own and before != own:
+        warnings.warn(
+            f"{source} was chosen by validation images that this run keeps for conformal sets: of the "
+            "same data their rate may be lower (train.calibrate_every)",
+            stacklevel=2,
+        )
     return take_params(source, model)
 
 

@@ -30,7 +30,6 @@ class Teacher:
         flow = self.flow
         own = {n: leaf for n, leaf in flow.drawing_params.items() if n not in flow.parts.params}
         said = {"workdir": str(flow.path), "step": flow.drawing_step, "data": flow.info.name}
-        shutil.rmtree(path / facts.TEACHER, ignore_errors=True)  # of a run that failed
         weights.save(path / facts.TEACHER, _FACTS, said, own)
 
 
@@ -47,7 +46,11 @@ def open_teacher(config: ConfigDict) -> Teacher | None:
     flow = open_workdir(expand(name), calibrated=False)
     then, now = (dict(leaves(one.model.to_dict())) for one in (flow.config, config))
     if before := then.get("distillation.teacher", ""):
-        raise ValueError(f"{name} is distilled itself: distil its own teacher, {before}")
+        remedy = "it draws in few steps already" if before == ITSELF else f"distil {before}"
+        raise ValueError(f"{name} is distilled itself: {remedy}")
+    kept, own = (one.train.calibrate_every for one in (flow.config, config))
+    if kept != own:  # else images that chose the teacher would be taken for ones that chose nothing
+        raise ValueError(f"{name} has train.calibrate_every={kept}, not {own}: leave it as that")
     for key in sorted(then.keys() | now.keys()):
         a, b = plain(then.get(key)), plain(now.get(key))
         part = key.partition(".")[0]
@@ -71,6 +74,11 @@ def parts(
     if teacher:
         return teacher.flow.parts
     return family.load(config, splits.info, run) if run else family.prepare(config, splits)
+
+
+def forget(path: Path) -> None:
+    """Removes what a run that failed before its first checkpoint left of its teacher."""
+    shutil.rmtree(path / facts.TEACHER, ignore_errors=True)
 
 
 def read_teacher(path: Path) -> Any:

@@ -22,8 +22,8 @@ from msflow_jax.training.continuing import check_length
 from msflow_jax.training.sequence import read_drawing, read_params, saved_stages, unreached_stages
 
 __all__ = [
-    "create", "describe_length", "has_checkpoint", "made_with", "open_workdir", "plain", "read",
-    "refuse_difference", "refuse_other_run", "take_params",
+    "create", "describe_length", "has_checkpoint", "keep_as_begun", "made_with", "open_workdir",
+    "plain", "read", "refuse_difference", "refuse_other_run", "take_params",
 ]  # fmt: skip
 
 
@@ -77,6 +77,13 @@ def refuse_other_run(path: Path, config: ConfigDict) -> Info:
     for name in ("data", "model", "train", "sample"):
         refuse_difference(path, then[name], now[name], name)
     return info
+
+
+def keep_as_begun(path: Path, config: ConfigDict) -> None:
+    """Settings that there were not when a run began keep, in ``config``, what stands for that."""
+    began = read_object(path / "config.json")
+    if "calibrate_every" not in began.get("train", {}):
+        config.train.calibrate_every = read(path)[0].train.calibrate_every
 
 
 def _length(config: ConfigDict) -> dict[str, Any]:

@@ -177,9 +177,10 @@ class CouplingFamily:
         """Classification and its calibration, drawing, likelihoods, and maps that explain them."""
         from msflow_jax.coupling.sections import Explanations, Likelihood, Temperatures
         from msflow_jax.inference import sections
+        from msflow_jax.inference.outside_section import Outside
 
         return [
-            sections.Scaled(), sections.Sets(), sections.Outside(), sections.Abstention(),
+            sections.Scaled(), sections.Sets(), Outside(), sections.Abstention(),
             sections.Classification(), sections.Generation(), Likelihood(), Explanations(),
             Temperatures(),
         ]  # fmt: skip

@@ -14,6 +14,8 @@ from msflow_jax.evaluation.auc import binary_auc
 _MOST = 2000  # reference images whose score is kept
 _FLOOR = 1e-12
 _RATE = 0.95
+STAND_INS = ("other scanner", "noise", "texture")
+MADE_OF_THE_SPLIT = STAND_INS[:1]
 
 
 @dataclass(frozen=True)
@@ -54,11 +56,14 @@ class Reference:
             found.append(np.abs(off) if name in self.signed else off)
         return np.max(found, axis=0)
 
-    def p_values(self, measures: Mapping[str, np.ndarray]) -> np.ndarray:
-        """Share of reference images that are as odd, themselves counted ``[N]``: conformal p-values."""
+    def p_values(self, measures: Mapping[str, np.ndarray], themselves: bool = False) -> np.ndarray:
+        """Conformal p-values ``[N]``: share of reference images that are as odd, the image counted.
+
+        ``themselves``: whether these are the reference images, which are counted already.
+        """
         scores = np.asarray(self.scores)
         above = len(scores) - np.searchsorted(scores, self.score(measures), side="left")
-        return (1 + above) / (1 + len(scores))
+        return above.clip(1) / len(scores) if themselves else (1 + above) / (1 + len(scores))
 
     @property
     def least(self) -> float:
@@ -72,21 +77,24 @@ def _plain(name: str, values: np.ndarray, signed: Sequence[str]) -> np.ndarray:
 
 
 def detection(
-    inside: np.ndarray, outside: np.ndarray, groups: Sequence[Any] | None, seed: int = 0
-) -> dict[str, Any]:
+    inside: np.ndarray, outside: np.ndarray, groups: Sequence[Any] | None,
+    same: bool = False, seed: int = 0,
+) -> dict[str, Any]:  # fmt: skip
     """How well a score tells images from outside, with 95 % intervals over subjects of the inside ones.
 
     Args:
         inside: scores of images of the known kind ``[N]``; larger is odder.
         outside: scores of the others ``[M]``.
         groups: subjects of the inside images; None: all differ.
+        same: whether the outside images are made of the inside ones, in order; otherwise all differ.
         seed: of the bootstrap.
 
     Returns:
         ``auroc``, and ``fpr95``: share of outside images that pass for inside ones at the threshold
         that lets 95 % of the inside ones pass; each with its interval.
     """
-    names = None if groups is None else list(groups) + [f"outside {i}" for i in range(len(outside))]
+    own = [str(one) for one in (range(len(inside)) if groups is None else groups)]
+    names = [*own, *(own if same else [f"outside {i}" for i in range(len(outside))])]
     both = np.concatenate([inside, outside])
     from_outside = np.arange(len(both)) >= len(inside)
     index = np.arange(len(both))
@@ -100,7 +108,7 @@ def detection(
 
     found = measure(index)
     rng = np.random.default_rng(seed)
-    subjects, of_image = np.unique(index if names is None else names, return_inverse=True)
+    subjects, of_image = np.unique(names, return_inverse=True)
     members = [np.flatnonzero(of_image == s) for s in range(len(subjects))]
     drawn = []
     for _ in range(200):
@@ -125,16 +133,17 @@ def stand_ins(images: np.ndarray, seed: int) -> dict[str, np.ndarray]:
         (uniform) and ``texture`` (noise whose power falls with the square of the frequency, as that of
         photographs does), uint8 of the same shape.
     """
-    rng, space = np.random.default_rng(seed), tuple(range(1, images.ndim - 1))
-    light = (images / 255.0) ** 1.4 + rng.normal(scale=0.04, size=images.shape)
-    frequencies = np.meshgrid(*(np.fft.fftfreq(n) for n in images.shape[1:-1]), indexing="ij")
-    distance = np.sqrt(sum(f**2 for f in frequencies))
-    fall = 1 / np.maximum(distance, 1 / max(images.shape[1:-1]))
-    waves = np.fft.fftn(rng.normal(size=images.shape), axes=space) * fall[None, ..., None]
-    texture = np.fft.ifftn(waves, axes=space).real
-    texture = (texture - texture.mean(space, keepdims=True)) / texture.std(space, keepdims=True)
-    return {
-        "other scanner": np.clip(np.rint(255 * light), 0, 255).astype(np.uint8),
-        "noise": rng.integers(0, 256, images.shape, dtype=np.uint8),
-        "texture": np.clip(np.rint(128 + 50 * texture), 0, 255).astype(np.uint8),
-    }
+    found = {name: np.empty_like(images) for name in STAND_INS}
+    space, sides = tuple(range(images.ndim - 2)), images.shape[1:-1]
+    frequencies = np.meshgrid(*(np.fft.fftfreq(n) for n in sides), indexing="ij")
+    fall = 1 / np.maximum(np.sqrt(sum(f**2 for f in frequencies)), 1 / max(sides))
+    for i, image in enumerate(images):  # one by one: volumes are large
+        rng = np.random.default_rng([seed, i])
+        light = (image / 255.0) ** 1.4 + rng.normal(scale=0.04, size=image.shape)
+        waves = np.fft.fftn(rng.normal(size=image.shape), axes=space) * fall[..., None]
+        texture = np.fft.ifftn(waves, axes=space).real
+        texture = (texture - texture.mean(space)) / texture.std(space)
+        found["other scanner"][i] = np.clip(np.rint(255 * light), 0, 255)
+        found["noise"][i] = rng.integers(0, 256, image.shape)
+        found["texture"][i] = np.clip(np.rint(128 + 50 * texture), 0, 255)
+    return found

@@ -10,6 +10,7 @@ import numpy as np
 
 from msflow_jax import data
 from msflow_jax.data.base import digest
+from msflow_jax.evaluation.outside import STAND_INS
 from msflow_jax.families import Section, choose_settings
 from msflow_jax.inference.evaluation import Evaluation
 from msflow_jax.inference.flow import Flow
@@ -39,6 +40,11 @@ def requested_settings(
     if outside and "outside" not in [section.name for section in sections]:
         raise ValueError(
             f"--outside is for models that classify, which that of {flow.path} does not"
+        )
+    if outside and "image" not in flow.info.modalities and flow.info.modalities:
+        raise ValueError(
+            "--outside: of a model of several modalities it is not known which one such images are of: "
+            "classify --modality=NAME gives p-values where the family has them"
         )
     given = {"outside": outside, "features": [features] if features else [], "by": by}
     settings: dict[str, Any] = {k: list(map(str, v)) for k, v in given.items() if v}
@@ -127,7 +133,7 @@ def read_outside(flow: Flow, paths: Sequence[str]) -> dict[str, np.ndarray]:
     """Images of another kind by the last part of their path, at the model's side and channels."""
     names = [Path(path).name for path in paths]
     for name in names:
-        if names.count(name) > 1 or name in ("train", "val", "test"):
+        if names.count(name) > 1 or name in (*("train", "val", "test"), *STAND_INS):
             raise ValueError(
                 f"--outside: {name!r} would name two sets of images: give each a name of its own"
             )

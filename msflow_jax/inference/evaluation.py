@@ -128,7 +128,7 @@ class Evaluation:
         if self._given is not None:
             return self._given
         val, labels = self.raw("val"), self.labelled("val").labels
-        found = fit_scaling(labels, val.log_probabilities, self._method, val.in_nats)
+        found = fit_scaling(labels, val.log_probabilities, self.method, val.in_nats)
         return Calibration(
             self.sample.classify.to_dict(), found.temperature, found.bias,
             measure_thresholds(val.scaled(found)), calibrate(self), learn_reference(val),
@@ -136,7 +136,8 @@ class Evaluation:
         )  # fmt: skip
 
     @property
-    def _method(self) -> str:
+    def method(self) -> str:
+        """How probabilities are scaled."""
         return self.sample.classify.get("calibration", TEMPERATURE)
 
     @cached_property
@@ -146,15 +147,20 @@ class Evaluation:
         Each validation image is scaled as the others' subjects ask for, lest the report be better than
         what it promises.
         """
-        if self.split == "val" and self._given is None:
+        if self.is_reference:
             return self.cross_fitted
         return self.raw(self.split).scaled(self.calibration.scaling)
+
+    @property
+    def is_reference(self) -> bool:
+        """Whether what is reported is what the calibration was learned from."""
+        return self.split == "val" and self._given is None
 
     @cached_property
     def cross_fitted(self) -> Prediction:
         """Predictions of the validation split, each scaled as the others' subjects ask for."""
         val, found = self.labelled("val"), self.raw("val")
-        given = found.log_probabilities, val.groups, self._method, found.in_nats
+        given = found.log_probabilities, val.groups, self.method, found.in_nats
         return found.scaled(cross_fit(val.labels, *given))
 
     def predictions(self, evaluation: str) -> list[dict[str, Any]]:
@@ -162,7 +168,8 @@ class Evaluation:
         flow = dataclasses.replace(self.flow, calibration=self.calibration)
         abstains = flow.abstains(self.prediction)
         split = self.labelled(self.split)
-        outside = p_values(self.prediction, self.calibration.outside)
+        given = self.prediction, self.calibration.outside
+        outside = p_values(*given, themselves=self.is_reference)
         return prediction_rows(
             self.prediction, split.names, abstains, evaluation, split.labels, outside
         )

@@ -37,8 +37,9 @@ class FewSteps:
         flow, train, chosen = run.flow, run.splits.train, run.chosen
         labels = np.tile(np.arange(len(run.classes), dtype=np.int32), run.sample.generate.per_class)
         student = flow.drawing_params
-        teacher = student
+        taught, teacher = flow.model, student  # its own
         if (flow.path / TEACHER).is_dir():
+            taught = self.taught(flow.model)
             teacher = {**load_params(flow.path / TEACHER), **flow.parts.params}
         given = {"seed": run.sample.seed, "batch": run.sample.batch}
 
@@ -51,7 +52,7 @@ class FewSteps:
         }
         for n in (*JUMPS, REFERENCE):
             name = f"teacher, {n} step{'s' * (n > 1)}"
-            ways[name] = draw(self.taught(flow.model), teacher, n, "euler")
+            ways[name] = draw(taught, teacher, n, "euler")
         seen = partial(crops, flow.model, seed=run.sample.seed)
         images = seen(train.images)
         block = compare_ways(

@@ -11,7 +11,7 @@ from msflow_jax.inference.prediction import Prediction
 
 LEVEL = 0.01  # p-value at which an image is taken for one from outside
 EVIDENCE = "evidence"
-_MOST = 5
+_MOST = 0.05  # share of images of the known kind that may be taken for others
 
 
 def own_measures(prediction: Prediction) -> tuple[str, ...]:
@@ -46,7 +46,29 @@ def level_of(known: Reference, level: float = LEVEL) -> float:
     Of fewer than 1 / level validation images none is as small: then those count that are odder than all
     of them, unless they are so few that one in twenty of the known kind would be, too.
     """
-    return max(level, known.least) if level and known.least <= _MOST * level else 0.0
+    return max(level, known.least) if level and known.least <= max(level, _MOST) else 0.0
+
+
+def check_level(level: float, kept: Mapping[str, Any]) -> str:
+    """Whether images can be taken for ones from outside at a level; if not, or not quite, why.
+
+    Raises:
+        ValueError: no p-value is as small, or all are.
+    """
+    if not 0 <= level < 1:
+        raise ValueError(f"--outside must lie in [0, 1), got {level:g}")
+    known = reference_of(kept)
+    if not level or known is None or known.least <= level:
+        return ""
+    if level_of(known, level):
+        return (
+            f"warning: {len(known.scores)} validation images give no p-value as small as {level:g}: "
+            f"images odder than all of them ({known.least:.2g}) are abstained from"
+        )
+    return (
+        f"warning: {len(known.scores)} validation images are too few to tell images from outside: none "
+        "is abstained from for that"
+    )
 
 
 def are_odd(
@@ -57,7 +79,15 @@ def are_odd(
     return known.p_values(uncertainty) <= level_of(known, level) if known else False
 
 
-def p_values(prediction: Prediction, kept: Mapping[str, Any]) -> np.ndarray | None:
-    """A p-value for each image ``[N]``; None where nothing is known to compare with."""
+def p_values(
+    prediction: Prediction, kept: Mapping[str, Any], themselves: bool = False
+) -> np.ndarray | None:
+    """A p-value for each image ``[N]``; None where nothing is known to compare with.
+
+    Args:
+        prediction: of N images.
+        kept: what :func:`learn_reference` gave.
+        themselves: whether these are the images that it was learned from.
+    """
     known = reference_of(kept)
-    return None if known is None else known.p_values(prediction.uncertainty)
+    return None if known is None else known.p_values(prediction.uncertainty, themselves)

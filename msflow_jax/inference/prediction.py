@@ -99,6 +99,10 @@ class Prediction:
         logs = scaling.apply(self.log_probabilities)
         follow = self.in_nats or np.size(scaling.bias) > 0
         distances = -logs if follow else self.distances
+        if follow and not self.in_nats:
+            # So that the mean over draws, by which a class is predicted, is that of the probability.
+            pooled = np.log(np.exp(logs).mean(axis=0))
+            distances = distances + (logs.mean(axis=0) - pooled)[None]
         return dataclasses.replace(
             self, distances=distances, probabilities=np.exp(logs), in_nats=follow
         )

@@ -5,16 +5,13 @@ from functools import partial
 
 import numpy as np
 
-from msflow_jax.data.splitting import held_back
 from msflow_jax.inference.calibration import COVERAGE
 from msflow_jax.inference.evaluation import Arrays, Block, Evaluation
-from msflow_jax.inference.kinds import level_of, reference_of
 from msflow_jax.inference.sets import COVERAGE as SETS
-from msflow_jax.inference.sets import SCORE, sets_of
+from msflow_jax.inference.sets import SCORE, held, random_parts, sets_of
 from msflow_jax.inference.windows import crops
 
 SHOWN_SAMPLES, SHOWN_CASES = 10, 8  # how many of each the report shows
-_OUTSIDE = 256  # images of each kind
 SHOWN_VOLUMES = 4  # of each class: they are kept whole
 
 
@@ -91,15 +88,23 @@ class Scaled:
 
     def __call__(self, run: Evaluation) -> tuple[Block, Arrays]:
         """See :class:`msflow_jax.families.Section`."""
-        from msflow_jax.evaluation.scaling import evaluate_scaling, log_softmax, notes_on, pooled
+        from msflow_jax.evaluation.scaling import (
+            NONE,
+            evaluate_scaling,
+            log_softmax,
+            notes_on,
+            pooled,
+        )
 
         scaling, val = run.calibration.scaling, run.raw("val")
         before, after = run.raw(run.split), run.prediction
         logs = val.log_probabilities.mean(axis=0)
-        notes = notes_on(run.labelled("val").labels, logs, scaling.temperature)
+        notes = []
+        if run.method != NONE:
+            notes = notes_on(run.labelled("val").labels, logs, scaling.temperature)
         first, last = (pooled(log_softmax(one.log_probabilities)) for one in (before, after))
         labels = run.labelled(run.split).labels
-        return evaluate_scaling(labels, first, last, scaling, notes), {}
+        return {"method": run.method, **evaluate_scaling(labels, first, last, scaling, notes)}, {}
 
 
 @dataclass(frozen=True)
@@ -123,56 +128,25 @@ class Sets:
         """See :class:`msflow_jax.families.Section`."""
         from msflow_jax.evaluation.conformal import METHODS, evaluate_sets
 
-        split, seed, kept = run.labelled(run.split), run.sample.seed, run.calibration.conformal
+        split, kept = run.labelled(run.split), run.calibration.conformal
         measured = np.arange(len(split.labels))
         if run.split == "val":  # never on the cases themselves
-            rest = held_back(split, run.flow.config.train.get("calibrate_every", 0))
+            rest = held(run)
             measured = np.flatnonzero(~rest) if rest.any() else measured[:0]
         block: Block = {"coverage": SETS, "measured": len(measured), "chose": kept["chose"]}
         if not len(measured):
             return block, {}
-        rows = []
+        rows, uniform = [], random_parts(split.images, run.sample.seed, run.sample.batch)
         for score in METHODS:
             for by_class in (False, True):
-                found = sets_of(run.prediction, split.images, kept, seed=seed, score=score,
-                                by_class=by_class)  # fmt: skip
-                made = evaluate_sets(split.labels[measured], found.chosen[measured], run.classes,
-                                     SETS, found.cases)  # fmt: skip
+                found = sets_of(run.prediction, uniform, kept, score=score, by_class=by_class)
+                # By class there is no one law of the coverage: every class has its own threshold.
+                cases = 0 if by_class else found.cases
+                given = split.labels[measured], found.chosen[measured], run.classes, SETS, cases
+                made = evaluate_sets(*given)
                 rows.append({"score": score, "by_class": by_class, "few": list(found.few), **made})
         counts = [len(one) for one in kept["scores"][SCORE]]
         return {**block, "cases": counts, "rows": rows}, {}
-
-
-@dataclass(frozen=True)
-class Outside:
-    """How well uncertainties tell images of another kind: another scanner, noise, texture, others."""
-
-    name: str = "outside"
-
-    def __call__(self, run: Evaluation) -> tuple[Block, Arrays]:
-        """See :class:`msflow_jax.families.Section`."""
-        from msflow_jax.evaluation.outside import detection, stand_ins
-
-        split, seed = run.labelled(run.split), run.sample.seed
-        known, scaling = reference_of(run.calibration.outside), run.calibration.scaling
-        some = np.sort(np.random.default_rng(seed).permutation(len(split.labels))[:_OUTSIDE])
-        sets = {**stand_ins(split.images[some], seed), **run.outside}
-        inside = {name: values[some] for name, values in run.prediction.uncertainty.items()}
-        groups = None if split.groups is None else [split.groups[i] for i in some]
-        used = list(known.centre) if known else []
-        block: Block = {"images": len(some), "used": used, "sets": {}}
-        arrays: Arrays = {}
-        for i, (name, images) in enumerate(sets.items()):
-            read = run.raw(name, images).scaled(scaling).uncertainty
-            rows = {m: detection(inside[m], read[m], groups, seed) for m in inside}
-            one = {"images": len(images), "measures": rows}
-            if known:
-                rows["outside"] = detection(known.score(inside), known.score(read), groups, seed)
-                one["rejected"] = float(np.mean(known.p_values(read) <= level_of(known)))
-            block["sets"][name], arrays[f"outside_{i}"] = one, images[:SHOWN_CASES]
-        if known:
-            block["rejected"] = float(np.mean(known.p_values(inside) <= level_of(known)))
-        return block, arrays
 
 
 @dataclass(frozen=True)

@@ -5,7 +5,6 @@ from dataclasses import dataclass
 from typing import Any
 
 import jax
-import jax.numpy as jnp
 import numpy as np
 
 from msflow_jax.data.batches import to_float
@@ -15,19 +14,21 @@ from msflow_jax.streams import content_index
 
 SCORE = "aps"  # unless another one is asked for
 COVERAGE = 0.9
-_BATCH, _MOST = 1024, 2000  # images at a time; calibration cases that are kept
+_MOST = 2000  # calibration cases that are kept
 
 
-def random_parts(images: np.ndarray, seed: int) -> np.ndarray:
+def random_parts(images: np.ndarray, seed: int, batch: int) -> np.ndarray:
     """The random part of each image's score ``[N]``, by its content: one image has one set."""
     from msflow_jax.evaluation.conformal import uniform_of
 
-    number = jax.jit(lambda x: content_index(to_float(x)))
-    parts = [
-        np.asarray(number(jnp.asarray(images[i : i + _BATCH])))
-        for i in range(0, len(images), _BATCH)
-    ]
+    starts = range(0, len(images), batch)
+    parts = [np.asarray(_numbers(images[i : i + batch])) for i in starts]
     return uniform_of(np.concatenate(parts), seed) if parts else np.zeros(0)
+
+
+@jax.jit
+def _numbers(images: jax.Array) -> jax.Array:
+    return content_index(to_float(images))
 
 
 def collect(
@@ -56,12 +57,25 @@ def calibrate(run: Any) -> dict[str, Any]:
         ``scores`` of :func:`collect`; ``chose``: whether, for want of others, the cases are those that
         chose the checkpoint.
     """
-    val = run.labelled("val")
-    rest = held_back(val, run.flow.config.train.get("calibrate_every", 0))
+    val, rest = run.labelled("val"), held(run)
     cases = np.flatnonzero(rest if rest.any() else ~rest)
     found = run.cross_fitted.probability[cases]
-    uniform = random_parts(val.images[cases], run.sample.seed)
+    uniform = random_parts(val.images[cases], run.sample.seed, run.sample.batch)
     return {"scores": collect(found, val.labels[cases], uniform), "chose": not rest.any()}
+
+
+def held(run: Any) -> np.ndarray:
+    """Which of the validation images that are classified chose no checkpoint, bool ``[N]``.
+
+    Dealt as training dealt the examples, of which several images may be.
+    """
+    val, seen = run.splits["val"], run.labelled("val")
+    mask = held_back(val, run.flow.config.train.get("calibrate_every", 0))
+    if seen is val:
+        return mask
+    groups = val.groups or [str(i) for i in range(len(val))]
+    subjects = {group for group, inside in zip(groups, mask, strict=True) if inside}
+    return np.array([group in subjects for group in seen.groups])
 
 
 def check_sets(kept: Mapping[str, Any], coverage: float) -> None:
@@ -99,16 +113,15 @@ class Found:
 
 
 def sets_of(
-    prediction: Prediction, images: np.ndarray, kept: Mapping[str, Any], *, seed: int,
+    prediction: Prediction, uniform: np.ndarray, kept: Mapping[str, Any], *,
     coverage: float = COVERAGE, score: str = SCORE, by_class: bool = False,
 ) -> Found:  # fmt: skip
     """The set of each image that holds its class at a rate.
 
     Args:
         prediction: calibrated predictions of the images.
-        images: uint8 or float ``[N, *space, C]``, at least as many as were predicted.
+        uniform: of :func:`random_parts`, at least as many as images were predicted.
         kept: ``conformal`` of the standing evaluation's :class:`Calibration`.
-        seed: ``sample.seed`` of the run.
         coverage: wanted rate in (0, 1).
         score: one of :data:`msflow_jax.evaluation.conformal.METHODS`.
         by_class: whether the rate holds within each class, not only over all images.
@@ -120,7 +133,7 @@ def sets_of(
 
     check_sets(kept, coverage)
     p = prediction.probability
-    scores = class_scores(p, score, random_parts(images[: len(p)], seed))
+    scores = class_scores(p, score, uniform[: len(p)])
     cases = [np.asarray(one) for one in kept["scores"][score]]
     thresholds, few = thresholds_of(cases, coverage, by_class)
     names = tuple(prediction.classes[k] for k in few)

@@ -174,24 +174,28 @@ def with_jumps(
     Args:
         validation: the rest.
         student: a model that jumps.
-        teacher: the same model without: its parameters stand under ``teacher`` in the tree, or are the
-            student's own.
-        labels: some of these are drawn ``[N, ...]``.
+        teacher: the same model without, whose parameters stand under ``teacher`` in the tree; where
+            there are none the student's own velocity is followed.
+        labels: some of these are drawn, class numbers ``[N]`` or maps, of which the first window.
         config: whole configuration of the run.
     """
     chosen = labels[np.linspace(0, len(labels) - 1, _DRAWN).astype(int)]
-    jump, walk = (
-        batched(generating(model, config.sample.seed, steps=steps, solver=solver), _DRAWN)
-        for model, steps, solver in ((student, _JUMPS, JUMP), (teacher, _STEPS, "euler"))
-    )
+    chosen = chosen[:, *(slice(side) for side in student.window)] if chosen.ndim > 1 else chosen
+
+    def drawing(model: Any, steps: int, solver: str) -> Callable[..., Any]:
+        function = generating(model, config.sample.seed, steps=steps, solver=solver)
+        return batched(function, min(_DRAWN, config.sample.batch))
+
+    jump, walk = drawing(student, _JUMPS, JUMP), drawing(teacher, _STEPS, "euler")
+    walk_itself = drawing(student, _STEPS, "euler")
     known: list[np.ndarray] = []  # where the teacher's paths end, which stays
 
     def measure(params: Any) -> dict[str, float]:
         own = {name: leaf for name, leaf in params.items() if name != TEACHER}
-        ends = known[0] if known else walk(params.get(TEACHER, own), chosen)
         if TEACHER in params and not known:
-            known.append(ends)
-        error = float(np.mean((np.asarray(jump(own, chosen)) - np.asarray(ends)) ** 2))
+            known.append(np.asarray(walk(params[TEACHER], chosen)))
+        ends = known[0] if known else np.asarray(walk_itself(own, chosen))
+        error = float(np.mean((np.asarray(jump(own, chosen)) - ends) ** 2))
         return {**validation(own), JUMP_ERROR.removeprefix("-"): error}
 
     return Validation(measure, (*validation.metrics, JUMP_ERROR), validation.resolution)

@@ -40,7 +40,8 @@ def _cases(found: Any) -> str:
 
 def _numbers(row: dict[str, Any]) -> tuple[str, ...]:
     band = row.get("band")
-    words = f"{_share(band[0])} to {_share(band[1])}" if band else "none: too few cases"
+    missing = "not of one law" if row["by_class"] else "none: too few cases"
+    words = f"{_share(band[0])} to {_share(band[1])}" if band else missing
     sizes = page.number(row["size"], 2), _share(row["single"]), _share(row["empty"])
     return (_share(row["coverage"]), words, *sizes)
 

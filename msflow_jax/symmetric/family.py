@@ -105,6 +105,8 @@ class SymmetricFamily:
             if (solver := config.sample[verb].solver) not in (every := (*SOLVERS, *jumps)):
                 known = ", ".join(every)
                 raise ValueError(f"unknown sample.{verb}.solver {solver!r}: choose one of {known}")
+        if config.sample.generate.solver == JUMP and config.sample.generate.guidance != 1:
+            raise ValueError("sample.generate.solver='jump' needs sample.generate.guidance=1")
         scheme, latent = model.code.scheme, model.latent
         if scheme in LATENT_SCHEMES and not latent.autoencoder:
             raise ValueError(
@@ -220,13 +222,14 @@ class SymmetricFamily:
         """Classification, drawing and paths; of a segmentation the overlap of its maps."""
         from msflow_jax.inference import sections
         from msflow_jax.inference.few_steps import FewSteps
+        from msflow_jax.inference.outside_section import Outside
         from msflow_jax.symmetric.objective import taught
         from msflow_jax.symmetric.sections import Paths
 
         if config.model.task == "segment":
             return [sections.Segmentation()]
         read = (
-            *(sections.Classification(), sections.Scaled(), sections.Sets(), sections.Outside()),
+            *(sections.Classification(), sections.Scaled(), sections.Sets(), Outside()),
             sections.Abstention(),
         )
         few = [FewSteps(taught)] if config.model.distillation.teacher else []

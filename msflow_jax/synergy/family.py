@@ -149,7 +149,8 @@ class SynergyFamily:
 
     def sections(self, config: ConfigDict, stage: str = "") -> Sequence[Section]:
         """Answers, translations of the configured routes, and classes where the model classifies."""
-        from msflow_jax.inference.sections import Abstention, Classification, Outside, Scaled, Sets
+        from msflow_jax.inference.outside_section import Outside
+        from msflow_jax.inference.sections import Abstention, Classification, Scaled, Sets
         from msflow_jax.paired.sections import Translation
         from msflow_jax.synergy.understanding_section import Answers
 

@@ -62,6 +62,14 @@ def test_it_keeps_its_teacher_and_goes_on_without_it(distilled, tmp_path, comman
     assert out.status == 2 and "teacher/teacher.json is not the file" in out.err
 
 
+def test_given_again_it_needs_no_teacher_but_no_other_one(distilled, trained, command):
+    gone = distilled.parent / "teacher"
+    out = command("distill", f"--workdir={gone}", f"--output={distilled}", "--no-evaluate")
+    assert out.status == 0, out.err
+    out = command("distill", f"--workdir={trained}", f"--output={distilled}")
+    assert out.status == 2 and "holds a run of the teacher" in out.err
+
+
 def test_what_cannot_be_distilled(trained, distilled, tmp_path, command):
     def call(workdir, *more):
         out = command("distill", f"--workdir={workdir}", f"--output={tmp_path / 'v'}", *more)

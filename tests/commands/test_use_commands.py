@@ -59,6 +59,10 @@ def test_sets_stand_in_the_table(trained, pictures, tmp_path, command):
     out = command(*given, f"--output={tmp_path / 'p.csv'}", "--coverage=0.9", "--by-class")
     assert "too few calibration images for this rate of dark, very bright" in out.err
     assert {row["set_size"] for row in read(tmp_path / "p.csv")} == {"2"}
+    out = command(*given, f"--output={tmp_path / 'p.csv'}")
+    assert "8 validation images are too few to tell images from outside" in out.err
+    out = command(*given, "--outside=1")
+    assert out.status == 2 and "--outside must lie in [0, 1), got 1" in out.err
     out = command(*given, "--coverage=90")
     assert out.status == 2 and "must lie in (0, 1), got 90" in out.err
 

@@ -36,6 +36,14 @@ def test_a_signed_measure_is_odd_on_either_side():
     assert one_sided.p_values(low)[0] > 0.05  # less odd than any is not odd
 
 
+def test_reference_images_count_themselves_once():
+    given = measures(99, 0)
+    known = Reference.of(given)
+    p = known.p_values(given, themselves=True)
+    np.testing.assert_allclose(np.sort(p), np.arange(1, 100) / 99)
+    assert known.p_values(given).min() == 2 / 100
+
+
 def test_detection_by_hand_and_over_subjects():
     inside, outside = np.arange(20.0), np.arange(20.0) + 100
     found = detection(inside, outside, None)
@@ -46,6 +54,9 @@ def test_detection_by_hand_and_over_subjects():
     low, high = same["auroc"]["interval"]
     assert low < 0.5 < high and same["fpr95"]["value"] > 0.85
     assert detection(outside, inside, None)["auroc"]["value"] == 0
+    # Of images made of the inside ones subject and copy are drawn together: no set lacks either.
+    paired = detection(np.array([0.0, 2.0]), np.array([1.0, 3.0]), None, same=True)
+    assert paired["auroc"]["interval"][0] >= 0.5
 
 
 @pytest.mark.parametrize("shape", [(6, 16, 16, 3), (3, 8, 8, 8, 1)])
