@@ -57,6 +57,7 @@ def classify(
     """
     from msflow_jax import data
     from msflow_jax.data.sources.values import refuse_broken
+    from msflow_jax.inference.kinds import check_level
     from msflow_jax.parallel.batched import Interrupted
     from msflow_jax.storage.outputs import check_both, check_file
     from msflow_jax.storage.text import begins_with, write_csv
@@ -81,6 +82,8 @@ def classify(
         out, stopped = stop.partial, stop
     warn_of_other_settings(flow.calibration.settings, requested)
     abstains = flow.abstains(out, coverage=keep, measure=measure, level=outside)
+    if line := check_level(outside, flow.calibration.outside):
+        print(line, file=sys.stderr)
     rows = _rows(flow, out, read, abstains, sets)
     if stopped:
         write_csv(partial, rows)
@@ -94,13 +97,12 @@ def classify(
 
 
 def _check(calibration: Any, keep: float, measure: str, outside: float, sets: Any) -> None:
-    """Refuses before the work what cannot be; a line on stderr for what is not quite what is asked."""
+    """Refuses before the work what cannot be."""
     from msflow_jax.inference.kinds import check_level
     from msflow_jax.inference.sets import check_sets
 
     calibration.threshold(measure, keep)
-    if line := check_level(outside, calibration.outside):
-        print(line, file=sys.stderr)
+    check_level(outside, calibration.outside)
     if sets:
         check_sets(calibration.conformal, sets["coverage"])
 

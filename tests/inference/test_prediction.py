@@ -58,7 +58,8 @@ def test_distances_to_codes_stay_unless_classes_have_a_bias():
     np.testing.assert_allclose(found.probabilities, wanted / wanted.sum(-1, keepdims=True))
     biased = given.scaled(Scaling(0.5, (0.0, 9.0, 0.0)))
     assert biased.in_nats and set(biased.prediction) == {1}
-    np.testing.assert_allclose(np.exp(-biased.distances), biased.probabilities)
+    np.testing.assert_allclose(np.exp(-biased.distance), biased.probability)
+    assert (biased.prediction == biased.probability.argmax(axis=1)).all()
 
 
 def test_uncertainties():
