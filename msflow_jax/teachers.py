@@ -21,7 +21,7 @@ _FACTS = "teacher.json"
 
 @dataclass(frozen=True)
 class Teacher:
-    """What a run that distils another takes from it: the other, opened, and where it lies."""
+    """The run that another one distils, opened."""
 
     flow: Flow
 

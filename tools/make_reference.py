@@ -167,9 +167,9 @@ def commands() -> str:
     """Every flag of every command."""
     text = ["# Every command and its flags\n", MADE]
     text += ["All take `--help`, and `--debug` to show the traceback of an error.\n"]
+    files = (sorted((ROOT / folder).glob("*.py")) for folder in ("experiments", "tools"))
     asked, tools = (
-        [p for p in sorted((ROOT / folder).glob("*.py")) if "flags = parser(" in p.read_text()]
-        for folder in ("experiments", "tools")
+        [p for p in some if "flags = parser(" in p.read_text(encoding="utf-8")] for some in files
     )
     found = [
         (f"python -m experiments.{p.stem}", importlib.import_module(f"experiments.{p.stem}"))
