@@ -7,7 +7,7 @@ import numpy as np
 from msflow_jax.inference.evaluation import Arrays, Block, Evaluation
 from msflow_jax.inference.kinds import level_of, reference_of
 
-_IMAGES, _SHOWN = 256, 8  # images of each kind, and how many the report shows
+_IMAGES, _SHOWN = 128, 8  # images of each kind, and how many the report shows
 
 
 @dataclass(frozen=True)
