@@ -77,7 +77,7 @@ def held_back(split: Any, every: int) -> np.ndarray:
 
 def choosing(splits: Splits, every: int) -> Splits:
     """The splits of a training: without the validation examples that are to choose no checkpoint."""
-    held = held_back(splits.val, every) if every else np.zeros(0, bool)
+    held = held_back(splits.val, every)
     if not held.any():
         return splits
     return dataclasses.replace(splits, val=splits.val.take(np.flatnonzero(~held)))

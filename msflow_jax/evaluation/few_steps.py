@@ -5,10 +5,7 @@ from typing import Any
 
 import numpy as np
 
-from msflow_jax.evaluation.distances import frechet_distance, prdc
-from msflow_jax.evaluation.generation import FEATURES, Labelled, matched
-
-NEIGHBOURS = 5
+from msflow_jax.evaluation.generation import FEATURES, Labelled, compare, matched
 
 
 def compare_ways(
@@ -27,35 +24,21 @@ def compare_ways(
         seed: seed of the subsets, the same for all.
 
     Returns:
-        ``rows`` by name, the floor under ``real``: ``frechet``, ``precision``, ``recall`` (None where
-        there are too few images), ``recognised`` (share that the classifier takes for the requested
-        class) and ``difference`` (root mean square from the reference, in grey levels).
+        ``rows`` by name, the floor under ``real``: what ``evaluation.generation.compare``
+        measures, ``recognised`` (share that the classifier takes for the requested class) and
+        ``difference`` (root mean square from the reference, in grey levels).
     """
     a, b, c = matched(labels, held_out[1], train[1], np.random.default_rng(seed))
     real, sets = held_out[0][b], {"real": train[0][c], **{k: x[a] for k, x in drawn.items()}}
-    enough, rows = len(b) > NEIGHBOURS, {}
-    features = classifier.features(real)
+    rows = compare(classifier.features, sets, real)
     for name, images in sets.items():
         of_set = labels[a] if name in drawn else train[1][c]
-        row = _distances(features, classifier.features(images)) if enough else {}
-        row["recognised"] = float((classifier.predict(images) == of_set).mean()) if len(a) else None
+        recognised = float((classifier.predict(images) == of_set).mean()) if len(a) else None
+        rows[name]["recognised"] = recognised
         if name in drawn:
-            row["difference"] = _root_mean_square(drawn[name], drawn[reference])
-        rows[name] = row
-    return {
-        "rows": rows,
-        "samples": len(a),
-        "features": FEATURES[real.ndim - 2],
-        "reference": reference,
-    }
-
-
-def _distances(real: np.ndarray, fake: np.ndarray) -> dict[str, Any]:
-    found = prdc(real, fake, NEIGHBOURS)
-    return {
-        "frechet": frechet_distance(fake, real),
-        **{k: found[k] for k in ("precision", "recall")},
-    }
+            rows[name]["difference"] = _root_mean_square(drawn[name], drawn[reference])
+    features = FEATURES[real.ndim - 2]
+    return {"rows": rows, "samples": len(a), "features": features, "reference": reference}
 
 
 def _root_mean_square(one: np.ndarray, other: np.ndarray) -> float:

@@ -86,7 +86,7 @@ def evaluate_generation(
     return {
         "features": FEATURES[fake.ndim - 2],
         "samples": len(a),
-        "comparison": _compare(classifier.features, sets, real[b]),
+        "comparison": compare(classifier.features, sets, real[b]),
         **_compare_supplied(features, sets, real[b]),
         "grain": evaluate_grain(sets, real[b], "real", seed),
         "counts": count_sets(classes, fake_labels, real_labels, train_labels, fake_labels[a]),
@@ -135,7 +135,7 @@ def matched(
     return a, b, c
 
 
-def _compare(
+def compare(
     features: Features, sets: dict[str, np.ndarray], reference: np.ndarray
 ) -> dict[str, dict[str, Any]]:
     """Frechet distance and prdc of each set of images against the held-out reference."""
@@ -165,7 +165,7 @@ def _compare_supplied(
         function, name = _of_planes(function), name + _PLANES
     return {
         "features_supplied": name,
-        "comparison_supplied": _compare(function, sets, reference),
+        "comparison_supplied": compare(function, sets, reference),
     }
 
 

@@ -9,11 +9,12 @@ from typing import Any
 
 import numpy as np
 
-from msflow_jax.evaluation.auc import binary_auc
+from msflow_jax.evaluation.auc import weighted_auc
+from msflow_jax.evaluation.bootstrap import resample_counts
 
 _MOST = 2000  # reference images whose score is kept
 _FLOOR = 1e-12
-_RATE = 0.95
+_RATE, _RESAMPLES = 0.95, 200
 STAND_INS = ("other scanner", "noise", "texture")
 MADE_OF_THE_SPLIT = STAND_INS[:1]
 
@@ -97,26 +98,24 @@ def detection(
     names = [*own, *(own if same else [f"outside {i}" for i in range(len(outside))])]
     both = np.concatenate([inside, outside])
     from_outside = np.arange(len(both)) >= len(inside)
-    index = np.arange(len(both))
 
-    def measure(chosen: np.ndarray) -> dict[str, float]:
+    def passing(weights: np.ndarray) -> float:
+        chosen = np.repeat(np.arange(len(both)), weights.astype(int))
         of, scores = from_outside[chosen], both[chosen]
         if of.all() or not of.any():
-            return {"auroc": np.nan, "fpr95": np.nan}
-        passes = scores[of] <= np.quantile(scores[~of], _RATE)
-        return {"auroc": binary_auc(of, scores) or 0.0, "fpr95": float(passes.mean())}
+            return np.nan
+        return float((scores[of] <= np.quantile(scores[~of], _RATE)).mean())
 
-    found = measure(index)
-    rng = np.random.default_rng(seed)
+    def measure(weights: np.ndarray) -> dict[str, np.ndarray]:
+        fpr95 = np.array([passing(row) for row in weights])
+        return {"auroc": weighted_auc(from_outside, both, weights), "fpr95": fpr95}
+
     subjects, of_image = np.unique(names, return_inverse=True)
-    members = [np.flatnonzero(of_image == s) for s in range(len(subjects))]
-    drawn = []
-    for _ in range(200):
-        some = rng.integers(0, len(subjects), len(subjects))
-        drawn.append(measure(np.concatenate([members[s] for s in some])))
+    found = measure(np.ones((1, len(both))))
+    drawn = [measure(c[:, of_image]) for c in resample_counts(len(subjects), _RESAMPLES, seed)]
     return {
-        name: {"value": value, "interval": np.nanquantile(
-            [one[name] for one in drawn], [0.025, 0.975]).tolist()}
+        name: {"value": float(value[0]), "interval": np.nanquantile(
+            np.concatenate([one[name] for one in drawn]), [0.025, 0.975]).tolist()}
         for name, value in found.items()
     }  # fmt: skip
 

@@ -14,13 +14,7 @@ def few_steps_section(results: Results) -> Section:
     if not found.get("rows"):
         text = "No comparison of few steps in evaluation.json: evaluate again."
         return page.missing(results, "few_steps", "Few steps", text, heading)
-    strips = []
-    for i, name in enumerate(found.get("ways", ())):
-        array = results.arrays.get(f"few_steps_{i}")
-        if array is not None and len(array):
-            per_row = len(array) if array.ndim == 4 else 2
-            alt = f"{len(array)} images drawn in {name}"
-            strips.append((name, page.image_strip(array, alt, per_row, results.spacing)))
+    strips = page.named_strips(results, "few_steps", found.get("ways", ()), "images drawn in")
     rows = [
         ("real, from the training set (floor)" if name == "real" else name,
          *(page.number(row.get(metric)) for metric in _METRICS))

@@ -30,14 +30,7 @@ def outside_section(results: Results) -> Section:
         )
         for figure, words in (("auroc", "AUROC"), ("fpr95", "FPR at 95 % TPR"))
     ]
-    strips = []
-    for i, name in enumerate(sets):
-        array = results.arrays.get(f"outside_{i}")
-        if array is not None and len(array):
-            per_row = len(array) if array.ndim == 4 else 2
-            strips.append(
-                (name, page.image_strip(array, f"images: {name}", per_row, results.spacing))
-            )
+    strips = page.named_strips(results, "outside", list(sets), "images from outside:")
     rejected = [(name, _share(one["rejected"])) for name, one in sets.items() if "rejected" in one]
     if "rejected" in found:
         rejected.insert(0, ("of the split itself", _share(found["rejected"])))

@@ -149,6 +149,27 @@ def image_strip(
     return _picture(strip(images, per_row, spacing=spacing), alt, max(images.shape[1:-1]))
 
 
+def named_strips(
+    results: Results, prefix: str, names: Sequence[str], words: str
+) -> list[tuple[str, Picture]]:
+    """A strip of images for each of several names, of the arrays ``PREFIX_0``, ``PREFIX_1``, ...
+
+    Args:
+        results: what an evaluation left.
+        prefix: of the arrays' names.
+        names: in the order of the arrays; those without images are left out.
+        words: before the name in what stands for the picture.
+    """
+    found = []
+    for i, name in enumerate(names):
+        array = results.arrays.get(f"{prefix}_{i}")
+        if array is not None and len(array):
+            per_row = len(array) if array.ndim == 4 else 2
+            alt = f"{len(array)} {words} {name}"
+            found.append((name, image_strip(array, alt, per_row, results.spacing)))
+    return found
+
+
 def _picture(png: bytes, alt: str, side: int) -> Picture:
     address = "data:image/png;base64," + base64.b64encode(png).decode("ascii")
     return Picture(address, alt, "px" if side < 100 else "smooth")
