@@ -18,7 +18,6 @@ from experiments.common import parser, path, run
 
 # Sections that need no other split, for images from elsewhere.
 _ELSEWHERE = ("classification", "abstain")
-_PRINTED = ("accuracy", "balanced_accuracy", "auc_probability", "auc_distance", "ece", "mean_dice")
 
 
 def evaluate(
@@ -29,6 +28,7 @@ def evaluate(
     steps: int = 0,
     prior: str = "",
     temperature: float = 0.0,
+    likelihood: int = 0,
     outside: Sequence[str] = (),
     features: Path | None = None,
     stage: str = "",
@@ -50,6 +50,8 @@ def evaluate(
         steps: solver steps of the classification, 0 as configured.
         prior: prior of the classes, ``natural`` (as trained) or ``uniform``; empty as configured.
         temperature: standard deviation of the latents of generated images, 0 as configured.
+        likelihood: of how many images of each kind a symmetric flow tells the likelihood by its own
+            equation; 0 as configured.
         outside: images of another kind (a folder, an .npz), which the uncertainties should tell.
         features: folder of ``tools/convert_features.py``, for further distances of the generated images.
         stage: training stage whose parameters are measured; empty: the last.
@@ -77,11 +79,14 @@ def evaluate(
     from msflow_jax.workdir import open_workdir
 
     check_writable(workdir)
-    other = (draws, steps, prior, temperature, outside, features, stage, adopt)
+    other = (draws, steps, prior, temperature, likelihood, outside, features, stage, adopt)
     name = choose_name(name, split, stage, images, any(other), modality)
     flow = open_workdir(workdir, stage, calibrated=bool(images))
     standing = evaluations.standing(workdir)
-    change_settings(flow, root, draws=draws, steps=steps, prior=prior, temperature=temperature)
+    change_settings(
+        flow, root, draws=draws, steps=steps, prior=prior, temperature=temperature,
+        likelihood=likelihood,
+    )  # fmt: skip
     sections = flow.family.sections(flow.config, stage)
     settings = requested_settings(flow, sections, stage, outside, features, by)
     if images:
@@ -148,11 +153,13 @@ def measure(
 def report(workdir: Path, name: str, found: Mapping[str, Any], *, adopt: bool) -> None:
     """The report, the headline numbers, and by which evaluation images are classified from now on."""
     from msflow_jax.reports import build_report
+    from msflow_jax.reports.headlines import headlines
     from msflow_jax.storage import evaluations
 
     if adopt:
         evaluations.adopt(workdir, name)
-    print_summary(found, build_report(workdir))
+    where = build_report(workdir)
+    print("\n".join([*headlines(found), f"report: {where}"]))
     standing = evaluations.standing(workdir)
     if standing != name:
         print(
@@ -171,22 +178,6 @@ def adopt_existing(workdir: Path, name: str) -> None:
     print(f"images are classified by the evaluation {name!r} from now on: {build_report(workdir)}")
 
 
-def print_summary(found: Mapping[str, Any], report: Path) -> None:
-    """The headline numbers of every section that has some, what they hide, and where the report is."""
-    from msflow_jax.reports.alarms import warnings_of
-    from msflow_jax.reports.results import Results
-
-    for section in found["sections"]:
-        for name in _PRINTED:
-            if (value := found[section].get(name)) is not None:
-                print(f"{found['split']} {name:18s} {value:.4f}")
-        for row in found[section].get("per_set", ()):
-            print(f"{row['name']}: {row['mean']:.3f} bits per dimension")
-    for text in warnings_of(Results(name="", evaluation=dict(found))):
-        print(f"warning: {text}")
-    print(f"report: {report}")
-
-
 def main(arguments: Sequence[str]) -> None:
     """The command."""
     flags = parser(__doc__ or "")
@@ -201,6 +192,10 @@ def main(arguments: Sequence[str]) -> None:
     flags.add_argument(
         "--temperature", type=float, default=0.0,
         help="standard deviation of the latents when images are drawn, for models with a likelihood",
+    )  # fmt: skip
+    flags.add_argument(
+        "--likelihood", type=int, default=0, metavar="IMAGES",
+        help="of a symmetric flow: of how many images of each kind, which takes seconds for each",
     )  # fmt: skip
     flags.add_argument(
         "--outside", action="append", default=[], metavar="PATH",
@@ -236,8 +231,9 @@ def main(arguments: Sequence[str]) -> None:
         adopt_existing(o.workdir, o.adopt)
         return
     evaluate(
-        o.workdir, o.split, o.root, o.draws, o.steps, o.prior, o.temperature, o.outside, o.features,
-        o.stage, o.by, name=o.name, images=o.images, modality=o.modality, resize=o.resize, adopt=o.adopt,
+        o.workdir, o.split, o.root, o.draws, o.steps, o.prior, o.temperature, o.likelihood, o.outside,
+        o.features, o.stage, o.by, name=o.name, images=o.images, modality=o.modality, resize=o.resize,
+        adopt=o.adopt,
     )  # fmt: skip
 
 

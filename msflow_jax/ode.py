@@ -1,5 +1,6 @@
 """Integrate a velocity field. The only module that imports diffrax."""
 
+from collections.abc import Callable
 from dataclasses import dataclass
 from typing import Any
 
@@ -176,6 +177,46 @@ def jumps(flow_map: FlowMap, step: float) -> VelocityField:
         return flow_map(u, u + step, streams)
 
     return average
+
+
+VALUE, GAINED = "value", "gained"
+
+
+def tracing(
+    velocity: Callable[[jax.Array, jax.Array], jax.Array], probes: jax.Array | None
+) -> VelocityField:
+    """The field of one stream, together with the integral of its divergence.
+
+    Along a path the logarithm of a density falls by that integral (arXiv 1806.07366, theorem 1).
+
+    Args:
+        velocity: ``(u, [B, ...]) -> [B, ...]``, of each sample by itself; it must allow ``jax.jvp``.
+        probes: entries of -1 and 1 ``[P, B, ...]`` for Hutchinson's estimate (arXiv 1810.01367), the
+            same along the path; None: the exact trace, by as many products as an entry of the batch
+            has numbers.
+
+    Returns:
+        A field of the streams ``value`` ``[B, ...]`` and ``gained`` ``[B]``.
+    """
+
+    def field(u: jax.Array, streams: Streams) -> Streams:
+        value = streams[VALUE]
+        speed, push = jax.linearize(lambda x: velocity(u, x), value)
+
+        def entry(i: jax.Array) -> jax.Array:
+            one = jnp.zeros(value[0].size).at[i].set(1.0).reshape(value.shape[1:])
+            return push(jnp.broadcast_to(one[None], value.shape)).reshape(len(value), -1)[:, i]
+
+        def estimate(probe: jax.Array) -> jax.Array:
+            return (probe * push(probe)).reshape(len(value), -1).sum(axis=1)
+
+        if probes is None:
+            divergence = jax.lax.map(entry, jnp.arange(value[0].size)).sum(axis=0)
+        else:
+            divergence = jax.lax.map(estimate, probes).mean(axis=0)
+        return {VALUE: speed, GAINED: divergence}
+
+    return field
 
 
 def _solution(out: diffrax.Solution, nfe: jax.Array, times, *, batched: bool = False) -> Solution:

@@ -4,7 +4,17 @@ import numpy as np
 import pytest
 from jax.sharding import Mesh, NamedSharding, PartitionSpec
 
-from msflow_jax.ode import ADAPTIVE, FIXED, SOLVERS, integrate, shifted, shifted_time
+from msflow_jax.ode import (
+    ADAPTIVE,
+    FIXED,
+    GAINED,
+    SOLVERS,
+    VALUE,
+    integrate,
+    shifted,
+    shifted_time,
+    tracing,
+)  # fmt: skip
 
 STAGES = {"euler": 1, "heun": 2, "midpoint": 2, "rk4": 4}
 
@@ -157,3 +167,31 @@ def test_sharded_batch():
 def test_bad_settings_are_refused(arguments):
     with pytest.raises(ValueError):
         integrate(oscillator, START, 0.0, 1.0, **arguments)
+
+
+def test_the_trace_is_exact_or_estimated():
+    matrix = jnp.array([[0.3, 1.0, -0.5], [0.2, -0.1, 0.4], [0.7, 0.6, 0.5]])
+
+    def velocity(u, x):
+        return x @ matrix.T + u * x**2
+
+    x = jnp.array([[0.1, -0.2, 0.3], [0.0, 0.5, -0.4]])
+    exact = jnp.trace(matrix) + 0.5 * 2 * x.sum(axis=1)
+    found = tracing(velocity, None)(0.5, {VALUE: x, GAINED: jnp.zeros(2)})
+    np.testing.assert_allclose(found[GAINED], exact, rtol=1e-5)
+    np.testing.assert_allclose(found[VALUE], velocity(0.5, x), rtol=1e-6)
+    # The mean over all signs is the trace.
+    signs = np.stack(np.meshgrid(*[[-1.0, 1.0]] * 3), axis=-1).reshape(8, 1, 3).repeat(2, axis=1)
+    estimate = tracing(velocity, jnp.asarray(signs, jnp.float32))(0.5, {VALUE: x})
+    np.testing.assert_allclose(estimate[GAINED], exact, rtol=1e-4)
+
+
+def test_a_density_is_transported():
+    """Of x' = -x from 0 to 1 the log-density rises by the dimensions, backwards it falls."""
+    start = {VALUE: jnp.ones((2, 4)), GAINED: jnp.zeros(2)}
+    field = tracing(lambda u, x: -x, None)
+    there = integrate(field, start, 0.0, 1.0, solver="rk4", steps=8).end
+    np.testing.assert_allclose(there[GAINED], -4.0, rtol=1e-5)
+    back = integrate(field, there, 1.0, 0.0, solver="rk4", steps=8).end
+    np.testing.assert_allclose(back[GAINED], 0.0, atol=1e-5)
+    np.testing.assert_allclose(back[VALUE], 1.0, rtol=1e-4)

@@ -19,7 +19,7 @@ from jax import lax
 from msflow_jax.coupling.attribution import Explanation, likelihood_map
 from msflow_jax.coupling.density import ConditionalDensity
 from msflow_jax.evaluation.likelihood import bits_per_dimension
-from msflow_jax.inference.prediction import Prediction, class_numbers
+from msflow_jax.inference.prediction import Prediction, by_bayes, class_numbers
 from msflow_jax.streams import sample_noise
 
 Params = Any
@@ -69,12 +69,8 @@ class CouplingFlow(ConditionalDensity):
             noise = self._noise(key, draw, index, images)
             x, nats = self._dequantise(params, images, noise)
             joint = self.class_log_probs(params, x) + log_prior[None]
-            log_prob = jax.nn.logsumexp(joint, axis=-1) + _total(nats)
-            distances = -jax.nn.log_softmax(joint)
-            return Prediction(
-                distances, jnp.exp(-distances), joint.argmax(axis=-1), jnp.float32(count),
-                jnp.isfinite(log_prob), log_prob, self.classes, self.dimensions, True,
-            )  # fmt: skip
+            nfe = jnp.float32(count)
+            return by_bayes(joint, self.classes, self.dimensions, nfe, _total(nats))
 
         out = lax.map(one, jnp.arange(draws))
         return dataclasses.replace(out, nfe=out.nfe.mean())

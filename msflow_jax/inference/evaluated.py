@@ -107,12 +107,13 @@ def open_elsewhere(
 
 
 def change_settings(
-    flow: Flow, root: str, *, draws: int, steps: int, prior: str, temperature: float
-) -> None:
+    flow: Flow, root: str, *, draws: int, steps: int, prior: str, temperature: float,
+    likelihood: int = 0,
+) -> None:  # fmt: skip
     """Writes what the user requested into the configuration of an opened workdir.
 
     Raises:
-        ValueError: a setting that the model has not.
+        ValueError: a setting that the model has not, or one that does not fit it.
     """
     config = flow.config.unlock()
     config.data.root = root or config.data.root
@@ -120,6 +121,11 @@ def change_settings(
         raise ValueError("this model knows no class prior: leave out --prior")
     if prior:
         config.sample.classify.prior = prior
+    if likelihood:
+        if "likelihood" not in config.sample:
+            raise ValueError("this model has no sample.likelihood: leave out --likelihood")
+        config.sample.likelihood.images = likelihood
+        flow.family.check(config)
     requested: dict[str, Mapping[str, Any]] = {
         "classify": {"draws": draws, "steps": steps},
         "generate": {"temperature": temperature},

@@ -6,6 +6,7 @@ from dataclasses import dataclass
 from typing import Any
 
 import jax
+import jax.numpy as jnp
 import numpy as np
 
 _LEAST = 1e-30  # probability of which a logarithm is taken
@@ -106,6 +107,26 @@ class Prediction:
         return dataclasses.replace(
             self, distances=distances, probabilities=np.exp(logs), in_nats=follow
         )
+
+
+def by_bayes(
+    joint: jax.Array, classes: tuple[str, ...], dimensions: int, nfe: Any, nats: Any = 0.0
+) -> Prediction:
+    """The posterior of one draw, from log p(x, y) of every class ``[B, K]`` in nats.
+
+    Args:
+        joint: log-densities, the classes' prior among them.
+        classes: class names in label order.
+        dimensions: entries of an image.
+        nfe: network evaluations per image.
+        nats: what stands between log p(x) and the log-probability of the 8-bit image ``[B]``.
+    """
+    log_prob = jax.nn.logsumexp(joint, axis=-1) + nats
+    distances, finite = -jax.nn.log_softmax(joint), jnp.isfinite(log_prob)
+    mode = joint.argmax(axis=-1)
+    return Prediction(
+        distances, jnp.exp(-distances), mode, nfe, finite, log_prob, classes, dimensions, True
+    )
 
 
 def uncertainties(

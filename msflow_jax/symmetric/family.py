@@ -22,7 +22,7 @@ from msflow_jax.symmetric.latent_codes import LatentCode
 from msflow_jax.symmetric.model import SymmetricFlow
 from msflow_jax.symmetric.parts import FOLDER, PICTURES, STD
 from msflow_jax.symmetric.readout import READOUTS
-from msflow_jax.symmetric.settings import TABLE
+from msflow_jax.symmetric.settings import TABLE, check_likelihood
 from msflow_jax.symmetric.times import TimeDistribution
 from msflow_jax.training import distillation
 from msflow_jax.training.validation import check_select
@@ -81,6 +81,7 @@ class SymmetricFamily:
         sample = dict(
             classify=dict(solver="euler", steps=1, draws=8, **CLASSIFIED),
             generate=dict(solver="euler", steps=25, guidance=1.0, per_class=64),
+            likelihood=dict(images=0, solver="midpoint", steps=16, probes=1),
         )
         return ConfigDict(dict(model=model, sample=sample))
 
@@ -100,7 +101,8 @@ class SymmetricFamily:
         check_network(model.net)
         TimeDistribution(**model.time)
         distillation.check(model.distillation)
-        for verb in ("classify", "generate"):
+        check_likelihood(config)
+        for verb in ("classify", "generate", "likelihood"):
             jumps = (JUMP,) if verb == "generate" and model.distillation.teacher else ()
             if (solver := config.sample[verb].solver) not in (every := (*SOLVERS, *jumps)):
                 known = ", ".join(every)
@@ -224,7 +226,7 @@ class SymmetricFamily:
         from msflow_jax.inference.few_steps import FewSteps
         from msflow_jax.inference.outside_section import Outside
         from msflow_jax.symmetric.objective import taught
-        from msflow_jax.symmetric.sections import Paths
+        from msflow_jax.symmetric.sections import Likelihood, Paths
 
         if config.model.task == "segment":
             return [sections.Segmentation()]
@@ -233,7 +235,8 @@ class SymmetricFamily:
             sections.Abstention(),
         )
         few = [FewSteps(taught)] if config.model.distillation.teacher else []
-        return [*read, sections.Generation(), *few, Paths()]
+        told = [Likelihood(n)] if (n := config.sample.likelihood.images) else []
+        return [*read, sections.Generation(), *few, *told, Paths()]
 
 
 def _choose_select(task: str, train: Any) -> None:

@@ -22,6 +22,7 @@ from msflow_jax.nets import init_params
 from msflow_jax.streams import FlowMap, VelocityField, content_index
 from msflow_jax.symmetric.codes import Code
 from msflow_jax.symmetric.latent_codes import LatentCode
+from msflow_jax.symmetric.likelihood import likelihood
 from msflow_jax.symmetric.objective import flow_matching_loss
 from msflow_jax.symmetric.outside import completed, of_draw
 from msflow_jax.symmetric.paths import to_image, to_label
@@ -72,6 +73,7 @@ class SymmetricFlow:
     readout: str = "latent"
     maps: bool = False
     verbs = property(own_verbs)
+    likelihood = likelihood
     window = property(own_window)
 
     def __post_init__(self):
@@ -157,7 +159,7 @@ class SymmetricFlow:
             images: ``[B, *space, C]`` in [-1, 1].
             key: PRNG key of the label noise.
             steps: solver steps; 1 Euler step is the papers' setting.
-            draws: noise draws; all are returned.
+            draws: noise draws, two and two with opposite noise; all are returned.
             solver: see :func:`msflow_jax.ode.integrate`.
             index: number that each image's noise is folded from ``[B]``; None: :func:`content_index`.
             weights: ratio of target to training prior of each class, see :meth:`Code.reweight`.
@@ -175,8 +177,7 @@ class SymmetricFlow:
         index = content_index(images) if index is None else index
 
         def one(draw: jax.Array) -> Prediction:
-            k_draw = jax.random.fold_in(key, draw)
-            out = to_label(self, params, inner, index, k_draw, steps=steps, solver=solver)
+            out = to_label(self, params, inner, index, key, steps=steps, solver=solver, draw=draw)
             return of_draw(self, out, *read_out(out.end["label"], ratio))
 
         found = jax.lax.map(one, jnp.arange(draws))
@@ -205,8 +206,7 @@ class SymmetricFlow:
         index = content_index(images) if index is None else index
 
         def one(draw: jax.Array) -> jax.Array:
-            k_draw = jax.random.fold_in(key, draw)
-            out = to_label(self, params, inner, index, k_draw, steps=steps, solver=solver)
+            out = to_label(self, params, inner, index, key, steps=steps, solver=solver, draw=draw)
             return code.pixel_probabilities(out.end["label"])
 
         return jax.lax.map(one, jnp.arange(draws)).mean(axis=0)

@@ -9,7 +9,7 @@ import jax.numpy as jnp
 
 from msflow_jax.data.checks import check_labels
 from msflow_jax.streams import expand, flow_loss, interpolate
-from msflow_jax.symmetric.velocity import ROUTE
+from msflow_jax.symmetric.velocity import ROUTE, in_forward_mode
 from msflow_jax.training.distillation import Jumped
 
 if TYPE_CHECKING:
@@ -65,7 +65,6 @@ def jumped(
     image, key = flow.codec.training(batch, key)
     k_code, k_image, k_label = jax.random.split(key, 3)
     label = flow.code.pictures(batch["label"], *flow.space, key=k_code)
-    forward = flow.net.clone(forward_mode=True) if hasattr(flow.net, "forward_mode") else flow.net
     return Jumped(
         route=ROUTE,
         data={"image": image, "label": label},
@@ -75,7 +74,7 @@ def jumped(
         },
         weights={"image": flow.image_weight, "label": 1 - flow.image_weight},
         student=flow.flow_map(params),
-        tangent=dataclasses.replace(flow, net=forward).flow_map(params),
+        tangent=dataclasses.replace(flow, net=in_forward_mode(flow.net)).flow_map(params),
         teacher=None if teacher is None else taught(flow).field(teacher),
         sigma_min=flow.sigma_min,
     )

@@ -1,5 +1,6 @@
-"""The section of an evaluation that a symmetric flow alone has: paths."""
+"""The sections of an evaluation that a symmetric flow alone has: paths and likelihoods."""
 
+import math
 from dataclasses import dataclass
 from typing import Any
 
@@ -7,15 +8,71 @@ import jax
 import jax.numpy as jnp
 import numpy as np
 
+from msflow_jax.data import some
 from msflow_jax.data.batches import to_float, to_uint8
+from msflow_jax.evaluation.likelihood import bits_per_dimension, evaluate_likelihood
+from msflow_jax.evaluation.outside import stand_ins
+from msflow_jax.families import choose_settings
 from msflow_jax.inference.evaluation import Arrays, Block, Evaluation
 from msflow_jax.inference.windows import crops
 from msflow_jax.latent.codec import KEY
+from msflow_jax.parallel.batched import batched
 from msflow_jax.streams import content_index
 from msflow_jax.symmetric.paths import to_image, to_label
 from msflow_jax.symmetric.readout import make_reader, to_pictures
 
 _TIMES = 9  # that are kept of a path
+
+
+@dataclass(frozen=True)
+class Likelihood:
+    """Bits per dimension of a few images of each kind, and the class that likelihoods tell.
+
+    Attributes:
+        images: how many of each kind; the equation takes tens of evaluations for each class.
+    """
+
+    images: int
+    name: str = "likelihood"
+
+    def __call__(self, run: Evaluation) -> tuple[Block, Arrays]:
+        """See :class:`msflow_jax.families.Section`."""
+        flow, sample = run.flow, run.sample
+        model, seed = flow.model, sample.seed
+        known = min(flow.info.counts, default=0) > 0
+        given = {
+            **choose_settings(model, self.name, sample.likelihood.to_dict()),
+            "prior": tuple(n / sum(flow.info.counts) for n in flow.info.counts) if known else (),
+        }
+
+        def function(params: Any, images: jax.Array, index: jax.Array) -> Any:
+            out = model.likelihood(params, to_float(images), jax.random.key(seed), **given)
+            return out.distances.mean(axis=0), out.log_prob.mean(axis=0)
+
+        runner = batched(function, min(sample.batch, self.images))
+        split, train = run.labelled(run.split), some(run.splits.train, self.images, seed)
+        rows = np.sort(np.random.default_rng(seed).permutation(len(split.labels))[: self.images])
+        labels, images = split.labels[rows], split.images[rows]
+        others = {**stand_ins(images, seed), **run.outside}
+        sets = {"train": train.images, run.split: images, **others}
+        read = {
+            name: runner(
+                flow.params, crops(model, found[: self.images], seed), f"likelihood of {name}"
+            )
+            for name, found in sets.items()
+        }
+        dimensions = math.prod(model.codec.inner)
+        bits = {k: np.asarray(bits_per_dimension(log, dimensions)) for k, (_, log) in read.items()}
+        found = evaluate_likelihood(bits, run.split, "train", tuple(others))
+        right = read[run.split][0].argmin(axis=1) == labels
+        readout = run.prediction.prediction[rows] == labels
+        bayes = {
+            "images": len(rows), "accuracy": float(right.mean()), "readout": float(readout.mean()),
+        }  # fmt: skip
+        arrays: Arrays = {
+            f"bits_{i}": one.astype(np.float32) for i, one in enumerate(bits.values())
+        }
+        return {**found, "dimensions": dimensions, "bayes": bayes}, arrays
 
 
 @dataclass(frozen=True)

@@ -1,4 +1,6 @@
-"""The values and the meaning of every setting of symmetric flows."""
+"""The values and the meaning of every setting of symmetric flows, and which need each other."""
+
+from ml_collections import ConfigDict
 
 from msflow_jax.inference.settings import TABLE as CLASSIFYING
 from msflow_jax.nets.networks import TABLE as NETWORKS
@@ -33,6 +35,10 @@ TABLE: dict[str, Setting] = {
     "sample.classify.steps": Setting(COUNT, "its steps"),
     "sample.classify.draws": Setting(COUNT, "noise draws that are pooled"),
     **CLASSIFYING,
+    "sample.likelihood.images": Setting("[0, 100000]", "images of each kind to tell that of; 0: none"),
+    "sample.likelihood.solver": Setting("", "solver of the image's equation, backwards"),
+    "sample.likelihood.steps": Setting(COUNT, "its steps"),
+    "sample.likelihood.probes": Setting("[0, 64]", "random directions of the divergence; 0: exact"),
     "sample.generate.solver": Setting("", "solver of the image's equation"),
     "sample.generate.steps": Setting(COUNT, "its steps"),
     "sample.generate.guidance": Setting("[0, inf)", "weight of the class; 1: none beyond the model's"),
@@ -40,3 +46,18 @@ TABLE: dict[str, Setting] = {
     **NETWORKS,
     **DISTILLATION,
 }  # fmt: skip
+
+
+def check_likelihood(config: ConfigDict) -> None:
+    """Raises a ValueError where likelihoods are asked of a flow that carries no images as they are."""
+    model = config.model
+    needs = {
+        "model.task": (model.task, "classify"), "model.resize": (model.resize, 0),
+        "model.latent.autoencoder": (model.latent.autoencoder, ""),
+    }  # fmt: skip
+    for key, (value, needed) in needs.items():
+        if config.sample.likelihood.images and value != needed:
+            raise ValueError(
+                "a likelihood (sample.likelihood.images, --likelihood) is of images as they are, by "
+                f"class: it needs {key}={needed!r}, got {value!r}"
+            )

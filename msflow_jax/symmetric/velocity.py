@@ -67,6 +67,11 @@ def make_flow_map(
     return average
 
 
+def in_forward_mode(net: nn.Module) -> nn.Module:
+    """The same network, allowing ``jax.jvp``; the parameters are shared."""
+    return net.clone(forward_mode=True) if hasattr(net, "forward_mode") else net
+
+
 def check_shares(image_weight: float, code_dropout: float) -> None:
     """Raises a ValueError unless the weight of the image and the share without a code are shares."""
     if not (0 <= image_weight <= 1 and 0 <= code_dropout < 1):

@@ -1,3 +1,5 @@
+import dataclasses
+
 import chex
 import flax.linen as nn
 import jax
@@ -308,3 +310,12 @@ def test_two_scores_tell_images_of_another_kind():
     assert without.measures == {}
     alone = flow.classify({}, images[5:6], jax.random.key(0), draws=2)
     np.testing.assert_allclose(alone.uncertainty["flow_error"], error[5:6], rtol=1e-5)
+
+
+def test_draws_come_in_pairs_of_opposite_noise():
+    flow = dataclasses.replace(gaussian_flow("simplex"), net=Silent())
+    images, index, key = jnp.zeros((3, 4, 4, 1)), jnp.arange(3), jax.random.key(0)
+    ends = [to_label(flow, {}, images, index, key, draw=d).end["label"] for d in range(4)]
+    np.testing.assert_array_equal(ends[0], -ends[1])
+    np.testing.assert_array_equal(ends[2], -ends[3])
+    assert not np.allclose(ends[0], ends[2])

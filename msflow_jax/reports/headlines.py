@@ -1,0 +1,24 @@
+"""The headline numbers of an evaluation, as lines for a terminal."""
+
+from collections.abc import Mapping
+from typing import Any
+
+from msflow_jax.reports.alarms import warnings_of
+from msflow_jax.reports.results import Results
+
+_SCORES = ("accuracy", "balanced_accuracy", "auc_probability", "auc_distance", "ece", "mean_dice")
+
+
+def headlines(found: Mapping[str, Any]) -> list[str]:
+    """The scores of every section that has some, then what they hide."""
+    lines = []
+    for section in found["sections"]:
+        for name in _SCORES:
+            if (value := found[section].get(name)) is not None:
+                lines.append(f"{found['split']} {name:18s} {value:.4f}")
+        for row in found[section].get("per_set", ()):
+            lines.append(f"{row['name']}: {row['mean']:.3f} bits per dimension")
+    return [
+        *lines,
+        *(f"warning: {text}" for text in warnings_of(Results(name="", evaluation=dict(found)))),
+    ]
