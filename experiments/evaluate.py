@@ -50,8 +50,7 @@ def evaluate(
         steps: solver steps of the classification, 0 as configured.
         prior: prior of the classes, ``natural`` (as trained) or ``uniform``; empty as configured.
         temperature: standard deviation of the latents of generated images, 0 as configured.
-        likelihood: of how many images of each kind a symmetric flow tells the likelihood by its own
-            equation; 0 as configured.
+        likelihood: of how many images of each kind a symmetric flow tells it, 0 as configured.
         outside: images of another kind (a folder, an .npz), which the uncertainties should tell.
         features: folder of ``tools/convert_features.py``, for further distances of the generated images.
         stage: training stage whose parameters are measured; empty: the last.
@@ -68,35 +67,30 @@ def evaluate(
             model has not, ``outside`` for a model that does not classify, or a name under which an
             evaluation with other settings is kept.
     """
-    from msflow_jax.inference.evaluated import (
-        change_settings,
-        open_elsewhere,
-        open_split,
-        requested_settings,
-    )
+    from msflow_jax.inference import evaluated
     from msflow_jax.storage import evaluations
     from msflow_jax.storage.atomic import check_writable
     from msflow_jax.workdir import open_workdir
 
     check_writable(workdir)
-    other = (draws, steps, prior, temperature, likelihood, outside, features, stage, adopt)
+    requested: Any = dict(
+        draws=draws, steps=steps, prior=prior, temperature=temperature, likelihood=likelihood
+    )
+    other = (*requested.values(), outside, features, stage, adopt)
     name = choose_name(name, split, stage, images, any(other), modality)
     flow = open_workdir(workdir, stage, calibrated=bool(images))
     standing = evaluations.standing(workdir)
-    change_settings(
-        flow, root, draws=draws, steps=steps, prior=prior, temperature=temperature,
-        likelihood=likelihood,
-    )  # fmt: skip
+    evaluated.change_settings(flow, root, **requested)
     sections = flow.family.sections(flow.config, stage)
-    settings = requested_settings(flow, sections, stage, outside, features, by)
+    settings = evaluated.requested_settings(flow, sections, stage, outside, features, by)
     if images:
-        run, record, own = open_elsewhere(flow, name, images, modality, resize, by)
+        run, record, own = evaluated.open_elsewhere(flow, name, images, modality, resize, by)
         sections = [section for section in sections if section.name in _ELSEWHERE]
         settings |= {**flow.config.sample.to_dict(), **own}
     made = evaluations.describe({"split": name if images else split, "settings": settings})
     evaluations.check_free(workdir, name, made)
     if not images:
-        run, record = open_split(flow, split, outside, features, by)
+        run, record = evaluated.open_split(flow, split, outside, features, by)
         settings["training_images_compared"] = len(run.splits.train)
     found = measure(workdir, name, run, sections, {**record, "settings": settings})
     report(workdir, name, found, adopt=adopt or not (stage or images or standing))
