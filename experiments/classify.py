@@ -13,7 +13,16 @@ from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
-from experiments.common import RESIZE, add_overwrite, file_path, parser, path, run, source_path
+from experiments.common import (
+    RESIZE,
+    add_distributed,
+    add_overwrite,
+    file_path,
+    parser,
+    path,
+    run,
+    source_path,
+)
 
 # What our tables begin with; others are not overwritten.
 _HEADER = ("name", "label", "class")
@@ -35,7 +44,7 @@ def classify(
     overwrite: bool = False,
     skip_broken: bool = False,
 ) -> list[dict[str, Any]]:
-    """Classify and write the CSV; returns its rows.
+    """Classify and write the CSV; returns its rows. Of several processes the first one does so.
 
     Args:
         workdir: workdir of a trained model.
@@ -55,6 +64,8 @@ def classify(
         OSError: an output that cannot be written.
         KeyboardInterrupt: Ctrl-C; the rows so far are in ``OUTPUT.partial``.
     """
+    import jax
+
     from msflow_jax import data
     from msflow_jax.data.sources.values import refuse_broken
     from msflow_jax.inference.kinds import check_level
@@ -80,6 +91,8 @@ def classify(
         out = flow.classify(read.images, description="classifying", **requested)
     except Interrupted as stop:
         out, stopped = stop.partial, stop
+    if jax.process_index():
+        return []
     warn_of_other_settings(flow.calibration.settings, requested)
     abstains = flow.abstains(out, coverage=keep, measure=measure, level=outside)
     if line := check_level(outside, flow.calibration.outside):
@@ -193,12 +206,13 @@ def main(arguments: Sequence[str]) -> None:
     flags.add_argument(
         "--skip-broken", action="store_true", help="go on after an unreadable image, with its error"
     )
+    add_distributed(flags)
     add_overwrite(flags, "--output where it is not a table of an earlier call")
     o = flags.parse_args(arguments)
 
     from msflow_jax.parallel.startup import start_jax
 
-    start_jax()
+    start_jax(distributed=o.distributed)
     sets = dict(coverage=o.coverage, score=o.score, by_class=o.by_class) if o.coverage else None
     classify(
         o.workdir, o.images, o.output, draws=o.draws, steps=o.steps, keep=o.keep, sets=sets,

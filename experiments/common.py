@@ -51,6 +51,15 @@ def add_format(flags: argparse.ArgumentParser) -> None:
     )  # fmt: skip
 
 
+def add_distributed(flags: argparse.ArgumentParser) -> None:
+    """The flag by which several processes do one job."""
+    flags.add_argument(
+        "--distributed", metavar="auto|HOST:PORT,INDEX,COUNT",
+        help="share the work with other processes that are given the same command: found by the "
+        "cluster, or through this coordinator; the first one writes",
+    )  # fmt: skip
+
+
 def add_key(flags: argparse.ArgumentParser) -> None:
     """The flag by which one of several networks in a file of weights is chosen."""
     words = "where the weights lie in the file, if it holds several (such as ema)"

@@ -14,7 +14,7 @@ from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
-from experiments.common import parser, path, run
+from experiments.common import add_distributed, parser, path, run
 
 # Sections that need no other split, for images from elsewhere.
 _ELSEWHERE = ("classification", "abstain")
@@ -67,6 +67,8 @@ def evaluate(
             model has not, ``outside`` for a model that does not classify, or a name under which an
             evaluation with other settings is kept.
     """
+    import jax
+
     from msflow_jax.inference import evaluated
     from msflow_jax.storage import evaluations
     from msflow_jax.storage.atomic import check_writable
@@ -93,6 +95,8 @@ def evaluate(
         run, record = evaluated.open_split(flow, split, outside, features, by)
         settings["training_images_compared"] = len(run.splits.train)
     found = measure(workdir, name, run, sections, {**record, "settings": settings})
+    if jax.process_index():
+        return found
     report(workdir, name, found, adopt=adopt or not (stage or images or standing))
     return found
 
@@ -120,7 +124,12 @@ def choose_name(
 def measure(
     workdir: Path, name: str, run: Any, sections: Sequence[Any], record: Mapping[str, Any]
 ) -> dict[str, Any]:
-    """Runs the sections and keeps the evaluation; one of another step that had the name gets another."""
+    """Runs the sections; the first process keeps the evaluation.
+
+    One of another step that had the name gets another.
+    """
+    import jax
+
     from msflow_jax.inference.evaluation import evaluate_sections
     from msflow_jax.storage import evaluations
     from msflow_jax.storage.atomic import write_npz
@@ -131,6 +140,8 @@ def measure(
     found = {"split": run.split, "sections": [one.name for one in sections], **record}
     found |= {"learned": run.calibration.to_dict()} if run.classified else {}
     found |= blocks
+    if jax.process_index():
+        return found
     if before := evaluations.make_room(workdir, name, found["settings"]["step"]):
         print(f"the evaluation {name!r} of other parameters is kept as {before!r}")
     folder = evaluations.place(workdir, name)
@@ -216,11 +227,12 @@ def main(arguments: Sequence[str]) -> None:
         "--adopt", nargs="?", const=True, default=False, metavar="NAME",
         help="classify by this evaluation from now on; with a NAME by one that is there",
     )  # fmt: skip
+    add_distributed(flags)
     o = flags.parse_args(arguments)
 
     from msflow_jax.parallel.startup import start_jax
 
-    start_jax()
+    start_jax(distributed=o.distributed)
     if isinstance(o.adopt, str):
         adopt_existing(o.workdir, o.adopt)
         return

@@ -15,7 +15,7 @@ from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
-from experiments.common import add_format, add_overwrite, parser, path, run
+from experiments.common import add_distributed, add_format, add_overwrite, parser, path, run
 from experiments.joint import RECORD, draw_modalities, read_texts
 
 GRID = "grid.pdf"  # no picture file: the folder may be classified, or trained on
@@ -40,7 +40,7 @@ def generate(
     file_format: str = "",
     overwrite: bool = False,
 ) -> None:
-    """Draw ``count`` images of each label, or of each text.
+    """Draw ``count`` images of each label, or of each text. Of several processes the first one writes.
 
     Args:
         workdir: workdir of a trained model.
@@ -93,6 +93,7 @@ def _draw_classes(
     file_format: str, requested: Mapping[str, Any],
 ) -> None:  # fmt: skip
     """Draw and write images of classes; arguments as for :func:`generate`."""
+    import jax
     import numpy as np
 
     from msflow_jax.inference.images import choose_format, describe_files
@@ -111,6 +112,8 @@ def _draw_classes(
         with new_folder(partial, replace=True) as folder:
             write(folder, stop.partial, numbers, flow.info, record)
         raise stop.kept(len(numbers), partial) from stop
+    if jax.process_index():
+        return
     with new_folder(output, replace=True) as folder:
         write(folder, images, numbers, flow.info, record)
     print(f"{len(images)} images: {output}, all in one: {output / GRID}")
@@ -200,12 +203,13 @@ def main(arguments: Sequence[str]) -> None:
         "--temperature", type=float, default=0.0, help="for models with a likelihood"
     )
     add_format(flags)
+    add_distributed(flags)
     add_overwrite(flags, "an earlier call's folder although files were added to it")
     o = flags.parse_args(arguments)
 
     from msflow_jax.parallel.startup import start_jax
 
-    start_jax()
+    start_jax(distributed=o.distributed)
     generate(
         o.workdir, o.label, o.count, o.output, texts=read_texts(o.text, o.texts),
         modalities=[one.strip() for one in o.modalities.split(",") if one.strip()], seed=o.seed,

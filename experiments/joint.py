@@ -37,6 +37,7 @@ def draw_modalities(
             that the model has not.
         KeyboardInterrupt: Ctrl-C; what was drawn is in ``partial``.
     """
+    import jax
     import numpy as np
 
     from msflow_jax.inference import together
@@ -78,6 +79,8 @@ def draw_modalities(
         record["stopped"] = f"by Ctrl-C after {stop.count} of {total} examples"
         write(partial, stop.partial)
         raise stop.kept(total, partial) from stop
+    if jax.process_index():
+        return
     write(output, drawn)
     emergent = [route for route, word in record["routes"].items() if word == "emergent"]
     said = f" (emergent: {', '.join(emergent)})" if emergent else ""

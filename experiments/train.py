@@ -10,7 +10,7 @@ from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
-from experiments.common import parser, path, run
+from experiments.common import add_distributed, parser, path, run
 
 
 def default_workdir(config: str, data: str = "") -> Path:
@@ -194,10 +194,7 @@ def main(arguments: Sequence[str]) -> None:
         help="bring the volumes of an examination of a cohort onto one grid (data.resample)",
     )  # fmt: skip
     flags.add_argument("--no-evaluate", action="store_true", help="stop after training")
-    flags.add_argument(
-        "--distributed", metavar="auto|HOST:PORT,INDEX,COUNT",
-        help="train with other processes: found by the cluster, or through this coordinator",
-    )  # fmt: skip
+    add_distributed(flags)
     options, rest = flags.parse_known_args(arguments)
     if unknown := [a for a in rest if not a.startswith("--config.")]:
         flags.error(f"unknown argument {unknown[0]}")

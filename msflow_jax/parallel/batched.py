@@ -82,8 +82,9 @@ def batched(function: Callable[[Any, Any, jax.Array], Any], batch: int, axis: in
             parts = [np.concatenate(parts, axis) for parts in zip(*results, strict=True)]
             return jax.tree.unflatten(structure, parts)
 
+        shown = description and jax.process_index() == 0
         with (
-            bar(description, count) if description else nullcontext(lambda n: None) as advance,
+            bar(description, count) if shown else nullcontext(lambda n: None) as advance,
             ExitStack() as stack,
         ):
             stop = None
@@ -95,8 +96,10 @@ def batched(function: Callable[[Any, Any, jax.Array], Any], batch: int, axis: in
                 done = start + len(keep)
                 if stop and stop.came:
                     raise Interrupted(joined(), done)
-                # From here on there is something to keep; until then Ctrl-C ends at once.
-                stop = stop or stack.enter_context(Interruption())
+                # From here on there is something to keep; until then Ctrl-C ends at once. So it does
+                # where others would wait for this process.
+                if stop is None and jax.process_count() == 1:
+                    stop = stack.enter_context(Interruption())
         return joined()
 
     return runner

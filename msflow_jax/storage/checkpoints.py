@@ -9,11 +9,11 @@ from typing import Any
 
 import jax
 import orbax.checkpoint as ocp
-from jax.sharding import SingleDeviceSharding
 
 from msflow_jax.storage import choice, damage, facts
 from msflow_jax.storage.digests import differences, digests, layouts, one_copy
 from msflow_jax.storage.quiet import quiet
+from msflow_jax.storage.together import own_copy, read_args
 
 
 def exist(folder: Path) -> bool:
@@ -244,7 +244,5 @@ class Checkpoints:
             raise FileNotFoundError(
                 f"no checkpoint{which} in {self.folder}: train first, or check --workdir"
             )
-        # For weights that come from devices which are not here.
-        here = SingleDeviceSharding(jax.local_devices()[0])
-        args = ocp.args.StandardRestore(fallback_sharding=here)
-        return step, self._restore_whole(step, self._digests(step), ema=args)["ema"]
+        args = read_args(self.folder / str(step) / "ema")
+        return step, own_copy(self._restore_whole(step, self._digests(step), ema=args)["ema"])
