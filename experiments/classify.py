@@ -71,15 +71,12 @@ def classify(
     from msflow_jax.inference.kinds import check_level
     from msflow_jax.parallel.batched import Interrupted
     from msflow_jax.storage.outputs import check_both, check_file
-    from msflow_jax.storage.text import begins_with, write_csv
+    from msflow_jax.storage.text import write_csv
     from msflow_jax.workdir import open_workdir
 
-    def ours(file: Path) -> bool:
-        return begins_with(file, _HEADER)
-
     inputs = [workdir, source_path(images)]
-    output, partial = check_both(check_file, output, ours, inputs, overwrite)
-    by_series, _ = check_both(check_file, of_series(output), ours, inputs, overwrite)
+    output, partial = check_both(check_file, output, _ours, inputs, overwrite)
+    by_series, _ = check_both(check_file, of_series(output), _ours, inputs, overwrite)
     flow = open_workdir(workdir)
     flow.require("classify")
     _check(flow.calibration, keep, measure, outside, sets)
@@ -107,6 +104,13 @@ def classify(
     partial.unlink(missing_ok=True)  # of an earlier call that was stopped
     print(f"{len(names)} images, {_note(flow.calibration, abstains, broken)}: {output}")
     return rows
+
+
+def _ours(file: Path) -> bool:
+    """Whether a file is a table of an earlier call."""
+    from msflow_jax.storage.text import begins_with
+
+    return begins_with(file, _HEADER)
 
 
 def _check(calibration: Any, keep: float, measure: str, outside: float, sets: Any) -> None:
