@@ -49,11 +49,11 @@ def classify(
     Args:
         workdir: workdir of a trained model.
         images: an image, a folder, or an .npz; ``output``: the CSV to write.
-        draws, steps: noise draws and solver steps, 0 as in the standing evaluation, or as configured.
+        draws, steps: noise draws and solver steps, 0 as evaluated, or as configured.
         keep: fraction of the validation split that would be kept; the rest abstains.
         measure: uncertainty that decides (``distance`` is the published one).
         outside: p-value up to which an image is of another kind, and abstained from; 0: never.
-        sets: for conformal sets: ``coverage``, ``score``, ``by_class``, see ``inference.sets.sets_of``.
+        sets: ``coverage``, ``score``, ``by_class`` of conformal sets, see ``inference.sets.sets_of``.
         modality: what the images are of, for a model of several modalities.
         resize: whether images of another size are brought to the model's, as in training.
         overwrite: whether another file than an earlier table is replaced.
@@ -64,7 +64,7 @@ def classify(
         OSError: an output that cannot be written.
         KeyboardInterrupt: Ctrl-C; the rows so far are in ``OUTPUT.partial``.
     """
-    import jax
+    from jax import process_index
 
     from msflow_jax import data
     from msflow_jax.data.sources.values import refuse_broken
@@ -81,14 +81,13 @@ def classify(
     flow.require("classify")
     _check(flow.calibration, keep, measure, outside, sets)
     read = data.read_sound_images(images, flow.info_of(modality), resize=resize)
-    names, broken = read.names, read.broken
     refuse_broken(() if skip_broken else read.errors)
     requested, stopped = {"draws": draws, "steps": steps}, None
     try:
         out = flow.classify(read.images, description="classifying", **requested)
     except Interrupted as stop:
         out, stopped = stop.partial, stop
-    if jax.process_index():
+    if process_index():
         return []
     warn_of_other_settings(flow.calibration.settings, requested)
     abstains = flow.abstains(out, coverage=keep, measure=measure, level=outside)
@@ -97,12 +96,12 @@ def classify(
     rows = _rows(flow, out, read, abstains, sets)
     if stopped:
         write_csv(partial, rows)
-        raise stopped.kept(len(names), partial) from stopped
-    rows = add_broken(rows, broken) if skip_broken else rows
+        raise stopped.kept(len(read.names), partial) from stopped
+    rows = add_broken(rows, read.broken) if skip_broken else rows
     write_csv(output, rows)
     _write_series(by_series, out, read, str(flow.calibration))
     partial.unlink(missing_ok=True)  # of an earlier call that was stopped
-    print(f"{len(names)} images, {_note(flow.calibration, abstains, broken)}: {output}")
+    print(f"{len(read.names)} images, {_note(flow.calibration, abstains, read.broken)}: {output}")
     return rows
 
 
