@@ -55,17 +55,14 @@ def evaluate(
         features: folder of ``tools/convert_features.py``, for further distances of the generated images.
         stage: training stage whose parameters are measured; empty: the last.
         by: columns of the data, such as ``site``, whose values make subgroups.
-        name: name of the evaluation; empty: that of the split (with ``stage``: ``SPLIT-STAGE``).
-        images: labelled images from elsewhere instead of a split, see ``data.read_labelled``; settings,
-            temperature and thresholds are those of the standing evaluation.
-        modality: what they are of, for a model of several modalities.
-        resize: whether such images of another size are brought to the model's.
+        name: of the evaluation; empty: that of the split (with ``stage``: ``SPLIT-STAGE``).
+        images: labelled images from elsewhere instead of a split, measured as the standing evaluation.
+        modality, resize: what they are of, if one of several; whether they are brought to the model's side.
         adopt: whether it becomes the standing evaluation; the first one does anyway.
 
     Raises:
-        ValueError: the data there are not the ones that the model was trained on, a setting that the
-            model has not, ``outside`` for a model that does not classify, or a name under which an
-            evaluation with other settings is kept.
+        ValueError: other data than the model was trained on, a setting that it has not, ``outside`` for
+            one that does not classify, or a name under which an evaluation with other settings is kept.
     """
     import jax
 
@@ -89,15 +86,14 @@ def evaluate(
         run, record, own = evaluated.open_elsewhere(flow, name, images, modality, resize, by)
         sections = [section for section in sections if section.name in _ELSEWHERE]
         settings |= {**flow.config.sample.to_dict(), **own}
-    made = evaluations.describe({"split": name if images else split, "settings": settings})
-    evaluations.check_free(workdir, name, made)
+    made = {"split": name if images else split, "settings": settings}
+    evaluations.check_free(workdir, name, evaluations.describe(made))
     if not images:
         run, record = evaluated.open_split(flow, split, outside, features, by)
         settings["training_images_compared"] = len(run.splits.train)
     found = measure(workdir, name, run, sections, {**record, "settings": settings})
-    if jax.process_index():
-        return found
-    report(workdir, name, found, adopt=adopt or not (stage or images or standing))
+    if not jax.process_index():
+        report(workdir, name, found, adopt=adopt or not (stage or images or standing))
     return found
 
 
