@@ -57,7 +57,7 @@ def evaluate(
         by: columns of the data, such as ``site``, whose values make subgroups.
         name: of the evaluation; empty: that of the split (with ``stage``: ``SPLIT-STAGE``).
         images: labelled images from elsewhere instead of a split, measured as the standing evaluation.
-        modality, resize: what they are of, if one of several; whether they are brought to the model's side.
+        modality, resize: what they are of, if one of several; whether they are brought to its side.
         adopt: whether it becomes the standing evaluation; the first one does anyway.
 
     Raises:

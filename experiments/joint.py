@@ -33,8 +33,7 @@ def draw_modalities(
         requested: settings of the model's ``generate``; 0 or empty: as configured.
 
     Raises:
-        ValueError: an unknown modality, an empty text, texts for a model without reports, or a setting
-            that the model has not.
+        ValueError: an unknown modality, texts for a model without reports, a setting it has not.
         KeyboardInterrupt: Ctrl-C; what was drawn is in ``partial``.
     """
     import jax
@@ -43,6 +42,7 @@ def draw_modalities(
     from msflow_jax.inference import together
     from msflow_jax.parallel.batched import Interrupted
     from msflow_jax.storage.atomic import new_folder
+    from msflow_jax.storage.jsons import write_json
 
     text, sources = together.text_of(flow.model), {}
     if texts:
@@ -64,8 +64,6 @@ def draw_modalities(
     }  # fmt: skip
 
     def write(place: Path, drawn: Any) -> None:
-        from msflow_jax.storage.jsons import write_json
-
         with new_folder(place, replace=True) as folder:
             found = together.write_together(folder, drawn, flow.info, kinds, repeated)
             write_json(folder / RECORD, {**record, **found})
