@@ -36,8 +36,8 @@ def draw_modalities(
         ValueError: an unknown modality, texts for a model without reports, a setting it has not.
         KeyboardInterrupt: Ctrl-C; what was drawn is in ``partial``.
     """
-    import jax
     import numpy as np
+    from jax import process_index
 
     from msflow_jax.inference import together
     from msflow_jax.parallel.batched import Interrupted
@@ -68,16 +68,14 @@ def draw_modalities(
             found = together.write_together(folder, drawn, flow.info, kinds, repeated)
             write_json(folder / RECORD, {**record, **found})
 
-    words = f"generating {', '.join(names)}"
+    given: Any = dict(sources=sources, seed=seed, description=f"generating {', '.join(names)}")
     try:
-        drawn = flow.generate_modalities(
-            names, count, sources=sources, seed=seed, description=words, **requested
-        )
+        drawn = flow.generate_modalities(names, count, **given, **requested)
     except Interrupted as stop:
         record["stopped"] = f"by Ctrl-C after {stop.count} of {total} examples"
         write(partial, stop.partial)
         raise stop.kept(total, partial) from stop
-    if jax.process_index():
+    if process_index():
         return
     write(output, drawn)
     emergent = [route for route, word in record["routes"].items() if word == "emergent"]
