@@ -146,7 +146,8 @@ def measure(
         own = f"{name} (step {found['settings']['step']})"
         rows = run.predictions(found["settings"].get("standing", own))
         write_csv(folder / evaluations.TABLE, rows)
-    write_npz(folder / evaluations.ARRAYS, **arrays)
+    known = run.calibration.familiar if run.classified else None
+    write_npz(folder / evaluations.ARRAYS, **arrays, **(known.arrays() if known else {}))
     write_json(folder / evaluations.FILE, found)
     return found
 

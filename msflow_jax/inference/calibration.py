@@ -2,17 +2,21 @@
 
 import math
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, field, fields
+from dataclasses import dataclass, field, fields, replace
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 
+from msflow_jax.evaluation.familiar import Familiar
 from msflow_jax.inference.prediction import Prediction
 from msflow_jax.storage import evaluations
 from msflow_jax.storage.jsons import digest_of
 
-_KEPT = ("settings", "temperature", "bias", "thresholds", "conformal", "outside", "step")
+_KEPT = (
+    *("settings", "temperature", "bias", "thresholds", "conformal", "outside"),
+    *("features", "step"),
+)  # fmt: skip
 _DIGEST = "digest"
 COVERAGE = 0.8  # at which images are rejected, if nothing else is requested
 _COVERAGES = np.linspace(0.05, 1, 20)
@@ -31,6 +35,8 @@ class Calibration:
             confident images of the validation split up to that coverage.
         conformal: what sets are made of, see :func:`msflow_jax.inference.sets.calibrate`.
         outside: what tells images of another kind, see ``inference.kinds.learn_reference``.
+        features: digest of ``familiar``; empty where there is none.
+        familiar: what is known of training images' features, see ``evaluation.familiar``.
         step: training step of the parameters that were evaluated; None before an evaluation.
         name: name of the evaluation; empty before one.
         reason: why nothing is applied, in words; empty where an evaluation is.
@@ -42,6 +48,8 @@ class Calibration:
     thresholds: Mapping[str, Sequence[float]] = field(default_factory=dict)
     conformal: Mapping[str, Any] = field(default_factory=dict)
     outside: Mapping[str, Any] = field(default_factory=dict)
+    features: str = ""
+    familiar: Familiar | None = None
     step: int | None = None
     name: str = ""
     reason: str = ""
@@ -129,6 +137,9 @@ def read_calibration(
     try:
         found = _parse(evaluations.read(workdir, name), name)
         _check_types(found.settings, configured or {})
+        if found.features:
+            known = Familiar.read(path.with_name(evaluations.ARRAYS), found.features)
+            found = replace(found, familiar=known)
     except (TypeError, AttributeError) as error:
         raise ValueError(f"{path} is damaged ({error}): {evaluations.AGAIN}") from error
     if step is not None and found.step not in (None, step):
@@ -176,8 +187,11 @@ def _parse(found: Mapping[str, Any], name: str) -> Calibration:
     _check_conformal(conformal)
     outside = _object(learned.get("outside", {}), "outside")
     _check_reference(outside)
+    features = learned.get("features", "")
+    if not isinstance(features, str):
+        raise TypeError(f"the digest of features is {features!r}")
     numbers = float(temperature), tuple(bias), dict(thresholds)
-    return Calibration(dict(settings), *numbers, conformal, outside, step, name)
+    return Calibration(dict(settings), *numbers, conformal, outside, features, step=step, name=name)
 
 
 def _check_types(settings: Mapping[str, Any], configured: Mapping[str, Any]) -> None:

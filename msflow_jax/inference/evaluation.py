@@ -7,13 +7,14 @@ from typing import Any
 
 import numpy as np
 
-from msflow_jax.data import Split, Splits
+from msflow_jax.data import Split, Splits, some
 from msflow_jax.data.singles import MODALITY, one_by_one
+from msflow_jax.evaluation.familiar import MOST, Familiar
 from msflow_jax.evaluation.scaling import TEMPERATURE, cross_fit, fit_scaling
 from msflow_jax.families import Section
 from msflow_jax.inference.calibration import Calibration, measure_thresholds
 from msflow_jax.inference.flow import Flow
-from msflow_jax.inference.kinds import learn_reference, p_values
+from msflow_jax.inference.kinds import learn_reference, p_values, with_distances
 from msflow_jax.inference.prediction import Prediction
 from msflow_jax.inference.sets import calibrate
 from msflow_jax.inference.tables import prediction_rows
@@ -119,8 +120,19 @@ class Evaluation:
                 images, what = self.labelled(name).images, f"classifying the {name} split"
             else:
                 what = f"classifying {name}"
-            self._raw[name] = self.flow.classify(images, description=what)
+            found = self.flow.classify(images, description=what)
+            known = None if found.features is None else self.familiar
+            self._raw[name] = with_distances(found, known)
         return self._raw[name]
+
+    @cached_property
+    def familiar(self) -> Familiar | None:
+        """What is known of the features of training images, at most ``familiar.MOST`` of them."""
+        if self._given is not None:
+            return self._given.familiar
+        few = some(self.splits.train, MOST, self.sample.seed)
+        found = self.flow.classify(few.images, draws=1, description="features of training images")
+        return Familiar.of(found.features[0], few.labels)
 
     @cached_property
     def calibration(self) -> Calibration:
@@ -129,10 +141,11 @@ class Evaluation:
             return self._given
         val, labels = self.raw("val"), self.labelled("val").labels
         found = fit_scaling(labels, val.log_probabilities, self.method, val.in_nats)
+        known = None if val.features is None else self.familiar
         return Calibration(
             self.sample.classify.to_dict(), found.temperature, found.bias,
             measure_thresholds(val.scaled(found)), calibrate(self), learn_reference(val),
-            self.flow.step,
+            known.digest if known else "", known, self.flow.step,
         )  # fmt: skip
 
     @property

@@ -15,7 +15,7 @@ from msflow_jax.data.checks import check_images
 from msflow_jax.families import Family, choose_settings, draws_modalities, require_verb
 from msflow_jax.inference.answer_verbs import AnswerVerbs
 from msflow_jax.inference.calibration import COVERAGE, Calibration
-from msflow_jax.inference.kinds import LEVEL, are_odd
+from msflow_jax.inference.kinds import LEVEL, are_odd, with_distances
 from msflow_jax.inference.modality_verbs import ModalityVerbs
 from msflow_jax.inference.prediction import Prediction
 from msflow_jax.inference.runners import (
@@ -104,7 +104,7 @@ class Flow(ModalityVerbs, AnswerVerbs):
         scaling = self.calibration.scaling
         return finished(
             lambda: run(self.params, images, description),
-            lambda out: out.scaled(scaling),
+            lambda out: with_distances(out.scaled(scaling), self.calibration.familiar),
         )
 
     def abstains(

@@ -6,6 +6,7 @@ from typing import Any
 
 import numpy as np
 
+from msflow_jax.evaluation.familiar import Familiar
 from msflow_jax.evaluation.outside import Reference
 from msflow_jax.inference.prediction import Prediction
 
@@ -22,6 +23,15 @@ def own_measures(prediction: Prediction) -> tuple[str, ...]:
     if prediction.measures:
         return tuple(prediction.measures)
     return (EVIDENCE,) if prediction.log_prob is not None else ()
+
+
+def with_distances(prediction: Prediction, known: Familiar | None) -> Prediction:
+    """The same with distances of features to those of training images among its measures."""
+    if known is None or prediction.features is None:
+        return prediction
+    found = known.measures(np.asarray(prediction.features).mean(axis=0))
+    own = {**prediction.measures, **{name: values[None] for name, values in found.items()}}
+    return dataclasses.replace(prediction, measures=own)
 
 
 def learn_reference(validation: Prediction) -> dict[str, Any]:

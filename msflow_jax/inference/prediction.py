@@ -30,6 +30,8 @@ class Prediction:
         dimensions: entries of an image, which its bits per dimension are divided by.
         in_nats: whether the distances are -log of the probabilities, up to a constant of the image.
         measures: further uncertainties of the family's own by name, ``[D, B]`` or ``[1, B]``.
+        features: what the network makes of each image ``[1, B, F]``, to compare with training images;
+            None for families without.
     """
 
     distances: Any
@@ -42,6 +44,7 @@ class Prediction:
     dimensions: int = dataclasses.field(default=1, metadata={"static": True})
     in_nats: bool = dataclasses.field(default=False, metadata={"static": True})
     measures: dict[str, Any] = dataclasses.field(default_factory=dict)
+    features: Any = None
 
     @property
     def distance(self) -> np.ndarray:

@@ -88,6 +88,7 @@ def classify(
         nfe=found.nfe.sum(axis=0),
         ok=found.ok.all(axis=0),
         measures={name: x.mean(axis=0) for name, x in found.measures.items()},
+        features=None if found.features is None else found.features.mean(axis=0),
     )
 
 

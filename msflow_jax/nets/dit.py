@@ -125,6 +125,11 @@ class DiT(nn.Module):
     guide_tokens: int = 0
     span: bool = False
 
+    @property
+    def middle(self) -> str:
+        """Name of the module in the middle, whose output says most of an image."""
+        return f"block_{self.depth // 2}"
+
     @nn.compact
     def __call__(
         self,

@@ -59,6 +59,11 @@ class UNet(nn.Module):
     forward_mode: bool = False
     span: bool = False
 
+    @property
+    def middle(self) -> str:
+        """Name of the module in the middle, whose output says most of an image."""
+        return "middle_block_1"
+
     @nn.compact
     def __call__(
         self, x: jax.Array, u: jax.Array, span: jax.Array | None = None, *, train: bool = False

@@ -21,7 +21,11 @@ _BLOCKS: dict[str, tuple[str, ...]] = {
     "temperatures": ("temperature_samples",),
     "paths": ("generate_image", "classify_image"),
 }
-_WORDS = {"draw": "noise draw", "evidence": "negative log-likelihood"}
+_WORDS = {
+    "draw": "noise draw",
+    "evidence": "negative log-likelihood",
+    "neighbour": "neighbour distance",
+}
 _WORDS_OF_LIKELIHOODS = {"distance": "negative log-posterior", "draw": "dequantisation draw"}
 
 

@@ -2,7 +2,9 @@
 
 The distance of a mean label picture to the codes says little: pooling hides what is odd. Two scores see
 it: how uneven the label picture is, which costs nothing, and how badly the flow predicts the image's own
-velocity at the predicted label, which costs one evaluation.
+velocity at the predicted label, which costs one evaluation. A third, which sees a change of scanner as
+well, is the distance of the network's middle features to those of training images
+(:mod:`msflow_jax.evaluation.familiar`); these cost half an evaluation.
 """
 
 import dataclasses
@@ -12,11 +14,12 @@ import jax
 import jax.numpy as jnp
 
 from msflow_jax.inference.prediction import Prediction
+from msflow_jax.latent.codec import KEY
 from msflow_jax.nets.ops import space_axes
 from msflow_jax.ode import Solution
 from msflow_jax.streams import interpolate, sample_noise
 from msflow_jax.symmetric.latent_codes import LatentCode
-from msflow_jax.symmetric.velocity import ROUTE
+from msflow_jax.symmetric.velocity import ROUTE, make_field
 
 if TYPE_CHECKING:
     from msflow_jax.symmetric.model import SymmetricFlow
@@ -72,14 +75,44 @@ def flow_error(
     return jnp.mean(error**2, axis=tuple(range(1, error.ndim)))
 
 
+def middle_features(
+    flow: "SymmetricFlow", params: Any, inner: jax.Array, index: jax.Array, key: jax.Array
+) -> jax.Array:
+    """What the middle of the network makes of clean images, averaged over space ``[B, F]``.
+
+    The time is that of classification, the label noise that of :func:`to_label`'s first draw. What comes
+    after the middle is not computed.
+    """
+    kept: list[Any] = []
+    own = {name: leaf for name, leaf in params.items() if name != KEY}
+
+    def network(x: jax.Array, u: jax.Array) -> jax.Array:
+        out, state = flow.net.apply(
+            {"params": own}, x, u, mutable=["intermediates"],
+            capture_intermediates=lambda module, _: module.name == flow.net.middle,
+        )  # fmt: skip
+        kept.append(state["intermediates"][flow.net.middle]["__call__"][0])
+        return out
+
+    shape = (*flow.space, flow.code.channels)
+    noise = sample_noise(jax.random.fold_in(key, 0), index, shape)
+    field = make_field(network, flow.image_channels, flow.image_std)
+    field(jnp.float32(1.0), {"image": inner, "label": noise})
+    return kept[0].mean(axis=space_axes(kept[0])).astype(jnp.float32)
+
+
 def completed(
     flow: "SymmetricFlow", params: Any, inner: jax.Array, index: jax.Array, key: jax.Array,
     found: Prediction, outside: bool,
 ) -> Prediction:  # fmt: skip
     """The predictions of all draws, with the names of classes and, if wanted, the scores from here."""
-    measures = {}
+    measures, features = {}, None
     if outside:
+        if getattr(flow.net, "middle", ""):
+            features = middle_features(flow, params, inner, index, key)[None]
         predicted = found.distances.mean(axis=0).argmin(axis=-1)
         given = inner, index, jax.random.fold_in(key, _NOISE), predicted
         measures = {**found.measures, ERROR: flow_error(flow, params, *given)[None]}
-    return dataclasses.replace(found, nfe=found.nfe.mean(), classes=flow.classes, measures=measures)
+    return dataclasses.replace(
+        found, nfe=found.nfe.mean(), classes=flow.classes, measures=measures, features=features
+    )

@@ -28,7 +28,8 @@ def test_classify_a_folder(trained, pictures, tmp_path, command):
     assert list(rows[0]) == [
         "name", "label", "class", "p_dark", "p_very bright", "uncertainty_distance",
         "uncertainty_margin", "uncertainty_posterior", "uncertainty_entropy", "uncertainty_spread",
-        "uncertainty_flow_error", "uncertainty_picture_spread", "outside", "abstain", "evaluation",
+        "uncertainty_flow_error", "uncertainty_picture_spread", "uncertainty_mahalanobis",
+        "uncertainty_neighbour", "outside", "abstain", "evaluation",
     ]  # fmt: skip
     assert {row["evaluation"][:11] for row in rows} == {"test (step "}
     assert {row["abstain"] for row in rows} <= {"0", "1"}

@@ -7,6 +7,8 @@ import jax.numpy as jnp
 import numpy as np
 import pytest
 
+from msflow_jax.nets.dit import DiT
+from msflow_jax.nets.unet import UNet
 from msflow_jax.symmetric import Code, PixelCodec, SymmetricFlow, TimeDistribution
 from msflow_jax.symmetric.paths import to_image, to_label
 
@@ -319,3 +321,27 @@ def test_draws_come_in_pairs_of_opposite_noise():
     np.testing.assert_array_equal(ends[0], -ends[1])
     np.testing.assert_array_equal(ends[2], -ends[3])
     assert not np.allclose(ends[0], ends[2])
+
+
+@pytest.mark.parametrize("network", ["unet", "dit"])
+def test_features_are_those_of_the_middle_and_of_the_image(network):
+    """Equal images have equal features, whatever stands beside them; the prediction is as without."""
+    settings = {
+        "unet": dict(width=32, multipliers=(1, 1), blocks=1, head_channels=32),
+        "dit": dict(width=32, depth=2),
+    }
+    nets = {"unet": UNet, "dit": DiT}
+    net = nets[network](channels=3, **settings[network])
+    flow = SymmetricFlow(net, Code("simplex", 3), ("a", "b", "c"), PixelCodec((8, 8, 1)))
+    params = jax.tree.map(
+        lambda x: x + 0.1 * jax.random.normal(jax.random.key(x.size), x.shape),
+        flow.init(jax.random.key(0)),
+    )
+    images = jax.random.uniform(jax.random.key(1), (3, 8, 8, 1), minval=-1)
+    found = flow.classify(params, images[jnp.array([0, 1, 0])], jax.random.key(2))
+    chex.assert_shape(found.features, (1, 3, 32))
+    np.testing.assert_allclose(found.features[0, 0], found.features[0, 2], atol=1e-5)
+    assert np.abs(found.features[0, 0] - found.features[0, 1]).max() > 1e-3
+    bare = flow.classify(params, images[jnp.array([0, 1, 0])], jax.random.key(2), outside=False)
+    assert bare.features is None
+    np.testing.assert_array_equal(bare.distances, found.distances)
