@@ -81,9 +81,8 @@ def run(o: argparse.Namespace, name: str, others: list[str]) -> dict[str, Any]:
         call("evaluate", f"--workdir={workdir}", "--split=test", *given)
     found = json.loads(kept.read_text(encoding="utf-8"))
     accuracy = found["classification"]["accuracy"]
-    print(
-        f"model of {name}: accuracy {accuracy:.3f}, own images rejected {found['outside']['rejected']:.3f}"
-    )
+    rejected = found["outside"]["rejected"]
+    print(f"model of {name}: accuracy {accuracy:.3f}, own images rejected {rejected:.3f}")
     return {"accuracy": accuracy, **found["outside"]}
 
 
