@@ -3,6 +3,7 @@
 from typing import NamedTuple
 
 MORE, LESS, NEITHER = "more is better", "less is better", "-"
+ODD = "more is of another kind"
 SHARE = "0 to 1"
 CHANCE = "0 to 1, chance 0.5"
 

@@ -3,7 +3,7 @@
 ``tools/make_reference.py`` turns the table into ``docs/reference/measures.md``.
 """
 
-from msflow_jax.evaluation.measure import CHANCE, LESS, MORE, NEITHER, SHARE, Measure
+from msflow_jax.evaluation.measure import CHANCE, LESS, MORE, NEITHER, ODD, SHARE, Measure
 from msflow_jax.evaluation.measures_of_pairs import (
     ANATOMY,
     FACTS,
@@ -90,12 +90,16 @@ UNCERTAINTY = {
         "more is less certain",
     ),
     "picture_spread": Measure(
-        "spread over its pixels of the label picture that was read", "0 or more",
-        "more is of another kind",
+        "spread over its pixels of the label picture that was read", "0 or more", ODD,
     ),
     "flow_error": Measure(
-        "mean squared error of the image's velocity at u = 0.5 and the predicted label", "0 or more",
-        "more is of another kind",
+        "mean squared error of the image's velocity at u = 0.5 and the predicted label", "0 or more", ODD,
+    ),
+    "mahalanobis": Measure(
+        "distance of middle features to the nearest class mean, in spreads", "0 or more", ODD,
+    ),
+    "neighbour": Measure(
+        "1 - cosine of middle features and the tenth nearest training image's", "0 to 2", ODD,
     ),
     "evidence": Measure(
         "-log p(x): how unlike the training images the image is", "nats", "more is less certain"

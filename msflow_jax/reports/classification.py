@@ -16,6 +16,8 @@ _MEASURES = {
     "spread": "standard deviation of the predicted class's probability over draws",
     "evidence": "how unlike the training images the image is, whatever its class",
     "picture_spread": "spread over its pixels of the label picture that was read",
+    "mahalanobis": "distance of features to the nearest class mean, in spreads",
+    "neighbour": "distance of features to those of a near training image",
     "flow_error": "how badly the flow predicts the image's own velocity",
 }
 _SCORES = (
