@@ -93,7 +93,7 @@ UNCERTAINTY = {
         "spread over its pixels of the label picture that was read", "0 or more", ODD,
     ),
     "flow_error": Measure(
-        "mean squared error of the image's velocity at u = 0.5 and the predicted label", "0 or more", ODD,
+        "mean squared error of the image's velocity at u = 0.5, predicted label", "0 or more", ODD,
     ),
     "mahalanobis": Measure(
         "distance of middle features to the nearest class mean, in spreads", "0 or more", ODD,
