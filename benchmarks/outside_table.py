@@ -17,6 +17,8 @@ import numpy as np
 from common import call, keep
 from PIL import Image
 
+from msflow_jax.storage.atomic import new_folder
+
 SIDE, MOST = 28, {"train": 1000, "val": 200, "test": 200}
 PHANTOMS = "phantoms"
 
@@ -55,14 +57,16 @@ def images_of(file: str, split: str) -> tuple[np.ndarray, np.ndarray]:
 
 def prepare(folder: Path, file: str) -> None:
     """Writes ``folder/SPLIT/CLASS/NUMBER.png`` where they are not."""
+    folder.mkdir(parents=True, exist_ok=True)
     for split in MOST:
         if (folder / split).is_dir():
             continue
         images, labels = images_of(file, split)
-        for i, (image, label) in enumerate(zip(images, labels, strict=True)):
-            place = folder / split / f"class {int(label)}"
-            place.mkdir(parents=True, exist_ok=True)
-            Image.fromarray(image).save(place / f"{i:04d}.png")
+        with new_folder(folder / split) as unfinished:
+            for i, (image, label) in enumerate(zip(images, labels, strict=True)):
+                place = unfinished / f"class {int(label)}"
+                place.mkdir(parents=True, exist_ok=True)
+                Image.fromarray(image).save(place / f"{i:04d}.png")
 
 
 def run(o: argparse.Namespace, name: str, others: list[str]) -> dict[str, Any]:
@@ -80,6 +84,8 @@ def run(o: argparse.Namespace, name: str, others: list[str]) -> dict[str, Any]:
         given = [f"--outside={o.runs / 'outside' / other}" for other in others]
         call("evaluate", f"--workdir={workdir}", "--split=test", *given)
     found = json.loads(kept.read_text(encoding="utf-8"))
+    if missing := set(others) - set(found["outside"]["sets"]):
+        raise ValueError(f"{kept} was made without {', '.join(sorted(missing))}: remove it")
     accuracy = found["classification"]["accuracy"]
     rejected = found["outside"]["rejected"]
     print(f"model of {name}: accuracy {accuracy:.3f}, own images rejected {rejected:.3f}")

@@ -64,12 +64,11 @@ def classify(
         OSError: an output that cannot be written.
         KeyboardInterrupt: Ctrl-C; the rows so far are in ``OUTPUT.partial``.
     """
-    from jax import process_index
-
     from msflow_jax import data
     from msflow_jax.data.sources.values import refuse_broken
-    from msflow_jax.inference.kinds import check_level
+    from msflow_jax.inference.kinds import check_level, outdated
     from msflow_jax.parallel.batched import Interrupted
+    from msflow_jax.parallel.startup import is_first
     from msflow_jax.storage.outputs import check_both, check_file
     from msflow_jax.storage.text import write_csv
     from msflow_jax.workdir import open_workdir
@@ -87,12 +86,13 @@ def classify(
         out = flow.classify(read.images, description="classifying", **requested)
     except Interrupted as stop:
         out, stopped = stop.partial, stop
-    if process_index():
+    if not is_first():
         return []
     warn_of_other_settings(flow.calibration.settings, requested)
     abstains = flow.abstains(out, coverage=keep, measure=measure, level=outside)
-    if line := check_level(outside, flow.calibration.outside):
-        print(line, file=sys.stderr)
+    known = flow.calibration
+    for line in (outdated(out, known.familiar, str(known)), check_level(outside, known.outside)):
+        print(line, end="\n" * bool(line), file=sys.stderr)
     rows = _rows(flow, out, read, abstains, sets)
     if stopped:
         write_csv(partial, rows)

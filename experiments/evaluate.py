@@ -5,9 +5,9 @@ python -m experiments.evaluate --workdir=runs/quickstart --split=val --draws=16 
 python -m experiments.evaluate --workdir=runs/quickstart --images=FOLDER --name=siteB
 python -m experiments.evaluate --workdir=runs/magic_pneumonia --outside=retinamnist.npz:test
 
-W/evaluations/NAME/ keeps evaluation.json, evaluation.npz and predictions.csv. One evaluation stands:
-images are classified with its settings, prior, temperature and thresholds. The first one stands; --adopt
-changes that (--adopt=NAME without measuring).
+W/evaluations/NAME/ keeps what was measured. One evaluation stands: images are classified with its
+settings, prior, temperature and thresholds. The first one stands; --adopt changes that (--adopt=NAME
+without measuring).
 """
 
 from collections.abc import Mapping, Sequence
@@ -64,9 +64,8 @@ def evaluate(
         ValueError: other data than the model was trained on, a setting that it has not, ``outside`` for
             one that does not classify, or a name under which an evaluation with other settings is kept.
     """
-    import jax
-
     from msflow_jax.inference import evaluated
+    from msflow_jax.parallel.startup import is_first
     from msflow_jax.storage import evaluations
     from msflow_jax.storage.atomic import check_writable
     from msflow_jax.workdir import open_workdir
@@ -92,7 +91,7 @@ def evaluate(
         run, record = evaluated.open_split(flow, split, outside, features, by)
         settings["training_images_compared"] = len(run.splits.train)
     found = measure(workdir, name, run, sections, {**record, "settings": settings})
-    if not jax.process_index():
+    if is_first():
         report(workdir, name, found, adopt=adopt or not (stage or images or standing))
     return found
 
@@ -120,13 +119,10 @@ def choose_name(
 def measure(
     workdir: Path, name: str, run: Any, sections: Sequence[Any], record: Mapping[str, Any]
 ) -> dict[str, Any]:
-    """Runs the sections; the first process keeps the evaluation.
-
-    One of another step that had the name gets another.
-    """
-    import jax
-
+    """Runs the sections; the first process keeps the evaluation. One of another step is renamed."""
+    from msflow_jax.evaluation.familiar import file_of
     from msflow_jax.inference.evaluation import evaluate_sections
+    from msflow_jax.parallel.startup import is_first
     from msflow_jax.storage import evaluations
     from msflow_jax.storage.atomic import write_npz
     from msflow_jax.storage.jsons import write_json
@@ -136,7 +132,7 @@ def measure(
     found = {"split": run.split, "sections": [one.name for one in sections], **record}
     found |= {"learned": run.calibration.to_dict()} if run.classified else {}
     found |= blocks
-    if jax.process_index():
+    if not is_first():
         return found
     if before := evaluations.make_room(workdir, name, found["settings"]["step"]):
         print(f"the evaluation {name!r} of other parameters is kept as {before!r}")
@@ -146,9 +142,13 @@ def measure(
         own = f"{name} (step {found['settings']['step']})"
         rows = run.predictions(found["settings"].get("standing", own))
         write_csv(folder / evaluations.TABLE, rows)
+    write_npz(folder / evaluations.ARRAYS, **arrays)
     known = run.calibration.familiar if run.classified else None
-    write_npz(folder / evaluations.ARRAYS, **arrays, **(known.arrays() if known else {}))
+    if known:
+        write_npz(folder / file_of(known.digest), **known.arrays())
     write_json(folder / evaluations.FILE, found)
+    for old in {*folder.glob(file_of("*"))} - {folder / file_of(known.digest if known else "")}:
+        old.unlink()
     return found
 
 
@@ -171,11 +171,16 @@ def report(workdir: Path, name: str, found: Mapping[str, Any], *, adopt: bool) -
 
 def adopt_existing(workdir: Path, name: str) -> None:
     """Makes an evaluation that is there the standing one; nothing is measured."""
+    from msflow_jax.inference.calibration import read_calibration
+    from msflow_jax.parallel.startup import is_first
     from msflow_jax.reports import build_report
     from msflow_jax.storage import evaluations
     from msflow_jax.workdir import read
 
     read(workdir)
+    read_calibration(workdir, name=name)  # one that could not be applied is refused
+    if not is_first():
+        return
     evaluations.adopt(workdir, name)
     print(f"images are classified by the evaluation {name!r} from now on: {build_report(workdir)}")
 
@@ -197,7 +202,7 @@ def main(arguments: Sequence[str]) -> None:
     )  # fmt: skip
     flags.add_argument(
         "--likelihood", type=int, default=0, metavar="IMAGES",
-        help="of a symmetric flow: of how many images of each kind, which takes seconds for each",
+        help="of a symmetric flow: for how many images of each kind; takes seconds for each",
     )  # fmt: skip
     flags.add_argument(
         "--outside", action="append", default=[], metavar="PATH",
@@ -231,8 +236,7 @@ def main(arguments: Sequence[str]) -> None:
 
     start_jax(distributed=o.distributed)
     if isinstance(o.adopt, str):
-        adopt_existing(o.workdir, o.adopt)
-        return
+        return adopt_existing(o.workdir, o.adopt)
     evaluate(
         o.workdir, o.split, o.root, o.draws, o.steps, o.prior, o.temperature, o.likelihood, o.outside,
         o.features, o.stage, o.by, name=o.name, images=o.images, modality=o.modality, resize=o.resize,

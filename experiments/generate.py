@@ -93,11 +93,11 @@ def _draw_classes(
     file_format: str, requested: Mapping[str, Any],
 ) -> None:  # fmt: skip
     """Draw and write images of classes; arguments as for :func:`generate`."""
-    import jax
     import numpy as np
 
     from msflow_jax.inference.images import choose_format, describe_files
     from msflow_jax.parallel.batched import Interrupted
+    from msflow_jax.parallel.startup import is_first
     from msflow_jax.storage.atomic import new_folder
 
     file_format = choose_format(file_format, flow.info.dims)
@@ -112,7 +112,7 @@ def _draw_classes(
         with new_folder(partial, replace=True) as folder:
             write(folder, stop.partial, numbers, flow.info, record)
         raise stop.kept(len(numbers), partial) from stop
-    if jax.process_index():
+    if not is_first():
         return
     with new_folder(output, replace=True) as folder:
         write(folder, images, numbers, flow.info, record)

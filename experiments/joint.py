@@ -37,10 +37,10 @@ def draw_modalities(
         KeyboardInterrupt: Ctrl-C; what was drawn is in ``partial``.
     """
     import numpy as np
-    from jax import process_index
 
     from msflow_jax.inference import together
     from msflow_jax.parallel.batched import Interrupted
+    from msflow_jax.parallel.startup import is_first
     from msflow_jax.storage.atomic import new_folder
     from msflow_jax.storage.jsons import write_json
 
@@ -75,7 +75,7 @@ def draw_modalities(
         record["stopped"] = f"by Ctrl-C after {stop.count} of {total} examples"
         write(partial, stop.partial)
         raise stop.kept(total, partial) from stop
-    if process_index():
+    if not is_first():
         return
     write(output, drawn)
     emergent = [route for route, word in record["routes"].items() if word == "emergent"]

@@ -207,7 +207,7 @@ def main(arguments: Sequence[str]) -> None:
         from experiments.evaluate import evaluate
         from msflow_jax import data
         from msflow_jax.config import load_config
-        from msflow_jax.parallel.startup import start_jax
+        from msflow_jax.parallel.startup import is_first, start_jax
 
         config = load_config([f"--config={options.config}", *rest])
         config.train.profile |= options.profile
@@ -218,12 +218,13 @@ def main(arguments: Sequence[str]) -> None:
     train(config, workdir, options.encode_only)
     if options.encode_only:
         return
-    if together and not options.no_evaluate:
-        print(
-            f"next, on one machine: python -m experiments.evaluate --workdir={workdir} --split=test"
-        )
-    elif not options.no_evaluate:
+    if options.no_evaluate:
+        return
+    if not together:
         evaluate(workdir, split="test")
+    elif is_first():
+        command = f"python -m experiments.evaluate --workdir={workdir} --split=test"
+        print(f"next, on one machine, or on all with --distributed: {command}")
 
 
 if __name__ == "__main__":

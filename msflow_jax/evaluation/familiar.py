@@ -6,6 +6,8 @@ length.
 """
 
 import hashlib
+import zipfile
+import zlib
 from dataclasses import dataclass, fields
 from pathlib import Path
 
@@ -15,7 +17,11 @@ MAHALANOBIS, NEIGHBOUR = MEASURES = "mahalanobis", "neighbour"
 MOST = 512  # training images that are compared with
 _NEAR = 10  # which neighbour: a single one may be an oddity itself
 _LEAST = 1e-6  # variance that is added, of the mean one
-_PREFIX = "familiar_"
+
+
+def file_of(digest: str) -> str:
+    """Name of the file that what is known is kept in: no other evaluation's is taken for it."""
+    return f"features-{digest[:16]}.npz"
 
 
 @dataclass(frozen=True)
@@ -45,31 +51,36 @@ class Familiar:
     def measures(self, features: np.ndarray) -> dict[str, np.ndarray]:
         """Both distances of features ``[N, F]``, each ``[N]``; larger is odder."""
         features = np.asarray(features, np.float64)
-        off = features[:, None] - self.means[None]
-        squared = np.einsum("nkf,fg,nkg->nk", off, self.precision.astype(np.float64), off)
+        # White features, whose plain distance it is.
+        root = np.linalg.cholesky(self.precision.astype(np.float64))
+        white, centres = features @ root, self.means @ root
+        squared = np.stack([((white - one) ** 2).sum(axis=1) for one in centres], axis=1)
         likeness = np.sort(_unit(features) @ self.bank.T, axis=1)
         near = likeness[:, -min(_NEAR, likeness.shape[1])]
-        mahalanobis = np.sqrt(squared.min(axis=1).clip(0))
-        return {MAHALANOBIS: mahalanobis, NEIGHBOUR: (1 - near).clip(0)}
+        return {MAHALANOBIS: np.sqrt(squared.min(axis=1)), NEIGHBOUR: (1 - near).clip(0)}
 
     def arrays(self) -> dict[str, np.ndarray]:
         """As an evaluation keeps it."""
-        return {_PREFIX + f.name: getattr(self, f.name) for f in fields(self)}
+        return {f.name: getattr(self, f.name) for f in fields(self)}
 
     @classmethod
-    def read(cls, path: Path, digest: str) -> "Familiar":
-        """What :meth:`arrays` gave, of an .npz that may hold more.
+    def read(cls, folder: Path, digest: str) -> "Familiar":
+        """What was kept of :meth:`arrays` in the folder of an evaluation.
 
         Raises:
-            TypeError: it is not what was measured.
+            ValueError: the file is not there, is damaged, or is not what was measured.
         """
+        path = folder / file_of(digest)
         try:
             with np.load(path, allow_pickle=False) as kept:
-                found = cls(*(kept[_PREFIX + f.name] for f in fields(cls)))
-        except (OSError, ValueError, KeyError) as error:
-            raise TypeError(f"{path.name} lacks the features of training images") from error
-        if found.digest != digest:
-            raise TypeError(f"the features in {path.name} are not what was measured")
+                found = cls(*(kept[f.name] for f in fields(cls)))
+            if found.digest != digest:
+                raise ValueError("it is not what was measured")
+        except (OSError, ValueError, KeyError, EOFError, zipfile.BadZipFile, zlib.error) as error:
+            raise ValueError(
+                f"{path}, features of training images, cannot be used ({error}): evaluate the workdir "
+                "again"
+            ) from error
         return found
 
     @property
@@ -81,6 +92,26 @@ class Familiar:
                 f"{name}{one.dtype}{one.shape}".encode() + np.ascontiguousarray(one).tobytes()
             )
         return found.hexdigest()
+
+
+def of_each_class(labels: np.ndarray, most: int, seed: int) -> np.ndarray:
+    """Which training images are compared with: of each class at least ten, if it has them.
+
+    Args:
+        labels: class numbers ``[N]``.
+        most: how many in all, but for classes of fewer than ten of these.
+        seed: seed of the choice.
+
+    Returns:
+        Indices, in order.
+    """
+    order = np.random.default_rng(seed).permutation(len(labels))
+    rank = np.empty(len(labels), int)
+    for k in np.unique(labels):
+        of_class = order[labels[order] == k]
+        rank[of_class] = np.arange(len(of_class))
+    needed, others = order[rank[order] < _NEAR], order[rank[order] >= _NEAR]
+    return np.sort(np.concatenate([needed, others[: max(0, most - len(needed))]]))
 
 
 def shrunk_covariance(centred: np.ndarray) -> np.ndarray:

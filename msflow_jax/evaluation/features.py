@@ -17,6 +17,7 @@ import jax.numpy as jnp
 import numpy as np
 import optax
 from flax import linen as nn
+from jax.experimental import multihost_utils
 
 from msflow_jax.data.batches import to_float
 from msflow_jax.data.order import draw_balanced
@@ -162,4 +163,7 @@ def _train(
     # inside a while loop, and a dispatch is cheap beside a step.
     for batch in order:
         carry = _step(network, len(order), carry, images[batch], labels[batch])
-    return carry[0]
+    if jax.process_count() == 1:
+        return carry[0]
+    # Of equal seeds processes come to equal numbers but for the last bits: all take the first one's.
+    return multihost_utils.broadcast_one_to_all(carry[0])

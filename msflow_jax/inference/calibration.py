@@ -15,7 +15,7 @@ from msflow_jax.storage.jsons import digest_of
 
 _KEPT = (
     *("settings", "temperature", "bias", "thresholds", "conformal", "outside"),
-    *("features", "step"),
+    *("familiar_digest", "step"),
 )  # fmt: skip
 _DIGEST = "digest"
 COVERAGE = 0.8  # at which images are rejected, if nothing else is requested
@@ -35,7 +35,7 @@ class Calibration:
             confident images of the validation split up to that coverage.
         conformal: what sets are made of, see :func:`msflow_jax.inference.sets.calibrate`.
         outside: what tells images of another kind, see ``inference.kinds.learn_reference``.
-        features: digest of ``familiar``; empty where there is none.
+        familiar_digest: of ``familiar``; empty where there is none.
         familiar: what is known of training images' features, see ``evaluation.familiar``.
         step: training step of the parameters that were evaluated; None before an evaluation.
         name: name of the evaluation; empty before one.
@@ -48,7 +48,7 @@ class Calibration:
     thresholds: Mapping[str, Sequence[float]] = field(default_factory=dict)
     conformal: Mapping[str, Any] = field(default_factory=dict)
     outside: Mapping[str, Any] = field(default_factory=dict)
-    features: str = ""
+    familiar_digest: str = ""
     familiar: Familiar | None = None
     step: int | None = None
     name: str = ""
@@ -118,6 +118,7 @@ def read_calibration(
     workdir: Path,
     step: int | None = None,
     configured: Mapping[str, Any] | None = None,
+    name: str = "",
 ) -> Calibration:
     """The calibration of a workdir's standing evaluation; a neutral one where there is none.
 
@@ -125,26 +126,26 @@ def read_calibration(
         workdir: the workdir.
         step: training step of the parameters that are used; None for any. The evaluation of other
             parameters is not applied: neither its thresholds nor its temperature are theirs.
+        name: another evaluation; empty: the one that stands.
         configured: settings of ``sample.classify``; those of the evaluation must be of their types.
 
     Raises:
-        ValueError: the file is damaged.
+        ValueError: a file is damaged, or there is no evaluation of that name.
     """
-    name = evaluations.standing(workdir)
+    name = name or evaluations.standing(workdir)
     if not name:
         return Calibration(reason="no evaluation in the workdir")
     path = evaluations.place(workdir, name) / evaluations.FILE
     try:
         found = _parse(evaluations.read(workdir, name), name)
         _check_types(found.settings, configured or {})
-        if found.features:
-            known = Familiar.read(path.with_name(evaluations.ARRAYS), found.features)
-            found = replace(found, familiar=known)
     except (TypeError, AttributeError) as error:
         raise ValueError(f"{path} is damaged ({error}): {evaluations.AGAIN}") from error
     if step is not None and found.step not in (None, step):
         reason = f"the evaluation {name!r} is of step {found.step}, the parameters of step {step}"
         return Calibration(name=name, reason=reason)
+    if found.familiar_digest:
+        found = replace(found, familiar=Familiar.read(path.parent, found.familiar_digest))
     return found
 
 
@@ -187,11 +188,11 @@ def _parse(found: Mapping[str, Any], name: str) -> Calibration:
     _check_conformal(conformal)
     outside = _object(learned.get("outside", {}), "outside")
     _check_reference(outside)
-    features = learned.get("features", "")
-    if not isinstance(features, str):
-        raise TypeError(f"the digest of features is {features!r}")
+    known = learned.get("familiar_digest", "")
+    if not isinstance(known, str):
+        raise TypeError(f"the digest of features is {known!r}")
     numbers = float(temperature), tuple(bias), dict(thresholds)
-    return Calibration(dict(settings), *numbers, conformal, outside, features, step=step, name=name)
+    return Calibration(dict(settings), *numbers, conformal, outside, known, step=step, name=name)
 
 
 def _check_types(settings: Mapping[str, Any], configured: Mapping[str, Any]) -> None:

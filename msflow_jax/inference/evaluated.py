@@ -122,6 +122,8 @@ def change_settings(
     if prior:
         config.sample.classify.prior = prior
     if likelihood:
+        if likelihood < 0:
+            raise ValueError(f"--likelihood is a number of images, at least 1, got {likelihood}")
         if "likelihood" not in config.sample:
             raise ValueError("this model has no sample.likelihood: leave out --likelihood")
         config.sample.likelihood.images = likelihood

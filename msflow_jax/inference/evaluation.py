@@ -7,9 +7,9 @@ from typing import Any
 
 import numpy as np
 
-from msflow_jax.data import Split, Splits, some
+from msflow_jax.data import Split, Splits
 from msflow_jax.data.singles import MODALITY, one_by_one
-from msflow_jax.evaluation.familiar import MOST, Familiar
+from msflow_jax.evaluation.familiar import MOST, Familiar, of_each_class
 from msflow_jax.evaluation.scaling import TEMPERATURE, cross_fit, fit_scaling
 from msflow_jax.families import Section
 from msflow_jax.inference.calibration import Calibration, measure_thresholds
@@ -130,7 +130,8 @@ class Evaluation:
         """What is known of the features of training images, at most ``familiar.MOST`` of them."""
         if self._given is not None:
             return self._given.familiar
-        few = some(self.splits.train, MOST, self.sample.seed)
+        train = self.splits.train
+        few = train.take(of_each_class(np.asarray(train.labels), MOST, self.sample.seed))
         found = self.flow.classify(few.images, draws=1, description="features of training images")
         return Familiar.of(found.features[0], few.labels)
 

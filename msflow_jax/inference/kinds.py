@@ -34,6 +34,20 @@ def with_distances(prediction: Prediction, known: Familiar | None) -> Prediction
     return dataclasses.replace(prediction, measures=own)
 
 
+def outdated(prediction: Prediction, known: Familiar | None, evaluation: str) -> str:
+    """A line where an evaluation is of before features were measured; empty where it is not.
+
+    Noise draws did not come in pairs either then, so that its thresholds are of a noisier prediction.
+    """
+    if prediction.features is None or known is not None or not evaluation:
+        return ""
+    return (
+        f"warning: the evaluation {evaluation} is of an earlier version: it knows no features of "
+        "training images, and its temperature, thresholds, sets and p-values are of noisier "
+        "predictions: evaluate again with a --name of its own and --adopt"
+    )
+
+
 def learn_reference(validation: Prediction) -> dict[str, Any]:
     """What an evaluation keeps of the validation images, none of them trained on; may be nothing."""
     names, found = own_measures(validation), validation.uncertainty

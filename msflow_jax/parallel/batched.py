@@ -68,7 +68,9 @@ def batched(function: Callable[[Any, Any, jax.Array], Any], batch: int, axis: in
         if not count:
             raise ValueError("there is nothing to do: no images")
         size = -(-min(batch, count) // devices) * devices
-        params = jax.device_put(params, replicated(mesh))
+        # Of several processes each has them whole, and asks no other whether they agree.
+        several = jax.process_count() > 1
+        params = (place if several else jax.device_put)(params, replicated(mesh))
 
         def part(start: int) -> tuple[Any, np.ndarray]:
             index = np.arange(start, start + size)

@@ -22,6 +22,11 @@ def start_jax(batch: int = 0, distributed: str | None = None) -> bool:
     return False
 
 
+def is_first() -> bool:
+    """Whether this is the process that writes, the first of several or the only one."""
+    return jax.process_index() == 0
+
+
 def use_cache() -> None:
     """Keep what JAX compiles where nobody else can write, unless JAX was told where, or not to."""
     if jax.config.jax_compilation_cache_dir is None:  # type: ignore[attr-defined]

@@ -33,7 +33,11 @@ def outside_section(results: Results) -> Section:
     strips = page.named_strips(results, "outside", list(sets), "images from outside:")
     rejected = [(name, _share(one["rejected"])) for name, one in sets.items() if "rejected" in one]
     if "rejected" in found:
-        rejected.insert(0, ("of the split itself", _share(found["rejected"])))
+        of_class = found.get("rejected_classes") or {}
+        rejected[:0] = [
+            ("of the split itself", _share(found["rejected"])),
+            *((f"of the split, {name}", _share(value)) for name, value in of_class.items()),
+        ]
     return page.section(
         results, "outside", "Outside", heading=heading, found=found, names=list(sets), tables=tables,
         strips=strips, rejected=rejected,

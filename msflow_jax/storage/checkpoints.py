@@ -13,7 +13,7 @@ import orbax.checkpoint as ocp
 from msflow_jax.storage import choice, damage, facts
 from msflow_jax.storage.digests import differences, digests, layouts, one_copy
 from msflow_jax.storage.quiet import quiet
-from msflow_jax.storage.together import own_copy, read_args
+from msflow_jax.storage.shared_reading import own_copy, read_args
 
 
 def exist(folder: Path) -> bool:

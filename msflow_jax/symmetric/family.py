@@ -22,7 +22,7 @@ from msflow_jax.symmetric.latent_codes import LatentCode
 from msflow_jax.symmetric.model import SymmetricFlow
 from msflow_jax.symmetric.parts import FOLDER, PICTURES, STD
 from msflow_jax.symmetric.readout import READOUTS
-from msflow_jax.symmetric.settings import TABLE, check_likelihood
+from msflow_jax.symmetric.settings import TABLE, check_likelihood_settings
 from msflow_jax.symmetric.times import TimeDistribution
 from msflow_jax.training import distillation
 from msflow_jax.training.validation import check_select
@@ -94,18 +94,19 @@ class SymmetricFamily:
 
     def check(self, config: ConfigDict) -> None:
         """What can be refused without data: tasks, networks, codes, read-outs, number formats."""
-        from msflow_jax.ode import SOLVERS  # here: diffrax takes a second to import
+        from msflow_jax.ode import FIXED, SOLVERS  # here: diffrax takes a second to import
 
         model = config.model
         check_select(config.train.select, METRICS[model.task])
         check_network(model.net)
         TimeDistribution(**model.time)
         distillation.check(model.distillation)
-        check_likelihood(config)
+        check_likelihood_settings(config)
         for verb in ("classify", "generate", "likelihood"):
+            every = tuple(FIXED) if verb == "likelihood" else SOLVERS
             jumps = (JUMP,) if verb == "generate" and model.distillation.teacher else ()
-            if (solver := config.sample[verb].solver) not in (every := (*SOLVERS, *jumps)):
-                known = ", ".join(every)
+            if (solver := config.sample[verb].solver) not in (*every, *jumps):
+                known = ", ".join((*every, *jumps))
                 raise ValueError(f"unknown sample.{verb}.solver {solver!r}: choose one of {known}")
         if config.sample.generate.solver == JUMP and config.sample.generate.guidance != 1:
             raise ValueError("sample.generate.solver='jump' needs sample.generate.guidance=1")

@@ -16,7 +16,7 @@ import jax.numpy as jnp
 
 from msflow_jax.inference.prediction import Prediction, by_bayes
 from msflow_jax.latent.codec import PixelCodec
-from msflow_jax.ode import GAINED, VALUE, integrate, tracing
+from msflow_jax.ode import FIXED, GAINED, VALUE, integrate, tracing
 from msflow_jax.streams import content_index, sample_noise
 from msflow_jax.symmetric.readout import check_task
 from msflow_jax.symmetric.velocity import in_forward_mode
@@ -39,6 +39,18 @@ def check_likelihood(flow: "SymmetricFlow") -> None:
         )
 
 
+def _check_settings(
+    classes: int, solver: str, probes: int, draws: int, prior: Sequence[float]
+) -> None:
+    if draws < 1 or probes < 0:
+        raise ValueError(f"need draws >= 1 and probes >= 0, got {draws} and {probes}")
+    if prior and (len(prior) != classes or min(prior) <= 0 or abs(sum(prior) - 1) > 1e-3):
+        raise ValueError(f"prior needs a share for each of {classes} classes, got {tuple(prior)}")
+    if solver not in FIXED:
+        known = ", ".join(FIXED)
+        raise ValueError(f"a likelihood takes equal steps: solver {known}, not {solver!r}")
+
+
 def likelihood(
     flow: "SymmetricFlow", params: Any, images: jax.Array, key: jax.Array, *, steps: int = 16,
     solver: str = "midpoint", probes: int = 1, draws: int = 1, index: jax.Array | None = None,
@@ -52,12 +64,12 @@ def likelihood(
         images: ``[B, *space, C]`` of 256 equally spaced values in [-1, 1].
         key: PRNG key of the dequantisation, the label pictures and the probes.
         steps: solver steps.
-        solver: see :func:`msflow_jax.ode.integrate`.
+        solver: one of equal steps, see :func:`msflow_jax.ode.integrate`.
         probes: random directions of Hutchinson's estimate of the divergence; 0: the exact trace, which
             takes as many products as an image has entries.
         draws: noise draws; all are returned.
         index: number that each image's noise is folded from ``[B]``; None: :func:`content_index`.
-        prior: probability of each class ``[K]``; empty: all alike.
+        prior: probability of each class ``[K]``, above 0 and 1 in sum; empty: all alike.
 
     Returns:
         Distances -log p(y | x) in nats; ``log_prob`` is, but for the error of solver and estimate, a
@@ -65,14 +77,11 @@ def likelihood(
 
     Raises:
         ValueError: a flow of latents, of resized images or of label maps; probes or draws that are
-            no counts; a prior of another number of classes.
+            no counts; an adaptive solver; a prior that is none of these classes.
     """
     check_likelihood(flow)
+    _check_settings(len(flow.classes), solver, probes, draws, prior)
     classes = len(flow.classes)
-    if draws < 1 or probes < 0:
-        raise ValueError(f"need draws >= 1 and probes >= 0, got {draws} and {probes}")
-    if prior and (len(prior) != classes or min(prior) < 0):
-        raise ValueError(f"prior needs a share for each of {classes} classes, got {tuple(prior)}")
     x = flow.codec.encode(None, images)
     index = content_index(x) if index is None else index
     net = in_forward_mode(flow.net)
@@ -109,7 +118,7 @@ def likelihood(
 
         found = jax.lax.map(of_class, jnp.arange(classes)).T
         nats = dimensions * math.log(_LEVEL)
-        nfe = jnp.float32(classes * steps)
+        nfe = jnp.float32(classes * steps * FIXED[solver][1])
         return by_bayes(found + log_prior[None], flow.classes, dimensions, nfe, nats)
 
     out = jax.lax.map(one, jnp.arange(draws))

@@ -163,7 +163,7 @@ class SymmetricFlow:
             solver: see :func:`msflow_jax.ode.integrate`.
             index: number that each image's noise is folded from ``[B]``; None: :func:`content_index`.
             weights: ratio of target to training prior of each class, see :meth:`Code.reweight`.
-            outside: whether to measure how odd the images are, by one evaluation more.
+            outside: whether to measure how odd images are, by an evaluation and a half more.
 
         Raises:
             ValueError: images of another shape, ``draws`` < 1, or weights without the code ``simplex``.

@@ -98,7 +98,7 @@ def middle_features(
     noise = sample_noise(jax.random.fold_in(key, 0), index, shape)
     field = make_field(network, flow.image_channels, flow.image_std)
     field(jnp.float32(1.0), {"image": inner, "label": noise})
-    return kept[0].mean(axis=space_axes(kept[0])).astype(jnp.float32)
+    return kept[0].astype(jnp.float32).mean(axis=space_axes(kept[0]))
 
 
 def completed(

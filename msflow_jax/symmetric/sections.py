@@ -8,7 +8,7 @@ import jax
 import jax.numpy as jnp
 import numpy as np
 
-from msflow_jax.data import some
+from msflow_jax.data import Info, some
 from msflow_jax.data.batches import to_float, to_uint8
 from msflow_jax.evaluation.likelihood import bits_per_dimension, evaluate_likelihood
 from msflow_jax.evaluation.outside import stand_ins
@@ -39,11 +39,8 @@ class Likelihood:
         """See :class:`msflow_jax.families.Section`."""
         flow, sample = run.flow, run.sample
         model, seed = flow.model, sample.seed
-        known = min(flow.info.counts, default=0) > 0
-        given = {
-            **choose_settings(model, self.name, sample.likelihood.to_dict()),
-            "prior": tuple(n / sum(flow.info.counts) for n in flow.info.counts) if known else (),
-        }
+        given = choose_settings(model, self.name, sample.likelihood.to_dict())
+        given["prior"] = _prior(flow.info, sample.classify.prior)
 
         def function(params: Any, images: jax.Array, index: jax.Array) -> Any:
             out = model.likelihood(params, to_float(images), jax.random.key(seed), **given)
@@ -53,13 +50,13 @@ class Likelihood:
         split, train = run.labelled(run.split), some(run.splits.train, self.images, seed)
         rows = np.sort(np.random.default_rng(seed).permutation(len(split.labels))[: self.images])
         labels, images = split.labels[rows], split.images[rows]
-        others = {**stand_ins(images, seed), **run.outside}
+        chance = np.random.default_rng(seed).permutation
+        outside = {k: x[np.sort(chance(len(x))[: self.images])] for k, x in run.outside.items()}
+        others = {**stand_ins(images, seed), **outside}
         sets = {"train": train.images, run.split: images, **others}
         read = {
-            name: runner(
-                flow.params, crops(model, found[: self.images], seed), f"likelihood of {name}"
-            )
-            for name, found in sets.items()
+            name: runner(flow.params, images_of_set, f"likelihood of {name}")
+            for name, images_of_set in sets.items()
         }
         dimensions = math.prod(model.codec.inner)
         bits = {k: np.asarray(bits_per_dimension(log, dimensions)) for k, (_, log) in read.items()}
@@ -68,11 +65,20 @@ class Likelihood:
         readout = run.prediction.prediction[rows] == labels
         bayes = {
             "images": len(rows), "accuracy": float(right.mean()), "readout": float(readout.mean()),
+            "prior": list(given["prior"]),
         }  # fmt: skip
         arrays: Arrays = {
             f"bits_{i}": one.astype(np.float32) for i, one in enumerate(bits.values())
         }
         return {**found, "dimensions": dimensions, "bayes": bayes}, arrays
+
+
+def _prior(info: Info, name: str) -> tuple[float, ...]:
+    """Probability of each class: as in training, or as is configured; empty, all alike, if unknown."""
+    if min(info.counts, default=0) < 1:
+        return ()
+    share = np.array(info.counts) / sum(info.counts) * (info.class_weights(name) or 1)
+    return tuple((share / share.sum()).tolist())
 
 
 @dataclass(frozen=True)

@@ -48,12 +48,13 @@ TABLE: dict[str, Setting] = {
 }  # fmt: skip
 
 
-def check_likelihood(config: ConfigDict) -> None:
+def check_likelihood_settings(config: ConfigDict) -> None:
     """Raises a ValueError where likelihoods are asked of a flow that carries no images as they are."""
     model = config.model
     needs = {
         "model.task": (model.task, "classify"), "model.resize": (model.resize, 0),
         "model.latent.autoencoder": (model.latent.autoencoder, ""),
+        "train.crop": (config.train.crop, 0),
     }  # fmt: skip
     for key, (value, needed) in needs.items():
         if config.sample.likelihood.images and value != needed:

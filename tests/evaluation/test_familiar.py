@@ -5,7 +5,14 @@ import dataclasses
 import numpy as np
 import pytest
 
-from msflow_jax.evaluation.familiar import MAHALANOBIS, NEIGHBOUR, Familiar, shrunk_covariance
+from msflow_jax.evaluation.familiar import (
+    MAHALANOBIS,
+    NEIGHBOUR,
+    Familiar,
+    file_of,
+    of_each_class,
+    shrunk_covariance,
+)
 
 RNG = np.random.default_rng(0)
 SPREAD = np.array([1.0, 0.1, 3.0])
@@ -50,16 +57,31 @@ def test_a_covariance_of_few_rows_is_drawn_to_the_identity():
     np.testing.assert_allclose(shrunk_covariance(few), expected, atol=1e-4)
 
 
+def test_every_class_is_compared_with():
+    labels = np.array([0] * 500 + [1] * 12 + [2] * 3)
+    found = of_each_class(labels, 100, 0)
+    assert len(found) == 100 and (np.diff(found) > 0).all()
+    counts = np.bincount(labels[found])
+    assert counts[1] >= 10 and counts[2] == 3
+    np.testing.assert_array_equal(of_each_class(labels[:5], 100, 0), np.arange(5))
+
+
 def test_kept_and_read(tmp_path):
     known = Familiar.of(*features(50))
-    path = tmp_path / "evaluation.npz"
-    np.savez(path, samples=np.zeros(3), **known.arrays())
-    again = Familiar.read(path, known.digest)
-    assert again.digest == known.digest
+    path = tmp_path / file_of(known.digest)
+    np.savez(path, **known.arrays())
+    assert Familiar.read(tmp_path, known.digest).digest == known.digest
+    whole, refused = path.read_bytes(), f"{path.name}.*cannot be used.*evaluate the workdir again"
     moved = dataclasses.replace(known, means=known.means + 1)
     np.savez(path, **moved.arrays())
-    with pytest.raises(TypeError, match="evaluation.npz are not what was measured"):
-        Familiar.read(path, known.digest)
-    np.savez(path, samples=np.zeros(3))
-    with pytest.raises(TypeError, match="lacks the features"):
-        Familiar.read(path, known.digest)
+    with pytest.raises(ValueError, match="it is not what was measured"):
+        Familiar.read(tmp_path, known.digest)
+    flipped = bytearray(whole)
+    flipped[len(whole) // 2] ^= 255
+    for damaged in (b"", whole[:-40], whole[:100], bytes(flipped), b"text"):
+        path.write_bytes(damaged)
+        with pytest.raises(ValueError, match=refused):
+            Familiar.read(tmp_path, known.digest)
+    path.unlink()
+    with pytest.raises(ValueError, match=refused):
+        Familiar.read(tmp_path, known.digest)

@@ -13,13 +13,13 @@ from ml_collections import ConfigDict
 from scipy.stats import norm
 
 from msflow_jax.config import default_config
-from msflow_jax.data import Split
+from msflow_jax.data import Info, Split
 from msflow_jax.latent.codec import PixelCodec
 from msflow_jax.symmetric.codes import Code
 from msflow_jax.symmetric.likelihood import likelihood
 from msflow_jax.symmetric.model import SymmetricFlow
 from msflow_jax.symmetric.sections import Likelihood
-from msflow_jax.symmetric.settings import check_likelihood
+from msflow_jax.symmetric.settings import check_likelihood_settings
 
 # So many label pixels that they tell the class until the end, where images hardly differ.
 MEANS, SPREAD, SIDE = (-0.015, 0.015), 0.25, 28
@@ -94,7 +94,13 @@ def test_classes_that_the_training_showed_more_often_are_more_probable():
 
 @pytest.mark.parametrize(
     ("changes", "message"),
-    [({"probes": -1}, "probes"), ({"draws": 0}, "draws"), ({"prior": (1.0,)}, "each of 2 classes")],
+    [
+        ({"probes": -1}, "probes"),
+        ({"draws": 0}, "draws"),
+        ({"prior": (1.0,)}, "each of 2 classes"),
+        ({"prior": (9.0, 1.0)}, "each of 2 classes"),
+        ({"solver": "tsit5"}, "equal steps"),
+    ],
 )
 def test_bad_settings(changes, message):
     with pytest.raises(ValueError, match=message):
@@ -107,13 +113,12 @@ def test_latents_and_resized_images_have_none():
         likelihood(resized, {}, images(1)[0], jax.random.key(0))
     config = default_config()
     config.sample.likelihood.images = 4
-    for key, value in (("model.resize", 32), ("model.task", "segment")):
+    fitting = {"model.resize": 0, "model.task": "classify", "train.crop": 0}
+    for key, value in (("model.resize", 32), ("model.task", "segment"), ("train.crop", 16)):
         with config.unlocked():
-            config.update_from_flattened_dict(
-                {"model.resize": 0, "model.task": "classify", key: value}
-            )
+            config.update_from_flattened_dict({**fitting, key: value})
         with pytest.raises(ValueError, match=f"needs {key}="):
-            check_likelihood(config)
+            check_likelihood_settings(config)
 
 
 def test_the_section():
@@ -122,13 +127,11 @@ def test_the_section():
     names = tuple(map(str, labels))
     split = Split.of_images(stored, labels.astype(np.int32), names)
     settings = {"images": 4, "solver": "midpoint", "steps": 2, "probes": 1}
-    sample = ConfigDict({"seed": 0, "batch": 3, "likelihood": settings})
-    flow = SimpleNamespace(
-        model=FLOW,
-        params={},
-        info=SimpleNamespace(counts=(4, 4)),
-        config=SimpleNamespace(sample=sample),
+    sample = ConfigDict(
+        {"seed": 0, "batch": 3, "likelihood": settings, "classify": {"prior": "uniform"}}
     )
+    info = Info("test", ("dark", "bright"), 1, SIDE, "binary-class", "", "", "", (), counts=(6, 2))
+    flow = SimpleNamespace(model=FLOW, params={}, info=info, config=SimpleNamespace(sample=sample))
     run = SimpleNamespace(
         flow=flow, sample=sample, split="test", splits=SimpleNamespace(train=split),
         outside={"flat": np.full_like(stored, 9)}, labelled=lambda name: split,
@@ -136,6 +139,7 @@ def test_the_section():
     )  # fmt: skip
     block, arrays = Likelihood(4)(run)
     assert block["outside"] == ["other scanner", "noise", "texture", "flat"]
-    assert block["bayes"] == {"images": 4, "accuracy": 1.0, "readout": 1.0}
+    bayes = {"images": 4, "accuracy": 1.0, "readout": 1.0, "prior": [0.5, 0.5]}
+    assert block["bayes"] == bayes
     assert len(arrays) == 6 and arrays["bits_0"].shape == (4,)
     assert block["detection"][1]["auroc_likelihood"] == 1  # noise

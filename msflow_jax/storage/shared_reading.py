@@ -8,18 +8,26 @@ import numpy as np
 import orbax.checkpoint as ocp
 from jax.sharding import Mesh, NamedSharding, PartitionSpec, SingleDeviceSharding
 
+from msflow_jax.storage import damage
+
 
 def read_args(item: Path) -> Any:
     """How an item of a checkpoint is read to be used: whole, on the first device of this process.
 
     With several processes on every device, lest orbax look for the devices that it was saved from, which
     may be another process's.
+
+    Raises:
+        ValueError: what is stored cannot be told.
     """
     if jax.process_count() == 1:
         here = SingleDeviceSharding(jax.local_devices()[0])
         return ocp.args.StandardRestore(fallback_sharding=here)
     everywhere = NamedSharding(Mesh(np.array(jax.devices()), ("devices",)), PartitionSpec())
-    stored: Any = ocp.StandardCheckpointHandler().metadata(item)
+    try:
+        stored: Any = ocp.StandardCheckpointHandler().metadata(item)
+    except (OSError, ValueError) as error:
+        raise ValueError(damage.unreadable(item.parent, str(error).splitlines()[0])) from error
     like = jax.tree.map(
         lambda one: jax.ShapeDtypeStruct(one.shape, one.dtype, sharding=everywhere), stored.tree
     )
