@@ -1,6 +1,7 @@
 """What the benchmarks have in common: taking turns, naming the processor, keeping the record."""
 
 import json
+import math
 import os
 import platform
 import subprocess
@@ -63,10 +64,19 @@ def torch_device(device: str) -> Run:
 
 
 def keep(record: dict[str, Any], output: str | None) -> None:
-    """Writes the record to a JSON file, if one is given."""
+    """Writes the record to a JSON file, if one is given; what is no number is null there."""
     if output:
         Path(output).parent.mkdir(parents=True, exist_ok=True)
-        Path(output).write_text(json.dumps(record, indent=1) + "\n", encoding="utf-8")
+        text = json.dumps(_finite(record), indent=1, allow_nan=False)
+        Path(output).write_text(text + "\n", encoding="utf-8")
+
+
+def _finite(value: Any) -> Any:
+    if isinstance(value, dict):
+        return {key: _finite(one) for key, one in value.items()}
+    if isinstance(value, list | tuple):
+        return [_finite(one) for one in value]
+    return None if isinstance(value, float) and not math.isfinite(value) else value
 
 
 def call(module: str, *arguments: str) -> None:
