@@ -2,9 +2,9 @@
 
 The distance of a mean label picture to the codes says little: pooling hides what is odd. Two scores see
 it: how uneven the label picture is, which costs nothing, and how badly the flow predicts the image's own
-velocity at the predicted label, which costs one evaluation. A third, which sees a change of scanner as
-well, is the distance of the network's middle features to those of training images
-(:mod:`msflow_jax.evaluation.familiar`); these cost half an evaluation.
+velocity at the predicted label, which costs one evaluation. A third is the distance of the network's
+middle features to those of training images (:mod:`msflow_jax.evaluation.familiar`), for half an
+evaluation.
 """
 
 import dataclasses
