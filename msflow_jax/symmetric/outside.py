@@ -19,6 +19,7 @@ from msflow_jax.nets.ops import space_axes
 from msflow_jax.ode import Solution
 from msflow_jax.streams import interpolate, sample_noise
 from msflow_jax.symmetric.latent_codes import LatentCode
+from msflow_jax.symmetric.paths import label_noise
 from msflow_jax.symmetric.velocity import ROUTE, make_field
 
 if TYPE_CHECKING:
@@ -94,8 +95,7 @@ def middle_features(
         kept.append(state["intermediates"][flow.net.middle]["__call__"][0])
         return out
 
-    shape = (*flow.space, flow.code.channels)
-    noise = sample_noise(jax.random.fold_in(key, 0), index, shape)
+    noise = label_noise(key, index, (*flow.space, flow.code.channels))
     field = make_field(network, flow.image_channels, flow.image_std)
     field(jnp.float32(1.0), {"image": inner, "label": noise})
     return kept[0].astype(jnp.float32).mean(axis=space_axes(kept[0]))

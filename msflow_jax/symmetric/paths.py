@@ -17,18 +17,27 @@ if TYPE_CHECKING:
 Params = Any
 
 
+def label_noise(
+    key: jax.Array, index: jax.Array, shape: tuple[int, ...], draw: jax.Array | int = 0
+) -> jax.Array:
+    """Noise of label pictures ``[B, *shape]``, each image's by its number alone.
+
+    Draws 0 and 1 have the same noise with opposite signs, 2 and 3 again: what is odd in it cancels
+    (antithetic pairs; measured in docs/uncertainty.md).
+    """
+    return (1 - 2 * (draw % 2)) * sample_noise(jax.random.fold_in(key, draw // 2), index, shape)
+
+
 def to_label(
     flow: "SymmetricFlow", params: Params, inner: jax.Array, index: jax.Array, key: jax.Array, *,
     steps: int = 1, solver: str = "euler", grid: int | None = None, draw: jax.Array | int = 0,
 ) -> Solution:  # fmt: skip
     """From what the codec makes of images to their label pictures; ``grid`` times are kept.
 
-    Draws 0 and 1 have the same noise with opposite signs, 2 and 3 again: what is odd in it cancels
-    (antithetic pairs; measured in docs/uncertainty.md). The noise of each is by ``index`` ``[B]``, of
-    the images themselves: what a codec makes of them is not the same to the last bit on every device.
+    The noise of each is by ``index`` ``[B]``, of the images themselves: what a codec makes of them is
+    not the same to the last bit on every device.
     """
-    shape = (*flow.space, flow.code.channels)
-    noise = (1 - 2 * (draw % 2)) * sample_noise(jax.random.fold_in(key, draw // 2), index, shape)
+    noise = label_noise(key, index, (*flow.space, flow.code.channels), draw)
     state = at_end(ROUTE, {"image": inner}, {"label": noise}, 1)
     return integrate(flow.field(params), state, 1.0, 0.0, solver=solver, steps=steps, grid=grid)
 

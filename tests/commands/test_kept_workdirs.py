@@ -22,6 +22,7 @@ from experiments.evaluate import evaluate
 from experiments.explain import explain
 from experiments.train import train
 from msflow_jax import data, workdir
+from msflow_jax.streams import sample_noise
 from msflow_jax.training.records import read_records
 from tests.commands.conftest import evaluation
 
@@ -54,7 +55,13 @@ def quick():
 
 @pytest.fixture(autouse=True)
 def noise_by_place(monkeypatch):
-    """As the figures were made: an image's noise by its place in the set, not by its content."""
+    """As the figures were made: noise by an image's place, not by its content, and all draws apart."""
+
+    def apart(key, index, shape, draw=0):
+        key = key if isinstance(draw, int) else jax.random.fold_in(key, draw)
+        return sample_noise(key, index, shape)
+
+    monkeypatch.setattr("msflow_jax.symmetric.paths.label_noise", apart)
     for module in ("symmetric.model", "symmetric.sections", "coupling.density"):
         monkeypatch.setattr(f"msflow_jax.{module}.content_index", lambda x: np.arange(len(x)))
 
