@@ -144,11 +144,13 @@ def measure(
         write_csv(folder / evaluations.TABLE, rows)
     write_npz(folder / evaluations.ARRAYS, **arrays)
     known = run.calibration.familiar if run.classified else None
+    own = file_of(known.digest) if known else ""
     if known:
-        write_npz(folder / file_of(known.digest), **known.arrays())
+        write_npz(folder / own, **known.arrays())
     write_json(folder / evaluations.FILE, found)
-    for old in {*folder.glob(file_of("*"))} - {folder / file_of(known.digest if known else "")}:
-        old.unlink()
+    for old in folder.glob(file_of("*")):
+        if old.name != own:
+            old.unlink()
     return found
 
 

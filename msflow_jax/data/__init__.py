@@ -22,6 +22,7 @@ from msflow_jax.data.base import (
     Splits,
     in_memory,
     some,
+    some_rows,
 )
 from msflow_jax.data.identity import (
     as_trained,
@@ -61,6 +62,7 @@ __all__ = [
     "read_sound_images",
     "read_volumes",
     "some",
+    "some_rows",
     "split_table",
     "upgrade",
 ]

@@ -9,7 +9,7 @@ from dataclasses import dataclass, field
 from msflow_jax.data.info import FITS, PRIORS, TASKS, Info, class_name
 from msflow_jax.data.intensity import FULL, Intensity
 from msflow_jax.data.modality import Batch, Modality
-from msflow_jax.data.split import LazySplit, OpensLater, Split, in_memory, some
+from msflow_jax.data.split import LazySplit, OpensLater, Split, in_memory, some, some_rows
 
 __all__ = [
     "FITS",
@@ -28,6 +28,7 @@ __all__ = [
     "in_memory",
     "own_info",
     "some",
+    "some_rows",
 ]
 
 SPLITS = ("train", "val", "test")

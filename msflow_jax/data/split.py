@@ -224,6 +224,11 @@ def in_memory(split: Split | LazySplit, limit: int = 0, seed: int = 0) -> Split:
     return split if isinstance(split, Split) else some(split, limit or len(split), seed)
 
 
+def some_rows(count: int, limit: int, seed: int = 0) -> np.ndarray:
+    """At most ``limit`` of so many row numbers, drawn at random by ``seed``, in their order."""
+    return np.sort(np.random.default_rng(seed).permutation(count)[:limit])
+
+
 def some(split: Split | LazySplit, limit: int, seed: int = 0) -> Split:
     """Returns at most ``limit`` examples of a split, drawn at random by ``seed``, in their order."""
-    return split.take(np.sort(np.random.default_rng(seed).permutation(len(split))[:limit]))
+    return split.take(some_rows(len(split), limit, seed))

@@ -4,6 +4,7 @@ from dataclasses import dataclass
 
 import numpy as np
 
+from msflow_jax.data import some_rows
 from msflow_jax.inference.evaluation import Arrays, Block, Evaluation
 from msflow_jax.inference.kinds import level_of, reference_of
 
@@ -22,7 +23,7 @@ class Outside:
 
         split, seed = run.labelled(run.split), run.sample.seed
         known, scaling = reference_of(run.calibration.outside), run.calibration.scaling
-        some = np.sort(np.random.default_rng(seed).permutation(len(split.labels))[:_IMAGES])
+        some = some_rows(len(split.labels), _IMAGES, seed)
         sets = {**stand_ins(split.images[some], seed), **run.outside}
         inside = {name: values[some] for name, values in run.prediction.uncertainty.items()}
         groups = None if split.groups is None else [split.groups[i] for i in some]

@@ -7,6 +7,7 @@ from typing import Any
 import jax
 import numpy as np
 
+from msflow_jax.data import some_rows
 from msflow_jax.data.batches import to_float
 from msflow_jax.data.splitting import held_back
 from msflow_jax.inference.prediction import Prediction
@@ -37,7 +38,7 @@ def collect(
     """Scores of the true class of every calibration case, by class, for each way of scoring."""
     from msflow_jax.evaluation.conformal import METHODS, class_scores
 
-    some = np.sort(np.random.default_rng(0).permutation(len(labels))[:_MOST])
+    some = some_rows(len(labels), _MOST)
     found = {}
     for method in METHODS:
         scores = class_scores(probability[some], method, uniform[some])

@@ -10,7 +10,7 @@ import numpy as np
 from ml_collections import ConfigDict
 
 from msflow_jax.config import check_train, train_config
-from msflow_jax.data import LazySplit, Split
+from msflow_jax.data import LazySplit, Split, some_rows
 from msflow_jax.evaluation import features
 from msflow_jax.evaluation.features import FeatureClassifier
 from msflow_jax.evaluation.paired import WINDOW
@@ -152,7 +152,7 @@ def train_classifier(
         seed: seed of the choice of images and of the training.
         steps: number of training steps.
     """
-    index = np.sort(np.random.default_rng(seed).permutation(len(split))[:_MAX_SEEN])
+    index = some_rows(len(split), _MAX_SEEN, seed)
     few = split.take(index)
     return features.train_feature_classifier(
         resized(few.images, side), few.labels, classes, seed=seed, steps=steps, limit=side

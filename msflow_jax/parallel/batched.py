@@ -8,6 +8,7 @@ import jax
 import numpy as np
 
 from msflow_jax.parallel.sharding import make_mesh, place, replicated, split_batch
+from msflow_jax.parallel.startup import is_first
 from msflow_jax.progress import bar
 from msflow_jax.storage.interruption import Interruption
 
@@ -84,7 +85,7 @@ def batched(function: Callable[[Any, Any, jax.Array], Any], batch: int, axis: in
             parts = [np.concatenate(parts, axis) for parts in zip(*results, strict=True)]
             return jax.tree.unflatten(structure, parts)
 
-        shown = description and jax.process_index() == 0
+        shown = description and is_first()
         with (
             bar(description, count) if shown else nullcontext(lambda n: None) as advance,
             ExitStack() as stack,

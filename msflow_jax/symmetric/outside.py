@@ -14,13 +14,12 @@ import jax
 import jax.numpy as jnp
 
 from msflow_jax.inference.prediction import Prediction
-from msflow_jax.latent.codec import KEY
 from msflow_jax.nets.ops import space_axes
 from msflow_jax.ode import Solution
 from msflow_jax.streams import interpolate, sample_noise
 from msflow_jax.symmetric.latent_codes import LatentCode
 from msflow_jax.symmetric.paths import label_noise
-from msflow_jax.symmetric.velocity import ROUTE, make_field
+from msflow_jax.symmetric.velocity import ROUTE, make_field, without_codec
 
 if TYPE_CHECKING:
     from msflow_jax.symmetric.model import SymmetricFlow
@@ -85,7 +84,7 @@ def middle_features(
     after the middle is not computed.
     """
     kept: list[Any] = []
-    own = {name: leaf for name, leaf in params.items() if name != KEY}
+    own = without_codec(params)
 
     def network(x: jax.Array, u: jax.Array) -> jax.Array:
         out, state = flow.net.apply(

@@ -8,7 +8,7 @@ import jax
 import jax.numpy as jnp
 import numpy as np
 
-from msflow_jax.data import Info, some
+from msflow_jax.data import Info, some, some_rows
 from msflow_jax.data.batches import to_float, to_uint8
 from msflow_jax.evaluation.likelihood import bits_per_dimension, evaluate_likelihood
 from msflow_jax.evaluation.outside import stand_ins
@@ -48,10 +48,9 @@ class Likelihood:
 
         runner = batched(function, min(sample.batch, self.images))
         split, train = run.labelled(run.split), some(run.splits.train, self.images, seed)
-        rows = np.sort(np.random.default_rng(seed).permutation(len(split.labels))[: self.images])
+        rows = some_rows(len(split.labels), self.images, seed)
         labels, images = split.labels[rows], split.images[rows]
-        chance = np.random.default_rng(seed).permutation
-        outside = {k: x[np.sort(chance(len(x))[: self.images])] for k, x in run.outside.items()}
+        outside = {k: x[some_rows(len(x), self.images, seed)] for k, x in run.outside.items()}
         others = {**stand_ins(images, seed), **outside}
         sets = {"train": train.images, run.split: images, **others}
         read = {

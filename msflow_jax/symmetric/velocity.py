@@ -52,7 +52,7 @@ def make_flow_map(
 
     Arguments as of :func:`make_field`; ``train`` says whether dropout acts, by ``key``.
     """
-    own = {name: leaf for name, leaf in params.items() if name != KEY}
+    own = without_codec(params)
     rngs = None if key is None else {"dropout": key}
 
     def average(a: jax.Array, b: jax.Array, streams: Streams) -> Streams:
@@ -65,6 +65,11 @@ def make_flow_map(
         return make_field(network, channels, std)(a, streams)
 
     return average
+
+
+def without_codec(params: Any) -> Any:
+    """The network's own parameters."""
+    return {name: leaf for name, leaf in params.items() if name != KEY}
 
 
 def in_forward_mode(net: nn.Module) -> nn.Module:

@@ -4,7 +4,6 @@ import csv
 import filecmp
 import os
 import shutil
-import socket
 import subprocess
 import sys
 
@@ -12,23 +11,21 @@ import jax
 import numpy as np
 
 from tests.commands.conftest import evaluation
+from tests.training.launch import two_places
 
 
 def together(name, *arguments):
     """The command in two processes of one device each, and what the first one printed."""
-    with socket.socket() as free:
-        free.bind(("localhost", 0))
-        port = free.getsockname()[1]
     flags = f"{os.environ.get('XLA_FLAGS', '')} --xla_force_host_platform_device_count=1"
     environment = {**os.environ, "XLA_FLAGS": flags, "JAX_PLATFORMS": "cpu"}
     environment["JAX_COMPILATION_CACHE_DIR"] = jax.config.jax_compilation_cache_dir or ""
     command = [sys.executable, "-m", f"experiments.{name}", *map(str, arguments)]
     pair = [
         subprocess.Popen(
-            [*command, f"--distributed=localhost:{port},{i},2"], env=environment, text=True,
+            [*command, f"--distributed={one}"], env=environment, text=True,
             stdout=subprocess.PIPE, stderr=subprocess.PIPE,
         )
-        for i in (0, 1)
+        for one in two_places()
     ]  # fmt: skip
     told = [process.communicate(timeout=200) for process in pair]
     for process, (_, errors) in zip(pair, told, strict=True):

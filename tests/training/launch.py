@@ -27,10 +27,15 @@ def start(devices, workdir, changes, distributed=None):
 
 def start_pair(devices, workdir, changes):
     """Two processes with that many devices each, which find each other on this machine."""
+    return [start(devices, workdir, changes, one) for one in two_places()]
+
+
+def two_places():
+    """What two processes are given to find each other on this machine."""
     with socket.socket() as free:
         free.bind(("localhost", 0))
         port = free.getsockname()[1]
-    return [start(devices, workdir, changes, f"localhost:{port},{i},2") for i in (0, 1)]
+    return [f"localhost:{port},{i},2" for i in (0, 1)]
 
 
 def finish(processes):
