@@ -3,8 +3,9 @@
 python -m experiments.distill --workdir=runs/quickstart --output=runs/quickstart-few
 python -m experiments.generate --workdir=runs/quickstart-few --steps=1
 
-The output is a workdir like any other: its images are drawn in 4 jumps unless --steps says otherwise,
-and its report shows 1, 2 and 4 jumps beside the teacher's steps. See docs/few_steps.md.
+The output is a workdir like any other: it draws, or translates, in 4 jumps unless --steps says
+otherwise, with the teacher's configured guidance in them, and its report shows 1, 2 and 4 jumps beside
+the teacher's steps. See docs/few_steps.md.
 """
 
 from collections.abc import Sequence
@@ -29,6 +30,7 @@ def configure(teacher: Path, output: Path, overrides: Sequence[str]):
     """
     from msflow_jax.config import override
     from msflow_jax.streams import JUMP
+    from msflow_jax.training.distillation import weights_of_guidance
     from msflow_jax.workdir import has_checkpoint, read
 
     if has_checkpoint(output):  # goes on, whether or not the teacher is still there
@@ -44,9 +46,11 @@ def configure(teacher: Path, output: Path, overrides: Sequence[str]):
         raise ValueError(
             f"{teacher} is of the family {config.model.family!r}, which has no velocity field to distil"
         )
+    drawn = config.sample["translate" if "translate" in config.sample else "generate"]
+    learned = weights_of_guidance(drawn)
     with config.unlocked():
-        config.model.distillation.teacher = str(teacher)
-        config.sample.generate.update(dict(solver=JUMP, steps=STEPS, guidance=1.0))
+        config.model.distillation.update(teacher=str(teacher), **learned)
+        drawn.update(dict(solver=JUMP, steps=STEPS, **dict.fromkeys(learned, 1.0)))
         config.train.init = ""
     return override(config, overrides)
 

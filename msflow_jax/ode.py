@@ -170,13 +170,17 @@ def shifted(field: VelocityField, shift: float, step: float = 0.0) -> VelocityFi
     return field if shift == 1 else warped
 
 
-def jumps(flow_map: FlowMap, step: float) -> VelocityField:
-    """The field whose Euler steps of this length are jumps of a flow map."""
+def jumps(flow_map: FlowMap, step: float, shift: float = 1.0) -> VelocityField:
+    """The field whose Euler steps of this length are jumps of a flow map, of shifted lengths."""
 
     def average(u: jax.Array, streams: Streams) -> Streams:
         return flow_map(u, u + step, streams)
 
-    return average
+    def warped(s: jax.Array, streams: Streams) -> Streams:
+        a, b = (shifted_time(one, shift) for one in (s, jnp.minimum(s + step, 1.0)))
+        return jax.tree.map(lambda v: (b - a) / step * v, flow_map(a, b, streams))
+
+    return average if shift == 1 else warped
 
 
 VALUE, GAINED = "value", "gained"

@@ -23,6 +23,21 @@ FlowMap = Callable[[jax.Array, jax.Array, Streams], Streams]
 JUMP = "jump"  # where others name a solver: the flow map of a distilled model, step by step
 
 
+def check_jumps(told: bool, **guidance: float) -> None:
+    """Raises a ValueError where a model cannot jump, not being told how far, or not with guidance."""
+    if not told:
+        raise ValueError(
+            f"solver {JUMP!r}: only a distilled model jumps (python -m experiments.distill): choose "
+            "another solver"
+        )
+    for name, weight in guidance.items():
+        if weight != 1:
+            raise ValueError(
+                f"{name}={weight:g} with solver {JUMP!r}: what jumps has its teacher's guidance: leave "
+                "it at 1, or choose another solver"
+            )
+
+
 class Clock(enum.Enum):
     """How a stream's place between noise and data changes while u runs from 0 to 1."""
 

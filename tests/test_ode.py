@@ -11,6 +11,7 @@ from msflow_jax.ode import (
     SOLVERS,
     VALUE,
     integrate,
+    jumps,
     shifted,
     shifted_time,
     tracing,
@@ -195,3 +196,15 @@ def test_a_density_is_transported():
     back = integrate(field, there, 1.0, 0.0, solver="rk4", steps=8).end
     np.testing.assert_allclose(back[GAINED], 0.0, atol=1e-5)
     np.testing.assert_allclose(back[VALUE], 1.0, rtol=1e-4)
+
+
+@pytest.mark.parametrize("shift", [1.0, 3.0])
+def test_jumps_of_a_shifted_grid_end_where_the_path_does(shift):
+    """The exact map of dz/du = -z, whatever the lengths of the jumps."""
+
+    def flow_map(a, b, z):
+        return jax.tree.map(lambda x: x * jnp.expm1(-(b - a)) / (b - a), z)
+
+    start = {"z": jnp.ones((2, 3))}
+    end = integrate(jumps(flow_map, 1 / 4, shift), start, 0.0, 1.0, steps=4).end["z"]
+    np.testing.assert_allclose(end, np.exp(-1), rtol=1e-5)

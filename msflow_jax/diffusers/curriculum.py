@@ -17,16 +17,19 @@ from ml_collections import ConfigDict
 from msflow_jax.data import Splits, in_memory
 from msflow_jax.diffusers import networks, objectives
 from msflow_jax.diffusers.decoder_stages import decoder_stages
+from msflow_jax.diffusers.distillation import jumped
 from msflow_jax.diffusers.encoded import Encoded, encode
 from msflow_jax.diffusers.model import Diffusers
 from msflow_jax.diffusers.subjects import check_subjects
 from msflow_jax.paired.control_stages import control_stages
+from msflow_jax.paired.distillation import jump_stage, summed, taken_stage
 from msflow_jax.paired.latents import Latents
 from msflow_jax.paired.pairs import pair_source
 from msflow_jax.paired.settings import REPORT
 from msflow_jax.paired.stages import make_stage
 from msflow_jax.paired.tokens import Tokeniser
 from msflow_jax.training import Stage
+from msflow_jax.training.distillation import weights_of_guidance
 from msflow_jax.training.source import Source
 from msflow_jax.training.stage import update
 
@@ -42,6 +45,8 @@ def stages(
     """
     check_subjects(in_memory(splits.train), model.links, config.model.shared_subjects)
     make = _Maker(config, splits, tokeniser, model, _encoded(config, splits, latents or {}))
+    if config.model.distillation.teacher:
+        return list(make.distilled())
     found = list(make.codec())
     found += [make.align(*pair) for pair in model.aligned]
     found += [make.draw(name) for name in model.modalities]
@@ -149,7 +154,7 @@ class _Maker:
         pairs = {"-".join(link): self.pair(*link) for link in self.model.links}
         train = {name: pair[0] for name, pair in pairs.items()}
         val = {name: pair[1] for name, pair in pairs.items()}
-        objective = partial(_sum, objectives_)
+        objective = summed(objectives_)
         parts, trains = [], []
         for number, link in enumerate(self.model.links):
             guide = self.model.guide(number)
@@ -157,21 +162,29 @@ class _Maker:
             trains.append(_guides(link, guide))
         return self.stage("links", "link", objective, (train, val), "|".join(trains), parts)  # type: ignore[arg-type]
 
+    def distilled(self) -> Iterator[Stage]:
+        """What the teacher has, then jumps of each modality, from what its links join it to."""
+        guidance = weights_of_guidance(self.config.model.distillation)
+        first = self.pair(*self.model.links[0])
+        yield taken_stage(self.config, self.model.init, first, "diffuser/.*")
+        for name in self.model.modalities:
+            links = {"-".join(link): link for link in self.model.links if name in link}
+            makers = {
+                key: partial(jumped, self.model, name, link, guidance)
+                for key, link in links.items()
+            }
+            pairs = {key: self.pair(*link) for key, link in links.items()}
+            pair: Any = tuple({key: one[i] for key, one in pairs.items()} for i in range(2))
+            if len(pairs) == 1:
+                pair = next(iter(pairs.values()))
+            draws = f"diffuser/{name}/.*"
+            yield jump_stage(self.config, f"jump-{name}", self.model.init, draws, makers, pair)
+
 
 def _guides(names: Sequence[str], guide: str) -> str:
     """Leaves that let these look at partners by a guide, and tell them."""
     some = "|".join(names)
     return f"{networks.CONTEXT}{guide}/({some})/.*|diffuser/({some})/{networks.guide_leaves(guide)}"
-
-
-def _sum(objectives_: Any, params: Any, batch: Any, key: jax.Array, *, train: bool = True) -> Any:
-    total: Any = 0.0
-    metrics: dict[str, Any] = {}
-    for i, (name, objective) in enumerate(objectives_.items()):
-        loss, found = objective(params, batch[name], jax.random.fold_in(key, i), train=train)
-        total += loss
-        metrics |= {f"{key_}_{name}": value for key_, value in found.items()}
-    return total, metrics
 
 
 def _partner(model: Diffusers, name: str) -> str:

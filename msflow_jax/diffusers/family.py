@@ -29,7 +29,9 @@ from msflow_jax.latent.codec import Codec, LatentCodec, PixelCodec
 from msflow_jax.nets.dit import DiT
 from msflow_jax.nets.networks import check_network
 from msflow_jax.paired import latents
+from msflow_jax.paired.distillation import check_teacher
 from msflow_jax.paired.settings import REPORT, check_guidance, check_settings, measured_routes
+from msflow_jax.training.distillation import check_solver, weights_of_guidance
 
 
 class DiffusersFamily:
@@ -67,11 +69,15 @@ class DiffusersFamily:
             raise ValueError(
                 f"model.net.name={model.net.name!r}: diffusers are of the network 'dit'"
             )
+        unguided = () if model.dropout else ("guidance",)
         for verb in ("translate", "generate"):
-            check_guidance(config, verb, () if model.dropout else ("guidance",))
-            if (solver := config.sample[verb].solver) not in SOLVERS:
-                known = ", ".join(SOLVERS)
-                raise ValueError(f"unknown sample.{verb}.solver {solver!r}: choose one of {known}")
+            check_guidance(config, verb, unguided)
+            check_solver(config, verb, SOLVERS, jumps=verb == "translate")
+        check_teacher(config, unguided)
+        if model.distillation.teacher and model.prediction != "velocity":
+            raise ValueError(
+                f"model.prediction={model.prediction!r} cannot be distilled: its paths are not straight"
+            )
         if config.train.accumulate > 1:
             raise ValueError(
                 f"train.accumulate={config.train.accumulate}: alignment compares members of a batch, "
@@ -135,17 +141,22 @@ class DiffusersFamily:
 
     def sections(self, config: ConfigDict, stage: str = "") -> Sequence[Section]:
         """Retrieval in the common space, translation of the configured routes, reports, drawn images."""
+        from msflow_jax.diffusers.distillation import taught
         from msflow_jax.diffusers.facts_section import Facts
         from msflow_jax.diffusers.generation_section import Generation
         from msflow_jax.diffusers.partners import Partners
         from msflow_jax.diffusers.report_section import Texts
         from msflow_jax.diffusers.retrieval_section import Retrieval
+        from msflow_jax.paired.few_steps import FewSteps
         from msflow_jax.paired.sections import Translation
 
         chosen, routes = config.sample.evaluate, measured_routes(config)
         found: list[Section] = [Retrieval()]
         if not stage.startswith(("text", "align", "draw")):
             found += [Translation(routes, chosen.examples), Partners(routes, chosen.examples)]
+            if (learned := config.model.distillation).teacher:
+                given = weights_of_guidance(learned), routes, chosen.examples
+                found.append(FewSteps(taught, *given))
             if REPORT in config.model.modalities:
                 found += [Texts(chosen.examples), Facts(chosen.examples)]
             if count := config.sample.generate.count:
@@ -185,7 +196,7 @@ def _diffuser(model: ConfigDict, inner: tuple[int, ...], patch: int) -> DiT:
     return DiT(
         channels=inner[-1], patch=patch, width=model.net.width, depth=model.net.depth,
         heads=max(1, model.net.width // model.net.head_channels), dtype=dtype,
-        remat=model.net.remat, guide_tokens=model.guide_tokens,
+        remat=model.net.remat, guide_tokens=model.guide_tokens, span=bool(model.distillation.teacher),
     )  # fmt: skip
 
 

@@ -173,6 +173,7 @@ class Diffusers(Verbs):
         condition: jax.Array,
         keep: jax.Array | None = None,
         partners: Mapping[str, jax.Array] | None = None,
+        span: jax.Array | None = None,
     ) -> jax.Array:
         """What the diffuser of a modality gives: a velocity, or a noise.
 
@@ -184,11 +185,18 @@ class Diffusers(Verbs):
             condition: vectors of the common space ``[B, features]``.
             keep: 1 where an example has its condition ``[B]``.
             partners: what its partners tell it, see :meth:`beside`; {} or None: the modality alone.
+            span: of a distilled model: time that is jumped ``[B]``; None: none.
         """
         # Unit vectors of many dimensions have small entries: brought to unit spread.
         given = condition[:, None] * condition.shape[-1] ** 0.5
         net, variables = self.require(name).diffuser, {"params": params["diffuser"][name]}
-        return net.apply(variables, z, tau, condition=given, keep=keep, partners=partners)  # type: ignore[return-value]
+        seen = {"condition": given, "keep": keep, "partners": partners}
+        return net.apply(variables, z, tau, span, **seen)  # type: ignore[return-value]
+
+    @property
+    def jumps(self) -> bool:
+        """Whether diffusers are told how far to jump."""
+        return any(getattr(one.diffuser, "span", False) for one in self.modalities.values())
 
     def beside(self, told: Mapping[tuple[str, str], jax.Array], name: str) -> dict[str, jax.Array]:
         """What the others tell a modality, ``[B, k, E + 4]`` by its guide, of what :meth:`tell` gave.

@@ -188,8 +188,8 @@ def link_objective(
             for other in others
         ]
         which = jax.random.randint(k_partner, (count,), 0, len(others))
-        partners = {guide: _pick(told, which)}
-        condition = _pick([embedded[other] for other in others], which)
+        partners = {guide: pick(told, which)}
+        condition = pick([embedded[other] for other in others], which)
         keep = jax.random.bernoulli(k_keep, 1 - dropout, (count,)).astype(jnp.float32)
         given = model.output(params, name, states[name], tau, condition, keep, partners)
         metrics[f"loss_{name}"] = error(given, targets[name]).mean()
@@ -204,7 +204,7 @@ def link_objective(
     return total + contrast * term, {**metrics, "loss_context": term}
 
 
-def _pick(some: list[jax.Array], which: jax.Array) -> jax.Array:
+def pick(some: list[jax.Array], which: jax.Array) -> jax.Array:
     """Of arrays ``[B, ...]`` for each row the one that ``which [B]`` names."""
     if len(some) == 1:
         return some[0]

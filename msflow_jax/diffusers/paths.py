@@ -8,9 +8,9 @@ import jax.numpy as jnp
 
 from msflow_jax.diffusers import epsilon
 from msflow_jax.diffusers.alignment import mean_condition
-from msflow_jax.ode import Solution, integrate
+from msflow_jax.ode import Solution, integrate, jumps
 from msflow_jax.paired.keys import named_key
-from msflow_jax.streams import Streams, sample_noise
+from msflow_jax.streams import JUMP, Streams, VelocityField, check_jumps, sample_noise
 
 if TYPE_CHECKING:
     from msflow_jax.diffusers.model import Diffusers
@@ -33,7 +33,7 @@ def draw(
         index: number that each example's noise is folded from ``[B]``.
         targets: modalities to draw.
         steps: solver steps.
-        solver: see :func:`msflow_jax.ode.integrate`.
+        solver: see :func:`msflow_jax.ode.integrate`; of a distilled model ``jump`` too.
         guidance: weight of the condition from the common space: 1 is none, 0 leaves it out.
         partner_guidance: weight of what the partners' tokens say, alike.
         guides: what the context encoders look at in place of the sources; None: the sources.
@@ -47,12 +47,19 @@ def draw(
             f"{what}: this model never drew without a condition (model.dropout=0): "
             + ("leave it at 1" if sources else "give it one")
         )
+    if solver == JUMP:
+        check_jumps(model.jumps, guidance=guidance, partner_guidance=partner_guidance)
+        if not sources or len(targets) > 1:
+            raise ValueError(
+                f"solver {JUMP!r}: jumps are learned of one modality drawn from others: choose another "
+                "solver"
+            )
     count = len(index)
-    ones, zeros = jnp.ones(count), jnp.zeros(count)
+    ones = jnp.ones(count)
     embedded = [model.embed(params, name, x) for name, x in sources.items()]
     features = model.modalities[targets[0]].encoder.features
     condition = mean_condition(*embedded) if embedded else jnp.zeros((count, features))
-    keep = ones if embedded else zeros
+    keep = ones if embedded else jnp.zeros(count)
     # Sources do not change with u: what they tell is computed once.
     seen = {
         name: model.encode(params, name, x)
@@ -60,29 +67,45 @@ def draw(
     }
     known = model.tell(params, seen, ones, targets)
 
-    def field(u: jax.Array, states: Streams) -> Streams:
-        tau = jnp.broadcast_to(u, (count,))
+    def average(a: jax.Array, b: jax.Array, states: Streams) -> Streams:
+        tau = jnp.broadcast_to(a, (count,))
+        span = jnp.broadcast_to(b - a, (count,)) if model.jumps else None
         told = known | model.tell(params, states, tau, targets)
         velocities = {}
         for name, z in states.items():
-            partners = model.beside(told, name)
-
-            def output(kept: jax.Array, beside: Any, name=name, z=z) -> jax.Array:
-                return model.output(params, name, z, tau, condition, kept, beside)
-
-            found = full = output(keep, partners)
-            if embedded and guidance != 1:
-                found = found + (guidance - 1) * (full - output(zeros, partners))
-            if partners and partner_guidance != 1:
-                found = found + (partner_guidance - 1) * (full - output(keep, None))
+            found = guided_output(
+                model, params, name, z, tau, condition, keep, model.beside(told, name),
+                guidance=guidance if embedded else 1.0, partner_guidance=partner_guidance, span=span,
+            )  # fmt: skip
             if model.prediction == "epsilon":
                 found = epsilon.vp_to_velocity(found, z, tau)
             velocities[name] = found
         return velocities
 
+    field: VelocityField = lambda u, states: average(u, u, states)  # noqa: E731
+    if solver == JUMP:
+        field, solver = jumps(average, 1 / steps), "euler"
     noise = {
         name: sample_noise(named_key(key, name), index, model.modalities[name].inner)
         for name in targets
     }
     end = 1.0 if model.prediction == "velocity" else 1.0 - epsilon.LEAST
     return integrate(field, noise, 0.0, end, solver=solver, steps=steps)
+
+
+def guided_output(
+    model: "Diffusers", params: Params, name: str, z: jax.Array, tau: jax.Array, condition: jax.Array,
+    keep: jax.Array, partners: Mapping[str, jax.Array], *, guidance: float, partner_guidance: float,
+    span: jax.Array | None = None,
+) -> jax.Array:  # fmt: skip
+    """What a diffuser gives with both guidances: arguments of ``Diffusers.output`` and :func:`draw`."""
+
+    def output(kept: jax.Array, beside: Mapping[str, jax.Array] | None) -> jax.Array:
+        return model.output(params, name, z, tau, condition, kept, beside, span)
+
+    found = full = output(keep, partners)
+    if guidance != 1:
+        found = found + (guidance - 1) * (full - output(jnp.zeros_like(keep), partners))
+    if partners and partner_guidance != 1:
+        found = found + (partner_guidance - 1) * (full - output(keep, None))
+    return found

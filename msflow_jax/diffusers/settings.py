@@ -17,6 +17,7 @@ from msflow_jax.paired.settings import (
 )
 from msflow_jax.paired.settings import TABLE as PAIRED
 from msflow_jax.settings import COUNT, Setting
+from msflow_jax.training import distillation
 
 NAME = "diffusers"
 AND = "+"  # modalities of a link: new-known, or new+new-known
@@ -66,6 +67,7 @@ def model_settings() -> dict[str, Any]:
         **control_settings(),
         # An autoregressive decoder, as large as what it is compared with: drawn reports of a source.
         decoder=dict(sources=()),
+        distillation=dict(**distillation.SETTINGS, partner_guidance=1.0),
     )
 
 
@@ -167,6 +169,10 @@ TABLE: dict[str, Setting] = {
     "model.context.temperature": Setting("(0, inf)", "temperature of the contrast between contexts"),
     "model.context.weight": Setting("[0, inf)", "weight of that contrast"),
     "model.dropout": Setting("[0, 1)", "share of examples without a condition, for guidance"),
+    **distillation.TABLE,
+    "model.distillation.partner_guidance": Setting(
+        "[0, inf)", "guidance by the partners that is learned of the teacher; 1: none"
+    ),
     **{f"sample.{verb}.{k}": v for verb in ("translate", "generate") for k, v in _DRAWING.items()},
     "sample.translate.draws": Setting(COUNT, "draws of a translation"),
     "sample.generate.count": Setting("[0, inf)", "drawn images of a modality in an evaluation; 0: none"),

@@ -36,10 +36,11 @@ def compare_ways(
         recognised = float((classifier.predict(images) == of_set).mean()) if len(a) else None
         rows[name]["recognised"] = recognised
         if name in drawn:
-            rows[name]["difference"] = _root_mean_square(drawn[name], drawn[reference])
+            rows[name]["difference"] = root_mean_square(drawn[name], drawn[reference])
     features = FEATURES[real.ndim - 2]
     return {"rows": rows, "samples": len(a), "features": features, "reference": reference}
 
 
-def _root_mean_square(one: np.ndarray, other: np.ndarray) -> float:
+def root_mean_square(one: np.ndarray, other: np.ndarray) -> float:
+    """Root mean square difference of images uint8, in grey levels."""
     return float(np.sqrt(np.mean((one.astype(np.float32) - other.astype(np.float32)) ** 2)))

@@ -16,7 +16,7 @@ from msflow_jax.streams import JUMP
 
 JUMPS = (1, 2, 4)
 REFERENCE = 25  # steps of the teacher
-_SHOWN = 8
+SHOWN = 8
 
 
 @dataclass(frozen=True)
@@ -25,9 +25,11 @@ class FewSteps:
 
     Attributes:
         taught: the model that one that jumps was distilled from.
+        guidance: that was distilled with it.
     """
 
     taught: Callable[[Any], Any]
+    guidance: float = 1.0
     name: str = "few_steps"
 
     def __call__(self, run: Evaluation) -> tuple[Block, Arrays]:
@@ -43,21 +45,22 @@ class FewSteps:
             teacher = {**load_params(flow.path / TEACHER), **flow.parts.params}
         given = {"seed": run.sample.seed, "batch": run.sample.batch}
 
-        def draw(model: Any, params: Any, steps: int, solver: str) -> np.ndarray:
-            runner = make_generator(model, steps=steps, solver=solver, **given)
+        def draw(model: Any, params: Any, steps: int, solver: str, guidance: float) -> np.ndarray:
+            runner = make_generator(model, steps=steps, solver=solver, guidance=guidance, **given)
             return runner(params, labels, f"drawing in {steps} steps")
 
         ways = {
-            f"{n} jumps" if n > 1 else "1 jump": draw(flow.model, student, n, JUMP) for n in JUMPS
+            f"{n} jumps" if n > 1 else "1 jump": draw(flow.model, student, n, JUMP, 1.0)
+            for n in JUMPS
         }
         for n in (*JUMPS, REFERENCE):
             name = f"teacher, {n} step{'s' * (n > 1)}"
-            ways[name] = draw(taught, teacher, n, "euler")
+            ways[name] = draw(taught, teacher, n, "euler", self.guidance)
         seen = partial(crops, flow.model, seed=run.sample.seed)
         images = seen(train.images)
         block = compare_ways(
             ways, labels, (images, train.labels), (seen(chosen.images), chosen.labels),
             run.features_of("image", images, train.labels), reference=name, seed=run.sample.seed,
         )  # fmt: skip
-        arrays = {f"few_steps_{i}": x[:_SHOWN] for i, x in enumerate(ways.values())}
+        arrays = {f"few_steps_{i}": x[:SHOWN] for i, x in enumerate(ways.values())}
         return {**block, "ways": list(ways), "step": flow.drawing_step}, arrays

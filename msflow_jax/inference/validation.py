@@ -19,6 +19,8 @@ from msflow_jax.inference.windows import crop_one
 from msflow_jax.parallel.batched import batched
 from msflow_jax.storage.facts import TEACHER
 from msflow_jax.streams import JUMP
+from msflow_jax.training.distillation import without_teacher
+from msflow_jax.training.flow_maps import JUMPS, STEPS
 from msflow_jax.training.validation import Validation
 
 # What they report, as ``train.select`` names it: with a leading ``-`` where less is better.
@@ -28,7 +30,7 @@ FLOW_LOSS = "-val_flow_loss"
 JUMP_ERROR = "-val_jump_error"
 # Images, some of them again, over whose noise the loss of the drawing is a mean.
 _LEAST, _MOST = 64, 1024
-_DRAWN, _JUMPS, _STEPS = 64, 4, 25  # drawings, and steps of student and teacher, that are compared
+_DRAWN = 64  # drawings of student and teacher that are compared
 
 
 def resolution(select: str, images: int) -> float:
@@ -164,7 +166,12 @@ def _drawing(
 
 
 def with_jumps(
-    validation: Validation, student: Any, teacher: Any, labels: np.ndarray, config: ConfigDict
+    validation: Validation,
+    student: Any,
+    teacher: Any,
+    labels: np.ndarray,
+    config: ConfigDict,
+    guidance: float = 1.0,
 ) -> Validation:
     """A validation that also measures how far four jumps end from where the teacher's path does.
 
@@ -178,20 +185,22 @@ def with_jumps(
             there are none the student's own velocity is followed.
         labels: some of these are drawn, class numbers ``[N]`` or maps, of which the first window.
         config: whole configuration of the run.
+        guidance: of the teacher.
     """
     chosen = labels[np.linspace(0, len(labels) - 1, _DRAWN).astype(int)]
     chosen = chosen[:, *(slice(side) for side in student.window)] if chosen.ndim > 1 else chosen
 
-    def drawing(model: Any, steps: int, solver: str) -> Callable[..., Any]:
-        function = generating(model, config.sample.seed, steps=steps, solver=solver)
+    def drawing(model: Any, steps: int, solver: str, weight: float = 1.0) -> Callable[..., Any]:
+        given = {"steps": steps, "solver": solver, "guidance": weight}
+        function = generating(model, config.sample.seed, **given)
         return batched(function, min(_DRAWN, config.sample.batch))
 
-    jump, walk = drawing(student, _JUMPS, JUMP), drawing(teacher, _STEPS, "euler")
-    walk_itself = drawing(student, _STEPS, "euler")
+    jump, walk = drawing(student, JUMPS, JUMP), drawing(teacher, STEPS, "euler", guidance)
+    walk_itself = drawing(student, STEPS, "euler")
     known: list[np.ndarray] = []  # where the teacher's paths end, which stays
 
     def measure(params: Any) -> dict[str, float]:
-        own = {name: leaf for name, leaf in params.items() if name != TEACHER}
+        own = without_teacher(params)
         if TEACHER in params and not known:
             known.append(np.asarray(walk(params[TEACHER], chosen)))
         ends = known[0] if known else np.asarray(walk_itself(own, chosen))

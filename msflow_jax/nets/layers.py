@@ -190,5 +190,9 @@ def add_span(hidden: jax.Array, span: jax.Array | None, wanted: bool) -> jax.Arr
             raise ValueError("this network is no flow map's: it cannot be told how far to jump")
         return hidden
     span = jnp.zeros(len(hidden)) if span is None else span
-    code = ops.time_embedding(_SPAN_SCALE * span, _SPAN_WIDTH, _SPAN_PERIOD)
-    return hidden + Dense(hidden.shape[-1], name="span_zero")(code)
+    return hidden + Dense(hidden.shape[-1], name="span_zero")(span_code(span))
+
+
+def span_code(span: jax.Array) -> jax.Array:
+    """What the layer ``span_zero`` of a flow map's network sees of a jumped time ``[B]``."""
+    return ops.time_embedding(_SPAN_SCALE * span, _SPAN_WIDTH, _SPAN_PERIOD)

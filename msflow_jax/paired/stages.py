@@ -11,25 +11,27 @@ from msflow_jax.training import Stage
 
 def make_stage(
     config: ConfigDict, name: str, kind: str, objective: Callable[..., Any], pair: tuple[Any, Any],
-    trains: str, start: Callable[[Any], Any],
+    trains: str, start: Callable[[Any], Any], measured: Callable[..., Any] | None = None,
 ) -> Stage:  # fmt: skip
     """A stage as long as ``model.lengths`` says of its kind; nothing is flipped or shifted.
 
     Args:
         config: the whole configuration.
         name: name of the stage.
-        kind: whose steps ``model.lengths`` has, relative to ``train.steps``.
+        kind: whose steps ``model.lengths`` has, relative to ``train.steps``; empty: just these.
         objective: ``(params, batch, key, *, train) -> (loss, metrics)``.
         pair: training and validation examples.
         trains: regular expression of the leaves that it trains.
         start: see :class:`~msflow_jax.training.Stage`.
+        measured: what the validation measures in place of the objective.
     """
     train = ConfigDict(config.train.to_dict())
     train.select = SELECT
-    train.steps = max(1, round(config.model.lengths[kind] * train.steps))
+    length = config.model.lengths[kind] if kind else 1
+    train.steps = max(1, round(length * train.steps))
     train.eval_every = min(train.eval_every, train.steps)
     train.flips, train.shift = False, 0
     return Stage(
         name=name, loss=objective, source=pair[0], config=train, start=start, trains=trains,
-        validate=loss_validation(objective, pair[1], train),
+        validate=loss_validation(measured or objective, pair[1], train),
     )  # fmt: skip

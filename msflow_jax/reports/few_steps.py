@@ -1,10 +1,13 @@
 """The section on few jumps: what they draw beside the teacher's steps, from the same noise."""
 
+from typing import Any
+
 from msflow_jax.reports import page
 from msflow_jax.reports.page import Section
 from msflow_jax.reports.results import Results
 
 _METRICS = ("frechet", "precision", "recall", "recognised", "difference")
+_TRANSLATED = {"psnr": 2, "ssim": 3, "mae": 4, "difference": 2}  # and how many digits are shown
 
 
 def few_steps_section(results: Results) -> Section:
@@ -15,6 +18,20 @@ def few_steps_section(results: Results) -> Section:
         text = "No comparison of few steps in evaluation.json: evaluate again."
         return page.missing(results, "few_steps", "Few steps", text, heading)
     strips = page.named_strips(results, "few_steps", found.get("ways", ()), "images drawn in")
+    if found.get("translated"):
+        rows: list[tuple[str, ...]] = [
+            (name, *(_cell(row[metric], digits) for metric, digits in _TRANSLATED.items()))
+            for name, row in found["rows"].items()
+        ]
+        return page.section(
+            results,
+            "few_steps",
+            "Few steps",
+            heading=heading,
+            strips=strips,
+            rows=rows,
+            found=found,
+        )
     rows = [
         ("real, from the training set (floor)" if name == "real" else name,
          *(page.number(row.get(metric)) for metric in _METRICS))
@@ -23,3 +40,9 @@ def few_steps_section(results: Results) -> Section:
     return page.section(
         results, "few_steps", "Few steps", heading=heading, strips=strips, rows=rows, found=found
     )
+
+
+def _cell(value: dict[str, Any], digits: int) -> str:
+    """A mean with its interval."""
+    interval = page.span(value["interval"], lambda x: page.number(x, digits))
+    return page.number(value["value"], digits) + (f" ({interval})" if interval else "")

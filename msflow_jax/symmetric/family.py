@@ -1,6 +1,7 @@
 """The family of symmetric flows: its settings, parts, models, training and evaluation."""
 
 from collections.abc import Mapping, Sequence
+from dataclasses import replace
 from functools import partial
 from pathlib import Path
 from typing import Any
@@ -15,7 +16,6 @@ from msflow_jax.inference.settings import CLASSIFIED
 from msflow_jax.inference.validation import CLASSIFICATION, FLOW_LOSS, SEGMENTATION
 from msflow_jax.latent.codec import Codec, LatentCodec, PixelCodec
 from msflow_jax.nets.networks import build_network, check_network, network_settings
-from msflow_jax.streams import JUMP
 from msflow_jax.symmetric.codes import SCHEMES, Code
 from msflow_jax.symmetric.latent_codes import SCHEMES as LATENT_SCHEMES
 from msflow_jax.symmetric.latent_codes import LatentCode
@@ -100,16 +100,11 @@ class SymmetricFamily:
         check_select(config.train.select, METRICS[model.task])
         check_network(model.net)
         TimeDistribution(**model.time)
-        distillation.check(model.distillation)
+        distillation.check(model.distillation, () if model.code_dropout else ("guidance",))
         check_likelihood_settings(config)
         for verb in ("classify", "generate", "likelihood"):
             every = tuple(FIXED) if verb == "likelihood" else SOLVERS
-            jumps = (JUMP,) if verb == "generate" and model.distillation.teacher else ()
-            if (solver := config.sample[verb].solver) not in (*every, *jumps):
-                known = ", ".join((*every, *jumps))
-                raise ValueError(f"unknown sample.{verb}.solver {solver!r}: choose one of {known}")
-        if config.sample.generate.solver == JUMP and config.sample.generate.guidance != 1:
-            raise ValueError("sample.generate.solver='jump' needs sample.generate.guidance=1")
+            distillation.check_solver(config, verb, every, jumps=verb == "generate")
         scheme, latent = model.code.scheme, model.latent
         if scheme in LATENT_SCHEMES and not latent.autoencoder:
             raise ValueError(
@@ -211,15 +206,19 @@ class SymmetricFamily:
 
         source, validate = trained_on(config, splits, parts, model)
         inner, seed = model.inside if parts.params else model, config.train.seed
+        guided = distillation.guided(config.model.distillation)
         stage = Stage(
             name="",
-            loss=model.loss,
+            # A guided teacher says what images become; labels are learned as before.
+            loss=(replace(model, image_weight=0.0) if guided else model).loss,
             source=source,
             config=config.train,
             start=lambda tree: model.init(jax.random.key(seed)),
             validate=validate,
         )
-        return [distillation.distilled(stage, partial(jumped, inner), config.model.distillation)]
+        settings = config.model.distillation
+        learn = partial(jumped, inner, settings.guidance)
+        return [distillation.distilled(stage, learn, settings)]
 
     def sections(self, config: ConfigDict, stage: str = "") -> Sequence[Section]:
         """Classification, drawing and paths; of a segmentation the overlap of its maps."""
@@ -235,7 +234,8 @@ class SymmetricFamily:
             *(sections.Classification(), sections.Scaled(), sections.Sets(), Outside()),
             sections.Abstention(),
         )
-        few = [FewSteps(taught)] if config.model.distillation.teacher else []
+        learned = config.model.distillation
+        few = [FewSteps(taught, learned.guidance)] if learned.teacher else []
         told = [Likelihood(n)] if (n := config.sample.likelihood.images) else []
         return [*read, sections.Generation(), *few, *told, Paths()]
 

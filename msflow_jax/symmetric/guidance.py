@@ -3,7 +3,7 @@
 import jax
 import jax.numpy as jnp
 
-from msflow_jax.streams import Streams, VelocityField
+from msflow_jax.streams import Streams, VelocityField, expand
 
 
 def guided(field: VelocityField, guidance: float) -> VelocityField:
@@ -15,11 +15,12 @@ def guided(field: VelocityField, guidance: float) -> VelocityField:
 
     def velocity(u: jax.Array, streams: Streams) -> Streams:
         null = streams["null"]
+        u = jnp.broadcast_to(u, null.shape[:1])
         both = {
             "image": jnp.concatenate([streams["image"]] * 2),
-            "label": jnp.concatenate([streams["label"], u * null]),
+            "label": jnp.concatenate([streams["label"], expand(u, null) * null]),
         }
-        out = field(u, both)
+        out = field(jnp.concatenate([u, u]), both)
         image, unconditional = jnp.split(out["image"], 2)
         label = out["label"][: image.shape[0]]
         improved = unconditional + guidance * (image - unconditional)

@@ -8,9 +8,10 @@ import jax
 import jax.numpy as jnp
 
 from msflow_jax.data.checks import check_labels
-from msflow_jax.streams import expand, flow_loss, interpolate
+from msflow_jax.streams import Streams, expand, flow_loss, interpolate
+from msflow_jax.symmetric.guidance import guided
 from msflow_jax.symmetric.velocity import ROUTE, in_forward_mode
-from msflow_jax.training.distillation import Jumped
+from msflow_jax.training.flow_maps import Jumped
 
 if TYPE_CHECKING:
     from msflow_jax.symmetric.model import SymmetricFlow
@@ -49,14 +50,16 @@ def taught(flow: "SymmetricFlow") -> "SymmetricFlow":
 
 
 def jumped(
-    flow: "SymmetricFlow", params: Any, teacher: Any, batch: Mapping[str, jax.Array], key: jax.Array
-) -> Jumped:
+    flow: "SymmetricFlow", guidance: float, params: Any, teacher: Any,
+    batch: Mapping[str, jax.Array], key: jax.Array,
+) -> Jumped:  # fmt: skip
     """The streams of a batch with both ends, and the flow maps and field on them.
 
     Nothing is dropped here, neither codes nor features: what jumps is the path that is drawn.
 
     Args:
         flow: a flow whose network is told how far to jump.
+        guidance: weight of the label in the teacher's field; 1 is no guidance.
         params: its parameters.
         teacher: parameters of the same network without that; None: it is its own teacher.
         batch: as of :meth:`SymmetricFlow.loss`.
@@ -64,7 +67,16 @@ def jumped(
     """
     image, key = flow.codec.training(batch, key)
     k_code, k_image, k_label = jax.random.split(key, 3)
+    field = None if teacher is None else taught(flow).field(teacher)
     label = flow.code.pictures(batch["label"], *flow.space, key=k_code)
+    if field is not None and guidance != 1:
+        null = jax.random.normal(jax.random.fold_in(k_label, 1), label.shape)
+        improved = guided(field, guidance)
+
+        def field(u: jax.Array, streams: Streams) -> Streams:
+            found = improved(u, {**streams, "null": null})
+            return {name: found[name] for name in streams}
+
     return Jumped(
         route=ROUTE,
         data={"image": image, "label": label},
@@ -75,6 +87,6 @@ def jumped(
         weights={"image": flow.image_weight, "label": 1 - flow.image_weight},
         student=flow.flow_map(params),
         tangent=dataclasses.replace(flow, net=in_forward_mode(flow.net)).flow_map(params),
-        teacher=None if teacher is None else taught(flow).field(teacher),
+        teacher=field,
         sigma_min=flow.sigma_min,
     )

@@ -7,7 +7,7 @@ import jax.numpy as jnp
 
 from msflow_jax.data.checks import check_labels
 from msflow_jax.ode import Solution, integrate, jumps
-from msflow_jax.streams import JUMP, at_end, sample_noise
+from msflow_jax.streams import JUMP, at_end, check_jumps, sample_noise
 from msflow_jax.symmetric.guidance import guided
 from msflow_jax.symmetric.velocity import ROUTE
 
@@ -61,7 +61,7 @@ def to_image(
     state = at_end(ROUTE, {"label": label}, {"image": noise}, 0)
     field = flow.field(params)
     if solver == JUMP:
-        check_jumps(flow, guidance)
+        check_jumps(getattr(flow.net, "span", False), guidance=guidance)
         field, solver = jumps(flow.flow_map(params), 1 / steps), "euler"
     if guidance != 1.0:
         if not flow.code_dropout:
@@ -72,17 +72,3 @@ def to_image(
         state["null"] = sample_noise(k_null, index, label.shape[1:])
         field = guided(field, guidance)
     return integrate(field, state, 0.0, 1.0, solver=solver, steps=steps, grid=grid)
-
-
-def check_jumps(flow: "SymmetricFlow", guidance: float) -> None:
-    """Raises a ValueError where a flow cannot jump, or not with this guidance."""
-    if not getattr(flow.net, "span", False):
-        raise ValueError(
-            f"solver {JUMP!r}: only a distilled model jumps (python -m experiments.distill): choose "
-            "another solver"
-        )
-    if guidance != 1.0:
-        raise ValueError(
-            f"guidance={guidance:g} with solver {JUMP!r}: what jumps has its teacher's guidance: leave "
-            "it at 1, or choose another solver"
-        )

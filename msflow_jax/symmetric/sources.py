@@ -26,8 +26,9 @@ def trained_on(
     else:
         (source, validate), inner = pixel_source(config, splits, model), model
     if config.model.distillation.teacher:
+        guidance = config.model.distillation.guidance
         drawn = splits.val.arrays["map" if model.maps else "label"]
-        validate = with_jumps(validate, inner, taught(inner), drawn, config)
+        validate = with_jumps(validate, inner, taught(inner), drawn, config, guidance)
     return source, validate
 
 

@@ -12,6 +12,7 @@ from msflow_jax.families import Section
 from msflow_jax.latent.codec import Codec, PixelCodec
 from msflow_jax.paired import latents
 from msflow_jax.paired.controls import make_controls
+from msflow_jax.paired.distillation import check_teacher
 from msflow_jax.paired.settings import check_guidance, check_settings, measured_routes
 from msflow_jax.synergy.checks import check_networks, check_stages, unguided
 from msflow_jax.synergy.encoder import AppearanceEncoder, ContentEncoder
@@ -32,6 +33,7 @@ from msflow_jax.synergy.settings import (
     sample_settings,
 )
 from msflow_jax.synergy.understanding import Understanding
+from msflow_jax.training.distillation import check_solver, weights_of_guidance
 
 
 class SynergyFamily:
@@ -59,9 +61,8 @@ class SynergyFamily:
         check_stages(model)
         check_networks(model)
         check_guidance(config, "translate", unguided(model))
-        if (solver := config.sample.translate.solver) not in SOLVERS:
-            known = ", ".join(SOLVERS)
-            raise ValueError(f"unknown sample.translate.solver {solver!r}: choose one of {known}")
+        check_teacher(config, unguided(model))
+        check_solver(config, "translate", SOLVERS, jumps=True)
 
     def upgrade(self, stored: Mapping[str, Any]) -> dict[str, Any]:
         """There was no such family in format 1."""
@@ -120,7 +121,7 @@ class SynergyFamily:
             ),
             drawing=Drawing(
                 codec.inner[-1], model.expert.width, model.patch, _expert(model, dtype),
-                len(codec.inner) - 1, dtype,
+                len(codec.inner) - 1, dtype, bool(model.distillation.teacher),
             ),
             labels=_labels(model, info),
             routes=_instructions(parts, names),
@@ -151,7 +152,9 @@ class SynergyFamily:
         """Answers, translations of the configured routes, and classes where the model classifies."""
         from msflow_jax.inference.outside_section import Outside
         from msflow_jax.inference.sections import Abstention, Classification, Scaled, Sets
+        from msflow_jax.paired.few_steps import FewSteps
         from msflow_jax.paired.sections import Translation
+        from msflow_jax.synergy.distillation import taught
         from msflow_jax.synergy.understanding_section import Answers
 
         names = [UNTAUGHT, *config.model.stages]
@@ -160,7 +163,10 @@ class SynergyFamily:
         drawn = [one for one in names if one not in (UNTAUGHT, "understand", "classify")][-1]
         found: list[Section] = [Answers(config.sample.answer.count)]
         if drawn in done:
-            found.append(Translation(measured_routes(config), config.sample.evaluate.examples))
+            routes, examples = measured_routes(config), config.sample.evaluate.examples
+            found.append(Translation(routes, examples))
+            if (learned := config.model.distillation).teacher:
+                found.append(FewSteps(taught, weights_of_guidance(learned), routes, examples))
         if "classify" in done:
             found += [Abstention(), Classification(), Scaled(), Sets(), Outside()]
         return found

@@ -11,12 +11,25 @@ import jax
 import jax.numpy as jnp
 
 from msflow_jax.nets.dit import TIME_FREQUENCIES, TIME_SCALE, cut, join, position_code
-from msflow_jax.nets.layers import Dense, Dtype
+from msflow_jax.nets.layers import Dense, Dtype, span_code
 from msflow_jax.nets.ops import pad_sides, time_embedding
 from msflow_jax.synergy.encoder import Seen
 from msflow_jax.synergy.experts import Expert, Group, Memory, somewhere
 
 LEAST = 0.05  # of a path, the least that a velocity to an image is taken over
+
+
+def guidance_terms(guidance: float, image_guidance: float) -> list[tuple[float, float, float]]:
+    """What a guided velocity is the sum of: (weight, 1 with the words, 1 with what the source shows).
+
+    As BAGEL has it: first the words, then of the result the image.
+    """
+    terms = [(image_guidance * guidance, 1.0, 1.0)]
+    if guidance != 1:
+        terms.append((image_guidance * (1 - guidance), 0.0, 1.0))
+    if image_guidance != 1:
+        terms.append((1 - image_guidance, 1.0, 0.0))
+    return terms
 
 
 class Drawing(nn.Module):
@@ -29,6 +42,7 @@ class Drawing(nn.Module):
         expert: the expert, of this width.
         axes: axes of space.
         dtype: compute dtype.
+        span: whether it draws by a flow map, and is told how far to jump.
     """
 
     channels: int
@@ -37,6 +51,7 @@ class Drawing(nn.Module):
     expert: Expert
     axes: int = 2
     dtype: Dtype = jnp.float32
+    span: bool = False
 
     def setup(self) -> None:
         """The layers of all methods."""
@@ -44,6 +59,8 @@ class Drawing(nn.Module):
         self.patches = Dense(self.width, self.dtype)
         self.time1, self.time2 = Dense(self.width), Dense(self.width)
         self.head_zero = Dense(self.patch**self.axes * self.channels, self.dtype)
+        if self.span:
+            self.span_zero = Dense(self.width)
 
     def __call__(
         self, seen: Seen, z: jax.Array, tau: jax.Array, memory: Memory, at: int
@@ -55,7 +72,9 @@ class Drawing(nn.Module):
         """Tokens for :meth:`Understanding.read`: of content ``[B, T, F]``, of a look ``[B, E]``."""
         return self.content_in(seen.content), self.look_in(seen.look)[:, None]
 
-    def draw(self, z: jax.Array, tau: jax.Array, memory: Memory, at: int) -> jax.Array:
+    def draw(
+        self, z: jax.Array, tau: jax.Array, memory: Memory, at: int, span: jax.Array | None = None
+    ) -> jax.Array:
         """What is made of noisy latents, ``[B, *space, C]`` float32.
 
         Args:
@@ -63,8 +82,10 @@ class Drawing(nn.Module):
             tau: their clocks ``[B]``, 0: noise, 1: data.
             memory: what came before.
             at: place in the sequence, behind all of that.
+            span: of a flow map: time that is jumped ``[B]``; None: none.
         """
-        group, grid, inside = self._group(z, tau, jnp.ones(len(z)), at)
+        span = jnp.zeros(len(z)) if self.span and span is None else span
+        group, grid, inside = self._group(z, tau, jnp.ones(len(z)), at, span)
         out, _ = self.expert(group, memory)
         tokens = self.head_zero(out.astype(self.dtype))
         return join(tokens, grid, self.patch)[:, *inside, :].astype(jnp.float32)
@@ -76,7 +97,7 @@ class Drawing(nn.Module):
 
     @nn.nowrap
     def _group(
-        self, z: jax.Array, tau: jax.Array, keep: jax.Array, at: int
+        self, z: jax.Array, tau: jax.Array, keep: jax.Array, at: int, span: jax.Array | None = None
     ) -> tuple[Group, tuple[int, ...], tuple[slice, ...]]:
         z, inside = pad_sides(z, self.patch)
         grid = tuple(side // self.patch for side in z.shape[1:-1])
@@ -85,7 +106,10 @@ class Drawing(nn.Module):
             + position_code(grid, self.width).astype(self.dtype)[None]
         )
         code = time_embedding(TIME_SCALE * tau, TIME_FREQUENCIES)
-        time = self.time2(nn.silu(self.time1(code)))
+        hidden = self.time1(code)
+        if span is not None:
+            hidden = hidden + self.span_zero(span_code(span))
+        time = self.time2(nn.silu(hidden))
         tokens = tokens + time[:, None].astype(tokens.dtype)
         count = tokens.shape[1]
         seen = jnp.repeat(keep[:, None] > 0, count, axis=1)

@@ -189,21 +189,22 @@ class Synergy(Verbs):
         return self.understanding.apply({"params": params["understanding"]}, *given, method=method)
 
     def draw(
-        self, params: Params, z: jax.Array, tau: jax.Array, memory: Memory, at: int
-    ) -> jax.Array:
+        self, params: Params, z: jax.Array, tau: jax.Array, memory: Memory, at: int,
+        span: jax.Array | None = None,
+    ) -> jax.Array:  # fmt: skip
         """What is predicted of noisy latents behind a memory of :meth:`remember`."""
-        return self._draw(params, z, tau, memory, at, method="draw")
+        return self._draw(params, z, tau, memory, at, span, method="draw")
 
     def velocity(
         self, params: Params, z: jax.Array, tau: jax.Array, memory: Memory, at: int,
-        least: float = LEAST,
+        least: float = LEAST, span: jax.Array | None = None,
     ) -> jax.Array:  # fmt: skip
-        """Velocity of noisy latents behind a memory of :meth:`remember`.
+        """Velocity of noisy latents behind a memory of :meth:`remember`; the average over a span.
 
         Of a predicted image it is the way there over the time that is left, at least ``least``: no
         longer than a solver's step, else the path would end before the image.
         """
-        found = self.draw(params, z, tau, memory, at)
+        found = self.draw(params, z, tau, memory, at, span)
         if self.prediction == "velocity":
             return found
         left = expand(jnp.maximum(1 - tau, least), z)

@@ -1,13 +1,12 @@
 """What the stages of SynerMedGen minimise: answers, self-reconstruction, drawing from pairs, or all."""
 
-from collections.abc import Mapping
 from typing import Any
 
 import jax
 import jax.numpy as jnp
-import numpy as np
 
 from msflow_jax.streams import Clock, interpolate, spread_times
+from msflow_jax.synergy import conditions
 from msflow_jax.synergy.augmentation import Augmentation
 from msflow_jax.synergy.encoder import Seen
 from msflow_jax.synergy.instances import TASKS
@@ -107,12 +106,6 @@ def _mean(values: jax.Array, weights: jax.Array) -> jax.Array:
     return (values * weights).sum() / jnp.maximum(weights.sum(), 1)
 
 
-def no_objective(params: Params, batch: Any, key: jax.Array, *, train: bool = True) -> Result:
-    """Nothing to minimise: what is trained stays as it starts."""
-    del batch, key, train
-    return 0.0 * sum(leaf.sum() for leaf in jax.tree.leaves(params)), {}
-
-
 def reconstruct_objective(
     model: Synergy, dropout: tuple[float, float], named: float, augment: Augmentation, params: Params,
     batch: Any, key: jax.Array, *, train: bool = True,
@@ -123,26 +116,16 @@ def reconstruct_objective(
     What is drawn afterwards from another modality's content was never trained.
     """
     k_pick, k_augment, k_drop, k_flow, k_noise, k_name = jax.random.split(key, 6)
-    x, which = _any_of(model, batch, k_pick)
-    if train:
-        x = augment.shift(k_augment, x)
-    seen = jax.lax.stop_gradient(model.see(params, x))
-    content = seen.content
-    if train:
-        content += model.noise * jax.random.normal(k_noise, content.shape)
-    ones = jnp.ones(len(x))
-    keep = jnp.stack([ones, ones], axis=1)
+    keys = k_pick, k_augment, k_noise, k_name
+    shown = conditions.alone(model, named, augment, params, batch, keys, train=train)
+    keep = jnp.ones((len(shown.images), 2))
     if train:
         keep = jax.random.bernoulli(k_drop, 1 - jnp.asarray(dropout)[None], keep.shape).astype(
             jnp.float32
         )
-    look = seen.look
-    if named:
-        called = jax.lax.stop_gradient(model.names(params))[which]
-        look = jnp.where(jax.random.bernoulli(k_name, named, (len(x), 1)), called, look)
-    prompt = jnp.zeros((len(x), 1), jnp.int32)
-    memory = model.remember(params, prompt, 0 * ones, Seen(content, look), keep)
-    loss = _flow_error(model, params, x, memory, k_flow)
+    content, words = keep.T
+    memory = shown.read(model, params, words, content, content)
+    loss = _flow_error(model, params, shown.images, memory, k_flow)
     return loss, {"loss_drawing": loss}
 
 
@@ -151,7 +134,7 @@ def label_objective(
 ) -> Result:
     """Cross-entropy of the class of an image, any of an example's; what sees it stays as it is."""
     k_pick, k_noise = jax.random.split(key)
-    x, _ = _any_of(model, batch, k_pick)
+    x, _ = conditions.any_of(model, batch, k_pick)
     seen = jax.lax.stop_gradient(model.see(params, x))
     if train:
         noise = model.noise * jax.random.normal(k_noise, seen.content.shape)
@@ -192,46 +175,16 @@ def pair_objective(
         train: whether examples are changed and conditions dropped.
     """
     k_route, k_words, k_augment, k_drop, k_flow = jax.random.split(key, 5)
-    images, there = _stacked(model, batch)
-    names, rows = list(model.modalities), jnp.arange(len(images))
-    table = np.array([[names.index(a), names.index(b)] for a, b in routes])
-    possible = there[:, table[:, 0]] & there[:, table[:, 1]]
-    route = jax.random.categorical(k_route, jnp.where(possible, 0.0, -jnp.inf))
-    source, target = (images[rows, jnp.asarray(table)[route, i]] for i in (0, 1))
-    prompts = jnp.asarray([model.routes[one] for one in routes], jnp.int32)  # [R, K, T]
-    phrase = jax.random.randint(k_words, (len(images),), 0, prompts.shape[1])
-    prompt = prompts[route, phrase if train else 0 * phrase]
-    ones = jnp.ones(len(images))
-    named = latent = shown = ones
+    keys = k_route, k_words, k_augment
+    shown = conditions.paired(model, augment, routes, frozen, params, batch, keys, train=train)
+    count = len(shown.images)
+    named = latent = content = jnp.ones(count)
     if train:
-        source, target = augment.pair(k_augment, source, target)
-        keeps = jax.random.bernoulli(k_drop, 1 - jnp.asarray(dropout)[None], (len(images), 3))
-        named, latent, shown = keeps.astype(jnp.float32).T
-    look = model.names(params)[jnp.asarray(table)[route, 1]]
-    seen = Seen(model.see(params, source).content, look)
-    if frozen:
-        seen = jax.lax.stop_gradient(seen)
-    latents = model.encode(params, names[0], source)
-    keep = jnp.stack([shown, named], axis=1)
-    memory = model.remember(params, prompt, named, seen, keep, latents, latent)
-    loss = _flow_error(model, params, target, memory, k_flow)
+        keeps = jax.random.bernoulli(k_drop, 1 - jnp.asarray(dropout)[None], (count, 3))
+        named, latent, content = keeps.astype(jnp.float32).T
+    memory = shown.read(model, params, named, content, latent)
+    loss = _flow_error(model, params, shown.images, memory, k_flow)
     return loss, {"loss_drawing": loss}
-
-
-def _stacked(model: Synergy, batch: Mapping[str, Any]) -> tuple[jax.Array, jax.Array]:
-    """All modalities ``[B, M, *shape]``, and which an example has ``[B, M]``."""
-    images = jnp.stack([batch[name] for name in model.modalities], axis=1)
-    present, ones = batch.get("present", {}), jnp.ones(len(images), bool)
-    return images, jnp.stack([present.get(name, ones) for name in model.modalities], axis=1)
-
-
-def _any_of(
-    model: Synergy, batch: Mapping[str, Any], key: jax.Array
-) -> tuple[jax.Array, jax.Array]:
-    """One of the images of each example, any ``[B, *shape]``, and which modality it is ``[B]``."""
-    images, there = _stacked(model, batch)
-    which = jax.random.categorical(key, jnp.where(there, 0.0, -jnp.inf))
-    return images[jnp.arange(len(images)), which], which
 
 
 def _flow_error(

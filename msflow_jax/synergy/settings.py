@@ -18,6 +18,7 @@ from msflow_jax.paired.settings import TABLE as PAIRED
 from msflow_jax.settings import COUNT, Setting
 from msflow_jax.streams import TIMES, UNIFORM
 from msflow_jax.synergy.instances import ARMS as TAUGHT
+from msflow_jax.training import distillation
 
 NAME = "synergy"
 # ``prior``: scenes of nothing in particular; ``understand``: questions; ``reconstruct``: images from
@@ -79,6 +80,7 @@ def model_settings() -> dict[str, Any]:
         # Share of the training subjects whose pairs are drawn from, to ask what understanding saves.
         pairs=1.0,
         augment=dict(shifted=0.0, far=0.1, changed=0.0, strength=0.4),
+        distillation=dict(**distillation.SETTINGS, image_guidance=1.0),
         **control_settings(),
     )
 
@@ -186,6 +188,10 @@ TABLE: dict[str, Setting] = {
     "model.augment.far": Setting("[0, 1)", "largest shift, of the side"),
     "model.augment.changed": Setting("[0, 1]", "share of sources of another intensity"),
     "model.augment.strength": Setting("[0, 1]", "how much these change"),
+    **distillation.TABLE,
+    "model.distillation.image_guidance": Setting(
+        "[0, inf)", "guidance by the source that is learned of the teacher; 1: none"
+    ),
     "sample.translate.draws": Setting(COUNT, "draws of a translation"),
     "sample.translate.steps": Setting(COUNT, "steps of the solver"),
     "sample.translate.solver": Setting("", "solver of the equation"),

@@ -13,10 +13,12 @@ from ml_collections import ConfigDict
 from msflow_jax.data import Splits, in_memory
 from msflow_jax.data.streaming import Stream
 from msflow_jax.paired.control_stages import control_stages
+from msflow_jax.paired.distillation import jump_stage, still, taken_stage
 from msflow_jax.paired.pairs import pair_source
 from msflow_jax.paired.stages import make_stage
-from msflow_jax.synergy import objectives
+from msflow_jax.synergy import conditions, objectives
 from msflow_jax.synergy.augmentation import Augmentation
+from msflow_jax.synergy.distillation import jumped
 from msflow_jax.synergy.model import LABELS, Synergy
 from msflow_jax.synergy.parts import SynergyParts
 from msflow_jax.synergy.scenes import scenes
@@ -24,6 +26,7 @@ from msflow_jax.synergy.settings import UNTAUGHT, all_routes
 from msflow_jax.synergy.sources import labelled_source, shown_source, some_subjects
 from msflow_jax.synergy.task_split import TaskSplit
 from msflow_jax.training import Stage
+from msflow_jax.training.distillation import weights_of_guidance
 from msflow_jax.training.source import Source
 from msflow_jax.training.stage import update
 
@@ -38,6 +41,8 @@ def stages(config: ConfigDict, splits: Splits, parts: SynergyParts, model: Syner
         ValueError: nothing to learn from; names what is missing.
     """
     make = _Maker(config, splits, parts, model)
+    if config.model.distillation.teacher:
+        return make.distilled()
     names = list(config.model.stages)
     if not model.taught and names[0] != "prior":
         names = [UNTAUGHT, *(name for name in names if name != "understand")]
@@ -99,9 +104,7 @@ class _Maker:
     def untaught(self) -> Stage:
         """Understanding that has learned nothing, as drawing finds it then: one step of length zero."""
         own = _UNDERSTANDING
-        found = self.stage(
-            UNTAUGHT, "understand", objectives.no_objective, self._images, _under(own), [(own, ())]
-        )
+        found = self.stage(UNTAUGHT, "understand", still, self._images, _under(own), [(own, ())])
         found.config.update(dict(steps=1, eval_every=1, learning_rate=0.0, weight_decay=0.0))
         return found
 
@@ -151,6 +154,21 @@ class _Maker:
         return self.stage(
             "classify", "classify", objective, (train, val), _under((LABELS,)), [((LABELS,), ())]
         )
+
+    def distilled(self) -> list[Stage]:
+        """What the teacher has, then jumps of the drawing, behind what its last stage looked at."""
+        model = self.config.model
+        guidance = weights_of_guidance(model.distillation)
+        show: Callable[..., Any] = partial(conditions.alone, self.model, model.named, self._augment)
+        if self.model.paired:
+            show = partial(conditions.paired, self.model, self._augment, all_routes(model), True)
+        make = {"": partial(jumped, self.model, show, guidance)}
+        draws = _under(("drawing",))
+        given = self.config, self.model.init, self._images, draws
+        return [
+            taken_stage(*given),
+            jump_stage(self.config, "jump", self.model.init, draws, make, self._images),
+        ]
 
     @property
     def _augment(self) -> Augmentation:

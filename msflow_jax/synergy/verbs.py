@@ -1,16 +1,24 @@
 """What a model that understands does: translate, and answer."""
 
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from typing import Any
 
 import jax
 import jax.numpy as jnp
 
 from msflow_jax.inference.prediction import Prediction
-from msflow_jax.ode import integrate, shifted, shifted_time
-from msflow_jax.streams import Streams, content_index, sample_noise
+from msflow_jax.ode import integrate, jumps, shifted, shifted_time
+from msflow_jax.streams import (
+    JUMP,
+    FlowMap,
+    Streams,
+    VelocityField,
+    check_jumps,
+    content_index,
+    sample_noise,
+)
 from msflow_jax.synergy.encoder import Seen
-from msflow_jax.synergy.generation import LEAST
+from msflow_jax.synergy.generation import LEAST, guidance_terms
 from msflow_jax.synergy.pool import CANDIDATES
 from msflow_jax.synergy.task_split import IMAGES
 
@@ -44,7 +52,7 @@ class Verbs:
             key: PRNG key.
             target: the modality to draw, by its name.
             steps: solver steps.
-            solver: see :func:`msflow_jax.ode.integrate`.
+            solver: see :func:`msflow_jax.ode.integrate`; of a distilled model ``jump`` too.
             shift: above 1, steps are shorter near noise, see :func:`msflow_jax.ode.shifted_time`.
             guidance: weight of the target's name and of the instruction; 1 is no guidance.
             image_guidance: weight of what is seen of the source; 1 is no guidance.
@@ -77,20 +85,31 @@ class Verbs:
         index = content_index(x.astype(jnp.float32)) if index is None else index
         last = 1 - shifted_time(1 - 1 / steps, shift)
         wanted = instruction, guidance, image_guidance, look, last
-        field = self.field(params, source, target, x, *wanted)
-        field = shifted(field, shift, 1 / steps if solver == "euler" else 0.0)
+        if solver == JUMP:
+            check_jumps(self.drawing.span, guidance=guidance, image_guidance=image_guidance)
+            flow_map = self.flow_map(params, source, target, x, *wanted)
+            field, solver = jumps(flow_map, 1 / steps, shift), "euler"
+        else:
+            field = self.field(params, source, target, x, *wanted)
+            field = shifted(field, shift, 1 / steps if solver == "euler" else 0.0)
         noise = {target: sample_noise(key, index, self.codec.inner)}
         out = integrate(field, noise, 0.0, 1.0, solver=solver, steps=steps)
         return self.decode(params, target, out.end[target])
 
-    def field(
+    def field(self: Any, *given: Any, **more: Any) -> VelocityField:
+        """The velocity field of a drawing; arguments as of :meth:`flow_map`."""
+        flow_map = self.flow_map(*given, **more)
+        return lambda u, states: flow_map(u, u, states)
+
+    def flow_map(
         self: Any, params: Params, source: str, target: str, x: jax.Array,
         instruction: tuple[int, ...] = (), guidance: float = 1.0, image_guidance: float = 1.0,
         look: jax.Array | None = None, step: float = 1.0,
-    ) -> Callable[[jax.Array, Streams], Streams]:  # fmt: skip
-        """The velocity field of a drawing: all that is clean is read here, once for all of its steps.
+    ) -> FlowMap:  # fmt: skip
+        """The flow map of a drawing; where it was not distilled its field, whatever the jump.
 
-        ``step`` is a solver's, in [0, 1]; the rest as of :meth:`translate`.
+        All that is clean is read here, once for all steps. ``step`` is a solver's, in [0, 1]; the rest
+        as of :meth:`translate`.
         """
         least = min(LEAST, step)
         count = len(x)
@@ -108,19 +127,20 @@ class Verbs:
             told = named if self.paired else zeros
             return self.remember(params, prompt, told, seen, keep, latents, shown)
 
-        # As BAGEL has it: first the words, then of the result the image.
-        weighted = [(image_guidance * guidance, read(ones, ones))]
-        if guidance != 1:
-            weighted.append((image_guidance * (1 - guidance), read(zeros, ones)))
-        if image_guidance != 1:
-            weighted.append((1 - image_guidance, read(ones, zeros)))
+        weighted = [
+            (weight, read(named * ones, shown * ones))
+            for weight, named, shown in guidance_terms(guidance, image_guidance)
+        ]
 
-        def field(u: jax.Array, states: Streams) -> Streams:
-            tau, z = jnp.broadcast_to(u, (count,)), states[target]
-            found = [w * self.velocity(params, z, tau, *memory, least) for w, memory in weighted]
+        def average(a: jax.Array, b: jax.Array, states: Streams) -> Streams:
+            tau, z = jnp.broadcast_to(a, (count,)), states[target]
+            span = jnp.broadcast_to(b - a, (count,)) if self.drawing.span else None
+            found = [
+                w * self.velocity(params, z, tau, *memory, least, span) for w, memory in weighted
+            ]
             return {target: sum(found[1:], found[0])}
 
-        return field
+        return average
 
     def answer(
         self: Any, params: Params, batch: Mapping[str, jax.Array], order: jax.Array | None = None,

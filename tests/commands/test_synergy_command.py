@@ -2,13 +2,16 @@
 
 import csv
 import json
+import shutil
 
+import jax
 import numpy as np
 import pytest
 from PIL import Image
 
 from experiments.answer import answer, identify
 from experiments.classify import classify
+from experiments.distill import main as distill
 from experiments.evaluate import evaluate
 from experiments.train import main
 from experiments.translate import translate
@@ -107,6 +110,30 @@ def test_translate(trained, pictures, tmp_path):
     ):
         with pytest.raises(ValueError, match=says):
             translate(trained, str(pictures), "t1w", "ct", tmp_path / "no", instruction=words)
+
+
+def test_distilled_it_translates_in_jumps_and_needs_its_teacher_no_more(
+    trained, pictures, tmp_path
+):
+    teacher, student = shutil.copytree(trained, tmp_path / "teacher"), tmp_path / "student"
+    distill([f"--workdir={teacher}", f"--output={student}"])
+    shutil.rmtree(teacher)
+    stages = [name for name, _ in json.loads((student / "stages.json").read_text())]
+    assert stages == ["taken", "jump"]
+    config = read(student)[0]
+    assert (config.sample.translate.solver, config.sample.translate.steps) == ("jump", 4)
+    before, now = open_workdir(trained).params, open_workdir(student).params
+    assert set(now["drawing"]) == {*before["drawing"], "span_zero"}
+    for part in ("content", "look", "understanding", "labels"):
+        jax.tree.map(np.testing.assert_array_equal, now[part], before[part])
+    translate(student, str(pictures), "t1w", "ct", tmp_path / "drawn", steps=1)
+    record = json.loads((tmp_path / "drawn" / "translated.json").read_text())
+    assert (record["solver"], record["steps"]) == ("jump", 1)
+    found = evaluation(student)["few_steps"]
+    assert found["rows"][found["reference"]]["difference"]["value"] == 0
+    assert list(found["rows"]) == found["ways"] and found["samples"] > 0
+    page = (student / "report" / "index.html").read_text(encoding="utf-8")
+    assert "Drawn in few steps" in page and "teacher, 25 steps" in page and "PSNR, dB" in page
 
 
 def test_classes_of_images_of_any_modality(trained, pictures, tmp_path):

@@ -11,7 +11,8 @@ from msflow_jax.nets.dit import DiT
 from msflow_jax.nets.unet import UNet
 from msflow_jax.symmetric import Code, PixelCodec, SymmetricFlow
 from msflow_jax.symmetric.objective import jumped, taught
-from msflow_jax.training.distillation import start_from, target
+from msflow_jax.training.distillation import start_from
+from msflow_jax.training.flow_maps import target
 
 SIDE = 8
 NETWORKS = {
@@ -71,7 +72,7 @@ def test_the_derivative_is_that_of_a_central_difference(flows):
     # How far to jump must say something.
     own = {**own, "span_zero": jax.tree.map(lambda x: x + 0.3, own["span_zero"])}
     batch = {"image": jnp.clip(streams()["image"], -1, 1), "label": jnp.array([0, 1, 2, 0])}
-    one = jumped(student, own, params, batch, jax.random.key(0))
+    one = jumped(student, 1.0, own, params, batch, jax.random.key(0))
     silent = dataclasses.replace(one, teacher=lambda u, z: jax.tree.map(jnp.zeros_like, z))
     z, a, b, h = streams(), jnp.full(4, 0.1), jnp.full(4, 0.6), 5e-3
     wanted = target(silent, a, b, z, "lagrangian")
@@ -80,6 +81,18 @@ def test_the_derivative_is_that_of_a_central_difference(flows):
         slope = (next(ends) - next(ends)) / (2 * h)
         np.testing.assert_allclose(wanted[name], -0.5 * slope, atol=3e-3)
         assert np.abs(slope).max() > 0.01
+
+
+def test_a_guided_teacher_is_followed(flows):
+    _, params, student, own = flows
+    batch = {"image": jnp.clip(streams()["image"], -1, 1), "label": jnp.array([0, 1, 2, 0])}
+    plain, guided = (
+        jumped(student, weight, own, params, batch, jax.random.key(0)) for weight in (1.0, 2.0)
+    )
+    u, z = jnp.array([0.0, 0.3, 0.6, 1.0]), streams()
+    there, here = guided.teacher(u, z), plain.teacher(u, z)
+    assert set(there) == set(z) and np.abs(there["image"] - here["image"]).max() > 1e-3
+    np.testing.assert_allclose(there["label"], here["label"], atol=1e-5)
 
 
 def test_what_jumps_and_what_does_not(flows):

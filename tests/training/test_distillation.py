@@ -1,5 +1,7 @@
 """Distilling knows no family: the identities of flow maps on streams whose paths are known."""
 
+import dataclasses
+
 import jax
 import jax.numpy as jnp
 import numpy as np
@@ -7,14 +9,17 @@ import optax
 import pytest
 from ml_collections import ConfigDict
 
-from msflow_jax.streams import Clock, expand
+from msflow_jax.streams import Clock, expand, interpolate
 from msflow_jax.training import distillation
-from msflow_jax.training.distillation import (
+from msflow_jax.training.distillation import start_from
+from msflow_jax.training.flow_maps import (
     LAGRANGIAN,
     OBJECTIVES,
     Jumped,
+    field_loss,
+    jump_error,
     jump_times,
-    start_from,
+    map_loss,
     target,
 )  # fmt: skip
 
@@ -119,7 +124,7 @@ def test_clean_streams_neither_move_nor_count(objective):
         return {"image": expand(b - a, z["image"]) * z["label"], "label": 1e3 + z["label"]}
 
     one = problem(student, lambda u, z: jax.tree.map(jnp.ones_like, z), route)
-    loss = distillation.map_loss(one, jax.random.key(0), objective, 0.0)
+    loss = map_loss(one, jax.random.key(0), objective, 0.0)
     assert np.isfinite(loss) and loss < 100
     for label in seen:
         np.testing.assert_array_equal(label, one.data["label"])
@@ -148,7 +153,7 @@ def test_a_small_map_learns_to_jump(objective):
     def anchor(params, batch, key, *, train):
         k_time, k_noise = jax.random.split(key)
         u = jax.random.uniform(k_time, (len(batch["image"]),))
-        state, wanted = distillation.interpolate(ROUTE, batch, streams(k_noise, len(u))[1], u)
+        state, wanted = interpolate(ROUTE, batch, streams(k_noise, len(u))[1], u)
         found = student(params["own"])(u, u, state)
         return sum(jnp.mean((found[n] - wanted[n]) ** 2) for n in ROUTE), {}
 
@@ -210,3 +215,47 @@ def test_a_label_of_few_pixels_is_drawn_too_loosely(pixels, correlation):
     of_noise, of_label = moved[0]
     found = of_label / jnp.sqrt(of_noise**2 + of_label**2)
     assert abs(float(found) - correlation) < 2e-3
+
+
+def test_a_field_is_learned_by_jumps_of_no_length_where_nothing_else_teaches_it():
+    """Half of the jumps have none: there the target is what the teacher says."""
+    seen = []
+
+    def student(a, b, z):
+        seen.append(b - a)
+        return exact(a, b + 1e-3, z)
+
+    one = problem(student)
+    map_loss(one, jax.random.key(0), LAGRANGIAN, 0.0, still=True)
+    assert (seen[-1] == 0).sum() == COUNT // 2
+    # A student that says nothing at all is wrong by the field itself, at the start of its jumps.
+    silent = problem(lambda a, b, z: jax.tree.map(jnp.zeros_like, z))
+    assert map_loss(silent, jax.random.key(0), LAGRANGIAN, 0.0, still=True) > 0.1
+
+
+def test_the_error_of_four_jumps():
+    route = {"image": Clock.FORWARD, "label": Clock.CLEAN}
+    # Of a velocity that is what the clean stream says, jumps and steps end alike.
+    one = problem(lambda a, b, z: {"image": z["label"], "label": 0 * z["label"]}, None, route)
+    assert jump_error(one) < 1e-10
+
+    def longer(a, b, z):
+        return {"image": z["label"] + expand(b - a, z["label"]), "label": 0 * z["label"]}
+
+    off = problem(longer, None, route)
+    np.testing.assert_allclose(jump_error(off), 0.25**2, rtol=1e-4)
+
+
+def test_the_error_of_a_field_counts_in_its_units():
+    route = {"image": Clock.FORWARD, "label": Clock.CLEAN}
+    one = problem(lambda a, b, z: jax.tree.map(jnp.zeros_like, z), None, route)
+    half = dataclasses.replace(one, units=lambda b: 0.5 * jnp.ones_like(b))
+    key = jax.random.key(0)
+    np.testing.assert_allclose(field_loss(half, key), 0.25 * field_loss(one, key), rtol=1e-6)
+
+
+@pytest.mark.parametrize("changes", [{"objective": "semigroup"}, {"teacher": "itself"}])
+def test_guidance_is_learned_from_a_teacher(changes):
+    settings = ConfigDict({**distillation.SETTINGS, "teacher": "w", "guidance": 2.0, **changes})
+    with pytest.raises(ValueError, match="guidance is learned from a teacher"):
+        distillation.check(settings)

@@ -1,0 +1,87 @@
+"""The section of a distilled translation: few jumps beside its teacher's steps, from the same noise."""
+
+import dataclasses
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass
+from typing import Any
+
+import numpy as np
+
+from msflow_jax.inference.evaluation import Arrays, Block, Evaluation
+from msflow_jax.inference.few_steps import JUMPS, REFERENCE, SHOWN
+from msflow_jax.paired.pairs import examples, together
+from msflow_jax.storage.facts import TEACHER
+from msflow_jax.storage.weights import load_params
+from msflow_jax.streams import JUMP
+
+
+@dataclass(frozen=True)
+class FewSteps:
+    """What few jumps make of the sources, measured beside the teacher at as many steps and at 25.
+
+    Attributes:
+        taught: the model that one that jumps was distilled from.
+        guidance: weights that were distilled with it.
+        routes: pairs (source, target).
+        count: examples of the split at most.
+    """
+
+    taught: Callable[[Any], Any]
+    guidance: Mapping[str, float]
+    routes: tuple[tuple[str, str], ...]
+    count: int
+    name: str = "few_steps"
+
+    def __call__(self, run: Evaluation) -> tuple[Block, Arrays]:
+        """See :class:`msflow_jax.families.Section`."""
+        from msflow_jax.evaluation.few_steps import root_mean_square
+        from msflow_jax.evaluation.translation import scores, summary
+
+        flow = run.flow
+        params = {**load_params(flow.path / TEACHER), **flow.parts.params}
+        teacher = dataclasses.replace(
+            flow, model=self.taught(flow.model), params=params, drawing=None
+        )
+        ways: dict[str, tuple[Any, dict[str, Any]]] = {
+            f"{n} jump{'s' * (n > 1)}": (flow, {"steps": n, "solver": JUMP}) for n in JUMPS
+        }
+        for n in (*JUMPS, REFERENCE):
+            reference = f"teacher, {n} step{'s' * (n > 1)}"
+            ways[reference] = teacher, {"steps": n, "solver": "euler", **self.guidance}
+        drawn: dict[str, list[np.ndarray]] = {way: [] for way in ways}
+        truth, inside, subjects, arrays = [], [], [], {}
+        for source, target in self.routes:
+            if not together(run.chosen, (source, target)).any():
+                continue
+            chosen = examples(run.chosen, (source, target), self.count)
+            given = chosen.arrays[source]
+            truth.append(chosen.arrays[target] / 255.0)
+            inside.append(np.ones(given.shape[:-1], bool))
+            subjects += list(chosen.groups or range(len(chosen)))
+            for i, (way, (one, settings)) in enumerate(ways.items()):
+                words = f"{source} to {target}, {way}"
+                (found,) = one.translate(
+                    {source: given}, target, draws=1, description=words, **settings
+                )
+                drawn[way].append(found)
+                if len(truth) == 1:
+                    arrays[f"few_steps_{i}"] = found[:SHOWN]
+        rows = {}
+        for way, found in drawn.items():
+            each = [
+                scores(*one) for one in zip(truth, [x / 255 for x in found], inside, strict=True)
+            ]
+            joined = {
+                name: np.concatenate([one[name] for one in each])
+                for name in ("psnr", "ssim", "mae")
+            }
+            rows[way] = summary(joined, subjects, seed=run.sample.seed)
+            differences = [
+                root_mean_square(*pair) for pair in zip(found, drawn[reference], strict=True)
+            ]
+            rows[way]["difference"] = {"value": float(np.mean(differences)), "interval": None}
+        block = {
+            "rows": rows, "ways": list(ways), "reference": reference, "samples": len(subjects),
+            "routes": [list(route) for route in self.routes], "step": flow.step, "translated": True,
+        }  # fmt: skip
+        return block, arrays

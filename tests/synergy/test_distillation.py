@@ -1,0 +1,147 @@
+"""Distilling a drawing: what a student starts as, what it learns from, and what stays."""
+
+import jax
+import jax.numpy as jnp
+import numpy as np
+import pytest
+
+from msflow_jax.storage.facts import TEACHER
+from msflow_jax.synergy.distillation import jumped, taught
+from msflow_jax.synergy.stages import stages
+from msflow_jax.training.distillation import start_from
+from msflow_jax.training.flow_maps import target
+from msflow_jax.training.stage import split, update
+from tests.synergy import tiny
+
+PAIRED, ALONE = ("understand", "generate"), ("understand", "reconstruct")
+
+
+def settings(**changes):
+    return {**tiny.config().model.distillation.to_dict(), "teacher": "w", **changes}
+
+
+def pair(**changes):
+    """A student, its teacher's model, and the parameters of both."""
+    student = tiny.model(distillation=settings(), **changes)
+    params = jax.tree.map(jnp.asarray, tiny.params())
+    own = start_from(params, student.init(jax.random.key(1)))
+    return student, taught(student), own, params
+
+
+def batch():
+    return {name: jnp.asarray(tiny.images(4, i)) for i, name in enumerate(tiny.NAMES)}
+
+
+@pytest.mark.parametrize(
+    "names, prediction, shift",
+    [(PAIRED, "velocity", 1.0), (PAIRED, "data", 3.0), (ALONE, "data", 1.0)],
+)
+def test_jumps_of_a_fresh_student_are_steps_of_its_teacher(names, prediction, shift):
+    student, teacher, own, params = pair(stages=names, prediction=prediction)
+    sources = {tiny.NAMES[0]: jnp.asarray(tiny.images(2))}
+    given = dict(target=tiny.NAMES[1], steps=2, shift=shift)
+
+    def drawn(model, params, solver):
+        def translate(params):
+            return model.translate(params, sources, jax.random.key(0), solver=solver, **given)
+
+        return jax.jit(translate)(params)
+
+    wanted = drawn(teacher, params, "euler")
+    for solver in ("jump", "euler"):
+        np.testing.assert_allclose(drawn(student, own, solver), wanted, atol=1e-5)
+
+
+def test_what_jumps_and_what_does_not():
+    student, teacher, own, params = pair(stages=PAIRED)
+    sources = {tiny.NAMES[0]: jnp.asarray(tiny.images(2))}
+    given = dict(target=tiny.NAMES[1], solver="jump")
+    with pytest.raises(ValueError, match="only a distilled model jumps"):
+        teacher.translate(params, sources, jax.random.key(0), **given)
+    with pytest.raises(ValueError, match="guidance=2 with solver 'jump'"):
+        student.translate(own, sources, jax.random.key(0), guidance=2.0, **given)
+
+
+@pytest.mark.parametrize("prediction", ["velocity", "data"])
+def test_the_derivative_is_that_of_a_central_difference(prediction):
+    student, _, own, _ = pair(stages=PAIRED, prediction=prediction)
+    drawing = own["drawing"]
+    moved = jax.tree.map(lambda x: x + 0.3, drawing["span_zero"])
+    own = {**own, "drawing": {**drawing, "span_zero": moved}}
+    one = _jumped(student, own, None)
+    z, a, b, h = one.noise, jnp.full(4, 0.1), jnp.full(4, 0.6), 5e-3
+    silent = type(one)(**{**vars(one), "teacher": lambda u, z: jax.tree.map(jnp.zeros_like, z)})
+    wanted = jax.jit(lambda z: target(silent, a, b, z, "lagrangian"))(z)
+    ends = jax.jit(lambda b: one.student(a, b, z)["z"])
+    slope = (ends(b + h) - ends(b - h)) / (2 * h)
+    np.testing.assert_allclose(wanted["z"], -0.5 * slope, atol=3e-3)
+    assert np.abs(slope).max() > 0.01
+
+
+def _jumped(student, own, teacher, weights=(1.0, 1.0)):
+    from msflow_jax.synergy import conditions
+    from msflow_jax.synergy.augmentation import Augmentation
+
+    def show(params, batch, keys, *, train):
+        return conditions.paired(
+            student, Augmentation(), student.trained, True, params, batch, keys, train=train
+        )
+
+    guidance = {"guidance": weights[0], "image_guidance": weights[1]}
+    return jumped(student, show, guidance, own, teacher, batch(), jax.random.key(0))
+
+
+def test_a_teacher_is_followed_with_its_guidance():
+    student, _, own, params = pair(stages=PAIRED)
+    plain, guided = (_jumped(student, own, params, w) for w in ((1.0, 1.0), (2.0, 1.5)))
+    u, z = jnp.full(4, 0.3), plain.noise
+    np.testing.assert_array_equal(plain.teacher(u, z)["z"], plain.student(u, u, z)["z"])
+    assert np.abs(guided.teacher(u, z)["z"] - plain.teacher(u, z)["z"]).max() > 1e-3
+
+
+@pytest.mark.parametrize("names, weight", [(PAIRED, 1.0), (PAIRED, 2.0), (ALONE, 1.0)])
+def test_only_the_drawing_learns_and_the_rest_is_the_teachers(names, weight):
+    changes = dict(stages=names, distillation=settings(guidance=weight), prediction="data")
+    student = tiny.model(**changes)
+    params = jax.tree.map(jnp.asarray, tiny.params())
+    first, last = stages(tiny.config(**changes), tiny.splits(), tiny.parts(), student)
+    tree = {TEACHER: params}
+    kept = first.initial(tree)
+    assert set(kept) == {"content", "look", "understanding"} and first.config.learning_rate == 0
+    jax.tree.map(np.testing.assert_array_equal, kept, {k: params[k] for k in kept})
+    tree = update(tree, kept)
+    own = last.initial(tree)
+    assert set(own) == {"drawing"} and "span_zero" in own["drawing"]
+    whole = update(tree, own)
+
+    def loss(params):
+        return last.loss(params, batch(), jax.random.key(0), train=True)[0]
+
+    value, gradient = jax.jit(jax.value_and_grad(loss))(whole)
+    assert np.isfinite(value)
+    learned = split(gradient, last.trains)[0]["drawing"]
+    assert all(np.abs(leaf).max() > 0 for leaf in jax.tree.leaves(learned["span_zero"]))
+    assert float(last.validate(whole)["val_loss"]) >= 0
+
+
+def test_settings_that_cannot_be():
+    from msflow_jax.synergy.family import FAMILY
+
+    def check(**changes):
+        config = tiny.config(stages=PAIRED, dropout=dict(words=0.0, latents=0.0, content=0.0))
+        with config.unlocked():
+            config.model.distillation.update({"teacher": "w", **changes})
+        FAMILY.check(config)
+
+    check()
+    for changes, message in (
+        ({"teacher": "itself"}, "needs a trained one"),
+        ({"guidance": 2.0}, "never drew without what it weighs"),
+        ({"objective": "eulerian"}, "eulerian"),
+    ):
+        with pytest.raises(ValueError, match=message):
+            check(**changes)
+    config = tiny.config(stages=PAIRED)
+    config.sample.translate.solver = "jump"
+    with pytest.raises(ValueError, match="unknown sample.translate.solver"):
+        FAMILY.check(config)
