@@ -42,7 +42,8 @@ def taken_stage(
         return update(tree, split(_student(config, init, tree), others)[0])
 
     found = make_stage(config, TAKEN, "", still, pair, others, start)
-    found.config.update(dict(steps=1, eval_every=1, learning_rate=0.0, weight_decay=0.0))
+    # Without an average, whose rounding would change what is only kept.
+    found.config.update(dict(steps=1, eval_every=1, learning_rate=0.0, weight_decay=0.0, ema=0.0))
     return found
 
 
