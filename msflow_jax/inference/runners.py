@@ -1,6 +1,7 @@
 """A model's verbs over many images: a pure function of a batch each, and the same over any number."""
 
 import dataclasses
+import functools
 from collections.abc import Callable, Mapping, Sequence
 from typing import Any
 
@@ -202,6 +203,25 @@ def make_classifier(model: Any, *, seed: int, batch: int = 128, **settings: Any)
         return finished(lambda: run(params, images, description), checked)
 
     return runner
+
+
+@dataclasses.dataclass(frozen=True)
+class Same:
+    """A model as a key: equal to itself alone, and never compared by its parts."""
+
+    model: Any
+
+    def __eq__(self, other: object) -> bool:
+        return isinstance(other, Same) and self.model is other.model
+
+    def __hash__(self) -> int:
+        return id(self.model)
+
+
+@functools.lru_cache(maxsize=8)
+def kept_classifier(model: Same, **settings: Any) -> Runner:
+    """:func:`make_classifier` once for the same model and settings: a program is compiled once."""
+    return make_classifier(model.model, **settings)
 
 
 def make_segmenter(model: Any, *, seed: int, batch: int = 128, **settings: Any) -> Runner:

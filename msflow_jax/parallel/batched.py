@@ -77,8 +77,10 @@ def batched(function: Callable[[Any, Any, jax.Array], Any], batch: int, axis: in
             index = np.arange(start, start + size)
             return jax.tree.map(lambda a: a[np.minimum(index, count - 1)], items), index
 
-        # Here a wrong argument is an error before the bar is drawn.
-        structure = jax.tree.structure(jitted.eval_shape(params, *part(0)))
+        # Here a wrong argument is an error before the bar is drawn. Of what is called below the trace is
+        # this one, if the arguments are placed alike.
+        first = place(part(0), split_batch(mesh))
+        structure = jax.tree.structure(jitted.eval_shape(params, *first))
         results: list[list[np.ndarray]] = []
 
         def joined() -> Any:
@@ -92,7 +94,8 @@ def batched(function: Callable[[Any, Any, jax.Array], Any], batch: int, axis: in
         ):
             stop = None
             for start in range(0, count, size):
-                out = jitted(params, *place(part(start), split_batch(mesh)))
+                given = place(part(start), split_batch(mesh)) if start else first
+                out = jitted(params, *given)
                 keep = np.arange(min(size, count - start))
                 results.append([np.asarray(a).take(keep, axis) for a in jax.tree.leaves(out)])
                 advance(len(keep))
