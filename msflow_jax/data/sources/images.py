@@ -22,6 +22,7 @@ from msflow_jax.data.sources.items import Item, Wanted
 from msflow_jax.data.sources.maps import Notes
 from msflow_jax.data.sources.nifti import split_volume
 from msflow_jax.data.sources.npz_headers import Layout, npz_layouts
+from msflow_jax.data.sources.piling import Pile
 from msflow_jax.data.sources.reading import Reader
 from msflow_jax.data.sources.shaping import shape_to_model
 from msflow_jax.data.sources.values import by_volume, refuse_broken
@@ -37,7 +38,7 @@ class Sound:
     """Images that can be read, and what is known of them.
 
     Attributes:
-        images: uint8 ``[N, *space, C]``.
+        images: uint8 ``[N, *space, C]``; where they are many, a map of a file that can only be read.
         items: what each is.
         broken: the error of each other one by its name.
         errors: the same, of slices of one volume that have one fault a single line.
@@ -186,7 +187,7 @@ def _collect(
     broken: dict[str, str],
 ) -> Sound:
     """Scales and fits pictures; ``places`` are their names in errors."""
-    images, sound = [], []
+    images, sound = Pile(), []
     broken = dict(broken)
     slices: dict[str, tuple[str, str]] = {}
     intensity = info.intensity()
@@ -195,7 +196,7 @@ def _collect(
         try:
             picture = read()
             grey = to_grey(picture, intensity, place)
-            images.append(shape_to_model(grey, picture.spacing, place, info, change))
+            images.add(shape_to_model(grey, picture.spacing, place, info, change))
         except ValueError as error:
             broken[item.name] = str(error)
             if item.volume:
@@ -204,10 +205,10 @@ def _collect(
         sound.append(item)
         oddities.look(picture, item.name, item.volume)
     errors = by_volume(broken, slices)
-    if not images:
+    if not len(images):
         refuse_broken(errors)
     oddities.warn()
-    return Sound(np.stack(images), tuple(sound), broken, tuple(errors))
+    return Sound(images.array(), tuple(sound), broken, tuple(errors))
 
 
 def _read_archive(path: Path, split: str, info: Info, change: bool) -> Sound:
