@@ -1,9 +1,7 @@
 """The configuration of a run: a family's defaults, files and overrides. Unknown keys are errors."""
 
 import difflib
-import re
 from collections.abc import Sequence
-from pathlib import Path
 from typing import Any
 
 from ml_collections import ConfigDict
@@ -11,7 +9,7 @@ from ml_collections import ConfigDict
 from msflow_jax import data
 from msflow_jax.families import FAMILIES, get_family, takes_crops
 from msflow_jax.settings import COUNT, SEED, Setting, Table, check, leaves
-from msflow_jax.storage.places import expand
+from msflow_jax.storage.places import find_config
 
 # What all families share.
 _TABLE: dict[str, Setting] = {
@@ -161,21 +159,18 @@ def check_train(train: ConfigDict) -> None:
 
 
 def load_config(arguments: Sequence[str]) -> ConfigDict:
-    """The configuration named by ``--config=FILE[:ARGUMENT]`` with its ``--config.a.b=v`` overrides.
+    """The configuration of ``--config=FILE[:ARGUMENT]``, or ``NAME[:ARGUMENT]``, with its overrides.
 
     A family or network that an override chooses brings its own settings, wherever it stands in the line,
     and a set of MedMNIST its ``data.dims``.
 
     Raises:
-        FileNotFoundError: no such file.
+        FileNotFoundError: no such file, and no packaged configuration of that name.
         ValueError: an unknown key (the nearest known ones are named), a value of another type, or a
             family, network or code that does not exist.
     """
     named = [a for a in arguments if a.startswith("--config=")]
-    name = str(expand(named[-1].split("=", 1)[1]))
-    file = Path(re.sub(r":[^:/\\]*$", "", name))
-    if not file.is_file():
-        raise FileNotFoundError(f"no configuration file {file}")
+    name = find_config(named[-1].split("=", 1)[1])
     overrides = [a for a in arguments if a.startswith("--config.")]
     config = _parse([f"--config={name}"], overrides=())
     return override(config, overrides)

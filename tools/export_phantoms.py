@@ -10,7 +10,7 @@ units) and an X-ray (PNG); the table names them, with a report, what is true of 
 
 from collections.abc import Sequence
 
-from experiments.common import parser, path, run
+from msflow_jax.commands.common import parser, path, run
 
 
 def main(arguments: Sequence[str]) -> None:

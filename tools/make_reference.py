@@ -13,7 +13,8 @@ from collections.abc import Iterator, Sequence
 from pathlib import Path
 from typing import Any
 
-from experiments.common import parser, run
+from msflow_jax.commands.common import parser, run
+from msflow_jax.commands.main import commands as known_commands
 
 ROOT = Path(__file__).resolve().parents[1]
 FOLDER = ROOT / "docs" / "reference"
@@ -154,33 +155,19 @@ def flag_rows(made: argparse.ArgumentParser) -> list[tuple[str, ...]]:
     return rows
 
 
-def load(path: Path) -> Any:
-    """The module of a file in ``tools``."""
-    spec = importlib.util.spec_from_file_location(path.stem, path)
-    assert spec and spec.loader
-    module = importlib.util.module_from_spec(spec)
-    spec.loader.exec_module(module)
-    return module
-
-
 def commands() -> str:
     """Every flag of every command."""
     text = ["# Every command and its flags\n", MADE]
-    text += ["All take `--help`, and `--debug` to show the traceback of an error.\n"]
-    files = (sorted((ROOT / folder).glob("*.py")) for folder in ("experiments", "tools"))
-    asked, tools = (
-        [p for p in some if "flags = parser(" in p.read_text(encoding="utf-8")] for some in files
-    )
-    found = [
-        (f"python -m experiments.{p.stem}", importlib.import_module(f"experiments.{p.stem}"))
-        for p in asked
+    text += [
+        "All take `--help`, and `--debug` to show the traceback of an error. "
+        "`python -m experiments.NAME` and, of converters and packers, "
+        "`python tools/NAME.py` are the same.\n"
     ]
-    found += [(f"python tools/{p.name}", load(p)) for p in tools if p.stem != Path(__file__).stem]
-    for name, module in found:
-        made = parser_of(module.main)
+    for name, file in known_commands().items():
+        made = parser_of(importlib.import_module(f"msflow_jax.commands.{file.stem}").main)
         words = (made.description or "").split("\n\n")[0]
         rows = flag_rows(made)
-        text += [f"## `{name}`\n", " ".join(words.split()) + "\n"]
+        text += [f"## `msflow {name}`\n", " ".join(words.split()) + "\n"]
         text += [table(("flag", "takes", "default", "meaning"), rows)]
     return "\n".join(text)
 

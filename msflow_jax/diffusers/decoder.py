@@ -14,7 +14,7 @@ from msflow_jax.data import Info
 from msflow_jax.diffusers.alignment import ImageEncoder
 from msflow_jax.diffusers.networks import CONTEXT, GUIDE, start
 from msflow_jax.diffusers.text import Decoder, after_start, token_shape, write_reports
-from msflow_jax.nets import init_params
+from msflow_jax.nets import count_parameters, init_params
 from msflow_jax.nets.layers import Dtype
 from msflow_jax.paired.controls import Controls, Params, make_controls
 from msflow_jax.paired.settings import REPORT
@@ -116,11 +116,6 @@ def with_controls(model: "Diffusers", config: ConfigDict, info: Info) -> "Diffus
     return dataclasses.replace(model, controls=controls)
 
 
-def parameters(tree: Any) -> int:
-    """How many numbers a tree of arrays, or of their shapes, holds."""
-    return sum(leaf.size for leaf in jax.tree.leaves(tree))
-
-
 def route_parameters(model: "Diffusers", source: str) -> int:
     """Parameters that write a report of a source: both encoders, the diffuser, the codec's decoder."""
 
@@ -131,7 +126,7 @@ def route_parameters(model: "Diffusers", source: str) -> int:
         guide = GUIDE + model.guide_towards(REPORT, source)
         return text, seen, start(model, key, ("diffuser", guide), (REPORT,))
 
-    return parameters(jax.eval_shape(made, jax.random.key(0)))
+    return count_parameters(jax.eval_shape(made, jax.random.key(0)))
 
 
 def matched_width(model: "Diffusers", source: str, net: ReportDecoder) -> int:
@@ -148,7 +143,7 @@ def matched_width(model: "Diffusers", source: str, net: ReportDecoder) -> int:
 
     def size(width: int) -> int:
         made = net.clone(width=width)
-        return parameters(
+        return count_parameters(
             jax.eval_shape(made.init, jax.random.key(0), images, token_shape(model.length))
         )
 

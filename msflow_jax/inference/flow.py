@@ -19,7 +19,6 @@ from msflow_jax.inference.kinds import LEVEL, are_odd, with_distances
 from msflow_jax.inference.modality_verbs import ModalityVerbs
 from msflow_jax.inference.prediction import Prediction
 from msflow_jax.inference.runners import (
-    Same,
     kept_classifier,
     make_explainer,
     make_generator,
@@ -97,10 +96,10 @@ class Flow(ModalityVerbs, AnswerVerbs):
         images, sample = self.check(images), self.config.sample
         given = {**sample.classify.to_dict(), **self.calibration.settings}
         settings = choose_settings(self.model, "classify", given, requested)
-        weights = self.info.class_weights(given.get("prior", "natural"))
         run = kept_classifier(
-            Same(self.model), seed=sample.seed if seed is None else seed, batch=sample.batch,
-            weights=weights, overlap=sample.overlap, **settings,
+            self.model, seed=sample.seed if seed is None else seed, batch=sample.batch,
+            weights=self.info.class_weights(given.get("prior", "natural")),
+            overlap=sample.overlap, **settings,
         )  # fmt: skip
         scaling = self.calibration.scaling
         return finished(

@@ -15,6 +15,7 @@ from msflow_jax.data import Split, Splits
 from msflow_jax.data.base import SPLITS
 from msflow_jax.evaluation.counts import count_splits
 from msflow_jax.inference.flow import Flow
+from msflow_jax.nets import count_parameters
 
 _PACKAGES = ("jax", "jaxlib", "flax", "optax", "orbax-checkpoint", "diffrax", "numpy")
 
@@ -31,8 +32,8 @@ def run_record(flow: Flow, splits: Splits | Mapping[str, Split]) -> dict[str, An
         :func:`count_splits`; ``run``: number of ``parameters`` (``trained``, and ``frozen`` such as
         those of an autoencoder) and the :func:`circumstances`.
     """
-    frozen = sum(leaf.size for leaf in jax.tree.leaves(dict(flow.parts.params)))
-    whole = sum(leaf.size for leaf in jax.tree.leaves(flow.params))
+    frozen = count_parameters(dict(flow.parts.params))
+    whole = count_parameters(flow.params)
     names = SPLITS if isinstance(splits, Splits) else splits
     every = {name: (splits[name].labels, splits[name].groups) for name in names}
     parameters = {"trained": int(whole - frozen), "frozen": int(frozen)}

@@ -206,21 +206,25 @@ def make_classifier(model: Any, *, seed: int, batch: int = 128, **settings: Any)
 
 
 @dataclasses.dataclass(frozen=True)
-class Same:
+class _Same:
     """A model as a key: equal to itself alone, and never compared by its parts."""
 
     model: Any
 
     def __eq__(self, other: object) -> bool:
-        return isinstance(other, Same) and self.model is other.model
+        return isinstance(other, _Same) and self.model is other.model
 
     def __hash__(self) -> int:
         return id(self.model)
 
 
+def kept_classifier(model: Any, **settings: Any) -> Runner:
+    """:func:`make_classifier`, once for the same model and settings: the program is compiled once."""
+    return _kept_classifier(_Same(model), **settings)
+
+
 @functools.lru_cache(maxsize=8)
-def kept_classifier(model: Same, **settings: Any) -> Runner:
-    """:func:`make_classifier` once for the same model and settings: a program is compiled once."""
+def _kept_classifier(model: _Same, **settings: Any) -> Runner:
     return make_classifier(model.model, **settings)
 
 

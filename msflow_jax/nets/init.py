@@ -116,3 +116,8 @@ def _generator(seed: bytes, path: tuple[str, ...]) -> np.random.Generator:
     digest = hashlib.sha256(seed + b"\0" + "/".join(path).encode()).digest()
     # Philox is a counter generator whose stream numpy keeps across versions.
     return np.random.Generator(np.random.Philox(int.from_bytes(digest[:16], "little")))
+
+
+def count_parameters(tree: Any) -> int:
+    """How many numbers a tree of arrays, or of their shapes, holds."""
+    return sum(leaf.size for leaf in jax.tree.leaves(tree))

@@ -11,6 +11,8 @@ import jax
 import numpy as np
 from jax.sharding import AxisType, Mesh, NamedSharding, PartitionSpec
 
+from msflow_jax.nets import count_parameters
+
 STRATEGIES = ("replicated", "fsdp", "tensor")
 _BIG = 4096  # numbers from which the strategy 'tensor' splits a matrix
 
@@ -132,7 +134,7 @@ def table(params: Any, mesh: Mesh, strategy: str) -> str:
         shape = "x".join(map(str, leaf.shape)) or "scalar"
         parts = ",".join(str(axis or "-") for axis in spec) or "whole"
         rows.append((name, shape, parts, f"{bytes_per_device(leaf, mesh, strategy):,}"))
-    count = sum(leaf.size for leaf in jax.tree.leaves(params))
+    count = count_parameters(params)
     rows.append(("all", f"{count:,}", strategy, f"{bytes_per_device(params, mesh, strategy):,}"))
     rows.insert(0, ("parameter", "shape", "partition", "bytes per device"))
     widths = [max(len(row[i]) for row in rows) for i in range(4)]

@@ -1,5 +1,6 @@
 """Where things lie: what ``~`` means, and folders for what is kept between runs."""
 
+import difflib
 import os
 import re
 import stat
@@ -7,6 +8,8 @@ import tempfile
 from pathlib import Path
 
 from platformdirs import user_cache_path, user_data_path
+
+CONFIGS = Path(__file__).resolve().parents[1] / "configs"  # those that are packaged
 
 
 def expand(path: str | Path) -> Path:
@@ -21,6 +24,30 @@ def expand(path: str | Path) -> Path:
         raise FileNotFoundError(
             f"{path}: no home folder of that name is known here (is HOME set?): write the whole path"
         ) from error
+
+
+def find_config(given: str) -> str:
+    """The file of a configuration and its argument: ``FILE[:ARGUMENT]``, or the name of a packaged one.
+
+    A file comes first; ``configs/NAME.py`` is the packaged one where there is no such file.
+
+    Raises:
+        FileNotFoundError: neither is there.
+    """
+    found = re.fullmatch(r"(.+?)(:[^:/\\]*)?", str(expand(given)))
+    assert found
+    file, argument = Path(found[1]), found[2] or ""
+    if file.is_file():
+        return f"{file}{argument}"
+    packaged = CONFIGS / f"{file.name.removesuffix('.py')}.py"
+    named = str(file.parent) in (".", CONFIGS.name)
+    if named and packaged.is_file():
+        return f"{packaged}{argument}"
+    near = difflib.get_close_matches(packaged.stem, [one.stem for one in CONFIGS.glob("*.py")], 1)
+    hint = f": did you mean {near[0]}?" if named and near else ""
+    raise FileNotFoundError(
+        f"no configuration file {file}{hint or ' (msflow configs lists names)'}"
+    )
 
 
 def split_archive(given: str) -> tuple[Path, str] | None:

@@ -64,14 +64,14 @@ def command(monkeypatch, capsys):
     """`command("classify", "--images=x")`: as from the shell, but within this process."""
     from importlib import import_module
 
-    from experiments.common import run
+    from msflow_jax.commands.common import run
 
     def call(name: str, *arguments: object) -> Outcome:
         monkeypatch.setattr(sys, "argv", [name, *map(str, arguments)])
         capsys.readouterr()
         status = 0
         try:
-            run(import_module(f"experiments.{name}").main)
+            run(import_module(f"msflow_jax.commands.{name}").main)
         except SystemExit as stop:
             status = stop.code
         return Outcome(status, *capsys.readouterr())
@@ -121,7 +121,7 @@ def copied(trained, tmp_path):
 @pytest.fixture(scope="session")
 def trained(pictures, config_file, tmp_path_factory):
     """Workdir of a whole run: trained, evaluated, reported. Not to be changed."""
-    from experiments.train import main
+    from msflow_jax.commands.train import main
 
     workdir = tmp_path_factory.mktemp("runs") / "tiny"
     with quickly():

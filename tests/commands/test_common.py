@@ -8,8 +8,8 @@ from pathlib import Path
 
 import pytest
 
-from experiments import common
-from experiments.common import file_path, path, run, source_path
+from msflow_jax.commands import common
+from msflow_jax.commands.common import file_path, path, run, source_path
 from msflow_jax.storage.interruption import Interruption
 
 ROOT = Path(__file__).resolve().parents[2]
@@ -20,7 +20,7 @@ def call(body, *, shell="", before="", **environment):
     lines = [
         "import sys",
         before,
-        "from experiments.common import run",
+        "from msflow_jax.commands.common import run",
         f"def main(_):\n {body}",
         "run(main)",
         "sys.stderr.write('status 0')",
@@ -148,7 +148,7 @@ def test_paths_of_the_command_line(monkeypatch, tmp_path):
 
 def test_every_path_of_every_command_is_looked_up():
     """``type=Path`` would make a folder called ``~``."""
-    sources = [*ROOT.glob("experiments/*.py"), *ROOT.glob("tools/*.py")]
+    sources = [*ROOT.glob("msflow_jax/commands/*.py"), *ROOT.glob("tools/*.py")]
     assert [p.name for p in sources if "type=Path" in p.read_text(encoding="utf-8")] == []
     library = ROOT.joinpath("msflow_jax").rglob("*.py")
     direct = {

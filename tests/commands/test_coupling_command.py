@@ -34,7 +34,7 @@ def strangers(tmp_path_factory):
 @pytest.fixture(scope="module")
 def workdir(pictures, tmp_path_factory):
     """Workdir of a whole run: trained, evaluated, reported."""
-    from experiments.train import main
+    from msflow_jax.commands.train import main
 
     folder = tmp_path_factory.mktemp("coupling")
     config = folder / "tiny.py"

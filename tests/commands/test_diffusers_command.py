@@ -9,14 +9,14 @@ import pytest
 from flax.traverse_util import flatten_dict
 from PIL import Image
 
-from experiments.evaluate import evaluate
-from experiments.generate import generate, written_before
-from experiments.joint import read_texts
-from experiments.report import report
-from experiments.retrieve import retrieve
-from experiments.train import main
-from experiments.translate import translate
 from msflow_jax import data
+from msflow_jax.commands.evaluate import evaluate
+from msflow_jax.commands.generate import generate, written_before
+from msflow_jax.commands.joint import read_texts
+from msflow_jax.commands.report import report
+from msflow_jax.commands.retrieve import retrieve
+from msflow_jax.commands.train import main
+from msflow_jax.commands.translate import translate
 from msflow_jax.data.sources.nifti import read_nifti
 from msflow_jax.data.sources.nifti_writing import centred_affine, write_nifti
 from msflow_jax.inference import together

@@ -15,7 +15,7 @@ from tests.commands.conftest import evaluation, quickly
 @pytest.fixture(scope="module")
 def distilled(trained, tmp_path_factory):
     """Workdir of a distilled run, whose teacher is gone."""
-    from experiments.distill import main
+    from msflow_jax.commands.distill import main
 
     folder = tmp_path_factory.mktemp("distilled")
     teacher = shutil.copytree(trained, folder / "teacher")

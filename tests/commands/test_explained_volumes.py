@@ -2,7 +2,7 @@
 
 import numpy as np
 
-from experiments import explain
+from msflow_jax.commands import explain
 from msflow_jax.coupling import Explanation
 from msflow_jax.data.sources.nifti import read_nifti
 from msflow_jax.reports.overlays import POSITIVE

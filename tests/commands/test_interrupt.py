@@ -5,7 +5,7 @@ from contextlib import nullcontext
 
 import pytest
 
-from experiments.common import run
+from msflow_jax.commands.common import run
 
 
 @pytest.mark.parametrize("error, line", [(KeyboardInterrupt(), "stopped by Ctrl-C\n")])

@@ -17,11 +17,11 @@ import pytest
 from jax._src import compiler
 
 import msflow_jax
-from experiments.classify import classify
-from experiments.evaluate import evaluate
-from experiments.explain import explain
-from experiments.train import train
 from msflow_jax import data, workdir
+from msflow_jax.commands.classify import classify
+from msflow_jax.commands.evaluate import evaluate
+from msflow_jax.commands.explain import explain
+from msflow_jax.commands.train import train
 from msflow_jax.streams import sample_noise
 from msflow_jax.training.records import read_records
 from tests.commands.conftest import evaluation

@@ -10,9 +10,9 @@ import numpy as np
 import pytest
 from PIL import Image
 
-from experiments.classify import classify
-from experiments.generate import generate
-from experiments.train import main
+from msflow_jax.commands.classify import classify
+from msflow_jax.commands.generate import generate
+from msflow_jax.commands.train import main
 from msflow_jax.symmetric import LatentCodec
 from msflow_jax.training.records import read_records
 from msflow_jax.workdir import open_workdir

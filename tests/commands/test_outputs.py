@@ -126,8 +126,8 @@ import pwd, sys
 def unknown(_):
     raise KeyError
 pwd.getpwuid = pwd.getpwnam = unknown
-from experiments.classify import main
-from experiments.common import run
+from msflow_jax.commands.classify import main
+from msflow_jax.commands.common import run
 run(main)
 """
 

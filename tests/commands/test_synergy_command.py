@@ -9,16 +9,16 @@ import numpy as np
 import pytest
 from PIL import Image
 
-from experiments.answer import answer, identify
-from experiments.classify import classify
-from experiments.distill import main as distill
-from experiments.evaluate import evaluate
-from experiments.train import main
-from experiments.translate import translate
 from msflow_jax import data
+from msflow_jax.commands.answer import answer, identify
+from msflow_jax.commands.build_understanding import main as build
+from msflow_jax.commands.classify import classify
+from msflow_jax.commands.distill import main as distill
+from msflow_jax.commands.evaluate import evaluate
+from msflow_jax.commands.train import main
+from msflow_jax.commands.translate import translate
 from msflow_jax.workdir import open_workdir, read
 from tests.commands.conftest import evaluation
-from tools.build_understanding import main as build
 
 pytest.importorskip("tokenizers")
 FLAGS = [

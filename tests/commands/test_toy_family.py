@@ -45,7 +45,7 @@ def workdir(arguments, tmp_path_factory):
     """Workdir of a whole run: both stages trained, evaluated, reported."""
     from pathlib import Path
 
-    from experiments.train import main
+    from msflow_jax.commands.train import main
 
     with quickly():
         main(arguments)

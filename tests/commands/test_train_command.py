@@ -14,8 +14,8 @@ import jax.numpy as jnp
 import numpy as np
 import pytest
 
-from experiments.train import default_workdir
 from msflow_jax import data
+from msflow_jax.commands.train import default_workdir
 from msflow_jax.config import load_config
 from msflow_jax.coupling.parts import CouplingParts
 from msflow_jax.data import Info
@@ -270,11 +270,11 @@ def test_help_is_quick():
     script = """
 import sys
 from importlib import import_module
-from experiments.common import run
+from msflow_jax.commands.common import run
 for name in ("train", "evaluate", "classify", "generate", "explain"):
     sys.argv = [name, "--help"]
     try:
-        run(import_module(f"experiments.{name}").main)
+        run(import_module(f"msflow_jax.commands.{name}").main)
     except SystemExit as stop:
         assert stop.code == 0
     else:

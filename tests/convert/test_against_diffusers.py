@@ -1,9 +1,8 @@
 """Autoencoders that the diffusers library builds give the same latents and images once converted."""
 
-import importlib.util
+import importlib
 import re
 from functools import cache
-from pathlib import Path
 
 import jax
 import numpy as np
@@ -177,11 +176,7 @@ def test_diffusers_reads_the_older_namings_as_such(tmp_path):
 @pytest.fixture
 def converted(tmp_path):
     """What the command makes of a folder that diffusers saved, its config.json included."""
-    path = Path(__file__).resolve().parents[2] / "tools" / "convert_vae.py"
-    spec = importlib.util.spec_from_file_location("convert_vae", path)
-    assert spec and spec.loader
-    tool = importlib.util.module_from_spec(spec)
-    spec.loader.exec_module(tool)
+    tool = importlib.import_module("msflow_jax.commands.convert_vae")
 
     def call(model):
         model.save_pretrained(tmp_path / "saved")

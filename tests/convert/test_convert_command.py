@@ -1,7 +1,7 @@
 """Official weights become a workdir that the commands accept."""
 
 import csv
-import importlib.util
+import importlib
 import json
 import re
 import shutil
@@ -13,9 +13,9 @@ import numpy as np
 import pytest
 from PIL import Image
 
-from experiments.classify import classify
-from experiments.common import run
-from experiments.generate import generate
+from msflow_jax.commands.classify import classify
+from msflow_jax.commands.common import run
+from msflow_jax.commands.generate import generate
 from msflow_jax.convert import read_state_dict
 from msflow_jax.latent import autoencoder
 from msflow_jax.nets import init_params
@@ -31,11 +31,7 @@ FLAGS = ("--classes=a,b", "--image-channels=3", "--side=16", "--head-channels=32
 
 @pytest.fixture(scope="module")
 def tool():
-    spec = importlib.util.spec_from_file_location(
-        "convert_medsymmflow", ROOT / "tools" / "convert_medsymmflow.py"
-    )
-    module = importlib.util.module_from_spec(spec)
-    spec.loader.exec_module(module)
+    module = importlib.import_module("msflow_jax.commands.convert_medsymmflow")
     return module
 
 
@@ -174,7 +170,7 @@ def test_damaged_weights(tool, tmp_path):
 
 
 def test_configuration_and_facts_say_the_same_of_the_data():
-    from tools.convert_medsymmflow import configure, medmnist_info, own_info
+    from msflow_jax.commands.convert_medsymmflow import configure, medmnist_info, own_info
 
     for info in (own_info(("a", "b"), 1, 32), medmnist_info("pneumoniamnist", 28)):
         data = configure(info, {}, "palette", 1.0, 0, "").data

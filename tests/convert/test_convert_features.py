@@ -1,6 +1,6 @@
 """ResNets from PyTorch: every naming gives torch's features; what is none is refused."""
 
-import importlib.util
+import importlib
 import json
 import pickle
 import re
@@ -12,7 +12,7 @@ import numpy as np
 import pytest
 from safetensors.numpy import save_file
 
-from experiments.common import run
+from msflow_jax.commands.common import run
 from msflow_jax.convert.resnet import convert_resnet
 from msflow_jax.evaluation import evaluate_generation
 from msflow_jax.evaluation.supplied import SuppliedNetwork, load_features
@@ -233,10 +233,7 @@ def test_errors_speak_the_names_of_the_file():
 @pytest.fixture
 def convert(monkeypatch, capsys):
     """The command, as from the shell: exit status and both streams."""
-    path = ROOT / "tools" / "convert_features.py"
-    spec = importlib.util.spec_from_file_location("convert_features", path)
-    tool = importlib.util.module_from_spec(spec)
-    spec.loader.exec_module(tool)
+    tool = importlib.import_module("msflow_jax.commands.convert_features")
 
     def call(*arguments):
         monkeypatch.setattr(sys, "argv", ["convert_features", *map(str, arguments)])

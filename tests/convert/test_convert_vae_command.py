@@ -1,6 +1,6 @@
 """`tools/convert_vae.py`: every kind of file becomes a folder to load; wrong ones leave nothing."""
 
-import importlib.util
+import importlib
 import json
 import pickle
 import sys
@@ -13,7 +13,7 @@ import numpy as np
 import pytest
 from safetensors.numpy import load_file, save_file
 
-from experiments.common import run
+from msflow_jax.commands.common import run
 from msflow_jax.latent.autoencoder import load
 
 ROOT = Path(__file__).resolve().parents[2]
@@ -24,10 +24,7 @@ WEIGHTS = DATA / "autoencoder_kl_tiny_weights.safetensors"
 @pytest.fixture
 def convert(monkeypatch, capsys):
     """The command, as from the shell: exit status and both streams."""
-    path = ROOT / "tools" / "convert_vae.py"
-    spec = importlib.util.spec_from_file_location("convert_vae", path)
-    tool = importlib.util.module_from_spec(spec)
-    spec.loader.exec_module(tool)
+    tool = importlib.import_module("msflow_jax.commands.convert_vae")
 
     def call(*arguments):
         monkeypatch.setattr(sys, "argv", ["convert_vae", *map(str, arguments)])

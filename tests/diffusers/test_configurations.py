@@ -11,13 +11,14 @@ from jax.sharding import PartitionSpec as P
 
 from msflow_jax.config import load_config
 from msflow_jax.data import Info, Modality
-from msflow_jax.diffusers.decoder import parameters, route_parameters
+from msflow_jax.diffusers.decoder import route_parameters
 from msflow_jax.diffusers.family import FAMILY
 from msflow_jax.diffusers.networks import start
 from msflow_jax.diffusers.parts import DiffusersParts
 from msflow_jax.diffusers.text import token_shape
 from msflow_jax.latent.autoencoder import Autoencoder
 from msflow_jax.latent.kept import Kept
+from msflow_jax.nets import count_parameters
 from msflow_jax.nets.vae import AutoencoderKL
 from msflow_jax.paired.latents import Latents
 from msflow_jax.paired.tokens import Tokeniser
@@ -44,7 +45,7 @@ def share_of_decoder(model, source):
         model.controls.decoder.init, jax.random.key(0), jax.ShapeDtypeStruct(shape, jnp.float32),
         token_shape(model.length),
     )  # fmt: skip
-    return parameters(own) / route_parameters(model, source)
+    return count_parameters(own) / route_parameters(model, source)
 
 
 @pytest.mark.parametrize("name", ["medm2g_phantom", "medm2g_cohort"])

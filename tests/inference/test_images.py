@@ -7,7 +7,7 @@ import numpy as np
 import pytest
 from PIL import Image
 
-from experiments.generate import GRID, PLANES, RECORD, write, written_before
+from msflow_jax.commands.generate import GRID, PLANES, RECORD, write, written_before
 from msflow_jax.data.base import own_info
 from msflow_jax.data.intensity import Intensity
 from msflow_jax.data.sources.dicom import read_dicom

@@ -7,8 +7,8 @@ import numpy as np
 import pytest
 from PIL import Image
 
-from experiments.train import fit_to_data
 from msflow_jax import data
+from msflow_jax.commands.train import fit_to_data
 from msflow_jax.config import check_config, load_config
 from msflow_jax.data.sources.own import Facts, is_own, look
 from msflow_jax.symmetric.own import choose, choose_side

@@ -4,16 +4,16 @@ import sys
 
 import pytest
 
+from msflow_jax.commands.build_understanding import main
 from msflow_jax.synergy import jsonl
 from tests.data.sources.cohorts import cohort, table
-from tools.build_understanding import main
 
 TINY = ("--subjects=10", "--side=8")
 
 
 def fails(monkeypatch, capsys, *arguments):
     """The one line that a call ends with."""
-    from experiments.common import run
+    from msflow_jax.commands.common import run
 
     monkeypatch.setattr(sys, "argv", ["build_understanding", *map(str, arguments)])
     with pytest.raises(SystemExit) as stop:

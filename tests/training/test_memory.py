@@ -4,8 +4,8 @@ import jax
 import jax.numpy as jnp
 import pytest
 
-from experiments import train as train_command
 from msflow_jax import data
+from msflow_jax.commands import train as train_command
 from msflow_jax.config import default_config
 from msflow_jax.training import memory
 
@@ -54,7 +54,7 @@ def test_other_errors_stay_what_they_are():
 
 
 def test_the_commands_say_it_in_one_line(monkeypatch, tmp_path, capsys):
-    from experiments import common
+    from msflow_jax.commands import common
 
     def fails(*given):
         raise MemoryError

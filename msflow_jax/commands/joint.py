@@ -29,7 +29,7 @@ def draw_modalities(
         modalities: what to draw; none: with texts the images linked with reports, else all.
         count: examples; None: ``sample.generate.count``.
         seed: seed of the noise.
-        file_format: as of :func:`experiments.generate.generate`.
+        file_format: as of :func:`msflow_jax.commands.generate.generate`.
         requested: settings of the model's ``generate``; 0 or empty: as configured.
 
     Raises:

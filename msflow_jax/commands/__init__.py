@@ -1,0 +1,1 @@
+"""The commands: ``msflow NAME``, or ``python -m experiments.NAME``."""

@@ -1,0 +1,228 @@
+"""Classify images with an uncertainty attached: class, probabilities, abstention, to a CSV.
+
+    python -m experiments.classify --workdir=runs/quickstart --images=PATH --output=predictions.csv
+
+PATH is an image, a folder (read with its sub-folders), or an .npz (FILE.npz:test: a MedMNIST split);
+DICOM and NIfTI files are images too. A model of several modalities is told by --modality which one they
+are of. Where slices of volumes or DICOM series are classified, predictions.series.csv has a row for each
+of them. Columns: see docs/reference/tables.md. After Ctrl-C what was classified is in OUTPUT.partial.
+"""
+
+import sys
+from collections.abc import Mapping, Sequence
+from pathlib import Path
+from typing import Any
+
+from msflow_jax.commands.common import (
+    RESIZE,
+    add_distributed,
+    add_overwrite,
+    file_path,
+    parser,
+    path,
+    run,
+    source_path,
+)
+
+# What our tables begin with; others are not overwritten.
+_HEADER = ("name", "label", "class")
+
+
+def classify(
+    workdir: Path,
+    images: str,
+    output: Path,
+    *,
+    draws: int = 0,
+    steps: int = 0,
+    keep: float = 0.8,
+    measure: str = "distance",
+    outside: float = 0.01,
+    sets: Mapping[str, Any] | None = None,
+    modality: str = "",
+    resize: bool = False,
+    overwrite: bool = False,
+    skip_broken: bool = False,
+) -> list[dict[str, Any]]:
+    """Classify and write the CSV; returns its rows. Of several processes the first one does so.
+
+    Args:
+        workdir: workdir of a trained model.
+        images: an image, a folder, or an .npz; ``output``: the CSV to write.
+        draws, steps: noise draws and solver steps, 0 as evaluated, or as configured.
+        keep: fraction of the validation split that would be kept; the rest abstains.
+        measure: uncertainty that decides (``distance`` is the published one).
+        outside: p-value up to which an image is of another kind, and abstained from; 0: never.
+        sets: ``coverage``, ``score``, ``by_class`` of conformal sets, see ``inference.sets.sets_of``.
+        modality: what the images are of, for a model of several modalities.
+        resize: whether images of another size are brought to the model's, as in training.
+        overwrite: whether another file than an earlier table is replaced.
+        skip_broken: whether images that cannot be read get a row with their ``error``, and no more.
+
+    Raises:
+        ValueError: an output that must not be overwritten, or what the model cannot read.
+        OSError: an output that cannot be written.
+        KeyboardInterrupt: Ctrl-C; the rows so far are in ``OUTPUT.partial``.
+    """
+    from msflow_jax import data
+    from msflow_jax.data.sources.values import refuse_broken
+    from msflow_jax.inference.kinds import check_level, outdated
+    from msflow_jax.parallel.batched import Interrupted
+    from msflow_jax.parallel.startup import is_first
+    from msflow_jax.storage.outputs import check_both, check_file
+    from msflow_jax.storage.text import write_csv
+    from msflow_jax.workdir import open_workdir
+
+    inputs = [workdir, source_path(images)]
+    output, partial = check_both(check_file, output, _ours, inputs, overwrite)
+    by_series, _ = check_both(check_file, of_series(output), _ours, inputs, overwrite)
+    flow = open_workdir(workdir)
+    flow.require("classify")
+    _check(flow.calibration, keep, measure, outside, sets)
+    read = data.read_sound_images(images, flow.info_of(modality), resize=resize)
+    refuse_broken(() if skip_broken else read.errors)
+    requested, stopped = {"draws": draws, "steps": steps}, None
+    try:
+        out = flow.classify(read.images, description="classifying", **requested)
+    except Interrupted as stop:
+        out, stopped = stop.partial, stop
+    if not is_first():
+        return []
+    warn_of_other_settings(flow.calibration.settings, requested)
+    abstains = flow.abstains(out, coverage=keep, measure=measure, level=outside)
+    known = flow.calibration
+    for line in (outdated(out, known.familiar, str(known)), check_level(outside, known.outside)):
+        print(line, end="\n" * bool(line), file=sys.stderr)
+    rows = _rows(flow, out, read, abstains, sets)
+    if stopped:
+        write_csv(partial, rows)
+        raise stopped.kept(len(read.names), partial) from stopped
+    rows = add_broken(rows, read.broken) if skip_broken else rows
+    write_csv(output, rows)
+    _write_series(by_series, out, read, str(flow.calibration))
+    partial.unlink(missing_ok=True)  # of an earlier call that was stopped
+    print(f"{len(read.names)} images, {_note(flow.calibration, abstains, read.broken)}: {output}")
+    return rows
+
+
+def _ours(file: Path) -> bool:
+    """Whether a file is a table of an earlier call."""
+    from msflow_jax.storage.text import begins_with
+
+    return begins_with(file, _HEADER)
+
+
+def _check(calibration: Any, keep: float, measure: str, outside: float, sets: Any) -> None:
+    """Refuses before the work what cannot be."""
+    from msflow_jax.inference.kinds import check_level
+    from msflow_jax.inference.sets import check_sets
+
+    calibration.threshold(measure, keep)
+    check_level(outside, calibration.outside)
+    if sets:
+        check_sets(calibration.conformal, sets["coverage"])
+
+
+def _rows(flow: Any, out: Any, read: Any, abstains: Any, sets: Any) -> list[dict[str, Any]]:
+    """The table, with conformal sets where they are wanted."""
+    from msflow_jax.inference.kinds import p_values
+    from msflow_jax.inference.sets import describe_sets, random_parts, sets_of
+    from msflow_jax.inference.tables import prediction_rows, with_sets
+
+    outside = p_values(out, flow.calibration.outside)
+    given = read.names, abstains, str(flow.calibration)
+    rows = prediction_rows(out, *given, outside=outside)
+    if not sets:
+        return rows
+    sample = flow.config.sample
+    uniform = random_parts(read.images, sample.seed, sample.batch)
+    found = sets_of(out, uniform, flow.calibration.conformal, **sets)
+    print(describe_sets(found, sets["coverage"]), file=sys.stderr)
+    return with_sets(rows, found, flow.classes)
+
+
+def _write_series(output: Path, out: Any, read: Any, evaluation: str) -> None:
+    """The table of series, where slices were classified."""
+    from msflow_jax.inference.tables import series_rows
+    from msflow_jax.storage.text import write_csv
+
+    if series := series_rows(out, read.series, read.subjects, evaluation):
+        write_csv(output, series)
+        print(f"{len(series)} volumes or series: {output}")
+
+
+def _note(calibration: Any, abstains: Any, broken: Mapping[str, str]) -> str:
+    """What became of abstention, and of what could not be read, in words."""
+    skipped = f", {len(broken)} could not be read" if broken else ""
+    if abstains is None:
+        return f"{calibration.reason}, so no abstention{skipped}"
+    return f"abstained on {int(abstains.sum())} by the evaluation {calibration}{skipped}"
+
+
+def of_series(output: Path) -> Path:
+    """The table of series beside that of images: ``predictions.series.csv``."""
+    return output.with_name(f"{output.stem}.series{output.suffix}")
+
+
+def add_broken(rows: Sequence[dict[str, Any]], broken: Mapping[str, str]) -> list[dict[str, Any]]:
+    """The rows with a further column ``error``, and one for each image that could not be read."""
+    empty = dict.fromkeys([*rows[0], "error"], "")
+    found = [{**empty, **row} for row in rows]
+    return found + [{**empty, "name": name, "error": error} for name, error in broken.items()]
+
+
+def warn_of_other_settings(evaluated: Any, requested: dict[str, Any]) -> None:
+    """A line on stderr where the thresholds were measured with other settings than requested."""
+    for name, value in requested.items():
+        if value and name in evaluated and evaluated[name] != value:
+            print(
+                f"warning: --{name}={value}, but thresholds, sets and p-values were measured with "
+                f"{evaluated[name]}: evaluate --{name}={value} --name=NAME --adopt measures them so",
+                file=sys.stderr,
+            )
+
+
+def main(arguments: Sequence[str]) -> None:
+    """The command."""
+    flags = parser(__doc__ or "")
+    flags.add_argument("--workdir", required=True, type=path)
+    flags.add_argument("--images", required=True, help="an image, a folder or an .npz")
+    flags.add_argument("--output", default=Path("predictions.csv"), type=file_path)
+    flags.add_argument("--draws", type=int, default=0, help="noise draws (default: as evaluated)")
+    flags.add_argument("--steps", type=int, default=0, help="solver steps (default: as evaluated)")
+    flags.add_argument("--keep", type=float, default=0.8, help="fraction of images to classify")
+    flags.add_argument("--measure", default="distance", help="uncertainty that decides to abstain")
+    flags.add_argument(
+        "--outside", type=float, default=0.01,
+        help="p-value up to which an image is of another kind, and abstained from; 0: never",
+    )  # fmt: skip
+    flags.add_argument(
+        "--coverage", type=float, default=0.0,
+        help="adds conformal sets, which hold the true class at this rate, such as 0.9",
+    )  # fmt: skip
+    flags.add_argument("--score", default="aps", choices=("lac", "aps", "raps"), help="of the sets")
+    flags.add_argument(
+        "--by-class", action="store_true", help="the rate of the sets holds within each class"
+    )
+    flags.add_argument("--modality", default="", help="of the images, for a model of several")
+    flags.add_argument("--resize", action="store_true", help=RESIZE)
+    flags.add_argument(
+        "--skip-broken", action="store_true", help="go on after an unreadable image, with its error"
+    )
+    add_distributed(flags)
+    add_overwrite(flags, "--output where it is not a table of an earlier call")
+    o = flags.parse_args(arguments)
+
+    from msflow_jax.parallel.startup import start_jax
+
+    start_jax(distributed=o.distributed)
+    sets = dict(coverage=o.coverage, score=o.score, by_class=o.by_class) if o.coverage else None
+    classify(
+        o.workdir, o.images, o.output, draws=o.draws, steps=o.steps, keep=o.keep, sets=sets,
+        outside=o.outside, measure=o.measure, modality=o.modality, resize=o.resize,
+        overwrite=o.overwrite, skip_broken=o.skip_broken,
+    )  # fmt: skip
+
+
+if __name__ == "__main__":
+    run(main)

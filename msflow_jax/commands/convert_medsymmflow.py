@@ -1,0 +1,250 @@
+"""Turn official MedSymmFlow weights into a workdir that ``classify`` and ``generate`` accept.
+
+    python tools/convert_medsymmflow.py derma.pt runs/derma --data dermamnist
+    python tools/convert_medsymmflow.py own.pt runs/own --classes ill,well --image-channels 1 --side 64
+    python tools/convert_medsymmflow.py latent.pt runs/l --data dermamnist --autoencoder autoencoders/sd
+
+The weights are the state dict of the UNet of caetas/MedSymmFlow (arXiv 2507.19098), in pixel space, or
+with an autoencoder (of tools/convert_vae.py) in its latent space.
+"""
+
+from collections.abc import Sequence
+from pathlib import Path
+from typing import Any
+
+from msflow_jax.commands.common import add_key, parser, path, run
+
+
+def medmnist_info(name: str, side: int) -> Any:
+    """Facts of a MedMNIST set at 28 or 224 pixels.
+
+    Raises:
+        ValueError: an unknown set, or one with several labels an image.
+    """
+    from msflow_jax.data import Info
+    from msflow_jax.data.base import TASKS
+    from msflow_jax.data.sources.medmnist_table import FLIPS, TABLE
+
+    known = {k: entry for k, entry in TABLE.items() if entry.task in TASKS and entry.dims == 2}
+    if name not in known:
+        raise ValueError(f"unknown --data {name!r}: choose one of {', '.join(known)}")
+    entry = known[name]
+    return Info(
+        name=name,
+        classes=entry.classes,
+        channels=entry.channels,
+        side=side,
+        task=entry.task,
+        licence=entry.licence,
+        md5=entry.md5[entry.stored.index(side)],
+        source="the published set, as the converted weights were trained on",
+        flips=FLIPS.get(name, ()),
+        fit="pad",
+    )
+
+
+def own_info(classes: Sequence[str], channels: int, side: int) -> Any:
+    """Facts of data that are no published set.
+
+    Raises:
+        ValueError: fewer than two classes, a name twice, or impossible numbers.
+    """
+    from msflow_jax.data.base import own_info as facts
+
+    if not all(classes) or len(set(classes)) < max(2, len(classes)):
+        raise ValueError(f"--classes needs two or more different names, got {','.join(classes)!r}")
+    if channels not in (1, 3) or side < 1:
+        raise ValueError(
+            f"--image-channels is 1 or 3 and --side at least 1, got {channels} and {side}; "
+            "or name a MedMNIST set with --data"
+        )
+    source = "unknown: what the converted weights were trained on"
+    return facts(
+        classes,
+        (side, side, channels),
+        name="folder",
+        licence="unknown",
+        md5="unknown",
+        source=source,
+        fit="pad",
+    )
+
+
+def configure(
+    info: Any, network: dict[str, Any], scheme: str, beta: float, resize: int, autoencoder: str
+) -> Any:
+    """The configuration of a published model with this network."""
+    from msflow_jax.config import default_config
+
+    config = default_config("symmetric")
+    config.data.name, config.data.side, config.data.fit = info.name, info.side, info.fit
+    config.model.code.scheme, config.model.code.beta = scheme, beta
+    config.model.net.update({k: v for k, v in network.items() if k != "channels"})
+    config.model.resize = resize
+    if autoencoder:
+        config.model.latent.autoencoder, config.model.latent.readout = autoencoder, "decode"
+        config.sample.batch = 32
+    return config
+
+
+def check_channels(flow: Any, channels: int) -> None:
+    """Raises a ValueError unless the network has the channels of an image and its label picture."""
+    image, label = flow.image_channels, flow.code.channels
+    if channels != image + label:
+        raise ValueError(
+            f"the network has {channels} channels, but an image of {image} and a "
+            f"{flow.code.scheme} label picture of {label} make {image + label}: check "
+            "--image-channels (or --data), --code and --autoencoder"
+        )
+
+
+def check_velocity(model: Any, params: Any) -> None:
+    """Evaluate the network of a flow once on noise.
+
+    Raises:
+        FloatingPointError: the velocity is not finite.
+    """
+    import jax
+    import numpy as np
+
+    x = jax.random.normal(
+        jax.random.key(0), (1, *model.space, model.image_channels + model.code.channels)
+    )
+    streams = {"image": x[..., : model.image_channels], "label": x[..., model.image_channels :]}
+    velocity = jax.jit(model.field(params))(1.0, streams)
+    if not all(np.isfinite(v).all() for v in velocity.values()):
+        raise FloatingPointError(
+            "the converted network's velocity is not finite: fetch the file again"
+        )
+
+
+def convert(
+    source: Path,
+    workdir: Path,
+    info: Any,
+    *,
+    scheme: str = "palette",
+    beta: float = 4.0,
+    head_channels: int = 64,
+    resize: int | None = None,
+    autoencoder: Path | None = None,
+    key: str = "",
+) -> None:
+    """Write the workdir; nothing is left behind on an error.
+
+    Args:
+        source: file of the state dict, index of its shards, or folder of either.
+        workdir: folder to make; may exist if it is empty.
+        info: facts of the data the model was trained on.
+        scheme: class code, ``palette`` (MedSymmFlow) or ``grey`` (SymmFlow); ``encoded`` (LatMSF).
+        beta: strength of the label's dequantisation noise.
+        head_channels: channels an attention head; the weights do not show it.
+        resize: side inside the network, 0 for the images' own; None for what the authors' code does,
+            32 for 28 pixels and 256 for 224.
+        autoencoder: folder of a converted autoencoder, for a model of its latents.
+        key: where the weights lie in the file, if it holds several.
+
+    Raises:
+        FileNotFoundError: no weights file, or no autoencoder.
+        ValueError: weights that do not fit, or a workdir that is not empty.
+        FloatingPointError: the network's velocity is not finite.
+    """
+    from msflow_jax.convert import convert_unet, read_state_dict
+    from msflow_jax.convert.matching import find
+    from msflow_jax.convert.medsymmflow import STEMS
+    from msflow_jax.convert.shards import listed, weight_files
+    from msflow_jax.convert.state_dicts import of_file
+    from msflow_jax.data.sources.archives import file_sha256
+    from msflow_jax.nets import count_parameters
+    from msflow_jax.storage.atomic import check_new
+    from msflow_jax.symmetric.family import FAMILY
+    from msflow_jax.symmetric.parts import prepare
+
+    check_new(workdir)
+    tensors = read_state_dict(source)
+    with of_file(source):
+        network, params = convert_unet(tensors, head_channels=head_channels, key=key)
+    if resize is None:
+        resize = {28: 32, 224: 256}.get(info.side, 0)
+    folder = str(autoencoder.absolute()) if autoencoder else ""
+    config = configure(info, network, scheme, beta, resize, folder)
+    FAMILY.check(config)
+    parts = prepare(config.model, info)
+    flow = FAMILY.build(config, info, parts)
+    check_channels(flow, network["channels"])
+    check_velocity(flow, params)
+    files = {file.name: file_sha256(file) for file in weight_files(source)}
+    sha256 = next(iter(files.values()))
+    origin: dict[str, Any] = {"file": source.name, "sha256": sha256}
+    origin |= {"files": files} if len(files) > 1 else {}
+    write(workdir, config, info, params, {"converted_from": origin}, parts)
+    print(f"{source.name} (sha256 {sha256}): UNet of {count_parameters(params):,} parameters")
+    print("  ".join(f"{name} {value}" for name, value in network.items()))
+    if unused := find(tensors, STEMS, "", key).unused:
+        print(f"not used: {listed(unused)}")
+    print(
+        f"{info.name}: {len(info.classes)} classes, {info.side} x {info.side} x {info.channels}, "
+        f"{scheme} code, side {flow.space[0]} inside the network: {workdir}"
+    )
+
+
+def write(
+    workdir: Path, config: Any, info: Any, params: Any, extra: dict[str, Any], parts: Any
+) -> None:
+    """Write the workdir atomically: the finished folder takes its name in one step."""
+    from msflow_jax import workdir as workdirs
+    from msflow_jax.storage.atomic import new_folder
+    from msflow_jax.storage.checkpoints import Checkpoints
+
+    with new_folder(workdir) as folder:
+        workdirs.create(folder, config, info, extra)
+        parts.save(folder)  # before the checkpoint, which knows these files
+        made = workdirs.made_with(folder)
+        with Checkpoints(folder / "checkpoints", made=made) as checkpoints:
+            checkpoints.save_params(params)
+
+
+def main(arguments: Sequence[str]) -> None:
+    """The command."""
+    flags = parser(__doc__ or "")
+    flags.add_argument(
+        "source", type=path, metavar="IN", help="state dict (.safetensors, .pt, index, folder)"
+    )
+    flags.add_argument("workdir", type=path, metavar="OUT", help="workdir to make")
+    data = flags.add_mutually_exclusive_group(required=True)
+    data.add_argument(
+        "--data", help="MedMNIST set that the model was trained on (28 pixels; latents: 224)"
+    )
+    data.add_argument("--classes", help="class names in label order, joined by commas")
+    flags.add_argument("--image-channels", type=int, default=0, help="with --classes: 1 or 3")
+    flags.add_argument("--side", type=int, default=0, help="with --classes: side of the images")
+    flags.add_argument("--code", choices=("palette", "grey"), help="palette if not given")
+    flags.add_argument("--beta", type=float, default=4.0)
+    flags.add_argument("--head-channels", type=int, default=64, help="64 in every published model")
+    flags.add_argument(
+        "--resize", type=int,
+        help="side inside the network or of the encoded images (default: 32 of 28, 256 of 224)",
+    )  # fmt: skip
+    flags.add_argument(
+        "--autoencoder", type=path, help="of a latent model: folder of tools/convert_vae.py"
+    )
+    add_key(flags)
+    o = flags.parse_args(arguments)
+    if o.data and (o.image_channels or o.side):
+        raise ValueError("--image-channels and --side go with --classes; --data knows them")
+    if o.autoencoder and o.code:
+        raise ValueError("--code goes without --autoencoder: there the palette is encoded")
+    info = (
+        medmnist_info(o.data, 224 if o.autoencoder else 28)
+        if o.data
+        else own_info(o.classes.split(","), o.image_channels, o.side)
+    )
+    convert(
+        o.source, o.workdir, info,
+        scheme="encoded" if o.autoencoder else o.code or "palette", beta=o.beta,
+        head_channels=o.head_channels, resize=o.resize, autoencoder=o.autoencoder, key=o.key,
+    )  # fmt: skip
+
+
+if __name__ == "__main__":
+    run(main)

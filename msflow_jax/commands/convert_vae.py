@@ -1,0 +1,242 @@
+"""Turn a PyTorch autoencoder into a Flax one, for flows in its latent space.
+
+    python tools/convert_vae.py sd-vae-ft-mse/diffusion_pytorch_model.safetensors autoencoders/sd
+    python tools/convert_vae.py stabilityai/sd-vae-ft-mse autoencoders/sd
+    python tools/convert_vae.py taef2_encoder.pth autoencoders/taef2 --decoder taef2_decoder.pth
+
+Stable Diffusion's ``AutoencoderKL`` in the naming of diffusers (new or old) or CompVis, also within a
+whole checkpoint, and the tiny ones of the TAESD family. IN may be the index of shards or a folder of
+diffusers. A config.json beside the file is read.
+"""
+
+import re
+from collections.abc import Sequence
+from pathlib import Path
+from typing import Any
+
+from msflow_jax.commands.common import add_key, parser, path, run
+
+SIDE = 128  # of the test image
+REMEDY = "correct it, fetch it again, or remove it"
+
+
+def locate(name: str) -> Path:
+    """The file of that name, or the weights of a repository on the Hugging Face hub, fetched.
+
+    Raises:
+        ImportError: a repository is named and ``huggingface_hub`` is not installed.
+        OSError: the file could not be fetched.
+    """
+    from msflow_jax.convert.shards import INDEX, SUFFIXES
+    from msflow_jax.storage.places import expand
+
+    path = expand(name)
+    known = name.lower().endswith((*SUFFIXES, INDEX))
+    if path.exists() or known or not re.fullmatch(r"[\w.-]+/[\w.-]+", name):
+        return path
+    try:
+        from huggingface_hub import hf_hub_download
+    except ImportError as error:
+        raise ImportError(
+            f"there is no file {name}; to fetch it from the hub: pip install 'msflow_jax[hub]'"
+        ) from error
+    try:
+        hf_hub_download(name, "config.json")
+        return Path(hf_hub_download(name, "diffusion_pytorch_model.safetensors"))
+    except Exception as error:  # the hub's own kinds, and the network's
+        reason = (str(error).strip().splitlines() or [type(error).__name__])[0]
+        raise OSError(
+            f"{name} is no file here and could not be fetched from the hub ({reason}): check the name "
+            "and the network, or give a file"
+        ) from error
+
+
+def read(source: Path, decoder: Path | None, key: str) -> dict[str, Any]:
+    """Tensors by name, of one file or of the two halves of a tiny autoencoder."""
+    from msflow_jax.convert import read_state_dict
+    from msflow_jax.convert.matching import find
+    from msflow_jax.convert.state_dicts import of_file
+    from msflow_jax.convert.vae import DECODER, ENCODER
+
+    if decoder is None:
+        return read_state_dict(source)
+    out: dict[str, Any] = {}
+    for side, file, stems in (("encoder", source, ENCODER), ("decoder", decoder, DECODER)):
+        with of_file(file):
+            half = find(read_state_dict(file), stems, f"the {side} of a tiny autoencoder", key)
+        out |= {f"{side}.{name}": array for name, array in half.state.items()}
+    return out
+
+
+# What config.json of diffusers may say, by key: its type, its least and its largest value.
+SAID: dict[str, tuple[type, float, float]] = {
+    "norm_num_groups": (int, 1, 4096),
+    "scaling_factor": (float, 1e-6, 1e6),
+    "shift_factor": (float, -1e6, 1e6),
+    "latent_channels": (int, 1, 65536),
+}
+ACTIVATIONS = {"AutoencoderKL": ("silu", "swish"), "TinyAutoencoder": ("relu",)}
+
+
+def beside(source: Path) -> dict[str, Any]:
+    """What a config.json in the folder of the weights says, if there is one; see ``SAID``.
+
+    Raises:
+        ValueError: the file is no JSON object, or a value of it is no such number.
+    """
+    from msflow_jax.storage.jsons import read_object
+
+    path = (source if source.is_dir() else source.parent) / "config.json"
+    if not path.is_file():
+        return {}
+    found = {k: v for k, v in read_object(path, REMEDY).items() if v is not None}
+    for key, (kind, low, high) in SAID.items():
+        value = found.get(key, low)
+        numeric = isinstance(value, int | kind) and not isinstance(value, bool)
+        if not numeric or not low <= value <= high:
+            raise ValueError(
+                f"{path}: {key} is {value!r:.60}, no {kind.__name__} in [{low:g}, {high:g}]: {REMEDY}"
+            )
+    return found
+
+
+def check_said(source: Path, said: dict[str, Any], kind: str, network: dict[str, Any]) -> None:
+    """Raises a ValueError where config.json and the tensors are of different networks."""
+    path = (source if source.is_dir() else source.parent) / "config.json"
+    for key, real in (("latent_channels", network["latent"]), ("act_fn", ACTIVATIONS[kind])):
+        value = said.get(key)
+        if value is not None and value != real and not (isinstance(real, tuple) and value in real):
+            raise ValueError(f"{path}: {key} is {value!r:.60}, the tensors need {real}: {REMEDY}")
+
+
+def picture(channels: int) -> Any:
+    """A smooth head-like picture ``[1, SIDE, SIDE, channels]`` in [-1, 1]."""
+    import numpy as np
+
+    rows, columns = np.mgrid[-1 : 1 : SIDE * 1j, -1 : 1 : SIDE * 1j]
+    head = np.clip(8 * (0.8 - np.hypot(rows, 1.2 * columns)), 0, 1)
+    inside = 0.5 + 0.3 * np.cos(9 * rows) * np.sin(7 * columns)
+    grey = 2 * head * inside - 1
+    return np.repeat(grey[None, ..., None], channels, axis=-1).astype(np.float32)
+
+
+def psnr(autoencoder: Any, params: Any) -> float:
+    """Peak signal-to-noise ratio in dB of the test picture after encoding and decoding.
+
+    Raises:
+        FloatingPointError: the result is not finite.
+    """
+    import jax
+    import numpy as np
+
+    image = picture(autoencoder.net.channels)
+    there_and_back = jax.jit(lambda p, x: autoencoder.decode(p, autoencoder.encode(p, x)))(
+        params, image
+    )
+    error = np.mean((np.clip(there_and_back, -1, 1) - image) ** 2)
+    if not np.isfinite(error):
+        raise FloatingPointError(
+            "the converted network's output is not finite: fetch the file again"
+        )
+    return float(10 * np.log10(4 / max(error, 1e-12)))
+
+
+def convert(
+    source: Path,
+    folder: Path,
+    *,
+    decoder: Path | None = None,
+    groups: int | None = None,
+    scale: float | None = None,
+    shift: float | None = None,
+    licence: str = "",
+    key: str = "",
+) -> None:
+    """Write the folder; nothing is left behind on an error.
+
+    Args:
+        source: file of the state dict, index of its shards, or folder of either.
+        folder: folder to make; may exist if it is empty.
+        decoder: second file of a tiny autoencoder that comes in two.
+        groups: groups of the normalisation; None as config.json says, else 32.
+        scale: scale of the latents; None as config.json says, else SD 1.x's 0.18215 (tiny: 1).
+        shift: shift of the latents; None as config.json says, else 0.
+        licence: noted in the folder.
+        key: where the weights lie in the file, if it holds several.
+
+    Raises:
+        FileNotFoundError: no such file.
+        ValueError: tensors that do not fit, or a folder that is not empty.
+        FloatingPointError: the network's output is not finite.
+    """
+
+    from msflow_jax.convert import convert_vae
+    from msflow_jax.convert.matching import find
+    from msflow_jax.convert.shards import listed, weight_files
+    from msflow_jax.convert.state_dicts import of_file
+    from msflow_jax.convert.vae import STEMS
+    from msflow_jax.data.sources.archives import file_sha256
+    from msflow_jax.latent.autoencoder import Autoencoder, save
+    from msflow_jax.nets import count_parameters
+    from msflow_jax.storage.atomic import check_new
+
+    check_new(folder)
+    for flag, number in (("--groups", groups), ("--scale", scale)):
+        if number is not None and not 0 < number < float("inf"):
+            raise ValueError(f"{flag} must be a positive number, got {number}")
+    if shift is not None and not abs(shift) < float("inf"):
+        raise ValueError(f"--shift must be finite, got {shift}")
+    tensors, said = read(source, decoder, key), beside(source)
+    groups = groups or said.get("norm_num_groups", 32)
+    with of_file(source):
+        kind, config, params = convert_vae(tensors, groups=groups, key="" if decoder else key)
+    check_said(source, said, kind.__name__, config)
+    usual = 0.18215 if kind.__name__ == "AutoencoderKL" else 1.0
+    chosen = (
+        float(said.get("scaling_factor", usual)) if scale is None else scale,
+        float(said.get("shift_factor", 0.0)) if shift is None else shift,
+    )
+    autoencoder = Autoencoder(kind(**config), *chosen)
+    quality = psnr(autoencoder, params)
+    files = [*weight_files(source), *(weight_files(decoder) if decoder else ())]
+    origin = {
+        "files": {f.name: file_sha256(f) for f in files},
+        "licence": licence or "not given: see where the weights come from",
+        "psnr_db": round(quality, 2),
+    }
+    save(folder, autoencoder, params, origin)
+    count = count_parameters(params)
+    print(f"{source.name}: {kind.__name__} of {count:,} parameters, {len(tensors)} tensors read")
+    print("  ".join(f"{name} {value}" for name, value in config.items()))
+    if unused := [] if decoder else find(tensors, STEMS, "", key).unused:
+        print(f"not used: {listed(unused)}")
+    print(f"latents times {chosen[0]} after minus {chosen[1]}")
+    print(f"a test picture encoded and decoded: PSNR {quality:.1f} dB: {folder}")
+    if quality < 20:
+        print("that is poor: are these trained weights, of this kind, and is --groups right?")
+
+
+def main(arguments: Sequence[str]) -> None:
+    """The command."""
+    flags = parser(__doc__ or "")
+    flags.add_argument(
+        "source",
+        metavar="IN",
+        help="state dict (.safetensors, .pt, index, folder), or a name on the hub",
+    )
+    flags.add_argument("folder", type=path, metavar="OUT", help="folder to make")
+    flags.add_argument("--decoder", type=path, help="the second file of a tiny autoencoder")
+    flags.add_argument("--groups", type=int, help="of the normalisation (default: 32)")
+    flags.add_argument("--scale", type=float, help="of the latents (default: SD 1.x's 0.18215)")
+    flags.add_argument("--shift", type=float, help="of the latents (default: 0)")
+    add_key(flags)
+    flags.add_argument("--licence", default="", help="a note to keep with the weights")
+    o = flags.parse_args(arguments)
+    convert(
+        locate(o.source), o.folder, decoder=o.decoder, groups=o.groups, scale=o.scale, shift=o.shift,
+        licence=o.licence, key=o.key,
+    )  # fmt: skip
+
+
+if __name__ == "__main__":
+    run(main)

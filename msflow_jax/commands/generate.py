@@ -1,0 +1,222 @@
+"""Generate images of a class, or of a text: files, a grid of them as PDF, and a record of the seed.
+
+python -m experiments.generate --workdir=runs/quickstart --label=severe --count=64 --output=DIR
+python -m experiments.generate --workdir=W --text="One lesion." --modalities=xray,ct --output=DIR
+python -m experiments.generate --workdir=W --modalities=xray,report --count=8 --output=DIR
+
+Pictures are PNG, volumes NIfTI with the training grid's voxel size and the values that grey levels stand
+for. --format=png writes three planes of volumes, --format=dicom secondary captures that are marked as
+synthetic. Every image in the folder is one that was drawn. After Ctrl-C those that were drawn are in
+DIR.partial. With a model of several modalities (the last two lines) DIR has a folder of images for each,
+drawn reports are in reports.csv, and generated.json says which routes were never trained.
+"""
+
+from collections.abc import Mapping, Sequence
+from pathlib import Path
+from typing import Any
+
+from msflow_jax.commands.common import add_distributed, add_format, add_overwrite, parser, path, run
+from msflow_jax.commands.joint import RECORD, draw_modalities, read_texts
+
+GRID = "grid.pdf"  # no picture file: the folder may be classified, or trained on
+PLANES = "planes"  # folder of the middle planes of volumes
+COUNT = 64  # images of a class
+
+
+def generate(
+    workdir: Path,
+    labels: Sequence[str],
+    count: int | None,
+    output: Path,
+    *,
+    texts: Sequence[str] = (),
+    modalities: Sequence[str] = (),
+    seed: int = 0,
+    steps: int = 0,
+    guidance: float = 0.0,
+    partner_guidance: float = 0.0,
+    solver: str = "",
+    temperature: float = 0.0,
+    file_format: str = "",
+    overwrite: bool = False,
+) -> None:
+    """Draw ``count`` images of each label, or of each text. Of several processes the first one writes.
+
+    Args:
+        workdir: workdir of a trained model.
+        labels: class names or numbers; all classes where empty.
+        count: images per class; None: 64, of a model of several modalities as configured.
+        output: folder for ``<class>_<number>.png`` (or another suffix), ``grid.pdf`` and
+            ``generated.json``; one that an earlier call wrote is replaced.
+        texts: reports that a model of several modalities draws from.
+        modalities: what it draws; see :func:`msflow_jax.commands.joint.draw_modalities`.
+        seed: seed of the noise.
+        steps: solver steps, 0 as configured.
+        guidance: classifier-free guidance weight, 0 as configured.
+        partner_guidance: weight of what modalities say to each other, 0 as configured.
+        solver: ODE solver, empty as configured.
+        temperature: standard deviation of the latents of a model with a likelihood, 0 as configured.
+        file_format: ``png``, ``nifti`` or ``dicom``; empty: PNG for pictures, NIfTI for volumes.
+        overwrite: whether an earlier call's folder is replaced to which other files were added.
+
+    Raises:
+        ValueError: an unknown class or format, a count below 1, a setting that the model has not, labels
+            for a model of modalities or modalities for one of classes, a model that needs label maps, or
+            an output that must not be replaced.
+        ImportError: the package that writes the format is not installed.
+        OSError: an output that cannot be written.
+        KeyboardInterrupt: Ctrl-C; the images so far are in ``OUTPUT.partial``.
+    """
+    from msflow_jax.storage.outputs import check_both, check_folder
+    from msflow_jax.workdir import open_workdir
+
+    if count is not None and count < 1:
+        raise ValueError(f"--count must be at least 1, got {count}")
+    output, partial = check_both(check_folder, output, written_before, [workdir], overwrite)
+    flow = open_workdir(workdir)
+    flow.require("generate")
+    requested = {
+        "solver": solver, "steps": steps, "guidance": guidance, "temperature": temperature,
+        "partner_guidance": partner_guidance,
+    }  # fmt: skip
+    if _draws_modalities(flow, labels, texts, modalities):
+        draw_modalities(
+            flow, output, partial, texts=texts, modalities=modalities, count=count, seed=seed,
+            file_format=file_format, requested=requested,
+        )  # fmt: skip
+    else:
+        _draw_classes(flow, output, partial, labels, count or COUNT, seed, file_format, requested)
+
+
+def _draw_classes(
+    flow: Any, output: Path, partial: Path, labels: Sequence[str], count: int, seed: int,
+    file_format: str, requested: Mapping[str, Any],
+) -> None:  # fmt: skip
+    """Draw and write images of classes; arguments as for :func:`generate`."""
+    import numpy as np
+
+    from msflow_jax.inference.images import choose_format, describe_files
+    from msflow_jax.parallel.batched import Interrupted
+    from msflow_jax.parallel.startup import is_first
+    from msflow_jax.storage.atomic import new_folder
+
+    file_format = choose_format(file_format, flow.info.dims)
+    target = flow.model.numbers(labels or flow.classes)
+    numbers = np.repeat(target, count)
+    record = {"workdir": str(flow.path), "step": flow.drawing_step, "seed": seed}
+    record |= flow.settings("generate", requested) | describe_files(flow.info, file_format)
+    try:
+        images = flow.generate(target, count, seed=seed, description="generating", **requested)
+    except Interrupted as stop:
+        record["stopped"] = f"by Ctrl-C after {stop.count} of {len(numbers)} images"
+        with new_folder(partial, replace=True) as folder:
+            write(folder, stop.partial, numbers, flow.info, record)
+        raise stop.kept(len(numbers), partial) from stop
+    if not is_first():
+        return
+    with new_folder(output, replace=True) as folder:
+        write(folder, images, numbers, flow.info, record)
+    print(f"{len(images)} images: {output}, all in one: {output / GRID}")
+
+
+def _draws_modalities(flow: Any, labels: Any, texts: Any, modalities: Any) -> bool:
+    """Whether the model draws modalities; refuses by name what it then does not know."""
+    from msflow_jax.families import draws_modalities
+
+    found = draws_modalities(flow.model)
+    if found and labels:
+        raise ValueError(
+            f"--label: the model of {flow.path} draws modalities, not images of classes: name what to "
+            f"draw by --modalities, of {', '.join(flow.model.modalities)}"
+        )
+    if not found and (texts or modalities):
+        raise ValueError(
+            f"{'--text' if texts else '--modalities'}: the model of {flow.path} draws images of "
+            f"classes: name them by --label, of {', '.join(flow.classes)}"
+        )
+    return found
+
+
+def write(folder: Path, images: Any, numbers: Any, info: Any, record: Mapping[str, Any]) -> None:
+    """Images, grid and record; there may be fewer images than numbers of classes."""
+    from msflow_jax.inference.images import write_image, write_planes
+    from msflow_jax.reports.figures import save_grid
+    from msflow_jax.storage.jsons import write_json
+    from msflow_jax.storage.text import file_stem
+
+    numbers, classes = numbers[: len(images)], info.classes
+    names = []
+    for i, (image, k) in enumerate(zip(images, numbers, strict=True)):
+        stem = folder / f"{k}_{file_stem(classes[k])}_{i:05d}"
+        words = f"{classes[k]}, by msflow_jax"
+        names.append(write_image(stem, image, info, record["format"], words).name)
+        if info.dims == 3 and record["format"] != "png":
+            write_planes(folder / PLANES / f"{stem.name}.png", image, info)
+    save_grid(folder / GRID, images, numbers, classes, spacing=info.spacing)
+    entries = [
+        {"file": name, "label": int(k), "class": classes[k], "index": i}
+        for i, (name, k) in enumerate(zip(names, numbers, strict=True))
+    ]
+    write_json(folder / RECORD, {**record, "images": entries})
+
+
+def written_before(folder: Path) -> list[str] | None:
+    """Names of the files that an earlier call left in a folder; None where there is no record of one."""
+    from msflow_jax.storage.jsons import read_object
+
+    try:
+        found = read_object(folder / RECORD)
+        if "examples" in found:
+            files = (file for one in found["examples"] for file in one["files"].values())
+            return [*{Path(file).parts[0] for file in files}, RECORD, str(found["reports"])]
+        names = [str(entry["file"]) for entry in found["images"]]
+    except (OSError, ValueError, LookupError, TypeError):
+        return None
+    return [*names, RECORD, GRID, PLANES, "grid.png"]  # the last of an earlier version
+
+
+def main(arguments: Sequence[str]) -> None:
+    """The command."""
+    flags = parser(__doc__ or "")
+    flags.add_argument("--workdir", required=True, type=path)
+    flags.add_argument("--label", action="append", default=[], help="name or number; repeatable")
+    flags.add_argument(
+        "--text", action="append", default=[], help="report to draw from; repeatable"
+    )
+    flags.add_argument("--texts", type=path, help="file of reports, a line each")
+    flags.add_argument("--modalities", default="", help="what is drawn together, such as xray,ct")
+    flags.add_argument(
+        "--count", type=int,
+        help="images per class (default: 64), of several modalities per text, or in all",
+    )  # fmt: skip
+    flags.add_argument("--output", required=True, type=path)
+    flags.add_argument("--seed", type=int, default=0, help="seed of the noise")
+    flags.add_argument("--steps", type=int, default=0, help="solver steps (default: as configured)")
+    flags.add_argument(
+        "--solver", default="", help="euler, heun, midpoint, rk4, tsit5, dopri5, jump"
+    )
+    flags.add_argument("--guidance", type=float, default=0.0, help="classifier-free guidance")
+    flags.add_argument(
+        "--partner-guidance", type=float, default=0.0, help="weight of the other modalities' tokens"
+    )
+    flags.add_argument(
+        "--temperature", type=float, default=0.0, help="for models with a likelihood"
+    )
+    add_format(flags)
+    add_distributed(flags)
+    add_overwrite(flags, "an earlier call's folder although files were added to it")
+    o = flags.parse_args(arguments)
+
+    from msflow_jax.parallel.startup import start_jax
+
+    start_jax(distributed=o.distributed)
+    generate(
+        o.workdir, o.label, o.count, o.output, texts=read_texts(o.text, o.texts),
+        modalities=[one.strip() for one in o.modalities.split(",") if one.strip()], seed=o.seed,
+        steps=o.steps, guidance=o.guidance, partner_guidance=o.partner_guidance, solver=o.solver,
+        temperature=o.temperature, file_format=o.format, overwrite=o.overwrite,
+    )  # fmt: skip
+
+
+if __name__ == "__main__":
+    run(main)

@@ -1,0 +1,118 @@
+"""Write reports of images: text, the facts in it, and how much several draws agree, to a CSV.
+
+    python -m experiments.report --workdir=W --images=PATH --source=xray --output=reports.csv
+
+PATH is an image, a folder or an .npz; DICOM and NIfTI files are images too. A row per image: the text
+of the first draw, the agreement of all draws in [0, 1] (the mean F1 of their facts), the log-probability
+of a word, and the facts that the text states, of phantoms' reports, as columns fact_...; with a name
+ending in .json the same as JSON. A route that was never trained is called emergent.
+"""
+
+from collections.abc import Sequence
+from pathlib import Path
+from typing import Any
+
+from msflow_jax.commands.common import (
+    RESIZE,
+    add_overwrite,
+    file_path,
+    parser,
+    path,
+    run,
+    source_path,
+)
+
+_HEADER = ("name", "route", "report")  # what our tables begin with; others are not overwritten
+
+
+def report(
+    workdir: Path,
+    images: str,
+    source: str,
+    output: Path,
+    *,
+    draws: int = 4,
+    seed: int = 0,
+    steps: int = 0,
+    resize: bool = False,
+    overwrite: bool = False,
+) -> list[dict[str, Any]]:
+    """Draw reports and write the table; returns its rows.
+
+    Args:
+        workdir: workdir of a model that knows reports.
+        images: an image, a folder, or an .npz.
+        source: modality of the images.
+        output: the CSV, or JSON, to write.
+        draws: draws of each report.
+        seed: seed of the noise.
+        steps: solver steps, 0 as configured.
+        resize: whether images of another size are brought to the model's.
+        overwrite: whether another file than an earlier table is replaced.
+
+    Raises:
+        ValueError: a model without reports, an unknown modality, or images that do not fit.
+        OSError: an output that cannot be written.
+    """
+    from msflow_jax import data
+    from msflow_jax.data.phantoms.reports import stated
+    from msflow_jax.evaluation.texts import agreement
+    from msflow_jax.storage.jsons import write_json
+    from msflow_jax.storage.outputs import check_file
+    from msflow_jax.storage.text import begins_with, write_csv
+    from msflow_jax.workdir import open_workdir
+
+    def ours(file: Path) -> bool:
+        return file.suffix == ".json" or begins_with(file, _HEADER)
+
+    output = check_file(output, ours, [workdir, source_path(images)], overwrite)
+    flow = open_workdir(workdir)
+    flow.require("report")
+    read, names = data.read_images(images, flow.info.of_modality(source), resize=resize)
+    words = f"reports of {source}"
+    texts, logs = flow.report(
+        {source: read}, draws=draws, seed=seed, description=words, steps=steps
+    )
+    facts = [[stated(text) for text in one] for one in texts]
+    sure, route = agreement(facts), flow.model.route_words(source, "report")
+    fields = sorted({f"fact_{key}" for row in facts[0] for key in row})
+    rows = []
+    for i, name in enumerate(names):
+        said = {f"fact_{key}": value for key, value in facts[0][i].items()}
+        rows.append({
+            "name": name, "route": route, "report": texts[0][i], "agreement": float(sure[i]),
+            "log_probability": float(logs[0, i]), **{key: said.get(key, "") for key in fields},
+        })  # fmt: skip
+    if output.suffix == ".json":
+        write_json(output, {"reports": rows})
+    else:
+        write_csv(output, rows)
+    print(f"{len(names)} {words} ({route}), {draws} draws each: {output}")
+    return rows
+
+
+def main(arguments: Sequence[str]) -> None:
+    """The command."""
+    flags = parser(__doc__ or "")
+    flags.add_argument("--workdir", required=True, type=path)
+    flags.add_argument("--images", required=True, help="an image, a folder or an .npz")
+    flags.add_argument("--source", required=True, help="modality of the images")
+    flags.add_argument("--output", default=Path("reports.csv"), type=file_path)
+    flags.add_argument("--draws", type=int, default=4, help="draws of each report")
+    flags.add_argument("--seed", type=int, default=0, help="seed of the noise")
+    flags.add_argument("--steps", type=int, default=0, help="solver steps (default: as configured)")
+    flags.add_argument("--resize", action="store_true", help=RESIZE)
+    add_overwrite(flags, "--output where it is not a table of an earlier call")
+    o = flags.parse_args(arguments)
+
+    from msflow_jax.parallel.startup import start_jax
+
+    start_jax()
+    report(
+        o.workdir, o.images, o.source, o.output, draws=o.draws, seed=o.seed, steps=o.steps,
+        resize=o.resize, overwrite=o.overwrite,
+    )  # fmt: skip
+
+
+if __name__ == "__main__":
+    run(main)

@@ -1,0 +1,145 @@
+"""Find the nearest images or reports of another modality, by the common space of the encoders.
+
+    python -m experiments.retrieve --workdir=W --images=PATH --source=xray --among=FOLDER --target=ct
+
+PATH and FOLDER are an image, a folder or an .npz; of reports (--target=report) a folder of .txt files or
+a CSV with a column report. The table has a row for each image and rank: name, rank, found, similarity
+(the cosine of both vectors). A pair of modalities that was never aligned directly is called emergent.
+"""
+
+from collections.abc import Sequence
+from pathlib import Path
+from typing import Any
+
+from msflow_jax.commands.common import (
+    RESIZE,
+    add_overwrite,
+    file_path,
+    parser,
+    path,
+    run,
+    source_path,
+)
+
+_HEADER = ("name", "route", "rank", "found")  # what our tables begin with
+
+
+def retrieve(
+    workdir: Path,
+    images: str,
+    source: str,
+    among: str,
+    target: str,
+    output: Path,
+    *,
+    top: int = 5,
+    resize: bool = False,
+    overwrite: bool = False,
+) -> list[dict[str, Any]]:
+    """Find and write the table; returns its rows.
+
+    Args:
+        workdir: workdir of a model of several modalities.
+        images: what is looked for partners of.
+        source: its modality.
+        among: where partners are looked for.
+        target: their modality.
+        output: the CSV to write.
+        top: ranks of each image.
+        resize: whether images of another size are brought to the model's.
+        overwrite: whether another file than an earlier table is replaced.
+
+    Raises:
+        ValueError: a model of one modality, an unknown one, or what does not fit.
+        OSError: an output that cannot be written.
+    """
+    from msflow_jax.storage.outputs import check_file
+    from msflow_jax.storage.text import begins_with, write_csv
+    from msflow_jax.workdir import open_workdir
+
+    def ours(file: Path) -> bool:
+        return begins_with(file, _HEADER)
+
+    if top < 1:
+        raise ValueError(f"--top must be at least 1, got {top}")
+    output = check_file(output, ours, [workdir, source_path(images)], overwrite)
+    flow = open_workdir(workdir)
+    flow.require("translate")
+    here, names = read(flow, images, source, resize)
+    there, others = read(flow, among, target, resize)
+    similarity = flow.embed(source, here) @ flow.embed(target, there).T
+    route = flow.model.route_words(source, target)
+    rows = []
+    for name, row in zip(names, similarity, strict=True):
+        for rank, k in enumerate((-row).argsort(kind="stable")[:top], 1):
+            rows.append({
+                "name": name, "route": route, "rank": rank, "found": others[k],
+                "similarity": float(row[k]),
+            })  # fmt: skip
+    write_csv(output, rows)
+    print(f"{len(names)} of {source} among {len(others)} of {target} ({route}): {output}")
+    return rows
+
+
+def read(flow: Any, place: str, name: str, resize: bool) -> tuple[Any, Sequence[str]]:
+    """Images, or rows of tokens, of a modality, and what they are called."""
+    from msflow_jax import data
+    from msflow_jax.storage.places import expand
+
+    if name != "report":
+        return data.read_images(place, flow.info.of_modality(name), resize=resize)
+    flow.require("report")
+    texts = read_texts(expand(place))
+    return flow.parts.tokeniser.encode(list(texts.values()), str(place)), tuple(texts)
+
+
+def read_texts(place: Path) -> dict[str, str]:
+    """Reports by their file, or by their row in a CSV.
+
+    Raises:
+        FileNotFoundError: there is nothing, or no text.
+        ValueError: a CSV without a column ``report``.
+    """
+    import csv
+
+    if place.is_dir():
+        files = sorted(place.rglob("*.txt"))
+        if not files:
+            raise FileNotFoundError(f"no .txt file in {place}: name a folder of reports, or a CSV")
+        return {
+            file.relative_to(place).as_posix(): file.read_text(encoding="utf-8") for file in files
+        }
+    with place.open(encoding="utf-8-sig", newline="") as file:
+        rows = list(csv.DictReader(file))
+    if not rows or "report" not in rows[0]:
+        raise ValueError(
+            f"{place} has no column report, or no row: its first line names the columns"
+        )
+    return {f"row {i + 2}": row["report"] or "" for i, row in enumerate(rows)}
+
+
+def main(arguments: Sequence[str]) -> None:
+    """The command."""
+    flags = parser(__doc__ or "")
+    flags.add_argument("--workdir", required=True, type=path)
+    flags.add_argument("--images", required=True, help="what is looked for partners of")
+    flags.add_argument("--source", required=True, help="its modality, or report")
+    flags.add_argument("--among", required=True, help="where partners are looked for")
+    flags.add_argument("--target", required=True, help="their modality, or report")
+    flags.add_argument("--output", default=Path("retrieved.csv"), type=file_path)
+    flags.add_argument("--top", type=int, default=5, help="ranks of each image")
+    flags.add_argument("--resize", action="store_true", help=RESIZE)
+    add_overwrite(flags, "--output where it is not a table of an earlier call")
+    o = flags.parse_args(arguments)
+
+    from msflow_jax.parallel.startup import start_jax
+
+    start_jax()
+    retrieve(
+        o.workdir, o.images, o.source, o.among, o.target, o.output, top=o.top, resize=o.resize,
+        overwrite=o.overwrite,
+    )  # fmt: skip
+
+
+if __name__ == "__main__":
+    run(main)

@@ -1,0 +1,231 @@
+"""Train a model, evaluate it on the test split once, and write the report. Resumes by itself.
+
+python -m experiments.train --config=configs/quickstart.py
+python -m experiments.train --config=configs/pixel_retina.py:cpu --config.data.root=DIR
+"""
+
+import contextlib
+import warnings
+from collections.abc import Sequence
+from pathlib import Path
+from typing import Any
+
+from msflow_jax.commands.common import add_distributed, parser, path, run
+
+
+def default_workdir(config: str, data: str = "") -> Path:
+    """``runs/NAME[-ARGUMENT][-DATA]`` for ``configs/NAME.py[:ARGUMENT]`` on own images at DATA."""
+    from msflow_jax.storage.places import expand
+    from msflow_jax.storage.text import file_stem
+
+    stem, _, argument = Path(config).name.partition(":")
+    images = file_stem(expand(data).resolve().stem) if data else ""
+    return Path("runs") / "-".join(filter(None, (stem.removesuffix(".py"), argument, images)))
+
+
+def fit_to_data(config, given: Sequence[str], small: bool | None = None) -> None:
+    """Completes ``configs/own_images.py`` by a look at the images and the machine; others stay.
+
+    Args:
+        config: a whole configuration; changed.
+        given: dotted keys that the user has chosen, which stay.
+        small: whether the size for CPU cores is chosen; None: by the machine, or as ``:cpu`` says.
+    """
+    import jax
+
+    from msflow_jax.config import leaves
+    from msflow_jax.data.sources import own
+    from msflow_jax.families import get_family
+    from msflow_jax.parallel.startup import describe_machine
+
+    if not own.is_own(config.data.name):
+        return
+    facts, machine = own.look(config.data), describe_machine()
+    small = (machine.cpu or config.data.name.endswith(":cpu")) if small is None else small
+    settings = get_family(config.model.family).fit_to(facts, small=small, memory=machine.memory)
+    known = dict(leaves(config.to_dict()))
+    kept = {*given} - {"data.name"}
+    if "train.epochs" in given:  # which steps would overrule
+        kept |= {"train.steps"}
+    config.update_from_flattened_dict(
+        {key: value for key, value in settings.items() if key in known and key not in kept}
+    )
+    if jax.process_index() == 0:
+        print(facts.describe())
+        print(own.describe_choice(facts, dict(leaves(config.to_dict())), machine.name))
+
+
+def train(config, workdir: Path, encode_only: bool = False) -> None:
+    """See :func:`_train`; too little memory is a line that names the settings that take less."""
+    from msflow_jax.training.memory import remedies_named
+
+    with remedies_named(config):
+        _train(config, workdir, encode_only)
+
+
+def _train(config, workdir: Path, encode_only: bool) -> None:
+    """Prepare or load the parts, build, train every stage: leaves a workdir for every other command.
+
+    With ``encode_only`` training and validation images are encoded of a latent model, no more.
+
+    Raises:
+        ValueError: ``encode_only`` for a model of pixels.
+    """
+    import jax
+    from jax.experimental import multihost_utils
+
+    from msflow_jax import data, teachers
+    from msflow_jax import workdir as workdirs
+    from msflow_jax.config import check_config
+    from msflow_jax.data.splitting import choosing
+    from msflow_jax.families import get_family, verbs_of
+    from msflow_jax.progress import doing
+    from msflow_jax.storage.atomic import check_writable
+    from msflow_jax.storage.lock import locked
+    from msflow_jax.storage.outputs import check_run
+    from msflow_jax.storage.places import expand
+    from msflow_jax.storage.text import write_csv
+    from msflow_jax.training import continuing, run_stages
+    from msflow_jax.training.sequence import unreached_stages
+
+    check_config(config)
+    family, resumed = get_family(config.model.family), workdirs.has_checkpoint(workdir)
+    if resumed:
+        check_writable(workdir)
+    else:
+        check_run(workdir)
+    if resumed:
+        workdirs.keep_as_begun(workdir, config)
+    then = workdirs.refuse_other_run(workdir, config) if resumed else None
+    teacher = None if resumed else teachers.open_teacher(config)
+    splits, table = data.load(config.data), workdir / "splits.csv"
+    if then:
+        splits = data.as_trained(splits, then, table)
+    elif teacher:
+        splits = data.as_trained(splits, teacher.flow.info, teacher.flow.path / table.name)
+    info = splits.info
+    with doing("preparing the model"):
+        parts = teachers.parts(teacher, family, config, splits, workdir if resumed else None)
+        model = family.build(config, info, parts)
+    if encode_only:
+        _check_encoding(config, parts)
+        family.stages(config, splits, parts, model)
+        return
+    taken, first = None, jax.process_index() == 0
+    if config.train.init and (not resumed or unreached_stages(workdir)):
+        taken = _taken(expand(config.train.init), workdir, model, config)
+    with locked(workdir) if first else contextlib.nullcontext():
+        if first:
+            if line := workdirs.describe_length(workdir, config) if resumed else str(taken or ""):
+                print(line)
+            extra = {"started_from": taken.to_dict()} if taken and not resumed else {}
+            workdirs.create(workdir, config, info, extra)
+            if not resumed:
+                parts.save(workdir)
+                teachers.forget(workdir)
+            if teacher:
+                teacher.keep(workdir)
+            if not (resumed and table.exists()):
+                write_csv(table, data.split_table(splits))
+            print(describe(splits))
+        if jax.process_count() > 1:
+            multihost_utils.sync_global_devices("workdir")
+        with doing("preparing the training"):
+            every = config.train.calibrate_every if "classify" in verbs_of(model) else 0
+            stages = family.stages(config, choosing(splits, every), parts, model)
+            if taken:
+                stages = continuing.begin_with(taken, stages, workdir)
+        given = teachers.read_teacher(workdir)
+        run_stages(stages, workdir, params=given, made=workdirs.made_with(workdir))
+
+
+def _check_encoding(config: Any, parts: Any) -> None:
+    """Raises a ValueError for a model that encodes nothing beforehand."""
+    if not parts.params:
+        raise ValueError("--encode-only is for latent models: this one sees the images")
+    if "cache" not in config.model.latent:
+        raise ValueError("--encode-only: this family encodes images while it trains")
+
+
+def _taken(source: Path, workdir: Path, model: Any, config: Any) -> Any:
+    """What a run starts from.
+
+    Raises:
+        ValueError: it is the run itself.
+    """
+    from msflow_jax.workdir import read, take_params
+
+    if source.resolve() == workdir.resolve():
+        raise ValueError(f"--config.train.init={source} is this run's own --workdir: name another")
+    before, own = read(source)[0].train.calibrate_every, config.train.calibrate_every
+    if own and before != own:
+        warnings.warn(
+            f"{source} was chosen by validation images that this run keeps for conformal sets: of the "
+            "same data their rate may be lower (train.calibrate_every)",
+            stacklevel=2,
+        )
+    return take_params(source, model)
+
+
+def describe(splits) -> str:
+    """One line on the data."""
+    info = splits.info
+    return (
+        f"{info.name}: {len(splits.train)} training, {len(splits.val)} validation, "
+        f"{len(splits.test)} test images of {' x '.join(map(str, info.shape))}, "
+        f"{len(info.classes)} classes"
+    )
+
+
+def main(arguments: Sequence[str]) -> None:
+    """The command."""
+    flags = parser(__doc__ or "")
+    flags.add_argument(
+        "--config", required=True, metavar="FILE[:ARGUMENT]",
+        help="a file under configs/; --config.a.b=v changes a value",
+    )  # fmt: skip
+    flags.add_argument("--workdir", type=path, help="where to keep the run (default: runs/NAME)")
+    flags.add_argument("--profile", action="store_true", help="trace a few steps to W/profile")
+    flags.add_argument(
+        "--encode-only", action="store_true", help="of a latent model: fill its cache, then stop"
+    )
+    flags.add_argument(
+        "--resample", action="store_true",
+        help="bring the volumes of an examination of a cohort onto one grid (data.resample)",
+    )  # fmt: skip
+    flags.add_argument("--no-evaluate", action="store_true", help="stop after training")
+    add_distributed(flags)
+    options, rest = flags.parse_known_args(arguments)
+    if unknown := [a for a in rest if not a.startswith("--config.")]:
+        flags.error(f"unknown argument {unknown[0]}")
+
+    rest += ["--config.data.resample=True"] * options.resample
+
+    from msflow_jax.progress import doing
+
+    with doing("starting"):
+        from msflow_jax import data
+        from msflow_jax.commands.evaluate import evaluate
+        from msflow_jax.config import load_config
+        from msflow_jax.parallel.startup import is_first, start_jax
+
+        config = load_config([f"--config={options.config}", *rest])
+        config.train.profile |= options.profile
+        together = start_jax(config.train.batch, options.distributed)
+    root = config.data.root if data.of_user(config.data.name) else ""
+    workdir = options.workdir or default_workdir(options.config, root)
+    fit_to_data(config, [a.split("=")[0].removeprefix("--config.") for a in rest])
+    train(config, workdir, options.encode_only)
+    if options.encode_only:
+        return
+    if options.no_evaluate:
+        return
+    if not together:
+        evaluate(workdir, split="test")
+    elif is_first():
+        command = f"python -m experiments.evaluate --workdir={workdir} --split=test"
+        print(f"next, on one machine, or on all with --distributed: {command}")
+
+
+if __name__ == "__main__":
+    run(main)

@@ -1,0 +1,184 @@
+"""Draw another modality of what images show: mean, spread and samples of several draws.
+
+    python -m experiments.translate --workdir=W --images=PATH --source=t1w --target=ct --output=DIR
+
+PATH is an image, a folder or an .npz; DICOM and NIfTI files are images too. DIR/mean has the mean of
+the draws, DIR/spread their standard deviation (white: that of a quarter of the range), DIR/samples each
+of them: PNG, of volumes NIfTI with the values of the target (Hounsfield units of CT). A model of slices
+draws every slice of a volume, all with one noise in each draw, and what is written is on the grid of the
+file, the spread in the target's units too. A route that was never trained is called emergent in
+translated.json. After Ctrl-C what was drawn is in DIR.partial.
+"""
+
+from collections.abc import Mapping, Sequence
+from pathlib import Path
+from typing import Any
+
+from msflow_jax.commands.common import (
+    RESIZE,
+    add_format,
+    add_overwrite,
+    parser,
+    path,
+    run,
+    source_path,
+)
+
+RECORD = "translated.json"
+
+
+def translate(
+    workdir: Path,
+    images: str,
+    source: str,
+    target: str,
+    output: Path,
+    *,
+    draws: int = 0,
+    seed: int = 0,
+    resize: bool = False,
+    one_noise: bool = True,
+    file_format: str = "",
+    overwrite: bool = False,
+    instruction: str = "",
+    **requested: Any,
+) -> None:
+    """Draw the target of every image, or volume.
+
+    Args:
+        workdir: workdir of a model of several modalities.
+        images: images of the source.
+        source: their modality.
+        target: modality to draw.
+        output: folder to write; one that an earlier call wrote is replaced.
+        draws: draws of each image, 0 as configured.
+        seed: seed of the noise.
+        resize: whether images of another size are brought to the model's.
+        one_noise: whether the slices of a volume have one noise in each draw, so that neighbours agree.
+        file_format: ``png``, ``nifti`` or ``dicom``; empty: PNG for pictures, NIfTI for volumes.
+        overwrite: whether an earlier call's folder is replaced to which other files were added.
+        instruction: words that name source and target, for a model that reads them.
+        **requested: settings of the model's ``translate``, such as steps and guidance; 0 or empty: as
+            configured.
+
+    Raises:
+        ValueError, OSError: an unknown modality, images that do not fit, an output that must stay.
+        KeyboardInterrupt: Ctrl-C; what was drawn is in ``OUTPUT.partial``.
+    """
+    from msflow_jax.inference.images import describe_files
+    from msflow_jax.inference.translated import read_sources
+    from msflow_jax.parallel.batched import Interrupted
+    from msflow_jax.storage.atomic import new_folder
+    from msflow_jax.storage.outputs import check_both, check_folder
+    from msflow_jax.workdir import open_workdir
+
+    places = [workdir, source_path(images)]
+    output, partial = check_both(check_folder, output, written_before, places, overwrite)
+    flow = open_workdir(workdir)
+    flow.require("translate")
+    drawn = flow.info.of_modality(target)
+    given = read_sources(flow, images, source, target, resize=resize, file_format=file_format)
+    # Words become numbers by the tokeniser of a model that reads them; others refuse the setting.
+    reads = getattr(flow.parts, "instruct", lambda text, *route: text)
+    requested["instruction"] = reads(instruction, source, target) if instruction else ""
+    record = {
+        "workdir": str(workdir), "step": flow.step, "seed": seed, "source": source, "target": target,
+        "route": flow.model.route_words(source, target), **flow.settings("translate", requested),
+        **({"instruction": instruction} if instruction else {}),
+        **describe_files(drawn, given.kind), **given.facts(one_noise),
+    }  # fmt: skip
+    words, groups = f"{source} to {target}", given.volumes if one_noise else None
+    try:
+        found = flow.translate(
+            {source: given.images}, target, draws=draws, seed=seed, groups=groups, description=words,
+            **requested,
+        )  # fmt: skip
+    except Interrupted as stop:
+        record["stopped"] = f"by Ctrl-C after {stop.count} of {len(given.images)} images"
+        with new_folder(partial, replace=True) as folder:
+            write(folder, stop.partial, given, drawn, record)
+        raise stop.kept(len(given.images), partial) from stop
+    with new_folder(output, replace=True) as folder:
+        count = write(folder, found, given, drawn, record)
+    print(f"{count} {given.noun} {words} ({record['route']}), {len(found)} draws each: {output}")
+
+
+def write(folder: Path, found: Any, given: Any, info: Any, record: Mapping[str, Any]) -> int:
+    """Means, spreads, samples and the record of draws uint8 ``[K, N, *shape]``.
+
+    There may be fewer than was given; of volumes those are written whose slices are all there.
+
+    Returns:
+        How many pictures, or volumes, were written.
+    """
+    from msflow_jax.inference.translated import FOLDERS, write_translation, write_volume
+    from msflow_jax.storage.jsons import write_json
+    from msflow_jax.storage.text import file_stem
+
+    words, entries = f"{record['target']} of {record['source']}, by msflow_jax", []
+    for part in FOLDERS:
+        (folder / part).mkdir()
+    for i, (name, rows, join) in enumerate(given.parts):
+        stem = f"{i:05d}_{file_stem(name)}"
+        if rows.stop > found.shape[1]:
+            break
+        if join is None:
+            draws = found[:, rows.start]
+            said = write_translation(folder, stem, draws, info, record["format"], words)
+        else:
+            said = write_volume(folder, stem, found[:, rows], join, info)
+        entries.append({"name": name, **said})
+    write_json(folder / RECORD, {**record, "draws": len(found), "images": entries})
+    return len(entries)
+
+
+def written_before(folder: Path) -> list[str] | None:
+    """Names in a folder that an earlier call left; None where there is no record of one."""
+    from msflow_jax.inference.translated import FOLDERS
+    from msflow_jax.storage.jsons import read_object
+
+    try:
+        read_object(folder / RECORD)["images"]
+    except (OSError, ValueError, LookupError, TypeError):
+        return None
+    return [*FOLDERS, RECORD]
+
+
+def main(arguments: Sequence[str]) -> None:
+    """The command."""
+    flags = parser(__doc__ or "")
+    flags.add_argument("--workdir", required=True, type=path)
+    flags.add_argument("--images", required=True, help="an image, a folder or an .npz")
+    flags.add_argument("--source", required=True, help="modality of the images")
+    flags.add_argument("--target", required=True, help="modality to draw")
+    flags.add_argument("--output", required=True, type=path)
+    flags.add_argument("--draws", type=int, default=0, help="draws of each image")
+    flags.add_argument("--seed", type=int, default=0, help="seed of the noise")
+    flags.add_argument("--steps", type=int, default=0, help="solver steps (default: as configured)")
+    flags.add_argument("--solver", default="", help="euler, heun, midpoint, rk4, tsit5 or dopri5")
+    flags.add_argument("--guidance", type=float, default=0.0, help="weight of the common space")
+    flags.add_argument(
+        "--partner-guidance", type=float, default=0.0, help="weight of the source's own tokens"
+    )
+    flags.add_argument(
+        "--image-guidance", type=float, default=0.0, help="weight of what is seen of the source"
+    )
+    flags.add_argument("--instruction", default="", help="words that name source and target")
+    flags.add_argument("--resize", action="store_true", help=RESIZE)
+    add_format(flags)
+    add_overwrite(flags, "an earlier call's folder although files were added to it")
+    o = flags.parse_args(arguments)
+
+    from msflow_jax.parallel.startup import start_jax
+
+    start_jax()
+    translate(
+        o.workdir, o.images, o.source, o.target, o.output, draws=o.draws, seed=o.seed, steps=o.steps,
+        solver=o.solver, guidance=o.guidance, partner_guidance=o.partner_guidance,
+        image_guidance=o.image_guidance, instruction=o.instruction, resize=o.resize,
+        file_format=o.format, overwrite=o.overwrite,
+    )  # fmt: skip
+
+
+if __name__ == "__main__":
+    run(main)
