@@ -15,11 +15,11 @@ from msflow_jax.data.checks import check_images
 from msflow_jax.families import Family, choose_settings, draws_modalities, require_verb
 from msflow_jax.inference.answer_verbs import AnswerVerbs
 from msflow_jax.inference.calibration import COVERAGE, Calibration
+from msflow_jax.inference.kept import kept_classifier
 from msflow_jax.inference.kinds import LEVEL, are_odd, with_distances
 from msflow_jax.inference.modality_verbs import ModalityVerbs
 from msflow_jax.inference.prediction import Prediction
 from msflow_jax.inference.runners import (
-    kept_classifier,
     make_explainer,
     make_generator,
     make_segmenter,

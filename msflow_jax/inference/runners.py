@@ -1,7 +1,6 @@
 """A model's verbs over many images: a pure function of a batch each, and the same over any number."""
 
 import dataclasses
-import functools
 from collections.abc import Callable, Mapping, Sequence
 from typing import Any
 
@@ -203,29 +202,6 @@ def make_classifier(model: Any, *, seed: int, batch: int = 128, **settings: Any)
         return finished(lambda: run(params, images, description), checked)
 
     return runner
-
-
-@dataclasses.dataclass(frozen=True)
-class _Same:
-    """A model as a key: equal to itself alone, and never compared by its parts."""
-
-    model: Any
-
-    def __eq__(self, other: object) -> bool:
-        return isinstance(other, _Same) and self.model is other.model
-
-    def __hash__(self) -> int:
-        return id(self.model)
-
-
-def kept_classifier(model: Any, **settings: Any) -> Runner:
-    """:func:`make_classifier`, once for the same model and settings: the program is compiled once."""
-    return _kept_classifier(_Same(model), **settings)
-
-
-@functools.lru_cache(maxsize=8)
-def _kept_classifier(model: _Same, **settings: Any) -> Runner:
-    return make_classifier(model.model, **settings)
 
 
 def make_segmenter(model: Any, *, seed: int, batch: int = 128, **settings: Any) -> Runner:
