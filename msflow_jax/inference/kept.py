@@ -22,7 +22,7 @@ class _Same:
 
 
 def kept_classifier(model: Any, **settings: Any) -> Runner:
-    """:func:`~msflow_jax.inference.runners.make_classifier`, once for the same model and settings: the program is compiled once."""
+    """:func:`~msflow_jax.inference.runners.make_classifier`, once for the same model and settings."""
     return _kept_classifier(_Same(model), **settings)
 
 
