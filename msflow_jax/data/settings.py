@@ -28,7 +28,9 @@ SETTINGS: dict[str, Setting] = {
     "data.download": Setting("", "whether missing public data may be fetched"),
     "data.loader": Setting("device or grain", "all in the device's memory, or read while training"),
     "data.workers": Setting("[0, 1024]", "processes that read for grain; 0: threads"),
-    "data.phantoms.task": Setting("grade or scanner or contrast", "what the label says"),
+    "data.phantoms.task": Setting(
+        "grade or scanner or contrast or contrast_half or contrast_grade", "what the label says"
+    ),
     "data.phantoms.contrast": Setting("t1w or t2w or pdw or flair or t1ir or stir", "kind of image"),
     "data.phantoms.subjects": Setting("[10, 1000000]", "heads; fewer cannot be split in three"),
     "data.phantoms.slices": Setting("[1, 64]", "images of a head"),

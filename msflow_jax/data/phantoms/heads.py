@@ -33,6 +33,7 @@ from msflow_jax.data.phantoms.subjects import CENTRE, Subject, draw_subject
 from msflow_jax.data.phantoms.tasks import (
     LICENCE,
     MAP_CLASSES,
+    OF_CONTRASTS,
     SIGNALS,
     STATES,
     TASKS,
@@ -41,6 +42,7 @@ from msflow_jax.data.phantoms.tasks import (
     deal,
     grade_of,
     tissue_map,
+    with_grade,
 )
 from msflow_jax.data.phantoms.volumes import FIELD
 from msflow_jax.data.sources.fitting import convert_channels
@@ -74,7 +76,7 @@ def load(config: ConfigDict) -> Splits:
     _check_cohort(config)
     facts = {
         "kind": "images", "dims": dims, "side": side, "seed": config.seed, "task": settings.task,
-        "contrast": "" if settings.task == "contrast" else settings.contrast,
+        "contrast": "" if settings.task in OF_CONTRASTS else settings.contrast,
         "subjects": settings.subjects, "slices": settings.slices, "noise": settings.noise,
         "bias": settings.bias,
     }  # fmt: skip
@@ -94,7 +96,7 @@ def load(config: ConfigDict) -> Splits:
         whole, whole.labels if settings.task == "scanner" else truth["grade"], config.seed
     )
     task = TASKS[settings.task]
-    contrast = "all contrasts" if settings.task == "contrast" else settings.contrast
+    contrast = "all contrasts" if settings.task in OF_CONTRASTS else settings.contrast
     info = Info(
         name="phantoms",
         classes=task.classes,
@@ -227,4 +229,5 @@ def _acquisition(
         machine = machine.varied(np.random.default_rng((seed, number, STATES)))
     else:
         contrasts = np.array(tuple(SEQUENCES))[labels]
+        labels = with_grade(settings.task, labels, grade_of(subject))
     return contrasts, machine, labels

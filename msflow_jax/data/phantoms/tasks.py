@@ -28,6 +28,13 @@ TASKS = {
     "scanner": Task(tuple(SCANNERS), "multi-class", ()),  # a coil has a side
     "contrast": Task(tuple(SEQUENCES), "multi-class", ("horizontal",)),
 }
+# Many classes: contrast times what is made of the grade, so many grades to a class.
+_GRADED = {"contrast_half": (2, ("light", "heavy")), "contrast_grade": (1, GRADES)}
+TASKS |= {
+    name: Task(tuple(f"{c} {g}" for c in SEQUENCES for g in words), "multi-class", ("horizontal",))
+    for name, (_, words) in _GRADED.items()
+}
+OF_CONTRASTS = ("contrast", *_GRADED)  # those that mix contrasts
 THRESHOLDS = (0.25, 0.5, 0.75)
 MAP_CLASSES = ("background", "csf", "grey matter", "white matter", "skull and scalp", "lesion")
 VISIBLE = 0.3  # share of a pixel from which the map calls it lesion
@@ -79,7 +86,7 @@ def grade_of(subject: Subject) -> int:
 
 
 def deal(settings: ConfigDict, seed: int, images: int) -> np.ndarray:
-    """Deals the labels that do not follow from the head: ``[subjects, images]``, -1 for grades.
+    """Deals what does not follow from the head: machine or contrast ``[subjects, images]``; else -1.
 
     Contrasts are dealt in blocks of as many images as there are contrasts, each once per block.
 
@@ -92,12 +99,20 @@ def deal(settings: ConfigDict, seed: int, images: int) -> np.ndarray:
     if settings.task == "scanner":
         dealt = allot(settings.subjects, np.random.default_rng((seed, 0, MACHINES)))
         return np.broadcast_to(dealt[:, None], shape)
-    if settings.task == "contrast":
+    if settings.task in OF_CONTRASTS:
         count = len(SEQUENCES)
         blocks = np.tile(np.arange(count), (-(-math.prod(shape) // count), 1))
         dealt = np.random.default_rng((seed, 0, CONTRASTS)).permuted(blocks, axis=1)
         return dealt.ravel()[: math.prod(shape)].reshape(shape)
     return np.full(shape, -1)
+
+
+def with_grade(task: str, contrasts: np.ndarray, grade: int) -> np.ndarray:
+    """Labels of images of a head of this grade; ``contrasts`` are numbers in ``SEQUENCES``."""
+    if task not in _GRADED:
+        return contrasts
+    grades, words = _GRADED[task]
+    return contrasts * len(words) + grade // grades
 
 
 def tissue_map(content: np.ndarray) -> np.ndarray:

@@ -351,6 +351,19 @@ def test_noise_is_as_asked():
     assert air == pytest.approx(0.1 * np.sqrt(np.pi / 2), rel=0.1)
 
 
+@pytest.mark.parametrize("task, words", [("contrast_half", 2), ("contrast_grade", 4)])
+def test_many_classes_are_contrasts_times_grades(contrasted, task, words):
+    made = data.load(config(task=task, subjects=60))
+    assert len(made.info.classes) == 6 * words
+    assert made.info.classes[0] == ("t1w light" if words == 2 else "t1w none")
+    # The same heads and the same contrasts as of the task "contrast".
+    np.testing.assert_array_equal(everything(made, "images"), everything(contrasted, "images"))
+    labels, contrast = everything(made, "labels"), everything(contrasted, "labels")
+    np.testing.assert_array_equal(labels // words, contrast)
+    np.testing.assert_array_equal(labels % words, truth(made, "grade") * words // 4)
+    assert "all contrasts" in made.info.source
+
+
 def test_grade_can_be_learned():
     from sklearn.linear_model import LogisticRegression
 
@@ -367,7 +380,11 @@ def test_grade_can_be_learned():
 @pytest.mark.parametrize(
     ("key", "value", "words"),
     [
-        ("task", "age", "phantoms.task 'age': choose one of grade, scanner, contrast"),
+        (
+            "task",
+            "age",
+            "phantoms.task 'age': choose one of grade, scanner, contrast, contrast_half",
+        ),
         ("contrast", "dwi", "t1w, t2w, pdw, flair, t1ir, stir"),
         ("subjects", 3, "phantoms.subjects must lie in .10, 1000000., got 3"),
         ("slices", 0, "phantoms.slices must lie in .1, 64., got 0"),
