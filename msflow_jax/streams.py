@@ -27,14 +27,12 @@ def check_jumps(told: bool, **guidance: float) -> None:
     """Raises a ValueError where a model cannot jump, not being told how far, or not with guidance."""
     if not told:
         raise ValueError(
-            f"solver {JUMP!r}: only a distilled model jumps (python -m experiments.distill): choose "
-            "another solver"
+            f"solver {JUMP!r}: only a distilled model jumps (msflow distill): choose another solver"
         )
     for name, weight in guidance.items():
         if weight != 1:
             raise ValueError(
-                f"{name}={weight:g} with solver {JUMP!r}: what jumps has its teacher's guidance: leave "
-                "it at 1, or choose another solver"
+                f"{name}={weight:g}: what was distilled has its teacher's guidance in it: leave it at 1"
             )
 
 

@@ -28,6 +28,8 @@ def configure(teacher: Path, output: Path, overrides: Sequence[str]):
         FileNotFoundError: no workdir there.
         ValueError: its family cannot be distilled, or an override does not exist.
     """
+    from ml_collections import ConfigDict
+
     from msflow_jax.config import override
     from msflow_jax.streams import JUMP
     from msflow_jax.training.distillation import weights_of_guidance
@@ -50,7 +52,10 @@ def configure(teacher: Path, output: Path, overrides: Sequence[str]):
     learned = weights_of_guidance(drawn)
     with config.unlocked():
         config.model.distillation.update(teacher=str(teacher), **learned)
-        drawn.update(dict(solver=JUMP, steps=STEPS, **dict.fromkeys(learned, 1.0)))
+        drawn.update(dict(solver=JUMP, steps=STEPS))
+        for verb in config.sample.values():  # what was learned is not weighed again
+            if isinstance(verb, ConfigDict):
+                verb.update(dict.fromkeys(weights_of_guidance(verb), 1.0))
         config.train.init = ""
     return override(config, overrides)
 

@@ -17,18 +17,25 @@ Flows that classify, draw and translate medical images.
 
 {commands}
 
-msflow COMMAND --help tells its flags. `python -m experiments.COMMAND` is the same.
+msflow COMMAND --help tells its flags. In the repository `python -m experiments.COMMAND`, or of
+converters and packers `python tools/COMMAND.py`, is the same.
 """
 # Flags are those that a command's help names, asked when they are completed.
 _COMPLETION = """_msflow() {{
-  local word="${{COMP_WORDS[COMP_CWORD]}}" command="${{COMP_WORDS[1]}}"
-  if [ "$COMP_CWORD" -eq 1 ]; then
+  local word="${{COMP_WORDS[COMP_CWORD]}}" command="${{COMP_WORDS[1]}}" name=""
+  # Bash makes words of --config, = and the name; zsh makes one.
+  case "$word" in
+    =) [ "${{COMP_WORDS[COMP_CWORD-1]}}" = --config ] && name=yes word="" ;;
+    --config=*) name=yes word="${{word#--config=}}" ;;
+    *) [ "${{COMP_WORDS[COMP_CWORD-2]}}${{COMP_WORDS[COMP_CWORD-1]}}" = --config= ] && name=yes ;;
+  esac
+  if [ -n "$name" ]; then
+    COMPREPLY=($(compgen -W "{configs}" -- "$word") $(compgen -f -- "$word"))
+  elif [ "$COMP_CWORD" -eq 1 ]; then
     COMPREPLY=($(compgen -W "{commands} configs completion --help --version" -- "$word"))
   elif [[ "$word" == -* ]]; then
     local flags="$(msflow "$command" --help 2>/dev/null | grep -oE -- '--[a-z-]+')"
     COMPREPLY=($(compgen -W "$flags" -- "$word"))
-  elif [[ "${{COMP_WORDS[COMP_CWORD-2]}}" == --config && "${{COMP_WORDS[COMP_CWORD-1]}}" == = ]]; then
-    COMPREPLY=($(compgen -W "{configs}" -- "$word") $(compgen -f -- "$word"))
   else
     COMPREPLY=($(compgen -f -- "$word"))
   fi
@@ -61,6 +68,8 @@ def overview() -> str:
 def configurations() -> str:
     """The packaged configurations, a line for each."""
     files = sorted(CONFIGS.glob("*.py"))
+    if not files:
+        raise FileNotFoundError(f"no configurations in {CONFIGS}: install the package again")
     width = max(len(file.stem) for file in files)
     return "\n".join(f"{file.stem:{width}}  {summary(file)}" for file in files)
 

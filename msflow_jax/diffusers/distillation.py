@@ -25,7 +25,7 @@ def taught(model: Diffusers) -> Diffusers:
 
 def jumped(
     model: Diffusers, name: str, link: tuple[str, ...], guidance: Mapping[str, float],
-    params: Params, teacher: Params | None, batch: Any, key: jax.Array,
+    params: Params, teacher: Params | None, batch: Any, key: jax.Array, *, train: bool = True,
 ) -> Jumped:  # fmt: skip
     """The latents of a modality with both ends, and the flow maps and field on them.
 
@@ -38,9 +38,10 @@ def jumped(
         teacher: the same of the teacher; None: only the map is wanted.
         batch: all modalities of the link.
         key: PRNG key.
+        train: whether latents are drawn from their posterior; otherwise it is its mean.
     """
     k_noise, k_which = jax.random.split(key)
-    data = carried(model, params, name, batch, key)
+    data = carried(model, params, name, batch, key if train else None)
     ones = jnp.ones(len(data))
     others = [other for other in link if other != name]
     which = jax.random.randint(k_which, (len(data),), 0, len(others))

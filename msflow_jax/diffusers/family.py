@@ -29,9 +29,9 @@ from msflow_jax.latent.codec import Codec, LatentCodec, PixelCodec
 from msflow_jax.nets.dit import DiT
 from msflow_jax.nets.networks import check_network
 from msflow_jax.paired import latents
-from msflow_jax.paired.distillation import check_teacher
+from msflow_jax.paired.distillation import TAKEN, check_teacher
 from msflow_jax.paired.settings import REPORT, check_guidance, check_settings, measured_routes
-from msflow_jax.training.distillation import check_solver, weights_of_guidance
+from msflow_jax.training.distillation import check_solver, guided, weights_of_guidance
 
 
 class DiffusersFamily:
@@ -127,7 +127,7 @@ class DiffusersFamily:
             modalities=modalities, links=parse_links(model), classes=tuple(info.classes), text=text,
             length=0 if tokeniser is None else tokeniser.length, prediction=model.prediction,
             shared_guides=model.shared_guides, temperature=model.context.temperature,
-            guided=model.dropout > 0,
+            guided=model.dropout > 0 and not guided(model.distillation),
         )  # fmt: skip
         return with_controls(made, model, info)
 
@@ -152,14 +152,17 @@ class DiffusersFamily:
 
         chosen, routes = config.sample.evaluate, measured_routes(config)
         found: list[Section] = [Retrieval()]
-        if not stage.startswith(("text", "align", "draw")):
+        last = f"jump-{list(config.model.modalities)[-1]}"
+        begun = stage.startswith(("text", "align", "draw", TAKEN, "jump")) and stage != last
+        if not begun:
             found += [Translation(routes, chosen.examples), Partners(routes, chosen.examples)]
             if (learned := config.model.distillation).teacher:
                 given = weights_of_guidance(learned), routes, chosen.examples
                 found.append(FewSteps(taught, *given))
             if REPORT in config.model.modalities:
                 found += [Texts(chosen.examples), Facts(chosen.examples)]
-            if count := config.sample.generate.count:
+            # Jumps are learned of what is drawn from another modality, not from nothing.
+            if (count := config.sample.generate.count) and not learned.teacher:
                 found.append(Generation(count))
         return found
 

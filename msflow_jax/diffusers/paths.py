@@ -48,11 +48,13 @@ def draw(
             + ("leave it at 1" if sources else "give it one")
         )
     if solver == JUMP:
-        check_jumps(model.jumps, guidance=guidance, partner_guidance=partner_guidance)
+        check_jumps(model.jumps)
+    if model.jumps:
+        check_jumps(True, guidance=guidance, partner_guidance=partner_guidance)
         if not sources or len(targets) > 1:
             raise ValueError(
-                f"solver {JUMP!r}: jumps are learned of one modality drawn from others: choose another "
-                "solver"
+                "a distilled model has learned to draw one modality from others: draw several together, "
+                "or from nothing, by its teacher"
             )
     count = len(index)
     ones = jnp.ones(count)

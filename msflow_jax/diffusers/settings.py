@@ -171,7 +171,7 @@ TABLE: dict[str, Setting] = {
     "model.dropout": Setting("[0, 1)", "share of examples without a condition, for guidance"),
     **distillation.TABLE,
     "model.distillation.partner_guidance": Setting(
-        "[0, inf)", "guidance by the partners that is learned of the teacher; 1: none"
+        "(0, inf)", "guidance by the partners that is learned of the teacher; 1: none"
     ),
     **{f"sample.{verb}.{k}": v for verb in ("translate", "generate") for k, v in _DRAWING.items()},
     "sample.translate.draws": Setting(COUNT, "draws of a translation"),

@@ -104,7 +104,7 @@ def load_features(folder: Path) -> tuple[str, Callable[[np.ndarray], np.ndarray]
         FileNotFoundError: there is none.
         ValueError: the converted network is damaged.
     """
-    facts = weights.read_facts(folder, FILE, "network for features", "tools/convert_features.py")
+    facts = weights.read_facts(folder, FILE, "network for features", "msflow convert-features")
     path = Path(folder) / FILE
     try:
         supplied = _supplied(facts)

@@ -172,4 +172,4 @@ def origin(folder: Path) -> dict[str, Any]:
 
 
 def _facts(folder: Path) -> dict[str, Any]:
-    return weights.read_facts(folder, FILE, "autoencoder", "tools/convert_vae.py")
+    return weights.read_facts(folder, FILE, "autoencoder", "msflow convert-vae")

@@ -66,7 +66,7 @@ def by_slices(x: jax.Array, kernel: jax.Array, stride: int, dilation: int) -> ja
     reach = dilation * (len(kernel) // 2)
     flat, deep = neighbours_as_channels(x, kernel, stride, dilation, (reach, reach))
     found = _convolve_on_cpu(flat, deep, stride, dilation)
-    return found.reshape(len(x), -1, *found.shape[1:])
+    return found.reshape(x.shape[0], -1, *found.shape[1:])
 
 
 def _same(x, kernel, stride, dilation):
@@ -126,7 +126,7 @@ class Norm(nn.Module):
         groups = math.gcd(8, channels)
         scale = self.param("scale", nn.initializers.ones, (channels,), jnp.float32)
         bias = self.param("bias", _zeros, (channels,), jnp.float32)
-        h = x.reshape(len(x), -1, groups, channels // groups)
+        h = x.reshape(x.shape[0], -1, groups, channels // groups)
         mean = h.mean(axis=(1, 3), keepdims=True)
         variance = jnp.mean((h - mean) ** 2, axis=(1, 3), keepdims=True)
         h = ((h - mean) * lax.rsqrt(variance + 1e-5)).reshape(x.shape)

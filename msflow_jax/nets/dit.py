@@ -208,7 +208,7 @@ class DiT(nn.Module):
         tokens = Dense(self.width, self.dtype, name="condition_in")(condition)
         shape = (1, 1, self.width)
         null = self.param("null_embedding", nn.initializers.zeros, shape, jnp.float32)
-        null = jnp.broadcast_to(null, (len(tokens), 1, self.width)).astype(self.dtype)
+        null = jnp.broadcast_to(null, (tokens.shape[0], 1, self.width)).astype(self.dtype)
         if keep is not None:
             tokens = jnp.where(keep[:, None, None] > 0, tokens, null)
         return jnp.concatenate([tokens, null], axis=1)
@@ -225,7 +225,7 @@ class DiT(nn.Module):
             return tokens, distance
         shape = (1, self.guide_tokens, self.width)
         own = self.param(f"guide{name}_embedding", nn.initializers.zeros, shape, jnp.float32)
-        own = jnp.broadcast_to(own, (len(tokens), *shape[1:])).astype(self.dtype)
+        own = jnp.broadcast_to(own, (tokens.shape[0], *shape[1:])).astype(self.dtype)
         rest = jnp.repeat(distance.min(axis=1, keepdims=True) + LEARNED, self.guide_tokens, axis=1)
         return jnp.concatenate([tokens, own], axis=1), jnp.concatenate([distance, rest], axis=1)
 
@@ -233,16 +233,16 @@ class DiT(nn.Module):
 def cut(x: jax.Array, patch: int) -> jax.Array:
     """``[B, *space, C]`` -> ``[B, T, p^n C]``, patches in the order of their places."""
     grid = [side // patch for side in x.shape[1:-1]]
-    x = x.reshape(len(x), *(part for side in grid for part in (side, patch)), x.shape[-1])
-    return x.transpose(_patches_last(len(grid))).reshape(len(x), math.prod(grid), -1)
+    x = x.reshape(x.shape[0], *(part for side in grid for part in (side, patch)), x.shape[-1])
+    return x.transpose(_patches_last(len(grid))).reshape(x.shape[0], math.prod(grid), -1)
 
 
 def join(tokens: jax.Array, grid: Sequence[int], patch: int) -> jax.Array:
     """Undoes :func:`cut`: ``[B, T, p^n C]`` of a grid -> ``[B, *space, C]``."""
     n, channels = len(grid), tokens.shape[-1] // patch ** len(grid)
-    x = tokens.reshape(len(tokens), *grid, *(patch,) * n, channels)
+    x = tokens.reshape(tokens.shape[0], *grid, *(patch,) * n, channels)
     x = x.transpose(np.argsort(_patches_last(n)))
-    return x.reshape(len(tokens), *(side * patch for side in grid), channels)
+    return x.reshape(tokens.shape[0], *(side * patch for side in grid), channels)
 
 
 def _patches_last(n: int) -> tuple[int, ...]:

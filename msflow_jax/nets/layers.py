@@ -133,7 +133,7 @@ class Attention(nn.Module):
     @nn.compact
     def __call__(self, x: jax.Array) -> jax.Array:
         """Maps ``[B, *space, C]`` to the same shape."""
-        batch, channels = len(x), x.shape[-1]
+        batch, channels = x.shape[0], x.shape[-1]
         h = GroupNorm(self.groups, False, self.forward_mode, name="norm")(x)
         h = h.reshape(batch, -1, channels)
         h = Dense(3 * channels, self.dtype, not self.forward_mode, name="qkv")(h)
@@ -189,7 +189,7 @@ def add_span(hidden: jax.Array, span: jax.Array | None, wanted: bool) -> jax.Arr
         if span is not None:
             raise ValueError("this network is no flow map's: it cannot be told how far to jump")
         return hidden
-    span = jnp.zeros(len(hidden)) if span is None else span
+    span = jnp.zeros(hidden.shape[0]) if span is None else span
     return hidden + Dense(hidden.shape[-1], name="span_zero")(span_code(span))
 
 

@@ -22,7 +22,7 @@ def per_channel(values: jax.Array, like: jax.Array) -> jax.Array:
 
 def over_space(values: jax.Array, like: jax.Array) -> jax.Array:
     """``[B, C]`` to broadcast against ``[B, *space, C]``."""
-    return values.reshape(len(values), *(1,) * (like.ndim - 2), values.shape[-1])
+    return values.reshape(values.shape[0], *(1,) * (like.ndim - 2), values.shape[-1])
 
 
 def check_images(x: jax.Array, channels: int) -> None:

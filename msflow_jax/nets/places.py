@@ -14,7 +14,7 @@ def with_places(tokens: jax.Array, side: int, axes: int) -> jax.Array:
     """Tokens ``[B, side^axes, E]`` with their places behind, ``[B, side^axes, E + 4]``."""
     place = np.full((side**axes, PLACE), side, np.float32)
     place[:, 1:] *= _centres((side,) * axes)
-    everywhere = jnp.broadcast_to(place.astype(tokens.dtype)[None], (len(tokens), *place.shape))
+    everywhere = jnp.broadcast_to(place.astype(tokens.dtype)[None], (tokens.shape[0], *place.shape))
     return jnp.concatenate([tokens, everywhere], axis=-1)
 
 

@@ -34,7 +34,7 @@ class ViT(nn.Module):
         p = self.patch
         x = Conv(self.width, p, p, padding=(0, 0), dtype=self.dtype, name="patches")(x)
         grid = x.shape[1:-1]
-        x = x.reshape(len(x), -1, self.width)
+        x = x.reshape(x.shape[0], -1, self.width)
         x = x + position_code(grid, self.width).astype(self.dtype)[None]
         for i in range(self.depth):
             x = Block(self.heads, dtype=self.dtype, name=f"block_{i}")(x)

@@ -10,6 +10,7 @@ from ml_collections import ConfigDict
 
 from msflow_jax.paired.stages import make_stage
 from msflow_jax.storage.facts import TEACHER
+from msflow_jax.streams import UNIFORM
 from msflow_jax.training import Stage
 from msflow_jax.training.distillation import (
     distillation_loss,
@@ -21,7 +22,7 @@ from msflow_jax.training.flow_maps import Jumped, field_loss, jump_error
 from msflow_jax.training.stage import split, update
 
 Params = Any
-Making = Callable[[Params, Params | None, Any, jax.Array], Jumped]
+Making = Callable[..., Jumped]  # (student's parameters, teacher's or None, batch, key, *, train)
 TAKEN = "taken"  # stage of what the teacher has beside what draws
 
 
@@ -58,11 +59,12 @@ def jump_stage(
         name: name of the stage.
         init: as of :func:`taken_stage`.
         trains: regular expression of the leaves that it trains.
-        makers: ``(student's parameters, teacher's, batch, key) -> Jumped``, by the name of a part of a
-            batch; of one alone the batch has no parts.
+        makers: what gives streams and maps of a batch, by the name of a part of it; of one alone the
+            batch has no parts.
         pair: training and validation examples.
     """
-    settings = config.model.distillation
+    settings, shift = config.model.distillation, config.sample.translate.get("shift", 1.0)
+    times = config.model.get("time", UNIFORM)
 
     def start(tree: Params) -> Params:
         return update(tree, split(_student(config, init, tree), trains)[0])
@@ -70,13 +72,14 @@ def jump_stage(
     def loss_of(make: Making) -> Any:
         def anchor(params: Params, batch: Any, key: jax.Array, *, train: bool) -> Any:
             k_data, k_times = jax.random.split(key)
-            return field_loss(make(params, None, batch, k_data), k_times), {}
+            return field_loss(make(params, None, batch, k_data), k_times, times), {}
 
         return distillation_loss(None if guided(settings) else anchor, make, settings)
 
     def error_of(make: Making) -> Any:
         def error(params: Params, batch: Any, key: jax.Array, *, train: bool) -> Any:
-            return jump_error(make(without_teacher(params), params[TEACHER], batch, key)), {}
+            one = make(without_teacher(params), params[TEACHER], batch, key, train=train)
+            return jump_error(one, shift=shift), {}
 
         return error
 

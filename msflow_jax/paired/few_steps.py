@@ -57,7 +57,8 @@ class FewSteps:
             given = chosen.arrays[source]
             truth.append(chosen.arrays[target] / 255.0)
             inside.append(np.ones(given.shape[:-1], bool))
-            subjects += list(chosen.groups or range(len(chosen)))
+            own = [f"{source}-{target}-{i}" for i in range(len(chosen))]
+            subjects += list(chosen.groups or own)
             for i, (way, (one, settings)) in enumerate(ways.items()):
                 words = f"{source} to {target}, {way}"
                 (found,) = one.translate(
@@ -66,6 +67,8 @@ class FewSteps:
                 drawn[way].append(found)
                 if len(truth) == 1:
                     arrays[f"few_steps_{i}"] = found[:SHOWN]
+        if not truth:
+            return {"rows": {}, "ways": [], "translated": True}, {}
         rows = {}
         for way, found in drawn.items():
             each = [

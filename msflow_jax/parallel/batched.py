@@ -79,7 +79,7 @@ def batched(function: Callable[[Any, Any, jax.Array], Any], batch: int, axis: in
 
         # Here a wrong argument is an error before the bar is drawn. Of what is called below the trace is
         # this one, if the arguments are placed alike.
-        first = place(part(0), split_batch(mesh))
+        first: Any = place(part(0), split_batch(mesh))
         structure = jax.tree.structure(jitted.eval_shape(params, *first))
         results: list[list[np.ndarray]] = []
 
@@ -94,7 +94,8 @@ def batched(function: Callable[[Any, Any, jax.Array], Any], batch: int, axis: in
         ):
             stop = None
             for start in range(0, count, size):
-                given = place(part(start), split_batch(mesh)) if start else first
+                given = first if start == 0 else place(part(start), split_batch(mesh))
+                first = None  # on no device any longer than it is needed
                 out = jitted(params, *given)
                 keep = np.arange(min(size, count - start))
                 results.append([np.asarray(a).take(keep, axis) for a in jax.tree.leaves(out)])

@@ -9,7 +9,12 @@ from pathlib import Path
 
 from platformdirs import user_cache_path, user_data_path
 
-CONFIGS = Path(__file__).resolve().parents[1] / "configs"  # those that are packaged
+_PACKAGE = Path(__file__).resolve().parents[1]
+# Those that are packaged: in the repository by a link, which a checkout may have as a file.
+CONFIGS = next(
+    (p for p in (_PACKAGE / "configs", _PACKAGE.parent / "configs") if p.is_dir()),
+    _PACKAGE / "configs",
+)
 
 
 def expand(path: str | Path) -> Path:

@@ -144,7 +144,7 @@ class Code:
         """Label pictures without noise; see :meth:`pictures`."""
         labels = jnp.asarray(labels)
         if labels.ndim == 1:
-            count, ones = len(labels), (1,) * len(space)
+            count, ones = labels.shape[0], (1,) * len(space)
             labels = jnp.broadcast_to(labels.reshape(count, *ones), (count, *space))
         if labels.shape[1:] != space:
             raise ValueError(f"labels must be [B] or [B, *{space}], got {labels.shape}")

@@ -1,7 +1,6 @@
 """The family of symmetric flows: its settings, parts, models, training and evaluation."""
 
 from collections.abc import Mapping, Sequence
-from dataclasses import replace
 from functools import partial
 from pathlib import Path
 from typing import Any
@@ -190,7 +189,7 @@ class SymmetricFamily:
             image_weight=model.image_weight,
             sigma_min=model.sigma_min,
             time=TimeDistribution(**model.time),
-            code_dropout=model.code_dropout,
+            code_dropout=0.0 if distillation.guided(model.distillation) else model.code_dropout,
             image_std=parts.std,
             readout=model.latent.readout if parts.autoencoder is not None else "latent",
             maps=maps,
@@ -200,7 +199,7 @@ class SymmetricFamily:
         self, config: ConfigDict, splits: Splits, parts: Any, model: SymmetricFlow
     ) -> Sequence[Any]:
         """One: from fresh parameters, on images or on latents that are encoded once."""
-        from msflow_jax.symmetric.objective import jumped
+        from msflow_jax.symmetric.objective import flow_matching_loss, jumped
         from msflow_jax.symmetric.sources import trained_on
         from msflow_jax.training import Stage
 
@@ -210,7 +209,7 @@ class SymmetricFamily:
         stage = Stage(
             name="",
             # A guided teacher says what images become; labels are learned as before.
-            loss=(replace(model, image_weight=0.0) if guided else model).loss,
+            loss=partial(flow_matching_loss, model, image=False) if guided else model.loss,
             source=source,
             config=config.train,
             start=lambda tree: model.init(jax.random.key(seed)),

@@ -18,27 +18,28 @@ if TYPE_CHECKING:
 
 
 def flow_matching_loss(
-    flow: "SymmetricFlow", params: Any, batch: Mapping[str, jax.Array], key: jax.Array, train: bool
-) -> tuple[jax.Array, dict[str, jax.Array]]:
-    """See :meth:`SymmetricFlow.loss`."""
-    image, key = flow.codec.training(batch, key)
+    flow: "SymmetricFlow", params: Any, batch: Mapping[str, jax.Array], key: jax.Array, train: bool,
+    image: bool = True,
+) -> tuple[jax.Array, dict[str, jax.Array]]:  # fmt: skip
+    """See :meth:`SymmetricFlow.loss`; without ``image`` its error counts nothing, labels' as before."""
+    shown, key = flow.codec.training(batch, key)
     check_labels(batch["label"], flow.code.classes)
-    b = image.shape[0]
+    b = shown.shape[0]
     k_time, k_code, k_image, k_label, k_drop, k_net = jax.random.split(key, 6)
     label = flow.code.pictures(batch["label"], *flow.space, key=k_code)
     dropped = jax.random.uniform(k_drop, (b,)) < flow.code_dropout
     label = jnp.where(expand(dropped, label), 0.0, label)
     u, classified = flow.time.sample(k_time, b)
-    data = {"image": image, "label": label}
+    data = {"image": shown, "label": label}
     noise = {
-        "image": jax.random.normal(k_image, image.shape),
+        "image": jax.random.normal(k_image, shown.shape),
         "label": jax.random.normal(k_label, label.shape),
     }
     states, target = interpolate(ROUTE, data, noise, u, flow.sigma_min)
     predicted = flow.field(params, train=train, key=k_net)(u, states)
     label_weight = jnp.where(classified, flow.time.classification_weight, 1 - flow.image_weight)
     weights = {
-        "image": jnp.where(classified, 0.0, flow.image_weight),
+        "image": jnp.where(classified, 0.0, flow.image_weight) * image,
         "label": jnp.where(dropped, 0.0, label_weight),
     }
     return flow_loss(ROUTE, predicted, target, weights, batch.get("mask"))

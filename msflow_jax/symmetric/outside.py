@@ -69,7 +69,7 @@ def flow_error(
         "image": sample_noise(k_image, index, inner.shape[1:]),
         "label": sample_noise(k_label, index, label.shape[1:]),
     }
-    u = jnp.full(len(inner), _TIME)
+    u = jnp.full(inner.shape[0], _TIME)
     states, target = interpolate(ROUTE, {"image": inner, "label": label}, noise, u, flow.sigma_min)
     error = flow.field(params)(u, states)["image"] - target["image"]
     return jnp.mean(error**2, axis=tuple(range(1, error.ndim)))

@@ -6,6 +6,7 @@ from msflow_jax.inference.settings import TABLE as CLASSIFYING
 from msflow_jax.nets.networks import TABLE as NETWORKS
 from msflow_jax.settings import COUNT, Setting
 from msflow_jax.training.distillation import TABLE as DISTILLATION
+from msflow_jax.training.distillation import guided
 
 TABLE: dict[str, Setting] = {
     "model.family": Setting("", "kind of flow"),
@@ -51,6 +52,10 @@ TABLE: dict[str, Setting] = {
 def check_likelihood_settings(config: ConfigDict) -> None:
     """Raises a ValueError where likelihoods are asked of a flow that carries no images as they are."""
     model = config.model
+    if config.sample.likelihood.images and guided(model.distillation):
+        raise ValueError(
+            "a flow that was distilled with guidance carries no density: no likelihood"
+        )
     needs = {
         "model.task": (model.task, "classify"), "model.resize": (model.resize, 0),
         "model.latent.autoencoder": (model.latent.autoencoder, ""),

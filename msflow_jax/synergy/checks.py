@@ -4,6 +4,8 @@ from ml_collections import ConfigDict
 
 from msflow_jax.synergy.settings import ARMS, RANDOM, STAGES
 
+GUIDANCE = ("guidance", "image_guidance")  # settings that weigh a condition
+
 
 def check_stages(model: ConfigDict) -> None:
     """Refuses stages and arms of a part ``model`` that do not exist or contradict one another.
@@ -44,9 +46,7 @@ def unguided(model: ConfigDict) -> tuple[str, ...]:
     drops = paired or "reconstruct" in stages  # scenes are always whole
     words = drops and drop.words
     image = drops and drop.content and (drop.latents or not paired)
-    return tuple(
-        name for name, left in (("guidance", words), ("image_guidance", image)) if not left
-    )
+    return tuple(name for name, left in zip(GUIDANCE, (words, image), strict=True) if not left)
 
 
 def check_networks(model: ConfigDict) -> None:

@@ -25,7 +25,7 @@ def taught(model: Synergy) -> Synergy:
 
 def jumped(
     model: Synergy, show: Callable[..., Shown], guidance: Mapping[str, float], params: Params,
-    teacher: Params | None, batch: Any, key: jax.Array,
+    teacher: Params | None, batch: Any, key: jax.Array, *, train: bool = True,
 ) -> Jumped:  # fmt: skip
     """The latents of a batch with both ends, and the flow maps and field on them.
 
@@ -37,9 +37,10 @@ def jumped(
         teacher: the same of the teacher; None: only the map is wanted.
         batch: as of the objectives.
         key: PRNG key.
+        train: whether images are changed and content is noisy, as the objectives have it.
     """
     k_noise, *keys = jax.random.split(key, 1 + _KEYS)
-    shown = show(params, batch, keys, train=True)
+    shown = show(params, batch, keys, train=train)
     data = model.encode(params, next(iter(model.modalities)), shown.images)
     ones = jnp.ones(len(data))
     memory, place = shown.read(model, params, ones, ones, ones)

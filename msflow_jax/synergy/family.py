@@ -12,9 +12,9 @@ from msflow_jax.families import Section
 from msflow_jax.latent.codec import Codec, PixelCodec
 from msflow_jax.paired import latents
 from msflow_jax.paired.controls import make_controls
-from msflow_jax.paired.distillation import check_teacher
+from msflow_jax.paired.distillation import TAKEN, check_teacher
 from msflow_jax.paired.settings import check_guidance, check_settings, measured_routes
-from msflow_jax.synergy.checks import check_networks, check_stages, unguided
+from msflow_jax.synergy.checks import GUIDANCE, check_networks, check_stages, unguided
 from msflow_jax.synergy.encoder import AppearanceEncoder, ContentEncoder
 from msflow_jax.synergy.experts import Expert
 from msflow_jax.synergy.generation import Drawing
@@ -33,7 +33,7 @@ from msflow_jax.synergy.settings import (
     sample_settings,
 )
 from msflow_jax.synergy.understanding import Understanding
-from msflow_jax.training.distillation import check_solver, weights_of_guidance
+from msflow_jax.training.distillation import check_solver, guided, weights_of_guidance
 
 
 class SynergyFamily:
@@ -134,7 +134,7 @@ class SynergyFamily:
             temperature=model.tasks.temperature,
             prediction=model.prediction,
             time=model.time,
-            unguided=unguided(model),
+            unguided=GUIDANCE if guided(model.distillation) else unguided(model),
             controls=make_controls(
                 model, info, dict.fromkeys(modalities, shape), dtype=model.dtype, remat=model.remat
             ),
@@ -159,6 +159,7 @@ class SynergyFamily:
 
         names = [UNTAUGHT, *config.model.stages]
         done = names[: names.index(stage) + 1] if stage in names else names
+        done = [] if stage == TAKEN else done  # all but what draws
         # An earlier stage's drawing was not taught what the last one looks at.
         drawn = [one for one in names if one not in (UNTAUGHT, "understand", "classify")][-1]
         found: list[Section] = [Answers(config.sample.answer.count)]

@@ -128,7 +128,7 @@ def read(path: Path, root: Path | None = None) -> list[Line]:
             except ValueError as error:
                 raise ValueError(f"{path}:{number}: {error}") from error
     if not found:
-        raise ValueError(f"{path} holds no line: write it by tools/build_understanding.py")
+        raise ValueError(f"{path} holds no line: write it by msflow build-understanding")
     return found
 
 

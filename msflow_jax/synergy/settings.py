@@ -190,7 +190,7 @@ TABLE: dict[str, Setting] = {
     "model.augment.strength": Setting("[0, 1]", "how much these change"),
     **distillation.TABLE,
     "model.distillation.image_guidance": Setting(
-        "[0, inf)", "guidance by the source that is learned of the teacher; 1: none"
+        "(0, inf)", "guidance by the source that is learned of the teacher; 1: none"
     ),
     "sample.translate.draws": Setting(COUNT, "draws of a translation"),
     "sample.translate.steps": Setting(COUNT, "steps of the solver"),

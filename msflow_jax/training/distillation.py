@@ -37,7 +37,7 @@ TABLE: dict[str, Setting] = {
     "model.distillation.weight": Setting("(0, inf)", "weight of the jumps in the loss"),
     "model.distillation.power": Setting("[0, 1]", "power of an error by which it is divided"),
     "model.distillation.guidance": Setting(
-        "[0, inf)", "guidance of the teacher that is learned; 1: none"
+        "(0, inf)", "guidance of the teacher that is learned; 1: none"
     ),
 }
 
@@ -62,10 +62,14 @@ def check(settings: ConfigDict, unguided: Sequence[str] = ()) -> None:
             "model.distillation needs weight > 0 and power in [0, 1], got "
             f"{settings.weight} and {settings.power}"
         )
-    if guided(settings) and (settings.objective != LAGRANGIAN or settings.teacher == ITSELF):
+    own = settings.teacher in ("", ITSELF)
+    if guided(settings) and (settings.objective != LAGRANGIAN or own):
         raise ValueError(
             "model.distillation: guidance is learned from a teacher, with objective='lagrangian'"
         )
+    for name, weight in weights_of_guidance(settings).items():
+        if weight <= 0:
+            raise ValueError(f"model.distillation.{name} must be above 0, got {weight:g}")
     for name in unguided:
         if settings[name] != 1:
             raise ValueError(
@@ -94,9 +98,11 @@ def check_solver(
         raise ValueError(
             f"unknown sample.{verb}.solver {settings.solver!r}: choose one of {', '.join(known)}"
         )
+    learned = guided(config.model.distillation)
     for name, weight in weights_of_guidance(settings).items():
-        if settings.solver == JUMP and weight != 1:
-            raise ValueError(f"sample.{verb}.solver='jump' needs sample.{verb}.{name}=1")
+        if weight != 1 and (settings.solver == JUMP or learned):
+            why = "a model with guidance in it" if learned else f"sample.{verb}.solver='jump'"
+            raise ValueError(f"{why} needs sample.{verb}.{name}=1, not {weight:g}")
 
 
 def guided(settings: ConfigDict) -> bool:
@@ -162,7 +168,7 @@ def distillation_loss(
         if anchor is None:
             found = jumped(own, params.get(TEACHER), batch, k_data)
             error = learn(found, k_times, batch)
-            return error, {"loss_map": error}
+            return settings.weight * error, {"loss_map": error}
         # Every second example: each device keeps its own.
         first, second = (jax.tree.map(lambda x, i=i: x[i::2], dict(batch)) for i in range(2))
         total, metrics = anchor(own, first, k_anchor, train=train)

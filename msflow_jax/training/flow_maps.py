@@ -18,6 +18,7 @@ import jax
 import jax.numpy as jnp
 
 from msflow_jax.streams import (
+    UNIFORM,
     Clock,
     FlowMap,
     Route,
@@ -100,9 +101,9 @@ def map_loss(
     return total
 
 
-def field_loss(jumped: Jumped, key: jax.Array) -> jax.Array:
+def field_loss(jumped: Jumped, key: jax.Array, times: str = UNIFORM) -> jax.Array:
     """The flow-matching error of a flow map without a jump, a scalar: what keeps it a field."""
-    u = spread_times(key, len(next(iter(jumped.data.values()))))
+    u = spread_times(key, len(next(iter(jumped.data.values()))), times)
     given = jumped.route, jumped.data, jumped.noise
     states, velocities = interpolate(*given, u, jumped.sigma_min)
     found = jumped.student(u, u, states)
@@ -158,15 +159,16 @@ def _jump(route: Route, a: jax.Array, b: jax.Array, states: Streams, average: St
     }
 
 
-def jump_error(jumped: Jumped, steps: int = STEPS) -> jax.Array:
+def jump_error(jumped: Jumped, steps: int = STEPS, shift: float = 1.0) -> jax.Array:
     """Mean squared difference of where few jumps and the teacher's path end, a scalar.
 
     Args:
         jumped: streams of a batch, all of which are drawn or clean; without a teacher the student's own
             field is followed.
         steps: of the teacher's path, Euler's.
+        shift: of jumps and steps, see :func:`msflow_jax.ode.shifted_time`.
     """
-    from msflow_jax.ode import integrate, jumps  # diffrax takes a second to import
+    from msflow_jax.ode import integrate, jumps, shifted  # diffrax takes a second to import
 
     start = at_end(jumped.route, jumped.data, jumped.noise, 0)
     ones = jnp.ones(len(next(iter(start.values()))))
@@ -179,7 +181,10 @@ def jump_error(jumped: Jumped, steps: int = STEPS) -> jax.Array:
 
     ends = [
         integrate(field, start, 0.0, 1.0, steps=count).end
-        for field, count in ((jumps(student, 1 / JUMPS), JUMPS), (teacher, steps))
+        for field, count in (
+            (jumps(student, 1 / JUMPS, shift), JUMPS),
+            (shifted(teacher, shift, 1 / steps), steps),
+        )
     ]
     return jnp.mean(jnp.stack([
         jnp.mean((ends[0][name] - ends[1][name]) ** 2)

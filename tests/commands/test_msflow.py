@@ -99,6 +99,8 @@ def test_completion(msflow, tmp_path):
     assert complete("msflow", "tra") == ["train", "translate"]
     assert complete("msflow", "train", "--w") == ["--workdir"]
     assert complete("msflow", "train", "--config", "=", "quick") == ["quickstart"]
+    assert {"quickstart", "own_images"} <= set(complete("msflow", "train", "--config", "="))
+    assert complete("msflow", "train", "--config=quick") == ["quickstart"]  # as zsh has it
     assert "bashcompinit" in msflow("completion", "zsh")[1]
     assert msflow("completion", "fish")[0] == 2
 

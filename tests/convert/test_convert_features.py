@@ -409,7 +409,7 @@ def test_ranges_are_means_and_deviations(convert, tmp_path):
 
 
 def test_folders_that_hold_no_network(tmp_path, convert):
-    with pytest.raises(FileNotFoundError, match=r"tools/convert_features\.py"):
+    with pytest.raises(FileNotFoundError, match="msflow convert-features"):
         load_features(tmp_path)
     for content in ("{}", "[]", "{", '{"name": "a", "network": {"blocks": 3}}'):
         (tmp_path / "features.json").write_text(content)

@@ -42,10 +42,8 @@ def test_jumps_of_a_fresh_student_are_steps_of_its_teacher(made):
     np.testing.assert_allclose(found, wanted, atol=1e-5)
     with pytest.raises(ValueError, match="only a distilled model jumps"):
         teacher.translate(params, sources, jax.random.key(0), solver="jump", **given)
-    with pytest.raises(ValueError, match="partner_guidance=2 with solver 'jump'"):
-        student.translate(
-            own, sources, jax.random.key(0), solver="jump", partner_guidance=2.0, **given
-        )
+    with pytest.raises(ValueError, match="partner_guidance=2: what was distilled"):
+        student.translate(own, sources, jax.random.key(0), partner_guidance=2.0, **given)
     with pytest.raises(ValueError, match="one modality drawn from others"):
         student.generate(own, sources, jax.random.key(0), modalities=("t1w", "xray"), solver="jump")
 
@@ -101,8 +99,18 @@ def test_a_teacher_is_followed_with_its_guidance(made):
 
     plain, own_field = field(1.0, 1.0)
     np.testing.assert_array_equal(plain, own_field)
-    for weights in ((2.0, 1.0), (1.0, 2.0)):
-        assert np.abs(field(*weights)[0] - plain).max() > 1e-4
+    by_condition, by_partner = (field(*w)[0] - plain for w in ((2.0, 1.0), (1.0, 2.0)))
+    assert np.abs(by_condition).max() > 1e-4 and np.abs(by_partner - by_condition).max() > 1e-4
+    # Each adds its own difference, as often as its weight says.
+    np.testing.assert_allclose(field(3.0, 2.0)[0], plain + 2 * by_condition + by_partner, atol=1e-4)
+
+
+def test_stages_of_a_distilled_run_are_evaluated_as_far_as_they_go(made):
+    config = made[0]
+    for stage in ("taken", "jump-report"):
+        assert [one.name for one in FAMILY.sections(config, stage)] == ["retrieval"]
+    names = [one.name for one in FAMILY.sections(config, "jump-t1w")]
+    assert "few_steps" in names and "generation" not in names
 
 
 def test_noise_as_prediction_is_refused():

@@ -101,7 +101,7 @@ def test_what_jumps_and_what_does_not(flows):
     with pytest.raises(ValueError, match="only a distilled model jumps"):
         teacher.generate(params, labels, key, solver="jump")
     guided = dataclasses.replace(student, code_dropout=0.1)
-    with pytest.raises(ValueError, match="guidance=2 with solver 'jump'"):
+    with pytest.raises(ValueError, match="guidance=2: what was distilled"):
         guided.generate(own, labels, key, solver="jump", guidance=2.0)
     with pytest.raises(ValueError, match="no flow map's"):
         teacher.net.apply(

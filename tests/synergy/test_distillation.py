@@ -6,7 +6,10 @@ import numpy as np
 import pytest
 
 from msflow_jax.storage.facts import TEACHER
+from msflow_jax.synergy import conditions
+from msflow_jax.synergy.augmentation import Augmentation
 from msflow_jax.synergy.distillation import jumped, taught
+from msflow_jax.synergy.family import FAMILY
 from msflow_jax.synergy.stages import stages
 from msflow_jax.training.distillation import start_from
 from msflow_jax.training.flow_maps import target
@@ -58,7 +61,7 @@ def test_what_jumps_and_what_does_not():
     given = dict(target=tiny.NAMES[1], solver="jump")
     with pytest.raises(ValueError, match="only a distilled model jumps"):
         teacher.translate(params, sources, jax.random.key(0), **given)
-    with pytest.raises(ValueError, match="guidance=2 with solver 'jump'"):
+    with pytest.raises(ValueError, match="guidance=2: what was distilled"):
         student.translate(own, sources, jax.random.key(0), guidance=2.0, **given)
 
 
@@ -78,25 +81,58 @@ def test_the_derivative_is_that_of_a_central_difference(prediction):
     assert np.abs(slope).max() > 0.01
 
 
-def _jumped(student, own, teacher, weights=(1.0, 1.0)):
-    from msflow_jax.synergy import conditions
-    from msflow_jax.synergy.augmentation import Augmentation
-
+def _show(student):
     def show(params, batch, keys, *, train):
         return conditions.paired(
             student, Augmentation(), student.trained, True, params, batch, keys, train=train
         )
 
+    return show
+
+
+def _jumped(student, own, teacher, weights=(1.0, 1.0)):
     guidance = {"guidance": weights[0], "image_guidance": weights[1]}
-    return jumped(student, show, guidance, own, teacher, batch(), jax.random.key(0))
+    return jumped(student, _show(student), guidance, own, teacher, batch(), jax.random.key(0))
 
 
 def test_a_teacher_is_followed_with_its_guidance():
-    student, _, own, params = pair(stages=PAIRED)
+    student, teacher, own, params = pair(stages=PAIRED)
     plain, guided = (_jumped(student, own, params, w) for w in ((1.0, 1.0), (2.0, 1.5)))
     u, z = jnp.full(4, 0.3), plain.noise
     np.testing.assert_array_equal(plain.teacher(u, z)["z"], plain.student(u, u, z)["z"])
-    assert np.abs(guided.teacher(u, z)["z"] - plain.teacher(u, z)["z"]).max() > 1e-3
+    # The field that a translation has: 1.5 (2 both - without words) - 0.5 without the image.
+    keys = jax.random.split(jax.random.key(0), 5)[1:]
+    shown = _show(student)(params, batch(), keys, train=True)
+    ones, zeros = jnp.ones(4), jnp.zeros(4)
+
+    def field(words, image):
+        return teacher.velocity(
+            params, z["z"], u, *shown.read(teacher, params, words, image, image)
+        )
+
+    wanted = 1.5 * (2 * field(ones, ones) - field(zeros, ones)) - 0.5 * field(ones, zeros)
+    np.testing.assert_allclose(guided.teacher(u, z)["z"], wanted, atol=1e-4)
+    assert np.abs(wanted - plain.teacher(u, z)["z"]).max() > 1e-3
+
+
+def test_what_has_guidance_in_it_takes_no_more():
+    changes = dict(stages=PAIRED, distillation=settings(guidance=2.0))
+    student = tiny.model(**changes)
+    own = start_from(jax.tree.map(jnp.asarray, tiny.params()), student.init(jax.random.key(1)))
+    sources = {tiny.NAMES[0]: jnp.asarray(tiny.images(2))}
+    with pytest.raises(ValueError, match="leave it at 1"):
+        student.translate(own, sources, jax.random.key(0), target=tiny.NAMES[1], guidance=2.0)
+    config = tiny.config(**changes)
+    config.sample.translate.guidance = 2.0
+    with pytest.raises(ValueError, match=r"a model with guidance in it needs sample\.translate"):
+        FAMILY.check(config)
+
+
+def test_stages_of_a_distilled_run_are_evaluated_as_far_as_they_go():
+    config = tiny.config(stages=PAIRED, distillation=settings())
+    names = [one.name for one in FAMILY.sections(config, "taken")]
+    assert names == ["understanding"]
+    assert "few_steps" in [one.name for one in FAMILY.sections(config, "jump")]
 
 
 @pytest.mark.parametrize("names, weight", [(PAIRED, 1.0), (PAIRED, 2.0), (ALONE, 1.0)])
@@ -125,8 +161,6 @@ def test_only_the_drawing_learns_and_the_rest_is_the_teachers(names, weight):
 
 
 def test_settings_that_cannot_be():
-    from msflow_jax.synergy.family import FAMILY
-
     def check(**changes):
         config = tiny.config(stages=PAIRED, dropout=dict(words=0.0, latents=0.0, content=0.0))
         with config.unlocked():
@@ -137,6 +171,8 @@ def test_settings_that_cannot_be():
     for changes, message in (
         ({"teacher": "itself"}, "needs a trained one"),
         ({"guidance": 2.0}, "never drew without what it weighs"),
+        ({"guidance": -1.0}, "must be above 0"),
+        ({"teacher": "", "guidance": 2.0}, "guidance is learned from a teacher"),
         ({"objective": "eulerian"}, "eulerian"),
     ):
         with pytest.raises(ValueError, match=message):

@@ -136,6 +136,6 @@ def warn_of_slow_slices(items: Sequence[Item]) -> None:
     if whole:
         warnings.warn(
             f"data.loader=grain reads single slices of {len(whole)} volumes, and decodes a whole volume "
-            "for most of them: data.loader=device, or packing them first (tools/pack.py), is faster",
+            "for most of them: data.loader=device, or packing them first (msflow pack), is faster",
             stacklevel=4,
         )

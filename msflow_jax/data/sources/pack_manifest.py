@@ -39,7 +39,7 @@ def read_manifest(root: Path) -> dict[str, Any]:
     path = root / MANIFEST
     if not path.is_file():
         raise FileNotFoundError(
-            f"no {MANIFEST} in {root} (--config.data.root): pack the images with tools/pack.py, or "
+            f"no {MANIFEST} in {root} (--config.data.root): pack the images with msflow pack, or "
             "repeat its command if it was interrupted"
         )
     try:

@@ -12,7 +12,8 @@ class Pile:
     """Collects images of one shape.
 
     Beyond ``most`` bytes they are written to a temporary file that has no name and is gone with the
-    process, and the array is a map of it: memory stays flat, however many there are.
+    process, and the array is a map of it: memory stays flat, however many there are, unless the folder
+    of temporary files (``TMPDIR``) itself lies in memory.
 
     Args:
         most: bytes that are kept in memory.
@@ -45,9 +46,13 @@ class Pile:
         self._bytes += image.nbytes
         self._images.append(image)
         if self._bytes > self._most:
-            self._file = self._file or tempfile.TemporaryFile()  # noqa: SIM115
-            for one in self._images:
-                self._file.write(np.ascontiguousarray(one).tobytes())
+            try:
+                self._file = self._file or tempfile.TemporaryFile()  # noqa: SIM115
+                for one in self._images:
+                    self._file.write(np.ascontiguousarray(one).tobytes())
+            except OSError as error:
+                place = f"{tempfile.gettempdir()} (TMPDIR names another)"
+                raise OSError(error.errno, error.strerror, place) from error
             self._images = []
 
     def array(self) -> np.ndarray:

@@ -1,0 +1,176 @@
+"""A verb of a trained model as one program for other machines: StableHLO, without this library."""
+
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+import jax
+import jax.numpy as jnp
+import numpy as np
+
+from msflow_jax.data.sources.archives import file_sha256
+from msflow_jax.families import choose_settings
+from msflow_jax.inference.flow import Flow
+from msflow_jax.inference.runners import classifying, generating
+from msflow_jax.storage.jsons import write_json
+
+PLATFORMS = ("cpu", "cuda", "tpu")
+PROGRAM, PARAMETERS, FACTS, LOADER = FILES = (
+    "program.stablehlo", "parameters.safetensors", "export.json", "load.py",
+)  # fmt: skip
+VERBS = ("classify", "generate")
+_LEAST = 1e-30  # probability of which a logarithm is taken
+
+
+def export(flow: Flow, verb: str, folder: Path, *, batch: int = 0, **requested: Any) -> Any:
+    """Writes ``FILES`` to a folder, and returns their facts.
+
+    Args:
+        flow: a trained model.
+        verb: one of ``VERBS``. ``classify`` takes images uint8 ``[B, *shape]`` and gives calibrated
+            ``probability [B, K]``, ``distance [B, K]``, ``prediction [B]`` and ``uncertainty [B]``, the
+            distance of the prediction. ``generate`` takes class numbers int32 ``[B]`` and numbers of
+            drawings int32 ``[B]``, and gives images uint8.
+        folder: a folder that is there.
+        batch: images of a call; 0: any number.
+        **requested: settings of the verb; 0 or empty: as evaluated, or as configured.
+
+    Raises:
+        ValueError: a verb that the model has not or that is not exported, a setting it has not, or a
+            model whose program needs a fixed ``batch``.
+        ModuleNotFoundError: flatbuffers is not installed.
+    """
+    from safetensors.numpy import save_file
+
+    if verb not in VERBS:
+        raise ValueError(f"--verb={verb}: exported are {' and '.join(VERBS)}")
+    flow.require(verb)
+    function, inputs, outputs, settings = _PROGRAMS[verb](flow, requested)
+    params = flow.params if verb == "classify" else flow.drawing_params
+    text = _serialized(function, params, inputs, batch)
+    (folder / PROGRAM).write_bytes(text)
+    leaves = {"/".join(path): np.asarray(leaf) for path, leaf in _flat(params).items()}
+    save_file(leaves, folder / PARAMETERS)
+    facts = {
+        "verb": verb, "platforms": list(PLATFORMS), "batch": batch or "any", "settings": settings,
+        "inputs": [{"name": n, "dtype": d, "shape": ["batch", *s]} for n, d, s in inputs],
+        "outputs": outputs, "classes": list(flow.classes), "step": flow.step,
+        "versions": {"jax": jax.__version__, "msflow_jax": _version()},
+        "sha256": {name: file_sha256(folder / name) for name in (PROGRAM, PARAMETERS)},
+    }  # fmt: skip
+    if verb == "classify":
+        known = flow.calibration
+        facts |= {"calibrated_by": str(known) or known.reason, "abstain": _abstain(flow)}
+    write_json(folder / FACTS, facts)
+    source = Path(__file__).with_name("exported_loader.py").read_text(encoding="utf-8")
+    (folder / LOADER).write_text(source, encoding="utf-8")
+    return facts
+
+
+def _version() -> str:
+    from msflow_jax import __version__
+
+    return __version__
+
+
+def _flat(params: Any) -> dict[tuple[str, ...], Any]:
+    from flax.traverse_util import flatten_dict
+
+    return flatten_dict(params)
+
+
+def _serialized(
+    function: Callable[..., Any], params: Any, inputs: list[tuple[str, str, tuple[int, ...]]],
+    batch: int,
+) -> bytes:  # fmt: skip
+    """The program for all platforms."""
+    from jax import export as exporting
+
+    try:
+        import flatbuffers  # noqa: F401
+    except ModuleNotFoundError as error:
+        raise ModuleNotFoundError(
+            "an exported program is written with flatbuffers, which is not installed: "
+            "pip install 'msflow_jax[export]'"
+        ) from error
+    # Empty dicts have no leaf, and would be missing when the parameters are read again.
+    params = _nested(_flat(params))
+    like = jax.tree.map(lambda x: jax.ShapeDtypeStruct(x.shape, x.dtype), params)
+    (size,) = (batch,) if batch else exporting.symbolic_shape("batch")
+    given = [jax.ShapeDtypeStruct((size, *shape), jnp.dtype(d)) for _, d, shape in inputs]
+    try:
+        made = exporting.export(jax.jit(function), platforms=PLATFORMS)(like, *given)
+    except (TypeError, jax.errors.InconclusiveDimensionOperation) as error:
+        if batch:
+            raise
+        raise ValueError(
+            "the program of this model is of one number of images: give it by --batch"
+        ) from error
+    return bytes(made.serialize())
+
+
+def _nested(flat: dict[tuple[str, ...], Any]) -> Any:
+    from flax.traverse_util import unflatten_dict
+
+    return unflatten_dict(flat)
+
+
+def _classify(flow: Flow, requested: dict[str, Any]) -> tuple[Any, ...]:
+    sample, known = flow.config.sample, flow.calibration
+    given = {**sample.classify.to_dict(), **known.settings}
+    settings = choose_settings(flow.model, "classify", given, requested)
+    weights = flow.info.class_weights(given.get("prior", "natural"))
+    run = classifying(flow.model, sample.seed, sample.overlap, weights=weights, **settings)
+    temperature, bias = (
+        known.temperature,
+        jnp.asarray([list(known.bias)] if known.bias else [[0.0]]),
+    )
+
+    def function(params: Any, images: jax.Array) -> dict[str, jax.Array]:
+        found = run(params, images, jnp.arange(images.shape[0]))
+        logs = (
+            -found.distances if found.in_nats else jnp.log(jnp.maximum(found.probabilities, _LEAST))
+        )
+        logs = jax.nn.log_softmax(logs / temperature + bias[None])
+        probability = jnp.exp(logs).mean(axis=0)
+        # As Prediction.scaled: distances in nats follow, and all do where classes have a bias.
+        distance = found.distances.mean(axis=0)
+        if known.bias:
+            distance = -jnp.log(probability)
+        elif found.in_nats:
+            distance = -logs.mean(axis=0)
+        return {
+            "probability": probability, "distance": distance,
+            "prediction": distance.argmin(axis=1).astype(jnp.int32),
+            "uncertainty": distance.min(axis=1),
+        }  # fmt: skip
+
+    inputs = [("images", "uint8", tuple(flow.info.shape))]
+    outputs = {
+        "probability": "of each class, calibrated", "distance": "to the code of each class",
+        "prediction": "number of the class", "uncertainty": "distance of the prediction",
+    }  # fmt: skip
+    return function, inputs, outputs, settings
+
+
+def _generate(flow: Flow, requested: dict[str, Any]) -> tuple[Any, ...]:
+    settings = flow.settings("generate", requested)
+    run = generating(flow.model, flow.config.sample.seed, **settings)
+
+    def function(params: Any, labels: jax.Array, numbers: jax.Array) -> dict[str, jax.Array]:
+        images = run(params, labels, numbers)
+        return {"images": jnp.round(127.5 * (jnp.clip(images, -1, 1) + 1)).astype(jnp.uint8)}
+
+    inputs = [("labels", "int32", ()), ("numbers", "int32", ())]
+    return function, inputs, {"images": "of the classes; equal numbers, equal noise"}, settings
+
+
+_PROGRAMS = {"classify": _classify, "generate": _generate}
+
+
+def _abstain(flow: Flow) -> list[dict[str, float]]:
+    """The uncertainty above which to abstain so that a share of validation images is kept."""
+    known = flow.calibration
+    shares = (0.5, 0.6, 0.7, 0.8, 0.9, 0.95)
+    found = [(share, known.threshold("distance", share)) for share in shares] if known.known else []
+    return [{"keep": share, "above": above} for share, above in found if above is not None]
