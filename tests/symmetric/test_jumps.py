@@ -10,7 +10,7 @@ import pytest
 from msflow_jax.nets.dit import DiT
 from msflow_jax.nets.unet import UNet
 from msflow_jax.symmetric import Code, PixelCodec, SymmetricFlow
-from msflow_jax.symmetric.objective import jumped, taught
+from msflow_jax.symmetric.objective import flow_matching_loss, jumped, taught
 from msflow_jax.training.distillation import start_from
 from msflow_jax.training.flow_maps import target
 
@@ -93,6 +93,18 @@ def test_a_guided_teacher_is_followed(flows):
     there, here = guided.teacher(u, z), plain.teacher(u, z)
     assert set(there) == set(z) and np.abs(there["image"] - here["image"]).max() > 1e-3
     np.testing.assert_allclose(there["label"], here["label"], atol=1e-5)
+
+
+def test_beside_a_guided_teacher_labels_are_learned_as_before(flows):
+    _, _, student, own = flows
+    batch = {"image": jnp.clip(streams()["image"], -1, 1), "label": jnp.array([0, 1, 2, 0])}
+    (whole, parts), (labels, _) = (
+        flow_matching_loss(student, own, batch, jax.random.key(0), train=False, image=image)
+        for image in (True, False)
+    )
+    images = student.image_weight * parts["loss_image"]
+    np.testing.assert_allclose(whole - labels, images, rtol=1e-5)
+    np.testing.assert_allclose(labels, (1 - student.image_weight) * parts["loss_label"], rtol=1e-5)
 
 
 def test_what_jumps_and_what_does_not(flows):
