@@ -14,6 +14,8 @@ from msflow_jax.storage.facts import TEACHER
 from msflow_jax.storage.weights import load_params
 from msflow_jax.streams import JUMP
 
+_MOST = 3  # routes that are compared: each is a program of its own in each way
+
 
 @dataclass(frozen=True)
 class FewSteps:
@@ -22,7 +24,7 @@ class FewSteps:
     Attributes:
         taught: the model that one that jumps was distilled from.
         guidance: weights that were distilled with it.
-        routes: pairs (source, target).
+        routes: pairs (source, target), of which the first three that are there are compared.
         count: examples of the split at most.
     """
 
@@ -50,9 +52,8 @@ class FewSteps:
             ways[reference] = teacher, {"steps": n, "solver": "euler", **self.guidance}
         drawn: dict[str, list[np.ndarray]] = {way: [] for way in ways}
         truth, inside, subjects, arrays = [], [], [], {}
-        for source, target in self.routes:
-            if not together(run.chosen, (source, target)).any():
-                continue
+        there = [route for route in self.routes if together(run.chosen, route).any()][:_MOST]
+        for source, target in there:
             chosen = examples(run.chosen, (source, target), self.count)
             given = chosen.arrays[source]
             truth.append(chosen.arrays[target] / 255.0)
@@ -85,6 +86,6 @@ class FewSteps:
             rows[way]["difference"] = {"value": float(np.mean(differences)), "interval": None}
         block = {
             "rows": rows, "ways": list(ways), "reference": reference, "samples": len(subjects),
-            "routes": [list(route) for route in self.routes], "step": flow.step, "translated": True,
+            "routes": [list(route) for route in there], "step": flow.step, "translated": True,
         }  # fmt: skip
         return block, arrays
