@@ -23,15 +23,11 @@ def few_steps_section(results: Results) -> Section:
             (name, *(_cell(row[metric], digits) for metric, digits in _TRANSLATED.items()))
             for name, row in found["rows"].items()
         ]
+        routes = ", ".join(" to ".join(route) for route in found.get("routes", ()))
         return page.section(
-            results,
-            "few_steps",
-            "Few steps",
-            heading=heading,
-            strips=strips,
-            rows=rows,
-            found=found,
-        )
+            results, "few_steps", "Few steps", heading=heading, strips=strips, rows=rows, found=found,
+            routes=routes,
+        )  # fmt: skip
     rows = [
         ("real, from the training set (floor)" if name == "real" else name,
          *(page.number(row.get(metric)) for metric in _METRICS))
