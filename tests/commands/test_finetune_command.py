@@ -80,7 +80,7 @@ def test_a_walk(base, finetune, tmp_path):
 
 
 MISTAKES = {
-    "no autoencoder": ("--autoencoder=nowhere", "no autoencoder in nowhere .*convert_vae.py"),
+    "no autoencoder": ("--autoencoder=nowhere", "no autoencoder in nowhere .*msflow convert-vae"),
     "no configuration": ("--config=nowhere.py", "no configuration file nowhere.py"),
     "side": ("--side=31", "side 31 .* multiple of 2, .* --side=32"),
     "steps": ("--steps=0", "steps must be at least 1, got 0"),
