@@ -97,7 +97,7 @@ def test_with_an_autoencoder_it_is_a_latent_model(tool, tmp_path):
     assert len(rows) == 3
     generate(out, ["b"], 1, tmp_path / "g", steps=2)
     assert np.asarray(Image.open(next((tmp_path / "g").glob("1_b_*.png")))).shape == (100, 100)
-    with pytest.raises(FileNotFoundError, match="no autoencoder in .*ae .*convert_vae"):
+    with pytest.raises(FileNotFoundError, match="no autoencoder in .*ae .*msflow convert-vae"):
         tool.main([str(WEIGHTS), str(tmp_path / "w2"), *flags, *more])
     assert not (tmp_path / "w2").exists()
 
