@@ -120,7 +120,7 @@ def test_without_its_autoencoder_it_says_so(trained, tmp_path):
 @pytest.mark.parametrize(
     "flags, message",
     [
-        (["--config.model.latent.autoencoder=nowhere"], "no autoencoder in nowhere .*msflow convert-vae"),
+        (["--config.model.latent.autoencoder=nowhere"], "no autoencoder in nowhere .*convert-vae"),
         (["--config.model.latent.autoencoder="], "trained in latents|--encode-only is for latent"),
         (["--config.model.task=segment"], "needs a model of pixels"),
         (["--config.model.resize=30"], "does not divide images of 30: set model.resize"),
