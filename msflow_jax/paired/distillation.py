@@ -13,6 +13,8 @@ from msflow_jax.storage.facts import TEACHER
 from msflow_jax.streams import UNIFORM
 from msflow_jax.training import Stage
 from msflow_jax.training.distillation import (
+    ITSELF,
+    check,
     distillation_loss,
     guided,
     start_from,
@@ -83,16 +85,16 @@ def jump_stage(
 
         return error
 
-    loss, error = (
-        summed({part: of(make) for part, make in makers.items()}) for of in (loss_of, error_of)
-    )
+    def of_all(of: Callable[[Making], Any]) -> Any:
+        found = {part: of(make) for part, make in makers.items()}
+        return summed(found) if len(found) > 1 else next(iter(found.values()))
+
+    loss, error = of_all(loss_of), of_all(error_of)
     return make_stage(config, name, "", loss, pair, trains, start, measured=error)
 
 
 def summed(objectives: Mapping[str, Callable[..., Any]]) -> Callable[..., Any]:
-    """The sum of objectives, each of its part of a batch; of one alone the batch has no parts."""
-    if len(objectives) == 1:
-        return next(iter(objectives.values()))
+    """The sum of objectives, each of its part of a batch."""
 
     def objective(params: Any, batch: Any, key: jax.Array, *, train: bool = True) -> Any:
         total: Any = 0.0
@@ -122,8 +124,6 @@ def check_teacher(config: ConfigDict, unguided: Sequence[str]) -> None:
     Raises:
         ValueError: a student that would be its own teacher, and as ``training.distillation.check``.
     """
-    from msflow_jax.training.distillation import ITSELF, check
-
     settings = config.model.distillation
     check(settings, unguided)
     if settings.teacher == ITSELF:

@@ -8,6 +8,7 @@ import pytest
 from msflow_jax.diffusers.curriculum import stages
 from msflow_jax.diffusers.distillation import jumped, taught
 from msflow_jax.diffusers.family import FAMILY
+from msflow_jax.paired.distillation import summed
 from msflow_jax.storage.facts import TEACHER
 from msflow_jax.training.distillation import start_from
 from msflow_jax.training.stage import update
@@ -85,6 +86,13 @@ def test_a_modality_of_several_links_learns_from_each(made):
     config, student, parts, *_ = made
     every = {one.name: one for one in stages(config, tiny.splits(), parts.tokeniser, student)}
     assert set(every["jump-ct"].source) == {"ct-report", "t1w-ct"}
+
+
+def test_a_sum_has_parts_also_where_there_is_one():
+    """As links that are trained jointly, of which a model may have one."""
+    one = summed({"a": lambda params, batch, key, *, train: (params * batch, {"loss": batch})})
+    total, metrics = one(2.0, {"a": 3.0}, jax.random.key(0), train=True)
+    assert total == 6 and metrics == {"loss_a": 3.0}
 
 
 def test_a_teacher_is_followed_with_its_guidance(made):
