@@ -40,7 +40,7 @@ def export(flow: Flow, verb: str, folder: Path, *, batch: int = 0, **requested: 
             model whose program needs a fixed ``batch``.
         ModuleNotFoundError: flatbuffers is not installed.
     """
-    from safetensors.numpy import save_file
+    from safetensors.numpy import save
 
     if verb not in VERBS:
         raise ValueError(f"--verb={verb}: exported are {' and '.join(VERBS)}")
@@ -50,7 +50,7 @@ def export(flow: Flow, verb: str, folder: Path, *, batch: int = 0, **requested: 
     text = _serialized(function, params, inputs, batch)
     (folder / PROGRAM).write_bytes(text)
     leaves = {"/".join(path): np.asarray(leaf) for path, leaf in _flat(params).items()}
-    save_file(leaves, folder / PARAMETERS)
+    (folder / PARAMETERS).write_bytes(save(leaves))  # save_file would let nobody else read it
     facts = {
         "verb": verb, "platforms": list(PLATFORMS), "batch": batch or "any", "settings": settings,
         "inputs": [{"name": n, "dtype": d, "shape": ["batch", *s]} for n, d, s in inputs],
