@@ -11,7 +11,7 @@ or the word phantoms; its volumes are cut into slices.
 
 from collections.abc import Sequence
 
-from msflow_jax.commands.common import parser, path, run
+from msflow_jax.commands.common import add_slices, parser, path, run
 
 
 def cohort(o):
@@ -73,14 +73,7 @@ def main(arguments: Sequence[str]) -> None:
     flags.add_argument("--subjects", type=int, default=40, help="phantoms, at least 10")
     flags.add_argument("--side", type=int, default=0, help="rows and columns; 0: 32, or as stored")
     flags.add_argument("--data-seed", type=int, default=0, help="of phantoms, and of the splits")
-    flags.add_argument("--axis", default="axial", choices=("axial", "coronal", "sagittal"))
-    flags.add_argument(
-        "--first", type=float, default=0.0, help="slices from this share of the axis"
-    )
-    flags.add_argument(
-        "--last", type=float, default=1.0, help="slices up to this share of the axis"
-    )
-    flags.add_argument("--gap", type=float, default=0.0, help="mm between slices; 0: every one")
+    add_slices(flags)
     o = flags.parse_args(arguments)
     check_new(o.folder)
     split = cohort(o)[o.split]

@@ -51,6 +51,18 @@ def add_format(flags: argparse.ArgumentParser) -> None:
     )  # fmt: skip
 
 
+def add_slices(flags: argparse.ArgumentParser) -> None:
+    """The flags that say which slices of volumes are taken."""
+    flags.add_argument("--axis", default="axial", choices=("axial", "coronal", "sagittal"))
+    flags.add_argument(
+        "--first", type=float, default=0.0, help="slices from this share of the axis"
+    )
+    flags.add_argument(
+        "--last", type=float, default=1.0, help="slices up to this share of the axis"
+    )
+    flags.add_argument("--gap", type=float, default=0.0, help="mm between slices; 0: every one")
+
+
 def add_distributed(flags: argparse.ArgumentParser) -> None:
     """The flag by which several processes do one job."""
     flags.add_argument(

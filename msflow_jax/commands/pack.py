@@ -12,7 +12,7 @@ import dataclasses
 from collections.abc import Sequence
 from pathlib import Path
 
-from msflow_jax.commands.common import parser, path, run
+from msflow_jax.commands.common import add_slices, parser, path, run
 
 
 def pack(
@@ -69,14 +69,7 @@ def main(arguments: Sequence[str]) -> None:
         "--dims", type=int, default=2, choices=(2, 3), help="3: volumes; 2: pictures and slices"
     )
     flags.add_argument("--spacing", type=float, default=0.0, help="mm of voxels; 0: as stored")
-    flags.add_argument("--axis", default="axial", choices=("axial", "coronal", "sagittal"))
-    flags.add_argument(
-        "--first", type=float, default=0.0, help="slices from this share of the axis"
-    )
-    flags.add_argument(
-        "--last", type=float, default=1.0, help="slices up to this share of the axis"
-    )
-    flags.add_argument("--gap", type=float, default=0.0, help="mm between slices; 0: every one")
+    add_slices(flags)
     flags.add_argument(
         "--window", type=float, nargs=2, default=WINDOW, metavar=("LOW", "HIGH"),
         help="Hounsfield units of CT that become black and white",

@@ -18,9 +18,14 @@ def to_float(images: jax.Array) -> jax.Array:
 
 def to_uint8(images: jax.Array) -> np.ndarray:
     """Float in [-1, 1] to uint8, rounded and clipped; inverts :func:`to_float` of uint8 images."""
+    return np.asarray(grey_levels(images))
+
+
+def grey_levels(images: jax.Array) -> jax.Array:
+    """The same where it is traced."""
     # Truncated, images would be half a grey level too dark on average, and a grey level whose float32
     # lies a little below it would lose a whole one.
-    return np.asarray(jnp.clip(jnp.round((images + 1) * 127.5), 0, 255).astype(jnp.uint8))
+    return jnp.clip(jnp.round((images + 1) * 127.5), 0, 255).astype(jnp.uint8)
 
 
 def gather(data: Mapping[str, jax.Array], plan: Plan, modalities: Mapping[str, Modality]) -> Batch:

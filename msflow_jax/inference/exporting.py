@@ -7,7 +7,10 @@ from typing import Any
 import jax
 import jax.numpy as jnp
 import numpy as np
+from flax.traverse_util import flatten_dict, unflatten_dict
 
+from msflow_jax import __version__
+from msflow_jax.data.batches import grey_levels
 from msflow_jax.data.sources.archives import file_sha256
 from msflow_jax.families import choose_settings
 from msflow_jax.inference.flow import Flow
@@ -49,13 +52,13 @@ def export(flow: Flow, verb: str, folder: Path, *, batch: int = 0, **requested: 
     params = flow.params if verb == "classify" else flow.drawing_params
     text = _serialized(function, params, inputs, batch)
     (folder / PROGRAM).write_bytes(text)
-    leaves = {"/".join(path): np.asarray(leaf) for path, leaf in _flat(params).items()}
+    leaves = {"/".join(path): np.asarray(leaf) for path, leaf in flatten_dict(params).items()}
     (folder / PARAMETERS).write_bytes(save(leaves))  # save_file would let nobody else read it
     facts = {
         "verb": verb, "platforms": list(PLATFORMS), "batch": batch or "any", "settings": settings,
         "inputs": [{"name": n, "dtype": d, "shape": ["batch", *s]} for n, d, s in inputs],
         "outputs": outputs, "classes": list(flow.classes), "step": flow.step,
-        "versions": {"jax": jax.__version__, "msflow_jax": _version()},
+        "versions": {"jax": jax.__version__, "msflow_jax": __version__},
         "sha256": {name: file_sha256(folder / name) for name in (PROGRAM, PARAMETERS)},
     }  # fmt: skip
     if verb == "classify":
@@ -65,18 +68,6 @@ def export(flow: Flow, verb: str, folder: Path, *, batch: int = 0, **requested: 
     source = Path(__file__).with_name("exported_loader.py").read_text(encoding="utf-8")
     (folder / LOADER).write_text(source, encoding="utf-8")
     return facts
-
-
-def _version() -> str:
-    from msflow_jax import __version__
-
-    return __version__
-
-
-def _flat(params: Any) -> dict[tuple[str, ...], Any]:
-    from flax.traverse_util import flatten_dict
-
-    return flatten_dict(params)
 
 
 def _serialized(
@@ -94,7 +85,7 @@ def _serialized(
             "pip install 'msflow_jax[export]'"
         ) from error
     # Empty dicts have no leaf, and would be missing when the parameters are read again.
-    params = _nested(_flat(params))
+    params = unflatten_dict(flatten_dict(params))
     like = jax.tree.map(lambda x: jax.ShapeDtypeStruct(x.shape, x.dtype), params)
     (size,) = (batch,) if batch else exporting.symbolic_shape("batch")
     given = [jax.ShapeDtypeStruct((size, *shape), jnp.dtype(d)) for _, d, shape in inputs]
@@ -107,12 +98,6 @@ def _serialized(
             "the program of this model is of one number of images: give it by --batch"
         ) from error
     return bytes(made.serialize())
-
-
-def _nested(flat: dict[tuple[str, ...], Any]) -> Any:
-    from flax.traverse_util import unflatten_dict
-
-    return unflatten_dict(flat)
 
 
 def _classify(flow: Flow, requested: dict[str, Any]) -> tuple[Any, ...]:
@@ -159,7 +144,7 @@ def _generate(flow: Flow, requested: dict[str, Any]) -> tuple[Any, ...]:
 
     def function(params: Any, labels: jax.Array, numbers: jax.Array) -> dict[str, jax.Array]:
         images = run(params, labels, numbers)
-        return {"images": jnp.round(127.5 * (jnp.clip(images, -1, 1) + 1)).astype(jnp.uint8)}
+        return {"images": grey_levels(images)}
 
     inputs = [("labels", "int32", ()), ("numbers", "int32", ())]
     return function, inputs, {"images": "of the classes; equal numbers, equal noise"}, settings
