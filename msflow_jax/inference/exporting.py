@@ -105,7 +105,9 @@ def _classify(flow: Flow, requested: dict[str, Any]) -> tuple[Any, ...]:
     given = {**sample.classify.to_dict(), **known.settings}
     settings = choose_settings(flow.model, "classify", given, requested)
     weights = flow.info.class_weights(given.get("prior", "natural"))
-    run = classifying(flow.model, sample.seed, sample.overlap, weights=weights, **settings)
+    run = classifying(
+        flow.model, jax.random.key(sample.seed), sample.overlap, weights=weights, **settings
+    )
     temperature, bias = (
         known.temperature,
         jnp.asarray([list(known.bias)] if known.bias else [[0.0]]),
@@ -140,7 +142,7 @@ def _classify(flow: Flow, requested: dict[str, Any]) -> tuple[Any, ...]:
 
 def _generate(flow: Flow, requested: dict[str, Any]) -> tuple[Any, ...]:
     settings = flow.settings("generate", requested)
-    run = generating(flow.model, flow.config.sample.seed, **settings)
+    run = generating(flow.model, jax.random.key(flow.config.sample.seed), **settings)
 
     def function(params: Any, labels: jax.Array, numbers: jax.Array) -> dict[str, jax.Array]:
         images = run(params, labels, numbers)

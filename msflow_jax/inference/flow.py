@@ -15,15 +15,15 @@ from msflow_jax.data.checks import check_images
 from msflow_jax.families import Family, choose_settings, draws_modalities, require_verb
 from msflow_jax.inference.answer_verbs import AnswerVerbs
 from msflow_jax.inference.calibration import COVERAGE, Calibration
-from msflow_jax.inference.kept import kept_classifier
 from msflow_jax.inference.kinds import LEVEL, are_odd, with_distances
 from msflow_jax.inference.modality_verbs import ModalityVerbs
 from msflow_jax.inference.prediction import Prediction
 from msflow_jax.inference.runners import (
+    make_classifier,
     make_explainer,
     make_generator,
     make_segmenter,
-)  # fmt: skip
+)
 from msflow_jax.inference.windows import warn_of_pieces
 from msflow_jax.parallel.batched import finished
 
@@ -96,7 +96,7 @@ class Flow(ModalityVerbs, AnswerVerbs):
         images, sample = self.check(images), self.config.sample
         given = {**sample.classify.to_dict(), **self.calibration.settings}
         settings = choose_settings(self.model, "classify", given, requested)
-        run = kept_classifier(
+        run = make_classifier(
             self.model, seed=sample.seed if seed is None else seed, batch=sample.batch,
             weights=self.info.class_weights(given.get("prior", "natural")),
             overlap=sample.overlap, **settings,

@@ -1,11 +1,18 @@
-"""Programs that are compiled once for all calls with the same model and settings."""
+"""Programs that are compiled once for all calls with the same model and settings, whatever the seed."""
 
+from collections.abc import Callable
 from dataclasses import dataclass
 from functools import lru_cache
 from typing import Any
 
-from msflow_jax.inference.runners import make_classifier
-from msflow_jax.parallel.batched import Runner
+import jax
+import numpy as np
+
+from msflow_jax.parallel.batched import Runner, batched
+
+# (parameters, items [B, ...], global index of each [B]) -> arrays: what ``batched`` takes. Only what is
+# drawn depends on the index: predictions leave it out, and their noise is by the image's content.
+Function = Callable[[Any, Any, jax.Array], Any]
 
 
 @dataclass(frozen=True)
@@ -21,11 +28,35 @@ class _Same:
         return id(self.model)
 
 
-def kept_classifier(model: Any, **settings: Any) -> Runner:
-    """:func:`~msflow_jax.inference.runners.make_classifier`, once for the same model and settings."""
-    return _kept_classifier(_Same(model), **settings)
+def kept(
+    make: Callable[..., Function], model: Any, *, seed: int, batch: int, axis: int = 0, **settings: Any
+) -> Runner:  # fmt: skip
+    """``make(model, key, **settings)`` over any number: ``runner(params, items, description="")``.
+
+    Args:
+        make: makes the function of a batch.
+        model: a model of any family.
+        seed: seed of the key. It goes in as an argument, so that another one is no other program.
+        batch: items at a time; ``axis``: batch axis of the results.
+        settings: of the function.
+    """
+    given = _Same(model), batch, axis
+    try:
+        hash(tuple(settings.items()))
+    except TypeError:  # such as weights in an array
+        run = _compiled.__wrapped__(make, *given, **settings)
+    else:
+        run = _compiled(make, *given, **settings)
+    bits = np.asarray(jax.random.key_data(jax.random.key(seed)))
+    return lambda params, items, description="": run((params, bits), items, description)
 
 
-@lru_cache(maxsize=8)
-def _kept_classifier(model: _Same, **settings: Any) -> Runner:
-    return make_classifier(model.model, **settings)
+@lru_cache(maxsize=16)
+def _compiled(
+    make: Callable[..., Function], model: _Same, batch: int, axis: int, **settings: Any
+) -> Runner:
+    def function(given: Any, items: Any, index: jax.Array) -> Any:
+        params, bits = given
+        return make(model.model, jax.random.wrap_key_data(bits), **settings)(params, items, index)
+
+    return batched(function, batch, axis)

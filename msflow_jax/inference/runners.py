@@ -1,7 +1,7 @@
 """A model's verbs over many images: a pure function of a batch each, and the same over any number."""
 
 import dataclasses
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from typing import Any
 
 import jax
@@ -10,26 +10,22 @@ import numpy as np
 
 from msflow_jax.data.batches import to_float, to_uint8
 from msflow_jax.inference import windows
+from msflow_jax.inference.kept import Function, kept
 from msflow_jax.inference.prediction import Prediction
 from msflow_jax.parallel.batched import Runner, batched, finished
 
-# (parameters, items [B, ...], global index of each [B]) -> arrays: what ``batched`` takes. Only what is
-# drawn depends on the index: predictions leave it out, and their noise is by the image's content.
-Function = Callable[[Any, Any, jax.Array], Any]
 
-
-def classifying(model: Any, seed: int, overlap: float = 0.5, **settings: Any) -> Function:
+def classifying(model: Any, key: jax.Array, overlap: float = 0.5, **settings: Any) -> Function:
     """``(params, images uint8 or float, index) -> Prediction`` ``[D, B, ...]``; see ``classify``.
 
     Args:
         model: a model that classifies.
-        seed: seed of the label noise.
+        key: key of the label noise.
         overlap: of the windows, where images are larger than the model.
         **settings: settings of the model's ``classify``, and ``weights``.
     """
 
     def function(params: Any, images: jax.Array, index: jax.Array) -> Prediction:
-        key = jax.random.key(seed)
         out = windows.classify(model, params, to_float(images), key, overlap=overlap, **settings)
         shape = out.distances.shape[:2]
         ok = out.ok if out.ok.ndim == 2 else jnp.broadcast_to(out.ok[:, None], shape)
@@ -38,30 +34,29 @@ def classifying(model: Any, seed: int, overlap: float = 0.5, **settings: Any) ->
     return function
 
 
-def segmenting(model: Any, seed: int, overlap: float = 0.5, **settings: Any) -> Function:
+def segmenting(model: Any, key: jax.Array, overlap: float = 0.5, **settings: Any) -> Function:
     """``(params, images, index) -> class numbers`` uint8 ``[B, *space]``; see ``segment``.
 
     Arguments as for :func:`classifying`.
     """
 
     def function(params: Any, images: jax.Array, index: jax.Array) -> jax.Array:
-        key = jax.random.key(seed)
         out = windows.segment(model, params, to_float(images), key, overlap=overlap, **settings)
         return jnp.argmax(out, axis=-1).astype(jnp.uint8)
 
     return function
 
 
-def generating(model: Any, seed: int, **settings: Any) -> Function:
+def generating(model: Any, key: jax.Array, **settings: Any) -> Function:
     """``(params, condition, index) -> images`` in [-1, 1]; see ``generate``."""
 
     def function(params: Any, condition: jax.Array, index: jax.Array) -> jax.Array:
-        return model.generate(params, condition, jax.random.key(seed), index=index, **settings)
+        return model.generate(params, condition, key, index=index, **settings)
 
     return function
 
 
-def explaining(model: Any, seed: int, **settings: Any) -> Function:
+def explaining(model: Any, key: jax.Array, **settings: Any) -> Function:
     """``(params, (images, labels, others), index) -> Explanation``; see ``explain``.
 
     The images are dequantised as in the classifier's first draw of the same seed.
@@ -69,13 +64,12 @@ def explaining(model: Any, seed: int, **settings: Any) -> Function:
 
     def function(params: Any, items: Any, index: jax.Array) -> Any:
         images, labels, others = items
-        key = jax.random.key(seed)
         return model.explain(params, to_float(images), key, labels, others, **settings)
 
     return function
 
 
-def translating(model: Any, seed: int, target: str, draws: int, **settings: Any) -> Function:
+def translating(model: Any, key: jax.Array, target: str, draws: int, **settings: Any) -> Function:
     """``(params, (sources, numbers), index) -> images`` ``[K, B, *shape]`` in [-1, 1].
 
     See ``translate``. The noise is folded from the numbers ``[B]``, or where they are None from the
@@ -83,7 +77,7 @@ def translating(model: Any, seed: int, target: str, draws: int, **settings: Any)
 
     Args:
         model: a model that translates.
-        seed: seed of the noise.
+        key: key of the noise.
         target: modality to draw.
         draws: noise draws K.
         **settings: settings of the model's ``translate``.
@@ -94,8 +88,8 @@ def translating(model: Any, seed: int, target: str, draws: int, **settings: Any)
         given = jax.tree.map(as_for_a_loss, dict(sources))
 
         def one(draw: jax.Array) -> jax.Array:
-            key = jax.random.fold_in(jax.random.key(seed), draw)
-            return model.translate(params, given, key, target=target, index=numbers, **settings)
+            own = jax.random.fold_in(key, draw)
+            return model.translate(params, given, own, target=target, index=numbers, **settings)
 
         return jax.lax.map(one, jnp.arange(draws))
 
@@ -115,7 +109,8 @@ def make_translator(
     Arguments as for :func:`translating`. The runner raises FloatingPointError where an image is not
     finite.
     """
-    run = batched(translating(model, seed, target, draws, **settings), batch, axis=1)
+    given: Any = dict(seed=seed, batch=batch, axis=1, target=target, draws=draws)
+    run = kept(translating, model, **given, **settings)
 
     def runner(params: Any, items: Any, description: str = "") -> np.ndarray:
         return finished(lambda: run(params, items, description), to_images)
@@ -139,16 +134,22 @@ def make_joint_generator(
         **settings: settings of the model's ``generate``.
     """
 
+    given: Any = dict(seed=seed, batch=batch, modalities=tuple(modalities))
+    return kept(_drawing_together, model, **given, **settings)
+
+
+def _drawing_together(
+    model: Any, key: jax.Array, modalities: Sequence[str], **settings: Any
+) -> Function:
     def function(params: Any, items: Any, index: jax.Array) -> dict[str, Any]:
         sources, numbers = items
-        found = model.generate(
-            params, jax.tree.map(as_for_a_loss, dict(sources)), jax.random.key(seed),
-            modalities=tuple(modalities), index=numbers, **settings,
-        )  # fmt: skip
+        given = jax.tree.map(as_for_a_loss, dict(sources))
+        drawn = dict(modalities=modalities, index=numbers, **settings)
+        found = model.generate(params, given, key, **drawn)
         written = {name for name in modalities if model.modalities[name].text}
         return {k: model.write(params, z) if k in written else z for k, z in found.items()}
 
-    return batched(function, batch)
+    return function
 
 
 def make_reporter(
@@ -159,16 +160,19 @@ def make_reporter(
     Arguments as for :func:`translating`.
     """
 
+    return kept(_reporting, model, seed=seed, batch=batch, axis=1, draws=draws, **settings)
+
+
+def _reporting(model: Any, key: jax.Array, draws: int, **settings: Any) -> Function:
     def function(params: Any, sources: Mapping[str, jax.Array], index: jax.Array) -> Any:
         given = jax.tree.map(as_for_a_loss, dict(sources))
 
         def one(draw: jax.Array) -> Any:
-            key = jax.random.fold_in(jax.random.key(seed), draw)
-            return model.report(params, given, key, **settings)
+            return model.report(params, given, jax.random.fold_in(key, draw), **settings)
 
         return jax.lax.map(one, jnp.arange(draws))
 
-    return batched(function, batch, axis=1)
+    return function
 
 
 def make_embedder(model: Any, name: str, *, batch: int = 128) -> Runner:
@@ -186,7 +190,7 @@ def make_classifier(model: Any, *, seed: int, batch: int = 128, **settings: Any)
     Arguments as for :func:`classifying`; ``batch``: images at a time. The runner raises
     FloatingPointError where a prediction is not finite or an adaptive solver gave up.
     """
-    run = batched(classifying(model, seed, **settings), batch, axis=1)
+    run = kept(classifying, model, seed=seed, batch=batch, axis=1, **settings)
 
     def checked(out: Prediction) -> Prediction:
         bad = ~np.isfinite(out.distances).all(axis=(0, 2)) | ~out.ok.all(axis=0)
@@ -206,7 +210,7 @@ def make_classifier(model: Any, *, seed: int, batch: int = 128, **settings: Any)
 
 def make_segmenter(model: Any, *, seed: int, batch: int = 128, **settings: Any) -> Runner:
     """``runner(params, images) -> class numbers`` uint8 ``[N, *space]``; see :func:`segmenting`."""
-    return batched(segmenting(model, seed, **settings), batch)
+    return kept(segmenting, model, seed=seed, batch=batch, **settings)
 
 
 def make_generator(model: Any, *, seed: int, batch: int = 128, **settings: Any) -> Runner:
@@ -214,7 +218,7 @@ def make_generator(model: Any, *, seed: int, batch: int = 128, **settings: Any) 
 
     The runner raises FloatingPointError where an image is not finite.
     """
-    run = batched(generating(model, seed, **settings), batch)
+    run = kept(generating, model, seed=seed, batch=batch, **settings)
 
     def runner(params: Any, condition: np.ndarray, description: str = "") -> np.ndarray:
         return finished(lambda: run(params, condition, description), to_images)
@@ -224,7 +228,7 @@ def make_generator(model: Any, *, seed: int, batch: int = 128, **settings: Any) 
 
 def make_explainer(model: Any, *, seed: int, batch: int = 128, **settings: Any) -> Runner:
     """``runner(params, (images, labels, others)) -> Explanation``; see :func:`explaining`."""
-    return batched(explaining(model, seed, **settings), batch)
+    return kept(explaining, model, seed=seed, batch=batch, **settings)
 
 
 def to_images(generated: Any) -> np.ndarray:

@@ -14,6 +14,7 @@ from msflow_jax.evaluation.likelihood import bits_per_dimension
 from msflow_jax.evaluation.scaling import fit_scaling
 from msflow_jax.evaluation.segmentation import evaluate_segmentation
 from msflow_jax.families import choose_settings
+from msflow_jax.inference.kept import kept
 from msflow_jax.inference.runners import generating, make_classifier, make_segmenter
 from msflow_jax.inference.windows import crop_one
 from msflow_jax.parallel.batched import batched
@@ -191,9 +192,9 @@ def with_jumps(
     chosen = chosen[:, *(slice(side) for side in student.window)] if chosen.ndim > 1 else chosen
 
     def drawing(model: Any, steps: int, solver: str, weight: float = 1.0) -> Callable[..., Any]:
-        given = {"steps": steps, "solver": solver, "guidance": weight}
-        function = generating(model, config.sample.seed, **given)
-        return batched(function, min(_DRAWN, config.sample.batch))
+        given: Any = {"steps": steps, "solver": solver, "guidance": weight}
+        of: Any = dict(seed=config.sample.seed, batch=min(_DRAWN, config.sample.batch))
+        return kept(generating, model, **of, **given)
 
     jump, walk = drawing(student, JUMPS, JUMP), drawing(teacher, STEPS, "euler", guidance)
     walk_itself = drawing(student, STEPS, "euler")
