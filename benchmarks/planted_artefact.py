@@ -167,7 +167,7 @@ def main() -> None:
     print(json.dumps(record, indent=1))
     keep(record, options.output)
     if options.picture:
-        from msflow_jax.commands.explain import panels
+        from msflow_jax.inference.explained import panels
         from msflow_jax.reports.figures import encode_png
 
         rows = [panels(images[i], found.map[i], found.log_ratio[i]) for i in range(6)]

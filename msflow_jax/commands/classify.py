@@ -67,6 +67,8 @@ def classify(
     from msflow_jax import data
     from msflow_jax.data.sources.values import refuse_broken
     from msflow_jax.inference.kinds import check_level, outdated
+    from msflow_jax.inference.predicted import predicted_rows
+    from msflow_jax.inference.sets import describe_sets
     from msflow_jax.parallel.batched import Interrupted
     from msflow_jax.parallel.startup import is_first
     from msflow_jax.storage.outputs import check_both, check_file
@@ -93,7 +95,9 @@ def classify(
     known = flow.calibration
     for line in (outdated(out, known.familiar, str(known)), check_level(outside, known.outside)):
         print(line, end="\n" * bool(line), file=sys.stderr)
-    rows = _rows(flow, out, read, abstains, sets)
+    rows, found = predicted_rows(flow, out, read, abstains, sets)
+    if sets and found:
+        print(describe_sets(found, sets["coverage"]), file=sys.stderr)
     if stopped:
         write_csv(partial, rows)
         raise stopped.kept(len(read.names), partial) from stopped
@@ -121,24 +125,6 @@ def _check(calibration: Any, keep: float, measure: str, outside: float, sets: An
     check_level(outside, calibration.outside)
     if sets:
         check_sets(calibration.conformal, sets["coverage"])
-
-
-def _rows(flow: Any, out: Any, read: Any, abstains: Any, sets: Any) -> list[dict[str, Any]]:
-    """The table, with conformal sets where they are wanted."""
-    from msflow_jax.inference.kinds import p_values
-    from msflow_jax.inference.sets import describe_sets, random_parts, sets_of
-    from msflow_jax.inference.tables import prediction_rows, with_sets
-
-    outside = p_values(out, flow.calibration.outside)
-    given = read.names, abstains, str(flow.calibration)
-    rows = prediction_rows(out, *given, outside=outside)
-    if not sets:
-        return rows
-    sample = flow.config.sample
-    uniform = random_parts(read.images, sample.seed, sample.batch)
-    found = sets_of(out, uniform, flow.calibration.conformal, **sets)
-    print(describe_sets(found, sets["coverage"]), file=sys.stderr)
-    return with_sets(rows, found, flow.classes)
 
 
 def _write_series(output: Path, out: Any, read: Any, evaluation: str) -> None:

@@ -55,8 +55,7 @@ def report(
         OSError: an output that cannot be written.
     """
     from msflow_jax import data
-    from msflow_jax.data.phantoms.reports import stated
-    from msflow_jax.evaluation.texts import agreement
+    from msflow_jax.inference.reported import rows_of
     from msflow_jax.storage.jsons import write_json
     from msflow_jax.storage.outputs import check_file
     from msflow_jax.storage.text import begins_with, write_csv
@@ -73,16 +72,8 @@ def report(
     texts, logs = flow.report(
         {source: read}, draws=draws, seed=seed, description=words, steps=steps
     )
-    facts = [[stated(text) for text in one] for one in texts]
-    sure, route = agreement(facts), flow.model.route_words(source, "report")
-    fields = sorted({f"fact_{key}" for row in facts[0] for key in row})
-    rows = []
-    for i, name in enumerate(names):
-        said = {f"fact_{key}": value for key, value in facts[0][i].items()}
-        rows.append({
-            "name": name, "route": route, "report": texts[0][i], "agreement": float(sure[i]),
-            "log_probability": float(logs[0, i]), **{key: said.get(key, "") for key in fields},
-        })  # fmt: skip
+    route = flow.model.route_words(source, "report")
+    rows = rows_of(names, route, texts, logs)
     if output.suffix == ".json":
         write_json(output, {"reports": rows})
     else:

@@ -5,6 +5,7 @@ import numpy as np
 from msflow_jax.commands import explain
 from msflow_jax.coupling import Explanation
 from msflow_jax.data.sources.nifti import read_nifti
+from msflow_jax.inference.explained import panels
 from msflow_jax.reports.overlays import POSITIVE
 
 SIDES, SPACING = (4, 6, 8), (3.0, 1.0, 1.0)
@@ -13,13 +14,13 @@ SIDES, SPACING = (4, 6, 8), (3.0, 1.0, 1.0)
 def test_the_planes_go_through_the_voxel_that_speaks_loudest():
     volume, ratio = np.full((*SIDES, 1), 90, np.uint8), np.zeros(SIDES)
     ratio[3, 1, 6] = 9.0
-    picture = explain.panels(volume, np.zeros(SIDES), ratio)
+    picture = panels(volume, np.zeros(SIDES), ratio)
     height = len(picture) // 3
     red = (np.abs(picture.astype(int) - POSITIVE).sum(axis=-1) < 150).reshape(3, height, -1)
     assert not red[:2].any() and red[2].any()
     reddish = np.flatnonzero(red[2].any(axis=0))
     assert (np.diff(reddish) > 1).sum() == 2  # in each of the three planes
-    thick = explain.panels(volume, np.zeros(SIDES), ratio, SPACING)
+    thick = panels(volume, np.zeros(SIDES), ratio, SPACING)
     assert thick.shape[0] / thick.shape[1] != picture.shape[0] / picture.shape[1]
 
 
