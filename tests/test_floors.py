@@ -12,6 +12,7 @@ FAMILY_ROOMS = {"symmetric", "coupling", "diffusers", "synergy"}
 # From the top down. Rooms of one floor do not import each other.
 FLOORS = (
     {"commands"},
+    {"serving"},
     {"teachers"},
     {"workdir"},
     FAMILY_ROOMS,

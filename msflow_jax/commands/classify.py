@@ -66,9 +66,7 @@ def classify(
     """
     from msflow_jax import data
     from msflow_jax.data.sources.values import refuse_broken
-    from msflow_jax.inference.kinds import check_level, outdated
-    from msflow_jax.inference.predicted import predicted_rows
-    from msflow_jax.inference.sets import describe_sets
+    from msflow_jax.inference.predicted import tabulate
     from msflow_jax.parallel.batched import Interrupted
     from msflow_jax.parallel.startup import is_first
     from msflow_jax.storage.outputs import check_both, check_file
@@ -90,14 +88,10 @@ def classify(
         out, stopped = stop.partial, stop
     if not is_first():
         return []
-    warn_of_other_settings(flow.calibration.settings, requested)
-    abstains = flow.abstains(out, coverage=keep, measure=measure, level=outside)
-    known = flow.calibration
-    for line in (outdated(out, known.familiar, str(known)), check_level(outside, known.outside)):
-        print(line, end="\n" * bool(line), file=sys.stderr)
-    rows, found = predicted_rows(flow, out, read, abstains, sets)
-    if sets and found:
-        print(describe_sets(found, sets["coverage"]), file=sys.stderr)
+    given: Any = dict(keep=keep, measure=measure, outside=outside, sets=sets, requested=requested)
+    rows, abstains, lines = tabulate(flow, out, read, **given)
+    for line in lines:
+        print(line, file=sys.stderr)
     if stopped:
         write_csv(partial, rows)
         raise stopped.kept(len(read.names), partial) from stopped
@@ -155,17 +149,6 @@ def add_broken(rows: Sequence[dict[str, Any]], broken: Mapping[str, str]) -> lis
     empty = dict.fromkeys([*rows[0], "error"], "")
     found = [{**empty, **row} for row in rows]
     return found + [{**empty, "name": name, "error": error} for name, error in broken.items()]
-
-
-def warn_of_other_settings(evaluated: Any, requested: dict[str, Any]) -> None:
-    """A line on stderr where the thresholds were measured with other settings than requested."""
-    for name, value in requested.items():
-        if value and name in evaluated and evaluated[name] != value:
-            print(
-                f"warning: --{name}={value}, but thresholds, sets and p-values were measured with "
-                f"{evaluated[name]}: evaluate --{name}={value} --name=NAME --adopt measures them so",
-                file=sys.stderr,
-            )
 
 
 def main(arguments: Sequence[str]) -> None:

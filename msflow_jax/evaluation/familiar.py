@@ -55,9 +55,13 @@ class Familiar:
         root = np.linalg.cholesky(self.precision.astype(np.float64))
         white, centres = features @ root, self.means @ root
         squared = np.stack([((white - one) ** 2).sum(axis=1) for one in centres], axis=1)
-        likeness = np.sort(_unit(features) @ self.bank.T, axis=1)
+        likeness = np.sort(self.likeness(features), axis=1)
         near = likeness[:, -min(_NEAR, likeness.shape[1])]
         return {MAHALANOBIS: np.sqrt(squared.min(axis=1)), NEIGHBOUR: (1 - near).clip(0)}
+
+    def likeness(self, features: np.ndarray) -> np.ndarray:
+        """Cosines ``[N, M]`` of features ``[N, F]`` and those of the training images in the bank."""
+        return _unit(np.asarray(features, np.float64)) @ self.bank.T
 
     def arrays(self) -> dict[str, np.ndarray]:
         """As an evaluation keeps it."""

@@ -1,4 +1,4 @@
-"""The table of what was classified, with p-values and conformal sets, for every command alike."""
+"""What is said of classified images, for every command alike: table, abstention, sets, and warnings."""
 
 from collections.abc import Mapping
 from typing import Any
@@ -6,36 +6,60 @@ from typing import Any
 import numpy as np
 
 from msflow_jax.inference.flow import Flow
-from msflow_jax.inference.kinds import p_values
+from msflow_jax.inference.kinds import check_level, outdated, p_values
 from msflow_jax.inference.prediction import Prediction
-from msflow_jax.inference.sets import Found, random_parts, sets_of
+from msflow_jax.inference.sets import describe_sets, random_parts, sets_of
 from msflow_jax.inference.tables import prediction_rows, with_sets
 
 
-def predicted_rows(
+def tabulate(
     flow: Flow,
     out: Prediction,
     read: Any,
-    abstains: np.ndarray | None,
-    sets: Mapping[str, Any] | None,
-) -> tuple[list[dict[str, Any]], Found | None]:
-    """Rows of :func:`prediction_rows`, with conformal sets where they are wanted.
+    *,
+    keep: float,
+    measure: str,
+    outside: float,
+    sets: Mapping[str, Any] | None = None,
+    requested: Mapping[str, Any] | None = None,
+) -> tuple[list[dict[str, Any]], np.ndarray | None, list[str]]:
+    """The table of predictions.
 
     Args:
         flow: opened workdir.
         out: predictions of the images; there may be fewer than were read.
         read: what was read, see :class:`msflow_jax.data.sources.images.Sound`.
-        abstains: whether an image is too uncertain, ``[N]``; None where no threshold is known.
-        sets: ``coverage``, ``score``, ``by_class`` of the sets, see :func:`sets_of`; empty for none.
+        keep: fraction of the validation split that would be kept; the rest abstains.
+        measure: uncertainty that decides.
+        outside: p-value up to which an image is of another kind, and abstained from; 0: never.
+        sets: ``coverage``, ``score``, ``by_class`` of conformal sets, see :func:`sets_of`; empty: none.
+        requested: settings that the images were classified with, where they are not the evaluation's.
 
     Returns:
-        The rows, and the sets, or None.
+        Rows of :func:`prediction_rows`, with the sets; whether each is abstained from ``[N]``, None
+        where no threshold is known; and lines of what a reader has to know.
     """
     known, sample = flow.calibration, flow.config.sample
+    abstains = flow.abstains(out, coverage=keep, measure=measure, level=outside)
+    lines = [
+        *other_settings(known.settings, requested or {}),
+        outdated(out, known.familiar, str(known)), check_level(outside, known.outside),
+    ]  # fmt: skip
     given = read.names, abstains, str(known)
     rows = prediction_rows(out, *given, outside=p_values(out, known.outside))
-    if not sets:
-        return rows, None
-    uniform = random_parts(read.images, sample.seed, sample.batch)
-    found = sets_of(out, uniform, known.conformal, **sets)
-    return with_sets(rows, found, flow.classes), found
+    if sets:
+        uniform = random_parts(read.images, sample.seed, sample.batch)
+        found = sets_of(out, uniform, known.conformal, **sets)
+        rows = with_sets(rows, found, flow.classes)
+        lines.append(describe_sets(found, sets["coverage"]))
+    return rows, abstains, [line for line in lines if line]
+
+
+def other_settings(evaluated: Mapping[str, Any], requested: Mapping[str, Any]) -> list[str]:
+    """A line for each setting that thresholds were measured with otherwise than requested."""
+    return [
+        f"warning: --{name}={value}, but thresholds, sets and p-values were measured with "
+        f"{evaluated[name]}: evaluate --{name}={value} --name=NAME --adopt measures them so"
+        for name, value in requested.items()
+        if value and name in evaluated and evaluated[name] != value
+    ]

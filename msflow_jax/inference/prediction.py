@@ -46,6 +46,10 @@ class Prediction:
     measures: dict[str, Any] = dataclasses.field(default_factory=dict)
     features: Any = None
 
+    def rows(self, rows: slice) -> "Prediction":
+        """The predictions of some of the images."""
+        return jax.tree.map(lambda values: values[:, rows], self)
+
     @property
     def distance(self) -> np.ndarray:
         """Distances averaged over draws, ``[B, K]``."""

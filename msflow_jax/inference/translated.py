@@ -110,10 +110,10 @@ def write_translation(
     Returns:
         What a record says: ``mean_spread``, as a share of the range, and ``files``.
     """
-    mean, deviation = _moments(draws)
+    mean, deviation = moments(draws)
     # A spread has no values of its own: grey levels are written as they are.
     plain = dataclasses.replace(info, intensities={}, value_range=()) if kind == "nifti" else info
-    spread = np.rint(np.clip(deviation / _WHITE, 0, 255)).astype(np.uint8)
+    spread = spread_levels(deviation)
     grey = np.rint(mean).astype(np.uint8)
     files = [write_image(folder / "mean" / stem, grey, info, kind, words)]
     files += [write_image(folder / "spread" / stem, spread, plain, kind, f"spread: {words}")]
@@ -141,7 +141,7 @@ def write_volume(
 
     intensity = info.intensity()
     unit = 1.0 if intensity.kind == "full" else (intensity.high - intensity.low) / 255
-    mean, deviation = _moments(draws)
+    mean, deviation = moments(draws)
 
     def values(grey: np.ndarray) -> np.ndarray:
         whole = np.rint(grey).astype(np.uint8) if intensity.kind == "full" else grey
@@ -163,10 +163,15 @@ def write_volume(
     return _said(folder, files, deviation)
 
 
-def _moments(draws: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
+def moments(draws: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
     """Mean and standard deviation over the draws, float32; 0 of a single one."""
     found = draws.astype(np.float32)
     return found.mean(axis=0), found.std(axis=0, ddof=int(len(draws) > 1))
+
+
+def spread_levels(deviation: np.ndarray) -> np.ndarray:
+    """A spread of grey levels as a picture uint8: white where it is a quarter of the range."""
+    return np.rint(np.clip(deviation / _WHITE, 0, 255)).astype(np.uint8)
 
 
 def _said(folder: Path, files: list[Path], deviation: np.ndarray) -> dict[str, Any]:

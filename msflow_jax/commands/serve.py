@@ -1,0 +1,139 @@
+"""Serve a trained model: a page to try it on, and JSON endpoints, on this machine.
+
+    msflow serve --workdir=runs/quickstart
+
+Open the address that is printed: drop an image (PNG, DICOM, NIfTI) and see the prediction with its
+uncertainty; draw a class. The endpoints are POST /classify, /explain, /generate, /translate and /report,
+as far as the model can, with the bytes of a file as body, and GET /health and /metrics: docs/serve.md.
+Nothing that is sent is kept. SIGTERM and Ctrl-C end it after what was begun.
+"""
+
+import sys
+from collections.abc import Sequence
+from pathlib import Path
+from typing import Any
+
+from msflow_jax.commands.common import parser, path, run
+
+LOCAL = ("127.0.0.1", "localhost", "::1")
+_SECONDS = 600  # that what was begun may take once the service is told to stop
+
+
+def serve(
+    workdir: Path,
+    *,
+    host: str = "127.0.0.1",
+    port: int = 8000,
+    names: Sequence[str] = (),
+    together: int = 16,
+    waiting: int = 64,
+    mebibytes: int = 64,
+    nearest: bool | None = None,
+) -> None:
+    """Serve until SIGTERM or Ctrl-C.
+
+    Args:
+        workdir: workdir of a trained model.
+        host: address to listen on. At another than this machine's own, others reach it, and nobody is
+            asked who he is.
+        port: port; 0: any that is free.
+        names: further names under which the service may be asked.
+        together: most requests that go through the network at once.
+        waiting: most requests that wait; others are refused with status 503.
+        mebibytes: largest body of a request.
+        nearest: whether the nearest training images are shown; None: where others do not reach it.
+
+    Raises:
+        ValueError: a workdir that cannot be opened, or a model without an endpoint.
+        ImportError: the extra ``serve`` is not installed.
+        OSError: the address is taken.
+    """
+    try:
+        from msflow_jax.serving.app import Limits, build_app
+        from msflow_jax.serving.server import listen, run_server
+    except ModuleNotFoundError as error:
+        if str(error.name).startswith("msflow_jax"):
+            raise
+        raise ImportError(
+            f"serving needs {error.name}, which is not installed: pip install 'msflow_jax[serve]'"
+        ) from error
+    from msflow_jax.serving.service import Service
+    from msflow_jax.workdir import open_workdir
+
+    if min(together, waiting, mebibytes) < 1:
+        raise ValueError("--batch, --waiting and --max-upload must be at least 1")
+    local = host in LOCAL
+    sockets = listen(host, port)  # before the model is opened: a port that is taken is said at once
+    service = Service(flow := open_workdir(workdir))
+    if not service.endpoints:
+        raise ValueError(f"the model of {workdir} can nothing that has an endpoint")
+    if local if nearest is None else nearest:
+        service = Service(flow, _nearest(flow))
+    hosts = (*LOCAL, "[::1]") if local else (host, *_any(host))
+    limits = Limits(together, waiting, mebibytes, (*hosts, *names))
+    app = build_app(service, limits)
+    address = f"http://{host if ':' not in host else f'[{host}]'}:{sockets[0].getsockname()[1]}/"
+    if not local:
+        print(
+            f"warning: {address} is reached by others, and asks nobody who he is: put a proxy with a "
+            "login before it",
+            file=sys.stderr,
+        )
+    if not flow.calibration.known and "classify" in service.endpoints:
+        print(f"warning: not calibrated: {flow.calibration.reason}", file=sys.stderr)
+    print(f"{', '.join(service.endpoints)} of {workdir}: {address} (Ctrl-C ends it)", flush=True)
+    run_server(app, sockets, _SECONDS)
+    print("stopped; what was begun is done", flush=True)
+
+
+def _any(host: str) -> tuple[str, ...]:
+    """Of an address that stands for all of the machine's, any name."""
+    return ("*",) if host in ("0.0.0.0", "::") else ()
+
+
+def _nearest(flow: Any) -> Any:
+    """The training images, or None and a line that says why they are not there."""
+    from msflow_jax.serving.near import Nearest
+
+    try:
+        return Nearest.of(flow)
+    except (ValueError, OSError, ImportError) as error:
+        print(f"the nearest training images are not shown: {error}", file=sys.stderr)
+        return None
+
+
+def main(arguments: Sequence[str]) -> None:
+    """The command."""
+    flags = parser(__doc__ or "")
+    flags.add_argument("--workdir", required=True, type=path)
+    flags.add_argument("--host", default="127.0.0.1", help="address to listen on")
+    flags.add_argument("--port", type=int, default=8000, help="port; 0: any that is free")
+    flags.add_argument(
+        "--allow-host", action="append", default=[],
+        help="a further name under which it may be asked, as of a proxy; repeatable",
+    )  # fmt: skip
+    flags.add_argument(
+        "--batch", type=int, default=16, help="most requests that go through the network at once"
+    )
+    flags.add_argument(
+        "--waiting", type=int, default=64, help="most requests that wait; others get status 503"
+    )
+    flags.add_argument("--max-upload", type=int, default=64, help="MiB of one request")
+    flags.add_argument(
+        "--nearest", action="store_true", default=None,
+        help="show training images although others reach the service",
+    )  # fmt: skip
+    flags.add_argument("--no-nearest", dest="nearest", action="store_false", help="show none")
+    o = flags.parse_args(arguments)
+
+    from msflow_jax.parallel.startup import start_jax
+
+    start_jax()
+    serve(
+        o.workdir, host=o.host, port=o.port, names=o.allow_host, together=o.batch,
+        waiting=o.waiting, mebibytes=o.max_upload, nearest=o.nearest,
+    )  # fmt: skip
+
+
+if __name__ == "__main__":
+    run(main)

@@ -1,0 +1,1 @@
+"""A trained model as a service: a page to try it on, and JSON endpoints."""

@@ -1,0 +1,157 @@
+"""The verbs of a model as a service: files and parameters in, what JSON can carry out."""
+
+import contextlib
+import warnings
+from collections.abc import Callable, Hashable, Iterator, Mapping, Sequence
+from dataclasses import dataclass
+from types import MappingProxyType
+from typing import Any
+
+import numpy as np
+
+from msflow_jax.families import verbs_of
+from msflow_jax.inference.flow import Flow
+from msflow_jax.inference.predicted import tabulate
+from msflow_jax.inference.sets import check_sets
+from msflow_jax.inference.tables import series_rows
+from msflow_jax.serving.answers import (
+    Answer,
+    Asked,
+    explain,
+    generate,
+    padded,
+    read,
+    report,
+    translate,
+)
+from msflow_jax.serving.near import Nearest
+from msflow_jax.serving.parameters import ENDPOINTS
+from msflow_jax.serving.pictures import addresses
+from msflow_jax.serving.uploads import lines_of
+
+ANSWERS: Mapping[str, Callable[[Flow, Asked], Answer]] = MappingProxyType(
+    {"explain": explain, "generate": generate, "translate": translate, "report": report}
+)
+
+
+@dataclass(frozen=True)
+class Service:
+    """The verbs of an opened workdir that have an endpoint.
+
+    Attributes:
+        flow: opened workdir.
+        near: its training images, to show the nearest ones; None: none are shown.
+    """
+
+    flow: Flow
+    near: Nearest | None = None
+
+    @property
+    def endpoints(self) -> tuple[str, ...]:
+        """Names of the endpoints that the model has."""
+        return tuple(verb for verb in ENDPOINTS if verb in verbs_of(self.flow.model))
+
+    def kind(self, endpoint: str, given: Mapping[str, Any]) -> Hashable:
+        """What requests must have in common to be answered together; one that stands alone its own."""
+        if endpoint != "classify":
+            return endpoint, object()
+        return endpoint, given["draws"], given["steps"], given["modality"]
+
+    def do(self, kind: Any, asked: Sequence[Asked]) -> list[Answer | Exception]:
+        """Answers requests of one kind; an error stands in the place of its answer."""
+        if kind[0] == "classify":
+            return self._classify(asked)
+        return [attempted(ANSWERS[kind[0]], self.flow, one) for one in asked]
+
+    def _classify(self, asked: Sequence[Asked]) -> list[Answer | Exception]:
+        """Images of all requests go through the network at once."""
+        given = [attempted(self._readable, one) for one in asked]
+        sound = [one for one in given if not isinstance(one, Exception)]
+        if not sound:
+            return given
+        images = np.concatenate([found.images for found, _ in sound])
+        requested = {name: asked[0].given[name] for name in ("draws", "steps")}
+        out = self.flow.classify(padded(images), **requested)
+        answers: list[Answer | Exception] = []
+        start = 0
+        for one, found in zip(asked, given, strict=True):
+            if isinstance(found, Exception):
+                answers.append(found)
+                continue
+            rows = slice(start, start := start + len(found[0].images))
+            answers.append(attempted(self._predicted, one, *found, out.rows(rows)))
+        return answers
+
+    def _readable(self, asked: Asked) -> tuple[Any, list[str]]:
+        """The images of a request, whose parameters are looked at before the network runs."""
+        given, known = asked.given, self.flow.calibration
+        known.threshold(given["measure"], given["keep"])
+        if given["coverage"]:
+            check_sets(known.conformal, given["coverage"])
+        return read(asked, self.flow.info_of(given["modality"]))
+
+    def _predicted(self, asked: Asked, read: Any, lines: list[str], out: Any) -> Answer:
+        given, known = asked.given, self.flow.calibration
+        of_sets = {name: given[name] for name in ("coverage", "score", "by_class")}
+        settings = {name: given[name] for name in ("draws", "steps", "keep", "measure", "outside")}
+        requested = {name: settings.pop(name) for name in ("draws", "steps")}
+        rows, _, said = tabulate(
+            self.flow, out, read, requested=requested, sets=of_sets if given["coverage"] else None,
+            **settings,
+        )  # fmt: skip
+        spacing = self.flow.info_of(given["modality"]).spacing
+        near = self.near.find(out, given["near"]) if self.near and given["near"] else ()
+        images = [
+            {**as_json(row, self.flow.classes), "picture": picture}
+            for row, picture in zip(rows, addresses(read.images, spacing), strict=True)
+        ]
+        for image, found in zip(images, near, strict=False):
+            image["nearest"] = found
+        series = series_rows(out, read.series, read.subjects, str(known))
+        return {
+            "images": images, "warnings": [*lines, *said],
+            "series": [as_json(row, self.flow.classes) for row in series],
+            "evaluation": str(known) or known.reason,
+        }  # fmt: skip
+
+
+def attempted(do: Callable[..., Any], *given: Any) -> Any:
+    """What a function returns, or the error that it raises."""
+    try:
+        with told() as lines:
+            found = do(*given)
+    except Exception as error:
+        return error
+    if lines and isinstance(found, dict):
+        found["warnings"] = [*found.get("warnings", ()), *lines]
+    return found
+
+
+@contextlib.contextmanager
+def told() -> Iterator[list[str]]:
+    """Warnings to users that come within it, as lines."""
+    lines: list[str] = []
+    with warnings.catch_warnings(record=True) as said:
+        warnings.simplefilter("always", UserWarning)
+        yield lines
+    lines += lines_of(said)
+
+
+def as_json(row: Mapping[str, Any], classes: Sequence[str]) -> Answer:
+    """A row of a table of predictions: numbers as numbers, probabilities and uncertainties by name."""
+    found: Answer = {"probability": {}, "uncertainty": {}}
+    columns = {f"p_{name}": name for name in classes}
+    for column, value in row.items():
+        if column in columns:
+            found["probability"][columns[column]] = float(value)
+        elif column.startswith("uncertainty_"):
+            found["uncertainty"][column.removeprefix("uncertainty_")] = float(value)
+        elif column in ("log_likelihood", "bits_per_dimension", "outside", "spread", "agree"):
+            found[column] = float(value) if value != "" else None
+        elif column == "abstain":
+            found[column] = None if value == "" else bool(value)
+        elif column == "set":
+            found[column] = [name for name in value.split("|") if name]
+        elif column not in ("evaluation", "subject", "set_size"):
+            found[column] = value
+    return found

@@ -1,0 +1,183 @@
+"use strict";
+const facts = JSON.parse(document.getElementById("facts").textContent);
+const forms = new Map([...document.querySelectorAll("form")].map((form) => [form.dataset.endpoint, form]));
+const percent = (share) => `${(100 * share).toFixed(1)} %`;
+
+// Text goes into the page as text alone, never as markup.
+function element(tag, properties = {}, ...children) {
+  const found = document.createElement(tag);
+  Object.assign(found, properties);
+  found.append(...children);
+  return found;
+}
+
+function picture(address, words) {
+  const image = element("img", { src: address, alt: words, className: "picture" });
+  image.addEventListener("load", () => image.classList.toggle("hard", image.naturalHeight < 100));
+  return image;
+}
+
+function pictures(addresses, words, large = false) {
+  const shown = addresses.map((address, i) => {
+    const link = element("a", { href: address, download: `${words.replaceAll(" ", "_")}_${i + 1}.png` });
+    link.append(picture(address, `${words} ${i + 1}`));
+    return element("figure", {}, link);
+  });
+  return element("div", { className: large ? "row large" : "row" }, ...shown);
+}
+
+function titled(address, words) {
+  return element("figure", {}, picture(address, words), element("figcaption", {}, words));
+}
+
+function bars(probability) {
+  const box = element("div", { className: "bars" });
+  const sorted = Object.entries(probability).sort((a, b) => b[1] - a[1]);
+  for (const [name, share] of sorted.slice(0, 12)) {
+    const inner = element("span");
+    inner.style.width = `${100 * share}%`;  // with a space it would be no length, and every bar full
+    box.append(element("span", { className: "name" }, name), element("div", { className: "bar" }, inner),
+      element("span", { className: "value" }, percent(share)));
+  }
+  return box;
+}
+
+function table(values) {
+  const rows = Object.entries(values).map(([name, value]) => element("tr", {}, element("th", {}, name),
+    element("td", {}, value === null ? "n/a" : typeof value === "number" ? value.toPrecision(4) : String(value))));
+  return element("div", { className: "scroll" }, element("table", {}, element("tbody", {}, ...rows)));
+}
+
+function more(title, content) {
+  return element("details", {}, element("summary", {}, title), content);
+}
+
+function tag(text, bad = false) {
+  return element("span", { className: bad ? "tag bad" : "tag" }, text);
+}
+
+function card(image, ...content) {
+  return element("div", { className: "card" }, element("div", { className: "shown" },
+    picture(image.picture, image.name)), element("div", {}, ...content));
+}
+
+const show = {
+  classify(found, file) {
+    const cards = found.images.map((image) => {
+      const tags = element("div");
+      if (image.abstain) tags.append(tag("abstains: too uncertain, or another kind of image", true));
+      if (image.abstain === false) tags.append(tag("certain enough"));
+      if (image.abstain === null) tags.append(tag("no thresholds: the model was not evaluated"));
+      if (image.set) tags.append(...(image.set.length ? image.set : ["empty"]).map((name) => tag(`set: ${name}`)));
+      const numbers = { ...image.uncertainty };
+      for (const key of ["outside", "log_likelihood", "bits_per_dimension"])
+        if (key in image) numbers[key === "outside" ? "p-value of its kind" : key.replaceAll("_", " ")] = image[key];
+      const parts = [element("h3", {}, image.class), tags, bars(image.probability),
+        more("Uncertainties", table(numbers))];
+      if (image.nearest) {
+        const near = image.nearest.map((one) => titled(one.picture, `${one.class}, cosine ${one.cosine.toFixed(3)}`));
+        parts.push(element("h3", {}, "Nearest training images"), element("div", { className: "row" }, ...near));
+      }
+      return card(image, element("p", { className: "muted" }, image.name), ...parts);
+    });
+    const whole = found.series.map((one) => element("div", {}, element("h3", {}, `${one.name}: ${one.class}`),
+      element("p", { className: "muted" }, `mean of ${one.slices} slices`), bars(one.probability)));
+    if (forms.has("explain")) {
+      const why = element("button", { type: "button", className: "second" }, "Show why");
+      why.addEventListener("click", () => { choose(forms.get("explain"), file); ask(forms.get("explain")); });
+      whole.unshift(element("p", {}, why));
+    }
+    return [...whole, ...cards];
+  },
+  explain(found) {
+    return found.images.map((image) => element("div", { className: "card wide" },
+      element("h3", {}, `${image.class} against ${image.against}: ${image.log_likelihood_ratio.toFixed(2)} nats`),
+      titled(image.picture, "the image; its log-likelihood (red: more than the median); the log-likelihood ratio "
+        + `(red: for ${image.class}, blue: for ${image.against})`),
+      table({ "log-likelihood of the class (nats)": image.log_likelihood_of_class, prediction: image.prediction })));
+  },
+  generate(found) {
+    const shown = Object.entries(found.pictures).flatMap(([name, all]) => [element("h3", {}, `${name} (drawn, no patient)`),
+      pictures(all, `drawn ${name}`, true)]);
+    for (const texts of Object.values(found.texts || {}))
+      shown.push(...texts.map((text) => element("p", { className: "text" }, text)));
+    if (found.routes && Object.keys(found.routes).length) shown.push(more("Routes", table(found.routes)));
+    return shown;
+  },
+  translate(found) {
+    return found.images.map((image) => element("div", { className: "card wide" },
+      element("h3", {}, `${image.name}: ${found.target} (${found.route})`),
+      element("div", { className: "row large" }, titled(image.picture, "source"), titled(image.mean, "mean of the draws"),
+        titled(image.spread, `spread of the draws (mean ${percent(image.mean_spread)} of the range)`)),
+      more(`${image.samples.length} samples`, pictures(image.samples, "sample", true))));
+  },
+  report(found) {
+    return found.images.map((image) => card(image, element("p", { className: "text" }, image.report),
+      tag(`agreement of the drafts ${percent(image.agreement)}`), tag(image.route),
+      more(`${image.drafts.length} drafts`, element("div", {}, ...image.drafts.map((text) =>
+        element("p", { className: "text" }, text))))));
+  },
+};
+
+function query(form, file) {
+  const asked = new URLSearchParams();
+  if (file) asked.set("name", file.name);
+  for (const input of form.querySelectorAll("[name]")) {
+    const value = input.type === "checkbox" ? String(Number(input.checked)) : input.value.trim();
+    if (value !== "" && (value !== input.dataset.default || input.tagName === "SELECT")) asked.set(input.name, value);
+  }
+  return asked;
+}
+
+function fail(box, line) {
+  box.replaceChildren(element("p", { className: "error", role: "alert" }, line));
+}
+
+async function ask(form) {
+  const endpoint = form.dataset.endpoint, box = form.parentElement.querySelector(".result");
+  const button = form.querySelector("button"), state = form.querySelector(".state");
+  const file = form.querySelector(".file") ? form.chosen : null;
+  if (form.querySelector(".file") && !file) return fail(box, "Choose an image first.");
+  if (form.asking) form.asking.abort();
+  const asking = form.asking = new AbortController(), start = Date.now();
+  const tell = () => { state.textContent = `working, ${Math.round((Date.now() - start) / 1000)} s; the first time takes longest`; };
+  const clock = setInterval(tell, 1000);
+  button.disabled = true;
+  tell();
+  try {
+    const answer = await fetch(`/${endpoint}?${query(form, file)}`, { method: "POST", body: file, signal: asking.signal });
+    const found = await answer.json();
+    if (!answer.ok) return fail(box, found.error || `status ${answer.status}`);
+    const warnings = (found.warnings || []).map((line) => element("p", { className: "notice" }, line));
+    box.replaceChildren(...warnings, ...show[endpoint](found, file));
+    if (file) box.scrollIntoView({ block: "nearest" });
+  } catch (error) {
+    if (error.name !== "AbortError") fail(box, `The service does not answer (${error.message}): is it still running?`);
+  } finally {
+    clearInterval(clock);
+    if (form.asking === asking) { button.disabled = false; state.textContent = ""; }
+  }
+}
+
+function choose(form, file) {
+  form.chosen = file;
+  form.querySelector(".chosen").textContent = file ? file.name : "";
+}
+
+for (const form of forms.values()) {
+  form.addEventListener("submit", (event) => { event.preventDefault(); ask(form); });
+  for (const slider of form.querySelectorAll("input[type=range]"))
+    slider.addEventListener("input", () => {
+      slider.parentElement.querySelector("output").textContent = Number(slider.value) ? slider.value : "as usual";
+    });
+  const input = form.querySelector(".file"), drop = form.querySelector(".drop");
+  if (!input) continue;
+  input.addEventListener("change", () => { if (input.files[0]) { choose(form, input.files[0]); ask(form); } });
+  for (const kind of ["dragover", "dragleave", "drop"])
+    drop.addEventListener(kind, (event) => {
+      event.preventDefault();
+      drop.classList.toggle("over", kind === "dragover");
+      const file = kind === "drop" && event.dataTransfer.files[0];
+      if (file) { choose(form, file); ask(form); }
+    });
+}

@@ -1,0 +1,230 @@
+"""The service in this process: what it answers is what the commands say, and what it refuses."""
+
+import base64
+import csv
+import hashlib
+import io
+import re
+import threading
+
+import numpy as np
+import pytest
+from PIL import Image
+
+from msflow_jax.workdir import open_workdir
+
+pytest.importorskip("starlette")
+from starlette.testclient import TestClient
+
+from msflow_jax.serving.app import Limits, build_app
+from msflow_jax.serving.near import Nearest
+from msflow_jax.serving.service import Service
+
+LOCAL = "http://127.0.0.1:8000"
+
+
+@pytest.fixture(scope="module")
+def service(trained):
+    flow = open_workdir(trained)
+    return Service(flow, Nearest.of(flow))
+
+
+@pytest.fixture(scope="module")
+def client(service):
+    with TestClient(build_app(service, Limits(mebibytes=1)), LOCAL) as found:
+        yield found
+
+
+@pytest.fixture(scope="module")
+def files(pictures):
+    return sorted((pictures / "test").rglob("*.png"))
+
+
+def send(client, file, endpoint="classify", **given):
+    return client.post(
+        f"/{endpoint}", params={"name": file.name, **given}, content=file.read_bytes()
+    )
+
+
+def pixels(address):
+    head, _, body = address.partition(",")
+    assert head == "data:image/png;base64"
+    return np.asarray(Image.open(io.BytesIO(base64.b64decode(body))))
+
+
+def test_it_says_what_classify_says(client, files, trained, command, tmp_path):
+    table = tmp_path / "p.csv"
+    done = command(
+        "classify", f"--workdir={trained}", f"--images={files[0].parent}", f"--output={table}",
+        "--coverage=0.9",
+    )  # fmt: skip
+    assert done.status == 0
+    with table.open() as file:
+        rows = {row["name"]: row for row in csv.DictReader(file)}
+    for file in (one for one in files if one.parent == files[0].parent):
+        found, row = send(client, file, coverage=0.9).json(), rows[file.name]
+        (image,) = found["images"]
+        assert image["class"] == row["class"] and found["evaluation"] == row["evaluation"]
+        for name, p in image["probability"].items():
+            assert p == pytest.approx(float(row[f"p_{name}"]), abs=2e-6)
+        for name, value in image["uncertainty"].items():
+            assert value == pytest.approx(float(row[f"uncertainty_{name}"]), rel=1e-3, abs=1e-5)
+        assert image["abstain"] == bool(int(row["abstain"]))
+        assert image["outside"] == pytest.approx(float(row["outside"]))
+        assert image["set"] == [name for name in row["set"].split("|") if name]
+        seen = pixels(image["picture"])
+        assert (seen[..., 0] == np.asarray(Image.open(file))).all()
+        near = image["nearest"]
+        assert len(near) == 3 and near[0]["cosine"] >= near[2]["cosine"]
+        assert {one["class"] for one in near} <= set(image["probability"])
+
+
+def test_requests_at_once_are_answered_as_one_by_one(client, files):
+    alone = [send(client, file).json()["images"][0] for file in files[:5]]
+    together: list = [None] * 5
+
+    def ask(i):
+        together[i] = send(client, files[i]).json()["images"][0]
+
+    threads = [threading.Thread(target=ask, args=(i,)) for i in range(5)]
+    [one.start() for one in threads], [one.join() for one in threads]
+    for one, other in zip(alone, together, strict=True):
+        assert one["name"] == other["name"] and one["picture"] == other["picture"]
+        assert one["probability"] == pytest.approx(other["probability"], abs=1e-5)
+
+
+def test_drawing_is_by_the_seed(client, service):
+    ask = {"label": "dark", "count": 3, "seed": 5}
+    found = client.post("/generate", params=ask).json()
+    drawn = service.flow.generate("dark", 4, seed=5)
+    shown = [pixels(one)[..., 0] for one in found["pictures"]["dark"]]
+    assert len(shown) == 3 and all(
+        (a == b[..., 0]).all() for a, b in zip(shown, drawn, strict=False)
+    )
+    assert client.post("/generate", params=ask).json() == found
+    assert client.post("/generate", params={**ask, "seed": 6}).json() != found
+
+
+@pytest.mark.parametrize(
+    ("method", "path", "given", "status", "words"),
+    [
+        ("POST", "/classify", {}, 400, "no image was sent"),
+        ("POST", "/classify?name=x.png", {"content": b"not a picture"}, 400, "x.png is not an image"),
+        ("POST", "/classify?nmae=x.png", {}, 400, "knows no 'nmae'"),
+        ("POST", "/classify?measure=luck", {"content": b"x"}, 400, "unknown uncertainty 'luck'"),
+        ("POST", "/classify", {"content": b"x" * (1 << 20) + b"x"}, 413, "larger than 1 MiB"),
+        ("POST", "/generate?label=blue", {}, 400, "unknown class 'blue'"),
+        ("POST", "/generate", {}, 400, "label is missing: choose one of dark, very bright"),
+        ("POST", "/generate?label=dark&text=x", {}, 400, "several modalities"),
+        ("POST", "/generate?label=dark&count=65", {}, 400, "must lie in"),
+        ("POST", "/generate?label=dark&solver=newton", {}, 400, "newton"),
+        ("POST", "/generate?label=dark", {"content": b"x"}, 400, "takes no file"),
+        ("POST", "/explain", {"content": b"x"}, 404, "has /classify, /generate"),
+        ("POST", "/nothing", {}, 404, "has no /nothing"),
+        ("GET", "/nothing/at/all", {}, 404, "there is no /nothing"),
+        ("GET", "/classify", {}, 405, "POST"),
+        ("POST", "/classify", {"headers": {"origin": "http://evil.example"}}, 403, "evil.example"),
+        ("POST", "/classify", {"headers": {"origin": "null"}}, 403, "a page of null"),
+    ],
+)  # fmt: skip
+def test_what_cannot_be_is_one_line_with_a_status(client, method, path, given, status, words):
+    found = client.request(method, path, **given)
+    assert found.status_code == status
+    line = found.json()["error"]
+    assert words in line and "\n" not in line and "/tmp" not in line
+    assert found.headers["cache-control"] == "no-store"
+    assert found.headers["x-content-type-options"] == "nosniff"
+    assert client.get("/health").json()["status"] == "ok"
+
+
+def test_another_host_name_is_refused(client):
+    assert client.get("/", headers={"host": "evil.example"}).status_code == 400
+    assert client.get("/", headers={"host": "localhost:8000"}).status_code == 200
+    own = {"origin": "http://localhost:8000", "host": "localhost:8000"}
+    assert client.post("/generate?label=dark&count=1", headers=own).status_code == 200
+
+
+def test_a_body_without_a_length_is_limited_too(client):
+    parts = (b"x" * 65536 for _ in range(40))
+    assert client.post("/classify", content=parts).status_code == 413
+
+
+def test_past_the_queue_comes_503_and_an_end_does_what_waits(service):
+    begun, go = threading.Event(), threading.Event()
+
+    class Slow(Service):
+        def do(self, kind, asked):
+            begun.set()
+            assert go.wait(20)
+            return [{"done": True} for _ in asked]
+
+    slow, found = Slow(service.flow), []
+    with TestClient(build_app(slow, Limits(together=1, waiting=2)), LOCAL) as client:
+
+        def ask():
+            found.append(client.post("/generate?label=dark"))
+
+        threads = [threading.Thread(target=ask) for _ in range(3)]
+        threads[0].start()
+        assert begun.wait(20)
+        [one.start() for one in threads[1:]]
+        while client.get("/health").json()["waiting"] < 2:
+            pass
+        full = client.post("/generate?label=dark")
+        assert full.status_code == 503 and full.headers["retry-after"]
+        assert "waiting" in full.json()["error"]
+        assert "msflow_waiting_requests 2.0" in client.get("/metrics").text
+        go.set()
+        [one.join(20) for one in threads]
+    assert [one.status_code for one in found] == [200] * 3
+
+
+def test_a_fault_of_ours_says_nothing_of_the_inside(service, capsys):
+    class Broken(Service):
+        def do(self, kind, asked):
+            raise RuntimeError("secret/place.py")
+
+    with TestClient(build_app(Broken(service.flow), Limits()), LOCAL) as client:
+        found = client.post("/generate?label=dark")
+    assert found.status_code == 500 and "secret" not in found.text
+    assert "secret/place.py" in capsys.readouterr().err
+
+
+def test_the_page_needs_no_other_place(client):
+    found = client.get("/")
+    assert not re.search(r"https?:|src=\"(?!data:)|[\"'(]//|@import|url\(", found.text)
+    policy = found.headers["content-security-policy"]
+    assert "default-src 'none'" in policy and "unsafe" not in policy
+    for kind in ("script", "style"):
+        (text,) = re.findall(rf"<{kind}>(.*?)</{kind}>", found.text, re.S)
+        digest = base64.b64encode(hashlib.sha256(text.encode()).digest()).decode()
+        assert f"{kind}-src 'sha256-{digest}'" in policy
+    assert "not a medical device" in found.text
+    assert (
+        'style="' not in found.text and " on" + "click" not in found.text
+    )  # the policy forbids them
+
+
+def test_counts_hold_nothing_of_what_was_sent(client, files):
+    send(client, files[0])
+    text = client.get("/metrics").text
+    assert 'msflow_requests_total{endpoint="classify",status="200"}' in text
+    assert files[0].name not in text
+
+
+def test_what_cannot_be_served(trained, tmp_path, command):
+    import socket
+
+    with socket.socket() as taken:
+        taken.bind(("127.0.0.1", 0))
+        taken.listen()
+        port = taken.getsockname()[1]
+        done = command("serve", f"--workdir={trained}", f"--port={port}")
+        assert done.status == 2 and f"port {port}" in done.err and "--port=0" in done.err
+    for flags, words in (
+        ([f"--workdir={tmp_path / 'none'}", "--port=0"], "none"),
+        ([f"--workdir={trained}", "--port=70000"], "must lie in"),
+        ([f"--workdir={trained}", "--port=0", "--batch=0"], "at least 1"),
+    ):
+        done = command("serve", *flags)
+        assert done.status == 2 and words in done.err and done.err.count("\n") == 1

@@ -1,0 +1,172 @@
+"""The page in a real browser: what a person does with it, and the end of the process."""
+
+import json
+import os
+import re
+import shutil
+import signal
+import subprocess
+import sys
+import urllib.request
+from pathlib import Path
+
+import pytest
+
+playwright = pytest.importorskip("playwright.sync_api")
+CHROMIUM = next(
+    filter(None, map(shutil.which, ("chromium", "chromium-browser", "google-chrome"))), ""
+)
+pytestmark = pytest.mark.skipif(not CHROMIUM, reason="no Chromium on this machine")
+ROOT = Path(__file__).resolve().parents[2]
+PATIENCE = 120_000  # ms; what is asked first is compiled
+
+
+@pytest.fixture(scope="module")
+def address(trained):
+    """A service in a process of its own; it ends by SIGTERM, and says so."""
+    process = subprocess.Popen(
+        [sys.executable, "-m", "msflow_jax", "serve", f"--workdir={trained}", "--port=0"],
+        env={**os.environ, "PYTHONPATH": str(ROOT)}, cwd=ROOT, text=True,
+        stdout=subprocess.PIPE, stderr=subprocess.PIPE,
+    )  # fmt: skip
+    line = process.stdout.readline()
+    yield re.search(r"http://127\.0\.0\.1:\d+/", line)[0]
+    process.send_signal(signal.SIGTERM)
+    out, err = process.communicate(timeout=60)
+    assert process.returncode == 0 and "what was begun is done" in out, err
+    assert "Traceback" not in err
+
+
+@pytest.fixture(scope="module")
+def browser():
+    with playwright.sync_playwright() as run:
+        found = run.chromium.launch(executable_path=CHROMIUM, args=["--no-sandbox"])
+        yield found
+        found.close()
+
+
+@pytest.fixture
+def page(browser, address, request):
+    """A page of a new user; a script that fails, or a load from elsewhere, fails the test."""
+    context = browser.new_context(**getattr(request, "param", {}))
+    found, faults = context.new_page(), []
+    found.set_default_timeout(PATIENCE)
+    found.on("pageerror", lambda error: faults.append(str(error)))
+    own = (address, "data:", "blob:")
+    found.on("request", lambda one: one.url.startswith(own) or faults.append(one.url))
+    found.goto(address)
+    yield found
+    context.close()
+    assert faults == []
+
+
+def files(pictures):
+    return sorted((pictures / "test").rglob("*.png"))
+
+
+def test_an_image_is_classified_and_bars_are_as_long_as_probabilities(page, pictures):
+    page.set_input_files("#classify-file", files(pictures)[0])
+    page.wait_for_selector("#classify .card")
+    shares = [float(t.rstrip(" %")) / 100 for t in page.locator(".bars .value").all_inner_texts()]
+    assert sum(shares) == pytest.approx(1, abs=0.01) and shares == sorted(shares, reverse=True)
+    lengths = page.evaluate(
+        "[...document.querySelectorAll('.bar')].map((b) => b.firstChild.offsetWidth / b.offsetWidth)"
+    )
+    assert lengths == pytest.approx(shares, abs=0.02)
+    assert page.locator("#classify .card img").count() == 4  # itself, and three of training
+    assert page.locator("#classify .state").inner_text() == ""
+    loaded = "[...document.images].every((image) => image.complete && image.naturalWidth > 0)"
+    assert page.evaluate(loaded)
+
+
+def test_a_class_is_drawn_with_other_steps_from_another_seed(page):
+    page.select_option("#generate-label", "very bright")
+    page.fill("#generate-count", "3")
+    page.click("#generate summary")
+    page.fill("#generate-seed", "9")
+    page.locator("#generate-steps").fill("3")
+    assert page.inner_text("#generate output[for=generate-steps]") == "3"
+    with page.expect_response("**/generate?**") as answer:
+        page.click("#generate button[type=submit]")
+    assert "steps=3" in answer.value.url and "seed=9" in answer.value.url
+    page.wait_for_selector("#generate .row img")
+    assert page.locator("#generate .row img").count() == 3
+    assert "no patient" in page.inner_text("#generate .result")
+
+
+def test_a_wrong_file_and_a_bad_number_are_a_line_and_nothing_is_lost(page, pictures, tmp_path):
+    (tmp_path / "<img src=x onerror=alert(1)>.txt").write_text("no picture")
+    page.set_input_files("#classify-file", next(tmp_path.iterdir()))
+    page.wait_for_selector("#classify .error[role=alert]")
+    assert "is not an image" in page.inner_text("#classify .error")
+    assert page.locator("#classify .drop img, #classify .error img").count() == 0
+    page.set_input_files("#classify-file", files(pictures)[0])
+    page.wait_for_selector("#classify .card")
+    page.fill("#generate-count", "1000")
+    page.click("#generate button[type=submit]")
+    page.wait_for_selector("#generate .error")
+    assert "count must lie in [1, 64]" in page.inner_text("#generate .error")
+    assert page.locator("#classify .card").count() == 1
+
+
+@pytest.mark.parametrize(
+    "page", [{"viewport": {"width": 360, "height": 740}, "color_scheme": "dark"}], indirect=True
+)
+def test_a_phone_at_night_with_a_keyboard_alone(page, pictures):
+    assert page.evaluate("document.documentElement.scrollWidth") <= 360
+    ground = page.evaluate("getComputedStyle(document.body).backgroundColor")
+    assert ground == "rgb(20, 25, 31)"
+    page.locator("body").press("Tab")
+    for _ in range(40):
+        if page.evaluate("document.activeElement.id") == "classify-file":
+            break
+        page.keyboard.press("Tab")
+    outline = "getComputedStyle(document.querySelector('#classify .drop')).outlineStyle"
+    assert page.evaluate(outline) == "solid"  # who tabs sees where he is
+    with page.expect_file_chooser() as chooser:
+        page.keyboard.press("Enter")
+    chooser.value.set_files(files(pictures)[1])
+    page.wait_for_selector("#classify .card")
+    assert page.evaluate("document.documentElement.scrollWidth") <= 360
+    page.focus("#generate-label")
+    page.keyboard.press("ArrowDown")
+    page.focus("#generate button[type=submit]")
+    page.keyboard.press("Enter")
+    page.wait_for_selector("#generate .row img")
+    assert "very bright" in page.inner_text("#generate .result")
+
+
+def test_two_users_at_once_see_each_his_own(browser, address, pictures):
+    shown = files(pictures)[0], files(pictures)[-1]
+    pages = [browser.new_context().new_page() for _ in shown]
+    for page in pages:
+        page.set_default_timeout(PATIENCE)
+        page.goto(address)
+    for page, file in zip(pages, shown, strict=True):
+        page.set_input_files("#classify-file", file)
+    for page, file in zip(pages, shown, strict=True):
+        page.wait_for_selector("#classify .card")
+        assert file.name in page.inner_text("#classify .card")
+        page.context.close()
+
+
+def test_a_dropped_file_is_classified(page, pictures):
+    content = list(files(pictures)[2].read_bytes())
+    page.evaluate(
+        """(bytes) => {
+          const data = new DataTransfer();
+          data.items.add(new File([new Uint8Array(bytes)], "dropped.png", { type: "image/png" }));
+          for (const kind of ["dragover", "drop"])
+            document.querySelector("#classify .drop").dispatchEvent(
+              new DragEvent(kind, { dataTransfer: data, bubbles: true, cancelable: true }));
+        }""",
+        content,
+    )
+    page.wait_for_selector("#classify .card")
+    assert "dropped.png" in page.inner_text("#classify .card")
+
+
+def test_health_counts_what_browsers_asked(address):
+    with urllib.request.urlopen(f"{address}health", timeout=20) as answer:
+        found = json.load(answer)
+    assert found["status"] == "ok" and found["classes"] == ["dark", "very bright"]

@@ -1,0 +1,92 @@
+"""What is sent: parameters and files that are not what they should be are refused by name."""
+
+import numpy as np
+import pytest
+from PIL import Image
+
+from msflow_jax.data import Info
+from msflow_jax.serving.answers import padded, up
+from msflow_jax.serving.parameters import ENDPOINTS, read_parameters
+from msflow_jax.serving.uploads import read_upload, safe_name
+
+INFO = Info("x", ("a", "b"), 1, 8, "binary-class", "", "", "", ())
+
+
+@pytest.mark.parametrize("endpoint", ENDPOINTS)
+def test_every_parameter_has_a_default_of_its_range(endpoint):
+    for name, value in read_parameters(endpoint, []).items():
+        one = ENDPOINTS[endpoint][name]
+        assert one.read(name, str(value)) == value and one.words
+
+
+@pytest.mark.parametrize(
+    ("given", "words"),
+    [
+        ([("stpes", "4")], "knows no 'stpes'"),
+        ([("steps", "4"), ("steps", "5")], "given 2 times"),
+        ([("steps", "four")], "whole number, got 'four'"),
+        ([("steps", "-1")], "must lie in"),
+        ([("keep", "nan")], "must lie in"),
+        ([("keep", "")], "must be a number"),
+        ([("resize", "perhaps")], "must be 1 or 0"),
+        ([("draws", "1000000000")], "must lie in"),
+    ],
+)
+def test_parameters_that_are_none(given, words):
+    with pytest.raises(ValueError, match=words):
+        read_parameters("classify", given)
+
+
+@pytest.mark.parametrize(
+    ("given", "found"),
+    [
+        ("a.png", "a.png"), ("../../etc/passwd", "passwd"), ("C:\\x\\scan.dcm", "scan.dcm"),
+        ("", "image"), ("..", "image"), ("\u202egnp.exe\n", "_gnp.exe_"), ("s.nii.gz", "s.nii.gz"),
+        ("x" * 300 + ".png", "x" * 76 + ".png"),
+    ],
+)  # fmt: skip
+def test_a_name_leads_nowhere_else(given, found):
+    assert safe_name(given) == found
+
+
+def png(tmp_path, side, mode="L"):
+    path = tmp_path / "x.png"
+    pixels = np.random.default_rng(0).integers(0, 255, (side, side), np.uint8)
+    Image.fromarray(pixels).convert(mode).save(path)
+    return path.read_bytes()
+
+
+def test_an_image_is_read_and_leaves_nothing(tmp_path, monkeypatch):
+    monkeypatch.setattr("tempfile.tempdir", str(tmp_path / "t"))
+    (tmp_path / "t").mkdir()
+    found, lines = read_upload(png(tmp_path, 8), "x.png", INFO, False)
+    assert found.images.shape == (1, 8, 8, 1) and not lines
+    found, lines = read_upload(png(tmp_path, 12), "y.png", INFO, True)
+    assert found.images.shape == (1, 8, 8, 1)
+    assert lines == ["resized: y.png is 12 x 12, the model reads 8 x 8 images"]
+    for content, name, words in (
+        (png(tmp_path, 12), "y.png", "resize=1 brings it there"),
+        (b"", "y.png", "no image was sent"),
+        (b"\x80\x04K\x01.", "y.pkl", "y.pkl"),
+        (b"not a picture", "y.png", "^y.png is not an image"),
+        (b"a,b\n", "y.csv", "is a table"),
+        (png(tmp_path, 8)[:60], "y.png", "y.png"),
+    ):
+        with pytest.raises(ValueError, match=words) as error:
+            read_upload(content, name, INFO, False)
+        assert str(tmp_path) not in str(error.value)
+    assert list((tmp_path / "t").iterdir()) == []
+
+
+def test_no_pickle_is_opened(tmp_path):
+    path = tmp_path / "x.npz"
+    np.savez(path, images=np.array([{"a": 1}], object))
+    with pytest.raises(ValueError, match="x.npz"):
+        read_upload(path.read_bytes(), "x.npz", INFO, True)
+
+
+@pytest.mark.parametrize(("count", "size"), [(1, 1), (2, 2), (3, 4), (5, 8), (8, 8)])
+def test_sizes_are_few(count, size):
+    assert up(count) == size
+    images = np.arange(count, dtype=np.uint8).reshape(-1, 1, 1, 1)
+    assert padded(images).ravel().tolist() == [*range(count)] + [count - 1] * (size - count)
