@@ -7,6 +7,7 @@ import numpy as np
 import pytest
 from PIL import Image
 
+from msflow_jax import data
 from tests.commands.conftest import evaluation, fill, quickly
 
 CONFIG = """
@@ -155,3 +156,25 @@ def test_a_symmetric_flow_has_no_likelihood(command, trained, copied, pictures, 
     assert 0 <= found["rejected"] <= 1
     assert {"outside", "distance"} <= set(found["sets"]["dark"]["measures"])
     assert "Images from outside" in (copied / "report" / "index.html").read_text(encoding="utf-8")
+
+
+def test_a_service_shows_why(workdir, strangers):
+    from msflow_jax.serving.answers import Asked
+    from msflow_jax.serving.parameters import read_parameters
+    from msflow_jax.serving.service import Service
+    from msflow_jax.workdir import open_workdir
+
+    service = Service(open_workdir(workdir))
+    assert service.endpoints == ("classify", "explain", "generate")
+    file = next((strangers / "test" / "dark").glob("*.png"))
+    given = read_parameters("explain", [("name", "a.png"), ("against", "dark")])
+    (found,) = service.do(service.kind("explain", given), [Asked(given, file.read_bytes())])
+    (image,) = found["images"]
+    assert found["warnings"] == ["resized: a.png is 12 x 12, the model reads 8 x 8 images"]
+    assert {image["class"], image["against"]} == {"dark", "very bright"}
+    assert image["picture"].startswith("data:image/png")
+    pixels, names = data.read_images(file, service.flow.info, resize=True)
+    assert image["prediction"] == service.flow.classify(pixels).names[0] and len(names) == 1
+    both = read_parameters("explain", [("label", "dark"), ("against", "dark")])
+    (error,) = service.do(service.kind("explain", both), [Asked(both, file.read_bytes())])
+    assert isinstance(error, ValueError) and "choose two" in str(error)

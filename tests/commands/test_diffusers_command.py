@@ -363,3 +363,33 @@ def test_settings_that_do_not_fit(flags, message, tmp_path):
     with pytest.raises((ValueError, FileNotFoundError), match=message):
         main([*rest, f"--workdir={tmp_path / 'w'}", *flags])
     assert not (tmp_path / "w" / "stages").exists()
+
+
+def test_a_service_translates_reports_and_draws(flow, pictures):
+    from msflow_jax.serving.answers import Asked
+    from msflow_jax.serving.parameters import read_parameters
+    from msflow_jax.serving.service import Service
+
+    service, content = Service(flow), (pictures[0] / "head_0.png").read_bytes()
+    assert service.endpoints == ("generate", "translate", "report")
+
+    def ask(endpoint, content=b"", **given):
+        read = read_parameters(endpoint, [(k, str(v)) for k, v in given.items()])
+        return service.do(service.kind(endpoint, read), [Asked(read, content)])[0]
+
+    found = ask("translate", content, name="h.png", source="t1w", target="ct", draws=3)
+    (image,) = found["images"]
+    assert found["route"] == "trained" and len(image["samples"]) == 3
+    assert {image["mean"], image["spread"]} & {image["picture"]} == set()
+    (image,) = ask("report", content, name="h.png", source="ct", draws=2)["images"]
+    assert len(image["drafts"]) == 2 and image["report"] == image["drafts"][0]
+    found = ask("generate", text="There is one lesion.", modalities="ct", count=2)
+    assert [*found["pictures"]] == ["ct"] and len(found["pictures"]["ct"]) == 2
+    assert found["routes"] == {"report-ct": "trained"}
+    for error, words in (
+        (ask("translate", content, source="t1w"), "target is missing"),
+        (ask("translate", content, source="pet", target="ct"), "pet"),
+        (ask("report", content), "source is missing: choose one of"),
+        (ask("generate", label="severe"), "give text, or modalities"),
+    ):
+        assert isinstance(error, ValueError) and words in str(error)
