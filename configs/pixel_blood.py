@@ -3,7 +3,7 @@
 Published: MSF (arXiv 2507.19098): AUC 99.4 +- 0.1, accuracy 97.9 +- 0.2.
 Command: python -m experiments.train --config=configs/pixel_blood.py --config.data.root=FOLDER
 On two cores: configs/pixel_blood.py:cpu. Training set: 11,959 images.
-Results of ours: none at the published size yet (not run); the README says what was measured.
+Results of ours: none at the published size yet (not run); docs/results.md says what was measured.
 """
 
 from msflow_jax.config import default_config

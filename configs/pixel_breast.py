@@ -4,7 +4,7 @@ Published: MedMNIST's ResNet-18 (28) AUC 90.1, accuracy 86.3; nothing of MedSymm
 Command: python -m experiments.train --config=configs/pixel_breast.py --config.data.root=FOLDER
 On two cores: configs/pixel_breast.py:cpu. Training set: 546 images.
 Results of ours: none at the published size (not run). With :cpu, 3 seeds: test AUC 88.8 +- 0.8,
-accuracy 85.7 +- 1.0 (README).
+accuracy 85.7 +- 1.0 (docs/results.md).
 """
 
 from msflow_jax.config import default_config

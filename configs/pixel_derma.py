@@ -3,7 +3,7 @@
 Published: MSF (arXiv 2507.19098): AUC 89.6 +- 0.5, accuracy 78.8 +- 0.8.
 Command: python -m experiments.train --config=configs/pixel_derma.py --config.data.root=FOLDER
 On two cores: configs/pixel_derma.py:cpu. Training set: 7,007 images.
-Results of ours: none at the published size yet (not run); the README says what was measured.
+Results of ours: none at the published size yet (not run); docs/results.md says what was measured.
 """
 
 from msflow_jax.config import default_config

@@ -4,7 +4,7 @@ Published: MSF (arXiv 2507.19098): AUC 95.2 +- 0.4, accuracy 88.0 +- 0.6.
 Command: python -m experiments.train --config=configs/pixel_pneumonia.py --config.data.root=FOLDER
 On two cores: configs/pixel_pneumonia.py:cpu. Training set: 4,708 images.
 Results of ours: none at the published size (not run). With :cpu, 3 seeds: test AUC 96.4 +- 0.5,
-accuracy 89.7 +- 0.7 on a reassembled file (README).
+accuracy 89.7 +- 0.7 on a reassembled file (docs/results.md).
 """
 
 from msflow_jax.config import default_config

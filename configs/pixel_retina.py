@@ -4,7 +4,7 @@ Published: MSF (arXiv 2507.19098): AUC 73.1 +- 0.4, accuracy 51.4 +- 2.1.
 Command: python -m experiments.train --config=configs/pixel_retina.py --config.data.root=FOLDER
 On two cores: configs/pixel_retina.py:cpu. Training set: 1,080 images.
 Results of ours: none at the published size (not run). With :cpu, 3 seeds: test AUC 73.1 +- 0.9,
-accuracy 53.4 +- 0.4 (README).
+accuracy 53.4 +- 0.4 (docs/results.md).
 """
 
 from msflow_jax.config import default_config

@@ -1,4 +1,4 @@
-"""Write docs/reference: the settings, the measures and the commands, as the code has them.
+"""Write docs/reference, as the code has it: settings, measures, commands and configurations.
 
     python tools/make_reference.py
     python tools/make_reference.py --check
@@ -6,32 +6,18 @@
 With --check nothing is written, and pages that are not up to date are an error.
 """
 
-import argparse
-import importlib
-import importlib.util
 from collections.abc import Iterator, Sequence
 from pathlib import Path
 from typing import Any
 
+from reference_commands import commands
+from reference_configurations import PART, pages
+from reference_tables import CHOOSES, MADE, table
+
 from msflow_jax.commands.common import parser, run
-from msflow_jax.commands.main import commands as known_commands
 
 ROOT = Path(__file__).resolve().parents[1]
 FOLDER = ROOT / "docs" / "reference"
-MADE = "Made by `python tools/make_reference.py`; change the code, not this page.\n"
-# A key that chooses among networks, which bring settings of their own.
-CHOOSES = {"symmetric": "model.net.name", "coupling": "model.conditioner.name"}
-
-
-def cell(value: Any) -> str:
-    """Text that a cell of a table can hold."""
-    return " ".join(str(value).split()).replace("|", "\\|") or "-"
-
-
-def table(head: Sequence[str], rows: Sequence[Sequence[Any]]) -> str:
-    """A table of Markdown."""
-    lines = [list(head), ["---"] * len(head), *[[cell(c) for c in row] for row in rows]]
-    return "\n".join(f"| {' | '.join(line)} |" for line in lines) + "\n"
 
 
 def in_words(values: str) -> str:
@@ -110,69 +96,12 @@ def measures() -> str:
     return "\n".join(text)
 
 
-class Shown(Exception):
-    """Carries a parser out of a command that was about to parse."""
-
-
-def parser_of(main: Any) -> argparse.ArgumentParser:
-    """The parser of a command, without running it."""
-    kept, found = argparse.ArgumentParser.parse_known_args, []
-
-    def show(self: Any, *_: Any, **__: Any) -> Any:
-        found.append(self)
-        raise Shown
-
-    argparse.ArgumentParser.parse_known_args = show  # type: ignore[method-assign]
-    try:
-        main(["--help"])
-    except Shown:
-        pass
-    finally:
-        argparse.ArgumentParser.parse_known_args = kept  # type: ignore[method-assign]
-    return found[0]
-
-
-def flag_rows(made: argparse.ArgumentParser) -> list[tuple[str, ...]]:
-    """Rows of a command's arguments."""
-    rows = []
-    for action in made._actions:
-        if action.dest in ("help", "debug"):
-            continue
-        name = " ".join(action.option_strings) or str(action.metavar or action.dest)
-        if action.choices:
-            takes = ", ".join(map(str, action.choices))
-        elif action.nargs == 0:
-            takes = "(a switch)"
-        else:
-            takes = getattr(action.type, "__name__", "") or "text"
-            takes = {"str": "text", "Path": "path", "int": "integer", "float": "number"}.get(
-                takes, takes
-            )
-        plain = any(action.default is unset for unset in (None, False, argparse.SUPPRESS))
-        default = "" if plain or action.default == "" else f"`{action.default}`"
-        needed = "needed" if action.required else default
-        rows.append((f"`{name}`", takes, needed, action.help or ""))
-    return rows
-
-
-def commands() -> str:
-    """Every flag of every command."""
-    text = ["# Every command and its flags\n", MADE]
-    text += [
-        "All take `--help`, and `--debug` to show the traceback of an error. "
-        "`python -m experiments.NAME` and, of converters and packers, "
-        "`python tools/NAME.py` are the same.\n"
-    ]
-    for name, file in known_commands().items():
-        made = parser_of(importlib.import_module(f"msflow_jax.commands.{file.stem}").main)
-        words = (made.description or "").split("\n\n")[0]
-        rows = flag_rows(made)
-        text += [f"## `msflow {name}`\n", " ".join(words.split()) + "\n"]
-        text += [table(("flag", "takes", "default", "meaning"), rows)]
-    return "\n".join(text)
-
-
-PAGES = {"configuration.md": configuration, "measures.md": measures, "commands.md": commands}
+PAGES = {
+    "configuration.md": configuration,
+    "measures.md": measures,
+    "commands.md": commands,
+    **pages(),
+}
 
 
 def main(arguments: Sequence[str]) -> None:
@@ -180,7 +109,14 @@ def main(arguments: Sequence[str]) -> None:
     flags = parser(__doc__ or "")
     flags.add_argument("--check", action="store_true", help="write nothing; refuse what is stale")
     options = flags.parse_args(arguments)
-    FOLDER.mkdir(parents=True, exist_ok=True)
+    (FOLDER / PART).mkdir(parents=True, exist_ok=True)
+    for path in (FOLDER / PART).glob("*.md"):
+        if f"{PART}/{path.name}" not in PAGES:
+            if options.check:
+                raise ValueError(
+                    f"{path} is of no configuration: run python tools/make_reference.py"
+                )
+            path.unlink()
     for name, make in PAGES.items():
         path, text = FOLDER / name, make()
         if options.check and (not path.is_file() or path.read_text(encoding="utf-8") != text):
