@@ -57,6 +57,7 @@ def words(file: Path) -> tuple[str, list[tuple[str, str]]]:
 
 def linked(text: str) -> str:
     """Text in which a page of docs/ that is named is a link, and what is typed is code."""
+    text = text.replace("[", "\\[")
     text = re.sub(r"(?<![\w/])docs/([\w/]+\.md)", r"[\1](../../\1)", text)
     return re.sub(
         r"(?<![\w`/])((?:configs/)?\w+\.py(?::\w+)?|:[a-z_+]+\b|--config\.[^\s,;]+)", r"`\1`", text
@@ -161,10 +162,15 @@ def overview(files: list[Path]) -> str:
         "# Every configuration\n",
         MADE,
         "`msflow configs` prints this list, and `--config=NAME` takes a name of it in any folder. A "
-        "variant is given behind a colon, `--config=NAME:cpu`; `--config.KEY=VALUE` changes any value.\n",
+        "variant is given behind a colon, `--config=NAME:cpu`, and `--config.KEY=VALUE` changes any "
+        "value.\n",
     ]
     rows = [
-        (f"[`{f.stem}`]({f.stem}.md)", words(f)[0], ", ".join(f"`:{v}`" for v in variants(f)) or "")
+        (
+            f"[`{f.stem}`]({f.stem}.md)",
+            linked(words(f)[0]),
+            ", ".join(f"`:{v}`" for v in variants(f)) or "",
+        )
         for f in files
     ]
     return "\n".join([*text, table(("name", "is", "variants"), rows)])

@@ -1,5 +1,7 @@
 """AdamW with a one-cycle schedule, and the exponential moving average of the parameters."""
 
+from typing import Any
+
 import jax
 import jax.numpy as jnp
 import optax
@@ -50,7 +52,7 @@ def make_optimiser(
     return adamw, schedule
 
 
-def update_ema(ema, params, rate: float, step: jax.Array):
+def update_ema(ema: Any, params: Any, rate: float, step: jax.Array) -> Any:
     """Moves ``ema`` towards ``params``; the rate rises to ``rate`` so that the start is forgotten.
 
     With the published rate of 0.7 the average spans about 3 steps: in effect none.

@@ -1,4 +1,4 @@
-"""The library part of the README as it stands there; images that are not what they should be."""
+"""The library part of docs/use.md as it stands there; images that are not what they should be."""
 
 import re
 from pathlib import Path
@@ -23,10 +23,11 @@ def images():
     return RNG.integers(0, 256, (5, 8, 8, 1), dtype=np.uint8)
 
 
-def test_the_readme(trained, images):
-    """Both blocks run: the one line, and the pure functions beneath."""
-    blocks = re.findall(r"```python\n(.*?)```", (ROOT / "README.md").read_text(), re.S)
+def test_the_library_as_documented(trained, images):
+    """Both blocks run: the one line, which the README has too, and the pure functions beneath."""
+    blocks = re.findall(r"```python\n(.*?)```", (ROOT / "docs/use.md").read_text(), re.S)
     assert len(blocks) == 2
+    assert f"```python\n{blocks[0]}```" in (ROOT / "README.md").read_text()
     first = blocks[0].replace("runs/quickstart", str(trained)).replace('"severe"', '"dark"')
     names = {"images": images}
     exec(first, names)
