@@ -1,6 +1,7 @@
 """README and docs/: blocks of code compile, and commands in blocks and text name what is there."""
 
 import ast
+import configparser
 import csv
 import importlib
 import json
@@ -13,7 +14,6 @@ from pathlib import Path
 import numpy as np
 import pytest
 from reference_commands import parser_of
-from setuptools.config.setupcfg import read_configuration
 
 from msflow_jax.commands.main import commands
 from msflow_jax.config import load_config, settings_table
@@ -138,7 +138,9 @@ def check_words(words, whole):
 
 def check_extras(text):
     """``pip install '.[one,two]'`` names extras that setup.cfg has."""
-    known = read_configuration(ROOT / "setup.cfg")["options"]["extras_require"]
+    setup = configparser.ConfigParser()
+    setup.read(ROOT / "setup.cfg", encoding="utf-8")
+    known = setup["options.extras_require"]
     for named in re.findall(r"(?:\.|msflow_jax)\[([\w,]+)\]", text):
         assert set(named.split(",")) <= set(known), named
 
