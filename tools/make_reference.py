@@ -96,7 +96,32 @@ def measures() -> str:
     return "\n".join(text)
 
 
+def endpoints() -> str:
+    """Every parameter of every endpoint of ``msflow serve``: type, default, range, meaning."""
+    from msflow_jax.serving.parameters import ENDPOINTS, takes_file
+
+    kinds = {str: "text", int: "integer", float: "number", bool: "1 or 0"}
+    text = ["# Every endpoint of `msflow serve`\n", MADE]
+    text += [
+        "By POST, parameters in the address. How it answers: [serving a model](../serve.md).\n"
+    ]
+    for name, known in ENDPOINTS.items():
+        rows = []
+        for key, one in known.items():
+            number = type(one.default) in (int, float)
+            values = in_words(f"[{one.low:g}, {one.high:.10g}]".replace("inf]", "inf)"))
+            default = int(one.default) if type(one.default) is bool else one.default
+            takes = kinds[type(one.default)]
+            rows.append((f"`{key}`", takes, f"`{default}`" if default != "" else "",
+                         values if number else "", one.words))  # fmt: skip
+        body = "the bytes of an image file" if takes_file(name) else "empty"
+        head = ("parameter", "type", "default", "values", "meaning")
+        text += [f"## `/{name}`\n", f"Body: {body}.\n", table(head, rows)]
+    return "\n".join(text)
+
+
 PAGES = {
+    "endpoints.md": endpoints,
     "configuration.md": configuration,
     "measures.md": measures,
     "commands.md": commands,
