@@ -85,7 +85,8 @@ def build_app(service: Service, limits: Limits) -> Starlette:
 
     @contextlib.asynccontextmanager
     async def life(app: Starlette) -> AsyncIterator[None]:
-        app.state.worker = Worker(do, together=limits.together, waiting=limits.waiting)
+        at_once, warm = limits.together, service.warm(limits.together)
+        app.state.worker = Worker(do, together=at_once, waiting=limits.waiting, meanwhile=warm)
         measured.watch(app.state.worker)
         yield
         await asyncio.to_thread(app.state.worker.close)

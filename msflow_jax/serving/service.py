@@ -4,6 +4,7 @@ import contextlib
 import warnings
 from collections.abc import Callable, Hashable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
+from functools import partial
 from types import MappingProxyType
 from typing import Any
 
@@ -23,6 +24,7 @@ from msflow_jax.serving.answers import (
     read,
     report,
     translate,
+    up,
 )
 from msflow_jax.serving.near import Nearest
 from msflow_jax.serving.parameters import ENDPOINTS
@@ -50,6 +52,21 @@ class Service:
     def endpoints(self) -> tuple[str, ...]:
         """Names of the endpoints that the model has."""
         return tuple(verb for verb in ENDPOINTS if verb in verbs_of(self.flow.model))
+
+    def warm(self, most: int) -> list[Callable[[], Any]]:
+        """What compiles the programs of classification, so that no user waits for it: sizes up to some.
+
+        One that fails will fail again, and be told, when it is asked for.
+        """
+        if "classify" not in self.endpoints:
+            return []
+        several = list(getattr(self.flow.model, "modalities", {}))
+        shape = self.flow.info_of(several[0] if several else "").shape
+        sizes = sorted({up(size) for size in range(1, most + 1)})
+        return [
+            partial(attempted, self.flow.classify, np.zeros((size, *shape), np.uint8))
+            for size in sizes
+        ]
 
     def kind(self, endpoint: str, given: Mapping[str, Any]) -> Hashable:
         """What requests must have in common to be answered together; one that stands alone its own."""

@@ -6,7 +6,7 @@ them all, and nothing has to be locked.
 
 import threading
 from collections import deque
-from collections.abc import Callable, Hashable, Sequence
+from collections.abc import Callable, Hashable, Iterable, Sequence
 from concurrent.futures import Future
 from dataclasses import dataclass, field
 from typing import Any
@@ -37,16 +37,20 @@ class Worker:
         do: does jobs of one kind; an exception among its results is raised for that one.
         together: most jobs that are done at once.
         waiting: most jobs that wait.
+        meanwhile: what is done, one after the other, while no job waits.
 
     Raises:
         ValueError: a number below 1.
     """
 
-    def __init__(self, do: Do, *, together: int, waiting: int):
+    def __init__(
+        self, do: Do, *, together: int, waiting: int, meanwhile: Iterable[Callable[[], Any]] = ()
+    ):
         if together < 1 or waiting < 1:
             raise ValueError(f"jobs at once and waiting must be 1 or more: {together}, {waiting}")
         self._do, self._together, self._most = do, together, waiting
         self._jobs: deque[_Job] = deque()
+        self._meanwhile = deque(meanwhile)
         self._changed, self._open, self._busy = threading.Condition(), True, False
         self._thread = threading.Thread(target=self._run, name="worker", daemon=True)
         self._thread.start()
@@ -93,7 +97,10 @@ class Worker:
         return not self._thread.is_alive()
 
     def _run(self) -> None:
-        while batch := self._take():
+        while (batch := self._take()) is not None:
+            if not batch:
+                self._meanwhile.popleft()()
+                continue
             kind, asked = batch[0].kind, [job.asked for job in batch]
             try:
                 results = self._do(kind, asked)
@@ -108,11 +115,12 @@ class Worker:
                 else:
                     job.future.set_result(result)
 
-    def _take(self) -> list[_Job]:
-        """The first job and those of its kind; waits for one; none once it is closed."""
+    def _take(self) -> list[_Job] | None:
+        """The first job and those of its kind; none meanwhile; None once it is closed."""
         with self._changed:
             while True:
-                self._changed.wait_for(lambda: self._jobs or not self._open)
+                if not self._meanwhile:
+                    self._changed.wait_for(lambda: self._jobs or not self._open)
                 batch: list[_Job] = []
                 rest: deque[_Job] = deque()
                 for job in self._jobs:
@@ -124,6 +132,10 @@ class Worker:
                     else:
                         rest.append(job)
                 self._jobs = rest
-                if batch or not (self._jobs or self._open):
-                    self._busy = bool(batch)
+                self._busy = bool(batch)
+                if batch:
                     return batch
+                if not (self._jobs or self._open):
+                    return None
+                if self._meanwhile and not self._jobs:
+                    return []

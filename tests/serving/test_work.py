@@ -89,6 +89,27 @@ def test_an_end_does_what_waits_and_takes_no_more():
     assert gate.worker.close(20) and last.result(0) == 1 and gate.worker.idle
 
 
+def test_what_may_wait_is_done_while_nothing_waits():
+    done, slow, begun = [], threading.Event(), threading.Event()
+
+    def first():
+        begun.set()
+        assert slow.wait(20)
+        done.append("first")
+
+    def do(kind, asked):
+        done.append(kind)
+        return asked
+
+    later = [first, lambda: done.append("second")]
+    worker = Worker(do, together=1, waiting=4, meanwhile=later)
+    assert begun.wait(20)
+    future = worker.submit("asked", 1)
+    slow.set()
+    assert future.result(20) == 1 and worker.close(20)
+    assert done[:2] == ["first", "asked"]  # a job goes before what may wait
+
+
 @pytest.mark.parametrize("limits", [{"together": 0}, {"waiting": 0}])
 def test_there_is_room_for_one(limits):
     with pytest.raises(ValueError, match="1 or more"):
