@@ -8,6 +8,7 @@ as far as the model can, with the bytes of a file as body, and GET /health and /
 Nothing that is sent is kept. SIGTERM and Ctrl-C end it after what was begun.
 """
 
+import contextlib
 import sys
 from collections.abc import Sequence
 from pathlib import Path
@@ -16,7 +17,7 @@ from typing import Any
 from msflow_jax.commands.common import parser, path, run
 
 LOCAL = ("127.0.0.1", "localhost", "::1")
-_SECONDS = 600  # that what was begun may take once the service is told to stop
+_SECONDS = 120  # that what was begun may take once the service is told to stop
 
 
 def serve(
@@ -58,6 +59,7 @@ def serve(
             f"serving needs {error.name}, which is not installed: pip install 'msflow_jax[serve]'"
         ) from error
     from msflow_jax.serving.service import Service
+    from msflow_jax.storage.interruption import end
     from msflow_jax.workdir import open_workdir
 
     if min(together, waiting, mebibytes) < 1:
@@ -69,8 +71,8 @@ def serve(
         raise ValueError(f"the model of {workdir} can nothing that has an endpoint")
     if local if nearest is None else nearest:
         service = Service(flow, _nearest(flow))
-    hosts = (*LOCAL, "[::1]") if local else (host, *_any(host))
-    limits = Limits(together, waiting, mebibytes, (*hosts, *names))
+    hosts = (*LOCAL, "[::1]") if local else (host, *_own_names())
+    limits = Limits(together, waiting, mebibytes, _SECONDS, (*hosts, *names))
     app = build_app(service, limits)
     address = f"http://{host if ':' not in host else f'[{host}]'}:{sockets[0].getsockname()[1]}/"
     if not local:
@@ -82,13 +84,19 @@ def serve(
     if not flow.calibration.known and "classify" in service.endpoints:
         print(f"warning: not calibrated: {flow.calibration.reason}", file=sys.stderr)
     print(f"{', '.join(service.endpoints)} of {workdir}: {address} (Ctrl-C ends it)", flush=True)
-    run_server(app, sockets, _SECONDS)
+    if not run_server(app, sockets, _SECONDS):
+        end(f"stopped: what was begun was not done within {_SECONDS} s")
     print("stopped; what was begun is done", flush=True)
 
 
-def _any(host: str) -> tuple[str, ...]:
-    """Of an address that stands for all of the machine's, any name."""
-    return ("*",) if host in ("0.0.0.0", "::") else ()
+def _own_names() -> tuple[str, ...]:
+    """Names and addresses of this machine: another one in a request is of a page that pretends."""
+    import socket
+
+    names = {*LOCAL, socket.gethostname(), socket.getfqdn()}
+    with contextlib.suppress(OSError):
+        names |= {str(one[4][0]) for one in socket.getaddrinfo(socket.gethostname(), None)}
+    return tuple(sorted(names))
 
 
 def _nearest(flow: Any) -> Any:

@@ -11,11 +11,13 @@ from msflow_jax.inference import together
 from msflow_jax.inference.explained import choose_classes, panels
 from msflow_jax.inference.flow import Flow
 from msflow_jax.inference.reported import rows_of
-from msflow_jax.inference.translated import moments, spread_levels
+from msflow_jax.inference.translated import moments, read_sources, spread_levels
 from msflow_jax.serving.pictures import address, addresses
-from msflow_jax.serving.uploads import read_upload
+from msflow_jax.serving.uploads import lying, read_upload, refuse_many
 
 Answer = dict[str, Any]
+MOST_WORK = 50_000  # evaluations of the network that one request may ask for
+MOST_SHOWN = 16  # slices of a volume that are sent back
 
 
 @dataclass(frozen=True)
@@ -44,9 +46,10 @@ def explain(flow: Flow, asked: Asked) -> Answer:
     if chosen[0] is not None and chosen[0] == chosen[1]:
         raise ValueError(f"label and against are both {given['label']}: choose two")
     seen, lines = read(asked, flow.info)
-    prediction = flow.classify(seen.images)
+    many = padded(seen.images)
+    prediction = flow.classify(many)
     labels, others = choose_classes(prediction, *chosen)
-    found = flow.explain(seen.images, labels, others, spread=given["spread"])
+    found = flow.explain(many, labels, others, spread=given["spread"])
     images = [
         {
             "name": seen.names[i], "prediction": prediction.names[i],
@@ -66,6 +69,7 @@ def generate(flow: Flow, asked: Asked) -> Answer:
     """Images of a class; of a model of several modalities images and reports that belong together."""
     given = dict(asked.given)
     own = {name: given.pop(name) for name in ("label", "text", "modalities", "count", "seed")}
+    refuse_long(own["count"], 1, given["steps"])
     if not draws_modalities(flow.model):
         if own["text"] or own["modalities"]:
             raise ValueError("text and modalities are for models of several modalities")
@@ -89,41 +93,51 @@ def _drawn_together(flow: Flow, own: Mapping[str, Any], given: Mapping[str, Any]
         sources = {text: flow.parts.tokeniser.encode([own["text"]], "the given text")}
     wanted = [one.strip() for one in own["modalities"].split(",") if one.strip()]
     names = wanted or together.usual(flow.model, text if own["text"] else "")
-    found = flow.generate_modalities(
-        names, own["count"], sources=sources, seed=own["seed"], **given
-    )
+    count = own["count"]
+    found = flow.generate_modalities(names, up(count), sources=sources, seed=own["seed"], **given)
     pictures = {
-        name: addresses(images, flow.info.of_modality(name).spacing)
+        name: addresses(images[:count], flow.info.of_modality(name).spacing)
         for name, images in found.images.items()
     }
+    texts = {name: written[:count] for name, written in found.texts.items()}
     routes = together.routes(flow.model, [*sources, *names])
-    return {"pictures": pictures, "texts": dict(found.texts), "routes": routes}
+    return {"pictures": pictures, "texts": texts, "routes": routes}
 
 
 def translate(flow: Flow, asked: Asked) -> Answer:
-    """Of each image mean, spread and samples of another modality."""
+    """Of each image, or of some slices of a volume, mean, spread and samples of another modality."""
     given = dict(asked.given)
     source, target = _modality(flow, given.pop("source"), "source"), given.pop("target")
     drawn = flow.info.of_modality(_modality(flow, target, "target"))
-    shown = flow.info.of_modality(source)
-    seen, lines = read(asked, shown)
+    shown, name, resize = flow.info.of_modality(source), given.pop("name"), given.pop("resize")
     if words := given.pop("instruction"):
         instruct = getattr(flow.parts, "instruct", lambda text, *route: text)
         given["instruction"] = instruct(words, source, target)
-    draws, seed = given.pop("draws"), given.pop("seed")
-    settings = {name: value for name, value in given.items() if name not in ("name", "resize")}
-    # The slices of a volume have one noise in each draw.
-    of = [volume or name for volume, name in zip(seen.series, seen.names, strict=True)]
-    sources = {source: seen.images}
-    found = flow.translate(sources, target, draws=draws, seed=seed, groups=of, **settings)
-    images, pictures = [], addresses(seen.images, shown.spacing)
-    for i, name in enumerate(seen.names):
+    # As the command reads it: of a volume all slices, which have one noise in each draw.
+    with lying(asked.content, name) as path:
+        seen = read_sources(flow, str(path), source, target, resize=resize, file_format="")
+    count, draws, seed = len(seen.images), given.pop("draws"), given.pop("seed")
+    refuse_many(count, name)
+    refuse_long(count, draws, given["steps"])
+    more, of = up(count) - count, np.arange(count) if seen.volumes is None else seen.volumes
+    groups = np.concatenate([of, np.full(more, -1)])  # what fills the batch is of no volume
+    many = {source: padded(seen.images)}
+    found = flow.translate(many, target, draws=draws, seed=seed, groups=groups, **given)[:, :count]
+    names = [
+        part if rows.stop - rows.start == 1 else f"{part}, slice {i}"
+        for part, rows, _ in seen.parts for i in range(rows.stop - rows.start)
+    ]  # fmt: skip
+    kept = np.unique(np.linspace(0, count - 1, min(count, MOST_SHOWN)).round().astype(int))
+    lines = [f"{len(kept)} of {count} slices are shown"] if len(kept) < count else []
+    images, pictures = [], addresses(seen.images[kept], shown.spacing)
+    for i, picture in zip(kept, pictures, strict=True):
         mean, deviation = moments(found[:, i])
-        levels = [np.rint(mean).astype(np.uint8), spread_levels(deviation)]
-        drawn_mean, spread = addresses(np.stack(levels), drawn.spacing)
+        several = len(found) > 1  # one draw has no spread: none is not the same as nothing
+        (drawn_mean,) = addresses(np.rint(mean).astype(np.uint8)[None], drawn.spacing)
+        spread = addresses(spread_levels(deviation)[None], drawn.spacing)[0] if several else None
         images.append({
-            "name": name, "picture": pictures[i], "mean": drawn_mean, "spread": spread,
-            "mean_spread": float(deviation.mean() / 255),
+            "name": names[i], "picture": picture, "mean": drawn_mean, "spread": spread,
+            "mean_spread": float(deviation.mean() / 255) if several else None,
             "samples": addresses(found[:, i], drawn.spacing),
         })  # fmt: skip
     route = flow.model.route_words(source, target)
@@ -135,15 +149,22 @@ def report(flow: Flow, asked: Asked) -> Answer:
     given = asked.given
     source = _modality(flow, given["source"], "source")
     seen, lines = read(asked, flow.info.of_modality(source))
-    texts, logs = flow.report(
-        {source: seen.images}, draws=given["draws"], seed=given["seed"], steps=given["steps"]
-    )
+    count, draws = len(seen.images), given["draws"]
+    refuse_long(count, draws, given["steps"])
+    many = {source: padded(seen.images)}
+    texts, logs = flow.report(many, draws=draws, seed=given["seed"], steps=given["steps"])
+    texts = [one[:count] for one in texts]
     route = flow.model.route_words(source, "report")
     pictures = addresses(seen.images, flow.info.of_modality(source).spacing)
     rows = [
-        {**row, "picture": picture, "drafts": [one[i] for one in texts]}
+        {
+            **row,
+            "picture": picture,
+            "drafts": [one[i] for one in texts],
+            "agreement": row["agreement"] if draws > 1 else None,
+        }
         for i, (row, picture) in enumerate(
-            zip(rows_of(seen.names, route, texts, logs), pictures, strict=True)
+            zip(rows_of(seen.names, route, texts, logs[:, :count]), pictures, strict=True)
         )
     ]
     return {"images": rows, "warnings": lines}
@@ -159,6 +180,21 @@ def _modality(flow: Flow, name: str, what: str) -> str:
         raise ValueError(f"{what} is missing: choose one of {', '.join(flow.model.modalities)}")
     flow.model.require(name)
     return name
+
+
+def refuse_long(count: int, draws: Any, steps: Any) -> None:
+    """Raises a ValueError for work that would hold all others up.
+
+    Args:
+        count: images.
+        draws: draws of each, as asked; 0 is few.
+        steps: solver steps, as asked; 0 is few.
+    """
+    if (work := count * max(1, draws) * max(1, steps)) > MOST_WORK:
+        raise ValueError(
+            f"{count} images, {max(1, draws)} draws and {max(1, steps)} steps are {work} evaluations of "
+            f"the network, and one request may ask for {MOST_WORK}: ask for less, or use the command"
+        )
 
 
 def up(count: int) -> int:

@@ -11,6 +11,8 @@ from msflow_jax.inference.flow import Flow
 from msflow_jax.inference.prediction import Prediction
 from msflow_jax.serving.pictures import addresses
 
+_SAME = 0.9999  # cosine of the features of one image
+
 
 @dataclass(frozen=True)
 class Nearest:
@@ -43,6 +45,10 @@ class Nearest:
         if len(rows) != len(known.bank):
             raise ValueError("the standing evaluation compared with other training images")
         few = data.in_memory(splits.train.take(rows), len(rows), config.sample.seed)
+        # Equally many may be others: of the first one the features are made again.
+        prediction = flow.classify(few.images[:1])
+        if known.likeness(np.asarray(prediction.features).mean(axis=0))[0, 0] < _SAME:
+            raise ValueError("the standing evaluation compared with other training images")
         return cls(few.images, np.asarray(few.labels), flow)
 
     def find(self, prediction: Prediction, count: int) -> list[list[dict[str, Any]]]:

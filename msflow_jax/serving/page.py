@@ -21,12 +21,7 @@ _TITLES = {
     "translate": ("Translate", "Draw another modality of an image", "Translate"),
     "report": ("Report", "Write a report of an image", "Write"),
 }
-_CHOICES = {
-    "score": ("aps", "lac", "raps"),
-    "spread": ("block", "entry"),
-    "solver": ("", "euler", "heun", "midpoint", "rk4", "tsit5", "dopri5", "jump"),
-}
-_SLIDERS = {"steps": (0, 50), "guidance": (0, 10), "keep": (0.05, 1), "coverage": (0, 0.99)}
+_SLIDERS = {"keep": (0.05, 1), "coverage": (0, 0.99), "guidance": (0, 10)}
 # What stands beside the button; the rest is behind "Settings".
 _FIRST = (
     "label",
@@ -77,7 +72,7 @@ class Page:
         """What the template needs of an endpoint."""
         short, heading, button = _TITLES[name]
         fields = [
-            self._field(key, one, service)
+            self._field(name, key, one, service)
             for key, one in ENDPOINTS[name].items()
             if key != "name" and self._has(name, key, service)
         ]
@@ -98,17 +93,19 @@ class Page:
             return several
         if key == "near":
             return service.near is not None
-        if key in ("guidance", "temperature", "solver", "draws") and endpoint != "report":
+        if key in ("guidance", "temperature", "solver", "draws", "steps") and endpoint != "report":
             own = settings_of(getattr(flow.model, endpoint))
             return key in own or (endpoint, key) == ("translate", "draws")
         return key != "instruction" or hasattr(flow.parts, "instruct")
 
-    def _field(self, key: str, one: Parameter, service: Service) -> Mapping[str, Any]:
+    def _field(
+        self, endpoint: str, key: str, one: Parameter, service: Service
+    ) -> Mapping[str, Any]:
         """One input: its kind, and what may be chosen."""
         flow, facts = service.flow, self.facts
-        choices = list(_CHOICES.get(key, ()))
+        choices: list[Any] = [] if key == "guidance" else list(one.among)
         if key in ("label", "against"):
-            choices = list(facts["classes"]) if key == "label" else ["", *facts["classes"]]
+            choices = [*([""] if endpoint == "explain" else []), *facts["classes"]]
         if key in ("source", "target", "modality"):
             known = getattr(flow.model, "modalities", {})
             choices = [name for name, of in known.items() if not getattr(of, "text", False)]
@@ -120,8 +117,13 @@ class Page:
         return {
             "key": key, "words": one.words, "default": one.default, "choices": choices,
             "kind": "select" if choices else "range" if key in _SLIDERS else kind,
-            "low": low, "high": high, "step": 1 if type(one.default) is int else 0.01,
+            "value": self._value(key, one, service), "low": low, "high": high,
+            "step": 0.5 if key == "guidance" else 1 if type(one.default) is int else 0.01,
         }  # fmt: skip
+
+    def _value(self, key: str, one: Parameter, service: Service) -> Any:
+        """What an input begins with: sets are shown where they are calibrated."""
+        return 0.9 if key == "coverage" and service.flow.calibration.conformal else one.default
 
 
 def _digest(text: str) -> str:

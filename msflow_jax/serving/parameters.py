@@ -15,15 +15,17 @@ class Parameter:
 
     Attributes:
         default: its value where it is not given; its type is the value's.
+        words: what it means.
         low: smallest number.
         high: largest number.
-        words: what it means.
+        among: those that may be given: each is another program, whose number has to be bounded.
     """
 
     default: Value
     words: str
     low: float = 0
     high: float = float("inf")
+    among: tuple[Value, ...] = ()
 
     def read(self, name: str, text: str) -> Value:
         """The value of a text.
@@ -33,6 +35,8 @@ class Parameter:
         """
         kind = type(self.default)
         if kind is str:
+            if self.among and text not in self.among:
+                raise ValueError(f"unknown {name} {text!r}: choose one of {self._listed}")
             return text
         if kind is bool:
             if text.lower() not in (*_TRUE, *_FALSE):
@@ -45,25 +49,36 @@ class Parameter:
             raise ValueError(f"{name} must be {what}, got {text!r}") from None
         if not self.low <= value <= self.high:
             raise ValueError(f"{name} must lie in [{self.low:g}, {self.high:g}], got {text}")
+        if self.among and value not in self.among:
+            raise ValueError(f"{name} must be one of {self._listed}, got {text}")
         return value
+
+    @property
+    def _listed(self) -> str:
+        return ", ".join(f"{one:g}" if isinstance(one, float) else str(one) for one in self.among)
 
 
 _FILE = Parameter("image", "name of the file that is sent, whose ending tells what it is")
 _RESIZE = Parameter(True, "bring an image of another size to the model's")
 _SEED = Parameter(0, "seed of the noise", high=2**31 - 1)
-_STEPS = Parameter(0, "solver steps; 0: as configured", high=500)
+_OF_STEPS = (0, 1, 2, 3, 4, 6, 8, 10, 15, 20, 25, 30, 40, 50, 75, 100)
+_OF_DRAWS = (0, 1, 2, 4, 8, 16, 32, 64)
+_OF_GUIDANCE = tuple(k / 2 for k in range(21))
+_OF_SOLVERS = ("", "euler", "heun", "midpoint", "rk4", "tsit5", "dopri5", "jump")
+_STEPS = Parameter(0, "solver steps; 0: as configured", among=_OF_STEPS)
 _SOURCE = Parameter("", "modality of the image")
-_DRAWS = Parameter(0, "noise draws; 0: as configured", high=64)
+_DRAWS = Parameter(0, "noise draws; 0: as configured", among=_OF_DRAWS)
+_SOLVER = Parameter("", "solver; empty: as configured", among=_OF_SOLVERS)
 ENDPOINTS: Mapping[str, Mapping[str, Parameter]] = MappingProxyType({
     "classify": {
         "name": _FILE, "resize": _RESIZE,
-        "draws": Parameter(0, "noise draws; 0: as evaluated", high=64),
-        "steps": Parameter(0, "solver steps; 0: as evaluated", high=500),
+        "draws": Parameter(0, "noise draws; 0: as evaluated", among=_OF_DRAWS),
+        "steps": Parameter(0, "solver steps; 0: as evaluated", among=_OF_STEPS),
         "keep": Parameter(0.8, "share of images to classify; the rest abstains", 0.01, 1),
         "measure": Parameter("distance", "uncertainty that decides to abstain"),
         "outside": Parameter(0.01, "p-value of images of another kind; 0: none", 0, 0.99),
         "coverage": Parameter(0.0, "rate of conformal sets; 0: none", 0, 0.999),
-        "score": Parameter("aps", "of the sets: lac, aps or raps"),
+        "score": Parameter("aps", "how sets are chosen", among=("aps", "lac", "raps")),
         "by_class": Parameter(False, "the rate of the sets holds within each class"),
         "modality": Parameter("", "of the image, for a model of several"),
         "near": Parameter(3, "nearest training images to show", high=12),
@@ -72,28 +87,31 @@ ENDPOINTS: Mapping[str, Mapping[str, Parameter]] = MappingProxyType({
         "name": _FILE, "resize": _RESIZE,
         "label": Parameter("", "class to explain; empty: the prediction"),
         "against": Parameter("", "class to compare with; empty: the second"),
-        "spread": Parameter("block", "block or entry"),
+        "spread": Parameter("block", "where log-dets are placed", among=("block", "entry")),
     },
     "generate": {
         "label": Parameter("", "class to draw"),
         "text": Parameter("", "report to draw from, for a model of several modalities"),
         "modalities": Parameter("", "what such a model draws, such as xray,ct; empty: all"),
         "count": Parameter(8, "images", 1, 64), "seed": _SEED, "steps": _STEPS,
-        "solver": Parameter("", "euler, heun, midpoint, rk4, tsit5, dopri5, jump"),
-        "guidance": Parameter(0.0, "classifier-free guidance; 0: as configured", high=50),
-        "temperature": Parameter(0.0, "for models with a likelihood; 0: as configured", high=10),
+        "solver": _SOLVER,
+        "guidance": Parameter(0.0, "classifier-free guidance; 0: as configured", among=_OF_GUIDANCE),
+        "temperature": Parameter(
+            0.0, "of a model with a likelihood; 0: as configured",
+            among=(0.0, 0.3, 0.5, 0.6, 0.7, 0.8, 0.9, 1.0, 1.1, 1.2),
+        ),
     },
     "translate": {
         "name": _FILE, "resize": _RESIZE, "source": _SOURCE,
         "target": Parameter("", "modality to draw"),
         "draws": _DRAWS, "seed": _SEED, "steps": _STEPS,
-        "solver": Parameter("", "as of generate"),
-        "guidance": Parameter(0.0, "weight of the common space; 0: as configured", high=50),
+        "solver": _SOLVER,
+        "guidance": Parameter(0.0, "weight of the common space; 0: as configured", among=_OF_GUIDANCE),
         "instruction": Parameter("", "words that name source and target"),
     },
     "report": {
         "name": _FILE, "resize": _RESIZE, "source": _SOURCE,
-        "draws": Parameter(4, "reports drawn", 1, 64), "seed": _SEED, "steps": _STEPS,
+        "draws": Parameter(4, "reports drawn", among=_OF_DRAWS[1:]), "seed": _SEED, "steps": _STEPS,
     },
 })  # fmt: skip
 

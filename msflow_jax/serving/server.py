@@ -8,6 +8,10 @@ from typing import Any
 
 import uvicorn
 
+from msflow_jax.storage.interruption import end
+
+_CONNECTIONS = 512  # open at once; further ones get status 503
+
 
 def listen(host: str, port: int) -> list[socket.socket]:
     """A socket that listens at an address.
@@ -34,7 +38,13 @@ def listen(host: str, port: int) -> list[socket.socket]:
 
 
 class _Server(uvicorn.Server):
-    """Ends in peace by the first SIGTERM or Ctrl-C; nothing is raised afterwards."""
+    """Ends in peace by the first SIGTERM or Ctrl-C, by the second one at once; nothing is raised."""
+
+    def handle_exit(self, number: int, frame: Any) -> None:
+        """Handles the signals."""
+        if self.should_exit:
+            end("stopped at once: what was begun is not done")
+        self.should_exit = True
 
     @contextlib.contextmanager
     def capture_signals(self) -> Iterator[None]:
@@ -50,11 +60,18 @@ class _Server(uvicorn.Server):
                 signal.signal(number, handler)
 
 
-def run_server(app: Any, sockets: list[socket.socket], seconds: int) -> None:
-    """Serves until SIGTERM or Ctrl-C, then ends what was begun, within so many seconds."""
+def run_server(app: Any, sockets: list[socket.socket], seconds: int) -> bool:
+    """Serves until SIGTERM or Ctrl-C, then ends what was begun; whether that was done in time.
+
+    Args:
+        app: application, whose ``state.done`` tells whether its worker has ended.
+        sockets: listen already.
+        seconds: what was begun may take.
+    """
     config = uvicorn.Config(
         app, log_level="warning", access_log=False, server_header=False, proxy_headers=False,
         timeout_keep_alive=30, timeout_graceful_shutdown=seconds, lifespan="on", ws="none",
-        loop="asyncio", http="h11",
+        limit_concurrency=_CONNECTIONS, loop="asyncio", http="h11",
     )  # fmt: skip
     _Server(config).run(sockets=sockets)
+    return bool(getattr(app.state, "done", False))

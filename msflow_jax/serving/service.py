@@ -22,6 +22,7 @@ from msflow_jax.serving.answers import (
     generate,
     padded,
     read,
+    refuse_long,
     report,
     translate,
     up,
@@ -62,7 +63,8 @@ class Service:
             return []
         several = list(getattr(self.flow.model, "modalities", {}))
         shape = self.flow.info_of(several[0] if several else "").shape
-        sizes = sorted({up(size) for size in range(1, most + 1)})
+        largest = min(most, self.flow.config.sample.batch)
+        sizes = sorted({up(size) for size in range(1, largest + 1)})
         return [
             partial(attempted, self.flow.classify, np.zeros((size, *shape), np.uint8))
             for size in sizes
@@ -77,7 +79,13 @@ class Service:
     def do(self, kind: Any, asked: Sequence[Asked]) -> list[Answer | Exception]:
         """Answers requests of one kind; an error stands in the place of its answer."""
         if kind[0] == "classify":
-            return self._classify(asked)
+            found = attempted(self._classify, asked)
+            if not isinstance(found, Exception):
+                return found
+            if len(asked) == 1:
+                return [found]
+            # An image that the network fails at fails for who sent it alone.
+            return [one for each in asked for one in self.do(kind, [each])]
         return [attempted(ANSWERS[kind[0]], self.flow, one) for one in asked]
 
     def _classify(self, asked: Sequence[Asked]) -> list[Answer | Exception]:
@@ -105,7 +113,9 @@ class Service:
         known.threshold(given["measure"], given["keep"])
         if given["coverage"]:
             check_sets(known.conformal, given["coverage"])
-        return read(asked, self.flow.info_of(given["modality"]))
+        seen, lines = read(asked, self.flow.info_of(given["modality"]))
+        refuse_long(len(seen.images), given["draws"], given["steps"])
+        return seen, lines
 
     def _predicted(self, asked: Asked, read: Any, lines: list[str], out: Any) -> Answer:
         given, known = asked.given, self.flow.calibration

@@ -1,8 +1,10 @@
 """Images that are sent: bytes to what a model takes. Nothing of them stays on the disk."""
 
+import gzip
 import re
 import tempfile
 import warnings
+import zipfile
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
@@ -12,7 +14,9 @@ from msflow_jax.data import Info, read_sound_images
 from msflow_jax.data.sources.images import Sound
 from msflow_jax.data.sources.values import refuse_broken
 
-MOST_IMAGES = 64  # of one request: slices of a volume, images of an archive
+MOST_IMAGES = 256  # of one request: slices of a volume, images of an archive
+_INFLATED = 256 << 20  # bytes that a packed file may become
+_CHUNK = 1 << 20
 _LONGEST = 80  # letters of a name
 
 
@@ -35,9 +39,31 @@ def lying(content: bytes, name: str) -> Iterator[Path]:
         path = Path(folder) / safe_name(name)
         path.write_bytes(content)
         try:
+            refuse_bombs(path)
             yield path
         except (ValueError, OSError, ImportError) as error:
             raise ValueError(without(folder, str(error))) from error
+
+
+def refuse_bombs(path: Path) -> None:
+    """Raises a ValueError for a packed file that would become very much larger."""
+    size = 0
+    try:
+        with path.open("rb") as file:
+            packed = file.read(2) == b"\x1f\x8b"
+        if packed:
+            with gzip.open(path) as file:
+                while size <= _INFLATED and (part := file.read(_CHUNK)):
+                    size += len(part)
+        elif zipfile.is_zipfile(path):
+            with zipfile.ZipFile(path) as archive:
+                size = sum(member.file_size for member in archive.infolist())
+    except Exception:  # a damaged file is refused, by its reader's words
+        return
+    if size > _INFLATED:
+        raise ValueError(
+            f"{path.name} unpacks to more than {_INFLATED >> 20} MiB: use the command of the same name"
+        )
 
 
 def without(folder: str, text: str) -> str:
@@ -60,12 +86,17 @@ def read_upload(content: bytes, name: str, info: Info, resize: bool) -> tuple[So
     with warnings.catch_warnings(record=True) as said, lying(content, name) as path:
         warnings.simplefilter("always", UserWarning)
         found, changed = _read(path, info, resize)
-    if len(found.images) > MOST_IMAGES:
-        raise ValueError(
-            f"{name} holds {len(found.images)} images, and one request may {MOST_IMAGES}: use the "
-            "command of the same name"
-        )
+    refuse_many(len(found.images), name)
     return found, [*changed, *lines_of(said, str(path.parent))]
+
+
+def refuse_many(count: int, name: str) -> None:
+    """Raises a ValueError for more images than one request may hold."""
+    if count > MOST_IMAGES:
+        raise ValueError(
+            f"{name} holds {count} images, and one request may {MOST_IMAGES}: use the command of the "
+            "same name"
+        )
 
 
 def _read(path: Path, info: Info, resize: bool) -> tuple[Sound, list[str]]:

@@ -4,7 +4,9 @@ JAX's programs, Python's warnings and the library's progress belong to a whole p
 them all, and nothing has to be locked.
 """
 
+import contextlib
 import threading
+import traceback
 from collections import deque
 from collections.abc import Callable, Hashable, Iterable, Sequence
 from concurrent.futures import Future
@@ -79,7 +81,7 @@ class Worker:
             Closed: it was closed.
         """
         with self._changed:
-            if not self._open:
+            if not self.alive:
                 raise Closed("the service is stopping")
             if len(self._jobs) >= self._most:
                 raise Full(f"{len(self._jobs)} requests are waiting, and no more may")
@@ -92,6 +94,7 @@ class Worker:
         """Takes no more jobs, does those that wait; whether all were done within seconds."""
         with self._changed:
             self._open = False
+            self._meanwhile.clear()
             self._changed.notify()
         self._thread.join(timeout)
         return not self._thread.is_alive()
@@ -99,21 +102,31 @@ class Worker:
     def _run(self) -> None:
         while (batch := self._take()) is not None:
             if not batch:
-                self._meanwhile.popleft()()
+                self._aside()
                 continue
             kind, asked = batch[0].kind, [job.asked for job in batch]
+            # Whatever comes: a thread that ended would leave all who wait without a word.
             try:
-                results = self._do(kind, asked)
-            except Exception as error:
+                results = list(self._do(kind, asked))
+                if len(results) != len(batch):
+                    raise RuntimeError(f"{len(results)} results of {len(batch)} jobs")
+            except BaseException as error:
                 results = [error] * len(batch)
-            # All at once: who has an answer finds no work left behind it.
             with self._changed:
                 self._busy = False
             for job, result in zip(batch, results, strict=True):
-                if isinstance(result, Exception):
+                if isinstance(result, BaseException):
                     job.future.set_exception(result)
                 else:
                     job.future.set_result(result)
+
+    def _aside(self) -> None:
+        with contextlib.suppress(IndexError):  # it was closed since
+            step = self._meanwhile.popleft()
+            try:
+                step()
+            except BaseException:
+                traceback.print_exc()
 
     def _take(self) -> list[_Job] | None:
         """The first job and those of its kind; none meanwhile; None once it is closed."""

@@ -2,6 +2,7 @@
 
 import csv
 import json
+import re
 
 import numpy as np
 import pytest
@@ -160,6 +161,7 @@ def test_a_symmetric_flow_has_no_likelihood(command, trained, copied, pictures, 
 
 def test_a_service_shows_why(workdir, strangers):
     from msflow_jax.serving.answers import Asked
+    from msflow_jax.serving.page import Page
     from msflow_jax.serving.parameters import read_parameters
     from msflow_jax.serving.service import Service
     from msflow_jax.workdir import open_workdir
@@ -175,6 +177,11 @@ def test_a_service_shows_why(workdir, strangers):
     assert image["picture"].startswith("data:image/png")
     pixels, names = data.read_images(file, service.flow.info, resize=True)
     assert image["prediction"] == service.flow.classify(pixels).names[0] and len(names) == 1
+    page = Page(service).html
+    assert 'id="generate-steps"' not in page and 'id="generate-temperature"' in page
+    assert re.search(
+        r'id="explain-label"[^>]*>\s*<option value="" selected>', page
+    )  # the prediction
     both = read_parameters("explain", [("label", "dark"), ("against", "dark")])
     (error,) = service.do(service.kind("explain", both), [Asked(both, file.read_bytes())])
     assert isinstance(error, ValueError) and "choose two" in str(error)

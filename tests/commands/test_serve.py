@@ -6,6 +6,8 @@ import hashlib
 import io
 import re
 import threading
+import time
+from concurrent.futures import Future
 
 import numpy as np
 import pytest
@@ -14,10 +16,13 @@ from PIL import Image
 from msflow_jax.workdir import open_workdir
 
 pytest.importorskip("starlette")
+from starlette.requests import ClientDisconnect
 from starlette.testclient import TestClient
 
+from msflow_jax.serving.answers import Asked
 from msflow_jax.serving.app import Limits, build_app
 from msflow_jax.serving.near import Nearest
+from msflow_jax.serving.parameters import read_parameters
 from msflow_jax.serving.service import Service
 
 LOCAL = "http://127.0.0.1:8000"
@@ -93,6 +98,80 @@ def test_requests_at_once_are_answered_as_one_by_one(client, files):
         assert one["probability"] == pytest.approx(other["probability"], abs=1e-5)
 
 
+def test_of_one_batch_each_gets_his_own(service, files, tmp_path):
+    pile = tmp_path / "pile.npz"
+    np.savez(pile, images=np.stack([np.asarray(Image.open(file)) for file in files[3:6]]))
+    given = read_parameters("classify", [("near", "0")])
+
+    def ask(content, name):
+        return Asked({**given, "name": name}, content)
+
+    asked = [
+        ask(files[0].read_bytes(), "a.png"), ask(b"no picture", "b.png"),
+        ask(pile.read_bytes(), "c.npz"), ask(files[-1].read_bytes(), "d.png"),
+    ]  # fmt: skip
+    kind = service.kind("classify", given)
+    first, broken, several, last = service.do(kind, asked)
+    assert isinstance(broken, ValueError) and "b.png" in str(broken)
+    assert [len(one["images"]) for one in (first, several, last)] == [1, 3, 1]
+    alone = service.flow.classify(np.stack([np.asarray(Image.open(file)) for file in files]))
+    rows = [0, 3, 4, 5, len(files) - 1]
+    for image, row in zip(
+        [*first["images"], *several["images"], *last["images"]], rows, strict=True
+    ):
+        p = dict(zip(service.flow.classes, alone.probability[row], strict=True))
+        assert image["probability"] == pytest.approx(p, abs=1e-5)
+        assert (pixels(image["picture"])[..., 0] == np.asarray(Image.open(files[row]))).all()
+
+
+def test_an_image_that_the_network_fails_at_fails_alone(service, files, monkeypatch):
+    flow = service.flow
+
+    class Failing:
+        def __getattr__(self, name):
+            return getattr(flow, name)
+
+        def classify(self, images, **given):
+            if len(images) > 1 or (images[0, ..., 0] == np.asarray(Image.open(files[0]))).all():
+                raise FloatingPointError("not finite")
+            return flow.classify(images, **given)
+
+    failing = Service(Failing())
+    given = read_parameters("classify", [])
+    asked = [Asked({**given, "name": file.name}, file.read_bytes()) for file in files[:3]]
+    found = failing.do(failing.kind("classify", given), asked)
+    assert [isinstance(one, FloatingPointError) for one in found] == [True, False, False]
+
+
+def test_other_training_images_are_not_taken_for_those(service):
+    import dataclasses
+
+    known = service.flow.calibration.familiar
+    turned = dataclasses.replace(known, bank=known.bank[::-1])
+    calibration = dataclasses.replace(service.flow.calibration, familiar=turned)
+    with pytest.raises(ValueError, match="other training images"):
+        Nearest.of(dataclasses.replace(service.flow, calibration=calibration))
+
+
+def test_who_leaves_while_he_waits_is_given_up(service):
+    import asyncio
+
+    from msflow_jax.serving.app import _awaited
+
+    class Gone:
+        async def receive(self):
+            return {"type": "http.disconnect"}
+
+    async def leave():
+        future = Future()
+        with pytest.raises(ClientDisconnect):
+            await _awaited(Gone(), future)
+        await asyncio.sleep(0)
+        assert future.cancelled()
+
+    asyncio.run(leave())
+
+
 def test_drawing_is_by_the_seed(client, service):
     ask = {"label": "dark", "count": 3, "seed": 5}
     found = client.post("/generate", params=ask).json()
@@ -118,11 +197,15 @@ def test_drawing_is_by_the_seed(client, service):
         ("POST", "/generate?label=dark&text=x", {}, 400, "several modalities"),
         ("POST", "/generate?label=dark&count=65", {}, 400, "must lie in"),
         ("POST", "/generate?label=dark&solver=newton", {}, 400, "newton"),
+        ("POST", "/generate?label=dark&steps=7", {}, 400, "steps must be one of 0, 1, 2"),
+        ("POST", "/classify?score=luck", {"content": b"x"}, 400, "unknown score 'luck'"),
         ("POST", "/generate?label=dark", {"content": b"x"}, 400, "takes no file"),
         ("POST", "/explain", {"content": b"x"}, 404, "has /classify, /generate"),
         ("POST", "/nothing", {}, 404, "has no /nothing"),
         ("GET", "/nothing/at/all", {}, 404, "there is no /nothing"),
         ("GET", "/classify", {}, 405, "POST"),
+        ("POST", "/", {}, 405, "GET"),
+        ("POST", "/health", {}, 405, "GET"),
         ("POST", "/classify", {"headers": {"origin": "http://evil.example"}}, 403, "evil.example"),
         ("POST", "/classify", {"headers": {"origin": "null"}}, 403, "a page of null"),
     ],
@@ -168,14 +251,16 @@ def test_past_the_queue_comes_503_and_an_end_does_what_waits(service):
         threads[0].start()
         assert begun.wait(20)
         [one.start() for one in threads[1:]]
+        end = time.monotonic() + 20
         while client.get("/health").json()["waiting"] < 2:
-            pass
+            assert time.monotonic() < end
         full = client.post("/generate?label=dark")
         assert full.status_code == 503 and full.headers["retry-after"]
         assert "waiting" in full.json()["error"]
         assert "msflow_waiting_requests 2.0" in client.get("/metrics").text
-        go.set()
-        [one.join(20) for one in threads]
+        threading.Timer(0.2, go.set).start()
+    # The end of the service waited for all of them.
+    [one.join(20) for one in threads]
     assert [one.status_code for one in found] == [200] * 3
 
 

@@ -1,13 +1,15 @@
 """What is sent: parameters and files that are not what they should be are refused by name."""
 
+import gzip
+
 import numpy as np
 import pytest
 from PIL import Image
 
 from msflow_jax.data import Info
-from msflow_jax.serving.answers import padded, up
+from msflow_jax.serving.answers import padded, refuse_long, up
 from msflow_jax.serving.parameters import ENDPOINTS, read_parameters
-from msflow_jax.serving.uploads import read_upload, safe_name
+from msflow_jax.serving.uploads import read_upload, refuse_many, safe_name
 
 INFO = Info("x", ("a", "b"), 1, 8, "binary-class", "", "", "", ())
 
@@ -29,7 +31,7 @@ def test_every_parameter_has_a_default_of_its_range(endpoint):
         ([("keep", "nan")], "must lie in"),
         ([("keep", "")], "must be a number"),
         ([("resize", "perhaps")], "must be 1 or 0"),
-        ([("draws", "1000000000")], "must lie in"),
+        ([("draws", "3")], "draws must be one of 0, 1, 2, 4"),
     ],
 )
 def test_parameters_that_are_none(given, words):
@@ -76,6 +78,27 @@ def test_an_image_is_read_and_leaves_nothing(tmp_path, monkeypatch):
             read_upload(content, name, INFO, False)
         assert str(tmp_path) not in str(error.value)
     assert list((tmp_path / "t").iterdir()) == []
+
+
+@pytest.mark.parametrize("name", ["x.nii.gz", "x.npz"])
+def test_a_bomb_is_not_unpacked(tmp_path, monkeypatch, name):
+    monkeypatch.setattr("msflow_jax.serving.uploads._INFLATED", 1 << 20)
+    path = tmp_path / name
+    if name.endswith("gz"):
+        path.write_bytes(gzip.compress(bytes(3 << 20)))
+    else:
+        np.savez_compressed(path, images=np.zeros((3 << 20,), np.uint8))
+    with pytest.raises(ValueError, match=f"{name} unpacks to more than 1 MiB"):
+        read_upload(path.read_bytes(), name, INFO, True)
+
+
+def test_work_that_would_hold_others_up():
+    refuse_long(256, 0, 0)
+    refuse_many(256, "x")
+    with pytest.raises(ValueError, match="ask for less"):
+        refuse_long(256, 64, 25)
+    with pytest.raises(ValueError, match="one request may 256"):
+        refuse_many(257, "x")
 
 
 def test_no_pickle_is_opened(tmp_path):

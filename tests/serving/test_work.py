@@ -62,6 +62,19 @@ def test_work_that_fails_fails_for_all_and_the_next_is_done():
     assert worker.alive and worker.close(20) and not worker.alive
 
 
+@pytest.mark.parametrize("fault", [SystemExit("end"), KeyboardInterrupt(), []])
+def test_nothing_ends_the_thread(fault):
+    def do(kind, asked):
+        if kind == "broken" and isinstance(fault, BaseException):
+            raise fault
+        return fault if kind == "broken" else asked
+
+    worker = Worker(do, together=4, waiting=4, meanwhile=[lambda: 1 / 0])
+    with pytest.raises((SystemExit, KeyboardInterrupt, RuntimeError)):
+        worker.submit("broken", 1).result(20)
+    assert worker.submit("whole", 2).result(20) == 2 and worker.close(20)
+
+
 def test_what_finds_no_room_is_refused_and_what_was_given_up_is_left_out(gate):
     gate.worker.submit("a", 0)
     assert gate.begun.wait(20)

@@ -108,12 +108,13 @@ const show = {
     return found.images.map((image) => element("div", { className: "card wide" },
       element("h3", {}, `${image.name}: ${found.target} (${found.route})`),
       element("div", { className: "row large" }, titled(image.picture, "source"), titled(image.mean, "mean of the draws"),
-        titled(image.spread, `spread of the draws (mean ${percent(image.mean_spread)} of the range)`)),
+        image.spread ? titled(image.spread, `spread of the draws (mean ${percent(image.mean_spread)} of the range)`)
+          : element("p", { className: "muted" }, "one draw has no spread")),
       more(`${image.samples.length} samples`, pictures(image.samples, "sample", true))));
   },
   report(found) {
     return found.images.map((image) => card(image, element("p", { className: "text" }, image.report),
-      tag(`agreement of the drafts ${percent(image.agreement)}`), tag(image.route),
+      tag(`agreement of the drafts ${image.agreement === null ? "n/a" : percent(image.agreement)}`), tag(image.route),
       more(`${image.drafts.length} drafts`, element("div", {}, ...image.drafts.map((text) =>
         element("p", { className: "text" }, text))))));
   },
@@ -130,19 +131,20 @@ function query(form, file) {
 }
 
 function fail(box, line) {
-  box.replaceChildren(element("p", { className: "error", role: "alert" }, line));
+  box.replaceChildren(element("p", { className: "error" }, line));  // the box is announced as it changes
 }
 
 async function ask(form) {
   const endpoint = form.dataset.endpoint, box = form.parentElement.querySelector(".result");
-  const button = form.querySelector("button"), state = form.querySelector(".state");
+  const button = form.querySelector("button[type=submit]"), state = form.querySelector(".state");
   const file = form.querySelector(".file") ? form.chosen : null;
   if (form.querySelector(".file") && !file) return fail(box, "Choose an image first.");
   if (form.asking) form.asking.abort();
   const asking = form.asking = new AbortController(), start = Date.now();
   const tell = () => { state.textContent = `working, ${Math.round((Date.now() - start) / 1000)} s; the first time takes longest`; };
   const clock = setInterval(tell, 1000);
-  button.disabled = true;
+  button.setAttribute("aria-disabled", "true");  // and not disabled, which would lose the focus
+  box.replaceChildren(element("p", { className: "muted" }, "working"));  // nothing of an earlier image stays
   tell();
   try {
     const answer = await fetch(`/${endpoint}?${query(form, file)}`, { method: "POST", body: file, signal: asking.signal });
@@ -155,7 +157,7 @@ async function ask(form) {
     if (error.name !== "AbortError") fail(box, `The service does not answer (${error.message}): is it still running?`);
   } finally {
     clearInterval(clock);
-    if (form.asking === asking) { button.disabled = false; state.textContent = ""; }
+    if (form.asking === asking) { button.removeAttribute("aria-disabled"); state.textContent = ""; }
   }
 }
 
@@ -165,14 +167,20 @@ function choose(form, file) {
 }
 
 for (const form of forms.values()) {
-  form.addEventListener("submit", (event) => { event.preventDefault(); ask(form); });
+  form.addEventListener("submit", (event) => {
+    event.preventDefault();
+    if (form.querySelector("button[type=submit]").getAttribute("aria-disabled") !== "true") ask(form);
+  });
   for (const slider of form.querySelectorAll("input[type=range]"))
     slider.addEventListener("input", () => {
-      slider.parentElement.querySelector("output").textContent = Number(slider.value) ? slider.value : "as usual";
+      slider.parentElement.querySelector("output").textContent = Number(slider.value) ? slider.value : slider.dataset.nothing;
     });
   const input = form.querySelector(".file"), drop = form.querySelector(".drop");
   if (!input) continue;
-  input.addEventListener("change", () => { if (input.files[0]) { choose(form, input.files[0]); ask(form); } });
+  input.addEventListener("change", () => {
+    if (input.files[0]) { choose(form, input.files[0]); ask(form); }
+    input.value = "";  // the same file can be chosen again
+  });
   for (const kind of ["dragover", "dragleave", "drop"])
     drop.addEventListener(kind, (event) => {
       event.preventDefault();
