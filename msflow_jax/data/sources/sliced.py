@@ -14,6 +14,7 @@ from msflow_jax.data.pictures import Picture
 from msflow_jax.data.slices import AXES, Slices
 from msflow_jax.data.sources.examples import list_items
 from msflow_jax.data.sources.finding import PLAIN, find_images, suffix_of
+from msflow_jax.data.sources.fitting import square_size
 from msflow_jax.data.sources.geometry import resample_to
 from msflow_jax.data.sources.images import read_items
 from msflow_jax.data.sources.items import Item, Wanted
@@ -47,7 +48,7 @@ class SlicedVolume:
     cut: Picture
     fit: str
 
-    def join(self, images: np.ndarray) -> Picture:
+    def join(self, images: np.ndarray, *, nearest: bool = False) -> Picture:
         """One image for each slice as a volume on the grid of the file.
 
         Slices of the model's own size are stacked, value by value; others are brought back by where
@@ -55,6 +56,7 @@ class SlicedVolume:
 
         Args:
             images: ``[N, S, S, C]``.
+            nearest: of maps of classes: each voxel is the nearest one's class.
 
         Raises:
             ValueError: another number of images than of slices.
@@ -66,10 +68,7 @@ class SlicedVolume:
         old = [self.cut.space[axis] for axis in inside]
         sizes = [self.cut.spacing[axis] for axis in inside] if self.cut.spacing else [1.0, 1.0]
         # As ``fitting.square_pixels`` and ``fitting.to_square`` brought them there.
-        square = old
-        if abs(sizes[0] / sizes[1] - 1) >= 0.01:
-            pairs = zip(old, sizes, strict=True)
-            square = [max(1, round(count * mm / min(sizes))) for count, mm in pairs]
+        square = square_size(old, sizes)
         placing = place(square, images.shape[1:3], self.fit)
         starts = [(n - m) // 2 for n, m in zip(images.shape[1:3], placing.size, strict=True)]
         rows, columns = (slice(a, a + n) for a, n in zip(starts, placing.size, strict=True))
@@ -82,7 +81,7 @@ class SlicedVolume:
             step[axis, 3] = (placing.low[k] + size / 2) * whole - 0.5
         affine = self.cut.affine @ step  # type: ignore[operator]
         drawn = Picture(stacked, affine, voxel_size(affine))
-        found = resample_to(drawn, self.stored, self.name, self.name)
+        found = resample_to(drawn, self.stored, self.name, self.name, nearest=nearest)
         if found.missing is not None:
             found.values[found.missing] = 0
         return found
