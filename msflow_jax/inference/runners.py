@@ -38,20 +38,6 @@ def classifying(model: Any, seed: int, overlap: float = 0.5, **settings: Any) ->
     return function
 
 
-def segmenting(model: Any, seed: int, overlap: float = 0.5, **settings: Any) -> Function:
-    """``(params, images, index) -> class numbers`` uint8 ``[B, *space]``; see ``segment``.
-
-    Arguments as for :func:`classifying`.
-    """
-
-    def function(params: Any, images: jax.Array, index: jax.Array) -> jax.Array:
-        key = jax.random.key(seed)
-        out = windows.segment(model, params, to_float(images), key, overlap=overlap, **settings)
-        return jnp.argmax(out, axis=-1).astype(jnp.uint8)
-
-    return function
-
-
 def generating(model: Any, seed: int, **settings: Any) -> Function:
     """``(params, condition, index) -> images`` in [-1, 1]; see ``generate``."""
 
@@ -202,11 +188,6 @@ def make_classifier(model: Any, *, seed: int, batch: int = 128, **settings: Any)
         return finished(lambda: run(params, images, description), checked)
 
     return runner
-
-
-def make_segmenter(model: Any, *, seed: int, batch: int = 128, **settings: Any) -> Runner:
-    """``runner(params, images) -> class numbers`` uint8 ``[N, *space]``; see :func:`segmenting`."""
-    return batched(segmenting(model, seed, **settings), batch)
 
 
 def make_generator(model: Any, *, seed: int, batch: int = 128, **settings: Any) -> Runner:

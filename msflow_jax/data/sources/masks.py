@@ -11,6 +11,7 @@ import numpy as np
 from ml_collections import ConfigDict
 
 from msflow_jax.data.base import SPLITS, Split, Splits, digest
+from msflow_jax.data.pixel_sizes import as_facts
 from msflow_jax.data.sources.entries import ALIASES
 from msflow_jax.data.sources.files import load_listing
 from msflow_jax.data.sources.finding import find_images, stem_of, warn_of_left_out
@@ -30,14 +31,13 @@ LAYOUT = (
     "expected images/ and masks/ with files of equal names (scan.png and scan.png, a.nii.gz and "
     "a.nii.gz), or train/, test/ and maybe val/ with both in each"
 )
-MM = ("mm_rows", "mm_columns")  # facts on each image: the size of its pixels
-MM_OF_VOLUMES = ("mm_slices", *MM)
 
 
 def load_masks(config: ConfigDict) -> Splits:
     """Loads images with masks: a class for each pixel.
 
-    The class of an image, by which splits are cut, is the rarest one that its mask has. Slices of one volume are one subject.
+    The class of an image, by which splits are cut, is the rarest one that its mask has. Slices of
+    one volume are one subject.
 
     Raises:
         FileNotFoundError: no such folder, or another layout.
@@ -218,8 +218,7 @@ def _with_maps(
         assert isinstance(part, Split)
         truth = dict(part.truth or {})
         if sizes is not None:
-            columns = MM if sizes.shape[1] == 2 else MM_OF_VOLUMES
-            truth |= dict(zip(columns, sizes[index].T, strict=True))
+            truth |= as_facts(sizes[index])
         arrays = {**part.arrays, "map": maps[index]}
         parts[name] = dataclasses.replace(part, arrays=arrays, truth=truth or None)
     lines = sorted(
