@@ -119,7 +119,8 @@ def evaluate_images(
 
         return mean
 
-    metrics = {"dice": overlap, **{name: mean_of(values) for name, values in means.items()}}
+    metrics: dict[str, Any] = {name: mean_of(values) for name, values in means.items()}
+    metrics["dice"] = overlap
     metrics["mean_dice"] = lambda weights: np.nanmean(overlap(weights), axis=1)
     spans = bootstrap_intervals(metrics, images, groups=groups, resamples=resamples, seed=seed)
     for i, row in enumerate(found["classes"].values()):

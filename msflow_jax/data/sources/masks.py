@@ -134,7 +134,8 @@ def _read(
     rows: Sequence[Row], masks: dict[Path, Path], shaping: Shaping, config: ConfigDict
 ) -> tuple[list[Seen], np.ndarray, np.ndarray | None]:
     """The values of each mask, its map at the model's side, and mm of its pixels ``[N, dims]``."""
-    seen, maps, sizes, broken = [], [], [], dict[Path, str]()
+    seen, maps, sizes = list[Seen](), list[np.ndarray](), list[tuple[float, ...]]()
+    broken: dict[Path, str] = {}
     reader = MaskReader()
     for row in track(rows, "Reading masks"):
         path = masks[row.path]

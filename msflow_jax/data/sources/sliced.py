@@ -33,7 +33,7 @@ class SlicedVolume:
     """All slices of a volume as a model reads them, and where the volume lies.
 
     Attributes:
-        name: of its file, or of its series.
+        item: the volume, which has the name of its file or series.
         slices: uint8 ``[N, S, S, C]``.
         axis: along which they were cut, one of ``AXES``.
         stored: the grid of the file; its values are not kept.
@@ -41,12 +41,17 @@ class SlicedVolume:
         fit: how slices came to their side.
     """
 
-    name: str
+    item: Item
     slices: np.ndarray
     axis: str
     stored: Picture
     cut: Picture
     fit: str
+
+    @property
+    def name(self) -> str:
+        """Of its file, or of its series."""
+        return self.item.name
 
     def join(self, images: np.ndarray, *, nearest: bool = False) -> Picture:
         """One image for each slice as a volume on the grid of the file.
@@ -104,14 +109,14 @@ def read_volumes(
         ValueError: unreadable files, or ones of another size, channel count or range of values.
     """
     wanted = dataclasses.replace(Wanted.as_trained(info), dims=3)
-    files, names = _files(path)
+    files, names = files_at(path)
     if all(suffix_of(file) in PLAIN for file in files):
         return ()
     items, broken = list_items(files, names, wanted)
     if not items:
         return ()
     refuse_broken(broken.values())
-    grids = [_grids(item) for item in track(items, "Looking at volumes")]
+    grids = [grids_of(item) for item in track(items, "Looking at volumes")]
     axis = AXES[slices.axis]
     parts = [
         dataclasses.replace(
@@ -130,12 +135,12 @@ def read_volumes(
         )
     series = np.array(found.series)
     return tuple(
-        SlicedVolume(item.name, found.images[series == item.name], slices.axis, *grid, info.fit)
+        SlicedVolume(item, found.images[series == item.name], slices.axis, *grid, info.fit)
         for item, grid in zip(items, grids, strict=True)
     )
 
 
-def _files(path: str | Path) -> tuple[list[Path], list[str]]:
+def files_at(path: str | Path) -> tuple[list[Path], list[str]]:
     """The files that may be volumes, and their names; none of an archive, or where nothing is."""
     if split_archive(str(path)):
         return [], []
@@ -147,7 +152,7 @@ def _files(path: str | Path) -> tuple[list[Path], list[str]]:
     return ([path], [path.name]) if there else ([], [])
 
 
-def _grids(item: Item) -> tuple[Picture, Picture]:
+def grids_of(item: Item) -> tuple[Picture, Picture]:
     """The grid of a volume as stored, and as its slices are cut; about the origin if not known."""
     stored = read_item(dataclasses.replace(item, spacing=0.0))
     cut = read_item(item) if item.spacing else stored
