@@ -132,8 +132,8 @@ def evaluate_images(
             "invented": int(((true[:, i] == 0) & (made[:, i] > 0)).sum()),
             "absent": int(((true[:, i] == 0) & (made[:, i] == 0)).sum()),
         }
-    facts = {key: spans[key] for key in ("unit", "groups", "undefined") if key in spans}
-    intervals = {"mean_dice": spans["mean_dice"], **facts}
+    intervals: dict[str, Any] = {"mean_dice": spans["mean_dice"]}
+    intervals |= {key: spans[key] for key in ("unit", "groups", "undefined") if key in spans}
     return {**found, "unit": "pixels" if sizes is None else "mm", "intervals": intervals}
 
 

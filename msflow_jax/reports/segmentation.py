@@ -26,6 +26,7 @@ def segmentation_section(results: Results) -> Section:
         results, "segmentation", "Segmentation", rows=[_row(*pair) for pair in classes.items()],
         unit=found.get("unit") or "pixels", undefined=found.get("undefined") or {},
         subjects=(found.get("intervals") or {}).get("groups"),
+        few=next(iter(((found.get("intervals") or {}).get("undefined") or {}).values()), ""),
         unsure=found.get("uncertainty") or {}, shown=SHOWN, cases=_cases(results, len(classes)),
         legend=list(zip(colours, classes, strict=True)),
     )  # fmt: skip
@@ -53,7 +54,7 @@ def _cases(results: Results, classes: int) -> list[dict[str, Any]]:
         return []
     names = results.arrays.get("segmented_names")
     cases = []
-    for i, (image, truth, maps, unsure) in enumerate(zip(*arrays, strict=True)):  # type: ignore[arg-type]
+    for i, (image, truth, maps, unsure) in enumerate(zip(*arrays, strict=True)):
         colour = image.shape[-1] == 3  # of what is laid over in colour the map alone is plainer
         over = [
             as_colours(one, classes) if colour else lay_over(image[None], one[None], classes)[0]
@@ -65,14 +66,9 @@ def _cases(results: Results, classes: int) -> list[dict[str, Any]]:
             at = np.median(there, axis=0).astype(int) if len(there) else None
             shown = [planes.three_planes(one, at, results.spacing) for one in shown]
         name = str(names[i]) if names is not None else ""
-        cases.append(
-            {
-                "pictures": [
-                    page.picture(p, f"{w} of {name}") for p, w in zip(shown, SHOWN, strict=True)
-                ],
-                "name": name,
-                "error": float((truth != maps).mean()),
-                "unsure": float(unsure.mean() / 255),
-            }
-        )
+        pictures = [
+            page.picture(one, f"{words} of {name}") for one, words in zip(shown, SHOWN, strict=True)
+        ]
+        error, mean = float((truth != maps).mean()), float(unsure.mean() / 255)
+        cases.append({"pictures": pictures, "name": name, "error": error, "unsure": mean})
     return cases
