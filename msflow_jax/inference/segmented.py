@@ -7,7 +7,7 @@ from typing import Any
 import numpy as np
 
 from msflow_jax.data.sources.decoding import encode
-from msflow_jax.data.sources.finding import suffix_of
+from msflow_jax.data.sources.finding import stem_of, suffix_of
 from msflow_jax.data.sources.nifti import SUFFIXES
 from msflow_jax.data.sources.nifti_writing import write_nifti, write_nifti_like
 from msflow_jax.data.sources.restoring import Restored, Segmentable
@@ -49,7 +49,8 @@ def write_segmented(
     rows = []
     for i, one in enumerate(track(whole, "Writing masks")):
         own = one.restore(found.maps[one.rows], found.uncertainty[one.rows])
-        stem = f"{i:05d}_{file_stem(one.name)}"
+        named = Path(one.name)
+        stem = f"{i:05d}_{file_stem(str(named.with_name(stem_of(named))))}"
         write = _write_picture if own.maps.ndim == 2 else _write_volume
         files = write(folder, stem, own, len(classes))
         rows.append({"name": one.name, **_measured(own, classes), **files})
