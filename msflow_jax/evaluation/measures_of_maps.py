@@ -10,12 +10,12 @@ SEGMENTATION = {
     ),
     "iou": Measure("|A and B| / |A or B|, likewise", SHARE, MORE, "Jaccard 1912"),
     "image_dice": Measure(
-        "mean of the images' own dice; images that have the class in neither map are left out, where one "
-        "map alone has it the dice is 0", SHARE, MORE,
+        "mean of the images' own dice; images that have the class in neither map are left out, where "
+        "one map alone has it the dice is 0", SHARE, MORE,
     ),
     "hd": Measure(
-        "largest distance from a border pixel of one map to the other map's border, mean over the images "
-        "that have the class in both", "0 or more mm, or pixels (`unit`)", LESS, "Hausdorff 1914",
+        "largest distance from a border pixel of one map to the other map's border, mean over the "
+        "images that have the class in both", "0 or more mm, or pixels (`unit`)", LESS, "Hausdorff 1914",
     ),
     "hd95": Measure(
         "the larger of the two 95th percentiles of these distances, one for each direction, likewise",
@@ -27,8 +27,8 @@ SEGMENTATION = {
 }  # fmt: skip
 MAP_UNCERTAINTY = {
     "auroc": Measure(
-        "share of pairs of a wrong and a right pixel of which the wrong one is less certain; uncertainty is "
-        "the entropy of the class probabilities, averaged over the draws, over log K", CHANCE, MORE,
+        "share of pairs of a wrong and a right pixel whose wrong one is less certain; uncertainty "
+        "is the entropy of the class probabilities, averaged over the draws, over log K", CHANCE, MORE,
     ),
     "mean_wrong": Measure("mean uncertainty of the wrong pixels", SHARE, NEITHER),
     "mean_right": Measure("mean uncertainty of the right pixels", SHARE, NEITHER),

@@ -29,7 +29,7 @@ def evaluate_uncertainty(
 
     Returns:
         ``auroc`` of errors by uncertainty over all pixels (ties of 512 levels count half), its
-        ``interval``, ``mean_wrong`` and ``mean_right`` uncertainty, ``images_spearman``: rank
+        ``intervals``, ``mean_wrong`` and ``mean_right`` uncertainty, ``images_spearman``: rank
         correlation of the images' mean uncertainty with their share of wrong pixels, and ``bins``:
         ``above``, ``share`` of the pixels and ``error`` among them for each tenth of the range. What is
         not defined is None, with the reason under ``undefined``.
@@ -67,7 +67,7 @@ def evaluate_uncertainty(
     if spearman is None:
         reasons["images_spearman"] = "fewer than three images, or all of them alike"
     return {
-        **values, "interval": found["auroc"], "bins": _bins(flat, error),
+        **values, "intervals": {"auroc": found["auroc"]}, "bins": _bins(flat, error),
         **({"undefined": reasons} if reasons else {}),
     }  # fmt: skip
 

@@ -9,8 +9,10 @@ import pytest
 from PIL import Image
 
 import msflow_jax
+from msflow_jax.evaluation.measures import COUNTS, MEASURES
 from tests.commands.conftest import evaluation
 from tests.data.sources.test_masks import AFFINE, fill
+from tests.test_reference import numbers
 
 
 @pytest.fixture(scope="module")
@@ -105,6 +107,9 @@ def test_the_library_the_evaluation_and_its_report(trained, volumes, command):
     block = evaluation(trained)["segmentation"]
     assert block["unit"] == "mm" and list(block["classes"]) == ["background", "=organ", "lesion"]
     assert len(block["uncertainty"]["bins"]) == 10
+    known = {name for part in MEASURES.values() for name in part} | COUNTS
+    for path in numbers(block):
+        assert known & set(path[-2:]), path
     page = (trained / "report" / "index.html").read_text(encoding="utf-8")
     for words in ("Dice by image", "HD95 mm", "Errors by uncertainty", "prediction of images/case"):
         assert words in page

@@ -70,7 +70,7 @@ def test_uncertainty_against_sklearn_and_by_hand():
     unsure = np.clip(rng.random(wrong.shape) * 0.6 + 0.3 * wrong, 0, 1)
     out = evaluate_uncertainty(wrong, unsure, resamples=100)
     assert out["auroc"] == pytest.approx(roc_auc_score(wrong.ravel(), unsure.ravel()), abs=2e-3)
-    assert out["interval"][0] < out["auroc"] < out["interval"][1]
+    assert out["intervals"]["auroc"][0] < out["auroc"] < out["intervals"]["auroc"][1]
     assert out["images_spearman"] > 0.5 and out["mean_wrong"] > out["mean_right"]
     assert sum(row["share"] for row in out["bins"]) == pytest.approx(1)
     inside = (unsure >= 0.3) & (unsure < 0.4)
