@@ -34,6 +34,15 @@ def check_task(maps: bool, segment: bool) -> None:
         raise ValueError(f"this model has one class per {has}: it can only {verb}")
 
 
+def check_resize(segment: bool, resize: int, side: int) -> None:
+    """Raises a ValueError where maps would be read at another size than that of their images."""
+    if segment and resize not in (0, side):
+        raise ValueError(
+            f"model.resize={resize}: a map has the pixels of its image; set it to 0, and data.side to "
+            "the size that is wanted"
+        )
+
+
 def own_verbs(flow: "SymmetricFlow") -> tuple[str, ...]:
     """What a flow can do for a user: with a class per pixel it draws from label maps, not from names."""
     return ("segment",) if flow.maps else ("classify", "generate")
