@@ -113,6 +113,10 @@ def test_maps_have_the_pixels_of_their_images(file):
     with pytest.raises(ValueError, match="model.resize=64: a map has the pixels of its image"):
         load_config(given)
     assert load_config([*given, "--config.data.side=64"]).model.resize == 64
+    with pytest.raises(
+        ValueError, match="masks has a class for each pixel: set model.task=segment"
+    ):
+        load_config([file, "--config.data.name=masks"])
 
 
 def of_every_kind():

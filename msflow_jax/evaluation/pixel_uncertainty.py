@@ -37,7 +37,7 @@ def evaluate_uncertainty(
     Raises:
         ValueError: shapes that differ, or an uncertainty outside [0, 1].
     """
-    wrong, uncertainty = np.asarray(wrong, bool), np.asarray(uncertainty, np.float64)
+    wrong, uncertainty = np.asarray(wrong, bool), np.asarray(uncertainty)
     if wrong.shape != uncertainty.shape:
         raise ValueError(f"errors {wrong.shape} and uncertainties {uncertainty.shape} differ")
     if uncertainty.size and not (uncertainty.min() >= 0 and uncertainty.max() <= 1):
@@ -46,11 +46,11 @@ def evaluate_uncertainty(
         )
     images = len(wrong)
     flat, error = uncertainty.reshape(images, -1), wrong.reshape(images, -1)
+    pairs = list(zip(flat, error, strict=True))
     # Most pixels are nearly certain: levels are finer there.
-    level = np.minimum((np.cbrt(flat) * _LEVELS).astype(int), _LEVELS - 1)
-    index = level + 2 * _LEVELS * np.arange(images)[:, None] + _LEVELS * error
-    counts = np.bincount(index.ravel(), minlength=2 * _LEVELS * images)
-    right, bad = counts.reshape(images, 2, _LEVELS).astype(np.float64).transpose(1, 0, 2)
+    counts = [_counts(np.cbrt(one), bad, _LEVELS) for one, bad in pairs]
+    right, bad = np.array(counts, np.float64).reshape(images, 2, _LEVELS).transpose(1, 0, 2)
+    tenths = np.array([_counts(one, bad, _BINS) for one, bad in pairs]).sum(axis=0)
     found = bootstrap_intervals(
         {"auroc": lambda weights: _areas(weights @ right, weights @ bad)}, images,
         groups=groups, resamples=resamples, seed=seed,
@@ -67,7 +67,7 @@ def evaluate_uncertainty(
     if spearman is None:
         reasons["images_spearman"] = "fewer than three images, or all of them alike"
     return {
-        **values, "intervals": {"auroc": found["auroc"]}, "bins": _bins(flat, error),
+        **values, "intervals": {"auroc": found["auroc"]}, "bins": _bins(*tenths),
         **({"undefined": reasons} if reasons else {}),
     }  # fmt: skip
 
@@ -89,16 +89,20 @@ def _spearman(a: np.ndarray, b: np.ndarray) -> float | None:
     return float(spearmanr(a, b).statistic)
 
 
-def _bins(flat: np.ndarray, error: np.ndarray) -> list[dict[str, Any]]:
+def _counts(values: np.ndarray, wrong: np.ndarray, levels: int) -> np.ndarray:
+    """Right and wrong pixels ``[2, levels]`` by their value in [0, 1], of one image."""
+    level = np.minimum((values * levels).astype(int), levels - 1)
+    return np.bincount(level + levels * wrong, minlength=2 * levels).reshape(2, levels)
+
+
+def _bins(right: np.ndarray, wrong: np.ndarray) -> list[dict[str, Any]]:
     """Share and error of the pixels in each tenth of the range of uncertainty."""
-    which = np.minimum((flat * _BINS).astype(int), _BINS - 1).ravel()
-    total = np.bincount(which, minlength=_BINS)
-    bad = np.bincount(which, weights=error.ravel(), minlength=_BINS)
+    total = right + wrong
     return [
         {
             "above": i / _BINS,
-            "share": float(n / max(flat.size, 1)),
+            "share": float(n / max(total.sum(), 1)),
             "error": float(b / n) if n else None,
         }
-        for i, (n, b) in enumerate(zip(total, bad, strict=True))
+        for i, (n, b) in enumerate(zip(total, wrong, strict=True))
     ]

@@ -103,7 +103,7 @@ def list_folder(config: ConfigDict) -> Listing:
     root = root_of(config)
     if not root.is_dir():
         raise FileNotFoundError(f"no folder at {root} (--config.data.root); {LAYOUT}")
-    given = _given_splits(root)
+    given = given_splits(root)
     if given and not {"train", "test"} <= set(given):
         raise FileNotFoundError(
             f"{root} has {', '.join(sorted(d.name for d in given.values()))} but not both train "
@@ -139,7 +139,7 @@ def root_of(config: ConfigDict) -> Path:
     return expand(config.root)
 
 
-def _given_splits(root: Path) -> dict[str, Path]:
+def given_splits(root: Path) -> dict[str, Path]:
     """Folders that are splits, by the split; says which folders beside them are left out."""
     found: dict[str, Path] = {}
     for folder in _folders(root):

@@ -12,11 +12,17 @@ from ml_collections import ConfigDict
 
 from msflow_jax.data.base import SPLITS, Split, Splits, digest
 from msflow_jax.data.pixel_sizes import as_facts
-from msflow_jax.data.sources.entries import ALIASES
 from msflow_jax.data.sources.files import load_listing
 from msflow_jax.data.sources.finding import find_images, stem_of, warn_of_left_out
 from msflow_jax.data.sources.items import Item
-from msflow_jax.data.sources.listing import Listing, Row, check_classes, cut_rows, root_of
+from msflow_jax.data.sources.listing import (
+    Listing,
+    Row,
+    check_classes,
+    cut_rows,
+    given_splits,
+    root_of,
+)
 from msflow_jax.data.sources.mask_fitting import MaskReader, fit_mask, pixel_size
 from msflow_jax.data.sources.mask_names import Seen, choose_names
 from msflow_jax.data.sources.mask_reading import check_fits
@@ -73,8 +79,7 @@ def _pairs(root: Path) -> tuple[list[Row], dict[Path, Path]]:
     """All images, and the mask of each; every one that lacks the other is named."""
     if not root.is_dir():
         raise FileNotFoundError(f"no folder at {root} (--config.data.root); {LAYOUT}")
-    folders = {p.name.lower(): p for p in sorted(root.iterdir()) if p.is_dir()}
-    given = {ALIASES[name]: path for name, path in folders.items() if name in ALIASES}
+    given = given_splits(root)
     if given and not {"train", "test"} <= set(given):
         raise FileNotFoundError(
             f"{root} has {', '.join(given)} but not both train and test; {LAYOUT}"
