@@ -6,10 +6,11 @@ import numpy as np
 
 from msflow_jax.reports.figures import as_rgb
 
-# Okabe and Ito's, which colour-blind readers tell apart, without black.
+# Okabe and Ito's, which colour-blind readers tell apart, without black; the two blues, and the two
+# oranges, as far from each other as they can be: over a bright image they are alike.
 _COLOURS = (
-    (230, 159, 0), (86, 180, 233), (0, 158, 115), (240, 228, 66), (0, 114, 178), (213, 94, 0),
-    (204, 121, 167),
+    (86, 180, 233), (0, 158, 115), (240, 228, 66), (204, 121, 167), (213, 94, 0), (0, 114, 178),
+    (230, 159, 0),
 )  # fmt: skip
 _OPACITY = 0.55
 _GOLDEN = 0.618  # of the circle of hues, from one further colour to the next

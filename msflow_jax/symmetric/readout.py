@@ -61,6 +61,23 @@ def make_reader(flow: "SymmetricFlow", params: Any) -> Callable[..., Any]:
     return lambda pictures, weights: palette.read(_decode(flow, params, pictures), weights)
 
 
+def map_probabilities(code: Code | LatentCode, pictures: jax.Array) -> jax.Array:
+    """Class probabilities of every pixel of several draws, ``[D, B, *space, C] -> [B, *space, K]``.
+
+    Of ``simplex`` the draws' pictures are averaged, since their mean is what determines the posterior:
+    clipped one by one, noise would make every class a little probable. Of the other codes, whose mean
+    may be the code of a third class, the probabilities are.
+
+    Raises:
+        ValueError: a code whose pictures are not read pixel by pixel.
+    """
+    if not isinstance(code, Code):
+        raise ValueError(f"the code {code.scheme!r} has one class per image, not one per pixel")
+    if code.scheme == "simplex":
+        return code.pixel_probabilities(pictures.mean(axis=0))
+    return code.pixel_probabilities(pictures).mean(axis=0)
+
+
 def to_pictures(
     flow: "SymmetricFlow", params: Any, streams: Mapping[str, jax.Array]
 ) -> tuple[Any, Any]:
