@@ -139,6 +139,10 @@ def check_config(config: ConfigDict) -> None:
     data.check(config.data)
     check(settings_table(config.model.family), config)
     check_train(config.train)
+    if config.data.name == "masks" and config.model.get("task") != "segment":
+        raise ValueError(
+            "data.name=masks has a class for each pixel: set model.task=segment (symmetric flows)"
+        )
     if config.train.crop and not takes_crops(config.model.family):
         raise ValueError(
             f"train.crop={config.train.crop}: the family {config.model.family!r} sees whole images "

@@ -108,6 +108,17 @@ def test_the_same_for_coupling_flows(file, override, message):
         load_config([file, "--config.model.family=coupling", f"--config.model.{override}"])
 
 
+def test_maps_have_the_pixels_of_their_images(file):
+    given = [file, "--config.model.task=segment", "--config.model.resize=64"]
+    with pytest.raises(ValueError, match="model.resize=64: a map has the pixels of its image"):
+        load_config(given)
+    assert load_config([*given, "--config.data.side=64"]).model.resize == 64
+    with pytest.raises(
+        ValueError, match="masks has a class for each pixel: set model.task=segment"
+    ):
+        load_config([file, "--config.data.name=masks"])
+
+
 def of_every_kind():
     """Defaults of every family with each of its networks."""
     for network in ("unet", "dit"):

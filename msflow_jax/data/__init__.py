@@ -1,4 +1,4 @@
-"""Data sources behind one interface: MedMNIST, folders, manifests, cohorts, ArrayRecord, TFDS, phantoms.
+"""Data sources behind one interface: MedMNIST, folders, masks, cohorts, ArrayRecord, TFDS, phantoms.
 
 ``load(config)`` gives the three splits as uint8 arrays with the facts on them (of train, where it is too
 large for memory, a reader); ``read_images`` reads what a trained model is to classify. Layout
@@ -69,7 +69,8 @@ __all__ = [
 
 
 _SOURCES = (
-    "phantoms", "folder", "manifest", "cohort", "own", "arrayrecord", "phantom_cohort", "tfds:NAME",
+    "phantoms", "folder", "manifest", "masks", "cohort", "own", "arrayrecord", "phantom_cohort",
+    "tfds:NAME",
 )  # fmt: skip
 
 
@@ -80,7 +81,9 @@ def known() -> tuple[str, ...]:
 
 def of_user(name: str) -> bool:
     """Whether a source reads images of the user's own, for which ``root`` says which."""
-    return name.partition(":")[0] in ("folder", "manifest", "cohort", "own", "arrayrecord")
+    return name.partition(":")[0] in (
+        "folder", "manifest", "masks", "cohort", "own", "arrayrecord",
+    )  # fmt: skip
 
 
 def default_config(name: str = "phantoms") -> ConfigDict:
@@ -89,13 +92,16 @@ def default_config(name: str = "phantoms") -> ConfigDict:
     Fields:
         name: One of ``known()``.
         root: The .npz file or its folder (MedMNIST; empty: ``~/.medmnist``), the folder of class
-            folders (``folder``), the CSV (``manifest``), either (``own``), a CSV of examinations or a
+            folders (``folder``), the CSV (``manifest``), either (``own``), the folder of ``images/`` and
+            ``masks/`` (``masks``), a CSV of examinations or a
             folder in the BIDS layout (``cohort``), what ``tools/pack.py`` wrote
             (``arrayrecord``), or the TFDS data folder (``tfds:NAME``; empty: ``~/tensorflow_datasets``).
         side: Height and width in pixels. 0: 28 (MedMNIST), 32 (phantoms), as stored (own files).
         dims: 2: pictures; volumes are cut into ``slices``. 3: volumes ``[D, H, W, C]``. Sets of MedMNIST
             have their own.
         spacing: Of volumes: what a voxel is brought to, in mm, before ``side`` cuts or pads; 0: stored.
+        map_classes: Of masks: the names of the classes 0, 1, ...; empty: those of ``classes.txt`` or
+            ``classes.json`` in ``root``, else the numbers.
         modality: Of a cohort: the column that is the image of a model of one; empty: the only one.
         resample: Of a cohort: whether volumes of an examination that lie on another grid than its first
             are brought onto that, or refused.
@@ -124,6 +130,7 @@ def default_config(name: str = "phantoms") -> ConfigDict:
             "side": 0,
             "dims": dims_of(name),
             "spacing": 0.0,
+            "map_classes": (),
             "modality": "",
             "resample": False,
             "window": WINDOW,
@@ -152,6 +159,10 @@ def check(config: ConfigDict) -> None:
     if config.name not in known() and kind not in ("tfds", "own") and not is_set(config.name):
         raise ValueError(f"unknown data source {config.name!r}; known: {', '.join(known())}")
     check_values(SETTINGS, config, "data")
+    if config.map_classes and config.name != "masks":
+        raise ValueError(
+            f"data.map_classes names the classes of masks: {config.name!r} takes none, leave it empty"
+        )
     if is_set(config.name):
         check_name(config.name, config.dims)
 
@@ -172,7 +183,9 @@ def load(config: ConfigDict) -> Splits:
     with doing("reading the data"):
         splits = _source(config)
         # A cohort's images were compared as wholes when they were read.
-        pixels = {} if config.name == "cohort" else pixels_of(splits)
+        # Of masks only images are compared: a copy may have been outlined twice.
+        but = ("map",) if config.name == "masks" else ()
+        pixels = {} if config.name == "cohort" else pixels_of(splits, but)
         splits = dataclasses.replace(splits, contents=splits.contents or pixels)
     info = dataclasses.replace(
         splits.info, identity={**splits.info.identity, **identify(splits)}, counts=_counts(splits)
@@ -208,7 +221,7 @@ def _look_over(splits: Splits, config: ConfigDict, pixels: Mapping[str, tuple[st
         # One picture may lie in files of other bytes: saved again, or in another format.
         contents = without_blanks(splits, pixels) or splits.contents
         check_split_copies(splits, contents, refuse=own and config.duplicates == "refuse")
-    if own:
+    if own and config.name != "masks":  # which have classes of pixels, and say so themselves
         warn_of_rare_classes(splits)
 
 
@@ -216,13 +229,14 @@ def _source(config: ConfigDict) -> Splits:
     """Calls the source's own loader; imported here so that the others' needs are not."""
     from msflow_jax.data.phantoms import cohort as phantom_cohort
     from msflow_jax.data.phantoms import heads
-    from msflow_jax.data.sources import cohort, files, medmnist, own, records, tfds
+    from msflow_jax.data.sources import cohort, files, masks, medmnist, own, records, tfds
 
     loaders = {
         "phantoms": heads.load,
         "phantom_cohort": phantom_cohort.load,
         "folder": files.load_folder,
         "manifest": files.load_manifest,
+        "masks": masks.load_masks,
         "cohort": cohort.load,
         "own": own.load,
         "arrayrecord": records.load,

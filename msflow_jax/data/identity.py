@@ -17,6 +17,7 @@ from msflow_jax.storage.text import uncell
 _PARTS = {
     "names": "the names of the pictures differ",
     "contents": "the contents of pictures differ",
+    "masks": "masks differ",
     "labels": "labels differ",
     "splits": "the cut into splits differs",
 }
@@ -86,12 +87,12 @@ def identify(splits: Splits) -> dict[str, str]:
     return {"contents": splits.info.md5, **found}
 
 
-def pixels_of(splits: Splits) -> Mapping[str, tuple[str, ...]]:
-    """The MD5 of each example's array by split; empty where not all are in memory."""
+def pixels_of(splits: Splits, but: Sequence[str] = ()) -> Mapping[str, tuple[str, ...]]:
+    """The MD5 of each example's arrays ``but`` some, by split; empty where not all are in memory."""
     parts = {split: splits[split] for split in SPLITS}
     if any(isinstance(part, LazySplit) for part in parts.values()):
         return {}
-    return {name: _contents(part) for name, part in parts.items() if isinstance(part, Split)}
+    return {n: _contents(part, but) for n, part in parts.items() if isinstance(part, Split)}
 
 
 def as_trained(splits: Splits, then: Info, table: Path | None = None) -> Splits:
@@ -148,6 +149,9 @@ def _differences(then: Info, now: Info, before: Sequence[Row], after: Sequence[R
         return [
             f"it had the classes {', '.join(then.classes)}, these have {', '.join(now.classes)}"
         ]
+    if then.map_classes != now.map_classes:
+        old, new = (", ".join(info.map_classes) for info in (then, now))
+        return [f"its masks had the classes {old} in this order, these have {new}"]
     if then.identity and now.identity:
         wrong = [k for k in _PARTS if then.identity.get(k) != now.identity.get(k)]
         wrong = wrong[:1] if wrong[:1] == ["names"] else wrong
@@ -189,7 +193,7 @@ def _read_otherwise(then: Info, now: Info) -> list[str]:
 
 def _examples(part: str, before: Sequence[Row], after: Sequence[Row]) -> str:
     """How many pictures differ, and the first of them, where tables tell."""
-    if not before or part == "contents":
+    if not before or part in ("contents", "masks"):
         return ""
     then, now = ({row["name"]: row for row in rows} for rows in (before, after))
     if part == "names":
@@ -231,10 +235,12 @@ def _renumbered(splits: Splits, order: np.ndarray, classes: tuple[str, ...]) -> 
     return dataclasses.replace(splits, **parts, info=info)  # fmt: skip
 
 
-def _contents(split: Split) -> tuple[str, ...]:
+def _contents(split: Split, but: Sequence[str]) -> tuple[str, ...]:
     kinds = split.modalities
     arrays = [
-        np.ascontiguousarray(a) for n, a in sorted(split.arrays.items()) if kinds[n].kind != "label"
+        np.ascontiguousarray(a)
+        for n, a in sorted(split.arrays.items())
+        if kinds[n].kind != "label" and n not in but
     ]
     return tuple(digest(*(array[i].tobytes() for array in arrays)) for i in range(len(split)))
 

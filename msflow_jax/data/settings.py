@@ -4,12 +4,14 @@ from msflow_jax.settings import SEED, Setting
 
 SETTINGS: dict[str, Setting] = {
     "data.name": Setting(
-        "", "phantoms, phantom_cohort, folder, manifest, cohort, arrayrecord, tfds:NAME, of MedMNIST"
+        "",
+        "phantoms, phantom_cohort, folder, manifest, masks, cohort, arrayrecord, tfds:NAME, of MedMNIST",
     ),
     "data.root": Setting("", "file or folder of the data; empty: where the source keeps them"),
     "data.side": Setting("[0, 16384]", "rows and columns; 0: 28 (MedMNIST), 32 (phantoms), as stored"),
     "data.dims": Setting("2 or 3", "images are pictures (volumes are cut into slices), or volumes"),
     "data.spacing": Setting("[0, inf)", "mm that a voxel of a volume is brought to; 0: as stored"),
+    "data.map_classes": Setting("", "names of the classes of masks; empty: of classes.txt, or numbers"),
     "data.modality": Setting("", "which modality of a cohort is the image; empty: the only one"),
     "data.resample": Setting("", "whether volumes of an examination are brought onto one grid"),
     "data.window": Setting("(-inf, inf)", "lowest and highest value shown of CT, in Hounsfield units"),

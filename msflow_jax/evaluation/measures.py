@@ -4,6 +4,7 @@
 """
 
 from msflow_jax.evaluation.measure import CHANCE, LESS, MORE, NEITHER, ODD, SHARE, Measure
+from msflow_jax.evaluation.measures_of_maps import MAP_UNCERTAINTY, SEGMENTATION
 from msflow_jax.evaluation.measures_of_pairs import (
     ANATOMY,
     FACTS,
@@ -143,14 +144,6 @@ CALIBRATION = {
     "nll_after": Measure("the same of the scaled ones", "0 or more nats", LESS),
     "confidence": Measure("mean of the largest probability of the images in a bin", SHARE, NEITHER),
 }  # fmt: skip
-SEGMENTATION = {
-    "mean_dice": Measure("mean of dice over the classes in either map", SHARE, MORE),
-    "mean_iou": Measure("mean of iou over the classes in either map", SHARE, MORE),
-    "dice": Measure(
-        "2 |A and B| / (|A| + |B|), of all pixels of all images together", SHARE, MORE, "Dice 1945"
-    ),
-    "iou": Measure("|A and B| / |A or B|, likewise", SHARE, MORE, "Jaccard 1912"),
-}  # fmt: skip
 GENERATION = {
     "frechet": Measure(
         "|mu_a - mu_b|^2 + tr(A + B - 2 (A^1/2 B A^1/2)^1/2) of Gaussians fitted to features, which "
@@ -229,6 +222,7 @@ MEASURES: dict[str, dict[str, Measure]] = {
     "Rejection and abstention (`rejection`, `abstention`, `abstain`)": SELECTION,
     "Calibration (`calibration`, `reliability`)": CALIBRATION,
     "Segmentation (`segmentation`)": SEGMENTATION,
+    "Errors of a segmentation by uncertainty (`segmentation.uncertainty`)": MAP_UNCERTAINTY,
     "Generated images (`generation`)": GENERATION,
     "Likelihood (`likelihood`)": LIKELIHOOD,
     "Translation (`translation`)": TRANSLATION,

@@ -1,9 +1,12 @@
-"""Overlap of predicted and true label maps."""
+"""Overlap of predicted and true label maps, and how far their borders lie apart."""
 
 from collections.abc import Sequence
 from typing import Any
 
 import numpy as np
+
+from msflow_jax.evaluation.bootstrap import bootstrap_intervals
+from msflow_jax.evaluation.surfaces import hausdorff
 
 
 def evaluate_segmentation(
@@ -56,3 +59,105 @@ def evaluate_segmentation(
     if truth.size:
         return found
     return {**found, "undefined": dict.fromkeys(("accuracy", "mean_dice", "mean_iou"), "no pixel")}
+
+
+def evaluate_images(
+    truth: np.ndarray,
+    predicted: np.ndarray,
+    classes: Sequence[str],
+    *,
+    sizes: np.ndarray | None = None,
+    groups: Sequence[Any] | None = None,
+    resamples: int = 500,
+    seed: int = 0,
+) -> dict[str, Any]:
+    """What :func:`evaluate_segmentation` gives, and scores of each image with their intervals.
+
+    An image that has a class neither in truth nor in the prediction says nothing on it: its Dice is left
+    out, and ``absent`` counts it. Where only one of both has it the Dice is 0 and there is no distance:
+    ``missed`` counts those of the truth, ``invented`` those of the prediction.
+
+    Args:
+        truth: int ``[N, *space]`` in 0..K-1.
+        predicted: int ``[N, *space]`` in 0..K-1.
+        classes: K class names.
+        sizes: mm of the pixels of each image along each axis ``[N, dims]``; None: distances in pixels.
+        groups: subject of each image, or None; see :func:`bootstrap_intervals`.
+        resamples: number of bootstrap resamples.
+        seed: seed of the bootstrap.
+
+    Returns:
+        With each class also ``image_dice``, ``hd`` and ``hd95`` (means over images, None where there is
+        none), ``intervals`` of these and of ``dice``, and the counts; ``unit`` of the distances; and
+        ``intervals`` of ``mean_dice``.
+
+    Raises:
+        ValueError: see :func:`evaluate_segmentation`.
+    """
+    found = evaluate_segmentation(truth, predicted, classes)
+    k, images = len(classes), len(truth)
+    if not images:
+        return found
+    counts = np.stack([_counts(*pair, k) for pair in zip(truth, predicted, strict=True)])
+    both, true, made = counts.astype(np.float64).transpose(1, 0, 2)  # [N, K] each
+    with np.errstate(invalid="ignore"):
+        dice = 2 * both / (true + made)
+    far = _distances(truth, predicted, k, sizes)
+    means = {"image_dice": dice, "hd": far[..., 0], "hd95": far[..., 1]}
+
+    def overlap(weights: np.ndarray) -> np.ndarray:
+        with np.errstate(invalid="ignore"):
+            return 2 * (weights @ both) / (weights @ (true + made))
+
+    def mean_of(values: np.ndarray) -> Any:
+        there = ~np.isnan(values)
+        known = np.where(there, values, 0.0)
+
+        def mean(weights: np.ndarray) -> np.ndarray:
+            with np.errstate(invalid="ignore", divide="ignore"):
+                return (weights @ known) / (weights @ there)
+
+        return mean
+
+    metrics: dict[str, Any] = {name: mean_of(values) for name, values in means.items()}
+    metrics["dice"] = overlap
+    metrics["mean_dice"] = lambda weights: np.nanmean(overlap(weights), axis=1)
+    spans = bootstrap_intervals(metrics, images, groups=groups, resamples=resamples, seed=seed)
+    for i, row in enumerate(found["classes"].values()):
+        row |= {name: _mean(values[:, i]) for name, values in means.items()}
+        row["intervals"] = {name: spans[name][i] for name in ("dice", *means)}
+        row |= {
+            "images": int((true[:, i] > 0).sum()),
+            "missed": int(((true[:, i] > 0) & (made[:, i] == 0)).sum()),
+            "invented": int(((true[:, i] == 0) & (made[:, i] > 0)).sum()),
+            "absent": int(((true[:, i] == 0) & (made[:, i] == 0)).sum()),
+        }
+    intervals: dict[str, Any] = {"mean_dice": spans["mean_dice"]}
+    intervals |= {key: spans[key] for key in ("unit", "groups", "undefined") if key in spans}
+    return {**found, "unit": "pixels" if sizes is None else "mm", "intervals": intervals}
+
+
+def _counts(truth: np.ndarray, predicted: np.ndarray, k: int) -> np.ndarray:
+    """Pixels of each class in both maps, in the first and in the second, ``[3, K]``."""
+    pairs = truth.astype(np.int64).ravel() * k + predicted.ravel()
+    table = np.bincount(pairs, minlength=k * k).reshape(k, k)
+    return np.stack([np.diag(table), table.sum(axis=1), table.sum(axis=0)])
+
+
+def _distances(
+    truth: np.ndarray, predicted: np.ndarray, k: int, sizes: np.ndarray | None
+) -> np.ndarray:
+    """Hausdorff distance and its 95 % version of each image and class, ``[N, K, 2]``."""
+    out = np.full((len(truth), k, 2), np.nan)
+    for i, pair in enumerate(zip(truth, predicted, strict=True)):
+        spacing = () if sizes is None else sizes[i].tolist()
+        for c in range(k):
+            a, b = (one == c for one in pair)
+            if a.any() and b.any():
+                out[i, c] = hausdorff(a, b, spacing)
+    return out
+
+
+def _mean(values: np.ndarray) -> float | None:
+    known = values[~np.isnan(values)]
+    return float(known.mean()) if known.size else None

@@ -18,18 +18,14 @@ from msflow_jax.inference.calibration import COVERAGE, Calibration
 from msflow_jax.inference.kinds import LEVEL, are_odd, with_distances
 from msflow_jax.inference.modality_verbs import ModalityVerbs
 from msflow_jax.inference.prediction import Prediction
-from msflow_jax.inference.runners import (
-    make_classifier,
-    make_explainer,
-    make_generator,
-    make_segmenter,
-)
+from msflow_jax.inference.runners import make_classifier, make_explainer, make_generator
+from msflow_jax.inference.segment_verbs import SegmentVerbs
 from msflow_jax.inference.windows import warn_of_pieces
 from msflow_jax.parallel.batched import finished
 
 
 @dataclass(frozen=True)
-class Flow(ModalityVerbs, AnswerVerbs):
+class Flow(ModalityVerbs, AnswerVerbs, SegmentVerbs):
     """A workdir opened for use, see :func:`msflow_jax.open`.
 
     Attributes:
@@ -128,25 +124,6 @@ class Flow(ModalityVerbs, AnswerVerbs):
             raise ValueError(f"unknown uncertainty {measure!r}: choose one of {', '.join(found)}")
         odd = are_odd(found, self.calibration.outside, level)
         return None if threshold is None else (found[measure] > threshold) | odd
-
-    def segment(self, images: Any, *, description: str = "", **requested: Any) -> np.ndarray:
-        """The class of every pixel, uint8 ``[N, *space]``, by the settings of the configuration.
-
-        Arguments as for :meth:`classify`.
-
-        Raises:
-            ValueError: a model that does not segment, images that do not fit, or another class prior.
-        """
-        self.require("segment")
-        images, sample = self.check(images), self.config.sample
-        given = sample.classify.to_dict()
-        if (prior := given.get("prior")) != "natural":
-            raise ValueError(f"a segmentation knows no class prior but 'natural', got {prior!r}")
-        settings = choose_settings(self.model, "segment", given, requested)
-        run = make_segmenter(
-            self.model, seed=sample.seed, batch=sample.batch, overlap=sample.overlap, **settings
-        )
-        return run(self.params, images, description)
 
     def generate(
         self,

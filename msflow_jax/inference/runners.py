@@ -34,19 +34,6 @@ def classifying(model: Any, key: jax.Array, overlap: float = 0.5, **settings: An
     return function
 
 
-def segmenting(model: Any, key: jax.Array, overlap: float = 0.5, **settings: Any) -> Function:
-    """``(params, images, index) -> class numbers`` uint8 ``[B, *space]``; see ``segment``.
-
-    Arguments as for :func:`classifying`.
-    """
-
-    def function(params: Any, images: jax.Array, index: jax.Array) -> jax.Array:
-        out = windows.segment(model, params, to_float(images), key, overlap=overlap, **settings)
-        return jnp.argmax(out, axis=-1).astype(jnp.uint8)
-
-    return function
-
-
 def generating(model: Any, key: jax.Array, **settings: Any) -> Function:
     """``(params, condition, index) -> images`` in [-1, 1]; see ``generate``."""
 
@@ -206,11 +193,6 @@ def make_classifier(model: Any, *, seed: int, batch: int = 128, **settings: Any)
         return finished(lambda: run(params, images, description), checked)
 
     return runner
-
-
-def make_segmenter(model: Any, *, seed: int, batch: int = 128, **settings: Any) -> Runner:
-    """``runner(params, images) -> class numbers`` uint8 ``[N, *space]``; see :func:`segmenting`."""
-    return kept(segmenting, model, seed=seed, batch=batch, **settings)
 
 
 def make_generator(model: Any, *, seed: int, batch: int = 128, **settings: Any) -> Runner:

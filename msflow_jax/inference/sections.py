@@ -13,6 +13,7 @@ from msflow_jax.inference.windows import crops
 
 SHOWN_SAMPLES, SHOWN_CASES = 10, 8  # how many of each the report shows
 SHOWN_VOLUMES = 4  # of each class: they are kept whole
+SHOWN_MAPS = 8  # segmented images, from the one with fewest wrong pixels to the one with most
 
 
 @dataclass(frozen=True)
@@ -151,16 +152,35 @@ class Sets:
 
 @dataclass(frozen=True)
 class Segmentation:
-    """Overlap of the predicted with the true maps."""
+    """Overlap and borders of the predicted and the true maps, and what uncertainty says of errors."""
 
     name: str = "segmentation"
 
     def __call__(self, run: Evaluation) -> tuple[Block, Arrays]:
         """See :class:`msflow_jax.families.Section`."""
-        from msflow_jax.evaluation.segmentation import evaluate_segmentation
+        from msflow_jax.data.pixel_sizes import sizes_of
+        from msflow_jax.evaluation.pixel_uncertainty import evaluate_uncertainty
+        from msflow_jax.evaluation.segmentation import evaluate_images
 
-        maps = run.flow.segment(run.chosen.images, description=f"segmenting the {run.split} split")
-        return evaluate_segmentation(run.chosen.maps, maps, run.classes), {}
+        split, words = run.chosen, f"segmenting the {run.split} split"
+        maps, uncertainty = run.flow.segment_uncertainly(split.images, description=words)
+        sizes, wrong = sizes_of(split, run.flow.info), maps != split.maps
+        block = evaluate_images(split.maps, maps, run.classes, sizes=sizes, groups=split.groups)
+        block["uncertainty"] = evaluate_uncertainty(wrong, uncertainty, groups=split.groups)
+        order = np.argsort(wrong.reshape(len(wrong), -1).mean(axis=1), kind="stable")
+        shown = order[_spread(len(order), SHOWN_MAPS)]
+        return block, {
+            "segmented_images": split.images[shown],
+            "segmented_truth": split.maps[shown],
+            "segmented_maps": maps[shown],
+            "segmented_uncertainty": np.rint(255 * uncertainty[shown]).astype(np.uint8),
+            "segmented_names": np.array([split.names[i] for i in shown], np.str_),
+        }
+
+
+def _spread(count: int, most: int) -> np.ndarray:
+    """At most so many places of a row, from its first to its last, evenly."""
+    return np.unique(np.linspace(0, count - 1, min(count, most)).round().astype(int))
 
 
 @dataclass(frozen=True)

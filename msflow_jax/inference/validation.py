@@ -15,7 +15,8 @@ from msflow_jax.evaluation.scaling import fit_scaling
 from msflow_jax.evaluation.segmentation import evaluate_segmentation
 from msflow_jax.families import choose_settings
 from msflow_jax.inference.kept import kept
-from msflow_jax.inference.runners import generating, make_classifier, make_segmenter
+from msflow_jax.inference.runners import generating, make_classifier
+from msflow_jax.inference.segmenting import make_segmenter
 from msflow_jax.inference.windows import crop_one
 from msflow_jax.parallel.batched import batched
 from msflow_jax.storage.facts import TEACHER
@@ -115,7 +116,7 @@ def make_map_validation(
     drawn, names = _drawing(drawing, images, maps, config)
 
     def validate(params: Any) -> dict[str, float]:
-        found = evaluate_segmentation(maps, segment(params, images), model.classes)
+        found = evaluate_segmentation(maps, segment(params, images).maps, model.classes)
         measured = {"val_dice": found["mean_dice"], "val_accuracy": found["accuracy"]}
         return measured | drawn(params)
 

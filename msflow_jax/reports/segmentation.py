@@ -1,17 +1,74 @@
 """The section on segmentation."""
 
-from msflow_jax.reports import page
-from msflow_jax.reports.page import Section
+from collections.abc import Mapping
+from typing import Any
+
+import numpy as np
+
+from msflow_jax.reports import page, planes
+from msflow_jax.reports.label_colours import as_colours, label_colours, lay_over
+from msflow_jax.reports.page import Section, number, span
 from msflow_jax.reports.results import Results
+
+_PARTS = ("images", "truth", "maps", "uncertainty")
+SHOWN = ("image", "truth", "prediction", "uncertainty")
 
 
 def segmentation_section(results: Results) -> Section:
-    """Overlap per class."""
+    """Scores of each class, images with truth, prediction and uncertainty, errors by uncertainty."""
     found = results.part("segmentation")
     if not found:
         text = "No segmentation in evaluation.json: evaluate again to measure it."
         return page.missing(results, "segmentation", "Segmentation", text)
+    classes = found.get("classes") or {}
+    colours = [f"#{r:02x}{g:02x}{b:02x}" for r, g, b in label_colours(len(classes)).tolist()]
     return page.section(
-        results, "segmentation", "Segmentation", classes=found.get("classes") or {},
-        undefined=found.get("undefined") or {},
+        results, "segmentation", "Segmentation", rows=[_row(*pair) for pair in classes.items()],
+        unit=found.get("unit") or "pixels", undefined=found.get("undefined") or {},
+        subjects=(found.get("intervals") or {}).get("groups"),
+        few=next(iter(((found.get("intervals") or {}).get("undefined") or {}).values()), ""),
+        unsure=found.get("uncertainty") or {}, shown=SHOWN, cases=_cases(results, len(classes)),
+        legend=list(zip(colours, classes, strict=True)),
     )  # fmt: skip
+
+
+def _row(name: str, row: Mapping[str, Any]) -> list[Any]:
+    """A row of the table: each score with its interval below it."""
+    spans = row.get("intervals") or {}
+
+    def score(key: str, digits: int) -> Any:
+        interval = span(spans.get(key), lambda value: number(value, digits))
+        return [number(row.get(key), digits), interval]
+
+    return [
+        name, score("dice", 3), score("image_dice", 3), score("hd95", 1), score("hd", 1),
+        number(row.get("iou")), *(number(row.get(key)) for key in ("images", "missed", "invented")),
+        number(row.get("pixels")),
+    ]  # fmt: skip
+
+
+def _cases(results: Results, classes: int) -> list[dict[str, Any]]:
+    """Pictures of a few images: image, truth, prediction and uncertainty."""
+    arrays = [results.arrays.get(f"segmented_{part}") for part in _PARTS]
+    if any(array is None or not len(array) for array in arrays):
+        return []
+    names = results.arrays.get("segmented_names")
+    cases = []
+    for i, (image, truth, maps, unsure) in enumerate(zip(*arrays, strict=True)):
+        colour = image.shape[-1] == 3  # of what is laid over in colour the map alone is plainer
+        over = [
+            as_colours(one, classes) if colour else lay_over(image[None], one[None], classes)[0]
+            for one in (truth, maps)
+        ]
+        shown = [image, *over, unsure[..., None]]
+        if maps.ndim == 3:
+            there = np.argwhere(truth > 0)
+            at = np.median(there, axis=0).astype(int) if len(there) else None
+            shown = [planes.three_planes(one, at, results.spacing) for one in shown]
+        name = str(names[i]) if names is not None else ""
+        pictures = [
+            page.picture(one, f"{words} of {name}") for one, words in zip(shown, SHOWN, strict=True)
+        ]
+        error, mean = float((truth != maps).mean()), float(unsure.mean() / 255)
+        cases.append({"pictures": pictures, "name": name, "error": error, "unsure": mean})
+    return cases

@@ -73,8 +73,10 @@ def _segmentation_tiles(found: dict[str, Any]) -> list[Tile]:
     if not found:
         return []
     remark = "over the classes present"
+    interval = page.span((found.get("intervals") or {}).get("mean_dice"), number)
+    spread = f"95 % interval {interval}" if interval else remark
     return [
-        (number(found.get("mean_dice")), "mean Dice", remark),
+        (number(found.get("mean_dice")), "mean Dice", spread),
         (number(found.get("mean_iou")), "mean IoU", remark),
     ]
 

@@ -20,7 +20,7 @@ from msflow_jax.symmetric.latent_codes import SCHEMES as LATENT_SCHEMES
 from msflow_jax.symmetric.latent_codes import LatentCode
 from msflow_jax.symmetric.model import SymmetricFlow
 from msflow_jax.symmetric.parts import FOLDER, PICTURES, STD
-from msflow_jax.symmetric.readout import READOUTS
+from msflow_jax.symmetric.readout import READOUTS, check_resize
 from msflow_jax.symmetric.settings import TABLE, check_likelihood_settings
 from msflow_jax.symmetric.times import TimeDistribution
 from msflow_jax.training import distillation
@@ -99,6 +99,7 @@ class SymmetricFamily:
         check_select(config.train.select, METRICS[model.task])
         check_network(model.net)
         TimeDistribution(**model.time)
+        check_resize(model.task == "segment", model.resize, config.data.side)
         distillation.check(model.distillation, () if model.code_dropout else ("guidance",))
         check_likelihood_settings(config)
         for verb in ("classify", "generate", "likelihood"):

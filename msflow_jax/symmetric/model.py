@@ -30,6 +30,7 @@ from msflow_jax.symmetric.readout import (
     check_readout,
     check_task,
     make_reader,
+    map_probabilities,
     own_verbs,
     own_window,
 )  # fmt: skip
@@ -199,17 +200,14 @@ class SymmetricFlow:
         For a model of label maps, otherwise a ValueError. Arguments as for :meth:`classify`.
         """
         check_task(self.maps, True)
-        code = self.code
-        if not isinstance(code, Code):
-            raise ValueError(f"the code {code.scheme!r} has one class per image, not one per pixel")
         inner = self.codec.encode(params.get(KEY), images)
         index = content_index(images) if index is None else index
 
         def one(draw: jax.Array) -> jax.Array:
             out = to_label(self, params, inner, index, key, steps=steps, solver=solver, draw=draw)
-            return code.pixel_probabilities(out.end["label"])
+            return out.end["label"]
 
-        return jax.lax.map(one, jnp.arange(draws)).mean(axis=0)
+        return map_probabilities(self.code, jax.lax.map(one, jnp.arange(draws)))
 
     def generate(
         self,

@@ -34,6 +34,15 @@ def check_task(maps: bool, segment: bool) -> None:
         raise ValueError(f"this model has one class per {has}: it can only {verb}")
 
 
+def check_resize(segment: bool, resize: int, side: int) -> None:
+    """Raises a ValueError where maps would be read at another size than that of their images."""
+    if segment and resize not in (0, side):
+        raise ValueError(
+            f"model.resize={resize}: a map has the pixels of its image; set it to 0, and data.side to "
+            "the size that is wanted"
+        )
+
+
 def own_verbs(flow: "SymmetricFlow") -> tuple[str, ...]:
     """What a flow can do for a user: with a class per pixel it draws from label maps, not from names."""
     return ("segment",) if flow.maps else ("classify", "generate")
@@ -50,6 +59,23 @@ def make_reader(flow: "SymmetricFlow", params: Any) -> Callable[..., Any]:
         return flow.code.read
     palette = Code("palette", len(flow.classes), flow.code.beta)
     return lambda pictures, weights: palette.read(_decode(flow, params, pictures), weights)
+
+
+def map_probabilities(code: Code | LatentCode, pictures: jax.Array) -> jax.Array:
+    """Class probabilities of every pixel of several draws, ``[D, B, *space, C] -> [B, *space, K]``.
+
+    Of ``simplex`` the draws' pictures are averaged, since their mean is what determines the posterior:
+    clipped one by one, noise would make every class a little probable. Of the other codes, whose mean
+    may be the code of a third class, the probabilities are.
+
+    Raises:
+        ValueError: a code whose pictures are not read pixel by pixel.
+    """
+    if not isinstance(code, Code):
+        raise ValueError(f"the code {code.scheme!r} has one class per image, not one per pixel")
+    if code.scheme == "simplex":
+        return code.pixel_probabilities(pictures.mean(axis=0))
+    return code.pixel_probabilities(pictures).mean(axis=0)
 
 
 def to_pictures(

@@ -5,7 +5,8 @@ import jax.numpy as jnp
 import numpy as np
 import pytest
 
-from msflow_jax.inference.runners import make_classifier, make_segmenter
+from msflow_jax.inference.runners import make_classifier
+from msflow_jax.inference.segmenting import make_segmenter
 from msflow_jax.latent.codec import PixelCodec
 from msflow_jax.symmetric import Code, SymmetricFlow
 from tests.symmetric.test_model import Tiny, perturbed
@@ -26,7 +27,7 @@ def test_one_image_has_one_prediction(maps):
     def run(images, batch):
         maker = make_segmenter if maps else make_classifier
         found = maker(flow, seed=5, batch=batch, draws=3)(params, images)
-        return found if maps else np.moveaxis(found.distances, 1, 0)
+        return found.maps if maps else np.moveaxis(found.distances, 1, 0)
 
     whole = run(IMAGES, 7)
     order = np.array([6, 2, 2, 0, 5])

@@ -12,7 +12,8 @@ from hypothesis import strategies as st
 
 from msflow_jax.inference import windows
 from msflow_jax.inference.prediction import Prediction
-from msflow_jax.inference.runners import make_classifier, make_segmenter
+from msflow_jax.inference.runners import make_classifier
+from msflow_jax.inference.segmenting import make_segmenter
 
 
 @given(st.integers(1, 40), st.integers(1, 40), st.floats(0, 0.95))
@@ -79,7 +80,7 @@ def test_one_window_is_the_image_bit_for_bit(window):
     images = jnp.asarray(IMAGES) / 127.5 - 1
     one = windows.classify(model, 0.9, images, None, overlap=0.5)
     jax.tree.map(np.testing.assert_array_equal, one, classify(0.9, images, None))
-    maps = make_segmenter(model, seed=0, batch=3)(np.float32(0.9), IMAGES)
+    maps = make_segmenter(model, seed=0, batch=3)(np.float32(0.9), IMAGES).maps
     np.testing.assert_array_equal(maps, segment(0.9, images, None).argmax(-1))
 
 

@@ -6,7 +6,8 @@ import numpy as np
 from msflow_jax import data
 from msflow_jax.config import default_config
 from msflow_jax.evaluation.segmentation import evaluate_segmentation
-from msflow_jax.inference.runners import make_generator, make_segmenter
+from msflow_jax.inference.runners import make_generator
+from msflow_jax.inference.segmenting import make_segmenter
 from msflow_jax.symmetric.family import FAMILY
 from msflow_jax.symmetric.parts import SymmetricParts
 from msflow_jax.symmetric.recipes import cpu
@@ -29,7 +30,7 @@ def test_tissues_of_phantoms_are_segmented(tmp_path):
     state = fit(stage, tmp_path, progress=False)
 
     segment = make_segmenter(model, seed=0, draws=2)
-    maps = segment(state.ema, splits.test.images)
+    maps = segment(state.ema, splits.test.images).maps
     found = evaluate_segmentation(splits.test.maps, maps, model.classes)
     commonest = np.bincount(splits.train.maps.ravel()).argmax()
     constant = evaluate_segmentation(

@@ -45,6 +45,7 @@ from msflow_jax.data.phantoms.tasks import (
     with_grade,
 )
 from msflow_jax.data.phantoms.volumes import FIELD
+from msflow_jax.data.pixel_sizes import as_facts
 from msflow_jax.data.sources.fitting import convert_channels
 
 SIDE = 32
@@ -65,8 +66,9 @@ def load(config: ConfigDict) -> Splits:
 
     Returns:
         Splits with ``maps`` (``MAP_CLASSES`` per pixel) and ``truth``: severity in [0, 1], grade,
-        subject number; of slices ``lesion_area`` in mm^2 and height in mm, of volumes
-        ``lesion_volume`` in mm^3. They are stratified by grade, or by machine where that is the label.
+        subject number; of slices ``lesion_area`` in mm^2, height and size of a pixel in mm, of
+        volumes ``lesion_volume`` in mm^3. They are stratified by grade, or by machine where that is the
+        label.
 
     Raises:
         ValueError: for a setting outside its range, by name.
@@ -82,6 +84,8 @@ def load(config: ConfigDict) -> Splits:
     }  # fmt: skip
     found = kept(facts, partial(_make, settings, config.seed, side, dims), settings.cache)
     truth = truth_of(found)
+    if dims == 2:
+        truth |= as_facts(np.full((len(found["image"]), 2), FIELD / side))
     whole = Split(
         arrays={
             "image": convert_channels(found["image"], config.channels),

@@ -173,7 +173,7 @@ def _deep_grey(image: Image.Image, path: Path) -> np.ndarray:
     return pixels
 
 
-def _rawmodes(image: Any) -> list[str]:
+def rawmodes(image: Any) -> list[str]:
     """How the picture's parts are stored, in Pillow's words."""
     given = [(tile[3],) if isinstance(tile[3], str) else tile[3] or () for tile in image.tile]
     return [a for arguments in given for a in arguments if isinstance(a, str)]
@@ -186,7 +186,7 @@ def _is_deep_colour(image: Any) -> bool:
     if image.format == "PPM" and image.mode == "RGB":
         return any(isinstance(a, int) and a > 255 for tile in image.tile for a in tile[3] or ())
     deep_bits = image.format == "TIFF" and _first(image, _BITS, 8) > 8
-    return deep_bits or any(re.search(";16[BLN]", mode) for mode in _rawmodes(image))
+    return deep_bits or any(re.search(";16[BLN]", mode) for mode in rawmodes(image))
 
 
 def _deep_colours(image: Image.Image, data: bytes, path: Path, page: int) -> np.ndarray:
@@ -196,7 +196,7 @@ def _deep_colours(image: Image.Image, data: bytes, path: Path, page: int) -> np.
     high = image
     with Image.open(io.BytesIO(data), formats=FORMATS) as low:
         low.seek(page)
-        modes = set(_rawmodes(low))
+        modes = set(rawmodes(low))
         if (
             len(modes) != 1
             or not _DEEP_COLOUR.fullmatch(mode := modes.pop())

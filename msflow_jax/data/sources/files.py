@@ -40,7 +40,7 @@ def load_folder(config: ConfigDict) -> Splits:
         FileNotFoundError: as ``list_folder``.
         ValueError: as ``list_folder``; an unreadable image, or images that differ in size or channels.
     """
-    return _load(list_folder(config), config)
+    return load_listing(list_folder(config), config)
 
 
 def load_manifest(config: ConfigDict) -> Splits:
@@ -50,7 +50,7 @@ def load_manifest(config: ConfigDict) -> Splits:
         FileNotFoundError: as ``list_manifest``.
         ValueError: as ``list_manifest``; an unreadable image, or images that differ in size or channels.
     """
-    return _load(list_manifest(config), config)
+    return load_listing(list_manifest(config), config)
 
 
 @dataclass(frozen=True)
@@ -79,8 +79,12 @@ class FileReader:
         return self.shaping(grey, picture.spacing, item.place, self.first)
 
 
-def _load(listing: Listing, config: ConfigDict) -> Splits:
-    """Reads the images of a listing: of train only the first, if the loader is ``grain``."""
+def load_listing(listing: Listing, config: ConfigDict) -> Splits:
+    """Reads the images of a listing: of train only the first, if the loader is ``grain``.
+
+    Raises:
+        ValueError: an unreadable image, or images that differ in size or channels.
+    """
     lazy = config.loader == "grain"
     items = [row.source for row in listing.rows]
     training = np.flatnonzero(listing.splits == "train").tolist()

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from typing import Any
 
 import numpy as np
 
@@ -66,7 +67,9 @@ def fill(image: np.ndarray) -> np.ndarray:
     return np.median(edge, axis=0).astype(np.uint8)
 
 
-def to_square(image: np.ndarray, side: int, fit: str, colour: np.ndarray | int = 0) -> np.ndarray:
+def to_square(
+    image: np.ndarray, side: int, fit: str, colour: np.ndarray | int = 0, *, nearest: bool = False
+) -> np.ndarray:
     """Resizes uint8 ``[H, W, C]`` to ``[side, side, C]``, bilinear, with antialiasing when shrinking.
 
     Args:
@@ -76,6 +79,7 @@ def to_square(image: np.ndarray, side: int, fit: str, colour: np.ndarray | int =
             filled up on both ends; ``crop``: the shorter side is scaled to ``side``, and the ends of the
             longer one are lost; ``stretch``: each side is scaled by its own factor.
         colour: what is filled up with, ``[C]`` or one value.
+        nearest: of a map of classes: each pixel is the nearest one's class.
 
     Raises:
         ValueError: another ``fit``.
@@ -96,7 +100,7 @@ def to_square(image: np.ndarray, side: int, fit: str, colour: np.ndarray | int =
         longer = max(height, width)
         size = (max(1, round(width * side / longer)), max(1, round(height * side / longer)))
     picture = Image.fromarray(image[..., 0] if channels == 1 else image)
-    scaled = np.asarray(picture.resize(size, Image.Resampling.BILINEAR, box=box))
+    scaled = np.asarray(picture.resize(size, _filter(nearest), box=box))
     if size == (side, side):
         return scaled.reshape(side, side, channels)
     square = np.empty((side, side, channels), np.uint8)
@@ -106,26 +110,40 @@ def to_square(image: np.ndarray, side: int, fit: str, colour: np.ndarray | int =
     return square
 
 
-def square_pixels(image: np.ndarray, pixel: Sequence[float]) -> np.ndarray:
+def _filter(nearest: bool) -> Any:
+    from PIL import Image
+
+    return Image.Resampling.NEAREST if nearest else Image.Resampling.BILINEAR
+
+
+def square_pixels(
+    image: np.ndarray, pixel: Sequence[float], *, nearest: bool = False
+) -> np.ndarray:
     """A picture whose pixels are not square, with square ones of the lesser size.
 
     Args:
         image: uint8 ``[H, W, C]``.
         pixel: distance of rows and of columns in mm; empty if not known, which leaves it as it is.
+        nearest: see :func:`to_square`.
 
     Returns:
         uint8 ``[H', W', C]``, bilinear; the same array where both differ by less than 1 %.
     """
     from PIL import Image
 
-    if len(pixel) != 2 or abs(pixel[0] / pixel[1] - 1) < 0.01:
+    height, width = square_size(image.shape[:2], pixel)
+    if (height, width) == image.shape[:2]:
         return image
-    height, width = (
-        max(1, round(n * mm / min(pixel))) for n, mm in zip(image.shape, pixel, strict=False)
-    )
     picture = Image.fromarray(image[..., 0] if image.shape[-1] == 1 else image)
-    scaled = np.asarray(picture.resize((width, height), Image.Resampling.BILINEAR))
+    scaled = np.asarray(picture.resize((width, height), _filter(nearest)))
     return scaled.reshape(height, width, image.shape[-1])
+
+
+def square_size(space: Sequence[int], pixel: Sequence[float]) -> tuple[int, ...]:
+    """Rows and columns of a picture once its pixels are square, see :func:`square_pixels`."""
+    if len(pixel) != 2 or abs(pixel[0] / pixel[1] - 1) < 0.01:
+        return tuple(space)
+    return tuple(max(1, round(n * mm / min(pixel))) for n, mm in zip(space, pixel, strict=True))
 
 
 def fit_to_model(image: np.ndarray, name: str, info: Info, change: bool) -> np.ndarray:

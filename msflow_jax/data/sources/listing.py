@@ -103,7 +103,7 @@ def list_folder(config: ConfigDict) -> Listing:
     root = root_of(config)
     if not root.is_dir():
         raise FileNotFoundError(f"no folder at {root} (--config.data.root); {LAYOUT}")
-    given = _given_splits(root)
+    given = given_splits(root)
     if given and not {"train", "test"} <= set(given):
         raise FileNotFoundError(
             f"{root} has {', '.join(sorted(d.name for d in given.values()))} but not both train "
@@ -139,7 +139,7 @@ def root_of(config: ConfigDict) -> Path:
     return expand(config.root)
 
 
-def _given_splits(root: Path) -> dict[str, Path]:
+def given_splits(root: Path) -> dict[str, Path]:
     """Folders that are splits, by the split; says which folders beside them are left out."""
     found: dict[str, Path] = {}
     for folder in _folders(root):
@@ -188,16 +188,26 @@ def sort_rows(rows: list[Row], root: Path, seed: int, layout: str = LAYOUT) -> L
     numbers = {name: k for k, name in enumerate(classes)}
     labels = np.array([numbers[row.label] for row in rows], np.int32)
     hint = _label_hint(rows, root.is_file() or layout != LAYOUT)
-    try:
-        splits = np.array(_cut(rows, labels.tolist(), seed))
-    except ValueError as error:
-        raise ValueError(f"{root}: {error}{hint}") from error
-    _check_classes(rows, splits, root, hint)
+    splits = cut_rows(rows, labels.tolist(), seed, root, hint)
+    check_classes(rows, splits, root, hint)
     return Listing(tuple(rows), classes, labels, splits, root)
 
 
+def cut_rows(
+    rows: list[Row], labels: list[int], seed: int, root: Path, hint: str = ""
+) -> np.ndarray:
+    """Returns each row's split: as given, with val cut off train where it is not.
+
+    Raises:
+        ValueError: too few images; names ``root`` and ends with ``hint``.
+    """
+    try:
+        return np.array(_cut(rows, labels, seed))
+    except ValueError as error:
+        raise ValueError(f"{root}: {error}{hint}") from error
+
+
 def _cut(rows: list[Row], labels: list[int], seed: int) -> list[str]:
-    """Returns each row's split: as given, with val cut off train where it is not."""
     groups = [row.patient or row.name for row in rows]
     splits = [row.split for row in rows]
     if not splits[0]:
@@ -225,7 +235,8 @@ def _label_hint(rows: Sequence[Row], is_column: bool) -> str:
     return hint + (swapped if 1 < len(whom) < len(labels) else "")
 
 
-def _check_classes(rows: list[Row], splits: np.ndarray, root: Path, hint: str) -> None:
+def check_classes(rows: list[Row], splits: np.ndarray, root: Path, hint: str = "") -> None:
+    """Refuses a split without images, and labels that no training image has."""
     for split in SPLITS:
         if split not in splits:
             raise ValueError(f"{root}: no image in the split {split}; train and test are needed")

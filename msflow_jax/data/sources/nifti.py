@@ -86,6 +86,16 @@ def header(path: Path) -> Header:
         )
 
 
+def stored_affine(path: Path) -> np.ndarray:
+    """The affine ``[4, 4]`` from the stored index (x, y, z, 1) to RAS mm; a guess where none is there.
+
+    Raises:
+        ValueError: as :func:`read_nifti`, where the header shows it.
+    """
+    with _opened(path) as (_, stored):
+        return stored.affine
+
+
 def read_nifti(path: Path, *, volume: int | None = None) -> Picture:
     """Reads one volume of a NIfTI file.
 

@@ -5,15 +5,21 @@ from __future__ import annotations
 import gzip
 from collections.abc import Sequence
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 
+from msflow_jax.data.sources.nifti import stored_affine
 from msflow_jax.data.sources.orientation import PICTURE_AXES, axis_codes, check_affine, voxel_size
 from msflow_jax.storage.atomic import write_atomically
 
 DTYPES = ("uint8", "int16", "uint16", "int32", "float32")
 _SCANNER, _ALIGNED = 1, 2  # codes of nifti1.h: where the scanner had it; in a frame of its own
 _STRAIGHT = 1e-4  # cosine between axes up to which a qform can say where a volume lies
+_PLACE = (
+    "qform_code", "sform_code", "quatern_b", "quatern_c", "quatern_d", "qoffset_x", "qoffset_y",
+    "qoffset_z", "srow_x", "srow_y", "srow_z", "xyzt_units",
+)  # fmt: skip
 _LEVEL = 1  # of gzip, as nibabel: higher ones cost much time and save little
 
 
@@ -73,6 +79,44 @@ def write_nifti(
     data = image.to_bytes()
     if path.name.lower().endswith(".gz"):
         data = gzip.compress(data, _LEVEL, mtime=0)  # neither a name nor a time within
+    return write_atomically(path, data)
+
+
+def write_nifti_like(path: Path, values: np.ndarray, like: Path) -> Path:
+    """Writes a volume on the grid of a NIfTI file: its voxels in their order, its place bit for bit.
+
+    Args:
+        path: see :func:`write_nifti`.
+        values: ``[D, H, W]`` with the axes of a ``Picture``, as ``nifti.read_nifti`` gives those of
+            ``like``.
+        like: the file whose grid is taken; nothing else of its header is.
+
+    Returns:
+        ``path``.
+
+    Raises:
+        ValueError: another suffix, shape or type, or values that are not finite.
+        OSError: a file cannot be read or written.
+    """
+    import nibabel
+    from nibabel import orientations
+
+    values = _checked(values, path)
+    given: Any = nibabel.load(like)
+    # Where the file does not say how it lies, any affine does that reading takes too.
+    turn = orientations.ornt_transform(
+        orientations.axcodes2ornt(PICTURE_AXES), orientations.io_orientation(stored_affine(like))
+    )
+    stored = orientations.apply_orientation(values, turn)
+    if stored.shape != given.shape[:3]:
+        raise ValueError(f"{path}: {stored.shape} is to be written like {like}, {given.shape[:3]}")
+    image = nibabel.Nifti1Image(stored, None)
+    for key in _PLACE:
+        image.header[key] = given.header[key]
+    image.header["pixdim"][:4] = given.header["pixdim"][:4]
+    data = image.to_bytes()
+    if path.name.lower().endswith(".gz"):
+        data = gzip.compress(data, _LEVEL, mtime=0)
     return write_atomically(path, data)
 
 

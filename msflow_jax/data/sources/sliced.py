@@ -14,6 +14,7 @@ from msflow_jax.data.pictures import Picture
 from msflow_jax.data.slices import AXES, Slices
 from msflow_jax.data.sources.examples import list_items
 from msflow_jax.data.sources.finding import PLAIN, find_images, suffix_of
+from msflow_jax.data.sources.fitting import square_size
 from msflow_jax.data.sources.geometry import resample_to
 from msflow_jax.data.sources.images import read_items
 from msflow_jax.data.sources.items import Item, Wanted
@@ -32,7 +33,7 @@ class SlicedVolume:
     """All slices of a volume as a model reads them, and where the volume lies.
 
     Attributes:
-        name: of its file, or of its series.
+        item: the volume, which has the name of its file or series.
         slices: uint8 ``[N, S, S, C]``.
         axis: along which they were cut, one of ``AXES``.
         stored: the grid of the file; its values are not kept.
@@ -40,14 +41,19 @@ class SlicedVolume:
         fit: how slices came to their side.
     """
 
-    name: str
+    item: Item
     slices: np.ndarray
     axis: str
     stored: Picture
     cut: Picture
     fit: str
 
-    def join(self, images: np.ndarray) -> Picture:
+    @property
+    def name(self) -> str:
+        """Of its file, or of its series."""
+        return self.item.name
+
+    def join(self, images: np.ndarray, *, nearest: bool = False) -> Picture:
         """One image for each slice as a volume on the grid of the file.
 
         Slices of the model's own size are stacked, value by value; others are brought back by where
@@ -55,6 +61,7 @@ class SlicedVolume:
 
         Args:
             images: ``[N, S, S, C]``.
+            nearest: of maps of classes: each voxel is the nearest one's class.
 
         Raises:
             ValueError: another number of images than of slices.
@@ -66,10 +73,7 @@ class SlicedVolume:
         old = [self.cut.space[axis] for axis in inside]
         sizes = [self.cut.spacing[axis] for axis in inside] if self.cut.spacing else [1.0, 1.0]
         # As ``fitting.square_pixels`` and ``fitting.to_square`` brought them there.
-        square = old
-        if abs(sizes[0] / sizes[1] - 1) >= 0.01:
-            pairs = zip(old, sizes, strict=True)
-            square = [max(1, round(count * mm / min(sizes))) for count, mm in pairs]
+        square = square_size(old, sizes)
         placing = place(square, images.shape[1:3], self.fit)
         starts = [(n - m) // 2 for n, m in zip(images.shape[1:3], placing.size, strict=True)]
         rows, columns = (slice(a, a + n) for a, n in zip(starts, placing.size, strict=True))
@@ -82,7 +86,7 @@ class SlicedVolume:
             step[axis, 3] = (placing.low[k] + size / 2) * whole - 0.5
         affine = self.cut.affine @ step  # type: ignore[operator]
         drawn = Picture(stacked, affine, voxel_size(affine))
-        found = resample_to(drawn, self.stored, self.name, self.name)
+        found = resample_to(drawn, self.stored, self.name, self.name, nearest=nearest)
         if found.missing is not None:
             found.values[found.missing] = 0
         return found
@@ -105,14 +109,14 @@ def read_volumes(
         ValueError: unreadable files, or ones of another size, channel count or range of values.
     """
     wanted = dataclasses.replace(Wanted.as_trained(info), dims=3)
-    files, names = _files(path)
+    files, names = files_at(path)
     if all(suffix_of(file) in PLAIN for file in files):
         return ()
     items, broken = list_items(files, names, wanted)
     if not items:
         return ()
     refuse_broken(broken.values())
-    grids = [_grids(item) for item in track(items, "Looking at volumes")]
+    grids = [grids_of(item) for item in track(items, "Looking at volumes")]
     axis = AXES[slices.axis]
     parts = [
         dataclasses.replace(
@@ -131,12 +135,12 @@ def read_volumes(
         )
     series = np.array(found.series)
     return tuple(
-        SlicedVolume(item.name, found.images[series == item.name], slices.axis, *grid, info.fit)
+        SlicedVolume(item, found.images[series == item.name], slices.axis, *grid, info.fit)
         for item, grid in zip(items, grids, strict=True)
     )
 
 
-def _files(path: str | Path) -> tuple[list[Path], list[str]]:
+def files_at(path: str | Path) -> tuple[list[Path], list[str]]:
     """The files that may be volumes, and their names; none of an archive, or where nothing is."""
     if split_archive(str(path)):
         return [], []
@@ -148,7 +152,7 @@ def _files(path: str | Path) -> tuple[list[Path], list[str]]:
     return ([path], [path.name]) if there else ([], [])
 
 
-def _grids(item: Item) -> tuple[Picture, Picture]:
+def grids_of(item: Item) -> tuple[Picture, Picture]:
     """The grid of a volume as stored, and as its slices are cut; about the origin if not known."""
     stored = read_item(dataclasses.replace(item, spacing=0.0))
     cut = read_item(item) if item.spacing else stored

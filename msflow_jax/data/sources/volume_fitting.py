@@ -69,6 +69,7 @@ def bring_volume(
     *,
     spacing: Sequence[float] = (),
     colour: np.ndarray | int = 0,
+    nearest: bool = False,
 ) -> np.ndarray:
     """Resizes a volume to a grid, linear, with antialiasing when shrinking.
 
@@ -78,6 +79,7 @@ def bring_volume(
         fit: see :func:`place`.
         spacing: see :func:`place`; a volume of cubic voxels that has the size stays as it is.
         colour: what is filled up with, ``[C]`` or one value.
+        nearest: of a map of classes: each voxel is the nearest one's class.
 
     Returns:
         uint8 ``[*space, C]``.
@@ -93,10 +95,14 @@ def bring_volume(
         old = grey.shape[axis]
         if size == old and abs(low) + abs(high - old) < _SAME:
             continue
+        if nearest:
+            at = np.floor(low + (np.arange(size) + 0.5) * (high - low) / size).astype(int)
+            values = values.take(at.clip(0, old - 1), axis)
+            continue
         weights = _weights(old, size, low, high)
         brought = np.tensordot(weights, values.astype(np.float32, copy=False), (1, axis))
         values = np.moveaxis(brought, 0, axis)
-    if values is not grey:
+    if values is not grey and not nearest:
         values = np.rint(values).astype(np.uint8, order="C")
     if placing.size == tuple(space):
         return values

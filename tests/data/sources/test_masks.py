@@ -1,0 +1,263 @@
+"""Images with masks: what is read, that both are fitted alike, and what is refused by name."""
+
+import shutil
+import warnings
+
+import nibabel
+import numpy as np
+import pytest
+from PIL import Image
+
+from msflow_jax import data
+from msflow_jax.data.pixel_sizes import sizes_of
+from msflow_jax.data.sources.mask_reading import read_mask
+
+AFFINE = np.array([[-1.0, 0, 0, 10], [0, 1.5, 0, -20], [0, 0, 3, 5], [0, 0, 0, 1]])
+
+
+def draw(rng, space):
+    """A mask with a block of class 1 in which there is one of class 2."""
+    mask = np.zeros(space, np.uint8)
+    starts = [int(rng.integers(1, max(2, n // 3))) for n in space]
+    mask[tuple(slice(a, a + n // 2) for a, n in zip(starts, space, strict=True))] = 1
+    mask[tuple(slice(a + 1, a + 1 + n // 4) for a, n in zip(starts, space, strict=True))] = 2
+    return mask
+
+
+def save(path, values):
+    path.parent.mkdir(parents=True, exist_ok=True)
+    if path.name.endswith(".nii.gz"):
+        nibabel.save(nibabel.Nifti1Image(values, AFFINE), path)
+    else:
+        Image.fromarray(values).save(path)
+
+
+def fill(root, suffix=".png", space=(24, 16), count=11, seed=0):
+    """images/ and masks/, of which an image shows little but its mask, by 0, 100 and 200."""
+    rng = np.random.default_rng(seed)
+    for i in range(count):
+        mask = draw(rng, space)
+        noise = rng.integers(0, 9, space)  # no two images are equal
+        image = (100 * mask + noise).astype(np.uint8 if suffix == ".png" else np.int16)
+        save(root / f"images/case{i:02d}{suffix}", image)
+        save(root / f"masks/case{i:02d}{suffix}", mask)
+    return root
+
+
+@pytest.fixture(scope="module")
+def pictures(tmp_path_factory):
+    return fill(tmp_path_factory.mktemp("pictures"))
+
+
+@pytest.fixture
+def copied(pictures, tmp_path):
+    return shutil.copytree(pictures, tmp_path / "copy")
+
+
+def load(root, **changes):
+    config = data.default_config("masks")
+    config.update({"root": str(root), "side": 16, **changes})
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore")
+        return data.load(config)
+
+
+@pytest.mark.parametrize("fit", ["pad", "crop", "stretch"])
+def test_masks_of_pictures_are_fitted_as_their_images(pictures, fit):
+    splits = load(pictures, fit=fit, side=20)
+    for part in (splits.train, splits.val, splits.test):
+        shown = np.rint(part.images[..., 0] / 100)
+        assert part.maps.shape == (len(part), 20, 20) and part.maps.max() == 2
+        # Images are interpolated: they differ at borders alone.
+        assert np.mean(shown != part.maps) < 0.12
+        inside = part.images[..., 0] % 100 < 9
+        assert np.mean((shown == part.maps)[inside]) > 0.99
+    assert splits.info.map_classes == ("0", "1", "2") and len(splits.train) == 8
+
+
+@pytest.mark.parametrize("dims, spacing", [(2, 0.0), (2, 2.0), (3, 0.0), (3, 2.0)])
+def test_masks_of_volumes_are_fitted_as_their_images(tmp_path, dims, spacing):
+    root = fill(tmp_path, ".nii.gz", (14, 12, 6))
+    (root / "classes.txt").write_text("0 background\n1 organ\n2 lesion\n", encoding="utf-8")
+    splits = load(root, dims=dims, spacing=spacing)
+    part = splits.train
+    assert part.maps.shape == part.images.shape[:-1] and part.maps.ndim == 1 + dims
+    shown = np.rint(part.images[..., 0] / part.images.max() * 2)
+    assert np.mean(shown != part.maps) < 0.1 and splits.info.map_classes[2] == "lesion"
+    sizes = sizes_of(part, splits.info)
+    if spacing:
+        expected = [2.0] * dims if dims == 3 else [18 / 16] * 2
+        np.testing.assert_allclose(sizes[0], expected)
+    else:
+        np.testing.assert_allclose(sizes[0], [18 / 16] * dims)  # 12 rows of 1.5 mm, 6 slices of 3
+    if dims == 2:  # no volume is in two splits
+        groups = [set(one.groups) for one in (splits.train, splits.val, splits.test)]
+        assert sum(map(len, groups)) == len(set.union(*groups)) == 11
+
+
+def test_given_splits_and_names_of_the_configuration(pictures, tmp_path):
+    for split, cases in (("train", range(6)), ("test", range(6, 9)), ("validation", (9, 10))):
+        for folder in ("images", "masks"):
+            (tmp_path / split / folder).mkdir(parents=True)
+            for i in cases:
+                name = f"{folder}/case{i:02d}.png"
+                shutil.copy(pictures / name, tmp_path / split / name)
+    splits = load(tmp_path, map_classes=("air", "organ", "lesion"))
+    assert [len(splits[name]) for name in ("train", "val", "test")] == [6, 2, 3]
+    assert splits.info.map_classes == splits.info.classes == ("air", "organ", "lesion")
+
+
+def test_values_as_files_hold_them(tmp_path):
+    numbers = np.array([[0, 1], [2, 3]], np.uint8)
+    coloured = Image.fromarray(numbers, "P")
+    coloured.putpalette([0, 0, 0, 255, 0, 0, 0, 255, 0, 0, 0, 255])
+    coloured.save(tmp_path / "palette.png")
+    found = read_mask(tmp_path / "palette.png")
+    assert found.palette and (found.values == numbers).all()
+    white_first = Image.fromarray(np.array([[0, 1]], np.uint8), "P")
+    white_first.putpalette([255, 255, 255, 0, 0, 0])
+    white_first.save(tmp_path / "grey.png")
+    assert read_mask(tmp_path / "grey.png").values.tolist() == [[255, 0]]
+    Image.fromarray(numbers > 1).save(tmp_path / "one_bit.png")
+    assert read_mask(tmp_path / "one_bit.png").values.tolist() == [[0, 0], [1, 1]]
+    Image.fromarray(np.repeat(numbers[..., None], 3, 2)).save(tmp_path / "equal.png")
+    assert (read_mask(tmp_path / "equal.png").values == numbers).all()
+
+
+def test_black_and_white_masks_are_two_classes_and_a_line_says_so(copied):
+    for path in (copied / "masks").iterdir():
+        save(path, 255 * (read_mask(path).values > 0).astype(np.uint8))
+    config = data.default_config("masks")
+    config.update({"root": str(copied), "side": 16})
+    with pytest.warns(UserWarning, match="0 and 255 alone, which are taken as the classes 0 and 1"):
+        splits = data.load(config)
+    assert splits.info.map_classes == ("0", "1") and splits.train.maps.max() == 1
+
+
+def test_small_classes_that_vanish_and_copies_are_told(copied):
+    for path in sorted((copied / "masks").iterdir()):
+        mask = np.zeros((24, 16), np.uint8)
+        mask[4:20, 3:13], mask[7, 7] = 1, 2
+        save(path, mask)
+    shutil.copy(copied / "images/case00.png", copied / "images/case01.png")
+    config = data.default_config("masks")
+    config.update({"root": str(copied), "side": 8, "duplicates": "keep"})
+    with pytest.warns(UserWarning) as told:
+        data.load(config)
+    words = " ".join(str(one.message) for one in told)
+    assert "classes vanish from masks at 8 pixels a side: 2 in" in words
+
+
+def colour(root):
+    values = np.zeros((24, 16, 3), np.uint8)
+    values[3, 5] = 200, 0, 0
+    save(root / "masks/case03.png", values)
+
+
+def named(root, text, name="classes.txt"):
+    (root / name).write_text(text, encoding="utf-8")
+
+
+def change(root, value, case=3):
+    path = root / f"masks/case{case:02d}.png"
+    values = read_mask(path).values.copy()
+    values[0, 0] = value
+    save(path, values)
+
+
+def all_of(root, value):
+    for path in (root / "masks").iterdir():
+        save(path, np.full((24, 16), value, np.uint8))
+
+
+def lossy(root):
+    mask = root / "masks/case03.png"
+    Image.open(mask).save(root / "masks/case03.jpg")
+    mask.unlink()
+
+
+REFUSED = {
+    "no mask": (lambda r: (r / "masks/case03.png").unlink(), r"images/case03.png has no mask"),
+    "no image": (lambda r: (r / "images/case03.png").unlink(), r"masks/case03.png has no image"),
+    "size": (
+        lambda r: save(r / "masks/case03.png", np.zeros((24, 15), np.uint8)),
+        "masks/case03.png is 24 x 15, its image .*images/case03.png is 24 x 16",
+    ),
+    "colours": (colour, r"case03.png is a mask of colours \(row 3, column 5 is \(200, 0, 0\)\)"),
+    "255 beside classes": (lambda r: change(r, 255), "case03.png holds 255: are these class numbers"),
+    "unnamed": (
+        lambda r: named(r, "0 air\n1 organ\n"),
+        "holds 2, which is no class number: there are 2 classes, 0 air, 1 organ",
+    ),
+    "empty class": (lambda r: change(r, 4), r"no pixel of any mask is of the class 3 \(3\)"),
+    "one class": (lambda r: all_of(r, 0), "every pixel of every mask is 0: one class only"),
+    "lossy": (lossy, "case03.jpg is JPEG, which changes values"),
+    "gaps in names": (lambda r: named(r, "0 a\n2 b\n"), "class numbers 0, 2: they are to be 0, 1"),
+    "two of one name": (lambda r: named(r, '["a", "b", "a"]', "classes.json"), "name of its own"),
+    "no folder": (lambda r: shutil.rmtree(r / "masks"), "has no folder masks; expected images/ and"),
+    "kinds": (
+        lambda r: (
+            (r / "masks/case03.png").unlink(),
+            save(r / "masks/case03.nii.gz", np.zeros((24, 16, 1), np.uint8)),
+        ),
+        r"case03.nii.gz is to be a picture \(PNG\)",
+    ),
+}  # fmt: skip
+
+
+@pytest.mark.parametrize("name", REFUSED)
+def test_what_is_not_a_mask_of_its_image_is_refused(copied, name):
+    spoil, message = REFUSED[name]
+    spoil(copied)
+    with pytest.raises((ValueError, FileNotFoundError), match=message):
+        load(copied)
+
+
+def moved(root):
+    path = root / "masks/case03.nii.gz"
+    values = np.asarray(nibabel.load(path).dataobj)
+    off = AFFINE.copy()
+    off[0, 3] += 2
+    nibabel.save(nibabel.Nifti1Image(values, off), path)
+
+
+def probable(root):
+    path = root / "masks/case03.nii.gz"
+    save(path, np.asarray(nibabel.load(path).dataobj) * np.float32(0.5))
+
+
+@pytest.mark.parametrize(
+    "spoil, message",
+    [
+        (
+            moved,
+            "case03.nii.gz is not on the grid of its image .*first voxels 2 mm apart.*Resample",
+        ),
+        (probable, "case03.nii.gz holds 0.5, which is no whole number"),
+    ],
+)
+def test_masks_of_volumes_that_do_not_fit_are_refused(tmp_path, spoil, message):
+    root = fill(tmp_path, ".nii.gz", (8, 8, 4))
+    spoil(root)
+    with pytest.raises(ValueError, match=message):
+        load(root)
+
+
+def test_changed_masks_are_other_data(copied):
+    before = load(copied)
+    change(copied, 1)
+    after = load(copied)
+    with pytest.raises(ValueError, match="masks differ"):
+        data.as_trained(after, before.info)
+    with pytest.raises(ValueError, match="classes b, a, c|a, b, c in this order"):
+        swapped = load(copied, map_classes=("b", "a", "c"))
+        data.as_trained(swapped, load(copied, map_classes=("a", "b", "c")).info)
+
+
+def test_names_of_classes_are_of_masks_alone_and_masks_lie_in_memory(pictures):
+    with pytest.raises(ValueError, match="map_classes names the classes of masks: 'folder' takes"):
+        config = data.default_config("folder")
+        config.map_classes = ("a", "b")
+        data.check(config)
+    with pytest.raises(ValueError, match="use data.loader=device"):
+        load(pictures, loader="grain")

@@ -1,0 +1,89 @@
+"""Scores of segmented images with intervals, and what uncertainty says of errors."""
+
+import json
+
+import numpy as np
+import pytest
+from sklearn.metrics import roc_auc_score
+
+from msflow_jax.evaluation.pixel_uncertainty import evaluate_uncertainty
+from msflow_jax.evaluation.segmentation import evaluate_images, evaluate_segmentation
+from msflow_jax.evaluation.surfaces import hausdorff
+
+NAMES = ("air", "organ", "lesion")
+
+
+def some_maps(images=24):
+    rng = np.random.default_rng(0)
+    truth = np.zeros((images, 10, 9), np.uint8)
+    truth[:, 2:7, 2:7] = 1
+    truth[::2, 3:5, 3:5] = 2
+    found = truth.copy()
+    noise = rng.random(truth.shape) < 0.1
+    found[noise] = rng.integers(0, 2, noise.sum())
+    found[0][found[0] == 2] = 1  # a lesion that is missed
+    found[1, 0, 0] = 2  # one that is invented
+    return truth, found
+
+
+def test_scores_of_images_and_their_intervals():
+    truth, found = some_maps()
+    sizes = np.tile([[2.0, 1.0]], (len(truth), 1))
+    groups = [f"p{i // 2}" for i in range(len(truth))]
+    out = evaluate_images(truth, found, NAMES, sizes=sizes, groups=groups, resamples=200)
+    pooled = evaluate_segmentation(truth, found, NAMES)
+    for name in NAMES:
+        assert pooled["classes"][name].items() <= out["classes"][name].items()
+    row = out["classes"]["lesion"]
+    assert (row["images"], row["missed"], row["invented"], row["absent"]) == (12, 1, 1, 11)
+    dice, far = [], []
+    for a, b in zip(truth == 2, found == 2, strict=True):
+        if a.any() or b.any():
+            dice.append(2 * (a & b).sum() / (a.sum() + b.sum()))
+        if a.any() and b.any():
+            far.append(hausdorff(a, b, (2.0, 1.0)))
+    assert len(dice) == 13 and row["image_dice"] == pytest.approx(np.mean(dice))
+    assert [row["hd"], row["hd95"]] == pytest.approx(np.mean(far, axis=0).tolist())
+    assert out["unit"] == "mm" and out["intervals"]["unit"] == "subject"
+    for key in ("dice", "image_dice"):
+        low, high = row["intervals"][key]
+        assert low < row[key] < high
+    low, high = out["intervals"]["mean_dice"]
+    assert low < out["mean_dice"] < high
+    assert json.loads(json.dumps(out, allow_nan=False)) == out
+
+
+def test_a_class_that_is_nowhere_and_too_few_images():
+    truth, found = some_maps(4)
+    out = evaluate_images(truth, found, (*NAMES, "never"))
+    row = out["classes"]["never"]
+    assert row["image_dice"] is row["hd"] is row["hd95"] is None and row["absent"] == 4
+    assert (
+        out["unit"] == "pixels" and "a bootstrap needs 10" in out["intervals"]["undefined"]["dice"]
+    )
+    assert row["intervals"]["dice"] is None and out["intervals"]["mean_dice"] is None
+
+
+def test_uncertainty_against_sklearn_and_by_hand():
+    rng = np.random.default_rng(1)
+    wrong = rng.random((20, 8, 8)) < np.linspace(0.05, 0.4, 20)[:, None, None]
+    unsure = np.clip(rng.random(wrong.shape) * 0.6 + 0.3 * wrong, 0, 1)
+    out = evaluate_uncertainty(wrong, unsure, resamples=100)
+    assert out["auroc"] == pytest.approx(roc_auc_score(wrong.ravel(), unsure.ravel()), abs=2e-3)
+    assert out["intervals"]["auroc"][0] < out["auroc"] < out["intervals"]["auroc"][1]
+    assert out["images_spearman"] > 0.5 and out["mean_wrong"] > out["mean_right"]
+    assert sum(row["share"] for row in out["bins"]) == pytest.approx(1)
+    inside = (unsure >= 0.3) & (unsure < 0.4)
+    assert out["bins"][3]["above"] == 0.3
+    assert out["bins"][3]["error"] == pytest.approx(wrong[inside].mean())
+    assert out["bins"][9]["error"] is None and json.dumps(out, allow_nan=False)
+
+
+def test_without_errors_there_is_no_area():
+    none = np.zeros((12, 3, 3), bool)
+    out = evaluate_uncertainty(none, np.full(none.shape, 0.5))
+    assert out["auroc"] is None and out["images_spearman"] is None and out["undefined"]["auroc"]
+    with pytest.raises(ValueError, match=r"uncertainties lie in \[0, 1\], got 2 to 2"):
+        evaluate_uncertainty(none, np.full(none.shape, 2.0))
+    with pytest.raises(ValueError, match="differ"):
+        evaluate_uncertainty(none, np.zeros((12, 3)))
