@@ -12,6 +12,7 @@ from msflow_jax.evaluation.measures_of_pairs import (
     TEXTS,
     TRANSLATION,
 )
+from msflow_jax.evaluation.measures_of_privacy import PRIVACY
 
 _MEDMNIST = "MedMNIST (arXiv 2110.14795)"
 _MEDSYMMFLOW = "MedSymmFlow (arXiv 2507.19098)"
@@ -230,6 +231,7 @@ MEASURES: dict[str, dict[str, Measure]] = {
     "Calibration (`calibration`, `reliability`)": CALIBRATION,
     "Segmentation (`segmentation`)": SEGMENTATION,
     "Generated images (`generation`)": GENERATION,
+    "What the model gives away (`privacy`)": PRIVACY,
     "Likelihood (`likelihood`)": LIKELIHOOD,
     "Translation (`translation`)": TRANSLATION,
     "Anatomy of translations (`translation.routes.anatomy`)": ANATOMY,

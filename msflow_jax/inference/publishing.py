@@ -26,7 +26,7 @@ ABSENT = (
 _MANIFEST = ("format", "msflow_jax", "created", "packages", "seed", "git")
 _RUN = ("parameters", "msflow_jax", "created", "packages")
 # Sections that hold figures of a whole split; of others some hold texts, or names of sets of images.
-_SECTIONS = ("classification", "calibration", "sets", "abstain", "generation")
+_SECTIONS = ("classification", "calibration", "sets", "abstain", "generation", "privacy")
 # Entries of these: values of a table's columns, and which training images are near.
 _PRIVATE = ("subgroups", "nearest")
 # Of checkpoints: what training goes on from, and notes of success, which name the place of writing.

@@ -10,6 +10,7 @@ from jinja2 import Environment, PackageLoader, StrictUndefined
 from msflow_jax.reports.alarms import warnings_of
 from msflow_jax.reports.classification import score_rows
 from msflow_jax.reports.page import number, percent
+from msflow_jax.reports.privacy import privacy_rows
 from msflow_jax.reports.results import Results
 from msflow_jax.storage.content import printable
 from msflow_jax.storage.text import listed
@@ -90,6 +91,7 @@ def write_card(
         "coverage": (measured.get("abstention") or {}).get("coverage"),
         "sets": results.part("sets"), "generation": results.part("generation"),
         "subjects": splits[0].get("subjects") if splits else None,
+        "privacy": privacy_rows(results.part("privacy")),
         "warnings": warnings_of(results), "notes": list(measured.get("notes", ())),
     }  # fmt: skip
     environment = Environment(

@@ -48,6 +48,7 @@ def test_a_pulled_workdir_classifies_alike(command, hub, trained, pictures, tmp_
     assert a.uncertainty.keys() == b.uncertainty.keys() and "mahalanobis" in a.uncertainty
     assert all(np.array_equal(a.uncertainty[name], b.uncertainty[name]) for name in a.uncertainty)
     assert here.calibration.to_dict() == there.calibration.to_dict()
+    assert "Membership inference: AUROC" in (tmp_path / "pulled/README.md").read_text()
     again = command("pull", REPO, f"--output={tmp_path / 'pulled'}")
     assert again.status == 2 and "not empty" in again.err
 
