@@ -26,6 +26,7 @@ def pull(repo: str, output: Path, *, revision: str = "") -> None:
             damaged or could be code, or an output that is there.
         ImportError: huggingface_hub is not installed.
     """
+    from msflow_jax.progress import doing
     from msflow_jax.storage.atomic import check_new, new_folder
     from msflow_jax.storage.hashes import check_files
     from msflow_jax.storage.hub import check_repo, download
@@ -34,7 +35,8 @@ def pull(repo: str, output: Path, *, revision: str = "") -> None:
     check_repo(repo)
     check_new(output)
     with new_folder(output) as folder:
-        files = download(repo, folder, revision)
+        with doing(f"fetching {repo}"):
+            files = download(repo, folder, revision)
         try:
             check_files(folder, files)
             flow = open_workdir(folder)

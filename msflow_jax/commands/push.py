@@ -46,6 +46,7 @@ def push(
         ValueError, OSError: a workdir, repository or folder that cannot be used, or no hub.
         ImportError: huggingface_hub is not installed.
     """
+    from msflow_jax.progress import doing
     from msflow_jax.storage.atomic import check_new
     from msflow_jax.storage.hashes import CARD, write_hashes
     from msflow_jax.storage.hub import check_repo, upload
@@ -64,7 +65,8 @@ def push(
         size = sum((folder / name).stat().st_size for name in files) / 2**20
         if not dry_run:
             words = f"msflow push: step {flow.step}"
-            where = upload(folder, repo, private=private, revision=revision, message=words)
+            with doing(f"sending {size:.1f} MiB"):
+                where = upload(folder, repo, private=private, revision=revision, message=words)
     print(f"{len(files)} files ({size:.1f} MiB) of {workdir}: {dry_run or where}")
     if dry_run:
         print("nothing was sent")
