@@ -14,7 +14,7 @@ import time
 
 from common import keep
 
-from msflow_jax.commands.train import load_config
+from msflow_jax.config import load_config
 
 
 def main() -> None:

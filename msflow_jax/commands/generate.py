@@ -3,18 +3,23 @@
 python -m experiments.generate --workdir=runs/quickstart --label=severe --count=64 --output=DIR
 python -m experiments.generate --workdir=W --text="One lesion." --modalities=xray,ct --output=DIR
 python -m experiments.generate --workdir=W --modalities=xray,report --count=8 --output=DIR
+python -m experiments.generate --workdir=W --augment --count=500 --output=DIR
 
 Pictures are PNG, volumes NIfTI with the training grid's voxel size and the values that grey levels stand
 for. --format=png writes three planes of volumes, --format=dicom secondary captures that are marked as
 synthetic. Every image in the folder is one that was drawn. After Ctrl-C those that were drawn are in
-DIR.partial. With a model of several modalities (the last two lines) DIR has a folder of images for each,
-drawn reports are in reports.csv, and generated.json says which routes were never trained.
+DIR.partial. With a model of several modalities (the second and third line) DIR has a folder of images
+for each, drawn reports are in reports.csv, and generated.json says which routes were never trained.
+
+--augment writes a training set: the real images of all splits and, in the training split alone, drawn
+ones; DIR/manifest.csv lists path, label, split, origin (real or drawn) and patient, where known.
 """
 
 from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
+from msflow_jax.commands import augmented
 from msflow_jax.commands.common import add_distributed, add_format, add_overwrite, parser, path, run
 from msflow_jax.commands.joint import RECORD, draw_modalities, read_texts
 
@@ -39,6 +44,9 @@ def generate(
     temperature: float = 0.0,
     file_format: str = "",
     overwrite: bool = False,
+    augment: bool = False,
+    balance: bool = False,
+    root: str = "",
 ) -> None:
     """Draw ``count`` images of each label, or of each text. Of several processes the first one writes.
 
@@ -58,6 +66,7 @@ def generate(
         temperature: standard deviation of the latents of a model with a likelihood, 0 as configured.
         file_format: ``png``, ``nifti`` or ``dicom``; empty: PNG for pictures, NIfTI for volumes.
         overwrite: whether an earlier call's folder is replaced to which other files were added.
+        augment, balance, root: see :func:`msflow_jax.commands.augmented.augment`.
 
     Raises:
         ValueError: an unknown class or format, a count below 1, a setting that the model has not, labels
@@ -70,8 +79,9 @@ def generate(
     from msflow_jax.storage.outputs import check_both, check_folder
     from msflow_jax.workdir import open_workdir
 
-    if count is not None and count < 1:
+    if count is not None and count < (not balance):
         raise ValueError(f"--count must be at least 1, got {count}")
+    augmented.check_flags(augment, balance, root, (labels, texts, modalities), file_format)
     output, partial = check_both(check_folder, output, written_before, [workdir], overwrite)
     flow = open_workdir(workdir)
     flow.require("generate")
@@ -79,7 +89,12 @@ def generate(
         "solver": solver, "steps": steps, "guidance": guidance, "temperature": temperature,
         "partner_guidance": partner_guidance,
     }  # fmt: skip
-    if _draws_modalities(flow, labels, texts, modalities):
+    if augment:
+        number = count if count is not None else 0 if balance else COUNT
+        augmented.augment(
+            flow, output, count=number, balance=balance, root=root, seed=seed, requested=requested
+        )
+    elif _draws_modalities(flow, labels, texts, modalities):
         draw_modalities(
             flow, output, partial, texts=texts, modalities=modalities, count=count, seed=seed,
             file_format=file_format, requested=requested,
@@ -162,10 +177,13 @@ def write(folder: Path, images: Any, numbers: Any, info: Any, record: Mapping[st
 
 def written_before(folder: Path) -> list[str] | None:
     """Names of the files that an earlier call left in a folder; None where there is no record of one."""
+    from msflow_jax.inference.augmented import IMAGES, TABLE
     from msflow_jax.storage.jsons import read_object
 
     try:
         found = read_object(folder / RECORD)
+        if "augmented" in found:
+            return [IMAGES, TABLE, RECORD]
         if "examples" in found:
             files = (file for one in found["examples"] for file in one["files"].values())
             return [*{Path(file).parts[0] for file in files}, RECORD, str(found["reports"])]
@@ -202,6 +220,7 @@ def main(arguments: Sequence[str]) -> None:
     flags.add_argument(
         "--temperature", type=float, default=0.0, help="for models with a likelihood"
     )
+    augmented.add_flags(flags)
     add_format(flags)
     add_distributed(flags)
     add_overwrite(flags, "an earlier call's folder although files were added to it")
@@ -214,7 +233,8 @@ def main(arguments: Sequence[str]) -> None:
         o.workdir, o.label, o.count, o.output, texts=read_texts(o.text, o.texts),
         modalities=[one.strip() for one in o.modalities.split(",") if one.strip()], seed=o.seed,
         steps=o.steps, guidance=o.guidance, partner_guidance=o.partner_guidance, solver=o.solver,
-        temperature=o.temperature, file_format=o.format, overwrite=o.overwrite,
+        temperature=o.temperature, file_format=o.format, overwrite=o.overwrite, augment=o.augment,
+        balance=o.balance, root=o.root,
     )  # fmt: skip
 
 

@@ -178,11 +178,12 @@ class CouplingFamily:
         from msflow_jax.coupling.sections import Explanations, Likelihood, Temperatures
         from msflow_jax.inference import sections
         from msflow_jax.inference.outside_section import Outside
+        from msflow_jax.inference.privacy_section import Privacy
 
         return [
             sections.Scaled(), sections.Sets(), Outside(), sections.Abstention(),
-            sections.Classification(), sections.Generation(), Likelihood(), Explanations(),
-            Temperatures(),
+            sections.Classification(), sections.Generation(), Privacy(), Likelihood(),
+            Explanations(), Temperatures(),
         ]  # fmt: skip
 
 

@@ -60,7 +60,11 @@ class FeatureClassifier:
 
     def predict(self, images: np.ndarray) -> np.ndarray:
         """Class numbers int64 ``[N]`` of uint8 images ``[N, *space, C]``."""
-        return self._apply(images)[1].argmax(axis=1)
+        return self.logits(images).argmax(axis=1)
+
+    def logits(self, images: np.ndarray) -> np.ndarray:
+        """What a softmax makes probabilities of, float32 ``[N, K]``."""
+        return self._apply(images)[1]
 
     def _apply(self, images: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
         return self._run(self.params, _to_network(images, self.limit))

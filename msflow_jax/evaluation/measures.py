@@ -13,6 +13,7 @@ from msflow_jax.evaluation.measures_of_pairs import (
     TEXTS,
     TRANSLATION,
 )
+from msflow_jax.evaluation.measures_of_privacy import PRIVACY
 
 _MEDMNIST = "MedMNIST (arXiv 2110.14795)"
 _MEDSYMMFLOW = "MedSymmFlow (arXiv 2507.19098)"
@@ -224,6 +225,7 @@ MEASURES: dict[str, dict[str, Measure]] = {
     "Segmentation (`segmentation`)": SEGMENTATION,
     "Errors of a segmentation by uncertainty (`segmentation.uncertainty`)": MAP_UNCERTAINTY,
     "Generated images (`generation`)": GENERATION,
+    "What the model gives away (`privacy`)": PRIVACY,
     "Likelihood (`likelihood`)": LIKELIHOOD,
     "Translation (`translation`)": TRANSLATION,
     "Anatomy of translations (`translation.routes.anatomy`)": ANATOMY,

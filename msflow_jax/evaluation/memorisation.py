@@ -10,7 +10,7 @@ import numpy as np
 from msflow_jax.data.order import FLIPS
 from msflow_jax.evaluation.checks import check_images
 
-_PIXEL_SIDE = 32  # at which images are compared
+PIXEL_SIDE = 32  # at which images are compared
 
 
 @dataclass(frozen=True)
@@ -84,7 +84,7 @@ def check_memorisation(
     """
     from msflow_jax.evaluation.features import shrink
 
-    small = [shrink(images, _PIXEL_SIDE) for images in (fake, real, train)]
+    small = [shrink(images, PIXEL_SIDE) for images in (fake, real, train)]
     near = nearest_training(*small, flips=flips)
     closest = near.closest(pairs)
     return {
@@ -130,8 +130,8 @@ def nearest_training(
     if len({a.shape[1:] for a in (generated, held_out, train)}) > 1:
         shapes = {name: a.shape[1:] for name, a in arrays.items()}
         raise ValueError(f"generated, held_out and train must share [*space, C], got {shapes}.")
-    generated_distance, generated_index = _nearest(generated, train, flips, chunk)
-    held_out_distance, held_out_index = _nearest(held_out, train, flips, chunk)
+    generated_distance, generated_index = nearest(generated, train, flips, chunk)
+    held_out_distance, held_out_index = nearest(held_out, train, flips, chunk)
     distinct = np.unique(generated.reshape(len(generated), -1), axis=0)
     return NearestTraining(
         generated_distance,
@@ -142,8 +142,8 @@ def nearest_training(
     )
 
 
-def _nearest(
-    queries: np.ndarray, train: np.ndarray, flips: Sequence[str], chunk: int
+def nearest(
+    queries: np.ndarray, train: np.ndarray, flips: Sequence[str], chunk: int = 512
 ) -> tuple[np.ndarray, np.ndarray]:
     """Distance and index of the nearest training image, over queries mirrored in every way too."""
     names = FLIPS[-(queries.ndim - 2) :]

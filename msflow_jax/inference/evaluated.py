@@ -52,6 +52,21 @@ def requested_settings(
     return {**flow.config.sample.to_dict(), **settings, "step": flow.step}
 
 
+def run_splits(flow: Flow, root: str = "") -> data.Splits:
+    """The data of the run, with labels as it numbered them.
+
+    Args:
+        flow: trained model.
+        root: where they lie; empty: where the configuration says.
+
+    Raises:
+        ValueError: the data there are not the ones that the model was trained on.
+    """
+    config = flow.config.data.copy_and_resolve_references()
+    config.root = root or config.root
+    return data.as_trained(data.load(config), flow.info, flow.path / "splits.csv")
+
+
 def open_split(
     flow: Flow, split: str, outside: Sequence[str], features: Path | None, by: Sequence[str]
 ) -> tuple[Evaluation, dict[str, Any]]:
@@ -61,7 +76,7 @@ def open_split(
         ValueError: the data there are not the ones that the model was trained on.
     """
     others = read_outside(flow, outside)
-    splits = data.as_trained(data.load(flow.config.data), flow.info, flow.path / "splits.csv")
+    splits = run_splits(flow)
     record = run_record(flow, splits)  # of all training images
     limit = max(1, min(_MAX_READ, _MAX_BYTES // math.prod(flow.info.shape)))
     train = data.in_memory(splits.train, limit, flow.config.sample.seed)

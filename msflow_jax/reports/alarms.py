@@ -12,6 +12,7 @@ _DICE = 0.25
 _GRAIN = 5  # times what real images differ by
 _UNEVEN = 0.3  # gap of the shares kept of two classes
 _ENOUGH = 10  # images of a class, below which its share kept says little
+_GIVEN_AWAY = ("membership", "auroc"), ("neighbours", "nearer")
 _NO_MODEL = 8.0  # bits per dimension of a model that knows nothing
 
 
@@ -21,6 +22,7 @@ def warnings_of(results: Results) -> list[str]:
         *_of_classification(results.part("classification"), results),
         *_of_segmentation(results.part("segmentation")),
         *_of_generation(results.part("generation")),
+        *_of_privacy(results.part("privacy")),
         *_of_likelihood(results.part("likelihood")),
     ]
 
@@ -150,6 +152,22 @@ def _off_in_grain(grain: dict[str, Any]) -> str:
         if one is not None and floor and one > _GRAIN * floor:
             off.append(f"{words} off by {number(one, 1)} {unit} (real images: {number(floor, 1)})")
     return ", ".join(off)
+
+
+def _of_privacy(found: dict[str, Any]) -> list[str]:
+    texts = []
+    member, near = ((found.get(n) or {}).get(k) for n, k in _GIVEN_AWAY)
+    if member and member["interval"][0] > 0.5:
+        texts.append(
+            "The model's loss tells training images from validation images: AUROC "
+            f"{number(member['value'])} ({span(member['interval'], number)}), chance has 0.5."
+        )
+    if near and near["value"] > near["chance"][1]:
+        texts.append(
+            f"{percent(near['value'])} of the generated images lie nearer to training images than to as "
+            f"many validation images: by chance {span(near['chance'], percent)}."
+        )
+    return texts
 
 
 def _of_likelihood(found: dict[str, Any]) -> list[str]:

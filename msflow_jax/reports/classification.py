@@ -48,7 +48,7 @@ def classification_section(results: Results) -> Section:
         context |= {
             "draws": draws,
             "draw_count": draws.get("count", 1),
-            "scores": _scores(results, found),
+            "scores": score_rows(results, found),
             "no_interval": _no_interval(results, found),
             "curves": _curves(results, found),
             "rejection": _rejection(results, found),
@@ -64,7 +64,7 @@ def classification_section(results: Results) -> Section:
     return page.section(results, "classification", "Classification", **context)
 
 
-def _scores(results: Results, found: dict[str, Any]) -> list[tuple[str, ...]]:
+def score_rows(results: Results, found: dict[str, Any]) -> list[tuple[str, ...]]:
     """Rows of the score's name, its value, its interval and, for several draws, that of one draw."""
     draws, intervals = found.get("draws") or {}, found.get("intervals") or {}
     rows: list[tuple[str, ...]] = []

@@ -12,6 +12,7 @@ from msflow_jax.reports.likelihood import likelihood_section
 from msflow_jax.reports.outside import outside_section
 from msflow_jax.reports.page import Section
 from msflow_jax.reports.paths import paths_section
+from msflow_jax.reports.privacy import privacy_section
 from msflow_jax.reports.results import Results
 from msflow_jax.reports.segmentation import segmentation_section
 from msflow_jax.reports.sets import sets_section
@@ -47,6 +48,7 @@ SECTIONS: Mapping[str, Renderer] = MappingProxyType(
         "sets": sets_section,
         "outside": outside_section,
         "generation": generation_section,
+        "privacy": privacy_section,
         "few_steps": few_steps_section,
         "likelihood": likelihood_section,
         "explanation": explanation_section,

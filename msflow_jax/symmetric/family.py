@@ -225,6 +225,7 @@ class SymmetricFamily:
         from msflow_jax.inference import sections
         from msflow_jax.inference.few_steps import FewSteps
         from msflow_jax.inference.outside_section import Outside
+        from msflow_jax.inference.privacy_section import Privacy
         from msflow_jax.symmetric.objective import taught
         from msflow_jax.symmetric.sections import Likelihood, Paths
 
@@ -237,7 +238,7 @@ class SymmetricFamily:
         learned = config.model.distillation
         few = [FewSteps(taught, learned.guidance)] if learned.teacher else []
         told = [Likelihood(n)] if (n := config.sample.likelihood.images) else []
-        return [*read, sections.Generation(), *few, *told, Paths()]
+        return [*read, sections.Generation(), Privacy(), *few, *told, Paths()]
 
 
 def _choose_select(task: str, train: Any) -> None:

@@ -109,6 +109,21 @@ def read_drawing(
     return read_params(workdir, select, upto, drawing=True)
 
 
+def checkpoints_to_use(workdir: Path, select: str) -> list[Path]:
+    """Folders of the checkpoints that :func:`read_params` and :func:`read_drawing` read.
+
+    Args:
+        workdir: folder of the whole run.
+        select: as for :func:`read_params`.
+    """
+    found: list[Path] = []
+    for name, metric in _stages_to_read(workdir, select, None).items():
+        folder = stage_folder(workdir, name)
+        both = _reading(folder, metric, lambda kept: (kept.best(), kept.best_drawing()))
+        found += [folder / "checkpoints" / str(step) for step in sorted(set(both))]  # type: ignore
+    return found
+
+
 def _stages_to_read(workdir: Path, select: str, upto: str | None) -> dict[str, str]:
     """The stages up to one, or to the last that has a checkpoint, with the metric of each."""
     selects = saved_stages(workdir) or {"": select}

@@ -284,3 +284,46 @@ def test_without_an_evaluation_nothing_abstains(copied, pictures, tmp_path, comm
     )  # fmt: skip
     assert out.status == 0 and "no evaluation in the workdir" in out.out
     assert {row["abstain"] for row in read(tmp_path / "p.csv")} == {""}
+
+
+def test_a_training_set_of_real_and_drawn_images(command, trained, config_file, tmp_path):
+    from msflow_jax.config import load_config
+    from msflow_jax.data.sources.own import look
+
+    call = ("generate", f"--workdir={trained}", f"--output={tmp_path / 'set'}", "--augment")
+    done = command(*call, "--count=2")
+    assert done.status == 0, done.err
+    assert "dark 12 real and 2 drawn" in done.out and "own_images" in done.out
+    assert len(list((tmp_path / "set/images").glob("*.png"))) == 44 + 4
+    assert command(*call, "--count=1").status == 0  # in place of an earlier one
+    assert len(list((tmp_path / "set/images").glob("drawn-*.png"))) == 2
+    for wrong, says in (
+        (("--balance",), "nothing is to be drawn"),
+        (("--label=dark",), "leave out labels"),
+        (("--root=/nowhere",), "/nowhere"),
+    ):
+        found = command(*call, *wrong)
+        assert found.status == 2 and says in found.err, found.err
+    assert "--augment" in command(*call[:3], "--balance").err
+    table = tmp_path / "set/manifest.csv"
+    own = load_config(["--config=own_images", f"--config.data.root={table}"]).data
+    facts = look(own)
+    assert (facts.source, facts.training, facts.classes) == (
+        "manifest",
+        26,
+        ("dark", "very bright"),
+    )
+    done = command(
+        "train", f"--config={config_file}", "--config.data.name=manifest", "--no-evaluate",
+        f"--config.data.root={table}", f"--workdir={tmp_path / 'w'}", "--config.train.steps=2",
+    )  # fmt: skip
+    assert done.status == 0 and "26 training, 8 validation, 12 test" in done.out, done.err
+
+
+def test_an_evaluation_says_what_the_model_gives_away(trained):
+    found = evaluation(trained)["privacy"]
+    member = found["membership"]
+    assert member["loss"] == "flow_error" and (member["members"], member["others"]) == (8, 8)
+    assert 0 <= member["auroc"]["value"] <= 1 and found["neighbours"]["compared"] == 8
+    text = (trained / "report" / "index.html").read_text()
+    assert "Membership inference: AUROC" in text and "if nothing is given away" in text

@@ -99,3 +99,14 @@ def test_old_blocks_without_the_new_keys_have_no_alarm_and_no_error():
         "intervals": {"accuracy": [0.7, 0.9]}, "per_class": [{"count": 5, "recall": 0.8}],
     }  # fmt: skip
     assert alarms(classification=block, generation={"samples": 3}, segmentation={}) == []
+
+
+def test_what_gives_training_images_away_is_told():
+    member = {"auroc": {"value": 0.7, "interval": [0.6, 0.8]}}
+    near = {"nearer": {"value": 0.9, "chance": [0.4, 0.6]}}
+    found = alarms(privacy={"membership": member, "neighbours": near})
+    assert "AUROC 0.700 (0.600 to 0.800)" in found[0] and "90.0" in found[1] and len(found) == 2
+    quiet = {"auroc": {"value": 0.55, "interval": [0.45, 0.6]}}
+    near = {"nearer": {"value": 0.55, "chance": [0.4, 0.6]}}
+    assert alarms(privacy={"membership": quiet, "neighbours": near}) == []
+    assert alarms(privacy={"neighbours": near}) == []

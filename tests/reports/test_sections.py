@@ -31,6 +31,7 @@ def test_every_section_that_the_library_knows_is_there():
             "few_steps",
             "sets",
             "outside",
+            "privacy",
         ),
         *("likelihood", "explanation", "temperatures", "paths"),
         *("understanding", "translation", "partners", "retrieval", "texts", "facts"),

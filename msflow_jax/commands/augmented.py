@@ -1,0 +1,92 @@
+"""What ``generate --augment`` does: a training set of real and drawn images with a manifest."""
+
+import argparse
+from collections.abc import Mapping, Sequence
+from pathlib import Path
+from typing import Any
+
+from msflow_jax.commands.joint import RECORD
+
+
+def add_flags(flags: argparse.ArgumentParser) -> None:
+    """The flags that ask for a training set."""
+    flags.add_argument(
+        "--augment", action="store_true", help="write a training set of real and drawn images"
+    )
+    words = (
+        "with --augment: every class gets as many training images as the largest (--count: more)"
+    )
+    flags.add_argument("--balance", action="store_true", help=words)
+    flags.add_argument("--root", default="", help="with --augment: where the data lie now")
+
+
+def check_flags(
+    augment: bool, balance: bool, root: str, wanted: Sequence[Any], file_format: str
+) -> None:
+    """Raises a ValueError for flags that do not go together; ``wanted``: labels, texts, modalities."""
+    if augment and (any(wanted) or file_format not in ("", "png")):
+        raise ValueError("--augment draws all classes as PNG: leave out labels, texts and --format")
+    if not augment and (balance or root):
+        raise ValueError(f"--{'balance' if balance else 'root'} goes with --augment")
+
+
+def augment(
+    flow: Any,
+    output: Path,
+    *,
+    count: int,
+    balance: bool = False,
+    root: str = "",
+    seed: int = 0,
+    requested: Mapping[str, Any],
+) -> None:
+    """Draw images of every class, and write them with the real ones. Of several processes one writes.
+
+    Args:
+        flow: opened workdir of a model that draws pictures of classes.
+        output: folder to write.
+        count: images that are drawn of each class; with ``balance`` beside what it lacks.
+        balance: whether all classes get as many training images as the largest.
+        root: where the data lie, if no longer where the configuration says.
+        seed: seed of the noise.
+        requested: settings of the model's ``generate``; 0 or empty: as configured.
+
+    Raises:
+        ValueError: a model of volumes, of crops or of several modalities, data that are not the run's,
+            or nothing to draw.
+    """
+    import numpy as np
+
+    from msflow_jax.inference import augmented
+    from msflow_jax.inference.evaluated import run_splits
+    from msflow_jax.parallel.startup import is_first
+    from msflow_jax.storage.atomic import new_folder
+    from msflow_jax.storage.jsons import write_json
+
+    if flow.info.dims != 2:
+        raise ValueError(f"--augment writes pictures, and the model of {flow.path} draws volumes")
+    flow.info.require_image()
+    splits = run_splits(flow, root)
+    counts = np.bincount(splits.train.labels, minlength=len(flow.classes))
+    drawn = augmented.counts_to_draw(counts, count, balance)
+    labels = np.repeat(np.arange(len(drawn), dtype=np.int32), drawn)
+    images = flow.generate(labels.tolist(), seed=seed, description="generating", **requested)
+    if images.shape[1:] != flow.info.shape:
+        raise ValueError(
+            f"--augment: the model of {flow.path} draws pieces of {images.shape[1:-1]} pixels, and its "
+            f"images have {flow.info.sides}: train without --config.train.crop"
+        )
+    if not is_first():
+        return
+    record = {"workdir": str(flow.path), "step": flow.drawing_step, "seed": seed}
+    with new_folder(output, replace=True) as folder:
+        found = augmented.write_training_set(folder, splits, images, labels)
+        record |= {**flow.settings("generate", requested), "augmented": found}
+        write_json(folder / RECORD, {**record, "classes": list(flow.classes)})
+    table = output / augmented.TABLE
+    words = zip(flow.classes, found["train"], found[augmented.DRAWN], strict=True)
+    print("training: " + ", ".join(f"{c} {real} real and {new} drawn" for c, real, new in words))
+    print(
+        f"validation and test: {sum(found['val'])} and {sum(found['test'])} real images, as they were"
+    )
+    print(f"msflow train --config=own_images --config.data.root={table}")

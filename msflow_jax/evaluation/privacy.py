@@ -1,0 +1,102 @@
+"""What a trained model gives away of its training images: membership inference, and nearest neighbours.
+
+Membership by a threshold on the loss: Yeom et al. 2018 (arXiv 1709.01604); its true positives at few
+false ones: Carlini et al. 2022 (arXiv 2112.03570). A stronger attack may tell more.
+"""
+
+from collections.abc import Sequence
+from typing import Any
+
+import numpy as np
+
+from msflow_jax.evaluation.auc import weighted_auc
+from msflow_jax.evaluation.bootstrap import resample_counts
+from msflow_jax.evaluation.features import shrink
+from msflow_jax.evaluation.memorisation import PIXEL_SIDE, nearest
+
+_RESAMPLES, _PARTED = 200, 2000
+_FALSE = 0.01  # share of images never trained on that may be taken for training images
+_LEAST = 1e-6
+
+
+def membership(
+    members: np.ndarray, others: np.ndarray, groups: Sequence[Any] | None = None, seed: int = 0
+) -> dict[str, Any]:
+    """How well a loss tells training images from others, with 95 % intervals over subjects.
+
+    Args:
+        members: loss of training images ``[M]``; the smaller, the more likely is membership.
+        others: loss of images never trained on ``[N]``.
+        groups: subject of each of both, members first ``[M + N]``; None: all differ.
+        seed: of the bootstrap.
+
+    Returns:
+        ``auroc`` (0.5 where nothing is given away) and ``tpr``, the share of members that are told at
+        no more than ``fpr`` = 1 % of the others, each with its interval; ``expected_tpr`` is what
+        images that were not trained on have.
+    """
+    scores = -np.concatenate([members, others]).astype(float)
+    inside = np.arange(len(scores)) < len(members)
+
+    def told(weights: np.ndarray) -> float:
+        drawn = np.repeat(np.arange(len(scores)), weights.astype(int))
+        outside = np.sort(scores[drawn[~inside[drawn]]])[::-1]
+        own = scores[drawn[inside[drawn]]]
+        if not len(own) or not len(outside):
+            return float("nan")
+        return float((own > outside[int(_FALSE * len(outside))]).mean())
+
+    def measure(weights: np.ndarray) -> dict[str, np.ndarray]:
+        auroc = weighted_auc(inside, scores, weights)
+        return {"auroc": auroc, "tpr": np.array([told(row) for row in weights])}
+
+    names = [str(one) for one in (range(len(scores)) if groups is None else groups)]
+    subjects, of_image = np.unique(names, return_inverse=True)
+    value = measure(np.ones((1, len(scores))))
+    drawn = [measure(c[:, of_image]) for c in resample_counts(len(subjects), _RESAMPLES, seed)]
+    found = {
+        name: {"value": float(one[0]), "interval": np.nanquantile(
+            np.concatenate([row[name] for row in drawn]), [0.025, 0.975]).tolist()}
+        for name, one in value.items()
+    }  # fmt: skip
+    expected = (1 + int(_FALSE * len(others))) / (1 + len(others))
+    counts = {"members": len(members), "others": len(others)}
+    return {**counts, **found, "fpr": _FALSE, "expected_tpr": expected}
+
+
+def neighbour_ratios(
+    generated: np.ndarray, train: np.ndarray, held_out: np.ndarray,
+    flips: Sequence[str] = (), seed: int = 0,
+) -> dict[str, Any]:  # fmt: skip
+    """Whether drawn images lie nearer to training images than to as many that were never trained on.
+
+    Args:
+        generated: drawn images, uint8 ``[M, *space, C]``.
+        train: training images, uint8 ``[T, *space, C]``; as many as are held out are compared with.
+        held_out: images never trained on, uint8 ``[N, *space, C]``.
+        flips: axes along which images are mirrored too, see ``memorisation.nearest_training``.
+        seed: of the choice.
+
+    Returns:
+        ``nearer``: share of drawn images whose nearest is a training image (ties count half), and what
+        95 % of random ways to part the same real images into two sets give (``chance``): a few of them
+        may be the nearest of many. ``ratio``: median and 5th percentile of the distance to the nearest
+        training image over that to the nearest other one, about 1 where nothing is given away.
+    """
+    rng, count = np.random.default_rng(seed), min(len(train), len(held_out))
+    rows = [np.sort(rng.permutation(len(one))[:count]) for one in (train, held_out)]
+    small = [shrink(x, PIXEL_SIDE) for x in (generated, train[rows[0]], held_out[rows[1]])]
+    (own, first), (other, second) = (nearest(small[0], one, flips) for one in small[1:])
+    # How many drawn images each real one is the nearest of, training images first.
+    share = np.where(own < other, 1.0, np.where(own == other, 0.5, 0.0))
+    of_each = np.zeros(2 * count)
+    np.add.at(of_each, first, share)
+    np.add.at(of_each, count + second, 1 - share)
+    parted = [of_each[rng.permutation(2 * count)[:count]].sum() for _ in range(_PARTED)]
+    ratio = np.maximum(own, _LEAST) / np.maximum(other, _LEAST)
+    chance = np.quantile(parted, [0.025, 0.975]) / len(own)
+    return {
+        "generated": len(own), "compared": count,
+        "nearer": {"value": float(share.mean()), "chance": chance.tolist()},
+        "ratio": {"median": float(np.median(ratio)), "p5": float(np.percentile(ratio, 5))},
+    }  # fmt: skip

@@ -1,0 +1,147 @@
+"""What of a workdir others are given: what opening it needs, and nothing that tells of a patient.
+
+Left out are names of files and subjects (``splits.csv``, predictions, most of an evaluation's arrays),
+images, what training goes on from, commands and paths of this machine, and digests that are made of
+names.
+"""
+
+import re
+import shutil
+from collections.abc import Mapping
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+
+from msflow_jax.evaluation.familiar import MEASURES, file_of
+from msflow_jax.inference.flow import Flow
+from msflow_jax.storage import evaluations, facts
+from msflow_jax.storage.jsons import digest_of, read_object, write_json
+from msflow_jax.training.sequence import NOTE, checkpoints_to_use
+
+ABSENT = (
+    "optimiser state and other checkpoints, names of images and subjects, predictions, images, training "
+    "curves, commands and paths"
+)
+_MANIFEST = ("format", "msflow_jax", "created", "packages", "seed", "git")
+_RUN = ("parameters", "msflow_jax", "created", "packages")
+# Sections that hold figures of a whole split; of others some hold texts, or names of sets of images.
+_SECTIONS = ("classification", "calibration", "sets", "abstain", "generation", "privacy")
+# Entries of these: values of a table's columns, and which training images are near.
+_PRIVATE = ("subgroups", "nearest")
+# Of checkpoints: what training goes on from, and notes of success, which name the place of writing.
+_LEFT = shutil.ignore_patterns("state", "commit_success.txt")
+
+
+def stage(flow: Flow, folder: Path, *, features: bool = True) -> dict[str, Any]:
+    """Writes what is given away into an empty folder, which is a workdir again.
+
+    Args:
+        flow: the workdir, opened.
+        folder: an empty folder.
+        features: whether the features of training images, with which two measures of uncertainty
+            compare, are given away too.
+
+    Returns:
+        The standing evaluation as it is given away, with its ``name``; empty where there is none.
+    """
+    workdir = flow.path
+    for name in flow.family.files:
+        _copy(workdir / name, folder / name)
+    _copy(workdir / NOTE, folder / NOTE)
+    parts = facts.digests(folder, flow.family.files)
+    for step in checkpoints_to_use(workdir, flow.config.train.select):
+        _copy_checkpoint(step, folder / step.relative_to(workdir), parts)
+    write_json(folder / "config.json", _config(read_object(workdir / "config.json")))
+    manifest = read_object(workdir / "manifest.json")
+    kept = {key: manifest[key] for key in _MANIFEST if key in manifest}
+    write_json(folder / "manifest.json", {**kept, "data": _data(manifest["data"])})
+    return _copy_evaluation(flow, folder, features) if flow.calibration.known else {}
+
+
+def has_words(folder: Path) -> bool:
+    """Whether a staged workdir holds words of the reports that it was trained on."""
+    return any(folder.rglob("tokeniser.json"))
+
+
+def _copy(source: Path, target: Path) -> None:
+    """A file or a folder, links followed; nothing where it is not there."""
+    target.parent.mkdir(parents=True, exist_ok=True)
+    if source.is_dir():
+        shutil.copytree(source, target, ignore=_LEFT)
+    elif source.is_file():
+        shutil.copyfile(source, target)
+
+
+def _copy_checkpoint(source: Path, target: Path, parts: Mapping[str, str]) -> None:
+    """A checkpoint without what training goes on from, and with what it says of itself."""
+    shutil.copytree(source, target, ignore=_LEFT)
+    found = facts.read(source)
+    if found is not None:
+        made = dict(found["made"])
+        made |= {"config": _config(made["config"]), "data": _data(made["data"])}
+        made["parts"] = dict(parts)
+        write_json(target / facts.ITEM / "metadata", {**found, "made": made})
+
+
+def _data(found: Mapping[str, Any]) -> dict[str, Any]:
+    """The facts on data without the place where they lie and without digests of names."""
+    kept = {key: value for key, value in found.items() if key != "identity"}
+    public = str(found.get("source", "")).startswith(("https://", "http://"))
+    return kept if public else {**kept, "source": found.get("name", "")}
+
+
+def _config(found: Any) -> Any:
+    """A configuration in which a path is its last part, and the data lie nowhere."""
+    if isinstance(found, dict):
+        kept = {key: _config(value) for key, value in found.items()}
+        return {**kept, "root": ""} if "root" in kept else kept
+    # Also of "ct=/home/me/vae,t1w=patches".
+    return re.sub(r"[^,=]*[/\\]", "", found) if isinstance(found, str) else found
+
+
+def _without(found: Any, names: tuple[str, ...]) -> Any:
+    if isinstance(found, dict):
+        return {key: _without(v, names) for key, v in found.items() if key not in names}
+    return found
+
+
+def _copy_evaluation(flow: Flow, folder: Path, features: bool) -> dict[str, Any]:
+    """The standing evaluation: what it learned, and its figures."""
+    name = flow.calibration.name
+    found = evaluations.read(flow.path, name)
+    sections = [one for one in found.get("sections", ()) if one in _SECTIONS]
+    learned = dict(found["learned"]) if "learned" in found else flow.calibration.to_dict()
+    known = str(learned.get("familiar_digest", ""))
+    if known and not features:
+        learned = _without_features(learned)
+    settings = {k: v for k, v in found.get("settings", {}).items() if k in flow.config.sample}
+    run = found.get("run", {})
+    shown = {
+        **{key: found[key] for key in ("split", "family", "words", "counts") if key in found},
+        "sections": sections, "data": _data(found.get("data", {})),
+        "settings": {**settings, "step": flow.step}, "learned": learned,
+        "run": {key: run[key] for key in _RUN if key in run},
+        **{key: _without(found[key], _PRIVATE) for key in sections if key in found},
+    }  # fmt: skip
+    place = evaluations.place(folder, name)
+    write_json(place / evaluations.FILE, shown)
+    if known and features:
+        original = evaluations.place(flow.path, name) / file_of(known)
+        _copy(original, place / original.name)
+    evaluations.adopt(folder, name)
+    return {**shown, "name": name}
+
+
+def _without_features(learned: Mapping[str, Any]) -> dict[str, Any]:
+    """What was learned, without all that compares an image with features of training images."""
+    kept = {key: value for key, value in learned.items() if key != "digest"}
+    thresholds = {k: v for k, v in kept["thresholds"].items() if k not in MEASURES}
+    kept |= {"thresholds": thresholds, "outside": {}, "familiar_digest": ""}
+    return {**kept, "digest": digest_of(kept)}
+
+
+def feature_count(flow: Flow) -> int:
+    """Of how many training images the standing evaluation keeps features."""
+    known = flow.calibration.familiar
+    return 0 if known is None else len(np.asarray(known.bank))

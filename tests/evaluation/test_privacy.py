@@ -1,0 +1,55 @@
+"""Membership inference and nearest neighbours: chance where nothing leaks, told where it does."""
+
+import numpy as np
+import pytest
+
+from msflow_jax.evaluation.privacy import membership, neighbour_ratios
+
+
+def test_losses_alike_tell_nothing():
+    rng = np.random.default_rng(0)
+    found = membership(rng.random(400), rng.random(300))
+    assert found["auroc"]["interval"][0] < 0.5 < found["auroc"]["interval"][1]
+    assert found["expected_tpr"] == pytest.approx(4 / 301)
+    assert found["tpr"]["value"] < 0.05
+    assert (found["members"], found["others"], found["fpr"]) == (400, 300, 0.01)
+
+
+def test_lower_losses_of_members_are_told():
+    rng = np.random.default_rng(1)
+    found = membership(rng.random(200) * 0.5, 0.25 + rng.random(200) * 0.5)
+    assert found["auroc"]["interval"][0] > 0.8
+    assert 0.4 < found["tpr"]["value"] < 0.6  # those below all that a hundredth of the others has
+    whole = membership(np.zeros(20), np.ones(20))
+    assert whole["auroc"]["value"] == whole["tpr"]["value"] == 1.0
+    turned = membership(np.ones(20), np.zeros(20))
+    assert turned["auroc"]["value"] == turned["tpr"]["value"] == 0.0
+
+
+def test_the_interval_is_over_subjects():
+    rng = np.random.default_rng(2)
+    losses = np.repeat(rng.random(20), 10)  # ten images of each subject, all alike
+    alone = membership(losses[:100], losses[100:])
+    together = membership(losses[:100], losses[100:], groups=np.repeat(np.arange(20), 10).tolist())
+    width = [np.ptp(found["auroc"]["interval"]) for found in (alone, together)]
+    assert width[1] > 2 * width[0]
+
+
+def images(count, seed):
+    return np.random.default_rng(seed).integers(0, 256, (count, 8, 8, 1), np.uint8)
+
+
+def test_drawn_images_that_copy_are_nearer():
+    train, val = images(60, 0), images(40, 1)
+    copied = neighbour_ratios(train[:30] // 2 * 2, train[:40], val)
+    assert copied["nearer"]["value"] == 1.0 > copied["nearer"]["chance"][1]
+    assert copied["ratio"]["median"] < 0.1
+    fresh = neighbour_ratios(images(200, 4), train, val)
+    assert fresh["compared"] == 40 and fresh["generated"] == 200
+    low, high = fresh["nearer"]["chance"]  # wide: in noise a few images are the nearest of many
+    assert low < fresh["nearer"]["value"] < high and low < 0.45 < 0.55 < high
+    assert 0.9 < fresh["ratio"]["median"] < 1.1
+    mirrored = neighbour_ratios(train[:30, :, ::-1], train[:40], val, flips=("horizontal",))
+    assert mirrored["nearer"]["value"] == 1.0
+    same = neighbour_ratios(images(10, 3), val, val)
+    assert same["nearer"]["value"] == 0.5  # ties
