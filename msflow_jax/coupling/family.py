@@ -179,11 +179,13 @@ class CouplingFamily:
         from msflow_jax.inference import sections
         from msflow_jax.inference.outside_section import Outside
 
-        return [
+        found = [
             sections.Scaled(), sections.Sets(), Outside(), sections.Abstention(),
             sections.Classification(), sections.Generation(), Likelihood(), Explanations(),
             Temperatures(),
         ]  # fmt: skip
+        left_out = () if config.sample.generate.per_class else (sections.Generation, Temperatures)
+        return [one for one in found if not isinstance(one, left_out)]
 
 
 def initial_parameters(model: CouplingFlow, train: Any, seed: int) -> Any:

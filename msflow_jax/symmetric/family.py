@@ -234,9 +234,11 @@ class SymmetricFamily:
             sections.Abstention(),
         )
         learned = config.model.distillation
-        few = [FewSteps(taught, learned.guidance)] if learned.teacher else []
+        drawn: list[Section] = [sections.Generation()]
+        if learned.teacher:
+            drawn.append(FewSteps(taught, learned.guidance))
         told = [Likelihood(n)] if (n := config.sample.likelihood.images) else []
-        return [*read, sections.Generation(), *few, *told, Paths()]
+        return [*read, *(drawn if config.sample.generate.per_class else ()), *told, Paths()]
 
 
 def _choose_select(task: str, train: Any) -> None:
