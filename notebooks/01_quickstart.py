@@ -1,12 +1,12 @@
 # %% [markdown]
 # # Quickstart: one flow that classifies and draws
 #
-# **At the end** you have trained a flow on head phantoms (computed, not patients) whose lesions are graded
-# none, mild, moderate and severe; read its report; classified test images, with an uncertainty and with
-# images that the model rejects; and drawn heads of a class of your choice.
+# **At the end** you have trained a flow on head phantoms (computed, not patients) whose lesions are
+# graded none, mild, moderate and severe; read its report; classified test images, with an
+# uncertainty and with images that the model rejects; and drawn heads of a class of your choice.
 #
-# **Time**: about 6 minutes on two CPU cores, the install apart; slower cores were seen to take nearly twice
-# as long. On a GPU or TPU it was not measured. Nothing is downloaded but packages.
+# **Time**: about 6 minutes on two CPU cores, the install apart; slower cores were seen to take
+# nearly twice as long. On a GPU or TPU it was not measured. Nothing is downloaded but packages.
 #
 # In Colab choose a GPU or a TPU by *Runtime, Change runtime type*; a CPU does as well.
 #
@@ -64,8 +64,8 @@ if small:
     ]
 
 # %% [markdown]
-# Colab forgets its files when it stops. To keep the run on your Google Drive, set `keep_on_drive` to True:
-# Colab then asks you before anything is mounted.
+# Colab forgets its files when it stops. To keep the run on your Google Drive, set `keep_on_drive`
+# to True: Colab then asks you before anything is mounted.
 
 # %%
 keep_on_drive = False
@@ -97,8 +97,8 @@ print(sharding.describe(mesh, config.train.batch, config.train.sharding))
 # %% [markdown]
 # ## Train, evaluate, report
 #
-# The command `msflow train`, called from Python. Run the cell again after an interruption and it goes on
-# where it was. The test split is evaluated once, at the end.
+# The command `msflow train`, called from Python. Run the cell again after an interruption and it
+# goes on where it was. The test split is evaluated once, at the end.
 
 # %%
 from msflow_jax.commands.train import main as train
@@ -109,9 +109,10 @@ print("open", (workdir / "report" / "index.html").resolve())
 # %% [markdown]
 # ## Classify, and abstain
 #
-# A workdir opens in one line. Label noise is drawn several times for each image and the draws are pooled.
-# `distance` says how far the label that emerged lies from the nearest class; the larger, the less certain.
-# `abstains` rejects the images beyond a threshold under which 80 % of the validation images lie.
+# A workdir opens in one line. Label noise is drawn several times for each image and the draws are
+# pooled. `distance` says how far the label that emerged lies from the nearest class; the larger,
+# the less certain. `abstains` rejects the images beyond a threshold under which 80 % of the
+# validation images lie.
 
 # %%
 from IPython.display import Image, display
@@ -146,8 +147,8 @@ display(Image(filename=picture))
 # %% [markdown]
 # ## Draw
 #
-# The same network, run the other way: from noise to an image of a class. First the class that you chose,
-# then four of each.
+# The same network, run the other way: from noise to an image of a class. First the class that you
+# chose, then four of each.
 
 # %%
 drawn = flow.generate(wanted, 8)
@@ -166,6 +167,7 @@ picture = save_grid(
 display(Image(filename=picture))
 
 # %% [markdown]
-# Heads should have a skull, a mid-line and bright lesions, few where they are mild and many where they are
-# severe. More steps draw better: [results](https://arxiv.org/abs/2507.19098) of the method are at larger
-# sizes. Next: your own images (`02_own_images`), or `msflow configs` for the other configurations.
+# Heads should have a skull, a mid-line and bright lesions, few where they are mild and many where
+# they are severe; with more steps (`changes`) they are drawn better. What this model was measured
+# to reach is in `docs/results.md`. Next: your own images (`02_own_images`), or `msflow configs` for
+# other configurations.

@@ -179,7 +179,7 @@ class CouplingFamily:
         from msflow_jax.inference import sections
         from msflow_jax.inference.outside_section import Outside
 
-        found = [
+        found: list[Section] = [
             sections.Scaled(), sections.Sets(), Outside(), sections.Abstention(),
             sections.Classification(), sections.Generation(), Likelihood(), Explanations(),
             Temperatures(),

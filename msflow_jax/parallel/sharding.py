@@ -132,9 +132,9 @@ def describe(mesh: Mesh, batch: int, strategy: str = "replicated") -> str:
         ValueError: an unknown strategy, or a batch that the devices do not divide.
     """
     check_batch(batch, mesh)
-    partition((), mesh, strategy)
+    partition((), mesh, strategy)  # refuses an unknown one
     data, model = mesh.shape["data"], mesh.shape["model"]
-    split = {"fsdp": f"split over {data}", "tensor": f"large ones split over {model}"}
+    split = {"fsdp": f"split over {data}", "tensor": f"in large arrays split over {model}"}
     lie = split.get(strategy, "whole on each")
     kind = mesh.devices.flat[0].device_kind
     return (
