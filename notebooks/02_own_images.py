@@ -46,7 +46,7 @@ table = ""  # such as "/content/images.csv"; empty: the stand-in
 subjects, side = 120, 32  # of the stand-in
 changes = []  # such as "--config.train.steps=2000"
 if small:
-    subjects, side = 20, 16
+    subjects, side = 40, 16
     changes = [
         "--config.model.net.name=dit",
         "--config.model.net.patch=4",
@@ -57,7 +57,7 @@ if small:
         "--config.train.batch=8",
         "--config.train.eval_every=4",
         "--config.train.writers=()",
-        "--config.sample.batch=4",
+        "--config.sample.batch=16",
         "--config.sample.classify.draws=2",
         "--config.sample.generate.per_class=0",
     ]

@@ -1,4 +1,4 @@
-"""Every notebook runs from start to end at its small settings, and leaves pictures that show something."""
+"""Every notebook runs from start to end at its small settings, and its pictures show something."""
 
 import importlib.util
 import json
