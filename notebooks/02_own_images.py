@@ -78,7 +78,7 @@ workdir = runs / "own_images"
 # %% [markdown]
 # ## Images
 #
-# The stand-in: slices with and without lesions as PNGs, and the table that lists them.
+# The stand-in: slices with few and with many lesions as PNGs, and the table that lists them.
 
 # %%
 import csv
@@ -96,13 +96,14 @@ if not table:
     table = folder / "images.csv"
     with table.open("w", newline="", encoding="utf-8") as file:
         rows = csv.writer(file)
-        rows.writerow(["path", "label", "patient"])
-        for split in (splits.train, splits.val, splits.test):
+        rows.writerow(["path", "label", "patient", "split"])
+        for part in ("train", "val", "test"):
+            split = splits[part]
             for i, image in enumerate(split.images):
                 name = f"{split.names[i].replace('/', '_')}.png"
                 (folder / name).write_bytes(encode(image))
-                lesions = "none" if split.labels[i] == 0 else "lesions"
-                rows.writerow([name, lesions, split.groups[i]])
+                label = "few" if split.labels[i] < 2 else "many"  # lesions
+                rows.writerow([name, label, split.groups[i], part])
     print("a stand-in, phantoms:", table)
 
 # %% [markdown]
@@ -142,9 +143,9 @@ print("open", (workdir / "report" / "index.html").resolve())
 # %% [markdown]
 # ## Classify images into a table
 #
-# The test images, and beside them three of another kind: noise, stripes and an empty image.
-# `outside` is a p-value: how many of the images that the model knows are as odd as this one. From 1
-# % down it abstains, as it does where the uncertainty is above the threshold that keeps 80 % of the
+# Three images of another kind (noise, stripes and an empty one), and test images. `outside` is a
+# p-value: how many of the images that the model knows are as odd as this one. From 1 % down it
+# abstains, as it does where the uncertainty is above the threshold that keeps 80 % of the
 # validation images.
 
 # %%
@@ -160,9 +161,9 @@ test = data.load(flow.config.data).test
 shape = test.images.shape[1:]
 stripes = np.where(np.arange(shape[1]) % 4 < 2, 255, 0).astype(np.uint8)
 odd = {
-    "noise": np.random.default_rng(0).integers(0, 256, shape, dtype=np.uint8),
-    "stripes": np.broadcast_to(stripes[:, None], shape),
-    "white": np.full(shape, 255, np.uint8),
+    "odd_noise": np.random.default_rng(0).integers(0, 256, shape, dtype=np.uint8),
+    "odd_stripes": np.broadcast_to(stripes[:, None], shape),
+    "odd_white": np.full(shape, 255, np.uint8),
 }
 known = {f"test_{i:03d}": image for i, image in enumerate(test.images[:40])}
 unlabelled = runs / "to_classify"
@@ -175,15 +176,14 @@ rows = classify(workdir, str(unlabelled), runs / "classified.csv")
 probability = f"p_{flow.classes[-1]}"
 columns = ("name", "class", probability, "uncertainty_distance", "outside", "abstain")
 print("  ".join(f"{name:20}" for name in columns))
-for row in [*rows[:3], *rows[-12:]]:
+for row in rows[:15]:
     print("  ".join(f"{row[name]!s:20.20}" for name in columns))
 images = data.read_images(str(unlabelled), flow.info)[0]
 titles = [f"{row['class']}{' (abstains)' * bool(int(row['abstain'] or 0))}" for row in rows]
-shown = [*range(5), *range(len(rows) - 3, len(rows))]
+shown = range(min(8, len(rows)))
 picture = save_grid(
-    workdir / "pictures" / "classified.png",
-    images[shown], range(len(shown)), [titles[i] for i in shown],
-)  # fmt: skip
+    workdir / "pictures" / "classified.png", images[shown], shown, [titles[i] for i in shown]
+)
 display(Image(filename=picture))
 
 # %% [markdown]

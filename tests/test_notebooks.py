@@ -62,9 +62,9 @@ def test_a_notebook_runs(path, like_the_tests, monkeypatch, tmp_path):
     shown = [one for one in outputs if "image/png" in one.get("data", {})]
     saved = {file.stem: file for file in tmp_path.glob("runs/**/pictures/*.png")}
     assert set(saved) == PICTURES[path.stem] and len(shown) == len(saved)
-    for file in saved.values():
-        pixels = np.asarray(Image.open(file).convert("L"), float)
-        assert pixels.std() > 5, file
+    for file in saved.values():  # on white paper, with more than one tone of grey
+        counts = np.bincount(np.asarray(Image.open(file).convert("L")).ravel(), minlength=256)
+        assert np.sort(counts[:255])[:-1].sum() > 0.1 * counts.sum(), file
     reports = list(tmp_path.glob("runs/*/report/index.html"))
     assert len(reports) == (path.stem in ("01_quickstart", "02_own_images"))
 
