@@ -163,7 +163,7 @@ stripes = np.where(np.arange(shape[1]) % 4 < 2, 255, 0).astype(np.uint8)
 odd = {
     "odd_noise": np.random.default_rng(0).integers(0, 256, shape, dtype=np.uint8),
     "odd_stripes": np.broadcast_to(stripes[:, None], shape),
-    "odd_white": np.full(shape, 255, np.uint8),
+    "odd_grey": np.full(shape, 128, np.uint8),
 }
 known = {f"test_{i:03d}": image for i, image in enumerate(test.images[:40])}
 unlabelled = runs / "to_classify"

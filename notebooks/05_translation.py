@@ -64,6 +64,7 @@ if small:
         "--config.model.align.patch=8",
         "--config.model.align.width=1",
         "--config.model.align.features=8",
+        "--config.model.frozen_trunks=True",
         "--config.model.text.width=16",
         "--config.model.text.depth=1",
         "--config.model.context.width=4",
@@ -189,8 +190,9 @@ print(
     f"the right one of {len(pool)} comes first for {hits.mean():.1%} (chance {1 / len(pool):.1%})"
 )
 shown = [image for i in range(4) for image in (queries[i], *pool[ranks[i, :3]])]
-titles = [words for i in range(4) for words in
-          ("MR", *(f"CT {k}{' (right)' * (k == i)}" for k in ranks[i, :3]))]  # fmt: skip
+titles = []
+for i in range(4):
+    titles += ["MR", *(f"CT {k}{' (right)' if k == i else ''}" for k in ranks[i, :3])]
 picture = save_grid(
     workdir / "pictures" / "found.png", np.stack(shown), range(len(shown)), titles, per_row=4
 )  # fmt: skip
