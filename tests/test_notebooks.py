@@ -33,8 +33,11 @@ def tool():
 
 
 @pytest.fixture
-def like_the_tests(monkeypatch):
+def like_the_tests(monkeypatch, tmp_path_factory):
     """What tests/conftest.py sets in this process alone reaches a kernel by its environment."""
+    # Of one run of the tests, also where two processes share it.
+    phantoms = tmp_path_factory.getbasetemp().parent / "phantoms_of_notebooks"
+    monkeypatch.setenv("MSFLOW_JAX_PHANTOMS", str(phantoms))
     monkeypatch.setenv("JAX_NUMPY_RANK_PROMOTION", "raise")
     monkeypatch.setenv("JAX_COMPILATION_CACHE_DIR", jax.config.jax_compilation_cache_dir)
     monkeypatch.setenv("JAX_PERSISTENT_CACHE_MIN_COMPILE_TIME_SECS", "0.1")
