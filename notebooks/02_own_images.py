@@ -166,8 +166,9 @@ odd = {
     "odd_grey": np.full(shape, 128, np.uint8),
 }
 known = {f"test_{i:03d}": image for i, image in enumerate(test.images[:40])}
-unlabelled = runs / "to_classify"
-unlabelled.mkdir(parents=True, exist_ok=True)
+unlabelled = runs / "own_images_to_classify"
+shutil.rmtree(unlabelled, ignore_errors=True)  # of an earlier run of this cell
+unlabelled.mkdir(parents=True)
 for name, image in {**known, **odd}.items():
     (unlabelled / f"{name}.png").write_bytes(encode(image))
 rows = classify(workdir, str(unlabelled), runs / "classified.csv")

@@ -43,7 +43,7 @@ small = bool(os.environ.get("MSFLOW_NOTEBOOK_SMALL"))  # for tests: it runs, and
 runs = Path("runs")
 weights = ""  # such as "diffusion_pytorch_model.safetensors"; empty: random numbers stand in
 train_in_stand_in = False  # whether the flow is trained in the latents of random numbers
-changes = []
+changes = ["--config.train.log_every=100"]  # steps between two lines on progress
 if small:
     train_in_stand_in = True
     changes = [
@@ -75,7 +75,8 @@ if keep_on_drive:
 
     drive.mount("/content/drive")
     runs = Path("/content/drive/MyDrive/msflow_jax")
-workdir, autoencoder = runs / "latent", runs / "autoencoder"
+workdir = runs / "latent"
+autoencoder = runs / "autoencoders" / (Path(weights).stem or "random")
 
 # %% [markdown]
 # ## Devices
@@ -164,12 +165,13 @@ if not autoencoder.exists():
 from msflow_jax.commands.train import main as train
 
 chosen = str(autoencoder) if weights or train_in_stand_in else "patches"
-changes = [
+given = [
+    "--config=latent_phantom",
     *changes,
     f"--config.model.latent.autoencoder={chosen}",
     f"--config.model.latent.cache={runs / 'latents'}",
 ]
-train(["--config=latent_phantom", *changes, f"--workdir={workdir}", "--no-evaluate"])
+train([*given, f"--workdir={workdir}", "--no-evaluate"])
 
 # %% [markdown]
 # ## What the autoencoder keeps

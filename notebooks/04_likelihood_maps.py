@@ -37,7 +37,7 @@ import os
 
 small = bool(os.environ.get("MSFLOW_NOTEBOOK_SMALL"))  # for tests: it runs, and learns nothing
 runs = Path("runs")
-changes = []
+changes = ["--config.train.log_every=100"]  # steps between two lines on progress
 if small:
     changes = [
         "--config.data.side=16",

@@ -89,7 +89,8 @@ if keep_on_drive:
 
     drive.mount("/content/drive")
     runs = Path("/content/drive/MyDrive/msflow_jax")
-workdir, questions = runs / "synermedgen", runs / "questions"
+workdir = runs / "synermedgen"
+questions = runs / f"questions_{asked}_of_{subjects}_subjects_{side}"
 
 # %% [markdown]
 # ## Devices
