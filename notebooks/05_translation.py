@@ -51,7 +51,7 @@ changes = [
 if small:
     changes += [
         "--config.data.side=16",
-        "--config.data.phantoms.subjects=24",
+        "--config.data.phantoms.subjects=40",
         "--config.data.slices.spacing=40",
         "--config.model.modalities=('report','ct','t1w')",
         "--config.model.links=('ct-report','t1w-ct')",

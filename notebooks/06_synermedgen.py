@@ -47,7 +47,7 @@ asked = 200  # questions that are answered after training
 subjects, side, spacing, modalities = 360, 32, 8.0, ("ct", "t1w", "t2w", "pdw", "flair")
 changes = []
 if small:
-    asked, subjects, side, spacing, modalities = 12, 24, 16, 16.0, ("ct", "t1w", "t2w")
+    asked, subjects, side, spacing, modalities = 12, 40, 16, 16.0, ("ct", "t1w", "t2w")
     changes = [
         "--config.model.tasks.instances=16",
         "--config.model.tasks.withhold=()",
