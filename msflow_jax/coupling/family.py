@@ -180,11 +180,14 @@ class CouplingFamily:
         from msflow_jax.inference.outside_section import Outside
         from msflow_jax.inference.privacy_section import Privacy
 
-        return [
+        found: list[Section] = [
             sections.Scaled(), sections.Sets(), Outside(), sections.Abstention(),
             sections.Classification(), sections.Generation(), Privacy(), Likelihood(),
             Explanations(), Temperatures(),
         ]  # fmt: skip
+        drawing = sections.Generation, Privacy, Temperatures
+        left_out = () if config.sample.generate.per_class else drawing
+        return [one for one in found if not isinstance(one, left_out)]
 
 
 def initial_parameters(model: CouplingFlow, train: Any, seed: int) -> Any:

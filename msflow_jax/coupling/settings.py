@@ -26,5 +26,7 @@ TABLE: dict[str, Setting] = {
     "sample.classify.draws": Setting(COUNT, "dequantisation draws that are pooled"),
     **CLASSIFYING,
     "sample.generate.temperature": Setting("[0, inf)", "standard deviation of the latents"),
-    "sample.generate.per_class": Setting(COUNT, "images of each class that an evaluation draws"),
+    "sample.generate.per_class": Setting(
+        "[0, inf)", "images of each class that an evaluation draws; 0: none"
+    ),
 }  # fmt: skip

@@ -125,6 +125,24 @@ def bytes_per_device(tree: Any, mesh: Mesh, strategy: str) -> int:
     return sum(local(array) for array in jax.tree.leaves(tree))
 
 
+def describe(mesh: Mesh, batch: int, strategy: str = "replicated") -> str:
+    """One line: the devices, how many images of a step each works on, and where the parameters lie.
+
+    Raises:
+        ValueError: an unknown strategy, or a batch that the devices do not divide.
+    """
+    check_batch(batch, mesh)
+    partition((), mesh, strategy)  # refuses an unknown one
+    data, model = mesh.shape["data"], mesh.shape["model"]
+    split = {"fsdp": f"split over {data}", "tensor": f"in large arrays split over {model}"}
+    lie = split.get(strategy, "whole on each")
+    kind = mesh.devices.flat[0].device_kind
+    return (
+        f"{mesh.size} x {kind}: a step's {batch} images are split over {data}, {batch // data} on each; "
+        f"parameters {lie} ({strategy})"
+    )
+
+
 def table(params: Any, mesh: Mesh, strategy: str) -> str:
     """Text table of the parameters: name, shape, partition, bytes per device; the sum comes last."""
     rows = []

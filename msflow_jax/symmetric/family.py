@@ -231,14 +231,19 @@ class SymmetricFamily:
 
         if config.model.task == "segment":
             return [sections.Segmentation()]
-        read = (
-            *(sections.Classification(), sections.Scaled(), sections.Sets(), Outside()),
-            sections.Abstention(),
-        )
+        read = [sections.Classification(), sections.Scaled(), sections.Sets(), Outside()]
         learned = config.model.distillation
-        few = [FewSteps(taught, learned.guidance)] if learned.teacher else []
+        drawn: list[Section] = [sections.Generation(), Privacy()]
+        if learned.teacher:
+            drawn.append(FewSteps(taught, learned.guidance))
         told = [Likelihood(n)] if (n := config.sample.likelihood.images) else []
-        return [*read, sections.Generation(), Privacy(), *few, *told, Paths()]
+        return [
+            *read,
+            sections.Abstention(),
+            *(drawn if config.sample.generate.per_class else ()),
+            *told,
+            Paths(),
+        ]
 
 
 def _choose_select(task: str, train: Any) -> None:

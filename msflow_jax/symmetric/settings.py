@@ -43,7 +43,9 @@ TABLE: dict[str, Setting] = {
     "sample.generate.solver": Setting("", "solver of the image's equation"),
     "sample.generate.steps": Setting(COUNT, "its steps"),
     "sample.generate.guidance": Setting("[0, inf)", "weight of the class; 1: none beyond the model's"),
-    "sample.generate.per_class": Setting(COUNT, "images of each class that an evaluation draws"),
+    "sample.generate.per_class": Setting(
+        "[0, inf)", "images of each class that an evaluation draws; 0: none"
+    ),
     **NETWORKS,
     **DISTILLATION,
 }  # fmt: skip

@@ -6,7 +6,9 @@ from types import SimpleNamespace
 import numpy as np
 import pytest
 
+from msflow_jax.config import default_config
 from msflow_jax.data import Split
+from msflow_jax.families import get_family
 from msflow_jax.inference import sections
 from msflow_jax.inference.calibration import Calibration
 from msflow_jax.inference.evaluation import Evaluation
@@ -58,3 +60,13 @@ def test_subgroups_of_texts_and_numbers(run):
 def test_a_column_that_is_not_there_is_refused_before_the_work(run):
     with pytest.raises(ValueError, match="--by=sex: the test split has no .* it has site, age"):
         Evaluation(run.flow, run.splits, "test", by=("sex",))
+
+
+@pytest.mark.parametrize("name", ["symmetric", "coupling"])
+def test_without_images_to_draw_nothing_is_drawn(name):
+    config = default_config(name)
+    drawing = {"generation", "temperatures"}
+    every = [one.name for one in get_family(name).sections(config)]
+    config.sample.generate.per_class = 0
+    left = [one.name for one in get_family(name).sections(config)]
+    assert "generation" in every and left == [one for one in every if one not in drawing]

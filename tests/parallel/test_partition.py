@@ -14,6 +14,7 @@ from msflow_jax.nets import UNet, init_params
 from msflow_jax.parallel.sharding import (
     bytes_per_device,
     check_batch,
+    describe,
     make_mesh,
     partition,
     replicated,
@@ -94,6 +95,19 @@ def test_the_batch_must_be_divisible():
     with pytest.raises(ValueError, match="devices, 4 times train.accumulate, 3"):
         check_batch(8, mesh, accumulate=3)
     check_batch(24, mesh, accumulate=3)
+
+
+def test_devices_and_what_each_works_on_are_a_line():
+    mesh = make_mesh()
+    count = jax.device_count()
+    assert describe(mesh, 8 * count) == (
+        f"{count} x cpu: a step's {8 * count} images are split over {count}, 8 on each; parameters "
+        "whole on each (replicated)"
+    )
+    assert f"parameters split over {count} (fsdp)" in describe(mesh, count, "fsdp")
+    assert "parameters in large arrays split over 1 (tensor)" in describe(mesh, count, "tensor")
+    with pytest.raises(ValueError, match="unknown sharding 'none'"):
+        describe(mesh, count, "none")
 
 
 def test_shardings_of_a_tree():
