@@ -231,19 +231,20 @@ class SymmetricFamily:
 
         if config.model.task == "segment":
             return [sections.Segmentation()]
-        read = [sections.Classification(), sections.Scaled(), sections.Sets(), Outside()]
+        kinds = (
+            sections.Classification,
+            sections.Scaled,
+            sections.Sets,
+            Outside,
+            sections.Abstention,
+        )
+        found: list[Section] = [kind() for kind in kinds]
         learned = config.model.distillation
-        drawn: list[Section] = [sections.Generation(), Privacy()]
-        if learned.teacher:
-            drawn.append(FewSteps(taught, learned.guidance))
-        told = [Likelihood(n)] if (n := config.sample.likelihood.images) else []
-        return [
-            *read,
-            sections.Abstention(),
-            *(drawn if config.sample.generate.per_class else ()),
-            *told,
-            Paths(),
-        ]
+        if config.sample.generate.per_class:
+            found += [sections.Generation(), Privacy()]
+            found += [FewSteps(taught, learned.guidance)] if learned.teacher else []
+        found += [Likelihood(n)] if (n := config.sample.likelihood.images) else []
+        return [*found, Paths()]
 
 
 def _choose_select(task: str, train: Any) -> None:
