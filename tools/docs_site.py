@@ -15,8 +15,12 @@ from mkdocs.structure.files import File, Files
 from mkdocs.structure.pages import Page
 
 # Pages of the site by the file of the repository that they are made of; all others lie in docs/.
-PAGES = {"README.md": "index.md", "CHANGELOG.md": "changelog.md"}
 NOTEBOOKS = "notebooks"
+PAGES = {
+    "README.md": "index.md",
+    "CHANGELOG.md": "changelog.md",
+    f"{NOTEBOOKS}/README.md": "tutorials/index.md",
+}
 REPOSITORY = "repository"  # folder of the site with what pages link to
 _CODE = re.compile(r"(^ *```.*?^ *```|`[^`\n]+`)", re.S | re.M)
 _LINK = re.compile(r"(\]\()([^)\s#]+)((?:#[^)\s]*)?\))")
@@ -43,7 +47,7 @@ def tutorial(notebook: Path) -> str:
 def source_of(uri: str) -> str:
     """The file of the repository that a page of the site is made of."""
     known = {page: source for source, page in PAGES.items()}
-    if uri.startswith("tutorials/"):
+    if uri not in known and uri.startswith("tutorials/"):
         return f"{NOTEBOOKS}/{Path(uri).stem}.py"
     return known.get(uri, f"docs/{uri}")
 
@@ -70,7 +74,8 @@ def relinked(text: str, source: str, root: Path, found: Callable[[str], Any]) ->
         found: is told each file of the repository that a link leads to.
     """
     own = uri_of(source, "")
-    own = f"tutorials/{Path(source).stem}.md" if source.startswith(NOTEBOOKS) else own
+    if source.startswith(NOTEBOOKS) and source not in PAGES:
+        own = f"tutorials/{Path(source).stem}.md"
 
     def moved(link: re.Match[str]) -> str:
         before, target, after = link.groups()
@@ -89,10 +94,13 @@ def _root(config: MkDocsConfig) -> Path:
 
 
 def on_config(config: MkDocsConfig) -> MkDocsConfig:
-    """Lists tutorials and configurations in the navigation; without notebooks there are no tutorials."""
+    """Lists tutorials and configurations in the navigation."""
     folder = Path(config.docs_dir) / "reference" / "configurations"
     pages = {
-        "Tutorials": [f"tutorials/{path.stem}.md" for path in notebooks(_root(config))],
+        "Tutorials": [
+            "tutorials/index.md",
+            *(f"tutorials/{path.stem}.md" for path in notebooks(_root(config))),
+        ],
         "Configurations": [
             "reference/configurations/index.md",
             *(

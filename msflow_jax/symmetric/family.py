@@ -231,14 +231,8 @@ class SymmetricFamily:
 
         if config.model.task == "segment":
             return [sections.Segmentation()]
-        kinds = (
-            sections.Classification,
-            sections.Scaled,
-            sections.Sets,
-            Outside,
-            sections.Abstention,
-        )
-        found: list[Section] = [kind() for kind in kinds]
+        found: list[Section] = [sections.Classification(), sections.Scaled(), sections.Sets()]
+        found += [Outside(), sections.Abstention()]
         learned = config.model.distillation
         if config.sample.generate.per_class:
             found += [sections.Generation(), Privacy()]
