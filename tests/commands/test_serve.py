@@ -4,9 +4,14 @@ import base64
 import csv
 import hashlib
 import io
+import json
 import re
+import signal
+import subprocess
+import sys
 import threading
 import time
+import urllib.request
 from concurrent.futures import Future
 
 import numpy as np
@@ -232,7 +237,7 @@ def test_a_body_without_a_length_is_limited_too(client):
     assert client.post("/classify", content=parts).status_code == 413
 
 
-def test_past_the_queue_comes_503_and_an_end_does_what_waits(service):
+def test_past_the_queue_comes_503(service):
     begun, go = threading.Event(), threading.Event()
 
     class Slow(Service):
@@ -258,10 +263,38 @@ def test_past_the_queue_comes_503_and_an_end_does_what_waits(service):
         assert full.status_code == 503 and full.headers["retry-after"]
         assert "waiting" in full.json()["error"]
         assert "msflow_waiting_requests 2.0" in client.get("/metrics").text
-        threading.Timer(0.2, go.set).start()
-    # The end of the service waited for all of them.
-    [one.join(20) for one in threads]
+        go.set()
+        [one.join(20) for one in threads]
     assert [one.status_code for one in found] == [200] * 3
+
+
+def test_sigterm_ends_it_after_what_was_begun(trained):
+    code = "import sys; from msflow_jax.commands.serve import main; main(sys.argv[1:])"
+    process = subprocess.Popen(
+        [sys.executable, "-c", code, f"--workdir={trained}", "--port=0", "--no-nearest"],
+        stdout=subprocess.PIPE, text=True,
+    )  # fmt: skip
+    try:
+        address = re.search(r"http://\S+/", process.stdout.readline())[0]
+        asked, found = Future(), f"{address}generate?label=dark&count=33&steps=4"
+
+        def ask():
+            request = urllib.request.Request(found, b"", method="POST")
+            with urllib.request.urlopen(request, timeout=120) as answer:
+                asked.set_result(len(json.load(answer)["pictures"]["dark"]))
+
+        thread = threading.Thread(target=ask)
+        thread.start()
+        end = time.monotonic() + 60
+        begun = "msflow_batch_requests_count 1"
+        while begun not in urllib.request.urlopen(f"{address}metrics").read().decode():
+            assert time.monotonic() < end
+            time.sleep(0.02)
+        process.send_signal(signal.SIGTERM)
+        assert asked.result(120) == 33
+        assert process.wait(60) == 0 and "what was begun is done" in process.stdout.read()
+    finally:
+        process.kill()
 
 
 def test_a_fault_of_ours_says_nothing_of_the_inside(service, capsys):

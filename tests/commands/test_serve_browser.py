@@ -84,11 +84,12 @@ def test_a_class_is_drawn_with_other_steps_from_another_seed(page):
     page.fill("#generate-count", "3")
     page.click("#generate summary")
     page.fill("#generate-seed", "9")
-    page.locator("#generate-steps").fill("3")
-    assert page.inner_text("#generate output[for=generate-steps]") == "3"
+    page.select_option("#generate-steps", "3")
+    page.locator("#generate-guidance").fill("1.5")
+    assert page.inner_text("#generate output[for=generate-guidance]") == "1.5"
     with page.expect_response("**/generate?**") as answer:
         page.click("#generate button[type=submit]")
-    assert "steps=3" in answer.value.url and "seed=9" in answer.value.url
+    assert {"steps=3", "seed=9", "guidance=1.5"} <= {*answer.value.url.partition("?")[2].split("&")}
     page.wait_for_selector("#generate .row img")
     assert page.locator("#generate .row img").count() == 3
     assert "no patient" in page.inner_text("#generate .result")

@@ -65,7 +65,7 @@ def test_a_column_that_is_not_there_is_refused_before_the_work(run):
 @pytest.mark.parametrize("name", ["symmetric", "coupling"])
 def test_without_images_to_draw_nothing_is_drawn(name):
     config = default_config(name)
-    drawing = {"generation", "temperatures"}
+    drawing = {"generation", "privacy", "temperatures"}
     every = [one.name for one in get_family(name).sections(config)]
     config.sample.generate.per_class = 0
     left = [one.name for one in get_family(name).sections(config)]
