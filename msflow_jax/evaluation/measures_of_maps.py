@@ -28,7 +28,7 @@ SEGMENTATION = {
 MAP_UNCERTAINTY = {
     "auroc": Measure(
         "share of pairs of a wrong and a right pixel whose wrong one is less certain; uncertainty "
-        "is the entropy of the class probabilities, averaged over the draws, over log K", CHANCE, MORE,
+        "is the entropy of the class probabilities of all draws together, over log K", CHANCE, MORE,
     ),
     "mean_wrong": Measure("mean uncertainty of the wrong pixels", SHARE, NEITHER),
     "mean_right": Measure("mean uncertainty of the right pixels", SHARE, NEITHER),

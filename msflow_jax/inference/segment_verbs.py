@@ -46,7 +46,7 @@ class SegmentVerbs:
 
         Returns:
             ``maps`` uint8 ``[N, *space]`` and ``uncertainty`` float32 ``[N, *space]`` in [0, 1], the
-            entropy of the class probabilities averaged over the draws, divided by log K.
+            entropy of the class probabilities of all draws together, divided by log K.
 
         Raises:
             ValueError: a model that does not segment, images that do not fit, or another class prior.

@@ -21,7 +21,7 @@ FOLDERS = MASKS, OVERLAYS, UNCERTAINTY = "masks", "overlays", "uncertainty"
 TABLE, RECORD = "segmented.csv", "segmented.json"
 FILES = (*FOLDERS, TABLE, RECORD)
 MEANING = (
-    "entropy of the class probabilities, averaged over the noise draws, as a share of the largest, "
+    "entropy of the class probabilities of all noise draws together, as a share of the largest, "
     "log K; in pictures 255 is 1. 1 where the model saw nothing (cut off), and class 0"
 )
 
@@ -68,12 +68,15 @@ def write_segmented(
 
 
 def _measured(own: Restored, classes: Sequence[str]) -> dict[str, Any]:
-    """Pixels of each class, their area or volume where the size of a pixel is known, uncertainty."""
-    counts = np.bincount(own.maps.ravel(), minlength=len(classes)).tolist()
+    """Pixels of each class, their area or volume where the size of a pixel is known, uncertainty.
+
+    What the model was not shown is in no class's count: it was not found to be background.
+    """
+    counts = np.bincount(own.maps[~own.unseen].ravel(), minlength=len(classes)).tolist()
     unit, size = f"mm{own.maps.ndim}", float(np.prod(own.spacing)) if own.spacing else None
     row: dict[str, Any] = {}
     for k, (name, count) in enumerate(zip(classes, counts, strict=True)):
-        inside = own.uncertainty[own.maps == k]
+        inside = own.uncertainty[(own.maps == k) & ~own.unseen]
         row[f"{name} (pixels)"] = count
         row[f"{name} ({unit})"] = "" if size is None else f"{count * size:.6g}"
         row[f"{name} (uncertainty)"] = f"{inside.mean():.4f}" if inside.size else ""

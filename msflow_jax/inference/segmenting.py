@@ -18,7 +18,7 @@ class Segmented(NamedTuple):
 
     Attributes:
         maps: class numbers, uint8 ``[N, *space]``.
-        uncertainty: entropy of the class probabilities, averaged over the noise draws, as a share of the
+        uncertainty: entropy of the class probabilities of all noise draws, as a share of the
             largest one, log K: float32 in [0, 1], ``[N, *space]``.
     """
 

@@ -93,6 +93,8 @@ class Page:
             return several
         if key == "near":
             return service.near is not None
+        if key == "guidance" and not getattr(flow.model, "code_dropout", True):
+            return False
         if key in ("guidance", "temperature", "solver", "draws", "steps") and endpoint != "report":
             own = settings_of(getattr(flow.model, endpoint))
             return key in own or (endpoint, key) == ("translate", "draws")

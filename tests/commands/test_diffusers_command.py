@@ -383,8 +383,9 @@ def test_a_service_translates_reports_and_draws(flow, pictures):
     assert {image["mean"], image["spread"]} & {image["picture"]} == set()
     (image,) = ask("translate", content, name="h.png", source="t1w", target="ct", draws=1)["images"]
     assert image["spread"] is None and image["mean_spread"] is None  # which one draw cannot tell
-    (image,) = ask("report", content, name="h.png", source="ct", draws=2)["images"]
+    (image,) = ask("report", content, name="h.png", source="t1w", draws=2)["images"]
     assert len(image["drafts"]) == 2 and image["report"] == image["drafts"][0]
+    assert image["route"] == "emergent" and 0 <= image["agreement"] <= 1
     found = ask("generate", text="There is one lesion.", modalities="ct", count=2)
     assert [*found["pictures"]] == ["ct"] and len(found["pictures"]["ct"]) == 2
     assert found["routes"] == {"report-ct": "trained"}

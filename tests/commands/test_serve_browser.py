@@ -69,6 +69,11 @@ def test_an_image_is_classified_and_bars_are_as_long_as_probabilities(page, pict
     page.wait_for_selector("#classify .card")
     shares = [float(t.rstrip(" %")) / 100 for t in page.locator(".bars .value").all_inner_texts()]
     assert sum(shares) == pytest.approx(1, abs=0.01) and shares == sorted(shares, reverse=True)
+    page.click("#classify summary >> text=Settings")
+    assert page.inner_text("#classify output[for=classify-coverage]") == "0.9"  # sets are shown
+    page.locator("#classify-coverage").fill("0")
+    assert page.inner_text("#classify output[for=classify-coverage]") == "none"
+    assert page.locator("#classify .tag", has_text="set:").count() >= 1
     lengths = page.evaluate(
         "[...document.querySelectorAll('.bar')].map((b) => b.firstChild.offsetWidth / b.offsetWidth)"
     )
@@ -85,11 +90,10 @@ def test_a_class_is_drawn_with_other_steps_from_another_seed(page):
     page.click("#generate summary")
     page.fill("#generate-seed", "9")
     page.select_option("#generate-steps", "3")
-    page.locator("#generate-guidance").fill("1.5")
-    assert page.inner_text("#generate output[for=generate-guidance]") == "1.5"
+    assert page.locator("#generate-guidance").count() == 0  # of a model without code dropout
     with page.expect_response("**/generate?**") as answer:
         page.click("#generate button[type=submit]")
-    assert {"steps=3", "seed=9", "guidance=1.5"} <= {*answer.value.url.partition("?")[2].split("&")}
+    assert {"steps=3", "seed=9"} <= {*answer.value.url.partition("?")[2].split("&")}
     page.wait_for_selector("#generate .row img")
     assert page.locator("#generate .row img").count() == 3
     assert "no patient" in page.inner_text("#generate .result")

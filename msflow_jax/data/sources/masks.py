@@ -23,6 +23,7 @@ from msflow_jax.data.sources.listing import (
     given_splits,
     root_of,
 )
+from msflow_jax.data.sources.mask_checks import check_present, warn_of_lost, warn_of_strangers
 from msflow_jax.data.sources.mask_fitting import MaskReader, fit_mask, pixel_size
 from msflow_jax.data.sources.mask_names import Seen, choose_names
 from msflow_jax.data.sources.mask_reading import check_fits
@@ -58,6 +59,7 @@ def load_masks(config: ConfigDict) -> Splits:
     rows, masks = _pairs(root)
     rows = examples_of(rows, config, root)
     keep_together(rows, root)
+    warn_of_strangers(rows, root)
     _check(rows, masks)
     seen, maps, shapes = _read(rows, masks, Shaping.of(config), config)
     names, table = choose_names(config.map_classes, root, seen)
@@ -69,8 +71,8 @@ def load_masks(config: ConfigDict) -> Splits:
     rows = [dataclasses.replace(row, label=names[k]) for row, k in zip(rows, labels, strict=True)]
     splits = cut_rows(rows, labels.tolist(), config.seed, root)
     check_classes(rows, splits, root)
-    _check_present(has, splits, names, root)
-    _warn_of_lost(has, maps, names, root)
+    check_present(has, splits, names, root)
+    warn_of_lost(has, maps, names, root)
     listing = Listing(tuple(rows), names, labels, splits, root)
     return _with_maps(load_listing(listing, config), listing, maps, shapes)
 
@@ -169,6 +171,12 @@ def _read(
             "the numbers of their entries are taken as classes",
             stacklevel=4,
         )
+    if any(sizes) and not all(sizes):
+        first = next(one.path for one, size in zip(seen, sizes, strict=True) if not size)
+        warnings.warn(
+            f"{first} does not say how large its pixels are: distances of all are in pixels",
+            stacklevel=4,
+        )
     return seen, np.stack(maps), np.array(sizes) if all(sizes) else None
 
 
@@ -177,41 +185,6 @@ def _rarest(has: np.ndarray) -> np.ndarray:
     count = np.where(has, has.sum(axis=0, keepdims=True), len(has) + 1)
     # Of two that are equally rare the later one: 0 is the background by habit.
     return (has.shape[1] - 1 - count[:, ::-1].argmin(axis=1)).astype(np.int32)
-
-
-def _check_present(has: np.ndarray, splits: np.ndarray, names: Sequence[str], root: Path) -> None:
-    """Refuses a class that no training mask has; a line on those that another split lacks.
-
-    Raises:
-        ValueError: there is one; names it.
-    """
-    absent = {
-        split: [name for k, name in enumerate(names) if not has[splits == split, k].any()]
-        for split in SPLITS
-    }
-    if absent["train"]:
-        raise ValueError(
-            f"{root}: no training mask has the class {absent['train'][0]}: nothing could learn it"
-        )
-    if found := [f"no mask of {split} has {', '.join(of)}" for split, of in absent.items() if of]:
-        warnings.warn(f"{root}: {'; '.join(found)}", stacklevel=4)
-
-
-def _warn_of_lost(has: np.ndarray, maps: np.ndarray, names: Sequence[str], root: Path) -> None:
-    """A line on classes that many masks have as stored, but no longer at the model's side."""
-    stored = has.sum(axis=0)
-    kept = sum(np.bincount(np.unique(one), minlength=len(names)) for one in maps)
-    lost = [
-        f"{name} in {n - m} of {n}"
-        for name, n, m in zip(names, stored.tolist(), np.asarray(kept).tolist(), strict=True)
-        if m < 0.9 * n
-    ]
-    if lost:
-        warnings.warn(
-            f"{root}: classes vanish from masks at {maps.shape[-1]} pixels a side: {', '.join(lost)}; a "
-            "larger --config.data.side keeps small ones",
-            stacklevel=4,
-        )
 
 
 def _with_maps(

@@ -145,6 +145,7 @@ def test_small_classes_that_vanish_and_copies_are_told(copied):
     with pytest.warns(UserWarning) as told:
         data.load(config)
     words = " ".join(str(one.message) for one in told)
+    assert "images show is not known" in words and "part patients by folders" in words
     assert "classes vanish from masks at 8 pixels a side: 2 in" in words
 
 

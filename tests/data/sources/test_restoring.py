@@ -1,5 +1,7 @@
 """Maps brought back onto the grid of the files that they are of."""
 
+import dataclasses
+
 import nibabel
 import numpy as np
 import pytest
@@ -10,6 +12,7 @@ from msflow_jax.data.sources.mask_fitting import fit_mask
 from msflow_jax.data.sources.nifti_writing import write_nifti_like
 from msflow_jax.data.sources.restoring import nearest_pixels, read_segmentable
 from msflow_jax.data.sources.shaping import Shaping
+from msflow_jax.inference.segmented import _measured
 from tests.data.sources.test_masks import AFFINE, draw, fill, load
 
 TILTED = np.array([[0.2, -1.0, 0, 9], [1.3, 0.15, 0, -7], [0, 0, -2, 3], [0, 0, 0, 1]])
@@ -63,6 +66,10 @@ def test_volumes_come_back_onto_the_grid_of_their_files(tmp_path, dims, spacing)
     assert own.grey.shape == (*own.maps.shape, 1) and own.uncertainty.dtype == np.float32
     np.testing.assert_allclose(own.uncertainty[~own.unseen], 0.25, atol=1e-3)
     assert (own.uncertainty[own.unseen] == 1).all() and own.unseen.mean() < 0.1
+    hidden = dataclasses.replace(own, unseen=own.maps == 0)  # it is in no class's count
+    table = _measured(hidden, ("none", *map(str, range(1, own.maps.max() + 1))))
+    assert table["none (pixels)"] == 0 and table["none (uncertainty)"] == ""
+    assert table["1 (pixels)"] == (own.maps == 1).sum()
 
 
 @pytest.mark.parametrize("affine", [AFFINE, TILTED, np.diag([1, 1, 1.0, 1])])
