@@ -13,13 +13,14 @@ from pathlib import Path
 from msflow_jax.commands.common import parser, path, run
 
 
-def pull(repo: str, output: Path, *, revision: str = "") -> None:
+def pull(repo: str, output: Path, *, revision: str = "", most: float = 20) -> None:
     """Fetches a model, and opens it once.
 
     Args:
         repo: ``OWNER/NAME`` on the hub.
         output: workdir to make.
         revision: branch, tag or commit; empty: the main branch.
+        most: GiB that are fetched at most.
 
     Raises:
         ValueError, OSError: no such repository, one that `msflow push` did not write, a file that is
@@ -36,7 +37,7 @@ def pull(repo: str, output: Path, *, revision: str = "") -> None:
     check_new(output)
     with new_folder(output) as folder:
         with doing(f"fetching {repo}"):
-            files = download(repo, folder, revision)
+            files = download(repo, folder, revision, most * 2**30)
         try:
             check_files(folder, files)
             flow = open_workdir(folder)
@@ -54,8 +55,9 @@ def main(arguments: Sequence[str]) -> None:
     flags.add_argument("repo", metavar="OWNER/NAME")
     flags.add_argument("--output", required=True, type=path, help="workdir to make")
     flags.add_argument("--revision", default="", help="branch, tag or commit (default: main)")
+    flags.add_argument("--max-gib", type=float, default=20, help="GiB that are fetched at most")
     o = flags.parse_args(arguments)
-    pull(o.repo, o.output, revision=o.revision)
+    pull(o.repo, o.output, revision=o.revision, most=o.max_gib)
 
 
 if __name__ == "__main__":

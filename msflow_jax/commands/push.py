@@ -110,9 +110,7 @@ def _write(
     print(f"not given away: {publishing.ABSENT}")
     told = []
     if not found:
-        told.append(
-            f"no evaluation is applied ({flow.calibration.reason}): the card has no figures"
-        )
+        told.append("no evaluation of these parameters stands: the card has no figures")
     if known:
         told.append(
             f"features (vectors) of {known} training images go too: --no-features keeps them here"

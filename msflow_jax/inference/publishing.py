@@ -26,7 +26,10 @@ ABSENT = (
 _MANIFEST = ("format", "msflow_jax", "created", "packages", "seed", "git")
 _RUN = ("parameters", "msflow_jax", "created", "packages")
 # Sections that hold figures of a whole split; of others some hold texts, or names of sets of images.
-_SECTIONS = ("classification", "calibration", "sets", "abstain", "generation", "privacy")
+_SECTIONS = (
+    *("classification", "calibration", "sets", "abstain", "generation", "privacy"),
+    *("segmentation", "likelihood"),
+)
 # Entries of these: values of a table's columns, and which training images are near.
 _PRIVATE = ("subgroups", "nearest")
 # Of checkpoints: what training goes on from, and notes of success, which name the place of writing.
@@ -56,7 +59,13 @@ def stage(flow: Flow, folder: Path, *, features: bool = True) -> dict[str, Any]:
     manifest = read_object(workdir / "manifest.json")
     kept = {key: manifest[key] for key in _MANIFEST if key in manifest}
     write_json(folder / "manifest.json", {**kept, "data": _data(manifest["data"])})
-    return _copy_evaluation(flow, folder, features) if flow.calibration.known else {}
+    name = flow.calibration.name or evaluations.standing(workdir)
+    if not name or flow.calibration.of_other_step:
+        return {}
+    found = evaluations.read(workdir, name)
+    of = found.get("settings", {}).get("step")
+    # Of a model that learns nothing from one, such as of a segmentation, the figures go all the same.
+    return _copy_evaluation(flow, folder, name, features) if of in (None, flow.step) else {}
 
 
 def has_words(folder: Path) -> bool:
@@ -96,8 +105,15 @@ def _config(found: Any) -> Any:
     if isinstance(found, dict):
         kept = {key: _config(value) for key, value in found.items()}
         return {**kept, "root": ""} if "root" in kept else kept
+    if isinstance(found, list):
+        return [_config(value) for value in found]
+    if not isinstance(found, str):
+        return found
+    if found.startswith(("/", "~", "\\\\")) or re.match(r"[A-Za-z]:[/\\]", found):
+        # One path as a whole, whatever is in the names of its folders.
+        return re.split(r"[/\\]", found.rstrip("/\\"))[-1]
     # Also of "ct=/home/me/vae,t1w=patches".
-    return re.sub(r"[^,=]*[/\\]", "", found) if isinstance(found, str) else found
+    return re.sub(r"[^,=]*[/\\]", "", found)
 
 
 def _without(found: Any, names: tuple[str, ...]) -> Any:
@@ -106,28 +122,28 @@ def _without(found: Any, names: tuple[str, ...]) -> Any:
     return found
 
 
-def _copy_evaluation(flow: Flow, folder: Path, features: bool) -> dict[str, Any]:
+def _copy_evaluation(flow: Flow, folder: Path, name: str, features: bool) -> dict[str, Any]:
     """The standing evaluation: what it learned, and its figures."""
-    name = flow.calibration.name
     found = evaluations.read(flow.path, name)
-    sections = [one for one in found.get("sections", ()) if one in _SECTIONS]
-    learned = dict(found["learned"]) if "learned" in found else flow.calibration.to_dict()
-    known = str(learned.get("familiar_digest", ""))
-    if known and not features:
+    sections = [one for one in found.get("sections") or found if one in _SECTIONS]
+    known = flow.calibration.known
+    learned = dict(found["learned"] if "learned" in found else flow.calibration.to_dict())
+    bank = str(learned.get("familiar_digest", ""))
+    if bank and not features:
         learned = _without_features(learned)
     settings = {k: v for k, v in found.get("settings", {}).items() if k in flow.config.sample}
     run = found.get("run", {})
     shown = {
         **{key: found[key] for key in ("split", "family", "words", "counts") if key in found},
         "sections": sections, "data": _data(found.get("data", {})),
-        "settings": {**settings, "step": flow.step}, "learned": learned,
+        "settings": {**settings, "step": flow.step}, **({"learned": learned} if known else {}),
         "run": {key: run[key] for key in _RUN if key in run},
         **{key: _without(found[key], _PRIVATE) for key in sections if key in found},
     }  # fmt: skip
     place = evaluations.place(folder, name)
     write_json(place / evaluations.FILE, shown)
-    if known and features:
-        original = evaluations.place(flow.path, name) / file_of(known)
+    if bank and features:
+        original = evaluations.place(flow.path, name) / file_of(bank)
         _copy(original, place / original.name)
     evaluations.adopt(folder, name)
     return {**shown, "name": name}

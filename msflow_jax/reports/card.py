@@ -9,7 +9,7 @@ from jinja2 import Environment, PackageLoader, StrictUndefined
 
 from msflow_jax.reports.alarms import warnings_of
 from msflow_jax.reports.classification import score_rows
-from msflow_jax.reports.page import number, percent
+from msflow_jax.reports.page import number, percent, span
 from msflow_jax.reports.privacy import privacy_rows
 from msflow_jax.reports.results import Results
 from msflow_jax.storage.content import printable
@@ -23,6 +23,15 @@ _HEADER = {
 }
 _TASKS = {"classify": "image-classification", "segment": "image-segmentation"}
 _SPECIAL = re.compile(r"([\\`*_{}\[\]()#+|~$!])")
+
+
+# How a model is used, by the first of its verbs.
+_USE = {
+    "classify": "found = flow.classify(images)",
+    "segment": "maps, uncertainty = flow.segment_uncertainly(images)",
+    "translate": "drawn = flow.translate({source: images}, target)",
+    "generate": "drawn = flow.generate(flow.classes[0], 16)",
+}
 
 
 class Ready(str):
@@ -51,6 +60,17 @@ def header_scores(found: Mapping[str, Any]) -> list[dict[str, Any]]:
         for key, (kind, words) in _HEADER.items()
         if (value := measured.get(key)) is not None
     ]
+
+
+def segmentation_rows(found: Mapping[str, Any]) -> list[tuple[Any, ...]]:
+    """Name, Dice with its interval, 95 % Hausdorff distance and pixels of each class."""
+    return [
+        (
+            name, number(row.get("dice")), span((row.get("intervals") or {}).get("dice"), number),
+            number(row.get("hd95"), 1), row.get("pixels"),
+        )
+        for name, row in (found.get("classes") or {}).items()
+    ]  # fmt: skip
 
 
 def header_facts(verbs: tuple[str, ...], family: str, licence: str) -> dict[str, Any]:
@@ -85,6 +105,10 @@ def write_card(
     measured = results.part("classification")
     splits = [s for s in found.get("counts") or () if s["split"] == found.get("split")]
     context = {
+        "classes": data.map_classes if "segment" in facts["verbs"] else data.classes,
+        "regions": segmentation_rows(results.part("segmentation")),
+        "unit": results.part("segmentation").get("unit", ""),
+        "use": Ready(next((_USE[verb] for verb in facts["verbs"] if verb in _USE), "")),
         "scores": [row[:3] for row in score_rows(results, measured)] if measured else [],
         "measured": measured, "calibration": results.part("calibration"),
         "kept": (measured.get("abstention") or {}).get("measures", {}).get("distance"),

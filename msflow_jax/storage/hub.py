@@ -3,6 +3,7 @@
 import os
 import shutil
 import tempfile
+import warnings
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from pathlib import Path
@@ -88,12 +89,17 @@ def upload(folder: Path, repo: str, *, private: bool, revision: str, message: st
         OSError: the hub says no, or cannot be reached.
     """
     with _talking(repo, folder) as api:
-        api.create_repo(repo, private=private, exist_ok=True)
+        # None leaves it to the rule of an organisation, where False would overrule it.
+        api.create_repo(repo, private=private or None, exist_ok=True)
         if revision:
             api.create_branch(repo, branch=revision, exist_ok=True)
         info = api.repo_info(repo, revision=revision or None)
         if private and not info.private:
             raise ValueError("it is there and public: make it private on the hub first")
+        print(
+            f"{repo} is {'private' if info.private else 'public: everybody can read it'}",
+            flush=True,
+        )
         there = {one.rfilename for one in info.siblings or ()}
         if RECORD not in there and (others := sorted(there - {*_OWN})):
             raise ValueError(
@@ -105,6 +111,12 @@ def upload(folder: Path, repo: str, *, private: bool, revision: str, message: st
                 old = api.hf_hub_download(repo, RECORD, revision=info.sha, local_dir=cache)
                 before = read_hashes(Path(old))
             stale = sorted((before.keys() & there) - read_hashes(folder / RECORD).keys())
+            if kept := [one for one in stale if "features-" in one]:
+                warnings.warn(
+                    f"{repo}: {kept[0]} of an earlier push stays in the history of the repository: "
+                    "delete the repository, or squash its history, to take it back",
+                    stacklevel=2,
+                )
         found = api.upload_folder(
             repo_id=repo, folder_path=folder, revision=revision or None, commit_message=message,
             delete_patterns=stale or None,
@@ -112,13 +124,14 @@ def upload(folder: Path, repo: str, *, private: bool, revision: str, message: st
         return str(found.commit_url)
 
 
-def download(repo: str, folder: Path, revision: str) -> dict[str, str]:
+def download(repo: str, folder: Path, revision: str, most: float) -> dict[str, str]:
     """Reads the files that a repository's list of hashes names, and its card; nothing else.
 
     Args:
         repo: ``OWNER/NAME``.
         folder: an empty folder.
         revision: branch, tag or commit; empty: the main branch.
+        most: bytes that are fetched at most.
 
     Returns:
         The files with the SHA-256 that they shall have; they are not checked yet.
@@ -128,14 +141,24 @@ def download(repo: str, folder: Path, revision: str) -> dict[str, str]:
         OSError: there is no such repository, or the hub cannot be reached.
     """
     with _talking(repo, folder) as api, tempfile.TemporaryDirectory() as cache:
-        info = api.repo_info(repo, revision=revision or None)
-        there = {one.rfilename for one in info.siblings or ()}
+        info = api.repo_info(repo, revision=revision or None, files_metadata=True)
+        there = {one.rfilename: one.size or 0 for one in info.siblings or ()}
         if RECORD not in there:
             raise ValueError(f"it holds no model that `msflow push` wrote ({RECORD} is missing)")
         given: Any = {"revision": info.sha, "cache_dir": cache, "local_dir": folder}
         api.hf_hub_download(repo, RECORD, **given)
         files = read_hashes(folder / RECORD)
-        if missing := sorted(files.keys() - there):
+        size = sum(there.get(name, 0) for name in files)
+        if size > most:
+            raise ValueError(
+                f"it has {size / 2**30:.1f} GiB, and {most / 2**30:g} are fetched at most: --max-gib "
+                "allows more"
+            )
+        if pages := sorted(name for name in files if name.endswith(".html")):
+            print(
+                f"{pages[0]} is a page that a browser would run: look at it only if you trust {repo}"
+            )
+        if missing := sorted(files.keys() - there.keys()):
             raise ValueError(f"{missing[0]} of {RECORD} is missing: it was not pushed whole")
         api.snapshot_download(repo, allow_patterns=[*files, CARD], **given)
         shutil.rmtree(folder / ".cache", ignore_errors=True)

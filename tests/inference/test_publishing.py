@@ -37,13 +37,31 @@ def test_paths_are_shortened_and_nothing_else():
             "data": {"root": "/home/me/patients", "name": "folder"},
             "model": {"latent": {"autoencoder": "ct=/home/me/vae,t1w=patches"}, "steps": [1, 2]},
             "teacher": "C:\\runs\\teacher",
+            "others": ["/home/Doe, John/vae", "~/a=b/c", "plain, and = kept"],
         }
     )
     assert found == {
         "data": {"root": "", "name": "folder"},
         "model": {"latent": {"autoencoder": "ct=vae,t1w=patches"}, "steps": [1, 2]},
         "teacher": "teacher",
+        "others": ["vae", "c", "plain, and = kept"],
     }
+
+
+def test_a_segmentation_has_a_card_of_its_own(tmp_path, capsys):
+    from msflow_jax.commands.push import push
+
+    with tarfile.open(KEPT / "segment.tar.gz") as archive:
+        archive.extractall(tmp_path, filter="data")
+    push(tmp_path / "segment", "me/model", dry_run=tmp_path / "out")
+    assert "no evaluation" not in capsys.readouterr().err
+    text = (tmp_path / "out" / "README.md").read_text(encoding="utf-8")
+    flow = open_workdir(tmp_path / "out")
+    for name in flow.info.map_classes:
+        assert f"| {name} |" in text.replace("\\", "")
+    assert "flow.segment_uncertainly(images)" in text and "flow.classify" not in text
+    assert "Dice" in text and "abstain" not in text.replace("does not abstain", "")
+    assert "calibrated" not in text and "classes of pixels" in text
 
 
 def test_links_and_files_that_are_not_listed_are_refused(tmp_path):
