@@ -34,8 +34,8 @@ if importlib.util.find_spec("msflow_jax") is None:
 #
 # `table` is a CSV with the columns `path` and `label`, and where you have them `patient` (no
 # patient is then in two splits) and `split` (`train`, `val`, `test`). A folder with a sub-folder of
-# each class will do too, if each image is of another patient. PNG, JPEG, TIFF; DICOM and NIfTI with
-# the extra `medical`.
+# each class will do too, if each image is of another patient. PNG, JPEG, TIFF; for DICOM and NIfTI
+# make it `EXTRAS = ["medical"]` in the cell above.
 
 # %%
 import os
@@ -149,12 +149,15 @@ print("open", (workdir / "report" / "index.html").resolve())
 # validation images.
 
 # %%
+from types import SimpleNamespace
+
 import numpy as np
 from IPython.display import Image, display
 
 import msflow_jax
-from msflow_jax.commands.classify import classify
+from msflow_jax.inference.predicted import tabulate
 from msflow_jax.reports.figures import save_grid
+from msflow_jax.storage.text import write_csv
 
 flow = msflow_jax.open(workdir)
 test = data.load(flow.config.data).test
@@ -166,20 +169,20 @@ odd = {
     "odd_grey": np.full(shape, 128, np.uint8),
 }
 known = {f"test_{i:03d}": image for i, image in enumerate(test.images[:40])}
-unlabelled = runs / "own_images_to_classify"
-shutil.rmtree(unlabelled, ignore_errors=True)  # of an earlier run of this cell
-unlabelled.mkdir(parents=True)
-for name, image in {**known, **odd}.items():
-    (unlabelled / f"{name}.png").write_bytes(encode(image))
-rows = classify(workdir, str(unlabelled), runs / "classified.csv")
+images = np.stack([*known.values(), *odd.values()])  # uint8, as the model sees them
+prediction = flow.classify(images, description="classifying")
+given = SimpleNamespace(names=[*known, *odd], images=images)
+rows, _, lines = tabulate(flow, prediction, given, keep=0.8, measure="distance", outside=0.01)
+print(*lines, sep="\n")
+write_csv(runs / "classified.csv", rows)
 
 # %%
 probability = f"p_{flow.classes[-1]}"
 columns = ("name", "class", probability, "uncertainty_distance", "outside", "abstain")
+columns = tuple(name for name in columns if name in rows[0])
 print("  ".join(f"{name:20}" for name in columns))
 for row in rows[:15]:
     print("  ".join(f"{row[name]!s:20.20}" for name in columns))
-images = data.read_images(str(unlabelled), flow.info)[0]
 titles = [f"{row['class']}{' (abstains)' * bool(int(row['abstain'] or 0))}" for row in rows]
 shown = range(min(8, len(rows)))
 picture = save_grid(
@@ -188,7 +191,8 @@ picture = save_grid(
 display(Image(filename=picture))
 
 # %% [markdown]
-# The whole table is `runs/classified.csv`; `docs/reference/tables.md` tells its columns. With
-# `--coverage=0.9` the command `msflow classify` adds conformal sets of classes
+# The whole table is `runs/classified.csv`; `docs/reference/tables.md` tells its columns. Files that
+# nobody has labelled are classified by `msflow classify --workdir=W --images=FOLDER`; with
+# `--coverage=0.9` it adds conformal sets of classes
 # (`docs/uncertainty.md`). Whether abstention finds errors, and whether images of another kind are
 # told, the report says; look there before you rely on either.

@@ -1,9 +1,10 @@
 """What ``generate --augment`` does: a training set of real and drawn images with a manifest."""
 
 import argparse
+import sys
 from collections.abc import Mapping, Sequence
 from pathlib import Path
-from typing import Any
+from typing import Any, NoReturn
 
 from msflow_jax.commands.joint import RECORD
 
@@ -59,6 +60,7 @@ def augment(
 
     from msflow_jax.inference import augmented
     from msflow_jax.inference.evaluated import run_splits
+    from msflow_jax.parallel.batched import Interrupted
     from msflow_jax.parallel.startup import is_first
     from msflow_jax.storage.atomic import new_folder
     from msflow_jax.storage.jsons import write_json
@@ -66,16 +68,22 @@ def augment(
     if flow.info.dims != 2:
         raise ValueError(f"--augment writes pictures, and the model of {flow.path} draws volumes")
     flow.info.require_image()
+    window = tuple(getattr(flow.model, "window", ()))
+    if window and window != tuple(flow.info.sides):  # said before hours of drawing
+        _refuse_pieces(flow, window)
     splits = run_splits(flow, root)
     counts = np.bincount(splits.train.labels, minlength=len(flow.classes))
     drawn = augmented.counts_to_draw(counts, count, balance)
     labels = np.repeat(np.arange(len(drawn), dtype=np.int32), drawn)
-    images = flow.generate(labels.tolist(), seed=seed, description="generating", **requested)
+    try:
+        images = flow.generate(labels.tolist(), seed=seed, description="generating", **requested)
+    except Interrupted as stop:
+        done = f"{stop.count} of {len(labels)} images"
+        raise KeyboardInterrupt(
+            f"stopped by Ctrl-C after {done}: nothing was written, a part would be another training set"
+        ) from stop
     if images.shape[1:] != flow.info.shape:
-        raise ValueError(
-            f"--augment: the model of {flow.path} draws pieces of {images.shape[1:-1]} pixels, and its "
-            f"images have {flow.info.sides}: train without --config.train.crop"
-        )
+        _refuse_pieces(flow, images.shape[1:-1])
     if not is_first():
         return
     record = {"workdir": str(flow.path), "step": flow.drawing_step, "seed": seed}
@@ -90,3 +98,16 @@ def augment(
         f"validation and test: {sum(found['val'])} and {sum(found['test'])} real images, as they were"
     )
     print(f"msflow train --config=own_images --config.data.root={table}")
+    if flow.info.task == "ordinal-regression":
+        print(
+            f"warning: that the classes are grades ({', '.join(flow.classes)}) a table does not tell: "
+            "read from it they are sorted by name, and nothing is measured of their order",
+            file=sys.stderr,
+        )
+
+
+def _refuse_pieces(flow: Any, space: Sequence[int]) -> NoReturn:
+    raise ValueError(
+        f"--augment: the model of {flow.path} draws pieces of {tuple(space)} pixels, and its images "
+        f"have {flow.info.sides}: train without --config.train.crop"
+    )

@@ -66,7 +66,7 @@ def membership(
 
 def neighbour_ratios(
     generated: np.ndarray, train: np.ndarray, held_out: np.ndarray,
-    flips: Sequence[str] = (), seed: int = 0,
+    flips: Sequence[str] = (), seed: int = 0, groups: Sequence[Sequence[Any]] = (),
 ) -> dict[str, Any]:  # fmt: skip
     """Whether drawn images lie nearer to training images than to as many that were never trained on.
 
@@ -76,11 +76,12 @@ def neighbour_ratios(
         held_out: images never trained on, uint8 ``[N, *space, C]``.
         flips: axes along which images are mirrored too, see ``memorisation.nearest_training``.
         seed: of the choice.
+        groups: subject of each training and of each held-out image; empty: all differ.
 
     Returns:
         ``nearer``: share of drawn images whose nearest is a training image (ties count half), and what
-        95 % of random ways to part the same real images into two sets give (``chance``): a few of them
-        may be the nearest of many. ``ratio``: median and 5th percentile of the distance to the nearest
+        95 % of random ways to part the same real images, by subject, into two sets give (``chance``):
+        a few of them may be the nearest of many. ``ratio``: median and 5th percentile of the distance to the nearest
         training image over that to the nearest other one, about 1 where nothing is given away.
     """
     rng, count = np.random.default_rng(seed), min(len(train), len(held_out))
@@ -92,7 +93,12 @@ def neighbour_ratios(
     of_each = np.zeros(2 * count)
     np.add.at(of_each, first, share)
     np.add.at(of_each, count + second, 1 - share)
-    parted = [of_each[rng.permutation(2 * count)[:count]].sum() for _ in range(_PARTED)]
+    known = (
+        [g for part, row in zip(groups, rows, strict=True) for g in np.asarray(part)[row]]
+        if groups
+        else []
+    )
+    parted = _parted(of_each, known or range(2 * count), count, rng)
     ratio = np.maximum(own, _LEAST) / np.maximum(other, _LEAST)
     chance = np.quantile(parted, [0.025, 0.975]) / len(own)
     return {
@@ -100,3 +106,17 @@ def neighbour_ratios(
         "nearer": {"value": float(share.mean()), "chance": chance.tolist()},
         "ratio": {"median": float(np.median(ratio)), "p5": float(np.percentile(ratio, 5))},
     }  # fmt: skip
+
+
+def _parted(
+    values: np.ndarray, groups: Sequence[Any], count: int, rng: np.random.Generator
+) -> list[float]:
+    """Sums over random sets of whole subjects that have about so many images together."""
+    names, of_image = np.unique([str(one) for one in groups], return_inverse=True)
+    sums, sizes = np.bincount(of_image, weights=values), np.bincount(of_image)
+    found = []
+    for _ in range(_PARTED):
+        order = rng.permutation(len(names))
+        last = np.abs(sizes[order].cumsum() - count).argmin()
+        found.append(float(sums[order[: last + 1]].sum()))
+    return found

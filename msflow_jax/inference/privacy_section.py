@@ -39,5 +39,7 @@ class Privacy:
             block["membership"] = {"loss": loss, **membership(own, others[loss], groups, seed)}
         images, _ = run.samples
         known, held_out = (crops(run.flow.model, one.images, seed) for one in (train, val))
-        block["neighbours"] = neighbour_ratios(images, known, held_out, run.flow.info.flips, seed)
+        of = (train.groups, val.groups) if train.groups and val.groups else ()
+        flips = run.flow.info.flips
+        block["neighbours"] = neighbour_ratios(images, known, held_out, flips, seed, of)
         return block, {}

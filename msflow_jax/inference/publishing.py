@@ -136,10 +136,12 @@ def _copy_evaluation(flow: Flow, folder: Path, name: str, features: bool) -> dic
     shown = {
         **{key: found[key] for key in ("split", "family", "words", "counts") if key in found},
         "sections": sections, "data": _data(found.get("data", {})),
-        "settings": {**settings, "step": flow.step}, **({"learned": learned} if known else {}),
+        "settings": {**settings, "step": flow.step},
         "run": {key: run[key] for key in _RUN if key in run},
         **{key: _without(found[key], _PRIVATE) for key in sections if key in found},
     }  # fmt: skip
+    if known:
+        shown["learned"] = learned
     place = evaluations.place(folder, name)
     write_json(place / evaluations.FILE, shown)
     if bank and features:

@@ -39,6 +39,21 @@ def images(count, seed):
     return np.random.default_rng(seed).integers(0, 256, (count, 8, 8, 1), np.uint8)
 
 
+def test_chance_is_of_whole_subjects():
+    """Slices of one subject are alike, so that few subjects are the nearest of many drawn images."""
+    rng, outside = np.random.default_rng(0), [0, 0]
+    for _ in range(40):
+        heads = rng.integers(0, 256, (24, 8, 8, 1))
+        slices = np.clip(np.repeat(heads, 8, axis=0) + rng.integers(-3, 4, (192, 8, 8, 1)), 0, 255)
+        train, val = np.split(slices.astype(np.uint8), 2)
+        of = np.repeat(np.arange(12), 8)
+        fresh = rng.integers(0, 256, (60, 8, 8, 1)).astype(np.uint8)
+        for i, groups in enumerate([(), (of, 100 + of)]):
+            found = neighbour_ratios(fresh, train, val, groups=groups)["nearer"]
+            outside[i] += not found["chance"][0] <= found["value"] <= found["chance"][1]
+    assert outside[1] <= 5 < outside[0]
+
+
 def test_drawn_images_that_copy_are_nearer():
     train, val = images(60, 0), images(40, 1)
     copied = neighbour_ratios(train[:30] // 2 * 2, train[:40], val)
