@@ -13,7 +13,9 @@ from pathlib import Path
 from msflow_jax.commands.common import parser, path, run
 
 
-def pull(repo: str, output: Path, *, revision: str = "", most: float = 20) -> None:
+def pull(
+    repo: str, output: Path, *, revision: str = "", most: float = 20, with_report: bool = False
+) -> None:
     """Fetches a model, and opens it once.
 
     Args:
@@ -21,6 +23,7 @@ def pull(repo: str, output: Path, *, revision: str = "", most: float = 20) -> No
         output: workdir to make.
         revision: branch, tag or commit; empty: the main branch.
         most: GiB that are fetched at most.
+        with_report: whether its report is fetched, a page that a browser would run.
 
     Raises:
         ValueError, OSError: no such repository, one that `msflow push` did not write, a file that is
@@ -37,7 +40,7 @@ def pull(repo: str, output: Path, *, revision: str = "", most: float = 20) -> No
     check_new(output)
     with new_folder(output) as folder:
         with doing(f"fetching {repo}"):
-            files = download(repo, folder, revision, most * 2**30)
+            files = download(repo, folder, revision, most * 2**30, with_report)
         try:
             check_files(folder, files)
             flow = open_workdir(folder)
@@ -56,8 +59,10 @@ def main(arguments: Sequence[str]) -> None:
     flags.add_argument("--output", required=True, type=path, help="workdir to make")
     flags.add_argument("--revision", default="", help="branch, tag or commit (default: main)")
     flags.add_argument("--max-gib", type=float, default=20, help="GiB that are fetched at most")
+    words = "fetch the report too, if it was pushed: a page that a browser runs"
+    flags.add_argument("--with-report", action="store_true", help=words)
     o = flags.parse_args(arguments)
-    pull(o.repo, o.output, revision=o.revision, most=o.max_gib)
+    pull(o.repo, o.output, revision=o.revision, most=o.max_gib, with_report=o.with_report)
 
 
 if __name__ == "__main__":

@@ -81,8 +81,9 @@ def neighbour_ratios(
     Returns:
         ``nearer``: share of drawn images whose nearest is a training image (ties count half), and what
         95 % of random ways to part the same real images, by subject, into two sets give (``chance``):
-        a few of them may be the nearest of many. ``ratio``: median and 5th percentile of the distance to the nearest
-        training image over that to the nearest other one, about 1 where nothing is given away.
+        a few of them may be the nearest of many. ``ratio``: median and 5th percentile of the distance to
+        the nearest training image over that to the nearest other one, about 1 where nothing is given
+        away.
     """
     rng, count = np.random.default_rng(seed), min(len(train), len(held_out))
     rows = [np.sort(rng.permutation(len(one))[:count]) for one in (train, held_out)]
@@ -93,12 +94,12 @@ def neighbour_ratios(
     of_each = np.zeros(2 * count)
     np.add.at(of_each, first, share)
     np.add.at(of_each, count + second, 1 - share)
-    known = (
-        [g for part, row in zip(groups, rows, strict=True) for g in np.asarray(part)[row]]
-        if groups
-        else []
-    )
-    parted = _parted(of_each, known or range(2 * count), count, rng)
+    subjects: Sequence[Any] = range(2 * count)
+    if groups:
+        subjects = [
+            one for of, row in zip(groups, rows, strict=True) for one in np.asarray(of)[row]
+        ]
+    parted = _parted(of_each, subjects, count, rng)
     ratio = np.maximum(own, _LEAST) / np.maximum(other, _LEAST)
     chance = np.quantile(parted, [0.025, 0.975]) / len(own)
     return {

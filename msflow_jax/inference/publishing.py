@@ -112,8 +112,9 @@ def _config(found: Any) -> Any:
     if found.startswith(("/", "~", "\\\\")) or re.match(r"[A-Za-z]:[/\\]", found):
         # One path as a whole, whatever is in the names of its folders.
         return re.split(r"[/\\]", found.rstrip("/\\"))[-1]
-    # Also of "ct=/home/me/vae,t1w=patches".
-    return re.sub(r"[^,=]*[/\\]", "", found)
+    if re.fullmatch(r"[\w-]+=[^,=]*(,[\w-]+=[^,=]*)*", found):  # "ct=/home/me/vae,t1w=patches"
+        return re.sub(r"[^,=]*[/\\]", "", found)
+    return re.split(r"[/\\]", found.rstrip("/\\"))[-1] if re.search(r"[/\\]", found) else found
 
 
 def _without(found: Any, names: tuple[str, ...]) -> Any:
@@ -133,7 +134,7 @@ def _copy_evaluation(flow: Flow, folder: Path, name: str, features: bool) -> dic
         learned = _without_features(learned)
     settings = {k: v for k, v in found.get("settings", {}).items() if k in flow.config.sample}
     run = found.get("run", {})
-    shown = {
+    shown: dict[str, Any] = {
         **{key: found[key] for key in ("split", "family", "words", "counts") if key in found},
         "sections": sections, "data": _data(found.get("data", {})),
         "settings": {**settings, "step": flow.step},

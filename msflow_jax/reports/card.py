@@ -29,7 +29,7 @@ _SPECIAL = re.compile(r"([\\`*_{}\[\]()#+|~$!])")
 _USE = {
     "classify": "found = flow.classify(images)",
     "segment": "maps, uncertainty = flow.segment_uncertainly(images)",
-    "translate": "drawn = flow.translate({source: images}, target)",
+    "translate": 'drawn = flow.translate({"SOURCE": images}, "TARGET")',
     "generate": "drawn = flow.generate(flow.classes[0], 16)",
 }
 
@@ -60,6 +60,13 @@ def header_scores(found: Mapping[str, Any]) -> list[dict[str, Any]]:
         for key, (kind, words) in _HEADER.items()
         if (value := measured.get(key)) is not None
     ]
+
+
+def _use(verbs: tuple[str, ...], data: Any) -> str:
+    """A line of Python that uses the model, and what its images are."""
+    line = next((_USE[verb] for verb in verbs if verb in _USE), "")
+    shape = ", ".join(map(str, (*data.sides, data.channels)))
+    return f"{line}  # images: uint8 [N, {shape}]" if "images" in line else line
 
 
 def segmentation_rows(found: Mapping[str, Any]) -> list[tuple[Any, ...]]:
@@ -108,7 +115,7 @@ def write_card(
         "classes": data.map_classes if "segment" in facts["verbs"] else data.classes,
         "regions": segmentation_rows(results.part("segmentation")),
         "unit": results.part("segmentation").get("unit", ""),
-        "use": Ready(next((_USE[verb] for verb in facts["verbs"] if verb in _USE), "")),
+        "use": Ready(_use(facts["verbs"], data)),
         "scores": [row[:3] for row in score_rows(results, measured)] if measured else [],
         "measured": measured, "calibration": results.part("calibration"),
         "kept": (measured.get("abstention") or {}).get("measures", {}).get("distance"),

@@ -124,7 +124,9 @@ def upload(folder: Path, repo: str, *, private: bool, revision: str, message: st
         return str(found.commit_url)
 
 
-def download(repo: str, folder: Path, revision: str, most: float) -> dict[str, str]:
+def download(
+    repo: str, folder: Path, revision: str, most: float, pages: bool = False
+) -> dict[str, str]:
     """Reads the files that a repository's list of hashes names, and its card; nothing else.
 
     Args:
@@ -132,6 +134,7 @@ def download(repo: str, folder: Path, revision: str, most: float) -> dict[str, s
         folder: an empty folder.
         revision: branch, tag or commit; empty: the main branch.
         most: bytes that are fetched at most.
+        pages: whether a report that was pushed too is fetched: a page that a browser would run.
 
     Returns:
         The files with the SHA-256 that they shall have; they are not checked yet.
@@ -148,15 +151,13 @@ def download(repo: str, folder: Path, revision: str, most: float) -> dict[str, s
         given: Any = {"revision": info.sha, "cache_dir": cache, "local_dir": folder}
         api.hf_hub_download(repo, RECORD, **given)
         files = read_hashes(folder / RECORD)
+        if not pages:
+            files = {name: one for name, one in files.items() if not name.endswith(".html")}
         size = sum(there.get(name, 0) for name in files)
-        if size > most:
+        if not size <= most:
             raise ValueError(
                 f"it has {size / 2**30:.1f} GiB, and {most / 2**30:g} are fetched at most: --max-gib "
                 "allows more"
-            )
-        if pages := sorted(name for name in files if name.endswith(".html")):
-            print(
-                f"{pages[0]} is a page that a browser would run: look at it only if you trust {repo}"
             )
         if missing := sorted(files.keys() - there.keys()):
             raise ValueError(f"{missing[0]} of {RECORD} is missing: it was not pushed whole")

@@ -79,7 +79,7 @@ class _Handler(BaseHTTPRequestHandler):
             ]
             return self.answer(200, entries)
         private = self.hub.repos[repo]["private"]
-        siblings = [{"rfilename": name} for name in files]
+        siblings = [{"rfilename": name, "size": len(files[name])} for name in files]
         about = {"id": repo, "modelId": repo, "sha": sha, "private": private, "siblings": siblings}
         return self.answer(200, about)
 

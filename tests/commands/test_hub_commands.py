@@ -143,6 +143,18 @@ def test_what_is_damaged_or_could_be_code_is_refused(
     assert list(tmp_path.iterdir()) == []
 
 
+def test_the_report_and_what_is_large_come_only_if_asked(command, hub, trained, tmp_path):
+    assert push(command, trained, "--with-report").status == 0
+    few = command("pull", REPO, f"--output={tmp_path / 'few'}")
+    assert few.status == 0 and not (tmp_path / "few" / "report").exists()
+    whole = command("pull", REPO, f"--output={tmp_path / 'whole'}", "--with-report")
+    assert whole.status == 0 and (tmp_path / "whole" / "report" / "index.html").is_file()
+    for most in ("0.000001", "nan"):
+        done = command("pull", REPO, f"--output={tmp_path / 'out'}", f"--max-gib={most}")
+        assert done.status == 2 and "--max-gib allows more" in done.err
+        assert not (tmp_path / "out").exists()
+
+
 def test_what_is_not_there(command, hub, tmp_path, monkeypatch):
     output = f"--output={tmp_path / 'out'}"
     done = command("pull", "nobody/nothing", output)

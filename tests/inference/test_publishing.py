@@ -37,14 +37,14 @@ def test_paths_are_shortened_and_nothing_else():
             "data": {"root": "/home/me/patients", "name": "folder"},
             "model": {"latent": {"autoencoder": "ct=/home/me/vae,t1w=patches"}, "steps": [1, 2]},
             "teacher": "C:\\runs\\teacher",
-            "others": ["/home/Doe, John/vae", "~/a=b/c", "plain, and = kept"],
+            "others": ["/home/Doe, John/vae", "~/a=b/c", "a=runs/Doe, J/vae", "plain, and = kept"],
         }
     )
     assert found == {
         "data": {"root": "", "name": "folder"},
         "model": {"latent": {"autoencoder": "ct=vae,t1w=patches"}, "steps": [1, 2]},
         "teacher": "teacher",
-        "others": ["vae", "c", "plain, and = kept"],
+        "others": ["vae", "c", "vae", "plain, and = kept"],
     }
 
 
