@@ -1,6 +1,8 @@
 """Sections by name: those that the library knows, any other, and no word of a family."""
 
+import configparser
 import re
+from fnmatch import fnmatch
 from pathlib import Path
 
 import numpy as np
@@ -146,9 +148,10 @@ def test_templates_are_installed():
     root = Path(msflow_jax.reports.__file__).parents[2]
     if not (root / "setup.cfg").is_file():
         pytest.skip("an installed package has no setup.cfg beside it")
-    declared = (root / "setup.cfg").read_text()
-    folder = root / "msflow_jax" / "reports" / "templates"
-    for path in folder.iterdir():
-        assert (
-            f"reports/templates/*{path.suffix}" in declared or "reports/templates/*\n" in declared
-        )
+    settings = configparser.ConfigParser()
+    settings.read(root / "setup.cfg", encoding="utf-8")
+    declared = settings["options.package_data"]["msflow_jax"].split(", ")
+    for room in ("reports", "serving"):
+        folder = root / "msflow_jax" / room / "templates"
+        for path in folder.iterdir():
+            assert any(fnmatch(f"{room}/templates/{path.name}", one) for one in declared), path
