@@ -120,8 +120,8 @@ class Service:
     def _predicted(self, asked: Asked, read: Any, lines: list[str], out: Any) -> Answer:
         given, known = asked.given, self.flow.calibration
         of_sets = {name: given[name] for name in ("coverage", "score", "by_class")}
-        settings = {name: given[name] for name in ("draws", "steps", "keep", "measure", "outside")}
-        requested = {name: settings.pop(name) for name in ("draws", "steps")}
+        settings = {name: given[name] for name in ("keep", "measure", "outside")}
+        requested = {name: given[name] for name in ("draws", "steps")}
         rows, _, said = tabulate(
             self.flow, out, read, requested=requested, sets=of_sets if given["coverage"] else None,
             **settings,
