@@ -3,6 +3,7 @@
 Used by ``synermedgen_runs.py``.
 """
 
+from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
@@ -11,6 +12,7 @@ from common import call
 
 CONFIG = "configs/synermedgen_phantom.py"
 DRAWS, NEAR = 8, 3
+WAYS = ("by look", "by name")  # the mean look of the target's training images is the primary one
 # Data that no stage saw: other settings of the phantoms, and of what sources are made.
 UNSEEN = {
     "": {},
@@ -22,17 +24,26 @@ CONTRAST = "stir"  # a source that the model has no name for
 TISSUES = {"fluid": ("csf",), "brain": ("grey matter", "white matter"), "lesion": ("lesion",)}
 
 
-def judge(runs: Path) -> Path:
-    """A workdir that segments all modalities, trained once on the training images of all arms."""
+def judge(runs: Path, overrides: Sequence[str] = ()) -> Path:
+    """A workdir that segments all modalities, trained once on the training images of all arms.
+
+    Of ``overrides`` it has those of the data.
+    """
     workdir = runs / "judge"
     call("train", f"--config={CONFIG}:zero_shot+random", f"--workdir={workdir}", "--no-evaluate",
          "--config.model.lengths.reconstruct=0.001", "--config.model.regression.routes=()",
-         "--config.model.segmenter.modalities=('ct','t1w','t2w','pdw','flair')")  # fmt: skip
+         "--config.model.segmenter.modalities=('ct','t1w','t2w','pdw','flair')",
+         *(f"--config.{one}" for one in overrides if one.startswith("data.")))  # fmt: skip
     return workdir
 
 
 def measure(
-    workdir: Path, judged: Path, split: str, count: int, unseen: str
+    workdir: Path,
+    judged: Path,
+    split: str,
+    count: int,
+    unseen: str,
+    ways: Sequence[str] = WAYS,
 ) -> dict[str, np.ndarray]:
     """Figures of every slice of every route, ``[N]`` by ``FIGURE/ROUTE/METHOD``, and its subject.
 
@@ -42,6 +53,7 @@ def measure(
         split: name of the split.
         count: slices of a route at most.
         unseen: key of ``UNSEEN``; of another contrast all sources are it, under the names of others.
+        ways: of ``WAYS``, those to draw by.
     """
     from msflow_jax import data
     from msflow_jax.paired.pairs import examples
@@ -67,7 +79,7 @@ def measure(
             given = some.arrays[source]
             # What it is called does not reach a drawing without pairs; a route must exist.
             named = source if source in names else next(name for name in names if name != target)
-            drawn = translations(flow, given, named, target, looks[target])
+            drawn = translations(flow, given, named, target, looks[target], ways)
             drawn["true target"] = some.arrays[target] / 255.0  # the ceiling of judges
             drawn |= baselines(splits.train, given, source, target)
             inside = foreground(some, (source, target))
@@ -82,14 +94,15 @@ def measure(
 
 
 def translations(
-    flow: Any, given: np.ndarray, source: str, target: str, look: Any
+    flow: Any, given: np.ndarray, source: str, target: str, look: Any, ways: Sequence[str]
 ) -> dict[str, np.ndarray]:
-    """Drawings in [0, 1] by the mean look of the target, and by its name: the mean of 8, and one."""
+    """Drawings in [0, 1] by the mean look of the target, or by its name: the mean of 8, and one."""
     from msflow_jax.inference.modality_verbs import shared_numbers
     from msflow_jax.inference.runners import make_translator
 
     drawn = {}
-    for way, wanted in (("by look", look), ("by name", None)):
+    for way in ways:
+        wanted = look if way == WAYS[0] else None
         run = make_translator(
             flow.model, seed=flow.config.sample.seed, batch=flow.config.sample.batch,
             target=target, draws=DRAWS, look=wanted, **flow.settings("translate"),

@@ -17,7 +17,7 @@ from typing import Any
 
 import numpy as np
 from common import call, keep
-from synermedgen_figures import CONFIG, UNSEEN, judge, measure
+from synermedgen_figures import CONFIG, UNSEEN, WAYS, judge, measure
 
 from msflow_jax.storage.atomic import write_atomically
 
@@ -25,7 +25,6 @@ FIRST = "aligned"
 # Arms that are another arm with other settings.
 CHANGED = {"no_places": (FIRST, ("model.tasks.places=0.0",))}
 BASELINES = ("identity", "mean image", "tone curve")
-WAYS = ("by look", "by name")  # the mean look of the target's training images is the primary one
 FIGURES = ("psnr", "psnr_inside", "ssim", "mae", "looks", "matches")
 # Shares of sums over all slices: a mean of shares would be ruled by what hardly shows.
 SHARES = {
@@ -50,6 +49,7 @@ def parse(arguments: list[str] | None = None) -> argparse.Namespace:
     parser.add_argument("--overrides", nargs="*", default=[], help="of all arms, as train.steps=9")
     parser.add_argument("--examples", type=int, default=64, help="slices of each route at most")
     parser.add_argument("--unseen", default="", choices=tuple(UNSEEN), help="data of another kind")
+    parser.add_argument("--ways", nargs="+", default=list(WAYS), choices=WAYS)
     parser.add_argument("--judge", type=Path, help="folder of the segmenter (default: of the runs)")
     parser.add_argument("--output", help="JSON file for the figures")
     return parser.parse_args(arguments)
@@ -72,7 +72,8 @@ def run(o: argparse.Namespace, arm: str, seed: int) -> dict[str, np.ndarray]:
          *(f"--config.{one}" for one in overrides))  # fmt: skip
     kept = workdir / f"{o.unseen or 'figures'}_{o.split}_{o.examples}.npz"
     if not kept.exists():
-        found = measure(workdir, judge(o.judge or o.runs), o.split, o.examples, o.unseen)
+        judged = judge(o.judge or o.runs, o.overrides)
+        found = measure(workdir, judged, o.split, o.examples, o.unseen, o.ways)
         write_atomically(kept, _bytes(found))
     with np.load(kept, allow_pickle=False) as stored:
         return dict(stored)
@@ -162,11 +163,11 @@ def level(runs: list[dict[str, Any]], figure: str, method: str, routes: list[str
 
 
 def describe(
-    runs: dict[str, list[dict[str, Any]]], figure: str, routes: list[str]
+    runs: dict[str, list[dict[str, Any]]], figure: str, routes: list[str], ways: list[str]
 ) -> dict[str, Any]:
     """Levels of all arms and baselines, and differences of the first arm to each, with intervals."""
     arms = list(runs)
-    rows = [(arm, runs[arm], way) for arm in arms for way in WAYS]
+    rows = [(arm, runs[arm], way) for arm in arms for way in ways]
     rows += [(name, runs[arms[0]], name) for name in (*BASELINES, "true target")]
     subjects = len(np.unique(np.concatenate([runs[arms[0]][0][f"subject/{r}"] for r in routes])))
     found: dict[str, Any] = {}
@@ -176,8 +177,8 @@ def describe(
         found[title] = {
             "value": value(np.ones(subjects)), "interval": interval(value, subjects), "seeds": each,
         }  # fmt: skip
-        if title != f"{arms[0]}, {WAYS[0]}":
-            own, mine = level(runs[arms[0]], figure, WAYS[0], routes)
+        if title != f"{arms[0]}, {ways[0]}":
+            own, mine = level(runs[arms[0]], figure, ways[0], routes)
 
             def gap(weights: np.ndarray, own: Any = own, value: Any = value) -> float:
                 return own(weights) - value(weights)
@@ -209,7 +210,9 @@ def main() -> None:
     kinds = {kind: routes for kind, routes in kinds.items() if routes}
     record: dict[str, Any] = {"split": o.split, "unseen": o.unseen, "seeds": o.seeds, "figures": {}}
     for figure in (*FIGURES, *SHARES):
-        record["figures"][figure] = {kind: describe(runs, figure, r) for kind, r in kinds.items()}
+        record["figures"][figure] = {
+            kind: describe(runs, figure, r, o.ways) for kind, r in kinds.items()
+        }
         for name, row in record["figures"][figure]["all"].items():
             gap = row.get("first minus this")
             low, high = gap["interval"] if gap else (0, 0)
