@@ -91,6 +91,8 @@ def converted(flow: Any, batch: int, requested: dict[str, Any]) -> tuple[bytes, 
     Raises:
         ValueError: a model that cannot be written so, or of more than 2 GiB.
     """
+    import logging
+
     import jax
     import onnx
     from jax2onnx import to_onnx
@@ -105,6 +107,8 @@ def converted(flow: Any, batch: int, requested: dict[str, Any]) -> tuple[bytes, 
         )
     function, inputs, facts = describe(flow, "classify", requested)
     ((name, dtype, shape),) = inputs
+    # A line for each value without a type, though the checker finds the model complete.
+    logging.getLogger("onnx_ir").setLevel(logging.ERROR)
     (sides,) = (batch,) if batch else jax.export.symbolic_shape("batch")
     given = jax.ShapeDtypeStruct((sides, *shape), dtype)
     try:

@@ -167,6 +167,11 @@ def _scan(params: Any, values: Sequence[Any], kept: Any) -> list[Any]:
     of_carry = params["num_consts"] + params["num_carry"]
     consts, carry = values[: params["num_consts"]], list(values[params["num_consts"] : of_carry])
     length = params["length"]
+    if (
+        not carry and length > 1
+    ):  # turns that know nothing of each other are a batch: one copy of all
+        turn = jax.vmap(lambda *row: _inside(params["jaxpr"], [*consts, *row], kept))
+        return turn(*map(_array, values[of_carry:]))
     order = range(length)[::-1] if params["reverse"] else range(length)
     rows: list[Any] = [None] * length
     for i in order:
