@@ -6,8 +6,8 @@ The file takes raw images uint8 [N, *shape] and gives what `msflow export --verb
 docs/export.md. The converter's package asks for an older orbax-checkpoint, which it does not use: the
 script has an environment of its own, into which it is installed without what it asks for.
 
-    pip install . onnx onnxruntime onnx-ir einops
-    pip install --no-deps jax2onnx==0.17.1 dm-pix==0.4.5
+    pip install . onnx onnxruntime onnx-ir dm-pix
+    pip install --no-deps jax2onnx==0.17.1
 """
 
 import json
@@ -18,10 +18,7 @@ from typing import Any
 from msflow_jax.commands.common import add_overwrite, parser, path, run
 
 TOLERANCE = 1e-4  # of a probability
-INSTALL = (
-    "pip install onnx onnxruntime onnx-ir einops && "
-    "pip install --no-deps jax2onnx==0.17.1 dm-pix==0.4.5"
-)
+INSTALL = "pip install onnx onnxruntime onnx-ir dm-pix && pip install --no-deps jax2onnx==0.17.1"
 _LARGEST = 2**31 - 2**26  # bytes of parameters: protobuf holds 2 GiB
 _PRODUCER = "msflow_jax"
 
@@ -113,21 +110,26 @@ def converted(flow: Any, batch: int, requested: dict[str, Any]) -> tuple[bytes, 
     given = jax.ShapeDtypeStruct((sides, *shape), dtype)
     try:
         program = plain(lambda x: function(flow.params, x), given)
-        model = to_onnx(program, [given], input_names=[name], output_names=sorted(facts["outputs"]))
-        onnx.checker.check_model(model, full_check=True)
+    except NotImplementedError as error:
+        raise ValueError(_cannot(error)) from error
     except (TypeError, jax.errors.InconclusiveDimensionOperation) as error:
         if batch:
             raise
         raise ValueError(
             "the ONNX file of this model is of one number of images: give it by --batch"
         ) from error
-    except (NotImplementedError, onnx.checker.ValidationError) as error:
-        raise ValueError(
-            f"this model cannot be written as ONNX ({str(error).strip()}): msflow export writes it as "
-            "StableHLO"
-        ) from error
+    try:
+        model = to_onnx(program, [given], input_names=[name], output_names=sorted(facts["outputs"]))
+        onnx.checker.check_model(model, full_check=True)
+    except Exception as error:  # whatever a converter raises of an operation that it has not
+        raise ValueError(_cannot(error)) from error
     model.producer_name, model.producer_version = _PRODUCER, facts["versions"]["msflow_jax"]
     return model.SerializeToString(), {"batch": batch or "any", **facts}
+
+
+def _cannot(error: Exception) -> str:
+    words = f"{type(error).__name__}: {str(error).strip() or 'no reason given'}"
+    return f"this model cannot be written as ONNX ({words}): msflow export writes it as StableHLO"
 
 
 def made_up(flow: Any, count: int) -> Any:
