@@ -25,6 +25,8 @@ BLOCK = re.compile(r"^( *)```([^\n]*)\n(.*?)^\1```", re.S | re.M)
 COMMAND = r"(python -m experiments\.\w|python tools/|python benchmarks/|msflow \w)"
 # What an exported folder brings with it.
 ELSEWHERE = {"load": "msflow_jax.inference.exported_loader"}
+# Of an environment of its own: docs/export.md says which.
+APART = {"onnx", "onnxruntime"}
 # Programs that are not ours; whoever starts one of ours through another is looked through.
 OTHERS = {"ruff", "mypy", "mkdocs", "pip", "curl"}
 STARTERS = {"gcloud", "srun"}
@@ -201,8 +203,8 @@ def check_python(text):
     compile(text, "block", "exec")
     for node in ast.walk(ast.parse(text)):
         if isinstance(node, ast.Import):
-            for alias in node.names:
-                importlib.import_module(ELSEWHERE.get(alias.name, alias.name))
+            for name in {alias.name for alias in node.names} - APART:
+                importlib.import_module(ELSEWHERE.get(name, name))
         elif isinstance(node, ast.ImportFrom):
             module = importlib.import_module(ELSEWHERE.get(node.module, node.module))
             for alias in node.names:

@@ -45,29 +45,51 @@ def export(flow: Flow, verb: str, folder: Path, *, batch: int = 0, **requested: 
     """
     from safetensors.numpy import save
 
-    if verb not in VERBS:
-        raise ValueError(f"--verb={verb}: exported are {' and '.join(VERBS)}")
-    flow.require(verb)
-    function, inputs, outputs, settings = _PROGRAMS[verb](flow, requested)
+    function, inputs, about = describe(flow, verb, requested)
     params = flow.params if verb == "classify" else flow.drawing_params
     text = _serialized(function, params, inputs, batch)
     (folder / PROGRAM).write_bytes(text)
     leaves = {"/".join(path): np.asarray(leaf) for path, leaf in flatten_dict(params).items()}
     (folder / PARAMETERS).write_bytes(save(leaves))  # save_file would let nobody else read it
     facts = {
-        "verb": verb, "platforms": list(PLATFORMS), "batch": batch or "any", "settings": settings,
-        "inputs": [{"name": n, "dtype": d, "shape": ["batch", *s]} for n, d, s in inputs],
-        "outputs": outputs, "classes": list(flow.classes), "step": flow.step,
-        "versions": {"jax": jax.__version__, "msflow_jax": __version__},
+        "platforms": list(PLATFORMS), "batch": batch or "any", **about,
         "sha256": {name: file_sha256(folder / name) for name in (PROGRAM, PARAMETERS)},
     }  # fmt: skip
-    if verb == "classify":
-        known = flow.calibration
-        facts |= {"calibrated_by": str(known) or known.reason, "abstain": _abstain(flow)}
     write_json(folder / FACTS, facts)
     source = Path(__file__).with_name("exported_loader.py").read_text(encoding="utf-8")
     (folder / LOADER).write_text(source, encoding="utf-8")
     return facts
+
+
+def describe(flow: Flow, verb: str, requested: dict[str, Any]) -> tuple[Any, Any, dict[str, Any]]:
+    """A verb as a function, in whatever format it is to be written.
+
+    Args:
+        flow: a trained model.
+        verb: one of ``VERBS``.
+        requested: settings of the verb.
+
+    Returns:
+        The function of parameters and arrays that gives a dict of arrays, name, dtype and shape without
+        batch of each of these arrays, and the facts that go with it.
+
+    Raises:
+        ValueError: a verb that the model has not or that is not exported, or a setting it has not.
+    """
+    if verb not in VERBS:
+        raise ValueError(f"--verb={verb}: exported are {' and '.join(VERBS)}")
+    flow.require(verb)
+    function, inputs, outputs, settings = _PROGRAMS[verb](flow, requested)
+    facts = {
+        "verb": verb, "settings": settings,
+        "inputs": [{"name": n, "dtype": d, "shape": ["batch", *s]} for n, d, s in inputs],
+        "outputs": outputs, "classes": list(flow.classes), "step": flow.step,
+        "versions": {"jax": jax.__version__, "msflow_jax": __version__},
+    }  # fmt: skip
+    if verb == "classify":
+        known = flow.calibration
+        facts |= {"calibrated_by": str(known) or known.reason, "abstain": _abstain(flow)}
+    return function, inputs, facts
 
 
 def _serialized(
