@@ -55,6 +55,7 @@ if small:
         "--config.data.slices.spacing=40",
         "--config.model.modalities=('report','ct','t1w')",
         "--config.model.links=('ct-report','t1w-ct')",
+        "--config.model.curriculum=joint",
         "--config.model.net.width=16",
         "--config.model.net.depth=1",
         "--config.model.net.head_channels=8",
