@@ -83,6 +83,10 @@ ENDPOINTS: Mapping[str, Mapping[str, Parameter]] = MappingProxyType({
         "modality": Parameter("", "of the image, for a model of several"),
         "near": Parameter(3, "nearest training images to show", high=12),
     },
+    "segment": {
+        "name": _FILE, "resize": _RESIZE, "draws": _DRAWS, "steps": _STEPS, "solver": _SOLVER,
+        "seed": Parameter(-1, "seed of the noise; -1: as configured", -1, 2**31 - 1),
+    },
     "explain": {
         "name": _FILE, "resize": _RESIZE,
         "label": Parameter("", "class to explain; empty: the prediction"),
@@ -113,7 +117,26 @@ ENDPOINTS: Mapping[str, Mapping[str, Parameter]] = MappingProxyType({
         "name": _FILE, "resize": _RESIZE, "source": _SOURCE,
         "draws": Parameter(4, "reports drawn", among=_OF_DRAWS[1:]), "seed": _SEED, "steps": _STEPS,
     },
+    "answer": {
+        "name": _FILE, "resize": _RESIZE,
+        "task": Parameter(
+            "modality", "what is asked: the modality of each image, or a selection (5 images: the "
+            "reference, and A to D), identification (4: A to D) or instruction (2: the reference, and A)"
+        ),
+        "target": Parameter("", "of a selection: the modality that is looked for"),
+        "options": Parameter(
+            "", "of an instruction: four routes such as t1w-ct,ct-t1w,t1w-t2w,t2w-t1w; empty: the first"
+        ),
+        "form": Parameter(
+            "direct", "by comparing vectors, or a letter read off the expert", among=("direct", "letter")
+        ),
+    },
 })  # fmt: skip
+
+
+def takes_form(endpoint: str) -> bool:
+    """Whether a request's body may be a form of several files."""
+    return endpoint == "answer"
 
 
 def takes_file(endpoint: str) -> bool:
