@@ -84,7 +84,8 @@ class Page:
         first = [one for one in fields if one["key"] in _FIRST]
         return {
             "name": name, "short": short, "heading": heading, "button": button,
-            "file": takes_file(name), "several": takes_form(name), "first": first if name != "classify" else [],
+            "file": takes_file(name), "several": takes_form(name),
+            "first": first if name != "classify" else [],
             "rest": [one for one in fields if name == "classify" or one not in first],
         }  # fmt: skip
 
