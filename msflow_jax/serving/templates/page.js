@@ -110,7 +110,7 @@ const show = {
     return found.images.map((image) => {
       const unseen = image.unseen_share ? `; ${percent(image.unseen_share)} was not seen by the model` : "";
       return element("div", { className: "card wide" }, element("h3", {}, image.name),
-        element("div", { className: "row large" }, titled(image.picture, "the image"),
+        element("div", { className: "row full" }, titled(image.picture, "the image"),
           titled(image.overlay, "its classes in colour"), titled(image.uncertainty,
             `uncertainty (white: all classes are equally probable), mean ${image.mean_uncertainty.toFixed(3)}${unseen}`)),
         legend(image.classes, image.unit),
