@@ -30,6 +30,8 @@ async def files_of(
         return ()
     if not takes_form(endpoint):
         raise ValueError(f"/{endpoint} takes the bytes of one file as the body, not a form")
+    if not content.rstrip().endswith(b"--"):  # its last line; or else files may be missing
+        raise ValueError("the form cannot be read: it has no end")
 
     async def receive() -> Any:
         return {"type": "http.request", "body": content, "more_body": False}

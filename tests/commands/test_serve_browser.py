@@ -208,7 +208,7 @@ def test_a_mask_lies_over_its_image_beside_its_uncertainty(browser, tmp_path):
         choose_by_key(page).set_files(tmp_path / "scan.png")
         page.wait_for_selector("#segment .card")
         assert "resized: scan.png is 20 x 24" in page.inner_text("#segment .notice")
-        sizes = "[...document.querySelectorAll('.card img')].map((i) => [i.naturalWidth, i.naturalHeight])"
+        sizes = "[...document.images].map((image) => [image.naturalWidth, image.naturalHeight])"
         assert page.evaluate(sizes) == [[24, 20]] * 3
         assert "uncertainty" in page.locator(".card figcaption").last.inner_text()
         rows = page.locator("#segment .legend tbody tr")

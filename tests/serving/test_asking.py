@@ -123,15 +123,36 @@ def test_panels_are_named_and_an_instruction_is_chosen(client, flow, pictures):
         (5, {"task": "selection"}, "target is missing: choose one of"),
         (5, {"task": "selection", "target": "xray"}, "unknown target 'xray'"),
         (2, {"task": "instruction", "options": "x-y"}, "four different routes"),
-        (0, {}, "the form cannot be read"),
     ],
 )
 def test_what_cannot_be_asked(client, pictures, count, given, words):
-    if count:
-        found = send(client, pictures[:count], **given)
-    else:
-        kind = {"content-type": "multipart/form-data"}  # without a boundary
-        found = client.post("/answer", content=b"x", headers=kind)
+    refused(send(client, pictures[:count], **given), words)
+
+
+@pytest.mark.parametrize(
+    ("kind", "body", "words"),
+    [
+        ("", b"--x--", "the form cannot be read: Missing boundary"),
+        ("; boundary=x", b"garbage--", ""),
+        ("; boundary=x", b"--x--", "the form holds no file"),
+        (
+            "; boundary=x",
+            b'--x\r\nContent-Disposition: form-data; name="task"\r\n\r\nselection\r\n--x--',
+            "the form cannot be read: Too many fields",
+        ),
+        (
+            "; boundary=x",
+            b'--x\r\nContent-Disposition: form-data; name="a"; filename="a.png"\r\n\r\nabc',
+            "the form cannot be read: it has no end",
+        ),
+    ],
+)
+def test_forms_that_are_none(client, kind, body, words):
+    headers = {"content-type": f"multipart/form-data{kind}"}
+    refused(client.post("/answer", content=body, headers=headers), words)
+
+
+def refused(found, words):
     assert found.status_code == 400
     line = found.json()["error"]
     assert words in line and "/tmp" not in line and "\n" not in line
@@ -139,8 +160,8 @@ def test_what_cannot_be_asked(client, pictures, count, given, words):
 
 def test_wrong_files_and_a_form_where_none_belongs(client, pictures, tmp_path):
     (tmp_path / "b.png").write_bytes(b"no picture")
-    found = send(client, [pictures[0], tmp_path / "b.png"], task="instruction")
-    assert found.status_code == 400 and "b.png is not an image" in found.json()["error"]
+    wrong = [pictures[0], tmp_path / "b.png"]
+    refused(send(client, wrong, task="instruction"), "b.png is not an image")
     image = io.BytesIO()
     Image.fromarray(np.zeros((12, 12), np.uint8)).save(image, "PNG")
     (tmp_path / "reference.png").write_bytes(image.getvalue())
@@ -148,13 +169,11 @@ def test_wrong_files_and_a_form_where_none_belongs(client, pictures, tmp_path):
     found = send(client, same, task="instruction").json()
     assert [one["name"] for one in found["images"]] == ["reference.png"] * 2
     assert "resized: 1_reference.png is 12 x 12, the model reads 8 x 8 images" in found["warnings"]
-    refused = send(client, same, task="instruction", resize=0)
-    assert "resize=1 brings it there" in refused.json()["error"]
+    refused(send(client, same, task="instruction", resize=0), "resize=1 brings it there")
     form = [("image", (same[0].name, same[0].read_bytes()))]
-    refused = client.post("/translate", files=form)
-    assert refused.status_code == 400 and "not a form" in refused.json()["error"]
-    refused = client.post("/segment", content=b"x")
-    assert refused.status_code == 404 and "/translate, /answer" in refused.json()["error"]
+    refused(client.post("/translate", files=form), "not a form")
+    found = client.post("/segment", content=b"x")
+    assert found.status_code == 404 and "/translate, /answer" in found.json()["error"]
 
 
 def test_the_page_asks_for_several_images(client):
