@@ -36,7 +36,7 @@ class Parameter:
         kind = type(self.default)
         if kind is str:
             if self.among and text not in self.among:
-                raise ValueError(f"unknown {name} {text!r}: choose one of {self._listed}")
+                raise ValueError(f"unknown {name} {text!r}: choose one of {self.listed}")
             return text
         if kind is bool:
             if text.lower() not in (*_TRUE, *_FALSE):
@@ -50,12 +50,14 @@ class Parameter:
         if not self.low <= value <= self.high:
             raise ValueError(f"{name} must lie in [{self.low:g}, {self.high:g}], got {text}")
         if self.among and value not in self.among:
-            raise ValueError(f"{name} must be one of {self._listed}, got {text}")
+            raise ValueError(f"{name} must be one of {self.listed}, got {text}")
         return value
 
     @property
-    def _listed(self) -> str:
-        return ", ".join(f"{one:g}" if isinstance(one, float) else str(one) for one in self.among)
+    def listed(self) -> str:
+        """The values that may be given; empty where they are not listed."""
+        among = (one for one in self.among if one != "")
+        return ", ".join(f"{one:g}" if isinstance(one, float) else str(one) for one in among)
 
 
 _FILE = Parameter("image", "name of the file that is sent, whose ending tells what it is")
