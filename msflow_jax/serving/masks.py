@@ -57,7 +57,7 @@ def _row(one: Segmentable, own: Restored, flow: Flow, path: Path) -> Answer:
     if own.maps.ndim == 2:
         ending, mask = ".png", address_of(encode(own.maps[..., None]))
     else:
-        ending, kept = ".nii.gz", path.with_name("mask.nii.gz")
+        ending, kept = ".nii.gz", path.with_name(f"{path.name}.nii.gz")  # never the file
         write_volume(kept, own, own.maps)
         mask = address_of(kept.read_bytes(), "application/gzip")
     known = zip(flow.classes, colours_of(flow.classes), regions(own, count), strict=True)
