@@ -98,7 +98,7 @@ def measures() -> str:
 
 def endpoints() -> str:
     """Every parameter of every endpoint of ``msflow serve``: type, default, range, meaning."""
-    from msflow_jax.serving.parameters import ENDPOINTS, takes_file
+    from msflow_jax.serving.parameters import ENDPOINTS, takes_file, takes_form
 
     kinds = {str: "text", int: "integer", float: "number", bool: "1 or 0"}
     text = ["# Every endpoint of `msflow serve`\n", MADE]
@@ -113,8 +113,9 @@ def endpoints() -> str:
             default = int(one.default) if type(one.default) is bool else one.default
             takes = kinds[type(one.default)]
             rows.append((f"`{key}`", takes, f"`{default}`" if default != "" else "",
-                         values if number else "", one.words))  # fmt: skip
+                         one.listed or (values if number else ""), one.words))  # fmt: skip
         body = "the bytes of an image file" if takes_file(name) else "empty"
+        body += ", or a form (`multipart/form-data`) of several" if takes_form(name) else ""
         head = ("parameter", "type", "default", "values", "meaning")
         text += [f"## `/{name}`\n", f"Body: {body}.\n", table(head, rows)]
     return "\n".join(text)

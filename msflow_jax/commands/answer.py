@@ -9,7 +9,6 @@ which modality it shows; images are of 8 bits, as the model sees them. A row for
 sure that is, and what was asked for.
 """
 
-import dataclasses
 from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
@@ -52,8 +51,7 @@ def answer(
         ValueError: a model that answers nothing, or a line that is not of the format.
         OSError: a file that cannot be read or written.
     """
-    from msflow_jax.data.sources.images import read_listed
-    from msflow_jax.storage.evaluations import names, read
+    from msflow_jax.inference.answered import read_pictures, replies_to
     from msflow_jax.storage.jsons import read_object, write_json
     from msflow_jax.storage.outputs import check_file
     from msflow_jax.storage.text import begins_with, write_csv
@@ -77,20 +75,12 @@ def answer(
     beside = check_file(output.with_suffix(".json"), scored, given, overwrite)
     flow = open_workdir(workdir)
     flow.require("answer")
-    info = eight_bits(flow)
 
     def images(files: Sequence[Path]) -> Any:
-        found, of = read_listed(files, [file.name for file in files], info, resize=resize)
-        if of != list(range(len(files))):
-            odd = next(i for i in range(len(files)) if of.count(i) != 1)
-            raise ValueError(f"{files[odd]} is not one picture: a question shows pictures")
-        return found.images
+        return read_pictures(flow, files, resize=resize)
 
     asked = flow.parts.read(questions, images)
-    found = flow.answer(asked.arrays, description="answering")
-    # Their temperatures: those of the standing evaluation, or of any.
-    evaluation = read(workdir, kept[0]) if (kept := names(workdir)) else {}
-    said = asked.replies(found, flow.model, form, evaluation)
+    said = replies_to(flow, asked, form, "answering")
     rows = [
         {"id": line.id, "answer": one.pop("answer"), "probability": one.pop("probability"),
          "reply": line.reply, **{f"probability_{k}": one.get(f"probability_{k}", "") for k in "ABCD"}}
@@ -104,12 +94,6 @@ def answer(
         if found["count"]:
             print(f"{what}: {100 * found['accuracy']:.1f} % of {found['count']} right")
     return scores
-
-
-def eight_bits(flow: Any) -> Any:
-    """What images of any modality must be: as the model sees them, since a window is of one alone."""
-    first = flow.info.of_modality(next(iter(flow.model.modalities)))
-    return dataclasses.replace(first, intensities={}, value_range=())
 
 
 def identify(
@@ -129,6 +113,7 @@ def identify(
         OSError: a file that cannot be read or written.
     """
     from msflow_jax import data
+    from msflow_jax.inference.answered import eight_bits, require_modalities
     from msflow_jax.storage.outputs import check_file
     from msflow_jax.storage.text import begins_with, write_csv
     from msflow_jax.workdir import open_workdir
@@ -138,10 +123,8 @@ def identify(
 
     output = check_file(output, ours, [workdir, source_path(images)], overwrite)
     flow = open_workdir(workdir)
-    flow.require("answer")
+    require_modalities(flow)
     known = tuple(flow.model.modalities)
-    if "identification" not in flow.model.taught:
-        raise ValueError(f"the model of {workdir} was never taught what modalities look like")
     read, names = data.read_images(images, eight_bits(flow), resize=resize)
     chances = flow.identify(read, description="identifying")
     rows = [

@@ -3,8 +3,9 @@
     msflow serve --workdir=runs/quickstart
 
 Open the address that is printed: drop an image (PNG, DICOM, NIfTI) and see the prediction with its
-uncertainty; draw a class. The endpoints are POST /classify, /explain, /generate, /translate and /report,
-as far as the model can, with the bytes of a file as body, and GET /health and /metrics: docs/serve.md.
+uncertainty; draw a class. The endpoints are POST /classify, /segment, /explain, /generate, /translate,
+/report and /answer, as far as the model can, with the bytes of a file as body, and GET /health and
+/metrics: docs/serve.md.
 Nothing that is sent is kept. SIGTERM and Ctrl-C end it after what was begun.
 """
 
@@ -69,7 +70,7 @@ def serve(
     service = Service(flow := open_workdir(workdir))
     if not service.endpoints:
         raise ValueError(f"the model of {workdir} can nothing that has an endpoint")
-    if local if nearest is None else nearest:
+    if (local if nearest is None else nearest) and "classify" in service.endpoints:
         service = Service(flow, _nearest(flow))
     hosts = (*LOCAL, "[::1]") if local else (host, *_own_names())
     limits = Limits(together, waiting, mebibytes, _SECONDS, (*hosts, *names))

@@ -1,6 +1,6 @@
 """What a trained model that understands does: answer questions, and show what it sees of images."""
 
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from typing import Any
 
 import jax
@@ -9,8 +9,25 @@ from ml_collections import ConfigDict
 
 from msflow_jax.data import Info
 from msflow_jax.data.batches import to_float
+from msflow_jax.inference.kept import Function, kept
 from msflow_jax.inference.runners import as_for_a_loss
-from msflow_jax.parallel.batched import batched
+from msflow_jax.parallel.batched import Runner
+
+
+def _answering(model: Any, key: jax.Array) -> Function:
+    def function(params: Any, items: Any, index: jax.Array) -> dict[str, jax.Array]:
+        found = model.answer(params, jax.tree.map(as_for_a_loss, items))
+        return {name: x for name, x in found.items() if name not in ("place", "back", "facts")}
+
+    return function
+
+
+def _identifying(model: Any, key: jax.Array) -> Function:
+    return lambda params, items, index: model.identify(params, to_float(items))
+
+
+def _seeing(model: Any, key: jax.Array) -> Function:
+    return lambda params, items, index: model.see(params, to_float(items)).content
 
 
 class AnswerVerbs:
@@ -41,33 +58,22 @@ class AnswerVerbs:
         for name, array in questions.items():
             if name.startswith("image"):
                 self._check(array, name)
-
-        def function(params: Any, items: Any, index: jax.Array) -> dict[str, jax.Array]:
-            found = self.model.answer(params, jax.tree.map(as_for_a_loss, items))
-            return {name: x for name, x in found.items() if name not in ("place", "back", "facts")}
-
-        run = batched(function, self.config.sample.batch)
-        return run(self.params, dict(questions), description)
+        return self._run(_answering)(self.params, dict(questions), description)
 
     def identify(self, images: np.ndarray, *, description: str = "") -> np.ndarray:
         """Probabilities of the modalities ``[N, M]`` that images uint8 ``[N, *shape]`` show."""
         self.require("answer")
         self._check(images, "images")
-
-        def function(params: Any, items: jax.Array, index: jax.Array) -> jax.Array:
-            return self.model.identify(params, to_float(items))
-
-        return batched(function, self.config.sample.batch)(self.params, images, description)
+        return self._run(_identifying)(self.params, images, description)
 
     def content(self, images: np.ndarray, *, description: str = "") -> np.ndarray:
         """Content tokens ``[N, T, F]`` of images uint8 ``[N, *shape]``."""
         self.require("answer")
         self._check(images, "images")
+        return self._run(_seeing)(self.params, images, description)
 
-        def function(params: Any, items: jax.Array, index: jax.Array) -> jax.Array:
-            return self.model.see(params, to_float(items)).content
-
-        return batched(function, self.config.sample.batch)(self.params, images, description)
+    def _run(self, make: Callable[..., Function]) -> Runner:
+        return kept(make, self.model, seed=0, batch=self.config.sample.batch)
 
     def _check(self, images: np.ndarray, name: str) -> None:
         first = next(iter(self.model.modalities))

@@ -56,10 +56,9 @@ def write_segmented(
         rows.append({"name": one.name, **_measured(own, classes), **files})
     columns = ["name"] if not rows else []
     write_csv(folder / TABLE, rows, columns)
-    colours = [f"#{r:02x}{g:02x}{b:02x}" for r, g, b in label_colours(len(classes)).tolist()]
     known = [
         {"number": k, "name": name, "colour": colour}
-        for k, (name, colour) in enumerate(zip(classes, colours, strict=True))
+        for k, (name, colour) in enumerate(zip(classes, colours_of(classes), strict=True))
     ]
     write_json(
         folder / RECORD, {**record, "uncertainty": MEANING, "classes": known, "images": rows}
@@ -67,19 +66,40 @@ def write_segmented(
     return rows
 
 
-def _measured(own: Restored, classes: Sequence[str]) -> dict[str, Any]:
-    """Pixels of each class, their area or volume where the size of a pixel is known, uncertainty.
+def colours_of(classes: Sequence[str]) -> list[str]:
+    """The colours of the classes in overlays, ``#rrggbb``; black stands for class 0, which has none."""
+    return [f"#{r:02x}{g:02x}{b:02x}" for r, g, b in label_colours(len(classes)).tolist()]
+
+
+def regions(own: Restored, classes: int) -> list[dict[str, Any]]:
+    """What there is of each class.
 
     What the model was not shown is in no class's count: it was not found to be background.
+
+    Returns:
+        Of each class ``pixels``; ``share`` of the pixels that the model was shown; ``size``, in mm2 or
+        mm3, None where that of a pixel is not known; mean ``uncertainty``, None where it has no pixel.
     """
-    counts = np.bincount(own.maps[~own.unseen].ravel(), minlength=len(classes)).tolist()
-    unit, size = f"mm{own.maps.ndim}", float(np.prod(own.spacing)) if own.spacing else None
-    row: dict[str, Any] = {}
-    for k, (name, count) in enumerate(zip(classes, counts, strict=True)):
+    counts = np.bincount(own.maps[~own.unseen].ravel(), minlength=classes).tolist()
+    size, found = float(np.prod(own.spacing)) if own.spacing else None, []
+    for k, count in enumerate(counts):
         inside = own.uncertainty[(own.maps == k) & ~own.unseen]
-        row[f"{name} (pixels)"] = count
-        row[f"{name} ({unit})"] = "" if size is None else f"{count * size:.6g}"
-        row[f"{name} (uncertainty)"] = f"{inside.mean():.4f}" if inside.size else ""
+        found.append({
+            "pixels": count, "share": count / max(1, sum(counts)),
+            "size": None if size is None else count * size,
+            "uncertainty": float(inside.mean()) if inside.size else None,
+        })  # fmt: skip
+    return found
+
+
+def _measured(own: Restored, classes: Sequence[str]) -> dict[str, Any]:
+    """The columns of a table: pixels, area or volume, and mean uncertainty of each class."""
+    unit, row = unit_of(own), dict[str, Any]()
+    for name, one in zip(classes, regions(own, len(classes)), strict=True):
+        size, unsure = one["size"], one["uncertainty"]
+        row[f"{name} (pixels)"] = one["pixels"]
+        row[f"{name} ({unit})"] = "" if size is None else f"{size:.6g}"
+        row[f"{name} (uncertainty)"] = "" if unsure is None else f"{unsure:.4f}"
     return {
         **row,
         "mean_uncertainty": f"{own.uncertainty.mean():.4f}",
@@ -87,27 +107,53 @@ def _measured(own: Restored, classes: Sequence[str]) -> dict[str, Any]:
     }
 
 
+def unit_of(own: Restored) -> str:
+    """``mm2`` of a picture, ``mm3`` of a volume."""
+    return f"mm{own.maps.ndim}"
+
+
+def flattened(own: Restored, values: np.ndarray) -> np.ndarray:
+    """Values on the grid of a file as a picture, uint8 ``[*space, C]`` to ``[h, w, C]``.
+
+    Of a volume the three planes through the middle of what is no class 0.
+    """
+    if own.maps.ndim == 2:
+        return values
+    there = np.argwhere(own.maps > 0)
+    at = np.median(there, axis=0).astype(int) if len(there) else None
+    return three_planes(values, at, own.spacing)
+
+
+def overlay_of(own: Restored, classes: int) -> np.ndarray:
+    """The image with the colours of its classes over it as a picture, uint8 ``[h, w, 3]``."""
+    return flattened(own, lay_over(own.grey[None], own.maps[None], classes)[0])
+
+
+def levels_of(own: Restored) -> np.ndarray:
+    """The uncertainty as grey levels, uint8 ``[*space, 1]``; 255 is 1."""
+    return np.rint(255 * own.uncertainty).astype(np.uint8)[..., None]
+
+
 def _write_picture(folder: Path, stem: str, own: Restored, classes: int) -> dict[str, str]:
-    grey = np.rint(255 * own.uncertainty).astype(np.uint8)
-    over = lay_over(own.grey[None], own.maps[None], classes)[0]
-    parts = {MASKS: own.maps[..., None], OVERLAYS: over, UNCERTAINTY: grey[..., None]}
+    parts = {
+        MASKS: own.maps[..., None], OVERLAYS: overlay_of(own, classes), UNCERTAINTY: levels_of(own)
+    }  # fmt: skip
     for name, pixels in parts.items():
         (folder / name / f"{stem}.png").write_bytes(encode(pixels))
     return {name: f"{name}/{stem}.png" for name in parts}
 
 
 def _write_volume(folder: Path, stem: str, own: Restored, classes: int) -> dict[str, str]:
-    """NIfTI files; as an overlay the three planes through the middle of what is no class 0."""
     for name, values in ((MASKS, own.maps), (UNCERTAINTY, own.uncertainty)):
-        path = folder / name / f"{stem}.nii.gz"
-        if own.file is not None and suffix_of(own.file) in SUFFIXES:
-            write_nifti_like(path, values, own.file)
-        else:
-            write_nifti(path, values, affine=own.affine, spacing=own.spacing)
-    there = np.argwhere(own.maps > 0)
-    at = np.median(there, axis=0).astype(int) if len(there) else None
-    over = lay_over(own.grey[None], own.maps[None], classes)[0]
-    planes = three_planes(over, at, own.spacing)
-    (folder / OVERLAYS / f"{stem}.png").write_bytes(encode(planes))
+        write_volume(folder / name / f"{stem}.nii.gz", own, values)
+    (folder / OVERLAYS / f"{stem}.png").write_bytes(encode(overlay_of(own, classes)))
     volumes = {name: f"{name}/{stem}.nii.gz" for name in (MASKS, UNCERTAINTY)}
     return {**volumes, OVERLAYS: f"{OVERLAYS}/{stem}.png"}
+
+
+def write_volume(path: Path, own: Restored, values: np.ndarray) -> None:
+    """Writes values on the grid of a volume as NIfTI, with the header of its file if that is one."""
+    if own.file is not None and suffix_of(own.file) in SUFFIXES:
+        write_nifti_like(path, values, own.file)
+    else:
+        write_nifti(path, values, affine=own.affine, spacing=own.spacing)

@@ -1,6 +1,6 @@
 """What endpoints answer, but for classification: files and parameters in, what JSON can carry out."""
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
@@ -27,10 +27,12 @@ class Asked:
     Attributes:
         given: parameters of the endpoint.
         content: bytes of the file that was sent.
+        files: names and bytes of those that a form had, which stand in place of the content.
     """
 
     given: Mapping[str, Any]
     content: bytes = b""
+    files: Sequence[tuple[str, bytes]] = ()
 
 
 def read(asked: Asked, info: Any) -> tuple[Any, list[str]]:

@@ -20,6 +20,7 @@ from starlette.responses import HTMLResponse, JSONResponse, Response
 from starlette.routing import Route
 
 from msflow_jax.serving.answers import Asked
+from msflow_jax.serving.forms import files_of
 from msflow_jax.serving.guards import Hardened, Refused, Room, refusal, status_of
 from msflow_jax.serving.measured import Measured
 from msflow_jax.serving.page import Page
@@ -130,7 +131,8 @@ async def _answer(service: Service, limits: Limits, room: Room, request: Request
             raise ValueError(f"/{name} takes no file: leave the body empty")
         content = b"".join(parts)
         parts[:] = [content]
-        future = worker.submit(service.kind(name, given), Asked(given, content))
+        files = await files_of(request, name, content)
+        future = worker.submit(service.kind(name, given), Asked(given, content, files))
         return await _awaited(request, future)
     finally:
         room.give(sum(map(len, parts)))

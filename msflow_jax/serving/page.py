@@ -9,17 +9,20 @@ from jinja2 import ChoiceLoader, Environment, PackageLoader, StrictUndefined
 
 from msflow_jax import __version__
 from msflow_jax.families import settings_of
-from msflow_jax.serving.parameters import ENDPOINTS, Parameter, takes_file
+from msflow_jax.inference.answered import MODALITY
+from msflow_jax.serving.parameters import ENDPOINTS, Parameter, takes_file, takes_form
 from msflow_jax.serving.service import Service
 
 _TEMPLATES = ("msflow_jax.serving", "msflow_jax.reports")  # with the style sheet of the latter
 _LANGUAGES = {"script": "page.js", "style": "page.css"}
 _TITLES = {
     "classify": ("Classify", "Classify an image", "Classify"),
+    "segment": ("Segment", "Segment an image", "Segment"),
     "explain": ("Explain", "See why: likelihood maps", "Explain"),
     "generate": ("Draw", "Draw images", "Draw"),
     "translate": ("Translate", "Draw another modality of an image", "Translate"),
     "report": ("Report", "Write a report of an image", "Write"),
+    "answer": ("Ask", "Ask which modality, or which of several images", "Ask"),
 }
 _SLIDERS = {"keep": (0.05, 1), "coverage": (0, 0.99), "guidance": (0, 10)}
 # What stands beside the button; the rest is behind "Settings".
@@ -30,6 +33,8 @@ _FIRST = (
     "source",
     "target",
     "modality",
+    "task",
+    "options",
     "count",
     "steps",
     "guidance",
@@ -79,7 +84,8 @@ class Page:
         first = [one for one in fields if one["key"] in _FIRST]
         return {
             "name": name, "short": short, "heading": heading, "button": button,
-            "file": takes_file(name), "first": first if name != "classify" else [],
+            "file": takes_file(name), "several": takes_form(name),
+            "first": first if name != "classify" else [],
             "rest": [one for one in fields if name == "classify" or one not in first],
         }  # fmt: skip
 
@@ -111,6 +117,8 @@ class Page:
         if key in ("source", "target", "modality"):
             known = getattr(flow.model, "modalities", {})
             choices = [name for name, of in known.items() if not getattr(of, "text", False)]
+        if key == "task":
+            choices = [MODALITY, *flow.parts.asks]
         if key == "measure":
             choices = [name for name in flow.calibration.thresholds if name != "coverage"]
             choices = choices or [str(one.default)]

@@ -36,7 +36,7 @@ class Parameter:
         kind = type(self.default)
         if kind is str:
             if self.among and text not in self.among:
-                raise ValueError(f"unknown {name} {text!r}: choose one of {self._listed}")
+                raise ValueError(f"unknown {name} {text!r}: choose one of {self.listed}")
             return text
         if kind is bool:
             if text.lower() not in (*_TRUE, *_FALSE):
@@ -50,12 +50,14 @@ class Parameter:
         if not self.low <= value <= self.high:
             raise ValueError(f"{name} must lie in [{self.low:g}, {self.high:g}], got {text}")
         if self.among and value not in self.among:
-            raise ValueError(f"{name} must be one of {self._listed}, got {text}")
+            raise ValueError(f"{name} must be one of {self.listed}, got {text}")
         return value
 
     @property
-    def _listed(self) -> str:
-        return ", ".join(f"{one:g}" if isinstance(one, float) else str(one) for one in self.among)
+    def listed(self) -> str:
+        """The values that may be given; empty where they are not listed."""
+        among = (one for one in self.among if one != "")
+        return ", ".join(f"{one:g}" if isinstance(one, float) else str(one) for one in among)
 
 
 _FILE = Parameter("image", "name of the file that is sent, whose ending tells what it is")
@@ -82,6 +84,10 @@ ENDPOINTS: Mapping[str, Mapping[str, Parameter]] = MappingProxyType({
         "by_class": Parameter(False, "the rate of the sets holds within each class"),
         "modality": Parameter("", "of the image, for a model of several"),
         "near": Parameter(3, "nearest training images to show", high=12),
+    },
+    "segment": {
+        "name": _FILE, "resize": _RESIZE, "draws": _DRAWS, "steps": _STEPS, "solver": _SOLVER,
+        "seed": Parameter(-1, "seed of the noise; -1: as configured", -1, 2**31 - 1),
     },
     "explain": {
         "name": _FILE, "resize": _RESIZE,
@@ -113,7 +119,26 @@ ENDPOINTS: Mapping[str, Mapping[str, Parameter]] = MappingProxyType({
         "name": _FILE, "resize": _RESIZE, "source": _SOURCE,
         "draws": Parameter(4, "reports drawn", among=_OF_DRAWS[1:]), "seed": _SEED, "steps": _STEPS,
     },
+    "answer": {
+        "name": _FILE, "resize": _RESIZE,
+        "task": Parameter(
+            "modality", "what is asked: the modality of each image, or a selection (5 images: the "
+            "reference, and A to D), identification (4: A to D) or instruction (2: the reference, and A)"
+        ),
+        "target": Parameter("", "of a selection: the modality that is looked for"),
+        "options": Parameter(
+            "", "of an instruction: four routes such as t1w-ct,ct-t1w,t1w-t2w,t2w-t1w; empty: the first"
+        ),
+        "form": Parameter(
+            "direct", "by comparing vectors, or a letter read off the expert", among=("direct", "letter")
+        ),
+    },
 })  # fmt: skip
+
+
+def takes_form(endpoint: str) -> bool:
+    """Whether a request's body may be a form of several files."""
+    return endpoint == "answer"
 
 
 def takes_file(endpoint: str) -> bool:

@@ -11,7 +11,12 @@ from msflow_jax.reports.planes import flat
 
 def address(picture: np.ndarray) -> str:
     """A picture uint8 ``[H, W, 3]`` as a ``data:`` address of a PNG."""
-    return "data:image/png;base64," + base64.b64encode(encode_png(picture)).decode("ascii")
+    return address_of(encode_png(picture))
+
+
+def address_of(content: bytes, kind: str = "image/png") -> str:
+    """The bytes of a file as a ``data:`` address."""
+    return f"data:{kind};base64," + base64.b64encode(content).decode("ascii")
 
 
 def addresses(images: np.ndarray, spacing: Sequence[float] = ()) -> list[str]:

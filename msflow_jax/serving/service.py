@@ -27,14 +27,19 @@ from msflow_jax.serving.answers import (
     translate,
     up,
 )
+from msflow_jax.serving.asking import answer
+from msflow_jax.serving.masks import segment
 from msflow_jax.serving.near import Nearest
 from msflow_jax.serving.parameters import ENDPOINTS
 from msflow_jax.serving.pictures import addresses
 from msflow_jax.serving.uploads import lines_of
 
 ANSWERS: Mapping[str, Callable[[Flow, Asked], Answer]] = MappingProxyType(
-    {"explain": explain, "generate": generate, "translate": translate, "report": report}
-)
+    {
+        "segment": segment, "explain": explain, "generate": generate, "translate": translate,
+        "report": report, "answer": answer,
+    }
+)  # fmt: skip
 
 
 @dataclass(frozen=True)

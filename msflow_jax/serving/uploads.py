@@ -5,10 +5,10 @@ import re
 import tempfile
 import warnings
 import zipfile
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
 from pathlib import Path
-from typing import Any
+from typing import Any, TypeVar
 
 from msflow_jax.data import Info, read_sound_images
 from msflow_jax.data.sources.images import Sound
@@ -18,6 +18,7 @@ MOST_IMAGES = 256  # of one request: slices of a volume, images of an archive
 _INFLATED = 256 << 20  # bytes that a packed file may become
 _CHUNK = 1 << 20
 _LONGEST = 80  # letters of a name
+_Read = TypeVar("_Read")
 
 
 def safe_name(name: str) -> str:
@@ -28,21 +29,43 @@ def safe_name(name: str) -> str:
 
 @contextmanager
 def lying(content: bytes, name: str) -> Iterator[Path]:
-    """A file of these bytes, which is removed at the end; errors name it as it was sent.
+    """A file of these bytes, removed at the end; errors and warnings name it as it was sent.
 
     Raises:
         ValueError: there are no bytes.
     """
-    if not content:
+    with lying_together([(name, content)]) as (path,):
+        yield path
+
+
+@contextmanager
+def lying_together(files: Sequence[tuple[str, bytes]]) -> Iterator[tuple[Path, ...]]:
+    """Files in one folder by their names and bytes; as :func:`lying`, also of equal names.
+
+    Raises:
+        ValueError: one has no bytes.
+    """
+    if not all(content for _, content in files):
         raise ValueError("no image was sent: put the bytes of a file into the body")
-    with tempfile.TemporaryDirectory(prefix="msflow_jax_") as folder:
-        path = Path(folder) / safe_name(name)
-        path.write_bytes(content)
+    paths: list[Path] = []
+    with (
+        tempfile.TemporaryDirectory(prefix="msflow_jax_") as folder,
+        warnings.catch_warnings(record=True) as said,
+    ):
+        warnings.simplefilter("always", UserWarning)
         try:
-            refuse_bombs(path)
-            yield path
+            for name, content in files:
+                path = Path(folder) / safe_name(name)
+                if path in paths:
+                    path = path.with_name(f"{len(paths)}_{path.name}")
+                path.write_bytes(content)
+                refuse_bombs(path)
+                paths.append(path)
+            yield tuple(paths)
         except (ValueError, OSError, ImportError) as error:
             raise ValueError(without(folder, str(error))) from error
+    for line in lines_of(said):
+        warnings.warn(without(folder, line), stacklevel=4)
 
 
 def refuse_bombs(path: Path) -> None:
@@ -85,9 +108,15 @@ def read_upload(content: bytes, name: str, info: Info, resize: bool) -> tuple[So
     """
     with warnings.catch_warnings(record=True) as said, lying(content, name) as path:
         warnings.simplefilter("always", UserWarning)
-        found, changed = _read(path, info, resize)
+
+        def read(resized: bool) -> Sound:
+            found = read_sound_images(path, info, resize=resized)
+            refuse_broken(found.errors)
+            return found
+
+        found, changed = as_needed(read, resize, path.parent)
     refuse_many(len(found.images), name)
-    return found, [*changed, *lines_of(said, str(path.parent))]
+    return found, [*changed, *lines_of(said)]
 
 
 def refuse_many(count: int, name: str) -> None:
@@ -99,25 +128,26 @@ def refuse_many(count: int, name: str) -> None:
         )
 
 
-def _read(path: Path, info: Info, resize: bool) -> tuple[Sound, list[str]]:
-    """The images of a file, and whether they were brought to the model's size, in words."""
+def as_needed(read: Callable[[bool], _Read], resize: bool, folder: Path) -> tuple[_Read, list[str]]:
+    """What is read of files, brought to the model's size where that is needed; and a line that says so.
+
+    Args:
+        read: reads, and is told whether images of another size are brought to the model's.
+        resize: whether they may be.
+        folder: where the files lie.
+
+    Raises:
+        ValueError: as ``read`` says.
+    """
     try:
-        found = read_sound_images(path, info)
-        refuse_broken(found.errors)
-        return found, []
+        return read(False), []
     except ValueError as error:
         line = str(error).replace("--resize", "resize=1")
         if not resize:
             raise ValueError(line) from error
-    found = read_sound_images(path, info, resize=True)
-    refuse_broken(found.errors)
-    return found, [f"resized: {without(str(path.parent), line).partition(';')[0]}"]
+    return read(True), [f"resized: {without(str(folder), line).partition(';')[0]}"]
 
 
-def lines_of(said: Any, folder: str = "") -> list[str]:
+def lines_of(said: Any) -> list[str]:
     """Warnings to users as lines."""
-    return [
-        without(folder, str(one.message)) if folder else str(one.message)
-        for one in said
-        if issubclass(one.category, UserWarning)
-    ]
+    return [str(one.message) for one in said if issubclass(one.category, UserWarning)]

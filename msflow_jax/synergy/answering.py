@@ -2,9 +2,11 @@
 
 from __future__ import annotations
 
+import itertools
 import re
 from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
+from types import MappingProxyType
 from typing import Any
 
 import numpy as np
@@ -25,6 +27,11 @@ from msflow_jax.synergy.scoring import names_in
 
 _OPTION = re.compile(rf"\b([{LETTERS}]): ")
 QUESTION = len(TASKS)  # on a single image, in words: a control's
+# Of each task what its images are, in their order.
+SHOWN = MappingProxyType({
+    TASKS[SELECTION]: phrases.PLACES, TASKS[IDENTIFICATION]: phrases.PLACES[1:],
+    TASKS[INSTRUCTION]: phrases.PLACES[:2],
+})  # fmt: skip
 # Of each task the two forms of an answer: by vectors, and by the expert.
 FORMS = {
     SELECTION: ("selection", "letter"), IDENTIFICATION: ("name", "panel"),
@@ -51,6 +58,59 @@ def task_of(line: Line) -> int:
         "identification (4, names as the reply), instruction (2, a pair, and options A: to D:), or "
         "question on one of the images (options A: to D:)"
     )
+
+
+def question_on(
+    task: str, files: Sequence[Path], words: Mapping[str, str], target: str = "", routes: str = ""
+) -> Line:
+    """A question on images in the first of its phrasings, whose answer is not known.
+
+    Args:
+        task: one of ``SHOWN``.
+        files: its images, in the order of ``SHOWN``.
+        words: what the model's modalities are called, by name.
+        target: of a selection, the modality that is looked for.
+        routes: of an instruction, four routes such as ``t1w-ct`` with commas between, which its options
+            describe; empty: the first ones, each with its reverse.
+
+    Returns:
+        The question; its reply is any of the right form.
+
+    Raises:
+        ValueError: another number of images, an unknown target, or no four routes.
+    """
+    if len(files) != len(SHOWN[task]):
+        raise ValueError(
+            f"{task} is asked of {len(SHOWN[task])} images ({listed(SHOWN[task])}), not {len(files)}"
+        )
+    shown = tuple(files)
+    if task == TASKS[SELECTION]:
+        if target not in words:
+            said = f"unknown target {target!r}" if target else "target is missing"
+            raise ValueError(f"{said}: choose one of {', '.join(words)}")
+        return Line(task, shown, phrases.SELECTION[0].format(target=words[target]), LETTERS[0])
+    if task == TASKS[IDENTIFICATION]:
+        reply = phrases.names_line([next(iter(words.values()))] * len(LETTERS))
+        return Line(task, shown, phrases.IDENTIFICATION[0], reply)
+    known = {f"{a}-{b}": (a, b) for pair in itertools.combinations(words, 2)
+             for a, b in (pair, pair[::-1])}  # fmt: skip
+    chosen = [one.strip() for one in routes.split(",") if one.strip()] or [*known][: len(LETTERS)]
+    if len(set(chosen)) != len(LETTERS) or len(chosen) != len(LETTERS) or set(chosen) - set(known):
+        raise ValueError(
+            f"an instruction needs four different routes as its options, got {listed(chosen)}: this "
+            f"model has {', '.join(known)}"
+        )
+    texts = [
+        phrases.DESCRIPTIONS[0].format(source=words[a], target=words[b])
+        for a, b in map(known.__getitem__, chosen)
+    ]
+    prompt = phrases.asked(phrases.INSTRUCTION[0], texts)
+    return Line(task, shown, prompt, LETTERS[0], known[chosen[0]])
+
+
+def options_in(line: Line) -> tuple[str, ...]:
+    """What the four letters of a question mean."""
+    return options_of(line.prompt) or phrases.PANELS
 
 
 def options_of(prompt: str) -> tuple[str, ...] | None:
@@ -86,7 +146,7 @@ def arrays_of(
         first = 1 if len(line.images) == len(LETTERS) else 0  # panels without a reference
         for k, file in enumerate(line.images, start=first):
             slots[k, i], used[i, k] = images[at[file]], 1
-    options = [text for line in lines for text in options_of(line.prompt) or phrases.PANELS]
+    options = [text for line in lines for text in options_in(line)]
     rows = encode(options, "the options")
     count = int(np.flatnonzero(rows.any(axis=0)).max()) + 1
     return {
@@ -115,8 +175,8 @@ def replies(
         temperatures: by ``TASK/FORM`` as an evaluation has fitted them; 1 where there is none.
 
     Returns:
-        ``answer``, a letter or the names of four panels; ``probability`` of it, of panels the mean; and
-        ``probability_A`` to ``probability_D`` of letters.
+        ``answer``, a letter or the names of four panels; ``probability`` of it, of panels the mean;
+        ``probability_A`` to ``probability_D`` of letters; of ``panels`` those of every modality each.
 
     Raises:
         ValueError: a question on one image that shall be answered directly, or a reply that names an
@@ -141,6 +201,7 @@ def replies(
         row: dict[str, Any] = {"probability": float(chances.max(axis=-1).mean())}
         if task == IDENTIFICATION:
             row["answer"] = phrases.names_line([model.words[k] for k in best])
+            row["panels"] = chances.tolist()
         else:
             row["answer"] = LETTERS[int(best[0])]
             row |= {f"probability_{a}": float(p) for a, p in zip(LETTERS, chances[0], strict=True)}

@@ -21,7 +21,7 @@ from msflow_jax.paired.settings import parse_route
 from msflow_jax.paired.tokens import Tokeniser
 from msflow_jax.storage.jsons import read_object, write_json
 from msflow_jax.storage.text import listed
-from msflow_jax.synergy.answering import arrays_of, replies
+from msflow_jax.synergy.answering import SHOWN, arrays_of, options_in, question_on, replies
 from msflow_jax.synergy.instances import TASKS
 from msflow_jax.synergy.jsonl import Line, read
 from msflow_jax.synergy.phrases import DESCRIPTIONS, texts, word
@@ -66,6 +66,11 @@ class Questions:
             for task, forms in tasks.items() for name, one in forms.items() if "calibration" in one
         }  # fmt: skip
         return replies(self.lines, self.arrays, logits, model, form, fitted)
+
+    @property
+    def options(self) -> list[tuple[str, ...]]:
+        """What the four letters of each mean."""
+        return [options_in(line) for line in self.lines]
 
     def score(self, said: Sequence[str]) -> dict[str, Any]:
         """How much of it is right, see :func:`scoring.score`."""
@@ -140,7 +145,24 @@ class SynergyParts:
             FileNotFoundError: there is no such file.
             ValueError: a line is not of the format, or asks for nothing that is known.
         """
-        lines = read(path)
+        return self._asked(read(path), images)
+
+    @property
+    def asks(self) -> Mapping[str, Sequence[str]]:
+        """What can be asked of images without a file of questions, and what each of them is."""
+        return SHOWN
+
+    def ask_of(
+        self, task: str, files: Sequence[Path], images: Callable[[Sequence[Path]], np.ndarray],
+        model: Any, target: str = "", routes: str = "",
+    ) -> "Questions":  # fmt: skip
+        """One question on images, see :func:`answering.question_on`; ``images`` as of :meth:`read`."""
+        words = {name: one.word for name, one in model.modalities.items()}
+        return self._asked([question_on(task, files, words, target, routes)], images)
+
+    def _asked(
+        self, lines: Sequence[Line], images: Callable[[Sequence[Path]], np.ndarray]
+    ) -> "Questions":
         return Questions(lines, arrays_of(lines, images, self.tokeniser.encode))
 
 

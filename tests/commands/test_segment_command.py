@@ -1,6 +1,8 @@
 """`msflow segment` on a model of masks: files on the grid of the images, table, record, refusals."""
 
+import base64
 import csv
+import io
 import json
 
 import nibabel
@@ -93,6 +95,91 @@ def test_pictures_have_their_own_size_and_others_are_refused(trained, command, t
         assert row["background (mm2)"] == ""
     out = command("segment", *given[:2], f"--output={tmp_path / 'given'}", "--resize")
     assert out.status == 2 and "is read by this command" in out.err
+
+
+@pytest.fixture
+def client(trained):
+    pytest.importorskip("starlette")
+    from starlette.testclient import TestClient
+
+    from msflow_jax.serving.app import Limits, build_app
+    from msflow_jax.serving.service import Service
+    from msflow_jax.workdir import open_workdir
+
+    app = build_app(Service(open_workdir(trained)), Limits())
+    with TestClient(app, "http://127.0.0.1:8000") as found:
+        yield found
+
+
+def sent(client, file, **given):
+    return client.post("/segment", params={"name": file.name, **given}, content=file.read_bytes())
+
+
+def content(address, kind="image/png"):
+    head, _, body = address.partition(",")
+    assert head == f"data:{kind};base64"
+    return base64.b64decode(body)
+
+
+def test_the_service_says_what_the_command_writes(client, trained, volumes, command, tmp_path):
+    (tmp_path / "given").mkdir()
+    values = np.random.default_rng(0).integers(0, 250, (20, 30)).astype(np.uint16)
+    Image.fromarray(values).save(tmp_path / "given" / "scan.png")
+    for file in (tmp_path / "given" / "scan.png", volumes / "images" / "case04.nii.gz"):
+        folder = tmp_path / file.name
+        out = command(
+            "segment", f"--workdir={trained}", f"--images={file}", f"--output={folder}", "--resize"
+        )
+        assert out.status == 0, out.err
+        (row,), answer = table(folder), sent(client, file).json()
+        (image,) = answer["images"]
+        assert any(line.startswith(f"resized: {file.name}") for line in answer["warnings"])
+        assert not any("/" in line for line in answer["warnings"])
+        assert image["name"] == row["name"]
+        assert content(image["overlay"]) == (folder / row["overlays"]).read_bytes()
+        if file.suffix == ".png":
+            assert image["mask_name"] == "scan_mask.png" and image["unit"] == "mm2"
+            assert content(image["mask"]) == (folder / row["masks"]).read_bytes()
+            assert content(image["uncertainty"]) == (folder / row["uncertainty"]).read_bytes()
+        else:
+            assert image["mask_name"] == "case04_mask.nii.gz" and image["unit"] == "mm3"
+            (tmp_path / "mask.nii.gz").write_bytes(content(image["mask"], "application/gzip"))
+            mask, written = (
+                nibabel.load(path) for path in (tmp_path / "mask.nii.gz", folder / row["masks"])
+            )
+            np.testing.assert_array_equal(mask.affine, written.affine)
+            np.testing.assert_array_equal(mask.dataobj, written.dataobj)
+            planes = Image.open(io.BytesIO(content(image["uncertainty"])))
+            assert planes.size == Image.open(folder / row["overlays"]).size
+        known = json.loads((folder / "segmented.json").read_text(encoding="utf-8"))["classes"]
+        assert [{k: one[k] for k in ("name", "colour")} for one in image["classes"]] == [
+            {k: one[k] for k in ("name", "colour")} for one in known
+        ]
+        columns = {column.lstrip("'"): value for column, value in row.items()}
+        for one in image["classes"]:
+            assert one["pixels"] == int(columns[f"{one['name']} (pixels)"])
+            size = columns[f"{one['name']} ({image['unit']})"]
+            assert one["size"] == (pytest.approx(float(size)) if size else None)
+        assert sum(one["share"] for one in image["classes"]) == pytest.approx(1)
+        assert image["mean_uncertainty"] == pytest.approx(float(row["mean_uncertainty"]), abs=1e-4)
+
+
+def test_what_the_service_refuses_of_a_model_of_masks(client, volumes, tmp_path, monkeypatch):
+    assert client.get("/health").json()["endpoints"] == ["segment"]
+    found = client.post("/classify", params={"name": "x.png"}, content=b"x")
+    assert found.status_code == 404 and "it has /segment" in found.json()["error"]
+    file = volumes / "images" / "case00.nii.gz"
+    (tmp_path / "scan.png").write_bytes(b"no picture")
+    found = sent(client, tmp_path / "scan.png")
+    assert found.status_code == 400 and "scan.png is not an image" in found.json()["error"]
+    assert "resize=1 brings it there" in sent(client, file, resize=0).json()["error"]
+    assert "draws must be one of" in sent(client, file, draws=3).json()["error"]
+    monkeypatch.setattr("msflow_jax.serving.masks.MOST_PIXELS", 479)
+    found = sent(client, file)
+    assert found.status_code == 400 and "has 480 pixels, and one" in found.json()["error"]
+    assert "/tmp" not in found.text and client.get("/health").json()["status"] == "ok"
+    page = client.get("/").text
+    assert 'id="segment-file"' in page and "Segment an image" in page and "#classify" not in page
 
 
 def test_the_library_the_evaluation_and_its_report(trained, volumes, command):

@@ -7,10 +7,14 @@ import shutil
 import signal
 import subprocess
 import sys
+import tarfile
 import urllib.request
+from contextlib import contextmanager
 from pathlib import Path
 
+import numpy as np
 import pytest
+from PIL import Image
 
 playwright = pytest.importorskip("playwright.sync_api")
 CHROMIUM = next(
@@ -21,11 +25,11 @@ ROOT = Path(__file__).resolve().parents[2]
 PATIENCE = 120_000  # ms; what is asked first is compiled
 
 
-@pytest.fixture(scope="module")
-def address(trained):
-    """A service in a process of its own; it ends by SIGTERM, and says so."""
+@contextmanager
+def served(workdir):
+    """The address of a service in a process of its own; it ends by SIGTERM, and says so."""
     process = subprocess.Popen(
-        [sys.executable, "-m", "msflow_jax", "serve", f"--workdir={trained}", "--port=0"],
+        [sys.executable, "-m", "msflow_jax", "serve", f"--workdir={workdir}", "--port=0"],
         env={**os.environ, "PYTHONPATH": str(ROOT)}, cwd=ROOT, text=True,
         stdout=subprocess.PIPE, stderr=subprocess.PIPE,
     )  # fmt: skip
@@ -38,6 +42,12 @@ def address(trained):
 
 
 @pytest.fixture(scope="module")
+def address(trained):
+    with served(trained) as found:
+        yield found
+
+
+@pytest.fixture(scope="module")
 def browser():
     with playwright.sync_playwright() as run:
         found = run.chromium.launch(executable_path=CHROMIUM, args=["--no-sandbox"])
@@ -47,8 +57,14 @@ def browser():
 
 @pytest.fixture
 def page(browser, address, request):
+    with opened(browser, address, **getattr(request, "param", {})) as found:
+        yield found
+
+
+@contextmanager
+def opened(browser, address, **settings):
     """A page of a new user; a script that fails, or a load from elsewhere, fails the test."""
-    context = browser.new_context(**getattr(request, "param", {}))
+    context = browser.new_context(**settings)
     found, faults = context.new_page(), []
     found.set_default_timeout(PATIENCE)
     found.on("pageerror", lambda error: faults.append(str(error)))
@@ -179,6 +195,34 @@ def test_a_dropped_file_is_classified(page, pictures):
     )
     page.wait_for_selector("#classify .card")
     assert "dropped.png" in page.inner_text("#classify .card")
+
+
+def test_a_mask_lies_over_its_image_beside_its_uncertainty(browser, tmp_path):
+    with tarfile.open(ROOT / "tests/fixtures/workdirs/segment.tar.gz") as archive:
+        archive.extractall(tmp_path, filter="data")
+    pixels = np.random.default_rng(0).integers(0, 256, (20, 24), np.uint8)
+    Image.fromarray(pixels).save(tmp_path / "scan.png")
+    with served(tmp_path / "segment") as address, opened(browser, address) as page:
+        assert page.locator("section").count() == 1  # that is all the model can
+        page.focus("#segment-file")
+        choose_by_key(page).set_files(tmp_path / "scan.png")
+        page.wait_for_selector("#segment .card")
+        assert "resized: scan.png is 20 x 24" in page.inner_text("#segment .notice")
+        sizes = "[...document.images].map((image) => [image.naturalWidth, image.naturalHeight])"
+        assert page.evaluate(sizes) == [[24, 20]] * 3
+        assert "uncertainty" in page.locator(".card figcaption").last.inner_text()
+        rows = page.locator("#segment .legend tbody tr")
+        shares = [
+            float(text.rstrip(" %")) for text in rows.locator("td:nth-child(2)").all_inner_texts()
+        ]
+        assert len(shares) > 1 and sum(shares) == pytest.approx(100, abs=0.5)
+        colour = "getComputedStyle(document.querySelectorAll('.swatch')[1]).backgroundColor"
+        assert page.evaluate(colour) == "rgb(86, 180, 233)"
+        with page.expect_download() as saved:
+            page.click("#segment .card a[download]")
+        assert saved.value.suggested_filename == "scan_mask.png"
+        with Image.open(saved.value.path()) as mask:
+            assert mask.size == (24, 20) and mask.getextrema()[1] < len(shares)
 
 
 def test_health_counts_what_browsers_asked(address):

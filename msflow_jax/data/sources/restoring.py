@@ -61,11 +61,13 @@ class Segmentable:
         name: what tables call it.
         rows: which of the images are its own: several where it was cut into slices.
         restore: maps ``[n, *space]`` and uncertainty of these images onto its grid.
+        space: voxels of a volume's grid along its axes; empty of a picture.
     """
 
     name: str
     rows: slice
     restore: Restore
+    space: tuple[int, ...] = ()
 
 
 def read_segmentable(
@@ -88,7 +90,9 @@ def read_segmentable(
     if info.dims == 2 and (volumes := read_volumes(path, info, slices, resize=resize)):
         ends = np.cumsum([len(one.slices) for one in volumes]).tolist()
         found = [
-            Segmentable(one.name, slice(end - len(one.slices), end), _of_slices(one, info))
+            Segmentable(
+                one.name, slice(end - len(one.slices), end), _of_slices(one, info), one.stored.space
+            )
             for one, end in zip(volumes, ends, strict=True)
         ]
         return np.concatenate([one.slices for one in volumes]), tuple(found)
@@ -103,7 +107,7 @@ def read_segmentable(
     refuse_broken(sound.errors)
     make = _of_volume if info.dims == 3 else _of_picture
     found = [
-        Segmentable(item.name, slice(i, i + 1), make(item, info))
+        Segmentable(item.name, slice(i, i + 1), make(item, info), item.space)
         for i, item in enumerate(sound.items)
     ]
     return sound.images, tuple(found)

@@ -61,8 +61,25 @@ function card(image, ...content) {
     picture(image.picture, image.name)), element("div", {}, ...content));
 }
 
+// The classes of a mask: their colour in the overlay, and what there is of each.
+function legend(classes, unit) {
+  const known = classes.some((one) => one.size !== null);
+  const size = known ? [unit.replace("2", "\u00b2").replace("3", "\u00b3")] : [];
+  const heads = ["class", "share", unit === "mm3" ? "voxels" : "pixels", ...size, "mean uncertainty"];
+  const rows = classes.map((one, i) => {
+    const swatch = element("span", { className: "swatch" });
+    if (i) swatch.style.background = one.colour;  // class 0 has no colour over the image
+    const cells = [percent(one.share), String(one.pixels), ...(known ? [one.size.toPrecision(4)] : []),
+      one.uncertainty === null ? "n/a" : one.uncertainty.toFixed(3)];
+    return element("tr", {}, element("th", { scope: "row" }, swatch, one.name), ...cells.map((text) => element("td", {}, text)));
+  });
+  return element("div", { className: "scroll" }, element("table", { className: "legend" },
+    element("thead", {}, element("tr", {}, ...heads.map((text) => element("th", { scope: "col" }, text)))),
+    element("tbody", {}, ...rows)));
+}
+
 const show = {
-  classify(found, file) {
+  classify(found, files) {
     const cards = found.images.map((image) => {
       const tags = element("div");
       if (image.abstain) tags.append(tag("abstains: too uncertain, or another kind of image", true));
@@ -84,10 +101,21 @@ const show = {
       element("p", { className: "muted" }, `mean of ${one.slices} slices`), bars(one.probability)));
     if (forms.has("explain")) {
       const why = element("button", { type: "button", className: "second" }, "Show why");
-      why.addEventListener("click", () => { choose(forms.get("explain"), file); ask(forms.get("explain")); });
+      why.addEventListener("click", () => { choose(forms.get("explain"), files); ask(forms.get("explain")); });
       whole.unshift(element("p", {}, why));
     }
     return [...whole, ...cards];
+  },
+  segment(found) {
+    return found.images.map((image) => {
+      const unseen = image.unseen_share ? `; ${percent(image.unseen_share)} was not seen by the model` : "";
+      return element("div", { className: "card wide" }, element("h3", {}, image.name),
+        element("div", { className: "row full" }, titled(image.picture, "the image"),
+          titled(image.overlay, "its classes in colour"), titled(image.uncertainty,
+            `uncertainty (white: all classes are equally probable), mean ${image.mean_uncertainty.toFixed(3)}${unseen}`)),
+        legend(image.classes, image.unit),
+        element("p", {}, element("a", { href: image.mask, download: image.mask_name }, `Save the mask, ${image.mask_name}`)));
+    });
   },
   explain(found) {
     return found.images.map((image) => element("div", { className: "card wide" },
@@ -118,16 +146,36 @@ const show = {
       more(`${image.drafts.length} drafts`, element("div", {}, ...image.drafts.map((text) =>
         element("p", { className: "text" }, text))))));
   },
+  answer(found) {
+    const cards = found.images.map((image) => image.probability ? card(image,
+      element("p", { className: "muted" }, image.place ? `${image.place}: ${image.name}` : image.name),
+      element("h3", {}, image.modality), bars(image.probability)) : titled(image.picture, `${image.place}: ${image.name}`));
+    if (found.task === "modality") return cards;
+    const asked = [element("p", { className: "text" }, found.question)];
+    if (!found.options.length) return [...asked, ...cards];  // of panels, each with its own
+    const chances = Object.fromEntries(found.options.map((one) => [`${one.letter}: ${one.words}`, one.probability]));
+    return [...asked, element("div", { className: "row large" }, ...cards),
+      element("h3", {}, `${found.answer} (${percent(found.probability)})`), bars(chances)];
+  },
 };
 
-function query(form, file) {
+const several = (form) => form.querySelector(".file").multiple;
+
+function query(form, files) {
   const asked = new URLSearchParams();
-  if (file) asked.set("name", file.name);
+  if (files && !several(form)) asked.set("name", files[0].name);
   for (const input of form.querySelectorAll("[name]")) {
     const value = input.type === "checkbox" ? String(Number(input.checked)) : input.value.trim();
     if (value !== "" && (value !== input.dataset.default || input.tagName === "SELECT")) asked.set(input.name, value);
   }
   return asked;
+}
+
+function body(form, files) {
+  if (!files || !several(form)) return files && files[0];
+  const sent = new FormData();
+  for (const file of files) sent.append("image", file, file.name);
+  return sent;
 }
 
 function fail(box, line) {
@@ -137,8 +185,8 @@ function fail(box, line) {
 async function ask(form) {
   const endpoint = form.dataset.endpoint, box = form.parentElement.querySelector(".result");
   const button = form.querySelector("button[type=submit]"), state = form.querySelector(".state");
-  const file = form.querySelector(".file") ? form.chosen : null;
-  if (form.querySelector(".file") && !file) return fail(box, "Choose an image first.");
+  const files = form.querySelector(".file") ? form.chosen : null;
+  if (form.querySelector(".file") && !files) return fail(box, "Choose an image first.");
   if (form.asking) form.asking.abort();
   const asking = form.asking = new AbortController(), start = Date.now();
   const tell = () => { state.textContent = `working, ${Math.round((Date.now() - start) / 1000)} s; the first time takes longest`; };
@@ -147,12 +195,12 @@ async function ask(form) {
   box.replaceChildren(element("p", { className: "muted" }, "working"));  // nothing of an earlier image stays
   tell();
   try {
-    const answer = await fetch(`/${endpoint}?${query(form, file)}`, { method: "POST", body: file, signal: asking.signal });
+    const answer = await fetch(`/${endpoint}?${query(form, files)}`, { method: "POST", body: body(form, files), signal: asking.signal });
     const found = await answer.json();
     if (!answer.ok) return fail(box, found.error || `status ${answer.status}`);
     const warnings = (found.warnings || []).map((line) => element("p", { className: "notice" }, line));
-    box.replaceChildren(...warnings, ...show[endpoint](found, file));
-    if (file) box.scrollIntoView({ block: "nearest" });
+    box.replaceChildren(...warnings, ...show[endpoint](found, files));
+    if (files) box.scrollIntoView({ block: "nearest" });
   } catch (error) {
     if (error.name !== "AbortError") fail(box, `The service does not answer (${error.message}): is it still running?`);
   } finally {
@@ -161,9 +209,9 @@ async function ask(form) {
   }
 }
 
-function choose(form, file) {
-  form.chosen = file;
-  form.querySelector(".chosen").textContent = file ? file.name : "";
+function choose(form, files) {  // several in the order of their names, with numbers as numbers
+  form.chosen = [...files].sort((a, b) => a.name.localeCompare(b.name, undefined, { numeric: true }));
+  form.querySelector(".chosen").textContent = form.chosen.map((file) => file.name).join(", ");
 }
 
 for (const form of forms.values()) {
@@ -178,14 +226,14 @@ for (const form of forms.values()) {
   const input = form.querySelector(".file"), drop = form.querySelector(".drop");
   if (!input) continue;
   input.addEventListener("change", () => {
-    if (input.files[0]) { choose(form, input.files[0]); ask(form); }
+    if (input.files.length) { choose(form, input.files); ask(form); }
     input.value = "";  // the same file can be chosen again
   });
   for (const kind of ["dragover", "dragleave", "drop"])
     drop.addEventListener(kind, (event) => {
       event.preventDefault();
       drop.classList.toggle("over", kind === "dragover");
-      const file = kind === "drop" && event.dataTransfer.files[0];
-      if (file) { choose(form, file); ask(form); }
+      const files = kind === "drop" ? [...event.dataTransfer.files] : [];
+      if (files.length) { choose(form, several(form) ? files : files.slice(0, 1)); ask(form); }
     });
 }

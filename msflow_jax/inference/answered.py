@@ -1,0 +1,58 @@
+"""What a model that understands says of images: which modality they show, and answers to questions."""
+
+import dataclasses
+from collections.abc import Sequence
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+
+from msflow_jax.data import Info
+from msflow_jax.data.sources.images import read_listed
+from msflow_jax.storage.evaluations import names, read
+
+MODALITY = "modality"  # what is asked where no question is: which one an image shows
+
+
+def eight_bits(flow: Any) -> Info:
+    """What images of any modality must be: as the model sees them, since a window is of one alone."""
+    first = flow.info.of_modality(next(iter(flow.model.modalities)))
+    return dataclasses.replace(first, intensities={}, value_range=())
+
+
+def read_pictures(flow: Any, files: Sequence[Path], *, resize: bool = False) -> np.ndarray:
+    """The pictures that questions show, uint8 ``[N, *shape]``.
+
+    Raises:
+        ValueError: a file that cannot be read or does not fit, or is not one picture.
+    """
+    named = [file.name for file in files]
+    found, of = read_listed(files, named, eight_bits(flow), resize=resize)
+    if of != list(range(len(files))):
+        odd = next(i for i in range(len(files)) if of.count(i) != 1)
+        raise ValueError(f"{files[odd]} is not one picture: a question shows pictures")
+    return found.images
+
+
+def replies_to(flow: Any, asked: Any, form: str, description: str = "") -> list[dict[str, Any]]:
+    """What is said to each question, at the temperatures of the standing evaluation, or of any.
+
+    Args:
+        flow: opened workdir.
+        asked: questions, as its parts read them.
+        form: ``direct``, by comparing vectors, or ``letter``, read off the expert.
+        description: words before a progress bar; none where empty.
+
+    Raises:
+        ValueError: a model that answers nothing, or a question that this form has no answer to.
+    """
+    found = flow.answer(asked.arrays, description=description)
+    evaluation = read(flow.path, kept[0]) if (kept := names(flow.path)) else {}
+    return asked.replies(found, flow.model, form, evaluation)
+
+
+def require_modalities(flow: Any) -> None:
+    """Raises a ValueError where a model was never taught what modalities look like."""
+    flow.require("answer")
+    if "identification" not in flow.model.taught:
+        raise ValueError("this model was never taught what modalities look like")
