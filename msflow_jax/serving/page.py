@@ -12,6 +12,7 @@ from msflow_jax.families import settings_of
 from msflow_jax.inference.answered import MODALITY
 from msflow_jax.serving.parameters import ENDPOINTS, Parameter, takes_file, takes_form
 from msflow_jax.serving.service import Service
+from msflow_jax.streams import JUMP
 
 _TEMPLATES = ("msflow_jax.serving", "msflow_jax.reports")  # with the style sheet of the latter
 _LANGUAGES = {"script": "page.js", "style": "page.css"}
@@ -112,6 +113,8 @@ class Page:
         """One input: its kind, and what may be chosen."""
         flow, facts = service.flow, self.facts
         choices: list[Any] = [] if key == "guidance" else list(one.among)
+        if key == "solver" and not flow.config.model.get("distillation", {}).get("teacher"):
+            choices.remove(JUMP)
         if key in ("label", "against"):
             choices = [*([""] if endpoint == "explain" else []), *facts["classes"]]
         if key in ("source", "target", "modality"):

@@ -53,7 +53,7 @@ class Worker:
         self._do, self._together, self._most = do, together, waiting
         self._jobs: deque[_Job] = deque()
         self._meanwhile = deque(meanwhile)
-        self._changed, self._open, self._busy = threading.Condition(), True, False
+        self._changed, self._open = threading.Condition(), True
         self._thread = threading.Thread(target=self._run, name="worker", daemon=True)
         self._thread.start()
 
@@ -61,12 +61,6 @@ class Worker:
     def waiting(self) -> int:
         """Jobs that wait."""
         return len(self._jobs)
-
-    @property
-    def idle(self) -> bool:
-        """Whether nothing is done and nothing waits."""
-        with self._changed:
-            return not (self._busy or self._jobs)
 
     @property
     def alive(self) -> bool:
@@ -112,8 +106,6 @@ class Worker:
                     raise RuntimeError(f"{len(results)} results of {len(batch)} jobs")
             except BaseException as error:
                 results = [error] * len(batch)
-            with self._changed:
-                self._busy = False
             for job, result in zip(batch, results, strict=True):
                 if isinstance(result, BaseException):
                     job.future.set_exception(result)
@@ -145,7 +137,6 @@ class Worker:
                     else:
                         rest.append(job)
                 self._jobs = rest
-                self._busy = bool(batch)
                 if batch:
                     return batch
                 if not (self._jobs or self._open):

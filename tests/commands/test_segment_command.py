@@ -81,12 +81,17 @@ def test_pictures_have_their_own_size_and_others_are_refused(trained, command, t
     for i, space in enumerate(((20, 30), (8, 8))):
         values = rng.integers(0, 250, space).astype(np.int32)
         Image.fromarray(values.astype(np.uint16)).save(tmp_path / "given" / f"{i}.png")
+    exif = Image.Exif()
+    exif[274] = 6  # shown turned by a quarter
+    Image.fromarray(values.astype(np.uint16)).save(tmp_path / "given" / "2.png", exif=exif)
     given = [f"--workdir={trained}", f"--images={tmp_path / 'given'}", f"--output={tmp_path / 'o'}"]
     out = command("segment", *given)
     assert out.status == 2 and "0.png is 20 x 30, the model reads 8 x 8" in out.err
-    out = command("segment", *given, "--resize")
+    with pytest.warns(UserWarning) as told:
+        out = command("segment", *given, "--resize")
     assert out.status == 0, out.err
-    first, second = table(tmp_path / "o")
+    assert [str(one.message).split()[0] for one in told if "EXIF" in str(one.message)] == ["2.png"]
+    first, second, _ = table(tmp_path / "o")
     for row, space in ((first, (20, 30)), (second, (8, 8))):
         mask = np.asarray(Image.open(tmp_path / "o" / row["masks"]))
         assert mask.shape == space and mask.dtype == np.uint8 and mask.max() < 3
@@ -108,6 +113,7 @@ def client(trained):
 
     app = build_app(Service(open_workdir(trained)), Limits())
     with TestClient(app, "http://127.0.0.1:8000") as found:
+        assert 'value="heun"' in (page := found.get("/").text) and 'value="jump"' not in page
         yield found
 
 

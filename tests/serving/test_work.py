@@ -81,7 +81,7 @@ def test_what_finds_no_room_is_refused_and_what_was_given_up_is_left_out(gate):
     waiting = [gate.worker.submit("a", i) for i in range(8)]
     with pytest.raises(Full):
         gate.worker.submit("a", 9)
-    assert gate.worker.waiting == 8 and not gate.worker.idle
+    assert gate.worker.waiting == 8
     assert waiting[0].cancel()
     gate.open.set()
     assert waiting[7].result(20) == 7
@@ -99,7 +99,7 @@ def test_an_end_does_what_waits_and_takes_no_more():
     with pytest.raises(Closed):
         gate.worker.submit("a", 2)
     gate.open.set()
-    assert gate.worker.close(20) and last.result(0) == 1 and gate.worker.idle
+    assert gate.worker.close(20) and last.result(0) == 1 and gate.worker.waiting == 0
 
 
 def test_what_may_wait_is_done_while_nothing_waits():

@@ -70,6 +70,11 @@ def values_of(image: Image.Image, data: bytes, path: Path) -> np.ndarray:
     return _upright(pixels, image.getexif().get(_ORIENTATION, 1))
 
 
+def is_turned(image: Image.Image) -> bool:
+    """Whether EXIF says that a picture is shown otherwise than its pixels are stored."""
+    return image.getexif().get(_ORIENTATION, 1) not in (0, 1)
+
+
 def encode(image: np.ndarray) -> bytes:
     """The bytes of a PNG: uint8 ``[H, W, 1]`` or ``[H, W, 3]``; :func:`decode` gives it back."""
     from PIL import Image

@@ -12,12 +12,11 @@ import numpy as np
 from msflow_jax.data.pictures import Picture
 from msflow_jax.data.sources import nifti
 from msflow_jax.data.sources.archives import Explained
-from msflow_jax.data.sources.decoding import opened, rawmodes, read_file
+from msflow_jax.data.sources.decoding import is_turned, opened, rawmodes, read_file
 from msflow_jax.data.sources.finding import suffix_of
 from msflow_jax.data.sources.geometry import differences
 from msflow_jax.data.sources.orientation import size_text
 
-_ORIENTATION = 274  # tag of EXIF
 _LOSSY = ("JPEG", "WEBP", "MPO")
 _WHITE = {"L;2": 85, "L;4": 17}  # what Pillow multiplies values of 2 and 4 bits by
 LARGEST = 255
@@ -63,10 +62,10 @@ def _picture(image: Any, path: Path) -> Mask:
         )
     if getattr(image, "n_frames", 1) > 1:
         raise Explained(f"{path} holds {image.n_frames} pictures: a mask is one picture")
-    turned = image.getexif().get(_ORIENTATION, 1)
+    turned = is_turned(image)
     stored = [_WHITE[mode] for mode in rawmodes(image) if mode in _WHITE]
     image.load()
-    if turned not in (0, 1):
+    if turned:
         raise Explained(f"{path} is turned by its EXIF orientation: save it upright")
     if image.mode == "P":
         return _palette(image, path)
@@ -150,7 +149,7 @@ def check_fits(image: Path, mask: Path, kind: str) -> None:
     sizes = []
     for path in (image, mask):
         with opened(path, path) as picture:
-            if path == image and picture.getexif().get(_ORIENTATION, 1) not in (0, 1):
+            if path == image and is_turned(picture):
                 raise Explained(
                     f"{image} is turned by its EXIF orientation, and whether its mask is too is not "
                     "known: save both upright"

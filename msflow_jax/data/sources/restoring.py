@@ -3,7 +3,9 @@
 from __future__ import annotations
 
 import dataclasses
+import warnings
 from collections.abc import Callable, Sequence
+from contextlib import suppress
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -12,6 +14,7 @@ import numpy as np
 from msflow_jax.data.base import Info
 from msflow_jax.data.pictures import Picture
 from msflow_jax.data.slices import Slices
+from msflow_jax.data.sources.decoding import is_turned, opened
 from msflow_jax.data.sources.examples import list_items
 from msflow_jax.data.sources.finding import find_images, warn_of_left_out
 from msflow_jax.data.sources.fitting import square_size
@@ -121,6 +124,7 @@ def _of_array(image: np.ndarray) -> Restore:
 def _of_picture(item: Item, info: Info) -> Restore:
     def restore(maps: np.ndarray, unsure: np.ndarray) -> Restored:
         picture = read_item(item)
+        _warn_if_turned(item.paths[0])
         grey = to_grey(picture, info.intensity(), item.place)
         index, seen = nearest_pixels(picture.space, picture.spacing, maps.shape[1:], info.fit)
         return Restored(
@@ -130,6 +134,19 @@ def _of_picture(item: Item, info: Info) -> Restore:
         )  # fmt: skip
 
     return restore
+
+
+def _warn_if_turned(path: Path) -> None:
+    with (
+        suppress(ValueError, OSError),
+        opened(path, path) as image,
+    ):  # DICOM and others have no EXIF
+        if is_turned(image):
+            warnings.warn(
+                f"{path.name} is turned by its EXIF orientation: its mask is of the picture as it is "
+                "shown, upright; a program that ignores EXIF sees it turned",
+                stacklevel=2,
+            )
 
 
 def nearest_pixels(
