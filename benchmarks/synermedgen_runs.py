@@ -70,7 +70,9 @@ def run(o: argparse.Namespace, arm: str, seed: int) -> dict[str, np.ndarray]:
     overrides = (*_NO_CONTROLS, *changes, *o.overrides, f"train.seed={seed}")
     call("train", f"--config={CONFIG}:{_words(o, base)}", f"--workdir={workdir}", "--no-evaluate",
          *(f"--config.{one}" for one in overrides))  # fmt: skip
-    kept = workdir / f"{o.unseen or 'figures'}_{o.split}_{o.examples}.npz"
+    # Figures of one way alone are no answer where both are asked for.
+    ways = "" if set(o.ways) == set(WAYS) else "_" + o.ways[0].replace(" ", "_")
+    kept = workdir / f"{o.unseen or 'figures'}_{o.split}_{o.examples}{ways}.npz"
     if not kept.exists():
         judged = judge(o.judge or o.runs, o.overrides)
         found = measure(workdir, judged, o.split, o.examples, o.unseen, o.ways)

@@ -2,8 +2,11 @@
 
 import os
 import signal
+import sys
 import tempfile
+from collections.abc import Callable
 from pathlib import Path
+from typing import NamedTuple
 
 import jax
 import pytest
@@ -40,6 +43,31 @@ def pytest_configure(config: pytest.Config) -> None:
     if signal.getsignal(signal.SIGINT) is signal.SIG_IGN:
         signal.signal(signal.SIGINT, signal.default_int_handler)
     jax.devices()  # once it runs, no command called in this process changes the number of devices
+
+
+class Outcome(NamedTuple):
+    """What a command left: exit status and both streams."""
+
+    status: int
+    out: str
+    err: str
+
+
+@pytest.fixture
+def shell(monkeypatch, capsys) -> Callable[..., Outcome]:
+    """`shell(main, "train", "--config=x")`: a command as from the shell, but within this process."""
+
+    def call(main: Callable[[], object], name: str, *arguments: object) -> Outcome:
+        monkeypatch.setattr(sys, "argv", [name, *map(str, arguments)])
+        capsys.readouterr()
+        status = 0
+        try:
+            main()
+        except SystemExit as stop:
+            status = stop.code or 0
+        return Outcome(status, *capsys.readouterr())
+
+    return call
 
 
 @pytest.fixture

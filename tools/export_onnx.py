@@ -95,7 +95,7 @@ def converted(flow: Any, batch: int, requested: dict[str, Any]) -> tuple[bytes, 
     from jax2onnx import to_onnx
     from plain_program import plain
 
-    from msflow_jax.inference.exporting import describe
+    from msflow_jax.inference.exporting import describe, leading_side
 
     size = sum(leaf.nbytes for leaf in jax.tree.leaves(flow.params))
     if size > _LARGEST:
@@ -106,18 +106,12 @@ def converted(flow: Any, batch: int, requested: dict[str, Any]) -> tuple[bytes, 
     ((name, dtype, shape),) = inputs
     # A line for each value without a type, though the checker finds the model complete.
     logging.getLogger("onnx_ir").setLevel(logging.ERROR)
-    (sides,) = (batch,) if batch else jax.export.symbolic_shape("batch")
-    given = jax.ShapeDtypeStruct((sides, *shape), dtype)
-    try:
-        program = plain(lambda x: function(flow.params, x), given)
-    except NotImplementedError as error:
-        raise ValueError(_cannot(error)) from error
-    except (TypeError, jax.errors.InconclusiveDimensionOperation) as error:
-        if batch:
-            raise
-        raise ValueError(
-            "the ONNX file of this model is of one number of images: give it by --batch"
-        ) from error
+    with leading_side(batch, "the ONNX file") as side:
+        given = jax.ShapeDtypeStruct((side, *shape), dtype)
+        try:
+            program = plain(lambda x: function(flow.params, x), given)
+        except NotImplementedError as error:
+            raise ValueError(_cannot(error)) from error
     try:
         model = to_onnx(program, [given], input_names=[name], output_names=sorted(facts["outputs"]))
         onnx.checker.check_model(model, full_check=True)

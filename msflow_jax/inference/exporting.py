@@ -1,6 +1,7 @@
 """A verb of a trained model as one program for other machines: StableHLO, without this library."""
 
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 
@@ -109,17 +110,34 @@ def _serialized(
     # Empty dicts have no leaf, and would be missing when the parameters are read again.
     params = unflatten_dict(flatten_dict(params))
     like = jax.tree.map(lambda x: jax.ShapeDtypeStruct(x.shape, x.dtype), params)
-    (size,) = (batch,) if batch else exporting.symbolic_shape("batch")
-    given = [jax.ShapeDtypeStruct((size, *shape), jnp.dtype(d)) for _, d, shape in inputs]
-    try:
+    with leading_side(batch, "the program") as side:
+        given = [jax.ShapeDtypeStruct((side, *shape), jnp.dtype(d)) for _, d, shape in inputs]
         made = exporting.export(jax.jit(function), platforms=PLATFORMS)(like, *given)
+    return bytes(made.serialize())
+
+
+@contextmanager
+def leading_side(batch: int, what: str) -> Iterator[Any]:
+    """The first side of arrays that a model is traced with: a number, or a symbol for any.
+
+    Args:
+        batch: the number; 0: any.
+        what: what is made, for errors.
+
+    Raises:
+        ValueError: the model cannot be traced with a symbol.
+    """
+    from jax import export as exporting
+
+    (side,) = (batch,) if batch else exporting.symbolic_shape("batch")
+    try:
+        yield side
     except (TypeError, jax.errors.InconclusiveDimensionOperation) as error:
         if batch:
             raise
         raise ValueError(
-            "the program of this model is of one number of images: give it by --batch"
+            f"{what} of this model is of one number of images: give it by --batch"
         ) from error
-    return bytes(made.serialize())
 
 
 def _classify(flow: Flow, requested: dict[str, Any]) -> tuple[Any, ...]:

@@ -1,9 +1,7 @@
 """A folder of small pictures, a small configuration, and a run of the train command on them."""
 
-import dataclasses
 import json
 import shutil
-import sys
 from contextlib import contextmanager
 from pathlib import Path
 
@@ -37,15 +35,6 @@ def evaluation(workdir: Path, name: str = "test") -> dict:
     return json.loads((workdir / "evaluations" / name / "evaluation.json").read_text())
 
 
-@dataclasses.dataclass(frozen=True)
-class Outcome:
-    """What a command left: exit status and both streams."""
-
-    status: int
-    out: str
-    err: str
-
-
 def fill(root: Path, *, seed: int = 0, side: int = 8) -> Path:
     """train/, val/ and test/ with two classes that differ in brightness."""
     rng = np.random.default_rng(seed)
@@ -60,21 +49,15 @@ def fill(root: Path, *, seed: int = 0, side: int = 8) -> Path:
 
 
 @pytest.fixture
-def command(monkeypatch, capsys):
+def command(shell):
     """`command("classify", "--images=x")`: as from the shell, but within this process."""
     from importlib import import_module
 
     from msflow_jax.commands.common import run
 
-    def call(name: str, *arguments: object) -> Outcome:
-        monkeypatch.setattr(sys, "argv", [name, *map(str, arguments)])
-        capsys.readouterr()
-        status = 0
-        try:
-            run(import_module(f"msflow_jax.commands.{name}").main)
-        except SystemExit as stop:
-            status = stop.code
-        return Outcome(status, *capsys.readouterr())
+    def call(name: str, *arguments: object):
+        main = import_module(f"msflow_jax.commands.{name}").main
+        return shell(lambda: run(main), name, *arguments)
 
     return call
 

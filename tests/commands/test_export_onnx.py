@@ -2,8 +2,7 @@
 
 import json
 import sys
-import tarfile
-from pathlib import Path
+from functools import partial
 
 import export_onnx
 import jax
@@ -14,37 +13,13 @@ from plain_program import plain
 
 from msflow_jax.commands.common import run
 from msflow_jax.streams import content_index, sample_noise
-
-KEPT = Path(__file__).resolve().parents[1] / "fixtures" / "workdirs"
+from tests.kept import unpack
 
 
 @pytest.fixture
-def tool(monkeypatch, capsys):
+def tool(shell):
     """``tool("--output=x")``: exit status, and both streams."""
-
-    def call(*arguments):
-        monkeypatch.setattr(sys, "argv", ["export_onnx", *map(str, arguments)])
-        capsys.readouterr()
-        status = 0
-        try:
-            run(export_onnx.main)
-        except SystemExit as stop:
-            status = stop.code
-        return status, *capsys.readouterr()
-
-    return call
-
-
-@pytest.fixture
-def kept(tmp_path):
-    """Workdir of a model that is kept with the tests, by name."""
-
-    def unpack(name):
-        with tarfile.open(KEPT / f"{name}.tar.gz") as archive:
-            archive.extractall(tmp_path, filter="data")
-        return tmp_path / name
-
-    return unpack
+    return partial(shell, partial(run, export_onnx.main), "export_onnx")
 
 
 def test_noise_written_out_is_the_same():
@@ -100,24 +75,24 @@ def test_bad_input_leaves_nothing(tool, tmp_path, monkeypatch):
 
 
 @pytest.mark.parametrize("difference", [2e-4, float("nan")])
-def test_what_differs_from_the_library_is_not_written(
-    kept, tool, tmp_path, monkeypatch, difference
-):
+def test_what_differs_from_the_library_is_not_written(tool, tmp_path, monkeypatch, difference):
     monkeypatch.setattr(export_onnx, "_require", lambda: None)
     monkeypatch.setattr(export_onnx, "converted", lambda *_: (b"", {}))
     monkeypatch.setattr(export_onnx, "_run", lambda *_: {})
     monkeypatch.setattr(export_onnx, "compare", lambda *_: {"probability": difference})
-    status, _, err = tool(f"--workdir={kept('pixel')}", f"--output={tmp_path / 'm.onnx'}")
+    status, _, err = tool(
+        f"--workdir={unpack('pixel', tmp_path)}", f"--output={tmp_path / 'm.onnx'}"
+    )
     assert status == 2 and "above --tolerance=0.0001: nothing is written" in err
     assert err.count("\n") == 1 and [file.name for file in tmp_path.iterdir()] == ["pixel"]
 
 
-def test_runtime_says_what_the_library_says(kept, tool, tmp_path):
+def test_runtime_says_what_the_library_says(tool, tmp_path):
     pytest.importorskip("jax2onnx", reason="jax2onnx: see tools/export_onnx.py")
     onnx = pytest.importorskip("onnx")
     ort = pytest.importorskip("onnxruntime")
     output = tmp_path / "model.onnx"
-    given = (f"--workdir={kept('pixel')}", f"--output={output}", "--draws=2")
+    given = (f"--workdir={unpack('pixel', tmp_path)}", f"--output={output}", "--draws=2")
     status, out, err = tool(*given)
     assert status == 0, err
     assert "probabilities differ from the library's by at most" in out

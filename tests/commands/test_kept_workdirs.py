@@ -8,8 +8,6 @@ import csv
 import json
 import os
 import shutil
-import tarfile
-from pathlib import Path
 
 import jax
 import numpy as np
@@ -25,8 +23,8 @@ from msflow_jax.commands.train import train
 from msflow_jax.streams import sample_noise
 from msflow_jax.training.records import read_records
 from tests.commands.conftest import evaluation
+from tests.kept import NAMES, unpack
 
-KEPT = Path(__file__).resolve().parents[1] / "fixtures" / "workdirs"
 CLASSIFY = ("pixel", "latent", "coupling")
 CLOSE = dict(rtol=1e-5, atol=1e-5)  # the same processor gives the same digits; others round
 # What the classifier sees that the evaluation trains: training multiplies how a processor rounds, up
@@ -71,12 +69,7 @@ def kept(tmp_path_factory):
     """Folder of a fresh copy of a kept workdir, by name."""
     root = tmp_path_factory.mktemp("kept")
 
-    def unpack(name):
-        with tarfile.open(KEPT / f"{name}.tar.gz") as archive:
-            archive.extractall(root, filter="data")
-        return root / name
-
-    return {path.name.split(".")[0]: unpack(path.name.split(".")[0]) for path in KEPT.iterdir()}
+    return {name: unpack(name, root) for name in NAMES}
 
 
 def images(path, folder):

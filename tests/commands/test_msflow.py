@@ -6,6 +6,7 @@ import shutil
 import subprocess
 import sys
 import zipfile
+from functools import partial
 from pathlib import Path
 
 import pytest
@@ -18,20 +19,9 @@ ROOT = Path(__file__).resolve().parents[2]
 
 
 @pytest.fixture
-def msflow(monkeypatch, capsys):
+def msflow(shell):
     """`msflow("train", "--config=x")`: exit status and both streams."""
-
-    def call(*arguments):
-        monkeypatch.setattr(sys, "argv", ["msflow", *arguments])
-        capsys.readouterr()
-        status = 0
-        try:
-            entry.main()
-        except SystemExit as stop:
-            status = stop.code or 0
-        return status, *capsys.readouterr()
-
-    return call
+    return partial(shell, entry.main, "msflow")
 
 
 def test_every_command_is_listed_and_has_its_forward(msflow):

@@ -7,7 +7,6 @@ import shutil
 import signal
 import subprocess
 import sys
-import tarfile
 import urllib.request
 from contextlib import contextmanager
 from pathlib import Path
@@ -15,6 +14,8 @@ from pathlib import Path
 import numpy as np
 import pytest
 from PIL import Image
+
+from tests.kept import unpack
 
 playwright = pytest.importorskip("playwright.sync_api")
 CHROMIUM = next(
@@ -198,11 +199,9 @@ def test_a_dropped_file_is_classified(page, pictures):
 
 
 def test_a_mask_lies_over_its_image_beside_its_uncertainty(browser, tmp_path):
-    with tarfile.open(ROOT / "tests/fixtures/workdirs/segment.tar.gz") as archive:
-        archive.extractall(tmp_path, filter="data")
     pixels = np.random.default_rng(0).integers(0, 256, (20, 24), np.uint8)
     Image.fromarray(pixels).save(tmp_path / "scan.png")
-    with served(tmp_path / "segment") as address, opened(browser, address) as page:
+    with served(unpack("segment", tmp_path)) as address, opened(browser, address) as page:
         assert page.locator("section").count() == 1  # that is all the model can
         page.focus("#segment-file")
         choose_by_key(page).set_files(tmp_path / "scan.png")

@@ -4,7 +4,7 @@ import importlib
 import json
 import pickle
 import re
-import sys
+from functools import partial
 from pathlib import Path
 
 import jax.numpy as jnp
@@ -231,21 +231,10 @@ def test_errors_speak_the_names_of_the_file():
 
 
 @pytest.fixture
-def convert(monkeypatch, capsys):
+def convert(shell):
     """The command, as from the shell: exit status and both streams."""
     tool = importlib.import_module("msflow_jax.commands.convert_features")
-
-    def call(*arguments):
-        monkeypatch.setattr(sys, "argv", ["convert_features", *map(str, arguments)])
-        capsys.readouterr()
-        status = 0
-        try:
-            run(tool.main)
-        except SystemExit as stop:
-            status = stop.code
-        return status, *capsys.readouterr()
-
-    return call
+    return partial(shell, partial(run, tool.main), "convert_features")
 
 
 RANGE = ("--range", "-1", "1")

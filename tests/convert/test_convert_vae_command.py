@@ -5,6 +5,7 @@ import json
 import pickle
 import sys
 import types
+from functools import partial
 from pathlib import Path
 
 import jax
@@ -22,21 +23,10 @@ WEIGHTS = DATA / "autoencoder_kl_tiny_weights.safetensors"
 
 
 @pytest.fixture
-def convert(monkeypatch, capsys):
+def convert(shell):
     """The command, as from the shell: exit status and both streams."""
     tool = importlib.import_module("msflow_jax.commands.convert_vae")
-
-    def call(*arguments):
-        monkeypatch.setattr(sys, "argv", ["convert_vae", *map(str, arguments)])
-        capsys.readouterr()
-        status = 0
-        try:
-            run(tool.main)
-        except SystemExit as stop:
-            status = stop.code
-        return status, *capsys.readouterr()
-
-    return call
+    return partial(shell, partial(run, tool.main), "convert_vae")
 
 
 def state():

@@ -1,8 +1,5 @@
 """What of a workdir is given away: kept runs of several families open alike; lists of hashes."""
 
-import tarfile
-from pathlib import Path
-
 import jax
 import numpy as np
 import pytest
@@ -10,15 +7,12 @@ import pytest
 from msflow_jax.inference import publishing
 from msflow_jax.storage.hashes import check_files, read_hashes, write_hashes
 from msflow_jax.workdir import open_workdir
-
-KEPT = Path(__file__).resolve().parents[1] / "fixtures" / "workdirs"
+from tests.kept import unpack
 
 
 @pytest.mark.parametrize("name", ["latent", "coupling", "segment"])
 def test_a_staged_workdir_holds_the_same_model(name, tmp_path):
-    with tarfile.open(KEPT / f"{name}.tar.gz") as archive:
-        archive.extractall(tmp_path, filter="data")
-    flow, folder = open_workdir(tmp_path / name), tmp_path / "staged"
+    flow, folder = open_workdir(unpack(name, tmp_path)), tmp_path / "staged"
     folder.mkdir()
     publishing.stage(flow, folder)
     files = write_hashes(folder)
@@ -51,9 +45,7 @@ def test_paths_are_shortened_and_nothing_else():
 def test_a_segmentation_has_a_card_of_its_own(tmp_path, capsys):
     from msflow_jax.commands.push import push
 
-    with tarfile.open(KEPT / "segment.tar.gz") as archive:
-        archive.extractall(tmp_path, filter="data")
-    push(tmp_path / "segment", "me/model", dry_run=tmp_path / "out")
+    push(unpack("segment", tmp_path), "me/model", dry_run=tmp_path / "out")
     assert "no evaluation" not in capsys.readouterr().err
     text = (tmp_path / "out" / "README.md").read_text(encoding="utf-8")
     flow = open_workdir(tmp_path / "out")
