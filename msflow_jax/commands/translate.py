@@ -81,16 +81,14 @@ def translate(
     flow.require("translate")
     drawn = flow.info.of_modality(target)
     given = read_sources(flow, images, source, target, resize=resize, file_format=file_format)
-    said = read_standing(workdir).warn(given, source, target, flow.step)
-    # Words become numbers by the tokeniser of a model that reads them; others refuse the setting.
-    reads = getattr(flow.parts, "instruct", lambda text, *route: text)
-    requested["instruction"] = reads(instruction, source, target) if instruction else ""
+    requested["instruction"] = instruction and _numbers(flow, instruction, source, target)
     record = {
         "workdir": str(workdir), "step": flow.step, "seed": seed, "source": source, "target": target,
         "route": flow.model.route_words(source, target), **flow.settings("translate", requested),
         **({"instruction": instruction} if instruction else {}),
-        **describe_files(drawn, given.kind), **given.facts(one_noise), **said,
+        **describe_files(drawn, given.kind), **given.facts(one_noise),
     }  # fmt: skip
+    record |= read_standing(workdir).warn(given, source, target, flow.step)
     words, groups = f"{source} to {target}", given.volumes if one_noise else None
     try:
         found = flow.translate(
@@ -105,6 +103,12 @@ def translate(
     with new_folder(output, replace=True) as folder:
         count = write(folder, found, given, drawn, record)
     print(f"{count} {given.noun} {words} ({record['route']}), {len(found)} draws each: {output}")
+
+
+def _numbers(flow: Any, instruction: str, source: str, target: str) -> Any:
+    """Words as numbers of the tokeniser of a model that reads them; others refuse the setting."""
+    reads = getattr(flow.parts, "instruct", lambda text, *route: text)
+    return reads(instruction, source, target)
 
 
 def write(folder: Path, found: Any, given: Any, info: Any, record: Mapping[str, Any]) -> int:
