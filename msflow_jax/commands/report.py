@@ -56,6 +56,7 @@ def report(
     """
     from msflow_jax import data
     from msflow_jax.inference.reported import rows_of
+    from msflow_jax.inference.standing_routes import read_standing
     from msflow_jax.storage.jsons import write_json
     from msflow_jax.storage.outputs import check_file
     from msflow_jax.storage.text import begins_with, write_csv
@@ -68,6 +69,7 @@ def report(
     flow = open_workdir(workdir)
     flow.require("report")
     read, names = data.read_images(images, flow.info.of_modality(source), resize=resize)
+    read_standing(workdir).warn_unlike(read, names, source)
     words = f"reports of {source}"
     texts, logs = flow.report(
         {source: read}, draws=draws, seed=seed, description=words, steps=steps

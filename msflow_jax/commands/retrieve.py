@@ -53,6 +53,7 @@ def retrieve(
         ValueError: a model of one modality, an unknown one, or what does not fit.
         OSError: an output that cannot be written.
     """
+    from msflow_jax.inference.standing_routes import read_standing
     from msflow_jax.storage.outputs import check_file
     from msflow_jax.storage.text import begins_with, write_csv
     from msflow_jax.workdir import open_workdir
@@ -67,6 +68,9 @@ def retrieve(
     flow.require("translate")
     here, names = read(flow, images, source, resize)
     there, others = read(flow, among, target, resize)
+    for name, found, called in ((source, here, names), (target, there, others)):
+        if name != "report":
+            read_standing(workdir).warn_unlike(found, called, name)
     similarity = flow.embed(source, here) @ flow.embed(target, there).T
     route = flow.model.route_words(source, target)
     rows = []

@@ -37,10 +37,8 @@ class StandingRoutes:
             What a record says of it: the lines as ``warnings``, and ``evaluated``, the evaluation, its
             step and PSNR in dB of the route; None where it did not measure it.
         """
-        lines, evaluated = (
-            [*self.of_source(given, source), *self.of_route(source, target, step)],
-            None,
-        )
+        lines = [*self.of_source(given, source), *self.of_route(source, target, step)]
+        evaluated = None
         for line in lines:
             warnings.warn(line, stacklevel=3)
         for one in scores_of(self.block):
@@ -50,6 +48,12 @@ class StandingRoutes:
                     "without_model": dict(one.simple),
                 }  # fmt: skip
         return {"evaluated": evaluated, "warnings": lines}
+
+    @property
+    def _looks(self) -> dict[str, Any] | None:
+        """What the evaluation keeps of the modalities; None where it keeps nothing."""
+        found = self.block.get("looks")
+        return found if isinstance(found, dict) else None
 
     def of_route(self, source: str, target: str, step: int) -> list[str]:
         """The warning of the evaluation about a route; none where it has none.
@@ -77,31 +81,44 @@ class StandingRoutes:
             A line each: some look more like another modality of the training data; pictures where the
             model saw slices. One where an evaluation of before cannot tell.
         """
-        fields = self.block.get("looks") or {}
-        why = self.problem
-        if not why and not fields:
-            why = (
-                f"the evaluation {self.name!r} keeps nothing of how each modality looks; evaluate again"
-                if self.name
-                else "there is no standing evaluation; run msflow evaluate"
-            )
-        try:
-            looks = Looks.from_dict(fields) if not why else None
-        except ValueError as error:
-            looks, why = None, f"{error}; evaluate again"
-        if looks is None:
-            return [f"--source={source} is not checked: {why}"]
-        lines = []
         names = [name for name, _, _ in given.parts]
-        if given.volumes is None and source in fields.get("slices", ()):
+        lines = []
+        if given.volumes is None and source in (self._looks or {}).get("slices", ()):
             lines.append(
                 f"{_first(names)} no volume, and {source} was learned of slices of volumes: what is "
                 "drawn of another plane or kind of picture means nothing"
             )
+        of = range(len(given.images)) if given.volumes is None else given.volumes.tolist()
+        return [*lines, *self.unlike(given.images, names, of, source)]
+
+    def unlike(
+        self, images: np.ndarray, names: Sequence[str], of: Sequence[Any], source: str
+    ) -> list[str]:
+        """A line for each modality that some of what is given looks more like than its own.
+
+        Args:
+            images: uint8 ``[N, *shape]``.
+            names: of the things that they are of, in their order.
+            of: which thing each is of, ``[N]``.
+            source: what they are said to be.
+        """
+        fields = self._looks
+        if self.problem or fields is None:
+            why = self.problem or (
+                f"the evaluation {self.name!r} keeps nothing of how each modality looks; evaluate again"
+                if self.name
+                else "there is no standing evaluation; run msflow evaluate"
+            )
+            return [f"--source={source} is not checked: {why}"]
+        if not fields:  # the data have no other modality, or no validation images
+            return []
+        try:
+            looks = Looks.from_dict(fields)
+        except ValueError as error:
+            return [f"--source={source} is not checked: {error}; evaluate again"]
         if source not in looks.slack:
-            return lines
-        of = given.volumes if given.volumes is not None else np.arange(len(given.images))
-        others = looks.others(given.images, source, of.tolist())
+            return []
+        others, lines = looks.others(images, source, of), []
         for other in dict.fromkeys(filter(None, others)):
             odd = [name for name, found in zip(names, others, strict=True) if found == other]
             whom = odd[0] if len(names) == 1 else f"{len(odd)} of {len(names)} ({odd[0]} for one)"
@@ -110,6 +127,13 @@ class StandingRoutes:
                 f"{whom} {verb} more like {other} than {source} by grey levels; --source says {source}"
             )
         return lines
+
+    def warn_unlike(self, images: np.ndarray, names: Sequence[str], source: str) -> None:
+        """Warns as :meth:`unlike` says, of images as ``data.read_images`` gives and names them."""
+        parted = (name.rpartition("/") for name in names)  # slices end in their number
+        of = [head if end.isdecimal() else head + slash + end for head, slash, end in parted]
+        for line in self.unlike(images, list(dict.fromkeys(of)), of, source):
+            warnings.warn(line, stacklevel=3)
 
 
 def _first(names: Sequence[str]) -> str:

@@ -67,8 +67,7 @@ class Translation:
             found, shown = self._route(run, source, target, segmenters[target], features[target])
             block["routes"].append(found)
             arrays |= {f"translation_{source}_{target}_{k}": v for k, v in shown.items()}
-        if looks := looks_of(run):
-            block["looks"] = looks
+        block["looks"] = looks_of(run)
         return block, arrays
 
     def _route(

@@ -60,6 +60,17 @@ def test_a_picture_where_slices_of_volumes_were_learned(looks):
     assert standing.of_source(other, "middle") == []  # which was learned of pictures
 
 
+def test_slices_that_are_read_one_by_one_count_by_volume(looks, recwarn):
+    """As other commands read them; a picture counts alone."""
+    standing = StandingRoutes("test", 100, block(looks))
+    names = [*(f"a/v.nii.gz/{i:03d}" for i in range(3)), "a/p.png"]
+    standing.warn_unlike(images("middle", 4, 5), names, "middle")
+    assert not recwarn
+    with pytest.warns(UserWarning, match=r"^. of 2 \(a/v.nii.gz for one\) looks? more like middle"):
+        standing.warn_unlike(images("middle", 4, 5), names, "dark")
+    assert StandingRoutes("test", 100, {"looks": {}}).of_source(given("dark"), "dark") == []
+
+
 def test_what_cannot_be_checked_is_said(looks, tmp_path):
     assert read_standing(tmp_path) == StandingRoutes()
     (line,) = StandingRoutes().of_source(given("dark"), "dark")
