@@ -12,7 +12,8 @@ DIR.partial. With a model of several modalities (the second and third line) DIR 
 for each, drawn reports are in reports.csv, and generated.json says which routes were never trained.
 
 --augment writes a training set: the real images of all splits and, in the training split alone, drawn
-ones; DIR/manifest.csv lists path, label, split, origin (real or drawn) and patient, where known.
+ones, of all classes or those of --label; DIR/manifest.csv lists path, label, split, origin (real or
+drawn) and patient, where known.
 """
 
 from collections.abc import Mapping, Sequence
@@ -60,8 +61,7 @@ def generate(
         modalities: what it draws; see :func:`msflow_jax.commands.joint.draw_modalities`.
         seed: seed of the noise.
         steps: solver steps, 0 as configured.
-        guidance: classifier-free guidance weight, 0 as configured.
-        partner_guidance: weight of what modalities say to each other, 0 as configured.
+        guidance, partner_guidance: weights, of what modalities say to each other too, 0 as configured.
         solver: ODE solver, empty as configured.
         temperature: standard deviation of the latents of a model with a likelihood, 0 as configured.
         file_format: ``png``, ``nifti`` or ``dicom``; empty: PNG for pictures, NIfTI for volumes.
@@ -81,19 +81,20 @@ def generate(
 
     if count is not None and count < (not balance):
         raise ValueError(f"--count must be at least 1, got {count}")
-    augmented.check_flags(augment, balance, root, (labels, texts, modalities), file_format)
+    augmented.check_flags(augment, balance, root, (texts, modalities), file_format)
     output, partial = check_both(check_folder, output, written_before, [workdir], overwrite)
     flow = open_workdir(workdir)
     flow.require("generate")
-    requested = {
-        "solver": solver, "steps": steps, "guidance": guidance, "temperature": temperature,
-        "partner_guidance": partner_guidance,
-    }  # fmt: skip
+    requested = dict(
+        solver=solver, steps=steps, guidance=guidance, temperature=temperature,
+        partner_guidance=partner_guidance,
+    )  # fmt: skip
     if augment:
         number = count if count is not None else 0 if balance else COUNT
         augmented.augment(
-            flow, output, count=number, balance=balance, root=root, seed=seed, requested=requested
-        )
+            flow, output, count=number, labels=labels, balance=balance, root=root, seed=seed,
+            requested=requested,
+        )  # fmt: skip
     elif _draws_modalities(flow, labels, texts, modalities):
         draw_modalities(
             flow, output, partial, texts=texts, modalities=modalities, count=count, seed=seed,
@@ -101,6 +102,8 @@ def generate(
         )  # fmt: skip
     else:
         _draw_classes(flow, output, partial, labels, count or COUNT, seed, file_format, requested)
+    if not augment:
+        augmented.warn_of_drawings(flow)
 
 
 def _draw_classes(
@@ -177,13 +180,14 @@ def write(folder: Path, images: Any, numbers: Any, info: Any, record: Mapping[st
 
 def written_before(folder: Path) -> list[str] | None:
     """Names of the files that an earlier call left in a folder; None where there is no record of one."""
+    from msflow_jax.data.sources.grey_levels import NAME
     from msflow_jax.inference.augmented import IMAGES, TABLE
     from msflow_jax.storage.jsons import read_object
 
     try:
         found = read_object(folder / RECORD)
         if "augmented" in found:
-            return [IMAGES, TABLE, RECORD]
+            return [IMAGES, TABLE, NAME, RECORD]
         if "examples" in found:
             files = (file for one in found["examples"] for file in one["files"].values())
             return [*{Path(file).parts[0] for file in files}, RECORD, str(found["reports"])]

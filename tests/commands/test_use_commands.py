@@ -297,9 +297,15 @@ def test_a_training_set_of_real_and_drawn_images(command, trained, config_file, 
     assert len(list((tmp_path / "set/images").glob("*.png"))) == 44 + 4
     assert command(*call, "--count=1").status == 0  # in place of an earlier one
     assert len(list((tmp_path / "set/images").glob("drawn-*.png"))) == 2
+    warned = json.loads((tmp_path / "set/generated.json").read_text())["warnings"]
+    assert warned and f"warning: {warned[0]}" in done.err
+    one = command(*call, "--count=3", "--label=dark")
+    assert "dark 12 real and 3 drawn, very bright 12 real and 0 drawn" in one.out, one.err
+    assert command(*call, "--count=1").status == 0
     for wrong, says in (
         (("--balance",), "nothing is to be drawn"),
-        (("--label=dark",), "leave out labels"),
+        (("--text=dark",), "leave out texts"),
+        (("--label=grey",), "grey"),
         (("--root=/nowhere",), "/nowhere"),
     ):
         found = command(*call, *wrong)

@@ -13,6 +13,7 @@ from msflow_jax.data.base import SPLITS, digest
 from msflow_jax.data.identity import number_subjects
 from msflow_jax.data.oddities import check_copies
 from msflow_jax.data.sources.archives import file_sha256
+from msflow_jax.data.sources.grey_levels import meaning
 from msflow_jax.data.sources.items import facts_of as facts_of_items
 from msflow_jax.data.sources.listing import Listing
 from msflow_jax.data.sources.maps import choose
@@ -107,7 +108,8 @@ def _records(listing: Listing, settings: Settings) -> Records:
     intensity, broken = choose(items, training, settings, listing.root)
     refuse_broken(broken.values())
     shaping = Shaping(settings.side, settings.channels, settings.fit, not settings.spacing)
-    return Records(items, shaping, intensity, Grids(shaping))
+    stands_for = meaning(listing.root, intensity)
+    return Records(items, shaping, intensity, stands_for, Grids(shaping))
 
 
 def _begin(folder: Path, what: str) -> None:
