@@ -23,13 +23,16 @@ def default_workdir(config: str, data: str = "") -> Path:
     return Path("runs") / "-".join(filter(None, (stem.removesuffix(".py"), argument, images)))
 
 
-def fit_to_data(config, given: Sequence[str], small: bool | None = None) -> None:
+def fit_to_data(
+    config, given: Sequence[str], small: bool | None = None, workdir: Path | None = None
+) -> None:
     """Completes ``configs/own_images.py`` by a look at the images and the machine; others stay.
 
     Args:
         config: a whole configuration; changed.
         given: dotted keys that the user has chosen, which stay.
         small: whether the size for CPU cores is chosen; None: by the machine, or as ``:cpu`` says.
+        workdir: of the run; where it has begun, it keeps its length.
     """
     import jax
 
@@ -37,6 +40,7 @@ def fit_to_data(config, given: Sequence[str], small: bool | None = None) -> None
     from msflow_jax.data.sources import own
     from msflow_jax.families import get_family
     from msflow_jax.parallel.startup import describe_machine
+    from msflow_jax.workdir import keep_length
 
     if not own.is_own(config.data.name):
         return
@@ -50,6 +54,8 @@ def fit_to_data(config, given: Sequence[str], small: bool | None = None) -> None
     config.update_from_flattened_dict(
         {key: value for key, value in settings.items() if key in known and key not in kept}
     )
+    if workdir and not {"train.steps", "train.epochs"} & {*given}:
+        keep_length(workdir, config)
     if jax.process_index() == 0:
         print(facts.describe())
         print(own.describe_choice(facts, dict(leaves(config.to_dict())), machine.name))
@@ -214,7 +220,8 @@ def main(arguments: Sequence[str]) -> None:
         together = start_jax(config.train.batch, options.distributed)
     root = config.data.root if data.of_user(config.data.name) else ""
     workdir = options.workdir or default_workdir(options.config, root)
-    fit_to_data(config, [a.split("=")[0].removeprefix("--config.") for a in rest])
+    given = [a.split("=")[0].removeprefix("--config.") for a in rest]
+    fit_to_data(config, given, workdir=workdir)
     train(config, workdir, options.encode_only)
     if options.encode_only:
         return
