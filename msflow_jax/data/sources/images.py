@@ -86,7 +86,7 @@ def read_images(
     Raises:
         FileNotFoundError: if there is nothing at ``path``, or no image in the folder.
         ValueError: for unreadable files, or ones of another size, channel count or range of values;
-            names all of them, up to 20.
+            counts them, and names some of each reason.
     """
     found = read_sound_images(path, info, resize=resize)
     refuse_broken(found.errors)
