@@ -85,6 +85,7 @@ def _train(config, workdir: Path, encode_only: bool) -> None:
     from msflow_jax.config import check_config
     from msflow_jax.data.splitting import choosing
     from msflow_jax.families import get_family, verbs_of
+    from msflow_jax.inference.sets import few_cases
     from msflow_jax.progress import doing
     from msflow_jax.storage.atomic import check_writable
     from msflow_jax.storage.lock import locked
@@ -117,6 +118,7 @@ def _train(config, workdir: Path, encode_only: bool) -> None:
         _check_encoding(config, parts)
         family.stages(config, splits, parts, model)
         return
+    every = config.train.calibrate_every if "classify" in verbs_of(model) else 0
     taken, first = None, jax.process_index() == 0
     if config.train.init and (not resumed or unreached_stages(workdir)):
         taken = _taken(expand(config.train.init), workdir, model, config)
@@ -134,10 +136,11 @@ def _train(config, workdir: Path, encode_only: bool) -> None:
             if not (resumed and table.exists()):
                 write_csv(table, data.split_table(splits))
             print(describe(splits))
+            if line := few_cases(splits.val, every):
+                print(line)
         if jax.process_count() > 1:
             multihost_utils.sync_global_devices("workdir")
         with doing("preparing the training"):
-            every = config.train.calibrate_every if "classify" in verbs_of(model) else 0
             stages = family.stages(config, choosing(splits, every), parts, model)
             if taken:
                 stages = continuing.begin_with(taken, stages, workdir)

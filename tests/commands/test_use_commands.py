@@ -59,6 +59,7 @@ def test_sets_stand_in_the_table(trained, pictures, tmp_path, command):
         assert len(names) == int(row["set_size"]) and set(names) <= {"dark", "very bright"}
     out = command(*given, f"--output={tmp_path / 'p.csv'}", "--coverage=0.9", "--by-class")
     assert "too few calibration images for this rate of dark, very bright" in out.err
+    assert "9 are needed of each class: more validation images" in out.err
     assert {row["set_size"] for row in read(tmp_path / "p.csv")} == {"2"}
     out = command(*given, f"--output={tmp_path / 'p.csv'}")
     assert "8 validation images are too few to tell images from outside" in out.err
