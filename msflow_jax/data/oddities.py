@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import contextlib
+import difflib
 import unicodedata
 import warnings
 from collections import defaultdict
@@ -12,8 +13,11 @@ import numpy as np
 
 from msflow_jax.data.base import SPLITS, Splits
 from msflow_jax.data.slices import SLICE
+from msflow_jax.storage.text import first_of
 
 _SHOWN = 3
+_NAMED = 5  # classes in a line
+_LIKE = 0.8  # share of letters that a misspelt name has in common with the right one
 
 
 def check_copies(
@@ -95,17 +99,26 @@ def warn_of_rare_classes(splits: Splits) -> None:
     """Says which classes have one training image, or none in a split: no figure of them means much."""
     classes = splits.info.classes
     counts = {s: np.bincount(splits[s].labels, minlength=len(classes)) for s in SPLITS}
-    found = [
-        f"{name!r} has one training image"
-        for name, n in zip(classes, counts["train"], strict=True)
-        if n == 1
-    ]
+    rare = [name for name, n in zip(classes, counts["train"], strict=True) if n == 1]
+    found = [f"{name!r} has one training image{_nearest(name, classes)}" for name in rare]
+    if len(rare) > _SHOWN:
+        found = [f"{len(rare)} of {len(classes)} classes have one training image ({_some(rare)})"]
     for split in SPLITS:
-        absent = [repr(name) for name, n in zip(classes, counts[split], strict=True) if n == 0]
-        if absent:
-            found.append(f"no image of {', '.join(absent)} in {split}")
+        if absent := [name for name, n in zip(classes, counts[split], strict=True) if n == 0]:
+            found.append(f"no image of {_some(absent)} in {split}")
     if found:
         warnings.warn(f"{splits.info.source}: {'; '.join(found)}", stacklevel=3)
+
+
+def _some(names: Sequence[str]) -> str:
+    """The first few of some names."""
+    return first_of([repr(name) for name in names], _NAMED)
+
+
+def _nearest(name: str, classes: Sequence[str]) -> str:
+    """The class that a rare one may be a misspelling of, in words; empty where none is like it."""
+    near = difflib.get_close_matches(name, [other for other in classes if other != name], 1, _LIKE)
+    return f" (is {near[0]!r} meant?)" if near else ""
 
 
 def warn_of_lookalikes(names: Sequence[str], what: str, source: object) -> None:

@@ -95,7 +95,7 @@ def test_what_fits(images, capsys):
     assert not is_own(config.data.name) and config.model.code.scheme == "simplex"
     out = capsys.readouterr().out
     assert "3 classes: ill 10, very ill 10, well 10" in out
-    assert "data.side=32, data.channels=1" in out and "train.batch=16, train.epochs=0.0" in out
+    assert "data.side=32, data.channels=1" in out and "train.batch=16, train.steps=" in out
     assert "50 pixels become 32: details smaller than 2 pixels are lost" in out
     splits = data.load(_with(config.data, root=str(_mended(images))))
     assert splits.train.images.shape == (21, 32, 32, 1)

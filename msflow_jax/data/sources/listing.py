@@ -190,6 +190,8 @@ def sort_rows(rows: list[Row], root: Path, seed: int, layout: str = LAYOUT) -> L
     hint = _label_hint(rows, root.is_file() or layout != LAYOUT)
     splits = cut_rows(rows, labels.tolist(), seed, root, hint)
     check_classes(rows, splits, root, hint)
+    if hint:
+        warnings.warn(f"{root}{hint}", stacklevel=4)
     return Listing(tuple(rows), classes, labels, splits, root)
 
 
@@ -229,8 +231,11 @@ def _label_hint(rows: Sequence[Row], is_column: bool) -> str:
     if len(labels) < _MANY or _EACH * len(labels) < len(files):
         return ""
     if not is_column:
-        return f"; there are {len(labels)} class folders for {len(files)} images: are they classes?"
-    hint = f"; the column label has {len(labels)} values for {len(files)} rows: is it the class?"
+        return f": there are {len(labels)} class folders for {len(files)} images: are they classes?"
+    hint = (
+        f": the column label has {len(labels)} values for {len(files)} rows: is it the class, or a "
+        "measurement or an identifier?"
+    )
     swapped = f" Are label and subject exchanged, which has {len(whom)} values?"
     return hint + (swapped if 1 < len(whom) < len(labels) else "")
 
