@@ -85,7 +85,6 @@ def _train(config, workdir: Path, encode_only: bool) -> None:
     from msflow_jax.config import check_config
     from msflow_jax.data.splitting import choosing
     from msflow_jax.families import get_family, verbs_of
-    from msflow_jax.inference.sets import few_cases
     from msflow_jax.progress import doing
     from msflow_jax.storage.atomic import check_writable
     from msflow_jax.storage.lock import locked
@@ -135,9 +134,7 @@ def _train(config, workdir: Path, encode_only: bool) -> None:
                 teacher.keep(workdir)
             if not (resumed and table.exists()):
                 write_csv(table, data.split_table(splits))
-            print(describe(splits))
-            if line := few_cases(splits.val, every):
-                print(line)
+            print(describe(splits, every))
         if jax.process_count() > 1:
             multihost_utils.sync_global_devices("workdir")
         with doing("preparing the training"):
@@ -176,13 +173,15 @@ def _taken(source: Path, workdir: Path, model: Any, config: Any) -> Any:
     return take_params(source, model)
 
 
-def describe(splits) -> str:
-    """One line on the data."""
-    info = splits.info
+def describe(splits, every: int) -> str:
+    """One line on the data, and one where too few of them calibrate sets (``calibrate_every``)."""
+    from msflow_jax.inference.sets import few_cases
+
+    info, few = splits.info, few_cases(splits.val, every)
     return (
         f"{info.name}: {len(splits.train)} training, {len(splits.val)} validation, "
         f"{len(splits.test)} test images of {' x '.join(map(str, info.shape))}, "
-        f"{len(info.classes)} classes"
+        f"{len(info.classes)} classes{few and chr(10)}{few}"
     )
 
 

@@ -4,10 +4,11 @@ from __future__ import annotations
 
 import contextlib
 import difflib
+import re
 import unicodedata
 import warnings
 from collections import defaultdict
-from collections.abc import Mapping, Sequence
+from collections.abc import Collection, Mapping, Sequence
 
 import numpy as np
 
@@ -17,7 +18,8 @@ from msflow_jax.storage.text import first_of
 
 _SHOWN = 3
 _NAMED = 5  # classes in a line
-_LIKE = 0.8  # share of letters that a misspelt name has in common with the right one
+_NUMBER = re.compile(r"[\d.,-]+")
+_LIKE = 0.7  # share of letters that a misspelt name has in common with the right one
 
 
 def check_copies(
@@ -100,7 +102,10 @@ def warn_of_rare_classes(splits: Splits) -> None:
     classes = splits.info.classes
     counts = {s: np.bincount(splits[s].labels, minlength=len(classes)) for s in SPLITS}
     rare = [name for name, n in zip(classes, counts["train"], strict=True) if n == 1]
-    found = [f"{name!r} has one training image{_nearest(name, classes)}" for name in rare]
+    found = []
+    for name in rare:
+        meant = nearest(name, classes)
+        found.append(f"{name!r} has one training image{f' ({meant})' if meant else ''}")
     if len(rare) > _SHOWN:
         found = [f"{len(rare)} of {len(classes)} classes have one training image ({_some(rare)})"]
     for split in SPLITS:
@@ -115,10 +120,15 @@ def _some(names: Sequence[str]) -> str:
     return first_of([repr(name) for name in names], _NAMED)
 
 
-def _nearest(name: str, classes: Sequence[str]) -> str:
-    """The class that a rare one may be a misspelling of, in words; empty where none is like it."""
-    near = difflib.get_close_matches(name, [other for other in classes if other != name], 1, _LIKE)
-    return f" (is {near[0]!r} meant?)" if near else ""
+def nearest(name: str, others: Collection[str]) -> str:
+    """Which of other names a misspelt one may be, as a question; empty where none is like it.
+
+    Names that differ in numbers alone, such as grades, are not misspelt.
+    """
+    kind = _NUMBER.sub("", name)
+    alike = [other for other in sorted(others) if _NUMBER.sub("", other) != kind]
+    near = difflib.get_close_matches(name, alike, 1, _LIKE)
+    return f"is {near[0]!r} meant?" if near else ""
 
 
 def warn_of_lookalikes(names: Sequence[str], what: str, source: object) -> None:
