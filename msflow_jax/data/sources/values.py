@@ -200,12 +200,33 @@ def by_reason(errors: Collection[str]) -> list[str]:
     ]
 
 
-def refuse_broken(errors: Collection[str]) -> None:
-    """Raises a ValueError that lists, by reason, the pictures that cannot be used, if there are any."""
+class NoneSound(ValueError):
+    """No picture of several can be used; ``broken`` has the error of each by its name."""
+
+    broken: Mapping[str, str]
+
+
+def refuse_all(errors: Collection[str], broken: Mapping[str, str]) -> None:
+    """Raises a :class:`NoneSound` as :func:`refuse_broken` a ValueError."""
+    try:
+        refuse_broken(errors)
+    except ValueError as error:
+        none = NoneSound(str(error))
+        none.broken = broken
+        raise none from error
+
+
+def refuse_broken(errors: Collection[str], remedy: str = "") -> None:
+    """Raises a ValueError that lists, by reason, the pictures that cannot be used, if there are any.
+
+    Args:
+        errors: the error of each, which begins with its name.
+        remedy: what else helps, at the end.
+    """
     if len(errors) == 1:
-        raise ValueError(next(iter(errors)))
+        raise ValueError(next(iter(errors)) + remedy)
     if errors:
         reasons = by_reason(errors)
         shown = "; ".join(reasons[:_REASONS])
         more = f"; and {len(reasons) - _REASONS} reasons more" if len(reasons) > _REASONS else ""
-        raise ValueError(f"{len(errors)} pictures cannot be used: {shown}{more}")
+        raise ValueError(f"{len(errors)} pictures cannot be used: {shown}{more}{remedy}")

@@ -93,10 +93,6 @@ def test_patient_in_two_splits(tmp_path):
             ["path,label", "a.png,1", "b.png,1"],
             "one class only .*The column label names",
         ),
-        (
-            ["path,label,split", "a.png,1,training", "b.png,2,training"],
-            "split test .* in train",
-        ),
         (["path,label,split", "a.png,1,train", "b.png,2,test"], "outside the classes of train"),
     ],
 )
