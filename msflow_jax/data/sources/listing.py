@@ -22,8 +22,10 @@ from msflow_jax.data.sources.subjects import examples_of, keep_together
 from msflow_jax.data.splitting import VAL_PATTERN, assign
 from msflow_jax.storage.content import printable
 from msflow_jax.storage.places import expand
+from msflow_jax.storage.text import first_of
 
 _TABLES = (".csv", ".tsv")
+_NAMED = 3  # tables in an error
 _HEADER = 4096  # letters of a table's first line that are looked at
 COLUMNS = ("path", "label", "patient", "split")  # of a manifest; others are facts on the images
 LAYOUT = (
@@ -137,13 +139,14 @@ def list_folder(config: ConfigDict) -> Listing:
 
 
 def _table_hint(root: Path) -> str:
-    """What to say of a table of images in a folder, for an error; empty without one."""
-    for path in sorted(p for p in root.iterdir() if p.suffix.lower() in _TABLES):
+    """What to say of tables of images in a folder, for an error; empty without one."""
+    found = []
+    for path in sorted(p for p in root.iterdir() if p.suffix.lower() in _TABLES and p.is_file()):
         with path.open(encoding="utf-8-sig", errors="replace") as file:
-            header = set(re.split(r"[,\t]", file.readline(_HEADER).strip()))
-        if {"path", "label"} <= header:
-            return f"; {path} looks like a table of images: --config.data.root={path}"
-    return ""
+            if {"path", "label"} <= set(re.split(r"[,\t]", file.readline(_HEADER).strip())):
+                found.append(str(path))
+    named = first_of(found, _NAMED)
+    return f"; tables of images: {named}: name one, --config.data.root={found[0]}" if found else ""
 
 
 def root_of(config: ConfigDict) -> Path:

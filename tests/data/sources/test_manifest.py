@@ -181,9 +181,7 @@ def test_a_path_that_is_meant_for_a_table(tmp_path):
     path = manifest(tmp_path)
     with pytest.raises(FileNotFoundError, match=r"no file at .*absent\.csv .--config.data.root.$"):
         load(tmp_path / "absent.csv", "own")
-    with pytest.raises(
-        FileNotFoundError, match=r"looks like a table of images: .*root=.*list\.csv"
-    ):
+    with pytest.raises(FileNotFoundError, match=r"tables of images: .*root=.*list\.csv"):
         load(tmp_path, "own")
     assert len(load(path, "own").train)
 
