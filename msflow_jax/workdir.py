@@ -22,8 +22,8 @@ from msflow_jax.training.continuing import check_length
 from msflow_jax.training.sequence import read_drawing, read_params, saved_stages, unreached_stages
 
 __all__ = [
-    "create", "describe_length", "has_checkpoint", "keep_as_begun", "made_with", "open_workdir",
-    "plain", "read", "refuse_difference", "refuse_other_run", "take_params",
+    "create", "describe_length", "has_checkpoint", "keep_as_begun", "keep_length", "made_with",
+    "open_workdir", "plain", "read", "refuse_difference", "refuse_other_run", "take_params",
 ]  # fmt: skip
 
 
@@ -84,6 +84,12 @@ def keep_as_begun(path: Path, config: ConfigDict) -> None:
     began = read_object(path / "config.json")
     if "calibrate_every" not in began.get("train", {}):
         config.train.calibrate_every = read(path)[0].train.calibrate_every
+
+
+def keep_length(path: Path, config: ConfigDict) -> None:
+    """Of a workdir with checkpoints, its steps and epochs are put into ``config``."""
+    if has_checkpoint(path):
+        config.train.update(_length(read(path)[0]))
 
 
 def _length(config: ConfigDict) -> dict[str, Any]:

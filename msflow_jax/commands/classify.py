@@ -8,8 +8,9 @@ are of. Where slices of volumes or DICOM series are classified, predictions.seri
 of them. Columns: see docs/reference/tables.md. After Ctrl-C what was classified is in OUTPUT.partial.
 """
 
+import contextlib
 import sys
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -79,8 +80,9 @@ def classify(
     flow = open_workdir(workdir)
     flow.require("classify")
     _check(flow.calibration, keep, measure, outside, sets)
-    read = data.read_sound_images(images, flow.info_of(modality), resize=resize)
-    refuse_broken(() if skip_broken else read.errors)
+    with _errors_kept(output if skip_broken and is_first() else None):
+        read = data.read_sound_images(images, flow.info_of(modality), resize=resize)
+    refuse_broken(() if skip_broken else read.errors, "; --skip-broken goes on without them")
     requested, stopped = {"draws": draws, "steps": steps}, None
     try:
         out = flow.classify(read.images, description="classifying", **requested)
@@ -101,6 +103,21 @@ def classify(
     partial.unlink(missing_ok=True)  # of an earlier call that was stopped
     print(f"{len(read.names)} images, {_note(flow.calibration, abstains, read.broken)}: {output}")
     return rows
+
+
+@contextlib.contextmanager
+def _errors_kept(output: Path | None) -> Iterator[None]:
+    """Where no image can be read, the error says so, and a table (None: none) has that of each."""
+    from msflow_jax.data.sources.values import NoneSound
+    from msflow_jax.storage.text import write_csv
+
+    try:
+        yield
+    except NoneSound as none:
+        if output:
+            write_csv(output, add_broken([dict.fromkeys(_HEADER, "")], none.broken)[1:])
+            print(f"no image could be read, the error of each: {output}", file=sys.stderr)
+        raise
 
 
 def _ours(file: Path) -> bool:

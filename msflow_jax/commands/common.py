@@ -115,6 +115,8 @@ def run(main: Callable[[Sequence[str]], Any]) -> None:
     """
     # One line, without the place in the code that a user does not know.
     warnings.formatwarning = lambda message, *_, **__: f"warning: {one_line(message)}\n"
+    # Training and its evaluation read the same data: what is said of them is said once.
+    warnings.filterwarnings("once", category=UserWarning, append=True)
     with guarded_streams(), Interruption(allowed=0):
         status = _status(main)
     if status:

@@ -64,7 +64,7 @@ def run_splits(flow: Flow, root: str = "") -> data.Splits:
     """
     config = flow.config.data.copy_and_resolve_references()
     config.root = root or config.root
-    return data.as_trained(data.load(config), flow.info, flow.path / "splits.csv")
+    return data.as_trained(data.load(config, told=True), flow.info, flow.path / "splits.csv")
 
 
 def open_split(

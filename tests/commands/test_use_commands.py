@@ -59,6 +59,7 @@ def test_sets_stand_in_the_table(trained, pictures, tmp_path, command):
         assert len(names) == int(row["set_size"]) and set(names) <= {"dark", "very bright"}
     out = command(*given, f"--output={tmp_path / 'p.csv'}", "--coverage=0.9", "--by-class")
     assert "too few calibration images for this rate of dark, very bright" in out.err
+    assert "9 are needed of each class: more validation images" in out.err
     assert {row["set_size"] for row in read(tmp_path / "p.csv")} == {"2"}
     out = command(*given, f"--output={tmp_path / 'p.csv'}")
     assert "8 validation images are too few to tell images from outside" in out.err
@@ -204,12 +205,18 @@ def test_broken_images_are_listed_or_skipped(trained, pictures, tmp_path, comman
     assert re.search(
         r"3 pictures cannot be used: .*2\.png is not .*3\.png.*4\.png .* 4000", out.err
     )
+    assert "--skip-broken goes on without them" in out.err
     out = command(*arguments, "--skip-broken")
     assert out.status == 0 and "3 images, " in out.out and "3 could not be read" in out.out
     rows = {row["name"]: row for row in read(tmp_path / "p.csv")}
     assert [name for name, row in rows.items() if row["error"]] == ["2.png", "3.png", "4.png"]
     assert rows["2.png"]["class"] == rows["2.png"]["abstain"] == ""
     assert rows["5.png"]["class"] and not rows["5.png"]["error"]
+    for path in (tmp_path / "in").iterdir():
+        path.write_bytes(b"<html>not found</html>")
+    out = command(*arguments, "--skip-broken")  # nothing is classified, and the table says why
+    assert out.status == 2 and "6 pictures cannot be used" in out.err, out.err
+    assert {row["error"][-13:] for row in read(tmp_path / "p.csv")} == {"copy it again"}
 
 
 def test_images_of_another_size_with_resize(trained, tmp_path, command):
