@@ -23,6 +23,7 @@ from msflow_jax.commands.common import (
     run,
     source_path,
 )
+from msflow_jax.commands.numbers import fraction, whole
 
 # What our tables begin with; others are not overwritten.
 _HEADER = ("name", "label", "class")
@@ -33,8 +34,8 @@ def classify(
     images: str,
     output: Path,
     *,
-    draws: int = 0,
-    steps: int = 0,
+    draws: int | None = None,
+    steps: int | None = None,
     keep: float = 0.8,
     measure: str = "distance",
     outside: float = 0.01,
@@ -49,7 +50,7 @@ def classify(
     Args:
         workdir: workdir of a trained model.
         images: an image, a folder, or an .npz; ``output``: the CSV to write.
-        draws, steps: noise draws and solver steps, 0 as evaluated, or as configured.
+        draws, steps: noise draws and solver steps, None as evaluated, or as configured.
         keep: fraction of the validation split that would be kept; the rest abstains.
         measure: uncertainty that decides (``distance`` is the published one).
         outside: p-value up to which an image is of another kind, and abstained from; 0: never.
@@ -157,16 +158,18 @@ def main(arguments: Sequence[str]) -> None:
     flags.add_argument("--workdir", required=True, type=path)
     flags.add_argument("--images", required=True, help="an image, a folder or an .npz")
     flags.add_argument("--output", default=Path("predictions.csv"), type=file_path)
-    flags.add_argument("--draws", type=int, default=0, help="noise draws (default: as evaluated)")
-    flags.add_argument("--steps", type=int, default=0, help="solver steps (default: as evaluated)")
-    flags.add_argument("--keep", type=float, default=0.8, help="fraction of images to classify")
+    flags.add_argument("--draws", **whole(), help="noise draws (default: as evaluated)")
+    flags.add_argument("--steps", **whole(), help="solver steps (default: as evaluated)")
+    flags.add_argument(
+        "--keep", **fraction("(0, 1]"), default=0.8, help="fraction of images to classify"
+    )
     flags.add_argument("--measure", default="distance", help="uncertainty that decides to abstain")
     flags.add_argument(
-        "--outside", type=float, default=0.01,
+        "--outside", **fraction("[0, 1)"), default=0.01,
         help="p-value up to which an image is of another kind, and abstained from; 0: never",
     )  # fmt: skip
     flags.add_argument(
-        "--coverage", type=float, default=0.0,
+        "--coverage", **fraction("(0, 1)"),
         help="adds conformal sets, which hold the true class at this rate, such as 0.9",
     )  # fmt: skip
     flags.add_argument("--score", default="aps", choices=("lac", "aps", "raps"), help="of the sets")

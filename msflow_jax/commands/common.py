@@ -10,6 +10,7 @@ from collections.abc import Callable, Iterator, Sequence
 from pathlib import Path
 from typing import Any, NoReturn
 
+from msflow_jax.commands.numbers import fraction
 from msflow_jax.storage.content import printable
 from msflow_jax.storage.interruption import INTERRUPTED, Interruption
 from msflow_jax.storage.places import expand, split_archive
@@ -55,12 +56,14 @@ def add_slices(flags: argparse.ArgumentParser) -> None:
     """The flags that say which slices of volumes are taken."""
     flags.add_argument("--axis", default="axial", choices=("axial", "coronal", "sagittal"))
     flags.add_argument(
-        "--first", type=float, default=0.0, help="slices from this share of the axis"
+        "--first", **fraction("[0, 1)"), default=0.0, help="slices from this share of the axis"
     )
     flags.add_argument(
-        "--last", type=float, default=1.0, help="slices up to this share of the axis"
+        "--last", **fraction("(0, 1]"), default=1.0, help="slices up to this share of the axis"
     )
-    flags.add_argument("--gap", type=float, default=0.0, help="mm between slices; 0: every one")
+    flags.add_argument(
+        "--gap", **fraction("[0, inf)"), default=0.0, help="mm between slices; 0: every one"
+    )
 
 
 def add_distributed(flags: argparse.ArgumentParser) -> None:

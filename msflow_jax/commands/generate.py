@@ -22,6 +22,8 @@ from typing import Any
 from msflow_jax.commands import augmented
 from msflow_jax.commands.common import add_distributed, add_format, add_overwrite, parser, path, run
 from msflow_jax.commands.joint import RECORD, draw_modalities, read_texts
+from msflow_jax.commands.numbers import fraction, whole
+from msflow_jax.settings import SEED
 
 GRID = "grid.pdf"  # no picture file: the folder may be classified, or trained on
 PLANES = "planes"  # folder of the middle planes of volumes
@@ -37,11 +39,11 @@ def generate(
     texts: Sequence[str] = (),
     modalities: Sequence[str] = (),
     seed: int = 0,
-    steps: int = 0,
-    guidance: float = 0.0,
-    partner_guidance: float = 0.0,
+    steps: int | None = None,
+    guidance: float | None = None,
+    partner_guidance: float | None = None,
     solver: str = "",
-    temperature: float = 0.0,
+    temperature: float | None = None,
     file_format: str = "",
     overwrite: bool = False,
     augment: bool = False,
@@ -59,11 +61,11 @@ def generate(
         texts: reports that a model of several modalities draws from.
         modalities: what it draws; see :func:`msflow_jax.commands.joint.draw_modalities`.
         seed: seed of the noise.
-        steps: solver steps, 0 as configured.
-        guidance: classifier-free guidance weight, 0 as configured.
-        partner_guidance: weight of what modalities say to each other, 0 as configured.
+        steps: solver steps, None as configured.
+        guidance: classifier-free guidance weight, None as configured.
+        partner_guidance: weight of what modalities say to each other, None as configured.
         solver: ODE solver, empty as configured.
-        temperature: standard deviation of the latents of a model with a likelihood, 0 as configured.
+        temperature: standard deviation of the latents of a model with a likelihood, None as configured.
         file_format: ``png``, ``nifti`` or ``dicom``; empty: PNG for pictures, NIfTI for volumes.
         overwrite: whether an earlier call's folder is replaced to which other files were added.
         augment, balance, root: see :func:`msflow_jax.commands.augmented.augment`.
@@ -204,22 +206,20 @@ def main(arguments: Sequence[str]) -> None:
     flags.add_argument("--texts", type=path, help="file of reports, a line each")
     flags.add_argument("--modalities", default="", help="what is drawn together, such as xray,ct")
     flags.add_argument(
-        "--count", type=int,
+        "--count", **whole("[0, inf)"),
         help="images per class (default: 64), of several modalities per text, or in all",
     )  # fmt: skip
     flags.add_argument("--output", required=True, type=path)
-    flags.add_argument("--seed", type=int, default=0, help="seed of the noise")
-    flags.add_argument("--steps", type=int, default=0, help="solver steps (default: as configured)")
+    flags.add_argument("--seed", **whole(SEED), default=0, help="seed of the noise")
+    flags.add_argument("--steps", **whole(), help="solver steps (default: as configured)")
     flags.add_argument(
         "--solver", default="", help="euler, heun, midpoint, rk4, tsit5, dopri5, jump"
     )
-    flags.add_argument("--guidance", type=float, default=0.0, help="classifier-free guidance")
+    flags.add_argument("--guidance", **fraction("(0, inf)"), help="classifier-free guidance")
     flags.add_argument(
-        "--partner-guidance", type=float, default=0.0, help="weight of the other modalities' tokens"
+        "--partner-guidance", **fraction("(0, inf)"), help="weight of the other modalities' tokens"
     )
-    flags.add_argument(
-        "--temperature", type=float, default=0.0, help="for models with a likelihood"
-    )
+    flags.add_argument("--temperature", **fraction("(0, inf)"), help="for models with a likelihood")
     augmented.add_flags(flags)
     add_format(flags)
     add_distributed(flags)

@@ -21,6 +21,8 @@ from msflow_jax.commands.common import (
     run,
     source_path,
 )
+from msflow_jax.commands.numbers import whole
+from msflow_jax.settings import SEED
 
 _HEADER = ("name", "route", "report")  # what our tables begin with; others are not overwritten
 
@@ -33,7 +35,7 @@ def report(
     *,
     draws: int = 4,
     seed: int = 0,
-    steps: int = 0,
+    steps: int | None = None,
     resize: bool = False,
     overwrite: bool = False,
 ) -> list[dict[str, Any]]:
@@ -46,7 +48,7 @@ def report(
         output: the CSV, or JSON, to write.
         draws: draws of each report.
         seed: seed of the noise.
-        steps: solver steps, 0 as configured.
+        steps: solver steps, None as configured.
         resize: whether images of another size are brought to the model's.
         overwrite: whether another file than an earlier table is replaced.
 
@@ -89,9 +91,9 @@ def main(arguments: Sequence[str]) -> None:
     flags.add_argument("--images", required=True, help="an image, a folder or an .npz")
     flags.add_argument("--source", required=True, help="modality of the images")
     flags.add_argument("--output", default=Path("reports.csv"), type=file_path)
-    flags.add_argument("--draws", type=int, default=4, help="draws of each report")
-    flags.add_argument("--seed", type=int, default=0, help="seed of the noise")
-    flags.add_argument("--steps", type=int, default=0, help="solver steps (default: as configured)")
+    flags.add_argument("--draws", **whole(), default=4, help="draws of each report")
+    flags.add_argument("--seed", **whole(SEED), default=0, help="seed of the noise")
+    flags.add_argument("--steps", **whole(), help="solver steps (default: as configured)")
     flags.add_argument("--resize", action="store_true", help=RESIZE)
     add_overwrite(flags, "--output where it is not a table of an earlier call")
     o = flags.parse_args(arguments)

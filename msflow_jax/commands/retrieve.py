@@ -20,6 +20,7 @@ from msflow_jax.commands.common import (
     run,
     source_path,
 )
+from msflow_jax.commands.numbers import whole
 
 _HEADER = ("name", "route", "rank", "found")  # what our tables begin with
 
@@ -60,8 +61,6 @@ def retrieve(
     def ours(file: Path) -> bool:
         return begins_with(file, _HEADER)
 
-    if top < 1:
-        raise ValueError(f"--top must be at least 1, got {top}")
     output = check_file(output, ours, [workdir, source_path(images)], overwrite)
     flow = open_workdir(workdir)
     flow.require("translate")
@@ -127,7 +126,7 @@ def main(arguments: Sequence[str]) -> None:
     flags.add_argument("--among", required=True, help="where partners are looked for")
     flags.add_argument("--target", required=True, help="their modality, or report")
     flags.add_argument("--output", default=Path("retrieved.csv"), type=file_path)
-    flags.add_argument("--top", type=int, default=5, help="ranks of each image")
+    flags.add_argument("--top", **whole(), default=5, help="ranks of each image")
     flags.add_argument("--resize", action="store_true", help=RESIZE)
     add_overwrite(flags, "--output where it is not a table of an earlier call")
     o = flags.parse_args(arguments)

@@ -15,6 +15,8 @@ from pathlib import Path
 from typing import Any
 
 from msflow_jax.commands.common import RESIZE, add_overwrite, parser, path, run, source_path
+from msflow_jax.commands.numbers import whole
+from msflow_jax.settings import SEED
 
 
 def segment(
@@ -36,7 +38,7 @@ def segment(
         seed: seed of the noise; None as configured.
         resize: whether images of another size are brought to the model's; masks have the images' size.
         overwrite: whether an earlier call's folder is replaced to which other files were added.
-        **requested: settings of the model's ``segment``: draws, steps, solver; 0 or empty: as
+        **requested: settings of the model's ``segment``: draws, steps, solver; None or empty: as
             configured.
 
     Raises:
@@ -97,10 +99,10 @@ def main(arguments: Sequence[str]) -> None:
     flags.add_argument("--workdir", required=True, type=path)
     flags.add_argument("--images", required=True, help="an image, a folder or an .npz")
     flags.add_argument("--output", required=True, type=path)
-    flags.add_argument("--draws", type=int, default=0, help="noise draws of each image")
-    flags.add_argument("--steps", type=int, default=0, help="solver steps (default: as configured)")
+    flags.add_argument("--draws", **whole(), help="noise draws of each image")
+    flags.add_argument("--steps", **whole(), help="solver steps (default: as configured)")
     flags.add_argument("--solver", default="", help="euler, heun, midpoint, rk4, tsit5 or dopri5")
-    flags.add_argument("--seed", type=int, help="seed of the noise (default: as configured)")
+    flags.add_argument("--seed", **whole(SEED), help="seed of the noise (default: as configured)")
     flags.add_argument("--resize", action="store_true", help=RESIZE)
     add_overwrite(flags, "an earlier call's folder although files were added to it")
     o = flags.parse_args(arguments)

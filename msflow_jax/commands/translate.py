@@ -23,6 +23,8 @@ from msflow_jax.commands.common import (
     run,
     source_path,
 )
+from msflow_jax.commands.numbers import fraction, whole
+from msflow_jax.settings import SEED
 
 RECORD = "translated.json"
 
@@ -34,7 +36,7 @@ def translate(
     target: str,
     output: Path,
     *,
-    draws: int = 0,
+    draws: int | None = None,
     seed: int = 0,
     resize: bool = False,
     one_noise: bool = True,
@@ -51,14 +53,14 @@ def translate(
         source: their modality.
         target: modality to draw.
         output: folder to write; one that an earlier call wrote is replaced.
-        draws: draws of each image, 0 as configured.
+        draws: draws of each image, None as configured.
         seed: seed of the noise.
         resize: whether images of another size are brought to the model's.
         one_noise: whether the slices of a volume have one noise in each draw, so that neighbours agree.
         file_format: ``png``, ``nifti`` or ``dicom``; empty: PNG for pictures, NIfTI for volumes.
         overwrite: whether an earlier call's folder is replaced to which other files were added.
         instruction: words that name source and target, for a model that reads them.
-        **requested: settings of the model's ``translate``, such as steps and guidance; 0 or empty: as
+        **requested: settings of the model's ``translate``, such as steps and guidance; None or empty: as
             configured.
 
     Raises:
@@ -152,16 +154,16 @@ def main(arguments: Sequence[str]) -> None:
     flags.add_argument("--source", required=True, help="modality of the images")
     flags.add_argument("--target", required=True, help="modality to draw")
     flags.add_argument("--output", required=True, type=path)
-    flags.add_argument("--draws", type=int, default=0, help="draws of each image")
-    flags.add_argument("--seed", type=int, default=0, help="seed of the noise")
-    flags.add_argument("--steps", type=int, default=0, help="solver steps (default: as configured)")
+    flags.add_argument("--draws", **whole(), help="draws of each image")
+    flags.add_argument("--seed", **whole(SEED), default=0, help="seed of the noise")
+    flags.add_argument("--steps", **whole(), help="solver steps (default: as configured)")
     flags.add_argument("--solver", default="", help="euler, heun, midpoint, rk4, tsit5 or dopri5")
-    flags.add_argument("--guidance", type=float, default=0.0, help="weight of the common space")
+    flags.add_argument("--guidance", **fraction("(0, inf)"), help="weight of the common space")
     flags.add_argument(
-        "--partner-guidance", type=float, default=0.0, help="weight of the source's own tokens"
+        "--partner-guidance", **fraction("(0, inf)"), help="weight of the source's own tokens"
     )
     flags.add_argument(
-        "--image-guidance", type=float, default=0.0, help="weight of what is seen of the source"
+        "--image-guidance", **fraction("(0, inf)"), help="weight of what is seen of the source"
     )
     flags.add_argument("--instruction", default="", help="words that name source and target")
     flags.add_argument("--resize", action="store_true", help=RESIZE)

@@ -129,7 +129,10 @@ MISTAKES = {
     "other size": ("classify", "--images={tmp}/large", "is 12 x 12, .* 8 x 8 .*--resize"),
     "coverage": ("classify", "--keep=1.5", r"--keep must lie in \(0, 1\], got 1.5"),
     "measure": ("classify", "--measure=doubt", "unknown uncertainty 'doubt': .*distance"),
-    "draws": ("classify", "--draws=-1", "draws must be at least 1"),
+    "draws": ("classify", "--draws=-1", "--draws must be at least 1, got -1"),
+    "no steps": ("classify", "--steps=0", "--steps must be at least 1, got 0"),
+    "no weight": ("generate", "--guidance=0", "--guidance must be a positive number, got 0"),
+    "no draws": ("evaluate", "--draws=0", "--draws must be at least 1, got 0"),
     "unknown class": ("generate", "--label=melanoma", "'melanoma': .* 0 = dark, 1 = very bright"),
     "count": ("generate", "--count=0", "--count must be at least 1, got 0"),
     "text": (
