@@ -21,6 +21,7 @@ from msflow_jax.commands.common import (
     path,
     run,
     source_path,
+    start,
 )
 
 _QUESTIONS = ("id", "answer", "probability", "reply")
@@ -149,10 +150,7 @@ def main(arguments: Sequence[str]) -> None:
     flags.add_argument("--resize", action="store_true", help=RESIZE)
     add_overwrite(flags, "another file than an earlier table")
     o = flags.parse_args(arguments)
-
-    from msflow_jax.parallel.startup import start_jax
-
-    start_jax()
+    start()
     if o.questions:
         answer(
             o.workdir, o.questions, o.output, form=o.form, resize=o.resize, overwrite=o.overwrite

@@ -22,6 +22,7 @@ from msflow_jax.commands.common import (
     path,
     run,
     source_path,
+    start,
 )
 from msflow_jax.commands.numbers import fraction, whole
 
@@ -184,10 +185,7 @@ def main(arguments: Sequence[str]) -> None:
     add_distributed(flags)
     add_overwrite(flags, "--output where it is not a table of an earlier call")
     o = flags.parse_args(arguments)
-
-    from msflow_jax.parallel.startup import start_jax
-
-    start_jax(distributed=o.distributed)
+    start(o.distributed)
     sets = dict(coverage=o.coverage, score=o.score, by_class=o.by_class) if o.coverage else None
     classify(
         o.workdir, o.images, o.output, draws=o.draws, steps=o.steps, keep=o.keep, sets=sets,

@@ -104,6 +104,17 @@ def file_path(text: str) -> Path:
     return path(text)
 
 
+def start(distributed: str | None = None) -> None:
+    """Loads what takes long, with a line on it, and starts JAX, with other processes if asked for."""
+    from msflow_jax.progress import doing
+
+    with doing("starting"):
+        from msflow_jax.parallel.startup import start_jax
+
+        start_jax(distributed=distributed)
+        import msflow_jax.workdir  # noqa: F401
+
+
 def source_path(images: str) -> Path:
     """The file or folder that ``--images`` names, without the split of an ``.npz``."""
     archive = split_archive(images)

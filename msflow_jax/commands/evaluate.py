@@ -14,7 +14,7 @@ from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
-from msflow_jax.commands.common import add_distributed, parser, path, run
+from msflow_jax.commands.common import add_distributed, parser, path, run, start
 from msflow_jax.commands.numbers import fraction, whole
 
 # Sections that need no other split, for images from elsewhere.
@@ -233,10 +233,7 @@ def main(arguments: Sequence[str]) -> None:
     )  # fmt: skip
     add_distributed(flags)
     o = flags.parse_args(arguments)
-
-    from msflow_jax.parallel.startup import start_jax
-
-    start_jax(distributed=o.distributed)
+    start(o.distributed)
     if isinstance(o.adopt, str):
         return adopt_existing(o.workdir, o.adopt)
     evaluate(

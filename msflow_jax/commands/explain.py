@@ -15,7 +15,7 @@ from importlib.util import find_spec
 from pathlib import Path
 from typing import Any
 
-from msflow_jax.commands.common import RESIZE, add_overwrite, parser, path, run, source_path
+from msflow_jax.commands.common import RESIZE, add_overwrite, parser, path, run, source_path, start
 
 TABLE, MAPS = "explained.csv", "maps.npz"
 _VOLUMES = ("likelihood_map", "log_ratio_map")  # columns of the files of volumes' maps
@@ -168,10 +168,7 @@ def main(arguments: Sequence[str]) -> None:
     flags.add_argument("--resize", action="store_true", help=RESIZE)
     add_overwrite(flags, "an earlier call's folder although files were added to it")
     o = flags.parse_args(arguments)
-
-    from msflow_jax.parallel.startup import start_jax
-
-    start_jax()
+    start()
     explain(
         o.workdir, o.images, o.output, label=o.label, against=o.against, spread=o.spread,
         resize=o.resize, overwrite=o.overwrite,

@@ -20,7 +20,15 @@ from pathlib import Path
 from typing import Any
 
 from msflow_jax.commands import augmented
-from msflow_jax.commands.common import add_distributed, add_format, add_overwrite, parser, path, run
+from msflow_jax.commands.common import (
+    add_distributed,
+    add_format,
+    add_overwrite,
+    parser,
+    path,
+    run,
+    start,
+)
 from msflow_jax.commands.joint import RECORD, draw_modalities, read_texts
 from msflow_jax.commands.numbers import fraction, whole
 from msflow_jax.settings import SEED
@@ -225,10 +233,7 @@ def main(arguments: Sequence[str]) -> None:
     add_distributed(flags)
     add_overwrite(flags, "an earlier call's folder although files were added to it")
     o = flags.parse_args(arguments)
-
-    from msflow_jax.parallel.startup import start_jax
-
-    start_jax(distributed=o.distributed)
+    start(o.distributed)
     generate(
         o.workdir, o.label, o.count, o.output, texts=read_texts(o.text, o.texts),
         modalities=[one.strip() for one in o.modalities.split(",") if one.strip()], seed=o.seed,

@@ -20,6 +20,7 @@ from msflow_jax.commands.common import (
     path,
     run,
     source_path,
+    start,
 )
 from msflow_jax.commands.numbers import whole
 from msflow_jax.settings import SEED
@@ -97,10 +98,7 @@ def main(arguments: Sequence[str]) -> None:
     flags.add_argument("--resize", action="store_true", help=RESIZE)
     add_overwrite(flags, "--output where it is not a table of an earlier call")
     o = flags.parse_args(arguments)
-
-    from msflow_jax.parallel.startup import start_jax
-
-    start_jax()
+    start()
     report(
         o.workdir, o.images, o.source, o.output, draws=o.draws, seed=o.seed, steps=o.steps,
         resize=o.resize, overwrite=o.overwrite,

@@ -19,6 +19,7 @@ from msflow_jax.commands.common import (
     path,
     run,
     source_path,
+    start,
 )
 from msflow_jax.commands.numbers import whole
 
@@ -130,10 +131,7 @@ def main(arguments: Sequence[str]) -> None:
     flags.add_argument("--resize", action="store_true", help=RESIZE)
     add_overwrite(flags, "--output where it is not a table of an earlier call")
     o = flags.parse_args(arguments)
-
-    from msflow_jax.parallel.startup import start_jax
-
-    start_jax()
+    start()
     retrieve(
         o.workdir, o.images, o.source, o.among, o.target, o.output, top=o.top, resize=o.resize,
         overwrite=o.overwrite,

@@ -14,7 +14,7 @@ from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
-from msflow_jax.commands.common import RESIZE, add_overwrite, parser, path, run, source_path
+from msflow_jax.commands.common import RESIZE, add_overwrite, parser, path, run, source_path, start
 from msflow_jax.commands.numbers import whole
 from msflow_jax.settings import SEED
 
@@ -106,10 +106,7 @@ def main(arguments: Sequence[str]) -> None:
     flags.add_argument("--resize", action="store_true", help=RESIZE)
     add_overwrite(flags, "an earlier call's folder although files were added to it")
     o = flags.parse_args(arguments)
-
-    from msflow_jax.parallel.startup import start_jax
-
-    start_jax()
+    start()
     segment(
         o.workdir, o.images, o.output, draws=o.draws, steps=o.steps, solver=o.solver, seed=o.seed,
         resize=o.resize, overwrite=o.overwrite,

@@ -15,7 +15,7 @@ from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
-from msflow_jax.commands.common import parser, path, run
+from msflow_jax.commands.common import parser, path, run, start
 from msflow_jax.commands.numbers import whole
 
 LOCAL = ("127.0.0.1", "localhost", "::1")
@@ -135,10 +135,7 @@ def main(arguments: Sequence[str]) -> None:
     )  # fmt: skip
     flags.add_argument("--no-nearest", dest="nearest", action="store_false", help="show none")
     o = flags.parse_args(arguments)
-
-    from msflow_jax.parallel.startup import start_jax
-
-    start_jax()
+    start()
     serve(
         o.workdir, host=o.host, port=o.port, names=o.allow_host, together=o.batch,
         waiting=o.waiting, mebibytes=o.max_upload, nearest=o.nearest,

@@ -22,6 +22,7 @@ from msflow_jax.commands.common import (
     path,
     run,
     source_path,
+    start,
 )
 from msflow_jax.commands.numbers import fraction, whole
 from msflow_jax.settings import SEED
@@ -170,10 +171,7 @@ def main(arguments: Sequence[str]) -> None:
     add_format(flags)
     add_overwrite(flags, "an earlier call's folder although files were added to it")
     o = flags.parse_args(arguments)
-
-    from msflow_jax.parallel.startup import start_jax
-
-    start_jax()
+    start()
     translate(
         o.workdir, o.images, o.source, o.target, o.output, draws=o.draws, seed=o.seed, steps=o.steps,
         solver=o.solver, guidance=o.guidance, partner_guidance=o.partner_guidance,
