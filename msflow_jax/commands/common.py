@@ -5,6 +5,7 @@ import contextlib
 import errno
 import os
 import sys
+import traceback
 import warnings
 from collections.abc import Callable, Iterator, Sequence
 from pathlib import Path
@@ -154,9 +155,23 @@ def _status(main: Callable[[Sequence[str]], Any]) -> int:
         expected = (*EXPECTED_ERRORS, *((endings.Stopped,) if endings else ()))
         if "--debug" in sys.argv or not isinstance(error, expected):
             raise
-        print(f"error: {one_line(describe(error))} (--debug shows the traceback)", file=sys.stderr)
+        more = "" if _is_plain(error) else " (--debug shows the traceback)"
+        print(f"error: {one_line(describe(error))}{more}", file=sys.stderr)
         return 2
     return 0
+
+
+def _is_plain(error: Exception) -> bool:
+    """Whether the words are this package's, or the system's on a file: they say all that helps.
+
+    A library's may be of a fault in here.
+    """
+    if not isinstance(error, ValueError | OSError | ImportError):
+        return False
+    if isinstance(error, OSError) and error.filename is not None:
+        return True
+    *_, last = [None, *traceback.walk_tb(error.__traceback__)]
+    return last is not None and last[0].f_globals.get("__name__", "").startswith("msflow_jax.")
 
 
 def describe(error: Exception) -> str:

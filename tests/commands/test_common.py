@@ -155,3 +155,16 @@ def test_every_path_of_every_command_is_looked_up():
         p.name for p in [*library, *sources] if "expanduser()" in p.read_text(encoding="utf-8")
     }
     assert direct == {"places.py"}
+
+
+def test_the_traceback_is_offered_where_the_words_are_not_ours(capsys):
+    def library(_):
+        int("x")
+
+    def missing(_):
+        Path("/nowhere/x").read_text(encoding="utf-8")
+
+    assert "(--debug shows the traceback)" in outcome(library, capsys)[2]
+    for main in (missing, lambda _: path("")):
+        status, _, err = outcome(main, capsys)
+        assert status == 2 and "--debug" not in err
