@@ -73,7 +73,7 @@ def answer(
         )
     given = [workdir, questions]
     output = check_file(output, ours, given, overwrite)
-    beside = check_file(output.with_suffix(".json"), scored, given, overwrite)
+    beside = check_file(output.with_suffix(".json"), scored, given, overwrite, True)
     flow = open_workdir(workdir)
     flow.require("answer")
 

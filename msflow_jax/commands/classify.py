@@ -77,7 +77,7 @@ def classify(
 
     inputs = [workdir, source_path(images)]
     output, partial = check_both(check_file, output, _ours, inputs, overwrite)
-    by_series, _ = check_both(check_file, of_series(output), _ours, inputs, overwrite)
+    by_series, _ = check_both(check_file, of_series(output), _ours, inputs, overwrite, True)
     flow = open_workdir(workdir)
     flow.require("classify")
     _check(flow.calibration, keep, measure, outside, sets)
