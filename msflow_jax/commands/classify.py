@@ -91,7 +91,7 @@ def classify(
     if not is_first():
         return []
     given: Any = dict(keep=keep, measure=measure, outside=outside, sets=sets, requested=requested)
-    rows, abstains, lines = tabulate(flow, out, read, **given)
+    rows, rejections, lines = tabulate(flow, out, read, **given)
     for line in lines:
         print(line, file=sys.stderr)
     if stopped:
@@ -101,7 +101,7 @@ def classify(
     write_csv(output, rows)
     _write_series(by_series, out, read, str(flow.calibration))
     partial.unlink(missing_ok=True)  # of an earlier call that was stopped
-    print(f"{len(read.names)} images, {_note(flow.calibration, abstains, read.broken)}: {output}")
+    print(f"{len(read.names)} images, {_note(flow.calibration, rejections, read.broken)}: {output}")
     return rows
 
 
@@ -133,12 +133,14 @@ def _write_series(output: Path, out: Any, read: Any, evaluation: str) -> None:
         print(f"{len(series)} volumes or series: {output}")
 
 
-def _note(calibration: Any, abstains: Any, broken: Mapping[str, str]) -> str:
+def _note(calibration: Any, rejections: Any, broken: Mapping[str, str]) -> str:
     """What became of abstention, and of what could not be read, in words."""
     skipped = f", {len(broken)} could not be read" if broken else ""
-    if abstains is None:
+    if rejections is None:
         return f"{calibration.reason}, so no abstention{skipped}"
-    return f"abstained on {int(abstains.sum())} by the evaluation {calibration}{skipped}"
+    count = sum(map(any, zip(*rejections.values(), strict=True)))
+    why = ", ".join(f"{mask.sum()} {words}" for words, mask in rejections.items())
+    return f"abstained on {count} ({why}) by the evaluation {calibration}{skipped}"
 
 
 def of_series(output: Path) -> Path:

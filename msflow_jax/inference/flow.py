@@ -15,7 +15,7 @@ from msflow_jax.data.checks import check_images
 from msflow_jax.families import Family, choose_settings, draws_modalities, require_verb
 from msflow_jax.inference.answer_verbs import AnswerVerbs
 from msflow_jax.inference.calibration import COVERAGE, Calibration
-from msflow_jax.inference.kinds import LEVEL, are_odd, with_distances
+from msflow_jax.inference.kinds import LEVEL, are_odd, level_used, with_distances
 from msflow_jax.inference.modality_verbs import ModalityVerbs
 from msflow_jax.inference.prediction import Prediction
 from msflow_jax.inference.runners import make_classifier, make_explainer, make_generator
@@ -109,11 +109,25 @@ class Flow(ModalityVerbs, AnswerVerbs, SegmentVerbs):
     ) -> np.ndarray | None:  # fmt: skip
         """Which images are too uncertain to be classified, bool ``[N]``; None before an evaluation.
 
+        Arguments and errors as of :meth:`rejections`.
+        """
+        found = self.rejections(prediction, coverage=coverage, measure=measure, level=level)
+        return None if found is None else np.any(list(found.values()), axis=0)
+
+    def rejections(
+        self, prediction: Prediction, *, coverage: float = COVERAGE, measure: str = "distance",
+        level: float = LEVEL,
+    ) -> dict[str, np.ndarray] | None:  # fmt: skip
+        """Which images are rejected for what, bool ``[N]`` by the reason in words.
+
         Args:
             prediction: what :meth:`classify` returned.
             coverage: fraction of the validation split that would be kept.
             measure: name of the uncertainty that decides, see :func:`uncertainties`.
             level: p-value up to which an image is of another kind, and rejected too; 0: none.
+
+        Returns:
+            The masks; None before an evaluation.
 
         Raises:
             ValueError: an unknown measure, or a coverage outside (0, 1].
@@ -122,8 +136,13 @@ class Flow(ModalityVerbs, AnswerVerbs, SegmentVerbs):
         threshold = self.calibration.threshold(measure, coverage)
         if measure not in found:
             raise ValueError(f"unknown uncertainty {measure!r}: choose one of {', '.join(found)}")
-        odd = are_odd(found, self.calibration.outside, level)
-        return None if threshold is None else (found[measure] > threshold) | odd
+        if threshold is None:
+            return None
+        masks = {f"too uncertain: {measure} above {threshold:.6g}": found[measure] > threshold}
+        if least := level_used(self.calibration.outside, level):
+            words = f"unlike the training images: outside at most {least:.4g}"
+            masks[words] = are_odd(found, self.calibration.outside, level)
+        return masks
 
     def generate(
         self,

@@ -29,10 +29,14 @@ def test_classify_a_folder(trained, pictures, tmp_path, command):
         "name", "label", "class", "p_dark", "p_very bright", "uncertainty_distance",
         "uncertainty_margin", "uncertainty_posterior", "uncertainty_entropy", "uncertainty_spread",
         "uncertainty_flow_error", "uncertainty_picture_spread", "uncertainty_mahalanobis",
-        "uncertainty_neighbour", "outside", "abstain", "evaluation",
+        "uncertainty_neighbour", "outside", "abstain", "reason", "evaluation",
     ]  # fmt: skip
     assert {row["evaluation"][:11] for row in rows} == {"test (step "}
     assert {row["abstain"] for row in rows} <= {"0", "1"}
+    above = [row["reason"].startswith("too uncertain: distance above ") for row in rows]
+    assert above == [row["abstain"] == "1" for row in rows] and any(above)
+    reason = next(row["reason"] for row in rows if row["reason"])
+    assert f"abstained on {sum(above)} ({sum(above)} {reason}) by the evaluation test" in out.out
     for row in rows:
         assert row["class"] == ("dark", "very bright")[int(row["label"])]
         assert float(row["p_dark"]) + float(row["p_very bright"]) == pytest.approx(1, abs=1e-5)
