@@ -14,9 +14,9 @@ from pathlib import Path
 from typing import Any
 
 from msflow_jax.commands.common import (
-    RESIZE,
     add_distributed,
     add_overwrite,
+    add_resize,
     file_path,
     parser,
     path,
@@ -42,7 +42,7 @@ def classify(
     outside: float = 0.01,
     sets: Mapping[str, Any] | None = None,
     modality: str = "",
-    resize: bool = False,
+    resize: bool | None = None,
     overwrite: bool = False,
     skip_broken: bool = False,
 ) -> list[dict[str, Any]]:
@@ -57,7 +57,7 @@ def classify(
         outside: p-value up to which an image is of another kind, and abstained from; 0: never.
         sets: ``coverage``, ``score``, ``by_class`` of conformal sets, see ``inference.sets.sets_of``.
         modality: what the images are of, for a model of several modalities.
-        resize: whether images of another size are brought to the model's, as in training.
+        resize: whether images of another size are brought to the model's; None: as in training.
         overwrite: whether another file than an earlier table is replaced.
         skip_broken: whether images that cannot be read get a row with their ``error``, and no more.
 
@@ -81,7 +81,7 @@ def classify(
     flow = open_workdir(workdir)
     flow.require("classify")
     _check(flow.calibration, keep, measure, outside, sets)
-    read = data.read_sound_images(images, flow.info_of(modality), resize=resize)
+    read = data.read_sound_images(images, flow.info_of(modality), resize=flow.resizes(resize))
     refuse_broken(() if skip_broken else read.errors)
     requested, stopped = {"draws": draws, "steps": steps}, None
     try:
@@ -180,7 +180,7 @@ def main(arguments: Sequence[str]) -> None:
         "--by-class", action="store_true", help="the rate of the sets holds within each class"
     )
     flags.add_argument("--modality", default="", help="of the images, for a model of several")
-    flags.add_argument("--resize", action="store_true", help=RESIZE)
+    add_resize(flags)
     flags.add_argument(
         "--skip-broken", action="store_true", help="go on after an unreadable image, with its error"
     )

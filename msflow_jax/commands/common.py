@@ -12,17 +12,12 @@ from pathlib import Path
 from typing import Any, NoReturn
 
 from msflow_jax.commands.numbers import fraction
-from msflow_jax.storage.content import printable
+from msflow_jax.storage.content import Note, printable
 from msflow_jax.storage.interruption import INTERRUPTED, Interruption
 from msflow_jax.storage.places import expand, split_archive
 
 # ImportError: an optional package that is not there; its message says how to get it.
 EXPECTED_ERRORS = (ValueError, OSError, FloatingPointError, ImportError)
-
-RESIZE = (
-    "bring images of another size to the model's side, those that are not square as data.fit of the run "
-    "says: padded (the default), cropped or stretched"
-)
 
 
 class Parser(argparse.ArgumentParser):
@@ -51,6 +46,12 @@ def add_format(flags: argparse.ArgumentParser) -> None:
         "--format", default="", choices=("png", "nifti", "dicom"),
         help="of the files (default: png of pictures, nifti of volumes)",
     )  # fmt: skip
+
+
+def add_resize(flags: argparse.ArgumentParser) -> None:
+    """The flag that says what becomes of images of another size than the model's."""
+    words = "bring images of another size to the model's (default: pictures, where training did so)"
+    flags.add_argument("--resize", action=argparse.BooleanOptionalAction, help=words)
 
 
 def add_slices(flags: argparse.ArgumentParser) -> None:
@@ -129,11 +130,15 @@ def run(main: Callable[[Sequence[str]], Any]) -> None:
     exit status 130.
     """
     # One line, without the place in the code that a user does not know.
-    warnings.formatwarning = lambda message, *_, **__: f"warning: {one_line(message)}\n"
+    warnings.formatwarning = _as_line
     with guarded_streams(), Interruption(allowed=0):
         status = _status(main)
     if status:
         sys.exit(status)
+
+
+def _as_line(message: Any, category: type[Warning], *_: Any, **__: Any) -> str:
+    return f"{'' if issubclass(category, Note) else 'warning: '}{one_line(message)}\n"
 
 
 def _status(main: Callable[[Sequence[str]], Any]) -> int:

@@ -14,7 +14,7 @@ from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
-from msflow_jax.commands.common import add_distributed, parser, path, run, start
+from msflow_jax.commands.common import add_distributed, add_resize, parser, path, run, start
 from msflow_jax.commands.numbers import fraction, whole
 
 # Sections that need no other split, for images from elsewhere.
@@ -38,7 +38,7 @@ def evaluate(
     name: str = "",
     images: str = "",
     modality: str = "",
-    resize: bool = False,
+    resize: bool | None = None,
     adopt: bool = False,
 ) -> dict[str, Any]:
     """Measure the best checkpoint, keep the results under a name, build the report.
@@ -57,7 +57,7 @@ def evaluate(
         by: columns of the data, such as ``site``, whose values make subgroups.
         name: of the evaluation; empty: that of the split (with ``stage``: ``SPLIT-STAGE``).
         images: labelled images from elsewhere instead of a split, measured as the standing evaluation.
-        modality, resize: what they are of, if one of several; whether they are brought to its side.
+        modality, resize: what they are of, if one of several; whether resized (None: as in training).
         adopt: whether it becomes the standing evaluation; the first one does anyway.
 
     Raises:
@@ -82,7 +82,9 @@ def evaluate(
     sections = flow.family.sections(flow.config, stage)
     settings = evaluated.requested_settings(flow, sections, stage, outside, features, by)
     if images:
-        run, record, own = evaluated.open_elsewhere(flow, name, images, modality, resize, by)
+        run, record, own = evaluated.open_elsewhere(
+            flow, name, images, modality, flow.resizes(resize), by
+        )
         sections = [section for section in sections if section.name in _ELSEWHERE]
         settings |= {**flow.config.sample.to_dict(), **own}
     made = {"split": name if images else split, "settings": settings}
@@ -226,7 +228,7 @@ def main(arguments: Sequence[str]) -> None:
         "path,label[,patient], an .npz with images and labels; needs --name",
     )  # fmt: skip
     flags.add_argument("--modality", default="", help="of --images, for a model of several")
-    flags.add_argument("--resize", action="store_true", help="bring --images to the model's side")
+    add_resize(flags)
     flags.add_argument(
         "--adopt", nargs="?", const=True, default=False, metavar="NAME",
         help="classify by this evaluation from now on; with a NAME by one that is there",

@@ -13,8 +13,8 @@ from pathlib import Path
 from typing import Any
 
 from msflow_jax.commands.common import (
-    RESIZE,
     add_overwrite,
+    add_resize,
     file_path,
     parser,
     path,
@@ -37,7 +37,7 @@ def report(
     draws: int = 4,
     seed: int = 0,
     steps: int | None = None,
-    resize: bool = False,
+    resize: bool | None = None,
     overwrite: bool = False,
 ) -> list[dict[str, Any]]:
     """Draw reports and write the table; returns its rows.
@@ -50,7 +50,7 @@ def report(
         draws: draws of each report.
         seed: seed of the noise.
         steps: solver steps, None as configured.
-        resize: whether images of another size are brought to the model's.
+        resize: whether images of another size are brought to the model's; None: as in training.
         overwrite: whether another file than an earlier table is replaced.
 
     Raises:
@@ -70,7 +70,9 @@ def report(
     output = check_file(output, ours, [workdir, source_path(images)], overwrite)
     flow = open_workdir(workdir)
     flow.require("report")
-    read, names = data.read_images(images, flow.info.of_modality(source), resize=resize)
+    read, names = data.read_images(
+        images, flow.info.of_modality(source), resize=flow.resizes(resize)
+    )
     words = f"reports of {source}"
     texts, logs = flow.report(
         {source: read}, draws=draws, seed=seed, description=words, steps=steps
@@ -95,7 +97,7 @@ def main(arguments: Sequence[str]) -> None:
     flags.add_argument("--draws", **whole(), default=4, help="draws of each report")
     flags.add_argument("--seed", **whole(SEED), default=0, help="seed of the noise")
     flags.add_argument("--steps", **whole(), help="solver steps (default: as configured)")
-    flags.add_argument("--resize", action="store_true", help=RESIZE)
+    add_resize(flags)
     add_overwrite(flags, "--output where it is not a table of an earlier call")
     o = flags.parse_args(arguments)
     start()

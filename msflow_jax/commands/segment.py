@@ -14,7 +14,15 @@ from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
-from msflow_jax.commands.common import RESIZE, add_overwrite, parser, path, run, source_path, start
+from msflow_jax.commands.common import (
+    add_overwrite,
+    add_resize,
+    parser,
+    path,
+    run,
+    source_path,
+    start,
+)
 from msflow_jax.commands.numbers import whole
 from msflow_jax.settings import SEED
 
@@ -25,7 +33,7 @@ def segment(
     output: Path,
     *,
     seed: int | None = None,
-    resize: bool = False,
+    resize: bool | None = None,
     overwrite: bool = False,
     **requested: Any,
 ) -> list[dict[str, Any]]:
@@ -36,7 +44,8 @@ def segment(
         images: an image, a folder, or an .npz.
         output: folder to write; one that an earlier call wrote is replaced.
         seed: seed of the noise; None as configured.
-        resize: whether images of another size are brought to the model's; masks have the images' size.
+        resize: whether images of another size are brought to the model's; None: as in training
+            (masks have the images' size).
         overwrite: whether an earlier call's folder is replaced to which other files were added.
         **requested: settings of the model's ``segment``: draws, steps, solver; None or empty: as
             configured.
@@ -60,7 +69,7 @@ def segment(
     flow = open_workdir(workdir)
     flow.require("segment")
     settings, slices = flow.segment_settings(requested), Slices.of(flow.config.data.slices)
-    pixels, given = read_segmentable(images, flow.info, slices, resize=resize)
+    pixels, given = read_segmentable(images, flow.info, slices, resize=flow.resizes(resize))
     if flow.info.dims == 3 or len(given) < len(pixels):
         choose_format("nifti", 3)  # before the work: whether it can be written
     record = {
@@ -103,7 +112,7 @@ def main(arguments: Sequence[str]) -> None:
     flags.add_argument("--steps", **whole(), help="solver steps (default: as configured)")
     flags.add_argument("--solver", default="", help="euler, heun, midpoint, rk4, tsit5 or dopri5")
     flags.add_argument("--seed", **whole(SEED), help="seed of the noise (default: as configured)")
-    flags.add_argument("--resize", action="store_true", help=RESIZE)
+    add_resize(flags)
     add_overwrite(flags, "an earlier call's folder although files were added to it")
     o = flags.parse_args(arguments)
     start()

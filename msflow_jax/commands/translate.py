@@ -15,9 +15,9 @@ from pathlib import Path
 from typing import Any
 
 from msflow_jax.commands.common import (
-    RESIZE,
     add_format,
     add_overwrite,
+    add_resize,
     parser,
     path,
     run,
@@ -39,7 +39,7 @@ def translate(
     *,
     draws: int | None = None,
     seed: int = 0,
-    resize: bool = False,
+    resize: bool | None = None,
     one_noise: bool = True,
     file_format: str = "",
     overwrite: bool = False,
@@ -51,12 +51,11 @@ def translate(
     Args:
         workdir: workdir of a model of several modalities.
         images: images of the source.
-        source: their modality.
-        target: modality to draw.
+        source, target: their modality, and the one to draw.
         output: folder to write; one that an earlier call wrote is replaced.
         draws: draws of each image, None as configured.
         seed: seed of the noise.
-        resize: whether images of another size are brought to the model's.
+        resize: whether images of another size are brought to the model's; None: as in training.
         one_noise: whether the slices of a volume have one noise in each draw, so that neighbours agree.
         file_format: ``png``, ``nifti`` or ``dicom``; empty: PNG for pictures, NIfTI for volumes.
         overwrite: whether an earlier call's folder is replaced to which other files were added.
@@ -80,7 +79,9 @@ def translate(
     flow = open_workdir(workdir)
     flow.require("translate")
     drawn = flow.info.of_modality(target)
-    given = read_sources(flow, images, source, target, resize=resize, file_format=file_format)
+    given = read_sources(
+        flow, images, source, target, resize=flow.resizes(resize), file_format=file_format
+    )
     # Words become numbers by the tokeniser of a model that reads them; others refuse the setting.
     reads = getattr(flow.parts, "instruct", lambda text, *route: text)
     requested["instruction"] = reads(instruction, source, target) if instruction else ""
@@ -167,7 +168,7 @@ def main(arguments: Sequence[str]) -> None:
         "--image-guidance", **fraction("(0, inf)"), help="weight of what is seen of the source"
     )
     flags.add_argument("--instruction", default="", help="words that name source and target")
-    flags.add_argument("--resize", action="store_true", help=RESIZE)
+    add_resize(flags)
     add_format(flags)
     add_overwrite(flags, "an earlier call's folder although files were added to it")
     o = flags.parse_args(arguments)

@@ -10,7 +10,7 @@ import jax
 import numpy as np
 from ml_collections import ConfigDict
 
-from msflow_jax.data import Info
+from msflow_jax.data import Info, of_user
 from msflow_jax.data.checks import check_images
 from msflow_jax.families import Family, choose_settings, draws_modalities, require_verb
 from msflow_jax.inference.answer_verbs import AnswerVerbs
@@ -118,16 +118,13 @@ class Flow(ModalityVerbs, AnswerVerbs, SegmentVerbs):
         self, prediction: Prediction, *, coverage: float = COVERAGE, measure: str = "distance",
         level: float = LEVEL,
     ) -> dict[str, np.ndarray] | None:  # fmt: skip
-        """Which images are rejected for what, bool ``[N]`` by the reason in words.
+        """Which images are rejected, bool ``[N]`` by the reason in words; None before an evaluation.
 
         Args:
             prediction: what :meth:`classify` returned.
             coverage: fraction of the validation split that would be kept.
             measure: name of the uncertainty that decides, see :func:`uncertainties`.
             level: p-value up to which an image is of another kind, and rejected too; 0: none.
-
-        Returns:
-            The masks; None before an evaluation.
 
         Raises:
             ValueError: an unknown measure, or a coverage outside (0, 1].
@@ -216,6 +213,12 @@ class Flow(ModalityVerbs, AnswerVerbs, SegmentVerbs):
             lambda: run(self.params, (images, *pair), description),
             lambda maps: jax.tree.map(np.asarray, maps),
         )
+
+    def resizes(self, asked: bool | None = None) -> bool:
+        """Whether pictures of another size are brought to the model's; None: as in training."""
+        data = self.config.data
+        did = of_user(data.name) and data.side > 0 and self.info.dims == 2
+        return did if asked is None else asked
 
     def require(self, verb: str) -> None:
         """Raises a ValueError that names the workdir where its model cannot do this."""

@@ -9,6 +9,7 @@ import numpy as np
 import pytest
 from PIL import Image
 
+from msflow_jax.storage.content import Note
 from tests.commands.conftest import evaluation
 
 
@@ -323,8 +324,17 @@ def test_a_training_set_of_real_and_drawn_images(command, trained, config_file, 
     done = command(
         "train", f"--config={config_file}", "--config.data.name=manifest", "--no-evaluate",
         f"--config.data.root={table}", f"--workdir={tmp_path / 'w'}", "--config.train.steps=2",
+        "--config.data.side=8",
     )  # fmt: skip
     assert done.status == 0 and "26 training, 8 validation, 12 test" in done.out, done.err
+    Image.fromarray(np.zeros((12, 20), np.uint8)).save(tmp_path / "x.png")
+    given = f"--workdir={tmp_path / 'w'}", f"--images={tmp_path / 'x.png'}"
+    says = "1 of 1 images are brought to 8 x 8 x 1 by data.fit=pad: x.png is 12 x 20 x 1"
+    with pytest.warns(Note, match=says):  # resized as training did
+        out = command("classify", *given, f"--output={tmp_path / 'p.csv'}")
+    assert out.status == 0, out.err
+    out = command("classify", *given, f"--output={tmp_path / 'p.csv'}", "--no-resize")
+    assert out.status == 2 and "x.png is 12 x 20" in out.err
 
 
 def test_an_evaluation_says_what_the_model_gives_away(trained):

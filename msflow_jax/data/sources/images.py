@@ -24,7 +24,7 @@ from msflow_jax.data.sources.nifti import split_volume
 from msflow_jax.data.sources.npz_headers import Layout, npz_layouts
 from msflow_jax.data.sources.piling import Pile
 from msflow_jax.data.sources.reading import Reader
-from msflow_jax.data.sources.shaping import shape_to_model
+from msflow_jax.data.sources.shaping import shape_to_model, tell_changed
 from msflow_jax.data.sources.values import by_volume, refuse_broken
 from msflow_jax.progress import track
 from msflow_jax.storage.places import expand, split_archive
@@ -188,10 +188,9 @@ def _collect(
 ) -> Sound:
     """Scales and fits pictures; ``places`` are their names in errors."""
     images, sound = Pile(), []
-    broken = dict(broken)
-    slices: dict[str, tuple[str, str]] = {}
+    broken, slices = dict(broken), dict[str, tuple[str, str]]()
     intensity = info.intensity()
-    oddities = Oddities(intensity)
+    oddities, shapes = Oddities(intensity), dict[str, tuple[int, ...]]()
     for item, place, read in zip(items, places, pictures, strict=True):
         try:
             picture = read()
@@ -203,11 +202,13 @@ def _collect(
                 slices[item.name] = item.volume, place
             continue
         sound.append(item)
+        shapes[item.name] = grey.shape
         oddities.look(picture, item.name, item.volume)
     errors = by_volume(broken, slices)
     if not len(images):
         refuse_broken(errors)
     oddities.warn()
+    tell_changed(shapes, info)
     return Sound(images.array(), tuple(sound), broken, tuple(errors))
 
 
