@@ -203,7 +203,7 @@ def choose_settings(
         model: a model of any family.
         verb: name of the verb, such as ``generate``.
         configured: settings of a configuration; those that the verb does not have are left out.
-        requested: changes; a value that is empty or 0 changes nothing.
+        requested: changes; a value that is None, empty or 0 changes nothing.
 
     Raises:
         ValueError: the model has no such verb, or a setting was requested that the verb has not.

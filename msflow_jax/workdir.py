@@ -13,6 +13,7 @@ from msflow_jax.inference.calibration import Calibration, read_calibration
 from msflow_jax.inference.flow import Flow
 from msflow_jax.inference.record import circumstances
 from msflow_jax.inference.stored import FORMAT, SAYS_NOTHING, check_made, read
+from msflow_jax.progress import doing
 from msflow_jax.storage import checkpoints, facts
 from msflow_jax.storage.digests import differences, layouts
 from msflow_jax.storage.jsons import read_object, write_json
@@ -178,6 +179,7 @@ def has_checkpoint(path: Path) -> bool:
     return any(checkpoints.exist(folder) for folder in (path, *path.glob("stages/*")))
 
 
+@doing("opening the model")
 def open_workdir(path: str | Path, stage: str = "", *, calibrated: bool = True) -> Flow:
     """The model of a workdir with the parameters of its best checkpoint; nothing is written.
 

@@ -13,6 +13,7 @@ from pathlib import Path
 from typing import Any
 
 from msflow_jax.commands.common import add_key, parser, path, run
+from msflow_jax.commands.numbers import fraction
 
 Numbers = tuple[float, ...]
 
@@ -142,11 +143,19 @@ def main(arguments: Sequence[str]) -> None:
         "--name", default="", help="of the features (default: architecture and file)"
     )
     flags.add_argument(
-        "--range", type=float, nargs=2, metavar=("LOW", "HIGH"), help="to scale images to"
+        "--range",
+        **fraction("(-inf, inf)"),
+        nargs=2,
+        metavar=("LOW", "HIGH"),
+        help="to scale images to",
     )
     for flag in ("--mean", "--std"):
         flags.add_argument(
-            flag, type=float, nargs=3, metavar=("R", "G", "B"), help="of images in [0, 1]"
+            flag,
+            **fraction("(-inf, inf)"),
+            nargs=3,
+            metavar=("R", "G", "B"),
+            help="of images in [0, 1]",
         )
     add_key(flags)
     flags.add_argument("--licence", default="", help="a note to keep with the weights")

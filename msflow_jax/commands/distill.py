@@ -76,14 +76,17 @@ def main(arguments: Sequence[str]) -> None:
 
     with doing("starting"):
         from msflow_jax.commands.evaluate import evaluate
-        from msflow_jax.commands.train import train
+        from msflow_jax.commands.train import before_evaluation, train
         from msflow_jax.parallel.startup import start_jax
 
         config = configure(options.workdir, options.output, rest)
         start_jax(config.train.batch)
     train(config, options.output)
-    if not options.no_evaluate:
-        evaluate(options.output, split="test")
+    if options.no_evaluate:
+        print(f"saved: {options.output}; next: msflow evaluate --workdir={options.output}")
+        return
+    print(before_evaluation(config), flush=True)
+    evaluate(options.output, split="test")
 
 
 if __name__ == "__main__":

@@ -15,7 +15,15 @@ from importlib.util import find_spec
 from pathlib import Path
 from typing import Any
 
-from msflow_jax.commands.common import RESIZE, add_overwrite, parser, path, run, source_path
+from msflow_jax.commands.common import (
+    add_overwrite,
+    add_resize,
+    parser,
+    path,
+    run,
+    source_path,
+    start,
+)
 
 TABLE, MAPS = "explained.csv", "maps.npz"
 _VOLUMES = ("likelihood_map", "log_ratio_map")  # columns of the files of volumes' maps
@@ -30,7 +38,7 @@ def explain(
     label: str = "",
     against: str = "",
     spread: str = "block",
-    resize: bool = False,
+    resize: bool | None = None,
     overwrite: bool = False,
 ) -> list[dict[str, Any]]:
     """Write the maps; returns the rows of the CSV.
@@ -43,7 +51,7 @@ def explain(
         label: class name or number to explain; empty: the prediction.
         against: class to compare with; empty, or where it is the prediction: the second class.
         spread: how log-dets below squeezes are placed, see :func:`msflow_jax.coupling.likelihood_map`.
-        resize: whether images of another size are brought to the model's, as those of training were.
+        resize: whether images of another size are brought to the model's; None: as in training.
         overwrite: whether an earlier call's folder is replaced to which other files were added.
 
     Raises:
@@ -67,7 +75,7 @@ def explain(
     requested = [int(model.numbers([name])[0]) if name else None for name in (label, against)]
     if requested[0] is not None and requested[0] == requested[1]:
         raise ValueError(f"--label and --against are both {sorts[requested[0]]}: choose two")
-    pixels, names = data.read_images(images, flow.info, resize=resize)
+    pixels, names = data.read_images(images, flow.info, resize=flow.resizes(resize))
     prediction = flow.classify(pixels, description="classifying")
     labels, others = choose_classes(prediction, *requested)
     likelihood: Any = prediction.log_likelihood
@@ -165,13 +173,10 @@ def main(arguments: Sequence[str]) -> None:
         "--against", default="", help="class to compare with (default: the second class)"
     )
     flags.add_argument("--spread", default="block", choices=("block", "entry"))
-    flags.add_argument("--resize", action="store_true", help=RESIZE)
+    add_resize(flags)
     add_overwrite(flags, "an earlier call's folder although files were added to it")
     o = flags.parse_args(arguments)
-
-    from msflow_jax.parallel.startup import start_jax
-
-    start_jax()
+    start()
     explain(
         o.workdir, o.images, o.output, label=o.label, against=o.against, spread=o.spread,
         resize=o.resize, overwrite=o.overwrite,

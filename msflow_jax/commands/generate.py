@@ -21,12 +21,21 @@ from pathlib import Path
 from typing import Any
 
 from msflow_jax.commands import augmented
-from msflow_jax.commands.common import add_distributed, add_format, add_overwrite, parser, path, run
+from msflow_jax.commands.common import (
+    add_distributed,
+    add_format,
+    add_overwrite,
+    parser,
+    path,
+    run,
+    start,
+)
 from msflow_jax.commands.joint import RECORD, draw_modalities, read_texts
+from msflow_jax.commands.numbers import fraction, whole
+from msflow_jax.settings import SEED
 
 GRID = "grid.pdf"  # no picture file: the folder may be classified, or trained on
-PLANES = "planes"  # folder of the middle planes of volumes
-COUNT = 64  # images of a class
+PLANES, COUNT = "planes", 64  # folder of the middle planes of volumes; images of a class
 
 
 def generate(
@@ -38,11 +47,11 @@ def generate(
     texts: Sequence[str] = (),
     modalities: Sequence[str] = (),
     seed: int = 0,
-    steps: int = 0,
-    guidance: float = 0.0,
-    partner_guidance: float = 0.0,
+    steps: int | None = None,
+    guidance: float | None = None,
+    partner_guidance: float | None = None,
     solver: str = "",
-    temperature: float = 0.0,
+    temperature: float | None = None,
     file_format: str = "",
     overwrite: bool = False,
     augment: bool = False,
@@ -60,10 +69,10 @@ def generate(
         texts: reports that a model of several modalities draws from.
         modalities: what it draws; see :func:`msflow_jax.commands.joint.draw_modalities`.
         seed: seed of the noise.
-        steps: solver steps, 0 as configured.
-        guidance, partner_guidance: weights, of what modalities say to each other too, 0 as configured.
+        steps: solver steps, None as configured.
+        guidance, partner_guidance: weights of class or text, and of partners, None as configured.
         solver: ODE solver, empty as configured.
-        temperature: standard deviation of the latents of a model with a likelihood, 0 as configured.
+        temperature: standard deviation of the latents of a model with a likelihood, None as configured.
         file_format: ``png``, ``nifti`` or ``dicom``; empty: PNG for pictures, NIfTI for volumes.
         overwrite: whether an earlier call's folder is replaced to which other files were added.
         augment, balance, root: see :func:`msflow_jax.commands.augmented.augment`.
@@ -90,9 +99,9 @@ def generate(
         partner_guidance=partner_guidance,
     )  # fmt: skip
     if augment:
-        number = count if count is not None else 0 if balance else COUNT
+        count = count if count is not None else 0 if balance else COUNT
         augmented.augment(
-            flow, output, count=number, labels=labels, balance=balance, root=root, seed=seed,
+            flow, output, count=count, labels=labels, balance=balance, root=root, seed=seed,
             requested=requested,
         )  # fmt: skip
     elif _draws_modalities(flow, labels, texts, modalities):
@@ -208,31 +217,26 @@ def main(arguments: Sequence[str]) -> None:
     flags.add_argument("--texts", type=path, help="file of reports, a line each")
     flags.add_argument("--modalities", default="", help="what is drawn together, such as xray,ct")
     flags.add_argument(
-        "--count", type=int,
+        "--count", **whole("[0, inf)"),
         help="images per class (default: 64), of several modalities per text, or in all",
     )  # fmt: skip
     flags.add_argument("--output", required=True, type=path)
-    flags.add_argument("--seed", type=int, default=0, help="seed of the noise")
-    flags.add_argument("--steps", type=int, default=0, help="solver steps (default: as configured)")
+    flags.add_argument("--seed", **whole(SEED), default=0, help="seed of the noise")
+    flags.add_argument("--steps", **whole(), help="solver steps (default: as configured)")
     flags.add_argument(
         "--solver", default="", help="euler, heun, midpoint, rk4, tsit5, dopri5, jump"
     )
-    flags.add_argument("--guidance", type=float, default=0.0, help="classifier-free guidance")
+    flags.add_argument("--guidance", **fraction("(0, inf)"), help="classifier-free guidance")
     flags.add_argument(
-        "--partner-guidance", type=float, default=0.0, help="weight of the other modalities' tokens"
+        "--partner-guidance", **fraction("(0, inf)"), help="weight of the other modalities' tokens"
     )
-    flags.add_argument(
-        "--temperature", type=float, default=0.0, help="for models with a likelihood"
-    )
+    flags.add_argument("--temperature", **fraction("(0, inf)"), help="for models with a likelihood")
     augmented.add_flags(flags)
     add_format(flags)
     add_distributed(flags)
     add_overwrite(flags, "an earlier call's folder although files were added to it")
     o = flags.parse_args(arguments)
-
-    from msflow_jax.parallel.startup import start_jax
-
-    start_jax(distributed=o.distributed)
+    start(o.distributed)
     generate(
         o.workdir, o.label, o.count, o.output, texts=read_texts(o.text, o.texts),
         modalities=[one.strip() for one in o.modalities.split(",") if one.strip()], seed=o.seed,

@@ -10,7 +10,7 @@ from pathlib import Path
 from msflow_jax.commands.common import run
 from msflow_jax.storage.places import CONFIGS
 
-_SHARED = ("augmented", "common", "joint", "main")  # modules that are no commands
+_SHARED = ("augmented", "common", "joint", "main", "numbers")  # modules that are no commands
 _USAGE = """usage: msflow COMMAND ...
 
 Flows that classify, draw and translate medical images.

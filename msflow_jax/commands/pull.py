@@ -11,6 +11,7 @@ from collections.abc import Sequence
 from pathlib import Path
 
 from msflow_jax.commands.common import parser, path, run
+from msflow_jax.commands.numbers import fraction
 
 
 def pull(
@@ -58,7 +59,9 @@ def main(arguments: Sequence[str]) -> None:
     flags.add_argument("repo", metavar="OWNER/NAME")
     flags.add_argument("--output", required=True, type=path, help="workdir to make")
     flags.add_argument("--revision", default="", help="branch, tag or commit (default: main)")
-    flags.add_argument("--max-gib", type=float, default=20, help="GiB that are fetched at most")
+    flags.add_argument(
+        "--max-gib", **fraction("(0, inf)"), default=20, help="GiB that are fetched at most"
+    )
     words = "fetch the report too, if it was pushed: a page that a browser runs"
     flags.add_argument("--with-report", action="store_true", help=words)
     o = flags.parse_args(arguments)

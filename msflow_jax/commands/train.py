@@ -185,6 +185,13 @@ def describe(splits, every: int) -> str:
     )
 
 
+def before_evaluation(config) -> str:
+    """What is said between training and evaluation, with the settings that make the latter short."""
+    drawn = [key for key in ("per_class", "count") if key in config.sample.get("generate", {})]
+    less = "".join(f", --config.sample.generate.{key}=0 generated images" for key in drawn)
+    return f"trained; next the evaluation on the test split: --no-evaluate leaves it out{less}"
+
+
 def main(arguments: Sequence[str]) -> None:
     """The command."""
     flags = parser(__doc__ or "")
@@ -227,13 +234,12 @@ def main(arguments: Sequence[str]) -> None:
     train(config, workdir, options.encode_only)
     if options.encode_only:
         return
-    if options.no_evaluate:
-        return
-    if not together:
+    if not (together or options.no_evaluate):
+        print(before_evaluation(config), flush=True)
         evaluate(workdir, split="test")
     elif is_first():
-        command = f"python -m experiments.evaluate --workdir={workdir} --split=test"
-        print(f"next, on one machine, or on all with --distributed: {command}")
+        where = " (on one machine, or on all with --distributed)" if together else ""
+        print(f"saved: {workdir}; next{where}: msflow evaluate --workdir={workdir}")
 
 
 if __name__ == "__main__":

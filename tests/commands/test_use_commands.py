@@ -9,6 +9,7 @@ import numpy as np
 import pytest
 from PIL import Image
 
+from msflow_jax.storage.content import Note
 from tests.commands.conftest import evaluation
 
 
@@ -29,10 +30,14 @@ def test_classify_a_folder(trained, pictures, tmp_path, command):
         "name", "label", "class", "p_dark", "p_very bright", "uncertainty_distance",
         "uncertainty_margin", "uncertainty_posterior", "uncertainty_entropy", "uncertainty_spread",
         "uncertainty_flow_error", "uncertainty_picture_spread", "uncertainty_mahalanobis",
-        "uncertainty_neighbour", "outside", "abstain", "evaluation",
+        "uncertainty_neighbour", "outside", "abstain", "reason", "evaluation",
     ]  # fmt: skip
     assert {row["evaluation"][:11] for row in rows} == {"test (step "}
     assert {row["abstain"] for row in rows} <= {"0", "1"}
+    above = [row["reason"].startswith("too uncertain: distance above ") for row in rows]
+    assert above == [row["abstain"] == "1" for row in rows] and any(above)
+    reason = next(row["reason"] for row in rows if row["reason"])
+    assert f"abstained on {sum(above)} ({sum(above)} {reason}) by the evaluation test" in out.out
     for row in rows:
         assert row["class"] == ("dark", "very bright")[int(row["label"])]
         assert float(row["p_dark"]) + float(row["p_very bright"]) == pytest.approx(1, abs=1e-5)
@@ -130,7 +135,10 @@ MISTAKES = {
     "other size": ("classify", "--images={tmp}/large", "is 12 x 12, .* 8 x 8 .*--resize"),
     "coverage": ("classify", "--keep=1.5", r"--keep must lie in \(0, 1\], got 1.5"),
     "measure": ("classify", "--measure=doubt", "unknown uncertainty 'doubt': .*distance"),
-    "draws": ("classify", "--draws=-1", "draws must be at least 1"),
+    "draws": ("classify", "--draws=-1", "--draws must be at least 1, got -1"),
+    "no steps": ("classify", "--steps=0", "--steps must be at least 1, got 0"),
+    "no weight": ("generate", "--guidance=0", "--guidance must be a positive number, got 0"),
+    "no draws": ("evaluate", "--draws=0", "--draws must be at least 1, got 0"),
     "unknown class": ("generate", "--label=melanoma", "'melanoma': .* 0 = dark, 1 = very bright"),
     "count": ("generate", "--count=0", "--count must be at least 1, got 0"),
     "text": (
@@ -329,8 +337,17 @@ def test_a_training_set_of_real_and_drawn_images(command, trained, config_file, 
     done = command(
         "train", f"--config={config_file}", "--config.data.name=manifest", "--no-evaluate",
         f"--config.data.root={table}", f"--workdir={tmp_path / 'w'}", "--config.train.steps=2",
+        "--config.data.side=8",
     )  # fmt: skip
     assert done.status == 0 and "26 training, 8 validation, 12 test" in done.out, done.err
+    Image.fromarray(np.zeros((12, 20), np.uint8)).save(tmp_path / "x.png")
+    given = f"--workdir={tmp_path / 'w'}", f"--images={tmp_path / 'x.png'}"
+    says = "1 of 1 images are brought to 8 x 8 x 1 by data.fit=pad: x.png is 12 x 20 x 1"
+    with pytest.warns(Note, match=says):  # resized as training did
+        out = command("classify", *given, f"--output={tmp_path / 'p.csv'}")
+    assert out.status == 0, out.err
+    out = command("classify", *given, f"--output={tmp_path / 'p.csv'}", "--no-resize")
+    assert out.status == 2 and "x.png is 12 x 20" in out.err
 
 
 def test_an_evaluation_says_what_the_model_gives_away(trained):

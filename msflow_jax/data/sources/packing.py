@@ -22,7 +22,7 @@ from msflow_jax.data.sources.packed import Entry, Records, Settings, facts_of
 from msflow_jax.data.sources.shaping import Grids, Shaping
 from msflow_jax.data.sources.shards import Shard, contents, leave_note, note_of, write_shards
 from msflow_jax.data.sources.values import refuse_broken
-from msflow_jax.storage.atomic import check_writable, write_atomically
+from msflow_jax.storage.atomic import check_writable, tell_made, write_atomically
 from msflow_jax.storage.jobs import HERE, Engine
 from msflow_jax.storage.jsons import read_object, write_json
 from msflow_jax.storage.text import write_csv
@@ -65,6 +65,7 @@ def pack(
     if settings.shard_images < 1:
         raise ValueError(f"a shard holds at least 1 image, got {settings.shard_images}")
     check_writable(folder)
+    tell_made(folder.parent)
     items = [row.source for row in listing.rows]
     sums = contents(items, engine, int)
     _check_copies(listing, sums, refuse=refuse)
