@@ -53,6 +53,8 @@ def export(config: ConfigDict, folder: Path, ct: str = "dicom") -> Path:
         OSError: the folder cannot be written.
     """
     check_new(folder)
+    if ct == "dicom":
+        pydicom_package()  # what is missing is said before heads are made
     found, side = make(config), config.side or SIDE
     truth = truth_of(found)
     names = [f"subject{number:05d}" for number in truth["subject"]]
