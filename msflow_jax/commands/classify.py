@@ -78,7 +78,7 @@ def classify(
     by_series, _ = check_both(check_file, of_series(output), _ours, inputs, overwrite)
     flow = open_workdir(workdir)
     flow.require("classify")
-    _check(flow.calibration, keep, measure, outside, sets)
+    _check(flow, keep, measure, outside, sets)
     read = data.read_sound_images(images, flow.info_of(modality), resize=resize)
     refuse_broken(() if skip_broken else read.errors)
     requested, stopped = {"draws": draws, "steps": steps}, None
@@ -110,15 +110,15 @@ def _ours(file: Path) -> bool:
     return begins_with(file, _HEADER)
 
 
-def _check(calibration: Any, keep: float, measure: str, outside: float, sets: Any) -> None:
+def _check(flow: Any, keep: float, measure: str, outside: float, sets: Any) -> None:
     """Refuses before the work what cannot be."""
     from msflow_jax.inference.kinds import check_level
     from msflow_jax.inference.sets import check_sets
 
-    calibration.threshold(measure, keep)
-    check_level(outside, calibration.outside)
+    flow.calibration.threshold(measure, keep)
+    check_level(outside, flow.calibration.outside)
     if sets:
-        check_sets(calibration.conformal, sets["coverage"])
+        check_sets(flow.calibration.conformal, sets["coverage"], flow.path)
 
 
 def _write_series(output: Path, out: Any, read: Any, evaluation: str) -> None:
