@@ -5,7 +5,8 @@
 PATH is an image, a folder (read with its sub-folders), or an .npz (FILE.npz:test: a MedMNIST split);
 DICOM and NIfTI files are images too. A model of several modalities is told by --modality which one they
 are of. Where slices of volumes or DICOM series are classified, predictions.series.csv has a row for each
-of them. Columns: see docs/reference/tables.md. After Ctrl-C what was classified is in OUTPUT.partial.
+of them. Columns: the page Tables of the documentation. After Ctrl-C what was classified is in
+OUTPUT.partial.
 """
 
 import sys
