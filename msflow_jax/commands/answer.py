@@ -3,7 +3,7 @@
     python -m experiments.answer --workdir=W --questions=FOLDER/understanding.jsonl --output=answers.csv
     python -m experiments.answer --workdir=W --images=PATH --output=modalities.csv
 
-The first reads the public JSONL format (tools/build_understanding.py writes it) and scores the answers:
+The first reads the public JSONL format (msflow build-understanding writes it) and scores the answers:
 the last letter A to D, accuracy of each pair of modalities, confusion. The second says of every image
 which modality it shows; images are of 8 bits, as the model sees them. A row for each: what is said, how
 sure that is, and what was asked for.

@@ -1,8 +1,8 @@
 """Write understanding instances of a cohort as the public code of SynerMedGen reads them.
 
-    python tools/build_understanding.py phantoms OUT --count 2000
-    python tools/build_understanding.py cohort.csv OUT --count 2000 --arm questions --split test
-    python tools/build_understanding.py phantoms OUT --count 500 --withhold pdw-flair ct-t2w --held-out
+    msflow build-understanding phantoms OUT --count 2000
+    msflow build-understanding cohort.csv OUT --count 2000 --arm questions --split test
+    msflow build-understanding phantoms OUT --count 500 --withhold pdw-flair ct-t2w --held-out
 
 OUT gets understanding.jsonl, a line for each instance, and images/ with the slices that they show. No
 line and no file is named by a subject. COHORT is a table of examinations, a folder in the BIDS layout,

@@ -5,7 +5,8 @@
 PATH is an image, a folder (read with its sub-folders), or an .npz (FILE.npz:test: a MedMNIST split);
 DICOM and NIfTI files are images too. A model of several modalities is told by --modality which one they
 are of. Where slices of volumes or DICOM series are classified, predictions.series.csv has a row for each
-of them. Columns: see docs/reference/tables.md. After Ctrl-C what was classified is in OUTPUT.partial.
+of them. Columns: the page Tables of the documentation. After Ctrl-C what was classified is in
+OUTPUT.partial.
 """
 
 import contextlib
@@ -81,7 +82,7 @@ def classify(
     by_series, _ = check_both(check_file, of_series(output), _ours, inputs, overwrite, True)
     flow = open_workdir(workdir)
     flow.require("classify")
-    _check(flow.calibration, keep, measure, outside, sets)
+    _check(flow, keep, measure, outside, sets)
     with _errors_kept(output if skip_broken and is_first() else None):
         resize = flow.resizes(resize)
         read = data.read_sound_images(images, flow.info_of(modality), resize=resize)
@@ -130,15 +131,15 @@ def _ours(file: Path) -> bool:
     return begins_with(file, _HEADER)
 
 
-def _check(calibration: Any, keep: float, measure: str, outside: float, sets: Any) -> None:
+def _check(flow: Any, keep: float, measure: str, outside: float, sets: Any) -> None:
     """Refuses before the work what cannot be."""
     from msflow_jax.inference.kinds import check_level
     from msflow_jax.inference.sets import check_sets
 
-    calibration.threshold(measure, keep)
-    check_level(outside, calibration.outside)
+    flow.calibration.threshold(measure, keep)
+    check_level(outside, flow.calibration.outside)
     if sets:
-        check_sets(calibration.conformal, sets["coverage"])
+        check_sets(flow.calibration.conformal, sets["coverage"], flow.path)
 
 
 def _write_series(output: Path, out: Any, read: Any, evaluation: str) -> None:

@@ -11,7 +11,7 @@ from pathlib import Path
 from typing import Any, NoReturn
 
 from msflow_jax.commands.numbers import fraction
-from msflow_jax.commands.streams import guarded_streams
+from msflow_jax.commands.terminal import guarded_streams
 from msflow_jax.storage.content import Note, printable
 from msflow_jax.storage.interruption import INTERRUPTED, Interruption
 from msflow_jax.storage.places import expand, split_archive

@@ -1,11 +1,11 @@
 """Turn official MedSymmFlow weights into a workdir that ``classify`` and ``generate`` accept.
 
-    python tools/convert_medsymmflow.py derma.pt runs/derma --data dermamnist
-    python tools/convert_medsymmflow.py own.pt runs/own --classes ill,well --image-channels 1 --side 64
-    python tools/convert_medsymmflow.py latent.pt runs/l --data dermamnist --autoencoder autoencoders/sd
+    msflow convert-medsymmflow derma.pt runs/derma --data dermamnist
+    msflow convert-medsymmflow own.pt runs/own --classes ill,well --image-channels 1 --side 64
+    msflow convert-medsymmflow latent.pt runs/l --data dermamnist --autoencoder autoencoders/sd
 
 The weights are the state dict of the UNet of caetas/MedSymmFlow (arXiv 2507.19098), in pixel space, or
-with an autoencoder (of tools/convert_vae.py) in its latent space.
+with an autoencoder (of msflow convert-vae) in its latent space.
 """
 
 from collections.abc import Sequence
@@ -226,7 +226,7 @@ def main(arguments: Sequence[str]) -> None:
         help="side inside the network or of the encoded images (default: 32 of 28, 256 of 224)",
     )  # fmt: skip
     flags.add_argument(
-        "--autoencoder", type=path, help="of a latent model: folder of tools/convert_vae.py"
+        "--autoencoder", type=path, help="of a latent model: folder of msflow convert-vae"
     )
     add_key(flags)
     o = flags.parse_args(arguments)

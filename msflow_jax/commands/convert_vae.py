@@ -1,8 +1,8 @@
 """Turn a PyTorch autoencoder into a Flax one, for flows in its latent space.
 
-    python tools/convert_vae.py sd-vae-ft-mse/diffusion_pytorch_model.safetensors autoencoders/sd
-    python tools/convert_vae.py stabilityai/sd-vae-ft-mse autoencoders/sd
-    python tools/convert_vae.py taef2_encoder.pth autoencoders/taef2 --decoder taef2_decoder.pth
+    msflow convert-vae sd-vae-ft-mse/diffusion_pytorch_model.safetensors autoencoders/sd
+    msflow convert-vae stabilityai/sd-vae-ft-mse autoencoders/sd
+    msflow convert-vae taef2_encoder.pth autoencoders/taef2 --decoder taef2_decoder.pth
 
 Stable Diffusion's ``AutoencoderKL`` in the naming of diffusers (new or old) or CompVis, also within a
 whole checkpoint, and the tiny ones of the TAESD family. IN may be the index of shards or a folder of

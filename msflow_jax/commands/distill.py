@@ -5,7 +5,7 @@ python -m experiments.generate --workdir=runs/quickstart-few --steps=1
 
 The output is a workdir like any other: it draws, or translates, in 4 jumps unless --steps says
 otherwise, with the teacher's configured guidance in them, and its report shows 1, 2 and 4 jumps beside
-the teacher's steps. See docs/few_steps.md.
+the teacher's steps. More: the page Drawing in few steps of the documentation.
 """
 
 from collections.abc import Sequence

@@ -52,7 +52,7 @@ def evaluate(
         temperature: standard deviation of the latents of generated images, None as configured.
         likelihood: of how many images of each kind a symmetric flow tells it, None as configured.
         outside: images of another kind (a folder, an .npz), which the uncertainties should tell.
-        features: folder of ``tools/convert_features.py``, for further distances of the generated images.
+        features: folder of ``msflow convert-features``, for further distances of the generated images.
         stage: training stage whose parameters are measured; empty: the last.
         by: columns of the data, such as ``site``, whose values make subgroups.
         name: of the evaluation; empty: that of the split (with ``stage``: ``SPLIT-STAGE``).
@@ -214,7 +214,7 @@ def main(arguments: Sequence[str]) -> None:
     )  # fmt: skip
     flags.add_argument(
         "--features", type=path,
-        help="folder of tools/convert_features.py: distances by its features",
+        help="folder of msflow convert-features: distances by its features",
     )  # fmt: skip
     flags.add_argument("--stage", default="", help="training stage to measure (default: the last)")
     flags.add_argument(

@@ -3,7 +3,8 @@
     python -m experiments.explain --workdir=runs/magic_pneumonia --images=PATH --output=DIR
 
 For each image an overlay of its log-likelihood given the prediction and one of the prediction against
-the second class, the maps themselves in ``maps.npz``, and a line of ``explained.csv``. PATH is an image,
+the second class, with the scale of the colours in nats, which is one for all images of a call, the maps
+themselves in ``maps.npz``, and a line of ``explained.csv``. PATH is an image,
 a folder or an .npz, as for ``msflow classify``. Of volumes the overlays show three planes through
 the voxel of the largest absolute ratio, and each map is a NIfTI file as well. Only for models with a
 likelihood. After Ctrl-C the images that were explained are in OUTPUT.partial.
@@ -106,8 +107,7 @@ def write(
     """Overlays, maps and table of the images that were explained, which may be fewer than given."""
     import numpy as np
 
-    from msflow_jax.inference.explained import panels
-    from msflow_jax.reports.figures import encode_png
+    from msflow_jax.inference.explained import draw, scales
     from msflow_jax.storage.atomic import write_atomically, write_npz
     from msflow_jax.storage.text import file_stem, write_csv
 
@@ -115,12 +115,13 @@ def write(
     if volumes and find_spec("nibabel") is None:
         print(f"The maps are in {MAPS} alone; for NIfTI files pip install 'msflow_jax[medical]'")
         volumes = False
-    width = len(str(count - 1))
+    width, limits = len(str(count - 1)), scales(found.map, found.log_ratio)
     for i in range(count):
         stem = f"{i:0{width}d}_{file_stem(Path(shown[i]['name']).stem)}"
         file = f"{stem}.png"
-        picture = panels(pixels[i], found.map[i], found.log_ratio[i], spacing)
-        write_atomically(folder / file, encode_png(picture))
+        pair = shown[i]["class"], shown[i]["against"]
+        picture = draw(pixels[i], found.map[i], found.log_ratio[i], pair, limits, spacing)
+        write_atomically(folder / file, picture)
         row = {
             **shown[i],
             "log_likelihood_of_class": f"{found.map[i].sum(dtype=np.float64):.3f}",
@@ -130,8 +131,9 @@ def write(
         if volumes:
             row |= write_volumes(folder, stem, (found.map[i], found.log_ratio[i]), spacing)
         rows.append(row)
-    pair = {"labels": labels[:count], "against": others[:count]}
-    write_npz(folder / MAPS, map=found.map, log_ratio=found.log_ratio, **pair)
+    names = np.array([row["name"] for row in rows], np.str_)
+    classes = {"labels": labels[:count], "against": others[:count]}
+    write_npz(folder / MAPS, map=found.map, log_ratio=found.log_ratio, names=names, **classes)
     write_csv(folder / TABLE, rows)
     return rows
 

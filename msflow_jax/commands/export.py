@@ -4,7 +4,7 @@
 
 DIR has the program (StableHLO), its parameters (safetensors), what goes in and out, class names, the
 calibration and the thresholds of abstention (export.json), and a loader of a few lines, load.py, which
-needs jax and flatbuffers alone. See docs/export.md.
+needs jax and flatbuffers alone. More: the page Export of the documentation.
 """
 
 from collections.abc import Sequence

@@ -1,8 +1,8 @@
 """Pack a folder of class folders, or a CSV manifest, into ArrayRecord shards with checksums.
 
-    python tools/pack.py images/ packed/ --side 224
-    python tools/pack.py list.csv packed/ --licence "CC BY 4.0" --workers=16
-    python tools/pack.py --verify packed/
+    msflow pack images/ packed/ --side 224
+    msflow pack list.csv packed/ --licence "CC BY 4.0" --workers=16
+    msflow pack --verify packed/
 
 Then train on them while they are read: --config.data.name=arrayrecord --config.data.root=packed
 --config.data.loader=grain. An interrupted call goes on when repeated.
@@ -99,7 +99,7 @@ def main(arguments: Sequence[str]) -> None:
         print(f"{o.source}: {count} files are what the manifest says")
         return
     if o.folder is None:
-        flags.error("say where the shards go: tools/pack.py SOURCE FOLDER")
+        flags.error("say where the shards go: msflow pack SOURCE FOLDER")
     manifest = pack(
         o.source, o.folder, o.seed, o.duplicates, o.outside,
         Engine(o.engine, o.workers, o.engine_options), side=o.side, channels=o.channels,

@@ -4,7 +4,8 @@
     msflow classify --workdir=W --images=PATH
 
 The files are data and are checked against the list in msflow.json; what could be code is refused, and
-nothing else is fetched. HF_ENDPOINT names another server than huggingface.co. See docs/hub.md.
+nothing else is fetched. HF_ENDPOINT names another server than huggingface.co. More:
+the page The Hugging Face hub of the documentation.
 """
 
 from collections.abc import Sequence

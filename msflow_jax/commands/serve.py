@@ -5,7 +5,7 @@
 Open the address that is printed: drop an image (PNG, DICOM, NIfTI) and see the prediction with its
 uncertainty; draw a class. The endpoints are POST /classify, /segment, /explain, /generate, /translate,
 /report and /answer, as far as the model can, with the bytes of a file as body, and GET /health and
-/metrics: docs/serve.md.
+/metrics: the page Endpoints of the documentation.
 Nothing that is sent is kept. SIGTERM and Ctrl-C end it after what was begun.
 """
 

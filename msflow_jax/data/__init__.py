@@ -95,7 +95,7 @@ def default_config(name: str = "phantoms") -> ConfigDict:
         root: The .npz file or its folder (MedMNIST; empty: ``~/.medmnist``), the folder of class
             folders (``folder``), the CSV (``manifest``), either (``own``), the folder of ``images/`` and
             ``masks/`` (``masks``), a CSV of examinations or a
-            folder in the BIDS layout (``cohort``), what ``tools/pack.py`` wrote
+            folder in the BIDS layout (``cohort``), what ``msflow pack`` wrote
             (``arrayrecord``), or the TFDS data folder (``tfds:NAME``; empty: ``~/tensorflow_datasets``).
         side: Height and width in pixels. 0: 28 (MedMNIST), 32 (phantoms), as stored (own files).
         dims: 2: pictures; volumes are cut into ``slices``. 3: volumes ``[D, H, W, C]``. Sets of MedMNIST

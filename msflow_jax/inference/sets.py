@@ -1,5 +1,6 @@
 """Conformal sets of a model: an evaluation calibrates them, ``classify`` gives them."""
 
+import shlex
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
@@ -101,13 +102,20 @@ def few_cases(val: Any, every: int) -> str:
     )
 
 
-def check_sets(kept: Mapping[str, Any], coverage: float) -> None:
-    """Raises a ValueError where no evaluation calibrated sets, or for a rate that is none."""
+def check_sets(kept: Mapping[str, Any], coverage: float, workdir: object = "W") -> None:
+    """Raises a ValueError where no evaluation calibrated sets, or for a rate that is none.
+
+    Args:
+        kept: ``conformal`` of the standing evaluation's :class:`Calibration`.
+        coverage: wanted rate.
+        workdir: folder of the run, for the command that helps.
+    """
     if not 0 < coverage < 1:
         raise ValueError(f"the coverage of sets must lie in (0, 1), got {coverage:g}")
     if not kept:
         raise ValueError(
-            "no sets: there is no standing evaluation, or it is of before there were any: evaluate again"
+            "no sets: the run has no standing evaluation that calibrated them: "
+            f"msflow evaluate --workdir={shlex.quote(str(workdir))}"
         )
 
 

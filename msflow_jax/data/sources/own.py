@@ -147,6 +147,6 @@ def describe_choice(facts: Facts, chosen: Mapping[str, Any], machine: str) -> st
     if 0 < side < stored:
         lines += (
             f"\n{stored} pixels become {side}: details smaller than {-(-stored // side)} pixels are "
-            "lost. A larger data.side takes longer; docs/latent.md has models of large images"
+            "lost. A larger data.side takes longer; latent_* of msflow configs are for large images"
         )
     return lines
