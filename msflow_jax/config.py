@@ -8,7 +8,7 @@ from ml_collections import ConfigDict
 
 from msflow_jax import data
 from msflow_jax.families import FAMILIES, get_family, takes_crops
-from msflow_jax.settings import COUNT, SEED, Setting, Table, check, leaves
+from msflow_jax.settings import COUNT, SEED, Setting, Table, check, leaves, with_tuples
 from msflow_jax.storage.places import find_config
 
 # What all families share.
@@ -194,7 +194,7 @@ def override(config: ConfigDict, overrides: Sequence[str]) -> ConfigDict:
         family = get_family(config.model.family)
         for key, value in pairs:
             family.choose(config, key, value)
-    config = _parse((), overrides, config)
+    config = _parse((), with_tuples(overrides, config), config)
     if not any(key == "data.dims" for key, _ in pairs):
         config.data.dims = data.dims_of(config.data.name, otherwise=config.data.dims)
     check_config(config)

@@ -4,8 +4,9 @@ A table ``{"train.ema": Setting("[0, 1)", "what it means"), ...}`` lies beside t
 describes; :func:`check` refuses what lies outside. Nothing here knows a setting.
 """
 
+import ast
 import math
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator, Mapping, Sequence
 from typing import Any, NamedTuple
 
 COUNT = "[1, inf)"  # one or more
@@ -71,6 +72,29 @@ def leaves(tree: Mapping[str, Any], prefix: str = "") -> Iterator[tuple[str, Any
             yield from leaves(tree[key], f"{prefix}{key}.")
         else:
             yield f"{prefix}{key}", tree[key]
+
+
+def with_tuples(overrides: Sequence[str], values: Mapping[str, Any]) -> list[str]:
+    """Overrides ``--config.a.b=v`` in which words of a tuple may be joined by commas, as ``t1w,t2w``.
+
+    Args:
+        overrides: as they were given.
+        values: nested values that they change.
+
+    Returns:
+        The same with such words as Python writes a tuple of them.
+    """
+    known, found = dict(leaves(values)), []
+    for override in overrides:
+        name, equals, text = override.partition("=")
+        if isinstance(known.get(name.removeprefix("--config.")), tuple) and "," in text:
+            try:
+                ast.literal_eval(text)
+            except (ValueError, SyntaxError):
+                words = [word.strip().strip("'\"") for word in text.strip("()[] ").split(",")]
+                text = repr(tuple(filter(None, words)))
+        found.append(f"{name}{equals}{text}")
+    return found
 
 
 def bounds(part: str) -> tuple[float, float]:

@@ -6,6 +6,7 @@ import pytest
 from msflow_jax.config import check_config, default_config, load_config, settings_table
 from msflow_jax.coupling.conditioners import CONDITIONERS
 from msflow_jax.coupling.family import conditioner_settings
+from msflow_jax.diffusers.settings import parse_links
 from msflow_jax.families import FAMILIES, choose_settings, get_family, settings_of
 from msflow_jax.nets.networks import network_settings
 from msflow_jax.settings import bounds, leaves
@@ -226,6 +227,26 @@ def test_settings_of_another_network_set_in_a_file_are_refused():
     config.model.conditioner.name = "generation"
     with pytest.raises(ValueError, match=r"conditioner_settings\('generation'\) first"):
         check_config(config)
+
+
+def test_words_of_a_tuple_may_be_joined_by_commas(file):
+    chosen = "--config=configs/medm2g_cohort.py", "--config.model.modalities=t1w, t2w,ct"
+    model = load_config(chosen).model
+    assert model.modalities == ("t1w", "t2w", "ct")
+    assert parse_links(model) == (("t2w", "t1w"), ("ct", "t2w"))  # a chain where none is named
+    model = load_config([*chosen, "--config.model.links=t2w+ct-t1w"]).model
+    assert parse_links(model) == (("t2w", "ct", "t1w"),)
+    for text in ("('t1w','t2w')", "(t1w,t2w)", "'t1w','t2w'"):
+        config = load_config([chosen[0], f"--config.model.modalities={text}"])
+        assert config.model.modalities == ("t1w", "t2w")
+    config = load_config([chosen[0], "--config.data.window=-100,200"])  # numbers stay numbers
+    assert config.data.window == (-100, 200) and len(parse_links(config.model)) == 4
+    for text, message in (
+        ("t1w", "two are needed, such as t1w,t2w"),
+        ("ct,ct", "attaches a modality"),
+    ):
+        with pytest.raises(ValueError, match=message):
+            load_config([chosen[0], f"--config.model.modalities={text}"])
 
 
 class Model:

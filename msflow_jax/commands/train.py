@@ -85,6 +85,7 @@ def _train(config, workdir: Path, encode_only: bool) -> None:
     from msflow_jax.config import check_config
     from msflow_jax.data.splitting import choosing
     from msflow_jax.families import get_family, verbs_of
+    from msflow_jax.paired.tokens import check_library
     from msflow_jax.progress import doing
     from msflow_jax.storage.atomic import check_writable
     from msflow_jax.storage.lock import locked
@@ -95,6 +96,7 @@ def _train(config, workdir: Path, encode_only: bool) -> None:
     from msflow_jax.training.sequence import unreached_stages
 
     check_config(config)
+    check_library(config.model)  # before the data are read
     family, resumed = get_family(config.model.family), workdirs.has_checkpoint(workdir)
     if resumed:
         check_writable(workdir)

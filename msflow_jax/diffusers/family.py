@@ -47,7 +47,9 @@ class DiffusersFamily:
         return ConfigDict(dict(model=model_settings(), sample=sample_settings()))
 
     def choose(self, config: ConfigDict, key: str, value: str) -> None:
-        """Diffusers are transformers: no other network brings settings of its own."""
+        """Chosen modalities are linked in a chain, if no links are chosen as well."""
+        if key == "model.modalities":
+            config.model.links = ()
 
     def check(self, config: ConfigDict) -> None:
         """Raises a ValueError for a link, network or solver that does not exist."""

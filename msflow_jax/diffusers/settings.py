@@ -1,5 +1,7 @@
 """The values and the meaning of every setting of MedM2G's diffusers."""
 
+import itertools
+from collections.abc import Sequence
 from typing import Any
 
 from ml_collections import ConfigDict
@@ -29,7 +31,8 @@ def model_settings() -> dict[str, Any]:
         family=NAME,
         modalities=("report", "xray", "ct", "t1w", "t2w"),
         # In the order of the training; each attaches to one that is there. What several new ones join,
-        # "t1w+t2w-ct", is trained at once, on all pairs of theirs.
+        # "t1w+t2w-ct", is trained at once, on all pairs of theirs. Empty: a chain, each attaches to
+        # the modality before it; so it is where modalities are chosen on the command line.
         links=("xray-report", "ct-report", "t1w-ct", "t2w-ct"),
         curriculum="links",  # or "joint": all links at once
         shared_guides=True,  # whether a diffuser looks at all partners by one guide, as in the paper
@@ -89,14 +92,15 @@ def parse_links(config: ConfigDict) -> tuple[tuple[str, ...], ...]:
     """
     found: list[tuple[str, ...]] = []
     seen: set[str] = set()
-    for text in config.links:
+    for text in config.links or chained(config.modalities):
         before, _, known = text.partition(BETWEEN)
         new = before.split(AND)
         for name in (*new, known):
             if name not in config.modalities:
                 raise ValueError(
                     f"model.links: {text!r} is no link new-known or new+new-known of "
-                    f"{', '.join(config.modalities)}; {name!r} is none of them"
+                    f"{', '.join(config.modalities)}; {name!r} is none of them (empty: each attaches to "
+                    "the modality before it)"
                 )
         names = {*new, known}
         if len(names) <= len(new) or seen & set(new) or (seen and known not in seen):
@@ -107,8 +111,18 @@ def parse_links(config: ConfigDict) -> tuple[tuple[str, ...], ...]:
         seen |= names
         found.append((*new, known))
     if missing := set(config.modalities) - seen:
-        raise ValueError(f"model.links: nothing links {', '.join(sorted(missing))}")
+        raise ValueError(
+            f"model.links: nothing links {', '.join(sorted(missing))}: leave links empty for a chain, "
+            "or what is not linked out of model.modalities"
+        )
     return tuple(found)
+
+
+def chained(names: Sequence[str]) -> tuple[str, ...]:
+    """The links of modalities of which each attaches to the one before it; ValueError of one alone."""
+    if len(names) < 2:
+        raise ValueError(f"model.modalities={tuple(names)}: two are needed, such as t1w,t2w")
+    return tuple(f"{new}{BETWEEN}{known}" for known, new in itertools.pairwise(names))
 
 
 def check_decoder(config: ConfigDict) -> None:
@@ -128,7 +142,7 @@ TABLE: dict[str, Setting] = {
     **PAIRED,
     "model.family": Setting("", "kind of flow"),
     "model.modalities": Setting("", "what is drawn: columns of a cohort, and report"),
-    "model.links": Setting("", "links new-known or new+new-known in the order of the training"),
+    "model.links": Setting("", "links new-known or new+new-known in their order; empty: a chain"),
     "model.curriculum": Setting("links or joint", "one link after the other, or all at once"),
     "model.shared_guides": Setting("", "whether a modality has one guide and one context encoder"),
     "model.frozen_trunks": Setting("", "whether a link trains only the guides of its new diffusers"),

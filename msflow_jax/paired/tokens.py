@@ -8,13 +8,14 @@ from __future__ import annotations
 
 import re
 import warnings
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 
+from msflow_jax.paired.settings import REPORT
 from msflow_jax.storage.atomic import write_atomically
 from msflow_jax.storage.text import listed
 
@@ -178,9 +179,21 @@ def _check_texts(texts: Sequence[str], source: str = "the training reports") -> 
         raise ValueError(f"{source}: text {empty[0]} is empty: leave the row out, or fill it in")
 
 
+def check_library(model: Mapping[str, Any]) -> None:
+    """Raises an ImportError for a part ``model`` that reads words, where the extra is missing."""
+    reports = REPORT in model.get("modalities", ())
+    if not reports and "tasks" not in model:
+        return
+    try:
+        _library()
+    except ImportError as error:
+        without = ", or leave 'report' out of --config.model.modalities" if reports else ""
+        raise ImportError(f"{error}{without}") from error
+
+
 def _library() -> Any:
     try:
         import tokenizers
     except ImportError as error:
-        raise ImportError("reports need the extra: pip install 'msflow_jax[text]'") from error
+        raise ImportError("words need the extra: pip install 'msflow_jax[text]'") from error
     return tokenizers

@@ -4,7 +4,9 @@ from collections.abc import Mapping
 from typing import Any
 
 from msflow_jax.reports.alarms import warnings_of
+from msflow_jax.reports.page import number
 from msflow_jax.reports.results import Results
+from msflow_jax.reports.routes import scores_of
 
 _SCORES = ("accuracy", "balanced_accuracy", "auc_probability", "auc_distance", "ece", "mean_dice")
 
@@ -18,6 +20,9 @@ def headlines(found: Mapping[str, Any]) -> list[str]:
                 lines.append(f"{found['split']} {name:18s} {value:.4f}")
         for row in found[section].get("per_set", ()):
             lines.append(f"{row['name']}: {row['mean']:.3f} bits per dimension")
+    for one in scores_of(found.get("translation") or {}):
+        beside = f" ({one.beside})" if one.beside else ""
+        lines.append(f"{found['split']} {one.name}: PSNR {number(one.psnr, 1)} dB{beside}")
     return [
         *lines,
         *(f"warning: {text}" for text in warnings_of(Results(name="", evaluation=dict(found)))),

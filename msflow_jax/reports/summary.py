@@ -6,6 +6,7 @@ from msflow_jax.reports import page
 from msflow_jax.reports.alarms import warnings_of
 from msflow_jax.reports.page import Section, number, percent
 from msflow_jax.reports.results import Results
+from msflow_jax.reports.routes import scores_of
 from msflow_jax.storage.text import listed
 
 Tile = tuple[str, str, str]  # value, label, remark
@@ -17,6 +18,7 @@ def summary_section(results: Results) -> Section:
         *_classification_tiles(results.part("classification")),
         *_likelihood_tiles(results.part("likelihood")),
         *_segmentation_tiles(results.part("segmentation")),
+        *_translation_tiles(results.part("translation")),
         *_generation_tiles(results.part("generation")),
     ]
     return page.section(
@@ -78,6 +80,12 @@ def _segmentation_tiles(found: dict[str, Any]) -> list[Tile]:
     return [
         (number(found.get("mean_dice")), "mean Dice", spread),
         (number(found.get("mean_iou")), "mean IoU", remark),
+    ]
+
+
+def _translation_tiles(found: dict[str, Any]) -> list[Tile]:
+    return [
+        (f"{number(one.psnr, 1)} dB", f"PSNR, {one.name}", one.beside) for one in scores_of(found)
     ]
 
 

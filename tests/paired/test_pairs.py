@@ -1,10 +1,13 @@
 """Which examples have which modalities, and the sets of those that have several."""
 
 import dataclasses
+import sys
 
 import numpy as np
 import pytest
 
+from msflow_jax.commands.train import train
+from msflow_jax.config import load_config
 from msflow_jax.paired.pairs import (
     examples,
     mapped_source,
@@ -13,6 +16,7 @@ from msflow_jax.paired.pairs import (
     stored,
     together,
 )
+from msflow_jax.paired.tokens import check_library
 from tests.paired.tiny import SETS, split, splits, with_maps
 
 
@@ -72,3 +76,15 @@ def test_examples_are_chosen_evenly_among_those_that_have_all():
 def test_the_middle_slice_stands_for_its_subject():
     given = dataclasses.replace(split(6), groups=("a", "b", "b", "b", "c", "c"))
     assert once_per_subject(given).names == ("0", "2", "5")
+
+
+def test_a_missing_extra_is_told_before_the_data_are_read(monkeypatch, tmp_path):
+    monkeypatch.setitem(sys.modules, "tokenizers", None)
+    cohort = load_config(["--config=configs/medm2g_cohort.py"])  # whose data.root is nowhere
+    with pytest.raises(
+        ImportError, match=r"\[text\]', or leave 'report' out of --config.model.mod"
+    ):
+        train(cohort, tmp_path / "w")
+    check_library({"modalities": ("t1w", "t2w")})
+    with pytest.raises(ImportError, match=r"words need the extra: .*\[text\]'$"):
+        check_library({"modalities": ("t1w", "t2w"), "tasks": {}})

@@ -8,7 +8,9 @@ import pytest
 from msflow_jax.evaluation import evaluate_classifier
 from msflow_jax.evaluation.selective import kept_by_class
 from msflow_jax.reports.alarms import warnings_of
+from msflow_jax.reports.headlines import headlines
 from msflow_jax.reports.results import Results
+from msflow_jax.reports.summary import summary_section
 from tests.reports.workdirs import generation
 
 
@@ -110,3 +112,29 @@ def test_what_gives_training_images_away_is_told():
     near = {"nearer": {"value": 0.55, "chance": [0.4, 0.6]}}
     assert alarms(privacy={"membership": quiet, "neighbours": near}) == []
     assert alarms(privacy={"neighbours": near}) == []
+
+
+def translation(psnr, **simple):
+    """A block with one route; ``simple`` has the PSNR of what needs no model, with _ for blanks."""
+    known = {"one draw": psnr - 3, "mean of 8": psnr}
+    known |= {name.replace("_", " "): value for name, value in simple.items()}
+    rows = {name: {"psnr": {"value": value, "interval": None}} for name, value in known.items()}
+    return {"draws": 8, "routes": [{"source": "t1w", "target": "t2w", "rows": rows}]}
+
+
+def test_a_translation_that_is_worse_than_no_model_is_told():
+    block = translation(12.43, identity=17.94, mean_image=12.0, tone_curve=21.1)
+    (text,) = alarms(translation=block)
+    assert text == (
+        "t1w to t2w: worse than the unchanged image (17.9 dB), the tone curve (21.1 dB): the mean of "
+        "the draws has a PSNR of 12.4 dB."
+    )
+    lines = headlines({"split": "test", "sections": ["translation"], "translation": block})
+    beside = "unchanged image 17.9, mean training image 12.0, tone curve 21.1"
+    assert lines == [f"test t1w to t2w: PSNR 12.4 dB ({beside})", f"warning: {text}"]
+    results = Results(name="w", evaluation={"sections": ["translation"], "translation": block})
+    page = str(summary_section(results).html)
+    for words in ("12.4 dB", "PSNR, t1w to t2w", beside, "worse than the unchanged image"):
+        assert words in page
+    assert alarms(translation=translation(22.0, identity=17.94, tone_curve=21.1)) == []
+    assert alarms(translation={"routes": [], "draws": 8}) == []
