@@ -100,10 +100,9 @@ def _train(config, workdir: Path, encode_only: bool) -> None:
     family, resumed = get_family(config.model.family), workdirs.has_checkpoint(workdir)
     if resumed:
         check_writable(workdir)
+        workdirs.keep_as_begun(workdir, config)
     else:
         check_run(workdir)
-    if resumed:
-        workdirs.keep_as_begun(workdir, config)
     then = workdirs.refuse_other_run(workdir, config) if resumed else None
     teacher = None if resumed else teachers.open_teacher(config)
     splits, table = data.load(config.data), workdir / "splits.csv"
