@@ -4,9 +4,11 @@
 
 PATH is an image, a folder or an .npz; DICOM and NIfTI files are images too. DIR/mean has the mean of
 the draws, DIR/spread their standard deviation (white: that of a quarter of the range), DIR/samples each
-of them: PNG, of volumes NIfTI with the values of the target (Hounsfield units of CT). A model of slices
-draws every slice of a volume, all with one noise in each draw, and what is written is on the grid of the
-file, the spread in the target's units too. A route that was never trained is called emergent in
+of them: PNG, of volumes NIfTI with the values of the target (Hounsfield units of CT). DIR/preview shows
+source, mean and spread beside each other. A model of slices draws every slice of a volume, all with one
+noise in each draw, and what is written is on the grid of the file, of NIfTI voxel by voxel in its order,
+the spread in the target's units too. A source that does not look like its modality, and a route that the
+standing evaluation warns of, are named. A route that was never trained is called emergent in
 translated.json. After Ctrl-C what was drawn is in DIR.partial.
 """
 
@@ -68,6 +70,7 @@ def translate(
         KeyboardInterrupt: Ctrl-C; what was drawn is in ``OUTPUT.partial``.
     """
     from msflow_jax.inference.images import describe_files
+    from msflow_jax.inference.standing_routes import read_standing
     from msflow_jax.inference.translated import read_sources
     from msflow_jax.parallel.batched import Interrupted
     from msflow_jax.storage.atomic import new_folder
@@ -82,15 +85,14 @@ def translate(
     given = read_sources(
         flow, images, source, target, resize=flow.resizes(resize), file_format=file_format
     )
-    # Words become numbers by the tokeniser of a model that reads them; others refuse the setting.
-    reads = getattr(flow.parts, "instruct", lambda text, *route: text)
-    requested["instruction"] = reads(instruction, source, target) if instruction else ""
+    requested["instruction"] = instruction and _numbers(flow, instruction, source, target)
     record = {
         "workdir": str(workdir), "step": flow.step, "seed": seed, "source": source, "target": target,
         "route": flow.model.route_words(source, target), **flow.settings("translate", requested),
         **({"instruction": instruction} if instruction else {}),
         **describe_files(drawn, given.kind), **given.facts(one_noise),
     }  # fmt: skip
+    record |= read_standing(workdir).warn(given, source, target, flow.step)
     words, groups = f"{source} to {target}", given.volumes if one_noise else None
     try:
         found = flow.translate(
@@ -107,6 +109,12 @@ def translate(
     print(f"{count} {given.noun} {words} ({record['route']}), {len(found)} draws each: {output}")
 
 
+def _numbers(flow: Any, instruction: str, source: str, target: str) -> Any:
+    """Words as numbers of the tokeniser of a model that reads them; others refuse the setting."""
+    reads = getattr(flow.parts, "instruct", lambda text, *route: text)
+    return reads(instruction, source, target)
+
+
 def write(folder: Path, found: Any, given: Any, info: Any, record: Mapping[str, Any]) -> int:
     """Means, spreads, samples and the record of draws uint8 ``[K, N, *shape]``.
 
@@ -115,22 +123,31 @@ def write(folder: Path, found: Any, given: Any, info: Any, record: Mapping[str, 
     Returns:
         How many pictures, or volumes, were written.
     """
-    from msflow_jax.inference.translated import FOLDERS, write_translation, write_volume
+    from msflow_jax.inference.translated import (
+        FOLDERS,
+        file_names,
+        write_preview,
+        write_translation,
+        write_volume,
+    )
     from msflow_jax.storage.jsons import write_json
-    from msflow_jax.storage.text import file_stem
 
-    words, entries = f"{record['target']} of {record['source']}, by msflow_jax", []
+    source, target = record["source"], record["target"]
+    words, entries = f"{target} of {source}, by msflow_jax", []
+    stems = file_names([name for name, _, _ in given.parts])
     for part in FOLDERS:
         (folder / part).mkdir()
-    for i, (name, rows, join) in enumerate(given.parts):
-        stem = f"{i:05d}_{file_stem(name)}"
+    for stem, (name, rows, volume) in zip(stems, given.parts, strict=True):
         if rows.stop > found.shape[1]:
             break
-        if join is None:
+        if volume is None:
             draws = found[:, rows.start]
             said = write_translation(folder, stem, draws, info, record["format"], words)
         else:
-            said = write_volume(folder, stem, found[:, rows], join, info)
+            said = write_volume(folder, stem, found[:, rows], volume.join, info, volume.file)
+        preview = Path("preview", f"{stem}.png")
+        write_preview(folder / preview, given.images[rows], found[:, rows], (source, target), info)
+        said["preview"] = preview.as_posix()
         entries.append({"name": name, **said})
     write_json(folder / RECORD, {**record, "draws": len(found), "images": entries})
     return len(entries)

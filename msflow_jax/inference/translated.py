@@ -1,4 +1,4 @@
-"""Translations: what is read for them, and files of mean, spread and each draw."""
+"""Translations: what is read for them, and files of mean, spread, each draw and a preview."""
 
 import dataclasses
 from collections.abc import Callable, Sequence
@@ -12,11 +12,15 @@ from msflow_jax import data
 from msflow_jax.data import Info
 from msflow_jax.data.pictures import Picture
 from msflow_jax.data.slices import Slices
+from msflow_jax.data.sources.finding import SUFFIXES, stem_of, suffix_of
+from msflow_jax.data.sources.sliced import SlicedVolume
 from msflow_jax.inference.flow import Flow
 from msflow_jax.inference.images import choose_format, to_values, write_image
+from msflow_jax.storage.text import file_stem
 
-FOLDERS = ("mean", "spread", "samples")
+FOLDERS = ("mean", "spread", "samples", "preview")
 _WHITE = 0.25  # spread, as a share of the range, that is white in a picture
+_SHOWN = 0.3, 0.5, 0.7  # slices of a volume in a preview, as shares of the axis
 Join = Callable[[np.ndarray], Picture]
 
 
@@ -26,14 +30,14 @@ class Sources:
 
     Attributes:
         images: uint8 ``[N, *shape]``.
-        parts: name, rows of the images, and how drawn slices become a volume; None for pictures.
+        parts: name, rows of the images, and the volume that slices are of; None for pictures.
         kind: format of the files.
         volumes: of slices the number of their volume, ``[N]``; else None.
         axis: along which volumes were cut; empty where none was.
     """
 
     images: np.ndarray
-    parts: Sequence[tuple[str, slice, Join | None]]
+    parts: Sequence[tuple[str, slice, SlicedVolume | None]]
     kind: str
     volumes: np.ndarray | None = None
     axis: str = ""
@@ -86,7 +90,7 @@ def read_sources(
     counts = [len(one.slices) for one in volumes]
     ends = np.cumsum(counts).tolist()
     parts = [
-        (one.name, slice(end - count, end), one.join)
+        (one.name, slice(end - count, end), one)
         for one, count, end in zip(volumes, counts, ends, strict=True)
     ]
     images = np.concatenate([one.slices for one in volumes])
@@ -123,7 +127,7 @@ def write_translation(
 
 
 def write_volume(
-    folder: Path, stem: str, draws: np.ndarray, join: Join, info: Info
+    folder: Path, stem: str, draws: np.ndarray, join: Join, info: Info, like: Path | None = None
 ) -> dict[str, Any]:
     """Writes the draws of all slices of a volume as NIfTI files, in the units of the target.
 
@@ -133,11 +137,12 @@ def write_volume(
         draws: uint8 ``[K, N, *space, C]``.
         join: slices to a volume, see ``data.sources.sliced.SlicedVolume``.
         info: facts on the data of the target.
+        like: the NIfTI file that the volume is of, in whose order of axes voxels are written; None: RAS.
 
     Returns:
         As :func:`write_translation`.
     """
-    from msflow_jax.data.sources.nifti_writing import write_nifti
+    from msflow_jax.data.sources.nifti_writing import write_nifti, write_nifti_like
 
     intensity = info.intensity()
     unit = 1.0 if intensity.kind == "full" else (intensity.high - intensity.low) / 255
@@ -152,6 +157,8 @@ def write_volume(
         found, path = convert(joined.values), folder / part / f"{name}.nii.gz"
         if found.shape[-1] > 1 and found.dtype != np.uint8:  # NIfTI has colours of 8 bits alone
             found = found.mean(axis=-1, keepdims=True).astype(found.dtype)
+        if like is not None:
+            return write_nifti_like(path, found, like)
         return write_nifti(path, found, affine=joined.affine)
 
     files = [
@@ -161,6 +168,64 @@ def write_volume(
     for k, one in enumerate(draws):
         files += [write("samples", f"{stem}_{k}", one.astype(np.float32), values)]
     return _said(folder, files, deviation)
+
+
+def write_preview(
+    path: Path, source: np.ndarray, draws: np.ndarray, words: tuple[str, str], info: Info
+) -> None:
+    """Writes a PNG of source, mean and spread beside each other; of a volume of three of its slices.
+
+    Args:
+        path: the file.
+        source: the images of one item, uint8 ``[N, *shape]``.
+        draws: what was drawn of them, uint8 ``[K, N, *shape]``.
+        words: names of source and target.
+        info: facts on the data of the target.
+    """
+    from msflow_jax.reports.figures import save_grid
+    from msflow_jax.reports.planes import flat
+
+    shown = sorted({round(share * (len(source) - 1)) for share in _SHOWN})
+    mean, deviation = moments(draws[:, shown])
+    parts = source[shown], np.rint(mean).astype(np.uint8), spread_levels(deviation)
+    pictures = [_as_large(flat(part, info.spacing), flat(parts[1], info.spacing)) for part in parts]
+    several = len(source) > 1
+    titles, images = [], []
+    for i, number in enumerate(shown):
+        at = f", slice {number}" if several else ""
+        titles += [f"{words[0]}{at}", f"{words[1]}, mean", f"spread of {len(draws)}"]
+        images += [part[i] for part in pictures]
+    save_grid(path, np.stack(images), np.arange(len(images)), titles, len(parts))
+
+
+def _as_large(images: np.ndarray, like: np.ndarray) -> np.ndarray:
+    """Pictures as RGB uint8 ``[N, H, W, 3]`` of the size of others."""
+    from PIL import Image
+
+    from msflow_jax.reports.figures import as_rgb
+
+    size = like.shape[2], like.shape[1]
+    return np.stack([np.asarray(Image.fromarray(one).resize(size)) for one in as_rgb(images)])
+
+
+def file_names(names: Sequence[str]) -> list[str]:
+    """Names of files without a suffix, one for each item: as it is called where that tells them apart.
+
+    Args:
+        names: of files, with their folders, of series or of images of an archive.
+
+    Returns:
+        Names of letters, digits and ``_``, no two of which differ in case alone; numbers stand before
+        them where they would, or where nothing is left.
+    """
+    found = []
+    for name in names:
+        file = Path(name)
+        plain = file.with_name(stem_of(file)) if suffix_of(file) in SUFFIXES else file
+        found.append(file_stem(str(plain)))
+    if all(found) and len({one.casefold() for one in found}) == len(found):
+        return found
+    return [f"{i:05d}_{one}" for i, one in enumerate(found)]
 
 
 def moments(draws: np.ndarray) -> tuple[np.ndarray, np.ndarray]:

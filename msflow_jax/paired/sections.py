@@ -12,6 +12,7 @@ from msflow_jax.data.batches import to_float
 from msflow_jax.inference.evaluation import Arrays, Block, Evaluation
 from msflow_jax.paired.anatomy import anatomy, is_trained, make_segmenter
 from msflow_jax.paired.controls import Controls
+from msflow_jax.paired.looks import looks_of
 from msflow_jax.paired.pairs import examples, has, images_of, together
 from msflow_jax.paired.settings import MAP
 from msflow_jax.parallel.batched import Runner, batched
@@ -66,6 +67,8 @@ class Translation:
             found, shown = self._route(run, source, target, segmenters[target], features[target])
             block["routes"].append(found)
             arrays |= {f"translation_{source}_{target}_{k}": v for k, v in shown.items()}
+        if looks := looks_of(run):
+            block["looks"] = looks
         return block, arrays
 
     def _route(

@@ -69,7 +69,7 @@ def render(results: Results, others: Sequence[Results] = ()) -> str:
         *(named_section(results, name) for name in results.sections),
         general.configuration_section(results),
     ]
-    name = str(results.data.get("name") or results.name)
+    name = results.data_name or results.name
     subtitle = (
         f"{results.family} family" if results.family else "",
         _of(results),

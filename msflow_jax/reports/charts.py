@@ -60,12 +60,13 @@ def curve_names(rows: Rows) -> tuple[list[str], list[str]]:
     return losses, [n for n in names if n.startswith("val_") and n not in losses]
 
 
-def training_chart(rows: Rows, label: str) -> Markup:
+def training_chart(rows: Rows, label: str, stage: str = "") -> Markup:
     """Losses (log scale) and validation scores against the training step.
 
     Args:
         rows: metrics.jsonl; values that are not finite are left out.
         label: what the chart shows, in words.
+        stage: a word that no other stage of the run has; empty where there is one alone.
     """
     groups = [(title, names) for title, names in zip(("Loss", "Validation"), curve_names(rows),
               strict=True) if any(len(series(rows, n)[0]) for n in names)]  # fmt: skip
@@ -80,7 +81,7 @@ def training_chart(rows: Rows, label: str) -> Markup:
             _log_axis(axis)
         axis.locator_params(axis="x", nbins=5)
         draw.legend(axis, loc="best")
-    return to_svg(figure, "training", label, draw.WIDE)
+    return to_svg(figure, f"training{stage}", label, draw.WIDE)
 
 
 def _curve(axis: Any, i: int, steps: np.ndarray, values: np.ndarray, name: str) -> None:

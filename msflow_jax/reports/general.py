@@ -17,10 +17,20 @@ def data_section(results: Results) -> Section:
     if not results.data:
         return page.missing(results, "data", "Data", "No facts on the data in this workdir.")
     facts = {key.replace("_", " "): value for key, value in results.data.items()}
-    if maps := facts.pop("intensities", {}):
+    used = results.modalities
+    if isinstance(kinds := facts.get("modalities"), dict):
+        facts["modalities"] = {k: v for k, v in kinds.items() if _used(k, v, used)}
+    maps = {k: v for k, v in facts.pop("intensities", {}).items() if not used or k in used}
+    if maps:
         lines = [f"{name}: {_grey_levels(one)}" for name, one in maps.items()]
         facts["grey levels"] = "; ".join(lines)
     return page.section(results, "data", "Data", items=facts, counts=_counts(results))
+
+
+def _used(name: str, fields: Any, used: list[str]) -> bool:
+    """Whether a modality of the data is one of the model's, or no image."""
+    image = isinstance(fields, dict) and fields.get("kind") == "image"
+    return not used or not image or name in used
 
 
 def _grey_levels(fields: dict[str, Any]) -> str:
@@ -67,7 +77,7 @@ def _made(results: Results) -> dict[str, Any]:
         facts["trained parameters"] = page.number(parameters.get("trained"))
     if parameters.get("frozen"):
         facts["frozen parameters"] = page.number(parameters["frozen"])
-    if seconds := _training_seconds(results.rows):
+    if seconds := sum(map(_training_seconds, (results.rows, *results.stages.values()))):
         facts["time of the training steps"] = f"{seconds / 60:,.1f} minutes, validation apart"
     for words, source, key in (
         ("trained on", manifest, "device"), ("training began", manifest, "created"),
@@ -90,18 +100,28 @@ def _training_seconds(rows: list[dict[str, Any]]) -> float:
 
 
 def training_section(results: Results) -> Section:
-    """Loss and validation curves."""
-    rows = results.rows
+    """Loss and validation curves, of a run in stages of each."""
+    runs = {"": results.rows} | results.stages
+    curves = [_curves(name, rows, i) for i, (name, rows) in enumerate(runs.items())]
+    if not (shown := [one for one in curves if one]):
+        text = "No metrics.jsonl with losses in this workdir: training curves are not shown."
+        return page.missing(results, "training", "Training", text)
+    return page.section(results, "training", "Training", curves=shown)
+
+
+def _curves(stage: str, rows: list[dict[str, Any]], number: int) -> dict[str, Any]:
+    """The chart of a run, or of one of its stages; empty without losses and scores."""
     losses, scores = charts.curve_names(rows)
     drawn = [name for name in losses + scores if len(charts.series(rows, name)[0])]
     if not drawn:
-        text = "No metrics.jsonl with losses in this workdir: training curves are not shown."
-        return page.missing(results, "training", "Training", text)
+        return {}
     last = int(max(row["step"] for row in rows))
     speeds = np.sort(charts.series(rows, "images_per_second")[1])
-    chart = charts.training_chart(rows, f"Curves of {listed(drawn)} over {last:,} training steps")
+    of = f" of the stage {stage}" if stage else ""
+    label = f"Curves of {listed(drawn)} over {last:,} training steps{of}"
+    chart = charts.training_chart(rows, label, f"-{number}" if stage else "")
     speed = float(speeds[len(speeds) // 2]) if len(speeds) else None
-    return page.section(results, "training", "Training", chart=chart, last=last, speed=speed)
+    return {"stage": stage, "chart": chart, "last": last, "speed": speed}
 
 
 def configuration_section(results: Results) -> Section:

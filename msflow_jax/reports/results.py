@@ -1,5 +1,6 @@
 """Reads what a workdir holds; a part that is missing or damaged is a remark, not a failure."""
 
+import json
 import zipfile
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -21,6 +22,9 @@ _BLOCKS: dict[str, tuple[str, ...]] = {
     "temperatures": ("temperature_samples",),
     "paths": ("generate_image", "classify_image"),
 }
+# Kinds of data of the user's own: their name is that of their table or folder.
+_OWN = ("folder", "manifest", "masks", "cohort", "own", "arrayrecord")
+_ROWS, _ORDER = "metrics.jsonl", "stages.json"
 _WORDS = {
     "draw": "noise draw",
     "evidence": "negative log-likelihood",
@@ -39,6 +43,7 @@ class Results:
         manifest: manifest.json.
         evaluation: evaluation.json.
         rows: metrics.jsonl, one dict per line.
+        stages: the same of every stage of a run in stages, by its name, in their order.
         arrays: evaluation.npz.
         problems: one sentence for each file that is there but could not be read.
         evaluation_name: name of the evaluation; empty where there is none.
@@ -50,6 +55,7 @@ class Results:
     manifest: dict[str, Any] = field(default_factory=dict)
     evaluation: dict[str, Any] = field(default_factory=dict)
     rows: list[dict[str, Any]] = field(default_factory=list)
+    stages: dict[str, list[dict[str, Any]]] = field(default_factory=dict)
     arrays: dict[str, np.ndarray] = field(default_factory=dict)
     problems: list[str] = field(default_factory=list)
     evaluation_name: str = ""
@@ -98,7 +104,21 @@ class Results:
     @property
     def title(self) -> str:
         """Name of the data set for a sentence."""
-        return "the phantom data" if self.phantom else str(self.data.get("name") or "the data set")
+        return "the phantom data" if self.phantom else self.data_name or "the data set"
+
+    @property
+    def data_name(self) -> str:
+        """Name of the data set: of the user's own that of their table or folder; empty: not known."""
+        name, source = (str(self.data.get(key) or "") for key in ("name", "source"))
+        own = name.partition(":")[0] in _OWN and Path(source).name
+        return own or name
+
+    @property
+    def modalities(self) -> list[str]:
+        """The modalities that the model is of; empty of a model of one image."""
+        model = self.config.get("model")
+        found = model.get("modalities") if isinstance(model, dict) else None
+        return [str(name) for name in found] if isinstance(found, list) else []
 
     @property
     def dims(self) -> int:
@@ -164,7 +184,8 @@ def read_results(workdir: Path, name: str = "") -> Results:
         config=_read_json(workdir / "config.json", problems),
         manifest=_read_json(workdir / "manifest.json", problems),
         evaluation=_read_json(folder / evaluations.FILE, problems),
-        rows=_read_rows(workdir / "metrics.jsonl", problems),
+        rows=_read_rows(workdir / _ROWS, _ROWS, problems),
+        stages=_read_stages(workdir, problems),
         arrays=_read_arrays(folder / evaluations.ARRAYS, problems),
         problems=problems,
         evaluation_name=name,
@@ -182,11 +203,25 @@ def _read_json(path: Path, problems: list[str]) -> dict[str, Any]:
         return {}
 
 
-def _read_rows(path: Path, problems: list[str]) -> list[dict[str, Any]]:
+def _read_rows(path: Path, name: str, problems: list[str]) -> list[dict[str, Any]]:
     rows, damaged = read_rows(path)
     if damaged:
-        problems.append(f"{path.name}: {len(damaged)} unreadable line(s) were left out.")
+        problems.append(f"{name}: {len(damaged)} unreadable line(s) were left out.")
     return rows
+
+
+def _read_stages(workdir: Path, problems: list[str]) -> dict[str, list[dict[str, Any]]]:
+    found = {}
+    try:
+        order = [name for name, _ in json.loads((workdir / _ORDER).read_bytes())]
+    except (OSError, ValueError, TypeError):
+        order = []
+    there = sorted(path.parent.name for path in workdir.glob(f"stages/*/{_ROWS}"))
+    for name in dict.fromkeys([*(one for one in order if one in there), *there]):
+        path = workdir / "stages" / name / _ROWS
+        if rows := _read_rows(path, f"stages/{name}/{_ROWS}", problems):
+            found[name] = rows
+    return found
 
 
 def _read_arrays(path: Path, problems: list[str]) -> dict[str, np.ndarray]:

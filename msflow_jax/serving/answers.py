@@ -11,6 +11,7 @@ from msflow_jax.inference import together
 from msflow_jax.inference.explained import choose_classes, draw, scales
 from msflow_jax.inference.flow import Flow
 from msflow_jax.inference.reported import rows_of
+from msflow_jax.inference.standing_routes import read_standing
 from msflow_jax.inference.translated import moments, read_sources, spread_levels
 from msflow_jax.serving.pictures import address_of, addresses
 from msflow_jax.serving.uploads import lying, read_upload, refuse_many
@@ -134,6 +135,8 @@ def translate(flow: Flow, asked: Asked) -> Answer:
     ]  # fmt: skip
     kept = np.unique(np.linspace(0, count - 1, min(count, MOST_SHOWN)).round().astype(int))
     lines = [f"{len(kept)} of {count} slices are shown"] if len(kept) < count else []
+    standing = read_standing(flow.path)
+    lines += [*standing.of_source(seen, source), *standing.of_route(source, target, flow.step)]
     images, pictures = [], addresses(seen.images[kept], shown.spacing)
     for i, picture in zip(kept, pictures, strict=True):
         mean, deviation = moments(found[:, i])

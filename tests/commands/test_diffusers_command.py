@@ -200,6 +200,13 @@ def test_a_translation_as_files(trained, pictures, tmp_path, capsys):
     for a, b in zip(again, other, strict=True):
         here, there = (np.asarray(Image.open(p), int) for p in (one / a, tmp_path / "out" / b))
         assert np.abs(here - there).max() <= 1
+    assert files[0] == "mean/head_0.png"
+    with Image.open(tmp_path / "out" / record["images"][0]["preview"]) as preview:
+        assert preview.size[0] > preview.size[1]
+    (route,) = [
+        r for r in evaluation(trained)["translation"]["routes"] if r["source"] == "t1w"
+    ]  # fmt: skip
+    assert record["evaluated"]["psnr"] == route["rows"]["mean of 2"]["psnr"]["value"]
     again = str(folder / "head_1.png")  # what it wrote is replaced
     translate(trained, again, "t1w", "ct", tmp_path / "out", draws=3, seed=1)
 
@@ -379,7 +386,8 @@ def test_a_service_translates_reports_and_draws(flow, pictures):
 
     found = ask("translate", content, name="h.png", source="t1w", target="ct", draws=2)
     (image,) = found["images"]
-    assert found["route"] == "trained" and len(image["samples"]) == 2 and not found["warnings"]
+    assert found["route"] == "trained" and len(image["samples"]) == 2
+    assert all("evaluation 'test': t1w to ct: worse" in line for line in found["warnings"])
     assert {image["mean"], image["spread"]} & {image["picture"]} == set()
     (image,) = ask("translate", content, name="h.png", source="t1w", target="ct", draws=1)["images"]
     assert image["spread"] is None and image["mean_spread"] is None  # which one draw cannot tell

@@ -2,15 +2,17 @@
 
 from dataclasses import replace
 
+import nibabel
 import numpy as np
 import pytest
+from PIL import Image
 
 from msflow_jax.data.base import own_info
 from msflow_jax.data.intensity import Intensity
 from msflow_jax.data.pictures import Picture
 from msflow_jax.data.sources.nifti import read_nifti
 from msflow_jax.data.sources.nifti_writing import centred_affine
-from msflow_jax.inference.translated import FOLDERS, write_volume
+from msflow_jax.inference.translated import FOLDERS, file_names, write_preview, write_volume
 
 AFFINE = centred_affine((2, 4, 4), (3.0, 1.0, 1.0))
 
@@ -38,3 +40,48 @@ def test_files_hold_the_units_of_the_target(tmp_path, channels, unit):
     deviation = grey.std(axis=0, ddof=1)
     np.testing.assert_allclose(spread, deviation.mean(axis=-1, keepdims=True), atol=0.01)
     assert said["mean_spread"] == pytest.approx(deviation.mean() / 255)
+
+
+@pytest.mark.parametrize("channels", [1, 3])
+def test_voxels_are_written_in_the_order_of_the_source_file(tmp_path, channels):
+    """Whose axes run from front to back, from above to below, and from left to right."""
+    rng = np.random.default_rng(0)
+    axes = np.array([[0.0, 0, -2, 9], [-3, 0, 0, 8], [0, -4, 0, 7], [0, 0, 0, 1]])
+    shape = (2, 3, 4)
+    nibabel.save(
+        nibabel.Nifti1Image(rng.integers(0, 256, shape, dtype=np.uint8), axes), tmp_path / "a.nii"
+    )
+    source = read_nifti(tmp_path / "a.nii")
+    draws = rng.integers(0, 256, (2, *source.space, channels), dtype=np.uint8)
+    info = own_info(("a", "b"), (4, 4, channels), name="folder", licence="", md5="", source="")
+    for part in FOLDERS:
+        (tmp_path / part).mkdir()
+    said = write_volume(
+        tmp_path, "a", draws, lambda x: Picture(x, source.affine), info, tmp_path / "a.nii"
+    )
+    for name, expected in zip(said["files"][2:], draws, strict=True):
+        file = nibabel.load(tmp_path / name)
+        assert file.shape[:3] == shape and np.array_equal(file.affine, axes)
+        # Read as the source is read, it is what was drawn.
+        np.testing.assert_array_equal(read_nifti(tmp_path / name).values, expected)
+
+
+def test_files_are_called_as_their_sources_where_that_tells_them_apart():
+    assert file_names(["a/t1w.nii.gz", "b/t1w.nii.gz"]) == ["a-t1w", "b-t1w"]
+    assert file_names(["t1w.nii.gz"]) == ["t1w"] and file_names(["1.2.840.10"]) == ["1-2-840-10"]
+    assert file_names(["a.png", "a.jpg"]) == ["00000_a", "00001_a"]
+    assert file_names(["a.png", "A.png"]) == ["00000_a", "00001_A"]
+    assert file_names(["--.png", "images/00003"]) == ["00000_", "00001_images-00003"]
+
+
+@pytest.mark.parametrize("space, count", [((4, 6), 9), ((4, 6), 1), ((3, 4, 6), 1)])
+def test_a_preview_shows_source_mean_and_spread(tmp_path, space, count):
+    info = own_info(("a", "b"), (*space, 1), name="folder", licence="", md5="", source="")
+    rng = np.random.default_rng(0)
+    source = rng.integers(0, 256, (count, 2, 2, 1), dtype=np.uint8) if len(space) == 2 else None
+    draws = rng.integers(0, 256, (3, count, *space, 1), dtype=np.uint8)
+    path = tmp_path / "p.png"
+    write_preview(path, draws[0] if source is None else source, draws, ("t1w", "ct"), info)
+    with Image.open(path) as image:
+        wide, high = image.size
+    assert high > (1 if count == 1 else 3) * 100 and wide > 300

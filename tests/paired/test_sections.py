@@ -1,11 +1,13 @@
 """The section on translation, of models that have no more than it asks for."""
 
+import dataclasses
 from types import SimpleNamespace
 
 import numpy as np
 import pytest
 
 from msflow_jax.paired.controls import Controls
+from msflow_jax.paired.looks import looks_of
 from msflow_jax.paired.sections import Translation, foreground
 from tests.paired.tiny import split, splits, with_maps
 
@@ -41,6 +43,10 @@ def test_a_model_needs_nothing_but_controls():
     assert block["left_out"] == "No Dice and no lesions: the data have no maps of tissues."
     for route in block["routes"]:
         assert route["trained"] and route["examples"] == 4 and "anatomy" not in route
+    # The images are noise, so that no other modality is named beside the slack of validation.
+    looks = block["looks"]
+    assert looks["names"] == ["xray", "ct", "t1w"] and looks["slices"] == []
+    assert set(looks["rates"]) == {"images"} and looks["rates"]["images"]["count"] == 18
     # Of the training subjects some have both, so that there is a curve.
     assert list(block["routes"][0]["rows"]) == NAMES
     shown = arrays["translation_ct_t1w_source"]
@@ -90,3 +96,23 @@ def test_foreground_is_where_any_is_bright(name, dark):
     given.arrays[name][0, 0, 0] = 13
     found = foreground(given, ("ct", "t1w"))
     assert found.shape == (2, SIDE, SIDE) and found.sum() == 1 and found[0, 0, 0]
+
+
+def test_slices_of_volumes_count_together():
+    """T1 differs from slice to slice, of which there are two; the X-ray is one picture of both."""
+    data = splits(SIDE)
+
+    def sliced(split):
+        pairs = np.arange(len(split)) // 2
+        arrays = {**split.arrays, "xray": split.arrays["xray"][2 * pairs]}
+        truth = {**split.truth, "volume": pairs.astype(str), "slice": np.arange(len(split)) % 2}
+        return dataclasses.replace(split, arrays=arrays, truth=truth, present={})
+
+    given = dataclasses.replace(data, **{n: sliced(data[n]) for n in ("train", "val", "test")})
+    found = looks_of(run_of(SimpleNamespace(controls=Controls()), given))
+    assert found["slices"] == ["ct", "t1w"]
+    assert found["rates"]["volumes"]["count"] == 9 and found["rates"]["images"]["count"] == 18
+    one = dataclasses.replace(data.info, modalities={})
+    assert (
+        looks_of(run_of(None, dataclasses.replace(given, val=given.val.take([]), info=one))) == {}
+    )

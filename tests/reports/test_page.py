@@ -129,6 +129,31 @@ def test_damaged_files_are_named_and_do_not_stop_the_page(tmp_path):
         assert words in text
 
 
+def test_own_data_are_called_by_their_table_and_show_what_the_model_uses(tmp_path):
+    """Of a run in stages each has its curves, in the order of the training."""
+    image = {"kind": "image", "shape": [8, 8, 1]}
+    maps = {name: {"kind": "window", "low": 1, "high": 2, "unit": name} for name in ("ct", "pet")}
+    facts = {
+        "name": "cohort", "source": "/data/trial.csv", "classes": ["a", "b"], "intensities": maps,
+        "modalities": {"t1w": image, "pet": image, "ct": image, "label": {"kind": "label"}},
+    }  # fmt: skip
+    (tmp_path / "manifest.json").write_text(json.dumps({"data": facts}))
+    (tmp_path / "config.json").write_text(json.dumps({"model": {"modalities": ["t1w", "ct"]}}))
+    for name in ("align-ct", "draw-t1w", "draw-ct"):
+        (tmp_path / "stages" / name).mkdir(parents=True)
+        (tmp_path / "stages" / name / "metrics.jsonl").write_text('{"step": 5, "loss": 0.5}\n')
+    order = [["draw-t1w", ""], ["align-ct", ""]]  # of which the note of a killed run may lack some
+    (tmp_path / "stages.json").write_text(json.dumps(order))
+    text = build_report(tmp_path).read_text(encoding="utf-8")
+    assert "<h1>trial.csv" in text and "No metrics.jsonl" not in text
+    stages = re.findall("<h3>Stage ([^<]+)</h3>", text)
+    assert stages == ["draw-t1w", "align-ct", "draw-ct"] and len(drawings(text)) == 3
+    data = text[text.index('id="data"') : text.index('id="training"')]
+    assert "modalities.ct.kind" in data and "modalities.label.kind" in data and "pet" not in data
+    (tmp_path / "stages.json").write_text("[1")
+    assert build_report(tmp_path).read_text(encoding="utf-8").count("<h3>Stage") == 3
+
+
 def test_pickled_arrays_are_refused(tmp_path):
     np.savez(tmp_path / "evaluation.npz", samples=np.array([{"a": 1}], dtype=object))
     text = Page(build_report(tmp_path).read_text(encoding="utf-8")).text

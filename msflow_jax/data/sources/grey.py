@@ -57,6 +57,11 @@ def to_grey(picture: Picture, intensity: Intensity, name: str) -> np.ndarray:
     if intensity.clips:
         _check_values(picture, intensity, name)
         return intensity.to_grey(picture.values, picture.missing)
+    if intensity.kind == "full" and picture.unit:
+        raise ValueError(
+            f"{name} is {picture.modality or 'a CT'}, in {picture.unit}, the images trained on have 8 "
+            "bits and no unit: its values mean something else; leave it out"
+        )
     value_range = (intensity.low, intensity.high) if intensity.kind == "range" else ()
     grey = scale(picture.values, value_range, name)
     if picture.missing is not None and picture.missing.any():

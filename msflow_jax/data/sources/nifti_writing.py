@@ -65,11 +65,7 @@ def write_nifti(
     to_picture = np.array(
         [[0, 0, 1, 0], [0, -1, 0, height - 1], [-1, 0, 0, width - 1], [0, 0, 0, 1]], np.float64
     )
-    stored = values[:, ::-1, ::-1].swapaxes(0, 2)
-    if stored.ndim == 4:
-        colours = np.dtype([(name, "u1") for name in "RGB"])
-        stored = np.ascontiguousarray(stored).view(colours)[..., 0]
-    image = nibabel.Nifti1Image(stored, None)
+    image = nibabel.Nifti1Image(_with_colours(values[:, ::-1, ::-1].swapaxes(0, 2)), None)
     placed = affine @ to_picture
     directions = placed[:3, :3] / np.array(voxel_size(placed))
     straight = np.abs(directions.T @ directions - np.eye(3)).max() < _STRAIGHT
@@ -87,7 +83,7 @@ def write_nifti_like(path: Path, values: np.ndarray, like: Path) -> Path:
 
     Args:
         path: see :func:`write_nifti`.
-        values: ``[D, H, W]`` with the axes of a ``Picture``, as ``nifti.read_nifti`` gives those of
+        values: as for :func:`write_nifti`, with the axes that ``nifti.read_nifti`` gives those of
             ``like``.
         like: the file whose grid is taken; nothing else of its header is.
 
@@ -108,9 +104,9 @@ def write_nifti_like(path: Path, values: np.ndarray, like: Path) -> Path:
         orientations.axcodes2ornt(PICTURE_AXES), orientations.io_orientation(stored_affine(like))
     )
     stored = orientations.apply_orientation(values, turn)
-    if stored.shape != given.shape[:3]:
+    if stored.shape[:3] != given.shape[:3]:
         raise ValueError(f"{path}: {stored.shape} is to be written like {like}, {given.shape[:3]}")
-    image = nibabel.Nifti1Image(stored, None)
+    image = nibabel.Nifti1Image(_with_colours(stored), None)
     for key in _PLACE:
         image.header[key] = given.header[key]
     image.header["pixdim"][:4] = given.header["pixdim"][:4]
@@ -118,6 +114,14 @@ def write_nifti_like(path: Path, values: np.ndarray, like: Path) -> Path:
     if path.name.lower().endswith(".gz"):
         data = gzip.compress(data, _LEVEL, mtime=0)
     return write_atomically(path, data)
+
+
+def _with_colours(stored: np.ndarray) -> np.ndarray:
+    """Grey values as they are; RGB uint8 ``[..., 3]`` as one value of three bytes for each voxel."""
+    if stored.ndim == 3:
+        return stored
+    colours = np.dtype([(name, "u1") for name in "RGB"])
+    return np.ascontiguousarray(stored).view(colours)[..., 0]
 
 
 def centred_affine(space: Sequence[int], spacing: Sequence[float] = ()) -> np.ndarray:

@@ -53,6 +53,11 @@ class SlicedVolume:
         """Of its file, or of its series."""
         return self.item.name
 
+    @property
+    def file(self) -> Path | None:
+        """The NIfTI file that it is, whose order of axes files of its maps have; None of a series."""
+        return self.item.paths[0] if self.item.kind == "nifti" else None
+
     def join(self, images: np.ndarray, *, nearest: bool = False) -> Picture:
         """One image for each slice as a volume on the grid of the file.
 

@@ -3,6 +3,7 @@
 import numpy as np
 import pytest
 
+from msflow_jax.data import read_images
 from msflow_jax.data.identity import split_table
 from tests.data.sources.cohorts import SPACE, load, save, table, volume
 from tests.data.sources.dicom_objects import SECRETS, make_series
@@ -53,6 +54,11 @@ def test_what_was_written_is_read(tmp_path, write, dims):
             assert np.abs(window.to_values(grey) - hounsfield(i)[part]).max() <= half * 1.001
             seen += 1
     assert seen == COUNT * (1 if dims == 3 else SPACE[0])
+    if write is as_dicom:  # told by what it is, not by the depth of its values
+        with pytest.raises(
+            ValueError, match="is CT, in HU, the images trained on have 8 bits and no"
+        ):
+            read_images(tmp_path / "s0" / "ct", splits.info.of_modality("mr"), resize=True)
     written = f"{split_table(splits)} {splits.info.to_dict()}"
     assert not [secret for secret in SECRETS if secret in written]
 

@@ -1,0 +1,128 @@
+"""What the standing evaluation says of a translation: of its route, and of what is given as source."""
+
+import warnings
+from collections.abc import Sequence
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+
+from msflow_jax.evaluation.looks import Looks
+from msflow_jax.inference.translated import Sources
+from msflow_jax.reports.routes import scores_of
+from msflow_jax.storage import evaluations
+
+
+@dataclass(frozen=True)
+class StandingRoutes:
+    """The block ``translation`` of a workdir's standing evaluation, as far as there is one.
+
+    Attributes:
+        name: of the evaluation; empty where there is none.
+        step: training step that it is of; None where that is not known.
+        block: what it measured; empty where it measured no translation.
+        problem: why there is nothing to read; empty where there is.
+    """
+
+    name: str = ""
+    step: int | None = None
+    block: dict[str, Any] = field(default_factory=dict)
+    problem: str = ""
+
+    def warn(self, given: Sources, source: str, target: str, step: int) -> dict[str, Any]:
+        """Warns of what :meth:`of_source` and :meth:`of_route` say.
+
+        Returns:
+            What a record says of it: the lines as ``warnings``, and ``evaluated``, the evaluation, its
+            step and PSNR in dB of the route; None where it did not measure it.
+        """
+        lines, evaluated = (
+            [*self.of_source(given, source), *self.of_route(source, target, step)],
+            None,
+        )
+        for line in lines:
+            warnings.warn(line, stacklevel=3)
+        for one in scores_of(self.block):
+            if (one.source, one.target) == (source, target):
+                evaluated = {
+                    "evaluation": self.name, "step": self.step, "psnr": one.psnr,
+                    "without_model": dict(one.simple),
+                }  # fmt: skip
+        return {"evaluated": evaluated, "warnings": lines}
+
+    def of_route(self, source: str, target: str, step: int) -> list[str]:
+        """The warning of the evaluation about a route; none where it has none.
+
+        Args:
+            source: what is given.
+            target: what is drawn.
+            step: training step of the parameters that draw.
+        """
+        for one in scores_of(self.block):
+            if (one.source, one.target) == (source, target) and one.alarm:
+                other = self.step not in (None, step)
+                of = f" (of step {self.step}, these are of step {step})" if other else ""
+                return [f"evaluation {self.name!r}{of}: {one.alarm.rstrip('.')}"]
+        return []
+
+    def of_source(self, given: Sources, source: str) -> list[str]:
+        """Lines where images do not look like the modality that they are said to be of.
+
+        Args:
+            given: pictures or volumes.
+            source: what they are said to be.
+
+        Returns:
+            A line each: some look more like another modality of the training data; pictures where the
+            model saw slices. One where an evaluation of before cannot tell.
+        """
+        fields = self.block.get("looks") or {}
+        why = self.problem
+        if not why and not fields:
+            why = (
+                f"the evaluation {self.name!r} keeps nothing of how each modality looks; evaluate again"
+                if self.name
+                else "there is no standing evaluation; run msflow evaluate"
+            )
+        try:
+            looks = Looks.from_dict(fields) if not why else None
+        except ValueError as error:
+            looks, why = None, f"{error}; evaluate again"
+        if looks is None:
+            return [f"--source={source} is not checked: {why}"]
+        lines = []
+        names = [name for name, _, _ in given.parts]
+        if given.volumes is None and source in fields.get("slices", ()):
+            lines.append(
+                f"{_first(names)} no volume, and {source} was learned of slices of volumes: what is "
+                "drawn of another plane or kind of picture means nothing"
+            )
+        if source not in looks.slack:
+            return lines
+        of = given.volumes if given.volumes is not None else np.arange(len(given.images))
+        others = looks.others(given.images, source, of.tolist())
+        for other in dict.fromkeys(filter(None, others)):
+            odd = [name for name, found in zip(names, others, strict=True) if found == other]
+            whom = odd[0] if len(names) == 1 else f"{len(odd)} of {len(names)} ({odd[0]} for one)"
+            verb = "looks" if len(odd) == 1 else "look"
+            lines.append(
+                f"{whom} {verb} more like {other} than {source} by grey levels; --source says {source}"
+            )
+        return lines
+
+
+def _first(names: Sequence[str]) -> str:
+    return f"{names[0]} is" if len(names) == 1 else f"{names[0]} and {len(names) - 1} more are"
+
+
+def read_standing(workdir: Path) -> StandingRoutes:
+    """What the standing evaluation of a workdir says; a damaged one is a ``problem``, not an error."""
+    try:
+        name = evaluations.standing(workdir)
+        found = evaluations.read(workdir, name) if name else {}
+    except (OSError, ValueError) as error:
+        return StandingRoutes(problem=str(error))
+    block = found.get("translation")
+    known = block if isinstance(block, dict) else {}
+    return StandingRoutes(name, evaluations.step_of(found), known)

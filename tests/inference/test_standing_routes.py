@@ -1,0 +1,89 @@
+"""What the standing evaluation says of a route, and of what is given as its source."""
+
+import json
+
+import numpy as np
+import pytest
+
+from msflow_jax.inference.standing_routes import StandingRoutes, read_standing
+from msflow_jax.inference.translated import Sources
+from tests.evaluation.test_looks import images, learned
+
+
+@pytest.fixture(scope="module")
+def looks():
+    return learned(("dark", "middle"))
+
+
+def block(looks, **more):
+    psnr = {"mean of 2": 12.0, "identity": 18.0, "tone curve": 10.0}
+    rows = {name: {"psnr": {"value": value, "interval": None}} for name, value in psnr.items()}
+    routes = [{"source": "dark", "target": "middle", "rows": rows}]
+    return {"routes": routes, "looks": {**looks.to_dict(), "slices": ["dark"]}, **more}
+
+
+def given(name, count=2):
+    """Volumes of three slices."""
+    parts = [(f"{i}.nii.gz", slice(3 * i, 3 * i + 3), None) for i in range(count)]
+    return Sources(images(name, 3 * count, 5), parts, "nifti", np.repeat(range(count), 3), "axial")
+
+
+def test_a_wrong_source_and_a_bad_route_are_warned_of(looks):
+    standing = StandingRoutes("test", 100, block(looks))
+    with pytest.warns(UserWarning) as caught:
+        said = standing.warn(given("middle"), "dark", "middle", 100)
+    lines = [str(one.message) for one in caught]
+    assert lines == said["warnings"] == [
+        "2 of 2 (0.nii.gz for one) look more like middle than dark by grey levels; --source says dark",
+        "evaluation 'test': dark to middle: worse than the unchanged image (18.0 dB): the mean of the "
+        "draws has a PSNR of 12.0 dB",
+    ]  # fmt: skip
+    assert said["evaluated"] == {
+        "evaluation": "test", "step": 100, "psnr": 12.0,
+        "without_model": {"unchanged image": 18.0, "tone curve": 10.0},
+    }  # fmt: skip
+    assert standing.of_source(given("dark"), "dark") == []
+    assert standing.warn(given("middle"), "middle", "dark", 100) == {
+        "evaluated": None,
+        "warnings": [],
+    }
+    (line,) = standing.of_route("dark", "middle", 200)
+    assert line.startswith("evaluation 'test' (of step 100, these are of step 200): dark to middle")
+
+
+def test_a_picture_where_slices_of_volumes_were_learned(looks):
+    standing = StandingRoutes("test", 100, block(looks))
+    one = Sources(images("dark", 1, 5), [("x.png", slice(0, 1), None)], "png")
+    (line,) = standing.of_source(one, "dark")
+    assert line.startswith("x.png is no volume, and dark was learned of slices of volumes")
+    other = Sources(images("middle", 1, 5), [("x.png", slice(0, 1), None)], "png")
+    assert standing.of_source(other, "middle") == []  # which was learned of pictures
+
+
+def test_what_cannot_be_checked_is_said(looks, tmp_path):
+    assert read_standing(tmp_path) == StandingRoutes()
+    (line,) = StandingRoutes().of_source(given("dark"), "dark")
+    assert (
+        line == "--source=dark is not checked: there is no standing evaluation; run msflow evaluate"
+    )
+    folder = tmp_path / "evaluations" / "test"
+    folder.mkdir(parents=True)
+    (folder.parent / "standing.json").write_text('{"name": "test"}')
+    path = folder / "evaluation.json"
+    for content, message in (
+        ("{", "is damaged"),
+        (
+            json.dumps({"split": "test"}),
+            "'test' keeps nothing of how each modality looks; evaluate",
+        ),
+        (
+            json.dumps({"translation": {"looks": {"names": 3}}}),
+            "not as it was written.*evaluate again",
+        ),
+    ):
+        path.write_text(content)
+        with pytest.warns(UserWarning, match=f"--source=dark is not checked: .*{message}"):
+            assert read_standing(tmp_path).warn(given("dark"), "dark", "middle", 1)["warnings"]
+    path.write_text(json.dumps({"settings": {"step": 3}, "translation": block(looks)}))
+    assert read_standing(tmp_path).step == 3
+    assert read_standing(tmp_path).of_source(given("dark"), "dark") == []
