@@ -170,7 +170,7 @@ def main() -> None:
         from msflow_jax.inference.explained import panels
         from msflow_jax.reports.figures import encode_png
 
-        rows = [panels(images[i], found.map[i], found.log_ratio[i]) for i in range(6)]
+        rows = [np.hstack(panels(images[i], found.map[i], found.log_ratio[i])) for i in range(6)]
         Path(options.picture).write_bytes(encode_png(np.concatenate(rows)))
 
 

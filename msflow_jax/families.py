@@ -175,13 +175,16 @@ def require_verb(model: Any, verb: str, workdir: str) -> None:
         "classify": "it has one class per pixel, not one per image" if of_pixels else "",
         "segment": "it has one class per image, not one per pixel",
         "generate": "it draws from label maps, not from class names" if of_pixels else "",
-        "explain": "it has no likelihood to explain: choose a model.family that has",
-        "translate": "it is of one modality: choose a model.family of several",
-        "report": "it knows no reports: choose a model.family that does",
-        "answer": "it was taught no questions: choose a model.family that is",
+        "explain": "it has no likelihood to explain: train a coupling flow, magic_*",
+        "translate": "it is of one modality: train a model of several, medm2g_*",
+        "report": "it knows no reports: train a model that does, medm2g_*",
+        "answer": "it was taught no questions: train a model that is, synermedgen_*",
     }[verb]
     since = f", since {why}" if why else ""
-    raise ValueError(f"the model of {workdir} cannot {verb}{since}: it can {', '.join(known)}")
+    listed = " of msflow configs" if "_*" in why else ""
+    raise ValueError(
+        f"the model of {workdir} cannot {verb}{since}{listed}; this one can {', '.join(known)}"
+    )
 
 
 def settings_of(verb: Callable[..., Any]) -> tuple[str, ...]:
@@ -203,7 +206,7 @@ def choose_settings(
         model: a model of any family.
         verb: name of the verb, such as ``generate``.
         configured: settings of a configuration; those that the verb does not have are left out.
-        requested: changes; a value that is empty or 0 changes nothing.
+        requested: changes; a value that is None, empty or 0 changes nothing.
 
     Raises:
         ValueError: the model has no such verb, or a setting was requested that the verb has not.

@@ -13,6 +13,7 @@ from msflow_jax.inference.calibration import Calibration, read_calibration
 from msflow_jax.inference.flow import Flow
 from msflow_jax.inference.record import circumstances
 from msflow_jax.inference.stored import FORMAT, SAYS_NOTHING, check_made, read
+from msflow_jax.progress import doing
 from msflow_jax.storage import checkpoints, facts
 from msflow_jax.storage.digests import differences, layouts
 from msflow_jax.storage.jsons import read_object, write_json
@@ -22,8 +23,8 @@ from msflow_jax.training.continuing import check_length
 from msflow_jax.training.sequence import read_drawing, read_params, saved_stages, unreached_stages
 
 __all__ = [
-    "create", "describe_length", "has_checkpoint", "keep_as_begun", "made_with", "open_workdir",
-    "plain", "read", "refuse_difference", "refuse_other_run", "take_params",
+    "create", "describe_length", "has_checkpoint", "keep_as_begun", "keep_length", "made_with",
+    "open_workdir", "plain", "read", "refuse_difference", "refuse_other_run", "take_params",
 ]  # fmt: skip
 
 
@@ -84,6 +85,12 @@ def keep_as_begun(path: Path, config: ConfigDict) -> None:
     began = read_object(path / "config.json")
     if "calibrate_every" not in began.get("train", {}):
         config.train.calibrate_every = read(path)[0].train.calibrate_every
+
+
+def keep_length(path: Path, config: ConfigDict) -> None:
+    """Of a workdir with checkpoints, its steps and epochs are put into ``config``."""
+    if has_checkpoint(path):
+        config.train.update(_length(read(path)[0]))
 
 
 def _length(config: ConfigDict) -> dict[str, Any]:
@@ -172,6 +179,7 @@ def has_checkpoint(path: Path) -> bool:
     return any(checkpoints.exist(folder) for folder in (path, *path.glob("stages/*")))
 
 
+@doing("opening the model")
 def open_workdir(path: str | Path, stage: str = "", *, calibrated: bool = True) -> Flow:
     """The model of a workdir with the parameters of its best checkpoint; nothing is written.
 

@@ -147,6 +147,17 @@ def check_extras(text):
         assert set(named.split(",")) <= set(known), named
 
 
+def test_every_extra_is_on_the_page_and_is_installed_from_the_clone():
+    setup = configparser.ConfigParser()
+    setup.read(ROOT / "setup.cfg", encoding="utf-8")
+    text = (ROOT / "docs/install.md").read_text(encoding="utf-8")
+    listed = re.findall(r"`(\w+)`", " ".join(re.findall(r"^\| (`\w.*?) \|", text, re.M)))
+    assert set(setup["options.extras_require"]) <= set(listed)
+    for page in PAGES:  # no index has the package
+        by_name = re.findall(r"pip install [^`\n]*msflow_jax\[.*", page.read_text(encoding="utf-8"))
+        assert all("--no-index" in line for line in by_name), (page, by_name)
+
+
 def lines(text):
     """Commands of a shell block, with continued lines joined and chains taken apart."""
     for line in text.replace("\\\n", " ").splitlines():

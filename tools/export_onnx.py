@@ -16,6 +16,7 @@ from pathlib import Path
 from typing import Any
 
 from msflow_jax.commands.common import add_overwrite, parser, path, run
+from msflow_jax.commands.numbers import fraction, whole
 
 TOLERANCE = 1e-4  # of a probability
 INSTALL = "pip install onnx onnxruntime onnx-ir dm-pix && pip install --no-deps jax2onnx==0.17.1"
@@ -29,7 +30,7 @@ def export_onnx(
     *,
     images: str = "",
     count: int = 4,
-    batch: int = 0,
+    batch: int | None = None,
     tolerance: float = TOLERANCE,
     overwrite: bool = False,
     **requested: Any,
@@ -41,22 +42,17 @@ def export_onnx(
         output: file to write; one that an earlier call wrote is replaced.
         images: images to compare on, as ``msflow classify`` takes them; empty: made up.
         count: how many at most.
-        batch: images of a call, 0: any number.
+        batch: images of a call, None: any number.
         tolerance: difference of a probability from the library's above which nothing is written.
         overwrite: whether a file of another kind is replaced.
         **requested: settings of ``classify``; 0: as evaluated, or as configured.
 
     Raises:
-        ValueError: a model that cannot be written so, a difference above the tolerance, a count below 1,
-            or an output that must stay.
+        ValueError: a model that cannot be written so, a difference above the tolerance, an output that
+            must stay.
         OSError: a file that cannot be read or written.
         ImportError: a package of the script's environment is missing.
     """
-    if count < 1 or batch < 0 or not 0 < tolerance < 1:
-        raise ValueError(
-            f"--count={count} --batch={batch} --tolerance={tolerance:g}: the count is at least 1, the "
-            "batch 0 or more, the tolerance between 0 and 1"
-        )
     _require()
     from msflow_jax import data
     from msflow_jax.storage.atomic import write_atomically
@@ -68,8 +64,8 @@ def export_onnx(
     flow.require("classify")
     shown = data.read_sound_images(images, flow.info).images if images else made_up(flow, count)
     shown = shown[:count]
-    content, facts = converted(flow, batch, requested)
-    found = _run(content, shown, batch)
+    content, facts = converted(flow, batch or 0, requested)
+    found = _run(content, shown, batch or 0)
     differences = compare(flow, found, shown, requested)
     _check(differences, tolerance, len(shown))
     write_atomically(output, _with_facts(content, {**facts, "differences": differences}))
@@ -211,12 +207,12 @@ def main(arguments: Sequence[str]) -> None:
     flags.add_argument("--workdir", required=True, type=path)
     flags.add_argument("--output", required=True, type=path, help="file to write: model.onnx")
     flags.add_argument("--images", default="", help="to compare on (default: made-up ones)")
-    flags.add_argument("--count", type=int, default=4, help="images to compare on, at most")
-    flags.add_argument("--batch", type=int, default=0, help="images of a call (default: any)")
-    flags.add_argument("--draws", type=int, default=0, help="noise draws (default: as evaluated)")
-    flags.add_argument("--steps", type=int, default=0, help="solver steps (default: as configured)")
+    flags.add_argument("--count", **whole(), default=4, help="images to compare on, at most")
+    flags.add_argument("--batch", **whole(), help="images of a call (default: any)")
+    flags.add_argument("--draws", **whole(), help="noise draws (default: as evaluated)")
+    flags.add_argument("--steps", **whole(), help="solver steps (default: as configured)")
     flags.add_argument(
-        "--tolerance", type=float, default=TOLERANCE,
+        "--tolerance", **fraction("(0, 1)"), default=TOLERANCE,
         help=f"largest difference of a probability from the library's (default {TOLERANCE:g})",
     )  # fmt: skip
     add_overwrite(flags, "a file that is not of this command")

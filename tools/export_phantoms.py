@@ -1,39 +1,6 @@
-r"""Write the phantom cohort as the files of a hospital: a worked example without patients.
+"""The command of ``msflow_jax/commands/export_phantoms.py``: ``msflow export-phantoms``."""
 
-    python tools/export_phantoms.py phantoms/ --subjects 40 --side 64
-    python -m experiments.train --config=configs/cohort_classify.py:cpu --config.data.modality=flair \
-        --config.data.root=phantoms/cohort.csv
-
-A folder for each subject holds MR volumes in six contrasts (NIfTI), a CT (a DICOM series in Hounsfield
-units) and an X-ray (PNG); the table names them, with a report, what is true of each head, and its split.
-"""
-
-from collections.abc import Sequence
-
-from msflow_jax.commands.common import parser, path, run
-
-
-def main(arguments: Sequence[str]) -> None:
-    """The command."""
-    from msflow_jax import data
-    from msflow_jax.data.phantoms.export import FORMATS, export
-    from msflow_jax.storage.atomic import check_new
-
-    flags = parser(__doc__ or "")
-    flags.add_argument("folder", type=path, help="a new folder")
-    flags.add_argument("--subjects", type=int, default=40, help="heads, at least 10")
-    flags.add_argument("--side", type=int, default=64, help="voxels along each axis, 8 to 256")
-    flags.add_argument("--seed", type=int, default=0, help="of the heads and the cut into splits")
-    flags.add_argument("--ct", default="dicom", choices=FORMATS, help="how CT is written")
-    o = flags.parse_args(arguments)
-    check_new(o.folder)
-    config = data.default_config("phantom_cohort")
-    config.update({"side": o.side, "seed": o.seed, "dims": 3})
-    config.phantoms.subjects = o.subjects
-    table = export(config, o.folder, o.ct)
-    print(f"written: {table}")
-    print(f"use it: --config.data.name=cohort --config.data.root={table} --config.data.dims=3")
-
+from msflow_jax.commands.export_phantoms import main, run
 
 if __name__ == "__main__":
     run(main)

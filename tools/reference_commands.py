@@ -47,6 +47,8 @@ def flag_rows(made: argparse.ArgumentParser) -> list[tuple[str, ...]]:
             takes = {"str": "text", "Path": "path", "int": "integer", "float": "number"}.get(
                 takes, takes
             )
+            if hasattr(action, "takes") and action.takes.values != "(-inf, inf)":
+                takes += f", {action.takes.values}"
         plain = any(action.default is unset for unset in (None, False, argparse.SUPPRESS))
         default = "" if plain or action.default == "" else f"`{action.default}`"
         needed = "needed" if action.required else default

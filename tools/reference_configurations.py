@@ -128,7 +128,7 @@ def needs(own: Mapping[str, Any], said: str) -> list[str]:
     elif weights:
         items += [f"* **Autoencoder**: `{weights}` ([how to make it](../../latent.md))."]
     if "report" in own.get("model.modalities", ()):
-        items += ["* **Packages**: `pip install 'msflow_jax[text]'` for reports."]
+        items += ["* **Packages**: `pip install '.[text]'` for reports."]
     return items
 
 

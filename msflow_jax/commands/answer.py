@@ -3,7 +3,7 @@
     python -m experiments.answer --workdir=W --questions=FOLDER/understanding.jsonl --output=answers.csv
     python -m experiments.answer --workdir=W --images=PATH --output=modalities.csv
 
-The first reads the public JSONL format (tools/build_understanding.py writes it) and scores the answers:
+The first reads the public JSONL format (msflow build-understanding writes it) and scores the answers:
 the last letter A to D, accuracy of each pair of modalities, confusion. The second says of every image
 which modality it shows; images are of 8 bits, as the model sees them. A row for each: what is said, how
 sure that is, and what was asked for.
@@ -14,13 +14,14 @@ from pathlib import Path
 from typing import Any
 
 from msflow_jax.commands.common import (
-    RESIZE,
     add_overwrite,
+    add_resize,
     file_path,
     parser,
     path,
     run,
     source_path,
+    start,
 )
 
 _QUESTIONS = ("id", "answer", "probability", "reply")
@@ -34,7 +35,7 @@ def answer(
     output: Path,
     *,
     form: str = "direct",
-    resize: bool = False,
+    resize: bool | None = None,
     overwrite: bool = False,
 ) -> dict[str, Any]:
     """Answer the questions of a file and write the table; returns the scores.
@@ -44,7 +45,7 @@ def answer(
         questions: JSONL file.
         output: the CSV to write; beside it the scores, as JSON.
         form: ``direct``, by comparing vectors, or ``letter``, read off the expert.
-        resize: whether images of another size are brought to the model's.
+        resize: whether images of another size are brought to the model's; None: as in training.
         overwrite: whether another file than an earlier table is replaced.
 
     Raises:
@@ -72,12 +73,12 @@ def answer(
         )
     given = [workdir, questions]
     output = check_file(output, ours, given, overwrite)
-    beside = check_file(output.with_suffix(".json"), scored, given, overwrite)
+    beside = check_file(output.with_suffix(".json"), scored, given, overwrite, True)
     flow = open_workdir(workdir)
     flow.require("answer")
 
     def images(files: Sequence[Path]) -> Any:
-        return read_pictures(flow, files, resize=resize)
+        return read_pictures(flow, files, resize=flow.resizes(resize))
 
     asked = flow.parts.read(questions, images)
     said = replies_to(flow, asked, form, "answering")
@@ -97,7 +98,7 @@ def answer(
 
 
 def identify(
-    workdir: Path, images: str, output: Path, *, resize: bool = False, overwrite: bool = False
+    workdir: Path, images: str, output: Path, *, resize: bool | None = None, overwrite: bool = False
 ) -> list[dict[str, Any]]:
     """Say of every image which modality it shows; returns the rows of the table.
 
@@ -105,7 +106,7 @@ def identify(
         workdir: workdir of a model that understands.
         images: an image, a folder, or an .npz.
         output: the CSV to write.
-        resize: whether images of another size are brought to the model's.
+        resize: whether images of another size are brought to the model's; None: as in training.
         overwrite: whether another file than an earlier table is replaced.
 
     Raises:
@@ -125,7 +126,7 @@ def identify(
     flow = open_workdir(workdir)
     require_modalities(flow)
     known = tuple(flow.model.modalities)
-    read, names = data.read_images(images, eight_bits(flow), resize=resize)
+    read, names = data.read_images(images, eight_bits(flow), resize=flow.resizes(resize))
     chances = flow.identify(read, description="identifying")
     rows = [
         {"name": name, "modality": known[int(row.argmax())], "probability": float(row.max()),
@@ -146,13 +147,10 @@ def main(arguments: Sequence[str]) -> None:
     which.add_argument("--images", help="images whose modality is asked for")
     flags.add_argument("--output", required=True, type=file_path, help="the CSV to write")
     flags.add_argument("--form", default="direct", choices=FORMS, help="how answers are found")
-    flags.add_argument("--resize", action="store_true", help=RESIZE)
+    add_resize(flags)
     add_overwrite(flags, "another file than an earlier table")
     o = flags.parse_args(arguments)
-
-    from msflow_jax.parallel.startup import start_jax
-
-    start_jax()
+    start()
     if o.questions:
         answer(
             o.workdir, o.questions, o.output, form=o.form, resize=o.resize, overwrite=o.overwrite

@@ -24,11 +24,39 @@ def add_flags(flags: argparse.ArgumentParser) -> None:
 def check_flags(
     augment: bool, balance: bool, root: str, wanted: Sequence[Any], file_format: str
 ) -> None:
-    """Raises a ValueError for flags that do not go together; ``wanted``: labels, texts, modalities."""
+    """Raises a ValueError for flags that do not go together; ``wanted``: texts, modalities."""
     if augment and (any(wanted) or file_format not in ("", "png")):
-        raise ValueError("--augment draws all classes as PNG: leave out labels, texts and --format")
+        raise ValueError(
+            "--augment draws images of classes as PNG: leave out texts, modalities and --format"
+        )
     if not augment and (balance or root):
         raise ValueError(f"--{'balance' if balance else 'root'} goes with --augment")
+
+
+def warn_of_drawings(flow: Any, needed: bool = False) -> list[str]:
+    """Print, of several processes on the first, what the standing evaluation warns of in drawn images.
+
+    Args:
+        flow: opened workdir.
+        needed: whether there being no evaluation is to be warned of too.
+
+    Returns:
+        The warnings.
+    """
+    from msflow_jax.parallel.startup import is_first
+    from msflow_jax.reports.alarms import warnings_of_drawing
+    from msflow_jax.reports.results import Results
+    from msflow_jax.storage import evaluations
+
+    texts = []
+    if name := evaluations.standing(flow.path):
+        found = Results(name="", evaluation=evaluations.read(flow.path, name))
+        texts = [f"evaluation {name!r}: {text}" for text in warnings_of_drawing(found)]
+    elif needed:
+        texts = [f"how good drawn images are is not known: msflow evaluate --workdir={flow.path}"]
+    for text in texts if is_first() else ():
+        print(f"warning: {text}", file=sys.stderr)
+    return texts
 
 
 def augment(
@@ -36,6 +64,7 @@ def augment(
     output: Path,
     *,
     count: int,
+    labels: Sequence[str] = (),
     balance: bool = False,
     root: str = "",
     seed: int = 0,
@@ -47,6 +76,7 @@ def augment(
         flow: opened workdir of a model that draws pictures of classes.
         output: folder to write.
         count: images that are drawn of each class; with ``balance`` beside what it lacks.
+        labels: names or numbers of the classes that are drawn; empty: all.
         balance: whether all classes get as many training images as the largest.
         root: where the data lie, if no longer where the configuration says.
         seed: seed of the noise.
@@ -71,14 +101,15 @@ def augment(
     window = tuple(getattr(flow.model, "window", ()))
     if window and window != tuple(flow.info.sides):  # said before hours of drawing
         _refuse_pieces(flow, window)
+    chosen = flow.model.numbers(labels) if labels else ()
     splits = run_splits(flow, root)
     counts = np.bincount(splits.train.labels, minlength=len(flow.classes))
-    drawn = augmented.counts_to_draw(counts, count, balance)
-    labels = np.repeat(np.arange(len(drawn), dtype=np.int32), drawn)
+    drawn = augmented.counts_to_draw(counts, count, balance, chosen)
+    numbers = np.repeat(np.arange(len(drawn), dtype=np.int32), drawn)
     try:
-        images = flow.generate(labels.tolist(), seed=seed, description="generating", **requested)
+        images = flow.generate(numbers.tolist(), seed=seed, description="generating", **requested)
     except Interrupted as stop:
-        done = f"{stop.count} of {len(labels)} images"
+        done = f"{stop.count} of {len(numbers)} images"
         raise KeyboardInterrupt(
             f"stopped by Ctrl-C after {done}: nothing was written, a part would be another training set"
         ) from stop
@@ -86,18 +117,29 @@ def augment(
         _refuse_pieces(flow, images.shape[1:-1])
     if not is_first():
         return
+    warned = warn_of_drawings(flow, needed=True)
     record = {"workdir": str(flow.path), "step": flow.drawing_step, "seed": seed}
     with new_folder(output, replace=True) as folder:
-        found = augmented.write_training_set(folder, splits, images, labels)
-        record |= {**flow.settings("generate", requested), "augmented": found}
+        found = augmented.write_training_set(folder, splits, images, numbers)
+        record |= {**flow.settings("generate", requested), "augmented": found, "warnings": warned}
         write_json(folder / RECORD, {**record, "classes": list(flow.classes)})
-    table = output / augmented.TABLE
+    _tell(flow, output, found)
+
+
+def _tell(flow: Any, output: Path, found: Mapping[str, list[int]]) -> None:
+    """Prints what was written, and how to train on it."""
+    from msflow_jax.data.sources.grey_levels import NAME
+    from msflow_jax.inference import augmented
+
     words = zip(flow.classes, found["train"], found[augmented.DRAWN], strict=True)
     print("training: " + ", ".join(f"{c} {real} real and {new} drawn" for c, real, new in words))
     print(
         f"validation and test: {sum(found['val'])} and {sum(found['test'])} real images, as they were"
     )
-    print(f"msflow train --config=own_images --config.data.root={table}")
+    if (output / NAME).is_file():
+        stand_for = flow.info.intensity().describe()
+        print(f"{output / NAME}: grey levels are {stand_for}; a model trained on the set knows it")
+    print(f"msflow train --config=own_images --config.data.root={output / augmented.TABLE}")
     if flow.info.task == "ordinal-regression":
         print(
             f"warning: that the classes are grades ({', '.join(flow.classes)}) a table does not tell: "

@@ -1,8 +1,8 @@
 """Write understanding instances of a cohort as the public code of SynerMedGen reads them.
 
-    python tools/build_understanding.py phantoms OUT --count 2000
-    python tools/build_understanding.py cohort.csv OUT --count 2000 --arm questions --split test
-    python tools/build_understanding.py phantoms OUT --count 500 --withhold pdw-flair ct-t2w --held-out
+    msflow build-understanding phantoms OUT --count 2000
+    msflow build-understanding cohort.csv OUT --count 2000 --arm questions --split test
+    msflow build-understanding phantoms OUT --count 500 --withhold pdw-flair ct-t2w --held-out
 
 OUT gets understanding.jsonl, a line for each instance, and images/ with the slices that they show. No
 line and no file is named by a subject. COHORT is a table of examinations, a folder in the BIDS layout,
@@ -12,6 +12,8 @@ or the word phantoms; its volumes are cut into slices.
 from collections.abc import Sequence
 
 from msflow_jax.commands.common import add_slices, parser, path, run
+from msflow_jax.commands.numbers import whole
+from msflow_jax.settings import SEED
 
 
 def cohort(o):
@@ -53,9 +55,9 @@ def main(arguments: Sequence[str]) -> None:
     flags = parser(__doc__ or "")
     flags.add_argument("cohort", help="table, folder, or the word phantoms")
     flags.add_argument("folder", type=path, metavar="out", help="a new folder")
-    flags.add_argument("--count", type=int, required=True, help="instances")
+    flags.add_argument("--count", **whole(), required=True, help="instances")
     flags.add_argument("--arm", default="aligned", choices=ARMS, help="aligned, or a control")
-    flags.add_argument("--seed", type=int, default=0, help="of the instances")
+    flags.add_argument("--seed", **whole(SEED), default=0, help="of the instances")
     flags.add_argument("--split", default="train", choices=("train", "val", "test"))
     flags.add_argument(
         "--modalities", nargs="+", default=(), metavar="NAME", help="default: all that have slices"
@@ -64,15 +66,19 @@ def main(arguments: Sequence[str]) -> None:
         "--withhold", nargs="+", default=(), metavar="SOURCE-TARGET", help="routes of no instance"
     )
     flags.add_argument(
-        "--reach", type=int, nargs=2, default=(1, 3), metavar=("NEAREST", "FARTHEST"),
+        "--reach", **whole(), nargs=2, default=(1, 3), metavar=("NEAREST", "FARTHEST"),
         help="slices from the target to a wrong candidate",
     )  # fmt: skip
     flags.add_argument(
         "--held-out", action="store_true", help="phrasings that are kept from training"
     )
-    flags.add_argument("--subjects", type=int, default=40, help="phantoms, at least 10")
-    flags.add_argument("--side", type=int, default=0, help="rows and columns; 0: 32, or as stored")
-    flags.add_argument("--data-seed", type=int, default=0, help="of phantoms, and of the splits")
+    flags.add_argument("--subjects", **whole("[10, inf)"), default=40, help="phantoms, at least 10")
+    flags.add_argument(
+        "--side", **whole("[0, inf)"), default=0, help="rows and columns; 0: 32, or as stored"
+    )
+    flags.add_argument(
+        "--data-seed", **whole(SEED), default=0, help="of phantoms, and of the splits"
+    )
     add_slices(flags)
     o = flags.parse_args(arguments)
     check_new(o.folder)

@@ -5,24 +5,28 @@
 PATH is an image, a folder (read with its sub-folders), or an .npz (FILE.npz:test: a MedMNIST split);
 DICOM and NIfTI files are images too. A model of several modalities is told by --modality which one they
 are of. Where slices of volumes or DICOM series are classified, predictions.series.csv has a row for each
-of them. Columns: see docs/reference/tables.md. After Ctrl-C what was classified is in OUTPUT.partial.
+of them. Columns: the page Tables of the documentation. After Ctrl-C what was classified is in
+OUTPUT.partial.
 """
 
+import contextlib
 import sys
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
 from msflow_jax.commands.common import (
-    RESIZE,
     add_distributed,
     add_overwrite,
+    add_resize,
     file_path,
     parser,
     path,
     run,
     source_path,
+    start,
 )
+from msflow_jax.commands.numbers import fraction, whole
 
 # What our tables begin with; others are not overwritten.
 _HEADER = ("name", "label", "class")
@@ -33,14 +37,14 @@ def classify(
     images: str,
     output: Path,
     *,
-    draws: int = 0,
-    steps: int = 0,
+    draws: int | None = None,
+    steps: int | None = None,
     keep: float = 0.8,
     measure: str = "distance",
     outside: float = 0.01,
     sets: Mapping[str, Any] | None = None,
     modality: str = "",
-    resize: bool = False,
+    resize: bool | None = None,
     overwrite: bool = False,
     skip_broken: bool = False,
 ) -> list[dict[str, Any]]:
@@ -49,13 +53,13 @@ def classify(
     Args:
         workdir: workdir of a trained model.
         images: an image, a folder, or an .npz; ``output``: the CSV to write.
-        draws, steps: noise draws and solver steps, 0 as evaluated, or as configured.
+        draws, steps: noise draws and solver steps, None as evaluated, or as configured.
         keep: fraction of the validation split that would be kept; the rest abstains.
         measure: uncertainty that decides (``distance`` is the published one).
         outside: p-value up to which an image is of another kind, and abstained from; 0: never.
         sets: ``coverage``, ``score``, ``by_class`` of conformal sets, see ``inference.sets.sets_of``.
         modality: what the images are of, for a model of several modalities.
-        resize: whether images of another size are brought to the model's, as in training.
+        resize: whether images of another size are brought to the model's; None: as in training.
         overwrite: whether another file than an earlier table is replaced.
         skip_broken: whether images that cannot be read get a row with their ``error``, and no more.
 
@@ -75,12 +79,14 @@ def classify(
 
     inputs = [workdir, source_path(images)]
     output, partial = check_both(check_file, output, _ours, inputs, overwrite)
-    by_series, _ = check_both(check_file, of_series(output), _ours, inputs, overwrite)
+    by_series, _ = check_both(check_file, of_series(output), _ours, inputs, overwrite, True)
     flow = open_workdir(workdir)
     flow.require("classify")
-    _check(flow.calibration, keep, measure, outside, sets)
-    read = data.read_sound_images(images, flow.info_of(modality), resize=resize)
-    refuse_broken(() if skip_broken else read.errors)
+    _check(flow, keep, measure, outside, sets)
+    with _errors_kept(output if skip_broken and is_first() else None):
+        resize = flow.resizes(resize)
+        read = data.read_sound_images(images, flow.info_of(modality), resize=resize)
+    refuse_broken(() if skip_broken else read.errors, "; --skip-broken goes on without them")
     requested, stopped = {"draws": draws, "steps": steps}, None
     try:
         out = flow.classify(read.images, description="classifying", **requested)
@@ -89,7 +95,7 @@ def classify(
     if not is_first():
         return []
     given: Any = dict(keep=keep, measure=measure, outside=outside, sets=sets, requested=requested)
-    rows, abstains, lines = tabulate(flow, out, read, **given)
+    rows, rejections, lines = tabulate(flow, out, read, **given)
     for line in lines:
         print(line, file=sys.stderr)
     if stopped:
@@ -99,8 +105,23 @@ def classify(
     write_csv(output, rows)
     _write_series(by_series, out, read, str(flow.calibration))
     partial.unlink(missing_ok=True)  # of an earlier call that was stopped
-    print(f"{len(read.names)} images, {_note(flow.calibration, abstains, read.broken)}: {output}")
+    print(f"{len(read.names)} images, {_note(flow.calibration, rejections, read.broken)}: {output}")
     return rows
+
+
+@contextlib.contextmanager
+def _errors_kept(output: Path | None) -> Iterator[None]:
+    """Where no image can be read, the error says so, and a table (None: none) has that of each."""
+    from msflow_jax.data.sources.values import NoneSound
+    from msflow_jax.storage.text import write_csv
+
+    try:
+        yield
+    except NoneSound as none:
+        if output:
+            write_csv(output, add_broken([dict.fromkeys(_HEADER, "")], none.broken)[1:])
+            print(f"no image could be read, the error of each: {output}", file=sys.stderr)
+        raise
 
 
 def _ours(file: Path) -> bool:
@@ -110,15 +131,15 @@ def _ours(file: Path) -> bool:
     return begins_with(file, _HEADER)
 
 
-def _check(calibration: Any, keep: float, measure: str, outside: float, sets: Any) -> None:
+def _check(flow: Any, keep: float, measure: str, outside: float, sets: Any) -> None:
     """Refuses before the work what cannot be."""
     from msflow_jax.inference.kinds import check_level
     from msflow_jax.inference.sets import check_sets
 
-    calibration.threshold(measure, keep)
-    check_level(outside, calibration.outside)
+    flow.calibration.threshold(measure, keep)
+    check_level(outside, flow.calibration.outside)
     if sets:
-        check_sets(calibration.conformal, sets["coverage"])
+        check_sets(flow.calibration.conformal, sets["coverage"], flow.path)
 
 
 def _write_series(output: Path, out: Any, read: Any, evaluation: str) -> None:
@@ -131,12 +152,14 @@ def _write_series(output: Path, out: Any, read: Any, evaluation: str) -> None:
         print(f"{len(series)} volumes or series: {output}")
 
 
-def _note(calibration: Any, abstains: Any, broken: Mapping[str, str]) -> str:
+def _note(calibration: Any, rejections: Any, broken: Mapping[str, str]) -> str:
     """What became of abstention, and of what could not be read, in words."""
     skipped = f", {len(broken)} could not be read" if broken else ""
-    if abstains is None:
+    if rejections is None:
         return f"{calibration.reason}, so no abstention{skipped}"
-    return f"abstained on {int(abstains.sum())} by the evaluation {calibration}{skipped}"
+    count = sum(map(any, zip(*rejections.values(), strict=True)))
+    why = ", ".join(f"{mask.sum()} {words}" for words, mask in rejections.items())
+    return f"abstained on {count} ({why}) by the evaluation {calibration}{skipped}"
 
 
 def of_series(output: Path) -> Path:
@@ -157,16 +180,18 @@ def main(arguments: Sequence[str]) -> None:
     flags.add_argument("--workdir", required=True, type=path)
     flags.add_argument("--images", required=True, help="an image, a folder or an .npz")
     flags.add_argument("--output", default=Path("predictions.csv"), type=file_path)
-    flags.add_argument("--draws", type=int, default=0, help="noise draws (default: as evaluated)")
-    flags.add_argument("--steps", type=int, default=0, help="solver steps (default: as evaluated)")
-    flags.add_argument("--keep", type=float, default=0.8, help="fraction of images to classify")
+    flags.add_argument("--draws", **whole(), help="noise draws (default: as evaluated)")
+    flags.add_argument("--steps", **whole(), help="solver steps (default: as evaluated)")
+    flags.add_argument(
+        "--keep", **fraction("(0, 1]"), default=0.8, help="fraction of images to classify"
+    )
     flags.add_argument("--measure", default="distance", help="uncertainty that decides to abstain")
     flags.add_argument(
-        "--outside", type=float, default=0.01,
+        "--outside", **fraction("[0, 1)"), default=0.01,
         help="p-value up to which an image is of another kind, and abstained from; 0: never",
     )  # fmt: skip
     flags.add_argument(
-        "--coverage", type=float, default=0.0,
+        "--coverage", **fraction("(0, 1)"),
         help="adds conformal sets, which hold the true class at this rate, such as 0.9",
     )  # fmt: skip
     flags.add_argument("--score", default="aps", choices=("lac", "aps", "raps"), help="of the sets")
@@ -174,17 +199,14 @@ def main(arguments: Sequence[str]) -> None:
         "--by-class", action="store_true", help="the rate of the sets holds within each class"
     )
     flags.add_argument("--modality", default="", help="of the images, for a model of several")
-    flags.add_argument("--resize", action="store_true", help=RESIZE)
+    add_resize(flags)
     flags.add_argument(
         "--skip-broken", action="store_true", help="go on after an unreadable image, with its error"
     )
     add_distributed(flags)
     add_overwrite(flags, "--output where it is not a table of an earlier call")
     o = flags.parse_args(arguments)
-
-    from msflow_jax.parallel.startup import start_jax
-
-    start_jax(distributed=o.distributed)
+    start(o.distributed)
     sets = dict(coverage=o.coverage, score=o.score, by_class=o.by_class) if o.coverage else None
     classify(
         o.workdir, o.images, o.output, draws=o.draws, steps=o.steps, keep=o.keep, sets=sets,

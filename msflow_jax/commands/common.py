@@ -1,26 +1,23 @@
-"""What the commands share: flags, one-line errors, streams that nothing stops."""
+"""What the commands share: flags and one-line errors."""
 
 import argparse
-import contextlib
 import errno
 import os
 import sys
+import traceback
 import warnings
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Sequence
 from pathlib import Path
 from typing import Any, NoReturn
 
-from msflow_jax.storage.content import printable
+from msflow_jax.commands.numbers import fraction
+from msflow_jax.commands.terminal import guarded_streams
+from msflow_jax.storage.content import Note, printable
 from msflow_jax.storage.interruption import INTERRUPTED, Interruption
 from msflow_jax.storage.places import expand, split_archive
 
 # ImportError: an optional package that is not there; its message says how to get it.
 EXPECTED_ERRORS = (ValueError, OSError, FloatingPointError, ImportError)
-
-RESIZE = (
-    "bring images of another size to the model's side, those that are not square as data.fit of the run "
-    "says: padded (the default), cropped or stretched"
-)
 
 
 class Parser(argparse.ArgumentParser):
@@ -51,16 +48,24 @@ def add_format(flags: argparse.ArgumentParser) -> None:
     )  # fmt: skip
 
 
+def add_resize(flags: argparse.ArgumentParser) -> None:
+    """The flag that says what becomes of images of another size than the model's."""
+    words = "bring images of another size to the model's (default: pictures, where training did so)"
+    flags.add_argument("--resize", action=argparse.BooleanOptionalAction, help=words)
+
+
 def add_slices(flags: argparse.ArgumentParser) -> None:
     """The flags that say which slices of volumes are taken."""
     flags.add_argument("--axis", default="axial", choices=("axial", "coronal", "sagittal"))
     flags.add_argument(
-        "--first", type=float, default=0.0, help="slices from this share of the axis"
+        "--first", **fraction("[0, 1)"), default=0.0, help="slices from this share of the axis"
     )
     flags.add_argument(
-        "--last", type=float, default=1.0, help="slices up to this share of the axis"
+        "--last", **fraction("(0, 1]"), default=1.0, help="slices up to this share of the axis"
     )
-    flags.add_argument("--gap", type=float, default=0.0, help="mm between slices; 0: every one")
+    flags.add_argument(
+        "--gap", **fraction("[0, inf)"), default=0.0, help="mm between slices; 0: every one"
+    )
 
 
 def add_distributed(flags: argparse.ArgumentParser) -> None:
@@ -101,6 +106,17 @@ def file_path(text: str) -> Path:
     return path(text)
 
 
+def start(distributed: str | None = None) -> None:
+    """Loads what takes long, with a line on it, and starts JAX, with other processes if asked for."""
+    from msflow_jax.progress import doing
+
+    with doing("starting"):
+        from msflow_jax.parallel.startup import start_jax
+
+        start_jax(distributed=distributed)
+        import msflow_jax.workdir  # noqa: F401
+
+
 def source_path(images: str) -> Path:
     """The file or folder that ``--images`` names, without the split of an ``.npz``."""
     archive = split_archive(images)
@@ -114,11 +130,17 @@ def run(main: Callable[[Sequence[str]], Any]) -> None:
     exit status 130.
     """
     # One line, without the place in the code that a user does not know.
-    warnings.formatwarning = lambda message, *_, **__: f"warning: {one_line(message)}\n"
+    warnings.formatwarning = _as_line
+    # Training and its evaluation read the same data: what is said of them is said once.
+    warnings.filterwarnings("once", category=UserWarning, append=True)
     with guarded_streams(), Interruption(allowed=0):
         status = _status(main)
     if status:
         sys.exit(status)
+
+
+def _as_line(message: Any, category: type[Warning], *_: Any, **__: Any) -> str:
+    return f"{'' if issubclass(category, Note) else 'warning: '}{one_line(message)}\n"
 
 
 def _status(main: Callable[[Sequence[str]], Any]) -> int:
@@ -140,9 +162,23 @@ def _status(main: Callable[[Sequence[str]], Any]) -> int:
         expected = (*EXPECTED_ERRORS, *((endings.Stopped,) if endings else ()))
         if "--debug" in sys.argv or not isinstance(error, expected):
             raise
-        print(f"error: {one_line(describe(error))} (--debug shows the traceback)", file=sys.stderr)
+        more = "" if _is_plain(error) else " (--debug shows the traceback)"
+        print(f"error: {one_line(describe(error))}{more}", file=sys.stderr)
         return 2
     return 0
+
+
+def _is_plain(error: Exception) -> bool:
+    """Whether the words are this package's, or the system's on a file: they say all that helps.
+
+    A library's may be of a fault in here.
+    """
+    if not isinstance(error, ValueError | OSError | ImportError):
+        return False
+    if isinstance(error, OSError) and error.filename is not None:
+        return True
+    *_, last = [None, *traceback.walk_tb(error.__traceback__)]
+    return last is not None and last[0].f_globals.get("__name__", "").startswith("msflow_jax.")
 
 
 def describe(error: Exception) -> str:
@@ -157,59 +193,3 @@ def describe(error: Exception) -> str:
 def one_line(message: Any) -> str:
     """A message on one line, without characters that would command a terminal."""
     return printable(" ".join(str(message).split()))
-
-
-class _Stream:
-    """A standard stream that goes silent where its reader has left (``| head``): the work goes on.
-
-    Args:
-        stream: stream of the process.
-        clean: whether control characters are written as escapes; a progress bar needs them.
-    """
-
-    def __init__(self, stream: Any, clean: bool) -> None:
-        self._stream, self._clean = stream, clean
-
-    def write(self, text: str) -> int:
-        """Writes text, or nothing where nobody reads any more."""
-        with self._silenced():
-            self._stream.write(printable(text, keep="\n\t") if self._clean else text)
-        return len(text)
-
-    def flush(self) -> None:
-        """Flushes likewise."""
-        with self._silenced():
-            self._stream.flush()
-
-    def __getattr__(self, name: str) -> Any:
-        return getattr(self._stream, name)
-
-    @contextlib.contextmanager
-    def _silenced(self) -> Iterator[None]:
-        try:
-            yield
-        except OSError as error:
-            # What is still in the buffer, and all that comes, goes nowhere.
-            nowhere = os.open(os.devnull, os.O_WRONLY)
-            os.dup2(nowhere, self._stream.fileno())
-            os.close(nowhere)
-            if not isinstance(error, BrokenPipeError):  # a full disk, said once
-                raise OSError(error.errno, error.strerror, "standard output") from error
-
-
-@contextlib.contextmanager
-def guarded_streams() -> Iterator[None]:
-    """Within it nothing that is printed ends the work: no closed pipe, no letter that a locale lacks."""
-    with contextlib.ExitStack() as stack:
-        for name, clean in (("stdout", True), ("stderr", False)):
-            stream = getattr(sys, name)
-            if stream is None:  # closed by the caller
-                continue
-            with contextlib.suppress(AttributeError):
-                stream.reconfigure(errors="backslashreplace")
-            guarded: Any = _Stream(stream, clean)
-            # Whatever is left is flushed here, where a closed pipe is no error.
-            stack.callback(guarded.flush)
-            redirect = contextlib.redirect_stdout if clean else contextlib.redirect_stderr
-            stack.enter_context(redirect(guarded))
-        yield

@@ -1,11 +1,12 @@
 """Turn a PyTorch ResNet into a Flax one whose features the evaluation compares images by.
 
-    python tools/convert_features.py ResNet50.pt features/rad --name RadImageNet-ResNet50 --range -1 1
-    python tools/convert_features.py r.pth features/r --mean .485 .456 .406 --std .229 .224 .225
+    msflow convert-features ResNet50.pt features/rad --name RadImageNet-ResNet50 --range -1 1
+    msflow convert-features r.pth features/r --mean .485 .456 .406 --std .229 .224 .225
 
 The network is torchvision's, 18 to 152 layers, in its own naming, in that of an ``nn.Sequential`` of its
 children (RadImageNet), or with biases in the convolutions (RadImageNet's Keras network in PyTorch). How
-images are normalised for it no file shows, and a wrong way gives other features: see docs/features.md.
+images are normalised for it no file shows, and a wrong way gives other features: the page
+Features of your own network of the documentation.
 """
 
 from collections.abc import Sequence
@@ -13,6 +14,7 @@ from pathlib import Path
 from typing import Any
 
 from msflow_jax.commands.common import add_key, parser, path, run
+from msflow_jax.commands.numbers import fraction
 
 Numbers = tuple[float, ...]
 
@@ -40,7 +42,7 @@ def normalisation(
     raise ValueError(
         "say how images are normalised for these weights, which no file shows: --range -1 1 (as in "
         "RadImageNet's PyTorch example), or --mean and --std of images in [0, 1] (torchvision: "
-        ".485 .456 .406 and .229 .224 .225); docs/features.md has more"
+        ".485 .456 .406 and .229 .224 .225)"
     )
 
 
@@ -142,11 +144,19 @@ def main(arguments: Sequence[str]) -> None:
         "--name", default="", help="of the features (default: architecture and file)"
     )
     flags.add_argument(
-        "--range", type=float, nargs=2, metavar=("LOW", "HIGH"), help="to scale images to"
+        "--range",
+        **fraction("(-inf, inf)"),
+        nargs=2,
+        metavar=("LOW", "HIGH"),
+        help="to scale images to",
     )
     for flag in ("--mean", "--std"):
         flags.add_argument(
-            flag, type=float, nargs=3, metavar=("R", "G", "B"), help="of images in [0, 1]"
+            flag,
+            **fraction("(-inf, inf)"),
+            nargs=3,
+            metavar=("R", "G", "B"),
+            help="of images in [0, 1]",
         )
     add_key(flags)
     flags.add_argument("--licence", default="", help="a note to keep with the weights")

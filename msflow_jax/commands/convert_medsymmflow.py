@@ -1,11 +1,11 @@
 """Turn official MedSymmFlow weights into a workdir that ``classify`` and ``generate`` accept.
 
-    python tools/convert_medsymmflow.py derma.pt runs/derma --data dermamnist
-    python tools/convert_medsymmflow.py own.pt runs/own --classes ill,well --image-channels 1 --side 64
-    python tools/convert_medsymmflow.py latent.pt runs/l --data dermamnist --autoencoder autoencoders/sd
+    msflow convert-medsymmflow derma.pt runs/derma --data dermamnist
+    msflow convert-medsymmflow own.pt runs/own --classes ill,well --image-channels 1 --side 64
+    msflow convert-medsymmflow latent.pt runs/l --data dermamnist --autoencoder autoencoders/sd
 
 The weights are the state dict of the UNet of caetas/MedSymmFlow (arXiv 2507.19098), in pixel space, or
-with an autoencoder (of tools/convert_vae.py) in its latent space.
+with an autoencoder (of msflow convert-vae) in its latent space.
 """
 
 from collections.abc import Sequence
@@ -13,6 +13,7 @@ from pathlib import Path
 from typing import Any
 
 from msflow_jax.commands.common import add_key, parser, path, run
+from msflow_jax.commands.numbers import fraction, whole
 
 
 def medmnist_info(name: str, side: int) -> Any:
@@ -55,8 +56,7 @@ def own_info(classes: Sequence[str], channels: int, side: int) -> Any:
         raise ValueError(f"--classes needs two or more different names, got {','.join(classes)!r}")
     if channels not in (1, 3) or side < 1:
         raise ValueError(
-            f"--image-channels is 1 or 3 and --side at least 1, got {channels} and {side}; "
-            "or name a MedMNIST set with --data"
+            "--image-channels (1 or 3) and --side go with --classes; or name a MedMNIST set by --data"
         )
     source = "unknown: what the converted weights were trained on"
     return facts(
@@ -216,17 +216,17 @@ def main(arguments: Sequence[str]) -> None:
         "--data", help="MedMNIST set that the model was trained on (28 pixels; latents: 224)"
     )
     data.add_argument("--classes", help="class names in label order, joined by commas")
-    flags.add_argument("--image-channels", type=int, default=0, help="with --classes: 1 or 3")
-    flags.add_argument("--side", type=int, default=0, help="with --classes: side of the images")
+    flags.add_argument("--image-channels", type=int, choices=(1, 3), help="with --classes")
+    flags.add_argument("--side", **whole(), help="with --classes: side of the images")
     flags.add_argument("--code", choices=("palette", "grey"), help="palette if not given")
-    flags.add_argument("--beta", type=float, default=4.0)
-    flags.add_argument("--head-channels", type=int, default=64, help="64 in every published model")
+    flags.add_argument("--beta", **fraction("(0, inf)"), default=4.0)
+    flags.add_argument("--head-channels", **whole(), default=64, help="64 in every published model")
     flags.add_argument(
-        "--resize", type=int,
+        "--resize", **whole("[0, inf)"),
         help="side inside the network or of the encoded images (default: 32 of 28, 256 of 224)",
     )  # fmt: skip
     flags.add_argument(
-        "--autoencoder", type=path, help="of a latent model: folder of tools/convert_vae.py"
+        "--autoencoder", type=path, help="of a latent model: folder of msflow convert-vae"
     )
     add_key(flags)
     o = flags.parse_args(arguments)
@@ -237,7 +237,7 @@ def main(arguments: Sequence[str]) -> None:
     info = (
         medmnist_info(o.data, 224 if o.autoencoder else 28)
         if o.data
-        else own_info(o.classes.split(","), o.image_channels, o.side)
+        else own_info(o.classes.split(","), o.image_channels or 0, o.side or 0)
     )
     convert(
         o.source, o.workdir, info,

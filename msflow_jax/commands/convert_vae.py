@@ -1,8 +1,8 @@
 """Turn a PyTorch autoencoder into a Flax one, for flows in its latent space.
 
-    python tools/convert_vae.py sd-vae-ft-mse/diffusion_pytorch_model.safetensors autoencoders/sd
-    python tools/convert_vae.py stabilityai/sd-vae-ft-mse autoencoders/sd
-    python tools/convert_vae.py taef2_encoder.pth autoencoders/taef2 --decoder taef2_decoder.pth
+    msflow convert-vae sd-vae-ft-mse/diffusion_pytorch_model.safetensors autoencoders/sd
+    msflow convert-vae stabilityai/sd-vae-ft-mse autoencoders/sd
+    msflow convert-vae taef2_encoder.pth autoencoders/taef2 --decoder taef2_decoder.pth
 
 Stable Diffusion's ``AutoencoderKL`` in the naming of diffusers (new or old) or CompVis, also within a
 whole checkpoint, and the tiny ones of the TAESD family. IN may be the index of shards or a folder of
@@ -15,6 +15,7 @@ from pathlib import Path
 from typing import Any
 
 from msflow_jax.commands.common import add_key, parser, path, run
+from msflow_jax.commands.numbers import fraction, whole
 
 SIDE = 128  # of the test image
 REMEDY = "correct it, fetch it again, or remove it"
@@ -226,9 +227,11 @@ def main(arguments: Sequence[str]) -> None:
     )
     flags.add_argument("folder", type=path, metavar="OUT", help="folder to make")
     flags.add_argument("--decoder", type=path, help="the second file of a tiny autoencoder")
-    flags.add_argument("--groups", type=int, help="of the normalisation (default: 32)")
-    flags.add_argument("--scale", type=float, help="of the latents (default: SD 1.x's 0.18215)")
-    flags.add_argument("--shift", type=float, help="of the latents (default: 0)")
+    flags.add_argument("--groups", **whole(), help="of the normalisation (default: 32)")
+    flags.add_argument(
+        "--scale", **fraction("(0, inf)"), help="of the latents (default: SD 1.x's 0.18215)"
+    )
+    flags.add_argument("--shift", **fraction("(-inf, inf)"), help="of the latents (default: 0)")
     add_key(flags)
     flags.add_argument("--licence", default="", help="a note to keep with the weights")
     o = flags.parse_args(arguments)

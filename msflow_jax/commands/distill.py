@@ -5,7 +5,7 @@ python -m experiments.generate --workdir=runs/quickstart-few --steps=1
 
 The output is a workdir like any other: it draws, or translates, in 4 jumps unless --steps says
 otherwise, with the teacher's configured guidance in them, and its report shows 1, 2 and 4 jumps beside
-the teacher's steps. See docs/few_steps.md.
+the teacher's steps. More: the page Drawing in few steps of the documentation.
 """
 
 from collections.abc import Sequence
@@ -76,14 +76,17 @@ def main(arguments: Sequence[str]) -> None:
 
     with doing("starting"):
         from msflow_jax.commands.evaluate import evaluate
-        from msflow_jax.commands.train import train
+        from msflow_jax.commands.train import before_evaluation, train
         from msflow_jax.parallel.startup import start_jax
 
         config = configure(options.workdir, options.output, rest)
         start_jax(config.train.batch)
     train(config, options.output)
-    if not options.no_evaluate:
-        evaluate(options.output, split="test")
+    if options.no_evaluate:
+        print(f"saved: {options.output}; next: msflow evaluate --workdir={options.output}")
+        return
+    print(before_evaluation(config), flush=True)
+    evaluate(options.output, split="test")
 
 
 if __name__ == "__main__":

@@ -14,7 +14,8 @@ from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
-from msflow_jax.commands.common import add_distributed, parser, path, run
+from msflow_jax.commands.common import add_distributed, add_resize, parser, path, run, start
+from msflow_jax.commands.numbers import fraction, whole
 
 # Sections that need no other split, for images from elsewhere.
 _ELSEWHERE = ("classification", "abstain")
@@ -24,11 +25,11 @@ def evaluate(
     workdir: Path,
     split: str = "test",
     root: str = "",
-    draws: int = 0,
-    steps: int = 0,
+    draws: int | None = None,
+    steps: int | None = None,
     prior: str = "",
-    temperature: float = 0.0,
-    likelihood: int = 0,
+    temperature: float | None = None,
+    likelihood: int | None = None,
     outside: Sequence[str] = (),
     features: Path | None = None,
     stage: str = "",
@@ -37,7 +38,7 @@ def evaluate(
     name: str = "",
     images: str = "",
     modality: str = "",
-    resize: bool = False,
+    resize: bool | None = None,
     adopt: bool = False,
 ) -> dict[str, Any]:
     """Measure the best checkpoint, keep the results under a name, build the report.
@@ -46,18 +47,17 @@ def evaluate(
         workdir: workdir of a trained model.
         split: ``val`` or ``test``; the official test split is for the end.
         root: where the data lie, if no longer where the configuration says.
-        draws: noise draws of the classification, 0 as configured.
-        steps: solver steps of the classification, 0 as configured.
+        draws, steps: noise draws and solver steps of the classification, None as configured.
         prior: prior of the classes, ``natural`` (as trained) or ``uniform``; empty as configured.
-        temperature: standard deviation of the latents of generated images, 0 as configured.
-        likelihood: of how many images of each kind a symmetric flow tells it, 0 as configured.
+        temperature: standard deviation of the latents of generated images, None as configured.
+        likelihood: of how many images of each kind a symmetric flow tells it, None as configured.
         outside: images of another kind (a folder, an .npz), which the uncertainties should tell.
-        features: folder of ``tools/convert_features.py``, for further distances of the generated images.
+        features: folder of ``msflow convert-features``, for further distances of the generated images.
         stage: training stage whose parameters are measured; empty: the last.
         by: columns of the data, such as ``site``, whose values make subgroups.
         name: of the evaluation; empty: that of the split (with ``stage``: ``SPLIT-STAGE``).
         images: labelled images from elsewhere instead of a split, measured as the standing evaluation.
-        modality, resize: what they are of, if one of several; whether they are brought to its side.
+        modality, resize: what they are of, if one of several; whether resized (None: as in training).
         adopt: whether it becomes the standing evaluation; the first one does anyway.
 
     Raises:
@@ -82,7 +82,9 @@ def evaluate(
     sections = flow.family.sections(flow.config, stage)
     settings = evaluated.requested_settings(flow, sections, stage, outside, features, by)
     if images:
-        run, record, own = evaluated.open_elsewhere(flow, name, images, modality, resize, by)
+        run, record, own = evaluated.open_elsewhere(
+            flow, name, images, modality, flow.resizes(resize), by
+        )
         sections = [section for section in sections if section.name in _ELSEWHERE]
         settings |= {**flow.config.sample.to_dict(), **own}
     made = {"split": name if images else split, "settings": settings}
@@ -193,17 +195,17 @@ def main(arguments: Sequence[str]) -> None:
     flags.add_argument("--workdir", required=True, type=path)
     flags.add_argument("--split", default="test", choices=("train", "val", "test"))
     flags.add_argument("--root", default="", help="where the data lie now")
-    flags.add_argument("--draws", type=int, default=0, help="noise draws of the classification")
-    flags.add_argument("--steps", type=int, default=0, help="solver steps of the classification")
+    flags.add_argument("--draws", **whole(), help="noise draws of the classification")
+    flags.add_argument("--steps", **whole(), help="solver steps of the classification")
     flags.add_argument(
         "--prior", default="", choices=("natural", "uniform"), help="prior of the classes"
     )
     flags.add_argument(
-        "--temperature", type=float, default=0.0,
+        "--temperature", **fraction("(0, inf)"),
         help="standard deviation of the latents when images are drawn, for models with a likelihood",
     )  # fmt: skip
     flags.add_argument(
-        "--likelihood", type=int, default=0, metavar="IMAGES",
+        "--likelihood", **whole(), metavar="IMAGES",
         help="of a symmetric flow: for how many images of each kind; takes seconds for each",
     )  # fmt: skip
     flags.add_argument(
@@ -212,7 +214,7 @@ def main(arguments: Sequence[str]) -> None:
     )  # fmt: skip
     flags.add_argument(
         "--features", type=path,
-        help="folder of tools/convert_features.py: distances by its features",
+        help="folder of msflow convert-features: distances by its features",
     )  # fmt: skip
     flags.add_argument("--stage", default="", help="training stage to measure (default: the last)")
     flags.add_argument(
@@ -226,17 +228,14 @@ def main(arguments: Sequence[str]) -> None:
         "path,label[,patient], an .npz with images and labels; needs --name",
     )  # fmt: skip
     flags.add_argument("--modality", default="", help="of --images, for a model of several")
-    flags.add_argument("--resize", action="store_true", help="bring --images to the model's side")
+    add_resize(flags)
     flags.add_argument(
         "--adopt", nargs="?", const=True, default=False, metavar="NAME",
         help="classify by this evaluation from now on; with a NAME by one that is there",
     )  # fmt: skip
     add_distributed(flags)
     o = flags.parse_args(arguments)
-
-    from msflow_jax.parallel.startup import start_jax
-
-    start_jax(distributed=o.distributed)
+    start(o.distributed)
     if isinstance(o.adopt, str):
         return adopt_existing(o.workdir, o.adopt)
     evaluate(

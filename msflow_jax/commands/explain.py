@@ -3,7 +3,8 @@
     python -m experiments.explain --workdir=runs/magic_pneumonia --images=PATH --output=DIR
 
 For each image an overlay of its log-likelihood given the prediction and one of the prediction against
-the second class, the maps themselves in ``maps.npz``, and a line of ``explained.csv``. PATH is an image,
+the second class, with the scale of the colours in nats, which is one for all images of a call, the maps
+themselves in ``maps.npz``, and a line of ``explained.csv``. PATH is an image,
 a folder or an .npz, as for ``msflow classify``. Of volumes the overlays show three planes through
 the voxel of the largest absolute ratio, and each map is a NIfTI file as well. Only for models with a
 likelihood. After Ctrl-C the images that were explained are in OUTPUT.partial.
@@ -15,7 +16,15 @@ from importlib.util import find_spec
 from pathlib import Path
 from typing import Any
 
-from msflow_jax.commands.common import RESIZE, add_overwrite, parser, path, run, source_path
+from msflow_jax.commands.common import (
+    add_overwrite,
+    add_resize,
+    parser,
+    path,
+    run,
+    source_path,
+    start,
+)
 
 TABLE, MAPS = "explained.csv", "maps.npz"
 _VOLUMES = ("likelihood_map", "log_ratio_map")  # columns of the files of volumes' maps
@@ -30,7 +39,7 @@ def explain(
     label: str = "",
     against: str = "",
     spread: str = "block",
-    resize: bool = False,
+    resize: bool | None = None,
     overwrite: bool = False,
 ) -> list[dict[str, Any]]:
     """Write the maps; returns the rows of the CSV.
@@ -43,7 +52,7 @@ def explain(
         label: class name or number to explain; empty: the prediction.
         against: class to compare with; empty, or where it is the prediction: the second class.
         spread: how log-dets below squeezes are placed, see :func:`msflow_jax.coupling.likelihood_map`.
-        resize: whether images of another size are brought to the model's, as those of training were.
+        resize: whether images of another size are brought to the model's; None: as in training.
         overwrite: whether an earlier call's folder is replaced to which other files were added.
 
     Raises:
@@ -67,7 +76,7 @@ def explain(
     requested = [int(model.numbers([name])[0]) if name else None for name in (label, against)]
     if requested[0] is not None and requested[0] == requested[1]:
         raise ValueError(f"--label and --against are both {sorts[requested[0]]}: choose two")
-    pixels, names = data.read_images(images, flow.info, resize=resize)
+    pixels, names = data.read_images(images, flow.info, resize=flow.resizes(resize))
     prediction = flow.classify(pixels, description="classifying")
     labels, others = choose_classes(prediction, *requested)
     likelihood: Any = prediction.log_likelihood
@@ -98,8 +107,7 @@ def write(
     """Overlays, maps and table of the images that were explained, which may be fewer than given."""
     import numpy as np
 
-    from msflow_jax.inference.explained import panels
-    from msflow_jax.reports.figures import encode_png
+    from msflow_jax.inference.explained import draw, scales
     from msflow_jax.storage.atomic import write_atomically, write_npz
     from msflow_jax.storage.text import file_stem, write_csv
 
@@ -107,12 +115,13 @@ def write(
     if volumes and find_spec("nibabel") is None:
         print(f"The maps are in {MAPS} alone; for NIfTI files pip install 'msflow_jax[medical]'")
         volumes = False
-    width = len(str(count - 1))
+    width, limits = len(str(count - 1)), scales(found.map, found.log_ratio)
     for i in range(count):
         stem = f"{i:0{width}d}_{file_stem(Path(shown[i]['name']).stem)}"
         file = f"{stem}.png"
-        picture = panels(pixels[i], found.map[i], found.log_ratio[i], spacing)
-        write_atomically(folder / file, encode_png(picture))
+        pair = shown[i]["class"], shown[i]["against"]
+        picture = draw(pixels[i], found.map[i], found.log_ratio[i], pair, limits, spacing)
+        write_atomically(folder / file, picture)
         row = {
             **shown[i],
             "log_likelihood_of_class": f"{found.map[i].sum(dtype=np.float64):.3f}",
@@ -122,8 +131,9 @@ def write(
         if volumes:
             row |= write_volumes(folder, stem, (found.map[i], found.log_ratio[i]), spacing)
         rows.append(row)
-    pair = {"labels": labels[:count], "against": others[:count]}
-    write_npz(folder / MAPS, map=found.map, log_ratio=found.log_ratio, **pair)
+    names = np.array([row["name"] for row in rows], np.str_)
+    classes = {"labels": labels[:count], "against": others[:count]}
+    write_npz(folder / MAPS, map=found.map, log_ratio=found.log_ratio, names=names, **classes)
     write_csv(folder / TABLE, rows)
     return rows
 
@@ -165,13 +175,10 @@ def main(arguments: Sequence[str]) -> None:
         "--against", default="", help="class to compare with (default: the second class)"
     )
     flags.add_argument("--spread", default="block", choices=("block", "entry"))
-    flags.add_argument("--resize", action="store_true", help=RESIZE)
+    add_resize(flags)
     add_overwrite(flags, "an earlier call's folder although files were added to it")
     o = flags.parse_args(arguments)
-
-    from msflow_jax.parallel.startup import start_jax
-
-    start_jax()
+    start()
     explain(
         o.workdir, o.images, o.output, label=o.label, against=o.against, spread=o.spread,
         resize=o.resize, overwrite=o.overwrite,

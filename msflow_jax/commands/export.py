@@ -4,7 +4,7 @@
 
 DIR has the program (StableHLO), its parameters (safetensors), what goes in and out, class names, the
 calibration and the thresholds of abstention (export.json), and a loader of a few lines, load.py, which
-needs jax and flatbuffers alone. See docs/export.md.
+needs jax and flatbuffers alone. More: the page Export of the documentation.
 """
 
 from collections.abc import Sequence
@@ -12,6 +12,7 @@ from pathlib import Path
 from typing import Any
 
 from msflow_jax.commands.common import add_overwrite, parser, path, run
+from msflow_jax.commands.numbers import whole
 
 RECORD = "export.json"
 
@@ -21,7 +22,7 @@ def export_model(
     verb: str,
     output: Path,
     *,
-    batch: int = 0,
+    batch: int | None = None,
     overwrite: bool = False,
     **requested: Any,
 ) -> None:
@@ -31,9 +32,9 @@ def export_model(
         workdir: workdir of a trained model.
         verb: ``classify`` or ``generate``.
         output: folder to write; one that an earlier call wrote is replaced.
-        batch: images of a call, 0: any number.
+        batch: images of a call, None: any number.
         overwrite: whether an earlier call's folder is replaced to which other files were added.
-        **requested: settings of the verb; 0 or empty: as evaluated, or as configured.
+        **requested: settings of the verb; None or empty: as evaluated, or as configured.
 
     Raises:
         ValueError, OSError: a verb that cannot be exported, or an output that must stay.
@@ -47,7 +48,7 @@ def export_model(
     output = check_folder(output, written_before, [workdir], overwrite)
     flow = open_workdir(workdir)
     with new_folder(output, replace=True) as folder:
-        facts = export(flow, verb, folder, batch=batch, **requested)
+        facts = export(flow, verb, folder, batch=batch or 0, **requested)
     size = sum(file.stat().st_size for file in output.iterdir()) / 2**20
     print(f"{verb} of {workdir}, for {', '.join(facts['platforms'])}: {output} ({size:.1f} MiB)")
     if verb == "classify" and not flow.calibration.known:
@@ -72,11 +73,9 @@ def main(arguments: Sequence[str]) -> None:
     flags.add_argument("--workdir", required=True, type=path)
     flags.add_argument("--verb", default="classify", help="classify (the default) or generate")
     flags.add_argument("--output", required=True, type=path, help="folder to write")
-    flags.add_argument(
-        "--batch", type=int, default=0, help="images of a call (default: any number)"
-    )
-    flags.add_argument("--draws", type=int, default=0, help="noise draws (default: as evaluated)")
-    flags.add_argument("--steps", type=int, default=0, help="solver steps (default: as configured)")
+    flags.add_argument("--batch", **whole(), help="images of a call (default: any number)")
+    flags.add_argument("--draws", **whole(), help="noise draws (default: as evaluated)")
+    flags.add_argument("--steps", **whole(), help="solver steps (default: as configured)")
     add_overwrite(flags, "what was added to an earlier call's --output")
     o = flags.parse_args(arguments)
     export_model(

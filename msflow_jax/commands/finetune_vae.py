@@ -13,6 +13,8 @@ from pathlib import Path
 from typing import Any
 
 from msflow_jax.commands.common import parser, path, run
+from msflow_jax.commands.numbers import fraction, whole
+from msflow_jax.settings import SEED
 
 _SHOWN = 8  # images in reconstructions.png
 _FEATURE_STEPS = 400
@@ -24,7 +26,7 @@ def finetune(
     config,
     output: Path,
     *,
-    side: int = 0,
+    side: int | None = None,
     steps: int = 2000,
     batch: int = 8,
     learning_rate: float = 1e-4,
@@ -39,7 +41,7 @@ def finetune(
         base: folder of an autoencoder.
         config: configuration of which the ``data`` part is used.
         output: folder to make; may exist if it is empty.
-        side: rows and columns that images are resized to, 0 for those of the data.
+        side: rows and columns that images are resized to, None for those of the data.
         steps: number of training steps.
         batch: images per step.
         learning_rate: peak of the learning rate.
@@ -192,16 +194,21 @@ def main(arguments: Sequence[str]) -> None:
         help="a file under configs/, for its data; --config.data.a=v changes a value",
     )  # fmt: skip
     flags.add_argument("--output", required=True, type=path, help="folder to make")
-    flags.add_argument("--side", type=int, default=0, help="to resize images to (default: no)")
-    flags.add_argument("--steps", type=int, default=2000, help="of training (2000)")
-    flags.add_argument("--batch", type=int, default=8, help="images per step (8)")
-    flags.add_argument("--learning-rate", type=float, default=1e-4, help="the highest (1e-4)")
-    flags.add_argument("--seed", type=int, default=0)
+    flags.add_argument("--side", **whole(), help="to resize images to (default: no)")
+    flags.add_argument("--steps", **whole(), default=2000, help="of training (2000)")
+    flags.add_argument("--batch", **whole(), default=8, help="images per step (8)")
     flags.add_argument(
-        "--perceptual", type=float, default=0.1, help="weight of the feature maps' distance (0.1)"
+        "--learning-rate", **fraction("(0, inf)"), default=1e-4, help="the highest (1e-4)"
+    )
+    flags.add_argument("--seed", **whole(SEED), default=0)
+    flags.add_argument(
+        "--perceptual",
+        **fraction("[0, inf)"),
+        default=0.1,
+        help="weight of the feature maps' distance (0.1)",
     )
     flags.add_argument(
-        "--kl", type=float, default=1e-6,
+        "--kl", **fraction("[0, inf)"), default=1e-6,
         help="weight of the posterior's KL divergence from N(0, 1), where there is one (1e-6)",
     )  # fmt: skip
     flags.add_argument(

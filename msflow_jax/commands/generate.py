@@ -12,7 +12,8 @@ DIR.partial. With a model of several modalities (the second and third line) DIR 
 for each, drawn reports are in reports.csv, and generated.json says which routes were never trained.
 
 --augment writes a training set: the real images of all splits and, in the training split alone, drawn
-ones; DIR/manifest.csv lists path, label, split, origin (real or drawn) and patient, where known.
+ones, of all classes or those of --label; DIR/manifest.csv lists path, label, split, origin (real or
+drawn) and patient, where known.
 """
 
 from collections.abc import Mapping, Sequence
@@ -20,12 +21,21 @@ from pathlib import Path
 from typing import Any
 
 from msflow_jax.commands import augmented
-from msflow_jax.commands.common import add_distributed, add_format, add_overwrite, parser, path, run
+from msflow_jax.commands.common import (
+    add_distributed,
+    add_format,
+    add_overwrite,
+    parser,
+    path,
+    run,
+    start,
+)
 from msflow_jax.commands.joint import RECORD, draw_modalities, read_texts
+from msflow_jax.commands.numbers import fraction, whole
+from msflow_jax.settings import SEED
 
 GRID = "grid.pdf"  # no picture file: the folder may be classified, or trained on
-PLANES = "planes"  # folder of the middle planes of volumes
-COUNT = 64  # images of a class
+PLANES, COUNT = "planes", 64  # folder of the middle planes of volumes; images of a class
 
 
 def generate(
@@ -37,11 +47,11 @@ def generate(
     texts: Sequence[str] = (),
     modalities: Sequence[str] = (),
     seed: int = 0,
-    steps: int = 0,
-    guidance: float = 0.0,
-    partner_guidance: float = 0.0,
+    steps: int | None = None,
+    guidance: float | None = None,
+    partner_guidance: float | None = None,
     solver: str = "",
-    temperature: float = 0.0,
+    temperature: float | None = None,
     file_format: str = "",
     overwrite: bool = False,
     augment: bool = False,
@@ -59,11 +69,10 @@ def generate(
         texts: reports that a model of several modalities draws from.
         modalities: what it draws; see :func:`msflow_jax.commands.joint.draw_modalities`.
         seed: seed of the noise.
-        steps: solver steps, 0 as configured.
-        guidance: classifier-free guidance weight, 0 as configured.
-        partner_guidance: weight of what modalities say to each other, 0 as configured.
+        steps: solver steps, None as configured.
+        guidance, partner_guidance: weights of class or text, and of partners, None as configured.
         solver: ODE solver, empty as configured.
-        temperature: standard deviation of the latents of a model with a likelihood, 0 as configured.
+        temperature: standard deviation of the latents of a model with a likelihood, None as configured.
         file_format: ``png``, ``nifti`` or ``dicom``; empty: PNG for pictures, NIfTI for volumes.
         overwrite: whether an earlier call's folder is replaced to which other files were added.
         augment, balance, root: see :func:`msflow_jax.commands.augmented.augment`.
@@ -81,19 +90,20 @@ def generate(
 
     if count is not None and count < (not balance):
         raise ValueError(f"--count must be at least 1, got {count}")
-    augmented.check_flags(augment, balance, root, (labels, texts, modalities), file_format)
+    augmented.check_flags(augment, balance, root, (texts, modalities), file_format)
     output, partial = check_both(check_folder, output, written_before, [workdir], overwrite)
     flow = open_workdir(workdir)
     flow.require("generate")
-    requested = {
-        "solver": solver, "steps": steps, "guidance": guidance, "temperature": temperature,
-        "partner_guidance": partner_guidance,
-    }  # fmt: skip
+    requested = dict(
+        solver=solver, steps=steps, guidance=guidance, temperature=temperature,
+        partner_guidance=partner_guidance,
+    )  # fmt: skip
     if augment:
-        number = count if count is not None else 0 if balance else COUNT
+        count = count if count is not None else 0 if balance else COUNT
         augmented.augment(
-            flow, output, count=number, balance=balance, root=root, seed=seed, requested=requested
-        )
+            flow, output, count=count, labels=labels, balance=balance, root=root, seed=seed,
+            requested=requested,
+        )  # fmt: skip
     elif _draws_modalities(flow, labels, texts, modalities):
         draw_modalities(
             flow, output, partial, texts=texts, modalities=modalities, count=count, seed=seed,
@@ -101,6 +111,8 @@ def generate(
         )  # fmt: skip
     else:
         _draw_classes(flow, output, partial, labels, count or COUNT, seed, file_format, requested)
+    if not augment:
+        augmented.warn_of_drawings(flow)
 
 
 def _draw_classes(
@@ -177,13 +189,14 @@ def write(folder: Path, images: Any, numbers: Any, info: Any, record: Mapping[st
 
 def written_before(folder: Path) -> list[str] | None:
     """Names of the files that an earlier call left in a folder; None where there is no record of one."""
+    from msflow_jax.data.sources.grey_levels import NAME
     from msflow_jax.inference.augmented import IMAGES, TABLE
     from msflow_jax.storage.jsons import read_object
 
     try:
         found = read_object(folder / RECORD)
         if "augmented" in found:
-            return [IMAGES, TABLE, RECORD]
+            return [IMAGES, TABLE, NAME, RECORD]
         if "examples" in found:
             files = (file for one in found["examples"] for file in one["files"].values())
             return [*{Path(file).parts[0] for file in files}, RECORD, str(found["reports"])]
@@ -204,31 +217,26 @@ def main(arguments: Sequence[str]) -> None:
     flags.add_argument("--texts", type=path, help="file of reports, a line each")
     flags.add_argument("--modalities", default="", help="what is drawn together, such as xray,ct")
     flags.add_argument(
-        "--count", type=int,
+        "--count", **whole("[0, inf)"),
         help="images per class (default: 64), of several modalities per text, or in all",
     )  # fmt: skip
     flags.add_argument("--output", required=True, type=path)
-    flags.add_argument("--seed", type=int, default=0, help="seed of the noise")
-    flags.add_argument("--steps", type=int, default=0, help="solver steps (default: as configured)")
+    flags.add_argument("--seed", **whole(SEED), default=0, help="seed of the noise")
+    flags.add_argument("--steps", **whole(), help="solver steps (default: as configured)")
     flags.add_argument(
         "--solver", default="", help="euler, heun, midpoint, rk4, tsit5, dopri5, jump"
     )
-    flags.add_argument("--guidance", type=float, default=0.0, help="classifier-free guidance")
+    flags.add_argument("--guidance", **fraction("(0, inf)"), help="classifier-free guidance")
     flags.add_argument(
-        "--partner-guidance", type=float, default=0.0, help="weight of the other modalities' tokens"
+        "--partner-guidance", **fraction("(0, inf)"), help="weight of the other modalities' tokens"
     )
-    flags.add_argument(
-        "--temperature", type=float, default=0.0, help="for models with a likelihood"
-    )
+    flags.add_argument("--temperature", **fraction("(0, inf)"), help="for models with a likelihood")
     augmented.add_flags(flags)
     add_format(flags)
     add_distributed(flags)
     add_overwrite(flags, "an earlier call's folder although files were added to it")
     o = flags.parse_args(arguments)
-
-    from msflow_jax.parallel.startup import start_jax
-
-    start_jax(distributed=o.distributed)
+    start(o.distributed)
     generate(
         o.workdir, o.label, o.count, o.output, texts=read_texts(o.text, o.texts),
         modalities=[one.strip() for one in o.modalities.split(",") if one.strip()], seed=o.seed,

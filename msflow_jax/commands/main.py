@@ -10,15 +10,22 @@ from pathlib import Path
 from msflow_jax.commands.common import run
 from msflow_jax.storage.places import CONFIGS
 
-_SHARED = ("augmented", "common", "joint", "main")  # modules that are no commands
+_SHARED = (
+    "augmented",
+    "common",
+    "joint",
+    "main",
+    "numbers",
+    "terminal",
+)  # modules that are no commands
 _USAGE = """usage: msflow COMMAND ...
 
 Flows that classify, draw and translate medical images.
 
 {commands}
 
-msflow COMMAND --help tells its flags. In the repository `python -m experiments.COMMAND`, or of
-converters and packers `python tools/COMMAND.py`, is the same.
+msflow COMMAND --help tells its flags. Pages that it names are of the documentation: the folder docs
+of the repository, of which `mkdocs build` makes a site.
 """
 # Flags are those that a command's help names, asked when they are completed.
 _COMPLETION = """_msflow() {{

@@ -1,8 +1,8 @@
 """Pack a folder of class folders, or a CSV manifest, into ArrayRecord shards with checksums.
 
-    python tools/pack.py images/ packed/ --side 224
-    python tools/pack.py list.csv packed/ --licence "CC BY 4.0" --workers=16
-    python tools/pack.py --verify packed/
+    msflow pack images/ packed/ --side 224
+    msflow pack list.csv packed/ --licence "CC BY 4.0" --workers=16
+    msflow pack --verify packed/
 
 Then train on them while they are read: --config.data.name=arrayrecord --config.data.root=packed
 --config.data.loader=grain. An interrupted call goes on when repeated.
@@ -13,6 +13,8 @@ from collections.abc import Sequence
 from pathlib import Path
 
 from msflow_jax.commands.common import add_slices, parser, path, run
+from msflow_jax.commands.numbers import fraction, whole
+from msflow_jax.settings import SEED
 
 
 def pack(
@@ -48,14 +50,18 @@ def main(arguments: Sequence[str]) -> None:
     flags.add_argument("source", type=path, help="folder or CSV (with --verify: the packed folder)")
     flags.add_argument("folder", type=path, nargs="?", help="where the shards go")
     flags.add_argument("--verify", action="store_true", help="compare every file with its SHA-256")
-    flags.add_argument("--side", type=int, default=0, help="rows and columns; 0: as stored")
+    flags.add_argument(
+        "--side", **whole("[0, inf)"), default=0, help="rows and columns; 0: as stored"
+    )
     flags.add_argument(
         "--fit", default="pad", choices=("pad", "crop", "stretch"),
         help="of images that are not square: filled up, cut to the middle, or distorted",
     )  # fmt: skip
     flags.add_argument("--channels", type=int, default=0, choices=(0, 1, 3), help="0: as stored")
-    flags.add_argument("--shard-images", type=int, default=4096, help="images per shard")
-    flags.add_argument("--seed", type=int, default=0, help="of the cut into splits and the order")
+    flags.add_argument("--shard-images", **whole(), default=4096, help="images per shard")
+    flags.add_argument(
+        "--seed", **whole(SEED), default=0, help="of the cut into splits and the order"
+    )
     flags.add_argument("--name", default="arrayrecord", help="what the data set is called")
     flags.add_argument("--licence", default="unknown: the user's own files")
     flags.add_argument(
@@ -68,13 +74,15 @@ def main(arguments: Sequence[str]) -> None:
     flags.add_argument(
         "--dims", type=int, default=2, choices=(2, 3), help="3: volumes; 2: pictures and slices"
     )
-    flags.add_argument("--spacing", type=float, default=0.0, help="mm of voxels; 0: as stored")
+    flags.add_argument(
+        "--spacing", **fraction("[0, inf)"), default=0.0, help="mm of voxels; 0: as stored"
+    )
     add_slices(flags)
     flags.add_argument(
-        "--window", type=float, nargs=2, default=WINDOW, metavar=("LOW", "HIGH"),
+        "--window", **fraction("(-inf, inf)"), nargs=2, default=WINDOW, metavar=("LOW", "HIGH"),
         help="Hounsfield units of CT that become black and white",
     )  # fmt: skip
-    flags.add_argument("--workers", type=int, default=1, help="processes; the pack is the same")
+    flags.add_argument("--workers", **whole(), default=1, help="processes; the pack is the same")
     flags.add_argument(
         "--engine", default="processes", choices=ENGINES,
         help="beam: Apache Beam, for many machines that see one disk",
@@ -91,7 +99,7 @@ def main(arguments: Sequence[str]) -> None:
         print(f"{o.source}: {count} files are what the manifest says")
         return
     if o.folder is None:
-        flags.error("say where the shards go: tools/pack.py SOURCE FOLDER")
+        flags.error("say where the shards go: msflow pack SOURCE FOLDER")
     manifest = pack(
         o.source, o.folder, o.seed, o.duplicates, o.outside,
         Engine(o.engine, o.workers, o.engine_options), side=o.side, channels=o.channels,

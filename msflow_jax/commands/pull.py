@@ -4,13 +4,15 @@
     msflow classify --workdir=W --images=PATH
 
 The files are data and are checked against the list in msflow.json; what could be code is refused, and
-nothing else is fetched. HF_ENDPOINT names another server than huggingface.co. See docs/hub.md.
+nothing else is fetched. HF_ENDPOINT names another server than huggingface.co. More:
+the page The Hugging Face hub of the documentation.
 """
 
 from collections.abc import Sequence
 from pathlib import Path
 
 from msflow_jax.commands.common import parser, path, run
+from msflow_jax.commands.numbers import fraction
 
 
 def pull(
@@ -58,7 +60,9 @@ def main(arguments: Sequence[str]) -> None:
     flags.add_argument("repo", metavar="OWNER/NAME")
     flags.add_argument("--output", required=True, type=path, help="workdir to make")
     flags.add_argument("--revision", default="", help="branch, tag or commit (default: main)")
-    flags.add_argument("--max-gib", type=float, default=20, help="GiB that are fetched at most")
+    flags.add_argument(
+        "--max-gib", **fraction("(0, inf)"), default=20, help="GiB that are fetched at most"
+    )
     words = "fetch the report too, if it was pushed: a page that a browser runs"
     flags.add_argument("--with-report", action="store_true", help=words)
     o = flags.parse_args(arguments)

@@ -7,7 +7,8 @@ What opening the model needs goes, with the figures of the standing evaluation, 
 (msflow.json): the checkpoints that are used, without what training goes on from. Names of images and
 subjects, predictions, images, commands and paths stay here; so does the report unless --with-report.
 --dry-run writes the folder and sends nothing. HF_ENDPOINT names another server than huggingface.co, and
-`hf auth login` or HF_TOKEN says who you are. See docs/hub.md.
+`hf auth login` or HF_TOKEN says who you are. More: the page The Hugging Face hub of the
+documentation.
 """
 
 import re

@@ -13,14 +13,17 @@ from pathlib import Path
 from typing import Any
 
 from msflow_jax.commands.common import (
-    RESIZE,
     add_overwrite,
+    add_resize,
     file_path,
     parser,
     path,
     run,
     source_path,
+    start,
 )
+from msflow_jax.commands.numbers import whole
+from msflow_jax.settings import SEED
 
 _HEADER = ("name", "route", "report")  # what our tables begin with; others are not overwritten
 
@@ -33,8 +36,8 @@ def report(
     *,
     draws: int = 4,
     seed: int = 0,
-    steps: int = 0,
-    resize: bool = False,
+    steps: int | None = None,
+    resize: bool | None = None,
     overwrite: bool = False,
 ) -> list[dict[str, Any]]:
     """Draw reports and write the table; returns its rows.
@@ -46,8 +49,8 @@ def report(
         output: the CSV, or JSON, to write.
         draws: draws of each report.
         seed: seed of the noise.
-        steps: solver steps, 0 as configured.
-        resize: whether images of another size are brought to the model's.
+        steps: solver steps, None as configured.
+        resize: whether images of another size are brought to the model's; None: as in training.
         overwrite: whether another file than an earlier table is replaced.
 
     Raises:
@@ -68,7 +71,9 @@ def report(
     output = check_file(output, ours, [workdir, source_path(images)], overwrite)
     flow = open_workdir(workdir)
     flow.require("report")
-    read, names = data.read_images(images, flow.info.of_modality(source), resize=resize)
+    read, names = data.read_images(
+        images, flow.info.of_modality(source), resize=flow.resizes(resize)
+    )
     read_standing(workdir).warn_unlike(read, names, source)
     words = f"reports of {source}"
     texts, logs = flow.report(
@@ -91,16 +96,13 @@ def main(arguments: Sequence[str]) -> None:
     flags.add_argument("--images", required=True, help="an image, a folder or an .npz")
     flags.add_argument("--source", required=True, help="modality of the images")
     flags.add_argument("--output", default=Path("reports.csv"), type=file_path)
-    flags.add_argument("--draws", type=int, default=4, help="draws of each report")
-    flags.add_argument("--seed", type=int, default=0, help="seed of the noise")
-    flags.add_argument("--steps", type=int, default=0, help="solver steps (default: as configured)")
-    flags.add_argument("--resize", action="store_true", help=RESIZE)
+    flags.add_argument("--draws", **whole(), default=4, help="draws of each report")
+    flags.add_argument("--seed", **whole(SEED), default=0, help="seed of the noise")
+    flags.add_argument("--steps", **whole(), help="solver steps (default: as configured)")
+    add_resize(flags)
     add_overwrite(flags, "--output where it is not a table of an earlier call")
     o = flags.parse_args(arguments)
-
-    from msflow_jax.parallel.startup import start_jax
-
-    start_jax()
+    start()
     report(
         o.workdir, o.images, o.source, o.output, draws=o.draws, seed=o.seed, steps=o.steps,
         resize=o.resize, overwrite=o.overwrite,

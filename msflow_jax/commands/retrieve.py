@@ -12,14 +12,16 @@ from pathlib import Path
 from typing import Any
 
 from msflow_jax.commands.common import (
-    RESIZE,
     add_overwrite,
+    add_resize,
     file_path,
     parser,
     path,
     run,
     source_path,
+    start,
 )
+from msflow_jax.commands.numbers import whole
 
 _HEADER = ("name", "route", "rank", "found")  # what our tables begin with
 
@@ -33,7 +35,7 @@ def retrieve(
     output: Path,
     *,
     top: int = 5,
-    resize: bool = False,
+    resize: bool | None = None,
     overwrite: bool = False,
 ) -> list[dict[str, Any]]:
     """Find and write the table; returns its rows.
@@ -46,7 +48,7 @@ def retrieve(
         target: their modality.
         output: the CSV to write.
         top: ranks of each image.
-        resize: whether images of another size are brought to the model's.
+        resize: whether images of another size are brought to the model's; None: as in training.
         overwrite: whether another file than an earlier table is replaced.
 
     Raises:
@@ -61,13 +63,11 @@ def retrieve(
     def ours(file: Path) -> bool:
         return begins_with(file, _HEADER)
 
-    if top < 1:
-        raise ValueError(f"--top must be at least 1, got {top}")
     output = check_file(output, ours, [workdir, source_path(images)], overwrite)
     flow = open_workdir(workdir)
     flow.require("translate")
-    here, names = read(flow, images, source, resize)
-    there, others = read(flow, among, target, resize)
+    here, names = read(flow, images, source, flow.resizes(resize))
+    there, others = read(flow, among, target, flow.resizes(resize))
     for name, found, called in ((source, here, names), (target, there, others)):
         if name != "report":
             read_standing(workdir).warn_unlike(found, called, name)
@@ -131,14 +131,11 @@ def main(arguments: Sequence[str]) -> None:
     flags.add_argument("--among", required=True, help="where partners are looked for")
     flags.add_argument("--target", required=True, help="their modality, or report")
     flags.add_argument("--output", default=Path("retrieved.csv"), type=file_path)
-    flags.add_argument("--top", type=int, default=5, help="ranks of each image")
-    flags.add_argument("--resize", action="store_true", help=RESIZE)
+    flags.add_argument("--top", **whole(), default=5, help="ranks of each image")
+    add_resize(flags)
     add_overwrite(flags, "--output where it is not a table of an earlier call")
     o = flags.parse_args(arguments)
-
-    from msflow_jax.parallel.startup import start_jax
-
-    start_jax()
+    start()
     retrieve(
         o.workdir, o.images, o.source, o.among, o.target, o.output, top=o.top, resize=o.resize,
         overwrite=o.overwrite,

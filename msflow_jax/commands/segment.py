@@ -14,7 +14,17 @@ from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
-from msflow_jax.commands.common import RESIZE, add_overwrite, parser, path, run, source_path
+from msflow_jax.commands.common import (
+    add_overwrite,
+    add_resize,
+    parser,
+    path,
+    run,
+    source_path,
+    start,
+)
+from msflow_jax.commands.numbers import whole
+from msflow_jax.settings import SEED
 
 
 def segment(
@@ -23,7 +33,7 @@ def segment(
     output: Path,
     *,
     seed: int | None = None,
-    resize: bool = False,
+    resize: bool | None = None,
     overwrite: bool = False,
     **requested: Any,
 ) -> list[dict[str, Any]]:
@@ -34,9 +44,10 @@ def segment(
         images: an image, a folder, or an .npz.
         output: folder to write; one that an earlier call wrote is replaced.
         seed: seed of the noise; None as configured.
-        resize: whether images of another size are brought to the model's; masks have the images' size.
+        resize: whether images of another size are brought to the model's; None: as in training
+            (masks have the images' size).
         overwrite: whether an earlier call's folder is replaced to which other files were added.
-        **requested: settings of the model's ``segment``: draws, steps, solver; 0 or empty: as
+        **requested: settings of the model's ``segment``: draws, steps, solver; None or empty: as
             configured.
 
     Raises:
@@ -58,7 +69,7 @@ def segment(
     flow = open_workdir(workdir)
     flow.require("segment")
     settings, slices = flow.segment_settings(requested), Slices.of(flow.config.data.slices)
-    pixels, given = read_segmentable(images, flow.info, slices, resize=resize)
+    pixels, given = read_segmentable(images, flow.info, slices, resize=flow.resizes(resize))
     if flow.info.dims == 3 or len(given) < len(pixels):
         choose_format("nifti", 3)  # before the work: whether it can be written
     record = {
@@ -97,17 +108,14 @@ def main(arguments: Sequence[str]) -> None:
     flags.add_argument("--workdir", required=True, type=path)
     flags.add_argument("--images", required=True, help="an image, a folder or an .npz")
     flags.add_argument("--output", required=True, type=path)
-    flags.add_argument("--draws", type=int, default=0, help="noise draws of each image")
-    flags.add_argument("--steps", type=int, default=0, help="solver steps (default: as configured)")
+    flags.add_argument("--draws", **whole(), help="noise draws of each image")
+    flags.add_argument("--steps", **whole(), help="solver steps (default: as configured)")
     flags.add_argument("--solver", default="", help="euler, heun, midpoint, rk4, tsit5 or dopri5")
-    flags.add_argument("--seed", type=int, help="seed of the noise (default: as configured)")
-    flags.add_argument("--resize", action="store_true", help=RESIZE)
+    flags.add_argument("--seed", **whole(SEED), help="seed of the noise (default: as configured)")
+    add_resize(flags)
     add_overwrite(flags, "an earlier call's folder although files were added to it")
     o = flags.parse_args(arguments)
-
-    from msflow_jax.parallel.startup import start_jax
-
-    start_jax()
+    start()
     segment(
         o.workdir, o.images, o.output, draws=o.draws, steps=o.steps, solver=o.solver, seed=o.seed,
         resize=o.resize, overwrite=o.overwrite,

@@ -5,7 +5,7 @@
 Open the address that is printed: drop an image (PNG, DICOM, NIfTI) and see the prediction with its
 uncertainty; draw a class. The endpoints are POST /classify, /segment, /explain, /generate, /translate,
 /report and /answer, as far as the model can, with the bytes of a file as body, and GET /health and
-/metrics: docs/serve.md.
+/metrics: the page Endpoints of the documentation.
 Nothing that is sent is kept. SIGTERM and Ctrl-C end it after what was begun.
 """
 
@@ -15,7 +15,8 @@ from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
-from msflow_jax.commands.common import parser, path, run
+from msflow_jax.commands.common import parser, path, run, start
+from msflow_jax.commands.numbers import whole
 
 LOCAL = ("127.0.0.1", "localhost", "::1")
 _SECONDS = 120  # that what was begun may take once the service is told to stop
@@ -63,8 +64,6 @@ def serve(
     from msflow_jax.storage.interruption import end
     from msflow_jax.workdir import open_workdir
 
-    if min(together, waiting, mebibytes) < 1:
-        raise ValueError("--batch, --waiting and --max-upload must be at least 1")
     local = host in LOCAL
     sockets = listen(host, port)  # before the model is opened: a port that is taken is said at once
     service = Service(flow := open_workdir(workdir))
@@ -116,28 +115,27 @@ def main(arguments: Sequence[str]) -> None:
     flags = parser(__doc__ or "")
     flags.add_argument("--workdir", required=True, type=path)
     flags.add_argument("--host", default="127.0.0.1", help="address to listen on")
-    flags.add_argument("--port", type=int, default=8000, help="port; 0: any that is free")
+    flags.add_argument(
+        "--port", **whole("[0, 65535]"), default=8000, help="port; 0: any that is free"
+    )
     flags.add_argument(
         "--allow-host", action="append", default=[],
         help="a further name under which it may be asked, as of a proxy; repeatable",
     )  # fmt: skip
     flags.add_argument(
-        "--batch", type=int, default=16, help="most requests that go through the network at once"
+        "--batch", **whole(), default=16, help="most requests that go through the network at once"
     )
     flags.add_argument(
-        "--waiting", type=int, default=64, help="most requests that wait; others get status 503"
+        "--waiting", **whole(), default=64, help="most requests that wait; others get status 503"
     )
-    flags.add_argument("--max-upload", type=int, default=64, help="MiB of one request")
+    flags.add_argument("--max-upload", **whole(), default=64, help="MiB of one request")
     flags.add_argument(
         "--nearest", action="store_true", default=None,
         help="show training images although others reach the service",
     )  # fmt: skip
     flags.add_argument("--no-nearest", dest="nearest", action="store_false", help="show none")
     o = flags.parse_args(arguments)
-
-    from msflow_jax.parallel.startup import start_jax
-
-    start_jax()
+    start()
     serve(
         o.workdir, host=o.host, port=o.port, names=o.allow_host, together=o.batch,
         waiting=o.waiting, mebibytes=o.max_upload, nearest=o.nearest,

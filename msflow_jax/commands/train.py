@@ -23,13 +23,16 @@ def default_workdir(config: str, data: str = "") -> Path:
     return Path("runs") / "-".join(filter(None, (stem.removesuffix(".py"), argument, images)))
 
 
-def fit_to_data(config, given: Sequence[str], small: bool | None = None) -> None:
+def fit_to_data(
+    config, given: Sequence[str], small: bool | None = None, workdir: Path | None = None
+) -> None:
     """Completes ``configs/own_images.py`` by a look at the images and the machine; others stay.
 
     Args:
         config: a whole configuration; changed.
         given: dotted keys that the user has chosen, which stay.
         small: whether the size for CPU cores is chosen; None: by the machine, or as ``:cpu`` says.
+        workdir: of the run; where it has begun, it keeps its length.
     """
     import jax
 
@@ -37,6 +40,7 @@ def fit_to_data(config, given: Sequence[str], small: bool | None = None) -> None
     from msflow_jax.data.sources import own
     from msflow_jax.families import get_family
     from msflow_jax.parallel.startup import describe_machine
+    from msflow_jax.workdir import keep_length
 
     if not own.is_own(config.data.name):
         return
@@ -50,6 +54,8 @@ def fit_to_data(config, given: Sequence[str], small: bool | None = None) -> None
     config.update_from_flattened_dict(
         {key: value for key, value in settings.items() if key in known and key not in kept}
     )
+    if workdir and not {"train.steps", "train.epochs"} & {*given}:
+        keep_length(workdir, config)
     if jax.process_index() == 0:
         print(facts.describe())
         print(own.describe_choice(facts, dict(leaves(config.to_dict())), machine.name))
@@ -112,6 +118,7 @@ def _train(config, workdir: Path, encode_only: bool) -> None:
         _check_encoding(config, parts)
         family.stages(config, splits, parts, model)
         return
+    every = config.train.calibrate_every if "classify" in verbs_of(model) else 0
     taken, first = None, jax.process_index() == 0
     if config.train.init and (not resumed or unreached_stages(workdir)):
         taken = _taken(expand(config.train.init), workdir, model, config)
@@ -128,11 +135,10 @@ def _train(config, workdir: Path, encode_only: bool) -> None:
                 teacher.keep(workdir)
             if not (resumed and table.exists()):
                 write_csv(table, data.split_table(splits))
-            print(describe(splits))
+            print(describe(splits, every))
         if jax.process_count() > 1:
             multihost_utils.sync_global_devices("workdir")
         with doing("preparing the training"):
-            every = config.train.calibrate_every if "classify" in verbs_of(model) else 0
             stages = family.stages(config, choosing(splits, every), parts, model)
             if taken:
                 stages = continuing.begin_with(taken, stages, workdir)
@@ -168,14 +174,23 @@ def _taken(source: Path, workdir: Path, model: Any, config: Any) -> Any:
     return take_params(source, model)
 
 
-def describe(splits) -> str:
-    """One line on the data."""
-    info = splits.info
+def describe(splits, every: int) -> str:
+    """One line on the data, and one where too few of them calibrate sets (``calibrate_every``)."""
+    from msflow_jax.inference.sets import few_cases
+
+    info, few = splits.info, few_cases(splits.val, every)
     return (
         f"{info.name}: {len(splits.train)} training, {len(splits.val)} validation, "
         f"{len(splits.test)} test images of {' x '.join(map(str, info.shape))}, "
-        f"{len(info.classes)} classes"
+        f"{len(info.classes)} classes{few and chr(10)}{few}"
     )
+
+
+def before_evaluation(config) -> str:
+    """What is said between training and evaluation, with the settings that make the latter short."""
+    drawn = [key for key in ("per_class", "count") if key in config.sample.get("generate", {})]
+    less = "".join(f", --config.sample.generate.{key}=0 generated images" for key in drawn)
+    return f"trained; next the evaluation on the test split: --no-evaluate leaves it out{less}"
 
 
 def main(arguments: Sequence[str]) -> None:
@@ -215,17 +230,17 @@ def main(arguments: Sequence[str]) -> None:
         together = start_jax(config.train.batch, options.distributed)
     root = config.data.root if data.of_user(config.data.name) else ""
     workdir = options.workdir or default_workdir(options.config, root)
-    fit_to_data(config, [a.split("=")[0].removeprefix("--config.") for a in rest])
+    given = [a.split("=")[0].removeprefix("--config.") for a in rest]
+    fit_to_data(config, given, workdir=workdir)
     train(config, workdir, options.encode_only)
     if options.encode_only:
         return
-    if options.no_evaluate:
-        return
-    if not together:
+    if not (together or options.no_evaluate):
+        print(before_evaluation(config), flush=True)
         evaluate(workdir, split="test")
     elif is_first():
-        command = f"python -m experiments.evaluate --workdir={workdir} --split=test"
-        print(f"next, on one machine, or on all with --distributed: {command}")
+        where = " (on one machine, or on all with --distributed)" if together else ""
+        print(f"saved: {workdir}; next{where}: msflow evaluate --workdir={workdir}")
 
 
 if __name__ == "__main__":

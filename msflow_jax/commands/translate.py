@@ -17,14 +17,17 @@ from pathlib import Path
 from typing import Any
 
 from msflow_jax.commands.common import (
-    RESIZE,
     add_format,
     add_overwrite,
+    add_resize,
     parser,
     path,
     run,
     source_path,
+    start,
 )
+from msflow_jax.commands.numbers import fraction, whole
+from msflow_jax.settings import SEED
 
 RECORD = "translated.json"
 
@@ -36,9 +39,9 @@ def translate(
     target: str,
     output: Path,
     *,
-    draws: int = 0,
+    draws: int | None = None,
     seed: int = 0,
-    resize: bool = False,
+    resize: bool | None = None,
     one_noise: bool = True,
     file_format: str = "",
     overwrite: bool = False,
@@ -50,17 +53,16 @@ def translate(
     Args:
         workdir: workdir of a model of several modalities.
         images: images of the source.
-        source: their modality.
-        target: modality to draw.
+        source, target: their modality, and the one to draw.
         output: folder to write; one that an earlier call wrote is replaced.
-        draws: draws of each image, 0 as configured.
+        draws: draws of each image, None as configured.
         seed: seed of the noise.
-        resize: whether images of another size are brought to the model's.
+        resize: whether images of another size are brought to the model's; None: as in training.
         one_noise: whether the slices of a volume have one noise in each draw, so that neighbours agree.
         file_format: ``png``, ``nifti`` or ``dicom``; empty: PNG for pictures, NIfTI for volumes.
         overwrite: whether an earlier call's folder is replaced to which other files were added.
         instruction: words that name source and target, for a model that reads them.
-        **requested: settings of the model's ``translate``, such as steps and guidance; 0 or empty: as
+        **requested: settings of the model's ``translate``, such as steps and guidance; None or empty: as
             configured.
 
     Raises:
@@ -80,7 +82,9 @@ def translate(
     flow = open_workdir(workdir)
     flow.require("translate")
     drawn = flow.info.of_modality(target)
-    given = read_sources(flow, images, source, target, resize=resize, file_format=file_format)
+    given = read_sources(
+        flow, images, source, target, resize=flow.resizes(resize), file_format=file_format
+    )
     requested["instruction"] = instruction and _numbers(flow, instruction, source, target)
     record = {
         "workdir": str(workdir), "step": flow.step, "seed": seed, "source": source, "target": target,
@@ -169,26 +173,23 @@ def main(arguments: Sequence[str]) -> None:
     flags.add_argument("--source", required=True, help="modality of the images")
     flags.add_argument("--target", required=True, help="modality to draw")
     flags.add_argument("--output", required=True, type=path)
-    flags.add_argument("--draws", type=int, default=0, help="draws of each image")
-    flags.add_argument("--seed", type=int, default=0, help="seed of the noise")
-    flags.add_argument("--steps", type=int, default=0, help="solver steps (default: as configured)")
+    flags.add_argument("--draws", **whole(), help="draws of each image")
+    flags.add_argument("--seed", **whole(SEED), default=0, help="seed of the noise")
+    flags.add_argument("--steps", **whole(), help="solver steps (default: as configured)")
     flags.add_argument("--solver", default="", help="euler, heun, midpoint, rk4, tsit5 or dopri5")
-    flags.add_argument("--guidance", type=float, default=0.0, help="weight of the common space")
+    flags.add_argument("--guidance", **fraction("(0, inf)"), help="weight of the common space")
     flags.add_argument(
-        "--partner-guidance", type=float, default=0.0, help="weight of the source's own tokens"
+        "--partner-guidance", **fraction("(0, inf)"), help="weight of the source's own tokens"
     )
     flags.add_argument(
-        "--image-guidance", type=float, default=0.0, help="weight of what is seen of the source"
+        "--image-guidance", **fraction("(0, inf)"), help="weight of what is seen of the source"
     )
     flags.add_argument("--instruction", default="", help="words that name source and target")
-    flags.add_argument("--resize", action="store_true", help=RESIZE)
+    add_resize(flags)
     add_format(flags)
     add_overwrite(flags, "an earlier call's folder although files were added to it")
     o = flags.parse_args(arguments)
-
-    from msflow_jax.parallel.startup import start_jax
-
-    start_jax()
+    start()
     translate(
         o.workdir, o.images, o.source, o.target, o.output, draws=o.draws, seed=o.seed, steps=o.steps,
         solver=o.solver, guidance=o.guidance, partner_guidance=o.partner_guidance,

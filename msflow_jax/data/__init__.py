@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import dataclasses
 from collections.abc import Mapping
+from functools import partial
 from typing import Any
 
 import numpy as np
@@ -94,7 +95,7 @@ def default_config(name: str = "phantoms") -> ConfigDict:
         root: The .npz file or its folder (MedMNIST; empty: ``~/.medmnist``), the folder of class
             folders (``folder``), the CSV (``manifest``), either (``own``), the folder of ``images/`` and
             ``masks/`` (``masks``), a CSV of examinations or a
-            folder in the BIDS layout (``cohort``), what ``tools/pack.py`` wrote
+            folder in the BIDS layout (``cohort``), what ``msflow pack`` wrote
             (``arrayrecord``), or the TFDS data folder (``tfds:NAME``; empty: ``~/tensorflow_datasets``).
         side: Height and width in pixels. 0: 28 (MedMNIST), 32 (phantoms), as stored (own files).
         dims: 2: pictures; volumes are cut into ``slices``. 3: volumes ``[D, H, W, C]``. Sets of MedMNIST
@@ -167,8 +168,12 @@ def check(config: ConfigDict) -> None:
         check_name(config.name, config.dims)
 
 
-def load(config: ConfigDict) -> Splits:
+def load(config: ConfigDict, *, told: bool = False) -> Splits:
     """Loads the source named by ``config.name``; see ``default_config`` for the fields.
+
+    Args:
+        config: the data config.
+        told: whether training has said already what a cohort's list was taken for.
 
     Returns:
         Train, val and test splits: images uint8 ``[N, S, S, C]``, labels int32 ``[N]``. With the loader
@@ -181,7 +186,7 @@ def load(config: ConfigDict) -> Splits:
     """
     check(config)
     with doing("reading the data"):
-        splits = _source(config)
+        splits = _source(config, told)
         # A cohort's images were compared as wholes when they were read.
         # Of masks only images are compared: a copy may have been outlined twice.
         but = ("map",) if config.name == "masks" else ()
@@ -225,19 +230,19 @@ def _look_over(splits: Splits, config: ConfigDict, pixels: Mapping[str, tuple[st
         warn_of_rare_classes(splits)
 
 
-def _source(config: ConfigDict) -> Splits:
+def _source(config: ConfigDict, told: bool) -> Splits:
     """Calls the source's own loader; imported here so that the others' needs are not."""
     from msflow_jax.data.phantoms import cohort as phantom_cohort
     from msflow_jax.data.phantoms import heads
     from msflow_jax.data.sources import cohort, files, masks, medmnist, own, records, tfds
 
-    loaders = {
+    loaders: dict[str, Any] = {
         "phantoms": heads.load,
         "phantom_cohort": phantom_cohort.load,
         "folder": files.load_folder,
         "manifest": files.load_manifest,
         "masks": masks.load_masks,
-        "cohort": cohort.load,
+        "cohort": partial(cohort.load, told=told),
         "own": own.load,
         "arrayrecord": records.load,
         "tfds": tfds.load,

@@ -3,17 +3,23 @@
 from __future__ import annotations
 
 import contextlib
+import difflib
+import re
 import unicodedata
 import warnings
 from collections import defaultdict
-from collections.abc import Mapping, Sequence
+from collections.abc import Collection, Mapping, Sequence
 
 import numpy as np
 
 from msflow_jax.data.base import SPLITS, Splits
 from msflow_jax.data.slices import SLICE
+from msflow_jax.storage.text import first_of
 
 _SHOWN = 3
+_NAMED = 5  # classes in a line
+_NUMBER = re.compile(r"[\d.,-]+")
+_LIKE = 0.7  # share of letters that a misspelt name has in common with the right one
 
 
 def check_copies(
@@ -95,17 +101,34 @@ def warn_of_rare_classes(splits: Splits) -> None:
     """Says which classes have one training image, or none in a split: no figure of them means much."""
     classes = splits.info.classes
     counts = {s: np.bincount(splits[s].labels, minlength=len(classes)) for s in SPLITS}
-    found = [
-        f"{name!r} has one training image"
-        for name, n in zip(classes, counts["train"], strict=True)
-        if n == 1
-    ]
+    rare = [name for name, n in zip(classes, counts["train"], strict=True) if n == 1]
+    found = []
+    for name in rare:
+        meant = nearest(name, classes)
+        found.append(f"{name!r} has one training image{f' ({meant})' if meant else ''}")
+    if len(rare) > _SHOWN:
+        found = [f"{len(rare)} of {len(classes)} classes have one training image ({_some(rare)})"]
     for split in SPLITS:
-        absent = [repr(name) for name, n in zip(classes, counts[split], strict=True) if n == 0]
-        if absent:
-            found.append(f"no image of {', '.join(absent)} in {split}")
+        if absent := [name for name, n in zip(classes, counts[split], strict=True) if n == 0]:
+            found.append(f"no image of {_some(absent)} in {split}")
     if found:
         warnings.warn(f"{splits.info.source}: {'; '.join(found)}", stacklevel=3)
+
+
+def _some(names: Sequence[str]) -> str:
+    """The first few of some names."""
+    return first_of([repr(name) for name in names], _NAMED)
+
+
+def nearest(name: str, others: Collection[str]) -> str:
+    """Which of other names a misspelt one may be, as a question; empty where none is like it.
+
+    Names that differ in numbers alone, such as grades, are not misspelt.
+    """
+    kind = _NUMBER.sub("", name)
+    alike = [other for other in sorted(others) if _NUMBER.sub("", other) != kind]
+    near = difflib.get_close_matches(name, alike, 1, _LIKE)
+    return f"is {near[0]!r} meant?" if near else ""
 
 
 def warn_of_lookalikes(names: Sequence[str], what: str, source: object) -> None:

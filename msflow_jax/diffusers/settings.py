@@ -44,7 +44,7 @@ def model_settings() -> dict[str, Any]:
         prediction="velocity",  # or "epsilon"
         resize=0,
         latent=dict(
-            # The autoencoder: a folder of tools/convert_vae.py, or "patches"; or of some modalities
+            # The autoencoder: a folder of msflow convert-vae, or "patches"; or of some modalities
             # their own: "ct=FOLDER,t1w=patches". Empty: pixels.
             **latent_settings(),
             net_patch=2,  # side of a diffuser's patch, of latents; of pixels it is net.patch
@@ -157,7 +157,7 @@ TABLE: dict[str, Setting] = {
     "model.prediction": Setting("velocity or epsilon", "what diffusers give"),
     "model.resize": Setting("[0, 16384]", "side inside the diffusers; 0: as the images are"),
     "model.latent.autoencoder": Setting(
-        "", "folder of tools/convert_vae.py, or patches; or ct=FOLDER,t1w=patches; empty: pixels"
+        "", "folder of msflow convert-vae, or patches; or ct=FOLDER,t1w=patches; empty: pixels"
     ),
     "model.latent.net_patch": Setting(COUNT, "side of a diffuser's patch where it sees latents"),
     "model.latent.cache": Setting("", "where latents are kept; empty: in the user's cache folder"),

@@ -1,6 +1,6 @@
 """Features of images by a network whose weights the user supplies.
 
-``tools/convert_features.py`` converts the weights and writes a folder that :func:`load_features` reads.
+``msflow convert-features`` converts the weights and writes a folder that :func:`load_features` reads.
 """
 
 from collections.abc import Callable

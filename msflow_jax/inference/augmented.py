@@ -5,6 +5,7 @@ on the set is measured on real images that neither it nor the flow was trained o
 """
 
 import csv
+from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
@@ -13,28 +14,35 @@ import numpy as np
 from msflow_jax.data.base import SPLITS, Splits
 from msflow_jax.data.identity import number_subjects
 from msflow_jax.data.sources.decoding import encode
+from msflow_jax.data.sources.grey_levels import write_meaning
 from msflow_jax.storage.text import file_stem
 
 TABLE, IMAGES = "manifest.csv", "images"
 REAL, DRAWN = "real", "drawn"
 
 
-def counts_to_draw(counts: np.ndarray, count: int, balance: bool) -> np.ndarray:
+def counts_to_draw(
+    counts: np.ndarray, count: int, balance: bool, chosen: Sequence[int] = ()
+) -> np.ndarray:
     """How many images of each class are drawn, int ``[K]``.
 
     Args:
         counts: training images of each class ``[K]``.
         count: images of each class.
         balance: whether classes with fewer training images than the largest get the difference too.
+        chosen: numbers of the classes that are drawn; empty: all.
 
     Raises:
         ValueError: nothing is to be drawn.
     """
     drawn = np.full(len(counts), count) + (counts.max() - counts if balance else 0)
+    if len(chosen):
+        drawn[np.setdiff1d(np.arange(len(drawn)), chosen)] = 0
     if not drawn.any():
+        which = "these" if len(chosen) else "all"
         raise ValueError(
-            "nothing is to be drawn: all classes have as many images, so --balance adds none; give a "
-            "--count"
+            f"nothing is to be drawn: {which} classes have as many images as the largest, so --balance "
+            "adds none; give a --count"
         )
     return drawn
 
@@ -45,7 +53,8 @@ def write_training_set(
     """Writes all real images, as the model sees them, and drawn ones of the training split.
 
     Files are named by split and number, and subjects are numbers: no name of the data is written.
-    Each drawn image is a subject of its own where subjects are known.
+    Each drawn image is a subject of its own where subjects are known. What grey levels stand for is
+    written beside the table, for models that are trained on the set.
 
     Args:
         folder: an empty folder.
@@ -73,6 +82,7 @@ def write_training_set(
             add(part.read(i), f"{split}-{i:05d}", label, split, REAL, next(subjects))
     for i, (image, label) in enumerate(zip(images, labels.tolist(), strict=True)):
         add(image, f"drawn-{i:05d}", label, SPLITS[0], DRAWN, f"drawn {i}")
+    write_meaning(folder, splits.info.intensity())
     # Labels as they are: what a spreadsheet is kept from running would be another class.
     with (folder / TABLE).open("w", newline="", encoding="utf-8") as file:
         table = csv.DictWriter(file, list(rows[0]))

@@ -64,7 +64,7 @@ def run_splits(flow: Flow, root: str = "") -> data.Splits:
     """
     config = flow.config.data.copy_and_resolve_references()
     config.root = root or config.root
-    return data.as_trained(data.load(config), flow.info, flow.path / "splits.csv")
+    return data.as_trained(data.load(config, told=True), flow.info, flow.path / "splits.csv")
 
 
 def open_split(
@@ -122,8 +122,8 @@ def open_elsewhere(
 
 
 def change_settings(
-    flow: Flow, root: str, *, draws: int, steps: int, prior: str, temperature: float,
-    likelihood: int = 0,
+    flow: Flow, root: str, *, draws: int | None, steps: int | None, prior: str,
+    temperature: float | None, likelihood: int | None = None,
 ) -> None:  # fmt: skip
     """Writes what the user requested into the configuration of an opened workdir.
 
@@ -137,8 +137,6 @@ def change_settings(
     if prior:
         config.sample.classify.prior = prior
     if likelihood:
-        if likelihood < 0:
-            raise ValueError(f"--likelihood is a number of images, at least 1, got {likelihood}")
         if "likelihood" not in config.sample:
             raise ValueError("this model has no sample.likelihood: leave out --likelihood")
         config.sample.likelihood.images = likelihood

@@ -180,12 +180,12 @@ class Evaluation:
     def predictions(self, evaluation: str) -> list[dict[str, Any]]:
         """The table of the split that is reported, see :func:`prediction_rows`."""
         flow = dataclasses.replace(self.flow, calibration=self.calibration)
-        abstains = flow.abstains(self.prediction)
+        rejections = flow.rejections(self.prediction)
         split = self.labelled(self.split)
         given = self.prediction, self.calibration.outside
         outside = p_values(*given, themselves=self.is_reference)
         return prediction_rows(
-            self.prediction, split.names, abstains, evaluation, split.labels, outside
+            self.prediction, split.names, rejections, evaluation, split.labels, outside
         )
 
     def features_of(self, name: str, images: np.ndarray, labels: np.ndarray) -> Any:

@@ -10,12 +10,12 @@ import jax
 import numpy as np
 from ml_collections import ConfigDict
 
-from msflow_jax.data import Info
+from msflow_jax.data import Info, of_user
 from msflow_jax.data.checks import check_images
 from msflow_jax.families import Family, choose_settings, draws_modalities, require_verb
 from msflow_jax.inference.answer_verbs import AnswerVerbs
 from msflow_jax.inference.calibration import COVERAGE, Calibration
-from msflow_jax.inference.kinds import LEVEL, are_odd, with_distances
+from msflow_jax.inference.kinds import LEVEL, are_odd, level_used, with_distances
 from msflow_jax.inference.modality_verbs import ModalityVerbs
 from msflow_jax.inference.prediction import Prediction
 from msflow_jax.inference.runners import make_classifier, make_explainer, make_generator
@@ -109,6 +109,17 @@ class Flow(ModalityVerbs, AnswerVerbs, SegmentVerbs):
     ) -> np.ndarray | None:  # fmt: skip
         """Which images are too uncertain to be classified, bool ``[N]``; None before an evaluation.
 
+        Arguments and errors as of :meth:`rejections`.
+        """
+        found = self.rejections(prediction, coverage=coverage, measure=measure, level=level)
+        return None if found is None else np.any(list(found.values()), axis=0)
+
+    def rejections(
+        self, prediction: Prediction, *, coverage: float = COVERAGE, measure: str = "distance",
+        level: float = LEVEL,
+    ) -> dict[str, np.ndarray] | None:  # fmt: skip
+        """Which images are rejected, bool ``[N]`` by the reason in words; None before an evaluation.
+
         Args:
             prediction: what :meth:`classify` returned.
             coverage: fraction of the validation split that would be kept.
@@ -122,8 +133,13 @@ class Flow(ModalityVerbs, AnswerVerbs, SegmentVerbs):
         threshold = self.calibration.threshold(measure, coverage)
         if measure not in found:
             raise ValueError(f"unknown uncertainty {measure!r}: choose one of {', '.join(found)}")
-        odd = are_odd(found, self.calibration.outside, level)
-        return None if threshold is None else (found[measure] > threshold) | odd
+        if threshold is None:
+            return None
+        masks = {f"too uncertain: {measure} above {threshold:.6g}": found[measure] > threshold}
+        if least := level_used(self.calibration.outside, level):
+            words = f"unlike the training images: outside at most {least:.4g}"
+            masks[words] = are_odd(found, self.calibration.outside, level)
+        return masks
 
     def generate(
         self,
@@ -197,6 +213,12 @@ class Flow(ModalityVerbs, AnswerVerbs, SegmentVerbs):
             lambda: run(self.params, (images, *pair), description),
             lambda maps: jax.tree.map(np.asarray, maps),
         )
+
+    def resizes(self, asked: bool | None = None) -> bool:
+        """Whether pictures of another size are brought to the model's; None: as in training."""
+        data = self.config.data
+        did = of_user(data.name) and data.side > 0 and self.info.dims == 2
+        return did if asked is None else asked
 
     def require(self, verb: str) -> None:
         """Raises a ValueError that names the workdir where its model cannot do this."""

@@ -73,6 +73,12 @@ def level_of(known: Reference, level: float = LEVEL) -> float:
     return max(level, known.least) if level and known.least <= max(level, _MOST) else 0.0
 
 
+def level_used(kept: Mapping[str, Any], level: float = LEVEL) -> float:
+    """:func:`level_of` what :func:`learn_reference` gave; 0 where nothing is taken for another kind."""
+    known = reference_of(kept)
+    return level_of(known, level) if known else 0.0
+
+
 def check_level(level: float, kept: Mapping[str, Any]) -> str:
     """Whether images can be taken for ones from outside at a level; if not, or not quite, why.
 
@@ -97,10 +103,10 @@ def check_level(level: float, kept: Mapping[str, Any]) -> str:
 
 def are_odd(
     uncertainty: Mapping[str, np.ndarray], kept: Mapping[str, Any], level: float = LEVEL
-) -> np.ndarray | bool:
-    """Which images are taken for ones from outside ``[N]``; False where nothing is known."""
-    known = reference_of(kept)
-    return known.p_values(uncertainty) <= level_of(known, level) if known else False
+) -> np.ndarray:
+    """Which images are taken for ones from outside ``[N]``, by a reference that is not empty."""
+    known = Reference(**kept)
+    return known.p_values(uncertainty) <= level_of(known, level)
 
 
 def p_values(

@@ -61,7 +61,7 @@ class ModalityVerbs:
         sources: Mapping[str, np.ndarray],
         target: str,
         *,
-        draws: int = 0,
+        draws: int | None = None,
         seed: int | None = None,
         groups: Any = None,
         description: str = "",
@@ -72,7 +72,7 @@ class ModalityVerbs:
         Args:
             sources: images uint8 ``[N, *shape]`` by modality, or rows of tokens int32 ``[N, T]``.
             target: modality to draw.
-            draws: noise draws K; 0: as configured.
+            draws: noise draws K; None or 0: as configured.
             seed: seed of the noise; None for the configured one.
             groups: what each image is of, ``[N]``: those of one volume have one noise in each draw, so
                 that neighbouring slices agree; None: each image has its own.
@@ -90,7 +90,7 @@ class ModalityVerbs:
                 known[name].check(array, name)
         run = make_translator(
             self.model, seed=sample.seed if seed is None else seed, batch=sample.batch, target=target,
-            draws=draws or sample.translate.draws, **self.settings("translate", requested),
+            draws=_draws(draws, sample.translate.draws), **self.settings("translate", requested),
         )  # fmt: skip
         numbers = shared_numbers(sources[min(sources)], groups) if sources else None
         return run(self.params, (dict(sources), numbers), description)
@@ -169,7 +169,7 @@ class ModalityVerbs:
         self,
         sources: Mapping[str, np.ndarray],
         *,
-        draws: int = 0,
+        draws: int | None = None,
         seed: int | None = None,
         description: str = "",
         **requested: Any,
@@ -188,7 +188,7 @@ class ModalityVerbs:
         sample = self.config.sample
         run = make_reporter(
             self.model, seed=sample.seed if seed is None else seed, batch=sample.batch,
-            draws=draws or sample.translate.draws, **self.settings("translate", requested),
+            draws=_draws(draws, sample.translate.draws), **self.settings("translate", requested),
         )  # fmt: skip
         tokens, logs = run(self.params, dict(sources), description)
         return [self.parts.tokeniser.decode(rows) for rows in tokens], logs
@@ -222,3 +222,9 @@ def shared_numbers(images: np.ndarray, groups: Any = None) -> np.ndarray:
     total = np.zeros(of.max() + 1, np.uint32)
     np.add.at(total, of, own)  # whole numbers of 32 bits, which wrap around
     return total[of]
+
+
+def _draws(requested: int | None, configured: int) -> int:
+    if (requested or 0) < 0:
+        raise ValueError(f"draws must be at least 1, got {requested}")
+    return requested or configured

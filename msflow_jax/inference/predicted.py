@@ -22,7 +22,7 @@ def tabulate(
     outside: float,
     sets: Mapping[str, Any] | None = None,
     requested: Mapping[str, Any] | None = None,
-) -> tuple[list[dict[str, Any]], np.ndarray | None, list[str]]:
+) -> tuple[list[dict[str, Any]], dict[str, np.ndarray] | None, list[str]]:
     """The table of predictions.
 
     Args:
@@ -36,23 +36,23 @@ def tabulate(
         requested: settings that the images were classified with, where they are not the evaluation's.
 
     Returns:
-        Rows of :func:`prediction_rows`, with the sets; whether each is abstained from ``[N]``, None
-        where no threshold is known; and lines of what a reader has to know.
+        Rows of :func:`prediction_rows`, with the sets; which are abstained from, see
+        ``Flow.rejections``; and lines of what a reader has to know.
     """
     known, sample = flow.calibration, flow.config.sample
-    abstains = flow.abstains(out, coverage=keep, measure=measure, level=outside)
+    rejections = flow.rejections(out, coverage=keep, measure=measure, level=outside)
     lines = [
         *other_settings(known.settings, requested or {}),
         outdated(out, known.familiar, str(known)), check_level(outside, known.outside),
     ]  # fmt: skip
-    given = read.names, abstains, str(known)
+    given = read.names, rejections, str(known)
     rows = prediction_rows(out, *given, outside=p_values(out, known.outside))
     if sets:
         uniform = random_parts(read.images, sample.seed, sample.batch)
         found = sets_of(out, uniform, known.conformal, **sets)
         rows = with_sets(rows, found, flow.classes)
         lines.append(describe_sets(found, sets["coverage"]))
-    return rows, abstains, [line for line in lines if line]
+    return rows, rejections, [line for line in lines if line]
 
 
 def other_settings(evaluated: Mapping[str, Any], requested: Mapping[str, Any]) -> list[str]:

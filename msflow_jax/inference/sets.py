@@ -1,5 +1,6 @@
 """Conformal sets of a model: an evaluation calibrates them, ``classify`` gives them."""
 
+import shlex
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
@@ -15,6 +16,10 @@ from msflow_jax.streams import content_index
 
 SCORE = "aps"  # unless another one is asked for
 COVERAGE = 0.9
+MORE_CASES = (
+    "more validation images (a larger split val), or --config.train.calibrate_every=2 from the start "
+    "of a training"
+)
 _MOST = 2000  # calibration cases that are kept
 
 
@@ -79,13 +84,38 @@ def held(run: Any) -> np.ndarray:
     return np.array([group in subjects for group in seen.groups])
 
 
-def check_sets(kept: Mapping[str, Any], coverage: float) -> None:
-    """Raises a ValueError where no evaluation calibrated sets, or for a rate that is none."""
+def few_cases(val: Any, every: int) -> str:
+    """A line where the validation images that choose no checkpoint cannot give sets; else empty.
+
+    Args:
+        val: the validation split.
+        every: setting ``train.calibrate_every``; 0 where nothing is calibrated.
+    """
+    from msflow_jax.evaluation.conformal import needed
+
+    cases = int(held_back(val, every).sum()) or len(val)
+    if not every or cases >= needed(COVERAGE):
+        return ""
+    return (
+        f"{cases} of {len(val)} validation images will calibrate conformal sets, and a rate of "
+        f"{COVERAGE:g} needs {needed(COVERAGE)}: {MORE_CASES}"
+    )
+
+
+def check_sets(kept: Mapping[str, Any], coverage: float, workdir: object = "W") -> None:
+    """Raises a ValueError where no evaluation calibrated sets, or for a rate that is none.
+
+    Args:
+        kept: ``conformal`` of the standing evaluation's :class:`Calibration`.
+        coverage: wanted rate.
+        workdir: folder of the run, for the command that helps.
+    """
     if not 0 < coverage < 1:
         raise ValueError(f"the coverage of sets must lie in (0, 1), got {coverage:g}")
     if not kept:
         raise ValueError(
-            "no sets: there is no standing evaluation, or it is of before there were any: evaluate again"
+            "no sets: the run has no standing evaluation that calibrated them: "
+            f"msflow evaluate --workdir={shlex.quote(str(workdir))}"
         )
 
 
@@ -98,12 +128,14 @@ class Found:
         cases: calibration cases.
         few: names of the classes that have too few cases, and are in every set.
         chose: whether the cases chose the checkpoint, so that the rate is not guaranteed.
+        by_class: whether the rate is to hold within each class, so that each needs cases enough.
     """
 
     chosen: np.ndarray
     cases: int
     few: tuple[str, ...]
     chose: bool
+    by_class: bool = False
 
     def names(self, classes: Sequence[str]) -> list[str]:
         """The classes of each set, likeliest or not, joined by ``|``."""
@@ -139,11 +171,13 @@ def sets_of(
     thresholds, few = thresholds_of(cases, coverage, by_class)
     names = tuple(prediction.classes[k] for k in few)
     count = sum(map(len, cases))
-    return Found(sets(scores, thresholds), count, names, bool(kept["chose"]))
+    return Found(sets(scores, thresholds), count, names, bool(kept["chose"]), by_class)
 
 
 def describe_sets(found: Found, coverage: float) -> str:
     """What sets are like, and what weakens them, in a line each."""
+    from msflow_jax.evaluation.conformal import needed
+
     size = found.chosen.sum(axis=1)
     lines = [
         f"sets at a rate of {coverage:g} by {found.cases} validation images: {size.mean():.2f} classes "
@@ -152,7 +186,8 @@ def describe_sets(found: Found, coverage: float) -> str:
     if found.few:
         lines.append(
             "warning: too few calibration images for this rate of "
-            f"{', '.join(found.few)}: in every set"
+            f"{', '.join(found.few)}: in every set; {needed(coverage)} are needed"
+            f"{' of each class' if found.by_class else ''}: {MORE_CASES}, or a lower --coverage"
         )
     if found.chose:
         lines.append(

@@ -1,6 +1,6 @@
 """Predictions as rows of a table, the same for every command."""
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from typing import Any
 
 import numpy as np
@@ -11,7 +11,7 @@ from msflow_jax.inference.prediction import Prediction
 def prediction_rows(
     found: Prediction,
     names: Sequence[str],
-    abstains: np.ndarray | None,
+    rejections: Mapping[str, np.ndarray] | None,
     evaluation: str,
     labels: np.ndarray | None = None,
     outside: np.ndarray | None = None,
@@ -21,7 +21,8 @@ def prediction_rows(
     Args:
         found: predictions of N images.
         names: name of each image.
-        abstains: whether an image is too uncertain, ``[N]``; None where no threshold is known.
+        rejections: whether an image is abstained from, ``[N]`` by the reason, see ``Flow.rejections``;
+            None where no threshold is known.
         evaluation: which evaluation prior, temperature and thresholds are of; empty for none.
         labels: true classes, ``[N]``, where they are known.
         outside: p-value of being of the kind that was learned, ``[N]``; None where it is not known.
@@ -31,7 +32,7 @@ def prediction_rows(
         each class, ``uncertainty_MEASURE``, with a likelihood ``log_likelihood`` (of the 8-bit image in
         nats: the measure ``evidence`` with its sign turned) and ``bits_per_dimension``, where it is
         known ``outside`` (the p-value: small for an image of another kind), ``abstain``
-        (1, 0, or empty where not known), ``evaluation``.
+        (1, 0, or empty where not known), ``reason`` (of ``abstain``, in words), ``evaluation``.
     """
     predicted, p, uncertainty = found.prediction, found.probability, found.uncertainty
     classes, likelihood, bits = found.names, found.log_likelihood, found.bits_per_dimension
@@ -51,7 +52,9 @@ def prediction_rows(
             }
         if outside is not None:
             row["outside"] = f"{outside[i]:.4f}"
-        row["abstain"] = "" if abstains is None else int(abstains[i])
+        why = [words for words, mask in (rejections or {}).items() if mask[i]]
+        row["abstain"] = "" if rejections is None else int(bool(why))
+        row["reason"] = "; ".join(why)
         rows.append({**row, "evaluation": evaluation})
     return rows
 

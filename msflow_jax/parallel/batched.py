@@ -9,7 +9,7 @@ import numpy as np
 
 from msflow_jax.parallel.sharding import make_mesh, place, replicated, split_batch
 from msflow_jax.parallel.startup import is_first
-from msflow_jax.progress import bar
+from msflow_jax.progress import bar, noted
 from msflow_jax.storage.interruption import Interruption
 
 Runner = Callable[..., Any]
@@ -80,7 +80,8 @@ def batched(function: Callable[[Any, Any, jax.Array], Any], batch: int, axis: in
         # Here a wrong argument is an error before the bar is drawn. Of what is called below the trace is
         # this one, if the arguments are placed alike.
         first: Any = place(part(0), split_batch(mesh))
-        structure = jax.tree.structure(jitted.eval_shape(params, *first))
+        with noted("compiling"):
+            structure = jax.tree.structure(jitted.eval_shape(params, *first))
         results: list[list[np.ndarray]] = []
 
         def joined() -> Any:
@@ -96,7 +97,9 @@ def batched(function: Callable[[Any, Any, jax.Array], Any], batch: int, axis: in
             for start in range(0, count, size):
                 given = first if start == 0 else place(part(start), split_batch(mesh))
                 first = None  # on no device any longer than it is needed
-                out = jitted(params, *given)
+                # The first call returns once the program is made; what it computes comes later.
+                with noted("compiling") if start == 0 else nullcontext():
+                    out = jitted(params, *given)
                 keep = np.arange(min(size, count - start))
                 results.append([np.asarray(a).take(keep, axis) for a in jax.tree.leaves(out)])
                 advance(len(keep))

@@ -29,6 +29,15 @@ def warnings_of(results: Results) -> list[str]:
     ]
 
 
+def warnings_of_drawing(results: Results) -> list[str]:
+    """Those of them that concern whoever uses images that the model draws of its classes."""
+    return [
+        *_unseen_classes(results.part("classification")),
+        *_of_generation(results.part("generation")),
+        *_of_privacy(results.part("privacy")),
+    ]
+
+
 def _of_classification(found: dict[str, Any], results: Results) -> list[str]:
     if not found:
         return []

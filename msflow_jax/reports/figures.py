@@ -126,7 +126,7 @@ def image_grid(
     for axis, image, label in zip(axes[: len(images)], images, labels, strict=True):
         axis.imshow(image, interpolation=sharp)
         # A dollar sign would otherwise start mathematics.
-        axis.set_title(_short(str(classes[int(label)])), fontsize=7, pad=3, parse_math=False)
+        axis.set_title(shorten(str(classes[int(label)])), fontsize=7, pad=3, parse_math=False)
     buffer = io.BytesIO()
     # Without a date the same images make the same file.
     plain = {"CreationDate": None} if kind == "pdf" else None
@@ -159,5 +159,6 @@ def save_grid(
     return write_atomically(Path(path), image_grid(images, labels, classes, per_row, kind, spacing))
 
 
-def _short(name: str, limit: int = 20) -> str:
+def shorten(name: str, limit: int = 20) -> str:
+    """A name of at most ``limit`` letters."""
     return name if len(name) <= limit else name[: limit - 1] + "…"

@@ -1,5 +1,7 @@
 """Signed maps laid over an image in two colours that colour-blind readers tell apart."""
 
+from typing import Any
+
 import numpy as np
 
 from msflow_jax.reports.figures import as_rgb
@@ -37,8 +39,6 @@ def overlay(
         ValueError: for an image of another kind, values of another shape or not finite, a negative
             blur, or a limit that is not positive.
     """
-    from scipy.ndimage import gaussian_filter
-
     # Luminance of ITU-R BT.601.
     slices = np.asarray(image)
     slices = slices if slices.ndim == 4 else slices[None]
@@ -51,13 +51,36 @@ def overlay(
         )
     if blur < 0 or (limit is not None and not limit > 0):
         raise ValueError(f"blur must be 0 or more and limit positive, got {blur} and {limit}.")
-    smooth = gaussian_filter(values, blur, mode="nearest") if blur else values
-    if centre:
-        smooth = smooth - np.median(smooth)
+    smooth, _ = shown_values(values, blur, centre)
     size = np.abs(smooth)
     if limit is None:
-        # Where nearly all values are exactly 0, so is the percentile.
-        limit = float(np.percentile(size, 95)) or float(size.max()) or 1.0
+        limit = common_limit(size)
     alpha = _OPACITY * np.clip(size / limit, 0, 1)[..., None]
     colours = np.where((smooth > 0)[..., None], POSITIVE, NEGATIVE)
     return np.round((1 - alpha) * grey[..., None] + alpha * colours).astype(np.uint8)
+
+
+def shown_values(values: np.ndarray, blur: float = 1.0, centre: bool = False) -> Any:
+    """A map ``[*space]`` as :func:`overlay` shows it, float64, and the median that was taken off it."""
+    from scipy.ndimage import gaussian_filter
+
+    values = np.asarray(values, np.float64)
+    smooth = gaussian_filter(values, blur, mode="nearest") if blur else values
+    median = float(np.median(smooth)) if centre else 0.0
+    return smooth - median, median
+
+
+def common_limit(shown: np.ndarray) -> float:
+    """The absolute value from which colours are strongest: the 95th percentile; of all maps given."""
+    size = np.abs(shown)
+    # Where nearly all values are exactly 0, so is the percentile.
+    return float(np.percentile(size, 95)) or float(size.max(initial=0.0)) or 1.0
+
+
+def colours_of(limit: float, grey: int = 128, steps: int = 256) -> Any:
+    """The values from ``-limit`` to ``limit`` over this grey: a colour map of matplotlib."""
+    from matplotlib.colors import ListedColormap
+
+    ground = np.full((1, steps, 1), grey, np.uint8)
+    values = np.linspace(-limit, limit, steps)[None]
+    return ListedColormap(overlay(ground, values, blur=0, limit=limit)[0] / 255)

@@ -8,12 +8,12 @@ import numpy as np
 
 from msflow_jax.families import draws_modalities
 from msflow_jax.inference import together
-from msflow_jax.inference.explained import choose_classes, panels
+from msflow_jax.inference.explained import choose_classes, draw, scales
 from msflow_jax.inference.flow import Flow
 from msflow_jax.inference.reported import rows_of
 from msflow_jax.inference.standing_routes import read_standing
 from msflow_jax.inference.translated import moments, read_sources, spread_levels
-from msflow_jax.serving.pictures import address, addresses
+from msflow_jax.serving.pictures import address_of, addresses
 from msflow_jax.serving.uploads import lying, read_upload, refuse_many
 
 Answer = dict[str, Any]
@@ -53,17 +53,20 @@ def explain(flow: Flow, asked: Asked) -> Answer:
     prediction = flow.classify(many)
     labels, others = choose_classes(prediction, *chosen)
     found = flow.explain(many, labels, others, spread=given["spread"])
+    count = len(seen.images)
+    limits = scales(found.map[:count], found.log_ratio[:count])
     images = [
         {
             "name": seen.names[i], "prediction": prediction.names[i],
             "class": flow.classes[labels[i]], "against": flow.classes[others[i]],
             "log_likelihood_of_class": float(found.map[i].sum(dtype=np.float64)),
             "log_likelihood_ratio": float(found.log_ratio[i].sum(dtype=np.float64)),
-            "picture": address(
-                panels(seen.images[i], found.map[i], found.log_ratio[i], flow.info.spacing)
-            ),
+            "picture": address_of(draw(
+                seen.images[i], found.map[i], found.log_ratio[i],
+                (flow.classes[labels[i]], flow.classes[others[i]]), limits, flow.info.spacing,
+            )),
         }
-        for i in range(len(seen.images))
+        for i in range(count)
     ]  # fmt: skip
     return {"images": images, "warnings": lines}
 

@@ -117,7 +117,7 @@ class Service:
         given, known = asked.given, self.flow.calibration
         known.threshold(given["measure"], given["keep"])
         if given["coverage"]:
-            check_sets(known.conformal, given["coverage"])
+            check_sets(known.conformal, given["coverage"], self.flow.path)
         seen, lines = read(asked, self.flow.info_of(given["modality"]))
         refuse_long(len(seen.images), given["draws"], given["steps"])
         return seen, lines

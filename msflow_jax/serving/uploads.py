@@ -13,6 +13,7 @@ from typing import Any, TypeVar
 from msflow_jax.data import Info, read_sound_images
 from msflow_jax.data.sources.images import Sound
 from msflow_jax.data.sources.values import refuse_broken
+from msflow_jax.storage.content import Note
 
 MOST_IMAGES = 256  # of one request: slices of a volume, images of an archive
 _INFLATED = 256 << 20  # bytes that a packed file may become
@@ -145,7 +146,10 @@ def as_needed(read: Callable[[bool], _Read], resize: bool, folder: Path) -> tupl
         line = str(error).replace("--resize", "resize=1")
         if not resize:
             raise ValueError(line) from error
-    return read(True), [f"resized: {without(str(folder), line).partition(';')[0]}"]
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore", Note)  # the line below says it
+        found = read(True)
+    return found, [f"resized: {without(str(folder), line).partition(';')[0]}"]
 
 
 def lines_of(said: Any) -> list[str]:

@@ -3,6 +3,7 @@
 import os
 import secrets
 import shutil
+import sys
 import tempfile
 from collections.abc import Iterator
 from contextlib import contextmanager
@@ -109,6 +110,13 @@ def check_new(folder: Path) -> None:
     """
     _check_empty(folder)
     check_writable(staging(folder))
+    tell_made(folder.parent)
+
+
+def tell_made(folder: Path) -> None:
+    """A line where a folder that somebody named is not there, and so will be made: it may be a typo."""
+    if not folder.exists():
+        print(f"the folder {folder} is not there, and is made", file=sys.stderr)
 
 
 def _check_empty(folder: Path) -> None:

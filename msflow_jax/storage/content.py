@@ -36,6 +36,10 @@ _MAGIC = (
 _UTF16 = (b"\xff\xfe", b"\xfe\xff")
 
 
+class Note(UserWarning):
+    """What a user should know and need not worry about: commands print it as it is."""
+
+
 def describe_content(head: bytes) -> str:
     """What bytes look like, in words that end a sentence: "it holds an HTML page".
 

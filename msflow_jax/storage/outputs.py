@@ -5,7 +5,7 @@ from collections.abc import Callable, Iterable, Sequence
 from pathlib import Path
 from typing import Any
 
-from msflow_jax.storage.atomic import check_writable, staging
+from msflow_jax.storage.atomic import check_writable, staging, tell_made
 from msflow_jax.storage.jsons import read_object
 from msflow_jax.storage.text import first_of
 
@@ -13,7 +13,11 @@ _NAMED = 3  # files named in a message
 
 
 def check_file(
-    path: Path, ours: Callable[[Path], bool], inputs: Iterable[Path] = (), overwrite: bool = False
+    path: Path,
+    ours: Callable[[Path], bool],
+    inputs: Iterable[Path] = (),
+    overwrite: bool = False,
+    told: bool = False,
 ) -> Path:
     """Refuses a file that must not or cannot be written.
 
@@ -24,6 +28,7 @@ def check_file(
         ours: whether a file there is of the kind that is written, by its content.
         inputs: files and folders that are read: what lies there is never replaced by another kind.
         overwrite: whether a file of another kind may be replaced.
+        told: whether no line is printed where the file's folder is not there yet.
 
     Returns:
         The file itself, where ``path`` is a link to it.
@@ -50,6 +55,8 @@ def check_file(
                 "--overwrite to replace it"
             )
     check_writable(path.parent)
+    if not told:
+        tell_made(path.parent)
     return path
 
 
@@ -58,6 +65,7 @@ def check_folder(
     written: Callable[[Path], Sequence[str] | None],
     inputs: Iterable[Path] = (),
     overwrite: bool = False,
+    told: bool = False,
 ) -> Path:
     """Refuses a folder that must not or cannot be written.
 
@@ -70,6 +78,7 @@ def check_folder(
         inputs: files and folders that are read, which must not lie in the folder.
         overwrite: whether a folder with such a record is replaced whatever else is in it. One without
             is never replaced.
+        told: whether no line is printed where the folder that holds it is not there yet.
 
     Returns:
         The folder itself, where ``folder`` is a link to it.
@@ -100,6 +109,8 @@ def check_folder(
                 "new folder, or add --overwrite to remove all of it"
             )
     check_writable(staging(folder))
+    if not told:
+        tell_made(folder.parent)
     return folder
 
 
@@ -114,6 +125,7 @@ def check_run(workdir: Path) -> None:
         if (file := workdir / name).exists() and not _has_keys(file, keys):
             raise ValueError(f"{file} is no file of a training run: name another --workdir")
     check_writable(workdir)
+    tell_made(workdir.parent)
 
 
 _OF_A_RUN = {"config.json": ("data", "model", "train"), "manifest.json": ("msflow_jax", "data")}
@@ -132,6 +144,7 @@ def check_both(
     known: Callable[[Path], Any],
     inputs: Iterable[Path],
     overwrite: bool,
+    told: bool = False,
 ) -> tuple[Path, Path]:
     """An output, and where what Ctrl-C left of it goes.
 
@@ -140,11 +153,11 @@ def check_both(
         output: file or folder to be written.
         known: second argument of ``check``.
         inputs: files and folders that are read.
-        overwrite: last argument of ``check``.
+        overwrite, told: last arguments of ``check``.
     """
     inputs = list(inputs)
-    output = check(output, known, inputs, overwrite)
-    return output, check(partial_of(output), known, inputs, overwrite)
+    output = check(output, known, inputs, overwrite, told)
+    return output, check(partial_of(output), known, inputs, overwrite, True)
 
 
 def partial_of(output: Path) -> Path:

@@ -54,7 +54,7 @@ class SymmetricFamily:
             # "palette", "grey" or "simplex"; with an autoencoder also "encoded" or "pooled"
             code=dict(scheme="palette", beta=4.0, pooling=""),
             latent=dict(
-                autoencoder="",  # folder of tools/convert_vae.py, or "patches"; empty: pixels
+                autoencoder="",  # folder of msflow convert-vae, or "patches"; empty: pixels
                 readout="latent",  # or "decode", as published
                 pictures=8,  # label pictures of each class that are encoded once
                 patch=8,  # "patches": side of a patch

@@ -23,7 +23,7 @@ def label_noise(
     """Noise of label pictures ``[B, *shape]``, each image's by its number alone.
 
     Draws 0 and 1 have the same noise with opposite signs, 2 and 3 again: what is odd in it cancels
-    (antithetic pairs; measured in docs/uncertainty.md).
+    (antithetic pairs).
     """
     return (1 - 2 * (draw % 2)) * sample_noise(jax.random.fold_in(key, draw // 2), index, shape)
 

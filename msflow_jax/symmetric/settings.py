@@ -14,7 +14,7 @@ TABLE: dict[str, Setting] = {
     "model.code.scheme": Setting("", "classes' colours: palette, grey, simplex, encoded or pooled"),
     "model.code.beta": Setting("(0, inf)", "sharpness of the probabilities"),
     "model.code.pooling": Setting("", "how a label picture is read; empty: as the scheme does"),
-    "model.latent.autoencoder": Setting("", "folder of tools/convert_vae.py, or patches; empty: pixels"),
+    "model.latent.autoencoder": Setting("", "folder of msflow convert-vae, or patches; empty: pixels"),
     "model.latent.readout": Setting("", "latent, or decode as published"),
     "model.latent.pictures": Setting(COUNT, "label pictures of each class that are encoded once"),
     "model.latent.patch": Setting(COUNT, "patches: side of a patch"),

@@ -64,7 +64,7 @@ def model_settings() -> dict[str, Any]:
             kind="cnn", features=16, width=64, patch=4, depth=4, heads=4, look=32, look_width=16
         ),
         expert=dict(width=96, depth=4, heads=6, pairs=6, size=16, hidden=256, near=True),
-        # One autoencoder for all modalities: a folder of tools/convert_vae.py, or "patches"; "": pixels.
+        # One autoencoder for all modalities: a folder of msflow convert-vae, or "patches"; "": pixels.
         latent=latent_settings(),
         patch=4,  # side of a patch of what is drawn, in pixels or latents
         pooled=4,  # tokens along an axis of an image of a question
@@ -164,7 +164,7 @@ TABLE: dict[str, Setting] = {
     "model.expert.hidden": Setting(COUNT, "channels of the gated MLP"),
     "model.expert.near": Setting("", "whether most heads begin at their own place in an image"),
     "model.latent.autoencoder": Setting(
-        "", "folder of tools/convert_vae.py, or patches, for all modalities; empty: pixels"
+        "", "folder of msflow convert-vae, or patches, for all modalities; empty: pixels"
     ),
     "model.patch": Setting(COUNT, "side of a patch of what is drawn, in pixels or latents"),
     "model.pooled": Setting(COUNT, "tokens along an axis of an image of a question"),

@@ -35,7 +35,8 @@ def check_length(then: ConfigDict, now: ConfigDict, examples: int, run: Path) ->
         raise ValueError(
             f"{run} holds a run with train.steps={then.steps}, train.epochs={then.epochs} ({before} "
             f"steps), not {now.steps} and {now.epochs} ({after} steps): a run can be made longer, not "
-            "shorter; use another --workdir"
+            "shorter; use another --workdir, or evaluate what is there: "
+            f"msflow evaluate --workdir={run}"
         )
 
 

@@ -12,8 +12,8 @@ import numpy as np
 import optax
 from ml_collections import ConfigDict
 
-from msflow_jax.progress import TrainingBar, training_bar
 from msflow_jax.storage.digests import at_hand
+from msflow_jax.training.bar import TrainingBar, training_bar
 from msflow_jax.training.records import Records
 from msflow_jax.training.step import TrainState
 

@@ -47,9 +47,9 @@ def run_stages(
     """
     _note(stages, Path(workdir))
     so_far = params or {}
-    for stage in stages:
+    for number, stage in enumerate(stages, 1):
         if progress and stage.name and jax.process_index() == 0:
-            print(f"stage {stage.name}")
+            print(f"stage {number} of {len(stages)}: {stage.name}", flush=True)
         trained = _finished(stage, workdir)
         if trained is None:
             fit(stage, workdir, so_far, progress=progress, made=made)

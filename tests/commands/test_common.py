@@ -155,3 +155,24 @@ def test_every_path_of_every_command_is_looked_up():
         p.name for p in [*library, *sources] if "expanduser()" in p.read_text(encoding="utf-8")
     }
     assert direct == {"places.py"}
+
+
+def test_a_warning_of_one_text_is_said_once_and_the_users_filters_win():
+    """Training and its evaluation read the same table, by two functions."""
+    work = "[(warnings.warn(w), warnings.warn(w)) for w in ('a', 'b', 'a')]"
+    assert call(work, before="import warnings").stderr == b"warning: a\nwarning: b\nstatus 0"
+    out = call(work, before="import warnings", PYTHONWARNINGS="ignore")
+    assert out.stderr == b"status 0"
+
+
+def test_the_traceback_is_offered_where_the_words_are_not_ours(capsys):
+    def library(_):
+        int("x")
+
+    def missing(_):
+        Path("/nowhere/x").read_text(encoding="utf-8")
+
+    assert "(--debug shows the traceback)" in outcome(library, capsys)[2]
+    for main in (missing, lambda _: path("")):
+        status, _, err = outcome(main, capsys)
+        assert status == 2 and "--debug" not in err

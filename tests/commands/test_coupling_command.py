@@ -119,6 +119,7 @@ def test_explain_writes_maps_that_add_up(command, workdir, pictures, tmp_path):
     with np.load(tmp_path / "maps.npz", allow_pickle=False) as maps:
         assert maps["map"].shape == maps["log_ratio"].shape == (12, 8, 8)
         sums = maps["log_ratio"].sum(axis=(1, 2))
+        assert maps["names"].tolist() == [row["name"] for row in table]
         whole = maps["map"].sum(axis=(1, 2), dtype=np.float64)
     np.testing.assert_allclose(
         whole, [float(r["log_likelihood_of_class"]) for r in table], atol=1e-2
@@ -144,7 +145,8 @@ def test_explain_can_be_asked_about_two_classes(command, workdir, pictures, tmp_
 def test_a_symmetric_flow_has_no_likelihood(command, trained, copied, pictures, tmp_path):
     given = f"--images={pictures}", f"--output={tmp_path / 'out'}"
     out = command("explain", f"--workdir={trained}", *given)
-    assert out.status == 2 and "no likelihood to explain" in out.err
+    assert out.status == 2 and "no likelihood to explain: train a coupling flow" in out.err
+    assert "of msflow configs; this one can classify, generate" in out.err
     # But it tells images from outside.
     out = command("evaluate", f"--workdir={copied}", f"--outside={pictures / 'test'}", "--name=x")
     assert out.status == 2 and "would name two sets" in out.err

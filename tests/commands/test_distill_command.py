@@ -65,7 +65,7 @@ def test_it_keeps_its_teacher_and_goes_on_without_it(distilled, tmp_path, comman
 def test_given_again_it_needs_no_teacher_but_no_other_one(distilled, trained, command):
     gone = distilled.parent / "teacher"
     out = command("distill", f"--workdir={gone}", f"--output={distilled}", "--no-evaluate")
-    assert out.status == 0, out.err
+    assert out.status == 0 and f"next: msflow evaluate --workdir={distilled}" in out.out, out.err
     out = command("distill", f"--workdir={trained}", f"--output={distilled}")
     assert out.status == 2 and "holds a run of the teacher" in out.err
 

@@ -67,7 +67,7 @@ def test_a_loop_of_a_length_of_the_image_is_refused():
 def test_bad_input_leaves_nothing(tool, tmp_path, monkeypatch):
     given = (f"--workdir={tmp_path / 'none'}", f"--output={tmp_path / 'm.onnx'}")
     status, _, err = tool(*given, "--count=0")
-    assert status == 2 and "--count=0" in err and err.count("\n") == 1
+    assert status == 2 and "--count must be at least 1, got 0" in err and err.count("\n") == 1
     monkeypatch.setitem(sys.modules, "onnx", None)
     status, _, err = tool(*given)
     assert status == 2 and "pip install --no-deps jax2onnx" in err and err.count("\n") == 1

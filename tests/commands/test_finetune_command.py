@@ -85,8 +85,8 @@ MISTAKES = {
     "side": ("--side=31", "side 31 .* multiple of 2, .* --side=32"),
     "steps": ("--steps=0", "steps must be at least 1, got 0"),
     "batch": ("--batch=0", "batch must be at least 1, got 0"),
-    "weight": ("--perceptual=-1", "weight perceptual must be a number from 0 on, got -1.0"),
-    "rate": ("--learning-rate=nan", "train.learning_rate must be a positive number, got nan"),
+    "weight": ("--perceptual=-1", "--perceptual must be at least 0, got -1.0"),
+    "rate": ("--learning-rate=nan", "--learning-rate must be a positive number, got nan"),
     "data key": ("--config.data.rooot=x", "'data.rooot'; near it: data.root"),
     "other part": ("--config.train.steps=3", "--config.train.steps=3; .* only config.data is used"),
 }

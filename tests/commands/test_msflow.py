@@ -1,7 +1,9 @@
 """The command ``msflow``: sub-commands, names of configurations, completion, a wheel elsewhere."""
 
+import ast
 import importlib
 import os
+import re
 import shutil
 import subprocess
 import sys
@@ -36,6 +38,24 @@ def test_every_command_is_listed_and_has_its_forward(msflow):
     of_users = {p.stem for p in (ROOT / "experiments").glob("[a-z]*.py")}
     assert of_users <= {file.stem for file in entry.commands().values()}
     assert msflow() == msflow("--help") == msflow("help")
+
+
+def test_nothing_that_is_said_names_a_file_that_a_wheel_lacks():
+    """Help and messages; a page of the documentation is named by its title."""
+    pages = re.findall(r"- ([^:\n]+): [\w/]+\.md", (ROOT / "mkdocs.yml").read_text("utf-8"))
+    for file in sorted((ROOT / "msflow_jax").rglob("*.py")):
+        tree = ast.parse(file.read_text(encoding="utf-8"))
+        holders = (ast.Module, ast.ClassDef, ast.FunctionDef)
+        own = [n for n in ast.walk(tree) if isinstance(n, holders) and ast.get_docstring(n)]
+        silent = {
+            id(n.body[0].value) for n in own if file.parent.name != "commands" or n is not tree
+        }
+        for node in ast.walk(tree):
+            if isinstance(node, ast.Constant) and isinstance(node.value, str):
+                said = "" if id(node) in silent else " ".join(node.value.split())
+                assert not re.search(r"\b(docs|tools|tests|benchmarks)/\w", said), (file, said)
+                for page in re.findall(r"the page (.+?) of the documentation", said):
+                    assert page in pages, (file, page)
 
 
 def test_help_version_and_what_is_wrong(msflow):

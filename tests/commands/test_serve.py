@@ -79,7 +79,8 @@ def test_it_says_what_classify_says(client, files, trained, command, tmp_path):
             assert p == pytest.approx(float(row[f"p_{name}"]), abs=2e-6)
         for name, value in image["uncertainty"].items():
             assert value == pytest.approx(float(row[f"uncertainty_{name}"]), rel=1e-3, abs=1e-5)
-        assert image["abstain"] == bool(int(row["abstain"]))
+        assert image["abstain"] == bool(int(row["abstain"])) == bool(image["reason"])
+        assert image["reason"] == row["reason"]
         assert image["outside"] == pytest.approx(float(row["outside"]))
         assert image["set"] == [name for name in row["set"].split("|") if name]
         seen = pixels(image["picture"])

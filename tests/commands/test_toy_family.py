@@ -109,7 +109,7 @@ def test_a_finished_run_is_skipped(workdir, arguments, command):
 def test_what_it_cannot_do_is_said(workdir, arguments, pictures, command, tmp_path):
     given = f"--workdir={workdir}", f"--output={tmp_path}"
     out = command("generate", *given)
-    assert out.status == 2 and "cannot generate: it can classify" in out.err
+    assert out.status == 2 and "cannot generate; this one can classify" in out.err
     out = command("explain", *given, f"--images={pictures}")
     assert out.status == 2 and "has no likelihood to explain" in out.err
     out = command("evaluate", f"--workdir={workdir}", "--steps=2")

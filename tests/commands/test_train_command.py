@@ -79,6 +79,7 @@ def test_a_finished_run_is_only_evaluated_again(trained, config_file, pictures, 
         f"--config.data.root={pictures}", "--no-evaluate",
     )  # fmt: skip
     assert out.status == 0 and "24 training, 8 validation, 12 test images of 8 x 8 x 1" in out.out
+    assert f"\nsaved: {workdir}; next: msflow evaluate --workdir={workdir}\n" in out.out
     assert (workdir / "metrics.jsonl").read_text() == (trained / "metrics.jsonl").read_text()
 
 
@@ -97,6 +98,7 @@ def test_images_packed_and_read_while_training(trained, config_file, pictures, t
             "--config.data.loader=grain", "--config.data.workers=1",
         )  # fmt: skip
         assert out.status == 0, out.err
+        assert "next the evaluation on the test split: --no-evaluate leaves it out" in out.out
         losses[name] = [r["loss"] for r in read_records(workdir) if "loss" in r]
         measured = evaluation(workdir)
         assert measured["classification"]["images"] == 12

@@ -9,6 +9,7 @@ import numpy as np
 import pytest
 from PIL import Image
 
+from msflow_jax.storage.content import Note
 from tests.commands.conftest import evaluation
 
 
@@ -29,10 +30,14 @@ def test_classify_a_folder(trained, pictures, tmp_path, command):
         "name", "label", "class", "p_dark", "p_very bright", "uncertainty_distance",
         "uncertainty_margin", "uncertainty_posterior", "uncertainty_entropy", "uncertainty_spread",
         "uncertainty_flow_error", "uncertainty_picture_spread", "uncertainty_mahalanobis",
-        "uncertainty_neighbour", "outside", "abstain", "evaluation",
+        "uncertainty_neighbour", "outside", "abstain", "reason", "evaluation",
     ]  # fmt: skip
     assert {row["evaluation"][:11] for row in rows} == {"test (step "}
     assert {row["abstain"] for row in rows} <= {"0", "1"}
+    above = [row["reason"].startswith("too uncertain: distance above ") for row in rows]
+    assert above == [row["abstain"] == "1" for row in rows] and any(above)
+    reason = next(row["reason"] for row in rows if row["reason"])
+    assert f"abstained on {sum(above)} ({sum(above)} {reason}) by the evaluation test" in out.out
     for row in rows:
         assert row["class"] == ("dark", "very bright")[int(row["label"])]
         assert float(row["p_dark"]) + float(row["p_very bright"]) == pytest.approx(1, abs=1e-5)
@@ -59,6 +64,7 @@ def test_sets_stand_in_the_table(trained, pictures, tmp_path, command):
         assert len(names) == int(row["set_size"]) and set(names) <= {"dark", "very bright"}
     out = command(*given, f"--output={tmp_path / 'p.csv'}", "--coverage=0.9", "--by-class")
     assert "too few calibration images for this rate of dark, very bright" in out.err
+    assert "9 are needed of each class: more validation images" in out.err
     assert {row["set_size"] for row in read(tmp_path / "p.csv")} == {"2"}
     out = command(*given, f"--output={tmp_path / 'p.csv'}")
     assert "8 validation images are too few to tell images from outside" in out.err
@@ -129,7 +135,10 @@ MISTAKES = {
     "other size": ("classify", "--images={tmp}/large", "is 12 x 12, .* 8 x 8 .*--resize"),
     "coverage": ("classify", "--keep=1.5", r"--keep must lie in \(0, 1\], got 1.5"),
     "measure": ("classify", "--measure=doubt", "unknown uncertainty 'doubt': .*distance"),
-    "draws": ("classify", "--draws=-1", "draws must be at least 1"),
+    "draws": ("classify", "--draws=-1", "--draws must be at least 1, got -1"),
+    "no steps": ("classify", "--steps=0", "--steps must be at least 1, got 0"),
+    "no weight": ("generate", "--guidance=0", "--guidance must be a positive number, got 0"),
+    "no draws": ("evaluate", "--draws=0", "--draws must be at least 1, got 0"),
     "unknown class": ("generate", "--label=melanoma", "'melanoma': .* 0 = dark, 1 = very bright"),
     "count": ("generate", "--count=0", "--count must be at least 1, got 0"),
     "text": (
@@ -204,12 +213,18 @@ def test_broken_images_are_listed_or_skipped(trained, pictures, tmp_path, comman
     assert re.search(
         r"3 pictures cannot be used: .*2\.png is not .*3\.png.*4\.png .* 4000", out.err
     )
+    assert "--skip-broken goes on without them" in out.err
     out = command(*arguments, "--skip-broken")
     assert out.status == 0 and "3 images, " in out.out and "3 could not be read" in out.out
     rows = {row["name"]: row for row in read(tmp_path / "p.csv")}
     assert [name for name, row in rows.items() if row["error"]] == ["2.png", "3.png", "4.png"]
     assert rows["2.png"]["class"] == rows["2.png"]["abstain"] == ""
     assert rows["5.png"]["class"] and not rows["5.png"]["error"]
+    for path in (tmp_path / "in").iterdir():
+        path.write_bytes(b"<html>not found</html>")
+    out = command(*arguments, "--skip-broken")  # nothing is classified, and the table says why
+    assert out.status == 2 and "6 pictures cannot be used" in out.err, out.err
+    assert {row["error"][-13:] for row in read(tmp_path / "p.csv")} == {"copy it again"}
 
 
 def test_images_of_another_size_with_resize(trained, tmp_path, command):
@@ -297,9 +312,15 @@ def test_a_training_set_of_real_and_drawn_images(command, trained, config_file, 
     assert len(list((tmp_path / "set/images").glob("*.png"))) == 44 + 4
     assert command(*call, "--count=1").status == 0  # in place of an earlier one
     assert len(list((tmp_path / "set/images").glob("drawn-*.png"))) == 2
+    warned = json.loads((tmp_path / "set/generated.json").read_text())["warnings"]
+    assert warned and f"warning: {warned[0]}" in done.err
+    one = command(*call, "--count=3", "--label=dark")
+    assert "dark 12 real and 3 drawn, very bright 12 real and 0 drawn" in one.out, one.err
+    assert command(*call, "--count=1").status == 0
     for wrong, says in (
         (("--balance",), "nothing is to be drawn"),
-        (("--label=dark",), "leave out labels"),
+        (("--text=dark",), "leave out texts"),
+        (("--label=grey",), "grey"),
         (("--root=/nowhere",), "/nowhere"),
     ):
         found = command(*call, *wrong)
@@ -316,8 +337,17 @@ def test_a_training_set_of_real_and_drawn_images(command, trained, config_file, 
     done = command(
         "train", f"--config={config_file}", "--config.data.name=manifest", "--no-evaluate",
         f"--config.data.root={table}", f"--workdir={tmp_path / 'w'}", "--config.train.steps=2",
+        "--config.data.side=8",
     )  # fmt: skip
     assert done.status == 0 and "26 training, 8 validation, 12 test" in done.out, done.err
+    Image.fromarray(np.zeros((12, 20), np.uint8)).save(tmp_path / "x.png")
+    given = f"--workdir={tmp_path / 'w'}", f"--images={tmp_path / 'x.png'}"
+    says = "1 of 1 images are brought to 8 x 8 x 1 by data.fit=pad: x.png is 12 x 20 x 1"
+    with pytest.warns(Note, match=says):  # resized as training did
+        out = command("classify", *given, f"--output={tmp_path / 'p.csv'}")
+    assert out.status == 0, out.err
+    out = command("classify", *given, f"--output={tmp_path / 'p.csv'}", "--no-resize")
+    assert out.status == 2 and "x.png is 12 x 20" in out.err
 
 
 def test_an_evaluation_says_what_the_model_gives_away(trained):

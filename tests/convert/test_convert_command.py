@@ -124,7 +124,7 @@ def test_facts_of_a_published_set(tool):
         (("--data=mnist",), "unknown --data 'mnist': choose one of .*bloodmnist"),
         (("--data=bloodmnist", "--side=28"), "--data knows them"),
         (("--classes=a,a", *FLAGS[1:]), "two or more different names, got 'a,a'"),
-        (FLAGS[:1], "--image-channels is 1 or 3"),
+        (FLAGS[:1], "--image-channels .1 or 3. and --side go with"),
         ((*FLAGS[:3], "--head-channels=48"), "heads of 48"),
         ((*FLAGS, "--beta=-1"), "beta must be a positive number"),
     ],

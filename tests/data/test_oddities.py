@@ -60,6 +60,29 @@ def test_rare_classes_are_named(tmp_path):
         load(tmp_path)
 
 
+def test_classes_of_nearly_every_image_are_one_short_line(tmp_path):
+    """Grades that are measurements: counted, and a few of them named."""
+    lines = ["path,label"]
+    for i in range(60):
+        save(tmp_path / f"{i}.png", seed=i)
+        lines.append(f"{i}.png,{i % 29}")
+    (tmp_path / "t.csv").write_text("\n".join(lines))
+    with pytest.warns(UserWarning) as said:
+        load(tmp_path / "t.csv", name="manifest")
+    found = [str(one.message) for one in said]
+    assert any("29 values for 60 rows: is it the class, or a measurement" in one for one in found)
+    (line,) = [one for one in found if "of 29 classes have one training image ('" in one]
+    assert len(line) < 300 + len(str(tmp_path)) and " more in test" in line
+
+
+def test_a_rare_class_that_is_likely_misspelt_names_the_other(tmp_path):
+    fill(tmp_path, count=20)
+    (tmp_path / "ill").rename(tmp_path / "opacity")
+    save(tmp_path / "opactiy" / "0.png", seed=999)
+    with pytest.warns(UserWarning, match=r"'opactiy' has one training image .is 'opacity' meant"):
+        load(tmp_path)
+
+
 def test_an_unknown_choice_is_refused():
     config = data.default_config("folder")
     config.duplicates = "drop"

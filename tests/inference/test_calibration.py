@@ -6,6 +6,7 @@ import numpy as np
 import pytest
 
 from msflow_jax.inference.calibration import Calibration, measure_thresholds, read_calibration
+from msflow_jax.inference.sets import check_sets
 from tests.inference.test_prediction import prediction
 
 
@@ -50,3 +51,8 @@ def test_a_damaged_one_is_named(tmp_path, text):
         ValueError, match=r"evaluation.json is damaged .*evaluate the workdir again"
     ):
         read_calibration(tmp_path)
+
+
+def test_sets_that_nothing_calibrated_name_the_command_that_does():
+    with pytest.raises(ValueError, match="no sets: .* msflow evaluate --workdir='my run'$"):
+        check_sets({}, 0.9, "my run")

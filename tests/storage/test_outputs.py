@@ -8,7 +8,8 @@ import numpy as np
 import pytest
 
 from msflow_jax.storage import atomic, outputs
-from msflow_jax.storage.outputs import check_file, check_folder, check_run, partial_of
+from msflow_jax.storage.atomic import check_new
+from msflow_jax.storage.outputs import check_both, check_file, check_folder, check_run, partial_of
 from msflow_jax.storage.text import begins_with
 
 
@@ -178,3 +179,16 @@ def test_arrays_come_back(tmp_path):
     with np.load(path) as found:
         assert found["a"].tolist() == [0, 1, 2] and found["b"].tolist() == [1.5]
     assert [p.name for p in path.parent.iterdir()] == ["name without suffix"]
+
+
+def test_a_folder_that_will_be_made_is_said_once(tmp_path, capsys):
+    def nothing(path):
+        return None
+
+    check_both(check_file, tmp_path / "typo" / "x.csv", nothing, [], False)
+    check_both(check_folder, tmp_path / "typo" / "x", nothing, [], False)
+    check_new(tmp_path / "typo" / "x")
+    check_new(tmp_path / "x")
+    line = f"the folder {tmp_path / 'typo'} is not there, and is made"
+    assert capsys.readouterr().err.splitlines() == [line] * 3
+    assert not (tmp_path / "typo").exists()

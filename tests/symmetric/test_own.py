@@ -7,7 +7,7 @@ import numpy as np
 import pytest
 from PIL import Image
 
-from msflow_jax import data
+from msflow_jax import data, workdir
 from msflow_jax.commands.train import fit_to_data
 from msflow_jax.config import check_config, load_config
 from msflow_jax.data.sources.own import Facts, is_own, look
@@ -95,7 +95,7 @@ def test_what_fits(images, capsys):
     assert not is_own(config.data.name) and config.model.code.scheme == "simplex"
     out = capsys.readouterr().out
     assert "3 classes: ill 10, very ill 10, well 10" in out
-    assert "data.side=32, data.channels=1" in out and "train.batch=16, train.epochs=0.0" in out
+    assert "data.side=32, data.channels=1" in out and "train.batch=16, train.steps=" in out
     assert "50 pixels become 32: details smaller than 2 pixels are lost" in out
     splits = data.load(_with(config.data, root=str(_mended(images))))
     assert splits.train.images.shape == (21, 32, 32, 1)
@@ -145,3 +145,22 @@ def test_what_does_not_fit_into_memory_is_read_while_training():
 
 def test_sides_that_the_network_halves():
     assert [choose_side(s, 64, 8) for s in (1, 8, 28, 63, 64, 900)] == [8, 8, 32, 64, 64, 64]
+
+
+def test_a_run_that_has_begun_keeps_its_length_unless_the_user_names_another(images, tmp_path):
+    """What images and machine suggest today may be another number than when it began."""
+    (images / "ill/0.png").unlink()
+    config, run = config_of(images), tmp_path / "run"
+    chosen = config.train.steps
+    config.train.steps = chosen + 7
+    workdir.create(run, config, data.load(config.data).info)
+    for begun, given, steps in (
+        (False, (), chosen), (True, (), chosen + 7), (True, ("train.steps",), 3),
+        (True, ("train.epochs",), 3),
+    ):  # fmt: skip
+        if begun:
+            (run / "checkpoints" / "2" / "ema").mkdir(parents=True, exist_ok=True)
+        config = load_config([f"--config={CONFIG}:cpu", f"--config.data.root={images}"])
+        config.train.steps = 3
+        fit_to_data(config, given, workdir=run)
+        assert config.train.steps == steps

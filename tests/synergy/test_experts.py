@@ -24,6 +24,11 @@ def expert(**changes):
     return Expert(**{**given, **changes})
 
 
+def applied(net):
+    """``apply``, as one program."""
+    return jax.jit(net.apply)
+
+
 def start(net, one, before=None, seed=0):
     return {"params": init_params(net, jax.random.key(seed), one, before)}
 
@@ -32,15 +37,16 @@ def test_groups_one_after_the_other_are_one_causal_sequence():
     net = expert(depth=1)
     first, second = group(3), group(2, seed=1, at=3)
     variables = start(net, first)
-    early, memory = net.apply(variables, first)
-    late, _ = net.apply(variables, second, memory)
+    apply = applied(net)
+    early, memory = apply(variables, first)
+    late, _ = apply(variables, second, memory)
     chex.assert_shape([early, late], [(2, 3, 8), (2, 2, 8)])
     # Whatever the second group is, the first one's output and memory are what they were.
-    again, _ = net.apply(variables, first)
+    again, _ = apply(variables, first)
     np.testing.assert_array_equal(early, again)
     both = Group(*(jnp.concatenate(pair, axis=axis) for pair, axis in
                    zip(zip(first, second, strict=True), (1, 1, 0, 0), strict=True)))  # fmt: skip
-    joined, _ = net.apply(variables, both)
+    joined, _ = apply(variables, both)
     np.testing.assert_allclose(joined[:, 3:], late, atol=1e-5)
 
 
@@ -48,22 +54,24 @@ def test_memory_of_two_groups_is_joined_in_order():
     net = expert()
     first, second, third = group(3), group(2, seed=1, at=3), group(4, seed=2, at=5)
     variables = start(net, first)
-    memory = net.apply(variables, first)[1]
-    memory = memory.then(net.apply(variables, second, memory)[1])
+    apply = applied(net)
+    memory = apply(variables, first)[1]
+    memory = memory.then(apply(variables, second, memory)[1])
     assert memory.seen.shape == (2, 5) and len(memory.keys) == 2
     chex.assert_shape(memory.keys[0], (2, 5, 2, 4))
-    assert net.apply(variables, third, memory)[0].shape == (2, 4, 8)
+    assert apply(variables, third, memory)[0].shape == (2, 4, 8)
 
 
 def test_unseen_tokens_change_nothing():
     net, first, second = expert(), group(3), group(2, seed=1, at=3)
     variables = start(net, first)
     hidden = first._replace(seen=jnp.zeros((2, 3), bool))
-    memory = net.apply(variables, hidden)[1]
-    other = net.apply(variables, hidden._replace(tokens=9 * hidden.tokens))[1]
-    found = [net.apply(variables, second, one)[0] for one in (memory, other)]
+    apply = applied(net)
+    memory = apply(variables, hidden)[1]
+    other = apply(variables, hidden._replace(tokens=9 * hidden.tokens))[1]
+    found = [apply(variables, second, one)[0] for one in (memory, other)]
     np.testing.assert_array_equal(*found)
-    seen = net.apply(variables, second, net.apply(variables, first)[1])[0]
+    seen = apply(variables, second, apply(variables, first)[1])[0]
     assert np.abs(seen - found[0]).max() > 1e-4
 
 
@@ -83,10 +91,11 @@ def test_near_heads_begin_by_looking_at_their_own_place():
     net, first = expert(near=True, depth=1), group(16, grid=4)
     second = group(16, seed=1, grid=4)
     variables = start(net, first)
-    memory = net.apply(variables, first)[1]
+    apply = applied(net)
+    memory = apply(variables, first)[1]
     moved = first._replace(tokens=first.tokens.at[:, 5].add(3.0))
-    change = net.apply(variables, second, net.apply(variables, moved)[1])[0]
-    change = np.abs(change - net.apply(variables, second, memory)[0]).mean(axis=(0, 2))
+    change = apply(variables, second, apply(variables, moved)[1])[0]
+    change = np.abs(change - apply(variables, second, memory)[0]).mean(axis=(0, 2))
     assert change.argmax() == 5
 
 

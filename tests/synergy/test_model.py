@@ -1,5 +1,7 @@
 """What a drawing depends on, and what a model refuses."""
 
+import functools
+
 import chex
 import jax
 import jax.numpy as jnp
@@ -26,16 +28,17 @@ def velocity(model, params, seen, keep=None, told=1.0, latents=None):
 def test_joint_attention_is_the_only_way_from_understanding_to_drawing():
     model, params = tiny.model(), tiny.params()
     seen = model.see(params, jnp.asarray(tiny.images()))
-    before = velocity(model, params, seen)
+    run = jax.jit(functools.partial(velocity, model))
+    before = run(params, seen)
     chex.assert_shape(before, (3, 8, 8, 1))
     other = Seen(seen.content + 1, seen.look)
-    assert np.abs(velocity(model, params, other) - before).max() > 1e-5
+    assert np.abs(run(params, other) - before).max() > 1e-5
     # Cut off, whatever understanding is changes exactly nothing.
     none, changed = jnp.zeros((3, 2)), {**params, "understanding": tiny.params(5)["understanding"]}
-    cut = velocity(model, params, seen, none, told=0.0)
+    cut = run(params, seen, none, told=0.0)
     for p, s in ((params, other), (changed, seen)):
-        np.testing.assert_array_equal(cut, velocity(model, p, s, none, told=0.0))
-    assert np.abs(velocity(model, changed, seen) - before).max() > 1e-5
+        np.testing.assert_array_equal(cut, run(p, s, none, told=0.0))
+    assert np.abs(run(changed, seen) - before).max() > 1e-5
 
 
 def test_an_image_that_is_predicted_is_where_the_velocity_leads():
@@ -43,17 +46,16 @@ def test_an_image_that_is_predicted_is_where_the_velocity_leads():
     seen = model.see(params, jnp.asarray(tiny.images()))
     memory = model.remember(params, jnp.zeros((3, 1), jnp.int32), jnp.zeros(3), seen)
     z = jax.random.normal(jax.random.key(1), (3, 8, 8, 1))
+    draw, velocity = jax.jit(model.draw), jax.jit(model.velocity)
     for tau, left in ((0.0, 1.0), (0.75, 0.25), (1.0, 0.05)):
-        image = model.draw(params, z, jnp.full(3, tau), *memory)
-        found = model.velocity(params, z, jnp.full(3, tau), *memory)
+        image = draw(params, z, jnp.full(3, tau), *memory)
+        found = velocity(params, z, jnp.full(3, tau), *memory)
         np.testing.assert_allclose(z + left * found, image, atol=1e-5)
     # However many steps there are, the last one ends on what is predicted there.
     for steps in (2, 50):
         last = jnp.full(3, 1 - 1 / steps)
-        found = model.velocity(params, z, last, *memory, min(LEAST, 1 / steps))
-        np.testing.assert_allclose(
-            z + found / steps, model.draw(params, z, last, *memory), atol=1e-5
-        )
+        found = velocity(params, z, last, *memory, min(LEAST, 1 / steps))
+        np.testing.assert_allclose(z + found / steps, draw(params, z, last, *memory), atol=1e-5)
     with pytest.raises(ValueError, match="prediction='noise'"):
         tiny.model(prediction="noise")
     with pytest.raises(ValueError, match="time='early'"):
@@ -64,12 +66,13 @@ def test_each_condition_can_be_left_out_alone():
     model, params = tiny.model(), tiny.params()
     x = jnp.asarray(tiny.images())
     seen = model.see(params, x)
-    whole = velocity(model, params, seen, latents=x)
+    run = jax.jit(functools.partial(velocity, model))
+    whole = run(params, seen, latents=x)
     less = [
-        velocity(model, params, seen, jnp.array([[0.0, 1.0]] * 3), latents=x),
-        velocity(model, params, seen, jnp.array([[1.0, 0.0]] * 3), latents=x),
-        velocity(model, params, seen, told=0.0, latents=x),
-        velocity(model, params, seen),
+        run(params, seen, jnp.array([[0.0, 1.0]] * 3), latents=x),
+        run(params, seen, jnp.array([[1.0, 0.0]] * 3), latents=x),
+        run(params, seen, told=0.0, latents=x),
+        run(params, seen),
     ]
     for one in less:
         assert np.abs(one - whole).max() > 1e-6
@@ -79,7 +82,8 @@ def test_a_fresh_model_draws_nothing_yet():
     model = tiny.model()
     params = model.init(jax.random.key(0))
     seen = model.see(params, jnp.asarray(tiny.images()))
-    np.testing.assert_array_equal(velocity(model, params, seen), 0)
+    run = jax.jit(functools.partial(velocity, model))
+    np.testing.assert_array_equal(run(params, seen), 0)
 
 
 @pytest.mark.parametrize("patch, view", [(1, 1), (2, 2), (4, 4)])
@@ -98,12 +102,16 @@ def test_a_content_token_sees_little(patch, view):
 def test_translation_guides_and_its_noise_is_by_content():
     model, params = tiny.model(), tiny.params()
     x, key = jnp.asarray(tiny.images()), jax.random.key(0)
-    draw = jax.jit(lambda p, x, **k: model.translate(p, {"t1w": x}, key, target="ct", steps=2))
+
+    @functools.partial(jax.jit, static_argnames=("guidance", "image_guidance"))
+    def draw(params, x, **weights):
+        return model.translate(params, {"t1w": x}, key, target="ct", steps=2, **weights)
+
     found = draw(params, x)
     chex.assert_shape(found, (3, 8, 8, 1))
     np.testing.assert_allclose(draw(params, x[::-1]), found[::-1], atol=1e-5)
     for weight in ("guidance", "image_guidance"):
-        guided = model.translate(params, {"t1w": x}, key, target="ct", steps=2, **{weight: 3.0})
+        guided = draw(params, x, **{weight: 3.0})
         assert np.abs(guided - found).max() > 1e-6
     for sources, target in (({}, "ct"), ({"t1w": x, "t2w": x}, "ct"), ({"ct": x}, "ct")):
         with pytest.raises(ValueError, match="give one other modality"):
@@ -124,11 +132,10 @@ def test_answers_of_equal_content_are_right():
         jnp.arange(len(select)), batch["answer"]
     ]
     given = {**batch, "image_0": right}
-    loss, metrics = understand_objective(
-        model, 1.0, 1.0, "aligned", params, given, jax.random.key(0)
-    )
+    measured = functools.partial(understand_objective, model, 1.0, 1.0, "aligned")
+    loss, metrics = jax.jit(measured)(params, given, jax.random.key(0))
     assert metrics["accuracy_selection"] == 1 and np.isfinite(loss)
-    found = model.answer(params, batch)
+    found = jax.jit(model.answer)(params, batch)
     n = len(select)
     chex.assert_shape([found[k] for k in ("letter", "selection", "instruction")], (n, 4))
     chex.assert_shape([found["name"], found["panel"]], (n, 5, 4))
@@ -138,7 +145,7 @@ def test_answers_of_equal_content_are_right():
 
 def test_questions_on_one_image_teach_the_encoders():
     model, params, batch = tiny.model(), tiny.params(), tiny.batch("questions")
-    chex.assert_shape(model.answer(params, batch)["facts"], (12, 5, 4, 4))
+    chex.assert_shape(jax.jit(model.answer)(params, batch)["facts"], (12, 5, 4, 4))
 
     def loss(params, batch):
         return understand_objective(
@@ -157,10 +164,12 @@ def test_questions_on_one_image_teach_the_encoders():
 
 def test_the_expert_reads_a_share_in_training_and_all_in_validation():
     model, params, batch = tiny.model(), tiny.params(), tiny.batch()
-    few = model.answer(params, batch, lettered=2)
+    answer = jax.jit(model.answer, static_argnames="lettered")
+    few = answer(params, batch, lettered=2)
     chex.assert_shape(few["letter"], (2, 4))
-    np.testing.assert_allclose(few["letter"], model.answer(params, batch)["letter"][:2], atol=1e-5)
+    np.testing.assert_allclose(few["letter"], answer(params, batch)["letter"][:2], atol=1e-5)
 
+    @functools.partial(jax.jit, static_argnums=(0, 1))
     def loss(letters, train):
         key = jax.random.key(0)
         return understand_objective(

@@ -176,7 +176,7 @@ def changed(stage, **settings):
     )
 
 
-def test_a_killed_run_goes_on_and_a_finished_stage_is_skipped(stages, whole, tmp_path):
+def test_a_killed_run_goes_on_and_a_finished_stage_is_skipped(stages, whole, tmp_path, capsys):
     calls = []
 
     def killed(params):
@@ -208,7 +208,10 @@ def test_a_killed_run_goes_on_and_a_finished_stage_is_skipped(stages, whole, tmp
         assert rows[0] == rows[1] and len(rows[0]) == 12
     before = (tmp_path / "stages/second/metrics.jsonl").read_text()
     finished = [changed(stage, start=forbidden) for stage in stages]
-    assert_equal(run_stages(finished, tmp_path, progress=False), whole[0])
+    assert_equal(run_stages(finished, tmp_path), whole[0])
+    assert [line for line in capsys.readouterr().out.splitlines() if "stage" in line] == [
+        "stage 1 of 2: first", "stage 2 of 2: second",
+    ]  # fmt: skip
     assert (tmp_path / "stages/second/metrics.jsonl").read_text() == before
 
 

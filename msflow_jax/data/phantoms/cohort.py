@@ -74,8 +74,12 @@ def load(config: ConfigDict) -> Splits:
     return Splits(train, val, test, info)
 
 
-def make(config: ConfigDict) -> Arrays:
+def make(config: ConfigDict, stored: bool = False) -> Arrays:
     """What all subjects are, as ``examinations.examine`` gives it: read from disk, or made.
+
+    Args:
+        config: as for :func:`load`.
+        stored: whether MR has the values that a scanner stores, instead of grey levels.
 
     Raises:
         ValueError: as :func:`load`.
@@ -88,7 +92,10 @@ def make(config: ConfigDict) -> Arrays:
         "slices": settings.slices, "noise": settings.noise, "bias": settings.bias,
         "view": settings.view,
     }  # fmt: skip
-    return kept(facts, partial(examine_all, settings, config.seed, side), settings.cache)
+    if stored:
+        facts["kind"] = "stored cohort"
+    made = partial(examine_all, settings, config.seed, side, stored)
+    return kept(facts, made, settings.cache)
 
 
 def _check(config: ConfigDict) -> None:

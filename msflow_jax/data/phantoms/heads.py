@@ -205,7 +205,7 @@ def _volume(
     )
     return {
         **_common(subject, number, content[None], labels),
-        "image": seen[None, ..., None],
+        "image": grey_levels(seen)[None, ..., None],
         "names": np.array([f"subject{number:05d}"]),
         "truth.lesion_volume": np.array([volumes.lesion_volume(content)]),
     }

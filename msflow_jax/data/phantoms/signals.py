@@ -11,6 +11,9 @@ from dataclasses import dataclass
 
 import numpy as np
 
+WHITE = 1000.0  # what a scanner stores for what is shown white, at a gain of 1
+HIGHEST = 4095  # of 12 bits
+GAIN_SPREAD = 0.2  # standard deviation of the logarithm of the gain over examinations
 TISSUES = ("csf", "grey", "white", "bone", "scalp", "lesion")
 
 # One row a tissue: T1 in ms, T2 in ms, proton density relative to water.
@@ -77,6 +80,20 @@ def brightest(sequence: Sequence, relaxation: np.ndarray = RELAXATION) -> float:
 def grey_levels(shown: np.ndarray) -> np.ndarray:
     """What is shown, 1 as white, as uint8 0..255; brighter is white too."""
     return np.clip(np.rint(255 * shown), 0, 255).astype(np.uint8)
+
+
+def scanner_units(shown: np.ndarray, gain: float) -> np.ndarray:
+    """What is shown, 1 as white, as a scanner stores it: int16 in no unit, 0 to ``HIGHEST``.
+
+    White is ``WHITE`` times the gain of the examination, since a scanner chooses its amplification for
+    each patient.
+    """
+    return np.clip(np.rint(WHITE * gain * shown), 0, HIGHEST).astype(np.int16)
+
+
+def draw_gain(rng: np.random.Generator) -> float:
+    """The gain of one examination: 1 in the median, and within a factor of 1.5 of it mostly."""
+    return float(np.exp(rng.normal(0.0, GAIN_SPREAD)))
 
 
 def rician(image: np.ndarray, sigma: float, rng: np.random.Generator) -> np.ndarray:

@@ -40,7 +40,7 @@ MAP_CLASSES = ("background", "csf", "grey matter", "white matter", "skull and sc
 VISIBLE = 0.3  # share of a pixel from which the map calls it lesion
 LICENCE = "phantoms computed from the ICBM-152 2009a maps (free use with notice)"
 # Seeds beside the heads' own, which is (seed, subject); 0 would be a head's.
-STATES, MACHINES, CONTRASTS, SIGNALS, TOMOGRAPHY, REPORTS, WITHHELD = range(1, 8)
+STATES, MACHINES, CONTRASTS, SIGNALS, TOMOGRAPHY, REPORTS, WITHHELD, GAINS = range(1, 9)
 _LIMITS = {
     "subjects": (10, 1_000_000),  # fewer cannot be split in three
     "slices": (1, 64),

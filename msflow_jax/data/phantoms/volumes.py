@@ -13,7 +13,7 @@ import numpy as np
 from msflow_jax.data.phantoms import anatomy
 from msflow_jax.data.phantoms.lesions import Lesions
 from msflow_jax.data.phantoms.scanners import Scanner
-from msflow_jax.data.phantoms.signals import TISSUES, grey_levels, rician
+from msflow_jax.data.phantoms.signals import TISSUES, rician
 from msflow_jax.data.phantoms.subjects import CENTRE, Subject
 
 FIELD = 236.0  # mm; edge of slices
@@ -118,7 +118,7 @@ def magnitudes(
     bias: float,
     machine: Scanner | None = None,
 ) -> np.ndarray:
-    """The MR image of a head, taken slice by slice: uint8 ``[S, S, S]``.
+    """The MR image of a head, taken slice by slice: ``[S, S, S]``, not negative, 1 is white.
 
     Args:
         content: what each voxel holds, ``[S, S, S, 6]``.
@@ -132,8 +132,7 @@ def magnitudes(
     machine = machine or Scanner()
     clean = machine.apply_sequence(content, subject.relaxation, np.full(len(content), contrast))
     shaded = machine.apply_coil(clean * _shading(rng, len(content), bias), FIELD)
-    seen = machine.show(rician(shaded, noise * machine.noise, rng))
-    return grey_levels(seen)
+    return machine.show(rician(shaded, noise * machine.noise, rng))
 
 
 def _shading(rng: np.random.Generator, side: int, bias: float) -> np.ndarray:

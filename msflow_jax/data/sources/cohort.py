@@ -39,12 +39,13 @@ _LABELS = "The column label names the class of each examination"
 _LICENCE = "unknown: the user's own files"
 
 
-def load(config: ConfigDict) -> Splits:
+def load(config: ConfigDict, *, told: bool = False) -> Splits:
     """Loads a cohort: ``root`` is a table (see ``cohort_table``) or a folder (see ``bids``).
 
     With ``data.modality``, or where there is only one, its images are the array ``image`` of the
     examinations that have it. Otherwise each modality is an array under its own name, zeros where an
-    examination lacks it, which ``present`` says.
+    examination lacks it, which ``present`` says. One line says what the list was taken for, unless it
+    was ``told`` before.
 
     Returns:
         Splits by subject; their facts are the further columns, ``volume`` and ``slice`` of slices, and
@@ -84,7 +85,9 @@ def load(config: ConfigDict) -> Splits:
     maps = fit_maps(names, seen, taught, config.window, cohort.root)
     bringing = Bringing.of(config, reading, maps)
     shapes = bringing.shapes(names, seen)
-    _say(found, shapes, config.loader)
+    line = _check_memory(found, shapes, config.loader)
+    if not told:
+        print(line, file=sys.stderr)
     parts: dict[str, Split | LazySplit] = {}
     for split in SPLITS:
         places = found.places(split)
@@ -182,8 +185,8 @@ def _as_rows(
     ]
 
 
-def _say(found: Found, shapes: Mapping[str, tuple[int, ...]], loader: str) -> None:
-    """One line on what a list was taken for, and what its arrays take in memory.
+def _check_memory(found: Found, shapes: Mapping[str, tuple[int, ...]], loader: str) -> str:
+    """Returns one line on what a list was taken for, and what its arrays take in memory.
 
     Raises:
         ValueError: more than the computer has.
@@ -197,15 +200,13 @@ def _say(found: Found, shapes: Mapping[str, tuple[int, ...]], loader: str) -> No
     whom = f"{len(set(found.subjects))} subjects" if given else "no subjects named: each its own"
     words = [f"{len(found.rows)} examinations ({whom})", f"modalities {listed(of)}"]
     words += [f"facts {listed(facts)}"] if facts else []
-    print(
-        f"{found.cohort.root}: {'; '.join(words)}; {count} examples take {size / 1e6:.1f} MB in memory",
-        file=sys.stderr,
-    )
     if size > (physical_memory() or size):
         raise ValueError(
             f"{found.cohort.root}: {count} examples take {size / 1e9:.1f} GB, more than this computer "
             "has: set --config.data.loader=grain, or a smaller --config.data.side"
         )
+    words.append(f"{count} examples take {size / 1e6:.1f} MB in memory")
+    return f"{found.cohort.root}: {'; '.join(words)}"
 
 
 def _info(

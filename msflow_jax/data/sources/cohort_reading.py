@@ -121,7 +121,7 @@ def look(
         a part of memory.
 
     Raises:
-        ValueError: names all files that cannot be used, up to 20; or pictures where volumes are needed.
+        ValueError: files that cannot be used, by reason; or pictures where volumes are needed.
     """
     seen: list[Seen] = []
     broken: list[str] = []

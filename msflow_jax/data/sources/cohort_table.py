@@ -17,6 +17,7 @@ from msflow_jax.data.sources.cells import emptied
 from msflow_jax.data.sources.cohort_columns import (
     LABEL,
     REPORT,
+    SPLIT,
     SUBJECT,
     absent_hint,
     is_there,
@@ -24,7 +25,7 @@ from msflow_jax.data.sources.cohort_columns import (
     modalities_of,
     refuse_taken,
 )
-from msflow_jax.data.sources.entries import check_inside, split_of
+from msflow_jax.data.sources.entries import check_cells, check_inside, split_of
 from msflow_jax.data.sources.nifti import split_volume
 from msflow_jax.data.sources.table import read_table
 from msflow_jax.storage.content import describe_file, printable
@@ -102,6 +103,7 @@ def list_table(path: Path, *, outside: bool) -> Cohort:
         label=next((name for name in meaning if meaning[name] == LABEL), ""),
         is_name=lambda name, cell: name in modalities and is_there(folder, cell),
     )  # fmt: skip
+    check_cells(path, [meaning.get(name, "") for name in header], lines, (SUBJECT[0], SPLIT))
     rows = []
     seen: dict[Path, str] = {}
     for number, cells in lines:
@@ -157,8 +159,6 @@ def _row(
     outside: bool,
 ) -> Examination:
     """Checks one line; ``given`` are the cells of the columns with a meaning."""
-    if SUBJECT[0] in given and not given[SUBJECT[0]]:
-        raise ValueError(f"{where}: no subject; fill the column or leave it out altogether")
     split = split_of(given, where)
     return Examination(
         where=where,

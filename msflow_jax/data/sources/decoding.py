@@ -16,6 +16,7 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 from msflow_jax.data.sources.archives import Explained
+from msflow_jax.storage.content import describe_content, describe_file
 
 if TYPE_CHECKING:
     from PIL import Image
@@ -123,19 +124,23 @@ def opened(source: Path | io.BytesIO, path: Path) -> Iterator[Image.Image]:
     except Explained:
         raise
     except UnidentifiedImageError as error:
+        held = source.getvalue()[:4096] if isinstance(source, io.BytesIO) else None
+        kind = describe_file(path) if held is None else describe_content(held)
         raise ValueError(
-            f"{path} is not an image that can be read; remove it or save it as PNG"
+            f"{path} is not an image that can be read (it holds {kind}); remove it or {_again(path)}"
         ) from error
     except Image.DecompressionBombError as error:
         found = re.search(r"\((\d+) pixels\)", str(error))
         check_pixels(int(found[1]) if found else MAX_PIXELS + 1, path)
-    except (
-        Exception
-    ) as error:  # whatever a damaged file raises inside Pillow, struct.error among it
+    except Exception as error:  # whatever a damaged file raises in Pillow, struct.error too
         reason = " ".join(str(error).split()) or type(error).__name__
         raise ValueError(
-            f"{path} cannot be decoded ({reason}); remove it or save it again as PNG"
+            f"{path} cannot be decoded ({reason}); remove it or {_again(path)}"
         ) from error
+
+
+def _again(path: Path) -> str:
+    return "copy it again" if path.suffix.lower() == ".png" else "save it as PNG"
 
 
 def check_pixels(count: int, path: Path | str, shape: str = "") -> None:

@@ -3,10 +3,12 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Mapping
+from collections.abc import Collection, Mapping, Sequence
 from pathlib import Path
 
 from msflow_jax.data.base import SPLITS
+from msflow_jax.data.sources.cells import Line
+from msflow_jax.storage.text import first_of
 
 ALIASES = {
     "train": "train",
@@ -19,6 +21,44 @@ ALIASES = {
 }
 
 
+_LINES = 3  # whose numbers an error names
+_ROWS = "fill the cells, or remove the rows"
+_COLUMN = "fill the column or leave it out altogether"
+_REMEDIES = {
+    "label": _ROWS, "path": _ROWS, "patient": _COLUMN, "subject": _COLUMN,
+    "split": "fill the column in every row, or drop it to have the splits cut for you",
+}  # fmt: skip
+
+
+def check_cells(
+    path: Path, header: Sequence[str], lines: Sequence[Line], needed: Collection[str]
+) -> None:
+    """Refuses empty cells where something is needed, and words that are no split, in all rows at once.
+
+    Args:
+        path: the table.
+        header: its columns, by what they mean here.
+        lines: the number and the cells of each row.
+        needed: of ``label``, ``path``, ``patient``, ``subject`` and ``split``, what must not be empty.
+
+    Raises:
+        ValueError: there are some; names the first lines, counts the rest, and says what helps.
+    """
+
+    def where(at: Sequence[int]) -> str:
+        return f"{path}, line {first_of([str(number) for number in at], _LINES)}"
+
+    for column in (name for name in header if name in needed):
+        i = header.index(column)
+        found: dict[str, list[int]] = {}
+        for number, cells in lines:
+            found.setdefault(cells[i], []).append(number)
+        if "" in found:
+            raise ValueError(f"{where(found[''])}: no {column}; {_REMEDIES[column]}")
+        for word, at in found.items() if column == "split" else ():
+            split_of({column: word}, where(at))
+
+
 def split_of(cells: Mapping[str, str], where: str) -> str:
     """The split that the cell ``split`` of a list's line names; empty where there is no such column.
 
@@ -29,11 +69,11 @@ def split_of(cells: Mapping[str, str], where: str) -> str:
         return ""
     word = cells["split"]
     if not word:
-        raise ValueError(
-            f"{where}: no split; fill the column in every row, or drop it to have the splits cut for you"
-        )
+        raise ValueError(f"{where}: no split; {_REMEDIES['split']}")
     if word.lower() not in ALIASES:
-        raise ValueError(f"{where}: split {word!r} is not one of {', '.join(SPLITS)}")
+        raise ValueError(
+            f"{where}: split {word!r} is not one of {', '.join(SPLITS)}: write one of these"
+        )
     return ALIASES[word.lower()]
 
 

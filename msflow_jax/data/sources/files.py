@@ -22,6 +22,7 @@ from msflow_jax.data.intensity import FULL, Intensity
 from msflow_jax.data.pictures import Picture
 from msflow_jax.data.sources.decoding import decode, read_file
 from msflow_jax.data.sources.grey import sample, to_grey
+from msflow_jax.data.sources.grey_levels import meaning
 from msflow_jax.data.sources.items import Contents, Item, Wanted
 from msflow_jax.data.sources.listing import Listing, list_folder
 from msflow_jax.data.sources.manifest import list_manifest
@@ -112,7 +113,7 @@ def load_listing(listing: Listing, config: ConfigDict) -> Splits:
     info = own_info(
         listing.classes, shape, name=config.name, licence="unknown: the user's own files",
         md5=digest("".join(lines).encode()), source=str(listing.root),
-        intensity=intensity, fit=config.fit, spacing=spacing,
+        intensity=meaning(listing.root, intensity), fit=config.fit, spacing=spacing,
     )  # fmt: skip
     # Runs of before that read while training have this as their MD5.
     identity = {"listing": listing.fingerprint()}

@@ -74,7 +74,10 @@ def _check_values(picture: Picture, intensity: Intensity, name: str) -> None:
     holds = f"{name} holds values from {low:g} to {high:g} ({dtype})"
     trained = f"those trained on have {intensity.describe()}"
     if picture.values.dtype == np.uint8:
-        raise ValueError(f"{holds}, but {trained}: give it as it was stored, not scaled to 8 bits")
+        raise ValueError(
+            f"{name} has 8 bits ({low:g} to {high:g}), those trained on more "
+            f"({intensity.describe()}): give it as it was stored, not scaled to 8 bits"
+        )
     if picture.unit and intensity.unit != picture.unit and intensity.modality:
         raise ValueError(f"{holds} in {picture.unit}, but {trained}: they mean something else")
     if intensity.unit == "HU" and not picture.unit and picture.values.dtype.kind == "u":

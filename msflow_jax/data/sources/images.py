@@ -24,8 +24,8 @@ from msflow_jax.data.sources.nifti import split_volume
 from msflow_jax.data.sources.npz_headers import Layout, npz_layouts
 from msflow_jax.data.sources.piling import Pile
 from msflow_jax.data.sources.reading import Reader
-from msflow_jax.data.sources.shaping import shape_to_model
-from msflow_jax.data.sources.values import by_volume, refuse_broken
+from msflow_jax.data.sources.shaping import shape_to_model, tell_changed
+from msflow_jax.data.sources.values import by_volume, refuse_all, refuse_broken
 from msflow_jax.progress import track
 from msflow_jax.storage.places import expand, split_archive
 
@@ -86,7 +86,7 @@ def read_images(
     Raises:
         FileNotFoundError: if there is nothing at ``path``, or no image in the folder.
         ValueError: for unreadable files, or ones of another size, channel count or range of values;
-            names all of them, up to 20.
+            counts them, and names some of each reason.
     """
     found = read_sound_images(path, info, resize=resize)
     refuse_broken(found.errors)
@@ -101,7 +101,8 @@ def read_sound_images(path: str | Path, info: Info, *, resize: bool = False) -> 
 
     Raises:
         FileNotFoundError: as :func:`read_images`.
-        ValueError: if none can be read, or the archive cannot.
+        ValueError: if none can be read (``values.NoneSound``, which has the errors), or the archive
+            cannot.
     """
     if archive := split_archive(str(path)):
         return _read_archive(*archive, info, resize)
@@ -179,19 +180,14 @@ def _warn_of_planes(items: Sequence[Item], info: Info) -> None:
 
 
 def _collect(
-    items: Sequence[Item],
-    places: Iterable[str],
-    pictures: Iterable[Callable[[], Picture]],
-    info: Info,
-    change: bool,
-    broken: dict[str, str],
-) -> Sound:
+    items: Sequence[Item], places: Iterable[str], pictures: Iterable[Callable[[], Picture]],
+    info: Info, change: bool, broken: dict[str, str],
+) -> Sound:  # fmt: skip
     """Scales and fits pictures; ``places`` are their names in errors."""
     images, sound = Pile(), []
-    broken = dict(broken)
     slices: dict[str, tuple[str, str]] = {}
-    intensity = info.intensity()
-    oddities = Oddities(intensity)
+    broken, shapes = dict(broken), dict[str, tuple[int, ...]]()
+    oddities = Oddities(intensity := info.intensity())
     for item, place, read in zip(items, places, pictures, strict=True):
         try:
             picture = read()
@@ -203,11 +199,13 @@ def _collect(
                 slices[item.name] = item.volume, place
             continue
         sound.append(item)
+        shapes[item.name] = grey.shape
         oddities.look(picture, item.name, item.volume)
     errors = by_volume(broken, slices)
     if not len(images):
-        refuse_broken(errors)
+        refuse_all(errors, broken)
     oddities.warn()
+    tell_changed(shapes, info)
     return Sound(images.array(), tuple(sound), broken, tuple(errors))
 
 

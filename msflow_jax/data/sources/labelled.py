@@ -8,6 +8,7 @@ from pathlib import Path
 import numpy as np
 
 from msflow_jax.data.base import Info, Split, class_name
+from msflow_jax.data.oddities import nearest
 from msflow_jax.data.sources.archives import read_npz
 from msflow_jax.data.sources.images import Sound, read_images, read_listed, read_sound_images
 from msflow_jax.data.sources.items import facts_of
@@ -110,8 +111,10 @@ def _numbers(labels: Sequence[str], names: Sequence[str], info: Info, source: Pa
     known = {class_name(name): k for k, name in enumerate(info.classes)}
     for label, name in zip(labels, names, strict=True):
         if class_name(label) not in known:
+            meant = nearest(class_name(label), info.classes)
             raise ValueError(
-                f"{source}: {name} has the label {label!r}, which is no class of the run: {_known(info)}"
+                f"{source}: {name} has the label {label!r}, which is no class of the run: "
+                f"{_known(info)}{meant and '; '}{meant}"
             )
     return np.array([known[class_name(label)] for label in labels], np.int32)
 

@@ -2,28 +2,31 @@
 
 from __future__ import annotations
 
+import re
 import warnings
 from collections import Counter
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable
 from dataclasses import dataclass
 from pathlib import Path
 
 import numpy as np
 from ml_collections import ConfigDict
 
-from msflow_jax.data.base import SPLITS, class_name, digest
+from msflow_jax.data.base import class_name, digest
 from msflow_jax.data.oddities import warn_of_lookalikes
 from msflow_jax.data.sources.entries import ALIASES, natural
 from msflow_jax.data.sources.finding import SUFFIXES, find_images, in_words, warn_of_left_out
 from msflow_jax.data.sources.items import Item, facts_of
+from msflow_jax.data.sources.label_checks import check_classes, label_hint
 from msflow_jax.data.sources.subjects import examples_of, keep_together
 from msflow_jax.data.splitting import VAL_PATTERN, assign
 from msflow_jax.storage.content import printable
 from msflow_jax.storage.places import expand
 from msflow_jax.storage.text import first_of
 
-_MANY, _EACH = 5, 3  # so many labels, each of at most so many images, seem to be no classes
-_SHOWN = 12
+_TABLES = (".csv", ".tsv")
+_NAMED = 3  # tables in an error
+_HEADER = 4096  # letters of a table's first line that are looked at
 COLUMNS = ("path", "label", "patient", "split")  # of a manifest; others are facts on the images
 LAYOUT = (
     "expected one sub-folder per class with images in it, or train/, test/ and maybe val/ with "
@@ -102,7 +105,9 @@ def list_folder(config: ConfigDict) -> Listing:
     """
     root = root_of(config)
     if not root.is_dir():
-        raise FileNotFoundError(f"no folder at {root} (--config.data.root); {LAYOUT}")
+        what = "file" if root.suffix.lower() in _TABLES else "folder"
+        expected = "" if what == "file" else f"; {LAYOUT}"
+        raise FileNotFoundError(f"no {what} at {root} (--config.data.root){expected}")
     given = given_splits(root)
     if given and not {"train", "test"} <= set(given):
         raise FileNotFoundError(
@@ -122,7 +127,7 @@ def list_folder(config: ConfigDict) -> Listing:
         kinds = ", ".join(sorted(SUFFIXES))
         found = f"; found: {in_words(left)}" if left else ""
         raise FileNotFoundError(
-            f"no images in the sub-folders of {root}: {LAYOUT} ({kinds}){found}"
+            f"no images in the sub-folders of {root}: {LAYOUT} ({kinds}){found}{_table_hint(root)}"
         )
     warn_of_left_out(root, left)
     named = {class_name(folder.name) for _, base in bases for folder in _folders(base)}
@@ -131,6 +136,17 @@ def list_folder(config: ConfigDict) -> Listing:
     rows = examples_of(rows, config, root)
     keep_together(rows, root)
     return sort_rows(rows, root, config.seed)
+
+
+def _table_hint(root: Path) -> str:
+    """What to say of tables of images in a folder, for an error; empty without one."""
+    found = []
+    for path in sorted(p for p in root.iterdir() if p.suffix.lower() in _TABLES and p.is_file()):
+        with path.open(encoding="utf-8-sig", errors="replace") as file:
+            if {"path", "label"} <= set(re.split(r"[,\t]", file.readline(_HEADER).strip())):
+                found.append(str(path))
+    named = first_of(found, _NAMED)
+    return f"; tables of images: {named}: name one, --config.data.root={found[0]}" if found else ""
 
 
 def root_of(config: ConfigDict) -> Path:
@@ -180,6 +196,8 @@ def sort_rows(rows: list[Row], root: Path, seed: int, layout: str = LAYOUT) -> L
         ValueError: for a single class, a split without images, or a class that is not in train.
     """
     classes = tuple(sorted({row.label for row in rows}, key=natural))
+    if root.is_file() and layout == LAYOUT:
+        layout = "The column label names the class of each image"
     if len(classes) < 2:
         raise ValueError(f"{root}: one class only ({classes[0]}); at least 2 are needed. {layout}")
     warn_of_lookalikes(classes, "classes", root)
@@ -187,9 +205,11 @@ def sort_rows(rows: list[Row], root: Path, seed: int, layout: str = LAYOUT) -> L
     warn_of_lookalikes(list(patients), "patients, who may be in two splits", root)
     numbers = {name: k for k, name in enumerate(classes)}
     labels = np.array([numbers[row.label] for row in rows], np.int32)
-    hint = _label_hint(rows, root.is_file() or layout != LAYOUT)
+    hint = label_hint(rows, layout != LAYOUT)
     splits = cut_rows(rows, labels.tolist(), seed, root, hint)
     check_classes(rows, splits, root, hint)
+    if hint:
+        warnings.warn(f"{root}{hint}", stacklevel=4)
     return Listing(tuple(rows), classes, labels, splits, root)
 
 
@@ -219,31 +239,3 @@ def _cut(rows: list[Row], labels: list[int], seed: int) -> list[str]:
     for i, split in zip(train, fresh, strict=True):
         splits[i] = split
     return splits
-
-
-def _label_hint(rows: Sequence[Row], is_column: bool) -> str:
-    """What to say where labels seem to be no classes, for an error; empty where they may be."""
-    labels = {row.label for row in rows}
-    files = {row.source.volume or row.name for row in rows}
-    whom = {row.patient for row in rows if row.patient}
-    if len(labels) < _MANY or _EACH * len(labels) < len(files):
-        return ""
-    if not is_column:
-        return f"; there are {len(labels)} class folders for {len(files)} images: are they classes?"
-    hint = f"; the column label has {len(labels)} values for {len(files)} rows: is it the class?"
-    swapped = f" Are label and subject exchanged, which has {len(whom)} values?"
-    return hint + (swapped if 1 < len(whom) < len(labels) else "")
-
-
-def check_classes(rows: list[Row], splits: np.ndarray, root: Path, hint: str = "") -> None:
-    """Refuses a split without images, and labels that no training image has."""
-    for split in SPLITS:
-        if split not in splits:
-            raise ValueError(f"{root}: no image in the split {split}; train and test are needed")
-    taught = {row.label for row, split in zip(rows, splits, strict=True) if split == "train"}
-    for row, split in zip(rows, splits, strict=True):
-        if row.label not in taught:
-            raise ValueError(
-                f"{root}: {row.name} in {split} has the label {row.label!r}, which is outside the "
-                f"classes of train ({first_of(sorted(taught, key=natural), _SHOWN)}){hint}"
-            )

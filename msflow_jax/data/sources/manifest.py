@@ -9,7 +9,7 @@ from ml_collections import ConfigDict
 
 from msflow_jax.data.base import class_name
 from msflow_jax.data.sources.cells import emptied
-from msflow_jax.data.sources.entries import check_inside, slash_hint, split_of
+from msflow_jax.data.sources.entries import check_cells, check_inside, slash_hint, split_of
 from msflow_jax.data.sources.listing import (
     COLUMNS,
     Listing,
@@ -65,13 +65,18 @@ def list_rows(path: Path, *, outside: bool, ignored: Collection[str] = ()) -> li
         path, columns, lines, {*COLUMNS} - {*ignored}, label="label",
         is_name=lambda name, cell: name == "path" and (path.parent / cell).exists(),
     )  # fmt: skip
+    check_cells(path, columns, lines, {*COLUMNS} - {*ignored})
     rows = []
-    seen: dict[Path, str] = {}
+    seen: dict[Path, str] = {path.resolve(): ""}
     for number, cells in lines:
         where = f"{path}, line {number}"
         named = zip(columns, cells, strict=True)
         row = _row(path, where, {k: v for k, v in named if k not in ignored}, folder)
         real = row.path.resolve()
+        if seen.get(real) == "":
+            raise ValueError(
+                f"{where}: {path.name} lists itself, and is no picture: remove the line"
+            )
         if real in seen:
             other = "" if seen[real] == row.name else f" (first as {seen[real]})"
             raise ValueError(
@@ -88,10 +93,6 @@ def _row(path: Path, where: str, cells: dict[str, str], folder: Path | None) -> 
 
     A path may be a folder, of a DICOM series, or one volume of a file: ``scan.nii.gz#3``.
     """
-    if empty := [key for key in ("label", "path") if not cells[key]]:
-        raise ValueError(f"{where}: no {' and no '.join(empty)}")
-    if "patient" in cells and not cells["patient"]:
-        raise ValueError(f"{where}: no patient; fill the column or leave it out altogether")
     split = split_of(cells, where)
     file = path.parent / cells["path"]
     try:

@@ -50,6 +50,7 @@ def choose(
         known = Intensity("range", value_range[0], value_range[1]) if value_range else FULL
         return known, broken
     _check_modalities(scanned, source)
+    plain = [item for item in plain if item.paths[0] not in broken]  # those are named by themselves
     read = Reader()
     first = next((items[i] for i in training if items[i].kind in ("dicom", "nifti")), scanned[0])
     picture = read(first)

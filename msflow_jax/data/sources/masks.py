@@ -15,10 +15,10 @@ from msflow_jax.data.pixel_sizes import as_facts
 from msflow_jax.data.sources.files import load_listing
 from msflow_jax.data.sources.finding import find_images, stem_of, warn_of_left_out
 from msflow_jax.data.sources.items import Item
+from msflow_jax.data.sources.label_checks import check_classes
 from msflow_jax.data.sources.listing import (
     Listing,
     Row,
-    check_classes,
     cut_rows,
     given_splits,
     root_of,

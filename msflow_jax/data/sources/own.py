@@ -15,6 +15,7 @@ from msflow_jax.data.sources.listing import list_folder
 from msflow_jax.data.sources.manifest import list_manifest
 from msflow_jax.data.sources.reading import Reader
 from msflow_jax.storage.places import expand
+from msflow_jax.storage.text import first_of
 
 NAME = "own"
 # What is said of the settings that are chosen.
@@ -22,6 +23,7 @@ SHOWN = (
     "data.side", "data.channels", "data.loader", "model.net.width", "train.batch", "train.epochs",
     "train.steps",
 )  # fmt: skip
+_CLASSES = 12  # that a line counts the images of
 _LOOKED_AT = 200  # images that are decoded, evenly spread over the listing
 
 
@@ -56,7 +58,8 @@ class Facts:
         low, _, high = self.sides
         sides = f"{low}" if low == high else f"{low} to {high}"
         shape = f"{'square' if self.square else 'not all square'}, shorter side {sides} pixels"
-        classes = ", ".join(f"{c} {n}" for c, n in zip(self.classes, self.counts, strict=True))
+        each = [f"{c} {n}" for c, n in zip(self.classes, self.counts, strict=True)]
+        classes = first_of(each, _CLASSES)
         colour = "grey" if self.channels == 1 else "colour"
         return (
             f"{self.root}: {sum(self.counts)} images, {self.training} for training ({colour}, {shape}; "
@@ -136,12 +139,14 @@ def describe_choice(facts: Facts, chosen: Mapping[str, Any], machine: str) -> st
         chosen: settings by dotted key.
         machine: words on the machine that they are chosen for.
     """
-    words = ", ".join(f"{key}={chosen[key]}" for key in SHOWN if key in chosen)
+    unused = "train.epochs" if chosen.get("train.steps") else "train.steps"  # one of them counts
+    shown = [key for key in SHOWN if key in chosen and key != unused]
+    words = ", ".join(f"{key}={chosen[key]}" for key in shown)
     lines = f"for {machine}: {words} (--config.KEY=VALUE changes any of them)"
     stored, side = facts.sides[1], chosen["data.side"]
     if 0 < side < stored:
         lines += (
             f"\n{stored} pixels become {side}: details smaller than {-(-stored // side)} pixels are "
-            "lost. A larger data.side takes longer; docs/latent.md has models of large images"
+            "lost. A larger data.side takes longer; latent_* of msflow configs are for large images"
         )
     return lines

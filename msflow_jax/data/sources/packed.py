@@ -60,7 +60,7 @@ class Settings:
 def facts_of(records: Records, spacing: Sequence[float], settings: Settings) -> Entry:
     """What a manifest says of values and volumes; nothing of pictures of 8 bits."""
     found: Entry = {}
-    intensity = records.intensity
+    intensity = records.meaning
     if intensity.kind == "range":
         found["value_range"] = [intensity.low, intensity.high]
     if intensity.clips:
@@ -78,6 +78,7 @@ class Records:
         items: the examples.
         shaping: how they come to one shape.
         intensity: how their values become grey levels.
+        meaning: what grey levels stand for, kept with the model.
         grids: the sizes of voxels that were seen.
         read: reads an item.
     """
@@ -85,12 +86,13 @@ class Records:
     items: Sequence[Item]
     shaping: Shaping
     intensity: Intensity
+    meaning: Intensity
     grids: Grids
     read: Reader = field(default_factory=Reader)
 
     def of(self, items: Sequence[Item]) -> Records:
         """The same for other items; the sizes of voxels that it sees are its own."""
-        return Records(items, self.shaping, self.intensity, Grids(self.shaping))
+        return Records(items, self.shaping, self.intensity, self.meaning, Grids(self.shaping))
 
     def __call__(self, index: int, shape: tuple[int, ...]) -> tuple[np.ndarray, bytes]:
         """The image at a position of the listing, and its record."""

@@ -13,6 +13,7 @@ from msflow_jax.data.base import SPLITS, digest
 from msflow_jax.data.identity import number_subjects
 from msflow_jax.data.oddities import check_copies
 from msflow_jax.data.sources.archives import file_sha256
+from msflow_jax.data.sources.grey_levels import meaning
 from msflow_jax.data.sources.items import facts_of as facts_of_items
 from msflow_jax.data.sources.listing import Listing
 from msflow_jax.data.sources.maps import choose
@@ -21,7 +22,7 @@ from msflow_jax.data.sources.packed import Entry, Records, Settings, facts_of
 from msflow_jax.data.sources.shaping import Grids, Shaping
 from msflow_jax.data.sources.shards import Shard, contents, leave_note, note_of, write_shards
 from msflow_jax.data.sources.values import refuse_broken
-from msflow_jax.storage.atomic import check_writable, write_atomically
+from msflow_jax.storage.atomic import check_writable, tell_made, write_atomically
 from msflow_jax.storage.jobs import HERE, Engine
 from msflow_jax.storage.jsons import read_object, write_json
 from msflow_jax.storage.text import write_csv
@@ -64,6 +65,7 @@ def pack(
     if settings.shard_images < 1:
         raise ValueError(f"a shard holds at least 1 image, got {settings.shard_images}")
     check_writable(folder)
+    tell_made(folder.parent)
     items = [row.source for row in listing.rows]
     sums = contents(items, engine, int)
     _check_copies(listing, sums, refuse=refuse)
@@ -107,7 +109,8 @@ def _records(listing: Listing, settings: Settings) -> Records:
     intensity, broken = choose(items, training, settings, listing.root)
     refuse_broken(broken.values())
     shaping = Shaping(settings.side, settings.channels, settings.fit, not settings.spacing)
-    return Records(items, shaping, intensity, Grids(shaping))
+    stands_for = meaning(listing.root, intensity)
+    return Records(items, shaping, intensity, stands_for, Grids(shaping))
 
 
 def _begin(folder: Path, what: str) -> None:

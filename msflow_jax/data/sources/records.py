@@ -1,4 +1,4 @@
-"""ArrayRecord shards as ``tools/pack.py`` writes them: few large files, read at random.
+"""ArrayRecord shards as ``msflow pack`` writes them: few large files, read at random.
 
 A folder holds, for each split, a CSV (``name,label,md5[,subject][,volume,slice]``, a line per image) and
 shards such as ``train-00000-of-00008.arrayrecord``, whose records follow the lines of the CSV; and

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import warnings
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
@@ -20,6 +20,7 @@ from msflow_jax.data.sources.fitting import (
 )
 from msflow_jax.data.sources.orientation import size_text
 from msflow_jax.data.sources.volume_fitting import bring_volume, place
+from msflow_jax.storage.content import Note
 
 CLOSE = 0.01  # share by which sizes of voxels may differ and still be one
 
@@ -131,6 +132,18 @@ def shape_to_model(
             "it shows has another size; --resize takes it all the same"
         )
     return grey
+
+
+def tell_changed(shapes: Mapping[str, tuple[int, ...]], info: Info) -> None:
+    """A line on those images, by their names, that are brought to the shape that a model reads."""
+    if changed := [name for name, shape in shapes.items() if shape != info.shape]:
+        first = f"{changed[0]} is {size_text(shapes[changed[0]])}"
+        warnings.warn(
+            f"{len(changed)} of {len(shapes)} images are brought to {size_text(info.shape)} by "
+            f"data.fit={info.fit}: {first} (--no-resize refuses them)",
+            Note,
+            stacklevel=5,
+        )
 
 
 def centred(grey: np.ndarray, space: Sequence[int]) -> np.ndarray:

@@ -18,10 +18,18 @@ import numpy as np
 from msflow_jax.data.intensity import MARGIN, Intensity
 from msflow_jax.data.sources.decoding import decode, is_deep, read_file
 from msflow_jax.progress import track
+from msflow_jax.storage.text import first_of
 
 Range = tuple[float, ...]  # smallest and largest value; empty where all pictures have 8 bits
 _DIM = 1 / 16  # of the range: a picture that stays below is likely of another range
-_NAMED = 20  # broken pictures that an error names
+_REASONS = 8  # that an error names
+_ALIKE = 2  # further files of one reason that it names
+_NUMBER = re.compile(r"-?\d[\d.e+-]*")
+# Where the name of a file ends and what is wrong with it begins.
+_VERB = re.compile(
+    r"(?=: | (?:is|has|holds|lacks|lies|says|mixes|stores|names|does|cannot|inflates|asks)\b)"
+)
+_SLICES = re.compile(r" \(and \d+ more slices of .* alike\)$")
 
 
 class Extent(NamedTuple):
@@ -137,8 +145,8 @@ def scale(picture: np.ndarray, value_range: Range, name: str) -> np.ndarray:
     slack = MARGIN * (most - least)
     if picture.dtype == np.uint8:
         raise ValueError(
-            f"{holds}, but the pictures trained on have more than 8 bits, from {least:g} to {most:g}: "
-            "save it as they are, not scaled to 8 bits"
+            f"{name} has 8 bits ({low:g} to {high:g}), the pictures trained on more ({least:g} to "
+            f"{most:g}): give it as it was stored, not scaled to 8 bits"
         )
     if not (least - slack <= low and high <= most + slack):
         raise ValueError(
@@ -166,7 +174,7 @@ def by_volume(broken: Mapping[str, str], slices: Mapping[str, tuple[str, str]]) 
     found: dict[tuple[str, str], list[str]] = {}
     for name, error in broken.items():
         volume, place = slices.get(name, ("", ""))
-        kind = re.sub(r"-?\d[\d.e+-]*", "#", error.replace(place, "")) if volume else name
+        kind = _NUMBER.sub("#", error.replace(place, "")) if volume else name
         found.setdefault((volume, kind), []).append(error)
     return [
         errors[0]
@@ -175,11 +183,50 @@ def by_volume(broken: Mapping[str, str], slices: Mapping[str, tuple[str, str]]) 
     ]
 
 
-def refuse_broken(errors: Collection[str]) -> None:
-    """Raises a ValueError that lists the errors of pictures that cannot be used, if there are any."""
+def by_reason(errors: Collection[str]) -> list[str]:
+    """Errors, of which those that differ in the name of the file and in figures alone are one.
+
+    The first is given whole; of the others alike two are named, and the rest is counted.
+    """
+    found: dict[str, list[tuple[str, str]]] = {}
+    for error in errors:
+        name, *rest = _VERB.split(error, maxsplit=1)
+        reason = _SLICES.sub("", "".join(rest)).replace(f"/{Path(name).stem}", "/@")
+        found.setdefault(_NUMBER.sub("#", reason), []).append((name, error))
+    return [
+        alike[0][1]
+        + (f" (also {first_of([n for n, _ in alike[1:]], _ALIKE)})" if len(alike) > 1 else "")
+        for alike in found.values()
+    ]
+
+
+class NoneSound(ValueError):
+    """No picture of several can be used; ``broken`` has the error of each by its name."""
+
+    broken: Mapping[str, str]
+
+
+def refuse_all(errors: Collection[str], broken: Mapping[str, str]) -> None:
+    """Raises a :class:`NoneSound` as :func:`refuse_broken` a ValueError."""
+    try:
+        refuse_broken(errors)
+    except ValueError as error:
+        none = NoneSound(str(error))
+        none.broken = broken
+        raise none from error
+
+
+def refuse_broken(errors: Collection[str], remedy: str = "") -> None:
+    """Raises a ValueError that lists, by reason, the pictures that cannot be used, if there are any.
+
+    Args:
+        errors: the error of each, which begins with its name.
+        remedy: what else helps, at the end.
+    """
     if len(errors) == 1:
-        raise ValueError(next(iter(errors)))
+        raise ValueError(next(iter(errors)) + remedy)
     if errors:
-        shown = "; ".join(list(errors)[:_NAMED])
-        more = f"; and {len(errors) - _NAMED} more" if len(errors) > _NAMED else ""
-        raise ValueError(f"{len(errors)} pictures cannot be used: {shown}{more}")
+        reasons = by_reason(errors)
+        shown = "; ".join(reasons[:_REASONS])
+        more = f"; and {len(reasons) - _REASONS} reasons more" if len(reasons) > _REASONS else ""
+        raise ValueError(f"{len(errors)} pictures cannot be used: {shown}{more}{remedy}")

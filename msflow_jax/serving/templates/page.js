@@ -82,7 +82,7 @@ const show = {
   classify(found, files) {
     const cards = found.images.map((image) => {
       const tags = element("div");
-      if (image.abstain) tags.append(tag("abstains: too uncertain, or another kind of image", true));
+      if (image.abstain) tags.append(tag(`abstains: ${image.reason}`, true));
       if (image.abstain === false) tags.append(tag("certain enough"));
       if (image.abstain === null) tags.append(tag("no thresholds: the model was not evaluated"));
       if (image.set) tags.append(...(image.set.length ? image.set : ["empty"]).map((name) => tag(`set: ${name}`)));

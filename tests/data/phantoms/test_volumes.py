@@ -113,7 +113,7 @@ def test_map_and_contrasts(subject, content):
     means = {}
     for name in SEQUENCES:
         image = volumes.magnitudes(content, subject, name, np.random.default_rng(1), 0.02, 0.0)
-        assert image.dtype == np.uint8 and image.shape == classes.shape
+        assert image.min() >= 0 and image.shape == classes.shape
         means[name] = [image[classes == k].mean() for k in range(len(MAP_CLASSES))]
     air, csf, grey, white, _, lesion = range(6)
     assert means["t1w"][white] > means["t1w"][grey] > means["t1w"][csf] > 3 * means["t1w"][air]
@@ -127,7 +127,7 @@ def test_shading_is_smooth_and_around_one(content, subject):
         volumes.magnitudes(content, subject, "pdw", np.random.default_rng(5), 0.0, bias)
         for bias in (0.0, 0.2)
     )
-    inside = quiet > 100
+    inside = quiet > 0.4
     ratio = shaded[inside] / quiet[inside]
     assert 0.6 < np.median(ratio) < 1.5 and ratio.std() > 0.02
 

@@ -19,6 +19,15 @@ from tests.data.sources.cohorts import COUNT, SPACE, cohort, load, save, table, 
 NAMES = ("train", "val", "test")
 
 
+def test_what_a_list_was_taken_for_is_said_once(tmp_path, capsys):
+    """By training: its evaluation is of data that are checked to be the same."""
+    config = data.default_config("cohort")
+    config.root, config.dims = str(table(tmp_path, cohort(tmp_path))), 3
+    for told, lines in ((False, 1), (True, 0)):
+        data.load(config, told=told)
+        assert capsys.readouterr().err.count("examinations (") == lines
+
+
 def number(name):
     """The row of an example, by its file."""
     return int(name.partition(".")[0].partition("_")[2])
@@ -273,7 +282,7 @@ def bad(rows, folder):
         ("no files", {}, ValueError, "no column holds files that are there"),
         ("taken", {}, ValueError, "a column cannot be called 'slice'"),
         ("both", {}, ValueError, "columns subject and patient both say the subject"),
-        ("split", {}, ValueError, "line 2: split 'dev' is not one of"),
+        ("split", {}, ValueError, "line 2, 3, 4 and 9 more: split 'dev' is not one of"),
         ("parted", {}, ValueError, "line 8 is in train and .*line 9 in test, but both are of one subj"),
     ],
 )  # fmt: skip

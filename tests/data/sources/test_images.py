@@ -113,7 +113,11 @@ def test_deep_pictures_by_the_range_of_training(tmp_path):
     [
         (np.full((8, 8), 4000, np.uint16), GREY, "from 4000 to 4000 .*8-bit pictures only.*8 bits"),
         (np.full((8, 8), 0.5, np.float32), GREY, "from 0.5 to 0.5 .float32.*8-bit pictures only"),
-        (np.full((8, 8), 200, np.uint8), DEEP, "to 200 .uint8.*more than 8 bits, from 0 to 4080"),
+        (
+            np.full((8, 8), 200, np.uint8),
+            DEEP,
+            "8 bits .200 to 200., .* more .0 to 4080",
+        ),
         (
             np.full((8, 8), 65535, np.uint16),
             DEEP,
@@ -145,7 +149,10 @@ def test_all_broken_files_at_once_or_beside_the_sound_ones(tmp_path):
         (tmp_path / f"b{i:02d}.png").write_bytes(b"\x89PNG nonsense")
     save(tmp_path / "good.png", pixels())
     save(tmp_path / "wide.png", pixels((8, 9)))
-    with pytest.raises(ValueError, match=r"26 pictures cannot be used: .*b00\.png.*and 6 more"):
+    with pytest.raises(
+        ValueError,
+        match=r"26 pictures cannot be used: .*b00.* .also .*b01.*, .*b02.* and 22 more.; .*wide",
+    ):
         data.read_images(tmp_path, GREY)
     found = data.read_sound_images(tmp_path, GREY)
     broken = found.broken

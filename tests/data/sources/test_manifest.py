@@ -1,7 +1,9 @@
 """The user's own images as a CSV lists them, right and wrong."""
 
+import numpy as np
 import pytest
 
+from tests.data.sources.dicom_objects import make_object
 from tests.data.sources.test_files import fill, load, save, write_csv
 
 
@@ -61,7 +63,13 @@ def test_patient_in_two_splits(tmp_path):
     [
         (["file,label", "a.png,1"], "header must have path,label"),
         (["path,label"], "lists no images"),
-        (["path,label", "a.png,"], "line 2: no label"),
+        (["path,label", "a.png,"], "line 2: no label; fill the cells, or remove the rows"),
+        (["path,label", *["a.png,"] * 23], "line 2, 3, 4 and 20 more: no label"),
+        (["path,label,split", *["a.png,1,dev"] * 5], "line 2, 3, 4 and 2 more: split 'dev' is not"),
+        (
+            ["path,label", "a.png,1", "list.csv,2"],
+            "line 3: list.csv lists itself, and is no picture",
+        ),
         (["path,label,split", "a.png,1,dev"], "line 2: split 'dev'"),
         (["path,label,patient", "a.png,1,"], "line 2: no patient"),
         (["path,label", "a.png,1", "a.png,2"], "line 3: list.csv lists a.png more than once"),
@@ -81,7 +89,10 @@ def test_patient_in_two_splits(tmp_path):
         ),
         (["path,label", "a.png,1", f"{'x' * 300}.png,2"], "line 3: .*is no path"),
         (["path,label,split", "a.png,1,"], "line 2: no split; fill the column .* or drop it"),
-        (["path,label", "a.png,1", "b.png,1"], "one class only"),
+        (
+            ["path,label", "a.png,1", "b.png,1"],
+            "one class only .*The column label names",
+        ),
         (["path,label,split", "a.png,1,train", "b.png,2,test"], "outside the classes of train"),
     ],
 )
@@ -145,3 +156,43 @@ def test_names_cannot_write_to_a_terminal(tmp_path):
     splits = load(tmp_path)
     names = [name for split in ("train", "val", "test") for name in splits[split].names]
     assert "ill/\\x1b[2J.png" in names and all(name.isprintable() for name in names)
+
+
+def test_a_typo_in_one_label_names_the_class_that_is_meant(tmp_path):
+    path = manifest(tmp_path, split=lambda p, i: ",train" if p < 12 else ",test")
+    text = (
+        path.read_text()
+        .replace(",1,", ",opacity,")
+        .replace("p15_0.png,opacity", "p15_0.png,opactiy")
+    )
+    path.write_text(text)
+    words = r"p15_0.* has the label 'opactiy', that of one image only, .*; is 'opacity' meant"
+    with pytest.raises(ValueError, match=words):
+        load(path, "manifest")
+
+
+def test_splits_without_a_test_say_what_there_is(tmp_path):
+    path = manifest(tmp_path, split=lambda p, i: ",training")
+    with pytest.raises(ValueError, match=r"split test \(.* in train.*name no splits"):
+        load(path, "manifest")
+
+
+def test_a_path_that_is_meant_for_a_table(tmp_path):
+    path = manifest(tmp_path)
+    with pytest.raises(FileNotFoundError, match=r"no file at .*absent\.csv .--config.data.root.$"):
+        load(tmp_path / "absent.csv", "own")
+    with pytest.raises(FileNotFoundError, match=r"tables of images: .*root=.*list\.csv"):
+        load(tmp_path, "own")
+    assert len(load(path, "own").train)
+
+
+def test_a_text_among_scans_is_named_as_such(tmp_path):
+    """Not as a second kind of pictures, for which no map fits."""
+    for i in range(10):
+        values = np.arange(64, dtype=np.uint16).reshape(8, 8) * 9 + i
+        make_object(tmp_path / f"{i}.dcm", values, modality="DX", patient=str(i))
+    (tmp_path / "notes.txt").write_text("nothing")
+    lines = [f"{i}.dcm,{'ab'[i % 2]}" for i in range(10)]
+    path = write_csv(tmp_path / "list.csv", "path,label", *lines, "notes.txt,a")
+    with pytest.raises(ValueError, match=r"^\S*notes\.txt is not an image"):
+        load(path, "manifest")

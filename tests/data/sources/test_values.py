@@ -9,7 +9,14 @@ from PIL import Image
 
 from msflow_jax import data, workdir
 from msflow_jax.config import default_config
-from msflow_jax.data.sources.values import Extent, common_range, scale, survey
+from msflow_jax.data.sources.values import (
+    Extent,
+    by_reason,
+    common_range,
+    refuse_broken,
+    scale,
+    survey,
+)
 from tests.data.sources.test_files import load, write_csv
 
 RAMP = np.array([0, 36, 72, 109, 145, 182, 218, 255], np.uint8)
@@ -167,3 +174,19 @@ def test_data_scaled_by_another_range_are_not_those_of_the_run(folder):
     with pytest.raises(ValueError, match=r"had grey values of 8 bits, these have 0 to 4080 .*257"):
         data.check_same(before, now)
     data.check_same(now, now)
+
+
+def test_errors_that_differ_in_name_and_figures_are_one_that_names_three():
+    """Whatever is wrong: the reader needs the reason once, and where to look."""
+    said = [
+        *(f"new/N{i:02d} b.dcm is {100 + i} x 120, the model reads 32 x 32" for i in range(12)),
+        "new/A.png holds 3 pictures; save each",
+        "i/x.png has no mask m/x.*: draw one", "i/y.png has no mask m/y.*: draw one",
+        "new/v.nii/1 is cut (and 3 more slices of v alike)", "w is cut (and 9 more slices of w alike)",
+    ]  # fmt: skip
+    assert by_reason(said) == [
+        f"{said[0]} (also new/N01 b.dcm, new/N02 b.dcm and 9 more)", said[12],
+        f"{said[13]} (also i/y.png)", f"{said[15]} (also w)",
+    ]  # fmt: skip
+    with pytest.raises(ValueError, match=r"^10 pictures cannot be used: .*; and 2 reasons more$"):
+        refuse_broken(["x.png is " + "a" * n for n in range(10)])

@@ -12,8 +12,9 @@ from PIL import Image
 from msflow_jax import data
 from msflow_jax.data.intensity import Intensity
 from msflow_jax.data.pictures import Picture
+from msflow_jax.data.sources.items import Item
 from msflow_jax.data.sources.listing import list_folder
-from msflow_jax.data.sources.maps import Notes
+from msflow_jax.data.sources.maps import Notes, choose
 from msflow_jax.data.sources.nifti_writing import write_nifti
 from tests.data.sources.dicom_objects import make_object, make_series
 from tests.data.sources.test_files import load, write_csv
@@ -254,6 +255,22 @@ def test_percentiles_are_of_the_training_subjects_alone(tmp_path):
     assert load(tmp_path / "a").info.intensity() == first
 
 
+@pytest.mark.parametrize(
+    ("modality", "dtype", "kind"),
+    [
+        *((word, np.uint16, "percentiles") for word in ("CR", "DX", "MG", "OT")),
+        ("DX", np.uint8, "full"), ("CT", np.int16, "window"),
+    ],
+)  # fmt: skip
+def test_scans_that_are_single_pictures_have_the_map_of_the_docs(tmp_path, modality, dtype, kind):
+    """docs/medical_files.md, grey levels: deeper DICOM is never scaled by its smallest and largest."""
+    for i in range(4):
+        values = (np.arange(64) * (3 if dtype == np.uint8 else 50) + i).astype(dtype).reshape(8, 8)
+        make_object(tmp_path / f"{i}.dcm", values, modality=modality)
+    items = [Item(f"{i}", (tmp_path / f"{i}.dcm",), "dicom", modality=modality) for i in range(4)]
+    assert choose(items, range(4), data.default_config("folder"), tmp_path)[0].kind == kind
+
+
 def test_hounsfield_units_that_no_file_states(tmp_path):
     for i, name in enumerate(NAMES):
         (tmp_path / name).parent.mkdir(exist_ok=True)
@@ -298,7 +315,11 @@ def test_axis_and_range_of_the_slices_are_those_trained_on(tmp_path):
     ("modality", "values", "words"),
     [
         ("CT", head(0), "is CT, the images trained on are MR"),
-        ("MR", head(0, np.uint8), "trained on have percentiles of the training subjects"),
+        (
+            "MR",
+            head(0, np.uint8),
+            "has 8 bits .*trained on more .percentiles of the training subjects",
+        ),
     ],
 )
 def test_other_values_than_those_trained_on(tmp_path, trained, modality, values, words):
