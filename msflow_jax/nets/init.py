@@ -55,9 +55,14 @@ def init_params(module: nn.Module, key: jax.Array, *inputs: Any, **options: Any)
     """
     arrays = {name: value for name, value in options.items() if _arrays(value)}
     static = {name: value for name, value in options.items() if name not in arrays}
-    variables = jax.eval_shape(
-        functools.partial(module.init, **static), jax.random.key(0), *inputs, **arrays
-    )
+    leaves, structure = jax.tree.flatten((inputs, arrays))
+    given = tuple(jax.ShapeDtypeStruct(leaf.shape, leaf.dtype) for leaf in leaves)
+    try:
+        hash((module, *static.values()))
+    except TypeError:  # such as a module with an array among its fields
+        variables = _shapes.__wrapped__(module, structure, given, **static)
+    else:
+        variables = _shapes(module, structure, given, **static)
     others = sorted(set(variables) - {"params"})
     if others:
         raise ValueError(
@@ -76,6 +81,17 @@ def init_params(module: nn.Module, key: jax.Array, *inputs: Any, **options: Any)
         return _draw_tree(np.asarray(data).tobytes(), (), tree)
 
     return jax.pure_callback(draw, shapes, data)
+
+
+# A model of many modalities has many equal networks, and a network is traced for seconds.
+@functools.lru_cache(maxsize=64)
+def _shapes(
+    module: nn.Module, structure: Any, leaves: tuple[jax.ShapeDtypeStruct, ...], /, **static: Any
+) -> Mapping[str, Any]:
+    """Shapes of all collections of a module; ``leaves`` of ``structure`` are its inputs and options."""
+    inputs, arrays = jax.tree.unflatten(structure, leaves)
+    init = functools.partial(module.init, **static)
+    return jax.eval_shape(init, jax.random.key(0), *inputs, **arrays)
 
 
 def _draw_tree(seed: bytes, path: tuple[str, ...], tree: Mapping[str, Any]) -> Params:

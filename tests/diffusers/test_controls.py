@@ -59,7 +59,7 @@ def decoder():
     tree = start(model, jax.random.key(0), ("decoder",), ("ct",))
     rng = np.random.default_rng(0)
     return jax.tree.map(
-        lambda a: jnp.asarray(a + 0.02 * rng.normal(size=a.shape).astype(np.float32)), tree
+        lambda a: np.asarray(a) + 0.02 * rng.normal(size=a.shape).astype(np.float32), tree
     )
 
 

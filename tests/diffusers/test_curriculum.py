@@ -53,7 +53,7 @@ def test_each_stage_starts_what_it_trains_and_nothing_else(made):
         fresh = jax.eval_shape(one.initial, tree)
         assert paths(fresh) and not paths(fresh) & paths(tree), one.name
         tree = {**flatten_dict(tree), **flatten_dict(fresh)}
-        tree = jax.tree.map(lambda a: jnp.zeros(a.shape, a.dtype), tree)
+        tree = jax.tree.map(lambda a: np.zeros(a.shape, a.dtype), tree)
         from flax.traverse_util import unflatten_dict
 
         tree = unflatten_dict(tree)
@@ -70,7 +70,7 @@ def test_each_stage_starts_what_it_trains_and_nothing_else(made):
 )
 def test_every_loss_is_finite_and_reaches_what_it_trains(prediction, name):
     model, parts = tiny.model(prediction=prediction)
-    params = jax.tree.map(jnp.asarray, tiny.params(model, size=0.02))
+    params = jax.device_put(tiny.params(model, size=0.02))
     every = stages(tiny.config(), tiny.splits(), parts.tokeniser, model)
     for one in (stage for stage in every if stage.name == name):
         batch = {

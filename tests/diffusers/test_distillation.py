@@ -1,5 +1,7 @@
 """Distilling translations of MedM2G: what a student starts as, what it learns from, and what stays."""
 
+import functools
+
 import jax
 import jax.numpy as jnp
 import numpy as np
@@ -23,7 +25,7 @@ def made():
     _, parts = tiny.model()
     config = tiny.config(distillation=SETTINGS)
     student = FAMILY.build(config, tiny.splits().info, parts)
-    params = jax.tree.map(jnp.asarray, tiny.params(size=0.05))
+    params = jax.device_put(tiny.params(size=0.05))
     return (
         config, student, parts, taught(student), params,
         start_from(params, student.init(jax.random.key(1))),
@@ -38,8 +40,13 @@ def test_jumps_of_a_fresh_student_are_steps_of_its_teacher(made):
     _, student, _, teacher, params, own = made
     sources = {"ct": images(student.modalities["ct"].codec.shape)}
     given = dict(target="t1w", steps=2)
-    wanted = teacher.translate(params, sources, jax.random.key(0), **given)
-    found = student.translate(own, sources, jax.random.key(0), solver="jump", **given)
+
+    @jax.jit
+    def both(params, own):
+        step = teacher.translate(params, sources, jax.random.key(0), **given)
+        return step, student.translate(own, sources, jax.random.key(0), solver="jump", **given)
+
+    wanted, found = both(params, own)
     np.testing.assert_allclose(found, wanted, atol=1e-5)
     with pytest.raises(ValueError, match="only a distilled model jumps"):
         teacher.translate(params, sources, jax.random.key(0), solver="jump", **given)
@@ -99,11 +106,14 @@ def test_a_teacher_is_followed_with_its_guidance(made):
     _, student, _, _, params, own = made
     batch = {name: images(student.modalities[name].codec.shape, 4) for name in ("t1w", "ct")}
 
-    def field(guidance, partner_guidance):
+    @functools.partial(jax.jit, static_argnums=(0, 1))
+    def fields(guidance, partner_guidance, own, params, batch, u):
         weights = dict(guidance=guidance, partner_guidance=partner_guidance)
         one = jumped(student, "t1w", ("t1w", "ct"), weights, own, params, batch, jax.random.key(0))
-        u = jnp.full(4, 0.3)
         return one.teacher(u, one.noise)["t1w"], one.student(u, u, one.noise)["t1w"]
+
+    def field(guidance, partner_guidance):
+        return fields(guidance, partner_guidance, own, params, batch, jnp.full(4, 0.3))
 
     plain, own_field = field(1.0, 1.0)
     np.testing.assert_array_equal(plain, own_field)

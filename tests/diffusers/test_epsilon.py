@@ -9,7 +9,7 @@ from msflow_jax.ode import integrate
 
 
 def test_the_path_preserves_variance_and_ends_at_data_and_noise():
-    alpha, sigma = epsilon.alpha_sigma(jnp.linspace(0, 1, 11))
+    alpha, sigma = jax.jit(epsilon.alpha_sigma)(jnp.linspace(0, 1, 11))
     np.testing.assert_allclose(alpha**2 + sigma**2, 1, rtol=1e-6)
     assert alpha[0] == 1 and alpha[-1] < 0.08
     assert (np.diff(alpha) < 0).all()
@@ -31,7 +31,12 @@ def test_the_exact_noise_of_one_image_leads_to_it():
         return {"x": epsilon.vp_to_velocity(exact, streams["x"], tau)}
 
     noise = {"x": jax.random.normal(jax.random.key(0), (1, 8))}
-    end = integrate(field, noise, 0.0, 1 - epsilon.LEAST, solver="heun", steps=400).end["x"]
+
+    @jax.jit
+    def draw(noise):
+        return integrate(field, noise, 0.0, 1 - epsilon.LEAST, solver="heun", steps=400).end
+
+    end = draw(noise)["x"]
     np.testing.assert_allclose(end, image, atol=0.06)
 
 

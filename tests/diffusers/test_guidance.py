@@ -74,7 +74,7 @@ def test_tokens_of_a_context(space, side):
     net = ContextEncoder(width=4, features=8, side=side)
     z, tau = jnp.ones((2, *space, 3)), jnp.zeros(2)
     params = init_params(net, jax.random.key(0), z, tau)
-    found = net.apply({"params": params}, z, tau)
+    found = jax.jit(net.apply)({"params": params}, z, tau)
     assert found.shape == (2, side ** len(space), 8)
     np.testing.assert_allclose(jnp.linalg.norm(found, axis=-1), 1, rtol=1e-4)
 

@@ -1,5 +1,7 @@
 """The verbs of the diffusers: shapes, noise by content, modalities that there are not."""
 
+import functools
+
 import jax
 import jax.numpy as jnp
 import numpy as np
@@ -58,18 +60,24 @@ def test_reports_from_images_and_images_from_reports():
     assert tokens.shape == (3, model.length) and logs.shape == (3,)
     assert len(parts.tokeniser.decode(np.asarray(tokens))) == 3
     rows = jnp.asarray(parts.tokeniser.encode(list(tiny.REPORTS[:2])))
-    drawn = model.translate(params, {"report": rows}, key, target="xray", steps=2)
+    draw = jax.jit(lambda p, s: model.translate(p, s, key, target="xray", steps=2))
+    drawn = draw(params, {"report": rows})
     assert drawn.shape == (2, tiny.SIDE, tiny.SIDE, 1)
 
 
 def test_several_are_drawn_together_from_nothing():
     model, _ = tiny.model()
     params, key = tiny.params(size=0.1), jax.random.key(0)
-    index = jnp.arange(2)
-    found = model.generate(params, {}, key, modalities=("xray", "report"), index=index, steps=2)
+
+    @functools.partial(jax.jit, static_argnums=1)
+    def draw(params, modalities):
+        index = jnp.arange(2)
+        return model.generate(params, {}, key, modalities=modalities, index=index, steps=2)
+
+    found = draw(params, ("xray", "report"))
     assert found["xray"].shape == (2, tiny.SIDE, tiny.SIDE, 1)
     assert found["report"].shape == (2, 2, 2, 4)
-    one = model.generate(params, {}, key, modalities=("xray",), index=index, steps=2)
+    one = draw(params, ("xray",))
     assert np.abs(one["xray"] - found["xray"]).max() > 1e-4  # the report was looked at
 
 

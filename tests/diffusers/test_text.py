@@ -81,14 +81,15 @@ def test_it_is_kept_and_others_are_taken(tokeniser, tmp_path):
 def test_words_come_from_those_before_and_the_latent():
     params = init_params(NET, jax.random.key(0), token_shape(6))
     tokens = jnp.array([[4, 5, 6, 7, 2, 0], [4, 5, 9, 7, 2, 0]])
-    mean, log_deviation = NET.apply({"params": params}, tokens, method="encode")
+    apply = jax.jit(NET.apply, static_argnames="method")
+    mean, log_deviation = apply({"params": params}, tokens, method="encode")
     assert mean.shape == log_deviation.shape == (2, 2, 2, 4)
     np.testing.assert_allclose(mean.std(axis=(1, 2, 3)), 1, rtol=1e-3)
     z = jnp.broadcast_to(mean[:1], mean.shape)
-    logits = NET.apply({"params": params}, z, tokens, method="logits")
+    logits = apply({"params": params}, z, tokens, method="logits")
     np.testing.assert_allclose(logits[0, :3], logits[1, :3], atol=1e-5)  # the first three words
     assert np.abs(logits[0, 3] - logits[1, 3]).max() > 1e-4
-    other = NET.apply({"params": params}, z + 1, tokens, method="logits")
+    other = apply({"params": params}, z + 1, tokens, method="logits")
     assert np.abs(other[0, 0] - logits[0, 0]).max() > 1e-5
 
 
@@ -115,8 +116,13 @@ def test_it_learns_and_writes_what_it_has_read():
     for i in range(150):
         params, state, metrics = step(params, state, jax.random.key(i))
     assert metrics["loss_text"] < 0.5
-    latents = NET.apply({"params": params}, tokens, method="encode")[0]
-    written, logs = jax.jit(lambda p, z: write_reports(NET, p, z, 6))(params, latents)
+
+    @jax.jit
+    def read_and_write(params):
+        latents = NET.apply({"params": params}, tokens, method="encode")[0]
+        return write_reports(NET, params, latents, 6)
+
+    written, logs = read_and_write(params)
     assert (written == tokens).mean() > 0.9 and (logs <= 0).all()
     assert not written[:, 5].any()  # nothing behind the end
 

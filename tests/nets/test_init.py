@@ -67,6 +67,32 @@ def test_equal_shapes_differ_by_path():
     assert (params["another"]["bias"] != params["conv"]["bias"]).all()
 
 
+def test_equal_networks_are_traced_once():
+    """A model of many modalities has many of them."""
+    traced = []
+
+    class Traced(nn.Module):
+        table: object = None
+        width: int = 3
+
+        @nn.compact
+        def __call__(self, x, bias=False):
+            traced.append(x.shape)
+            return Dense(self.width, name="wide" if bias else "narrow")(x)
+
+    key = jax.random.key(0)
+    first, again = (init_params(Traced(), key, np.ones((1, 4), np.float32)) for _ in range(2))
+    jax.tree.map(np.testing.assert_array_equal, first, again)
+    assert traced == [(1, 4)]
+    assert init_params(Traced(), key, jnp.ones((1, 5)))["narrow"]["kernel"].shape == (5, 3)
+    assert init_params(Traced(width=2), key, X)["narrow"]["kernel"].shape == (8, 2)
+    assert set(init_params(Traced(), key, X, bias=True)) == {"wide"}
+    # What cannot be looked up is traced each time.
+    for _ in range(2):
+        init_params(Traced(table=np.ones(3)), key, X)
+    assert len(traced) == 6
+
+
 def test_unknown_names_and_collections_are_refused():
     with pytest.raises(ValueError, match="gamma of shape"):
         init_params(Net(stray=True), jax.random.key(0), X)

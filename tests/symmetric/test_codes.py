@@ -1,3 +1,5 @@
+import functools
+
 import jax
 import jax.numpy as jnp
 import numpy as np
@@ -51,16 +53,22 @@ def test_levels_are_the_published_numbers():
 @settings(max_examples=12, deadline=None)
 @given(code=codes)
 def test_what_is_written_is_read(code):
-    labels = jnp.arange(code.classes)
-    pictures = code.pictures(labels, 4, 5, key=jax.random.key(0))
+    labels = np.arange(code.classes)
+
+    @jax.jit
+    def written_and_read(labels):
+        pictures = code.pictures(labels, 4, 5, key=jax.random.key(0))
+        clean = code.clean_pictures(labels, 4, 5)
+        return pictures, clean, code.read(pictures), code.to_rgb(pictures)
+
+    pictures, clean, (distances, p, mode), colours = written_and_read(labels)
     assert pictures.shape == (code.classes, 4, 5, code.channels)
-    assert np.abs(pictures - code.clean_pictures(labels, 4, 5)).max() <= code.noise_width + 1e-6
-    np.testing.assert_array_equal(code.distances(pictures).argmin(1), labels)
-    np.testing.assert_array_equal(code.mode(pictures), labels)
-    p = code.probabilities(pictures)
+    assert np.abs(pictures - clean).max() <= code.noise_width + 1e-6
+    np.testing.assert_array_equal(distances.argmin(1), labels)
+    np.testing.assert_array_equal(mode, labels)
     np.testing.assert_allclose(p.sum(1), 1, rtol=1e-5)
     np.testing.assert_array_equal(p.argmax(1), labels)
-    assert code.to_rgb(pictures).shape == (code.classes, 4, 5, 3)
+    assert colours.shape == (code.classes, 4, 5, 3)
 
 
 def test_palette_noise_is_half_beta_grey_levels():
@@ -137,6 +145,12 @@ def test_pictures_of_another_shape_are_refused():
         Code("palette", 3).pictures(jnp.zeros((1, 2, 2), int), 3, 3, key=jax.random.key(0))
 
 
+@functools.partial(jax.jit, static_argnums=0)
+def there_and_back(code, pictures, weights):
+    moved = code.reweight(pictures, weights)
+    return code.read(moved), code.reweight(moved, 1 / weights)
+
+
 @settings(deadline=None, max_examples=20)
 @given(st.integers(2, 9), st.integers(0, 100))
 def test_reweighting_is_bayes_rule(classes, seed):
@@ -148,11 +162,11 @@ def test_reweighting_is_bayes_rule(classes, seed):
     noise = rng.normal(size=(5, 4, 4, classes - 1))
     noise -= noise.mean(axis=(1, 2), keepdims=True)
     pictures = jnp.asarray((p @ code.table)[:, None, None, :] + noise, jnp.float32)
-    moved = code.reweight(pictures, jnp.asarray(weights, jnp.float32))
+    given = weights.astype(np.float32)
+    (distances, found, _), back = there_and_back(code, pictures, given)
     expected = p * weights / (p * weights).sum(1, keepdims=True)
-    np.testing.assert_allclose(code.probabilities(moved), expected, atol=1e-4)
-    assert (code.distances(moved).argmin(1) == expected.argmax(1)).all()
-    back = code.reweight(moved, jnp.asarray(1 / weights, jnp.float32))
+    np.testing.assert_allclose(found, expected, atol=1e-4)
+    assert (distances.argmin(1) == expected.argmax(1)).all()
     np.testing.assert_allclose(back, pictures, atol=2e-3)
 
 

@@ -31,10 +31,10 @@ def flows(request):
         NETWORKS[request.param](), code, ("a", "b", "c"), PixelCodec((SIDE, SIDE, 1))
     )
     teacher = taught(student)
-    leaves, tree = jax.tree.flatten(teacher.init(jax.random.key(0)))
-    keys = jax.random.split(jax.random.key(1), len(leaves))
-    params = jax.tree.unflatten(
-        tree, [x + 0.1 * jax.random.normal(k, x.shape) for x, k in zip(leaves, keys, strict=True)]
+    rng = np.random.default_rng(1)
+    params = jax.tree.map(
+        lambda x: np.asarray(x) + 0.1 * rng.standard_normal(x.shape, np.float32),
+        teacher.init(jax.random.key(0)),
     )
     return teacher, params, student, start_from(params, student.init(jax.random.key(2)))
 
@@ -48,23 +48,36 @@ def streams(key=3, count=4):
 def test_a_student_starts_as_its_teacher(flows):
     teacher, params, student, own = flows
     z, a, b = streams(), jnp.array([0.0, 0.2, 0.5, 1.0]), jnp.array([0.1, 1.0, 0.75, 1.0])
-    wanted = teacher.field(params)(a, z)
-    for found in (student.field(own)(a, z), student.flow_map(own)(a, b, z)):
+
+    @jax.jit
+    def velocities(params, own, a, b, z):
+        return teacher.field(params)(a, z), student.field(own)(a, z), student.flow_map(own)(a, b, z)
+
+    @jax.jit
+    def distances(params, own, images, key):
+        pairs = (student, own), (teacher, params)
+        return [one.classify(tree, images, key=key, draws=2).distances for one, tree in pairs]
+
+    wanted, *every = velocities(params, own, a, b, z)
+    for found in every:
         for name in z:
             np.testing.assert_array_equal(found[name], wanted[name])
     images = jnp.clip(z["image"], -1, 1)
-    taken = dict(key=jax.random.key(0), draws=2)
-    np.testing.assert_array_equal(
-        student.classify(own, images, **taken).distances,
-        teacher.classify(params, images, **taken).distances,
-    )
+    np.testing.assert_array_equal(*distances(params, own, images, jax.random.key(0)))
 
 
 def test_jumps_of_a_fresh_student_are_steps_of_its_teacher(flows):
     teacher, params, student, own = flows
     labels, key = jnp.array([0, 1, 2]), jax.random.key(5)
-    found = student.generate(own, labels, key, steps=2, solver="jump")
-    np.testing.assert_array_equal(found, teacher.generate(params, labels, key, steps=2))
+
+    @jax.jit
+    def drawn(params, own, labels, key):
+        return (
+            student.generate(own, labels, key, steps=2, solver="jump"),
+            teacher.generate(params, labels, key, steps=2),
+        )
+
+    np.testing.assert_array_equal(*drawn(params, own, labels, key))
 
 
 def test_the_derivative_is_that_of_a_central_difference(flows):
@@ -72,13 +85,18 @@ def test_the_derivative_is_that_of_a_central_difference(flows):
     # How far to jump must say something.
     own = {**own, "span_zero": jax.tree.map(lambda x: x + 0.3, own["span_zero"])}
     batch = {"image": jnp.clip(streams()["image"], -1, 1), "label": jnp.array([0, 1, 2, 0])}
-    one = jumped(student, 1.0, own, params, batch, jax.random.key(0))
-    silent = dataclasses.replace(one, teacher=lambda u, z: jax.tree.map(jnp.zeros_like, z))
     z, a, b, h = streams(), jnp.full(4, 0.1), jnp.full(4, 0.6), 5e-3
-    wanted = target(silent, a, b, z, "lagrangian")
+
+    @jax.jit
+    def measured(own, params, batch, z):
+        one = jumped(student, 1.0, own, params, batch, jax.random.key(0))
+        silent = dataclasses.replace(one, teacher=lambda u, z: jax.tree.map(jnp.zeros_like, z))
+        ends = [one.student(a, b + s * h, z) for s in (1, -1)]
+        return target(silent, a, b, z, "lagrangian"), *ends
+
+    wanted, after, before = measured(own, params, batch, z)
     for name in z:
-        ends = (one.student(a, b + s * h, z)[name] for s in (1, -1))
-        slope = (next(ends) - next(ends)) / (2 * h)
+        slope = (after[name] - before[name]) / (2 * h)
         np.testing.assert_allclose(wanted[name], -0.5 * slope, atol=3e-3)
         assert np.abs(slope).max() > 0.01
 
@@ -86,11 +104,16 @@ def test_the_derivative_is_that_of_a_central_difference(flows):
 def test_a_guided_teacher_is_followed(flows):
     _, params, student, own = flows
     batch = {"image": jnp.clip(streams()["image"], -1, 1), "label": jnp.array([0, 1, 2, 0])}
-    plain, guided = (
-        jumped(student, weight, own, params, batch, jax.random.key(0)) for weight in (1.0, 2.0)
-    )
     u, z = jnp.array([0.0, 0.3, 0.6, 1.0]), streams()
-    there, here = guided.teacher(u, z), plain.teacher(u, z)
+
+    @jax.jit
+    def followed(own, params, batch, u, z):
+        return [
+            jumped(student, weight, own, params, batch, jax.random.key(0)).teacher(u, z)
+            for weight in (1.0, 2.0)
+        ]
+
+    here, there = followed(own, params, batch, u, z)
     assert set(there) == set(z) and np.abs(there["image"] - here["image"]).max() > 1e-3
     np.testing.assert_allclose(there["label"], here["label"], atol=1e-5)
 
@@ -98,10 +121,15 @@ def test_a_guided_teacher_is_followed(flows):
 def test_beside_a_guided_teacher_labels_are_learned_as_before(flows):
     _, _, student, own = flows
     batch = {"image": jnp.clip(streams()["image"], -1, 1), "label": jnp.array([0, 1, 2, 0])}
-    (whole, parts), (labels, _) = (
-        flow_matching_loss(student, own, batch, jax.random.key(0), train=False, image=image)
-        for image in (True, False)
-    )
+
+    @jax.jit
+    def losses(own, batch):
+        return [
+            flow_matching_loss(student, own, batch, jax.random.key(0), train=False, image=image)
+            for image in (True, False)
+        ]
+
+    (whole, parts), (labels, _) = losses(own, batch)
     images = student.image_weight * parts["loss_image"]
     np.testing.assert_allclose(whole - labels, images, rtol=1e-5)
     np.testing.assert_allclose(labels, (1 - student.image_weight) * parts["loss_label"], rtol=1e-5)

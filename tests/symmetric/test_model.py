@@ -1,4 +1,5 @@
 import dataclasses
+import functools
 
 import chex
 import flax.linen as nn
@@ -54,12 +55,14 @@ def test_one_step_reading_is_the_expected_code(scheme):
     key = jax.random.key(0)
     images = jnp.asarray(MEANS)[jnp.arange(60) % 3][:, None, None, None]
     images = images + jax.random.normal(key, (60, 4, 4, 1))
-    path = to_label(flow, {}, images, jnp.arange(60), key, steps=1, grid=2)
+    path = jax.jit(functools.partial(to_label, flow, {}, steps=1, grid=2))(
+        images, jnp.arange(60), key
+    )
     u, states = path.grid, path.states
     expected = posterior(images) @ flow.code.table
     np.testing.assert_allclose(states["label"][-1].mean((1, 2)), expected, atol=1e-5)
     assert u[0] == 1 and u[-1] == 0
-    reading = flow.classify({}, images, key, draws=2)
+    reading = jax.jit(functools.partial(flow.classify, {}, draws=2))(images, key)
     chex.assert_shape([reading.distances, reading.probabilities], (2, 60, 3))
     assert reading.nfe == 1
     if scheme == "simplex":
@@ -104,7 +107,7 @@ def test_training_finds_the_posterior():
     for i in range(300):
         params, state = step(params, state, jax.random.key(i))
     images = batch(jax.random.key(999), 64)["image"]
-    p = flow.classify(params, images, jax.random.key(1)).probabilities[0, :, 1]
+    p = jax.jit(flow.classify)(params, images, jax.random.key(1)).probabilities[0, :, 1]
     # Two Gaussians of means -+0.5, variance 1 a pixel, 4 pixels: log odds = 4 x mean.
     exact = jax.nn.sigmoid(4 * images.mean((1, 2, 3)))
     assert np.abs(p - exact).mean() < 0.04
@@ -132,12 +135,12 @@ LABELS = jnp.array([0, 1, 2, 1, 0])
 
 def perturbed(flow):
     """Parameters that are not the zero-output start."""
-    return jax.tree.map(lambda a: a + 0.05 * jnp.ones_like(a), flow.init(jax.random.key(0)))
+    return jax.tree.map(lambda a: np.asarray(a) + np.float32(0.05), flow.init(jax.random.key(0)))
 
 
 def test_loss_of_a_fresh_network_is_the_energy_of_the_velocity():
     flow = small(image_weight=0.7)
-    loss, metrics = flow.loss(
+    loss, metrics = jax.jit(flow.loss)(
         flow.init(jax.random.key(0)), {"image": IMAGES, "label": LABELS}, jax.random.key(1)
     )
     expected = 0.7 * metrics["loss_image"] + 0.3 * metrics["loss_label"]
@@ -147,7 +150,7 @@ def test_loss_of_a_fresh_network_is_the_energy_of_the_velocity():
 
 def test_reading_samples_score_the_label_alone():
     flow = small(time=TimeDistribution(classification_fraction=1.0))
-    loss, metrics = flow.loss(
+    loss, metrics = jax.jit(flow.loss)(
         flow.init(jax.random.key(0)), {"image": IMAGES, "label": LABELS}, jax.random.key(1)
     )
     assert metrics["loss_image"] == 0 and loss == pytest.approx(float(metrics["loss_label"]))
@@ -163,15 +166,17 @@ def test_times_lie_between_the_ends(name):
 def test_noise_of_predictions_depends_on_content_and_of_samples_on_the_index():
     flow = small()
     params, key = perturbed(flow), jax.random.key(3)
-    whole = flow.classify(params, IMAGES, key, draws=2)
-    part = flow.classify(params, IMAGES[3:], key, draws=2)
+    classify = jax.jit(functools.partial(flow.classify, draws=2))
+    generate = jax.jit(functools.partial(flow.generate, steps=2))
+    whole = classify(params, IMAGES, key)
+    part = classify(params, IMAGES[3:], key)
     np.testing.assert_allclose(whole.distances[:, 3:], part.distances, atol=1e-5)
-    twice = flow.classify(params, IMAGES[jnp.array([1, 4, 1])], key, draws=2).distances
+    twice = classify(params, IMAGES[jnp.array([1, 4, 1])], key).distances
     np.testing.assert_array_equal(twice[:, 0], twice[:, 2])
-    given = flow.classify(params, IMAGES, key, draws=2, index=jnp.arange(5))
+    given = classify(params, IMAGES, key, index=jnp.arange(5))
     assert np.abs(given.distances - whole.distances).max() > 1e-4  # another noise, where asked for
-    drawn = flow.generate(params, LABELS, key, steps=2)
-    again = flow.generate(params, LABELS[3:], key, steps=2, index=jnp.array([3, 4]))
+    drawn = generate(params, LABELS, key)
+    again = generate(params, LABELS[3:], key, index=jnp.array([3, 4]))
     np.testing.assert_allclose(drawn[3:], again, atol=1e-5)
     assert drawn.shape == IMAGES.shape and np.abs(drawn).max() <= 1
 
@@ -179,8 +184,9 @@ def test_noise_of_predictions_depends_on_content_and_of_samples_on_the_index():
 def test_guidance():
     flow = small(code_dropout=0.1)
     params, key = perturbed(flow), jax.random.key(3)
-    plain = flow.generate(params, LABELS, key, steps=2)
-    guided = flow.generate(params, LABELS, key, steps=2, guidance=3.0)
+    generate = jax.jit(flow.generate, static_argnames=("steps", "guidance"))
+    plain = generate(params, LABELS, key, steps=2)
+    guided = generate(params, LABELS, key, steps=2, guidance=3.0)
     assert np.abs(plain - guided).max() > 1e-4
     with pytest.raises(ValueError, match="code_dropout"):
         small().generate(params, LABELS, key, guidance=2.0)
@@ -189,20 +195,22 @@ def test_guidance():
 def test_resizing_inside_the_network():
     flow = small(resize=8)
     params = flow.init(jax.random.key(0))
-    assert flow.generate(params, LABELS, jax.random.key(0), steps=1).shape == (5, 7, 7, 1)
-    assert flow.classify(params, IMAGES, jax.random.key(0)).distances.shape == (1, 5, 3)
+    generate = jax.jit(flow.generate, static_argnames="steps")
+    assert generate(params, LABELS, jax.random.key(0), steps=1).shape == (5, 7, 7, 1)
+    assert jax.jit(flow.classify)(params, IMAGES, jax.random.key(0)).distances.shape == (1, 5, 3)
 
 
 def test_segmentation_reads_a_map():
     flow = small(maps=True)
     params = flow.init(jax.random.key(0))
     maps = jax.random.randint(jax.random.key(1), (5, 7, 7), 0, 3)
-    loss, _ = flow.loss(params, {"image": IMAGES, "label": maps}, jax.random.key(2))
+    loss, _ = jax.jit(flow.loss)(params, {"image": IMAGES, "label": maps}, jax.random.key(2))
     assert np.isfinite(loss)
-    p = flow.segment(params, IMAGES, jax.random.key(0), draws=2)
+    p = jax.jit(functools.partial(flow.segment, draws=2))(params, IMAGES, jax.random.key(0))
     assert p.shape == (5, 7, 7, 3)
     np.testing.assert_allclose(p.sum(-1), 1, rtol=1e-5)
-    assert flow.generate(params, maps, jax.random.key(0), steps=1).shape == IMAGES.shape
+    generate = jax.jit(functools.partial(flow.generate, steps=1))
+    assert generate(params, maps, jax.random.key(0)).shape == IMAGES.shape
     with pytest.raises(ValueError, match="one class per pixel: it can only segment"):
         flow.classify(params, IMAGES, jax.random.key(0))
     with pytest.raises(ValueError, match="one class per image: it can only classify"):
@@ -266,7 +274,8 @@ def test_a_preconditioned_fresh_flow_draws_the_gaussian_of_its_spread():
     flow = SymmetricFlow(
         Silent(), Code("simplex", 2), ("a", "b"), PixelCodec((4, 4, 2)), image_std=std
     )
-    path = to_image(flow, {}, jnp.zeros(2, int), jax.random.key(0), steps=400, grid=3)
+    draw = jax.jit(functools.partial(to_image, flow, {}, steps=400, grid=3))
+    path = draw(jnp.zeros(2, int), jax.random.key(0))
     u, states = path.grid, path.states
     start, middle, end = np.asarray(states["image"])
     np.testing.assert_allclose(end, start * np.asarray(std), rtol=0.02)
@@ -303,21 +312,23 @@ def test_two_scores_tell_images_of_another_kind():
     flow = SymmetricFlow(Memory(code), code, ("a", "b"), PixelCodec((8, 8, 1), bounded=False))
     noise = 0.5 * jax.random.normal(jax.random.key(1), (4, 8, 8, 1))
     images = jnp.concatenate([jnp.full((4, 8, 8, 1), 0.2), 0.2 + noise])
-    found = flow.classify({}, images, jax.random.key(0), draws=2)
+    classify = jax.jit(functools.partial(flow.classify, {}), static_argnames=("draws", "outside"))
+    found = classify(images, jax.random.key(0), draws=2)
     spread, error = (found.uncertainty[k] for k in ("picture_spread", "flow_error"))
     assert spread[:4].max() < 1e-5 < 0.2 < spread[4:].min()
     assert error[:4].max() < 1e-5 < 0.2 < error[4:].min()
     assert found.measures["picture_spread"].shape == (2, 8)
-    without = flow.classify({}, images, jax.random.key(0), outside=False)
+    without = classify(images, jax.random.key(0), outside=False)
     assert without.measures == {}
-    alone = flow.classify({}, images[5:6], jax.random.key(0), draws=2)
+    alone = classify(images[5:6], jax.random.key(0), draws=2)
     np.testing.assert_allclose(alone.uncertainty["flow_error"], error[5:6], rtol=1e-5)
 
 
 def test_draws_come_in_pairs_of_opposite_noise():
     flow = dataclasses.replace(gaussian_flow("simplex"), net=Silent())
     images, index, key = jnp.zeros((3, 4, 4, 1)), jnp.arange(3), jax.random.key(0)
-    ends = [to_label(flow, {}, images, index, key, draw=d).end["label"] for d in range(4)]
+    draw = jax.jit(lambda d: to_label(flow, {}, images, index, key, draw=d).end["label"])
+    ends = [draw(d) for d in range(4)]
     np.testing.assert_array_equal(ends[0], -ends[1])
     np.testing.assert_array_equal(ends[2], -ends[3])
     assert not np.allclose(ends[0], ends[2])
@@ -333,15 +344,17 @@ def test_features_are_those_of_the_middle_and_of_the_image(network):
     nets = {"unet": UNet, "dit": DiT}
     net = nets[network](channels=3, **settings[network])
     flow = SymmetricFlow(net, Code("simplex", 3), ("a", "b", "c"), PixelCodec((8, 8, 1)))
+    rng = np.random.default_rng(0)
     params = jax.tree.map(
-        lambda x: x + 0.1 * jax.random.normal(jax.random.key(x.size), x.shape),
+        lambda x: np.asarray(x) + 0.1 * rng.standard_normal(x.shape, np.float32),
         flow.init(jax.random.key(0)),
     )
     images = jax.random.uniform(jax.random.key(1), (3, 8, 8, 1), minval=-1)
-    found = flow.classify(params, images[jnp.array([0, 1, 0])], jax.random.key(2))
+    classify = jax.jit(flow.classify, static_argnames="outside")
+    found = classify(params, images[jnp.array([0, 1, 0])], jax.random.key(2))
     chex.assert_shape(found.features, (1, 3, 32))
     np.testing.assert_allclose(found.features[0, 0], found.features[0, 2], atol=1e-5)
     assert np.abs(found.features[0, 0] - found.features[0, 1]).max() > 1e-3
-    bare = flow.classify(params, images[jnp.array([0, 1, 0])], jax.random.key(2), outside=False)
+    bare = classify(params, images[jnp.array([0, 1, 0])], jax.random.key(2), outside=False)
     assert bare.features is None
     np.testing.assert_array_equal(bare.distances, found.distances)

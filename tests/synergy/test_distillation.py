@@ -26,7 +26,7 @@ def settings(**changes):
 def pair(**changes):
     """A student, its teacher's model, and the parameters of both."""
     student = tiny.model(distillation=settings(), **changes)
-    params = jax.tree.map(jnp.asarray, tiny.params())
+    params = jax.device_put(tiny.params())
     own = start_from(params, student.init(jax.random.key(1)))
     return student, taught(student), own, params
 
@@ -123,7 +123,7 @@ def test_a_teacher_is_followed_with_its_guidance():
 def test_what_has_guidance_in_it_takes_no_more():
     changes = dict(stages=PAIRED, distillation=settings(guidance=2.0))
     student = tiny.model(**changes)
-    own = start_from(jax.tree.map(jnp.asarray, tiny.params()), student.init(jax.random.key(1)))
+    own = start_from(jax.device_put(tiny.params()), student.init(jax.random.key(1)))
     sources = {tiny.NAMES[0]: jnp.asarray(tiny.images(2))}
     with pytest.raises(ValueError, match="leave it at 1"):
         student.translate(own, sources, jax.random.key(0), target=tiny.NAMES[1], guidance=2.0)
@@ -144,7 +144,7 @@ def test_stages_of_a_distilled_run_are_evaluated_as_far_as_they_go():
 def test_only_the_drawing_learns_and_the_rest_is_the_teachers(names, weight):
     changes = dict(stages=names, distillation=settings(guidance=weight), prediction="data")
     student = tiny.model(**changes)
-    params = jax.tree.map(jnp.asarray, tiny.params())
+    params = jax.device_put(tiny.params())
     first, last = stages(tiny.config(**changes), tiny.splits(), tiny.parts(), student)
     tree = {TEACHER: params}
     kept = first.initial(tree)
