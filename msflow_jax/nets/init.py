@@ -56,7 +56,7 @@ def init_params(module: nn.Module, key: jax.Array, *inputs: Any, **options: Any)
     arrays = {name: value for name, value in options.items() if _arrays(value)}
     static = {name: value for name, value in options.items() if name not in arrays}
     leaves, structure = jax.tree.flatten((inputs, arrays))
-    given = tuple(jax.ShapeDtypeStruct(leaf.shape, leaf.dtype) for leaf in leaves)
+    given = tuple(jax.ShapeDtypeStruct(np.shape(x), jax.dtypes.result_type(x)) for x in leaves)
     try:
         hash((module, *static.values()))
     except TypeError:  # such as a module with an array among its fields
