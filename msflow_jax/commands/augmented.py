@@ -2,7 +2,7 @@
 
 import argparse
 import sys
-from collections.abc import Mapping, Sequence
+from collections.abc import Collection, Mapping, Sequence
 from pathlib import Path
 from typing import Any, NoReturn
 
@@ -33,12 +33,13 @@ def check_flags(
         raise ValueError(f"--{'balance' if balance else 'root'} goes with --augment")
 
 
-def warn_of_drawings(flow: Any, needed: bool = False) -> list[str]:
+def warn_of_drawings(flow: Any, needed: bool = False, classes: Collection[str] = ()) -> list[str]:
     """Print, of several processes on the first, what the standing evaluation warns of in drawn images.
 
     Args:
         flow: opened workdir.
         needed: whether there being no evaluation is to be warned of too.
+        classes: names of those that are drawn; empty: all.
 
     Returns:
         The warnings.
@@ -51,7 +52,7 @@ def warn_of_drawings(flow: Any, needed: bool = False) -> list[str]:
     texts = []
     if name := evaluations.standing(flow.path):
         found = Results(name="", evaluation=evaluations.read(flow.path, name))
-        texts = [f"evaluation {name!r}: {text}" for text in warnings_of_drawing(found)]
+        texts = [f"evaluation {name!r}: {text}" for text in warnings_of_drawing(found, classes)]
     elif needed:
         texts = [f"how good drawn images are is not known: msflow evaluate --workdir={flow.path}"]
     for text in texts if is_first() else ():
@@ -117,7 +118,8 @@ def augment(
         _refuse_pieces(flow, images.shape[1:-1])
     if not is_first():
         return
-    warned = warn_of_drawings(flow, needed=True)
+    names = [flow.classes[k] for k in np.flatnonzero(drawn)]
+    warned = warn_of_drawings(flow, needed=True, classes=names)
     record = {"workdir": str(flow.path), "step": flow.drawing_step, "seed": seed}
     with new_folder(output, replace=True) as folder:
         found = augmented.write_training_set(folder, splits, images, numbers)

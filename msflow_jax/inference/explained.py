@@ -60,6 +60,8 @@ def draw(
     shown = panels(image, likelihood, log_ratio, spacing, limits)
     entry = "voxel" if image.ndim == 4 else "pixel"
     median, total = shown_values(likelihood, centre=True)[1], log_ratio.sum(dtype=np.float64)
+    odds = 100 / (1 + np.exp(-total.clip(-50, 50)))  # percent, of even ones before
+    words = f"log-likelihood ratio: {total:+.3g} nats in all ({odds:.0f} : {100 - odds:.0f})"
     return draw_panels(
         [
             Panel(shown[0], "the image"),
@@ -68,7 +70,7 @@ def draw(
                 f"nats per {entry}, less their median {median:.3g}\nred: likelier, blue: less likely",
             ),
             Panel(
-                shown[2], f"log-likelihood ratio: {total:+.3g} nats in all", limits[1],
+                shown[2], words, limits[1],
                 f"nats per {entry}, red: for {label}\nblue: for {other}",
             ),
         ],

@@ -1,5 +1,6 @@
 """What a reader must not miss: results at chance level, and what does no better than no model."""
 
+from collections.abc import Collection
 from typing import Any
 
 from msflow_jax.reports.generation import blocks_of
@@ -29,10 +30,12 @@ def warnings_of(results: Results) -> list[str]:
     ]
 
 
-def warnings_of_drawing(results: Results) -> list[str]:
-    """Those of them that concern whoever uses images that the model draws of its classes."""
+def warnings_of_drawing(results: Results, classes: Collection[str] = ()) -> list[str]:
+    """Those of them that concern whoever uses images that the model draws of classes; empty: of all."""
+    found = results.part("classification")
+    rows = [row for row in found.get("per_class", ()) if not classes or row["name"] in classes]
     return [
-        *_unseen_classes(results.part("classification")),
+        *_unseen_classes({"per_class": rows}),
         *_of_generation(results.part("generation")),
         *_of_privacy(results.part("privacy")),
     ]

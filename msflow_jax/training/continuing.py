@@ -33,11 +33,14 @@ def check_length(then: ConfigDict, now: ConfigDict, examples: int, run: Path) ->
     before, after = (total_steps(config, examples) for config in (then, now))
     if after < before or not (examples or (then.steps and now.steps)):
         raise ValueError(
-            f"{run} holds a run with train.steps={then.steps}, train.epochs={then.epochs} ({before} "
-            f"steps), not {now.steps} and {now.epochs} ({after} steps): a run can be made longer, not "
-            "shorter; use another --workdir, or evaluate what is there: "
+            f"{run} holds a run of {_length(then)}, not of {_length(now)}: a run can be made longer, "
+            "not shorter; use another --workdir, or evaluate what is there: "
             f"msflow evaluate --workdir={run}"
         )
+
+
+def _length(config: ConfigDict) -> str:
+    return f"{config.steps} steps" if config.steps else f"{config.epochs:g} epochs"
 
 
 def describe_length(then: ConfigDict, now: ConfigDict, examples: int, reached: int) -> str:

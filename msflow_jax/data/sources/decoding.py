@@ -21,6 +21,7 @@ from msflow_jax.storage.content import describe_content, describe_file
 if TYPE_CHECKING:
     from PIL import Image
 
+_TEXTS = (".csv", ".tsv", ".txt", ".json", ".xml")  # not to be saved as a picture
 FORMATS = ("PNG", "JPEG", "TIFF", "BMP", "GIF", "WEBP", "PPM")
 MAX_PIXELS = 89_478_485  # where Pillow begins to warn of decompression bombs
 MAX_BYTES = 1 << 30  # of a file; what so many pixels take with 16 bits and four colours
@@ -127,20 +128,20 @@ def opened(source: Path | io.BytesIO, path: Path) -> Iterator[Image.Image]:
         held = source.getvalue()[:4096] if isinstance(source, io.BytesIO) else None
         kind = describe_file(path) if held is None else describe_content(held)
         raise ValueError(
-            f"{path} is not an image that can be read (it holds {kind}); remove it or {_again(path)}"
+            f"{path} is not an image that can be read (it holds {kind}); remove it{_again(path)}"
         ) from error
     except Image.DecompressionBombError as error:
         found = re.search(r"\((\d+) pixels\)", str(error))
         check_pixels(int(found[1]) if found else MAX_PIXELS + 1, path)
     except Exception as error:  # whatever a damaged file raises in Pillow, struct.error too
         reason = " ".join(str(error).split()) or type(error).__name__
-        raise ValueError(
-            f"{path} cannot be decoded ({reason}); remove it or {_again(path)}"
-        ) from error
+        raise ValueError(f"{path} cannot be decoded ({reason}); remove it{_again(path)}") from error
 
 
 def _again(path: Path) -> str:
-    return "copy it again" if path.suffix.lower() == ".png" else "save it as PNG"
+    if path.suffix.lower() == ".png":
+        return " or copy it again"
+    return "" if path.suffix.lower() in _TEXTS else " or save it as PNG"
 
 
 def check_pixels(count: int, path: Path | str, shape: str = "") -> None:

@@ -104,6 +104,11 @@ def list_folder(config: ConfigDict) -> Listing:
         ValueError: for a class folder without images, or a single class.
     """
     root = root_of(config)
+    if root.is_file():
+        raise ValueError(
+            f"{root} is a file, and the source `folder` reads folders: for a table of images add "
+            "--config.data.name=manifest"
+        )
     if not root.is_dir():
         what = "file" if root.suffix.lower() in _TABLES else "folder"
         expected = "" if what == "file" else f"; {LAYOUT}"

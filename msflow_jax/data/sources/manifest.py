@@ -2,13 +2,13 @@
 
 from __future__ import annotations
 
-from collections.abc import Collection
+from collections.abc import Collection, Sequence
 from pathlib import Path
 
 from ml_collections import ConfigDict
 
 from msflow_jax.data.base import class_name
-from msflow_jax.data.sources.cells import emptied
+from msflow_jax.data.sources.cells import Line, emptied
 from msflow_jax.data.sources.entries import check_cells, check_inside, slash_hint, split_of
 from msflow_jax.data.sources.listing import (
     COLUMNS,
@@ -21,6 +21,9 @@ from msflow_jax.data.sources.nifti import split_volume
 from msflow_jax.data.sources.subjects import examples_of, keep_together
 from msflow_jax.data.sources.table import read_table
 from msflow_jax.storage.content import printable
+from msflow_jax.storage.text import first_of
+
+_NAMED = 3  # lines in an error
 
 
 def list_manifest(config: ConfigDict) -> Listing:
@@ -36,6 +39,11 @@ def list_manifest(config: ConfigDict) -> Listing:
             file under two names, or a patient in two splits.
     """
     path = root_of(config)
+    if path.is_dir():
+        raise ValueError(
+            f"{path} is a folder, and the source `manifest` reads a table: name the CSV, or add "
+            "--config.data.name=folder, which reads a folder of images for each class"
+        )
     if not path.is_file():
         raise FileNotFoundError(f"no manifest at {path} (--config.data.root)")
     rows = list_rows(path, outside=config.outside)
@@ -71,7 +79,10 @@ def list_rows(path: Path, *, outside: bool, ignored: Collection[str] = ()) -> li
     for number, cells in lines:
         where = f"{path}, line {number}"
         named = zip(columns, cells, strict=True)
-        row = _row(path, where, {k: v for k, v in named if k not in ignored}, folder)
+        try:
+            row = _row(path, where, {k: v for k, v in named if k not in ignored}, folder)
+        except FileNotFoundError as error:
+            raise FileNotFoundError(f"{error}{_others(path, columns, lines, number)}") from error
         real = row.path.resolve()
         if seen.get(real) == "":
             raise ValueError(
@@ -86,6 +97,20 @@ def list_rows(path: Path, *, outside: bool, ignored: Collection[str] = ()) -> li
         seen[real] = row.name
         rows.append(row)
     return rows
+
+
+def _others(path: Path, columns: Sequence[str], lines: Sequence[Line], first: int) -> str:
+    """How many more lines name a file that is not there, for an error; empty without one."""
+
+    def is_there(cell: str) -> bool:
+        try:
+            return (path.parent / split_volume(cell)[0]).exists()
+        except (OSError, RuntimeError):  # no path at all, which is said by itself
+            return True
+
+    at = columns.index("path")
+    absent = [str(n) for n, cells in lines if n != first and not is_there(cells[at])]
+    return f"; nor of line {first_of(absent, _NAMED)}" if absent else ""
 
 
 def _row(path: Path, where: str, cells: dict[str, str], folder: Path | None) -> Row:

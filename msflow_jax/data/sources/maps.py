@@ -56,8 +56,9 @@ def choose(
     picture = read(first)
     if plain and (value_range or picture.values.dtype != np.uint8):
         raise ValueError(
-            f"{source}: {plain[0].place} and {first.place} cannot be brought to grey levels by one map: "
-            "use files of one kind"
+            f"{source}: {plain[0].place} is a plain picture ({len(plain)} of {len(items)}) and "
+            f"{first.place} a scanner's file ({len(scanned)}), whose values no one map brings to grey "
+            "levels: use files of one kind"
         )
     if picture.values.dtype == np.uint8:
         return FULL, broken

@@ -2,7 +2,10 @@
 
 import numpy as np
 import pytest
+from ml_collections import ConfigDict
 
+from msflow_jax.data.sources.listing import list_folder
+from msflow_jax.data.sources.manifest import list_manifest
 from tests.data.sources.dicom_objects import make_object
 from tests.data.sources.test_files import fill, load, save, write_csv
 
@@ -196,3 +199,15 @@ def test_a_text_among_scans_is_named_as_such(tmp_path):
     path = write_csv(tmp_path / "list.csv", "path,label", *lines, "notes.txt,a")
     with pytest.raises(ValueError, match=r"^\S*notes\.txt is not an image"):
         load(path, "manifest")
+
+
+def test_a_table_where_a_folder_is_read_and_the_reverse(tmp_path):
+    table = tmp_path / "a.csv"
+    table.write_text("path,label\nx.png,a\ny.png,b\nz.png,b\n", encoding="utf-8")
+    given = dict(root=str(table), outside=False, seed=0)
+    with pytest.raises(ValueError, match="--config.data.name=manifest"):
+        list_folder(ConfigDict(dict(given, name="folder")))
+    with pytest.raises(ValueError, match="--config.data.name=folder"):
+        list_manifest(ConfigDict(dict(given, name="manifest", root=str(tmp_path))))
+    with pytest.raises(FileNotFoundError, match=r"line 2: no file .*; nor of line 3, 4$"):
+        list_manifest(ConfigDict(dict(given, name="manifest")))
