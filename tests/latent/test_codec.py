@@ -1,6 +1,7 @@
 """Latent codes and the latent flow, on autoencoders small enough to know by heart."""
 
 import dataclasses
+import functools
 
 import chex
 import flax.linen as nn
@@ -114,17 +115,22 @@ def test_images_are_read_and_drawn(scheme, readout):
     model = latent_flow(code, readout=readout)
     params = {KEY: {}}
     images = brightness([-0.5, 0.5, 0.2])
-    reading = model.classify(params, images, jax.random.key(0), draws=2)
+    classify = jax.jit(functools.partial(model.classify, draws=2))
+    reading = classify(params, images, jax.random.key(0))
     chex.assert_shape([reading.distances, reading.probabilities], (2, 3, 2))
     np.testing.assert_array_equal(reading.distances.argmin(-1), [[0, 1, 1]] * 2)
-    drawn = model.generate(
-        params, np.array([0, 1]), jax.random.key(0), steps=200, index=jnp.arange(2)
-    )
+    generate = jax.jit(functools.partial(model.generate, steps=200))
+    drawn = generate(params, np.array([0, 1]), jax.random.key(0), index=jnp.arange(2))
     chex.assert_shape(drawn, (2, 8, 8, 3))
-    inner = model.codec.encode({}, images[:1])
-    path = to_label(model, params, inner, jnp.arange(1), jax.random.key(0), steps=2, grid=3)
-    shown = to_pictures(model, params, {k: v[:, 0] for k, v in path.states.items()})
-    assert shown[0].shape[0] == len(path.grid) == 3 and shown[1].shape[-1] == 3
+
+    @jax.jit
+    def on_the_way(params, images, key):
+        inner = model.codec.encode({}, images)
+        path = to_label(model, params, inner, jnp.arange(1), key, steps=2, grid=3)
+        return path.grid, to_pictures(model, params, {k: v[:, 0] for k, v in path.states.items()})
+
+    grid, shown = on_the_way(params, images[:1], jax.random.key(0))
+    assert shown[0].shape[0] == len(grid) == 3 and shown[1].shape[-1] == 3
     np.testing.assert_allclose(shown[0][0], images[0], atol=1e-6)
 
 
@@ -147,16 +153,19 @@ def test_the_loss_is_the_flows_on_posterior_samples():
     model = dataclasses.replace(
         latent_flow(Code("simplex", 2)), codec=codec, net=ReadsBrightness(np.ones((2, 1, 1, 1)), 2)
     )
-    mean, deviation = codec.moments(weights, brightness([-0.5, 0.5]))
+    mean, deviation = jax.jit(codec.moments)(weights, brightness([-0.5, 0.5]))
     assert (deviation > 0).all()
-    batch = {"image": mean, "label": jnp.array([0, 1])}
-    key = jax.random.key(3)
-    without, _ = model.loss({}, batch, key)
-    expected, _ = model.inside.loss({}, batch, jax.random.split(key)[0])
+
+    @jax.jit
+    def losses(mean, still, spread):
+        batch, key = {"image": mean, "label": jnp.array([0, 1])}, jax.random.key(3)
+        expected, _ = model.inside.loss({}, batch, jax.random.split(key)[0])
+        every = (batch, {**batch, "deviation": still}, {**batch, "deviation": spread})
+        return expected, *(model.loss({}, one, key)[0] for one in every)
+
+    expected, without, still, spread = losses(mean, np.zeros_like(mean), np.ones_like(mean))
     np.testing.assert_array_equal(without, expected)
-    still, _ = model.loss({}, {**batch, "deviation": jnp.zeros_like(batch["image"])}, key)
     np.testing.assert_array_equal(still, expected)
-    spread, _ = model.loss({}, {**batch, "deviation": jnp.ones_like(batch["image"])}, key)
     assert spread != expected
 
 

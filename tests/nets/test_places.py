@@ -48,6 +48,7 @@ def test_a_guide_begins_by_looking_near():
     out = {"kernel": kernel, "bias": jnp.zeros(12)}
     opened = {**params, "attend": {**params["attend"], "out_zero": out}}
 
+    @jax.jit
     def output(params, partner):
         return guide.apply({"params": params}, x, partner, distance)
 

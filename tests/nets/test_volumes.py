@@ -27,19 +27,27 @@ def direct(x, kernel, stride, padding):
 def test_a_convolution_by_planes_is_the_convolution(stride, depth):
     x, kernel = normal(0, 2, depth, 4, 5, 3), normal(1, 3, 3, 3, 3, 2)
     padding = ((1, 1), (0, 1), (1, 1))
-    wanted, back = jax.vjp(lambda x, k: direct(x, k, stride, padding), x, kernel)
-    got, own = jax.vjp(lambda x, k: convolve_planes(x, k, stride, padding), x, kernel)
+    shape = jax.eval_shape(lambda x, k: direct(x, k, stride, padding), x, kernel).shape
+    weights = normal(2, *shape)
+
+    @jax.jit
+    def both(x, kernel, weights):
+        wanted, back = jax.vjp(lambda x, k: direct(x, k, stride, padding), x, kernel)
+        got, own = jax.vjp(lambda x, k: convolve_planes(x, k, stride, padding), x, kernel)
+        return wanted, got, back(weights), own(weights)
+
+    wanted, got, back, own = both(x, kernel, weights)
     np.testing.assert_allclose(got, wanted, atol=1e-5)
-    weights = normal(2, *wanted.shape)
-    for a, b in zip(own(weights), back(weights), strict=True):
+    for a, b in zip(own, back, strict=True):
         np.testing.assert_allclose(a, b, atol=3e-5)
 
 
 @pytest.mark.parametrize("axis", [0, 1, 2])
 def test_a_mirrored_kernel_of_a_mirrored_volume_gives_the_mirrored_result(axis):
     x, kernel, padding = normal(0, 1, 3, 4, 5, 2), normal(1, 3, 3, 3, 2, 2), ((1, 1),) * 3
-    turned = convolve_planes(np.flip(x, axis + 1), np.flip(kernel, axis), 1, padding)
-    wanted = convolve_planes(x, kernel, 1, padding)
+    run = jax.jit(lambda x, kernel: convolve_planes(x, kernel, 1, padding))
+    turned = run(np.flip(x, axis + 1), np.flip(kernel, axis))
+    wanted = run(x, kernel)
     np.testing.assert_allclose(jnp.flip(turned, axis + 1), wanted, atol=1e-5)
 
 
@@ -48,19 +56,24 @@ def test_upsample_convolve_of_volumes_is_enlarge_then_convolve(space):
     x, kernel = normal(0, 2, *space, 3), normal(1, 3, 3, 3, 3, 2)
     enlarged = functools.reduce(lambda a, axis: np.repeat(a, 2, axis), (1, 2, 3), x)
     wanted = direct(enlarged, kernel, 1, ((1, 1),) * 3)
-    np.testing.assert_allclose(upsample_convolve(x, kernel), wanted, atol=1e-5)
+    np.testing.assert_allclose(jax.jit(upsample_convolve)(x, kernel), wanted, atol=1e-5)
 
 
 def test_a_volume_is_normalised_over_all_its_voxels():
     """As the picture of all its rows one below the other; its derivative too."""
     x, scale, bias, shift = normal(0, 2, 3, 4, 5, 8), normal(1, 8), normal(2, 8), normal(3, 2, 8)
     norm = functools.partial(ops.group_norm, groups=4, silu=True)
-    got, back = jax.vjp(norm, x, scale, bias, shift)
-    flat = x.reshape(2, 12, 5, 8)
-    wanted, known = jax.vjp(norm, flat, scale, bias, shift)
+    flat, weights = x.reshape(2, 12, 5, 8), normal(4, *x.shape)
+
+    @jax.jit
+    def derived(x, weights):
+        y, back = jax.vjp(norm, x, scale, bias, shift)
+        return y, back(weights)
+
+    got, back = derived(x, weights)
+    wanted, known = derived(flat, weights.reshape(flat.shape))
     np.testing.assert_allclose(got.reshape(flat.shape), wanted, atol=1e-6)
-    weights = normal(4, *x.shape)
-    for a, b in zip(back(weights), known(weights.reshape(flat.shape)), strict=True):
+    for a, b in zip(back, known, strict=True):
         np.testing.assert_allclose(np.reshape(a, b.shape), b, atol=1e-4)
 
 

@@ -1,5 +1,6 @@
 """What each stage trains and starts from, which pairs it sees, and what it changes of them."""
 
+import functools
 import re
 
 import jax
@@ -58,14 +59,19 @@ def test_scenes_are_replayed_while_questions_are_learned():
     batch = {"asked": tiny.batch(), "drawn": _scenes_of(stage)}
     params, key = tiny.params(), jax.random.key(0)
 
-    def loss(params):
-        return stage.loss(params, batch, key, train=True)[0]
+    alone, model = made(stages=names)[1], tiny.model(stages=names)
 
-    asked = made(stages=names)[1].loss(params, batch["asked"], jax.random.split(key)[0], train=True)
-    drawn = objectives.prior_objective(
-        tiny.model(stages=names), params, batch["drawn"], jax.random.split(key)[1]
-    )
-    np.testing.assert_allclose(loss(params), asked[0] + 0.5 * drawn[0], rtol=1e-5)
+    @jax.jit
+    def losses(params, batch):
+        k_asked, k_drawn = jax.random.split(key)
+        return (
+            stage.loss(params, batch, key, train=True)[0],
+            alone.loss(params, batch["asked"], k_asked, train=True)[0],
+            objectives.prior_objective(model, params, batch["drawn"], k_drawn)[0],
+        )
+
+    both, asked, drawn = losses(params, batch)
+    np.testing.assert_allclose(both, asked + 0.5 * drawn, rtol=1e-5)
     # What was drawn before is drawn through an expert that stays, and tells understanding to stay.
     assert paths(stage, jax.eval_shape(lambda: params)) == {"content", "look", "understanding"}
 
@@ -91,7 +97,9 @@ def test_understanding_may_learn_from_pairs():
 def test_untaught_is_one_step_of_no_length():
     (first, _) = made(stages=("generate",))
     assert first.config.learning_rate == 0 and first.steps == 1
-    loss, metrics = first.loss(tiny.params(), {}, jax.random.key(0), train=True)
+    loss, metrics = jax.jit(functools.partial(first.loss, train=True))(
+        tiny.params(), {}, jax.random.key(0)
+    )
     assert loss == 0 and not metrics
 
 
@@ -110,7 +118,7 @@ def test_drawing_leaves_understanding_as_it_is():
         found = jax.jit(jax.grad(objective))(params)
         assert max(np.abs(leaf).max() for leaf in jax.tree.leaves(found["drawing"])) > 0
         for part in ("content", "look"):
-            assert all((leaf == 0).all() for leaf in jax.tree.leaves(found[part]))
+            assert all((np.asarray(leaf) == 0).all() for leaf in jax.tree.leaves(found[part]))
     last = made()[-1]
     assert not any(re.fullmatch(last.trains, p) for p in ("content/x", "look/x", "understanding/x"))
 
@@ -120,6 +128,7 @@ def test_a_name_may_stand_for_a_look():
     other = {**params, "look": jax.tree.map(lambda a: -a, params["look"])}
     batch = {name: jnp.asarray(tiny.images(4, k)) for k, name in enumerate(model.modalities)}
 
+    @functools.partial(jax.jit, static_argnums=1)
     def loss(params, named):
         return objectives.reconstruct_objective(
             model, (0.0, 0.0), named, Augmentation(), params, batch, jax.random.key(0), train=False
@@ -138,12 +147,16 @@ def test_a_withheld_route_is_in_no_pair():
     images = {name: jnp.asarray(tiny.images(4, k)) for k, name in enumerate(model.modalities)}
     there = {name: jnp.full(4, name in ("t1w", "ct")) for name in images}
 
-    def loss(changed):
-        batch = {**images, changed: -images[changed], "present": there}
+    @jax.jit
+    def of(images):
+        batch = {**images, "present": there}
         return objectives.pair_objective(
             model, (0.0, 0.0, 0.0), Augmentation(), model.trained, True, params, batch,
             jax.random.key(0), train=False,
         )[0]  # fmt: skip
+
+    def loss(changed):
+        return of({**images, changed: -images[changed]})
 
     # Only ct to t1w is left: what is drawn is T1.
     assert loss("t2w") == loss("flair") != loss("ct")
@@ -174,12 +187,15 @@ def test_one_modality_alone_is_refused():
 def test_pairs_are_moved_alike_and_sources_alone_change():
     x = jnp.asarray(tiny.images(6))
     key = jax.random.key(0)
-    still = Augmentation().pair(key, x, x)
-    np.testing.assert_array_equal(still[0], x)
-    moved = Augmentation(shifted=1.0, far=0.4).pair(key, x, x)
+
+    def pair(**settings):
+        return jax.jit(Augmentation(**settings).pair)(key, x, x)
+
+    np.testing.assert_array_equal(pair()[0], x)
+    moved = pair(shifted=1.0, far=0.4)
     np.testing.assert_array_equal(*moved)
     assert (moved[0] != x).any() and (moved[0] == -1).any()
-    source, target = Augmentation(changed=1.0, strength=1.0).pair(key, x, x)
+    source, target = pair(changed=1.0, strength=1.0)
     np.testing.assert_array_equal(target, x)
     assert (source != x).any(axis=(1, 2, 3)).all() and np.abs(source).max() <= 1
 
