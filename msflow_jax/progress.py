@@ -1,7 +1,8 @@
 """What a run is doing: bars on a terminal, and lines elsewhere, so that nothing is silent for long.
 
 On a terminal a bar is alive by itself. Work without a bar, and all work where stderr is a file, prints a
-line once it takes long, and again every four seconds, with the time it took so far.
+line once it takes long, and again every four seconds, with the time it took so far. What goes on for
+hours says so less and less often, up to once a minute: the log of a night is not to be thousands of lines.
 """
 
 import sys
@@ -29,6 +30,7 @@ T = TypeVar("T")
 LONG = 200  # steps from which on a walk has a bar
 EVERY = 4.0  # seconds between two lines; with SOON never more than five
 SOON = 1.0  # seconds before the first
+SELDOM, SHARE = 60.0, 0.02  # seconds between two lines at most, and as a share of the time so far
 _BAR, _TIME = 16, 7  # columns
 _outer: ContextVar["Beat | None"] = ContextVar("_outer", default=None)
 
@@ -73,9 +75,12 @@ class Beat:
         note = f" ({self.note})" if self.note else ""
         print(f"{self._text()}{note}{took * self._timed}", file=sys.stderr, flush=True)
 
+    def _next(self) -> float:
+        return self._last + max(EVERY, min(SELDOM, SHARE * (self._last - self._start)))
+
     def _run(self) -> None:
-        while not self._over.wait(max(self._last + EVERY - time.monotonic(), 0)):
-            if time.monotonic() < self._last + EVERY:  # another line came in between
+        while not self._over.wait(max(self._next() - time.monotonic(), 0)):
+            if time.monotonic() < self._next():  # another line came in between
                 continue
             if self.silent:
                 self._last = time.monotonic()
