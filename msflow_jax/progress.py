@@ -2,7 +2,7 @@
 
 On a terminal a bar is alive by itself. Work without a bar, and all work where stderr is a file, prints a
 line once it takes long, and again every four seconds, with the time it took so far. What goes on for
-hours says so less and less often, up to once a minute: the log of a night is not to be thousands of lines.
+hours says so less and less often, down to once a minute: a night's log is not to be thousands of lines.
 """
 
 import sys
