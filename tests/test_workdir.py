@@ -114,6 +114,11 @@ def test_a_run_without_a_checkpoint_is_replaced(tmp_path):
 
 @pytest.mark.parametrize("name", ["config.json", "manifest.json"])
 def test_no_workdir(tmp_path, name):
+    (tmp_path / "runs/mine").mkdir(parents=True)
+    (tmp_path / "runs/mine/config.json").write_text("{}")
+    for wrong in ("runs/mien", "runs"):
+        with pytest.raises(FileNotFoundError, match=r"Train first, or is .*runs/mine meant\?"):
+            workdir.read(tmp_path / wrong)
     with pytest.raises(FileNotFoundError, match=r"is no workdir: config.json is missing"):
         workdir.read(tmp_path / "nowhere")
     workdir.create(tmp_path, default_config(), INFO)

@@ -65,6 +65,11 @@ def retrieve(
 
     output = check_file(output, ours, [workdir, source_path(images)], overwrite)
     flow = open_workdir(workdir)
+    if not getattr(flow.model, "modalities", ()):
+        raise ValueError(
+            f"the model of {workdir} is of one kind of image, and there is nothing of another to find: "
+            "train one of several modalities, medm2g_* of msflow configs"
+        )
     flow.require("translate")
     here, names = read(flow, images, source, flow.resizes(resize))
     there, others = read(flow, among, target, flow.resizes(resize))

@@ -134,7 +134,9 @@ def read_calibration(
     """
     name = name or evaluations.standing(workdir)
     if not name:
-        return Calibration(reason="no evaluation in the workdir")
+        return Calibration(
+            reason=f"no evaluation in the workdir (msflow evaluate --workdir={workdir})"
+        )
     path = evaluations.place(workdir, name) / evaluations.FILE
     try:
         found = _parse(evaluations.read(workdir, name), name)

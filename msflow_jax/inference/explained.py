@@ -13,6 +13,7 @@ from msflow_jax.reports.planes import three_planes
 Limits = tuple[float, float]  # nats at full colour, of likelihood maps and of ratios
 # Small images are shown enlarged to about this side.
 _SHOWN_SIDE = 256
+_PALE = 80  # what black becomes beneath a map
 
 
 def choose_classes(prediction: Any, label: int | None, against: int | None) -> tuple[Any, Any]:
@@ -86,9 +87,11 @@ def panels(
 
     Of a volume three planes each, through the largest absolute entry of the last.
     """
+    # Dark tissue would hide weak colours.
+    pale = np.rint(_PALE + image * (1 - _PALE / 255)).astype(np.uint8)
     maps = (
-        overlay(image, likelihood, centre=True, limit=limits[0]),
-        overlay(image, log_ratio, limit=limits[1]),
+        overlay(pale, likelihood, centre=True, limit=limits[0]),
+        overlay(pale, log_ratio, limit=limits[1]),
     )
     enlarged = max(1, _SHOWN_SIDE // len(image))
     if image.ndim == 4:

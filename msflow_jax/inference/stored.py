@@ -1,5 +1,6 @@
 """A workdir's config.json and manifest.json: read, and compared with what its checkpoints say."""
 
+import difflib
 from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
@@ -14,11 +15,13 @@ from msflow_jax.settings import leaves
 from msflow_jax.storage import facts
 from msflow_jax.storage.content import printable
 from msflow_jax.storage.jsons import read_object
+from msflow_jax.storage.text import first_of
 
 # 1: the configuration was one union of all families' settings. Since 3 a checkpoint says what it was
 # made with, see ``storage/facts.py``.
 FORMAT = 3
 SAYS_NOTHING = 2
+_NEAR = 3  # workdirs in an error
 _TEXTS: tuple[Any, Any] = (list, (str,))
 # The type of each fact on the data, and of what a list of them holds.
 _KINDS: dict[str, tuple[Any, Any]] = {
@@ -41,7 +44,9 @@ def read(path: Path) -> tuple[ConfigDict, Info]:
     path = Path(path)
     for name in ("config.json", "manifest.json"):
         if not (path / name).is_file():
-            raise FileNotFoundError(f"{path} is no workdir: {name} is missing. Train first")
+            raise FileNotFoundError(
+                f"{path} is no workdir: {name} is missing. Train first{_meant(path)}"
+            )
     stored, found = (read_object(path / name) for name in ("config.json", "manifest.json"))
     try:
         info = _read_info(found["data"])
@@ -50,6 +55,17 @@ def read(path: Path) -> tuple[ConfigDict, Info]:
             f"{path / 'manifest.json'} is damaged ({_short(error)}): restore it from a copy"
         ) from error
     return _config_of(stored, _format(path, found), path / "config.json"), info
+
+
+def _meant(path: Path) -> str:
+    """Workdirs in a folder, or beside one that is misspelt, as a question; empty where there is none."""
+    try:
+        inside = sorted(one.parent for one in path.glob("*/config.json"))
+        beside = {one.parent.name: one.parent for one in path.parent.glob("*/config.json")}
+    except OSError:
+        return ""
+    near = inside or [beside[name] for name in difflib.get_close_matches(path.name, beside)]
+    return f", or is {first_of([str(one) for one in near], _NEAR)} meant?" if near else ""
 
 
 def _short(error: Exception) -> str:
