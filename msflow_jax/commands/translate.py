@@ -106,9 +106,7 @@ def translate(
         raise stop.kept(len(given.images), partial) from stop
     with new_folder(output, replace=True) as folder:
         count = write(folder, found, given, drawn, record)
-    print(
-        f"{count} {given.noun if count > 1 else given.noun[:-1]} {words} ({record['route']}), {len(found)} draws each: {output}"
-    )
+    print(f"{count} {given.noun} {words} ({record['route']}), {len(found)} draws each: {output}")
 
 
 def _numbers(flow: Any, instruction: str, source: str, target: str) -> Any:
