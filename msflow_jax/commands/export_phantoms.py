@@ -13,6 +13,8 @@ import shlex
 from collections.abc import Sequence
 
 from msflow_jax.commands.common import parser, path, run
+from msflow_jax.commands.numbers import whole
+from msflow_jax.settings import SEED
 
 _NEXT = (
     "msflow train --config=cohort_classify:cpu --config.data.root={} --config.data.modality=flair"
@@ -26,9 +28,11 @@ def main(arguments: Sequence[str]) -> None:
 
     flags = parser(__doc__ or "")
     flags.add_argument("folder", type=path, help="a new folder")
-    flags.add_argument("--subjects", type=int, default=40, help="heads, at least 10")
-    flags.add_argument("--side", type=int, default=64, help="voxels along each axis, 8 to 256")
-    flags.add_argument("--seed", type=int, default=0, help="of the heads and the cut into splits")
+    flags.add_argument("--subjects", **whole("[10, inf)"), default=40, help="heads")
+    flags.add_argument("--side", **whole("[8, 256]"), default=64, help="voxels along each axis")
+    flags.add_argument(
+        "--seed", **whole(SEED), default=0, help="of the heads and the cut into splits"
+    )
     flags.add_argument("--ct", default="dicom", choices=FORMATS, help="how CT is written")
     flags.add_argument("--mr", default="nifti", choices=FORMATS, help="how MR is written")
     o = flags.parse_args(arguments)

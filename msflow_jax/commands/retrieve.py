@@ -63,6 +63,8 @@ def retrieve(
     def ours(file: Path) -> bool:
         return begins_with(file, _HEADER)
 
+    if top < 1:
+        raise ValueError(f"--top must be at least 1, got {top}")
     output = check_file(output, ours, [workdir, source_path(images)], overwrite)
     flow = open_workdir(workdir)
     if not getattr(flow.model, "modalities", ()):

@@ -116,7 +116,7 @@ def check_new(folder: Path) -> None:
 def tell_made(folder: Path) -> None:
     """A line where a folder that somebody named is not there, and so will be made: it may be a typo."""
     if not folder.exists():
-        print(f"the folder {folder} is not there, and is made", file=sys.stderr)
+        print(f"the folder {folder} is not there: it will be made", file=sys.stderr)
 
 
 def _check_empty(folder: Path) -> None:

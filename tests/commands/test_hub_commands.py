@@ -149,9 +149,9 @@ def test_the_report_and_what_is_large_come_only_if_asked(command, hub, trained, 
     assert few.status == 0 and not (tmp_path / "few" / "report").exists()
     whole = command("pull", REPO, f"--output={tmp_path / 'whole'}", "--with-report")
     assert whole.status == 0 and (tmp_path / "whole" / "report" / "index.html").is_file()
-    for most in ("0.000001", "nan"):
+    for most, says in (("0.000001", "--max-gib allows more"), ("nan", "--max-gib must be")):
         done = command("pull", REPO, f"--output={tmp_path / 'out'}", f"--max-gib={most}")
-        assert done.status == 2 and "--max-gib allows more" in done.err
+        assert done.status == 2 and says in done.err, done.err
         assert not (tmp_path / "out").exists()
 
 

@@ -189,6 +189,6 @@ def test_a_folder_that_will_be_made_is_said_once(tmp_path, capsys):
     check_both(check_folder, tmp_path / "typo" / "x", nothing, [], False)
     check_new(tmp_path / "typo" / "x")
     check_new(tmp_path / "x")
-    line = f"the folder {tmp_path / 'typo'} is not there, and is made"
+    line = f"the folder {tmp_path / 'typo'} is not there: it will be made"
     assert capsys.readouterr().err.splitlines() == [line] * 3
     assert not (tmp_path / "typo").exists()

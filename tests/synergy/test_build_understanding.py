@@ -60,7 +60,7 @@ def test_what_cannot_be_written_is_one_line(monkeypatch, capsys, tmp_path):
     line = fails(monkeypatch, capsys, *call, "--modalities", "t1w")
     assert "modalities t1w: tasks are made of pairs" in line
     line = fails(monkeypatch, capsys, "phantoms", out, "--count=0", *TINY)
-    assert "0 instances: ask for at least one" in line
+    assert "--count must be at least 1, got 0" in line
     line = fails(monkeypatch, capsys, tmp_path / "none.csv", out, "--count=5")
     assert "none.csv" in line
     assert not out.exists()
