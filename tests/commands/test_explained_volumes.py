@@ -33,8 +33,10 @@ def test_pictures_of_a_call_have_one_scale_which_they_show():
     limits = scales(np.zeros((2, 8, 8)), ratios)
     assert limits == (1.0, 4.0)  # nothing to show; the larger of both
     image = np.full((8, 8, 1), 90, np.uint8)
-    strong, weak = (panels(image, np.zeros((8, 8)), one, (), limits)[2] for one in ratios)
-    away = [np.abs(one[0, 0].astype(int) - 90).sum() for one in (strong, weak)]
+    none, strong, weak = (
+        panels(image, np.zeros((8, 8)), one, (), limits)[2] for one in (np.zeros((8, 8)), *ratios)
+    )
+    away = [np.abs(one[0, 0].astype(int) - none[0, 0]).sum() for one in (strong, weak)]
     assert away[0] > 2 * away[1] > 0
     png = draw(image, np.zeros((8, 8)), ratios[1], ("a", "b"), limits)
     shown = np.asarray(Image.open(io.BytesIO(png)).convert("RGB"))
