@@ -1,7 +1,7 @@
 """The page of msflow serve beside a page by gradio: packages, megabytes, and seconds until it answers.
 
-    python -m venv /tmp/peer && /tmp/peer/bin/pip install -q gradio
-    python benchmarks/page_startup.py --workdir=runs/quickstart --peer=/tmp/peer/bin/python
+    python -m venv peer && peer/bin/pip install -q gradio
+    python benchmarks/page_startup.py --workdir=runs/quickstart --peer=peer/bin/python
 
 gradio's page is the smallest that takes an image and shows probabilities, without a model behind it:
 what it takes comes on top of opening one, which is timed by itself. Calls take turns; the first round is
