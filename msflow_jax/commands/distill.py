@@ -75,18 +75,13 @@ def main(arguments: Sequence[str]) -> None:
     from msflow_jax.progress import doing
 
     with doing("starting"):
-        from msflow_jax.commands.evaluate import evaluate
-        from msflow_jax.commands.train import before_evaluation, train
+        from msflow_jax.commands.train import after_training, train
         from msflow_jax.parallel.startup import start_jax
 
         config = configure(options.workdir, options.output, rest)
         start_jax(config.train.batch)
     train(config, options.output)
-    if options.no_evaluate:
-        print(f"saved: {options.output}; next: msflow evaluate --workdir={options.output}")
-        return
-    print(before_evaluation(config), flush=True)
-    evaluate(options.output, split="test")
+    after_training(config, options.output, not options.no_evaluate)
 
 
 if __name__ == "__main__":

@@ -51,9 +51,8 @@ def fit_to_data(
     kept = {*given} - {"data.name"}
     if "train.epochs" in given:  # which steps would overrule
         kept |= {"train.steps"}
-    config.update_from_flattened_dict(
-        {key: value for key, value in settings.items() if key in known and key not in kept}
-    )
+    chosen = {key: value for key, value in settings.items() if key in known and key not in kept}
+    config.update_from_flattened_dict(chosen)
     if workdir and not {"train.steps", "train.epochs"} & {*given}:
         keep_length(workdir, config)
     if jax.process_index() == 0:
@@ -178,19 +177,29 @@ def describe(splits, every: int) -> str:
     """One line on the data, and one where too few of them calibrate sets (``calibrate_every``)."""
     from msflow_jax.inference.sets import few_cases
 
-    info, few = splits.info, few_cases(splits.val, every)
-    return (
+    info = splits.info
+    line = (
         f"{info.name}: {len(splits.train)} training, {len(splits.val)} validation, "
         f"{len(splits.test)} test images of {' x '.join(map(str, info.shape))}, "
-        f"{len(info.classes)} classes{few and chr(10)}{few}"
+        f"{len(info.classes)} classes"
     )
+    return "\n".join(filter(None, (line, few_cases(splits.val, every))))
 
 
-def before_evaluation(config) -> str:
-    """What is said between training and evaluation, with the settings that make the latter short."""
+def after_training(config, workdir: Path, evaluated: bool, where: str = "") -> None:
+    """Evaluate on the test split, or say on the first process how and ``where`` that is done next."""
+    from msflow_jax.commands.evaluate import evaluate
+    from msflow_jax.parallel.startup import is_first
+
+    if not evaluated:
+        if is_first():
+            print(f"saved: {workdir}; next{where}: msflow evaluate --workdir={workdir}")
+        return
     drawn = [key for key in ("per_class", "count") if key in config.sample.get("generate", {})]
     less = "".join(f", --config.sample.generate.{key}=0 generated images" for key in drawn)
-    return f"trained; next the evaluation on the test split: --no-evaluate leaves it out{less}"
+    words = "trained; next the evaluation on the test split: --no-evaluate leaves it out"
+    print(f"{words}{less}", flush=True)
+    evaluate(workdir, split="test")
 
 
 def main(arguments: Sequence[str]) -> None:
@@ -214,16 +223,14 @@ def main(arguments: Sequence[str]) -> None:
     options, rest = flags.parse_known_args(arguments)
     if unknown := [a for a in rest if not a.startswith("--config.")]:
         flags.error(f"unknown argument {unknown[0]}")
-
     rest += ["--config.data.resample=True"] * options.resample
 
     from msflow_jax.progress import doing
 
     with doing("starting"):
         from msflow_jax import data
-        from msflow_jax.commands.evaluate import evaluate
         from msflow_jax.config import load_config
-        from msflow_jax.parallel.startup import is_first, start_jax
+        from msflow_jax.parallel.startup import start_jax
 
         config = load_config([f"--config={options.config}", *rest])
         config.train.profile |= options.profile
@@ -235,12 +242,8 @@ def main(arguments: Sequence[str]) -> None:
     train(config, workdir, options.encode_only)
     if options.encode_only:
         return
-    if not (together or options.no_evaluate):
-        print(before_evaluation(config), flush=True)
-        evaluate(workdir, split="test")
-    elif is_first():
-        where = " (on one machine, or on all with --distributed)" if together else ""
-        print(f"saved: {workdir}; next{where}: msflow evaluate --workdir={workdir}")
+    where = " (on one machine, or on all with --distributed)" if together else ""
+    after_training(config, workdir, not (together or options.no_evaluate), where)
 
 
 if __name__ == "__main__":
