@@ -26,6 +26,7 @@ _TITLES = {
     "answer": ("Ask", "Ask which modality, or which of several images", "Ask"),
 }
 _SLIDERS = {"keep": (0.05, 1), "coverage": (0, 0.99), "guidance": (0, 10)}
+_STEPPED = ("steps", "draws")  # sliders over the numbers that may be given
 # What stands beside the button; the rest is behind "Settings".
 _FIRST = (
     "label",
@@ -126,10 +127,12 @@ class Page:
             choices = [name for name in flow.calibration.thresholds if name != "coverage"]
             choices = choices or [str(one.default)]
         kind = {bool: "checkbox", str: "text", int: "number", float: "number"}[type(one.default)]
-        low, high = _SLIDERS.get(key, (one.low, one.high))
+        stops = choices if key in _STEPPED else []
+        low, high = (0, len(stops) - 1) if stops else _SLIDERS.get(key, (one.low, one.high))
+        slides = bool(stops) or key in _SLIDERS
         return {
             "key": key, "words": one.words, "default": one.default, "choices": choices,
-            "kind": "select" if choices else "range" if key in _SLIDERS else kind,
+            "kind": "range" if slides else "select" if choices else kind, "stops": stops,
             "value": self._value(key, one, service), "low": low, "high": high,
             "step": 0.5 if key == "guidance" else 1 if type(one.default) is int else 0.01,
         }  # fmt: skip

@@ -9,6 +9,7 @@ import pytest
 from PIL import Image
 
 from msflow_jax import data
+from tests.commands.browsing import ADDRESS, browsing, opened
 from tests.commands.conftest import evaluation, fill, quickly
 
 CONFIG = """
@@ -161,29 +162,59 @@ def test_a_symmetric_flow_has_no_likelihood(command, trained, copied, pictures, 
     assert "Images from outside" in (copied / "report" / "index.html").read_text(encoding="utf-8")
 
 
-def test_a_service_shows_why(workdir, strangers):
-    from msflow_jax.serving.answers import Asked
-    from msflow_jax.serving.page import Page
-    from msflow_jax.serving.parameters import read_parameters
+@pytest.fixture(scope="module")
+def client(workdir):
+    testing = pytest.importorskip("starlette.testclient")
+    from msflow_jax.serving.app import Limits, build_app
     from msflow_jax.serving.service import Service
     from msflow_jax.workdir import open_workdir
 
     service = Service(open_workdir(workdir))
-    assert service.endpoints == ("classify", "explain", "generate")
+    with testing.TestClient(build_app(service, Limits()), ADDRESS) as found:
+        found.service = service
+        yield found
+
+
+def test_a_service_shows_why(client, strangers):
+    flow = client.service.flow
+    assert client.service.endpoints == ("classify", "explain", "generate")
     file = next((strangers / "test" / "dark").glob("*.png"))
-    given = read_parameters("explain", [("name", "a.png"), ("against", "dark")])
-    (found,) = service.do(service.kind("explain", given), [Asked(given, file.read_bytes())])
+
+    def ask(content, status=200, **given):
+        answer = client.post("/explain", params=given, content=content)
+        assert answer.status_code == status, answer.text
+        return answer.json()
+
+    found = ask(file.read_bytes(), name="a.png", against="dark")
     (image,) = found["images"]
     assert found["warnings"] == ["resized: a.png is 12 x 12, the model reads 8 x 8 images"]
     assert {image["class"], image["against"]} == {"dark", "very bright"}
     assert image["picture"].startswith("data:image/png")
-    pixels, names = data.read_images(file, service.flow.info, resize=True)
-    assert image["prediction"] == service.flow.classify(pixels).names[0] and len(names) == 1
-    page = Page(service).html
+    pixels, names = data.read_images(file, flow.info, resize=True)
+    assert image["prediction"] == flow.classify(pixels).names[0] and len(names) == 1
+    page = client.get("/").text
     assert 'id="generate-steps"' not in page and 'id="generate-temperature"' in page
-    assert re.search(
-        r'id="explain-label"[^>]*>\s*<option value="" selected>', page
-    )  # the prediction
-    both = read_parameters("explain", [("label", "dark"), ("against", "dark")])
-    (error,) = service.do(service.kind("explain", both), [Asked(both, file.read_bytes())])
-    assert isinstance(error, ValueError) and "choose two" in str(error)
+    chosen = r'id="explain-label"[^>]*>\s*<option value="" selected>'  # the prediction
+    assert re.search(chosen, page)
+    for content, given, words in (
+        (file.read_bytes(), {"label": "dark", "against": "dark"}, "choose two"),
+        (file.read_bytes(), {"label": "grey"}, "grey"),
+        (b"no image", {"name": "a.png"}, "a.png is not an image"),
+        (b"", {"name": "a.png"}, "no image was sent"),
+    ):
+        told = ask(content, 400, **given)["error"]
+        assert words in told and "\n" not in told, told
+
+
+def test_a_prediction_is_explained_in_a_browser(client, strangers):
+    file = next((strangers / "test" / "dark").glob("*.png"))
+    sent = {file.name: file.read_bytes()}
+    with browsing() as browser, opened(browser, ADDRESS, client, sent) as page:
+        page.set_input_files("#classify-file", file)
+        page.wait_for_selector("#classify .card")
+        page.click("text=Show why")
+        page.wait_for_selector("#explain .card img")
+        said = page.inner_text("#explain .card")
+        assert "nats" in said and "dark" in said and "very bright" in said
+        width = page.evaluate("document.querySelector('#explain .card img').naturalWidth")
+        assert width > 500  # image, map and ratio side by side, with their scales

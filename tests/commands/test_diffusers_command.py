@@ -1,6 +1,7 @@
 """MedM2G through all commands: train, evaluate, translate, report, retrieve, generate."""
 
 import csv
+import gzip
 import json
 import shutil
 
@@ -22,6 +23,7 @@ from msflow_jax.data.sources.nifti_writing import centred_affine, write_nifti
 from msflow_jax.inference import together
 from msflow_jax.training.sequence import read_params
 from msflow_jax.workdir import open_workdir, read
+from tests.commands.browsing import ADDRESS, browsing, opened
 from tests.commands.conftest import evaluation
 
 pytest.importorskip("tokenizers")
@@ -302,21 +304,27 @@ def test_after_any_stage_there_is_something_to_measure(trained):
 
 
 @pytest.mark.parametrize(
-    "call, message",
+    "verb, flags, message",
     [
-        (lambda w, f, out: translate(w, f, "t1w", "pet", out), "has no images 'pet'; there are"),
-        (lambda w, f, out: translate(w, f, "flair", "ct", out), "no modality 'flair'"),
-        (lambda w, f, out: translate(w, f, "t1w", "t1w", out), "to draw 't1w', give at least one"),
-        (lambda w, f, out: report(w, f, "report", out), "has no images 'report'; there are"),
-        (lambda w, f, out: generate(w, ["none"], 1, out), "--label: .* draws modalities, .* report, ct"),
-        (lambda w, f, out: generate(w, [], 0, out), "--count must be at least 1, got 0"),
-        (lambda w, f, out: retrieve(w, f, "t1w", f, "ct", out, top=0), "--top must be at least 1"),
+        ("translate", ("--source=t1w", "--target=pet"), "has no images 'pet'; there are"),
+        ("translate", ("--source=flair", "--target=ct"), "no modality 'flair'"),
+        ("translate", ("--source=t1w", "--target=t1w"), "to draw 't1w', give at least one"),
+        ("report", ("--source=report",), "has no images 'report'; there are"),
+        ("report", ("--source=t1w", "--draws=0"), "--draws must be at least 1, got 0"),
+        ("generate", ("--label=none",), "draws modalities"),
+        ("generate", ("--count=0",), "--count must be at least 1, got 0"),
+        ("retrieve", ("--source=t1w", "--target=ct", "--top=0"), "--top must be at least 1"),
+        ("retrieve", ("--source=t1w", "--target=pet"), "'pet'"),
     ],
-)  # fmt: skip
-def test_what_it_cannot_do_is_a_line(trained, pictures, tmp_path, call, message):
-    with pytest.raises(ValueError, match=message):
-        call(trained, str(pictures[0]), tmp_path / "out")
-    assert not (tmp_path / "out").exists()
+)
+def test_what_it_cannot_do_is_a_line(trained, pictures, tmp_path, command, verb, flags, message):
+    out = f"--output={tmp_path / ('out' if verb in ('translate', 'generate') else 'out.csv')}"
+    given = [f"--images={pictures[0]}"] * (verb != "generate")
+    given += [f"--among={pictures[0]}"] * (verb == "retrieve")
+    done = command(verb, f"--workdir={trained}", *given, out, *flags)
+    (line,) = [one for one in done.err.splitlines() if "error" in one]
+    assert done.status == 2 and message in line and "Traceback" not in done.err
+    assert not [*tmp_path.glob("out*")]
 
 
 def test_what_cannot_be_drawn_together_is_a_line(flow):
@@ -372,35 +380,76 @@ def test_settings_that_do_not_fit(flags, message, tmp_path):
     assert not (tmp_path / "w" / "stages").exists()
 
 
-def test_a_service_translates_reports_and_draws(flow, pictures):
-    from msflow_jax.serving.answers import Asked
-    from msflow_jax.serving.parameters import read_parameters
+@pytest.fixture(scope="module")
+def client(flow):
+    testing = pytest.importorskip("starlette.testclient")
+    from msflow_jax.serving.app import Limits, build_app
     from msflow_jax.serving.service import Service
 
-    service, content = Service(flow), (pictures[0] / "head_0.png").read_bytes()
+    service = Service(flow)
     assert service.endpoints == ("generate", "translate", "report")
+    with testing.TestClient(build_app(service, Limits()), ADDRESS) as found:
+        yield found
 
-    def ask(endpoint, content=b"", **given):
-        read = read_parameters(endpoint, [(k, str(v)) for k, v in given.items()])
-        return service.do(service.kind(endpoint, read), [Asked(read, content)])[0]
 
-    found = ask("translate", content, name="h.png", source="t1w", target="ct", draws=2)
+def test_a_service_translates_reports_and_draws(client, pictures, tmp_path):
+    content = (pictures[0] / "head_0.png").read_bytes()
+    values = np.random.default_rng(0).integers(0, 256, (3, 16, 16), dtype=np.uint8)
+    write_nifti(tmp_path / "v.nii.gz", values, affine=centred_affine(values.shape, (2.5, 1.0, 1.0)))
+    volume = (tmp_path / "v.nii.gz").read_bytes()
+    route, cut = {"source": "t1w", "target": "ct"}, gzip.compress(gzip.decompress(volume)[:900])
+
+    def ask(endpoint, content=b"", status=200, **given):
+        answer = client.post(f"/{endpoint}", params=given, content=content)
+        assert answer.status_code == status, answer.text
+        return answer.json()
+
+    found = ask("translate", content, name="h.png", draws=2, **route)
     (image,) = found["images"]
     assert found["route"] == "trained" and len(image["samples"]) == 2
     assert all("evaluation 'test': t1w to ct: worse" in line for line in found["warnings"])
     assert {image["mean"], image["spread"]} & {image["picture"]} == set()
-    (image,) = ask("translate", content, name="h.png", source="t1w", target="ct", draws=1)["images"]
+    (image,) = ask("translate", content, name="h.png", draws=1, **route)["images"]
     assert image["spread"] is None and image["mean_spread"] is None  # which one draw cannot tell
+    found = ask("translate", volume, name="v.nii.gz", draws=2, **route)
+    assert [one["name"] for one in found["images"]] == [f"v.nii.gz, slice {i}" for i in range(3)]
     (image,) = ask("report", content, name="h.png", source="t1w", draws=2)["images"]
     assert len(image["drafts"]) == 2 and image["report"] == image["drafts"][0]
     assert image["route"] == "emergent" and 0 <= image["agreement"] <= 1
     found = ask("generate", text="There is one lesion.", modalities="ct", count=2)
     assert [*found["pictures"]] == ["ct"] and len(found["pictures"]["ct"]) == 2
     assert found["routes"] == {"report-ct": "trained"}
-    for error, words in (
-        (ask("translate", content, source="t1w"), "target is missing"),
-        (ask("translate", content, source="pet", target="ct"), "pet"),
-        (ask("report", content), "source is missing: choose one of"),
-        (ask("generate", label="severe"), "give text, or modalities"),
+    for endpoint, body, given, words in (
+        ("translate", content, {"source": "t1w"}, "target is missing"),
+        ("translate", content, {"source": "pet", "target": "ct"}, "pet"),
+        ("translate", b"no image", {"name": "h.png", **route}, "h.png is not an image"),
+        ("translate", b"", {"name": "h.png", **route}, "no image was sent"),
+        ("translate", cut, {"name": "v.nii.gz", **route}, "v.nii.gz"),
+        ("report", content, {}, "source is missing: choose one of"),
+        ("report", b"no image", {"name": "h.dcm", "source": "t1w"}, "h.dcm is not"),
+        ("generate", b"", {"label": "severe"}, "give text, or modalities"),
     ):
-        assert isinstance(error, ValueError) and words in str(error)
+        told = ask(endpoint, body, 400, **given)["error"]
+        assert words in told and "\n" not in told, told
+
+
+def test_a_translation_and_a_report_in_a_browser(client, pictures):
+    file = pictures[0] / "head_0.png"
+    sent = {file.name: file.read_bytes()}
+    with browsing() as browser, opened(browser, ADDRESS, client, sent) as page:
+        for name, chosen in (
+            ("translate", {"source": "t1w", "target": "ct"}),
+            ("report", {"source": "t1w"}),
+        ):
+            for key, value in chosen.items():
+                page.select_option(f"#{name}-{key}", value)
+            page.click(f"#{name} summary >> text=Settings")
+            page.fill(f"#{name}-draws", "2")  # the place among 0, 1, 2, 4, ...
+            page.set_input_files(f"#{name}-file", file)
+            page.wait_for_selector(f"#{name} .card")
+        titles = page.locator("#translate figcaption").all_inner_texts()
+        assert titles[:2] == ["source", "mean of the draws"] and "spread of the draws" in titles[2]
+        assert "2 samples" in page.inner_text("#translate .card")
+        loaded = "[...document.images].every((image) => image.complete && image.naturalWidth > 0)"
+        assert page.evaluate(loaded)
+        assert "agreement of the drafts" in page.inner_text("#report .card")

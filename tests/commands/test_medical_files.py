@@ -5,6 +5,7 @@ import csv
 import numpy as np
 import pytest
 
+from msflow_jax.data.sources.nifti_writing import centred_affine, write_nifti
 from tests.commands.conftest import evaluation
 from tests.data.sources.dicom_objects import SECRETS, make_series, search_secrets
 
@@ -70,9 +71,37 @@ def test_a_whole_run_on_a_hospitals_files_tells_nothing_of_a_person(
     )
     said.append(command("classify", f"--workdir={workdir}", f"--images={tmp_path / 'mr'}"))
     assert said[-1].status == 2 and "is MR, the images trained on are CT" in said[-1].err
+    told = served(workdir, tmp_path, next((series / "train/very bright/head 2").iterdir()), every)
     secrets = [secret.lower() for secret in SECRETS if len(secret) > 4]  # four digits may be a loss
-    text = " ".join(part for one in said for part in (one.out, one.err)).lower()
+    text = " ".join([told, *(part for one in said for part in (one.out, one.err))]).lower()
     assert not [secret for secret in secrets if secret in text]
     for folder in (workdir, tmp_path / "out"):
         assert search_secrets(folder, secrets) == []
     assert search_secrets(series, secrets)  # they are there to be found
+
+
+def served(workdir, tmp_path, slice_, every):
+    """What a service answers to a slice, to a volume of NIfTI and to a slice of MR."""
+    testing = pytest.importorskip("starlette.testclient")
+    from msflow_jax.serving.app import Limits, build_app
+    from msflow_jax.serving.service import Service
+    from msflow_jax.workdir import open_workdir
+
+    values = np.random.default_rng(0).integers(-400, 400, (3, 8, 8)).astype(np.int16)
+    write_nifti(tmp_path / "v.nii.gz", values, affine=centred_affine(values.shape, (2, 1, 1)))
+    app = build_app(Service(open_workdir(workdir)), Limits())
+    with testing.TestClient(app, "http://127.0.0.1:8000") as client:
+
+        def send(file, name):
+            return client.post("/classify", params={"name": name}, content=file.read_bytes())
+
+        one, mr = send(slice_, "a.dcm"), send(next((tmp_path / "mr").iterdir()), "b.dcm")
+        volume = send(tmp_path / "v.nii.gz", "v.nii.gz")
+    (image,) = one.json()["images"]
+    p = [image["probability"]["dark"], image["probability"]["very bright"]]
+    of_table = [[float(row["p_dark"]), float(row["p_very bright"])] for row in every]
+    assert np.abs(np.array(of_table) - p).max(axis=1).min() < 2e-6  # its noise is by its content
+    assert mr.status_code == 400 and "b.dcm is MR, the images trained on are CT" in mr.text
+    (whole,) = volume.json()["series"]
+    assert whole["slices"] == 3 and len(volume.json()["images"]) == 3
+    return " ".join(answer.text for answer in (one, mr, volume))

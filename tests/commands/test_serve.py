@@ -13,6 +13,7 @@ import threading
 import time
 import urllib.request
 from concurrent.futures import Future
+from types import SimpleNamespace
 
 import numpy as np
 import pytest
@@ -238,6 +239,23 @@ def test_a_body_without_a_length_is_limited_too(client):
     assert client.post("/classify", content=parts).status_code == 413
 
 
+def test_a_body_that_comes_too_slowly_is_given_up(monkeypatch):
+    import asyncio
+
+    from msflow_jax.serving import app
+    from msflow_jax.serving.guards import Refused, Room
+
+    async def stream():
+        yield b"x"
+        await asyncio.sleep(60)
+
+    slow = SimpleNamespace(headers={}, stream=stream)
+    monkeypatch.setattr(app, "_SENDING", 0.05)
+    with pytest.raises(Refused, match="did not come within") as refused:
+        asyncio.run(app._receive(slow, 100, Room(100), []))
+    assert refused.value.status == 408
+
+
 def test_past_the_queue_comes_503(service):
     begun, go = threading.Event(), threading.Event()
 
@@ -347,3 +365,26 @@ def test_what_cannot_be_served(trained, tmp_path, command):
     ):
         done = command("serve", *flags)
         assert done.status == 2 and words in done.err and done.err.count("\n") == 1
+
+
+def test_the_flags_reach_the_service(trained, files, command, monkeypatch):
+    """For others on the network, behind a proxy, with small bodies and without training images."""
+    seen = []
+
+    def ask(app, sockets, seconds):
+        for one in sockets:
+            one.close()
+        with TestClient(app, "http://proxy.example") as client:
+            seen.append(client.get("/health").status_code)
+            seen.append(client.get("/health", headers={"host": "evil.example"}).status_code)
+            seen.append(client.post("/classify", content=b"x" * (1 << 21)).status_code)
+            seen.extend(send(client, files[0]).json()["images"])
+        return True
+
+    monkeypatch.setattr("msflow_jax.serving.server.run_server", ask)
+    given = ("--host=0.0.0.0", "--allow-host=proxy.example", "--max-upload=1")
+    done = command("serve", f"--workdir={trained}", "--port=0", *given)
+    assert done.status == 0 and "is reached by others, and asks nobody" in done.err
+    assert seen[:3] == [200, 400, 413] and "nearest" not in seen[3]
+    command("serve", f"--workdir={trained}", "--port=0", *given, "--nearest")
+    assert len(seen[7]["nearest"]) == 3

@@ -161,11 +161,14 @@ const show = {
 
 const several = (form) => form.querySelector(".file").multiple;
 
+// A slider over numbers that are not evenly spaced stands on the place of one.
+const valueOf = (input) => input.dataset.values ? input.dataset.values.split(",")[input.value] : input.value.trim();
+
 function query(form, files) {
   const asked = new URLSearchParams();
   if (files && !several(form)) asked.set("name", files[0].name);
   for (const input of form.querySelectorAll("[name]")) {
-    const value = input.type === "checkbox" ? String(Number(input.checked)) : input.value.trim();
+    const value = input.type === "checkbox" ? String(Number(input.checked)) : valueOf(input);
     if (value !== "" && (value !== input.dataset.default || input.tagName === "SELECT")) asked.set(input.name, value);
   }
   return asked;
@@ -221,7 +224,9 @@ for (const form of forms.values()) {
   });
   for (const slider of form.querySelectorAll("input[type=range]"))
     slider.addEventListener("input", () => {
-      slider.parentElement.querySelector("output").textContent = Number(slider.value) ? slider.value : slider.dataset.nothing;
+      const value = valueOf(slider), shown = Number(value) ? value : slider.dataset.nothing;
+      slider.parentElement.querySelector("output").textContent = shown;
+      slider.setAttribute("aria-valuetext", shown);
     });
   const input = form.querySelector(".file"), drop = form.querySelector(".drop");
   if (!input) continue;
