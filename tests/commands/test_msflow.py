@@ -156,9 +156,13 @@ def test_a_wheel_works_outside_the_repository(tmp_path):
     place.mkdir()
     (place / "experiments").mkdir()  # a user's own, which hides ours
     (place / "experiments" / "__init__.py").write_text("")
-    assert len(list((site / "msflow_jax" / "configs").glob("*.py"))) == len(
-        list(CONFIGS.glob("*.py"))
-    )
+    packaged = ROOT / "msflow_jax"  # templates and style sheets too
+    files = {
+        file.relative_to(packaged)
+        for file in (*packaged.rglob("*"), *(packaged / "configs").glob("*"))
+        if file.is_file() and "__pycache__" not in file.parts
+    }
+    assert not [file for file in files if not (site / "msflow_jax" / file).is_file()]
     assert (
         "msflow = msflow_jax.commands.main:main"
         in next(site.glob("*.dist-info/entry_points.txt")).read_text()
