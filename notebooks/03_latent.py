@@ -16,20 +16,25 @@
 # *Research software, not a medical device: it must not be used to diagnose or to treat.*
 
 # %%
-# Installs msflow_jax where it is not there, with what JAX needs for a GPU or TPU.
+# Installs msflow_jax where it, or what this notebook needs beside it, is not there, with what JAX
+# needs for a GPU or TPU.
 import importlib.util
 import shutil
 from pathlib import Path
 
 SOURCE = ""  # the repository's address; tools/make_notebooks.py writes setup.cfg's url here
-EXTRAS = []
-if importlib.util.find_spec("msflow_jax") is None:
-    EXTRAS += ["cuda"] * bool(shutil.which("nvidia-smi"))
-    EXTRAS += ["tpu"] * (Path("/dev/accel0").exists() or Path("/dev/vfio/0").exists())
+NEEDS = {}  # extras by a module that each of them brings
+missing = [name for name in ("msflow_jax", *NEEDS) if importlib.util.find_spec(name) is None]
+if missing:
+    extras = [NEEDS[name] for name in missing if name in NEEDS]
+    extras += ["cuda"] * bool(shutil.which("nvidia-smi"))
+    extras += ["tpu"] * (Path("/dev/accel0").exists() or Path("/dev/vfio/0").exists())
     checkout = Path("..").resolve()  # where the notebook lies in its repository
     if not SOURCE and not (checkout / "msflow_jax").is_dir():
-        raise ImportError("msflow_jax is not installed: pip install it from its repository first")
-    package = f"msflow_jax[{','.join(EXTRAS)}] @ {f'git+{SOURCE}' if SOURCE else checkout.as_uri()}"
+        raise ImportError(
+            f"{missing[0]} is not installed: pip install msflow_jax from its repository"
+        )
+    package = f"msflow_jax[{','.join(extras)}] @ {f'git+{SOURCE}' if SOURCE else checkout.as_uri()}"
     print(f"installing {package}")
     # %pip install -q "{package}"
 
@@ -41,7 +46,9 @@ import os
 
 small = bool(os.environ.get("MSFLOW_NOTEBOOK_SMALL"))  # for tests: it runs, and learns nothing
 runs = Path("runs")
-weights = ""  # such as "diffusion_pytorch_model.safetensors"; empty: random numbers stand in
+# Such as "diffusion_pytorch_model.safetensors"; a .bin, .pt or .ckpt needs NEEDS = {"torch": "torch"}
+# above. Empty: random numbers stand in.
+weights = ""
 train_in_stand_in = False  # whether the flow is trained in the latents of random numbers
 changes = ["--config.train.log_every=100"]  # steps between two lines on progress
 if small:

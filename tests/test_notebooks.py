@@ -87,6 +87,31 @@ def test_notebooks_are_made_of_their_sources(tool, capsys):
         assert "keep_on_drive = False\nif keep_on_drive:" in "\n".join(code)
 
 
+@pytest.mark.parametrize("path", SOURCES, ids=lambda path: path.stem)
+def test_the_first_cell_installs_what_is_missing(path, monkeypatch, tmp_path, capsys):
+    cell = path.read_text(encoding="utf-8").split("# %%\n")[1].split("# %% [markdown]")[0]
+    monkeypatch.setattr("shutil.which", lambda name: None)
+
+    def installs(*missing):
+        known = importlib.util.find_spec
+        with monkeypatch.context() as patch:
+            patch.setattr("importlib.util.find_spec", lambda n: None if n in missing else known(n))
+            exec(cell, {})
+        return capsys.readouterr().out.strip()
+
+    monkeypatch.chdir(ROOT / "notebooks")
+    assert installs() == "" and installs("msflow_jax").startswith(
+        "installing msflow_jax[] @ file://"
+    )
+    if path.stem in ("05_translation", "06_synermedgen"):
+        assert installs("tokenizers").startswith("installing msflow_jax[text] @ file://")
+    monkeypatch.chdir(tmp_path)
+    with pytest.raises(
+        ImportError, match="msflow_jax is not installed: pip install msflow_jax from"
+    ):
+        installs("msflow_jax")
+
+
 def test_a_stale_notebook_is_named(tool, monkeypatch, tmp_path, capsys):
     pytest.importorskip("jupytext")
     monkeypatch.setattr(tool, "FOLDER", tmp_path)
