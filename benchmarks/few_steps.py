@@ -3,9 +3,10 @@
     python -m experiments.distill --workdir=runs/quickstart --output=runs/quickstart-few
     python benchmarks/few_steps.py --runs runs/quickstart-few --split=test
 
-Several runs are seeds of one experiment. Every way draws the same labels from the same noise; Euler
-takes one evaluation of the network a step, Heun two. Times are of whole drawings of one batch, the least
-of several rounds in which all ways take turns, compiled before.
+Several runs are seeds of one experiment; ``--controls`` names, for each of them, a model that was
+trained without distillation for as many steps as teacher and student together. Every way draws the same
+labels from the same noise; Euler takes one evaluation of the network a step, Heun two. Times are of
+whole drawings of one batch, the least of several rounds in which all ways take turns, compiled before.
 """
 
 import argparse
@@ -24,6 +25,7 @@ WAYS = {
     "Euler 1": ("euler", 1), "Euler 2": ("euler", 2), "Euler 4": ("euler", 4),
     "Heun 1": ("heun", 1), "Heun 2": ("heun", 2), "Heun 4": ("heun", 4), "Euler 25": ("euler", 25),
 }  # fmt: skip
+CONTROLS = {"control, Euler 4": ("euler", 4), "control, Euler 25": ("euler", 25)}
 REFERENCE = "Euler 25"
 FIGURES = ("frechet", "precision", "recall", "recognised", "difference")
 
@@ -32,15 +34,23 @@ def parse(arguments: list[str] | None = None) -> argparse.Namespace:
     """Command-line arguments."""
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
     parser.add_argument("--runs", type=Path, nargs="+", required=True, help="distilled workdirs")
+    parser.add_argument("--controls", type=Path, nargs="*", default=[], help="workdirs, one a run")
     parser.add_argument("--split", default="val", choices=("val", "test"))
     parser.add_argument("--per-class", type=int, default=256, help="drawings of each class")
     parser.add_argument("--rounds", type=int, default=5, help="timed drawings of each way")
     parser.add_argument("--output", help="JSON file for the figures")
-    return parser.parse_args(arguments)
+    found = parser.parse_args(arguments)
+    if found.controls and len(found.controls) != len(found.runs):
+        parser.error(
+            f"{len(found.controls)} controls for {len(found.runs)} runs: give one for each"
+        )
+    return found
 
 
-def measure(path: Path, split: str, per_class: int, rounds: int) -> dict[str, Any]:
-    """Figures of every way of a distilled workdir, and the AUC of both models."""
+def measure(
+    path: Path, control: Path | None, split: str, per_class: int, rounds: int
+) -> dict[str, Any]:
+    """Figures of every way of a distilled workdir and of its control, and the AUC of the models."""
     import jax
 
     from msflow_jax.evaluation.auc import probability_auc
@@ -61,8 +71,13 @@ def measure(path: Path, split: str, per_class: int, rounds: int) -> dict[str, An
     models = {True: (flow.model, flow.drawing_params), False: (walking, teacher)}
     labels = np.tile(np.arange(len(flow.classes), dtype=np.int32), per_class)
     drawn, runs = {}, {}
-    for name, (solver, steps) in WAYS.items():
-        model, params = models[solver == JUMP]
+    ways = [(name, *models[way[0] == JUMP], *way) for name, way in WAYS.items()]
+    classifying = {"student": (flow.model, flow.params), "teacher": (models[False][0], teacher)}
+    if control is not None:
+        other = open_workdir(control, calibrated=False)
+        ways += [(name, other.model, other.drawing_params, *way) for name, way in CONTROLS.items()]
+        classifying["control"] = other.model, other.params
+    for name, model, params, solver, steps in ways:
         run = make_generator(
             model, seed=seed, batch=flow.config.sample.batch, steps=steps, solver=solver
         )
@@ -79,9 +94,7 @@ def measure(path: Path, split: str, per_class: int, rounds: int) -> dict[str, An
             1000 * seconds / len(labels[: flow.config.sample.batch])
         )
     settings = {k: flow.config.sample.classify[k] for k in ("solver", "steps", "draws")}
-    for name, model, params in (
-        ("student", flow.model, flow.params), ("teacher", models[False][0], teacher)
-    ):  # fmt: skip
+    for name, (model, params) in classifying.items():
         run = make_classifier(model, seed=seed, batch=flow.config.sample.batch, **settings)
         found[f"auc {name}"] = probability_auc(
             chosen.labels, run(params, chosen.images).probability
@@ -105,17 +118,18 @@ def least(runs: dict[str, Any], rounds: int) -> dict[str, float]:
 def main() -> None:
     """The command."""
     o = parse()
-    found = [measure(path, o.split, o.per_class, o.rounds) for path in o.runs]
+    pairs = zip(o.runs, o.controls or [None] * len(o.runs), strict=True)
+    found = [measure(*pair, o.split, o.per_class, o.rounds) for pair in pairs]
     print(f"{len(found)} runs, {o.split} split, {found[0]['samples']} drawings each")
-    for name in ("real", *WAYS):
+    for name in found[0]["rows"]:
         rows = [one["rows"][name] for one in found]
         figures = (*FIGURES, "milliseconds")
         shown = {k: [row[k] for row in rows] for k in figures if rows[0].get(k) is not None}
-        print(f"{name:9}", "  ".join(
+        print(f"{name:17}", "  ".join(
             f"{k} {np.mean(v):.3g}" + (f" ({min(v):.3g} to {max(v):.3g})" if len(v) > 1 else "")
             for k, v in shown.items()
         ))  # fmt: skip
-    for name in ("auc student", "auc teacher"):
+    for name in (key for key in found[0] if key.startswith("auc ")):
         print(name, ", ".join(f"{one[name]:.4f}" for one in found))
     keep({"split": o.split, "runs": [p.name for p in o.runs], "found": found}, o.output)
 
