@@ -107,18 +107,18 @@ def write(
     """Overlays, maps and table of the images that were explained, which may be fewer than given."""
     import numpy as np
 
+    from msflow_jax.data.sources.finding import file_names
     from msflow_jax.inference.explained import draw, scales
     from msflow_jax.storage.atomic import write_atomically, write_npz
-    from msflow_jax.storage.text import file_stem, write_csv
+    from msflow_jax.storage.text import write_csv
 
     rows, count, volumes = [], len(found.map), found.map.ndim == 4
     if volumes and find_spec("nibabel") is None:
         print(f"The maps are in {MAPS} alone; for NIfTI files pip install 'msflow_jax[medical]'")
         volumes = False
-    width, limits = len(str(count - 1)), scales(found.map, found.log_ratio)
+    limits, stems = scales(found.map, found.log_ratio), file_names([one["name"] for one in shown])
     for i in range(count):
-        stem = f"{i:0{width}d}_{file_stem(Path(shown[i]['name']).stem)}"
-        file = f"{stem}.png"
+        file = f"{stems[i]}.png"
         pair = shown[i]["class"], shown[i]["against"]
         picture = draw(pixels[i], found.map[i], found.log_ratio[i], pair, limits, spacing)
         write_atomically(folder / file, picture)
@@ -129,7 +129,7 @@ def write(
             "file": file,
         }
         if volumes:
-            row |= write_volumes(folder, stem, (found.map[i], found.log_ratio[i]), spacing)
+            row |= write_volumes(folder, stems[i], (found.map[i], found.log_ratio[i]), spacing)
         rows.append(row)
     names = np.array([row["name"] for row in rows], np.str_)
     classes = {"labels": labels[:count], "against": others[:count]}

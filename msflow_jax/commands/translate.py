@@ -123,9 +123,9 @@ def write(folder: Path, found: Any, given: Any, info: Any, record: Mapping[str, 
     Returns:
         How many pictures, or volumes, were written.
     """
+    from msflow_jax.data.sources.finding import file_names
     from msflow_jax.inference.translated import (
         FOLDERS,
-        file_names,
         write_preview,
         write_translation,
         write_volume,

@@ -33,7 +33,7 @@ from msflow_jax.data.identity import (
     split_table,
 )
 from msflow_jax.data.intensity import WINDOW
-from msflow_jax.data.oddities import check_split_copies, warn_of_rare_classes, without_blanks
+from msflow_jax.data.oddities import check_rare_classes, check_split_copies, without_blanks
 from msflow_jax.data.settings import PHANTOMS, SETTINGS
 from msflow_jax.data.sources.images import read_images, read_sound_images
 from msflow_jax.data.sources.labelled import read_labelled
@@ -227,7 +227,7 @@ def _look_over(splits: Splits, config: ConfigDict, pixels: Mapping[str, tuple[st
         contents = without_blanks(splits, pixels) or splits.contents
         check_split_copies(splits, contents, refuse=own and config.duplicates == "refuse")
     if own and config.name != "masks":  # which have classes of pixels, and say so themselves
-        warn_of_rare_classes(splits)
+        check_rare_classes(splits)
 
 
 def _source(config: ConfigDict, told: bool) -> Splits:

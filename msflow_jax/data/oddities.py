@@ -97,10 +97,21 @@ def check_split_copies(
     )
 
 
-def warn_of_rare_classes(splits: Splits) -> None:
-    """Says which classes have one training image, or none in a split: no figure of them means much."""
+def check_rare_classes(splits: Splits) -> None:
+    """Says which classes have one training image, or none in a split: no figure of them means much.
+
+    Raises:
+        ValueError: a class of one image in all is called nearly as another one is: it was misspelt.
+    """
     classes = splits.info.classes
     counts = {s: np.bincount(splits[s].labels, minlength=len(classes)) for s in SPLITS}
+    once = [name for name, n in zip(classes, sum(counts.values()), strict=True) if n == 1]
+    for name in once:
+        if meant := nearest(name, [one for one in classes if one not in once]):
+            raise ValueError(
+                f"{splits.info.source}: {name!r} is the label of one image alone; {meant} Correct it, "
+                "or take the image out: of one image no class can be learned and tested"
+            )
     rare = [name for name, n in zip(classes, counts["train"], strict=True) if n == 1]
     found = []
     for name in rare:

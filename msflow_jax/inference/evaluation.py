@@ -216,10 +216,10 @@ def evaluate_sections(
     """
     blocks: dict[str, Block] = {}
     arrays: Arrays = {}
-    for section in sections:
+    for i, section in enumerate(sections, 1):
         if section.name in blocks or section.name in RESERVED:
             raise ValueError(f"the name {section.name!r} of a section is taken: rename it")
-        with doing(f"evaluating: {section.name}"):
+        with doing(f"evaluating: {section.name} ({i} of {len(sections)})"):
             blocks[section.name], own = section(run)
         if twice := arrays.keys() & own.keys():
             raise ValueError(f"two sections give the array {min(twice)!r}: rename one")

@@ -7,7 +7,7 @@ from typing import Any
 import numpy as np
 
 from msflow_jax.data.sources.decoding import encode
-from msflow_jax.data.sources.finding import stem_of, suffix_of
+from msflow_jax.data.sources.finding import file_names, suffix_of
 from msflow_jax.data.sources.nifti import SUFFIXES
 from msflow_jax.data.sources.nifti_writing import write_nifti, write_nifti_like
 from msflow_jax.data.sources.restoring import Restored, Segmentable
@@ -15,7 +15,7 @@ from msflow_jax.progress import track
 from msflow_jax.reports.label_colours import label_colours, lay_over
 from msflow_jax.reports.planes import three_planes
 from msflow_jax.storage.jsons import write_json
-from msflow_jax.storage.text import file_stem, write_csv
+from msflow_jax.storage.text import write_csv
 
 FOLDERS = MASKS, OVERLAYS, UNCERTAINTY = "masks", "overlays", "uncertainty"
 TABLE, RECORD = "segmented.csv", "segmented.json"
@@ -47,12 +47,11 @@ def write_segmented(
         (folder / name).mkdir()
     whole = [one for one in given if one.rows.stop <= len(found.maps)]
     rows = []
+    stems = file_names([one.name for one in given])
     for i, one in enumerate(track(whole, "Writing masks")):
         own = one.restore(found.maps[one.rows], found.uncertainty[one.rows])
-        named = Path(one.name)
-        stem = f"{i:05d}_{file_stem(str(named.with_name(stem_of(named))))}"
         write = _write_picture if own.maps.ndim == 2 else _write_volume
-        files = write(folder, stem, own, len(classes))
+        files = write(folder, stems[i], own, len(classes))
         rows.append({"name": one.name, **_measured(own, classes), **files})
     columns = ["name"] if not rows else []
     write_csv(folder / TABLE, rows, columns)

@@ -12,11 +12,9 @@ from msflow_jax import data
 from msflow_jax.data import Info
 from msflow_jax.data.pictures import Picture
 from msflow_jax.data.slices import Slices
-from msflow_jax.data.sources.finding import SUFFIXES, stem_of, suffix_of
 from msflow_jax.data.sources.sliced import SlicedVolume
 from msflow_jax.inference.flow import Flow
 from msflow_jax.inference.images import choose_format, to_values, write_image
-from msflow_jax.storage.text import file_stem
 
 FOLDERS = ("mean", "spread", "samples", "preview")
 _WHITE = 0.25  # spread, as a share of the range, that is white in a picture
@@ -206,26 +204,6 @@ def _as_large(images: np.ndarray, like: np.ndarray) -> np.ndarray:
 
     size = like.shape[2], like.shape[1]
     return np.stack([np.asarray(Image.fromarray(one).resize(size)) for one in as_rgb(images)])
-
-
-def file_names(names: Sequence[str]) -> list[str]:
-    """Names of files without a suffix, one for each item: as it is called where that tells them apart.
-
-    Args:
-        names: of files, with their folders, of series or of images of an archive.
-
-    Returns:
-        Names of letters, digits and ``_``, no two of which differ in case alone; numbers stand before
-        them where they would, or where nothing is left.
-    """
-    found = []
-    for name in names:
-        file = Path(name)
-        plain = file.with_name(stem_of(file)) if suffix_of(file) in SUFFIXES else file
-        found.append(file_stem(str(plain)))
-    if all(found) and len({one.casefold() for one in found}) == len(found):
-        return found
-    return [f"{i:05d}_{one}" for i, one in enumerate(found)]
 
 
 def moments(draws: np.ndarray) -> tuple[np.ndarray, np.ndarray]:

@@ -73,6 +73,9 @@ def make_validation(
         labels: class numbers ``[N]``.
         config: whole configuration of the run.
         drawing: model whose loss of the image says how well it draws: see :func:`make_flow_loss`.
+
+    Raises:
+        ValueError: the AUC is to pick the checkpoint and the labels are all of one class.
     """
     classify = make_classifier(model, **_settings(model, "classify", config))
     drawn, names = _drawing(drawing, images, labels, config)
@@ -95,6 +98,13 @@ def make_validation(
         return {name: value for name, value in found.items() if value is not None} | drawn(params)
 
     one_class = probability_auc(labels, np.eye(len(model.classes))[labels]) is None
+    if one_class and config.train.select == "val_auc":
+        of = ", ".join(model.classes[k] for k in np.unique(labels)) or "none"
+        raise ValueError(
+            f"the {len(labels)} images of the validation split are all of the class {of}: no AUC "
+            "of theirs can pick a checkpoint. Give it images of each class, or set "
+            "--config.train.select=-val_nll"
+        )
     names += tuple(name for name in CLASSIFICATION if not (name == "val_auc" and one_class))
     names += ("-val_bits",) * hasattr(model, "explain")
     return Validation(validate, names, resolution(config.train.select, len(labels)))

@@ -75,11 +75,19 @@ def test_classes_of_nearly_every_image_are_one_short_line(tmp_path):
     assert len(line) < 300 + len(str(tmp_path)) and " more in test" in line
 
 
-def test_a_rare_class_that_is_likely_misspelt_names_the_other(tmp_path):
+def test_a_class_of_one_image_that_is_likely_misspelt_is_refused(tmp_path):
     fill(tmp_path, count=20)
     (tmp_path / "ill").rename(tmp_path / "opacity")
     save(tmp_path / "opactiy" / "0.png", seed=999)
-    with pytest.warns(UserWarning, match=r"'opactiy' has one training image .is 'opacity' meant"):
+    with pytest.raises(ValueError, match=r"'opactiy' is the label of one .*; is 'opacity' meant"):
+        load(tmp_path)
+
+
+def test_a_class_of_one_image_may_differ_from_another_in_its_number(tmp_path):
+    fill(tmp_path, count=20)
+    (tmp_path / "ill").rename(tmp_path / "grade 4")
+    save(tmp_path / "grade 5" / "0.png", seed=999)
+    with pytest.warns(UserWarning, match="'grade 5' has one training image"):
         load(tmp_path)
 
 

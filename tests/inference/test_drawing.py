@@ -97,6 +97,12 @@ def test_a_validation_says_what_it_reports():
     one = make_validation(model, images, np.array([0, 1, 1, 0]), config)
     assert one.metrics == ("val_auc", "val_accuracy", "-val_nll") and one.resolution == 0.25
     # All of one class: there is no area under a curve, and no training that would pick by it.
+    with pytest.raises(
+        ValueError, match="the 4 images of the validation .* all of the class a: no A"
+    ):
+        make_validation(model, images, np.zeros(4, int), config)
+    config.train.select = "-val_nll"
     assert make_validation(model, images, np.zeros(4, int), config).metrics[0] == "val_accuracy"
+    config.train.select = "val_auc"
     drawn = make_validation(model, images, np.array([0, 1, 1, 0]), config, Shade())
     assert drawn.metrics[0] == "-val_flow_loss"

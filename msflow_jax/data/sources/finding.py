@@ -4,10 +4,11 @@ from __future__ import annotations
 
 import warnings
 from collections import Counter
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 
 from msflow_jax.data.sources import dicom_headers, nifti
+from msflow_jax.storage.text import file_stem
 
 PAGED = frozenset((".tif", ".tiff"))  # may hold several pictures
 PLAIN = frozenset((".png", ".jpg", ".jpeg", ".bmp", ".webp", ".gif", ".pgm", ".ppm", ".pnm"))
@@ -60,6 +61,26 @@ def suffix_of(path: Path) -> str:
 def stem_of(path: Path) -> str:
     """``scan`` of ``scan.nii.gz`` and ``scan.png``."""
     return path.name[: -len(".nii.gz")] if suffix_of(path) == ".nii.gz" else path.stem
+
+
+def file_names(names: Sequence[str]) -> list[str]:
+    """Names of files without a suffix, one for each item: as it is called where that tells them apart.
+
+    Args:
+        names: of files, with their folders, of series or of images of an archive.
+
+    Returns:
+        Names of letters, digits and ``_``, no two of which differ in case alone; numbers stand before
+        them where they would, or where nothing is left.
+    """
+    found = []
+    for name in names:
+        file = Path(name)
+        plain = file.with_name(stem_of(file)) if suffix_of(file) in SUFFIXES else file
+        found.append(file_stem(str(plain)))
+    if all(found) and len({one.casefold() for one in found}) == len(found):
+        return found
+    return [f"{i:05d}_{one}" for i, one in enumerate(found)]
 
 
 def _is_bare_dicom(path: Path) -> bool:
