@@ -8,6 +8,8 @@ from pathlib import Path
 
 import pytest
 
+from tests.commands.browsing import browsing, opened
+
 mkdocs = pytest.importorskip("mkdocs", reason="the site needs pip install '.[docs]'")
 
 ROOT = Path(__file__).resolve().parents[1]
@@ -81,6 +83,15 @@ def test_nothing_is_loaded_from_outside(site):
         text = path.read_text(encoding="utf-8")
         named = re.findall(r"(?:url\(|@import)\s*['\"]?([^'\")\s;]+)", text)
         assert not [link for link in named if OUTSIDE.match(link)], path
+
+
+def test_a_browser_loads_nothing_from_outside_and_finds_words(site):
+    with browsing() as browser, opened(browser, f"file://{site}/") as page:
+        page.goto(f"file://{site}/streams.html")
+        page.click("input.md-search__input")
+        page.locator("input.md-search__input").press_sequentially("posterior")
+        page.wait_for_selector(".md-search-result__item")
+        assert "posterior" in page.inner_text(".md-search-result__list").lower()
 
 
 def test_search_works_in_files(site):

@@ -426,7 +426,7 @@ def test_a_service_translates_reports_and_draws(client, pictures, tmp_path):
         ("translate", b"", {"name": "h.png", **route}, "no image was sent"),
         ("translate", cut, {"name": "v.nii.gz", **route}, "v.nii.gz"),
         ("report", content, {}, "source is missing: choose one of"),
-        ("report", b"no image", {"name": "h.dcm", "source": "t1w"}, "h.dcm is not"),
+        ("report", b"no image", {"name": "h.dcm", "source": "t1w"}, "h.dcm is no DICOM file"),
         ("generate", b"", {"label": "severe"}, "give text, or modalities"),
     ):
         told = ask(endpoint, body, 400, **given)["error"]

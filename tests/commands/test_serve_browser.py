@@ -204,6 +204,15 @@ def test_a_mask_lies_over_its_image_beside_its_uncertainty(browser, tmp_path):
             assert mask.size == (24, 20) and mask.getextrema()[1] < len(shares)
 
 
+def test_a_report_is_read_from_its_file(browser, trained):
+    place = f"file://{trained / 'report'}/"
+    with opened(browser, f"{place}index.html") as page:
+        assert page.locator("h2").count() > 3
+        loaded = "[...document.images].every((image) => image.complete && image.naturalWidth > 0)"
+        assert page.evaluate(loaded)
+        assert page.evaluate("document.documentElement.scrollWidth") <= 1280
+
+
 def test_health_counts_what_browsers_asked(address):
     with urllib.request.urlopen(f"{address}health", timeout=20) as answer:
         found = json.load(answer)
