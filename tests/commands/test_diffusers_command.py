@@ -437,14 +437,15 @@ def test_a_translation_and_a_report_in_a_browser(client, pictures):
     file = pictures[0] / "head_0.png"
     sent = {file.name: file.read_bytes()}
     with browsing() as browser, opened(browser, ADDRESS, client, sent) as page:
-        for name, chosen in (
-            ("translate", {"source": "t1w", "target": "ct"}),
-            ("report", {"source": "t1w"}),
-        ):
-            for key, value in chosen.items():
-                page.select_option(f"#{name}-{key}", value)
+        page.select_option("#translate-target", "ct")
+        # What is asked by default, and two draws by their place among 0, 1, 2, ... and 1, 2, 4, ...
+        for name, usual, place in (("translate", "as usual", "2"), ("report", "4", "1")):
+            page.select_option(f"#{name}-source", "t1w")
             page.click(f"#{name} summary >> text=Settings")
-            page.fill(f"#{name}-draws", "2")  # the place among 0, 1, 2, 4, ...
+            drawn = page.locator(f"#{name} output[for={name}-draws]")
+            assert drawn.inner_text() == usual
+            page.fill(f"#{name}-draws", place)
+            assert drawn.inner_text() == "2"
             page.set_input_files(f"#{name}-file", file)
             page.wait_for_selector(f"#{name} .card")
         titles = page.locator("#translate figcaption").all_inner_texts()
