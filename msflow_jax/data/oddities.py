@@ -105,7 +105,9 @@ def check_rare_classes(splits: Splits) -> None:
     """
     classes = splits.info.classes
     counts = {s: np.bincount(splits[s].labels, minlength=len(classes)) for s in SPLITS}
-    once = [name for name, n in zip(classes, sum(counts.values()), strict=True) if n == 1]
+    once = [
+        name for name, n in zip(classes, np.sum([*counts.values()], axis=0), strict=True) if n == 1
+    ]
     for name in once:
         if meant := nearest(name, [one for one in classes if one not in once]):
             raise ValueError(
