@@ -115,6 +115,8 @@ def integrate(
     save = diffrax.SaveAt(t1=True)
     if times is not None:
         save = diffrax.SaveAt(subs=[diffrax.SubSaveAt(t1=True), diffrax.SubSaveAt(ts=times)])
+    # Traced once: diffrax traces a field for its shapes, and again with each loop around it.
+    field = jax.jit(field)
     term = diffrax.ODETerm(lambda u, z, _: field(jnp.asarray(u), z))
     common = dict(saveat=save, throw=False, adjoint=ADJOINTS[adjoint]())
 

@@ -1,5 +1,6 @@
 """The velocity field of a symmetric flow around its network, preconditioned or not."""
 
+import functools
 from collections.abc import Callable, Sequence
 from typing import Any
 
@@ -60,11 +61,19 @@ def make_flow_map(
             # No other network takes a span.
             span = jnp.broadcast_to(b - a, u.shape) if getattr(net, "span", False) else None
             given = (x, u) if span is None else (x, u, span)
-            return net.apply({"params": own}, *given, train=train, rngs=rngs)  # type: ignore[return-value]
+            if not train:
+                return _evaluation(net)(own, *given)
+            return net.apply({"params": own}, *given, train=True, rngs=rngs)  # type: ignore[return-value]
 
         return make_field(network, channels, std)(a, streams)
 
     return average
+
+
+@functools.lru_cache(maxsize=32)
+def _evaluation(net: nn.Module) -> Callable[..., jax.Array]:
+    """A network without dropout, traced once for each shape whatever program asks for it."""
+    return jax.jit(lambda params, *given: net.apply({"params": params}, *given))
 
 
 def without_codec(params: Any) -> Any:
