@@ -17,6 +17,7 @@ from msflow_jax.diffusers.text import TextAutoencoder
 from msflow_jax.diffusers.verbs import Verbs
 from msflow_jax.nets.dit import position_code
 from msflow_jax.nets.places import with_places
+from msflow_jax.nets.tracing import evaluate
 from msflow_jax.training.stage import update
 
 Params = Any
@@ -130,7 +131,7 @@ class Diffusers(Verbs):
 
     def embed(self, params: Params, name: str, x: jax.Array) -> jax.Array:
         """Unit vectors ``[B, features]`` of images in [-1, 1], or of rows of tokens."""
-        return self.require(name).encoder.apply({"params": params["align"][name]}, x)  # type: ignore[return-value]
+        return evaluate(self.require(name).encoder, params["align"][name], x)
 
     def encode(self, params: Params, name: str, x: jax.Array) -> jax.Array:
         """Latents ``[B, *inner]`` of images in [-1, 1], or of rows of tokens (the posterior's mean)."""
@@ -144,8 +145,7 @@ class Diffusers(Verbs):
         self, params: Params, name: str, z: jax.Array, tau: jax.Array, guide: str = ""
     ) -> jax.Array:
         """What a modality tells others: ``[B, k, E]`` of latents at clocks ``tau [B]``, for a guide."""
-        variables = {"params": params[CONTEXT + guide][name]}
-        return self.require(name).context.apply(variables, z, tau)  # type: ignore[return-value]
+        return evaluate(self.require(name).context, params[CONTEXT + guide][name], z, tau)
 
     def tell(
         self,
@@ -189,9 +189,9 @@ class Diffusers(Verbs):
         """
         # Unit vectors of many dimensions have small entries: brought to unit spread.
         given = condition[:, None] * condition.shape[-1] ** 0.5
-        net, variables = self.require(name).diffuser, {"params": params["diffuser"][name]}
-        seen = {"condition": given, "keep": keep, "partners": partners}
-        return net.apply(variables, z, tau, span, **seen)  # type: ignore[return-value]
+        net, seen = self.require(name).diffuser, dict[str, Any](keep=keep, partners=partners)
+        own = params["diffuser"][name]
+        return evaluate(net, own, z, tau, span, condition=given, **seen)
 
     @property
     def jumps(self) -> bool:

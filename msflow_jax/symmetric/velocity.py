@@ -1,6 +1,5 @@
 """The velocity field of a symmetric flow around its network, preconditioned or not."""
 
-import functools
 from collections.abc import Callable, Sequence
 from typing import Any
 
@@ -9,6 +8,7 @@ import jax
 import jax.numpy as jnp
 
 from msflow_jax.latent.codec import KEY
+from msflow_jax.nets.tracing import evaluate
 from msflow_jax.streams import Clock, FlowMap, Streams, VelocityField, expand
 
 ROUTE = {"image": Clock.FORWARD, "label": Clock.BACKWARD}
@@ -62,18 +62,12 @@ def make_flow_map(
             span = jnp.broadcast_to(b - a, u.shape) if getattr(net, "span", False) else None
             given = (x, u) if span is None else (x, u, span)
             if not train:
-                return _evaluation(net)(own, *given)
+                return evaluate(net, own, *given)
             return net.apply({"params": own}, *given, train=True, rngs=rngs)  # type: ignore[return-value]
 
         return make_field(network, channels, std)(a, streams)
 
     return average
-
-
-@functools.lru_cache(maxsize=32)
-def _evaluation(net: nn.Module) -> Callable[..., jax.Array]:
-    """A network without dropout, traced once for each shape whatever program asks for it."""
-    return jax.jit(lambda params, *given: net.apply({"params": params}, *given))
 
 
 def without_codec(params: Any) -> Any:

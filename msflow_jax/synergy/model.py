@@ -14,6 +14,7 @@ import jax.numpy as jnp
 
 from msflow_jax.latent.codec import KEY, Codec
 from msflow_jax.nets import init_params
+from msflow_jax.nets.tracing import evaluate
 from msflow_jax.paired.controls import Controls
 from msflow_jax.paired.keys import named_key
 from msflow_jax.streams import TIMES, UNIFORM, expand
@@ -166,8 +167,8 @@ class Synergy(Verbs):
 
     def see(self, params: Params, images: jax.Array) -> Seen:
         """Content tokens and appearances of images ``[B, *shape]`` in [-1, 1]."""
-        content: Any = self.content.apply({"params": params["content"]}, images)
-        look: Any = self.look.apply({"params": params["look"]}, images)
+        content = evaluate(self.content, params["content"], images)
+        look = evaluate(self.look, params["look"], images)
         return Seen(content, look)
 
     def class_logits(self, params: Params, seen: Seen) -> jax.Array:
@@ -186,7 +187,7 @@ class Synergy(Verbs):
         return self.describe(params, prompts)
 
     def _understand(self, params: Params, *given: Any, method: str) -> Any:
-        return self.understanding.apply({"params": params["understanding"]}, *given, method=method)
+        return evaluate(self.understanding, params["understanding"], *given, method=method)
 
     def draw(
         self, params: Params, z: jax.Array, tau: jax.Array, memory: Memory, at: int,
@@ -211,7 +212,7 @@ class Synergy(Verbs):
         return (found - z) / left
 
     def _draw(self, params: Params, *given: Any, method: str) -> Any:
-        return self.drawing.apply({"params": params["drawing"]}, *given, method=method)
+        return evaluate(self.drawing, params["drawing"], *given, method=method)
 
     def remember(
         self, params: Params, prompt: jax.Array, told: jax.Array, seen: Seen,
