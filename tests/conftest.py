@@ -28,13 +28,15 @@ if jax.__version_info__[:2] == (0, 10):
     os.environ["XLA_FLAGS"] = f"{os.environ.get('XLA_FLAGS', '')} {quick}".strip()
 # No operation broadcasts arrays of different ranks on its own: what is meant is written out.
 jax.config.update("jax_numpy_rank_promotion", "raise")
-# Tests compile the same small functions in every run; what lies there is run, so it is ours alone.
-jax.config.update(
-    "jax_compilation_cache_dir",
-    os.environ.get("JAX_COMPILATION_CACHE_DIR")
-    or str(private_folder(Path(tempfile.gettempdir()) / "msflow_jax_cache")),
+# Tests compile the same small functions in every run, as do processes that they start; what lies there
+# is run, so it is ours alone.
+cache = os.environ.get("JAX_COMPILATION_CACHE_DIR") or str(
+    private_folder(Path(tempfile.gettempdir()) / "msflow_jax_cache")
 )
+jax.config.update("jax_compilation_cache_dir", cache)
 jax.config.update("jax_persistent_cache_min_compile_time_secs", 0.1)
+os.environ["JAX_COMPILATION_CACHE_DIR"] = cache
+os.environ["JAX_PERSISTENT_CACHE_MIN_COMPILE_TIME_SECS"] = "0.1"
 # Phantoms are made again by each test, and by each command that a test starts; see `phantoms.caching`.
 os.environ["MSFLOW_JAX_PHANTOMS"] = "off"
 

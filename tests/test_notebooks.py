@@ -5,7 +5,6 @@ import json
 import os
 from pathlib import Path
 
-import jax
 import numpy as np
 import pytest
 from PIL import Image
@@ -39,8 +38,6 @@ def like_the_tests(monkeypatch, tmp_path_factory):
     phantoms = tmp_path_factory.getbasetemp().parent / "phantoms_of_notebooks"
     monkeypatch.setenv("MSFLOW_JAX_PHANTOMS", str(phantoms))
     monkeypatch.setenv("JAX_NUMPY_RANK_PROMOTION", "raise")
-    monkeypatch.setenv("JAX_COMPILATION_CACHE_DIR", jax.config.jax_compilation_cache_dir)
-    monkeypatch.setenv("JAX_PERSISTENT_CACHE_MIN_COMPILE_TIME_SECS", "0.1")
     found = filter(None, (str(ROOT), os.environ.get("PYTHONPATH")))
     monkeypatch.setenv("PYTHONPATH", os.pathsep.join(found))
     monkeypatch.setenv("JUPYTER_PLATFORM_DIRS", "1")  # else jupyter warns of a change to come

@@ -89,6 +89,19 @@ def quickly():
         yield
 
 
+@contextmanager
+def only(family, *names):
+    """Evaluations of a family have these sections alone: each is compiled for itself."""
+    every = type(family).sections
+
+    def chosen(self, config, stage=""):
+        return [section for section in every(self, config, stage) if section.name in names]
+
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(type(family), "sections", chosen)
+        yield
+
+
 @pytest.fixture(autouse=True, scope="module")
 def quick():
     with quickly():

@@ -1,10 +1,6 @@
 """A latent model through all commands, as a user would: train, go on, evaluate, classify, generate."""
 
-import os
 import shutil
-import socket
-import subprocess
-import sys
 
 import numpy as np
 import pytest
@@ -17,6 +13,7 @@ from msflow_jax.symmetric import LatentCodec
 from msflow_jax.training.records import read_records
 from msflow_jax.workdir import open_workdir
 from tests.commands.conftest import evaluation
+from tests.commands.test_together import together
 
 FLAGS = [
     "--config=configs/latent_phantom.py",
@@ -30,6 +27,7 @@ FLAGS = [
     "--config.model.net.attention=()",
     "--config.train.batch=8",
     "--config.train.eval_every=2",
+    "--config.sample.batch=4",  # all splits have as many: one program for each function
     "--config.sample.generate.per_class=2",
     "--config.sample.generate.steps=2",
     "--config.sample.classify.draws=2",
@@ -84,21 +82,7 @@ def test_two_processes_train_as_one(trained, tmp_path):
     more += ["--config.train.log_every=1"]
     one, two = ([*trained[1], *more, f"--workdir={tmp_path / name}"] for name in ("one", "two"))
     main(one)
-    with socket.socket() as free:
-        free.bind(("localhost", 0))
-        address = f"localhost:{free.getsockname()[1]}"
-    environment = {**os.environ, "JAX_PLATFORMS": "cpu", "JAX_NUM_CPU_DEVICES": "1"}
-    environment.pop("XLA_FLAGS", None)
-    pair = [
-        subprocess.Popen(
-            [sys.executable, "-m", "experiments.train", *two, f"--distributed={address},{i},2"],
-            env=environment, stderr=subprocess.PIPE, stdout=subprocess.DEVNULL, text=True,
-        )
-        for i in (0, 1)
-    ]  # fmt: skip
-    for process in pair:
-        errors = process.communicate(timeout=200)[1]
-        assert process.returncode == 0, errors[-3000:]
+    together("train", *two)
     losses = [
         [row["loss"] for row in read_records(tmp_path / name) if "loss" in row]
         for name in ("one", "two")
@@ -141,7 +125,8 @@ def test_settings_that_do_not_fit(flags, message, tmp_path):
 def test_label_pictures_are_kept(scheme, readout, tmp_path):
     more = [f"--config.model.code.scheme={scheme}", f"--config.model.latent.readout={readout}"]
     colours = ["--config.data.channels=3", f"--config.model.latent.cache={tmp_path}"]
-    used = [] if readout == "decode" else ["--no-evaluate"]  # the other one is evaluated above
+    # The other one is evaluated above, and drawing does not ask how labels are read.
+    used = ["--config.sample.generate.per_class=0"] if readout == "decode" else ["--no-evaluate"]
     main([*FLAGS, *more, *colours, f"--workdir={tmp_path / 'w'}", "--config.train.steps=2", *used])
     kept = tmp_path / "w" / "label_pictures.safetensors"
     opened = open_workdir(tmp_path / "w")

@@ -17,8 +17,9 @@ from msflow_jax.commands.distill import main as distill
 from msflow_jax.commands.evaluate import evaluate
 from msflow_jax.commands.train import main
 from msflow_jax.commands.translate import translate
+from msflow_jax.synergy.family import FAMILY
 from msflow_jax.workdir import open_workdir, read
-from tests.commands.conftest import evaluation
+from tests.commands.conftest import evaluation, only
 
 pytest.importorskip("tokenizers")
 FLAGS = [
@@ -44,6 +45,7 @@ FLAGS = [
     "--config.train.steps=2",
     "--config.train.eval_every=2",
     "--config.train.writers=()",
+    "--config.sample.batch=4",  # all sets have as many: one program for each function
     "--config.sample.translate.steps=1",
     "--config.sample.translate.draws=2",
     "--config.sample.evaluate.examples=4",
@@ -118,7 +120,8 @@ def test_distilled_it_translates_in_jumps_and_needs_its_teacher_no_more(
     monkeypatch.setattr("msflow_jax.paired.few_steps.JUMPS", (1,))  # each way is compiled
     monkeypatch.setattr("msflow_jax.paired.few_steps.REFERENCE", 2)
     teacher, student = shutil.copytree(trained, tmp_path / "teacher"), tmp_path / "student"
-    distill([f"--workdir={teacher}", f"--output={student}"])
+    with only(FAMILY, "few_steps"):
+        distill([f"--workdir={teacher}", f"--output={student}"])
     shutil.rmtree(teacher)
     stages = [name for name, _ in json.loads((student / "stages.json").read_text())]
     assert stages == ["taken", "jump"]

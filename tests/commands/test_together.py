@@ -7,7 +7,6 @@ import shutil
 import subprocess
 import sys
 
-import jax
 import numpy as np
 
 from tests.commands.conftest import evaluation
@@ -18,7 +17,6 @@ def together(name, *arguments):
     """The command in two processes of one device each, and what the first one printed."""
     flags = f"{os.environ.get('XLA_FLAGS', '')} --xla_force_host_platform_device_count=1"
     environment = {**os.environ, "XLA_FLAGS": flags, "JAX_PLATFORMS": "cpu"}
-    environment["JAX_COMPILATION_CACHE_DIR"] = jax.config.jax_compilation_cache_dir or ""
     command = [sys.executable, "-m", f"experiments.{name}", *map(str, arguments)]
     pair = [
         subprocess.Popen(

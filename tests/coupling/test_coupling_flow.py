@@ -20,14 +20,15 @@ from msflow_jax.nets import init_params
 from msflow_jax.nets.convolution import convolve
 from tests.coupling import table
 from tests.coupling.table import OPTIONS
-from tests.coupling.tiny_flows import LABELS, eight_bit, images, move, plain_flow, shaken
+from tests.coupling.tiny_flows import LABELS, Plain, eight_bit, images, move, plain_flow, shaken
 
 LAYOUT = "foreground:1 checkerboard:1 squeeze channel:2 split checkerboard:2 squeeze channel:1"
 FOREGROUNDS = {2: np.pad(np.ones((2, 2)), 1), 3: np.pad(np.ones((2, 2, 2)), 1)}
 
 
-def make_flow(dims=2, channels=1, **settings):
-    net = Residual(3, width=16)
+def make_flow(dims=2, channels=1, net=None, **settings):
+    """The laws hold for whatever is inside a coupling: what compiles in no time."""
+    net = net or Plain(3)
     shape = (*(4,) * dims, channels)
     chosen = {
         "layout": LAYOUT,
@@ -87,16 +88,6 @@ def test_maps_sum_to_the_likelihood_and_its_ratio(dims, channels, spread):
     np.testing.assert_allclose(log_ratio.sum(axes), ratio, rtol=1e-3, atol=1e-4)
     with pytest.raises(ValueError, match="unknown spread 'x'"):
         likelihood_map(flow, params, x, LABELS, spread="x")
-
-
-def test_the_density_integrates_to_one():
-    flow = CouplingFlow(Residual(2, width=32), ("a", "b"), (1, 2, 1), layout="checkerboard:2")
-    params = shaken(flow, size=0.05)
-    axis = jnp.linspace(-9, 9, 73)
-    grid = jnp.stack(jnp.meshgrid(axis, axis), -1).reshape(-1, 1, 2, 1)
-    for label in (0, 1):
-        nats = jax.jit(flow.log_prob)(params, grid, jnp.full(len(grid), label))
-        assert jnp.exp(nats).sum() * 0.25**2 == pytest.approx(1, rel=5e-3)
 
 
 def test_activation_norms_are_fitted_in_one_pass():
@@ -229,7 +220,7 @@ def test_widths_of_a_stage():
     latents, _ = jax.jit(flow.forward)(params, x, LABELS)
     np.testing.assert_allclose(jax.jit(flow.inverse)(params, latents, LABELS), x, atol=1e-5)
     with pytest.raises(ValueError, match="widths, which the conditioner Residual has not"):
-        make_flow(layout="checkerboard:1/8,8,8")
+        make_flow(net=Residual(3), layout="checkerboard:1/8,8,8")
 
 
 @pytest.mark.parametrize(

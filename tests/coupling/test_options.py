@@ -53,10 +53,10 @@ def test_there_and_back(option, dims, seed):
     check_inverse(option, dims, move(fresh, seed, 0.05), images(flow, seed=seed), seed)
 
 
-@pytest.mark.parametrize("dims, option", [*((2, name) for name in OPTIONS), (3, "all")])
-def test_training_on_constant_images_is_finite_and_invertible(dims, option):
-    flow, _, _, fresh = verbs(option, dims)
-    v = jnp.array([0, 128, 255, 128]).reshape(4, *(1,) * (dims + 1))
+@pytest.mark.parametrize("option", ["default", "all"])
+def test_training_on_constant_images_is_finite_and_invertible(option):
+    flow, _, _, fresh = verbs(option, 2)
+    v = jnp.array([0, 128, 255, 128]).reshape(4, 1, 1, 1)
     batch = {"image": jnp.broadcast_to(v / 127.5 - 1, (4, *flow.shape)), "label": LABELS}
     x = jax.jit(flow.dequantised)(fresh, batch["image"], jax.random.key(0))
     params = jax.jit(flow.fit_actnorm)(fresh, x, LABELS)
@@ -74,14 +74,13 @@ def test_training_on_constant_images_is_finite_and_invertible(dims, option):
         params, state, loss = step(params, state, jax.random.key(i))
         losses.append(float(loss))
     assert np.isfinite(losses).all() and losses[-1] < losses[0] and min(losses) > -1e-3
-    check_inverse(option, dims, params, x, 0)
+    check_inverse(option, 2, params, x, 0)
     # The dequantiser is trained with the rest.
     moved = jax.tree.map(lambda a, b: bool((np.asarray(a) != np.asarray(b)).any()), params, fresh)
     assert all(any(jax.tree.leaves(part)) for part in moved.values())
 
 
-@pytest.mark.parametrize("dims", [2, 3])
-@pytest.mark.parametrize("option", DENSITIES)
+@pytest.mark.parametrize("dims, option", [*((2, name) for name in DENSITIES), (3, "all")])
 def test_log_prob_is_that_of_the_jacobian(option, dims):
     flow = plain_flow(shape=(2, 2, 2) if dims == 2 else (2, 2, 2, 1), **OPTIONS[option])
     params, x = shaken(flow, size=0.1), images(flow, 1)

@@ -5,9 +5,8 @@ import numpy as np
 import pytest
 
 from msflow_jax.storage.checkpoints import Checkpoints
-from msflow_jax.training.records import read_records
 from tests.training import tiny_training
-from tests.training.launch import finish, start
+from tests.training.launch import assert_same_losses, finish, start
 
 pytestmark = pytest.mark.skipif(jax.device_count() > 1, reason="compares with one device")
 
@@ -25,38 +24,16 @@ def four(tmp_path_factory):
     return workdir
 
 
-@pytest.mark.parametrize(
-    "strategy, mesh",
-    [
-        ("replicated", {"data": -1, "model": 1}),
-        ("fsdp", {"data": -1, "model": 1}),
-        ("tensor", {"data": 4, "model": 2}),
-    ],
-)
-def test_every_strategy_follows_one_trajectory(strategy, mesh, one_long, tmp_path):
-    run_on(8, tmp_path, **LONG, sharding=strategy, mesh=mesh)
-    losses = [row["loss"] for row in read_records(tmp_path) if "loss" in row]
-    assert len(losses) == LONG["steps"]
-    np.testing.assert_allclose(losses, one_long, rtol=1e-4)
-
-
-LONG = {"steps": 40, "eval_every": 40, "learning_rate": 1e-3}
-
-
-@pytest.fixture(scope="module")
-def one_long(tmp_path_factory):
-    """Losses of the same run on one device."""
-    workdir = tmp_path_factory.mktemp("one")
-    tiny_training.train(workdir, **LONG)
-    return [row["loss"] for row in read_records(workdir) if "loss" in row]
+@pytest.mark.parametrize("strategy, model", [("fsdp", 1), ("tensor", 2)])
+def test_every_strategy_follows_one_trajectory(strategy, model, undisturbed, tmp_path):
+    """That of one device; the default strategy, replicated, does so below."""
+    run_on(4, tmp_path, sharding=strategy, mesh={"data": -1, "model": model})
+    assert_same_losses(tmp_path, undisturbed[1])
 
 
 def test_training_agrees(four, undisturbed):
     state, folder = undisturbed
-    one, several = (
-        [row["loss"] for row in read_records(w) if "loss" in row] for w in (folder, four)
-    )
-    np.testing.assert_allclose(several, one, rtol=1e-4)
+    assert_same_losses(four, folder)
     with Checkpoints(four / "checkpoints", read_only=True) as checkpoints:
         step, params = checkpoints.restore_params()  # saved from devices that are not here
     assert step == 12

@@ -7,8 +7,9 @@ import subprocess
 import sys
 import time
 
-import jax
+import numpy as np
 
+from msflow_jax.training.records import read_records
 from tests.training import tiny_training
 
 
@@ -17,7 +18,6 @@ def start(devices, workdir, changes, distributed=None):
     flags = f"{os.environ.get('XLA_FLAGS', '')} --xla_force_host_platform_device_count={devices}"
     flags += " --xla_backend_optimization_level=0"
     environment = {**os.environ, "XLA_FLAGS": flags, "JAX_PLATFORMS": "cpu"}
-    environment["JAX_COMPILATION_CACHE_DIR"] = jax.config.jax_compilation_cache_dir or ""
     command = [sys.executable, tiny_training.__file__, str(workdir), json.dumps(changes)]
     return subprocess.Popen(
         command + ([distributed] if distributed else []),
@@ -61,3 +61,10 @@ def kill_after(processes, path):
     for process in processes:
         process.kill()
         process.communicate()
+
+
+def assert_same_losses(*workdirs):
+    """Of two runs, step by step."""
+    found = [[row["loss"] for row in read_records(w) if "loss" in row] for w in workdirs]
+    assert len(found[0]) == tiny_training.make_config().steps
+    np.testing.assert_allclose(*found, rtol=1e-4)
