@@ -165,7 +165,12 @@ def test_a_wheel_works_outside_the_repository(tmp_path):
     )
     flags = ["train.steps=2", "train.eval_every=2", "data.phantoms.subjects=24", "train.writers=()"]
     flags += ["model.net.name=dit", "model.net.depth=1", "model.net.width=8", "model.net.patch=4"]
-    flags += ["model.net.head_channels=8", "data.side=16", "data.phantoms.slices=1", "train.batch=8"]
+    flags += [
+        "model.net.head_channels=8",
+        "data.side=16",
+        "data.phantoms.slices=1",
+        "train.batch=8",
+    ]
     command = [
         *(sys.executable, "-m", "msflow_jax", "train", "--config=quickstart", "--no-evaluate"),
         *(f"--config.{flag}" for flag in flags),
