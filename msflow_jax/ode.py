@@ -115,11 +115,9 @@ def integrate(
     save = diffrax.SaveAt(t1=True)
     if times is not None:
         save = diffrax.SaveAt(subs=[diffrax.SubSaveAt(t1=True), diffrax.SubSaveAt(ts=times)])
-    # Traced once: diffrax traces a field for its shapes, and again with each loop around it.
-    field = jax.jit(field)
+    field = jax.jit(field)  # diffrax asks for its shapes, and for each loop again: one trace is kept
     term = diffrax.ODETerm(lambda u, z, _: field(jnp.asarray(u), z))
     common = dict(saveat=save, throw=False, adjoint=ADJOINTS[adjoint]())
-
     if solver in FIXED:
         # Not StepTo: it leaves a host callback, which keeps the program out of the compilation cache.
         out = diffrax.diffeqsolve(

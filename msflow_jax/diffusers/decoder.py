@@ -2,6 +2,7 @@
 
 import dataclasses
 from dataclasses import dataclass
+from functools import partial
 from typing import TYPE_CHECKING, Any
 
 import flax.linen as nn
@@ -142,9 +143,9 @@ def matched_width(model: "Diffusers", source: str, net: ReportDecoder) -> int:
     images = jax.ShapeDtypeStruct((1, *codec.shape), jnp.float32)
 
     def size(width: int) -> int:
-        made = net.clone(width=width)
+        made = partial(init_params, net.clone(width=width))  # which keeps its shapes
         return count_parameters(
-            jax.eval_shape(made.init, jax.random.key(0), images, token_shape(model.length))
+            jax.eval_shape(made, jax.random.key(0), images, token_shape(model.length))
         )
 
     # Of a transformer they are a polynomial of the second degree in its width.

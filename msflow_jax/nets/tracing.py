@@ -25,6 +25,10 @@ def evaluate(
     """
     fixed = tuple((i, one) for i, one in enumerate(given) if isinstance(one, int | float | str))
     arrays = [one for one in given if not isinstance(one, int | float | str)]
+    try:
+        hash((net, fixed))
+    except TypeError:  # such as a module with an array among its fields
+        return _program.__wrapped__(net, method, fixed)(params, arrays, named)
     return _program(net, method, fixed)(params, arrays, named)
 
 
