@@ -115,7 +115,7 @@ def integrate(
     save = diffrax.SaveAt(t1=True)
     if times is not None:
         save = diffrax.SaveAt(subs=[diffrax.SubSaveAt(t1=True), diffrax.SubSaveAt(ts=times)])
-    field = jax.jit(field)  # diffrax asks for its shapes, and for each loop again: one trace is kept
+    field = jax.jit(field)  # diffrax traces it for its shapes, and again for each loop
     term = diffrax.ODETerm(lambda u, z, _: field(jnp.asarray(u), z))
     common = dict(saveat=save, throw=False, adjoint=ADJOINTS[adjoint]())
     if solver in FIXED:
