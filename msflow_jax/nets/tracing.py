@@ -23,7 +23,10 @@ def evaluate(
         method: name of a method of the network.
         named: arrays or trees of them, by name.
     """
-    fixed = tuple((i, one) for i, one in enumerate(given) if isinstance(one, int | float | str))
+    # With their types: 1, 1.0 and True are equal, and not the same program.
+    fixed = tuple(
+        (i, one, type(one)) for i, one in enumerate(given) if isinstance(one, int | float | str)
+    )
     arrays = [one for one in given if not isinstance(one, int | float | str)]
     try:
         hash((net, fixed))
@@ -33,10 +36,12 @@ def evaluate(
 
 
 @functools.lru_cache(maxsize=128)
-def _program(net: nn.Module, method: str, fixed: tuple[tuple[int, Any], ...]) -> Callable[..., Any]:
+def _program(
+    net: nn.Module, method: str, fixed: tuple[tuple[int, Any, type], ...]
+) -> Callable[..., Any]:
     def run(params: Any, arrays: list[Any], named: dict[str, Any]) -> Any:
         given = list(arrays)
-        for place, one in fixed:  # in order, so that each comes to stand where it was
+        for place, one, _ in fixed:  # in order, so that each comes to stand where it was
             given.insert(place, one)
         return net.apply({"params": params}, *given, method=method, **named)
 

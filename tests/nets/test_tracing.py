@@ -49,6 +49,7 @@ def test_programs_share_a_trace(params):
     evaluate(Net(), params, x, 2)  # a number is part of the program
     evaluate(Net(), params, x[:1], 2)
     assert seen == [(2, 4), (2, 4), (1, 4)]
+    assert evaluate(Net(), params, x, 2.0).dtype == x.dtype and len(seen) == 4
     assert (evaluate(Net(), params, x, method="double") == 2 * x).all()
 
 
