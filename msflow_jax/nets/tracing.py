@@ -7,6 +7,8 @@ from typing import Any
 import flax.linen as nn
 import jax
 
+Fixed = tuple[tuple[int, Any, type], ...]  # places, values and types of numbers and strings
+
 
 def evaluate(
     net: nn.Module, params: Any, *given: Any, method: str = "__call__", **named: Any
@@ -24,7 +26,7 @@ def evaluate(
         named: arrays or trees of them, by name.
     """
     # With their types: 1, 1.0 and True are equal, and not the same program.
-    fixed = tuple(
+    fixed: Fixed = tuple(
         (i, one, type(one)) for i, one in enumerate(given) if isinstance(one, int | float | str)
     )
     arrays = [one for one in given if not isinstance(one, int | float | str)]
