@@ -38,9 +38,7 @@ def evaluate(
 
 
 @functools.lru_cache(maxsize=128)
-def _program(
-    net: nn.Module, method: str, fixed: tuple[tuple[int, Any, type], ...]
-) -> Callable[..., Any]:
+def _program(net: nn.Module, method: str, fixed: Fixed) -> Callable[..., Any]:
     def run(params: Any, arrays: list[Any], named: dict[str, Any]) -> Any:
         given = list(arrays)
         for place, one, _ in fixed:  # in order, so that each comes to stand where it was
