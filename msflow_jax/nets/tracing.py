@@ -32,8 +32,8 @@ def evaluate(
     arrays = [one for one in given if not isinstance(one, int | float | str)]
     try:
         hash((net, fixed))
-    except TypeError:  # such as a module with an array among its fields
-        return _program.__wrapped__(net, method, fixed)(params, arrays, named)
+    except TypeError:  # such as a module with an array among its fields: its trace cannot be kept
+        return net.apply({"params": params}, *given, method=method, **named)
     return _program(net, method, fixed)(params, arrays, named)
 
 
