@@ -11,7 +11,19 @@ CHROMIUM = next(
     filter(None, map(shutil.which, ("chromium", "chromium-browser", "google-chrome"))), ""
 )
 ADDRESS = "http://127.0.0.1:8000/"  # of a service within this process
+LOADED = "[...document.images].every((image) => image.complete && image.naturalWidth > 0)"
 PATIENCE = 120_000  # ms; what is asked first is compiled
+
+
+@contextmanager
+def answering(flow: Any) -> Iterator[Any]:
+    """A test client of a model's service within this process; skips without the extra ``serve``."""
+    testing = pytest.importorskip("starlette.testclient")
+    from msflow_jax.serving.app import Limits, build_app
+    from msflow_jax.serving.service import Service
+
+    with testing.TestClient(build_app(Service(flow), Limits()), ADDRESS) as client:
+        yield client
 
 
 @contextmanager

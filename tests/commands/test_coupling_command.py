@@ -9,7 +9,7 @@ import pytest
 from PIL import Image
 
 from msflow_jax import data
-from tests.commands.browsing import ADDRESS, browsing, opened
+from tests.commands.browsing import ADDRESS, answering, browsing, opened
 from tests.commands.conftest import evaluation, fill, quickly
 
 CONFIG = """
@@ -163,21 +163,20 @@ def test_a_symmetric_flow_has_no_likelihood(command, trained, copied, pictures, 
 
 
 @pytest.fixture(scope="module")
-def client(workdir):
-    testing = pytest.importorskip("starlette.testclient")
-    from msflow_jax.serving.app import Limits, build_app
-    from msflow_jax.serving.service import Service
+def flow(workdir):
     from msflow_jax.workdir import open_workdir
 
-    service = Service(open_workdir(workdir))
-    with testing.TestClient(build_app(service, Limits()), ADDRESS) as found:
-        found.service = service
+    return open_workdir(workdir)
+
+
+@pytest.fixture(scope="module")
+def client(flow):
+    with answering(flow) as found:
         yield found
 
 
-def test_a_service_shows_why(client, strangers):
-    flow = client.service.flow
-    assert client.service.endpoints == ("classify", "explain", "generate")
+def test_a_service_shows_why(client, flow, strangers):
+    assert client.get("/health").json()["endpoints"] == ["classify", "explain", "generate"]
     file = next((strangers / "test" / "dark").glob("*.png"))
 
     def ask(content, status=200, **given):

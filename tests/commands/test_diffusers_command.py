@@ -24,7 +24,7 @@ from msflow_jax.inference import together
 from msflow_jax.storage.checkpoints import Checkpoints
 from msflow_jax.training.sequence import read_params
 from msflow_jax.workdir import open_workdir, read
-from tests.commands.browsing import ADDRESS, browsing, opened
+from tests.commands.browsing import ADDRESS, LOADED, answering, browsing, opened
 from tests.commands.conftest import evaluation
 
 pytest.importorskip("tokenizers")
@@ -384,13 +384,8 @@ def test_settings_that_do_not_fit(flags, message, tmp_path):
 
 @pytest.fixture(scope="module")
 def client(flow):
-    testing = pytest.importorskip("starlette.testclient")
-    from msflow_jax.serving.app import Limits, build_app
-    from msflow_jax.serving.service import Service
-
-    service = Service(flow)
-    assert service.endpoints == ("generate", "translate", "report")
-    with testing.TestClient(build_app(service, Limits()), ADDRESS) as found:
+    with answering(flow) as found:
+        assert found.get("/health").json()["endpoints"] == ["generate", "translate", "report"]
         yield found
 
 
@@ -453,6 +448,5 @@ def test_a_translation_and_a_report_in_a_browser(client, pictures):
         titles = page.locator("#translate figcaption").all_inner_texts()
         assert titles[:2] == ["source", "mean of the draws"] and "spread of the draws" in titles[2]
         assert "2 samples" in page.inner_text("#translate .card")
-        loaded = "[...document.images].every((image) => image.complete && image.naturalWidth > 0)"
-        assert page.evaluate(loaded)
+        assert page.evaluate(LOADED)
         assert "agreement of the drafts" in page.inner_text("#report .card")

@@ -6,6 +6,7 @@ import numpy as np
 import pytest
 
 from msflow_jax.data.sources.nifti_writing import centred_affine, write_nifti
+from tests.commands.browsing import answering
 from tests.commands.conftest import evaluation
 from tests.data.sources.dicom_objects import SECRETS, make_series, search_secrets
 
@@ -82,15 +83,11 @@ def test_a_whole_run_on_a_hospitals_files_tells_nothing_of_a_person(
 
 def served(workdir, tmp_path, slice_, every):
     """What a service answers to a slice, to a volume of NIfTI and to a slice of MR."""
-    testing = pytest.importorskip("starlette.testclient")
-    from msflow_jax.serving.app import Limits, build_app
-    from msflow_jax.serving.service import Service
     from msflow_jax.workdir import open_workdir
 
     values = np.random.default_rng(0).integers(-400, 400, (3, 8, 8)).astype(np.int16)
     write_nifti(tmp_path / "v.nii.gz", values, affine=centred_affine(values.shape, (2, 1, 1)))
-    app = build_app(Service(open_workdir(workdir)), Limits())
-    with testing.TestClient(app, "http://127.0.0.1:8000") as client:
+    with answering(open_workdir(workdir)) as client:
 
         def send(file, name):
             return client.post("/classify", params={"name": name}, content=file.read_bytes())

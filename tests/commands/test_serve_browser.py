@@ -14,7 +14,7 @@ import numpy as np
 import pytest
 from PIL import Image
 
-from tests.commands.browsing import CHROMIUM, PATIENCE, browsing, opened
+from tests.commands.browsing import CHROMIUM, LOADED, PATIENCE, browsing, opened
 from tests.kept import unpack
 
 playwright = pytest.importorskip("playwright.sync_api")
@@ -76,8 +76,7 @@ def test_an_image_is_classified_and_bars_are_as_long_as_probabilities(page, pict
     assert lengths == pytest.approx(shares, abs=0.02)
     assert page.locator("#classify .card img").count() == 4  # itself, and three of training
     assert page.locator("#classify .state").inner_text() == ""
-    loaded = "[...document.images].every((image) => image.complete && image.naturalWidth > 0)"
-    assert page.evaluate(loaded)
+    assert page.evaluate(LOADED)
 
 
 def test_a_class_is_drawn_with_other_steps_from_another_seed(page):
@@ -208,8 +207,7 @@ def test_a_report_is_read_from_its_file(browser, trained):
     place = f"file://{trained / 'report'}/"
     with opened(browser, f"{place}index.html") as page:
         assert page.locator("h2").count() > 3
-        loaded = "[...document.images].every((image) => image.complete && image.naturalWidth > 0)"
-        assert page.evaluate(loaded)
+        assert page.evaluate(LOADED)
         assert page.evaluate("document.documentElement.scrollWidth") <= 1280
 
 
