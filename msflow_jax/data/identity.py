@@ -181,10 +181,11 @@ def _read_otherwise(then: Info, now: Info) -> list[str]:
     if then.intensities != now.intensities:
         old, new = (info.intensity().describe() for info in (then, now))
         found.append(f"it had grey values by {old}, these by {new}")
-    if then.volumes != now.volumes:
+    # Whether they were scaled older versions do not say; their sides do.
+    before, after = ({k: v for k, v in i.volumes.items() if k != "scaled"} for i in (then, now))
+    if before != after:
         found.append(
-            f"volumes were read by data.spacing and data.slices of {dict(then.volumes)}, these by "
-            f"{dict(now.volumes)}"
+            f"volumes were read by data.spacing and data.slices of {before}, these by {after}"
         )
     if then.fit != now.fit:
         found.append(f"pictures that are not square had fit={then.fit}, these have fit={now.fit}")

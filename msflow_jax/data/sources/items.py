@@ -74,27 +74,37 @@ class Wanted:
         dims: 2: pictures, and slices of volumes; 3: volumes.
         spacing: mm that the voxels of volumes are brought to; 0: as stored.
         slices: which slices of volumes are pictures.
+        scaled: whether volumes are scaled to a side, their voxels becoming cubes.
     """
 
     dims: int = 2
     spacing: float = 0.0
     slices: Slices = field(default_factory=Slices)
+    scaled: bool = False
 
     @classmethod
     def of(cls, config: ConfigDict) -> Wanted:
         """What the data config says."""
-        return cls(config.dims, config.spacing, Slices.of(config.slices))
+        slices = Slices.of(config.slices)
+        return cls(config.dims, config.spacing, slices, are_scaled(config))
 
     @classmethod
     def as_trained(cls, info: Info) -> Wanted:
         """What a model was trained on."""
         stored = dict(info.volumes)
-        return cls(info.dims, stored.pop("spacing", 0.0), Slices(**stored.pop("slices", {})))
+        slices = Slices(**stored.pop("slices", {}))
+        return cls(info.dims, stored.pop("spacing", 0.0), slices, stored.pop("scaled", False))
 
     def facts(self) -> dict[str, Any]:
         """What ``Info.volumes`` keeps; ``as_trained`` is its inverse."""
         found: dict[str, Any] = {"spacing": self.spacing} if self.spacing else {}
+        found |= {"scaled": True} if self.scaled else {}
         return found if self.dims == 3 else {**found, "slices": dataclasses.asdict(self.slices)}
+
+
+def are_scaled(settings: Any) -> bool:
+    """Whether whole volumes are scaled to ``side``, by what says ``dims``, ``side`` and ``spacing``."""
+    return settings.dims == 3 and bool(settings.side) and not settings.spacing
 
 
 class Contents:

@@ -2,12 +2,13 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 
 import numpy as np
 
 from msflow_jax.data.pictures import Picture
+from msflow_jax.data.sources.archives import Explained
 from msflow_jax.data.sources.fitting import square_pixels, square_size, to_square
 from msflow_jax.data.sources.geometry import to_spacing
 from msflow_jax.data.sources.items import Item
@@ -26,18 +27,21 @@ class MaskReader:
 
     def __init__(self) -> None:
         self._last: tuple[Path, Mask] | None = None
+        self._colours: dict[int, tuple[tuple[int, ...], Path]] = {}
         self.palettes: list[Path] = []
 
     def __call__(self, item: Item) -> Mask:
         """The mask of an example whose ``paths`` is the file of the mask.
 
         Raises:
-            ValueError: see :func:`read_mask`.
+            ValueError: see :func:`read_mask`; or an entry of its palette has another colour than in a
+                mask before it.
         """
         path = item.paths[0]
         if self._last is None or self._last[0] != path:
             self._last = path, _brought(read_mask(path), item, path)
             if self._last[1].palette:
+                self._compare(self._last[1].palette, path)
                 self.palettes.append(path)
         mask = self._last[1]
         if item.part is None:
@@ -45,6 +49,16 @@ class MaskReader:
         volume = Picture(mask.values[..., None], mask.affine, mask.spacing)
         one = cut(volume, item.axis, item.part)
         return Mask(one.values[..., 0], None, one.spacing)
+
+    def _compare(self, palette: Mapping[int, tuple[int, ...]], path: Path) -> None:
+        for entry, colour in palette.items():
+            known, first = self._colours.setdefault(entry, (colour, path))
+            if known != colour:
+                raise Explained(
+                    f"{path}: entry {entry} of its palette is the colour {colour}, in {first} {known}: "
+                    "the numbers are not the same classes; save all masks with one palette, or one grey "
+                    "value for each class"
+                )
 
 
 def _brought(mask: Mask, item: Item, path: Path) -> Mask:

@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 import io
-from dataclasses import dataclass
+from collections.abc import Mapping
+from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
@@ -30,13 +31,13 @@ class Mask:
         values: class numbers, uint8 ``[H, W]``, of a volume ``[D, H, W]``.
         affine: as of a ``Picture``; None of pictures.
         spacing: size of a pixel or voxel in mm; empty where not known.
-        palette: whether the numbers are those of a palette's colours.
+        palette: colours by the number of their entry, of one whose entries are the classes.
     """
 
     values: np.ndarray
     affine: np.ndarray | None = None
     spacing: tuple[float, ...] = ()
-    palette: bool = False
+    palette: Mapping[int, tuple[int, ...]] = field(default_factory=dict)
 
 
 def read_mask(path: Path) -> Mask:
@@ -87,15 +88,18 @@ def _picture(image: Any, path: Path) -> Mask:
 
 
 def _palette(image: Any, path: Path) -> Mask:
-    """Entries of a palette are classes, but of a grey one the greys are, as it is looked at."""
+    """Entries of a palette are classes, but of a grey one the greys are, as it is looked at.
+
+    Its whole table decides, for a mask may hold none but the grey entries of one with colours.
+    """
     index = np.asarray(image)
     table = np.zeros((256, 3), np.uint8)
     colours = np.array(image.getpalette() or [], np.uint8).reshape(-1, 3)
     table[: len(colours)] = colours
-    used = table[np.unique(index)]
-    if (used == used[:, :1]).all():
+    if (table == table[:, :1]).all():
         return Mask(whole_numbers(table[index][..., :1], path))
-    return Mask(whole_numbers(index[..., None], path), palette=True)
+    used = {int(i): tuple(table[i].tolist()) for i in np.unique(index)}
+    return Mask(whole_numbers(index[..., None], path), palette=used)
 
 
 def whole_numbers(values: np.ndarray, path: Path) -> np.ndarray:

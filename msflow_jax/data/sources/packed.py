@@ -13,7 +13,7 @@ from msflow_jax.data.pictures import Picture
 from msflow_jax.data.slices import Slices
 from msflow_jax.data.sources.decoding import check_pixels, decode, encode, read_file
 from msflow_jax.data.sources.grey import to_grey
-from msflow_jax.data.sources.items import Item, Wanted
+from msflow_jax.data.sources.items import Item, Wanted, are_scaled
 from msflow_jax.data.sources.reading import Reader
 from msflow_jax.data.sources.shaping import Grids, Shaping
 
@@ -66,7 +66,8 @@ def facts_of(records: Records, spacing: Sequence[float], settings: Settings) -> 
     if intensity.clips:
         found["intensity"] = intensity.to_dict()
     if any(item.volume for item in records.items):
-        found["volumes"] = Wanted(settings.dims, settings.spacing, settings.slices).facts()
+        scaled = are_scaled(settings)
+        found["volumes"] = Wanted(settings.dims, settings.spacing, settings.slices, scaled).facts()
     return {**found, "spacing": list(spacing)} if spacing and settings.dims == 3 else found
 
 

@@ -24,6 +24,7 @@ from msflow_jax.data.sources.images import read_images, read_items
 from msflow_jax.data.sources.items import Item, Wanted
 from msflow_jax.data.sources.orientation import voxel_size
 from msflow_jax.data.sources.reading import read_item
+from msflow_jax.data.sources.shaping import lies_there
 from msflow_jax.data.sources.sliced import SlicedVolume, files_at, grids_of, read_volumes
 from msflow_jax.data.sources.values import refuse_broken
 from msflow_jax.data.sources.volume_fitting import place
@@ -204,7 +205,7 @@ def _of_volume(item: Item, info: Info) -> Restore:
 def _shown(values: np.ndarray, cut: Picture, info: Info) -> tuple[np.ndarray, np.ndarray]:
     """What a model's grid shows of a volume, and the affine from its index to the volume's."""
     step = np.eye(4)
-    if cut.space == info.sides:
+    if lies_there(cut.space, cut.spacing, info):
         return values, step
     taken = []
     if info.volumes.get("spacing"):  # cut and padded about the middle, see ``shaping.centred``

@@ -116,12 +116,13 @@ def shape_to_model(
             "converts it as well"
         )
     grey = convert_channels(grey, info.channels)
-    if grey.shape[:-1] != info.sides:
+    if not lies_there(grey.shape[:-1], spacing, info):
         if not change:
+            told = f"{size_text(grey.shape[:-1])} voxels, the model reads {size_text(info.sides)}"
+            if grey.shape[:-1] == info.sides:
+                told = f"voxels of {size_text(spacing)} mm, those trained on are cubes"
             raise ValueError(
-                f"{name} has {size_text(grey.shape[:-1])} voxels, the model reads "
-                f"{size_text(info.sides)}; "
-                "--resize brings it there, as training volumes were"
+                f"{name} has {told}; --resize brings it there, as training volumes were"
             )
         shaping = Shaping(fit=info.fit, scaled=not info.volumes.get("spacing"))
         return shaping.to_grid(grey, info.sides, spacing)
@@ -132,6 +133,14 @@ def shape_to_model(
             "it shows has another size; --resize takes it all the same"
         )
     return grey
+
+
+def lies_there(space: Sequence[int], spacing: Sequence[float], info: Info) -> bool:
+    """Whether a volume has a model's grid as it is: as many voxels, and cubes where they became some."""
+    if tuple(space) != info.sides or not info.volumes.get("scaled"):
+        return tuple(space) == info.sides
+    placing = place(space, info.sides, info.fit, spacing)
+    return placing.size == tuple(space) and np.allclose(placing.low, 0, atol=CLOSE)
 
 
 def tell_changed(shapes: Mapping[str, tuple[int, ...]], info: Info) -> None:

@@ -113,7 +113,8 @@ def test_values_as_files_hold_them(tmp_path):
     coloured.putpalette([0, 0, 0, 255, 0, 0, 0, 255, 0, 0, 0, 255])
     coloured.save(tmp_path / "palette.png")
     found = read_mask(tmp_path / "palette.png")
-    assert found.palette and (found.values == numbers).all()
+    assert (found.values == numbers).all()
+    assert found.palette == {0: (0, 0, 0), 1: (255, 0, 0), 2: (0, 255, 0), 3: (0, 0, 255)}
     white_first = Image.fromarray(np.array([[0, 1]], np.uint8), "P")
     white_first.putpalette([255, 255, 255, 0, 0, 0])
     white_first.save(tmp_path / "grey.png")
@@ -122,6 +123,32 @@ def test_values_as_files_hold_them(tmp_path):
     assert read_mask(tmp_path / "one_bit.png").values.tolist() == [[0, 0], [1, 1]]
     Image.fromarray(np.repeat(numbers[..., None], 3, 2)).save(tmp_path / "equal.png")
     assert (read_mask(tmp_path / "equal.png").values == numbers).all()
+
+
+def test_a_mask_of_a_palettes_greys_alone_is_read_as_those_with_its_colours(copied):
+    """Else 128 would be its class: the seventh colour of many palettes is a grey."""
+    table = [0, 0, 0, 255, 0, 0, 128, 128, 128]
+    masks = sorted((copied / "masks").iterdir())
+    for path in masks:
+        save_palette(path, read_mask(path).values % 2, table)
+    grey = 2 * (np.asarray(Image.open(masks[0])) > 0).astype(np.uint8)
+    save_palette(masks[0], grey, table)
+    assert set(np.unique(read_mask(masks[0]).values)) == {0, 2}
+    config = data.default_config("masks")
+    config.update({"root": str(copied), "side": 16})
+    with pytest.warns(UserWarning, match="have palettes of colours"):
+        splits = data.load(config)
+    assert splits.info.map_classes == ("0", "1", "2")
+    save_palette(masks[-1], grey, [0, 0, 0, 255, 0, 0, 0, 0, 255])
+    words = r"entry 2 of its palette is the colour \(0, 0, 255\), in .* \(128, 128, 128\): "
+    with pytest.raises(ValueError, match=words):
+        data.load(config)
+
+
+def save_palette(path, values, table):
+    image = Image.fromarray(values, "P")
+    image.putpalette(table)
+    image.save(path)
 
 
 def test_black_and_white_masks_are_two_classes_and_a_line_says_so(copied):

@@ -41,9 +41,15 @@ def test_a_mask_comes_back_to_its_picture(space, fit, spacing):
         np.testing.assert_array_equal(same, mask)
 
 
-@pytest.mark.parametrize("dims, spacing", [(2, 0.0), (2, 1.25), (3, 0.0), (3, 1.25)])
-def test_volumes_come_back_onto_the_grid_of_their_files(tmp_path, dims, spacing):
-    root = fill(tmp_path, ".nii.gz", (16, 14, 7))
+@pytest.mark.parametrize(
+    "dims, spacing, space",
+    [
+        *((dims, spacing, (16, 14, 7)) for dims in (2, 3) for spacing in (0.0, 1.25)),
+        (3, 0.0, (24, 24, 24)),  # as many voxels as the model reads, but no cubes
+    ],
+)
+def test_volumes_come_back_onto_the_grid_of_their_files(tmp_path, dims, spacing, space):
+    root = fill(tmp_path, ".nii.gz", space)
     splits = load(root, side=24, dims=dims, spacing=spacing)
     path = root / "images/case04.nii.gz"
     images, given = read_segmentable(path, splits.info, Slices(), resize=True)
@@ -62,7 +68,9 @@ def test_volumes_come_back_onto_the_grid_of_their_files(tmp_path, dims, spacing)
     truth = nibabel.load(root / "masks/case04.nii.gz")
     np.testing.assert_array_equal(written.affine, truth.affine)
     assert written.shape == truth.shape and written.get_data_dtype() == np.uint8
-    assert overlap(np.asarray(written.dataobj), np.asarray(truth.dataobj)) > 0.85
+    coarser = space == (24, 24, 24)  # by up to three voxels in one
+    least = 0.75 if coarser else 0.85
+    assert overlap(np.asarray(written.dataobj), np.asarray(truth.dataobj)) > least
     assert own.grey.shape == (*own.maps.shape, 1) and own.uncertainty.dtype == np.float32
     np.testing.assert_allclose(own.uncertainty[~own.unseen], 0.25, atol=1e-3)
     assert (own.uncertainty[own.unseen] == 1).all() and own.unseen.mean() < 0.1

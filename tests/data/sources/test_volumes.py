@@ -364,6 +364,26 @@ def test_a_volume_for_a_model_of_volumes(tmp_path):
         data.read_images(tmp_path / "one.dcm", splits.info)
 
 
+def test_voxels_that_became_cubes_in_training_do_so_afterwards(tmp_path):
+    """Also those of a volume that has as many as the model reads: none would tell."""
+    as_nifti(tmp_path / "trained")
+    write_nifti(
+        tmp_path / "trained" / "ill" / "0.nii.gz", head(0, space=(8, 8, 8)), spacing=SPACING
+    )
+    splits = load(tmp_path / "trained", dims=3, side=8)
+    file = tmp_path / "trained" / "ill" / "0.nii.gz"
+    assert splits.info.volumes == {"scaled": True}
+    again, _ = data.read_images(file, splits.info, resize=True)
+    np.testing.assert_array_equal(again, of(splits, "ill/0")[0])
+    assert not again[0, :, 0].any() and again[0, :, 4].any()  # 16 x 8 x 8 mm, padded
+    with pytest.raises(
+        ValueError, match="voxels of 2 x 1 x 1 mm, those trained on are cubes; --res"
+    ):
+        data.read_images(file, splits.info)
+    write_nifti(tmp_path / "cubes.nii", head(0, space=(8, 8, 8)), spacing=(2.0, 2.0, 2.0))
+    assert data.read_images(tmp_path / "cubes.nii", splits.info)[0].shape == (1, 8, 8, 8, 1)
+
+
 def test_voxels_are_brought_to_one_size_before_they_are_cut(tmp_path):
     splits = load(as_nifti(tmp_path), dims=3, spacing=2.0, side=6)
     assert splits.info.spacing == (2.0, 2.0, 2.0) and splits.info.space == (6, 6, 6)
