@@ -10,6 +10,7 @@ whole drawings of one batch, the least of several rounds in which all ways take 
 """
 
 import argparse
+from collections.abc import Sequence
 from functools import partial
 from pathlib import Path
 from typing import Any
@@ -36,6 +37,13 @@ def parse(arguments: list[str] | None = None) -> argparse.Namespace:
     parser.add_argument("--runs", type=Path, nargs="+", required=True, help="distilled workdirs")
     parser.add_argument("--controls", type=Path, nargs="*", default=[], help="workdirs, one a run")
     parser.add_argument("--split", default="val", choices=("val", "test"))
+    parser.add_argument(
+        "--ways",
+        nargs="+",
+        default=list(WAYS),
+        choices=list(WAYS),
+        help="all, and of controls all theirs",
+    )
     parser.add_argument("--per-class", type=int, default=256, help="drawings of each class")
     parser.add_argument("--rounds", type=int, default=5, help="timed drawings of each way")
     parser.add_argument("--output", help="JSON file for the figures")
@@ -48,8 +56,8 @@ def parse(arguments: list[str] | None = None) -> argparse.Namespace:
 
 
 def measure(
-    path: Path, control: Path | None, split: str, per_class: int, rounds: int
-) -> dict[str, Any]:
+    path: Path, control: Path | None, names: Sequence[str], split: str, per_class: int, rounds: int
+) -> dict[str, Any]:  # fmt: skip
     """Figures of every way of a distilled workdir and of its control, and the AUC of the models."""
     import jax
 
@@ -71,7 +79,8 @@ def measure(
     models = {True: (flow.model, flow.drawing_params), False: (walking, teacher)}
     labels = np.tile(np.arange(len(flow.classes), dtype=np.int32), per_class)
     drawn, runs = {}, {}
-    ways = [(name, *models[way[0] == JUMP], *way) for name, way in WAYS.items()]
+    chosen_ways = {name: way for name, way in WAYS.items() if name in (*names, REFERENCE)}
+    ways = [(name, *models[way[0] == JUMP], *way) for name, way in chosen_ways.items()]
     classifying = {"student": (flow.model, flow.params), "teacher": (models[False][0], teacher)}
     if control is not None:
         other = open_workdir(control, calibrated=False)
@@ -119,7 +128,7 @@ def main() -> None:
     """The command."""
     o = parse()
     pairs = zip(o.runs, o.controls or [None] * len(o.runs), strict=True)
-    found = [measure(*pair, o.split, o.per_class, o.rounds) for pair in pairs]
+    found = [measure(*pair, o.ways, o.split, o.per_class, o.rounds) for pair in pairs]
     print(f"{len(found)} runs, {o.split} split, {found[0]['samples']} drawings each")
     for name in found[0]["rows"]:
         rows = [one["rows"][name] for one in found]

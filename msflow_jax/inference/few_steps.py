@@ -8,6 +8,7 @@ from typing import Any
 import numpy as np
 
 from msflow_jax.inference.evaluation import Arrays, Block, Evaluation
+from msflow_jax.inference.flow import Flow
 from msflow_jax.inference.runners import make_generator
 from msflow_jax.inference.windows import crops
 from msflow_jax.storage.facts import TEACHER
@@ -17,11 +18,23 @@ from msflow_jax.streams import JUMP
 JUMPS = (1, 2, 4)
 REFERENCE = 25  # steps of the teacher
 SHOWN = 8
+OWN = "own field"
+
+
+def walking(flow: Flow, taught: Callable[[Any], Any]) -> tuple[Any, Any, str]:
+    """Model and parameters whose steps jumps are compared with, and what they are called.
+
+    Where a workdir keeps no teacher, as of a model that was its own, or that came from the hub, it is
+    the model's own field: at no place is that called the teacher.
+    """
+    if not (flow.path / TEACHER).is_dir():
+        return flow.model, flow.drawing_params, OWN
+    return taught(flow.model), {**load_params(flow.path / TEACHER), **flow.parts.params}, TEACHER
 
 
 @dataclass(frozen=True)
 class FewSteps:
-    """What few jumps draw, measured beside the teacher at as many steps and at 25.
+    """What few jumps draw, measured beside the teacher, or its own field, at as many steps and at 25.
 
     Attributes:
         taught: the model that one that jumps was distilled from.
@@ -39,10 +52,8 @@ class FewSteps:
         flow, train, chosen = run.flow, run.splits.train, run.chosen
         labels = np.tile(np.arange(len(run.classes), dtype=np.int32), run.sample.generate.per_class)
         student = flow.drawing_params
-        taught, teacher = flow.model, student  # its own
-        if (flow.path / TEACHER).is_dir():
-            taught = self.taught(flow.model)
-            teacher = {**load_params(flow.path / TEACHER), **flow.parts.params}
+        model, params, called = walking(flow, self.taught)
+        guidance = self.guidance if called == TEACHER else 1.0  # its own field has it already
         given = {"seed": run.sample.seed, "batch": run.sample.batch}
 
         def draw(model: Any, params: Any, steps: int, solver: str, guidance: float) -> np.ndarray:
@@ -54,8 +65,8 @@ class FewSteps:
             for n in JUMPS
         }
         for n in (*JUMPS, REFERENCE):
-            name = f"teacher, {n} step{'s' * (n > 1)}"
-            ways[name] = draw(taught, teacher, n, "euler", self.guidance)
+            name = f"{called}, {n} step{'s' * (n > 1)}"
+            ways[name] = draw(model, params, n, "euler", guidance)
         seen = partial(crops, flow.model, seed=run.sample.seed)
         images = seen(train.images)
         block = compare_ways(

@@ -8,10 +8,9 @@ from typing import Any
 import numpy as np
 
 from msflow_jax.inference.evaluation import Arrays, Block, Evaluation
-from msflow_jax.inference.few_steps import JUMPS, REFERENCE, SHOWN
+from msflow_jax.inference.few_steps import JUMPS, REFERENCE, SHOWN, walking
 from msflow_jax.paired.pairs import examples, together
 from msflow_jax.storage.facts import TEACHER
-from msflow_jax.storage.weights import load_params
 from msflow_jax.streams import JUMP
 
 _MOST = 3  # routes that are compared: each is a program of its own in each way
@@ -19,7 +18,7 @@ _MOST = 3  # routes that are compared: each is a program of its own in each way
 
 @dataclass(frozen=True)
 class FewSteps:
-    """What few jumps make of the sources, measured beside the teacher at as many steps and at 25.
+    """What few jumps make of the sources, beside as many steps of the teacher, or of the own field.
 
     Attributes:
         taught: the model that one that jumps was distilled from.
@@ -40,16 +39,15 @@ class FewSteps:
         from msflow_jax.evaluation.translation import scores, summary
 
         flow = run.flow
-        params = {**load_params(flow.path / TEACHER), **flow.parts.params}
-        teacher = dataclasses.replace(
-            flow, model=self.taught(flow.model), params=params, drawing=None
-        )
+        model, params, called = walking(flow, self.taught)
+        slow = dataclasses.replace(flow, model=model, params=params, drawing=None)
+        guidance = self.guidance if called == TEACHER else {}
         ways: dict[str, tuple[Any, dict[str, Any]]] = {
             f"{n} jump{'s' * (n > 1)}": (flow, {"steps": n, "solver": JUMP}) for n in JUMPS
         }
         for n in (*JUMPS, REFERENCE):
-            reference = f"teacher, {n} step{'s' * (n > 1)}"
-            ways[reference] = teacher, {"steps": n, "solver": "euler", **self.guidance}
+            reference = f"{called}, {n} step{'s' * (n > 1)}"
+            ways[reference] = slow, {"steps": n, "solver": "euler", **guidance}
         drawn: dict[str, list[np.ndarray]] = {way: [] for way in ways}
         truth, inside, subjects, arrays = [], [], [], {}
         there = [route for route in self.routes if together(run.chosen, route).any()][:_MOST]

@@ -7,7 +7,10 @@ import jax
 import numpy as np
 import pytest
 
+from msflow_jax.inference import publishing
+from msflow_jax.inference.few_steps import walking
 from msflow_jax.symmetric.family import FAMILY
+from msflow_jax.symmetric.objective import taught
 from msflow_jax.teachers import read_teacher
 from msflow_jax.workdir import open_workdir
 from tests.commands.conftest import evaluation, only, quickly
@@ -50,6 +53,14 @@ def test_the_report_shows_few_jumps_beside_the_teacher(distilled):
     assert found["rows"]["teacher, 3 steps"]["difference"] == 0
     page = (distilled / "report" / "index.html").read_text(encoding="utf-8")
     assert "Drawn in few steps" in page and "teacher, 3 steps" in page
+
+
+def test_given_to_others_without_its_teacher_it_is_compared_with_itself(distilled, tmp_path):
+    publishing.stage(open_workdir(distilled), tmp_path)
+    given, here = open_workdir(tmp_path), open_workdir(distilled)
+    assert walking(given, taught) == (given.model, given.drawing_params, "own field")
+    model, params, called = walking(here, taught)
+    assert called == "teacher" and model == taught(here.model) and "span_zero" not in params
 
 
 def test_it_keeps_its_teacher_and_goes_on_without_it(distilled, tmp_path, command):
