@@ -39,7 +39,7 @@ if missing:
 # ## Settings
 #
 # All that you may want to change. `changes` takes any setting as `--config.KEY=VALUE`, such as
-# `--config.train.steps=2000` for better drawings. Everything is written under `runs/`.
+# `--config.train.steps=8000` for better drawings. Everything is written under `runs/`.
 
 # %%
 import os
