@@ -2,7 +2,7 @@
 
 Paper: MedSymmFlow (arXiv 2507.19098), in pixel space, much smaller than published.
 Command: python -m experiments.train --config=configs/quickstart.py
-Measured: 6 min 25 s on two CPU cores with evaluation; test AUC 95.5, accuracy 81.3 (seed 0).
+Measured: 7 min 3 s on two CPU cores with evaluation; test AUC 97.4, accuracy 85.9 (seed 0).
 """
 
 from msflow_jax.config import default_config
