@@ -65,23 +65,21 @@ def measure(
     from msflow_jax.evaluation.features import train_feature_classifier
     from msflow_jax.evaluation.few_steps import compare_ways
     from msflow_jax.inference.evaluated import open_split
+    from msflow_jax.inference.few_steps import walking
     from msflow_jax.inference.runners import make_classifier, make_generator
     from msflow_jax.symmetric.objective import taught
-    from msflow_jax.teachers import read_teacher
     from msflow_jax.workdir import open_workdir
 
     flow = open_workdir(path, calibrated=False)
     evaluation, _ = open_split(flow, split, (), None, ())
     splits, seed = evaluation.splits, flow.config.sample.seed
-    kept = read_teacher(path).get("teacher")
-    teacher = flow.drawing_params if kept is None else {**kept, **flow.parts.params}
-    walking = flow.model if kept is None else taught(flow.model)
-    models = {True: (flow.model, flow.drawing_params), False: (walking, teacher)}
+    teacher = walking(flow, taught)[:2]
+    models = {True: (flow.model, flow.drawing_params), False: teacher}
     labels = np.tile(np.arange(len(flow.classes), dtype=np.int32), per_class)
     drawn, runs = {}, {}
     chosen_ways = {name: way for name, way in WAYS.items() if name in (*names, REFERENCE)}
     ways = [(name, *models[way[0] == JUMP], *way) for name, way in chosen_ways.items()]
-    classifying = {"student": (flow.model, flow.params), "teacher": (models[False][0], teacher)}
+    classifying = {"student": (flow.model, flow.params), "teacher": teacher}
     if control is not None:
         other = open_workdir(control, calibrated=False)
         ways += [(name, other.model, other.drawing_params, *way) for name, way in CONTROLS.items()]

@@ -65,9 +65,7 @@ def main() -> None:
     for flow in flows:
         for way in o.ways:
             solver, steps = way.split(":")
-            run = make_generator(
-                flow.model, seed=seed, batch=64, solver=solver, steps=int(steps)
-            )  # fmt: skip
+            run = make_generator(flow.model, seed=seed, batch=64, solver=solver, steps=int(steps))
             name = f"{flow.path.name}, {way}"
             drawn[name] = run(flow.drawing_params, labels, name)
     classifier = train_feature_classifier(train.images, train.labels, len(first.classes), seed=seed)
@@ -79,9 +77,10 @@ def main() -> None:
     real = held_out.images[b]
     sets = {"real": train.images[c], **{name: images[a] for name, images in drawn.items()}}
     grain = evaluate_grain(sets, real, "real", seed)
+    usual = fine(real)
     for name, images in sets.items():
         row = found["rows"][name]
-        row |= {**grain["sets"][name], "fine": fine(images) - fine(real)}
+        row |= {**grain["sets"][name], "fine": fine(images) - usual}
         figures = ("spectrum", "fine", "differences", "frechet", "recognised")
         print(f"{name:34}", "  ".join(f"{key} {row[key]:6.2f}" for key in figures), flush=True)
     print("by chance", grain["chance"])

@@ -140,7 +140,7 @@ def lies_there(space: Sequence[int], spacing: Sequence[float], info: Info) -> bo
     if tuple(space) != info.sides or not info.volumes.get("scaled"):
         return tuple(space) == info.sides
     placing = place(space, info.sides, info.fit, spacing)
-    return placing.size == tuple(space) and np.allclose(placing.low, 0, atol=CLOSE)
+    return all(placing.keeps(axis, size) for axis, size in enumerate(space))
 
 
 def tell_changed(shapes: Mapping[str, tuple[int, ...]], info: Info) -> None:

@@ -28,6 +28,11 @@ class Placing:
     high: tuple[float, ...]
     spacing: tuple[float, ...]
 
+    def keeps(self, axis: int, old: int) -> bool:
+        """Whether an axis of ``old`` voxels stays as it is."""
+        low, high = self.low[axis], self.high[axis]
+        return self.size[axis] == old and abs(low) + abs(high - old) < _SAME
+
 
 def place(
     old: Sequence[int], space: Sequence[int], fit: str, spacing: Sequence[float] = ()
@@ -93,7 +98,7 @@ def bring_volume(
         zip(placing.size, placing.low, placing.high, strict=True)
     ):
         old = grey.shape[axis]
-        if size == old and abs(low) + abs(high - old) < _SAME:
+        if placing.keeps(axis, old):
             continue
         if nearest:
             at = np.floor(low + (np.arange(size) + 0.5) * (high - low) / size).astype(int)

@@ -32,6 +32,12 @@ def save(path, values):
         Image.fromarray(values).save(path)
 
 
+def save_palette(path, values, table):
+    image = Image.fromarray(values, "P")
+    image.putpalette(table)
+    image.save(path)
+
+
 def fill(root, suffix=".png", space=(24, 16), count=11, seed=0):
     """images/ and masks/, of which an image shows little but its mask, by 0, 100 and 200."""
     rng = np.random.default_rng(seed)
@@ -109,15 +115,12 @@ def test_given_splits_and_names_of_the_configuration(pictures, tmp_path):
 
 def test_values_as_files_hold_them(tmp_path):
     numbers = np.array([[0, 1], [2, 3]], np.uint8)
-    coloured = Image.fromarray(numbers, "P")
-    coloured.putpalette([0, 0, 0, 255, 0, 0, 0, 255, 0, 0, 0, 255])
-    coloured.save(tmp_path / "palette.png")
+    save_palette(tmp_path / "palette.png", numbers, [0, 0, 0, 255, 0, 0, 0, 255, 0, 0, 0, 255])
     found = read_mask(tmp_path / "palette.png")
     assert (found.values == numbers).all()
     assert found.palette == {0: (0, 0, 0), 1: (255, 0, 0), 2: (0, 255, 0), 3: (0, 0, 255)}
-    white_first = Image.fromarray(np.array([[0, 1]], np.uint8), "P")
-    white_first.putpalette([255, 255, 255, 0, 0, 0])
-    white_first.save(tmp_path / "grey.png")
+    white_first = [255, 255, 255, 0, 0, 0]
+    save_palette(tmp_path / "grey.png", np.array([[0, 1]], np.uint8), white_first)
     assert read_mask(tmp_path / "grey.png").values.tolist() == [[255, 0]]
     Image.fromarray(numbers > 1).save(tmp_path / "one_bit.png")
     assert read_mask(tmp_path / "one_bit.png").values.tolist() == [[0, 0], [1, 1]]
@@ -143,12 +146,6 @@ def test_a_mask_of_a_palettes_greys_alone_is_read_as_those_with_its_colours(copi
     words = r"entry 2 of its palette is the colour \(0, 0, 255\), in .* \(128, 128, 128\): "
     with pytest.raises(ValueError, match=words):
         data.load(config)
-
-
-def save_palette(path, values, table):
-    image = Image.fromarray(values, "P")
-    image.putpalette(table)
-    image.save(path)
 
 
 def test_black_and_white_masks_are_two_classes_and_a_line_says_so(copied):
