@@ -18,6 +18,7 @@ from msflow_jax.settings import SEED
 
 _SHOWN = 8  # images in reconstructions.png
 _FEATURE_STEPS = 400
+_PROBED = 32  # validation images that lesions are planted into
 _SETTINGS = "settings.json"
 
 
@@ -58,6 +59,7 @@ def finetune(
     from msflow_jax import data
     from msflow_jax.latent import autoencoder as autoencoders
     from msflow_jax.latent.finetuning import FineTuning, training_config
+    from msflow_jax.latent.lesions import make_probe
     from msflow_jax.latent.reconstruction import make_measure
     from msflow_jax.storage.atomic import check_new, check_writable
     from msflow_jax.storage.lock import locked
@@ -71,7 +73,7 @@ def finetune(
     autoencoder, pretrained = autoencoders.load(base)
     splits = data.load(config.data)
     info = splits.info
-    _check_channels(info.channels, autoencoder.net.channels)
+    _check_images(info, autoencoder.net.channels)
     weights: dict[str, Any] = {"perceptual": perceptual, "kl": kl, "freeze_encoder": freeze_encoder}
     model = FineTuning(autoencoder, pretrained, side or info.side, **weights)
     settings = {
@@ -82,12 +84,13 @@ def finetune(
     with locked(folder):
         _keep_settings(folder, settings)
         measure = make_measure(autoencoder, model.side, batch)
-        before = measure(pretrained, splits.val.images, "reconstructing")
+        probe = make_probe(autoencoder, model.side, splits.val.images[:_PROBED], batch)
+        before = measure(pretrained, splits.val.images, "reconstructing") | probe(pretrained)
         print(f"before: {_in_words(before)}")
         stage = _stage(model, splits, config.data, training, measure)
         run_stages([stage], folder, params=pretrained)
         step, params = read_params(folder, training.select, params=pretrained)
-        after = measure(params, splits.val.images)
+        after = measure(params, splits.val.images) | probe(params)
         origin = {"base": autoencoders.origin(base), "settings": settings, "step": step}
         origin |= {"before": before, "after": after}
         _draw(folder / "reconstructions.png", model, params, splits.val.images[:_SHOWN])
@@ -152,18 +155,27 @@ def _keep_settings(folder: Path, settings: Mapping[str, Any]) -> None:
     write_json(path, dict(settings))
 
 
-def _check_channels(images: int, network: int) -> None:
-    if images not in (1, network):
+def _check_images(info: Any, network: int) -> None:
+    info.require_image()
+    if info.dims != 2:
         raise ValueError(
-            f"the images have {images} channels, the autoencoder takes {network}: add "
+            f"{info.source} has volumes of {' x '.join(map(str, info.sides))}, and autoencoders are of "
+            "images: read slices instead (--config.data.dims=2)"
+        )
+    if info.channels not in (1, network):
+        raise ValueError(
+            f"the images have {info.channels} channels, the autoencoder takes {network}: add "
             f"--config.data.channels={network}"
         )
 
 
-def _in_words(quality: Mapping[str, float]) -> str:
+def _in_words(quality: Mapping[str, Any]) -> str:
+    from msflow_jax.latent.lesions import in_words
+
+    lesions = quality.get("lesions", {})
     return (
         f"PSNR {quality['psnr']:.2f} dB, SSIM {quality['ssim']:.4f}, standard deviation of the latents "
-        f"{quality['latent_std']:.3f}"
+        f"{quality['latent_std']:.3f}" + (f"; {in_words(lesions)}" if lesions else "")
     )
 
 

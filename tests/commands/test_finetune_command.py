@@ -88,6 +88,10 @@ MISTAKES = {
     "weight": ("--perceptual=-1", "--perceptual must be at least 0, got -1.0"),
     "rate": ("--learning-rate=nan", "--learning-rate must be a positive number, got nan"),
     "data key": ("--config.data.rooot=x", "'data.rooot'; near it: data.root"),
+    "volumes": (
+        "--config.data.dims=3",
+        "has volumes of 32 x 32 x 32, and autoencoders are of images",
+    ),
     "other part": ("--config.train.steps=3", "--config.train.steps=3; .* only config.data is used"),
 }
 
