@@ -49,7 +49,8 @@ def make_optimiser(
     adamw = optax.adamw(schedule, weight_decay=config.weight_decay)
     if config.clip:
         adamw = optax.chain(optax.clip_by_global_norm(config.clip), adamw)
-    return adamw, schedule
+    # Asked for one step at a time: operation by operation that would be dozens of small programs.
+    return adamw, jax.jit(schedule)
 
 
 def update_ema(ema: Any, params: Any, rate: float, step: jax.Array) -> Any:
