@@ -70,14 +70,12 @@ def finetune(
     check_writable(folder)
     numbers: dict[str, Any] = dict(steps=steps, batch=batch, learning_rate=learning_rate, seed=seed)
     training = training_config(**numbers)
-    autoencoder, pretrained = autoencoders.load(base)
-    splits = data.load(config.data)
-    info = splits.info
-    _check_images(info, autoencoder.net.channels)
+    (autoencoder, pretrained), splits = autoencoders.load(base), data.load(config.data)
+    _check_images(splits.info, autoencoder.net.channels)
     weights: dict[str, Any] = {"perceptual": perceptual, "kl": kl, "freeze_encoder": freeze_encoder}
-    model = FineTuning(autoencoder, pretrained, side or info.side, **weights)
+    model = FineTuning(autoencoder, pretrained, side or splits.info.side, **weights)
     settings = {
-        **numbers, **weights, "side": model.side, **_facts(info),
+        **numbers, **weights, "side": model.side, **_facts(splits.info),
         "pretrained": autoencoders.fingerprint(autoencoder, pretrained),
     }  # fmt: skip
     print(_describe(splits, model.side))
@@ -91,8 +89,8 @@ def finetune(
         run_stages([stage], folder, params=pretrained)
         step, params = read_params(folder, training.select, params=pretrained)
         after = measure(params, splits.val.images) | probe(params)
-        origin = {"base": autoencoders.origin(base), "settings": settings, "step": step}
-        origin |= {"before": before, "after": after}
+        origin = {"settings": settings, "step": step, "before": before, "after": after}
+        origin["base"] = autoencoders.origin(base)
         _draw(folder / "reconstructions.png", model, params, splits.val.images[:_SHOWN])
         autoencoders.save(output, autoencoder, params, origin)
     print(f"after:  {_in_words(after)}, at step {step} of {steps}")
