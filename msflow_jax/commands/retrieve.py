@@ -105,13 +105,13 @@ def read(flow: Any, place: str, name: str, resize: bool) -> tuple[Any, Sequence[
 
 
 def read_texts(place: Path) -> dict[str, str]:
-    """Reports by their file, or by their row in a CSV.
+    """Reports by their file, or by their line in a CSV.
 
     Raises:
         FileNotFoundError: there is nothing, or no text.
-        ValueError: a CSV without a column ``report``.
+        ValueError: as of ``read_table``: a CSV without a column ``report``, or with cells that run over.
     """
-    import csv
+    from msflow_jax.data.sources.table import read_table
 
     if place.is_dir():
         files = sorted(place.rglob("*.txt"))
@@ -120,13 +120,9 @@ def read_texts(place: Path) -> dict[str, str]:
         return {
             file.relative_to(place).as_posix(): file.read_text(encoding="utf-8") for file in files
         }
-    with place.open(encoding="utf-8-sig", newline="") as file:
-        rows = list(csv.DictReader(file))
-    if not rows or "report" not in rows[0]:
-        raise ValueError(
-            f"{place} has no column report, or no row: its first line names the columns"
-        )
-    return {f"row {i + 2}": row["report"] or "" for i, row in enumerate(rows)}
+    header, rows = read_table(place, ("report",), texts=("report",))
+    at = header.index("report")
+    return {f"line {number}": cells[at] for number, cells in rows}
 
 
 def main(arguments: Sequence[str]) -> None:

@@ -1,5 +1,6 @@
 """The family of coupling flows: its settings, parts, models, training and evaluation."""
 
+import dataclasses
 from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
@@ -160,10 +161,12 @@ class CouplingFamily:
         from msflow_jax.training.source import source_of
 
         val, seed = splits.val, config.train.seed
+        # Batches of equally many of each class: their prior is uniform, whatever that of the data is.
+        learned = dataclasses.replace(model, class_prior=()) if config.train.balanced else model
         return [
             Stage(
                 name="",
-                loss=model.loss,
+                loss=learned.loss,
                 source=source_of(
                     splits.train, config.data.loader, config.data.workers, splits.info.flips
                 ),

@@ -16,6 +16,7 @@ import jax.numpy as jnp
 import numpy as np
 from jax import lax
 
+from msflow_jax.coupling import bijections as bi
 from msflow_jax.coupling.attribution import Explanation, likelihood_map
 from msflow_jax.coupling.density import ConditionalDensity
 from msflow_jax.evaluation.likelihood import bits_per_dimension
@@ -59,11 +60,7 @@ class CouplingFlow(ConditionalDensity):
         """
         if draws < 1:
             raise ValueError(f"draws must be at least 1, got {draws}")
-        count = len(self.classes)
-        prior = jnp.asarray(self.class_prior or (1 / count,) * count)
-        log_prior = jax.nn.log_softmax(
-            jnp.log(prior if weights is None else prior * jnp.asarray(weights))
-        )
+        count, log_prior = len(self.classes), self._log_prior(weights)
 
         def one(draw: jax.Array) -> Prediction:
             noise = self._noise(key, draw, index, images)
@@ -74,6 +71,14 @@ class CouplingFlow(ConditionalDensity):
 
         out = lax.map(one, jnp.arange(draws))
         return dataclasses.replace(out, nfe=out.nfe.mean())
+
+    def _log_prior(self, weights: Sequence[float] | None = None) -> jax.Array:
+        """Of each class ``[K]``, after a change by these ratios."""
+        count = len(self.classes)
+        prior = jnp.asarray(self.class_prior or (1 / count,) * count)
+        return jax.nn.log_softmax(
+            jnp.log(prior if weights is None else prior * jnp.asarray(weights))
+        )
 
     def explain(
         self, params: Params, images: jax.Array, key: jax.Array, labels: jax.Array,
@@ -106,7 +111,7 @@ class CouplingFlow(ConditionalDensity):
         self, params: Params, labels: jax.Array, key: jax.Array, *,
         temperature: float | jax.Array = 1.0, index: jax.Array | None = None,
     ) -> jax.Array:  # fmt: skip
-        """An image for each label, ``[B, *space, C]``, clipped to [-1, 1].
+        """An image for each label, ``[B, *space, C]``, of 256 equally spaced values in [-1, 1].
 
         Args:
             params: parameters of the flow.
@@ -123,7 +128,9 @@ class CouplingFlow(ConditionalDensity):
         noise *= jnp.reshape(jnp.asarray(temperature, noise.dtype), (-1, 1))
         parts = zip(jnp.split(noise, ends, axis=1), shapes, strict=True)
         latents = [part.reshape(-1, *shape) for part, shape in parts]
-        return self.codec.decode(None, self.inverse(params, latents, labels))
+        images = self.codec.decode(None, self.inverse(params, latents, labels))
+        # A grey level is the interval that dequantisation spread it over, not the nearest of 256 points.
+        return bi.quantise(images) / 127.5 - 1
 
     def loss(
         self, params: Params, batch: dict[str, jax.Array], key: jax.Array, *, train: bool = True
@@ -152,7 +159,10 @@ class CouplingFlow(ConditionalDensity):
         each, label = self.class_log_probs(params, x, dropout), batch["label"][:, None]
         chosen = jnp.take_along_axis(each, label, axis=1)[:, 0]
         bits = bits_per_dimension(chosen + _total(nats), self.dimensions).mean()
-        entropy = -jnp.take_along_axis(jax.nn.log_softmax(each), label, axis=1).mean()
+        # Of the posterior of Bayes' rule: without the prior of the batches here the likelihoods would
+        # take it in, and `classify` would count it twice.
+        posterior = jax.nn.log_softmax(each + self._log_prior()[None])
+        entropy = -jnp.take_along_axis(posterior, label, axis=1).mean()
         loss = (1 - weight) * bits + weight * entropy
         return loss, {"loss_bits": bits, "loss_cross_entropy": entropy}
 

@@ -11,11 +11,13 @@ import numpy as np
 from flax.traverse_util import flatten_dict, unflatten_dict
 
 from msflow_jax import __version__
+from msflow_jax.data.base import Info
 from msflow_jax.data.batches import grey_levels
 from msflow_jax.data.sources.archives import file_sha256
 from msflow_jax.families import choose_settings
 from msflow_jax.inference.flow import Flow
 from msflow_jax.inference.runners import classifying, generating
+from msflow_jax.inference.settings import prior_weights
 from msflow_jax.storage.jsons import write_json
 
 PLATFORMS = ("cpu", "cuda", "tpu")
@@ -86,11 +88,21 @@ def describe(flow: Flow, verb: str, requested: dict[str, Any]) -> tuple[Any, Any
         "inputs": [{"name": n, "dtype": d, "shape": ["batch", *s]} for n, d, s in inputs],
         "outputs": outputs, "classes": list(flow.classes), "step": flow.step,
         "versions": {"jax": jax.__version__, "msflow_jax": __version__},
+        "images": _reading(flow.info),
     }  # fmt: skip
     if verb == "classify":
         known = flow.calibration
         facts |= {"calibrated_by": str(known) or known.reason, "abstain": _abstain(flow)}
     return function, inputs, facts
+
+
+def _reading(info: Info) -> dict[str, Any]:
+    """How files become the images of a program, or what drawn ones show: a program takes any uint8."""
+    intensity = info.intensity()
+    return {
+        "intensity": intensity.to_dict(), "in_words": intensity.describe(), "fit": info.fit,
+        "spacing": list(info.spacing) or None, "volumes": dict(info.volumes),
+    }  # fmt: skip
 
 
 def _serialized(
@@ -144,7 +156,7 @@ def _classify(flow: Flow, requested: dict[str, Any]) -> tuple[Any, ...]:
     sample, known = flow.config.sample, flow.calibration
     given = {**sample.classify.to_dict(), **known.settings}
     settings = choose_settings(flow.model, "classify", given, requested)
-    weights = flow.info.class_weights(given.get("prior", "natural"))
+    weights = prior_weights(flow, given.get("prior", "natural"))
     run = classifying(
         flow.model, jax.random.key(sample.seed), sample.overlap, weights=weights, **settings
     )
@@ -162,10 +174,10 @@ def _classify(flow: Flow, requested: dict[str, Any]) -> tuple[Any, ...]:
         probability = jnp.exp(logs).mean(axis=0)
         # As Prediction.scaled: distances in nats follow, and all do where classes have a bias.
         distance = found.distances.mean(axis=0)
-        if known.bias:
-            distance = -jnp.log(probability)
-        elif found.in_nats:
+        if found.in_nats:
             distance = -logs.mean(axis=0)
+        elif known.bias:
+            distance = -jnp.log(probability)
         return {
             "probability": probability, "distance": distance,
             "prediction": distance.argmin(axis=1).astype(jnp.int32),

@@ -20,6 +20,7 @@ from msflow_jax.inference.modality_verbs import ModalityVerbs
 from msflow_jax.inference.prediction import Prediction
 from msflow_jax.inference.runners import make_classifier, make_explainer, make_generator
 from msflow_jax.inference.segment_verbs import SegmentVerbs
+from msflow_jax.inference.settings import prior_weights
 from msflow_jax.inference.windows import warn_of_pieces
 from msflow_jax.parallel.batched import finished
 
@@ -94,7 +95,7 @@ class Flow(ModalityVerbs, AnswerVerbs, SegmentVerbs):
         settings = choose_settings(self.model, "classify", given, requested)
         run = make_classifier(
             self.model, seed=sample.seed if seed is None else seed, batch=sample.batch,
-            weights=self.info.class_weights(given.get("prior", "natural")),
+            weights=prior_weights(self, given.get("prior", "natural")),
             overlap=sample.overlap, **settings,
         )  # fmt: skip
         scaling = self.calibration.scaling

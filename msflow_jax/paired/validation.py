@@ -15,6 +15,17 @@ MEASURED = 256  # validation examples at most
 SELECT = "-val_loss"
 
 
+def spread(examples: int, size: int, count: int) -> np.ndarray:
+    """Rows of ``count`` batches, ``[count, size]``: each over all examples, which may be sorted.
+
+    At most ``MEASURED`` examples are in them; every one of these is, and what is left of the last batch
+    is filled with the first ones again.
+    """
+    chosen = np.linspace(0, examples - 1, min(examples, MEASURED)).astype(int)
+    dealt = np.arange(count)[:, None] + count * np.arange(size)
+    return chosen[dealt % len(chosen)]
+
+
 def loss_validation(
     objective: Callable[..., Any], source: Source | Mapping[str, Source], train: ConfigDict
 ) -> Validation:
@@ -34,24 +45,26 @@ def loss_validation(
         loss, metrics = objective(params, batch, key, train=False)
         return {"loss": loss, **metrics}
 
-    def batches(one: Source) -> Iterator[Any]:
+    def batches(one: Source, count: int) -> Iterator[Any]:
         size = min(train.batch, len(one), MEASURED)
-        for at in range(0, min(len(one), MEASURED) - size + 1, size):
-            rows = {name: array[at : at + size] for name, array in one.arrays.items()}
+        for index in spread(len(one), size, count):
+            rows = {name: array[index] for name, array in one.arrays.items()}
             # Of latents the one variant there is: nothing is mirrored.
             rows = {n: a[:, 0] if one.modalities[n].variants else a for n, a in rows.items()}
-            has = {name: there[at : at + size] for name, there in one.present.items()}
+            has = {name: there[index] for name, there in one.present.items()}
             yield to_loss(jax.device_put(rows), one.modalities, jax.device_put(has))
 
     def measure(params: Any) -> dict[str, float]:
         key = jax.random.key(train.seed + 1)
-        if isinstance(source, Source):
-            given = list(batches(source))
-        else:
-            given = [
-                dict(zip(source, b, strict=True))
-                for b in zip(*map(batches, source.values()), strict=False)
-            ]
+        sets = {"": source} if isinstance(source, Source) else source
+        # As many batches of each set: of a smaller one some examples are in two.
+        most = max(len(one) for one in sets.values())
+        count = -(-min(most, MEASURED) // min(train.batch, most, MEASURED))
+        every = [
+            dict(zip(sets, b, strict=True))
+            for b in zip(*(batches(one, count) for one in sets.values()), strict=True)
+        ]
+        given = [one[""] for one in every] if isinstance(source, Source) else every
         found = [
             measure_one(params, batch, jax.random.fold_in(key, i)) for i, batch in enumerate(given)
         ]

@@ -4,10 +4,16 @@ import json
 import shutil
 import subprocess
 import sys
+from types import SimpleNamespace
 
 import numpy as np
 import pytest
+from ml_collections import ConfigDict
 
+from msflow_jax.data import Info
+from msflow_jax.evaluation.scaling import Scaling
+from msflow_jax.inference import exporting
+from msflow_jax.inference.prediction import Prediction
 from msflow_jax.workdir import open_workdir
 
 pytest.importorskip("flatbuffers")
@@ -44,6 +50,8 @@ def test_it_classifies_as_the_library_does(trained, tmp_path, command):
         and [a["keep"] for a in facts["abstain"]][-1] == 0.95
     )
     flow = open_workdir(trained)
+    assert facts["images"]["intensity"] == flow.info.intensity().to_dict()
+    assert facts["images"]["in_words"] and facts["images"]["fit"] == flow.info.fit
     images = np.random.default_rng(0).integers(0, 256, (3, *flow.info.shape), np.uint8)
     wanted = flow.classify(images)
     found = alone(folder, tmp_path, images=images)
@@ -95,3 +103,31 @@ def test_what_cannot_be_exported(trained, tmp_path, command, monkeypatch):
     out = command("export", f"--workdir={trained}", f"--output={tmp_path / 'full'}")
     assert out.status == 2 and (tmp_path / "full" / "mine.txt").exists()
     shutil.rmtree(tmp_path / "full")
+
+
+@pytest.mark.parametrize("in_nats", [True, False])
+@pytest.mark.parametrize("bias", [(), (0.4, -0.1, -0.3)])
+def test_what_is_exported_pools_draws_as_predictions_do(monkeypatch, in_nats, bias):
+    """Of likelihoods and of distances, with and without a bias of each class."""
+    logs = np.random.default_rng(0).normal(0, 2, (8, 64, 3)).astype(np.float32)
+    logs -= np.log(np.exp(logs).sum(-1, keepdims=True))
+    given = Prediction(
+        -logs if in_nats else np.exp(-logs), np.exp(logs), logs.argmax(-1), 1.0,
+        np.ones((8, 64), bool), None, ("a", "b", "c"), 4, in_nats,
+    )  # fmt: skip
+    monkeypatch.setattr(exporting, "classifying", lambda *a, **k: lambda *given_: given)
+    monkeypatch.setattr(exporting, "choose_settings", lambda *a: {})
+    monkeypatch.setattr(exporting, "prior_weights", lambda *a: None)
+    known = SimpleNamespace(settings={}, temperature=1.7, bias=bias)
+    sample = ConfigDict(dict(classify={}, seed=0, overlap=0.0))
+    flow = SimpleNamespace(
+        config=SimpleNamespace(sample=sample), calibration=known, model=None, info=Info(
+            "x", ("a", "b", "c"), 1, 8, "multi-class", "", "", "", ()
+        ),
+    )  # fmt: skip
+    function = exporting._classify(flow, {})[0]
+    found = function({}, np.zeros((64, 8, 8, 1), np.uint8))
+    wanted = given.scaled(Scaling(1.7, np.array(bias)))
+    np.testing.assert_allclose(found["probability"], wanted.probability, atol=1e-5)
+    np.testing.assert_array_equal(found["prediction"], wanted.prediction)
+    np.testing.assert_allclose(found["uncertainty"], wanted.uncertainty["distance"], rtol=1e-4)

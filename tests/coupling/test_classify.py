@@ -1,11 +1,14 @@
 """Classes by their likelihoods."""
 
+import dataclasses
+
 import jax
 import jax.numpy as jnp
 import numpy as np
 import pytest
 
-from msflow_jax.coupling import likelihood_map
+from msflow_jax.coupling import bijections, likelihood_map
+from msflow_jax.data.batches import to_uint8
 from tests.coupling.table import OPTIONS
 from tests.coupling.tiny_flows import LABELS, eight_bit, plain_flow, shaken
 
@@ -136,3 +139,35 @@ def test_what_does_not_fit():
             flow.log_prob({}, images, labels)
     with pytest.raises(ValueError, match=r"labels must lie in 0..2"):
         flow.generate({}, np.array([3]), KEY)
+
+
+def test_the_cross_entropy_is_of_the_posterior_that_classifies():
+    """By Bayes' rule with the classes' prior: else the likelihoods learn it, and it counts twice."""
+    flow = plain_flow(
+        classes=("a", "b"), class_prior=(0.9, 0.1), discriminative_weight=0.5,
+    )  # fmt: skip
+    params, images = shaken(flow, size=0.05), eight_bit(flow)
+    label = jnp.array([0, 1, 1, 0])
+    _, found = jax.jit(flow.loss)(params, {"image": images, "label": label}, KEY)
+    noise = jax.random.uniform(jax.random.split(KEY)[0], images.shape)
+    x, _ = flow._dequantise(params, images, noise)
+    joint = jax.jit(flow.class_log_probs)(params, x) + np.log([[0.9, 0.1]])
+    expected = -jax.nn.log_softmax(joint)[jnp.arange(4), label].mean()
+    assert found["loss_cross_entropy"] == pytest.approx(float(expected), rel=1e-5)
+    uniform = dataclasses.replace(
+        flow, class_prior=()
+    )  # as batches of equally many are learned from
+    _, equal = jax.jit(uniform.loss)(params, {"image": images, "label": label}, KEY)
+    assert equal["loss_cross_entropy"] != pytest.approx(float(expected), rel=1e-2)
+
+
+def test_grey_levels_that_are_drawn_are_those_that_were_dequantised():
+    """Black stays black: a level is an interval, of which nearest points would halve the outer two."""
+    levels = jnp.arange(256.0)
+    for noise in (0.0, 0.3, 0.999):
+        x, _ = bijections.dequantise(levels, jnp.full(256, noise))
+        np.testing.assert_array_equal(to_uint8(bijections.quantise(x) / 127.5 - 1), np.arange(256))
+    flow = plain_flow()
+    drawn = jax.jit(flow.generate)(shaken(flow), LABELS, KEY)
+    steps = (drawn + 1) * 127.5
+    np.testing.assert_allclose(steps, np.round(steps), atol=1e-4)

@@ -1,16 +1,20 @@
 """Predictions: draws are pooled once, and a temperature keeps their order."""
 
 import dataclasses
+from types import SimpleNamespace
 
 import numpy as np
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 from hypothesis.extra.numpy import arrays
+from ml_collections import ConfigDict
 from scipy.special import log_softmax
 
+from msflow_jax.data import Info
 from msflow_jax.evaluation.scaling import Scaling
 from msflow_jax.inference.prediction import Prediction, class_numbers, uncertainties
+from msflow_jax.inference.settings import prior_weights
 
 LOGITS = arrays(np.float64, (2, 5, 3), elements=st.floats(-300, 300))
 
@@ -91,3 +95,17 @@ def test_an_int_is_a_number_and_a_string_a_name_first(classes, labels, expected)
 def test_what_is_no_class(label):
     with pytest.raises(ValueError, match=r"unknown class .*: this model knows 0 = ill, 1 = well"):
         class_numbers(("ill", "well"), ["ill", label])
+
+
+@pytest.mark.parametrize("density", [True, False])
+def test_a_prior_that_was_learned_is_not_corrected_twice(density):
+    """Batches of equally many of each class teach a posterior equal frequencies; a density none."""
+    info = Info("x", ("a", "b"), 1, 8, "binary-class", "", "", "", (), counts=(90, 10))
+    model = SimpleNamespace(**({"class_prior": (0.9, 0.1)} if density else {}))
+    for balanced in (False, True):
+        config = ConfigDict(dict(train=dict(balanced=balanced)))
+        flow = SimpleNamespace(info=info, config=config, model=model)
+        wanted = None if balanced and not density else pytest.approx((100 / 180, 5.0))
+        assert prior_weights(flow, "uniform") == wanted and prior_weights(flow, "natural") is None
+        with pytest.raises(ValueError, match="unknown class prior"):
+            prior_weights(flow, "equal")

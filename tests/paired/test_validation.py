@@ -1,6 +1,9 @@
 """A stage's loss on validation examples."""
 
 import jax.numpy as jnp
+import numpy as np
+from hypothesis import given
+from hypothesis import strategies as st
 from ml_collections import ConfigDict
 
 from msflow_jax.paired import validation
@@ -28,3 +31,18 @@ def test_several_sets_make_one_batch():
 
     found = validation.loss_validation(objective, sources, ConfigDict(dict(batch=2, seed=0)))({})
     assert set(found) == {"val_loss", "val_other"} and found["val_loss"] != found["val_other"]
+
+
+@given(st.integers(1, 600), st.integers(1, 40), st.integers(1, 9))
+def test_rows_are_spread_over_examples_that_may_be_sorted(examples, batch, more):
+    size = min(batch, examples, validation.MEASURED)
+    measured = min(examples, validation.MEASURED)
+    least = -(-measured // size)
+    rows = validation.spread(examples, size, least)
+    assert rows.shape == (least, size) and len(np.unique(rows)) == measured
+    assert rows.min() == 0 and rows.max() == examples - 1
+    for batch in rows[:, : measured // least]:  # each over all of them
+        assert len(batch) < 2 or np.ptp(batch) >= (examples - 1) * (len(batch) - 1) / (
+            len(batch) + 1
+        )
+    assert set(np.unique(validation.spread(examples, size, least + more))) == set(np.unique(rows))

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import re
-import warnings
 from collections.abc import Sequence
 
 import numpy as np
@@ -15,7 +14,6 @@ from msflow_jax.data.sources.shades import Shades
 
 # DICOM's words for a projection; a column of X-rays may have several of them.
 PROJECTIONS = frozenset(("CR", "DX", "RG", "PX", "IO", "MG", "XA", "RF"))
-_AIR = -200.0  # HU; a whole CT reaches below it
 
 
 def fit_maps(
@@ -80,14 +78,6 @@ def _map(
     if plain:
         return FULL
     if word == "CT" or is_ct(name) or any(p.picture.unit == "HU" for p in deep):
-        odd = [p for p in deep if p.low > _AIR]
-        if odd:
-            warnings.warn(
-                f"{source}: {len(odd)} of {len(deep)} images of {name} hold no air (-1000), "
-                f"{odd[0].place} for one ({odd[0].low:g} to {odd[0].high:g}): are they Hounsfield "
-                "units?",
-                stacklevel=4,
-            )
         return Intensity("window", float(window[0]), float(window[1]), "HU", word)
     if not taught:
         raise ValueError(

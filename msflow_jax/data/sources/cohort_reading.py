@@ -14,6 +14,7 @@ from msflow_jax.data.slices import NO_SLICE, Slices
 from msflow_jax.data.sources.cohort_table import Examination
 from msflow_jax.data.sources.geometry import check_same_grid, resample_to, to_spacing
 from msflow_jax.data.sources.grey import sample
+from msflow_jax.data.sources.identifiers import settled
 from msflow_jax.data.sources.reading import read_picture
 from msflow_jax.data.sources.values import refuse_broken
 from msflow_jax.progress import LONG, track
@@ -196,7 +197,8 @@ def _patient(row: Examination, found: Mapping[str, Picture]) -> str:
     Raises:
         ValueError: files of two patients; names both.
     """
-    groups = {name: picture.group for name, picture in found.items() if picture.group}
+    named = {name: picture.group for name, picture in found.items() if picture.group}
+    groups = dict(zip(named, settled(list(named.values())), strict=True))
     first = next(iter(groups), "")
     for name, group in groups.items():
         if group != groups[first]:

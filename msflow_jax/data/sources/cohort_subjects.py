@@ -6,6 +6,7 @@ from collections.abc import Sequence
 
 from msflow_jax.data.sources.cohort_reading import Seen
 from msflow_jax.data.sources.cohort_table import Examination
+from msflow_jax.data.sources.identifiers import settled
 
 
 def subjects_of(
@@ -22,22 +23,22 @@ def subjects_of(
         ValueError: the headers of two rows name one patient, and the list two, or the other way round;
             names both rows.
     """
-    names: dict[str, str] = {}
+    whom, names = settled([one.patient for one in seen]), dict[str, str]()
     if not any(row.subject for row in rows):
         return [
-            names.setdefault(one.patient, title) if one.patient else title
-            for one, title in zip(seen, titles, strict=True)
+            names.setdefault(patient, title) if patient else title
+            for patient, title in zip(whom, titles, strict=True)
         ]
     patients: dict[str, int] = {}
     subjects: dict[str, int] = {}
-    for i, (row, one) in enumerate(zip(rows, seen, strict=True)):
-        if not one.patient:
+    for i, (row, patient) in enumerate(zip(rows, whom, strict=True)):
+        if not patient:
             continue
-        first = patients.setdefault(one.patient, i)
+        first = patients.setdefault(patient, i)
         if rows[first].subject != row.subject:
             raise _contradiction(rows[first], row, "show one patient, but are of two subjects here")
         first = subjects.setdefault(row.subject, i)
-        if seen[first].patient != one.patient:
+        if whom[first] != patient:
             raise _contradiction(rows[first], row, "show two patients, but are of one subject here")
     return [row.subject for row in rows]
 

@@ -29,7 +29,7 @@ from msflow_jax.data.sources.dicom_order import order
 from msflow_jax.data.sources.dicom_pixels import pixels, size
 from msflow_jax.data.sources.dicom_values import to_values
 from msflow_jax.data.sources.dicom_windows import windowed
-from msflow_jax.data.sources.identifiers import pseudonym
+from msflow_jax.data.sources.identifiers import patient_group, pseudonym
 from msflow_jax.data.sources.orientation import odd_size
 
 if TYPE_CHECKING:
@@ -116,7 +116,7 @@ def group_of(found: Dataset) -> str:
     """A hash of the patient, else of the study, else of the series; empty where nothing is said."""
     patient = str(get(found, "PatientID") or "").strip()
     if patient:
-        return pseudonym("patient", str(get(found, "IssuerOfPatientID") or "").strip(), patient)
+        return patient_group(patient, str(get(found, "IssuerOfPatientID") or "").strip())
     for kind in ("Study", "Series"):
         if uid := str(get(found, f"{kind}InstanceUID") or ""):
             return pseudonym(kind, uid)

@@ -21,6 +21,7 @@ from msflow_jax.data.sources.dicom_odd import Made, alternating, odd_rescale
 from msflow_jax.data.sources.dicom_order import order
 from msflow_jax.data.sources.dicom_pixels import pixels
 from msflow_jax.data.sources.dicom_values import to_values
+from msflow_jax.data.sources.identifiers import without_issuer
 
 
 @dataclass(frozen=True)
@@ -62,10 +63,11 @@ def group_series(headers: Iterable[Header]) -> list[Series]:
     Returns:
         The series, sorted by their paths.
     """
-    parts: dict[str, list[Header]] = defaultdict(list)
+    parts: dict[tuple[str, str], list[Header]] = defaultdict(list)
     for header in headers:
-        parts[header.series or f"file {header.path}"].append(header)
-    folders: dict[Path, set[str]] = defaultdict(set)
+        key = header.series or f"file {header.path}", without_issuer(header.group)
+        parts[key].append(header)
+    folders: dict[Path, set[tuple[str, str]]] = defaultdict(set)
     for key, members in parts.items():
         for header in members:
             folders[header.path.parent].add(key)
@@ -144,12 +146,9 @@ def _read(path: Path, name: str, first: tuple[str, str, str] | None, subject: st
     with reading(path):
         found = parse(content, path)
         whose = (series_key(found), group_of(found), modality(found))
-        if first is not None and whose != first:
-            what = next(
-                n
-                for n, a, b in zip(("series", "patients", "modalities"), whose, first, strict=True)
-                if a != b
-            )
+        given = ((a, without_issuer(b), c) for a, b, c in (whose, first or whose))
+        compared = zip(("series", "patients", "modalities"), *given, strict=True)
+        if what := next((name for name, mine, others in compared if mine != others), ""):
             raise Explained(
                 f"{subject} are of several {what} ({name} is of another one): read each on its own"
             )

@@ -18,6 +18,7 @@ from msflow_jax.data.sources.cutting import NoVolume, cut, warn_of_slices
 from msflow_jax.data.sources.dicom import Header, read_dicom, read_header
 from msflow_jax.data.sources.dicom_order import SAME, check_apart
 from msflow_jax.data.sources.finding import PLAIN, find_images
+from msflow_jax.data.sources.identifiers import settled
 from msflow_jax.data.sources.items import Item, Wanted
 from msflow_jax.data.sources.listed_series import (
     LOCALISER,
@@ -86,6 +87,8 @@ def list_items(
             broken[group[0].name] = str(error)
     single = {i.paths[0] for i in found if i.part is None and i.number != NO_SLICE}
     warn_of_odd_slices([group for group in series if any(f.path in single for f in group)])
+    groups = settled([item.group for item in found])
+    found = [dataclasses.replace(item, group=g) for item, g in zip(found, groups, strict=True)]
     found.sort(key=lambda item: (item.given, item.number))
     warn_of_slices(found, wanted)
     if found and pictures:  # planes of volumes lie beside them, in what is drawn here too

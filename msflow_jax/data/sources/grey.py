@@ -15,11 +15,10 @@ import numpy as np
 from msflow_jax.data.intensity import Intensity, fit_percentiles
 from msflow_jax.data.pictures import Picture
 from msflow_jax.data.sources.shades import Shades
-from msflow_jax.data.sources.values import extent, is_dim, scale
+from msflow_jax.data.sources.values import AIR, HOUNSFIELD, extent, has_no_air, is_dim, scale
 
 SAMPLE = 1 << 14  # values of an image that a map is fitted to: the same ones, however it is stored
 _BRIGHT = 0.5  # share of an image's values above the range from which it is of another scale
-_AIR = -200.0  # a value this low is not of MR, and likely a Hounsfield unit
 _LINES = {
     "dim": "use less than 1/16 of the range trained on, {range}, and look nearly black: {name} for one; "
     "are they stored as the training pictures were?",
@@ -27,6 +26,8 @@ _LINES = {
     "{name} for one; are they stored as the training pictures were?",
     "unit": "do not say that their values are Hounsfield units, as those trained on are: {name} for "
     "one, {low:g} to {high:g}; they are taken as such",
+    "airless": f"hold no air (nothing below {AIR:g}): {{name}} for one, {{low:g}} to {{high:g}}; "
+    f"{HOUNSFIELD}",
     "modality": "say what they are ({modality}), but those trained on do not say it: {name} for one; "
     "are they of one kind?",
     "unknown": "do not say what they are; those trained on are {trained}: {name} for one; their values "
@@ -113,6 +114,8 @@ class Oddities:
                 said = "dim"
             elif (known > self._map.high).mean() > _BRIGHT:
                 said = "bright"
+        elif (known := picture.known).size and has_no_air(float(known.min()), self._map.unit):
+            said = "airless"
         if not said:
             self._sound.add(key)
         else:
@@ -129,7 +132,7 @@ class Oddities:
         """The lines."""
         what = "volumes" if all(self._looked.values()) else "pictures"
         for said, pictures in self._found.items():
-            alike = self._sound if said in ("dim", "bright") else set()
+            alike = self._sound if said in ("dim", "bright", "airless") else set()
             odd = {key: found for key, found in pictures.items() if key not in alike}
             if not odd:
                 continue
@@ -172,7 +175,7 @@ def fit(samples: Iterable[tuple[str, np.ndarray]], modality: str, source: object
             yield values
 
     found = fit_percentiles(seen(), modality=modality)
-    if not modality and found.low < _AIR:
+    if not modality and found.low < AIR:
         warnings.warn(
             f"{source}: values down to {found.low:g} look like Hounsfield units, but no file says so: "
             f"they are scaled by percentiles of the training subjects ({found.low:g} to "

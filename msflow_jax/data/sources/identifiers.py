@@ -13,12 +13,14 @@ import os
 import secrets
 import tempfile
 import warnings
+from collections.abc import Sequence
 from functools import cache
 from pathlib import Path
 
 from msflow_jax.storage.places import expand, user_data
 
 VARIABLE = "MSFLOW_JAX_SALT"
+_ISSUED = "@"
 _BYTES = 32  # of a salt
 _DIGEST = 8  # bytes of a hash: two of a million subjects share one with a probability of 3e-8
 
@@ -40,6 +42,30 @@ def pseudonym(kind: str, *identifiers: str) -> str:
     parts = [part.encode("utf-8", "surrogateescape") for part in (kind, *identifiers)]
     text = b"".join(len(part).to_bytes(4, "little") + part for part in parts)
     return hashlib.blake2b(text, key=_salt(), digest_size=_DIGEST).hexdigest()
+
+
+def patient_group(patient: str, issuer: str = "") -> str:
+    """The hash of a patient's number, and behind an @ that of the number with who issued it."""
+    bare = pseudonym("patient", "", patient)
+    return f"{bare}{_ISSUED}{pseudonym('patient', issuer, patient)}" if issuer else bare
+
+
+def without_issuer(group: str) -> str:
+    """The part of a hash that does not depend on who issued the number."""
+    return group.partition(_ISSUED)[0]
+
+
+def settled(groups: Sequence[str]) -> list[str]:
+    """Hashes under which one patient is one, of those of all files at hand.
+
+    An archive may add the issuer that a scanner left out. Where any file has a patient's number without
+    one, all files of that number are of one patient: to take two for one parts nobody between splits.
+
+    Args:
+        groups: results of :func:`patient_group`, or other hashes, or empty.
+    """
+    bare = {group for group in groups if _ISSUED not in group}
+    return [one if (one := without_issuer(group)) in bare else group for group in groups]
 
 
 @cache

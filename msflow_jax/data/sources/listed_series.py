@@ -14,6 +14,7 @@ from msflow_jax.data.slices import AXES
 from msflow_jax.data.sources.dicom import Header
 from msflow_jax.data.sources.dicom_geometry import Plane
 from msflow_jax.data.sources.dicom_odd import alternating, odd_rescale
+from msflow_jax.data.sources.identifiers import without_issuer
 from msflow_jax.data.sources.orientation import to_picture_axes
 
 LOCALISER = "localiser"
@@ -44,8 +45,9 @@ def series_of(dicoms: Sequence[File]) -> list[list[File]]:
         assert header is not None
         alone = not (header.series and header.placed) or header.frames > 1
         turn = () if alone else tuple(np.rint(normal(header) * 100).tolist())
-        key = (file.name,) if alone else (header.series, header.rows, header.columns, *turn)
-        groups[key].append(file)
+        # Who it shows as well: scripts that write or blank headers may give all files one series.
+        shape = (header.series, without_issuer(header.group), header.rows, header.columns)
+        groups[(file.name,) if alone else (*shape, *turn)].append(file)
     if scouts and others:
         warnings.warn(
             f"{len(scouts)} localisers (made to plan the other pictures) are left out: "

@@ -26,6 +26,7 @@ from msflow_jax.data.sources.orientation import voxel_size
 from msflow_jax.data.sources.reading import read_item
 from msflow_jax.data.sources.shaping import lies_there
 from msflow_jax.data.sources.sliced import SlicedVolume, files_at, grids_of, read_volumes
+from msflow_jax.data.sources.turned import to_stored
 from msflow_jax.data.sources.values import refuse_broken
 from msflow_jax.data.sources.volume_fitting import place
 from msflow_jax.storage.places import expand, split_archive
@@ -128,9 +129,10 @@ def _of_picture(item: Item, info: Info) -> Restore:
         _warn_if_turned(item.paths[0])
         grey = to_grey(picture, info.intensity(), item.place)
         index, seen = nearest_pixels(picture.space, picture.spacing, maps.shape[1:], info.fit)
+        back, spacing = to_stored(item, picture.spacing)
         return Restored(
-            grey, np.where(seen, maps[0][index], 0).astype(np.uint8),
-            np.where(seen, unsure[0][index], 1).astype(np.float32), ~seen, picture.spacing,
+            back(grey), back(np.where(seen, maps[0][index], 0).astype(np.uint8)),
+            back(np.where(seen, unsure[0][index], 1).astype(np.float32)), back(~seen), spacing,
             None, item.paths[0],
         )  # fmt: skip
 

@@ -8,7 +8,7 @@ from collections.abc import Mapping
 import numpy as np
 
 from msflow_jax.data.intensity import Intensity
-from msflow_jax.data.sources.values import is_dim
+from msflow_jax.data.sources.values import AIR, HOUNSFIELD, has_no_air, is_dim
 from msflow_jax.storage.text import first_of
 
 _SHOWN = 3
@@ -45,7 +45,11 @@ class Shades:
             what: what they are, in the plural.
         """
         flat = {key for key, (low, high, _) in self._seen.items() if low == high}
-        lines = [("hold hardly any value but one", list(flat), "do they show anything?")]
+        airless = [key for key, (low, *_) in self._seen.items() if has_no_air(low, intensity.unit)]
+        lines = [
+            ("hold hardly any value but one", list(flat), "do they show anything?"),
+            (f"hold no air (nothing below {AIR:g})", airless, HOUNSFIELD),
+        ]
         if intensity.kind == "percentiles":
             shaded = {key: found for key, found in self._seen.items() if key not in flat}
             lines += _off_scale(intensity, shaded)

@@ -72,7 +72,7 @@ def read_table(
             )
         rows.append((number, cells[: len(header)]))
     if not rows:
-        raise ValueError(f"{path} lists no images below its header")
+        raise ValueError(f"{path} lists nothing below its header")
     return header, rows
 
 

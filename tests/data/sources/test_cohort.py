@@ -336,7 +336,7 @@ def test_what_may_be_no_hounsfield_units_is_said(tmp_path):
     rows = cohort(tmp_path, ct=None, xray=None)
     for i, row in enumerate(rows):
         row["ct"] = save(tmp_path / f"c{i}.nii.gz", volume(i, dtype=np.int16, high=4000))
-    with pytest.warns(UserWarning, match="12 of 12 images of ct hold no air .*are they Hounsfield"):
+    with pytest.warns(UserWarning, match="ct: 12 of 12 images hold no air .*are they Hounsfield"):
         load(table(tmp_path, rows), modality="ct")
 
 

@@ -1,5 +1,7 @@
 """Labelled images from elsewhere: labels by the names of the run's classes."""
 
+import warnings
+
 import numpy as np
 import pytest
 from PIL import Image
@@ -51,7 +53,7 @@ def test_a_table(tmp_path):
         "path,label\na.png,ill\na.png,ill\n": "more than once",
         "path,label\nd.png,ill\n": "no file",
         "path,class\na.png,ill\n": "the header must have",
-        "path,label\n": "lists no images below",
+        "path,label\n": "lists nothing below",
         "path,label\na.png,ill\n./a.png,ill\n": "line 3: .* more than once .first as a.png",
         "path,label\na.png,ill,1\n": "line 2: 3 cells, but the header has 2",
         "path,label,site\na.png,ill\n": "line 2: 2 cells, but the header has 3",
@@ -102,3 +104,21 @@ def test_other_sizes_are_refused_unless_requested(tmp_path):
     assert read_labelled(tmp_path, INFO, resize=True).images.shape == (1, 8, 8, 1)
     with pytest.raises(FileNotFoundError, match="no folder"):
         read_labelled(tmp_path / "gone", INFO)
+
+
+def test_a_table_of_training_data_is_named(tmp_path):
+    """Its column of splits is not looked at."""
+    for name in "abcd":
+        save(tmp_path / f"{name}.png", ord(name))
+    table = tmp_path / "t.csv"
+    table.write_text(
+        "path,label,split\na.png,ill,train\nb.png,well,train\nc.png,ill,test\nd.png,ill,\n"
+    )
+    with pytest.warns(
+        UserWarning, match=r"2 train, 1 test, 1 without one\): what a model was trained"
+    ):
+        assert len(read_labelled(table, INFO)) == 4
+    table.write_text("path,label,split\na.png,ill,test\nb.png,well,test\n")
+    with warnings.catch_warnings():
+        warnings.simplefilter("error")
+        read_labelled(table, INFO)

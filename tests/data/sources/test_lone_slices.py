@@ -6,14 +6,17 @@ import numpy as np
 import pytest
 
 from msflow_jax import data
+from msflow_jax.data.base import own_info
+from msflow_jax.data.intensity import Intensity
 from msflow_jax.data.slices import Slices
 from msflow_jax.data.sources.reading import read_picture
+from msflow_jax.data.sources.restoring import read_segmentable
 from tests.data.sources import cohorts
 from tests.data.sources.dicom_objects import PLANES, make_object, make_series
 from tests.data.sources.test_dicom_series import DIRECTIONS
 from tests.data.sources.test_files import load, write_csv
 
-pytest.importorskip("pydicom")
+pydicom = pytest.importorskip("pydicom")
 VOLUME = np.random.default_rng(0).integers(0, 2000, (6, 6, 6), dtype=np.int16)
 WINDOW = (-1024.0, 1024.0)
 UPSIDE_DOWN = ((-1, 0, 0), (0, -1, 0))
@@ -94,3 +97,21 @@ def test_every_source_reads_a_turned_slice_as_the_straight_one(tmp_path, read):
     assert names == others
     np.testing.assert_array_equal(train, train_turned)
     np.testing.assert_array_equal(images, images_turned)
+
+
+@pytest.mark.parametrize("plane", [*PLANES, *DIRECTIONS], ids=str)
+def test_maps_of_a_slice_alone_lie_on_its_file(tmp_path, plane):
+    """Programs that read the file alone do not turn it."""
+    volume = np.random.default_rng(1).integers(0, 1000, (7, 8, 9), dtype=np.int16)
+    path = make_series(tmp_path, volume, plane=plane, modality="MR")[1]
+    pixels = pydicom.dcmread(path).pixel_array
+    intensity = Intensity("percentiles", 0, 1000, "", "MR")
+    info = own_info(
+        ("a", "b"), (12, 12, 1), name="folder", licence="", md5="", source="", intensity=intensity,
+        fit="pad",
+    )  # fmt: skip
+    _, (one,) = read_segmentable(path, info, Slices(), resize=True)
+    found = one.restore(np.zeros((1, 12, 12), np.uint8), np.zeros((1, 12, 12), np.float32))
+    np.testing.assert_array_equal(found.grey[..., 0], intensity.to_grey(pixels))
+    assert found.maps.shape == found.unseen.shape == found.uncertainty.shape == pixels.shape
+    assert found.spacing == tuple(pydicom.dcmread(path).PixelSpacing)

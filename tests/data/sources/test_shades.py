@@ -6,9 +6,11 @@ import numpy as np
 import pytest
 from PIL import Image
 
+from msflow_jax.data import read_images
 from msflow_jax.data.intensity import FULL, Intensity
 from msflow_jax.data.sources.shades import Shades
 from tests.data.sources import cohorts
+from tests.data.sources.dicom_objects import make_object
 from tests.data.sources.test_files import load, write_csv
 
 SPLITS = ["train"] * 6 + ["val"] * 2 + ["test"] * 2
@@ -102,3 +104,22 @@ def test_braces_in_names_and_nothing_to_look_at():
     with warnings.catch_warnings():
         warnings.simplefilter("error")
         Shades().warn(Intensity("percentiles", 0.0, 1.0), "x", "images")
+
+
+def test_ct_without_its_offset_is_named(tmp_path):
+    """Said to be Hounsfield units, rescaled by 1 and 0: all of it is 1024 too bright."""
+    pytest.importorskip("pydicom")
+    for i in range(12):
+        name = tmp_path / "ab"[i % 2] / f"{i}.dcm"
+        more = {"RescaleIntercept": 0} if i % 2 else {}
+        level = np.random.default_rng(i).integers(0, 2000, (16, 16)).astype(np.int16)
+        make_object(name, level, patient=f"P{i}", series=i + 1, StudyInstanceUID=f"1.2.{i}", **more)
+    with pytest.warns(UserWarning, match="6 of 12 images hold no air .*b/1.dcm.*Hounsfield units"):
+        splits = load(tmp_path)
+    with pytest.warns(
+        UserWarning, match="6 of 6 pictures hold no air .*: 1.dcm for one, 11 to .*Houns"
+    ):
+        read_images(tmp_path / "b", splits.info)
+    with warnings.catch_warnings():
+        warnings.simplefilter("error")
+        read_images(tmp_path / "a", splits.info)

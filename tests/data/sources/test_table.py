@@ -41,7 +41,7 @@ def test_signs_that_only_python_takes_for_ends_of_lines_stay(tmp_path):
     ("content", "words"),
     [
         ("", "list.csv is empty"),
-        ("path,label\n", "lists no images below its header"),
+        ("path,label\n", "lists nothing below its header"),
         ('path,label\na.png,1\n"b.png,2\nc.png,3\n', "line 3: a quote is not closed"),
         ('path,label\na.png,"1\nb.png,2\nc.png,3"\n', "line 2: a cell ends in line 4: is a quote"),
         ('path,label\na.png,"1\nb.png,"2"\n', "line 2: ',' expected after"),
