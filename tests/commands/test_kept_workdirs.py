@@ -78,6 +78,12 @@ def noise_by_place(monkeypatch):
         monkeypatch.setattr(f"msflow_jax.{module}.content_index", lambda x: np.arange(len(x)))
 
 
+@pytest.fixture(autouse=True)
+def nearest_levels(monkeypatch):
+    """As the figures were made: what a coupling flow draws rounded to the nearest of 256 points."""
+    monkeypatch.setattr("msflow_jax.coupling.bijections.quantise", lambda x: (x + 1) * 127.5)
+
+
 @pytest.fixture(scope="module")
 def kept(tmp_path_factory):
     """Folder of a fresh copy of a kept workdir, by name."""

@@ -65,7 +65,7 @@ def test_patient_in_two_splits(tmp_path):
     ("lines", "words"),
     [
         (["file,label", "a.png,1"], "header must have path,label"),
-        (["path,label"], "lists no images"),
+        (["path,label"], "lists nothing below"),
         (["path,label", "a.png,"], "line 2: no label; fill the cells, or remove the rows"),
         (["path,label", *["a.png,"] * 23], "line 2, 3, 4 and 20 more: no label"),
         (["path,label,split", *["a.png,1,dev"] * 5], "line 2, 3, 4 and 2 more: split 'dev' is not"),
