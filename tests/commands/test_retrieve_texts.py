@@ -1,0 +1,36 @@
+"""Reports among which partners are looked for: whole, and called by their line."""
+
+import pytest
+
+from msflow_jax.commands.retrieve import read_texts
+
+
+def test_reports_of_a_table(tmp_path):
+    table = tmp_path / "r.csv"
+    table.write_text('id,report\n1,"Lesion, left.\nNo effusion."\n\n2,Normal.\n', encoding="utf-8")
+    assert read_texts(table) == {"line 2": "Lesion, left.\nNo effusion.", "line 5": "Normal."}
+
+
+@pytest.mark.parametrize(
+    "rows, words",
+    [
+        (
+            "id,report\n1,Normal.\n2,Small lesion, left, of 5 mm\n",
+            "line 3: 4 cells, but the header",
+        ),
+        ('id,report\n1,"Lesion of 5 mm.\n2,Severe atrophy.\n', "a quote is not closed"),
+        ("id,text\n1,Normal.\n", "the header must have report"),
+        ("id,report\n", "lists nothing below its header"),
+    ],
+)
+def test_torn_tables_are_refused(tmp_path, rows, words):
+    table = tmp_path / "r.csv"
+    table.write_text(rows, encoding="utf-8")
+    with pytest.raises(ValueError, match=words):
+        read_texts(table)
+
+
+def test_a_folder_of_texts(tmp_path):
+    (tmp_path / "deep").mkdir()
+    (tmp_path / "deep" / "a.txt").write_text("One.", encoding="utf-8")
+    assert read_texts(tmp_path) == {"deep/a.txt": "One."}
