@@ -18,7 +18,7 @@ from pathlib import Path
 from typing import Any
 
 import numpy as np
-from common import call, keep
+from common import best_validation, call, keep
 
 WAYS = ("frozen", "fine-tuned", "joint", "joint, label")
 METRICS = ("auc", "accuracy", "nll")
@@ -144,9 +144,7 @@ def train_flow(o: argparse.Namespace, folder: Path, way: str, seed: int) -> dict
             call("evaluate", f"--workdir={workdir}", "--split=test")
         found = json.loads(kept.read_text(encoding="utf-8"))["classification"]
         return {"auc": found["auc_probability"], "accuracy": found["accuracy"], "nll": found["nll"]}
-    lines = (workdir / "metrics.jsonl").read_text(encoding="utf-8").splitlines()
-    rows = [row for row in map(json.loads, lines) if "val_auc" in row]
-    best = max(rows, key=lambda row: row["val_auc"])
+    best = best_validation(workdir)
     return {name: best[f"val_{name}"] for name in METRICS}
 
 

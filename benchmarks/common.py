@@ -79,6 +79,12 @@ def _finite(value: Any) -> Any:
     return None if isinstance(value, float) and not math.isfinite(value) else value
 
 
+def best_validation(workdir: Path, metric: str = "val_auc") -> dict[str, float]:
+    """The record of the step at which a metric of validation was highest."""
+    lines = (workdir / "metrics.jsonl").read_text(encoding="utf-8").splitlines()
+    return max((row for row in map(json.loads, lines) if metric in row), key=lambda r: r[metric])
+
+
 def call(module: str, *arguments: str) -> None:
     """One of the commands, in a process of its own."""
     subprocess.run([sys.executable, "-m", f"experiments.{module}", *arguments], check=True)

@@ -8,12 +8,11 @@ that is there is not made again.
 """
 
 import argparse
-import json
 from pathlib import Path
 from typing import Any
 
 import numpy as np
-from common import call, keep
+from common import best_validation, call, keep
 
 TASKS = {"contrast_half": 12, "contrast_grade": 24}
 CODES = ("palette", "grey", "simplex")
@@ -40,9 +39,7 @@ def run(o: argparse.Namespace, task: str, code: str, seed: int) -> dict[str, flo
         f"--config.data.phantoms.task={task}", f"--config.model.code.scheme={code}",
         f"--config.train.steps={o.steps}", f"--config.train.seed={seed}",
     )  # fmt: skip
-    lines = (workdir / "metrics.jsonl").read_text(encoding="utf-8").splitlines()
-    rows = [row for row in map(json.loads, lines) if METRICS[0] in row]
-    best = max(rows, key=lambda row: row[METRICS[0]])
+    best = best_validation(workdir, METRICS[0])
     return {name: best[name] for name in (*METRICS, "step")}
 
 
