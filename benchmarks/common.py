@@ -81,8 +81,9 @@ def _finite(value: Any) -> Any:
 
 def best_validation(workdir: Path, metric: str = "val_auc") -> dict[str, float]:
     """The record of the step at which a metric of validation was highest."""
-    lines = (workdir / "metrics.jsonl").read_text(encoding="utf-8").splitlines()
-    return max((row for row in map(json.loads, lines) if metric in row), key=lambda r: r[metric])
+    from msflow_jax.training.records import read_records
+
+    return max((row for row in read_records(workdir) if metric in row), key=lambda r: r[metric])
 
 
 def call(module: str, *arguments: str) -> None:
