@@ -4,7 +4,7 @@
         breast=breastmnist.npz retina=retinamnist.npz adrenal=adrenalmnist3d_64.npz
 
 The phantoms are built in. All are grey pictures of 28 pixels: colours are turned grey, of volumes there
-is the middle slice. Each model is trained as the quickstart is; nothing is chosen by the pairs. The
+is the middle slice. Each is trained as the quickstart was, in batches of 32; nothing is chosen by the pairs. The
 command may be stopped and given again.
 """
 
@@ -74,8 +74,8 @@ def run(o: argparse.Namespace, name: str, others: list[str]) -> dict[str, Any]:
     workdir = o.runs / f"model_{name}_{o.seed}"
     settings = (
         "data.name=folder", f"data.root={o.runs / 'data' / name}", f"data.side={SIDE}",
-        "data.channels=1", "data.duplicates=keep", f"train.steps={o.steps}", f"train.seed={o.seed}",
-        "sample.generate.per_class=2",
+        "data.channels=1", "data.duplicates=keep", "train.batch=32", f"train.steps={o.steps}",
+        f"train.seed={o.seed}", "sample.generate.per_class=2",
     )  # fmt: skip
     call("train", "--config=configs/quickstart.py", f"--workdir={workdir}", "--no-evaluate",
          *(f"--config.{one}" for one in settings))  # fmt: skip
