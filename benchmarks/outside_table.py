@@ -4,8 +4,8 @@
         breast=breastmnist.npz retina=retinamnist.npz adrenal=adrenalmnist3d_64.npz
 
 The phantoms are built in. All are grey pictures of 28 pixels: colours are turned grey, of volumes there
-is the middle slice. Each is trained as the quickstart was, in batches of 32; nothing is chosen by the pairs. The
-command may be stopped and given again.
+is the middle slice. Each is trained as the quickstart was, in batches of 32; nothing is chosen by the
+pairs. The command may be stopped and given again.
 """
 
 import argparse
