@@ -17,7 +17,6 @@ from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
-import numpy as np
 from common import best_validation, call, keep
 
 WAYS = ("frozen", "fine-tuned", "joint", "joint, label")
@@ -56,12 +55,20 @@ def make(o: argparse.Namespace, config: Any, splits: Any, way: str, seed: int) -
     output = o.runs / f"{named(o, way)}_{seed}"
     if output.exists():
         return output
-    autoencoder, pretrained = autoencoders.load(o.autoencoder)
     side = config.model.resize or splits.info.side
+    if way == "fine-tuned":
+        numbers = dict(side=side, steps=o.steps, batch=o.batch, seed=seed)
+        call(
+            "finetune_vae", f"--autoencoder={o.autoencoder}", f"--config={o.config}",
+            f"--output={output}", *(f"--{name}={value}" for name, value in numbers.items()),
+            *(f"--config.{one}" for one in o.overrides if one.startswith("data.")),
+        )  # fmt: skip
+        return output
+    autoencoder, pretrained = autoencoders.load(o.autoencoder)
     classifier = train_classifier(splits.train, len(splits.info.classes), side, seed=seed)
     tuning = FineTuning(autoencoder, pretrained, side, classifier)
     flow = FAMILY.build(config, splits.info, FAMILY.prepare(config, splits)).inside
-    model = Joint(tuning, flow, 0.0 if way == "fine-tuned" else o.weight, way == "joint")
+    model = Joint(tuning, flow, o.weight, way == "joint")
     training = training_config(steps=o.steps, batch=o.batch, learning_rate=1e-4, seed=seed)
     validate = make_validation(make_measure(autoencoder, side, o.batch), splits.val.images)
     stage = Stage(
@@ -90,11 +97,12 @@ class Joint:
     image: bool
 
     def start(self, seed: int) -> dict[str, Any]:
-        """The autoencoder as it is given, and a fresh flow if one is needed."""
+        """The autoencoder as it is given, and a fresh flow."""
         import jax
 
-        found = {"autoencoder": self.tuning.pretrained}
-        return found | ({"flow": self.flow.init(jax.random.key(seed))} if self.weight else {})
+        return {
+            "autoencoder": self.tuning.pretrained, "flow": self.flow.init(jax.random.key(seed)),
+        }  # fmt: skip
 
     def loss(self, params: Any, batch: Mapping[str, Any], key: Any, *, train: bool) -> Any:
         """The loss of both, and its parts."""
@@ -105,8 +113,6 @@ class Joint:
 
         k_tuning, k_flow = jax.random.split(key)
         loss, parts = self.tuning.loss(params["autoencoder"], batch, k_tuning, train=train)
-        if not self.weight:
-            return loss, parts
         images = resize(batch["image"], self.tuning.side)
         latents, _ = self.tuning.autoencoder.moments(params["autoencoder"], images)
         axes = (0, 1, 2)
@@ -118,15 +124,16 @@ class Joint:
         return loss + self.weight * more, parts | {f"flow_{k}": v for k, v in found.items()}
 
 
-def quality(o: argparse.Namespace, folder: Path, images: np.ndarray, side: int) -> dict[str, Any]:
+def quality(o: argparse.Namespace, folder: Path, split: Any, side: int) -> dict[str, Any]:
     """PSNR, SSIM and what is kept of lesions, of held-out images."""
+    from msflow_jax import data
     from msflow_jax.latent import autoencoder as autoencoders
     from msflow_jax.latent.lesions import make_probe
     from msflow_jax.latent.reconstruction import make_measure
 
     autoencoder, params = autoencoders.load(folder)
-    probe = make_probe(autoencoder, side, images[: o.probed], o.batch)
-    return make_measure(autoencoder, side, o.batch)(params, images) | probe(params)
+    probe = make_probe(autoencoder, side, data.some(split, o.probed).images, o.batch)
+    return make_measure(autoencoder, side, o.batch)(params, split.images) | probe(params)
 
 
 def train_flow(o: argparse.Namespace, folder: Path, way: str, seed: int) -> dict[str, float]:
@@ -161,13 +168,13 @@ def main() -> None:
     given = [f"--config={o.config}", *(f"--config.{one}" for one in o.overrides)]
     config = load_config([*given, f"--config.model.latent.autoencoder={o.autoencoder}"])
     splits = data.load(config.data)
-    side, images = config.model.resize or splits.info.side, getattr(splits, o.split).images
+    side = config.model.resize or splits.info.side
     record: dict[str, Any] = {**vars(o), "runs": None, "autoencoder": o.autoencoder.name}
     record["ways"] = {}
     for way in o.ways:
         for seed in o.seeds:
             folder = make(o, config, splits, way, seed)
-            found = train_flow(o, folder, way, seed) | quality(o, folder, images, side)
+            found = train_flow(o, folder, way, seed) | quality(o, folder, splits[o.split], side)
             record["ways"].setdefault(way, []).append(found)
             print(
                 f"{way}, seed {seed}: {', '.join(f'{k} {found[k]:.3f}' for k in METRICS)}; PSNR "

@@ -82,7 +82,7 @@ def finetune(
     with locked(folder):
         _keep_settings(folder, settings)
         measure = make_measure(autoencoder, model.side, batch)
-        probe = make_probe(autoencoder, model.side, splits.val.images[:_PROBED], batch)
+        probe = make_probe(autoencoder, model.side, data.some(splits.val, _PROBED).images, batch)
         before = measure(pretrained, splits.val.images, "reconstructing") | probe(pretrained)
         print(f"before: {_in_words(before)}")
         stage = _stage(model, splits, config.data, training, measure)

@@ -6,7 +6,7 @@ from typing import Any
 
 import numpy as np
 
-from msflow_jax.evaluation.auc import binary_auc
+from msflow_jax.evaluation.auc import weighted_auc
 from msflow_jax.latent.autoencoder import Autoencoder
 from msflow_jax.latent.reconstruction import make_reconstruction, resized
 from msflow_jax.parallel.batched import Runner
@@ -111,7 +111,7 @@ def _auroc(
         for near in (lesion, none)
     ]
     scores = np.concatenate([sign * (inside - outside) for inside, outside in means])
-    return float(binary_auc(np.arange(len(scores)) < len(lesion), scores) or 0.0)
+    return float(weighted_auc(np.arange(len(scores)) < len(lesion), scores))
 
 
 def _near(images: np.ndarray, windows: tuple[np.ndarray, ...]) -> np.ndarray:

@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-import warnings
-from collections import Counter
 from collections.abc import Sequence
 from pathlib import Path
 
@@ -15,7 +13,6 @@ from msflow_jax.data.sources.archives import read_npz
 from msflow_jax.data.sources.images import Sound, read_images, read_listed, read_sound_images
 from msflow_jax.data.sources.items import facts_of
 from msflow_jax.data.sources.manifest import list_rows
-from msflow_jax.data.sources.table import read_table
 from msflow_jax.data.sources.values import refuse_broken
 from msflow_jax.storage.places import expand, split_archive
 
@@ -80,8 +77,7 @@ def _of_archive(path: Path, split: str, given: str, info: Info, resize: bool) ->
 
 
 def _of_table(path: Path, info: Info, resize: bool, outside: bool) -> Split:
-    rows = list_rows(path, outside=outside, ignored=("split",))
-    _warn_of_splits(path)
+    rows = list_rows(path, outside=outside, splits=False)
     names = tuple(row.name for row in rows)
     labels = _numbers([row.label for row in rows], names, info, path)
     found, given = read_listed([row.path for row in rows], names, info, resize=resize)
@@ -92,22 +88,6 @@ def _of_table(path: Path, info: Info, resize: bool, outside: bool) -> Split:
     truth = {**{c: np.array([row[c] for row in facts]) for c in facts[0]}, **(truth or {})}
     whom = named if all(named) else known
     return _split(found.images, labels[given], found.names, whom, truth or None)
-
-
-def _warn_of_splits(path: Path) -> None:
-    """A line on a table of training data, of which all rows are measured."""
-    header, lines = read_table(path, ())
-    if "split" not in header:
-        return
-    at = header.index("split")
-    counts = Counter(cells[at].casefold() for _, cells in lines)
-    if counts.keys() - {"", "test"}:
-        words = ", ".join(f"{n} {name or 'without one'}" for name, n in counts.most_common())
-        warnings.warn(
-            f"{path}: the column split is not looked at, and all rows are measured ({words}): what a "
-            "model was trained on is no test of it",
-            stacklevel=4,
-        )
 
 
 def _facts(found: Sound) -> tuple[tuple[str, ...] | None, dict[str, np.ndarray] | None]:

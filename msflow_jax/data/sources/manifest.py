@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
-from collections.abc import Collection, Sequence
+import warnings
+from collections import Counter
+from collections.abc import Sequence
 from pathlib import Path
 
 from ml_collections import ConfigDict
@@ -55,13 +57,13 @@ def list_manifest(config: ConfigDict) -> Listing:
     return sort_rows(rows, path, config.seed)
 
 
-def list_rows(path: Path, *, outside: bool, ignored: Collection[str] = ()) -> list[Row]:
+def list_rows(path: Path, *, outside: bool, splits: bool = True) -> list[Row]:
     """The lines of a CSV with the columns ``path,label[,patient][,split]``, none of them read.
 
     Args:
         path: path of the CSV.
         outside: whether images may lie outside its folder.
-        ignored: columns that are not looked at.
+        splits: whether the column ``split`` is looked at; if not, a line says which rows it names.
 
     Raises:
         FileNotFoundError: an image is missing.
@@ -69,11 +71,14 @@ def list_rows(path: Path, *, outside: bool, ignored: Collection[str] = ()) -> li
     """
     columns, lines = read_table(path, ("path", "label"))
     folder = None if outside else path.parent.resolve()
+    ignored = set() if splits else {"split"} & {*columns}
+    if ignored:
+        _warn_of_splits(path, [cells[columns.index("split")] for _, cells in lines])
     lines = emptied(
-        path, columns, lines, {*COLUMNS} - {*ignored}, label="label",
+        path, columns, lines, {*COLUMNS} - ignored, label="label",
         is_name=lambda name, cell: name == "path" and (path.parent / cell).exists(),
     )  # fmt: skip
-    check_cells(path, columns, lines, {*COLUMNS} - {*ignored})
+    check_cells(path, columns, lines, {*COLUMNS} - ignored)
     rows = []
     seen: dict[Path, str] = {path.resolve(): ""}
     for number, cells in lines:
@@ -97,6 +102,18 @@ def list_rows(path: Path, *, outside: bool, ignored: Collection[str] = ()) -> li
         seen[real] = row.name
         rows.append(row)
     return rows
+
+
+def _warn_of_splits(path: Path, cells: Sequence[str]) -> None:
+    """A line on a table of training data, of which all rows are measured."""
+    counts = Counter(cell.casefold() for cell in cells)
+    if counts.keys() - {"", "test"}:
+        words = ", ".join(f"{n} {name or 'without one'}" for name, n in counts.most_common())
+        warnings.warn(
+            f"{path}: the column split is not looked at, and all rows are measured ({words}): what a "
+            "model was trained on is no test of it",
+            stacklevel=5,
+        )
 
 
 def _others(path: Path, columns: Sequence[str], lines: Sequence[Line], first: int) -> str:
