@@ -16,7 +16,7 @@ from msflow_jax.commands.common import parser, path, run
 from msflow_jax.commands.numbers import fraction, whole
 from msflow_jax.settings import SEED
 
-_SHOWN = 8  # images in reconstructions.png
+_SHOWN = 8  # validation images, drawn from all, in reconstructions.png
 _FEATURE_STEPS = 400
 _PROBED = 32  # validation images that lesions are planted into
 _SETTINGS = "settings.json"
@@ -91,7 +91,7 @@ def finetune(
         after = measure(params, splits.val.images) | probe(params)
         origin = {"settings": settings, "step": step, "before": before, "after": after}
         origin["base"] = autoencoders.origin(base)
-        _draw(folder / "reconstructions.png", model, params, splits.val.images[:_SHOWN])
+        _draw(folder / "reconstructions.png", model, params, data.some(splits.val, _SHOWN).images)
         autoencoders.save(output, autoencoder, params, origin)
     print(f"after:  {_in_words(after)}, at step {step} of {steps}")
     print(f"{output}; the run and reconstructions.png (original, before, after): {folder}")
