@@ -180,7 +180,7 @@ def _read_otherwise(then: Info, now: Info) -> list[str]:
         ]
     if then.intensities != now.intensities:
         old, new = (info.intensity().describe() for info in (then, now))
-        found.append(f"it had grey values by {old}, these by {new}")
+        found.append(f"it had grey values by {old}, these by {new} (of before: by few columns)")
     # Whether they were scaled older versions do not say; their sides do.
     before, after = ({k: v for k, v in i.volumes.items() if k != "scaled"} for i in (then, now))
     if before != after:

@@ -14,16 +14,22 @@ import numpy as np
 
 from msflow_jax.data.intensity import Intensity, fit_percentiles
 from msflow_jax.data.pictures import Picture
-from msflow_jax.data.sources.shades import Shades
-from msflow_jax.data.sources.values import AIR, HOUNSFIELD, extent, has_no_air, is_dim, scale
+from msflow_jax.data.sources.shades import (
+    AIR,
+    HOUNSFIELD,
+    Shades,
+    has_no_air,
+    is_bright,
+    is_dim,
+)
+from msflow_jax.data.sources.values import extent, scale
 
 SAMPLE = 1 << 14  # values of an image that a map is fitted to: the same ones, however it is stored
-_BRIGHT = 0.5  # share of an image's values above the range from which it is of another scale
 _LINES = {
     "dim": "use less than 1/16 of the range trained on, {range}, and look nearly black: {name} for one; "
     "are they stored as the training pictures were?",
-    "bright": "lie for the most part above the range trained on, {range}, and look nearly white: "
-    "{name} for one; are they stored as the training pictures were?",
+    "bright": "lie for the most part above the range trained on, {range} (air apart), and look nearly "
+    "white: {name} for one; are they stored as the training pictures were?",
     "unit": "do not say that their values are Hounsfield units, as those trained on are: {name} for "
     "one, {low:g} to {high:g}; they are taken as such",
     "airless": f"hold no air (nothing below {AIR:g}): {{name}} for one, {{low:g}} to {{high:g}}; "
@@ -107,12 +113,13 @@ class Oddities:
         key = volume or name
         self._looked[key] = bool(volume)
         said = ""
-        if kind == "range" and is_dim(picture.values, (self._map.low, self._map.high)):
+        edges = self._map.low, self._map.high
+        if kind in ("range", "full") and is_dim(picture.values, edges):
             said = "dim"
         elif kind == "percentiles" and (known := picture.known).size:
-            if is_dim(known, (self._map.low, self._map.high)):
+            if is_dim(known, edges):
                 said = "dim"
-            elif (known > self._map.high).mean() > _BRIGHT:
+            elif is_bright(known, edges):
                 said = "bright"
         elif (known := picture.known).size and has_no_air(float(known.min()), self._map.unit):
             said = "airless"
@@ -153,7 +160,12 @@ def _edges(picture: Picture) -> Picture:
 def sample(picture: Picture) -> np.ndarray:
     """Some of a picture's values, evenly spread, for fitting a map."""
     known = picture.known
-    return known[:: max(1, known.size // SAMPLE)].astype(np.float32)
+    if (step := known.size // SAMPLE) > 1:
+        # One of each stretch, anywhere in it: every step-th value would be of a few columns alone where
+        # step and the length of a row have a divisor in common, as in 128 x 256 x 256 voxels.
+        starts = np.arange(0, known.size - step + 1, step)
+        known = known[starts + np.random.default_rng(0).integers(0, step, len(starts))]
+    return known.astype(np.float32)
 
 
 def fit(samples: Iterable[tuple[str, np.ndarray]], modality: str, source: object) -> Intensity:
@@ -183,7 +195,7 @@ def fit(samples: Iterable[tuple[str, np.ndarray]], modality: str, source: object
             "--config.data.window=-160,240",
             stacklevel=2,
         )
-    shades.warn(found, source, "training images")
+    shades.warn(found, source, "training images", fitted=True)
     return found
 
 

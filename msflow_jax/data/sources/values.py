@@ -21,9 +21,6 @@ from msflow_jax.progress import track
 from msflow_jax.storage.text import first_of
 
 Range = tuple[float, ...]  # smallest and largest value; empty where all pictures have 8 bits
-AIR = -200.0  # HU, and below: no value of MR is so low, and a whole CT reaches it
-HOUNSFIELD = "are they Hounsfield units, with rescale slope and intercept applied?"
-_DIM = 1 / 16  # of the range: a picture that stays below is likely of another range
 _REASONS = 8  # that an error names
 _ALIKE = 2  # further files of one reason that it names
 _NUMBER = re.compile(r"-?\d[\d.e+-]*")
@@ -156,22 +153,6 @@ def scale(picture: np.ndarray, value_range: Range, name: str) -> np.ndarray:
             "their scale, or clip it to this range if its values mean the same"
         )
     return Intensity("range", least, most).to_grey(picture)
-
-
-def has_no_air(lowest: float, unit: str) -> bool:
-    """Whether values that are said to be Hounsfield units reach so little down that they may be none.
-
-    A whole CT shows air, at -1000; without the offset of its file nothing of it is below 0.
-    """
-    return unit == "HU" and lowest > AIR
-
-
-def is_dim(picture: np.ndarray, value_range: Range) -> bool:
-    """Whether a picture uses so little of the range that it may have been stored by another one."""
-    if not value_range:
-        return False
-    low, high = value_range
-    return bool(picture.max() < low + _DIM * (high - low))
 
 
 def by_volume(broken: Mapping[str, str], slices: Mapping[str, tuple[str, str]]) -> list[str]:
