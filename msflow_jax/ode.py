@@ -9,7 +9,7 @@ import jax
 import jax.numpy as jnp
 import numpy as np
 
-from msflow_jax.streams import FlowMap, Streams, VelocityField
+from msflow_jax.streams import FlowMap, Streams, VelocityField, expand
 
 
 class RungeKutta4(diffrax.AbstractERK):
@@ -51,7 +51,7 @@ class Solution:
     """Result of :func:`integrate`.
 
     Attributes:
-        end: the streams at ``u1``, float32.
+        end: the streams at ``u1``, float32; NaN where an adaptive solver gave up.
         nfe: network evaluations per sample: a scalar for fixed steps, ``[B]`` for adaptive solvers.
         ok: False where an adaptive solver gave up (a scalar, or ``[B]``); check it on the host.
         states: the streams on the grid, ``[G, B, ...]``, or None.
@@ -226,10 +226,18 @@ def tracing(
 def _solution(out: diffrax.Solution, nfe: jax.Array, times, *, batched: bool = False) -> Solution:
     first = (slice(None), 0) if batched else 0
     ok = jnp.asarray(out.result == diffrax.RESULTS.successful)
+
+    def end_of(ys: Any) -> Any:
+        end = jax.tree.map(lambda a: a[first], ys)
+        if not batched:  # fixed steps all come to their end
+            return end
+        # Where a path broke off is no end of it, though it looks like one: nobody shall draw that.
+        return jax.tree.map(lambda a: jnp.where(expand(ok, a), a, jnp.nan), end)
+
     ys: Any = out.ys
     if times is None:
-        return Solution(jax.tree.map(lambda a: a[first], ys), nfe, ok)
+        return Solution(end_of(ys), nfe, ok)
     end, states = ys
     if batched:
         states = jax.tree.map(lambda a: jnp.moveaxis(a, 1, 0), states)
-    return Solution(jax.tree.map(lambda a: a[first], end), nfe, ok, states, times)
+    return Solution(end_of(end), nfe, ok, states, times)

@@ -140,6 +140,8 @@ def test_adaptive_results_do_not_depend_on_batch_mates(solver):
 def test_giving_up_is_told_not_thrown():
     out = integrate(oscillator, START, 0.0, 1.0, solver="tsit5", rtol=1e-7, atol=1e-7, max_steps=2)
     assert not np.any(out.ok)
+    # The place where it stopped looks like any other: nobody must take it for an end.
+    assert np.isnan(out.end["x"]).all()
 
 
 @pytest.mark.parametrize("adjoint", ["checkpoint", "direct"])

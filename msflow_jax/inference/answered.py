@@ -1,6 +1,7 @@
 """What a model that understands says of images: which modality they show, and answers to questions."""
 
 import dataclasses
+import warnings
 from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
@@ -9,7 +10,8 @@ import numpy as np
 
 from msflow_jax.data import Info
 from msflow_jax.data.sources.images import read_listed
-from msflow_jax.storage.evaluations import names, read
+from msflow_jax.storage.evaluations import describe, names, read, step_of
+from msflow_jax.storage.text import listed
 
 MODALITY = "modality"  # what is asked where no question is: which one an image shows
 
@@ -37,6 +39,9 @@ def read_pictures(flow: Any, files: Sequence[Path], *, resize: bool = False) -> 
 def replies_to(flow: Any, asked: Any, form: str, description: str = "") -> list[dict[str, Any]]:
     """What is said to each question, at the temperatures of the standing evaluation, or of any.
 
+    An evaluation of other parameters, or of a stage alone, says nothing on these: a warning says so
+    where there is no other.
+
     Args:
         flow: opened workdir.
         asked: questions, as its parts read them.
@@ -47,8 +52,24 @@ def replies_to(flow: Any, asked: Any, form: str, description: str = "") -> list[
         ValueError: a model that answers nothing, or a question that this form has no answer to.
     """
     found = flow.answer(asked.arrays, description=description)
-    evaluation = read(flow.path, kept[0]) if (kept := names(flow.path)) else {}
-    return asked.replies(found, flow.model, form, evaluation)
+    return asked.replies(found, flow.model, form, _fitted(flow))
+
+
+def _fitted(flow: Any) -> dict[str, Any]:
+    """The evaluation whose temperatures hold for the parameters of a flow; empty without one."""
+    passed = []
+    for name in names(flow.path):
+        found = read(flow.path, name)
+        if step_of(found) == flow.step and not describe(found)["stage"]:
+            return found
+        passed.append(name)
+    if passed:
+        warnings.warn(
+            f"{flow.path}: no evaluation is of step {flow.step} and of all stages ({listed(passed)}): "
+            "the probabilities of answers are not calibrated; run msflow evaluate",
+            stacklevel=3,
+        )
+    return {}
 
 
 def require_modalities(flow: Any) -> None:

@@ -86,7 +86,8 @@ def describe(flow: Flow, verb: str, requested: dict[str, Any]) -> tuple[Any, Any
     facts = {
         "verb": verb, "settings": settings,
         "inputs": [{"name": n, "dtype": d, "shape": ["batch", *s]} for n, d, s in inputs],
-        "outputs": outputs, "classes": list(flow.classes), "step": flow.step,
+        "outputs": outputs, "classes": list(flow.classes),
+        "step": flow.drawing_step if verb == "generate" else flow.step,
         "versions": {"jax": jax.__version__, "msflow_jax": __version__},
         "images": _reading(flow.info),
     }  # fmt: skip

@@ -108,12 +108,11 @@ class Prediction:
         follow = self.in_nats or np.size(scaling.bias) > 0
         distances = -logs if follow else self.distances
         if follow and not self.in_nats:
-            # So that the mean over draws, by which a class is predicted, is that of the probability.
+            # So that the mean over draws, by which a class is predicted, is that of the probability;
+            # those of one draw are not its own logarithms then, so that they are not in nats.
             pooled = np.log(np.exp(logs).mean(axis=0))
             distances = distances + (logs.mean(axis=0) - pooled)[None]
-        return dataclasses.replace(
-            self, distances=distances, probabilities=np.exp(logs), in_nats=follow
-        )
+        return dataclasses.replace(self, distances=distances, probabilities=np.exp(logs))
 
 
 def by_bayes(

@@ -76,7 +76,7 @@ class PixelCodec:
         """See :class:`Codec`."""
         del params
         images = resize(inner, self.shape[:-1])
-        return jnp.clip(images, -1, 1)
+        return jnp.clip(images, -1, 1) if self.bounded else images
 
     def training(
         self, batch: Mapping[str, jax.Array], key: jax.Array

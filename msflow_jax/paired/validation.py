@@ -68,6 +68,9 @@ def loss_validation(
         found = [
             measure_one(params, batch, jax.random.fold_in(key, i)) for i, batch in enumerate(given)
         ]
-        return {f"val_{name}": float(np.mean([one[name] for one in found])) for name in found[0]}
+        means = {name: np.asarray([one[name] for one in found]) for name in found[0]}
+        # What has no mean in some batches is averaged over the others; a loss always has one.
+        kept = {n: x if n == "loss" else x[~np.isnan(x)] for n, x in means.items()}
+        return {f"val_{name}": float(values.mean()) for name, values in kept.items() if values.size}
 
     return Validation(measure, (SELECT,))

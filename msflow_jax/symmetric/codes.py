@@ -214,8 +214,9 @@ class Code:
     def reweight(self, pictures: jax.Array, weights: jax.Array) -> jax.Array:
         """Pictures as they would be under other class frequencies, ``[B, *space, C]`` to the same.
 
-        Bayes' rule on the posterior p of the mean picture: it becomes ``p_k w_k / sum_j p_j w_j``, and
-        every pixel moves by the difference of the two posteriors' codes.
+        Bayes' rule on the posterior p of the mean picture: it becomes ``p_k w_k / sum_j p_j w_j``. Every
+        pixel moves alike, so that the mean picture is then that posterior's own, also where it was
+        none before (outside the simplex).
 
         Args:
             pictures: label pictures.
@@ -232,7 +233,7 @@ class Code:
         before = self.probabilities(pictures)
         after = before * jnp.asarray(weights)[None]
         after = after / after.sum(axis=-1, keepdims=True)
-        move = (after - before) @ jnp.asarray(self.table)
+        move = after @ jnp.asarray(self.table) - pictures.mean(axis=space_axes(pictures))
         return pictures + over_space(move, pictures)
 
     def to_rgb(self, pictures: jax.Array) -> jax.Array:

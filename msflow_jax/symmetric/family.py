@@ -233,10 +233,10 @@ class SymmetricFamily:
             return [sections.Segmentation()]
         found: list[Section] = [sections.Classification(), sections.Scaled(), sections.Sets()]
         found += [Outside(), sections.Abstention()]
-        learned = config.model.distillation
+        learned, dropout = config.model.distillation, config.model.code_dropout
         if config.sample.generate.per_class:
-            found += [sections.Generation(), Privacy()]
-            found += [FewSteps(taught, learned.guidance)] if learned.teacher else []
+            few = FewSteps(partial(taught, code_dropout=dropout), learned.guidance)
+            found += [sections.Generation(), Privacy(), *([few] if learned.teacher else [])]
         found += [Likelihood(n)] if (n := config.sample.likelihood.images) else []
         return [*found, Paths()]
 

@@ -45,9 +45,16 @@ def flow_matching_loss(
     return flow_loss(ROUTE, predicted, target, weights, batch.get("mask"))
 
 
-def taught(flow: "SymmetricFlow") -> "SymmetricFlow":
-    """The flow that a flow which jumps was distilled from: its network is told no jump."""
-    return dataclasses.replace(flow, net=flow.net.clone(span=False))
+def taught(flow: "SymmetricFlow", code_dropout: float | None = None) -> "SymmetricFlow":
+    """The flow that a flow which jumps was distilled from: its network is told no jump.
+
+    Args:
+        flow: the one that jumps.
+        code_dropout: with which the other was trained; None: as the one that jumps, which has none
+            where it learned a guided field, and takes no guidance then.
+    """
+    kept = flow.code_dropout if code_dropout is None else code_dropout
+    return dataclasses.replace(flow, net=flow.net.clone(span=False), code_dropout=kept)
 
 
 def jumped(

@@ -28,7 +28,8 @@ def trained_on(
     if config.model.distillation.teacher:
         guidance = config.model.distillation.guidance
         drawn = splits.val.arrays["map" if model.maps else "label"]
-        validate = with_jumps(validate, inner, taught(inner), drawn, config, guidance)
+        teacher = taught(inner, config.model.code_dropout)
+        validate = with_jumps(validate, inner, teacher, drawn, config, guidance)
     return source, validate
 
 

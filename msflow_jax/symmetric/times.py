@@ -16,8 +16,9 @@ class TimeDistribution:
         name: ``uniform`` (published) or ``logit_normal`` (sigmoid of a normal variable).
         loc: mean of that normal variable.
         scale: standard deviation of that normal variable.
-        classification_fraction: fraction of each batch put at u = 1, where classification starts and
-            only the label's velocity is scored. 0 as published.
+        classification_fraction: fraction of the examples put at u = 1, where classification starts and
+            only the label's velocity is scored; of a batch as many as that is, rounded up or down by
+            chance. 0 as published.
         classification_weight: weight of the label's error in those samples.
 
     Raises:
@@ -44,5 +45,9 @@ class TimeDistribution:
             u = jax.random.uniform(key, (batch,))
         else:
             u = jax.nn.sigmoid(self.loc + self.scale * jax.random.normal(key, (batch,)))
-        classified = jnp.arange(batch) < round(self.classification_fraction * batch)
+        # A batch may be a part of one (train.accumulate), down to one example: rounded to the nearest,
+        # a half of one example would always be none of it, and three quarters all.
+        whole, rest = divmod(round(self.classification_fraction * batch, 6), 1)
+        more = jax.random.uniform(jax.random.fold_in(key, 1)) < rest
+        classified = jnp.arange(batch) < whole + more
         return jnp.where(classified, 1.0, u), classified

@@ -1,5 +1,6 @@
 """What the stages of SynerMedGen minimise: answers, self-reconstruction, drawing from pairs, or all."""
 
+from functools import partial
 from typing import Any
 
 import jax
@@ -71,17 +72,19 @@ def understand_objective(
         + of["identification"] * name
         + of["instruction"] * instruct
     )
+    # A batch without a question of a kind has no mean of it: in validation it must not count as 0.
+    mean = partial(_mean, none=0.0 if train else jnp.nan)
     metrics = {
-        "loss_selection": _mean(select, of["selection"]),
-        "loss_place": _mean(there, of["selection"]),
-        "accuracy_place": _mean(place_right.mean(axis=1), of["selection"]),
-        "accuracy_selection": _mean(select_right, of["selection"]),
-        "accuracy_identification": _mean(name_right, of["identification"]),
-        "accuracy_instruction": _mean(instruct_right, of["instruction"]),
+        "loss_selection": mean(select, of["selection"]),
+        "loss_place": mean(there, of["selection"]),
+        "accuracy_place": mean(place_right.mean(axis=1), of["selection"]),
+        "accuracy_selection": mean(select_right, of["selection"]),
+        "accuracy_identification": mean(name_right, of["identification"]),
+        "accuracy_instruction": mean(instruct_right, of["instruction"]),
     }
     if not train:  # of a share of a batch there is often no question of a kind
-        metrics["accuracy_letter"] = _mean(letter_right, 1 - paneled)
-        metrics["accuracy_panel"] = _mean(panel_right, paneled)
+        metrics["accuracy_letter"] = mean(letter_right, 1 - paneled)
+        metrics["accuracy_panel"] = mean(panel_right, paneled)
     return each.mean() + lettered.mean(), metrics
 
 
@@ -101,9 +104,10 @@ def _panels(logits: jax.Array, shown: jax.Array) -> tuple[jax.Array, jax.Array]:
     return (loss * there).sum(axis=-1) / count, (right * there).sum(axis=-1) / count
 
 
-def _mean(values: jax.Array, weights: jax.Array) -> jax.Array:
+def _mean(values: jax.Array, weights: jax.Array, none: float = 0.0) -> jax.Array:
     weights = weights.astype(values.dtype)
-    return (values * weights).sum() / jnp.maximum(weights.sum(), 1)
+    total = weights.sum()
+    return jnp.where(total > 0, (values * weights).sum() / jnp.maximum(total, 1), none)
 
 
 def reconstruct_objective(

@@ -169,6 +169,12 @@ def distillation_loss(
             found = jumped(own, params.get(TEACHER), batch, k_data)
             error = learn(found, k_times, batch)
             return settings.weight * error, {"loss_map": error}
+        if len(jax.tree.leaves(dict(batch))[0]) < 2:
+            raise ValueError(
+                "one half of a batch jumps, the other is anchored, and here it (or a part of it, by "
+                "train.accumulate) is one example: raise --config.train.batch or lower "
+                "--config.train.accumulate"
+            )
         # Every second example: each device keeps its own.
         first, second = (jax.tree.map(lambda x, i=i: x[i::2], dict(batch)) for i in range(2))
         total, metrics = anchor(own, first, k_anchor, train=train)

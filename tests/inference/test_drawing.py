@@ -8,6 +8,7 @@ import numpy as np
 import pytest
 from ml_collections import ConfigDict
 
+from msflow_jax.inference import exporting
 from msflow_jax.inference.flow import Flow
 from msflow_jax.inference.validation import make_flow_loss, make_validation, resolution
 from msflow_jax.storage.checkpoints import Checkpoints
@@ -106,3 +107,20 @@ def test_a_validation_says_what_it_reports():
     config.train.select = "val_auc"
     drawn = make_validation(model, images, np.array([0, 1, 1, 0]), config, Shade())
     assert drawn.metrics[0] == "-val_flow_loss"
+
+
+@pytest.mark.parametrize(("verb", "step"), [("classify", 3), ("generate", 7)])
+def test_an_exported_program_names_the_step_of_its_own_parameters(monkeypatch, verb, step):
+    made = {verb: lambda flow, requested: (None, [], [], {})}
+    monkeypatch.setattr(exporting, "_PROGRAMS", made)
+    monkeypatch.setattr(exporting, "_reading", lambda info: {})
+    monkeypatch.setattr(exporting, "_abstain", lambda flow: [])
+    flow = SimpleNamespace(
+        step=3,
+        drawing_step=7,
+        classes=("a",),
+        info=None,
+        require=lambda verb: None,
+        calibration="x",
+    )
+    assert exporting.describe(flow, verb, {})[2]["step"] == step

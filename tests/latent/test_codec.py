@@ -11,7 +11,7 @@ import numpy as np
 import pytest
 
 from msflow_jax.latent.autoencoder import Autoencoder
-from msflow_jax.latent.codec import KEY
+from msflow_jax.latent.codec import KEY, PixelCodec
 from msflow_jax.nets import init_params
 from msflow_jax.nets.vae import AutoencoderKL
 from msflow_jax.symmetric import Code, LatentCode, LatentCodec, SymmetricFlow
@@ -182,3 +182,11 @@ def test_settings_that_do_not_fit():
         dataclasses.replace(model.inside, maps=True).segment(
             {}, jnp.zeros((1, 4, 4, 12)), jax.random.key(0)
         )
+
+
+def test_latents_that_pass_through_are_not_cut():
+    """What a flow of latents draws, to compare two drawings: their values have no bounds."""
+    z = jnp.asarray([[[[-3.0]], [[2.0]]]])
+    for bounded, wanted in ((False, z), (True, jnp.clip(z, -1, 1))):
+        codec = PixelCodec((2, 1, 1), bounded=bounded)
+        np.testing.assert_array_equal(codec.decode(None, z), wanted)

@@ -46,3 +46,31 @@ def test_rows_are_spread_over_examples_that_may_be_sorted(examples, batch, more)
             len(batch) + 1
         )
     assert set(np.unique(validation.spread(examples, size, least + more))) == set(np.unique(rows))
+
+
+def test_batches_without_a_kind_of_question_do_not_count_for_it():
+    """Their mean is none, and was 0: accuracies of rare questions came out too low."""
+    source = pair_source(split(), ("ct",), None, "validation")
+
+    def objective(params, batch, key, *, train):
+        level = batch["ct"].mean()
+        asked = level > jnp.median(jnp.asarray(levels))
+        return level, {"accuracy_rare": jnp.where(asked, 0.75, jnp.nan), "accuracy_none": jnp.nan}
+
+    levels = [0.0]
+    train = ConfigDict(dict(batch=1, seed=0))
+    found = validation.loss_validation(objective, source, train)({})
+    levels = [found["val_loss"]]
+    found = validation.loss_validation(objective, source, train)({})
+    assert found["val_accuracy_rare"] == 0.75 and "val_accuracy_none" not in found
+    assert np.isfinite(found["val_loss"])
+
+
+def test_a_loss_that_is_no_number_is_not_passed_over():
+    source = pair_source(split(), ("ct",), None, "validation")
+
+    def objective(params, batch, key, *, train):
+        return jnp.where(batch["ct"].mean() < 0, 1.0, jnp.nan), {}
+
+    found = validation.loss_validation(objective, source, ConfigDict(dict(batch=1, seed=0)))({})
+    assert np.isnan(found["val_loss"])

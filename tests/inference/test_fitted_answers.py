@@ -1,0 +1,55 @@
+"""Answers take their temperatures from an evaluation of the very parameters that answer."""
+
+import json
+import warnings
+from types import SimpleNamespace
+
+import pytest
+
+from msflow_jax.inference.answered import replies_to
+
+STEP = 30
+
+
+def flow(workdir):
+    return SimpleNamespace(path=workdir, step=STEP, answer=lambda arrays, description: None)
+
+
+def asked():
+    """What it is told of the evaluation, in place of replies."""
+    return SimpleNamespace(arrays={}, replies=lambda found, model, form, fitted: fitted)
+
+
+def keep(workdir, name, step, stage=""):
+    folder = workdir / "evaluations" / name
+    folder.mkdir(parents=True)
+    content = {"split": "test", "settings": {"step": step, "stage": stage}, "mark": name}
+    (folder / "evaluation.json").write_text(json.dumps(content))
+
+
+def taken(workdir):
+    opened = flow(workdir)
+    opened.model = None
+    return replies_to(opened, asked(), "direct").get("mark")
+
+
+def test_without_an_evaluation_none_is_missed(tmp_path):
+    with warnings.catch_warnings():
+        warnings.simplefilter("error")
+        assert taken(tmp_path) is None
+
+
+def test_the_one_of_this_step_is_taken(tmp_path):
+    keep(tmp_path, "a_before", 20)
+    keep(tmp_path, "b_stage", STEP, "understand")
+    keep(tmp_path, "c_now", STEP)
+    with warnings.catch_warnings():
+        warnings.simplefilter("error")
+        assert taken(tmp_path) == "c_now"
+
+
+@pytest.mark.parametrize(("step", "stage"), [(20, ""), (STEP, "understand")])
+def test_other_parameters_calibrate_nothing(tmp_path, step, stage):
+    keep(tmp_path, "before", step, stage)
+    with pytest.warns(UserWarning, match=f"no evaluation is of step {STEP} .*before.*calibrated"):
+        assert taken(tmp_path) is None
