@@ -80,7 +80,7 @@ def answer(
     def images(files: Sequence[Path]) -> Any:
         return read_pictures(flow, files, resize=flow.resizes(resize))
 
-    asked = flow.parts.read(questions, images)
+    asked = flow.parts.read(questions, images, flow.model)
     said = replies_to(flow, asked, form, "answering")
     rows = [
         {"id": line.id, "answer": one.pop("answer"), "probability": one.pop("probability"),

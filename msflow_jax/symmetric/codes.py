@@ -215,8 +215,7 @@ class Code:
         """Pictures as they would be under other class frequencies, ``[B, *space, C]`` to the same.
 
         Bayes' rule on the posterior p of the mean picture: it becomes ``p_k w_k / sum_j p_j w_j``. Every
-        pixel moves alike, so that the mean picture is then that posterior's own, also where it was
-        none before (outside the simplex).
+        pixel moves alike, so that the mean is that posterior's own, wherever it was before.
 
         Args:
             pictures: label pictures.

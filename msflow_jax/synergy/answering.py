@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import itertools
 import re
+import warnings
 from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
 from types import MappingProxyType
@@ -125,13 +126,18 @@ def arrays_of(
     lines: Sequence[Line],
     read: Callable[[Sequence[Path]], np.ndarray],
     encode: Callable[..., np.ndarray],
+    words: Sequence[str],
 ) -> dict[str, np.ndarray]:
     """The arrays of lines as a model's ``answer`` takes them; ``task`` as :func:`task_of` says.
+
+    Options are padded as in training, whatever else is asked: see :func:`phrases.option_length`. Longer
+    ones are named in a warning.
 
     Args:
         lines: of a file.
         read: images uint8 ``[N, *shape]`` of files, as the model takes them.
         encode: of the tokeniser.
+        words: what the model's modalities are called in texts.
 
     Raises:
         ValueError: a line of no task, or an image that does not fit.
@@ -148,7 +154,14 @@ def arrays_of(
             slots[k, i], used[i, k] = images[at[file]], 1
     options = [text for line in lines for text in options_in(line)]
     rows = encode(options, "the options")
-    count = int(np.flatnonzero(rows.any(axis=0)).max()) + 1
+    count = phrases.option_length(encode, words)
+    if longer := [text for text, row in zip(options, rows, strict=True) if row[count:].any()]:
+        warnings.warn(
+            f"{len(longer)} options are longer than any that training had ({longer[0]!r} for one): what "
+            "is made of them means little",
+            stacklevel=3,
+        )
+        count = int(np.flatnonzero(rows.any(axis=0)).max()) + 1
     return {
         **{f"image_{k}": slots[k] for k in range(SLOTS)},
         "modality": used,

@@ -33,6 +33,7 @@ from msflow_jax.training.stage import Params
 
 FILE, ROUTES = "tokeniser.json", "routes.json"
 _IMAGES = "images"  # name of the one autoencoder
+Reader = Callable[[Sequence[Path]], np.ndarray]  # of image files, as a model takes them
 
 
 @dataclass(frozen=True)
@@ -134,18 +135,19 @@ class SynergyParts:
         (row,) = self.tokeniser.encode([found], "the instruction")
         return tuple(map(int, row[row > 0]))
 
-    def read(self, path: Path, images: Callable[[Sequence[Path]], np.ndarray]) -> "Questions":
+    def read(self, path: Path, images: Reader, model: Any) -> "Questions":
         """The questions of a JSONL file.
 
         Args:
             path: the file.
             images: reads image files as the model takes them, uint8 ``[N, *shape]``.
+            model: that is asked.
 
         Raises:
             FileNotFoundError: there is no such file.
             ValueError: a line is not of the format, or asks for nothing that is known.
         """
-        return self._asked(read(path), images)
+        return self._asked(read(path), images, model)
 
     @property
     def asks(self) -> Mapping[str, Sequence[str]]:
@@ -153,17 +155,16 @@ class SynergyParts:
         return SHOWN
 
     def ask_of(
-        self, task: str, files: Sequence[Path], images: Callable[[Sequence[Path]], np.ndarray],
-        model: Any, target: str = "", routes: str = "",
+        self, task: str, files: Sequence[Path], images: Reader, model: Any, target: str = "",
+        routes: str = "",
     ) -> "Questions":  # fmt: skip
         """One question on images, see :func:`answering.question_on`; ``images`` as of :meth:`read`."""
         words = {name: one.word for name, one in model.modalities.items()}
-        return self._asked([question_on(task, files, words, target, routes)], images)
+        return self._asked([question_on(task, files, words, target, routes)], images, model)
 
-    def _asked(
-        self, lines: Sequence[Line], images: Callable[[Sequence[Path]], np.ndarray]
-    ) -> "Questions":
-        return Questions(lines, arrays_of(lines, images, self.tokeniser.encode))
+    def _asked(self, lines: Sequence[Line], images: Reader, model: Any) -> "Questions":
+        words = [one.word for one in model.modalities.values()]
+        return Questions(lines, arrays_of(lines, images, self.tokeniser.encode, words))
 
 
 def make_tasks(config: ConfigDict, split: Split, **changes: Any) -> Tasks:

@@ -7,7 +7,7 @@ the last quarter, at least one, is kept from training: of the descriptions two.
 import itertools
 import json
 import re
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 
 import numpy as np
 
@@ -120,6 +120,15 @@ def all_options(words: Sequence[str]) -> list[str]:
     """Every text that can be an option."""
     single = [option for options in OPTIONS.values() for option in options]
     return list(dict.fromkeys([*PANELS, *single, *descriptions(words)]))
+
+
+def option_length(encode: Callable[..., np.ndarray], words: Sequence[str]) -> int:
+    """Tokens of the longest text that can be an option, to which all are padded.
+
+    Where the padding ends the text is read, so that another length would be another reading.
+    """
+    rows = encode(all_options(words), "the options")
+    return int(np.flatnonzero(rows.any(axis=0)).max()) + 1
 
 
 def all_prompts(words: Sequence[str]) -> list[str]:

@@ -62,9 +62,8 @@ class TaskSplit:
         if self.count < 1:
             raise ValueError(f"{self.count} instances: ask for at least one")
         words = [self.tasks.words[name] for name in self.tasks.names]
-        options = self.tokeniser.encode(phrases.all_options(words), "the options")
-        used = int(np.flatnonzero(options.any(axis=0)).max()) + 1
-        object.__setattr__(self, "_widths", (options.shape[1], used))
+        used = phrases.option_length(self.tokeniser.encode, words)
+        object.__setattr__(self, "_widths", (self.tokeniser.length, used))
         object.__setattr__(self, "_made", {})
 
     def __getstate__(self) -> dict[str, Any]:

@@ -114,7 +114,10 @@ class Verbs:
         least = min(LEAST, step)
         count = len(x)
         ones, zeros = jnp.ones(count), jnp.zeros(count)
-        words = jnp.asarray([instruction or self.routes[source, target][0]], jnp.int32)
+        own = self.routes[source, target][0]
+        # Padded as in training: what follows the words has its places behind the padding.
+        said = (*instruction, *(0 for _ in own[len(instruction) :])) if instruction else own
+        words = jnp.asarray([said], jnp.int32)
         prompt = jnp.broadcast_to(words, (count, words.shape[1]))
         if look is None:
             name = jnp.asarray([self.modalities[target].prompt], jnp.int32)

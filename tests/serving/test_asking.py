@@ -84,7 +84,7 @@ def test_a_selection_is_answered_as_one_of_a_file(client, flow, pictures):
     }
     path = pictures[0].with_name("asked.jsonl")
     path.write_text(json.dumps(line), encoding="utf-8")
-    asked = flow.parts.read(path, lambda files: read_pictures(flow, files))
+    asked = flow.parts.read(path, lambda files: read_pictures(flow, files), flow.model)
     for form, one in found.items():
         (said,) = replies_to(flow, asked, form)
         assert one["answer"] == said["answer"] and one["probability"] == said["probability"]
