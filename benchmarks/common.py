@@ -80,10 +80,13 @@ def _finite(value: Any) -> Any:
 
 
 def best_validation(workdir: Path, metric: str = "val_auc") -> dict[str, float]:
-    """The record of the step at which a metric of validation was highest."""
+    """The record of validation at the step that training chose by this metric."""
+    from msflow_jax.storage.checkpoints import Checkpoints
     from msflow_jax.training.records import read_records
 
-    return max((row for row in read_records(workdir) if metric in row), key=lambda r: r[metric])
+    with Checkpoints(workdir / "checkpoints", select=metric, read_only=True) as kept:
+        step = kept.best()
+    return next(row for row in read_records(workdir) if metric in row and row["step"] == step)
 
 
 def call(module: str, *arguments: str) -> None:

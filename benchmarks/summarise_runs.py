@@ -91,7 +91,8 @@ def read(workdir: Path) -> tuple[str, dict[str, Any], dict[str, float]]:
     }
     del train["seed"], config["data"]["root"]
     return (
-        json.dumps([config, setting["prior"]], sort_keys=True),
+        # Another split or other data are no further seed of a row.
+        json.dumps([config, *(setting[k] for k in ("prior", "split", "data_md5"))], sort_keys=True),
         setting,
         {"seed": manifest["seed"], **numbers},
     )

@@ -149,7 +149,7 @@ class _Maker:
         )
 
     def joint(self) -> Stage:
-        """All links at once, nothing of them frozen: what a curriculum is compared with."""
+        """All links at once, no link frozen for another: what a curriculum is compared with."""
         objectives_ = {"-".join(link): self.link_objective(link) for link in self.model.links}
         pairs = {"-".join(link): self.pair(*link) for link in self.model.links}
         train = {name: pair[0] for name, pair in pairs.items()}
@@ -160,6 +160,8 @@ class _Maker:
             guide = self.model.guide(number)
             parts.append(((networks.GUIDE + guide, networks.CONTEXT + guide), link))
             trains.append(_guides(link, guide))
+            if not self.config.model.frozen_trunks:
+                trains.append(f"diffuser/({'|'.join(link)})/.*")
         return self.stage("links", "link", objective, (train, val), "|".join(trains), parts)  # type: ignore[arg-type]
 
     def distilled(self) -> Iterator[Stage]:

@@ -39,7 +39,9 @@ class Facts:
         for name, one in run.flow.model.modalities.items():
             if one.text or not together(run.chosen, (name, REPORT)).any():
                 continue
-            chosen = examples(once_per_subject(run.chosen), (name, REPORT), self.count)
+            chosen = examples(
+                once_per_subject(run.chosen, (name, REPORT)), (name, REPORT), self.count
+            )
             if len(chosen) > 1 and has(train, name).any():
                 block["modalities"].append(_modality(run, name, chosen, train))
         return block, {}

@@ -14,6 +14,7 @@ import numpy as np
 
 from msflow_jax.data import Split
 from msflow_jax.data.batches import to_float
+from msflow_jax.data.slices import SLICE
 from msflow_jax.diffusers.model import Diffusers
 from msflow_jax.diffusers.objectives import noisy
 from msflow_jax.inference.evaluation import Arrays, Block, Evaluation
@@ -92,14 +93,21 @@ class Partners:
 
 
 def others(split: Split) -> np.ndarray | None:
-    """For every example one of another subject, int ``[N]``; None where there is one subject only."""
+    """For every example one of the next subject, int ``[N]``; None where there is one subject only.
+
+    Of slices the one nearest in height, so that a partner differs by the subject and not by the level.
+    """
     groups = np.arange(len(split)) if split.groups is None else np.array(split.groups)
-    if len(set(groups.tolist())) < 2:
+    subjects = list(dict.fromkeys(groups.tolist()))
+    if len(subjects) < 2:
         return None
+    rows = {one: np.flatnonzero(groups == one) for one in subjects}
+    following = dict(zip(subjects, [*subjects[1:], subjects[0]], strict=True))
+    heights = np.asarray((split.truth or {}).get(SLICE, np.zeros(len(split)))).astype(float)
     away = np.empty(len(split), int)
-    for i, group in enumerate(groups):
-        rest = np.flatnonzero(groups != group)
-        away[i] = rest[np.searchsorted(rest, i) % len(rest)]
+    for i, group in enumerate(groups.tolist()):
+        there = rows[following[group]]
+        away[i] = there[np.abs(heights[there] - heights[i]).argmin()]
     return away
 
 

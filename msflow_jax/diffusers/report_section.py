@@ -40,7 +40,9 @@ class Texts:
         for source in (name for name, one in model.modalities.items() if not one.text):
             if not together(run.chosen, (source, REPORT)).any():
                 continue  # withheld from all
-            chosen = examples(once_per_subject(run.chosen), (source, REPORT), self.count)
+            chosen = examples(
+                once_per_subject(run.chosen, (source, REPORT)), (source, REPORT), self.count
+            )
             true = [str(text) for text in (chosen.truth or {})[REPORT]]
             drawn, _ = run.flow.report(
                 {source: chosen.arrays[source]},

@@ -29,7 +29,7 @@ class Retrieval:
             for b in names[i + 1 :]:
                 if not together(run.chosen, (a, b)).any():
                     continue  # withheld from all
-                chosen = examples(once_per_subject(run.chosen), (a, b), self.count)
+                chosen = examples(once_per_subject(run.chosen, (a, b)), (a, b), self.count)
                 given = {name: stored(chosen, name, tokeniser, run.split) for name in (a, b)}
                 vectors = [run.flow.embed(name, x) for name, x in given.items()]
                 rows.append({

@@ -71,13 +71,16 @@ def examples(split: Split, names: Sequence[str], count: int) -> Split:
     return split.take(rows[np.unique(every)])
 
 
-def once_per_subject(split: Split) -> Split:
-    """The middle example of every subject: slices of one subject share report and X-ray."""
+def once_per_subject(split: Split, names: Sequence[str]) -> Split:
+    """The middle one of every subject's examples that have all of these modalities.
+
+    Slices of one subject share report and X-ray; of several visits some may lack one of them.
+    """
     if split.groups is None:
         return split
-    groups = np.array(split.groups)
-    rows = [np.flatnonzero(groups == one) for one in dict.fromkeys(split.groups)]
-    return split.take(np.array([of[len(of) // 2] for of in rows]))
+    groups, there = np.array(split.groups), together(split, names)
+    rows = [np.flatnonzero((groups == one) & there) for one in dict.fromkeys(split.groups)]
+    return split.take(np.array([of[len(of) // 2] for of in rows if len(of)], int))
 
 
 def stored(split: Split, name: str, tokeniser: Tokeniser | None, what: str) -> np.ndarray:

@@ -102,7 +102,10 @@ class Tokeniser:
         except ValueError as error:  # also of bytes that are no text
             raise ValueError(f"{path}: {error}") from error
         if made._library.truncation:
-            return made
+            # Files of sentence encoders often pad as well: a text's end would lie behind padding, as far
+            # as the longest text beside it is long.
+            made._library.no_padding()
+            return cls(made._library.to_str())
         return cls._cutting(made._library, _longest(made._library, texts) or _LONGEST)
 
     def save(self, path: Path) -> None:

@@ -104,6 +104,16 @@ def test_all_links_at_once():
     last = stages(chosen, tiny.splits(), parts.tokeniser, model)[-1]
     assert last.name == "links" and set(last.source) == {"xray-report", "ct-report", "t1w-ct"}
     assert re.fullmatch(last.trains, "context/report/head/kernel")
+    assert not re.fullmatch(last.trains, "diffuser/xray/block_0/qkv/kernel")
+
+
+def test_all_links_at_once_train_what_links_train():
+    """Whole diffusers where links do, or the two curricula would differ in that as well."""
+    chosen = tiny.config(curriculum="joint", frozen_trunks=False)
+    model, parts = tiny.model()
+    last = stages(chosen, tiny.splits(), parts.tokeniser, model)[-1]
+    for name in ("xray", "report", "ct", "t1w"):
+        assert re.fullmatch(last.trains, f"diffuser/{name}/block_0/qkv/kernel")
 
 
 def test_subjects_of_two_sets_are_named():

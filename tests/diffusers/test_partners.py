@@ -60,6 +60,16 @@ def test_another_subject_for_everyone():
     assert (others(dataclasses.replace(split, groups=None)) != np.arange(12)).all()
 
 
+def test_another_subject_is_shown_at_the_same_height():
+    """The first slice stood for all of a subject: its level was wrong as well."""
+    groups = np.repeat(np.arange(3), 4)
+    heights = np.array([0, 5, 10, 15, 1, 6, 11, 16, 2, 4, 9, 14])
+    truth = {"slice": heights.astype(str)}
+    away = others(dataclasses.replace(tiny.split(12), groups=tuple(groups.tolist()), truth=truth))
+    assert (groups[away] == (groups + 1) % 3).all()
+    assert len(set(away.tolist())) == 12 and np.abs(heights[away] - heights).max() <= 2
+
+
 def test_several_new_modalities_in_one_link():
     chosen = tiny.config(links=LINKS)
     model, parts = tiny.model(links=LINKS)

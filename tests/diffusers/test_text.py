@@ -70,6 +70,14 @@ def test_it_is_kept_and_others_are_taken(tokeniser, tmp_path):
     other.save(str(tmp_path / "bpe.json"))
     taken = Tokeniser.load(tmp_path / "bpe.json", SENTENCES)
     assert taken.decode(taken.encode(SENTENCES)) == SENTENCES
+    # A file that pads to the longest beside it: a text would be another one in other company.
+    other.enable_truncation(60)
+    other.enable_padding()
+    other.save(str(tmp_path / "padding.json"))
+    padding = Tokeniser.load(tmp_path / "padding.json")
+    together = padding.encode(["No lesion.", SENTENCES[0] + " " + SENTENCES[1]])
+    np.testing.assert_array_equal(together[0], padding.encode(["No lesion."])[0])
+    assert padding.length == 61
     for content in ("[", "{}", "\x00"):
         (tmp_path / "bad.json").write_text(content)
         with pytest.raises(ValueError, match=r"bad.json: no tokeniser of the library tokenizers"):

@@ -74,8 +74,17 @@ def test_examples_are_chosen_evenly_among_those_that_have_all():
 
 
 def test_the_middle_slice_stands_for_its_subject():
-    given = dataclasses.replace(split(6), groups=("a", "b", "b", "b", "c", "c"))
-    assert once_per_subject(given).names == ("0", "2", "5")
+    everything = split(6, (("report", "xray", "ct", "t1w"),))
+    given = dataclasses.replace(everything, groups=("a", "b", "b", "b", "c", "c"))
+    assert once_per_subject(given, ("ct", "report")).names == ("0", "2", "5")
+
+
+def test_a_subject_stands_by_what_has_all_that_is_asked_for():
+    """Of visits of one subject that show different things the middle one may lack what is compared."""
+    given = dataclasses.replace(split(6, SETS), groups=("a",) * 6)
+    assert together(given, ("ct", "t1w")).tolist() == [False, False, True] * 2
+    assert once_per_subject(given, ("ct", "t1w")).names == ("5",)
+    assert len(once_per_subject(given, ("xray", "t1w"))) == 0
 
 
 def test_a_missing_extra_is_told_before_the_data_are_read(monkeypatch, tmp_path):
