@@ -17,7 +17,10 @@ from msflow_jax.parallel.batched import batched
 
 @dataclass(frozen=True)
 class Texts:
-    """Reports of every image modality: their facts, beside the most frequent and the nearest report.
+    """Reports of every image modality: their facts, beside the usual ones and the nearest report's.
+
+    Facts are what the phrasings of the phantoms' reports state: where no true report states any, words
+    alone are compared.
 
     Attributes:
         count: examples of the split at most.
@@ -31,7 +34,7 @@ class Texts:
 
     def __call__(self, run: Evaluation) -> tuple[Block, Arrays]:
         """See :class:`msflow_jax.families.Section`."""
-        from msflow_jax.evaluation.texts import agreement, fact_scores, word_scores
+        from msflow_jax.evaluation.texts import agreement, fact_scores, usual_facts, word_scores
 
         model = run.flow.model
         block: Block = {"routes": [], "draws": self.draws, "cases": []}
@@ -51,31 +54,37 @@ class Texts:
             )
             found = run.flow.embed(source, chosen.arrays[source])
             nearest = [known[i] for i in (found @ vectors.T).argmax(axis=1)]
-            common = max(known, key=known.count)
             facts = [stated(text) for text in true]
-            given = {
-                "one draw": drawn[0], "nearest training report": nearest,
-                "most frequent training report": [common] * len(true),
-            }  # fmt: skip
+            given = {"one draw": drawn[0], "nearest training report": nearest}
             if is_trained(run, "decoder", source):
                 given["autoregressive decoder"] = written(run, source, chosen.arrays[source])
-            rows = {}
-            for name, texts in given.items():
-                said = [stated(text) for text in texts]
-                rows[name] = {**fact_scores(said, facts, chosen.groups), **word_scores(texts, true)}
+            rows: dict[str, dict[str, Any]] = {n: word_scores(t, true) for n, t in given.items()}
+            if any(facts):
+                said = {name: [stated(text) for text in texts] for name, texts in given.items()}
+                # A constant to compare with: reports are too various for one to be frequent.
+                said["usual facts"] = [usual_facts([stated(text) for text in known])] * len(true)
+                for name, one in said.items():
+                    rows[name] = {**fact_scores(one, facts, chosen.groups), **rows.get(name, {})}
             sure = agreement([[stated(text) for text in one] for one in drawn])
             exact = np.array([stated(a) == b for a, b in zip(drawn[0], facts, strict=True)])
+            exact &= np.isfinite(sure)
             block["routes"].append({
                 "source": source, "trained": model.linked(source, REPORT), "rows": rows,
-                "examples": len(true), "agreement": float(sure.mean()),
-                "agreement_of_right": float(sure[exact].mean()) if exact.any() else None,
+                "examples": len(true), "agreement": number(sure),
+                "agreement_of_right": number(sure[exact]),
             })  # fmt: skip
             block["cases"] += [
-                {"source": source, "drawn": drawn[0][i], "true": true[i], "agreement": float(sure[i]),
+                {"source": source, "drawn": drawn[0][i], "true": true[i], "agreement": number(sure[i]),
                  "facts": marked(stated(drawn[0][i]), facts[i])}
                 for i in range(min(2, len(true)))
             ]  # fmt: skip
         return block, {}
+
+
+def number(values: Any) -> float | None:
+    """The mean of what is defined; None where nothing is."""
+    defined = np.asarray(values)[np.isfinite(values)]
+    return float(defined.mean()) if defined.size else None
 
 
 def written(run: Evaluation, source: str, images: np.ndarray) -> list[str]:

@@ -1,5 +1,6 @@
 """How near drawn reports are to the true ones: facts first, then words."""
 
+from collections import Counter
 from collections.abc import Mapping, Sequence
 from typing import Any
 
@@ -61,16 +62,25 @@ def fact_scores(
     return {**values, "by_field": by_field}
 
 
+def usual_facts(known: Sequence[Facts]) -> dict[str, str]:
+    """Of every fact what most reports say of it, left out where most say nothing: a constant answer."""
+    fields = sorted({field for one in known for field in one})
+    most = {k: Counter(one.get(k) for one in known).most_common(1)[0][0] for k in fields}
+    return {field: value for field, value in most.items() if value is not None}
+
+
 def agreement(draws: Sequence[Sequence[Facts]]) -> np.ndarray:
     """How much several draws of each report agree, ``[N]`` in [0, 1]: the mean F1 of pairs of draws.
+
+    NaN of a single draw, and where no draw states any fact: those agree in nothing that is known.
 
     Args:
         draws: for each draw the facts of every report.
     """
-    count = len(draws)
+    count, some = len(draws), np.array([any(one) for one in zip(*draws, strict=True)])
     if count < 2:
-        return np.ones(len(draws[0]))
-    total = np.zeros(len(draws[0]))
+        return np.full(len(draws[0]), np.nan)
+    total = np.where(some, 0.0, np.nan)
     for i in range(count):
         for j in range(i):
             for k, (a, b) in enumerate(zip(draws[i], draws[j], strict=True)):

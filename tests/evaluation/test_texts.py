@@ -5,7 +5,7 @@ import pytest
 
 from msflow_jax.data.phantoms.reports import stated
 from msflow_jax.evaluation.retrieval import recall
-from msflow_jax.evaluation.texts import agreement, fact_scores, word_scores
+from msflow_jax.evaluation.texts import agreement, fact_scores, usual_facts, word_scores
 
 TRUE = [{"side": "left", "size": "small"}, {"side": "right"}]
 
@@ -26,7 +26,19 @@ def test_facts_that_are_right_wrong_missing_and_made_up():
 def test_draws_that_agree():
     assert agreement([TRUE, TRUE]).tolist() == [1, 1]
     assert agreement([TRUE, TRUE[::-1]]).tolist() == [0, 0]
-    assert agreement([TRUE]).tolist() == [1, 1]
+    assert np.isnan(agreement([TRUE])).all()
+
+
+def test_draws_that_state_nothing_agree_in_nothing():
+    """Reports in other words than the phantoms' agreed in full, and all of their facts were right."""
+    found = agreement([[{}, {}], [{}, TRUE[1]]])
+    assert np.isnan(found[0]) and found[1] == 0
+
+
+def test_usual_facts_are_what_most_say():
+    known = [{"side": "left", "size": "small"}, {"side": "left"}, {"side": "right"}]
+    assert usual_facts(known) == {"side": "left"}
+    assert usual_facts([{}]) == {}
 
 
 def test_what_can_be_understood_is():
