@@ -24,12 +24,13 @@ from msflow_jax.data.sources.cohort_found import (
 )
 from msflow_jax.data.sources.cohort_maps import fit_maps
 from msflow_jax.data.sources.cohort_reading import Reading, Seen, look, spaces
-from msflow_jax.data.sources.cohort_subjects import check_splits, subjects_of
+from msflow_jax.data.sources.cohort_subjects import check_splits, files_of, subjects_of
 from msflow_jax.data.sources.cohort_table import Cohort, Examination, list_table
 from msflow_jax.data.sources.items import Wanted
 from msflow_jax.data.sources.listing import Row, root_of, sort_rows
 from msflow_jax.data.sources.maps import Notes
 from msflow_jax.data.sources.sizes import warn_of_small
+from msflow_jax.data.sources.subjects import warn_of_frames
 from msflow_jax.data.sources.table import likely
 from msflow_jax.storage.machine import physical_memory
 from msflow_jax.storage.text import first_of, listed
@@ -74,6 +75,8 @@ def load(config: ConfigDict, *, told: bool = False) -> Splits:
     titles = _titles(cohort, rows, names)
     subjects = subjects_of(rows, seen, titles)
     check_splits(rows, subjects)
+    if not any(row.subject for row in rows):
+        warn_of_frames((file for row in rows for file in set(files_of(row))), cohort.root)
     found = Found(
         cohort, names, tuple(rows), tuple(seen), tuple(titles), tuple(subjects),
         sort_rows(_as_rows(rows, seen, titles, subjects), cohort.root, config.seed, _LABELS),

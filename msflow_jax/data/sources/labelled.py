@@ -92,7 +92,13 @@ def _of_table(path: Path, info: Info, resize: bool, outside: bool) -> Split:
 
 def _facts(found: Sound) -> tuple[tuple[str, ...] | None, dict[str, np.ndarray] | None]:
     """Whom each image shows, where any file says so, and the volume and number of slices."""
-    groups = tuple(item.group or item.volume or item.name for item in found.items)
+    first: dict[str, str] = {}  # volume of each file of several
+    for item in found.items:
+        first.setdefault(item.file, item.volume)
+    groups = tuple(
+        item.group or (item.file and first[item.file]) or item.volume or item.name
+        for item in found.items
+    )
     return (None if groups == found.names else groups), facts_of(found.items) or None
 
 
