@@ -21,6 +21,7 @@ from msflow_jax.data.sources.cohort_found import (
     check_found_copies,
     common,
     contents,
+    reports,
 )
 from msflow_jax.data.sources.cohort_maps import fit_maps
 from msflow_jax.data.sources.cohort_reading import Reading, Seen, look, spaces
@@ -228,7 +229,8 @@ def _info(
         md5=digest("".join(sorted(lines)).encode()), source=str(found.cohort.root),
         intensity=bringing.maps[first], fit=config.fit, spacing=bringing.spacing(first, found.seen),
     )  # fmt: skip
-    info = dataclasses.replace(info, volumes=Wanted.of(config).facts() if volumes else {})
+    known = Wanted.of(config).facts() if volumes else {}
+    info = dataclasses.replace(info, volumes=known, identity=reports(found))
     if len(found.names) == 1:
         return info
     modalities = {name: Modality("image", shape) for name, shape in shapes.items()}
