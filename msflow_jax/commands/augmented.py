@@ -140,7 +140,10 @@ def _tell(flow: Any, output: Path, found: Mapping[str, list[int]]) -> None:
     )
     if (output / NAME).is_file():
         stand_for = flow.info.intensity().describe()
-        print(f"{output / NAME}: grey levels are {stand_for}; a model trained on the set knows it")
+        print(
+            f"{output / NAME}: grey levels are {stand_for}; a model trained on the set knows it, and "
+            "how files became pictures"
+        )
     print(f"msflow train --config=own_images --config.data.root={output / augmented.TABLE}")
     if flow.info.task == "ordinal-regression":
         print(

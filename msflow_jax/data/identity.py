@@ -20,7 +20,9 @@ _PARTS = {
     "masks": "masks differ",
     "labels": "labels differ",
     "splits": "the cut into splits differs",
+    "reports": "the texts of reports differ",
 }
+_NEW = ("reports",)  # that runs of before lack
 Row = Mapping[str, str]  # see split_table
 
 
@@ -153,7 +155,8 @@ def _differences(then: Info, now: Info, before: Sequence[Row], after: Sequence[R
         old, new = (", ".join(info.map_classes) for info in (then, now))
         return [f"its masks had the classes {old} in this order, these have {new}"]
     if then.identity and now.identity:
-        wrong = [k for k in _PARTS if then.identity.get(k) != now.identity.get(k)]
+        parts = [k for k in _PARTS if k not in _NEW or (k in then.identity and k in now.identity)]
+        wrong = [k for k in parts if then.identity.get(k) != now.identity.get(k)]
         wrong = wrong[:1] if wrong[:1] == ["names"] else wrong
         return [_PARTS[key] + _examples(key, before, after) for key in wrong]
     if then.md5 not in (now.md5, now.identity.get("listing")):
@@ -194,7 +197,7 @@ def _read_otherwise(then: Info, now: Info) -> list[str]:
 
 def _examples(part: str, before: Sequence[Row], after: Sequence[Row]) -> str:
     """How many pictures differ, and the first of them, where tables tell."""
-    if not before or part in ("contents", "masks"):
+    if not before or part in ("contents", "masks", "reports"):
         return ""
     then, now = ({row["name"]: row for row in rows} for rows in (before, after))
     if part == "names":
@@ -226,12 +229,8 @@ def _renumbered(splits: Splits, order: np.ndarray, classes: tuple[str, ...]) -> 
         name: dataclasses.replace(m, names=classes) if m.kind == "label" else m
         for name, m in info.modalities.items()
     }
-    info = dataclasses.replace(
-        info,
-        classes=classes,
-        modalities=modalities,
-        counts=tuple(counts.tolist()) if info.counts else (),
-    )
+    known = tuple(counts.tolist()) if info.counts else ()
+    info = dataclasses.replace(info, classes=classes, modalities=modalities, counts=known)
     parts: dict[str, Any] = {name: change(splits[name]) for name in SPLITS}
     return dataclasses.replace(splits, **parts, info=info)  # fmt: skip
 

@@ -27,6 +27,7 @@ class Picture:
         missing: bool ``[*space]``: where there is no value (outside a scanner's circle), or None.
         group: whom it shows, as a salted hash that identifies nobody; empty where the file does not say.
         notes: what was decided in reading it and a user should know, a line each.
+        intent: whether DICOM made it ``FOR PROCESSING`` or ``FOR PRESENTATION``; empty of anything else.
     """
 
     values: np.ndarray
@@ -37,6 +38,7 @@ class Picture:
     missing: np.ndarray | None = None
     group: str = ""
     notes: tuple[str, ...] = field(default_factory=tuple)
+    intent: str = ""
 
     @property
     def dims(self) -> int:

@@ -53,8 +53,8 @@ def write_training_set(
     """Writes all real images, as the model sees them, and drawn ones of the training split.
 
     Files are named by split and number, and subjects are numbers: no name of the data is written.
-    Each drawn image is a subject of its own where subjects are known. What grey levels stand for is
-    written beside the table, for models that are trained on the set.
+    Each drawn image is a subject of its own where subjects are known. What grey levels stand for, and
+    how files became pictures, is written beside the table, for models that are trained on the set.
 
     Args:
         folder: an empty folder.
@@ -82,7 +82,7 @@ def write_training_set(
             add(part.read(i), f"{split}-{i:05d}", label, split, REAL, next(subjects))
     for i, (image, label) in enumerate(zip(images, labels.tolist(), strict=True)):
         add(image, f"drawn-{i:05d}", label, SPLITS[0], DRAWN, f"drawn {i}")
-    write_meaning(folder, splits.info.intensity())
+    write_meaning(folder, splits.info)
     # Labels as they are: what a spreadsheet is kept from running would be another class.
     with (folder / TABLE).open("w", newline="", encoding="utf-8") as file:
         table = csv.DictWriter(file, list(rows[0]))

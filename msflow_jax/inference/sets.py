@@ -137,11 +137,10 @@ class Found:
     chose: bool
     by_class: bool = False
 
-    def names(self, classes: Sequence[str]) -> list[str]:
-        """The classes of each set, likeliest or not, joined by ``|``."""
+    def names(self, classes: Sequence[str]) -> list[list[str]]:
+        """The classes of each set, likeliest or not."""
         return [
-            "|".join(c for c, inside in zip(classes, row, strict=True) if inside)
-            for row in self.chosen
+            [c for c, inside in zip(classes, row, strict=True) if inside] for row in self.chosen
         ]
 
 

@@ -1,5 +1,6 @@
 """Predictions as rows of a table, the same for every command."""
 
+import re
 from collections.abc import Mapping, Sequence
 from typing import Any
 
@@ -62,12 +63,35 @@ def prediction_rows(
 def with_sets(
     rows: Sequence[dict[str, Any]], found: Any, classes: Sequence[str]
 ) -> list[dict[str, Any]]:
-    """The rows with the columns ``set`` (its classes, joined by ``|``) and ``set_size``."""
+    """The rows with the columns ``set`` (see :func:`joined`) and ``set_size``."""
     sizes = found.chosen.sum(axis=1)
     return [
-        {**row, "set": names, "set_size": int(size)}
+        {**row, "set": joined(names, classes), "set_size": int(size)}
         for row, names, size in zip(rows, found.names(classes), sizes, strict=True)
     ]
+
+
+def joined(names: Sequence[str], classes: Sequence[str]) -> str:
+    """Names of classes joined by ``|``; where any class has one in its name, those are ``\\|``.
+
+    Args:
+        names: some of the classes.
+        classes: all of them.
+    """
+    return "|".join(_written(name, classes) for name in names)
+
+
+def parted(text: str, classes: Sequence[str]) -> list[str]:
+    """The names that :func:`joined` was given."""
+    known = {_written(name, classes): name for name in classes}
+    whole = r"(?:\\.|[^\\|])+" if any("|" in name for name in classes) else "[^|]+"
+    return [known[one] for one in re.findall(whole, text, re.S)]
+
+
+def _written(name: str, classes: Sequence[str]) -> str:
+    if not any("|" in one for one in classes):
+        return name
+    return name.replace("\\", "\\\\").replace("|", "\\|")
 
 
 def series_rows(

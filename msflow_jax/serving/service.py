@@ -14,7 +14,7 @@ from msflow_jax.families import verbs_of
 from msflow_jax.inference.flow import Flow
 from msflow_jax.inference.predicted import tabulate
 from msflow_jax.inference.sets import check_sets
-from msflow_jax.inference.tables import series_rows
+from msflow_jax.inference.tables import parted, series_rows
 from msflow_jax.serving.answers import (
     Answer,
     Asked,
@@ -183,7 +183,7 @@ def as_json(row: Mapping[str, Any], classes: Sequence[str]) -> Answer:
         elif column == "abstain":
             found[column] = None if value == "" else bool(value)
         elif column == "set":
-            found[column] = [name for name in value.split("|") if name]
+            found[column] = parted(value, classes)
         elif column not in ("evaluation", "subject", "set_size"):
             found[column] = value
     return found

@@ -21,15 +21,18 @@ from msflow_jax.data.sources.cohort_found import (
     check_found_copies,
     common,
     contents,
+    reports,
 )
 from msflow_jax.data.sources.cohort_maps import fit_maps
 from msflow_jax.data.sources.cohort_reading import Reading, Seen, look, spaces
-from msflow_jax.data.sources.cohort_subjects import check_splits, subjects_of
+from msflow_jax.data.sources.cohort_subjects import check_splits, files_of, subjects_of
 from msflow_jax.data.sources.cohort_table import Cohort, Examination, list_table
+from msflow_jax.data.sources.dicom_odd import warn_of_intents
 from msflow_jax.data.sources.items import Wanted
 from msflow_jax.data.sources.listing import Row, root_of, sort_rows
 from msflow_jax.data.sources.maps import Notes
 from msflow_jax.data.sources.sizes import warn_of_small
+from msflow_jax.data.sources.subjects import warn_of_frames
 from msflow_jax.data.sources.table import likely
 from msflow_jax.storage.machine import physical_memory
 from msflow_jax.storage.text import first_of, listed
@@ -71,9 +74,14 @@ def load(config: ConfigDict, *, told: bool = False) -> Splits:
     for name, part in ((n, p) for one in seen for n, p in one.parts.items()):
         notes.look(part.picture, Path(part.place), f"{name} {part.place}")
     notes.warn()
+    for name in names:  # each has a map of its own
+        those = [one.parts[name] for one in seen if name in one.parts]
+        warn_of_intents((part.place, part.picture.intent) for part in those)
     titles = _titles(cohort, rows, names)
     subjects = subjects_of(rows, seen, titles)
     check_splits(rows, subjects)
+    if not any(row.subject for row in rows):
+        warn_of_frames((file for row in rows for file in set(files_of(row))), cohort.root)
     found = Found(
         cohort, names, tuple(rows), tuple(seen), tuple(titles), tuple(subjects),
         sort_rows(_as_rows(rows, seen, titles, subjects), cohort.root, config.seed, _LABELS),
@@ -225,7 +233,8 @@ def _info(
         md5=digest("".join(sorted(lines)).encode()), source=str(found.cohort.root),
         intensity=bringing.maps[first], fit=config.fit, spacing=bringing.spacing(first, found.seen),
     )  # fmt: skip
-    info = dataclasses.replace(info, volumes=Wanted.of(config).facts() if volumes else {})
+    known = Wanted.of(config).facts() if volumes else {}
+    info = dataclasses.replace(info, volumes=known, identity=reports(found))
     if len(found.names) == 1:
         return info
     modalities = {name: Modality("image", shape) for name, shape in shapes.items()}

@@ -94,3 +94,11 @@ def contents(found: Found, split: str) -> tuple[str, ...]:
         digest(*(p.content.encode() for p in found.seen[i].parts.values()), str(number).encode())
         for i, number in found.places(split)
     )
+
+
+def reports(found: Found) -> dict[str, str]:
+    """The MD5 of the texts, a part of the cohort's identity; nothing where no examination has one."""
+    if not any(row.report for row in found.rows):
+        return {}
+    pairs = zip(found.titles, found.rows, strict=True)
+    return {"reports": digest("\n".join(sorted(f"{t}\t{r.report!r}" for t, r in pairs)).encode())}

@@ -3,16 +3,20 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from pathlib import Path
 
 from msflow_jax.data.sources.cohort_reading import Seen
 from msflow_jax.data.sources.cohort_table import Examination
 from msflow_jax.data.sources.identifiers import settled
+from msflow_jax.data.sources.nifti import split_volume
 
 
 def subjects_of(
     rows: Sequence[Examination], seen: Sequence[Seen], titles: Sequence[str]
 ) -> list[str]:
     """The subject of each examination, for the cut into splits; it depends on no salt.
+
+    Where neither says it, volumes of one file are of one subject, and each other row is its own.
 
     Args:
         rows: the examinations.
@@ -25,10 +29,13 @@ def subjects_of(
     """
     whom, names = settled([one.patient for one in seen]), dict[str, str]()
     if not any(row.subject for row in rows):
-        return [
-            names.setdefault(patient, title) if patient else title
-            for patient, title in zip(whom, titles, strict=True)
-        ]
+        found = []
+        for row, patient, title in zip(rows, whom, titles, strict=True):
+            keys = [patient] if patient else files_of(row)
+            name = next((names[key] for key in keys if key in names), title)
+            names.update(dict.fromkeys(keys, name))
+            found.append(name)
+        return found
     patients: dict[str, int] = {}
     subjects: dict[str, int] = {}
     for i, (row, patient) in enumerate(zip(rows, whom, strict=True)):
@@ -41,6 +48,12 @@ def subjects_of(
         if whom[first] != patient:
             raise _contradiction(rows[first], row, "show two patients, but are of one subject here")
     return [row.subject for row in rows]
+
+
+def files_of(row: Examination) -> list[str]:
+    """The files of an examination in which other volumes may lie."""
+    parts = (split_volume(str(path)) for path in row.paths.values())
+    return [str(Path(file).resolve()) for file, number in parts if number is not None]
 
 
 def _contradiction(first: Examination, second: Examination, what: str) -> ValueError:

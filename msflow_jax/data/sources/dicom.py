@@ -151,7 +151,8 @@ def read_dicom(data: bytes | Path, path: Path, *, window: int | None = None) -> 
         lies, notes = geometry.planes(found, frames)
         step = None
         names = [f"frame {i + 1}" for i in range(frames)]
-        odd = odd_rescale([Made.of(found, rule) for rule in rules], names, modality(found))
+        made = [Made.of(found, rule) for rule in rules]
+        odd = odd_rescale(made, names, modality(found))
         if frames > 1 and all(p.placed for p in lies):
             sequence, step = order(lies, names, str(path))
             stored = stored[sequence]
@@ -163,6 +164,7 @@ def read_dicom(data: bytes | Path, path: Path, *, window: int | None = None) -> 
             "modality": modality(found),
             "unit": rules[0].unit if window is None else "",
             "group": group_of(found),
+            "intent": made[0].intent,
         }
     if frames == 1:
         lie = lies[0]

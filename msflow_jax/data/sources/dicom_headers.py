@@ -31,7 +31,7 @@ SUFFIXES = frozenset((".dcm", ".dicom", ".ima"))
 HEAD = 4096  # bytes that tell DICOM
 KEYWORDS = tuple(re.findall(r"\w+", """
     ImageType SOPClassUID Modality PatientID IssuerOfPatientID StudyInstanceUID SeriesInstanceUID
-    AcquisitionNumber
+    AcquisitionNumber PresentationIntentType
     ImagePositionPatient ImageOrientationPatient PixelSpacing GridFrameOffsetVector
     SharedFunctionalGroupsSequence PerFrameFunctionalGroupsSequence DoseGridScaling
     SamplesPerPixel PhotometricInterpretation PlanarConfiguration NumberOfFrames Rows Columns

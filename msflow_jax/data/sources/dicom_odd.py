@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
+import warnings
 from collections import Counter
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
@@ -14,6 +15,9 @@ if TYPE_CHECKING:
     from pydicom import Dataset
 
 
+INTENTS = ("FOR PROCESSING", "FOR PRESENTATION")
+
+
 @dataclass(frozen=True)
 class Made:
     """How a slice was made, for comparing it with the others of its series.
@@ -22,11 +26,13 @@ class Made:
         slope: what its stored values are multiplied by.
         intercept: what is added then.
         acquisition: the number of its acquisition; empty where the file does not say. It is not shown.
+        intent: one of ``INTENTS``; empty where the file does not say.
     """
 
     slope: float = 1.0
     intercept: float = 0.0
     acquisition: str = ""
+    intent: str = ""
 
     @classmethod
     def of(cls, found: Dataset, rule: Meaning) -> Made:
@@ -35,7 +41,28 @@ class Made:
             acquisition = str(get(found, "AcquisitionNumber") or "").strip()
         except (TypeError, ValueError, OverflowError):  # it says nothing that can be compared
             acquisition = ""
-        return cls(rule.slope, rule.intercept, acquisition)
+        intent = str(get(found, "PresentationIntentType") or "").strip().upper()
+        return cls(rule.slope, rule.intercept, acquisition, intent if intent in INTENTS else "")
+
+
+def warn_of_intents(made: Iterable[tuple[str, str]]) -> None:
+    """A line on pictures made to be processed among others made to be looked at, as of mammograms.
+
+    Args:
+        made: place and intent of each.
+    """
+    found: dict[str, list[str]] = {intent: [] for intent in INTENTS}
+    for place, intent in made:
+        if intent:
+            found[intent].append(place)
+    raw, shown = found.values()
+    if raw and shown:
+        warnings.warn(
+            f"{len(raw)} of {len(raw) + len(shown)} pictures are FOR PROCESSING ({raw[0]} for one), the "
+            f"others FOR PRESENTATION ({shown[0]}), as their headers say: values of the former are the "
+            "detector's, and no one map brings both to grey levels; keep one kind",
+            stacklevel=4,
+        )
 
 
 def odd_rescale(made: Sequence[Made], names: Sequence[str], modality: str) -> str:

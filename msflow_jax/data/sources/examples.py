@@ -16,6 +16,7 @@ from msflow_jax.data.sources import nifti
 from msflow_jax.data.sources.archives import Explained
 from msflow_jax.data.sources.cutting import NoVolume, cut, warn_of_slices
 from msflow_jax.data.sources.dicom import Header, read_dicom, read_header
+from msflow_jax.data.sources.dicom_odd import warn_of_intents
 from msflow_jax.data.sources.dicom_order import SAME, check_apart
 from msflow_jax.data.sources.finding import PLAIN, find_images
 from msflow_jax.data.sources.identifiers import settled
@@ -75,6 +76,7 @@ def list_items(
             pictures[names[at]] = str(error)
         except ValueError as error:
             broken[names[at]] = str(error)
+    warn_of_intents((str(f.path), f.header.made.intent) for f in dicoms if f.header)
     series = series_of(dicoms)
     folders = Counter(folder for group in series for folder in {file.folder for file in group})
     folders.update(item.name.rpartition("/")[0] for item in found)

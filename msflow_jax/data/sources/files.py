@@ -22,7 +22,7 @@ from msflow_jax.data.intensity import FULL, Intensity
 from msflow_jax.data.pictures import Picture
 from msflow_jax.data.sources.decoding import decode, read_file
 from msflow_jax.data.sources.grey import sample, to_grey
-from msflow_jax.data.sources.grey_levels import meaning
+from msflow_jax.data.sources.grey_levels import Meaning, meaning
 from msflow_jax.data.sources.items import Contents, Item, Wanted
 from msflow_jax.data.sources.listing import Listing, list_folder
 from msflow_jax.data.sources.manifest import list_manifest
@@ -109,16 +109,17 @@ def load_listing(listing: Listing, config: ConfigDict) -> Splits:
             warn_of_slow_slices(chosen)
             reader = FileReader(chosen, shaping, shape, intensity)
             parts[split] = LazySplit(reader, labels, names, shape, groups, facts)
+    volumes = Wanted.of(config).facts() if any(item.volume for item in items) else {}
+    known = meaning(listing.root, Meaning(intensity, volumes, config.fit))
     lines = sorted(f"{row.name} {one}\n" for row, one in zip(listing.rows, sums, strict=True))
     info = own_info(
         listing.classes, shape, name=config.name, licence="unknown: the user's own files",
         md5=digest("".join(lines).encode()), source=str(listing.root),
-        intensity=meaning(listing.root, intensity), fit=config.fit, spacing=spacing,
+        intensity=known.intensity, fit=known.fit, spacing=spacing,
     )  # fmt: skip
     # Runs of before that read while training have this as their MD5.
     identity = {"listing": listing.fingerprint()}
-    volumes = Wanted.of(config).facts() if any(item.volume for item in items) else {}
-    info = dataclasses.replace(info, identity=identity, volumes=volumes)
+    info = dataclasses.replace(info, identity=identity, volumes=known.volumes)
     return Splits(**parts, info=info, contents=contents)  # type: ignore[arg-type]
 
 

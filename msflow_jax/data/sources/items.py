@@ -65,6 +65,11 @@ class Item:
         """Size of its files."""
         return sum(path.stat().st_size for path in self.paths)
 
+    @property
+    def file(self) -> str:
+        """Its file, where other volumes may lie in the same one; else empty."""
+        return "" if self.frame is None else str(self.paths[0].resolve())
+
 
 @dataclass(frozen=True)
 class Wanted:

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import re
+import warnings
 from collections.abc import Sequence
 from pathlib import Path
 
@@ -16,6 +18,7 @@ from msflow_jax.data.sources.manifest import list_rows
 from msflow_jax.data.sources.values import refuse_broken
 from msflow_jax.storage.places import expand, split_archive
 
+_NUMBER = re.compile(r"[+-]?\d+([.,]\d*)?")  # a class's name that is one
 _HINT = "save images and labels with numpy.savez, or name a split as FILE.npz:test"
 
 
@@ -28,8 +31,8 @@ def read_labelled(
         path: a folder with one sub-folder per class; a CSV ``path,label[,patient]`` whose further
             columns, but for ``split``, are facts on the images; an .npz with ``images`` and
             ``labels``, or ``FILE.npz:test`` for ``test_images`` and ``test_labels``. Labels are class
-            names; numbers in an .npz are those of the training data's classes. Not every class need be
-            there.
+            names; numbers in an .npz are those of the training data's classes, which is said, and
+            refused where classes are called by other numbers. Not every class need be there.
         info: facts of the training data.
         resize: whether images of another size are brought to the model's, or refused.
         outside: whether a CSV may list images that lie outside its folder.
@@ -73,7 +76,24 @@ def _of_archive(path: Path, split: str, given: str, info: Info, resize: bool) ->
             f"{path}: {key} holds {labels.dtype} from {labels.min()} to {labels.max()}: the labels must "
             f"be class names or numbers of the classes of the run, {known}"
         )
+    _tell_numbers(f"{path}: {key}", info)
     return _split(images, labels.astype(np.int32), names)
+
+
+def _tell_numbers(where: str, info: Info) -> None:
+    """A line on which number is taken for which class; refused where classes are called otherwise.
+
+    Raises:
+        ValueError: a number is the name of a class, and not of the one that it would be.
+    """
+    others = {name for k, name in enumerate(info.classes) if name != str(k)}
+    if called := sorted(filter(_NUMBER.fullmatch, others)):
+        raise ValueError(
+            f"{where} holds numbers, and classes of the run are called by others ({_known(info)}), so "
+            f"that {called[0]} may be a class's name or its number: save the names of classes as text"
+        )
+    if others:
+        warnings.warn(f"{where}: labels are numbers: {_known(info)}", stacklevel=4)
 
 
 def _of_table(path: Path, info: Info, resize: bool, outside: bool) -> Split:
@@ -92,7 +112,13 @@ def _of_table(path: Path, info: Info, resize: bool, outside: bool) -> Split:
 
 def _facts(found: Sound) -> tuple[tuple[str, ...] | None, dict[str, np.ndarray] | None]:
     """Whom each image shows, where any file says so, and the volume and number of slices."""
-    groups = tuple(item.group or item.volume or item.name for item in found.items)
+    first: dict[str, str] = {}  # volume of each file of several
+    for item in found.items:
+        first.setdefault(item.file, item.volume)
+    groups = tuple(
+        item.group or (item.file and first[item.file]) or item.volume or item.name
+        for item in found.items
+    )
     return (None if groups == found.names else groups), facts_of(found.items) or None
 
 

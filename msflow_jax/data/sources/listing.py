@@ -16,6 +16,7 @@ from msflow_jax.data.base import class_name, digest
 from msflow_jax.data.oddities import warn_of_lookalikes
 from msflow_jax.data.sources.entries import ALIASES, natural
 from msflow_jax.data.sources.finding import SUFFIXES, find_images, in_words, warn_of_left_out
+from msflow_jax.data.sources.folder_checks import check_splits_above, warn_of_folders
 from msflow_jax.data.sources.items import Item, facts_of
 from msflow_jax.data.sources.label_checks import check_classes, label_hint
 from msflow_jax.data.sources.subjects import examples_of, keep_together
@@ -101,7 +102,7 @@ def list_folder(config: ConfigDict) -> Listing:
 
     Raises:
         FileNotFoundError: if there is no such folder, or nothing of the expected layout in it.
-        ValueError: for a class folder without images, or a single class.
+        ValueError: for a class folder without images, a single class, or splits within classes.
     """
     root = root_of(config)
     if root.is_file():
@@ -138,8 +139,10 @@ def list_folder(config: ConfigDict) -> Listing:
     named = {class_name(folder.name) for _, base in bases for folder in _folders(base)}
     if empty := sorted(named - {row.label for row in rows}):
         raise ValueError(f"{root}: no image in the class folder {empty[0]}; remove it or fill it")
+    check_splits_above([row.path for row in rows], [base for _, base in bases])
     rows = examples_of(rows, config, root)
     keep_together(rows, root)
+    warn_of_folders(rows, root, above=2 if given else 1)
     return sort_rows(rows, root, config.seed)
 
 

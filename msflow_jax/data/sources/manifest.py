@@ -12,6 +12,7 @@ from ml_collections import ConfigDict
 from msflow_jax.data.base import class_name
 from msflow_jax.data.sources.cells import Line, emptied
 from msflow_jax.data.sources.entries import check_cells, check_inside, slash_hint, split_of
+from msflow_jax.data.sources.folder_checks import warn_of_folders
 from msflow_jax.data.sources.listing import (
     COLUMNS,
     Listing,
@@ -54,6 +55,7 @@ def list_manifest(config: ConfigDict) -> Listing:
     rows = examples_of(rows, config, path)
     if not named:  # else the column says who is who
         keep_together(rows, path)
+        warn_of_folders(rows, path)
     return sort_rows(rows, path, config.seed)
 
 

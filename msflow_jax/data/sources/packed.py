@@ -13,6 +13,7 @@ from msflow_jax.data.pictures import Picture
 from msflow_jax.data.slices import Slices
 from msflow_jax.data.sources.decoding import check_pixels, decode, encode, read_file
 from msflow_jax.data.sources.grey import to_grey
+from msflow_jax.data.sources.grey_levels import Meaning
 from msflow_jax.data.sources.items import Item, Wanted, are_scaled
 from msflow_jax.data.sources.reading import Reader
 from msflow_jax.data.sources.shaping import Grids, Shaping
@@ -60,15 +61,22 @@ class Settings:
 def facts_of(records: Records, spacing: Sequence[float], settings: Settings) -> Entry:
     """What a manifest says of values and volumes; nothing of pictures of 8 bits."""
     found: Entry = {}
-    intensity = records.meaning
+    intensity, volumes = records.meaning.intensity, records.meaning.volumes
     if intensity.kind == "range":
         found["value_range"] = [intensity.low, intensity.high]
     if intensity.clips:
         found["intensity"] = intensity.to_dict()
-    if any(item.volume for item in records.items):
-        scaled = are_scaled(settings)
-        found["volumes"] = Wanted(settings.dims, settings.spacing, settings.slices, scaled).facts()
+    if volumes:
+        found["volumes"] = dict(volumes)
     return {**found, "spacing": list(spacing)} if spacing and settings.dims == 3 else found
+
+
+def volumes_of(items: Sequence[Item], settings: Settings) -> Entry:
+    """How volumes became examples; nothing where there is none."""
+    if not any(item.volume for item in items):
+        return {}
+    scaled = are_scaled(settings)
+    return Wanted(settings.dims, settings.spacing, settings.slices, scaled).facts()
 
 
 @dataclass(frozen=True)
@@ -79,7 +87,7 @@ class Records:
         items: the examples.
         shaping: how they come to one shape.
         intensity: how their values become grey levels.
-        meaning: what grey levels stand for, kept with the model.
+        meaning: what the pictures stand for, kept with the model.
         grids: the sizes of voxels that were seen.
         read: reads an item.
     """
@@ -87,7 +95,7 @@ class Records:
     items: Sequence[Item]
     shaping: Shaping
     intensity: Intensity
-    meaning: Intensity
+    meaning: Meaning
     grids: Grids
     read: Reader = field(default_factory=Reader)
 

@@ -13,12 +13,12 @@ from msflow_jax.data.base import SPLITS, digest
 from msflow_jax.data.identity import number_subjects
 from msflow_jax.data.oddities import check_copies
 from msflow_jax.data.sources.archives import file_sha256
-from msflow_jax.data.sources.grey_levels import meaning
+from msflow_jax.data.sources.grey_levels import Meaning, meaning
 from msflow_jax.data.sources.items import facts_of as facts_of_items
 from msflow_jax.data.sources.listing import Listing
 from msflow_jax.data.sources.maps import choose
 from msflow_jax.data.sources.pack_manifest import FORMAT, MANIFEST, VOLUMES
-from msflow_jax.data.sources.packed import Entry, Records, Settings, facts_of
+from msflow_jax.data.sources.packed import Entry, Records, Settings, facts_of, volumes_of
 from msflow_jax.data.sources.shaping import Grids, Shaping
 from msflow_jax.data.sources.shards import Shard, contents, leave_note, note_of, write_shards
 from msflow_jax.data.sources.values import refuse_broken
@@ -91,7 +91,7 @@ def pack(
         "licence": settings.licence,
         "classes": listing.classes,
         "shape": shape,
-        "fit": settings.fit,
+        "fit": records.meaning.fit,
         **facts_of(records, records.grids.common(), settings),
         "settings": settings.facts(),
         "tables": tables,
@@ -109,7 +109,8 @@ def _records(listing: Listing, settings: Settings) -> Records:
     intensity, broken = choose(items, training, settings, listing.root)
     refuse_broken(broken.values())
     shaping = Shaping(settings.side, settings.channels, settings.fit, not settings.spacing)
-    stands_for = meaning(listing.root, intensity)
+    read_by = Meaning(intensity, volumes_of(items, settings), settings.fit)
+    stands_for = meaning(listing.root, read_by)
     return Records(items, shaping, intensity, stands_for, Grids(shaping))
 
 

@@ -112,6 +112,7 @@ def cut(volume: Picture, axis: str, number: int) -> Picture:
         missing=None if missing is None else slices.take(missing[..., None], number)[..., 0],
         group=volume.group,
         notes=volume.notes,
+        intent=volume.intent,
     )
 
 

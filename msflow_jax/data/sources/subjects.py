@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import dataclasses
 import warnings
-from collections import defaultdict
+from collections import Counter, defaultdict
 from collections.abc import Iterable, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING
@@ -24,7 +24,8 @@ def examples_of(rows: Sequence[Row], config: ConfigDict, source: Path) -> list[R
     """The examples of listed files, each with the label and the split of its file.
 
     A subject is what the list calls it; else whom the headers of DICOM files name, by the name of its
-    first file, so that the cut into splits depends on nothing that is secret; else a volume.
+    first file, so that the cut into splits depends on nothing that is secret; else a file: a volume, or
+    all volumes of a NIfTI file of four axes.
 
     Args:
         rows: listed files.
@@ -52,23 +53,39 @@ def examples_of(rows: Sequence[Row], config: ConfigDict, source: Path) -> list[R
     if any(row.patient for row in found):
         _compare(found, source)
         return found
+    warn_of_frames({row.source.volume: row.source.file for row in found}.values(), source)
     return _with_subjects(found)
 
 
 def _with_subjects(rows: list[Row]) -> list[Row]:
     if not any(row.source.group or row.source.volume for row in rows):
         return rows
+    items = [row.source for row in rows]
+    names = [item.name if item.group else item.volume or item.name for item in items]
+    keys = [item.group or item.file for item in items]
     first: dict[str, str] = {}
-    for row in rows:
-        group = row.source.group
-        if group:
-            first[group] = min(first.get(group, row.name), row.name)
+    for key, name in zip(keys, names, strict=True):
+        first[key] = min(first.get(key, name), name)
     return [
-        dataclasses.replace(
-            row, patient=first.get(row.source.group) or row.source.volume or row.name
-        )
-        for row in rows
+        dataclasses.replace(row, patient=first[key] if key else name)
+        for row, key, name in zip(rows, keys, names, strict=True)
     ]
+
+
+def warn_of_frames(files: Iterable[str], source: Path) -> None:
+    """A line where volumes of one file, of which nothing says whom they show, become one subject.
+
+    Args:
+        files: of each listed volume ``Item.file``.
+        source: the list.
+    """
+    several = [file for file, count in Counter(files).items() if file and count > 1]
+    if several:
+        warnings.warn(
+            f"{source}: volumes of one file are taken to show one patient: {Path(several[0]).name} for "
+            f"one of {len(several)} files; if they show several, say whom in a column patient",
+            stacklevel=4,
+        )
 
 
 def _compare(rows: Iterable[Row], source: Path) -> None:
@@ -88,19 +105,21 @@ def _compare(rows: Iterable[Row], source: Path) -> None:
 
 
 def keep_together(rows: Sequence[Row], source: Path) -> None:
-    """Refuses given splits that part a subject whom the headers of files name.
+    """Refuses given splits that part a subject whom the headers of files name, or volumes of one file.
 
     Raises:
         ValueError: names two of its files.
     """
     seen: dict[str, Row] = {}
     for row in rows:
-        if not row.source.group or not row.split:
+        if not (row.source.group or row.source.file) or not row.split:
             continue
         other = seen.setdefault(row.patient, row)
         if other.split != row.split:
+            of = "one subject by their headers" if row.source.group else "one file"
+            wrong = "the headers are wrong" if row.source.group else "they show several patients"
             raise ValueError(
-                f"{source}: {other.name} in {other.split} and {row.name} in {row.split} are of one "
-                "subject by their headers: move them into one split, or, where the headers are wrong, "
-                "list the files in a CSV with a column patient"
+                f"{source}: {other.name} in {other.split} and {row.name} in {row.split} are of {of}: "
+                f"move them into one split, or, where {wrong}, list the files in a CSV with a column "
+                "patient"
             )
