@@ -1,5 +1,6 @@
-"""A folder of small pictures, a small configuration, and a run of the train command on them."""
+"""A folder of small pictures, a small configuration, a run of the train command on them, its service."""
 
+import csv
 import json
 import shutil
 from contextlib import contextmanager
@@ -28,6 +29,7 @@ def get_config():
     return config
 """
 CLASSES = ("dark", "very bright")
+LOCAL = "http://127.0.0.1:8000"  # of a service within this process
 
 
 def evaluation(workdir: Path, name: str = "test") -> dict:
@@ -123,3 +125,44 @@ def trained(pictures, config_file, tmp_path_factory):
     with quickly():
         main([f"--config={config_file}", f"--workdir={workdir}", f"--config.data.root={pictures}"])
     return workdir
+
+
+@pytest.fixture(scope="session")
+def service(trained):
+    """What is served of the run, with its training images."""
+    from msflow_jax.serving.near import Nearest
+    from msflow_jax.serving.service import Service
+    from msflow_jax.workdir import open_workdir
+
+    flow = open_workdir(trained)
+    return Service(flow, Nearest.of(flow))
+
+
+@pytest.fixture(scope="module")
+def client(service):
+    """Of the service within this process."""
+    from starlette.testclient import TestClient
+
+    from msflow_jax.serving.app import Limits, build_app
+
+    with TestClient(build_app(service, Limits(mebibytes=1)), LOCAL) as found:
+        yield found
+
+
+@pytest.fixture(scope="module")
+def files(pictures):
+    """Pictures to be sent."""
+    return sorted((pictures / "test").rglob("*.png"))
+
+
+def send(client, file, endpoint="classify", **given):
+    """Asks a service about one picture."""
+    return client.post(
+        f"/{endpoint}", params={"name": file.name, **given}, content=file.read_bytes()
+    )
+
+
+def read(path):
+    """Rows of a table as CSV."""
+    with path.open() as file:
+        return list(csv.DictReader(file))

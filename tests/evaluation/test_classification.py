@@ -7,38 +7,9 @@ import pytest
 
 from msflow_jax.evaluation import evaluate_classifier
 from msflow_jax.evaluation.classification import LIKELIHOOD_CONVENTIONS, draw_agreement
+from tests.evaluation.drawn_readings import assert_plain, evaluate, readings, softmax
 
 metrics = pytest.importorskip("sklearn.metrics")
-
-
-def softmax(scores):
-    powers = np.exp(scores - scores.max(axis=-1, keepdims=True))
-    return powers / powers.sum(axis=-1, keepdims=True)
-
-
-def readings(classes, n=120, draws=3, seed=0, present=None):
-    rng = np.random.default_rng(seed)
-    present = np.arange(classes) if present is None else np.asarray(present)
-    labels = np.r_[present, rng.choice(present, n - len(present))]
-    distances = 1 + rng.random((draws, n, classes)) - 0.5 * np.eye(classes)[labels]
-    return labels, distances, softmax(-4 * distances)
-
-
-def assert_plain(value):
-    if isinstance(value, dict):
-        assert all(type(key) is str for key in value)
-        [assert_plain(v) for v in value.values()]
-    elif isinstance(value, list):
-        [assert_plain(v) for v in value]
-    else:
-        assert type(value) in (int, float, str, bool, type(None)), type(value)
-
-
-def evaluate(labels, distances, probabilities, **options):
-    names = [f"class {k}" for k in range(distances.shape[2])]
-    uncertainties = {"distance": distances.mean(axis=0).min(axis=1)}
-    options = {"resamples": 40, **options}
-    return evaluate_classifier(labels, distances, probabilities, uncertainties, names, **options)
 
 
 @pytest.mark.parametrize("classes", [2, 4])
@@ -194,69 +165,6 @@ def test_single_class_makes_auc_undefined_with_a_reason():
     assert result["auc_distance"] is None and result["auc_probability"] is None
     assert {"auc_distance", "auc_probability"} <= set(result["undefined"])
     assert result["intervals"]["auc_probability"] is None
-
-
-def test_intervals_are_seeded_hold_the_estimate_and_have_the_right_width():
-    labels, distances, probabilities = readings(2, n=400)
-    first = evaluate(labels, distances, probabilities, resamples=500)
-    low, high = first["intervals"]["accuracy"]
-    p = first["accuracy"]
-    assert low <= p <= high
-    assert high - low == pytest.approx(2 * 1.96 * np.sqrt(p * (1 - p) / 400), rel=0.2)
-    low, high = first["intervals"]["auc_probability"]
-    assert low < first["auc_probability"] < high
-    assert (
-        first["intervals"] == evaluate(labels, distances, probabilities, resamples=500)["intervals"]
-    )
-    other = evaluate(labels, distances, probabilities, resamples=500, seed=1)
-    assert other["intervals"] != first["intervals"]
-
-
-def test_intervals_over_subjects_say_so_and_change_nothing_else():
-    labels, distances, probabilities = readings(3)
-    plain = evaluate(labels, distances, probabilities)
-    grouped = evaluate(labels, distances, probabilities, groups=np.arange(120) // 4)
-    assert grouped["intervals"]["unit"] == "subject" and grouped["intervals"]["groups"] == 30
-    assert "subjects" in grouped["conventions"]["intervals"]
-    assert set(plain["intervals"]) == {
-        "level", "resamples", "seed", "accuracy", "auc_probability", "balanced_accuracy", "cohen_kappa"
-    }  # fmt: skip
-    assert_plain(grouped)
-    for found in (grouped, plain):
-        del found["intervals"], found["conventions"]
-        for row in found["per_class"]:
-            del row["intervals"]
-    assert grouped == plain
-
-
-def test_a_perfect_score_has_an_interval_with_a_width_or_none():
-    """A bootstrap of images that are all right says [1, 1], whether there are three or thousands."""
-    labels = np.repeat([0, 1], [3, 40])
-    distances = 1.0 - np.eye(2)[labels][None]
-    result = evaluate(labels, distances, softmax(-9 * distances))
-    low, high = result["intervals"]["accuracy"]
-    assert low == pytest.approx(0.025 ** (1 / 43)) and high == 1
-    rare = result["per_class"][0]["intervals"]
-    assert rare["recall"] == [pytest.approx(0.025 ** (1 / 3)), 1.0]
-    assert rare["auc"] is None and "no width" in rare["undefined"]["auc"]
-    assert result["intervals"]["auc_probability"] is None
-    assert "no width" in result["intervals"]["undefined"]["auc_probability"]
-
-
-def test_few_images_or_subjects_have_no_bootstrap_and_a_reason():
-    labels, distances, probabilities = readings(2, n=8)
-    distances[:, :3] = distances[:, :3, ::-1]
-    found = evaluate(labels, distances, probabilities)["intervals"]
-    low, high = found["accuracy"]  # exact, of 8 images
-    assert low < 5 / 8 < high and high - low > 0.5
-    assert found["cohen_kappa"] is None and "8 images" in found["undefined"]["cohen_kappa"]
-    labels, distances, probabilities = readings(2, n=40)
-    distances[:, :9] = distances[:, :9, ::-1]
-    found = evaluate(labels, distances, probabilities, groups=np.arange(40) // 8)
-    assert found["intervals"]["accuracy"] is None
-    assert "5 subjects" in found["intervals"]["undefined"]["accuracy"]
-    row = found["per_class"][0]["intervals"]
-    assert row["recall"] is None and "subjects" in row["undefined"]["recall"]
 
 
 def test_rejection_per_uncertainty():

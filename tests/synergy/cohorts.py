@@ -48,3 +48,10 @@ def tasks(split=None, names=NAMES, **settings):
 def instances(made, count=300):
     """The first instances."""
     return [made.instance(i) for i in range(count)]
+
+
+def of_task(found, task):
+    """Those of one task, of which there are some."""
+    some = [one for one in found if one.task == task]
+    assert some
+    return some

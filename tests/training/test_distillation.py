@@ -11,7 +11,6 @@ from ml_collections import ConfigDict
 
 from msflow_jax.streams import Clock, expand, interpolate
 from msflow_jax.training import distillation
-from msflow_jax.training.distillation import start_from
 from msflow_jax.training.flow_maps import (
     LAGRANGIAN,
     OBJECTIVES,
@@ -185,24 +184,6 @@ def test_a_small_map_learns_to_jump(objective):
     assert error < 0.05 * walked, (error, walked)
 
 
-def test_a_student_of_another_network_is_refused():
-    fresh = {"time": {"kernel": jnp.ones(2)}, "span_zero": {"kernel": jnp.zeros(2)}}
-    started = start_from({"time": {"kernel": jnp.full(2, 7.0)}}, fresh)
-    assert started["time"]["kernel"][0] == 7 and started["span_zero"]["kernel"][0] == 0
-    with pytest.raises(ValueError, match="another network .time/bias"):
-        start_from({"time": {"kernel": jnp.ones(2), "bias": jnp.ones(2)}}, fresh)
-
-
-@pytest.mark.parametrize(
-    "wrong, message",
-    [({"objective": "eulerian"}, "lagrangian, semigroup"), ({"weight": 0.0}, "weight > 0"),
-     ({"power": 2.0}, r"power in \[0, 1\]")],
-)  # fmt: skip
-def test_settings_that_do_not_exist(wrong, message):
-    with pytest.raises(ValueError, match=message):
-        distillation.check(ConfigDict({**distillation.SETTINGS, **wrong}))
-
-
 @pytest.mark.parametrize(
     "pixels, correlation", [(1, 0.61), (4, 0.698), (16, 0.752), (64, 0.780), (784, 0.797)]
 )
@@ -252,10 +233,3 @@ def test_the_error_of_a_field_counts_in_its_units():
     half = dataclasses.replace(one, units=lambda b: 0.5 * jnp.ones_like(b))
     key = jax.random.key(0)
     np.testing.assert_allclose(field_loss(half, key), 0.25 * field_loss(one, key), rtol=1e-6)
-
-
-@pytest.mark.parametrize("changes", [{"objective": "semigroup"}, {"teacher": "itself"}])
-def test_guidance_is_learned_from_a_teacher(changes):
-    settings = ConfigDict({**distillation.SETTINGS, "teacher": "w", "guidance": 2.0, **changes})
-    with pytest.raises(ValueError, match="guidance is learned from a teacher"):
-        distillation.check(settings)

@@ -1,4 +1,4 @@
-"""Stages: trees in two parts, leaves that are frozen by not being there, one stage after the other."""
+"""Stages: leaves that are frozen by not being there, one stage after the other."""
 
 import json
 import os
@@ -8,92 +8,14 @@ import warnings
 from pathlib import Path
 
 import jax
-import jax.numpy as jnp
 import numpy as np
 import pytest
-from hypothesis import given
-from hypothesis import strategies as st
-from ml_collections import ConfigDict
 
 from msflow_jax.storage.checkpoints import Checkpoints
-from msflow_jax.training import Stage, fit, merge, read_params, run_stages, split
+from msflow_jax.training import fit, read_params, run_stages
 from msflow_jax.training.records import read_records
-from msflow_jax.training.source import Source
-from msflow_jax.training.stage import update
-from msflow_jax.training.validation import Validation
+from tests.training.tiny_stages import changed, make_stages
 from tests.training.tiny_training import assert_equal
-
-NAMES = st.sampled_from(["a", "b", "encoder", "kernel"])
-TREES = st.recursive(
-    st.integers(0, 9),
-    lambda inner: st.dictionaries(NAMES, inner, max_size=3),
-    max_leaves=8,
-).filter(lambda tree: isinstance(tree, dict) and tree)
-PATTERNS = ["a/.*", ".*kernel", "encoder(/.*)?", ".*", "(?!a/).*", "b"]
-
-
-@given(TREES, st.sampled_from(PATTERNS))
-def test_merging_undoes_splitting(tree, pattern):
-    try:
-        trained, frozen = split(tree, pattern)
-    except ValueError as error:
-        assert "matches no parameter" in str(error)
-        return
-    assert merge(trained, frozen) == tree == merge(frozen or {}, trained)
-    with pytest.raises(ValueError, match="both the trained and the frozen part have"):
-        merge(trained, trained)
-    if not frozen:
-        assert trained is tree  # as it is, whatever it is made of
-    assert update(tree, trained) == tree == update({}, tree)
-
-
-def test_a_pattern_is_of_whole_paths():
-    tree = {"encoder": {"a": 1, "b": {"c": 2}}, "decoder": {"a": 3}, "decoder2": {"a": 4}}
-    assert split(tree, "decoder/.*") == (
-        {"decoder": {"a": 3}},
-        {"encoder": {"a": 1, "b": {"c": 2}}, "decoder2": {"a": 4}},
-    )
-    with pytest.raises(
-        ValueError, match="'encoder' matches no parameter; .* decoder/a, decoder2/a"
-    ):
-        split(tree, "encoder")
-    with pytest.raises(ValueError, match="no regular expression"):
-        split(tree, "(")
-    with pytest.raises(ValueError, match="encoder is a parameter and the folder of encoder/a"):
-        update(tree, {"encoder": 1})
-
-
-def loss(params, batch, key, *, train):
-    """Of a line through the brightness, which begins in the origin where there is no offset."""
-    brightness = batch["image"].mean((1, 2, 3)) + 0.1 * jax.random.normal(key)
-    error = params["slope"]["w"].mean() * brightness - batch["label"]
-    if "offset" in params:
-        error += params["offset"]["b"]
-    return jnp.mean(error**2) / 10, {"loss_line": jnp.mean(jnp.abs(error))}
-
-
-def make_stages(arrays, config, **settings):
-    """The slope, then an offset beside the frozen slope."""
-
-    def start_slope(tree):
-        assert not tree
-        return {"slope": {"w": jax.random.normal(jax.random.key(0), (64, 64))}}
-
-    def start_offset(tree):
-        return {**tree, "offset": {"b": tree["slope"]["w"].mean()}}
-
-    def validate(params):
-        return {"val_auc": float(params["slope"]["w"].mean())}
-
-    source = Source.of_arrays(arrays)
-    first = Stage("first", loss, source, config, start_slope, validate=validate)
-    second = Stage("second", loss, source, config, start_offset, "offset/.*", validate)
-    return first, second
-
-
-@pytest.fixture
-def stages(arrays, train_config):
-    return make_stages(arrays, train_config)
 
 
 @pytest.fixture(scope="module")
@@ -168,12 +90,6 @@ class Killed(Exception):
 
 def forbidden(tree):
     raise AssertionError("a start that is not needed")
-
-
-def changed(stage, **settings):
-    return Stage(
-        **{**{name: getattr(stage, name) for name in stage.__dataclass_fields__}, **settings}
-    )
 
 
 def test_a_killed_run_goes_on_and_a_finished_stage_is_skipped(stages, whole, tmp_path, capsys):
@@ -259,13 +175,13 @@ def test_frozen_weights_that_no_stage_trains(stages, whole, tmp_path):
 ON_TWO_DEVICES = """
 import pathlib, sys, jax, jax.numpy as jnp
 from msflow_jax.training import read_params, run_stages
-from tests.training import test_stage, tiny_training
+from tests.training import tiny_stages, tiny_training
 assert jax.device_count() == 2
 workdir, config = pathlib.Path(sys.argv[1]), tiny_training.make_config()
-stages = test_stage.make_stages(tiny_training.make_arrays(), config)
+stages = tiny_stages.make_stages(tiny_training.make_arrays(), config)
 run_stages(stages, workdir / "both", progress=False)
 given = jax.device_put({"slope": {"w": jnp.full((4, 4), 0.3)}}, jax.devices()[0])
-run_stages([test_stage.changed(stages[1], name="")], workdir / "one", False, given)
+run_stages([tiny_stages.changed(stages[1], name="")], workdir / "one", False, given)
 for name, params in (("both", None), ("one", given)):
     tree = read_params(workdir / name, "val_auc", params=params)[1]
     jax.jit(jax.tree.leaves)(tree)  # one program over all leaves
@@ -282,40 +198,6 @@ def test_what_is_read_together_lies_on_one_device(tmp_path):
         env=environment, cwd=Path(__file__).parents[2], capture_output=True, text=True, timeout=200,
     )  # fmt: skip
     assert done.returncode == 0, done.stderr[-3000:]
-
-
-def test_what_a_stage_does_not_train_must_be_there_before(stages, tmp_path):
-    with pytest.raises(ValueError, match=r"stage 'second' makes .* does not train \(slope/w\)"):
-        fit(
-            changed(stages[1], start=lambda tree: {"slope": {"w": 1.0}, "offset": {"b": 0.0}}),
-            tmp_path, progress=False,
-        )  # fmt: skip
-    with pytest.raises(ValueError, match="'ofset/.*' matches no parameter; .* offset/b, slope/w"):
-        fit(
-            changed(stages[1], trains="ofset/.*"), tmp_path,
-            {"slope": {"w": jnp.ones(2)}}, progress=False,
-        )  # fmt: skip
-
-
-@pytest.mark.parametrize(
-    "select, why",
-    [
-        ("val_dice", "is no metric of this validation"),
-        ("", "is no metric"),
-        ("--val_auc", "is no metric"),
-        ("-val_auc", "would keep the worst"),
-        ("val_nll", "would keep the worst"),
-    ],
-)
-def test_a_metric_that_is_known_to_be_wrong_is_refused_before_training(stages, select, why):
-    config = ConfigDict({**stages[0].config.to_dict(), "select": select})
-    known = Validation(lambda params: {}, ("val_auc", "-val_nll"))
-    with pytest.raises(
-        ValueError, match=rf"select='{select}' {why}.*: choose one of val_auc, -val_"
-    ):
-        changed(stages[1], config=config, validate=known)
-    config.select = "-val_nll"
-    changed(stages[1], config=config, validate=known)
 
 
 def test_a_reader_beside_a_training(whole, monkeypatch):
@@ -338,44 +220,3 @@ def test_a_reader_beside_a_training(whole, monkeypatch):
     monkeypatch.setattr(Checkpoints, "restore_params", lambda *_: (folder / "none").read_bytes())
     with pytest.raises(FileNotFoundError, match="none"):  # and what is always wrong is one
         read_params(workdir, "unused")
-
-
-@pytest.mark.parametrize("select", ["val_dice", "-val_bits"])
-def test_a_metric_that_the_validation_does_not_report(select, stages, train_config, tmp_path):
-    train_config.select = select
-    with pytest.raises(ValueError, match=rf"select='{select}' .* which reports val_auc: set"):
-        run_stages(stages, tmp_path, progress=False)
-    folder = tmp_path / "stages" / "first"
-    assert [r["step"] for r in read_records(folder)] == [1, 2, 3, 4]  # the first validation
-    silent = changed(stages[0], name="silent", validate=None)
-    run_stages([silent], tmp_path, progress=False)
-
-
-def test_checkpoints_of_another_network_are_refused(stages, arrays, train_config, tmp_path):
-    run_stages(stages[:1], tmp_path, progress=False)
-    train_config.steps = 16
-
-    def larger(tree):
-        return {"slope": {"w": jnp.zeros((64, 65))}}
-
-    def on_the_host(tree):
-        return {"slope": {"w": jnp.asarray(np.asarray(jnp.zeros((64, 66))))}}
-
-    for start, now in ((larger, 65), (on_the_host, 66)):
-        with (
-            pytest.warns(UserWarning, match="Trying the one before"),
-            pytest.raises(
-                ValueError, match=rf"changed\?.* was float32\[64,64\], is float32\[64,{now}"
-            ),
-        ):
-            run_stages([changed(stages[0], start=start)], tmp_path, progress=False)
-
-
-def test_names_of_stages(stages, tmp_path):
-    first, second = stages
-    for names in (("first", "first"), ("", "second")):
-        given = [changed(stage, name=name) for stage, name in zip(stages, names, strict=True)]
-        with pytest.raises(ValueError, match="several stages need names of their own"):
-            run_stages(given, tmp_path)
-    with pytest.raises(ValueError, match="a stage is named by .* not '../x'"):
-        run_stages([changed(first, name="../x"), second], tmp_path)

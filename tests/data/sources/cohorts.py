@@ -8,6 +8,7 @@ from msflow_jax.data.sources.nifti_writing import write_nifti
 
 SPACE = (5, 8, 8)
 COUNT = 12
+NAMES = ("train", "val", "test")
 
 
 def volume(seed, space=SPACE, dtype=np.uint8, low=0, high=256):
@@ -63,3 +64,8 @@ def load(root, **settings):
     config.update({"root": str(root), "dims": 3, **settings})
     config.slices.update(slices)
     return data.load(config)
+
+
+def number(name):
+    """The row of an example, by its file."""
+    return int(name.partition(".")[0].partition("_")[2])

@@ -11,6 +11,8 @@ from pathlib import Path
 
 import numpy as np
 
+from msflow_jax.data.sources.dicom import read_dicom
+
 NAME, PATIENT, ACCESSION = "Geheimnis^Zacharias", "PID-4711-0815", "ACC998877"
 BIRTH, STUDY, PLACE = "19370912", "20190317", "St. Telltale Infirmary"
 ROOT = "1.2.826.0.1.3680043.9.7777"  # of all UIDs
@@ -25,6 +27,8 @@ PLANES = {  # along a row and along a column, in DICOM's axes (left, back, up)
     "sagittal": ((0, 1, 0), (0, 0, -1)),
     "sagittal, upside down": ((0, -1, 0), (0, 0, 1)),
 }
+RAMP = np.arange(12, dtype=np.int16).reshape(3, 4) * 100
+WHERE = Path("scan.dcm")
 
 
 def make_dataset(values, *, series=1, instance=1, patient=PATIENT, modality="CT", **extra):
@@ -158,3 +162,13 @@ def search_secrets(folder, secrets=SECRETS):
             wide = part.replace(b"\x00", b"").decode("latin-1").lower()
             found += [f"{path}: {s}" for s in secrets if s.lower() in text or s.lower() in wide]
     return sorted(set(found))
+
+
+def read(found, **options):
+    """A data set through a file's bytes."""
+    return read_dicom(encoded(found), WHERE, **options)
+
+
+def mono(values, **extra):
+    """As :func:`make_dataset`, of MR: without rescale."""
+    return make_dataset(values, **{"modality": "MR", **extra})

@@ -1,6 +1,5 @@
 """Cohorts from a table: several modalities, some missing, whole or as slices."""
 
-import dataclasses
 import json
 import pickle
 import warnings
@@ -9,14 +8,19 @@ import numpy as np
 import pytest
 
 from msflow_jax import data
-from msflow_jax.data.identity import split_table
 from msflow_jax.data.slices import neighbours
-from msflow_jax.data.sources import cohort_reading
-from msflow_jax.data.sources.nifti import read_nifti
 from msflow_jax.data.streaming import Stream
-from tests.data.sources.cohorts import COUNT, SPACE, cohort, load, save, table, volume
-
-NAMES = ("train", "val", "test")
+from tests.data.sources.cohorts import (
+    COUNT,
+    NAMES,
+    SPACE,
+    cohort,
+    load,
+    number,
+    save,
+    table,
+    volume,
+)
 
 
 def test_what_a_list_was_taken_for_is_said_once(tmp_path, capsys):
@@ -26,11 +30,6 @@ def test_what_a_list_was_taken_for_is_said_once(tmp_path, capsys):
     for told, lines in ((False, 1), (True, 0)):
         data.load(config, told=told)
         assert capsys.readouterr().err.count("examinations (") == lines
-
-
-def number(name):
-    """The row of an example, by its file."""
-    return int(name.partition(".")[0].partition("_")[2])
 
 
 def test_modalities_by_name_with_what_is_missing(tmp_path):
@@ -168,150 +167,6 @@ def test_percentiles_are_those_of_the_training_subjects(tmp_path):
     first, second = (load(rows(high)).info.intensity() for high in (4000, 30000))
     assert first == second and first.kind == "percentiles"
     assert 0 <= first.low < 100 and 3900 < first.high <= 4000
-
-
-def test_subjects_stay_together_and_the_cut_knows_no_salt(tmp_path, monkeypatch):
-    """Without a column the headers say who is who; their hashes differ on every machine."""
-    root = table(tmp_path, cohort(tmp_path, subject=None, ct=None, xray=None))
-    found = []
-    for salt in ("a", "b"):
-        monkeypatch.setattr(
-            cohort_reading,
-            "read_picture",
-            lambda path, s=salt: headed(path, s, number(path.name) // 2),
-        )
-        splits = load(root)
-        found.append([splits[name].names for name in NAMES])
-        pairs = [{number(n) // 2 for n in splits[name].names} for name in NAMES]
-        assert sum(map(len, pairs)) == len(set.union(*pairs)) == COUNT // 2
-        assert set(splits.train.groups) <= {f"t1_{2 * p}.nii.gz" for p in range(COUNT // 2)}
-    assert found[0] == found[1]
-
-
-def headed(path, salt, who):
-    """A volume whose header names a patient."""
-    return dataclasses.replace(read_nifti(path), group=f"{salt}{hash((salt, who)):x}")
-
-
-@pytest.mark.parametrize(
-    ("who", "words"),
-    [
-        (lambda i: 0, "line 2 and .*line 4: .*show one patient, but are of two subjects"),
-        (lambda i: i, "line 2 and .*line 3: .*show two patients, but are of one subject"),
-    ],
-)
-def test_headers_that_contradict_the_subjects(tmp_path, monkeypatch, who, words):
-    root = table(tmp_path, cohort(tmp_path, ct=None, xray=None))
-    monkeypatch.setattr(
-        cohort_reading, "read_picture", lambda path: headed(path, "", who(number(path.name)))
-    )
-    with pytest.raises(ValueError, match=words) as error:
-        load(root)
-    assert "P0" not in str(error.value)  # who it is
-
-
-def test_files_of_two_patients_in_one_row(tmp_path, monkeypatch):
-    root = table(tmp_path, cohort(tmp_path, xray=None))
-    monkeypatch.setattr(cohort_reading, "read_picture", lambda path: headed(path, "", path.name))
-    with pytest.raises(
-        ValueError, match="line 3: .*t1_1.nii.gz and .*ct_1.nii.gz are of two patients"
-    ):
-        load(root)
-
-
-def test_nothing_that_is_written_names_a_subject(tmp_path):
-    """Files that are called by their subjects are called by their row; reports stay in memory."""
-    rows = cohort(tmp_path, ct=None, xray=None)
-    for i, row in enumerate(rows):
-        row |= {"subject": f"Doe{i}", "report": f"Mr Doe{i} is well.\nNo lesion."}
-        (tmp_path / f"doe{i}").mkdir()
-        row["t1w"] = f"doe{i}/" + save(tmp_path / f"doe{i}" / "a.nii.gz", volume(i))
-    (tmp_path / "r.txt").write_text("From a file.\n")
-    rows[0]["report"] = "r.txt"
-    splits = load(table(tmp_path, rows))
-    known = {
-        name: report
-        for split in (splits[name] for name in NAMES)
-        for name, report in zip(split.names, split.truth["report"], strict=True)
-    }
-    assert known["row00002"] == "From a file."
-    assert sorted(known.values())[-1].endswith("No lesion.") and len(known) == COUNT
-    written = json.dumps([split_table(splits), splits.info.to_dict()])
-    assert "doe" not in written.lower() and "lesion" not in written
-    assert "Doe3" in {g for name in NAMES for g in splits[name].groups}
-
-
-def bad(rows, folder):
-    """Rows that are wrong in one thing, by what it is."""
-    other = folder.parent / "elsewhere.nii.gz"
-    save(other, volume(0))
-    save(folder / "wide.nii.gz", volume(1, (5, 8, 9)))
-    save(folder / "deep.nii.gz", volume(1, dtype=np.int16))
-    (folder / "cut.nii.gz").write_bytes((folder / "t1_3.nii.gz").read_bytes()[:60])
-    last = {"subject": "P9"}
-    return {
-        "absent": [*rows, {**last, "t1w": "gone.nii.gz", "label": "grade0"}],
-        "outside": [*rows, {**last, "t1w": f"../{other.name}", "label": "grade0"}],
-        "twice": [*rows, {**last, "t1w": "t1_0.nii.gz", "label": "grade0"}],
-        "nobody": [*rows, {"t1w": "wide.nii.gz", "label": "grade0"}],
-        "grids": [{**rows[0], "ct": "wide.nii.gz"}, *rows[1:]],
-        "shapes": [{**rows[0], "t1w": "wide.nii.gz"}, *rows[1:]],
-        "bits": [{**rows[0], "t1w": "deep.nii.gz"}, *rows[1:]],
-        "broken": [{**rows[0], "t1w": "cut.nii.gz"}, *rows[1:]],
-        "unlabelled": [{**row, "label": ""} for row in rows],
-        "no files": [{"age": row["age"], "label": row["label"]} for row in rows],
-        "taken": [{**row, "slice": "3"} for row in rows],
-        "both": [{**row, "patient": "x"} for row in rows],
-        "split": [{**row, "split": "dev"} for row in rows],
-        "parted": [{**row, "split": "test" if i == 7 else "train"} for i, row in enumerate(rows)],
-    }
-
-
-@pytest.mark.parametrize(
-    ("what", "settings", "error", "words"),
-    [
-        ("absent", {}, FileNotFoundError, "line 14, column 't1w': no file .*gone.nii.gz .*empty cell"),
-        ("outside", {}, ValueError, "line 14, column 't1w': .* lies outside .*data.outside=True"),
-        ("twice", {}, ValueError, "line 14, column 't1w': .*t1_0.nii.gz is listed before, .*line 2"),
-        ("nobody", {}, ValueError, "line 14: no subject"),
-        ("grids", {}, ValueError, "t1_0.nii.gz and .*wide.nii.gz are not on one grid: 5 x 8 x 8 and"),
-        ("shapes", {"modality": "t1w"}, ValueError, "has 5 x 8 x 8 voxels, .*5 x 8 x 9.*data.side=64"),
-        ("bits", {"modality": "t1w"}, ValueError, "t1w: .* has 8 bits .*deep.nii.gz more .int16"),
-        ("broken", {"modality": "t1w"}, ValueError, "cut.nii.gz"),
-        ("unlabelled", {}, ValueError, "no examination has a label"),
-        ("no files", {}, ValueError, "no column holds files that are there"),
-        ("taken", {}, ValueError, "a column cannot be called 'slice'"),
-        ("both", {}, ValueError, "columns subject and patient both say the subject"),
-        ("split", {}, ValueError, "line 2, 3, 4 and 9 more: split 'dev' is not one of"),
-        ("parted", {}, ValueError, "line 8 is in train and .*line 9 in test, but both are of one subj"),
-    ],
-)  # fmt: skip
-def test_wrong_tables(tmp_path, what, settings, error, words):
-    folder = tmp_path / "cohort"
-    folder.mkdir()
-    root = table(folder, bad(cohort(folder), folder)[what])
-    with pytest.raises(error, match=words):
-        load(root, **settings)
-
-
-@pytest.mark.parametrize(
-    ("settings", "words"),
-    [
-        ({"modality": "mr"}, "has no such modality; it has t1w, ct, xray"),
-        (
-            {"modality": "age"},
-            "no such modality, but a column of facts, most of whose cells are no files",
-        ),
-        (
-            {"modality": "xray"},
-            "x_1.png is a picture, not a volume, as all of xray are: set --config.data.dims=2",
-        ),
-        ({"slices": {"first": 0.6, "last": 0.5}, "dims": 2}, "slices from 0.6 to 0.5"),
-    ],
-)
-def test_wrong_settings(tmp_path, settings, words):
-    with pytest.raises(ValueError, match=words):
-        load(table(tmp_path, cohort(tmp_path)), **settings)
 
 
 def test_volumes_on_other_grids_are_brought_onto_the_first_ones(tmp_path):

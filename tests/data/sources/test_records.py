@@ -1,9 +1,6 @@
 """Packed images: what goes in comes out, an interrupted call goes on, damage is named."""
 
 import json
-import subprocess
-import sys
-from pathlib import Path
 
 import numpy as np
 import pytest
@@ -227,32 +224,6 @@ def test_a_pack_of_before_is_known_by_its_manifest(packed):
     path.write_text(json.dumps(facts))
     found = [load(packed, loader=loader).info for loader in ("device", "grain")]
     assert found[0] == found[1] and found[0].identity["contents"] == found[0].md5
-
-
-def test_the_tool(tmp_path):
-    fill(tmp_path / "images")
-    tool = [sys.executable, str(Path(__file__).parents[3] / "tools" / "pack.py")]
-
-    def call(*arguments):
-        return subprocess.run(
-            [*tool, *map(str, arguments)], capture_output=True, text=True, timeout=120,
-            cwd=Path(__file__).parents[3],
-        )  # fmt: skip
-
-    done = call(
-        tmp_path / "images", tmp_path / "packed", "--side", 4, "--name", "mine", "--workers", 2
-    )
-    assert done.returncode == 0, done.stderr
-    assert "--config.data.name=arrayrecord" in done.stdout
-    assert json.loads((tmp_path / "packed" / "manifest.json").read_text())["name"] == "mine"
-    assert "6 files" in call(tmp_path / "packed", "--verify").stdout
-    (tmp_path / "packed" / "test.csv").write_text("x")
-    failed = call("--verify", tmp_path / "packed")
-    assert failed.returncode == 2 and "test.csv is damaged" in failed.stderr
-    (tmp_path / "images" / "ill" / "0.png").write_bytes(b"no image")
-    failed = call(tmp_path / "images", tmp_path / "other")
-    assert failed.returncode == 2 and "0.png is not an image" in failed.stderr
-    assert call(tmp_path / "nowhere", tmp_path / "other").returncode == 2
 
 
 def test_reading_twice_in_any_order(packed):
