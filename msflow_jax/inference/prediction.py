@@ -183,14 +183,15 @@ def class_numbers(classes: Sequence[str], labels: Sequence[int | str]) -> np.nda
 
     Args:
         classes: class names in label order.
-        labels: an int is a number; a string is a name, or where no class is called so a number.
+        labels: an int is a number; a string is a name, or where no class is called by a number, one.
 
     Raises:
         ValueError: a name or number that is none of the classes (the known ones are listed).
     """
     numbers = {str(k): k for k in range(len(classes))}
-    # Of classes called "1", "2", "10" the number 1 is the second, the name "1" the first.
-    named = numbers | {name: k for k, name in enumerate(classes)}
+    # Of classes called "1", "2", "10" the number 1 is the second, the name "1" the first; "0" is none.
+    numbered = any(name.isdecimal() for name in classes)
+    named = ({} if numbered else numbers) | {name: k for k, name in enumerate(classes)}
     found = [(named if isinstance(label, str) else numbers).get(str(label)) for label in labels]
     if None in found:
         unknown = labels[found.index(None)]

@@ -85,12 +85,20 @@ def test_uncertainties():
 @pytest.mark.parametrize(
     ("classes", "labels", "expected"),
     [
-        (("ill", "1"), ["1", 0, "ill", "0"], [1, 0, 0, 0]),  # a name before a number
-        (("1", "2", "10"), [1, "1", np.int64(2), "10", "2", "0"], [1, 0, 2, 2, 1, 0]),
+        (("ill", "well"), ["1", 0, "ill", "0"], [1, 0, 0, 0]),
+        (("ill", "1"), ["1", 0, "ill"], [1, 0, 0]),  # a name before a number
+        (("1", "2", "10"), [1, "1", np.int64(2), "10", "2"], [1, 0, 2, 2, 1]),
     ],
 )
 def test_an_int_is_a_number_and_a_string_a_name_first(classes, labels, expected):
     assert class_numbers(classes, labels).tolist() == expected
+
+
+@pytest.mark.parametrize("classes", [("1", "2", "10"), ("ill", "1"), ("2", "3")])
+def test_where_classes_are_numbers_no_other_number_is_one(classes):
+    """``--label=0`` drew the class called 1, without a word."""
+    with pytest.raises(ValueError, match="unknown class '0': this model knows 0 = "):
+        class_numbers(classes, ["0"])
 
 
 @pytest.mark.parametrize("label", ["x", 2, -1, 1.0, True, None, "2"])
