@@ -143,13 +143,15 @@ def _check(flow: Any, keep: float, measure: str, outside: float, sets: Any) -> N
 
 
 def _write_series(output: Path, out: Any, read: Any, evaluation: str) -> None:
-    """The table of series, where slices were classified."""
+    """The table of series; without slices of any, one of an earlier call would be of other images."""
     from msflow_jax.inference.tables import series_rows
     from msflow_jax.storage.text import write_csv
 
     if series := series_rows(out, read.series, read.subjects, evaluation):
         write_csv(output, series)
         print(f"{len(series)} volumes or series: {output}")
+    elif output.exists() and _ours(output):
+        output.unlink()
 
 
 def _note(calibration: Any, rejections: Any, broken: Mapping[str, str]) -> str:
