@@ -63,13 +63,15 @@ class Texts:
                 rows[name] = {**fact_scores(said, facts, chosen.groups), **word_scores(texts, true)}
             sure = agreement([[stated(text) for text in one] for one in drawn])
             exact = np.array([stated(a) == b for a, b in zip(drawn[0], facts, strict=True)])
+            right = sure[exact] if sure is not None and exact.any() else None
             block["routes"].append({
                 "source": source, "trained": model.linked(source, REPORT), "rows": rows,
-                "examples": len(true), "agreement": float(sure.mean()),
-                "agreement_of_right": float(sure[exact].mean()) if exact.any() else None,
+                "examples": len(true), "agreement": None if sure is None else float(sure.mean()),
+                "agreement_of_right": None if right is None else float(right.mean()),
             })  # fmt: skip
             block["cases"] += [
-                {"source": source, "drawn": drawn[0][i], "true": true[i], "agreement": float(sure[i]),
+                {"source": source, "drawn": drawn[0][i], "true": true[i],
+                 "agreement": None if sure is None else float(sure[i]),
                  "facts": marked(stated(drawn[0][i]), facts[i])}
                 for i in range(min(2, len(true)))
             ]  # fmt: skip

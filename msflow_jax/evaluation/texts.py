@@ -61,15 +61,18 @@ def fact_scores(
     return {**values, "by_field": by_field}
 
 
-def agreement(draws: Sequence[Sequence[Facts]]) -> np.ndarray:
+def agreement(draws: Sequence[Sequence[Facts]]) -> np.ndarray | None:
     """How much several draws of each report agree, ``[N]`` in [0, 1]: the mean F1 of pairs of draws.
 
     Args:
         draws: for each draw the facts of every report.
+
+    Returns:
+        None of one draw, which has nothing to agree with.
     """
     count = len(draws)
     if count < 2:
-        return np.ones(len(draws[0]))
+        return None
     total = np.zeros(len(draws[0]))
     for i in range(count):
         for j in range(i):
