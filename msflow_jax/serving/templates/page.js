@@ -93,7 +93,8 @@ const show = {
         more("Uncertainties", table(numbers))];
       if (image.nearest) {
         const near = image.nearest.map((one) => titled(one.picture, `${one.class}, cosine ${one.cosine.toFixed(3)}`));
-        parts.push(element("h3", {}, "Nearest training images"), element("div", { className: "row" }, ...near));
+        const all = found.compared_with === found.training_images ? "" : ` (of ${found.training_images}) that are compared with`;
+        parts.push(element("h3", {}, `Nearest of ${found.compared_with} training images${all}`), element("div", { className: "row" }, ...near));
       }
       return card(image, element("p", { className: "muted" }, image.name), ...parts);
     });
