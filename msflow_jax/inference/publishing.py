@@ -68,6 +68,12 @@ def stage(flow: Flow, folder: Path, *, features: bool = True) -> dict[str, Any]:
     return _copy_evaluation(flow, folder, name, features) if of in (None, flow.step) else {}
 
 
+def evaluated_step(workdir: Path) -> int | None:
+    """The step that the report's first page is of; None where there is none, or it is not known."""
+    name = evaluations.standing(workdir) or next(iter(evaluations.names(workdir)), "")
+    return evaluations.step_of(evaluations.read(workdir, name)) if name else None
+
+
 def has_words(folder: Path) -> bool:
     """Whether a staged workdir holds words of the reports that it was trained on."""
     return any(folder.rglob("tokeniser.json"))

@@ -48,6 +48,7 @@ class Results:
         problems: one sentence for each file that is there but could not be read.
         evaluation_name: name of the evaluation; empty where there is none.
         stands: whether images are classified by it.
+        first: whether it is the one of ``index.html``: that which stands, or else the first.
     """
 
     name: str
@@ -60,6 +61,7 @@ class Results:
     problems: list[str] = field(default_factory=list)
     evaluation_name: str = ""
     stands: bool = True
+    first: bool = False
 
     @property
     def data(self) -> dict[str, Any]:
