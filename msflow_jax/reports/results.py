@@ -109,6 +109,15 @@ class Results:
         return "the phantom data" if self.phantom else self.data_name or "the data set"
 
     @property
+    def units(self) -> str:
+        """What intervals are over: subjects where the split names them."""
+        counts = self.evaluation.get("counts")
+        for split in counts if isinstance(counts, list) else ():
+            if split.get("split") == self.evaluation.get("split"):
+                return "images" if split.get("subjects") is None else "subjects"
+        return "images, or subjects where they are known"  # an evaluation of before did not count
+
+    @property
     def data_name(self) -> str:
         """Name of the data set: of the user's own that of their table or folder; empty: not known."""
         name, source = (str(self.data.get(key) or "") for key in ("name", "source"))
