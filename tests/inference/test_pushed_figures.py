@@ -3,9 +3,12 @@
 import json
 from contextlib import nullcontext
 
+import numpy as np
 import pytest
 
 from msflow_jax.commands.push import push
+from msflow_jax.evaluation.likelihood import evaluate_likelihood
+from msflow_jax.inference import publishing
 from msflow_jax.storage import evaluations
 from tests.kept import unpack
 
@@ -24,3 +27,22 @@ def test_a_report_of_another_step_is_warned_of(tmp_path, capsys, step):
         push(workdir, "me/model", with_report=True, dry_run=tmp_path / "out")
     said = capsys.readouterr().err
     assert ("the report's figures are of step 5, the model is of step 24" in said) == bool(step)
+
+
+def test_folders_that_were_given_are_not_named():
+    """Stand-ins, training images and the split are; figures stay."""
+    bits = {
+        "train": np.array([2.0, 2.5]), "test": np.array([2.0, 3.0]), "noise": np.array([7.0, 8.0]),
+        "patients of Dr. Doe": np.array([4.0, 4.5]), "count": np.array([5.0, 5.5]),
+    }  # fmt: skip
+    found = evaluate_likelihood(bits, "test", "train", tuple(bits)[2:])
+    given = publishing._unnamed({**found, "dimensions": 64})
+    assert "Doe" not in json.dumps(given)
+    names = ["train", "test", "noise", "given set 1", "given set 2"]
+    assert given["sets"] == [row["name"] for row in given["per_set"]] == names
+    assert given["outside"] == [row["name"] for row in given["detection"]] == names[2:]
+    for now, then in zip(given["per_set"], found["per_set"], strict=True):
+        assert {**now, "name": ""} == {**then, "name": ""}
+    assert {k: given[k] for k in ("inside", "reference", "dimensions")} == {
+        "inside": "test", "reference": "train", "dimensions": 64,
+    }  # fmt: skip
