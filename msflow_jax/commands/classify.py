@@ -208,6 +208,7 @@ def main(arguments: Sequence[str]) -> None:
     add_distributed(flags)
     add_overwrite(flags, "--output where it is not a table of an earlier call")
     o = flags.parse_args(arguments)
+    flags.refuse_without(o, "coverage", "score", "by_class")
     start(o.distributed)
     sets = dict(coverage=o.coverage, score=o.score, by_class=o.by_class) if o.coverage else None
     classify(

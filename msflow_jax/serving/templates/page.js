@@ -33,11 +33,17 @@ function titled(address, words) {
 function bars(probability) {
   const box = element("div", { className: "bars" });
   const sorted = Object.entries(probability).sort((a, b) => b[1] - a[1]);
-  for (const [name, share] of sorted.slice(0, 12)) {
+  const rest = sorted.splice(12);
+  for (const [name, share] of sorted) {
     const inner = element("span");
     inner.style.width = `${100 * share}%`;  // with a space it would be no length, and every bar full
     box.append(element("span", { className: "name" }, name), element("div", { className: "bar" }, inner),
       element("span", { className: "value" }, percent(share)));
+  }
+  if (rest.length) {
+    const share = rest.reduce((sum, [, one]) => sum + one, 0);
+    return element("div", {}, box, element("p", { className: "muted" },
+      `${rest.length} more ${rest.length === 1 ? "class" : "classes"}, together ${percent(share)}`));
   }
   return box;
 }
