@@ -11,6 +11,7 @@ script has an environment of its own, into which it is installed without what it
 """
 
 import json
+import sys
 from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
@@ -73,6 +74,8 @@ def export_onnx(
         f"classify of {workdir}: {output} ({output.stat().st_size / 2**20:.1f} MiB); of {len(shown)} "
         f"images probabilities differ from the library's by at most {differences['probability']:.1e}"
     )
+    for line in facts["warnings"]:
+        print(f"warning: {line}", file=sys.stderr)
     if not flow.calibration.known:
         print(f"not calibrated, and without thresholds: {flow.calibration.reason}")
     return differences["probability"]
@@ -210,7 +213,7 @@ def main(arguments: Sequence[str]) -> None:
     flags.add_argument("--count", **whole(), default=4, help="images to compare on, at most")
     flags.add_argument("--batch", **whole(), help="images of a call (default: any)")
     flags.add_argument("--draws", **whole(), help="noise draws (default: as evaluated)")
-    flags.add_argument("--steps", **whole(), help="solver steps (default: as configured)")
+    flags.add_argument("--steps", **whole(), help="solver steps (default: as evaluated)")
     flags.add_argument(
         "--tolerance", **fraction("(0, 1)"), default=TOLERANCE,
         help=f"largest difference of a probability from the library's (default {TOLERANCE:g})",

@@ -31,6 +31,8 @@ _NONE = "none: head phantoms are made when it starts, nothing is downloaded"
 _DATA = {
     "phantoms": _NONE,
     "phantom_cohort": _NONE,
+    "masks": "images of your own with masks: a folder with images/ and masks/"
+    " ([more](../../segmentation.md))",
     "cohort": f"examinations of your own: a table, or a folder in the BIDS layout {_MORE}",
     "folder": f"images of your own: a folder with a sub-folder for each class {_MORE}",
     "own": f"images of your own: a folder with a sub-folder for each class, or a CSV {_MORE}",
@@ -111,15 +113,31 @@ def difference(own: Mapping[str, Any], other: Mapping[str, Any]) -> list[tuple[s
     return [(f"`{key}`", f"`{own[key]!r}`", was[key]) for key in keys]
 
 
-def needs(own: Mapping[str, Any], said: str) -> list[str]:
-    """What data, weights and packages a configuration asks for, and what it says of its data itself."""
-    name, side = own["data.name"], own["data.side"]
+def _of_data(name: str, side: int) -> str:
+    """Where the data of this name come from.
+
+    Raises:
+        ValueError: neither a source that is listed here nor a set of MedMNIST.
+    """
+    from msflow_jax.data.sources.medmnist_names import is_set
+
+    if name in _DATA:
+        return _DATA[name]
+    if not is_set(name):
+        raise ValueError(
+            f"data.name={name}: say in _DATA of {Path(__file__).name} where they come from"
+        )
     archive = name if side in (0, 28) else f"{name}_{side}"
-    usual = (
+    return (
         f"`{archive}.npz` in `--config.data.root` or `~/.medmnist`, or the download that"
         f" `--config.data.download=True` allows {_MORE}"
     )
-    items = [f"* **Data**: {_DATA.get(name, usual)}. {said[:1].upper()}{said[1:]}".strip()]
+
+
+def needs(own: Mapping[str, Any], said: str) -> list[str]:
+    """What data, weights and packages a configuration asks for, and what it says of its data itself."""
+    source = _of_data(own["data.name"], own["data.side"])
+    items = [f"* **Data**: {source}. {said[:1].upper()}{said[1:]}".strip()]
     weights = own.get("model.latent.autoencoder", "")
     if weights == "patches":
         items += [

@@ -150,6 +150,7 @@ def main(arguments: Sequence[str]) -> None:
     add_resize(flags)
     add_overwrite(flags, "another file than an earlier table")
     o = flags.parse_args(arguments)
+    flags.refuse_without(o, "questions", "form")
     start()
     if o.questions:
         answer(

@@ -143,13 +143,15 @@ def _check(flow: Any, keep: float, measure: str, outside: float, sets: Any) -> N
 
 
 def _write_series(output: Path, out: Any, read: Any, evaluation: str) -> None:
-    """The table of series, where slices were classified."""
+    """The table of series; without slices of any, one of an earlier call would be of other images."""
     from msflow_jax.inference.tables import series_rows
     from msflow_jax.storage.text import write_csv
 
     if series := series_rows(out, read.series, read.subjects, evaluation):
         write_csv(output, series)
         print(f"{len(series)} volumes or series: {output}")
+    elif output.exists() and _ours(output):
+        output.unlink()
 
 
 def _note(calibration: Any, rejections: Any, broken: Mapping[str, str]) -> str:
@@ -206,6 +208,7 @@ def main(arguments: Sequence[str]) -> None:
     add_distributed(flags)
     add_overwrite(flags, "--output where it is not a table of an earlier call")
     o = flags.parse_args(arguments)
+    flags.refuse_without(o, "coverage", "score", "by_class")
     start(o.distributed)
     sets = dict(coverage=o.coverage, score=o.score, by_class=o.by_class) if o.coverage else None
     classify(

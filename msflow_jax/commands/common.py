@@ -6,7 +6,7 @@ import os
 import sys
 import traceback
 import warnings
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterable, Sequence
 from pathlib import Path
 from typing import Any, NoReturn
 
@@ -27,8 +27,24 @@ class Parser(argparse.ArgumentParser):
         """Usage and message on stderr, exit status 2."""
         super().error(printable(message))
 
+    def refuse_without(self, given: argparse.Namespace, needed: str, *names: str) -> None:
+        """An error for flags that mean nothing without another one, and would be ignored."""
+        for name in self._set(given, names):
+            if not getattr(given, needed):
+                self.error(f"--{name} is for --{needed}: give both or neither")
 
-def parser(description: str) -> argparse.ArgumentParser:
+    def refuse_beside(self, given: argparse.Namespace, what: str, *allowed: str) -> None:
+        """An error for flags beside those that are allowed, which would be ignored."""
+        for name in self._set(given, [name for name in vars(given) if name not in allowed]):
+            self.error(f"--{name} says nothing to {what}: leave it out")
+
+    def _set(self, given: argparse.Namespace, names: Iterable[str]) -> list[str]:
+        """As they are typed, those of the flags that have another value than by default."""
+        found = [name for name in names if getattr(given, name) != self.get_default(name)]
+        return [name.replace("_", "-") for name in found]
+
+
+def parser(description: str) -> Parser:
     """A parser with the flags of every command."""
     out = Parser(description=description, formatter_class=argparse.RawDescriptionHelpFormatter)
     out.add_argument("--debug", action="store_true", help="show the traceback of an error")

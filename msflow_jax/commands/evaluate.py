@@ -213,8 +213,7 @@ def main(arguments: Sequence[str]) -> None:
         help="images of another kind, which the uncertainties should tell; repeatable",
     )  # fmt: skip
     flags.add_argument(
-        "--features", type=path,
-        help="folder of msflow convert-features: distances by its features",
+        "--features", type=path, help="folder of msflow convert-features: distances by its features",
     )  # fmt: skip
     flags.add_argument("--stage", default="", help="training stage to measure (default: the last)")
     flags.add_argument(
@@ -236,7 +235,9 @@ def main(arguments: Sequence[str]) -> None:
     add_distributed(flags)
     o = flags.parse_args(arguments)
     start(o.distributed)
+    flags.refuse_without(o, "images", "modality", "resize")
     if isinstance(o.adopt, str):
+        flags.refuse_beside(o, "--adopt=NAME", "workdir", "adopt", "distributed", "debug")
         return adopt_existing(o.workdir, o.adopt)
     evaluate(
         o.workdir, o.split, o.root, o.draws, o.steps, o.prior, o.temperature, o.likelihood, o.outside,

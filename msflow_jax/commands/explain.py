@@ -65,7 +65,7 @@ def explain(
     from msflow_jax.inference.explained import choose_classes
     from msflow_jax.parallel.batched import Interrupted
     from msflow_jax.storage.atomic import new_folder
-    from msflow_jax.storage.outputs import check_both, check_folder
+    from msflow_jax.storage.outputs import check_both, check_folder, remove_partial
     from msflow_jax.workdir import open_workdir
 
     inputs = [workdir, source_path(images)]
@@ -96,6 +96,7 @@ def explain(
         raise stop.kept(len(names), partial) from stop
     with new_folder(output, replace=True) as folder:
         rows = write(folder, pixels, shown, labels, others, found, flow.info.spacing)
+    remove_partial(output, partial, written_before)
     print(f"{len(rows)} images explained: {output}")
     return rows
 

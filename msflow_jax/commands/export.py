@@ -7,6 +7,7 @@ calibration and the thresholds of abstention (export.json), and a loader of a fe
 needs jax and flatbuffers alone. More: the page Export of the documentation.
 """
 
+import sys
 from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
@@ -51,6 +52,8 @@ def export_model(
         facts = export(flow, verb, folder, batch=batch or 0, **requested)
     size = sum(file.stat().st_size for file in output.iterdir()) / 2**20
     print(f"{verb} of {workdir}, for {', '.join(facts['platforms'])}: {output} ({size:.1f} MiB)")
+    for line in facts.get("warnings", ()):
+        print(f"warning: {line}", file=sys.stderr)
     if verb == "classify" and not flow.calibration.known:
         print(f"not calibrated, and without thresholds: {flow.calibration.reason}")
 
@@ -75,7 +78,9 @@ def main(arguments: Sequence[str]) -> None:
     flags.add_argument("--output", required=True, type=path, help="folder to write")
     flags.add_argument("--batch", **whole(), help="images of a call (default: any number)")
     flags.add_argument("--draws", **whole(), help="noise draws (default: as evaluated)")
-    flags.add_argument("--steps", **whole(), help="solver steps (default: as configured)")
+    flags.add_argument(
+        "--steps", **whole(), help="solver steps (default: as evaluated, of drawings as configured)"
+    )
     add_overwrite(flags, "what was added to an earlier call's --output")
     o = flags.parse_args(arguments)
     export_model(

@@ -68,10 +68,8 @@ def generate(
             ``generated.json``; one that an earlier call wrote is replaced.
         texts: reports that a model of several modalities draws from.
         modalities: what it draws; see :func:`msflow_jax.commands.joint.draw_modalities`.
-        seed: seed of the noise.
-        steps: solver steps, None as configured.
+        seed, steps, solver: of the noise and of the ODE, None or empty as configured.
         guidance, partner_guidance: weights of class or text, and of partners, None as configured.
-        solver: ODE solver, empty as configured.
         temperature: standard deviation of the latents of a model with a likelihood, None as configured.
         file_format: ``png``, ``nifti`` or ``dicom``; empty: PNG for pictures, NIfTI for volumes.
         overwrite: whether an earlier call's folder is replaced to which other files were added.
@@ -79,13 +77,13 @@ def generate(
 
     Raises:
         ValueError: an unknown class or format, a count below 1, a setting that the model has not, labels
-            for a model of modalities or modalities for one of classes, a model that needs label maps, or
-            an output that must not be replaced.
+            for a model of modalities or the reverse, a model of label maps, an output that must stay.
         ImportError: the package that writes the format is not installed.
         OSError: an output that cannot be written.
         KeyboardInterrupt: Ctrl-C; the images so far are in ``OUTPUT.partial``.
     """
-    from msflow_jax.storage.outputs import check_both, check_folder
+    from msflow_jax.parallel.startup import is_first
+    from msflow_jax.storage.outputs import check_both, check_folder, remove_partial
     from msflow_jax.workdir import open_workdir
 
     if count is not None and count < (not balance):
@@ -111,6 +109,8 @@ def generate(
         )  # fmt: skip
     else:
         _draw_classes(flow, output, partial, labels, count or COUNT, seed, file_format, requested)
+    if is_first():
+        remove_partial(output, partial, written_before)
     if not augment:
         augmented.warn_of_drawings(flow)
 
@@ -238,11 +238,11 @@ def main(arguments: Sequence[str]) -> None:
     o = flags.parse_args(arguments)
     start(o.distributed)
     generate(
-        o.workdir, o.label, o.count, o.output, texts=read_texts(o.text, o.texts),
-        modalities=[one.strip() for one in o.modalities.split(",") if one.strip()], seed=o.seed,
+        o.workdir, o.label, o.count, o.output, texts=read_texts(o.text, o.texts), seed=o.seed,
+        modalities=[one.strip() for one in o.modalities.split(",") if one.strip()], root=o.root,
         steps=o.steps, guidance=o.guidance, partner_guidance=o.partner_guidance, solver=o.solver,
         temperature=o.temperature, file_format=o.format, overwrite=o.overwrite, augment=o.augment,
-        balance=o.balance, root=o.root,
+        balance=o.balance,
     )  # fmt: skip
 
 

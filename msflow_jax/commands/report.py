@@ -3,9 +3,9 @@
     python -m experiments.report --workdir=W --images=PATH --source=xray --output=reports.csv
 
 PATH is an image, a folder or an .npz; DICOM and NIfTI files are images too. A row per image: the text
-of the first draw, the agreement of all draws in [0, 1] (the mean F1 of their facts), the log-probability
-of a word, and the facts that the text states, of phantoms' reports, as columns fact_...; with a name
-ending in .json the same as JSON. A route that was never trained is called emergent.
+of the first draw, the agreement of all draws in [0, 1] (the mean F1 of their facts; of one draw none),
+the log-probability of a word, and the facts that the text states, of phantoms' reports, as columns
+fact_...; to a name ending in .json the same as JSON. A route never trained is called emergent.
 """
 
 from collections.abc import Sequence
@@ -58,6 +58,7 @@ def report(
         OSError: an output that cannot be written.
     """
     from msflow_jax import data
+    from msflow_jax.data.sources.values import refuse_broken
     from msflow_jax.inference.reported import rows_of
     from msflow_jax.inference.standing_routes import read_standing
     from msflow_jax.storage.jsons import write_json
@@ -66,27 +67,39 @@ def report(
     from msflow_jax.workdir import open_workdir
 
     def ours(file: Path) -> bool:
-        return file.suffix == ".json" or begins_with(file, _HEADER)
+        return _of_reports(file) if file.suffix == ".json" else begins_with(file, _HEADER)
 
     output = check_file(output, ours, [workdir, source_path(images)], overwrite)
     flow = open_workdir(workdir)
     flow.require("report")
-    read, names = data.read_images(
+    read = data.read_sound_images(
         images, flow.info.of_modality(source), resize=flow.resizes(resize)
     )
-    read_standing(workdir).warn_unlike(read, names, source)
+    refuse_broken(read.errors)
+    read_standing(workdir).warn_unlike(read, source)
     words = f"reports of {source}"
     texts, logs = flow.report(
-        {source: read}, draws=draws, seed=seed, description=words, steps=steps
+        {source: read.images}, draws=draws, seed=seed, description=words, steps=steps
     )
     route = flow.model.route_words(source, "report")
-    rows = rows_of(names, route, texts, logs)
+    rows = rows_of(read.names, route, texts, logs)
     if output.suffix == ".json":
         write_json(output, {"reports": rows})
     else:
         write_csv(output, rows)
-    print(f"{len(names)} {words} ({route}), {draws} draws each: {output}")
+    print(f"{len(rows)} {words} ({route}), {draws} draws each: {output}")
     return rows
+
+
+def _of_reports(file: Path) -> bool:
+    """Whether a file is the JSON of an earlier call."""
+    from msflow_jax.storage.jsons import read_object
+
+    try:
+        rows = read_object(file)["reports"]
+        return isinstance(rows, list) and all(set(_HEADER) <= set(row) for row in rows)
+    except (OSError, ValueError, LookupError, TypeError):
+        return False
 
 
 def main(arguments: Sequence[str]) -> None:

@@ -73,11 +73,12 @@ def retrieve(
             "train one of several modalities, medm2g_* of msflow configs"
         )
     flow.require("translate")
-    here, names = read(flow, images, source, flow.resizes(resize))
-    there, others = read(flow, among, target, flow.resizes(resize))
-    for name, found, called in ((source, here, names), (target, there, others)):
-        if name != "report":
-            read_standing(workdir).warn_unlike(found, called, name)
+    standing = read_standing(workdir)
+    here, names, seen = read(flow, images, source, flow.resizes(resize))
+    there, others, among_them = read(flow, among, target, flow.resizes(resize))
+    for name, given in ((source, seen), (target, among_them)):
+        if given is not None:
+            standing.warn_unlike(given, name)
     similarity = flow.embed(source, here) @ flow.embed(target, there).T
     route = flow.model.route_words(source, target)
     rows = []
@@ -92,16 +93,19 @@ def retrieve(
     return rows
 
 
-def read(flow: Any, place: str, name: str, resize: bool) -> tuple[Any, Sequence[str]]:
-    """Images, or rows of tokens, of a modality, and what they are called."""
+def read(flow: Any, place: str, name: str, resize: bool) -> tuple[Any, Sequence[str], Any]:
+    """Images, or rows of tokens, of a modality, what they are called, and what was read of images."""
     from msflow_jax import data
+    from msflow_jax.data.sources.values import refuse_broken
     from msflow_jax.storage.places import expand
 
     if name != "report":
-        return data.read_images(place, flow.info.of_modality(name), resize=resize)
+        seen = data.read_sound_images(place, flow.info.of_modality(name), resize=resize)
+        refuse_broken(seen.errors)
+        return seen.images, seen.names, seen
     flow.require("report")
     texts = read_texts(expand(place))
-    return flow.parts.tokeniser.encode(list(texts.values()), str(place)), tuple(texts)
+    return flow.parts.tokeniser.encode(list(texts.values()), str(place)), tuple(texts), None
 
 
 def read_texts(place: Path) -> dict[str, str]:

@@ -61,7 +61,7 @@ def segment(
     from msflow_jax.inference.segmented import write_segmented
     from msflow_jax.parallel.batched import Interrupted
     from msflow_jax.storage.atomic import new_folder
-    from msflow_jax.storage.outputs import check_both, check_folder
+    from msflow_jax.storage.outputs import check_both, check_folder, remove_partial
     from msflow_jax.workdir import open_workdir
 
     places = [workdir, source_path(images)]
@@ -85,6 +85,7 @@ def segment(
         raise stop.kept(len(pixels), partial) from stop
     with new_folder(output, replace=True) as folder:
         rows = write_segmented(folder, found, given, flow.classes, record)
+    remove_partial(output, partial, written_before)
     print(f"{len(rows)} segmented, {len(flow.classes)} classes: {output}")
     return rows
 

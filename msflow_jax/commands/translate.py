@@ -55,8 +55,7 @@ def translate(
         images: images of the source.
         source, target: their modality, and the one to draw.
         output: folder to write; one that an earlier call wrote is replaced.
-        draws: draws of each image, None as configured.
-        seed: seed of the noise.
+        draws, seed: how many of each image, None as configured, and the seed of their noise.
         resize: whether images of another size are brought to the model's; None: as in training.
         one_noise: whether the slices of a volume have one noise in each draw, so that neighbours agree.
         file_format: ``png``, ``nifti`` or ``dicom``; empty: PNG for pictures, NIfTI for volumes.
@@ -74,7 +73,7 @@ def translate(
     from msflow_jax.inference.translated import read_sources
     from msflow_jax.parallel.batched import Interrupted
     from msflow_jax.storage.atomic import new_folder
-    from msflow_jax.storage.outputs import check_both, check_folder
+    from msflow_jax.storage.outputs import check_both, check_folder, remove_partial
     from msflow_jax.workdir import open_workdir
 
     places = [workdir, source_path(images)]
@@ -106,6 +105,7 @@ def translate(
         raise stop.kept(len(given.images), partial) from stop
     with new_folder(output, replace=True) as folder:
         count = write(folder, found, given, drawn, record)
+    remove_partial(output, partial, written_before)
     print(f"{count} {given.noun} {words} ({record['route']}), {len(found)} draws each: {output}")
 
 

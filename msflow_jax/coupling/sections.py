@@ -7,7 +7,7 @@ import numpy as np
 
 from msflow_jax.data import some
 from msflow_jax.evaluation.likelihood import evaluate_likelihood
-from msflow_jax.inference.evaluation import Arrays, Block, Evaluation
+from msflow_jax.inference.evaluation import REFERENCE, Arrays, Block, Evaluation
 from msflow_jax.inference.runners import to_images
 from msflow_jax.inference.sections import SHOWN_CASES
 from msflow_jax.parallel.batched import batched
@@ -25,7 +25,7 @@ class Likelihood:
     def __call__(self, run: Evaluation) -> tuple[Block, Arrays]:
         """See :class:`msflow_jax.families.Section`."""
         few = some(run.splits.train, _REFERENCE, run.sample.seed)
-        read = {"train": run.raw("reference images", few.images)}
+        read = {"train": run.raw(REFERENCE, few.images)}
         if run.split != "train":
             read[run.split] = run.raw(run.split)
         read |= {name: run.raw(name, images) for name, images in run.outside.items()}

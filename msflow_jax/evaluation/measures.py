@@ -88,7 +88,8 @@ UNCERTAINTY = {
     "posterior": Measure("1 - max_k p_k", "0 to 1 - 1/K", "more is less certain"),
     "entropy": Measure("-sum_k p_k log p_k", "0 to log K nats", "more is less certain"),
     "spread": Measure(
-        "standard deviation over noise draws of the predicted class's probability", "0 to 0.5",
+        "sample standard deviation over noise draws of the predicted class's probability",
+        "0 to 0.71 (of two draws; of many 0.5)",
         "more is less certain",
     ),
     "picture_spread": Measure(

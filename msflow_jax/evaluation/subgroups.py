@@ -113,7 +113,17 @@ def _cut_numbers(values: np.ndarray) -> tuple[list[str], np.ndarray]:
     else:
         edges = np.unique(np.quantile(values[given], [0, 0.25, 0.5, 0.75, 1]))
         number = np.clip(np.searchsorted(edges, values, side="left") - 1, 0, len(edges) - 2)
-        names = [f"{low:.4g} to {high:.4g}" for low, high in pairwise(edges)]
+        names = [f"{low} to {high}" for low, high in pairwise(_apart(edges))]
     if not given.all():
         number, names = np.where(given, number, len(names)), [*names, NOT_GIVEN]
     return names, number
+
+
+def _apart(edges: np.ndarray) -> list[str]:
+    """Numbers in as few digits as tell them apart, at least four and all before the point."""
+    whole = len(f"{np.abs(edges).max():.0f}")
+    for digits in range(max(4, whole if whole < 16 else 4), 18):
+        found = [f"{edge:.{digits}g}" for edge in edges]
+        if len(set(found)) == len(found):
+            break
+    return found

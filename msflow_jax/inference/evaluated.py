@@ -15,7 +15,7 @@ from msflow_jax.data.base import digest
 from msflow_jax.data.identity import read_split_table
 from msflow_jax.evaluation.outside import STAND_INS
 from msflow_jax.families import Section, choose_settings
-from msflow_jax.inference.evaluation import Evaluation
+from msflow_jax.inference.evaluation import REFERENCE, Evaluation
 from msflow_jax.inference.flow import Flow
 from msflow_jax.inference.record import run_record
 from msflow_jax.storage.places import split_archive
@@ -173,8 +173,9 @@ def change_settings(
 def read_outside(flow: Flow, paths: Sequence[str]) -> dict[str, np.ndarray]:
     """Images of another kind by the last part of their path, at the model's side and channels."""
     names = [Path(path).name for path in paths]
+    taken = ("train", "val", "test", REFERENCE, *STAND_INS)
     for name in names:
-        if names.count(name) > 1 or name in (*("train", "val", "test"), *STAND_INS):
+        if names.count(name) > 1 or name in taken:
             raise ValueError(
                 f"--outside: {name!r} would name two sets of images: give each a name of its own"
             )

@@ -27,6 +27,7 @@ RESERVED = (
     *("counts", "run"),
 )
 Arrays = dict[str, np.ndarray]
+REFERENCE = "reference images"  # training images under the name that Evaluation.raw knows them by
 
 
 class Evaluation:

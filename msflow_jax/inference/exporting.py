@@ -16,6 +16,7 @@ from msflow_jax.data.batches import grey_levels
 from msflow_jax.data.sources.archives import file_sha256
 from msflow_jax.families import choose_settings
 from msflow_jax.inference.flow import Flow
+from msflow_jax.inference.predicted import other_settings
 from msflow_jax.inference.runners import classifying, generating
 from msflow_jax.inference.settings import prior_weights
 from msflow_jax.storage.jsons import write_json
@@ -94,6 +95,7 @@ def describe(flow: Flow, verb: str, requested: dict[str, Any]) -> tuple[Any, Any
     if verb == "classify":
         known = flow.calibration
         facts |= {"calibrated_by": str(known) or known.reason, "abstain": _abstain(flow)}
+        facts["warnings"] = other_settings(known.settings, requested)
     return function, inputs, facts
 
 

@@ -41,6 +41,7 @@ class Outside:
                 one["rejected"] = float(np.mean(known.p_values(read) <= level_of(known)))
             block["sets"][name], arrays[f"outside_{i}"] = one, images[:_SHOWN]
         if known:
+            block["level"] = level_of(known)
             own = known.p_values(inside, themselves=run.is_reference) <= level_of(known)
             block["rejected"], labels = float(own.mean()), split.labels[some]
             # The rate holds over all classes together: a rare one may bear all of it.

@@ -42,7 +42,7 @@ def tabulate(
     known, sample = flow.calibration, flow.config.sample
     rejections = flow.rejections(out, coverage=keep, measure=measure, level=outside)
     lines = [
-        *other_settings(known.settings, requested or {}),
+        *(f"warning: {line}" for line in other_settings(known.settings, requested or {})),
         outdated(out, known.familiar, str(known)), check_level(outside, known.outside),
     ]  # fmt: skip
     given = read.names, rejections, str(known)
@@ -58,7 +58,7 @@ def tabulate(
 def other_settings(evaluated: Mapping[str, Any], requested: Mapping[str, Any]) -> list[str]:
     """A line for each setting that thresholds were measured with otherwise than requested."""
     return [
-        f"warning: --{name}={value}, but thresholds, sets and p-values were measured with "
+        f"--{name}={value}, but thresholds, sets and p-values were measured with "
         f"{evaluated[name]}: evaluate --{name}={value} --name=NAME --adopt measures them so"
         for name, value in requested.items()
         if value and name in evaluated and evaluated[name] != value

@@ -14,6 +14,7 @@ from typing import Any
 import numpy as np
 
 from msflow_jax.evaluation.familiar import MEASURES, file_of
+from msflow_jax.evaluation.outside import STAND_INS
 from msflow_jax.inference.flow import Flow
 from msflow_jax.storage import evaluations, facts
 from msflow_jax.storage.jsons import digest_of, read_object, write_json
@@ -66,6 +67,12 @@ def stage(flow: Flow, folder: Path, *, features: bool = True) -> dict[str, Any]:
     of = found.get("settings", {}).get("step")
     # Of a model that learns nothing from one, such as of a segmentation, the figures go all the same.
     return _copy_evaluation(flow, folder, name, features) if of in (None, flow.step) else {}
+
+
+def evaluated_step(workdir: Path) -> int | None:
+    """The step that the report's first page is of; None where there is none, or it is not known."""
+    name = evaluations.standing(workdir) or next(iter(evaluations.names(workdir)), "")
+    return evaluations.step_of(evaluations.read(workdir, name)) if name else None
 
 
 def has_words(folder: Path) -> bool:
@@ -123,6 +130,21 @@ def _without(found: Any, names: tuple[str, ...]) -> Any:
     return found
 
 
+def _unnamed(found: Any) -> Any:
+    """The section on likelihoods, in which sets that somebody gave are not called as his folders."""
+    if not isinstance(found, dict):
+        return found
+    given = [name for name in found.get("outside", ()) if name not in STAND_INS]
+    names = {name: f"given set {i}" for i, name in enumerate(given, 1)}
+    kept = dict(found)
+    for key in ("sets", "outside"):
+        kept[key] = [names.get(one, one) for one in found.get(key, ())]
+    for key in ("per_set", "detection"):
+        rows = found.get(key, ())
+        kept[key] = [{**row, "name": names.get(row["name"], row["name"])} for row in rows]
+    return kept
+
+
 def _copy_evaluation(flow: Flow, folder: Path, name: str, features: bool) -> dict[str, Any]:
     """The standing evaluation: what it learned, and its figures."""
     found = evaluations.read(flow.path, name)
@@ -141,6 +163,8 @@ def _copy_evaluation(flow: Flow, folder: Path, name: str, features: bool) -> dic
         "run": {key: run[key] for key in _RUN if key in run},
         **{key: _without(found[key], _PRIVATE) for key in sections if key in found},
     }  # fmt: skip
+    if "likelihood" in shown:
+        shown["likelihood"] = _unnamed(shown["likelihood"])
     if known:
         shown["learned"] = learned
     place = evaluations.place(folder, name)

@@ -21,8 +21,9 @@ def rows_of(
         logs: mean log-probability of a token of each, ``[K, N]``.
 
     Returns:
-        ``name``, ``route``, ``report`` of the first draw, ``agreement`` of all draws in [0, 1], the
-        ``log_probability`` of a token, and the facts that the text states as ``fact_NAME``.
+        ``name``, ``route``, ``report`` of the first draw, ``agreement`` of all draws in [0, 1] (None of
+        one, and where none states a fact), the ``log_probability`` of a token, and the facts that the
+        text states as ``fact_NAME``.
     """
     facts = [[stated(text) for text in one] for one in texts]
     sure = agreement(facts)
@@ -31,7 +32,8 @@ def rows_of(
     for i, name in enumerate(names):
         said = {f"fact_{key}": value for key, value in facts[0][i].items()}
         rows.append({
-            "name": name, "route": route, "report": texts[0][i], "agreement": float(sure[i]),
+            "name": name, "route": route, "report": texts[0][i],
+            "agreement": None if np.isnan(sure[i]) else float(sure[i]),
             "log_probability": float(logs[0, i]), **{key: said.get(key, "") for key in fields},
         })  # fmt: skip
     return rows

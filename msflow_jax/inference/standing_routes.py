@@ -128,11 +128,14 @@ class StandingRoutes:
             )
         return lines
 
-    def warn_unlike(self, images: np.ndarray, names: Sequence[str], source: str) -> None:
-        """Warns as :meth:`unlike` says, of images as ``data.read_images`` gives and names them."""
-        parted = (name.rpartition("/") for name in names)  # slices end in their number
-        of = [head if end.isdecimal() else head + slash + end for head, slash, end in parted]
-        for line in self.unlike(images, list(dict.fromkeys(of)), of, source):
+    def unlike_read(self, read: Any, source: str) -> list[str]:
+        """As :meth:`unlike`, of what ``data.read_sound_images`` gives: slices count by their volume."""
+        of = [volume or name for volume, name in zip(read.series, read.names, strict=True)]
+        return self.unlike(read.images, list(dict.fromkeys(of)), of, source)
+
+    def warn_unlike(self, read: Any, source: str) -> None:
+        """Warns as :meth:`unlike_read` says."""
+        for line in self.unlike_read(read, source):
             warnings.warn(line, stacklevel=3)
 
 

@@ -14,6 +14,8 @@ from msflow_jax.reports.summary import summary_section
 from msflow_jax.storage import evaluations
 from msflow_jax.storage.atomic import write_atomically
 
+_FOOTER = "<footer>Written by msflow_jax."
+
 
 def build_report(workdir: Path) -> Path:
     """Writes ``report/index.html``, a self-contained page, from the files of a workdir.
@@ -21,6 +23,7 @@ def build_report(workdir: Path) -> Path:
     Reads config.json, manifest.json, metrics.jsonl and the evaluations; a file that is missing or
     damaged is named on the page. The page needs no network, script or other file. It shows the
     evaluation that stands; others have a page of their own beside it, ``report/NAME.html``.
+    Pages of evaluations that are called otherwise since, or stand now, are removed.
 
     Args:
         workdir: folder that training and evaluation wrote.
@@ -36,15 +39,25 @@ def build_report(workdir: Path) -> Path:
     others = [
         read_results(workdir, name) for name in _names(workdir) if name != first.evaluation_name
     ]
-    # Without one that stands the first is on the first page.
-    every = [dataclasses.replace(first, stands=True), *others]
+    every = [dataclasses.replace(first, first=True), *others]
     with doing("writing the report"):
         for one in reversed(every):
             content = render(one, [other for other in every if other is not one])
             # JSON can hold half a surrogate pair, UTF-8 cannot.
             path = workdir / "report" / page_name(one)
             write_atomically(path, content.encode("utf-8", "replace"))
+        _remove_others(path.parent, {page_name(one) for one in every})
     return path
+
+
+def _remove_others(folder: Path, written: set[str]) -> None:
+    """Removes pages that earlier calls wrote of an evaluation by its name, and this one did not."""
+    for file in folder.glob("*.html"):
+        if file.name not in written and file.is_file():
+            text = file.read_text(encoding="utf-8", errors="replace")
+            name = re.escape(file.stem)
+            if _FOOTER in text and re.search(rf'"subtitle">.*\b{name}( split)?, workdir ', text):
+                file.unlink()
 
 
 def _names(workdir: Path) -> list[str]:

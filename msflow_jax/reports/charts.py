@@ -61,7 +61,7 @@ def curve_names(rows: Rows) -> tuple[list[str], list[str]]:
 
 
 def training_chart(rows: Rows, label: str, stage: str = "") -> Markup:
-    """Losses (log scale) and validation scores against the training step.
+    """Losses (log scale, see :func:`has_log_axis`) and validation scores against the training step.
 
     Args:
         rows: metrics.jsonl; values that are not finite are left out.
@@ -77,11 +77,17 @@ def training_chart(rows: Rows, label: str, stage: str = "") -> Markup:
         found = {name: pair for name, pair in found.items() if len(pair[0])}
         for i, (name, (steps, values)) in enumerate(found.items()):
             _curve(axis, i, steps, values, _in_words(name, title == "Validation"))
-        if title == "Loss" and all((values > 0).all() for _, values in found.values()):
+        if title == "Loss" and has_log_axis(rows):
             _log_axis(axis)
         axis.locator_params(axis="x", nbins=5)
         draw.legend(axis, loc="best")
     return to_svg(figure, f"training{stage}", label, draw.WIDE)
+
+
+def has_log_axis(rows: Rows) -> bool:
+    """Whether there are losses that :func:`training_chart` shows on a log scale: none is 0 or less."""
+    found = [values for _, values in (series(rows, name) for name in curve_names(rows)[0])]
+    return any(map(len, found)) and all((values > 0).all() for values in found)
 
 
 def _curve(axis: Any, i: int, steps: np.ndarray, values: np.ndarray, name: str) -> None:

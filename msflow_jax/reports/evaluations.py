@@ -29,6 +29,7 @@ def evaluations_section(results: Results, others: Sequence[Results]) -> Section 
         results, "evaluations", "Evaluations", heading="All evaluations of this model",
         headings=[heading for heading, _, _ in _COLUMNS],
         rows=[_row(one, one is results) for one in (results, *others)],
+        stands=any(one.stands for one in (results, *others)),
     )  # fmt: skip
 
 
@@ -58,5 +59,5 @@ def _cell(found: Mapping[str, Any], key: str, show: Any) -> str:
 
 
 def page_name(results: Results) -> str:
-    """Name of the file in ``report/``: ``index.html`` for the standing evaluation."""
-    return "index.html" if results.stands else f"{results.evaluation_name}.html"
+    """Name of the file in ``report/``: ``index.html`` for the standing evaluation, or else the first."""
+    return "index.html" if results.first else f"{results.evaluation_name}.html"

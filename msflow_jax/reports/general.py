@@ -121,7 +121,8 @@ def _curves(stage: str, rows: list[dict[str, Any]], number: int) -> dict[str, An
     label = f"Curves of {listed(drawn)} over {last:,} training steps{of}"
     chart = charts.training_chart(rows, label, f"-{number}" if stage else "")
     speed = float(speeds[len(speeds) // 2]) if len(speeds) else None
-    return {"stage": stage, "chart": chart, "last": last, "speed": speed}
+    found = {"stage": stage, "chart": chart, "last": last, "speed": speed}
+    return {**found, "log": charts.has_log_axis(rows)}
 
 
 def configuration_section(results: Results) -> Section:

@@ -40,8 +40,20 @@ def outside_section(results: Results) -> Section:
         ]
     return page.section(
         results, "outside", "Outside", heading=heading, found=found, names=list(sets), tables=tables,
-        strips=strips, rejected=rejected,
+        strips=strips, rejected=rejected, level=_level(found),
     )  # fmt: skip
+
+
+def _level(found: dict[str, Any]) -> str:
+    """What is rejected, in words; of an evaluation of before the level is not known."""
+    if "rejected" not in found:
+        return ""
+    level = found.get("level")
+    if level is None:
+        return " Rejected: by the p-value at which classify abstains."
+    if not level:
+        return " Rejected: none, the validation images are too few to tell."
+    return f" Rejected: p-value of at most {100 * level:.2g} %."
 
 
 def _name(measure: str) -> str:

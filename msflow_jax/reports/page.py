@@ -59,8 +59,8 @@ def section(
     """Renders a template as a section.
 
     Args:
-        results: what the workdir holds; templates see it, whether the images are phantoms, and what is
-            shown of volumes.
+        results: what the workdir holds; templates see it, whether the images are phantoms, what is
+            shown of volumes, and what intervals are over (``units``).
         name: identifier of the section.
         title: short name for the navigation.
         heading: heading of the section; the title where empty.
@@ -68,7 +68,7 @@ def section(
         context: what else the template needs.
     """
     shared = {"results": results, "phantom": results.phantom, "planes": results.planes}
-    html = render(template or name, **shared, **context)
+    html = render(template or name, **shared, units=results.units, **context)
     return Section(name, title, html, heading)
 
 

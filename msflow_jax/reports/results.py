@@ -48,6 +48,7 @@ class Results:
         problems: one sentence for each file that is there but could not be read.
         evaluation_name: name of the evaluation; empty where there is none.
         stands: whether images are classified by it.
+        first: whether it is the one of ``index.html``: that which stands, or else the first.
     """
 
     name: str
@@ -60,6 +61,7 @@ class Results:
     problems: list[str] = field(default_factory=list)
     evaluation_name: str = ""
     stands: bool = True
+    first: bool = False
 
     @property
     def data(self) -> dict[str, Any]:
@@ -105,6 +107,15 @@ class Results:
     def title(self) -> str:
         """Name of the data set for a sentence."""
         return "the phantom data" if self.phantom else self.data_name or "the data set"
+
+    @property
+    def units(self) -> str:
+        """What intervals are over: subjects where the split names them."""
+        counts = self.evaluation.get("counts")
+        for split in counts if isinstance(counts, list) else ():
+            if split.get("split") == self.evaluation.get("split"):
+                return "images" if split.get("subjects") is None else "subjects"
+        return "images, or subjects where they are known"  # an evaluation of before did not count
 
     @property
     def data_name(self) -> str:

@@ -159,6 +159,7 @@ def report(flow: Flow, asked: Asked) -> Answer:
     seen, lines = read(asked, flow.info.of_modality(source))
     count, draws = len(seen.images), given["draws"]
     refuse_long(count, draws, given["steps"])
+    lines += read_standing(flow.path).unlike_read(seen, source)
     many = {source: padded(seen.images)}
     texts, logs = flow.report(many, draws=draws, seed=given["seed"], steps=given["steps"])
     texts = [one[:count] for one in texts]
@@ -169,7 +170,6 @@ def report(flow: Flow, asked: Asked) -> Answer:
             **row,
             "picture": picture,
             "drafts": [one[i] for one in texts],
-            "agreement": row["agreement"] if draws > 1 else None,
         }
         for i, (row, picture) in enumerate(
             zip(rows_of(seen.names, route, texts, logs[:, :count]), pictures, strict=True)

@@ -21,11 +21,13 @@ class Nearest:
     Attributes:
         images: uint8 ``[M, *space, C]``, in the order of what the evaluation knows.
         labels: their classes ``[M]``.
+        total: how many training images there are, M of which are compared with.
         flow: the opened workdir.
     """
 
     images: np.ndarray
     labels: np.ndarray
+    total: int
     flow: Flow
 
     @classmethod
@@ -49,7 +51,12 @@ class Nearest:
         prediction = flow.classify(few.images[:1])
         if known.likeness(np.asarray(prediction.features).mean(axis=0))[0, 0] < _SAME:
             raise ValueError("the standing evaluation compared with other training images")
-        return cls(few.images, np.asarray(few.labels), flow)
+        return cls(few.images, np.asarray(few.labels), len(splits.train.labels), flow)
+
+    @property
+    def counts(self) -> dict[str, int]:
+        """How many training images are compared with, and how many there are."""
+        return {"compared_with": len(self.labels), "training_images": self.total}
 
     def find(self, prediction: Prediction, count: int) -> list[list[dict[str, Any]]]:
         """Of each image the nearest ``count``: class, cosine of the features, and picture."""

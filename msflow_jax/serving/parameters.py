@@ -83,7 +83,7 @@ ENDPOINTS: Mapping[str, Mapping[str, Parameter]] = MappingProxyType({
         "score": Parameter("aps", "how sets are chosen", among=("aps", "lac", "raps")),
         "by_class": Parameter(False, "the rate of the sets holds within each class"),
         "modality": Parameter("", "of the image, for a model of several"),
-        "near": Parameter(3, "nearest training images to show", high=12),
+        "near": Parameter(3, "nearest ones to show, of the training images compared with", high=12),
     },
     "segment": {
         "name": _FILE, "resize": _RESIZE, "draws": _DRAWS, "steps": _STEPS, "solver": _SOLVER,

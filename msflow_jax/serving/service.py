@@ -139,11 +139,12 @@ class Service:
         ]
         for image, found in zip(images, near, strict=False):
             image["nearest"] = found
+        compared = self.near.counts if self.near and near else {}
         series = series_rows(out, read.series, read.subjects, str(known))
         return {
             "images": images, "warnings": [*lines, *said],
             "series": [as_json(row, self.flow.classes) for row in series],
-            "evaluation": str(known) or known.reason,
+            "evaluation": str(known) or known.reason, **compared,
         }  # fmt: skip
 
 

@@ -16,7 +16,7 @@ from msflow_jax.storage.jsons import read_object
 ITEM = "facts"  # of a checkpoint
 TEACHER = "teacher"  # folder of what a distilled run learned from
 # Leaves that change no result of a trained model: where data lie, how they are read, how it was trained
-# (but for the metric that picks the checkpoint), how much is computed at once, remarks.
+# (but for _NEEDED), how much is computed at once, remarks.
 HARMLESS = (
     *("config.data.root", "config.data.download", "config.data.md5", "config.data.loader"),
     *("config.data.workers", "config.data.duplicates", "config.data.outside"),
@@ -24,7 +24,9 @@ HARMLESS = (
     *("config.train.", "config.sample.batch", "config.model.latent.cache", "config.model.latent.batch"),
     *("data.licence", "data.source"),
 )  # fmt: skip
-_NEEDED = ("config.train.select",)
+# Of training: what picks the checkpoint, the side that a model sees, the prior of its posterior, and the
+# validation images that it is calibrated by.
+_NEEDED = tuple(f"config.train.{one}" for one in ("select", "crop", "balanced", "calibrate_every"))
 
 
 def made_with(config: Mapping[str, Any], data: Mapping[str, Any]) -> dict[str, Any]:

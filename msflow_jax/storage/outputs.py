@@ -1,6 +1,7 @@
 """What a command is to write, checked before its work: never onto an input or onto something else."""
 
 import os
+import shutil
 from collections.abc import Callable, Iterable, Sequence
 from pathlib import Path
 from typing import Any
@@ -167,6 +168,19 @@ def partial_of(output: Path) -> Path:
         return output
     name = f"{whole.name}.partial"
     return output.with_name(name) if output.name else whole.with_name(name)
+
+
+def remove_partial(
+    output: Path, partial: Path, written: Callable[[Path], Sequence[str] | None]
+) -> None:
+    """Removes the folder that an earlier Ctrl-C left, once the whole one is there.
+
+    Args:
+        output, partial: as :func:`check_both` gives them.
+        written: as :func:`check_folder` takes it: a folder without its record stays.
+    """
+    if partial != output and partial.is_dir() and written(partial) is not None:
+        shutil.rmtree(partial)
 
 
 def _same(path: Path, given: Path) -> bool:

@@ -20,10 +20,8 @@ import numpy as np
 from msflow_jax.nets.ops import over_space, space_axes
 
 SCHEMES = ("palette", "grey", "simplex")
-_PUBLISHED_STEPS = {
-    4: 75,
-    6: 50,
-}  # levels per channel -> 8-bit step: MedSymmFlow; SymmFlow on COCO-Stuff
+# Levels per channel -> 8-bit step: MedSymmFlow; SymmFlow on COCO-Stuff.
+_PUBLISHED_STEPS = {4: 75, 6: 50}
 
 
 def palette_indices(classes: int, levels: int) -> np.ndarray:

@@ -63,3 +63,12 @@ def test_columns_that_are_none():
         by_subgroup(*case(), ["a"] * 3, column="site")
     with pytest.raises(ValueError, match="name has 120 different values"):
         by_subgroup(*case(), [f"n{i}" for i in range(120)], column="name")
+
+
+def test_quartiles_of_large_numbers_have_names_of_their_own():
+    """Dates, say: four digits are the same of all."""
+    found = names(np.arange(20240100, 20240220))
+    assert [count for _, count in found] == [30] * 4
+    assert found[0][0] == "20240100 to 20240130" and len({name for name, _ in found}) == 4
+    tiny = names(1 + np.arange(120) * 1e-7)  # nor where they are nearly equal
+    assert len({name for name, _ in tiny}) == 4 and tiny[0][0] == "1 to 1.000003"

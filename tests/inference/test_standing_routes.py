@@ -1,6 +1,7 @@
 """What the standing evaluation says of a route, and of what is given as its source."""
 
 import json
+from types import SimpleNamespace
 
 import numpy as np
 import pytest
@@ -63,12 +64,23 @@ def test_a_picture_where_slices_of_volumes_were_learned(looks):
 def test_slices_that_are_read_one_by_one_count_by_volume(looks, recwarn):
     """As other commands read them; a picture counts alone."""
     standing = StandingRoutes("test", 100, block(looks))
-    names = [*(f"a/v.nii.gz/{i:03d}" for i in range(3)), "a/p.png"]
-    standing.warn_unlike(images("middle", 4, 5), names, "middle")
+    names, volume = [*(f"a/v.nii.gz/{i:03d}" for i in range(3)), "a/p.png"], "a/v.nii.gz"
+    read = SimpleNamespace(
+        images=images("middle", 4, 5), names=names, series=[volume, volume, volume, ""]
+    )
+    standing.warn_unlike(read, "middle")
     assert not recwarn
     with pytest.warns(UserWarning, match=r"^. of 2 \(a/v.nii.gz for one\) looks? more like middle"):
-        standing.warn_unlike(images("middle", 4, 5), names, "dark")
+        standing.warn_unlike(read, "dark")
     assert StandingRoutes("test", 100, {"looks": {}}).of_source(given("dark"), "dark") == []
+
+
+def test_names_that_end_in_a_number_are_no_volume(looks):
+    """As an archive's, and DICOM files without an ending."""
+    names = [f"test/{i:05d}" for i in range(4)]
+    read = SimpleNamespace(images=images("middle", 4, 5), names=names, series=[""] * 4)
+    (line,) = StandingRoutes("test", 100, block(looks)).unlike_read(read, "dark")
+    assert line.startswith("4 of 4 (test/00000 for one) look more like middle than dark")
 
 
 def test_what_cannot_be_checked_is_said(looks, tmp_path):

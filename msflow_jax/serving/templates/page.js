@@ -33,11 +33,17 @@ function titled(address, words) {
 function bars(probability) {
   const box = element("div", { className: "bars" });
   const sorted = Object.entries(probability).sort((a, b) => b[1] - a[1]);
-  for (const [name, share] of sorted.slice(0, 12)) {
+  const rest = sorted.splice(12);
+  for (const [name, share] of sorted) {
     const inner = element("span");
     inner.style.width = `${100 * share}%`;  // with a space it would be no length, and every bar full
     box.append(element("span", { className: "name" }, name), element("div", { className: "bar" }, inner),
       element("span", { className: "value" }, percent(share)));
+  }
+  if (rest.length) {
+    const share = rest.reduce((sum, [, one]) => sum + one, 0);
+    return element("div", {}, box, element("p", { className: "muted" },
+      `${rest.length} more ${rest.length === 1 ? "class" : "classes"}, together ${percent(share)}`));
   }
   return box;
 }
@@ -93,7 +99,8 @@ const show = {
         more("Uncertainties", table(numbers))];
       if (image.nearest) {
         const near = image.nearest.map((one) => titled(one.picture, `${one.class}, cosine ${one.cosine.toFixed(3)}`));
-        parts.push(element("h3", {}, "Nearest training images"), element("div", { className: "row" }, ...near));
+        const all = found.compared_with === found.training_images ? "" : ` (of ${found.training_images}) that are compared with`;
+        parts.push(element("h3", {}, `Nearest of ${found.compared_with} training images${all}`), element("div", { className: "row" }, ...near));
       }
       return card(image, element("p", { className: "muted" }, image.name), ...parts);
     });

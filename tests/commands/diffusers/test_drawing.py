@@ -19,7 +19,9 @@ pytest.importorskip("tokenizers")
 def test_reports_with_their_facts(trained, pictures, tmp_path):
     folder, _ = pictures
     rows = report(trained, str(folder), "t1w", tmp_path / "r.csv", draws=2)
-    assert len(rows) == 3 and rows[0]["route"] == "emergent" and 0 <= rows[0]["agreement"] <= 1
+    assert len(rows) == 3 and rows[0]["route"] == "emergent"
+    # None where no draw states a fact, as a model of a few steps writes.
+    assert rows[0]["agreement"] is None or 0 <= rows[0]["agreement"] <= 1
     with (tmp_path / "r.csv").open() as file:
         assert next(csv.DictReader(file))["name"] == "head_0.png"
     report(trained, str(folder), "t1w", tmp_path / "r.json", draws=2)

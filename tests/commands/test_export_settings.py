@@ -1,0 +1,26 @@
+"""An export with other draws and steps than those evaluated says that its thresholds are not of them."""
+
+import json
+
+import pytest
+
+from msflow_jax.inference.exporting import describe
+from msflow_jax.workdir import open_workdir
+
+
+def test_thresholds_of_other_settings_are_said(trained, tmp_path, command):
+    pytest.importorskip("flatbuffers")
+    given = (f"--workdir={trained}", f"--output={tmp_path / 'e'}")
+    out = command("export", *given, "--steps=3", "--draws=2")
+    assert out.status == 0, out.err
+    (line,) = json.loads((tmp_path / "e" / "export.json").read_text())["warnings"]
+    assert line.startswith("--steps=3, but thresholds, sets and p-values were measured with 1: ")
+    assert out.err.splitlines()[-1] == f"warning: {line}"
+
+
+def test_those_of_the_evaluation_are_not(trained):
+    flow = open_workdir(trained)
+    settings = {name: flow.calibration.settings[name] for name in ("draws", "steps")}
+    for requested in ({}, settings, {"draws": None, "steps": 0}):
+        assert describe(flow, "classify", requested)[2]["warnings"] == []
+    assert "warnings" not in describe(flow, "generate", {"steps": 3})[2]

@@ -1,0 +1,48 @@
+"""Figures that are given away with a model: of its own step, and without names of somebody's folders."""
+
+import json
+from contextlib import nullcontext
+
+import numpy as np
+import pytest
+
+from msflow_jax.commands.push import push
+from msflow_jax.evaluation.likelihood import evaluate_likelihood
+from msflow_jax.inference import publishing
+from msflow_jax.storage import evaluations
+from tests.kept import unpack
+
+
+@pytest.mark.parametrize("step", [0, 5])
+def test_a_report_of_another_step_is_warned_of(tmp_path, capsys, step):
+    workdir = unpack("segment", tmp_path)
+    (workdir / "report").mkdir(exist_ok=True)
+    (workdir / "report" / "index.html").write_text("figures")
+    file = evaluations.place(workdir, evaluations.names(workdir)[0]) / evaluations.FILE
+    found = json.loads(file.read_text())
+    found.setdefault("settings", {})["step"] = step or found["settings"].get("step", 24)
+    file.write_text(json.dumps(found))
+    expected = pytest.warns(UserWarning, match="is of step 5") if step else nullcontext()
+    with expected:
+        push(workdir, "me/model", with_report=True, dry_run=tmp_path / "out")
+    said = capsys.readouterr().err
+    assert ("the report's figures are of step 5, the model is of step 24" in said) == bool(step)
+
+
+def test_folders_that_were_given_are_not_named():
+    """Stand-ins, training images and the split are; figures stay."""
+    bits = {
+        "train": np.array([2.0, 2.5]), "test": np.array([2.0, 3.0]), "noise": np.array([7.0, 8.0]),
+        "patients of Dr. Doe": np.array([4.0, 4.5]), "count": np.array([5.0, 5.5]),
+    }  # fmt: skip
+    found = evaluate_likelihood(bits, "test", "train", tuple(bits)[2:])
+    given = publishing._unnamed({**found, "dimensions": 64})
+    assert "Doe" not in json.dumps(given)
+    names = ["train", "test", "noise", "given set 1", "given set 2"]
+    assert given["sets"] == [row["name"] for row in given["per_set"]] == names
+    assert given["outside"] == [row["name"] for row in given["detection"]] == names[2:]
+    for now, then in zip(given["per_set"], found["per_set"], strict=True):
+        assert {**now, "name": ""} == {**then, "name": ""}
+    assert {k: given[k] for k in ("inside", "reference", "dimensions")} == {
+        "inside": "test", "reference": "train", "dimensions": 64,
+    }  # fmt: skip
