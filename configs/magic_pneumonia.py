@@ -3,7 +3,8 @@
 Paper: MAGIC-Flow (arXiv 2510.22070) leaves pathology open: nothing published.
 Command: python -m experiments.train --config=configs/magic_pneumonia.py --config.data.root=FOLDER
 On two cores: configs/magic_pneumonia.py:cpu. Training set: 4,708 images.
-Measured with :cpu (three seeds): test AUC 95.0, accuracy 84.2 (docs/coupling.md).
+Measured with :cpu (three seeds): test AUC 95.0, accuracy 84.2 before the loss was corrected;
+since then, seed 0, AUC 94.5 (docs/coupling.md).
 """
 
 from msflow_jax.config import default_config

@@ -29,7 +29,7 @@ def convolve(x: jax.Array, kernel: jax.Array, stride: int, padding: Any) -> jax.
 def convolve_planes(x: jax.Array, kernel: jax.Array, stride: int, padding: Any) -> jax.Array:
     """:func:`convolve` of volumes as one 2-D convolution of their planes.
 
-    XLA's 3-D convolution on CPU takes 3 to 10 times as long, forwards and backwards, since its fast
+    XLA's 3-D convolution on CPU takes 2 to 8 times as long, forwards and backwards, since its fast
     routine is for two dimensions (``benchmarks/conv3d.py``).
     """
     (before, behind), *rest = padding
