@@ -7,6 +7,7 @@ from typing import Any
 from ml_collections import ConfigDict
 
 from msflow_jax import data
+from msflow_jax.choices import follow
 from msflow_jax.families import FAMILIES, get_family, takes_crops
 from msflow_jax.settings import COUNT, SEED, Setting, Table, check, leaves, with_tuples
 from msflow_jax.storage.places import find_config
@@ -195,8 +196,7 @@ def override(config: ConfigDict, overrides: Sequence[str]) -> ConfigDict:
         for key, value in pairs:
             family.choose(config, key, value)
     config = _parse((), with_tuples(overrides, config), config)
-    if not any(key == "data.dims" for key, _ in pairs):
-        config.data.dims = data.dims_of(config.data.name, otherwise=config.data.dims)
+    follow(config, {key for key, _ in pairs})
     check_config(config)
     return config
 

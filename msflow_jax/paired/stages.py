@@ -7,6 +7,8 @@ from ml_collections import ConfigDict
 
 from msflow_jax.paired.validation import SELECT, loss_validation
 from msflow_jax.training import Stage
+from msflow_jax.training.source import count_examples
+from msflow_jax.training.stage import total_steps
 
 
 def make_stage(
@@ -18,7 +20,8 @@ def make_stage(
     Args:
         config: the whole configuration.
         name: name of the stage.
-        kind: whose steps ``model.lengths`` has, relative to ``train.steps``; empty: just these.
+        kind: whose steps ``model.lengths`` has, relative to ``train.steps``, or to the passes over its
+            own examples that ``train.epochs`` says; empty: just these.
         objective: ``(params, batch, key, *, train) -> (loss, metrics)``.
         pair: training and validation examples.
         trains: regular expression of the leaves that it trains.
@@ -28,7 +31,7 @@ def make_stage(
     train = ConfigDict(config.train.to_dict())
     train.select = SELECT
     length = config.model.lengths[kind] if kind else 1
-    train.steps = max(1, round(length * train.steps))
+    train.steps = max(1, round(length * total_steps(train, count_examples(pair[0]))))
     train.eval_every = min(train.eval_every, train.steps)
     train.flips, train.shift = False, 0
     return Stage(

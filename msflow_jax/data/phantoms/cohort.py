@@ -60,7 +60,9 @@ def load(config: ConfigDict) -> Splits:
     found = make(config)
     window = Intensity("window", float(config.window[0]), float(config.window[1]), "HU")
     found = {**found, CT: window.to_grey(found[CT])}
-    made = digest(*(np.ascontiguousarray(found[name]).data for name in (*MODALITIES, "label")))
+    # Of what is shown alone: latents are kept by it, and those of T1 are none of FLAIR.
+    shown = (config.modality,) if config.modality else MODALITIES
+    made = digest(*(np.ascontiguousarray(found[name]).data for name in (*shown, "label")))
     whole = _split(found, config.channels)
     parts = []
     for name, part in zip(SPLITS, cut(whole, found["label"], config.seed), strict=True):

@@ -170,3 +170,9 @@ def test_sets_do_not_depend_on_how_many_there_are():
 def test_settings_that_a_cohort_does_not_have(settings, words):
     with pytest.raises(ValueError, match=words):
         data.load(config(**settings))
+
+
+def test_another_modality_is_other_data():
+    """By this latents are kept: those of T1 were taken for FLAIR's."""
+    md5s = [data.load(config(modality=name)).info.md5 for name in ("", "t1w", "flair")]
+    assert len(set(md5s)) == 3
