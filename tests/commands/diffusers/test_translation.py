@@ -8,6 +8,7 @@ import pytest
 from PIL import Image
 
 from msflow_jax.commands.translate import translate
+from msflow_jax.data.phantoms.reports import stated
 from msflow_jax.data.sources.nifti import read_nifti
 from msflow_jax.data.sources.nifti_writing import centred_affine, write_nifti
 from tests.commands.browsing import ADDRESS, LOADED, answering, browsing, opened
@@ -108,7 +109,9 @@ def test_a_service_translates_reports_and_draws(client, pictures, tmp_path):
     assert [one["name"] for one in found["images"]] == [f"v.nii.gz, slice {i}" for i in range(3)]
     (image,) = ask("report", content, name="h.png", source="t1w", draws=2)["images"]
     assert len(image["drafts"]) == 2 and image["report"] == image["drafts"][0]
-    assert image["route"] == "emergent" and 0 <= image["agreement"] <= 1
+    assert image["route"] == "emergent"
+    # What no draft states, as of a model of a few steps, drafts cannot agree in.
+    assert (image["agreement"] is not None) == any(map(stated, image["drafts"]))
     found = ask("generate", text="There is one lesion.", modalities="ct", count=2)
     assert [*found["pictures"]] == ["ct"] and len(found["pictures"]["ct"]) == 2
     assert found["routes"] == {"report-ct": "trained"}
