@@ -14,13 +14,13 @@ from msflow_jax.inference.flow import Flow
 from msflow_jax.inference.record import circumstances
 from msflow_jax.inference.stored import FORMAT, SAYS_NOTHING, check_made, read
 from msflow_jax.progress import doing
-from msflow_jax.storage import checkpoints, facts
+from msflow_jax.storage import checkpoints, earlier, facts
 from msflow_jax.storage.digests import differences, layouts
 from msflow_jax.storage.jsons import read_object, write_json
 from msflow_jax.storage.revision import SOURCE, revision
 from msflow_jax.training import continuing
 from msflow_jax.training.continuing import check_length
-from msflow_jax.training.sequence import read_drawing, read_params, saved_stages, unreached_stages
+from msflow_jax.training.sequence import read_digested, read_drawing, saved_stages, unreached_stages
 
 __all__ = [
     "create", "describe_length", "has_checkpoint", "keep_as_begun", "keep_length", "made_with",
@@ -34,7 +34,8 @@ def create(
     """Write ``config.json`` and ``manifest.json``; a workdir with checkpoints must hold the same run.
 
     Args:
-        path: path of the workdir; made when missing.
+        path: path of the workdir; made when missing. What a fresh run finds there of evaluations of an
+            earlier one is set aside, with a warning.
         config: whole configuration of the run.
         info: what the data are.
         extra: further entries of the manifest, for instance where converted weights came from.
@@ -52,6 +53,12 @@ def create(
         before = read_object(path / "manifest.json")
         version = FORMAT if before.get("format") == FORMAT else SAYS_NOTHING
         kept = before  # such as where converted weights came from
+    elif aside := earlier.set_aside(path):
+        warnings.warn(
+            f"{path}: its evaluations are of checkpoints that are gone: they and the report are kept in "
+            f"{aside}, and nothing of them is applied to this run",
+            stacklevel=2,
+        )
     write_json(path / "config.json", config.to_dict())
     made = {
         "format": version, **circumstances(), "seed": config.train.seed, "git": revision(SOURCE),
@@ -207,7 +214,7 @@ def open_workdir(path: str | Path, stage: str = "", *, calibrated: bool = True) 
             "on, or evaluate what is there with --stage=NAME"
         )
     check_made(path, config, info)
-    step, params = read_params(path, config.train.select, stage or None)
+    step, params, digest = read_digested(path, config.train.select, stage or None)
     parts = family.load(config, info, path)
     model = family.build(config, info, parts)
     shapes, there = layouts(jax.eval_shape(model.init, jax.random.key(0))), layouts(params)
@@ -222,7 +229,8 @@ def open_workdir(path: str | Path, stage: str = "", *, calibrated: bool = True) 
     if "classify" not in config.sample:
         calibration = Calibration(reason="this model does not classify")
     elif calibrated and not stage:
-        calibration = read_calibration(path, step, config.sample.classify.to_dict())
+        configured = config.sample.classify.to_dict()
+        calibration = read_calibration(path, step, configured, digest=digest)
     if calibrated and calibration.of_other_step:
         warnings.warn(
             f"{path}: {calibration.reason}: nothing that it learned is applied, evaluate again for "
@@ -231,4 +239,6 @@ def open_workdir(path: str | Path, stage: str = "", *, calibrated: bool = True) 
         )
     drawing = read_drawing(path, config.train.select, step, stage or None)
     joined = {**params, **parts.params}
-    return Flow(path, config, info, family, parts, model, joined, step, calibration, drawing)
+    return Flow(
+        path, config, info, family, parts, model, joined, step, calibration, drawing, digest
+    )

@@ -2,6 +2,8 @@
 
 import dataclasses
 import json
+import shutil
+import warnings
 
 import pytest
 
@@ -36,6 +38,22 @@ def test_round_trip(tmp_path, config):
     assert info == INFO
     assert back.is_locked
     workdir.create(tmp_path / "deep" / "w", back, info)  # goes on
+
+
+def test_a_fresh_run_sets_evaluations_of_an_earlier_one_aside(tmp_path):
+    create(tmp_path, default_config())
+    file = tmp_path / "evaluations" / "test" / "evaluation.json"
+    file.parent.mkdir(parents=True)
+    file.write_text("{}")
+    with warnings.catch_warnings():
+        warnings.simplefilter("error")
+        workdir.create(tmp_path, default_config(), INFO)  # goes on
+    assert file.is_file()
+    shutil.rmtree(tmp_path / "checkpoints")
+    with pytest.warns(UserWarning, match="are of checkpoints that are gone.*earlier-run,"):
+        workdir.create(tmp_path, default_config(), INFO)
+    assert (tmp_path / "earlier-run" / "evaluations" / "test" / "evaluation.json").is_file()
+    assert not file.exists()
 
 
 def test_manifest(tmp_path):

@@ -121,7 +121,7 @@ def choose_name(
 def measure(
     workdir: Path, name: str, run: Any, sections: Sequence[Any], record: Mapping[str, Any]
 ) -> dict[str, Any]:
-    """Runs the sections; the first process keeps the evaluation. One of another step is renamed."""
+    """Runs the sections; the first process keeps the evaluation. One of other parameters is renamed."""
     from msflow_jax.evaluation.familiar import file_of
     from msflow_jax.inference.evaluation import evaluate_sections
     from msflow_jax.parallel.startup import is_first
@@ -136,7 +136,7 @@ def measure(
     found |= blocks
     if not is_first():
         return found
-    if before := evaluations.make_room(workdir, name, found["settings"]["step"]):
+    if before := evaluations.make_room(workdir, name, *evaluations.parameters_of(found)):
         print(f"the evaluation {name!r} of other parameters is kept as {before!r}")
     folder = evaluations.place(workdir, name)
     folder.mkdir(parents=True, exist_ok=True)

@@ -127,11 +127,8 @@ def _write(
         (folder / "report").mkdir()
         shutil.copyfile(page, folder / "report" / "index.html")
         told.append("the report shows images of the data, names of their files, and commands")
-        if (of := publishing.evaluated_step(flow.path)) not in (None, flow.step):
-            told.append(
-                f"the report's figures are of step {of}, the model is of step {flow.step}: evaluate "
-                "again before you push it"
-            )
+        if other := publishing.reported_difference(flow):
+            told.append(f"the report's figures are {other}: evaluate again before you push it")
     for line in told:
         print(f"warning: {line}", file=sys.stderr)
     verbs = verbs_of(flow.model)

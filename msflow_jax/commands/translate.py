@@ -91,7 +91,7 @@ def translate(
         **({"instruction": instruction} if instruction else {}),
         **describe_files(drawn, given.kind), **given.facts(one_noise),
     }  # fmt: skip
-    record |= read_standing(workdir).warn(given, source, target, flow.step)
+    record |= read_standing(workdir).warn(given, source, target, flow.step, flow.digest)
     words, groups = f"{source} to {target}", given.volumes if one_noise else None
     try:
         found = flow.translate(

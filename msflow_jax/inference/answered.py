@@ -10,7 +10,8 @@ import numpy as np
 
 from msflow_jax.data import Info
 from msflow_jax.data.sources.images import read_listed
-from msflow_jax.storage.evaluations import describe, names, read, step_of
+from msflow_jax.storage.evaluations import describe, names, parameters_of, read
+from msflow_jax.storage.parameters import Parameters
 from msflow_jax.storage.text import listed
 
 MODALITY = "modality"  # what is asked where no question is: which one an image shows
@@ -57,16 +58,18 @@ def replies_to(flow: Any, asked: Any, form: str, description: str = "") -> list[
 
 def _fitted(flow: Any) -> dict[str, Any]:
     """The evaluation whose temperatures hold for the parameters of a flow; empty without one."""
-    passed = []
+    passed, now = [], Parameters.of(flow)
     for name in names(flow.path):
         found = read(flow.path, name)
-        if step_of(found) == flow.step and not describe(found)["stage"]:
+        of = parameters_of(found)
+        known = of.step is not None and not of.difference(now)
+        if known and not describe(found)["stage"]:
             return found
         passed.append(name)
     if passed:
         warnings.warn(
-            f"{flow.path}: no evaluation is of step {flow.step} and of all stages ({listed(passed)}): "
-            "the probabilities of answers are not calibrated; run msflow evaluate",
+            f"{flow.path}: no evaluation is of step {flow.step} of this training and of all stages "
+            f"({listed(passed)}): the probabilities of answers are not calibrated; run msflow evaluate",
             stacklevel=3,
         )
     return {}

@@ -12,6 +12,7 @@ from msflow_jax.evaluation.familiar import Familiar
 from msflow_jax.inference.prediction import Prediction
 from msflow_jax.storage import evaluations
 from msflow_jax.storage.jsons import digest_of
+from msflow_jax.storage.parameters import Parameters
 
 _KEPT = (
     *("settings", "temperature", "bias", "thresholds", "conformal", "outside"),
@@ -119,6 +120,7 @@ def read_calibration(
     step: int | None = None,
     configured: Mapping[str, Any] | None = None,
     name: str = "",
+    digest: str = "",
 ) -> Calibration:
     """The calibration of a workdir's standing evaluation; a neutral one where there is none.
 
@@ -127,6 +129,7 @@ def read_calibration(
         step: training step of the parameters that are used; None for any. The evaluation of other
             parameters is not applied: neither its thresholds nor its temperature are theirs.
         name: another evaluation; empty: the one that stands.
+        digest: of these parameters, see :class:`Parameters`; empty where it is not known.
         configured: settings of ``sample.classify``; those of the evaluation must be of their types.
 
     Raises:
@@ -139,13 +142,12 @@ def read_calibration(
         )
     path = evaluations.place(workdir, name) / evaluations.FILE
     try:
-        found = _parse(evaluations.read(workdir, name), name)
+        found = _parse(content := evaluations.read(workdir, name), name)
         _check_types(found.settings, configured or {})
     except (TypeError, AttributeError) as error:
         raise ValueError(f"{path} is damaged ({error}): {evaluations.AGAIN}") from error
-    if step is not None and found.step not in (None, step):
-        reason = f"the evaluation {name!r} is of step {found.step}, the parameters of step {step}"
-        return Calibration(name=name, reason=reason)
+    if other := evaluations.parameters_of(content).difference(Parameters(step, digest)):
+        return Calibration(name=name, reason=f"the evaluation {name!r} is {other}")
     if found.familiar_digest:
         found = replace(found, familiar=Familiar.read(path.parent, found.familiar_digest))
     return found

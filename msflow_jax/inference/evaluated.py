@@ -53,7 +53,10 @@ def requested_settings(
     given = {"outside": outside, "features": [features] if features else [], "by": by}
     settings: dict[str, Any] = {k: list(map(str, v)) for k, v in given.items() if v}
     settings |= {"stage": stage} if stage else {}
-    return {**flow.config.sample.to_dict(), **settings, "step": flow.step}
+    # Which parameters these are: a step is reached by every training of a workdir.
+    return {
+        **flow.config.sample.to_dict(), **settings, "step": flow.step, "parameters": flow.digest,
+    }  # fmt: skip
 
 
 def run_splits(flow: Flow, root: str = "") -> data.Splits:

@@ -40,6 +40,7 @@ class Flow(ModalityVerbs, AnswerVerbs, SegmentVerbs):
         step: training step of the parameters.
         calibration: what the standing evaluation learned.
         drawing: step and own parameters to generate with, where another checkpoint draws best; or None.
+        digest: of the checkpoints of ``params``; empty where it is not known.
     """
 
     path: Path
@@ -52,6 +53,7 @@ class Flow(ModalityVerbs, AnswerVerbs, SegmentVerbs):
     step: int
     calibration: Calibration = dataclasses.field(default_factory=Calibration)
     drawing: tuple[int, Any] | None = None
+    digest: str = ""
 
     @property
     def classes(self) -> tuple[str, ...]:
@@ -86,8 +88,7 @@ class Flow(ModalityVerbs, AnswerVerbs, SegmentVerbs):
         Raises:
             ValueError: images of another type, range or shape, or a setting that the model has not.
             FloatingPointError: a prediction is not finite.
-            Interrupted: Ctrl-C came after the first batch, here as in :meth:`generate` and
-                :meth:`explain`; the error holds what was done.
+            Interrupted: Ctrl-C after the first batch, as in other verbs; it holds what was done.
         """
         self.require("classify")
         images, sample = self.check(images), self.config.sample
@@ -217,9 +218,8 @@ class Flow(ModalityVerbs, AnswerVerbs, SegmentVerbs):
 
     def resizes(self, asked: bool | None = None) -> bool:
         """Whether pictures of another size are brought to the model's; None: as in training."""
-        data = self.config.data
-        did = of_user(data.name) and data.side > 0 and self.info.dims == 2
-        return did if asked is None else asked
+        data, flat = self.config.data, self.info.dims == 2
+        return of_user(data.name) and data.side > 0 and flat if asked is None else asked
 
     def require(self, verb: str) -> None:
         """Raises a ValueError that names the workdir where its model cannot do this."""

@@ -18,6 +18,7 @@ from msflow_jax.evaluation.outside import STAND_INS
 from msflow_jax.inference.flow import Flow
 from msflow_jax.storage import evaluations, facts
 from msflow_jax.storage.jsons import digest_of, read_object, write_json
+from msflow_jax.storage.parameters import Parameters
 from msflow_jax.training.sequence import NOTE, checkpoints_to_use
 
 ABSENT = (
@@ -64,15 +65,17 @@ def stage(flow: Flow, folder: Path, *, features: bool = True) -> dict[str, Any]:
     if not name or flow.calibration.of_other_step:
         return {}
     found = evaluations.read(workdir, name)
-    of = found.get("settings", {}).get("step")
+    if evaluations.parameters_of(found).difference(Parameters.of(flow)):
+        return {}
     # Of a model that learns nothing from one, such as of a segmentation, the figures go all the same.
-    return _copy_evaluation(flow, folder, name, features) if of in (None, flow.step) else {}
+    return _copy_evaluation(flow, folder, name, features)
 
 
-def evaluated_step(workdir: Path) -> int | None:
-    """The step that the report's first page is of; None where there is none, or it is not known."""
-    name = evaluations.standing(workdir) or next(iter(evaluations.names(workdir)), "")
-    return evaluations.step_of(evaluations.read(workdir, name)) if name else None
+def reported_difference(flow: Flow) -> str:
+    """What tells the parameters of the report's first page from a model's, in words; empty for none."""
+    name = evaluations.standing(flow.path) or next(iter(evaluations.names(flow.path)), "")
+    of = evaluations.parameters_of(evaluations.read(flow.path, name)) if name else Parameters()
+    return of.difference(Parameters.of(flow), "the model is")
 
 
 def has_words(folder: Path) -> bool:
@@ -159,7 +162,7 @@ def _copy_evaluation(flow: Flow, folder: Path, name: str, features: bool) -> dic
     shown: dict[str, Any] = {
         **{key: found[key] for key in ("split", "family", "words", "counts") if key in found},
         "sections": sections, "data": _data(found.get("data", {})),
-        "settings": {**settings, "step": flow.step},
+        "settings": {**settings, **_parameters(found, flow)},
         "run": {key: run[key] for key in _RUN if key in run},
         **{key: _without(found[key], _PRIVATE) for key in sections if key in found},
     }  # fmt: skip
@@ -174,6 +177,12 @@ def _copy_evaluation(flow: Flow, folder: Path, name: str, features: bool) -> dic
         _copy(original, place / original.name)
     evaluations.adopt(folder, name)
     return {**shown, "name": name}
+
+
+def _parameters(found: Mapping[str, Any], flow: Flow) -> dict[str, Any]:
+    """The parameters that figures are of; of an evaluation of before the step alone is known."""
+    digest = evaluations.parameters_of(found).digest
+    return {"step": flow.step} | ({"parameters": digest} if digest else {})
 
 
 def _without_features(learned: Mapping[str, Any]) -> dict[str, Any]:

@@ -12,6 +12,7 @@ from msflow_jax.evaluation.looks import Looks
 from msflow_jax.inference.translated import Sources
 from msflow_jax.reports.routes import scores_of
 from msflow_jax.storage import evaluations
+from msflow_jax.storage.parameters import Parameters
 
 
 @dataclass(frozen=True)
@@ -23,21 +24,25 @@ class StandingRoutes:
         step: training step that it is of; None where that is not known.
         block: what it measured; empty where it measured no translation.
         problem: why there is nothing to read; empty where there is.
+        digest: of the parameters that it is of; empty where that is not known.
     """
 
     name: str = ""
     step: int | None = None
     block: dict[str, Any] = field(default_factory=dict)
     problem: str = ""
+    digest: str = ""
 
-    def warn(self, given: Sources, source: str, target: str, step: int) -> dict[str, Any]:
+    def warn(
+        self, given: Sources, source: str, target: str, step: int, digest: str = ""
+    ) -> dict[str, Any]:
         """Warns of what :meth:`of_source` and :meth:`of_route` say.
 
         Returns:
             What a record says of it: the lines as ``warnings``, and ``evaluated``, the evaluation, its
             step and PSNR in dB of the route; None where it did not measure it.
         """
-        lines = [*self.of_source(given, source), *self.of_route(source, target, step)]
+        lines = [*self.of_source(given, source), *self.of_route(source, target, step, digest)]
         evaluated = None
         for line in lines:
             warnings.warn(line, stacklevel=3)
@@ -55,18 +60,19 @@ class StandingRoutes:
         found = self.block.get("looks")
         return found if isinstance(found, dict) else None
 
-    def of_route(self, source: str, target: str, step: int) -> list[str]:
+    def of_route(self, source: str, target: str, step: int, digest: str = "") -> list[str]:
         """The warning of the evaluation about a route; none where it has none.
 
         Args:
             source: what is given.
             target: what is drawn.
-            step: training step of the parameters that draw.
+            step, digest: of the parameters that draw, see :class:`Parameters`.
         """
         for one in scores_of(self.block):
             if (one.source, one.target) == (source, target) and one.alarm:
-                other = self.step not in (None, step)
-                of = f" (of step {self.step}, these are of step {step})" if other else ""
+                measured, now = Parameters(self.step, self.digest), Parameters(step, digest)
+                other = measured.difference(now, "these are")
+                of = f" ({other})" if other else ""
                 return [f"evaluation {self.name!r}{of}: {one.alarm.rstrip('.')}"]
         return []
 
@@ -152,4 +158,5 @@ def read_standing(workdir: Path) -> StandingRoutes:
         return StandingRoutes(problem=str(error))
     block = found.get("translation")
     known = block if isinstance(block, dict) else {}
-    return StandingRoutes(name, evaluations.step_of(found), known)
+    of = evaluations.parameters_of(found)
+    return StandingRoutes(name, of.step, known, digest=of.digest)

@@ -136,7 +136,8 @@ def translate(flow: Flow, asked: Asked) -> Answer:
     kept = np.unique(np.linspace(0, count - 1, min(count, MOST_SHOWN)).round().astype(int))
     lines = [f"{len(kept)} of {count} slices are shown"] if len(kept) < count else []
     standing = read_standing(flow.path)
-    lines += [*standing.of_source(seen, source), *standing.of_route(source, target, flow.step)]
+    lines += standing.of_source(seen, source)
+    lines += standing.of_route(source, target, flow.step, flow.digest)
     images, pictures = [], addresses(seen.images[kept], shown.spacing)
     for i, picture in zip(kept, pictures, strict=True):
         mean, deviation = moments(found[:, i])

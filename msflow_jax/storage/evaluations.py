@@ -12,11 +12,12 @@ from typing import Any
 
 from msflow_jax.settings import leaves
 from msflow_jax.storage.jsons import read_object, write_json
+from msflow_jax.storage.parameters import Parameters
 
 FILE, ARRAYS, TABLE = "evaluation.json", "evaluation.npz", "predictions.csv"
 AGAIN = "evaluate the workdir again"
 _LONGEST = 200
-_FOLDER, _STANDING, _OLD_NAME = "evaluations", "standing.json", "test"
+FOLDER, _STANDING, _OLD_NAME = "evaluations", "standing.json", "test"
 # Settings that change no result, and those that only add to it.
 _FREE, _ADDED = ("batch",), ("outside", "features", "by")
 
@@ -45,12 +46,12 @@ def _is_name(name: str) -> bool:
 
 def place(workdir: Path, name: str) -> Path:
     """Folder of an evaluation, whether it is there or not."""
-    return workdir if name == _old_name(workdir) else workdir / _FOLDER / name
+    return workdir if name == _old_name(workdir) else workdir / FOLDER / name
 
 
 def names(workdir: Path) -> list[str]:
     """Names of the evaluations that are there, the standing one first, the others in order."""
-    found = {path.parent.name for path in (workdir / _FOLDER).glob(f"*/{FILE}")}
+    found = {path.parent.name for path in (workdir / FOLDER).glob(f"*/{FILE}")}
     if old := _old_name(workdir):
         found.add(old)
     first = _named(workdir)
@@ -66,14 +67,14 @@ def standing(workdir: Path) -> str:
     name = _named(workdir)
     if name and not (place(workdir, name) / FILE).is_file():
         raise ValueError(
-            f"{workdir / _FOLDER / _STANDING} names the evaluation {name!r}, which is not there: choose "
+            f"{workdir / FOLDER / _STANDING} names the evaluation {name!r}, which is not there: choose "
             f"one by evaluate --adopt=NAME ({', '.join(names(workdir)) or 'none is left'}), or remove it"
         )
     return name
 
 
 def _named(workdir: Path) -> str:
-    path = workdir / _FOLDER / _STANDING
+    path = workdir / FOLDER / _STANDING
     if not path.is_file():
         return _old_name(workdir)
     remedy = "remove it, and choose one by evaluate --adopt=NAME"
@@ -110,14 +111,14 @@ def adopt(workdir: Path, name: str) -> None:
             "model can stand"
         )
     _move_old(workdir)
-    write_json(workdir / _FOLDER / _STANDING, {"name": name})
+    write_json(workdir / FOLDER / _STANDING, {"name": name})
 
 
 def describe(found: Mapping[str, Any]) -> dict[str, Any]:
     """What an evaluation was made of, as far as its file says: two that agree in it are the same."""
     given = found.get("settings")
     settings = dict(given) if isinstance(given, dict) else {}
-    for name in ("step", "training_images_compared", "images", *_FREE):
+    for name in ("step", "parameters", "training_images_compared", "images", *_FREE):
         settings.pop(name, None)
     made = {key: settings.pop(key, "") for key in ("stage", "images_md5")}
     added = {key: _listed(settings.pop(key, [])) for key in _ADDED}
@@ -125,11 +126,17 @@ def describe(found: Mapping[str, Any]) -> dict[str, Any]:
     return {"split": found.get("split"), **made, **added, **plain}
 
 
-def step_of(found: Mapping[str, Any]) -> int | None:
-    """Training step of the parameters that an evaluation is of; None where its file does not say."""
-    settings = found.get("settings")
-    step = settings.get("step") if isinstance(settings, dict) else None
-    return step if isinstance(step, int) else None
+def parameters_of(found: Mapping[str, Any]) -> Parameters:
+    """The parameters that an evaluation is of, as far as its file says."""
+    settings, learned = (
+        part if isinstance(part := found.get(key), dict) else {} for key in ("settings", "learned")
+    )
+    # The step that stands with what is applied comes first: a digest tells of edits there.
+    step = learned.get("step")
+    step, digest = settings.get("step") if step is None else step, settings.get("parameters")
+    return Parameters(
+        step if isinstance(step, int) else None, digest if isinstance(digest, str) else ""
+    )
 
 
 def check_free(workdir: Path, name: str, made: Mapping[str, Any]) -> None:
@@ -156,34 +163,34 @@ def check_free(workdir: Path, name: str, made: Mapping[str, Any]) -> None:
             )
 
 
-def make_room(workdir: Path, name: str, step: int) -> str:
-    """Keep an evaluation of another step under ``NAME-stepN`` before a new one takes its name.
+def make_room(workdir: Path, name: str, step: int | None, digest: str = "") -> str:
+    """Keep an evaluation of other parameters under ``NAME-stepN`` before a new one takes its name.
 
     The file of a damaged one is set aside as ``evaluation.json.damaged``.
 
     Args:
         workdir: the workdir.
         name: name of the evaluation that is to be written.
-        step: training step of the parameters that it is of.
+        step, digest: of the parameters that it is of, see :class:`Parameters`.
 
     Returns:
         The name under which the one before is kept; empty where none had to be moved.
     """
     _move_old(workdir)
-    folder = workdir / _FOLDER / name
+    folder = workdir / FOLDER / name
     if not (folder / FILE).is_file():
         return ""
     found = _whole(workdir, name)
     if found is None:
         (folder / FILE).replace(folder / f"{FILE}.damaged")
         return ""
-    before = step_of(found)
-    if before in (None, step):
+    before = parameters_of(found)
+    if not before.difference(Parameters(step, digest)):
         return ""
-    kept, turn = f"{name}-step{before}", 1
-    while (workdir / _FOLDER / kept).exists():
+    kept, turn = f"{name}-step{before.step}", 1
+    while (workdir / FOLDER / kept).exists():
         turn += 1
-        kept = f"{name}-step{before}-{turn}"
+        kept = f"{name}-step{before.step}-{turn}"
     folder.rename(folder.with_name(kept))
     return kept
 
@@ -205,7 +212,7 @@ def _old_name(workdir: Path) -> str:
     except ValueError:
         split = None
     name = split if split in ("train", "val") else _OLD_NAME
-    return "" if (workdir / _FOLDER / name / FILE).is_file() else name
+    return "" if (workdir / FOLDER / name / FILE).is_file() else name
 
 
 def _move_old(workdir: Path) -> None:
@@ -213,9 +220,9 @@ def _move_old(workdir: Path) -> None:
     name = _old_name(workdir)
     if not name:
         return
-    folder, stood = workdir / _FOLDER / name, _named(workdir)
+    folder, stood = workdir / FOLDER / name, _named(workdir)
     folder.mkdir(parents=True, exist_ok=True)
-    write_json(workdir / _FOLDER / _STANDING, {"name": stood})
+    write_json(workdir / FOLDER / _STANDING, {"name": stood})
     for file in (ARRAYS, FILE):  # the one that is looked for last
         if (workdir / file).is_file():
             (workdir / file).replace(folder / file)

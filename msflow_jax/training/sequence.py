@@ -1,22 +1,22 @@
 """Stages of training one after the other, and what they leave: the tree that a workdir holds."""
 
 import json
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from pathlib import Path
-from typing import Any, TypeVar
+from typing import Any
 
 import jax
 import numpy as np
 from jax.experimental import multihost_utils
 
 from msflow_jax.storage.atomic import write_atomically
+from msflow_jax.storage.beside import reading
 from msflow_jax.storage.checkpoints import Checkpoints, exist
+from msflow_jax.storage.parameters import digest_of_stages, saved_digest
 from msflow_jax.training.loop import fit
 from msflow_jax.training.stage import Params, Stage, stage_folder, update
 
 NOTE = "stages.json"
-_TRIES = 20  # of a reader beside a training
-T = TypeVar("T")
 
 
 def run_stages(
@@ -53,7 +53,7 @@ def run_stages(
         trained = _finished(stage, workdir)
         if trained is None:
             fit(stage, workdir, so_far, progress=progress, made=made)
-            _, trained = _best(stage.folder(workdir), stage.config.select)
+            trained = _best(stage.folder(workdir), stage.config.select)[1]
         so_far = update(so_far, _on_host(trained))
     return so_far
 
@@ -66,7 +66,19 @@ def read_params(
     *,
     drawing: bool = False,
 ) -> tuple[int, Params]:
-    """``(step, parameters to use)`` of a workdir: the best of each stage that has a checkpoint.
+    """``(step, parameters to use)`` of a workdir, see :func:`read_digested`."""
+    return read_digested(workdir, select, upto, params, drawing=drawing)[:2]
+
+
+def read_digested(
+    workdir: Path,
+    select: str,
+    upto: str | None = None,
+    params: Params | None = None,
+    *,
+    drawing: bool = False,
+) -> tuple[int, Params, str]:
+    """``(step, parameters to use, their digest)``: the best of each stage that has a checkpoint.
 
     Args:
         workdir: folder of the whole run.
@@ -81,14 +93,16 @@ def read_params(
         ValueError: there is no stage of that name, or a checkpoint cannot be read.
     """
     step, so_far, stages = 0, params or {}, _stages_to_read(workdir, select, upto)
+    digests = {}
     for name, metric in stages.items():
         last = name == list(stages)[-1]
-        step, trained = _best(stage_folder(workdir, name), metric, drawing and last)
+        folder = stage_folder(workdir, name)
+        step, trained, digests[name] = _best(folder, metric, drawing and last)
         so_far = update(so_far, trained)
     if params or len(saved_stages(workdir)) > 1:
         # A stage comes back on the devices it was trained on, the given tree lies on one.
         so_far = jax.device_put(_on_host(so_far))
-    return step, so_far
+    return step, so_far, digest_of_stages(digests)
 
 
 def read_drawing(
@@ -103,7 +117,7 @@ def read_drawing(
         upto: as for :func:`read_params`.
     """
     name, metric = list(_stages_to_read(workdir, select, upto).items())[-1]
-    best = _reading(stage_folder(workdir, name), metric, lambda kept: kept.best_drawing())
+    best = reading(stage_folder(workdir, name), metric, lambda kept: kept.best_drawing())
     if best == step:
         return None
     return read_params(workdir, select, upto, drawing=True)
@@ -119,7 +133,7 @@ def checkpoints_to_use(workdir: Path, select: str) -> list[Path]:
     found: list[Path] = []
     for name, metric in _stages_to_read(workdir, select, None).items():
         folder = stage_folder(workdir, name)
-        both = _reading(folder, metric, lambda kept: (kept.best(), kept.best_drawing()))
+        both = reading(folder, metric, lambda kept: (kept.best(), kept.best_drawing()))
         found += [folder / "checkpoints" / str(step) for step in sorted(set(both))]  # type: ignore
     return found
 
@@ -200,37 +214,12 @@ def _finished(stage: Stage, workdir: Path) -> Params | None:
         return None
 
 
-def _best(folder: Path, select: str, drawing: bool = False) -> tuple[int, Params]:
-    def read(kept: Checkpoints) -> tuple[int, Params]:
-        return kept.restore_params(kept.best_drawing() if drawing else None)
+def _best(folder: Path, select: str, drawing: bool = False) -> tuple[int, Params, str]:
+    def read(kept: Checkpoints) -> tuple[int, Params, str]:
+        step, params = kept.restore_params(kept.best_drawing() if drawing else None)
+        return step, params, saved_digest(kept.folder / str(step))
 
-    return _reading(folder, select, read)
-
-
-def _reading(folder: Path, select: str, read: Callable[[Checkpoints], T]) -> T:
-    """What a function reads of a stage's checkpoints; once more where one went meanwhile.
-
-    A training that saves beside the reader removes checkpoints between its listing and its reading.
-    """
-    checkpoints = folder / "checkpoints"
-    if not checkpoints.is_dir():
-        raise FileNotFoundError(f"no checkpoint in {checkpoints}: train first, or check --workdir")
-    for _ in range(_TRIES):
-        before = _names(checkpoints)
-        try:
-            with Checkpoints(checkpoints, select=select, read_only=True) as kept:
-                return read(kept)
-        except (OSError, ValueError):
-            if before == _names(checkpoints):
-                raise
-    raise FileNotFoundError(
-        f"the checkpoints in {checkpoints} change faster than they can be read: try again once the "
-        "training beside is over"
-    )
-
-
-def _names(folder: Path) -> set[str]:
-    return {path.name for path in folder.iterdir()}
+    return reading(folder, select, read)
 
 
 def _on_host(params: Params) -> Params:

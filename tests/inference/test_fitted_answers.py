@@ -20,15 +20,17 @@ def asked():
     return SimpleNamespace(arrays={}, replies=lambda found, model, form, fitted: fitted)
 
 
-def keep(workdir, name, step, stage=""):
+def keep(workdir, name, step, stage="", parameters=""):
     folder = workdir / "evaluations" / name
     folder.mkdir(parents=True)
-    content = {"split": "test", "settings": {"step": step, "stage": stage}, "mark": name}
+    settings = {"step": step, "stage": stage, "parameters": parameters}
+    content = {"split": "test", "settings": settings, "mark": name}
     (folder / "evaluation.json").write_text(json.dumps(content))
 
 
-def taken(workdir):
+def taken(workdir, digest=""):
     opened = flow(workdir)
+    opened.digest = digest
     opened.model = None
     return replies_to(opened, asked(), "direct").get("mark")
 
@@ -53,3 +55,12 @@ def test_other_parameters_calibrate_nothing(tmp_path, step, stage):
     keep(tmp_path, "before", step, stage)
     with pytest.warns(UserWarning, match=f"no evaluation is of step {STEP} .*before.*calibrated"):
         assert taken(tmp_path) is None
+
+
+def test_one_of_another_training_to_the_same_step_calibrates_nothing(tmp_path):
+    keep(tmp_path, "before", STEP, parameters="b" * 16)
+    words = f"no evaluation is of step {STEP} of this training .*before.*calibrated"
+    with pytest.warns(UserWarning, match=words):
+        assert taken(tmp_path, "a" * 16) is None
+    keep(tmp_path, "now", STEP, parameters="a" * 16)
+    assert taken(tmp_path, "a" * 16) == "now"

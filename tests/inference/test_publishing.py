@@ -21,6 +21,7 @@ def test_a_staged_workdir_holds_the_same_model(name, tmp_path):
     given = open_workdir(folder)
     assert jax.tree.all(jax.tree.map(np.array_equal, flow.params, given.params))
     assert (given.step, given.classes) == (flow.step, flow.classes)
+    assert given.digest == flow.digest != ""
     assert given.calibration.thresholds == flow.calibration.thresholds
     assert not any("/state/" in file or file.endswith(".csv") for file in files)
 

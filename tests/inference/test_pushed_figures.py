@@ -10,6 +10,7 @@ from msflow_jax.commands.push import push
 from msflow_jax.evaluation.likelihood import evaluate_likelihood
 from msflow_jax.inference import publishing
 from msflow_jax.storage import evaluations
+from msflow_jax.workdir import open_workdir
 from tests.kept import unpack
 
 
@@ -27,6 +28,28 @@ def test_a_report_of_another_step_is_warned_of(tmp_path, capsys, step):
         push(workdir, "me/model", with_report=True, dry_run=tmp_path / "out")
     said = capsys.readouterr().err
     assert ("the report's figures are of step 5, the model is of step 24" in said) == bool(step)
+
+
+def test_figures_of_another_training_to_the_same_step_stay(tmp_path, capsys):
+    """Those of these parameters go, and say so."""
+    workdir = unpack("segment", tmp_path)
+    (workdir / "report").mkdir(exist_ok=True)
+    (workdir / "report" / "index.html").write_text("figures")
+    name = evaluations.names(workdir)[0]
+    file = evaluations.place(workdir, name) / evaluations.FILE
+    found, digest = json.loads(file.read_text()), open_workdir(workdir).digest
+    for parameters, gone in ((digest, True), ("b" * 16, False)):
+        found.setdefault("settings", {}).update(step=24, parameters=parameters)
+        file.write_text(json.dumps(found))
+        out = tmp_path / f"out-{gone}"
+        words = "is of an earlier training to step 24, the parameters of another one"
+        with nullcontext() if gone else pytest.warns(UserWarning, match=words):
+            push(workdir, "me/model", with_report=True, dry_run=out)
+        said = capsys.readouterr().err
+        assert ("figures are of an earlier training to step 24, the model is of" in said) != gone
+        assert evaluations.names(out) == [name] * gone
+    given = evaluations.read(tmp_path / "out-True", name)
+    assert given["settings"]["parameters"] == digest == open_workdir(tmp_path / "out-True").digest
 
 
 def test_folders_that_were_given_are_not_named():

@@ -50,6 +50,11 @@ def test_a_wrong_source_and_a_bad_route_are_warned_of(looks):
     }
     (line,) = standing.of_route("dark", "middle", 200)
     assert line.startswith("evaluation 'test' (of step 100, these are of step 200): dark to middle")
+    told = StandingRoutes("test", 100, block(looks), digest="b" * 16)
+    (line,) = told.of_route("dark", "middle", 100, "a" * 16)
+    words = "(of an earlier training to step 100, these are of another one)"
+    assert line.startswith(f"evaluation 'test' {words}: dark to middle")
+    assert told.of_route("dark", "middle", 100) == standing.of_route("dark", "middle", 100)
 
 
 def test_a_picture_where_slices_of_volumes_were_learned(looks):
@@ -107,6 +112,7 @@ def test_what_cannot_be_checked_is_said(looks, tmp_path):
         path.write_text(content)
         with pytest.warns(UserWarning, match=f"--source=dark is not checked: .*{message}"):
             assert read_standing(tmp_path).warn(given("dark"), "dark", "middle", 1)["warnings"]
-    path.write_text(json.dumps({"settings": {"step": 3}, "translation": block(looks)}))
-    assert read_standing(tmp_path).step == 3
+    settings = {"step": 3, "parameters": "a" * 16}
+    path.write_text(json.dumps({"settings": settings, "translation": block(looks)}))
+    assert read_standing(tmp_path).step == 3 and read_standing(tmp_path).digest == "a" * 16
     assert read_standing(tmp_path).of_source(given("dark"), "dark") == []

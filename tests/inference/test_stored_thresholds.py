@@ -24,6 +24,17 @@ def test_thresholds_of_other_parameters_are_not_applied(tmp_path):
     assert found.reason == "the evaluation 'test' is of step 4, the parameters of step 6"
 
 
+def test_thresholds_of_another_training_to_the_same_step_are_not_applied(tmp_path):
+    found = {**learned(), "settings": {"parameters": "b" * 16}}
+    workdir.write_json(tmp_path / "evaluation.json", found)
+    for digest in ("", "b" * 16):
+        assert read_calibration(tmp_path, 4, digest=digest).temperature == 2
+    other = read_calibration(tmp_path, 4, digest="a" * 16)
+    assert not other.known and other.temperature == 1 and other.of_other_step
+    words = "is of an earlier training to step 4, the parameters of another one"
+    assert other.reason == f"the evaluation 'test' {words}"
+
+
 def test_an_edited_threshold_is_not_applied(tmp_path):
     kept = learned()["learned"]
     kept = Calibration(**kept).to_dict()

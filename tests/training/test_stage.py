@@ -2,6 +2,7 @@
 
 import json
 import os
+import shutil
 import subprocess
 import sys
 import warnings
@@ -14,6 +15,7 @@ import pytest
 from msflow_jax.storage.checkpoints import Checkpoints
 from msflow_jax.training import fit, read_params, run_stages
 from msflow_jax.training.records import read_records
+from msflow_jax.training.sequence import read_digested
 from tests.training.tiny_stages import changed, make_stages
 from tests.training.tiny_training import assert_equal
 
@@ -56,6 +58,22 @@ def test_frozen_leaves_are_equal_after_training_and_in_no_checkpoint(whole):
     # The loss was given the slope, and the validation the whole tree.
     validated = [r["val_auc"] for r in read_records(second) if "val_auc" in r]
     assert validated == [pytest.approx(tree["slope"]["w"].mean(), abs=1e-6)] * 3
+
+
+def test_the_digest_is_of_all_stages(whole, tmp_path):
+    """A first stage that was trained anew beside a finished second one makes other parameters."""
+    from tests.training import tiny_training
+
+    workdir, config = tmp_path / "w", tiny_training.make_config()
+    shutil.copytree(whole[1], workdir)
+    then, first = read_digested(workdir, "unused"), read_digested(workdir, "unused", upto="first")
+    assert then[2] == read_digested(whole[1], "unused")[2] != first[2]
+    shutil.rmtree(workdir / "stages" / "first")
+    config.seed += 1
+    run_stages(make_stages(tiny_training.make_arrays(), config), workdir, progress=False)
+    now = read_digested(workdir, "unused")
+    assert now[0] == then[0] and now[2] != then[2]
+    np.testing.assert_array_equal(now[1]["offset"]["b"], then[1]["offset"]["b"])
 
 
 def test_a_workdir_is_read_stage_by_stage(whole, tmp_path):
