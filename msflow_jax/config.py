@@ -109,10 +109,8 @@ def change_family(config: ConfigDict, family: str) -> ConfigDict:
     """The configuration with the model and sample settings of another family, at their defaults."""
     fresh = default_config(family)
     with config.unlocked():
-        shared = {
-            key: config.sample[key] for key in ("seed", "batch", "overlap")
-        }  # of all families
-        fresh.sample.update(shared)
+        of_all = ("seed", "batch", "overlap")  # families
+        fresh.sample.update({key: config.sample[key] for key in of_all})
         config.model, config.sample = fresh.model, fresh.sample
     return config
 
@@ -174,11 +172,14 @@ def load_config(arguments: Sequence[str]) -> ConfigDict:
         ValueError: an unknown key (the nearest known ones are named), a value of another type, or a
             family, network or code that does not exist.
     """
+    from msflow_jax.nets.networks import check_heads  # here: flax takes a second to import
+
     named = [a for a in arguments if a.startswith("--config=")]
-    name = find_config(named[-1].split("=", 1)[1])
     overrides = [a for a in arguments if a.startswith("--config.")]
-    config = _parse([f"--config={name}"], overrides=())
-    return override(config, overrides)
+    config = _parse([f"--config={find_config(named[-1].split('=', 1)[1])}"], overrides=())
+    config = override(config, overrides)
+    check_heads(config.model.get("net", {}))
+    return config
 
 
 def override(config: ConfigDict, overrides: Sequence[str]) -> ConfigDict:

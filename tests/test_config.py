@@ -196,3 +196,13 @@ def test_settings_are_those_of_the_signature():
         choose_settings(Model(), "draw", {}, {"temperature": 0.5})
     with pytest.raises(ValueError, match="no verb 'explain'"):
         choose_settings(Model(), "explain", {})
+
+
+def test_heads_that_do_not_divide_a_transformers_width_are_refused(file):
+    dit = [file, "--config.model.net.name=dit", "--config.model.net.head_channels=64"]
+    with pytest.raises(
+        ValueError, match=r"width=96 .* model\.net\.head_channels=64: .* such as 48"
+    ):
+        load_config([*dit, "--config.model.net.width=96"])
+    for width in (128, 32):  # a width below it is one head
+        assert load_config([*dit, f"--config.model.net.width={width}"]).model.net.width == width

@@ -5,7 +5,9 @@
     msflow convert-medsymmflow latent.pt runs/l --data dermamnist --autoencoder autoencoders/sd
 
 The weights are the state dict of the UNet of caetas/MedSymmFlow (arXiv 2507.19098), in pixel space, or
-with an autoencoder (of msflow convert-vae) in its latent space.
+with an autoencoder (of msflow convert-vae) in its latent space. The file does not say --head-channels,
+--beta and --code: give those of its training, whose own defaults are 32, 15 and grey. Networks trained
+with use_new_attention_order=True are not supported: their file looks the same, their outputs are wrong.
 """
 
 from collections.abc import Sequence
@@ -14,6 +16,8 @@ from typing import Any
 
 from msflow_jax.commands.common import add_key, parser, path, run
 from msflow_jax.commands.numbers import fraction, whole
+
+SCHEME, BETA, HEAD_CHANNELS = "palette", 4.0, 64  # of the published models
 
 
 def medmnist_info(name: str, side: int) -> Any:
@@ -87,35 +91,19 @@ def configure(
     return config
 
 
-def check_channels(flow: Any, channels: int) -> None:
-    """Raises a ValueError unless the network has the channels of an image and its label picture."""
-    image, label = flow.image_channels, flow.code.channels
-    if channels != image + label:
-        raise ValueError(
-            f"the network has {channels} channels, but an image of {image} and a "
-            f"{flow.code.scheme} label picture of {label} make {image + label}: check "
-            "--image-channels (or --data), --code and --autoencoder"
-        )
-
-
-def check_velocity(model: Any, params: Any) -> None:
-    """Evaluate the network of a flow once on noise.
-
-    Raises:
-        FloatingPointError: the velocity is not finite.
-    """
-    import jax
-    import numpy as np
-
-    x = jax.random.normal(
-        jax.random.key(0), (1, *model.space, model.image_channels + model.code.channels)
+def assumptions(scheme: str | None, beta: float | None, head_channels: int | None) -> str:
+    """A line about the numbers that no file says and nobody gave; empty if there are none."""
+    table = (
+        ("head channels", head_channels, HEAD_CHANNELS, "32 (--head-channels)"),
+        ("beta", beta, BETA, "15 (--beta)"),
+        ("code", scheme, SCHEME, "grey (--code)"),
     )
-    streams = {"image": x[..., : model.image_channels], "label": x[..., model.image_channels :]}
-    velocity = jax.jit(model.field(params))(1.0, streams)
-    if not all(np.isfinite(v).all() for v in velocity.values()):
-        raise FloatingPointError(
-            "the converted network's velocity is not finite: fetch the file again"
-        )
+    left = [(name, value, own) for name, given, value, own in table if given is None]
+    if not left:
+        return ""
+    words = ", ".join(f"{name} {value}" for name, value, _ in left)
+    own = ", ".join(own for *_, own in left)
+    return f"not in the file: assumed {words}; the official code's own defaults: {own}"
 
 
 def convert(
@@ -123,9 +111,9 @@ def convert(
     workdir: Path,
     info: Any,
     *,
-    scheme: str = "palette",
-    beta: float = 4.0,
-    head_channels: int = 64,
+    scheme: str | None = None,
+    beta: float | None = None,
+    head_channels: int | None = None,
     resize: int | None = None,
     autoencoder: Path | None = None,
     key: str = "",
@@ -136,9 +124,10 @@ def convert(
         source: file of the state dict, index of its shards, or folder of either.
         workdir: folder to make; may exist if it is empty.
         info: facts of the data the model was trained on.
-        scheme: class code, ``palette`` (MedSymmFlow) or ``grey`` (SymmFlow); ``encoded`` (LatMSF).
-        beta: strength of the label's dequantisation noise.
-        head_channels: channels an attention head; the weights do not show it.
+        scheme: class code, ``palette`` (MedSymmFlow) or ``grey`` (SymmFlow); ``encoded`` (LatMSF). What
+            is None here and below is assumed as published, with a line: no file says it.
+        beta: strength of the label's dequantisation noise, 4 if None.
+        head_channels: channels an attention head, 64 if None.
         resize: side inside the network, 0 for the images' own; None for what the authors' code does,
             32 for 28 pixels and 256 for 224.
         autoencoder: folder of a converted autoencoder, for a model of its latents.
@@ -151,7 +140,7 @@ def convert(
     """
     from msflow_jax.convert import convert_unet, read_state_dict
     from msflow_jax.convert.matching import find
-    from msflow_jax.convert.medsymmflow import STEMS
+    from msflow_jax.convert.medsymmflow import STEMS, check_channels, check_velocity
     from msflow_jax.convert.shards import listed, weight_files
     from msflow_jax.convert.state_dicts import of_file
     from msflow_jax.data.sources.archives import file_sha256
@@ -161,9 +150,12 @@ def convert(
     from msflow_jax.symmetric.parts import prepare
 
     check_new(workdir)
+    assumed = assumptions(scheme, beta, head_channels)
+    scheme, beta = scheme or SCHEME, BETA if beta is None else beta
+    heads = HEAD_CHANNELS if head_channels is None else head_channels
     tensors = read_state_dict(source)
     with of_file(source):
-        network, params = convert_unet(tensors, head_channels=head_channels, key=key)
+        network, params = convert_unet(tensors, head_channels=heads, key=key)
     if resize is None:
         resize = {28: 32, 224: 256}.get(info.side, 0)
     folder = str(autoencoder.absolute()) if autoencoder else ""
@@ -180,6 +172,8 @@ def convert(
     write(workdir, config, info, params, {"converted_from": origin}, parts)
     print(f"{source.name} (sha256 {sha256}): UNet of {count_parameters(params):,} parameters")
     print("  ".join(f"{name} {value}" for name, value in network.items()))
+    if assumed:
+        print(assumed)
     if unused := find(tensors, STEMS, "", key).unused:
         print(f"not used: {listed(unused)}")
     print(
@@ -219,8 +213,10 @@ def main(arguments: Sequence[str]) -> None:
     flags.add_argument("--image-channels", type=int, choices=(1, 3), help="with --classes")
     flags.add_argument("--side", **whole(), help="with --classes: side of the images")
     flags.add_argument("--code", choices=("palette", "grey"), help="palette if not given")
-    flags.add_argument("--beta", **fraction("(0, inf)"), default=4.0)
-    flags.add_argument("--head-channels", **whole(), default=64, help="64 in every published model")
+    flags.add_argument("--beta", **fraction("(0, inf)"), help="of the label's noise (default: 4)")
+    flags.add_argument(
+        "--head-channels", **whole(), help="default: 64, as in every published model"
+    )
     flags.add_argument(
         "--resize", **whole("[0, inf)"),
         help="side inside the network or of the encoded images (default: 32 of 28, 256 of 224)",
@@ -241,7 +237,7 @@ def main(arguments: Sequence[str]) -> None:
     )
     convert(
         o.source, o.workdir, info,
-        scheme="encoded" if o.autoencoder else o.code or "palette", beta=o.beta,
+        scheme="encoded" if o.autoencoder else o.code, beta=o.beta,
         head_channels=o.head_channels, resize=o.resize, autoencoder=o.autoencoder, key=o.key,
     )  # fmt: skip
 

@@ -6,7 +6,8 @@
 
 Stable Diffusion's ``AutoencoderKL`` in the naming of diffusers (new or old) or CompVis, also within a
 whole checkpoint, and the tiny ones of the TAESD family. IN may be the index of shards or a folder of
-diffusers. A config.json beside the file is read.
+diffusers. A config.json beside the file is read. Where a training kept an average of the weights beside
+them, --key chooses: model_ema in CompVis' naming, or . for the weights themselves.
 """
 
 import re
@@ -18,7 +19,6 @@ from msflow_jax.commands.common import add_key, parser, path, run
 from msflow_jax.commands.numbers import fraction, whole
 
 SIDE = 128  # of the test image
-REMEDY = "correct it, fetch it again, or remove it"
 
 
 def locate(name: str) -> Path:
@@ -67,47 +67,6 @@ def read(source: Path, decoder: Path | None, key: str) -> dict[str, Any]:
             half = find(read_state_dict(file), stems, f"the {side} of a tiny autoencoder", key)
         out |= {f"{side}.{name}": array for name, array in half.state.items()}
     return out
-
-
-# What config.json of diffusers may say, by key: its type, its least and its largest value.
-SAID: dict[str, tuple[type, float, float]] = {
-    "norm_num_groups": (int, 1, 4096),
-    "scaling_factor": (float, 1e-6, 1e6),
-    "shift_factor": (float, -1e6, 1e6),
-    "latent_channels": (int, 1, 65536),
-}
-ACTIVATIONS = {"AutoencoderKL": ("silu", "swish"), "TinyAutoencoder": ("relu",)}
-
-
-def beside(source: Path) -> dict[str, Any]:
-    """What a config.json in the folder of the weights says, if there is one; see ``SAID``.
-
-    Raises:
-        ValueError: the file is no JSON object, or a value of it is no such number.
-    """
-    from msflow_jax.storage.jsons import read_object
-
-    path = (source if source.is_dir() else source.parent) / "config.json"
-    if not path.is_file():
-        return {}
-    found = {k: v for k, v in read_object(path, REMEDY).items() if v is not None}
-    for key, (kind, low, high) in SAID.items():
-        value = found.get(key, low)
-        numeric = isinstance(value, int | kind) and not isinstance(value, bool)
-        if not numeric or not low <= value <= high:
-            raise ValueError(
-                f"{path}: {key} is {value!r:.60}, no {kind.__name__} in [{low:g}, {high:g}]: {REMEDY}"
-            )
-    return found
-
-
-def check_said(source: Path, said: dict[str, Any], kind: str, network: dict[str, Any]) -> None:
-    """Raises a ValueError where config.json and the tensors are of different networks."""
-    path = (source if source.is_dir() else source.parent) / "config.json"
-    for key, real in (("latent_channels", network["latent"]), ("act_fn", ACTIVATIONS[kind])):
-        value = said.get(key)
-        if value is not None and value != real and not (isinstance(real, tuple) and value in real):
-            raise ValueError(f"{path}: {key} is {value!r:.60}, the tensors need {real}: {REMEDY}")
 
 
 def picture(channels: int) -> Any:
@@ -170,12 +129,11 @@ def convert(
         ValueError: tensors that do not fit, or a folder that is not empty.
         FloatingPointError: the network's output is not finite.
     """
-
     from msflow_jax.convert import convert_vae
-    from msflow_jax.convert.matching import find
+    from msflow_jax.convert.config_json import beside, check_said, latent_range
     from msflow_jax.convert.shards import listed, weight_files
     from msflow_jax.convert.state_dicts import of_file
-    from msflow_jax.convert.vae import STEMS
+    from msflow_jax.convert.vae import find_vae
     from msflow_jax.data.sources.archives import file_sha256
     from msflow_jax.latent.autoencoder import Autoencoder, save
     from msflow_jax.nets import count_parameters
@@ -192,11 +150,7 @@ def convert(
     with of_file(source):
         kind, config, params = convert_vae(tensors, groups=groups, key="" if decoder else key)
     check_said(source, said, kind.__name__, config)
-    usual = 0.18215 if kind.__name__ == "AutoencoderKL" else 1.0
-    chosen = (
-        float(said.get("scaling_factor", usual)) if scale is None else scale,
-        float(said.get("shift_factor", 0.0)) if shift is None else shift,
-    )
+    chosen, assumed = latent_range(kind.__name__, config["latent"], said, scale, shift)
     autoencoder = Autoencoder(kind(**config), *chosen)
     quality = psnr(autoencoder, params)
     files = [*weight_files(source), *(weight_files(decoder) if decoder else ())]
@@ -209,9 +163,11 @@ def convert(
     count = count_parameters(params)
     print(f"{source.name}: {kind.__name__} of {count:,} parameters, {len(tensors)} tensors read")
     print("  ".join(f"{name} {value}" for name, value in config.items()))
-    if unused := [] if decoder else find(tensors, STEMS, "", key).unused:
-        print(f"not used: {listed(unused)}")
+    if not decoder and (found := find_vae(tensors, key)).unused:
+        print(f"taken: {listed(list(found.original.values()))}; not used: {listed(found.unused)}")
     print(f"latents times {chosen[0]} after minus {chosen[1]}")
+    if assumed:
+        print(assumed)
     print(f"a test picture encoded and decoded: PSNR {quality:.1f} dB: {folder}")
     if quality < 20:
         print("that is poor: are these trained weights, of this kind, and is --groups right?")
@@ -229,9 +185,13 @@ def main(arguments: Sequence[str]) -> None:
     flags.add_argument("--decoder", type=path, help="the second file of a tiny autoencoder")
     flags.add_argument("--groups", **whole(), help="of the normalisation (default: 32)")
     flags.add_argument(
-        "--scale", **fraction("(0, inf)"), help="of the latents (default: SD 1.x's 0.18215)"
+        "--scale",
+        **fraction("(0, inf)"),
+        help="of the latents (default: config.json's, else SD 1.x's 0.18215; tiny: 1)",
     )
-    flags.add_argument("--shift", **fraction("(-inf, inf)"), help="of the latents (default: 0)")
+    flags.add_argument(
+        "--shift", **fraction("(-inf, inf)"), help="of the latents (default: config.json's, else 0)"
+    )
     add_key(flags)
     flags.add_argument("--licence", default="", help="a note to keep with the weights")
     o = flags.parse_args(arguments)

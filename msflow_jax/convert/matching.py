@@ -71,6 +71,8 @@ def find(state: State, stems: Stems, what: str, key: str = "") -> Found:
         if all(name[: len(name) - len(stem[0])] + other in names for other in stem)
     }
     prefixes = [p for p in places if not key or _is_below(p, key)]
+    # A network may lie below another one: the very place goes first.
+    prefixes = [p for p in prefixes if p == f"{key.strip('.')}."] or prefixes
     if not prefixes:
         there = f" at --key {key} (there are some at {_keys(places)})" if key and places else ""
         choices = [" and ".join(stem) for stem in stems]

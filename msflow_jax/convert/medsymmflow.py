@@ -3,6 +3,7 @@
 from collections.abc import Mapping
 from typing import Any
 
+import jax
 import numpy as np
 
 from msflow_jax.convert.matching import Path, find, leaves, match, parameter_shapes, size
@@ -155,3 +156,31 @@ def _to_torch(path: Path, array: np.ndarray) -> np.ndarray:
         extra = {"skip": (1, 1), "qkv": (1,), "out_zero": (1,)}.get(path[-2], ())
         return array.T.reshape(*array.T.shape, *extra)
     return array
+
+
+def check_channels(flow: Any, channels: int) -> None:
+    """Raises a ValueError unless the network has the channels of an image and its label picture."""
+    image, label = flow.image_channels, flow.code.channels
+    if channels != image + label:
+        raise ValueError(
+            f"the network has {channels} channels, but an image of {image} and a "
+            f"{flow.code.scheme} label picture of {label} make {image + label}: check "
+            "--image-channels (or --data), --code and --autoencoder"
+        )
+
+
+def check_velocity(model: Any, params: Any) -> None:
+    """Evaluate the network of a flow once on noise.
+
+    Raises:
+        FloatingPointError: the velocity is not finite.
+    """
+    x = jax.random.normal(
+        jax.random.key(0), (1, *model.space, model.image_channels + model.code.channels)
+    )
+    streams = {"image": x[..., : model.image_channels], "label": x[..., model.image_channels :]}
+    velocity = jax.jit(model.field(params))(1.0, streams)
+    if not all(np.isfinite(v).all() for v in velocity.values()):
+        raise FloatingPointError(
+            "the converted network's velocity is not finite: fetch the file again"
+        )

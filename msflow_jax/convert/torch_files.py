@@ -5,6 +5,7 @@ import warnings
 import zipfile
 from collections import Counter
 from collections.abc import Mapping
+from itertools import islice
 from pathlib import Path
 from typing import Any
 
@@ -74,16 +75,24 @@ def read_torch(path: Path) -> dict[str, np.ndarray]:
         raise ValueError(
             f"{path}: holds {type(loaded).__name__}, not a state dict of named tensors"
         )
-    tensors = _flat(loaded, torch, path)
+    tensors, in_lists = _flat(loaded, torch, path)
+    words = listed([f"{name} ({n} tensors in a list)" for name, n in in_lists.items()])
     if not tensors:
         found = f", such as {listed(list(loaded))}" if loaded else ""
+        found = f"; {words}: a list names none, save a state dict" if in_lists else found
         raise ValueError(f"{path}: not a state dict: no tensors in {len(loaded)} entries{found}")
+    if in_lists:
+        warnings.warn(f"{path}: not used: {words}: a list does not name its tensors", stacklevel=2)
     return {name: _array(path, name, tensor, torch) for name, tensor in tensors.items()}
 
 
-def _flat(tree: Mapping[Any, Any], torch: Any, path: Path) -> dict[str, Any]:
-    """Tensors of mappings in mappings by dotted name, without wrappers in which everything lies."""
+def _flat(tree: Mapping[Any, Any], torch: Any, path: Path) -> tuple[dict[str, Any], dict[str, int]]:
+    """Tensors of mappings in mappings by dotted name, without wrappers in which everything lies.
+
+    With it the lists that hold tensors, by dotted name, and how many. Such is the average of torch_ema.
+    """
     out: dict[tuple[str, ...], Any] = {}
+    in_lists: dict[str, int] = {}
     seen = 0
 
     def walk(node: Mapping[Any, Any], above: tuple[str, ...]) -> None:
@@ -102,13 +111,29 @@ def _flat(tree: Mapping[Any, Any], torch: Any, path: Path) -> dict[str, Any]:
                 out[here] = value
             elif isinstance(value, Mapping):
                 walk(value, here)
+            elif found := _in_list(value, torch):
+                in_lists[".".join(here)] = found
 
     walk(tree, ())
     while out and min(map(len, out)) > 1 and len({key[0] for key in out}) == 1:
         out = {key[1:]: value for key, value in out.items()}
     if twice := [name for name, n in Counter(map(".".join, out)).items() if n > 1]:
         raise ValueError(f"{path}: two tensors called {listed(twice)}")
-    return {".".join(key): value for key, value in out.items()}
+    return {".".join(key): value for key, value in out.items()}, in_lists
+
+
+def _in_list(node: Any, torch: Any) -> int:
+    """Tensors somewhere in a list; of a huge one, those among its first entries."""
+    found, seen, rest = 0, 0, [node]
+    while rest and seen < _ENTRIES:
+        one = rest.pop()
+        seen += 1
+        if isinstance(one, torch.Tensor):
+            found += 1
+        elif isinstance(one, Mapping | list | tuple):
+            inner = one.values() if isinstance(one, Mapping) else one
+            rest.extend(islice(inner, max(0, _ENTRIES - seen - len(rest))))
+    return found
 
 
 def _array(path: Path, name: str, tensor: Any, torch: Any) -> np.ndarray:

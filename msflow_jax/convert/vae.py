@@ -13,6 +13,7 @@ from typing import Any
 import flax.linen as nn
 import numpy as np
 
+from msflow_jax.convert.averages import dotted, without_rest
 from msflow_jax.convert.matching import Found, Path, find, match, parameter_shapes, size
 from msflow_jax.nets.init import Params
 from msflow_jax.nets.tiny import TinyAutoencoder
@@ -41,7 +42,7 @@ def convert_vae(
         state: tensors by name (``read_state_dict``), below any prefix; of a whole Stable Diffusion
             checkpoint the ones below ``first_stage_model.`` are taken.
         groups: groups of the normalisation, which the shapes do not show; 32 in all published ones.
-        key: where the autoencoder lies, if there are several (``matching.find``).
+        key: where the autoencoder lies, if there are several (``find_vae``).
 
     Returns:
         ``AutoencoderKL`` or ``TinyAutoencoder``, its keyword arguments, and its parameters (float32).
@@ -50,9 +51,8 @@ def convert_vae(
         ValueError: naming the first offending tensors, if some are missing, left over, of another
             shape or not finite, or if this is no autoencoder.
     """
-    found = find(state, STEMS, WHAT, key)
-    # What CompVis' training leaves in a file of the autoencoder alone: its loss, its average's counters.
-    state = {k: v for k, v in found.state.items() if not k.startswith(("loss.", "model_ema."))}
+    found = find_vae(state, key)
+    state = without_rest(found.state, found.prefix)
     if found.naming == 0:
         today = _todays_names(state)
         config = {**_kl_architecture({new: state[k] for k, new in today.items()}), "groups": groups}
@@ -65,6 +65,18 @@ def convert_vae(
     today = {name: _without_layers(name) for name in state}
     config = _tiny_architecture({new: state[k] for k, new in today.items()})
     return TinyAutoencoder, config, _convert(found, today, TinyAutoencoder(**config), _tiny_name)
+
+
+def find_vae(state: State, key: str = "") -> Found:
+    """The one autoencoder among tensors, see ``matching.find``.
+
+    The average that CompVis' training keeps (``averages.dotted``) is another one, at ``model_ema``.
+    """
+    names = dotted(state)
+    found = find({new: state[old] for new, old in names.items()}, STEMS, WHAT, key)
+    original = {inner: names[new] for inner, new in found.original.items()}
+    used = set(original.values())
+    return found._replace(original=original, unused=[name for name in state if name not in used])
 
 
 def _convert(found: Found, today: Mapping[str, str], net: Any, naming: Any) -> Params:

@@ -1,6 +1,6 @@
 """The networks by name: their settings, and how a configuration becomes one."""
 
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from typing import Any
 
 import flax.linen as nn
@@ -32,7 +32,9 @@ _SETTINGS: dict[str, dict[str, Any]] = {
 TABLE: dict[str, Setting] = {
     "model.net.name": Setting("unet or dit", "network; it brings settings of its own"),
     "model.net.width": Setting(COUNT, "channels of the first level, or of a transformer's tokens"),
-    "model.net.head_channels": Setting(COUNT, "channels of an attention head"),
+    "model.net.head_channels": Setting(
+        COUNT, "channels of an attention head; they divide a larger width"
+    ),
     "model.net.dtype": Setting("float32 or bfloat16", "what the network computes in"),
     "model.net.remat": Setting("", "recompute blocks in the backward pass, to save memory"),
     "model.net.multipliers": Setting(COUNT, "of the width, for each level"),
@@ -75,6 +77,23 @@ def check_network(config: ConfigDict) -> None:
         )
     if config.dtype not in ("float32", "bfloat16"):
         raise ValueError(f"model.net.dtype is 'float32' or 'bfloat16', not {config.dtype!r}")
+
+
+def check_heads(config: Mapping[str, Any]) -> None:
+    """Refuses a transformer whose width its heads would not divide, for a run to begin.
+
+    A width below ``head_channels`` is one head. Runs that were begun with such a pair have wider heads
+    than they say, as ``build_network`` builds them, and open as before: ``check_config`` does not ask.
+    """
+    if config.get("name") != "dit":
+        return
+    width, channels = config["width"], config["head_channels"]
+    if width > channels and width % channels:
+        fitting = [n for n in range(channels, 0, -1) if width % n == 0]
+        raise ValueError(
+            f"model.net.width={width} does not split into heads of model.net.head_channels={channels}: "
+            f"set model.net.head_channels to a divisor of the width, such as {fitting[0]}"
+        )
 
 
 def build_network(config: ConfigDict, channels: int, span: bool = False) -> nn.Module:

@@ -56,6 +56,36 @@ def test_the_workdir_says_what_it_is(workdir):
     assert {p.name for p in workdir.parent.iterdir()} == {"w"}  # nothing temporary is left
 
 
+@pytest.mark.parametrize(
+    "given, line",
+    [
+        (
+            (None, None, None),
+            "not in the file: assumed head channels 64, beta 4.0, code palette; the official code's own "
+            "defaults: 32 (--head-channels), 15 (--beta), grey (--code)",
+        ),
+        (("encoded", None, 32), "assumed beta 4.0; the official code's own defaults: 15 (--beta)"),
+        (("grey", 15.0, 32), ""),
+    ],
+)
+def test_what_no_file_says_is_named(tool, given, line):
+    found = tool.assumptions(*given)
+    assert line in found and bool(found) == bool(line)
+
+
+def test_the_command_names_what_it_assumed(tool, tmp_path, capsys):
+    tool.main([str(WEIGHTS), str(tmp_path / "w"), *FLAGS])
+    assert "not in the file: assumed beta 4.0, code palette; the" in capsys.readouterr().out
+    given = ("--beta=4", "--code=palette")
+    tool.main([str(WEIGHTS), str(tmp_path / "given"), *FLAGS, *given])
+    assert "not in the file" not in capsys.readouterr().out
+    with pytest.raises(SystemExit):
+        tool.main(["--help"])
+    assert "use_new_attention_order=True are not supported" in " ".join(
+        capsys.readouterr().out.split()
+    )
+
+
 def test_reading_equals_the_official_code(workdir):
     trained = open_workdir(workdir)
     arrays = read_state_dict(DATA / "medsymmflow_unet_tiny_io.safetensors")

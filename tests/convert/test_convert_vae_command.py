@@ -197,6 +197,8 @@ def test_a_folder_of_diffusers_and_its_configuration(tmp_path, convert):
             "latent_channels is 16, the tensors need 4",
         ),
         ({"act_fn": "relu", "norm_num_groups": 8}, "act_fn is 'relu', the tensors need ('silu',"),
+        ({"latents_mean": [0.1] * 4}, "latents_mean is [0.1, 0.1, 0.1, 0.1], and latents have one"),
+        ({"latents_std": [2.0] * 4, "latents_mean": None}, "latents_std is [2.0, 2.0, 2.0, 2.0]"),
         ({"norm_num_groups": 7}, "cannot be normalised in 7 groups: set --groups to a divisor"),
     ],
 )
@@ -227,6 +229,7 @@ def test_two_networks_in_a_file(tmp_path, convert):
         tmp_path / "w.safetensors", tmp_path / "vae", "--groups=8", "--key=net"
     )
     assert status == 0 and "not used: ema.decoder" in out, err
+    assert "taken: net.decoder" in out
 
 
 def test_folders_that_are_no_autoencoders(tmp_path, convert):

@@ -1,5 +1,7 @@
 """Torch files: weights in wrappers, and files that are no weights."""
 
+import warnings
+
 import numpy as np
 import pytest
 
@@ -52,6 +54,27 @@ def test_torch_trees(case, tmp_path):
             np.testing.assert_array_equal(array, np.eye(2))
         elif name != "n_averaged":
             assert (array == 1).all() and array.dtype == np.float32
+
+
+def test_tensors_in_lists_are_named(tmp_path):
+    """As torch_ema keeps an average: in the order of the parameters, without their names."""
+    torch = pytest.importorskip("torch")
+    one = torch.ones(2)
+    ema = {"decay": 0.99, "shadow_params": [one, one, one], "collected_params": None}
+    torch.save({"model": {"a": one}, "ema": ema, "sets": ({"a": one}, 3)}, tmp_path / "w.pt")
+    message = r"w\.pt: not used: ema\.shadow_params \(3 tensors in a list\), sets \(1 tensors"
+    with pytest.warns(UserWarning, match=message):
+        assert set(read_state_dict(tmp_path / "w.pt")) == {"a"}
+    torch.save(ema, tmp_path / "w.pt")
+    with pytest.raises(
+        ValueError, match=r"no tensors in 3 entries; shadow_params \(3 tensors in a"
+    ):
+        read_state_dict(tmp_path / "w.pt")
+    optimizer = {"state": {0: {"step": 3}}, "param_groups": [{"lr": 0.1, "params": [0, 1]}]}
+    torch.save({"model": {"a": one}, "optimizer": optimizer}, tmp_path / "w.pt")
+    with warnings.catch_warnings():
+        warnings.simplefilter("error")
+        read_state_dict(tmp_path / "w.pt")
 
 
 def unreadable(torch):

@@ -5,6 +5,7 @@ import json
 import re
 from pathlib import Path
 
+import chex
 import jax
 import jax.numpy as jnp
 import numpy as np
@@ -103,6 +104,38 @@ def test_stable_diffusions_autoencoder(naming, weights):
     assert_close(mean, expected["mean"])
     assert_close(log_variance, expected["logvar"])
     assert_close(decoded, expected["reconstruction"])
+
+
+def with_average(state, changed):
+    """A file of the autoencoder alone with its average, as CompVis' LitEma calls it: without dots."""
+    inner = compvis_names_alone(state)
+    average = {
+        f"model_ema.{k.replace('.', '')}": v + 1
+        for k, v in inner.items()
+        if k.startswith(("loss.", *changed))
+    }
+    return {**inner, **average, "model_ema.num_updates": np.zeros((), np.int32)}
+
+
+def test_the_average_beside_the_weights_is_another_network(weights):
+    raw = convert_vae(weights, groups=GROUPS)[2]
+    both = with_average(weights, ("encoder.", "decoder.", "quant_conv.", "post_quant_conv."))
+    with pytest.raises(ValueError, match=r"2 different networks, at \., model_ema: choose .*--key"):
+        convert_vae(both, groups=GROUPS)
+    chex.assert_trees_all_equal(convert_vae(both, groups=GROUPS, key=".")[2], raw)
+    average = convert_vae(both, groups=GROUPS, key="model_ema")[2]
+    chex.assert_trees_all_close(average, jax.tree.map(lambda x: x + 1, raw))
+    # What was not trained has no average.
+    half = convert_vae(with_average(weights, ("decoder.",)), groups=GROUPS, key="model_ema")[2]
+    chex.assert_trees_all_equal(half["encoder"], raw["encoder"])
+    chex.assert_trees_all_equal(half["decoder"], average["decoder"])
+    below = {f"vae.{name}": array for name, array in both.items()}
+    chex.assert_trees_all_equal(convert_vae(below, groups=GROUPS, key="vae")[2], raw)
+    chex.assert_trees_all_equal(convert_vae(below, groups=GROUPS, key="vae.model_ema")[2], average)
+    lacking = {k: v for k, v in both.items() if k != "model_ema.encoderconv_inweight"}
+    with pytest.raises(ValueError, match=r"left over: model_ema\.encoderconv_outwrong"):
+        lacking["model_ema.encoderconv_outwrong"] = np.zeros(1)
+        convert_vae(lacking, groups=GROUPS, key="model_ema")
 
 
 def diffusers_tiny_names(state):
