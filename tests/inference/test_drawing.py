@@ -9,6 +9,7 @@ import pytest
 from ml_collections import ConfigDict
 
 from msflow_jax.inference import exporting
+from msflow_jax.inference.calibration import Calibration
 from msflow_jax.inference.flow import Flow
 from msflow_jax.inference.validation import make_flow_loss, make_validation, resolution
 from msflow_jax.storage.checkpoints import Checkpoints
