@@ -122,6 +122,6 @@ def test_an_exported_program_names_the_step_of_its_own_parameters(monkeypatch, v
         classes=("a",),
         info=None,
         require=lambda verb: None,
-        calibration="x",
+        calibration=Calibration(),
     )
     assert exporting.describe(flow, verb, {})[2]["step"] == step
