@@ -22,6 +22,7 @@ from msflow_jax.nets.ops import over_space, space_axes
 SCHEMES = ("palette", "grey", "simplex")
 # Levels per channel -> 8-bit step: MedSymmFlow; SymmFlow on COCO-Stuff.
 _PUBLISHED_STEPS = {4: 75, 6: 50}
+_LEAST = 1e-6  # probability of a class whose share of a simplex picture is less
 
 
 def palette_indices(classes: int, levels: int) -> np.ndarray:
@@ -113,8 +114,7 @@ class Code:
         """The codes, ``[K, C]`` float32."""
         if self.scheme == "grey":
             return grey_table(self.classes, self.beta)
-        make = palette_table if self.scheme == "palette" else simplex_table
-        return make(self.classes)
+        return (palette_table if self.scheme == "palette" else simplex_table)(self.classes)
 
     @property
     def noise_width(self) -> float:
@@ -194,9 +194,13 @@ class Code:
     def _probabilities(self, means: jax.Array, distances: jax.Array) -> jax.Array:
         if self.scheme != "simplex":
             return jax.nn.softmax(-distances, axis=-1)
-        inner = jnp.einsum("...c,kc->...k", means.astype(jnp.float32), jnp.asarray(self.table))
-        raw = jnp.clip((1 + inner) / self.classes, 1e-6, None)
+        raw = jnp.clip(self._shares(means), _LEAST, None)
         return raw / raw.sum(axis=-1, keepdims=True)
+
+    def _shares(self, means: jax.Array) -> jax.Array:
+        """Of each class in a picture of ``simplex``; their sum is 1, and some may be below 0."""
+        inner = jnp.einsum("...c,kc->...k", means.astype(jnp.float32), jnp.asarray(self.table))
+        return (1 + inner) / self.classes
 
     def read(
         self, pictures: jax.Array, weights: jax.Array | None = None
@@ -212,8 +216,8 @@ class Code:
     def reweight(self, pictures: jax.Array, weights: jax.Array) -> jax.Array:
         """Pictures as they would be under other class frequencies, ``[B, *space, C]`` to the same.
 
-        Bayes' rule on the posterior p of the mean picture: it becomes ``p_k w_k / sum_j p_j w_j``. Every
-        pixel moves alike, so that the mean is that posterior's own, wherever it was before.
+        Bayes' rule on the posterior p of the mean picture: it becomes ``p_k w_k / sum_j p_j w_j``, and
+        every pixel moves alike. Classes of a share below 0, whose p is 0, keep it.
 
         Args:
             pictures: label pictures.
@@ -227,10 +231,10 @@ class Code:
                 f"another class prior needs the code 'simplex', whose read-out is a posterior, "
                 f"not {self.scheme!r}"
             )
-        before = self.probabilities(pictures)
+        before = jnp.clip(shares := self._shares(pictures.mean(space_axes(pictures))), _LEAST, None)
         after = before * jnp.asarray(weights)[None]
-        after = after / after.sum(axis=-1, keepdims=True)
-        move = after @ jnp.asarray(self.table) - pictures.mean(axis=space_axes(pictures))
+        after *= before.sum(axis=-1, keepdims=True) / after.sum(axis=-1, keepdims=True)
+        move = jnp.where(shares > _LEAST, after - shares, 0) @ jnp.asarray(self.table)
         return pictures + over_space(move, pictures)
 
     def to_rgb(self, pictures: jax.Array) -> jax.Array:
@@ -243,6 +247,4 @@ class Code:
             return jnp.clip(pictures, -1, 1)
         if self.scheme == "grey":
             return jnp.clip(jnp.repeat(pictures / (self.beta / 2), 3, axis=-1), -1, 1)
-        inner = jnp.einsum("...c,kc->...k", pictures, jnp.asarray(self.table))
-        weights = (1 + inner) / self.classes
-        return jnp.clip(weights @ jnp.asarray(palette_table(self.classes)), -1, 1)
+        return jnp.clip(self._shares(pictures) @ jnp.asarray(palette_table(self.classes)), -1, 1)

@@ -28,7 +28,7 @@ def test_another_json_stays(content, tmp_path, command, monkeypatch):
 
 def test_one_draw_agrees_with_nothing(tmp_path):
     one, two = (
-        rows_of(["a.png"], "trained", [["No lesion."]] * draws, np.zeros((draws, 1)))
+        rows_of(["a.png"], "trained", [["The ventricles are wide."]] * draws, np.zeros((draws, 1)))
         for draws in (1, 2)
     )
     assert one[0]["agreement"] is None and two[0]["agreement"] == 1.0
