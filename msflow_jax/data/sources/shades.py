@@ -81,9 +81,12 @@ class Shades:
             key: the name of the image; of a slice that of its volume.
         """
         if values.size:
-            curve = np.quantile(values, (np.arange(_LEVELS) + 0.5) / _LEVELS).astype(np.float32)
-            top = float(np.percentile(values, PERCENTILES[1]))
-            self._seen[key].append(_Seen(float(values.min()), float(values.max()), top, curve))
+            rising, last = np.sort(values, axis=None), values.size - 1
+            curve = rising[((np.arange(_LEVELS) + 0.5) / _LEVELS * values.size).astype(int)]
+            low, top, high = (
+                float(rising[i]) for i in (0, round(last * PERCENTILES[1] / 100), last)
+            )
+            self._seen[key].append(_Seen(low, high, top, curve.astype(np.float32)))
 
     def warn(
         self, intensity: Intensity, source: object, what: str, *, fitted: bool = False
