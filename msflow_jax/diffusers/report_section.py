@@ -39,6 +39,7 @@ class Texts:
         model = run.flow.model
         block: Block = {"routes": [], "draws": self.draws, "cases": []}
         known = [str(text) for text in texts_of(run.splits.train)]
+        usual = usual_facts([stated(text) for text in known])
         vectors = run.flow.embed(REPORT, run.flow.parts.tokeniser.encode(known, "training reports"))
         for source in (name for name, one in model.modalities.items() if not one.text):
             if not together(run.chosen, (source, REPORT)).any():
@@ -62,11 +63,12 @@ class Texts:
             if any(facts):
                 said = {name: [stated(text) for text in texts] for name, texts in given.items()}
                 # A constant to compare with: reports are too various for one to be frequent.
-                said["usual facts"] = [usual_facts([stated(text) for text in known])] * len(true)
+                said["usual facts"] = [usual] * len(true)
                 for name, one in said.items():
                     rows[name] = {**fact_scores(one, facts, chosen.groups), **rows.get(name, {})}
-            sure = agreement([[stated(text) for text in one] for one in drawn])
-            exact = np.array([stated(a) == b for a, b in zip(drawn[0], facts, strict=True)])
+            of_draws = [[stated(text) for text in one] for one in drawn]
+            sure = agreement(of_draws)
+            exact = np.array([a == b for a, b in zip(of_draws[0], facts, strict=True)])
             exact &= np.isfinite(sure)
             block["routes"].append({
                 "source": source, "trained": model.linked(source, REPORT), "rows": rows,
@@ -75,7 +77,7 @@ class Texts:
             })  # fmt: skip
             block["cases"] += [
                 {"source": source, "drawn": drawn[0][i], "true": true[i], "agreement": number(sure[i]),
-                 "facts": marked(stated(drawn[0][i]), facts[i])}
+                 "facts": marked(of_draws[0][i], facts[i])}
                 for i in range(min(2, len(true)))
             ]  # fmt: skip
         return block, {}

@@ -3,6 +3,7 @@
 from pathlib import Path
 
 from msflow_jax.storage import evaluations
+from msflow_jax.storage.places import free
 
 FOLDER = "earlier-run"
 
@@ -24,10 +25,7 @@ def set_aside(workdir: Path) -> Path | None:
     found = [workdir / name for name in names if (workdir / name).exists()]
     if not found:
         return None
-    folder, turn = workdir / FOLDER, 1
-    while folder.exists():
-        turn += 1
-        folder = workdir / f"{FOLDER}-{turn}"
+    folder = free(workdir / FOLDER)
     folder.mkdir()
     for path in found:
         path.rename(folder / path.name)

@@ -13,6 +13,7 @@ from typing import Any
 from msflow_jax.settings import leaves
 from msflow_jax.storage.jsons import read_object, write_json
 from msflow_jax.storage.parameters import Parameters
+from msflow_jax.storage.places import free
 
 FILE, ARRAYS, TABLE = "evaluation.json", "evaluation.npz", "predictions.csv"
 AGAIN = "evaluate the workdir again"
@@ -187,12 +188,9 @@ def make_room(workdir: Path, name: str, step: int | None, digest: str = "") -> s
     before = parameters_of(found)
     if not before.difference(Parameters(step, digest)):
         return ""
-    kept, turn = f"{name}-step{before.step}", 1
-    while (workdir / FOLDER / kept).exists():
-        turn += 1
-        kept = f"{name}-step{before.step}-{turn}"
-    folder.rename(folder.with_name(kept))
-    return kept
+    kept = free(folder.with_name(f"{name}-step{before.step}"))
+    folder.rename(kept)
+    return kept.name
 
 
 def _whole(workdir: Path, name: str) -> dict[str, Any] | None:

@@ -17,6 +17,15 @@ CONFIGS = next(
 )
 
 
+def free(path: Path) -> Path:
+    """Where nothing is yet: the path, or with ``-2``, ``-3`` and so on at its end."""
+    found, turn = path, 1
+    while found.exists():
+        turn += 1
+        found = path.with_name(f"{path.name}-{turn}")
+    return found
+
+
 def expand(path: str | Path) -> Path:
     """The path with ``~`` and ``~NAME`` at its beginning replaced by that home folder.
 

@@ -42,7 +42,8 @@ def is_bright(values: np.ndarray, edges: tuple[float, float]) -> bool:
     times as large the noise of air is not dark either: there the brightest values tell.
     """
     low, high = edges
-    if _above(float(np.percentile(values, PERCENTILES[1])), high, low):
+    far = np.count_nonzero(values > low + _FAR * (high - low))
+    if far > (1 - PERCENTILES[1] / 100) * values.size:
         return True
     above = np.count_nonzero(values > high)
     shown = np.count_nonzero(values > low + _DIM * (high - low))
