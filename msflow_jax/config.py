@@ -1,6 +1,7 @@
 """The configuration of a run: a family's defaults, files and overrides. Unknown keys are errors."""
 
 import difflib
+import warnings
 from collections.abc import Sequence
 from typing import Any
 
@@ -9,44 +10,9 @@ from ml_collections import ConfigDict
 from msflow_jax import data
 from msflow_jax.choices import follow
 from msflow_jax.families import FAMILIES, get_family, takes_crops
-from msflow_jax.settings import COUNT, SEED, Setting, Table, check, leaves, with_tuples
+from msflow_jax.settings import Table, check, idle, leaves, limit, with_tuples
 from msflow_jax.storage.places import find_config
-
-# What all families share.
-_TABLE: dict[str, Setting] = {
-    "train.seed": Setting(SEED, "seed of parameters, order of the images and noise"),
-    "train.epochs": Setting("[0, inf)", "passes over the training images, where steps is 0"),
-    "train.steps": Setting("[0, inf)", "length of the run; 0: as epochs says"),
-    "train.batch": Setting(COUNT, "images of a step, on all devices together"),
-    "train.learning_rate": Setting("(0, inf)", "peak of the one-cycle schedule"),
-    "train.warmup": Setting("(0, 1)", "share of the steps before the peak"),
-    "train.weight_decay": Setting("[0, inf)", "of AdamW"),
-    "train.clip": Setting("[0, inf)", "largest norm of a gradient; 0: not limited"),
-    "train.ema": Setting("[0, 1)", "weight of the past in the moving average of the parameters"),
-    "train.flips": Setting("", "random flips, those that the data allow"),
-    "train.balanced": Setting("", "draw every class equally often"),
-    "train.shift": Setting("[0, inf)", "largest random shift, in pixels or latents"),
-    "train.crop": Setting("[0, 16384]", "side of the random crops of a step; 0: whole images"),
-    "train.mesh.data": Setting("-1 or [1, inf)", "devices that share a batch; -1: all the others"),
-    "train.mesh.model": Setting("-1 or [1, inf)", "devices that share a large matrix"),
-    "train.sharding": Setting("replicated or fsdp or tensor", "how the parameters are split"),
-    "train.accumulate": Setting(COUNT, "parts of a batch whose gradients are averaged"),
-    "train.steps_per_dispatch": Setting("[0, inf)", "steps at once; 0: 1 on CPU, 10 elsewhere"),
-    "train.log_every": Setting("[0, inf)", "steps between two rows of metrics; 0: none"),
-    "train.eval_every": Setting("[0, inf)", "steps between two validations; 0: only the last step"),
-    "train.keep": Setting(COUNT, "newest checkpoints that are kept, beside the best"),
-    "train.select": Setting("", "metric that picks the best checkpoint; -NAME: less is better"),
-    "train.init": Setting("", "workdir of another run: its parameters of one name and shape are taken"),
-    "train.draws": Setting(COUNT, "noise draws of a validation"),
-    "train.calibrate_every": Setting(
-        "0 or [2, 1000]", "of so many validation subjects one chooses no checkpoint; 0: all do"
-    ),
-    "train.writers": Setting("tensorboard or wandb or mlflow", "logs beside metrics.jsonl"),
-    "train.profile": Setting("", "write a trace of a few steps to the workdir"),
-    "sample.seed": Setting(SEED, "seed of the noise at use"),
-    "sample.batch": Setting(COUNT, "images at a time at use"),
-    "sample.overlap": Setting("[0, 0.95]", "of the windows through which larger images are seen"),
-}  # fmt: skip
+from msflow_jax.train_settings import TABLE, check_train, train_config
 
 
 def default_config(family: str = "") -> ConfigDict:
@@ -69,40 +35,6 @@ def default_config(family: str = "") -> ConfigDict:
     config.train = train_config()
     config.sample = ConfigDict(dict(seed=0, batch=128, overlap=0.5, **own.sample))
     return config.lock()
-
-
-def train_config() -> ConfigDict:
-    """The part ``train``, which all families share."""
-    return ConfigDict(
-        dict(
-            seed=0,
-            epochs=1000.0,
-            steps=0,  # overrides epochs where positive
-            batch=64,
-            learning_rate=4e-4,
-            warmup=0.1,
-            weight_decay=0.0,
-            clip=1.0,
-            ema=0.999,  # published: 0.7
-            flips=True,  # the data set's published flips
-            balanced=False,  # draw every class equally often
-            shift=0,  # random shifts by up to this many pixels (or latents)
-            crop=0,  # side of random crops; larger images are then seen through windows of this side
-            mesh=dict(data=-1, model=1),  # devices per axis; -1: the rest
-            sharding="replicated",  # of the parameters: or "fsdp", "tensor"
-            accumulate=1,  # parts of a batch whose gradients are averaged
-            steps_per_dispatch=0,  # 0: 1 on CPU, where a loop is slow, 10 elsewhere
-            log_every=50,
-            eval_every=500,
-            keep=2,
-            select="val_auc",
-            draws=1,  # noise draws of a validation
-            calibrate_every=4,
-            init="",  # workdir of another run, whose parameters of the same name and shape are taken
-            writers=("tensorboard",),  # beside metrics.jsonl; also "wandb", "mlflow"
-            profile=False,  # write a trace of a few steps to the workdir
-        )
-    )
 
 
 def change_family(config: ConfigDict, family: str) -> ConfigDict:
@@ -130,7 +62,8 @@ def settings_table(family: str) -> Table:
     Args:
         family: name of the family.
     """
-    return {**data.SETTINGS, **_TABLE, **get_family(family).table}
+    own = get_family(family)
+    return limit({**data.SETTINGS, **TABLE, **own.table}, getattr(own, "limits", {}))
 
 
 def check_config(config: ConfigDict) -> None:
@@ -148,17 +81,6 @@ def check_config(config: ConfigDict) -> None:
             "alone: set it to 0"
         )
     get_family(config.model.family).check(config)
-
-
-def check_train(train: ConfigDict) -> None:
-    """Raises a ValueError for a part ``train`` with a number out of range, or that does no step."""
-    check(_TABLE, train, "train")
-    if not (train.steps or train.epochs):
-        raise ValueError("train.steps=0 and train.epochs=0: one of them must be positive")
-    if train.batch % train.accumulate:
-        raise ValueError(
-            f"train.accumulate={train.accumulate} must divide train.batch={train.batch}"
-        )
 
 
 def load_config(arguments: Sequence[str]) -> ConfigDict:
@@ -197,8 +119,12 @@ def override(config: ConfigDict, overrides: Sequence[str]) -> ConfigDict:
         for key, value in pairs:
             family.choose(config, key, value)
     config = _parse((), with_tuples(overrides, config), config)
-    follow(config, {key for key, _ in pairs})
+    given = {key for key, _ in pairs}
+    follow(config, given)
     check_config(config)
+    family = config.model.family
+    for line in idle(settings_table(family), config, given, default_config(family)):
+        warnings.warn(line, stacklevel=2)
     return config
 
 

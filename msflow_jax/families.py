@@ -90,7 +90,9 @@ class Family(Protocol):
         files: names in a workdir of what its parts write; a checkpoint knows their content.
         table: values and meaning of every setting of its own, of all its networks.
 
-    One whose models see larger images through windows, and say so by ``window``, has ``crops`` True.
+    Where a setting has an effect beside some others alone, ``limits`` says so, as
+    :func:`msflow_jax.settings.limit` takes it. One whose models see larger images through windows, and
+    say so by ``window``, has ``crops`` True.
     """
 
     name: str

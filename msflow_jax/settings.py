@@ -1,16 +1,53 @@
 """The settings of a configuration: what each means, and which values it takes.
 
 A table ``{"train.ema": Setting("[0, 1)", "what it means"), ...}`` lies beside the defaults that it
-describes; :func:`check` refuses what lies outside. Nothing here knows a setting.
+describes; :func:`check` refuses what lies outside, :func:`idle` tells what has no effect beside the
+others. Nothing here knows a setting.
 """
 
 import ast
 import math
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Collection, Iterator, Mapping, Sequence
 from typing import Any, NamedTuple
 
 COUNT = "[1, inf)"  # one or more
 SEED = "[0, 4294967295]"
+
+
+class Only(NamedTuple):
+    """Beside which value of another setting one has an effect.
+
+    Attributes:
+        key: dotted key of that other setting; empty: it never has one.
+        values: those beside which it has; of a tuple one entry, of text what stands before a colon.
+            Empty: any that is not empty, 0 or False.
+        but: or, instead, those beside which it has none.
+        why: of what never has an effect, the reason.
+    """
+
+    key: str = ""
+    values: tuple[Any, ...] = ()
+    but: tuple[Any, ...] = ()
+    why: str = ""
+
+    def holds(self, other: Any) -> bool:
+        """Whether a setting has an effect beside this value of the other."""
+        if not self.key:
+            return False
+        given = other if isinstance(other, tuple | list) else (other,)
+        found = [v.partition(":")[0] if isinstance(v, str) else v for v in given]
+        if self.but:
+            return not set(self.but) & set(found)
+        return any(v in self.values for v in found) if self.values else bool(other)
+
+    def in_words(self) -> str:
+        """When it has one, such as ``for data.loader=grain``; the reason where never."""
+        named = " or ".join(map(str, self.but or self.values))
+        if not self.key:
+            return self.why
+        if self.but:
+            return f"for any {self.key} but {named}"
+        return f"for {self.key}={named}" if named else f"where {self.key} is set"
 
 
 class Setting(NamedTuple):
@@ -21,10 +58,12 @@ class Setting(NamedTuple):
             ``[0, 1)`` (a round bracket: the end itself is not taken) or ``red or green``; for a tuple
             each entry. Empty: text that is checked where it is used, or a switch.
         meaning: what it is for, in one line.
+        only: beside what it has an effect; None: always.
     """
 
     values: str
     meaning: str
+    only: Only | None = None
 
     def takes(self, value: Any) -> bool:
         """Whether a value is one of these; never NaN."""
@@ -63,6 +102,45 @@ def check(table: Table, values: Mapping[str, Any], where: str = "") -> None:
     for key, value in leaves(values, f"{where}." if where else ""):
         if key in table and not table[key].takes(value):
             raise ValueError(table[key].refusal(key, value))
+
+
+def limit(table: Table, limits: Mapping[str, Only]) -> dict[str, Setting]:
+    """A table whose settings have an effect only so.
+
+    Args:
+        table: settings by dotted key.
+        limits: by dotted key, or by the beginning of several that ends in a dot.
+    """
+    found = dict(table)
+    for start, only in limits.items():
+        for key in table:
+            if key == start or (start.endswith(".") and key.startswith(start)):
+                found[key] = table[key]._replace(only=only)
+    return found
+
+
+def idle(
+    table: Table, values: Mapping[str, Any], given: Collection[str], usual: Mapping[str, Any]
+) -> list[str]:
+    """Of each setting that was given and changes nothing, a line that says so.
+
+    Args:
+        table: settings by dotted key.
+        values: the whole nested configuration.
+        given: dotted keys that the user has set.
+        usual: the configuration of defaults: what has its default, or is off, is not named.
+    """
+    now, before = dict(leaves(values)), dict(leaves(usual))
+    found = []
+    for key in now:
+        only = table[key].only if key in given and key in table else None
+        if only is None or not now[key] or only.holds(now.get(only.key)):
+            continue
+        if only.key and now[key] == before.get(key):
+            continue
+        here = f" with {only.key}={now[only.key]!r}: it has one" if only.key else ":"
+        found.append(f"{key}={now[key]!r} has no effect{here} {only.in_words()}")
+    return found
 
 
 def leaves(tree: Mapping[str, Any], prefix: str = "") -> Iterator[tuple[str, Any]]:

@@ -13,7 +13,8 @@ PIXELS = "--config=pixel_derma:cpu"
 def test_epochs_take_the_place_of_a_recipes_steps():
     assert load_config([QUICK]).train.steps == 2000
     assert load_config([QUICK, "--config.train.epochs=3"]).train.steps == 0
-    both = load_config([QUICK, "--config.train.epochs=3", "--config.train.steps=7"])
+    with pytest.warns(UserWarning, match="train.epochs=3.0 has no effect"):
+        both = load_config([QUICK, "--config.train.epochs=3", "--config.train.steps=7"])
     assert (both.train.steps, both.train.epochs) == (7, 3)
     assert load_config([QUICK, "--config.train.epochs=0"]).train.steps == 2000
 

@@ -22,6 +22,7 @@ FLOORS = (
     {"choices"},
     {"data", "reports", "parallel", "convert", "ode"},
     {"nets", "streams", "storage", "progress", "families"},
+    {"train_settings"},
     {"settings"},
 )
 MODULES = sorted(PACKAGE.rglob("*.py"))
@@ -65,6 +66,7 @@ def test_every_room_has_a_floor():
         "workdir",
         "progress",
         "settings",
+        "train_settings",
         "teachers",
     }
 

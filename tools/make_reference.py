@@ -36,8 +36,16 @@ def setting_rows(config: Any, known: Any, prefix: str) -> list[tuple[str, ...]]:
         if key.startswith(prefix):
             kind = type(default).__name__.replace("tuple", "list")
             shown = f"`{default!r}`"
-            rows.append((f"`{key}`", kind, shown, in_words(known[key].values), known[key].meaning))
+            rows.append((f"`{key}`", kind, shown, in_words(known[key].values), meaning(known[key])))
     return rows
+
+
+def meaning(setting: Any) -> str:
+    """What a setting is for, and beside which others alone."""
+    only = setting.only
+    if only is None:
+        return setting.meaning
+    return f"{setting.meaning} ({only.in_words() if only.key else f'no effect: {only.why}'})"
 
 
 def networks(family: str, key: str) -> Iterator[tuple[str, Any]]:

@@ -1,8 +1,29 @@
 """The values and the meaning of every setting of the part ``data``."""
 
-from msflow_jax.settings import SEED, Setting
+from msflow_jax.settings import SEED, Only, Setting, limit
 
-SETTINGS: dict[str, Setting] = {
+_PHANTOMS = "phantoms", "phantom_cohort"
+_FILES = "folder", "manifest", "masks", "cohort", "own"  # of the user's
+_PACKED = "arrayrecord"
+# Beside which others a setting has an effect.
+_LIMITS = {
+    "data.root": Only("data.name", but=_PHANTOMS),
+    "data.spacing": Only("data.name", _FILES),
+    "data.modality": Only("data.name", ("cohort", "phantom_cohort")),
+    "data.resample": Only("data.name", ("cohort",)),
+    "data.window": Only("data.name", (*_FILES, "phantom_cohort")),
+    "data.slices.": Only("data.name", (*_FILES, "phantom_cohort")),
+    "data.fit": Only("data.name", (*_FILES, "tfds")),
+    "data.duplicates": Only("data.name", (*_FILES, _PACKED)),
+    "data.outside": Only("data.name", ("manifest", "cohort", "own")),
+    "data.download": Only("data.name", but=(*_PHANTOMS, *_FILES, _PACKED)),
+    "data.workers": Only("data.loader", ("grain",)),
+    "data.phantoms.": Only("data.name", _PHANTOMS),
+    "data.phantoms.contrast": Only("data.name", ("phantoms",)),
+    "data.phantoms.view": Only("data.name", ("phantom_cohort",)),
+    "data.phantoms.withhold": Only("data.name", ("phantom_cohort",)),
+}
+_TABLE: dict[str, Setting] = {
     "data.name": Setting(
         "",
         "phantoms, phantom_cohort, folder, manifest, masks, cohort, arrayrecord, tfds:NAME, of MedMNIST",
@@ -44,6 +65,7 @@ SETTINGS: dict[str, Setting] = {
     ),
     "data.phantoms.cache": Setting("", "whether phantoms are kept on disk once they are made"),
 }  # fmt: skip
+SETTINGS = limit(_TABLE, _LIMITS)
 
 # The defaults of the part ``phantoms``; ``slices`` are per subject.
 PHANTOMS = {

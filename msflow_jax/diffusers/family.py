@@ -16,6 +16,7 @@ from msflow_jax.diffusers.model import Diffusers
 from msflow_jax.diffusers.networks import Modality
 from msflow_jax.diffusers.parts import FILE, DiffusersParts
 from msflow_jax.diffusers.settings import (
+    LIMITS,
     NAME,
     TABLE,
     check_decoder,
@@ -41,6 +42,7 @@ class DiffusersFamily:
     files: Sequence[str] = (FILE, latents.FOLDER, latents.FILE)
     words: Mapping[str, str] = {"draw": "noise draw"}
     table = TABLE
+    limits = LIMITS
 
     def settings(self) -> ConfigDict:
         """Small sizes: the paper's are not known."""

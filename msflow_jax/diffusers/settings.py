@@ -17,8 +17,9 @@ from msflow_jax.paired.settings import (
     evaluate_settings,
     latent_settings,
 )
+from msflow_jax.paired.settings import LIMITS as PAIRED_LIMITS
 from msflow_jax.paired.settings import TABLE as PAIRED
-from msflow_jax.settings import COUNT, Setting
+from msflow_jax.settings import COUNT, Only, Setting
 from msflow_jax.training import distillation
 
 NAME = "diffusers"
@@ -137,6 +138,24 @@ _DRAWING = {
     "solver": Setting("", "solver of the equation"),
     "guidance": Setting("[0, inf)", "weight of the condition of the common space; 1: as trained"),
     "partner_guidance": Setting("[0, inf)", "weight of the partners' tokens; 1: as trained"),
+}
+_REPORTS = Only("model.modalities", (REPORT,))
+_VIT = Only("model.align.encoder", ("vit",))
+LIMITS = {
+    **PAIRED_LIMITS,
+    **distillation.LIMITS,
+    "train.shift": Only(why="registered images are not shifted"),
+    "train.calibrate_every": Only(why="this family has no probabilities to calibrate"),
+    "model.tokeniser": _REPORTS,
+    "model.text.": _REPORTS,
+    "model.lengths.text": _REPORTS,
+    "model.align.word_dropout": _REPORTS,
+    "model.lengths.decode": Only("model.decoder.sources"),
+    "model.align.depth": _VIT,
+    "model.align.patch": _VIT,
+    "model.align.heads": _VIT,
+    "model.context.temperature": Only("model.context.weight"),
+    "model.align.views": Only("model.align.invariance"),
 }
 TABLE: dict[str, Setting] = {
     **PAIRED,

@@ -9,7 +9,6 @@ import jax.numpy as jnp
 import numpy as np
 from ml_collections import ConfigDict
 
-from msflow_jax.config import check_train, train_config
 from msflow_jax.data import LazySplit, Split, some_rows
 from msflow_jax.evaluation import features
 from msflow_jax.evaluation.features import FeatureClassifier
@@ -17,6 +16,7 @@ from msflow_jax.evaluation.paired import WINDOW
 from msflow_jax.latent.autoencoder import Autoencoder
 from msflow_jax.latent.reconstruction import resized
 from msflow_jax.nets.ops import resize
+from msflow_jax.train_settings import check_train, train_config
 
 _MAX_SEEN = 2000  # training images for the feature network
 

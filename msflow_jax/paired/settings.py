@@ -10,7 +10,7 @@ from typing import Any
 
 from ml_collections import ConfigDict
 
-from msflow_jax.settings import COUNT, Setting
+from msflow_jax.settings import COUNT, Only, Setting
 
 BETWEEN = "-"  # source-target
 REPORT = "report"  # name of the modality of text
@@ -131,6 +131,20 @@ TABLE: dict[str, Setting] = {
     "sample.evaluate.examples": Setting(COUNT, "examples of each route that an evaluation measures"),
     "sample.evaluate.routes": Setting("", "routes source-target that it measures; empty: all"),
 }  # fmt: skip
+
+_ITS_LOSS = Only(
+    why="of several modalities each stage is judged by its own loss of validation examples"
+)
+LIMITS = {
+    "train.flips": Only(why="registered images are not flipped"),
+    "train.select": _ITS_LOSS,
+    "train.draws": _ITS_LOSS,
+    "model.lengths.regress": Only("model.regression.routes"),
+    "model.regression.width": Only("model.regression.routes"),
+    "model.lengths.segment": Only("model.segmenter.modalities"),
+    "model.segmenter.width": Only("model.segmenter.modalities"),
+    "model.latent.": Only("model.latent.autoencoder"),
+}
 
 
 def check_guidance(config: ConfigDict, verb: str, unguided: Sequence[str]) -> None:

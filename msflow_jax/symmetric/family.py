@@ -21,7 +21,7 @@ from msflow_jax.symmetric.latent_codes import LatentCode
 from msflow_jax.symmetric.model import SymmetricFlow
 from msflow_jax.symmetric.parts import FOLDER, PICTURES, STD
 from msflow_jax.symmetric.readout import READOUTS, check_resize
-from msflow_jax.symmetric.settings import TABLE, check_likelihood_settings
+from msflow_jax.symmetric.settings import LIMITS, TABLE, check_likelihood_settings
 from msflow_jax.symmetric.times import TimeDistribution
 from msflow_jax.training import distillation
 from msflow_jax.training.validation import check_select
@@ -43,7 +43,7 @@ class SymmetricFamily:
         "distances": "distances (MedSymmFlow)",
         "draw": "noise draw",
     }
-    table = TABLE
+    table, limits = TABLE, LIMITS
     crops = True
 
     def settings(self) -> ConfigDict:

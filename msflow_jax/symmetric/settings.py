@@ -4,10 +4,21 @@ from ml_collections import ConfigDict
 
 from msflow_jax.inference.settings import TABLE as CLASSIFYING
 from msflow_jax.nets.networks import TABLE as NETWORKS
-from msflow_jax.settings import COUNT, Setting
+from msflow_jax.settings import COUNT, Only, Setting
+from msflow_jax.training.distillation import LIMITS as DISTILLED
 from msflow_jax.training.distillation import TABLE as DISTILLATION
 from msflow_jax.training.distillation import guided
 
+LIMITS = {
+    **DISTILLED,
+    "model.latent.": Only("model.latent.autoencoder"),
+    "model.latent.patch": Only("model.latent.autoencoder", ("patches",)),
+    "model.latent.channels": Only("model.latent.autoencoder", ("patches",)),
+    "model.latent.pictures": Only("model.code.scheme", ("encoded", "pooled")),
+    "model.time.loc": Only("model.time.name", ("logit_normal",)),
+    "model.time.scale": Only("model.time.name", ("logit_normal",)),
+    "model.time.classification_weight": Only("model.time.classification_fraction"),
+}
 TABLE: dict[str, Setting] = {
     "model.family": Setting("", "kind of flow"),
     "model.task": Setting("classify or segment", "a class for each image, or for each pixel"),

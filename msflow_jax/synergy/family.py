@@ -24,6 +24,7 @@ from msflow_jax.synergy.model import Named, Synergy
 from msflow_jax.synergy.parts import FILE, ROUTES, SynergyParts, shared_shape
 from msflow_jax.synergy.phrases import OPTIONS, instructions, word
 from msflow_jax.synergy.settings import (
+    LIMITS,
     NAME,
     RANDOM,
     TABLE,
@@ -43,6 +44,7 @@ class SynergyFamily:
     files: Sequence[str] = (FILE, ROUTES, latents.FOLDER, latents.FILE)
     words: Mapping[str, str] = {"draw": "noise draw"}
     table = TABLE
+    limits = LIMITS
 
     def settings(self) -> ConfigDict:
         """Small sizes; ``recipes.paper`` has the published ones."""

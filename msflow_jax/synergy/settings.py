@@ -14,8 +14,9 @@ from msflow_jax.paired.settings import (
     latent_settings,
     parse_route,
 )
+from msflow_jax.paired.settings import LIMITS as PAIRED_LIMITS
 from msflow_jax.paired.settings import TABLE as PAIRED
-from msflow_jax.settings import COUNT, Setting
+from msflow_jax.settings import COUNT, Only, Setting
 from msflow_jax.streams import TIMES, UNIFORM
 from msflow_jax.synergy.instances import ARMS as TAUGHT
 from msflow_jax.training import distillation
@@ -119,6 +120,32 @@ def route_name(route: tuple[str, str]) -> str:
     return BETWEEN.join(route)
 
 
+_ASKED = Only("model.stages", ("understand", "mixed"))
+_PAIRED = Only("model.stages", ("generate", "mixed"))
+_ALONE = Only("model.stages", ("reconstruct",))
+_VIT = Only("model.encoder.kind", ("vit",))
+LIMITS = {
+    **PAIRED_LIMITS,
+    **distillation.LIMITS,
+    "train.shift": Only(why="images are moved as model.augment says"),
+    **{f"model.lengths.{one}": Only("model.stages", (one,)) for one in STAGES},
+    **{
+        f"model.tasks.{one}": _ASKED
+        for one in ("instances", "reach", "places", "letters", "share", "stream")
+    },
+    "model.tasks.scenes": Only("model.stages", ("prior",)),
+    "model.encoder.depth": _VIT,
+    "model.encoder.heads": _VIT,
+    "model.named": _ALONE,
+    "model.noise": _ALONE,
+    "model.pairs": _PAIRED,
+    "model.dropout.latents": _PAIRED,
+    "model.augment.changed": _PAIRED,
+    "model.augment.strength": Only("model.augment.changed"),
+    "model.augment.far": Only("model.augment.shifted"),
+    "sample.classify.": Only("model.stages", ("classify",)),
+    "train.calibrate_every": Only("model.stages", ("classify",)),
+}
 TABLE: dict[str, Setting] = {
     "model.family": Setting("", "kind of flow"),
     "model.modalities": Setting("", "registered modalities of a cohort that are seen and drawn"),

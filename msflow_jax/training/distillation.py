@@ -13,7 +13,7 @@ from typing import Any
 import jax
 from ml_collections import ConfigDict
 
-from msflow_jax.settings import Setting
+from msflow_jax.settings import Only, Setting
 from msflow_jax.storage.facts import TEACHER
 from msflow_jax.streams import JUMP
 from msflow_jax.training.flow_maps import LAGRANGIAN, OBJECTIVES, Jumped, map_loss
@@ -40,6 +40,7 @@ TABLE: dict[str, Setting] = {
         "(0, inf)", "guidance of the teacher that is learned; 1: none"
     ),
 }
+LIMITS = {"model.distillation.": Only("model.distillation.teacher")}
 
 
 def check(settings: ConfigDict, unguided: Sequence[str] = ()) -> None:

@@ -1,0 +1,115 @@
+"""A setting that was given and changes nothing is named, with what it would have an effect beside."""
+
+import warnings
+
+import pytest
+
+from msflow_jax.config import load_config, settings_table
+from msflow_jax.families import FAMILIES, get_family
+from msflow_jax.settings import Only, Setting, idle, limit
+from tests.test_setting_ranges import of_every_kind
+
+
+def told(*arguments):
+    """The warnings of a command line's configuration."""
+    with warnings.catch_warnings(record=True) as caught:
+        warnings.simplefilter("always")
+        load_config([arguments[0], *(f"--config.{one}" for one in arguments[1:])])
+    return [str(w.message) for w in caught if w.category is UserWarning]
+
+
+@pytest.mark.parametrize(
+    ("config", "given", "beside"),
+    [
+        ("quickstart", "data.window=(0,80)", "with data.name='phantoms'"),
+        ("quickstart", "data.root=x", "for any data.name but phantoms"),
+        ("quickstart", "train.epochs=3", ""),
+        ("pixel_pneumonia", "data.fit=crop", "for data.name=folder or"),
+        ("pixel_pneumonia", "data.download=True", ""),
+        ("pixel_pneumonia", "model.latent.readout=decode", "where model.latent.autoencoder is set"),
+        ("latent_pneumonia", "model.latent.readout=decode", ""),
+        ("pixel_pneumonia", "model.time.loc=1", "for model.time.name=logit_normal"),
+        ("pixel_pneumonia", "data.workers=4", "for data.loader=grain"),
+        ("pixel_pneumonia", "model.distillation.power=1", "distillation.teacher is set"),
+        ("medm2g_phantom", "train.shift=2", "registered images are not shifted"),
+        ("medm2g_phantom", "train.flips=True", "registered images are not flipped"),
+        ("medm2g_phantom", "train.flips=False", ""),
+        ("medm2g_phantom", "train.select=val_auc", "its own loss of validation"),
+        ("medm2g_phantom", "model.align.depth=3", "for model.align.encoder=vit"),
+        ("synermedgen_phantom", "model.noise=2", "for model.stages=reconstruct"),
+        ("synermedgen_phantom:zero_shot", "model.noise=2", ""),
+        ("synermedgen_phantom", "train.shift=1", "model.augment"),
+        ("magic_breast", "sample.overlap=0.2", "where train.crop is set"),
+    ],
+)
+def test_what_changes_nothing_is_named(config, given, beside):
+    found = told(f"--config={config}", given)
+    if not beside:
+        assert found == []
+        return
+    key, value = given.split("=")
+    assert len(found) == 1 and found[0].startswith(f"{key}=") and beside in found[0]
+    assert value.strip("()0") in found[0].replace(" ", "") and "has no effect" in found[0]
+
+
+def test_two_settings_are_seen_together():
+    """What is given beside it counts, wherever it stands."""
+    assert (
+        told("--config=pixel_pneumonia", "model.time.loc=1", "model.time.name=logit_normal") == []
+    )
+    both = told("--config=quickstart", "train.epochs=3", "train.steps=7")
+    assert both == [
+        "train.epochs=3.0 has no effect with train.steps=7: it has one for train.steps=0"
+    ]
+
+
+TABLE = {"a.b": Setting("", "one"), "a.c": Setting("", "other"), "name": Setting("", "choice")}
+
+
+@pytest.mark.parametrize(
+    ("only", "name", "effect"),
+    [
+        (Only("name", ("x",)), "x", True),
+        (Only("name", ("x",)), "x:1", True),
+        (Only("name", ("x",)), "xy", False),
+        (Only("name", ("x",)), ("y", "x"), True),
+        (Only("name", but=("x",)), "x:1", False),
+        (Only("name", but=("x",)), "y", True),
+        (Only("name", (0,)), 0, True),
+        (Only("name", (0,)), 3, False),
+        (Only("name"), "", False),
+        (Only("name"), "z", True),
+        (Only(why="never"), "z", False),
+    ],
+)
+def test_beside_what(only, name, effect):
+    table = limit(TABLE, {"a.b": only})
+    given = {"a": {"b": 2, "c": 2}, "name": name}
+    usual = {"a": {"b": 1, "c": 1}, "name": ""}
+    assert bool(idle(table, given, {"a.b"}, usual)) is not effect
+    assert not idle(table, given, {"a.c", "name"}, usual)
+    assert not idle(table, {**given, "a": {"b": 0, "c": 2}}, {"a.b"}, usual)  # off
+
+
+def test_a_default_is_not_named_but_where_there_is_never_an_effect():
+    values = {"a": {"b": 1, "c": 1}, "name": ""}
+    for only, named in ((Only("name"), False), (Only(why="never"), True)):
+        assert bool(idle(limit(TABLE, {"a.": only}), values, {"a.b"}, values)) is named
+
+
+@pytest.mark.parametrize("family", FAMILIES)
+def test_limits_are_of_settings_that_there_are(family):
+    table, own = settings_table(family), getattr(get_family(family), "limits", {})
+    for start in own:
+        assert any(key == start or key.startswith(start) for key in table), start
+    for key, setting in table.items():
+        if setting.only and setting.only.key:
+            assert setting.only.key in table, key
+
+
+def test_no_default_is_off_beside_itself():
+    """A setting may name itself, as an autoencoder does; then it has an effect where it is given."""
+    for config in of_every_kind():
+        for key, setting in settings_table(config.model.family).items():
+            if setting.only and setting.only.key == key:
+                assert not setting.only.values and not setting.only.but
