@@ -25,6 +25,10 @@ FLAGS = [
     "--config.model.net.width=16",
     "--config.model.net.depth=1",
     "--config.model.net.head_channels=8",
+    # Transformers compile in half of the time of convolutions, which tests/diffusers has.
+    "--config.model.align.encoder=vit",
+    "--config.model.align.depth=1",
+    "--config.model.align.patch=8",
     "--config.model.align.width=4",
     "--config.model.align.features=8",
     "--config.model.text.width=16",
