@@ -53,6 +53,26 @@ def check_splits_above(files: Sequence[Path], bases: Sequence[Path]) -> None:
     )
 
 
+def warn_of_splits_within(names: Sequence[str], root: Path) -> None:
+    """A line on folders of labelled images that are called as splits, of which all are measured.
+
+    Args:
+        names: the images, as ``CLASS/...``.
+        root: where they were listed.
+    """
+    called = [Path(name).parts[1:-1] for name in names]
+    counts = Counter(
+        ALIASES[parts[0].lower()] for parts in called if parts[:1] and parts[0].lower() in ALIASES
+    )
+    if counts.keys() - {"test"}:
+        words = ", ".join(f"{n} {split}" for split, n in counts.most_common())
+        warnings.warn(
+            f"{root}: folders within those of classes are called as splits, and all are measured "
+            f"({words}): what a model was trained on is no test of it",
+            stacklevel=3,
+        )
+
+
 def warn_of_folders(rows: Sequence[Row], root: Path, above: int = 0) -> None:
     """A line where splits are cut, and several images of nobody knows whom lie in one of many folders.
 

@@ -12,6 +12,7 @@ import numpy as np
 from msflow_jax.data.base import Info, Split, class_name
 from msflow_jax.data.oddities import nearest
 from msflow_jax.data.sources.archives import read_npz
+from msflow_jax.data.sources.folder_checks import warn_of_splits_within
 from msflow_jax.data.sources.images import Sound, read_images, read_listed, read_sound_images
 from msflow_jax.data.sources.items import facts_of
 from msflow_jax.data.sources.manifest import list_rows
@@ -54,6 +55,7 @@ def read_labelled(
     found = read_sound_images(path, info, resize=resize)
     refuse_broken(found.errors)
     names = found.names
+    warn_of_splits_within(names, path)
     folders = [name.partition("/")[0] if "/" in name else "" for name in names]
     return _split(found.images, _numbers(folders, names, info, path), names, *_facts(found))
 

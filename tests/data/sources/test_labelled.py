@@ -122,3 +122,14 @@ def test_a_table_of_training_data_is_named(tmp_path):
     with warnings.catch_warnings():
         warnings.simplefilter("error")
         read_labelled(table, INFO)
+
+
+def test_folders_of_splits_within_classes_are_named(tmp_path):
+    for name in ("ill/test/a", "well/Test/b", "well/c"):
+        save(tmp_path / f"{name}.png", len(name))
+    with warnings.catch_warnings():
+        warnings.simplefilter("error")
+        read_labelled(tmp_path, INFO)
+    save(tmp_path / "ill" / "train" / "d.png", 9)
+    with pytest.warns(UserWarning, match=r"\(2 test, 1 train\): what a model was trained on"):
+        assert len(read_labelled(tmp_path, INFO)) == 4
