@@ -126,10 +126,10 @@ def test_a_table_of_training_data_is_named(tmp_path):
 
 def test_folders_of_splits_within_classes_are_named(tmp_path):
     for name in ("ill/test/a", "well/Test/b", "well/c"):
-        save(tmp_path / f"{name}.png", len(name))
+        save(tmp_path / f"{name}.png", 100 + len(name))
     with warnings.catch_warnings():
         warnings.simplefilter("error")
         read_labelled(tmp_path, INFO)
-    save(tmp_path / "ill" / "train" / "d.png", 9)
+    save(tmp_path / "ill" / "train" / "d.png", 99)
     with pytest.warns(UserWarning, match=r"\(2 test, 1 train\): what a model was trained on"):
         assert len(read_labelled(tmp_path, INFO)) == 4
