@@ -12,10 +12,11 @@ from pathlib import Path
 
 from msflow_jax.data.base import class_name
 from msflow_jax.data.sources.cells import emptied
-from msflow_jax.data.sources.cohort_columns import LABEL, PARTICIPANTS, REPORT, SPLIT, refuse_taken
+from msflow_jax.data.sources.cohort_columns import LABEL, PARTICIPANTS, REPORT, refuse_taken
 from msflow_jax.data.sources.cohort_table import Cohort, Examination
 from msflow_jax.data.sources.entries import check_inside, natural, split_of
 from msflow_jax.data.sources.finding import in_words
+from msflow_jax.data.sources.meant_columns import SPLIT
 from msflow_jax.data.sources.table import read_table
 from msflow_jax.storage.content import printable
 

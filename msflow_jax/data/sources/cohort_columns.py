@@ -9,15 +9,16 @@ from pathlib import Path
 from msflow_jax.data.sources.cells import is_nothing
 from msflow_jax.data.sources.entries import slash_hint
 from msflow_jax.data.sources.finding import SUFFIXES
+from msflow_jax.data.sources.meant_columns import meaning_of
 from msflow_jax.data.sources.nifti import split_volume
 from msflow_jax.data.sources.table import parted_hint
 from msflow_jax.storage.text import first_of
 
-REPORT, LABEL, SPLIT = "report", "label", "split"
-SUBJECT = ("subject", "patient", "participant_id")  # words for the same column
+REPORT, LABEL = "report", "label"
 NUMBERS = ("volume", "slice")  # facts that are counted here
 TAKEN = ("present", "index", "map", "mask", *NUMBERS)  # what arrays and facts are called already
 PARTICIPANTS = "participants.tsv"  # a table of the BIDS layout
+_OWN = {REPORT: REPORT, LABEL: LABEL}  # columns that are known by these words alone
 _ENDS = tuple(sorted(SUFFIXES))
 _DICOM_ENDS = ("", ".dcm", ".ima")
 _SHOWN = 3
@@ -25,8 +26,8 @@ _SHOWN = 3
 
 def meanings(path: Path, columns: Sequence[str]) -> dict[str, str]:
     """What the columns with a meaning mean, by their names."""
-    known = {REPORT: REPORT, LABEL: LABEL, SPLIT: SPLIT, **dict.fromkeys(SUBJECT, SUBJECT[0])}
-    meaning = {name: known[name.casefold()] for name in columns if name.casefold() in known}
+    found = {name: meaning_of(name) or _OWN.get(name.casefold(), "") for name in columns}
+    meaning = {name: word for name, word in found.items() if word}
     for word in set(meaning.values()):
         both = [name for name in meaning if meaning[name] == word]
         if len(both) > 1:

@@ -1,8 +1,8 @@
 """The examinations of a cohort as a table lists them: a path for each modality, and what else is known.
 
-Columns called ``report``, ``label``, ``split`` and ``subject`` (or ``patient``, ``participant_id``) have
-their meaning, however they are capitalised. Every other column is a modality if its cells are files, and
-a fact on the examination otherwise (see ``cohort_columns``).
+Columns called ``report``, ``label``, ``split`` and ``subject`` (or ``patient``, ``participant_id``, as
+``meant_columns`` knows them) have their meaning, however they are capitalised. Every other column is a
+modality if its cells are files, and a fact on the examination otherwise (see ``cohort_columns``).
 """
 
 from __future__ import annotations
@@ -17,8 +17,6 @@ from msflow_jax.data.sources.cells import emptied
 from msflow_jax.data.sources.cohort_columns import (
     LABEL,
     REPORT,
-    SPLIT,
-    SUBJECT,
     absent_hint,
     is_there,
     meanings,
@@ -26,6 +24,7 @@ from msflow_jax.data.sources.cohort_columns import (
     refuse_taken,
 )
 from msflow_jax.data.sources.entries import check_cells, check_inside, split_of
+from msflow_jax.data.sources.meant_columns import SPLIT, SUBJECT, warn_of_meant
 from msflow_jax.data.sources.nifti import split_volume
 from msflow_jax.data.sources.table import read_table
 from msflow_jax.storage.content import describe_file, printable
@@ -97,13 +96,14 @@ def list_table(path: Path, *, outside: bool) -> Cohort:
     free = [name for name in columns if name not in meaning]
     modalities = modalities_of(path, columns, free)
     refuse_taken(free, path)
+    warn_of_meant(path, {name: columns[name] for name in columns if name not in modalities})
     warn_of_lookalikes(free, "columns", path)
     lines = emptied(
         path, header, lines, {*meaning, *modalities},
         label=next((name for name in meaning if meaning[name] == LABEL), ""),
         is_name=lambda name, cell: name in modalities and is_there(folder, cell),
     )  # fmt: skip
-    check_cells(path, [meaning.get(name, "") for name in header], lines, (SUBJECT[0], SPLIT))
+    check_cells(path, [meaning.get(name, "") for name in header], lines, (SUBJECT, SPLIT))
     rows = []
     seen: dict[Path, str] = {}
     for number, cells in lines:
@@ -165,7 +165,7 @@ def _row(
         name=f"row{number:05d}",
         cells={name: printable(cell) for name, cell in cells.items()},
         paths=paths,
-        subject=class_name(given.get(SUBJECT[0], "")),
+        subject=class_name(given.get(SUBJECT, "")),
         label=class_name(given.get(LABEL, "")),
         split=split,
         report=_report(given.get(REPORT, ""), f"{where}, column {REPORT!r}", folder, outside),

@@ -20,6 +20,7 @@ from msflow_jax.data.sources.listing import (
     root_of,
     sort_rows,
 )
+from msflow_jax.data.sources.meant_columns import called, warn_of_meant
 from msflow_jax.data.sources.nifti import split_volume
 from msflow_jax.data.sources.subjects import examples_of, keep_together
 from msflow_jax.data.sources.table import read_table
@@ -32,9 +33,10 @@ _NAMED = 3  # lines in an error
 def list_manifest(config: ConfigDict) -> Listing:
     """Lists the images of a CSV with the columns ``path,label[,patient][,split]``.
 
-    Paths are relative to the CSV and stay in its folder, links followed, unless ``config.outside``.
-    Without a split column images are cut 70/10/20 within each class, never between the images of a
-    patient; with one that has no val, 1/8 of train becomes val.
+    The last two may be spelled as ``meant_columns`` knows them, such as ``PatientID``. Paths are
+    relative to the CSV and stay in its folder, links followed, unless ``config.outside``. Without a
+    split column images are cut 70/10/20 within each class, never between the images of a patient; with
+    one that has no val, 1/8 of train becomes val.
 
     Raises:
         FileNotFoundError: if the CSV or an image in it is missing.
@@ -71,7 +73,9 @@ def list_rows(path: Path, *, outside: bool, splits: bool = True) -> list[Row]:
         FileNotFoundError: an image is missing.
         ValueError: as :func:`list_manifest`, but for patients.
     """
-    columns, lines = read_table(path, ("path", "label"))
+    header, lines = read_table(path, ("path", "label"))
+    columns = called(path, header, "patient")
+    warn_of_meant(path, {n: [cells[i] for _, cells in lines] for i, n in enumerate(columns) if n})
     folder = None if outside else path.parent.resolve()
     ignored = set() if splits else {"split"} & {*columns}
     if ignored:

@@ -1,0 +1,86 @@
+"""Columns of the user's tables that say whom an image shows, or its split, however they are spelled.
+
+Taken for facts, as all other columns are, they would let a patient into two splits without a word.
+"""
+
+from __future__ import annotations
+
+import re
+import warnings
+from collections.abc import Mapping, Sequence
+from pathlib import Path
+
+from msflow_jax.data.sources.cells import is_nothing
+from msflow_jax.data.sources.entries import ALIASES
+
+SUBJECT, SPLIT = "subject", "split"
+_WHOM = ("patient", "subject", "participant")
+_SPELLINGS = {
+    **{f"{word}{end}": SUBJECT for word in _WHOM for end in ("", "s", "id", "ids")},
+    "patientname": SUBJECT, "split": SPLIT, "splits": SPLIT,
+}  # fmt: skip
+# What may say the same, and may not.
+_MAYBE = {
+    "mrn", "pid", "pat", "patid", "patno", "patientno", "patientnumber", "patientnr", "subj", "subjid",
+    "case", "caseid", "person", "personid", "individual", "hadmid",
+}  # fmt: skip
+
+
+def meaning_of(name: str) -> str:
+    """``subject``, ``split`` or empty: of ``PatientID``, ``patient_id`` and ``Split`` too."""
+    return _SPELLINGS.get(_letters(name), "")
+
+
+def _letters(name: str) -> str:
+    return re.sub(r"[\W_]+", "", name.casefold())
+
+
+def called(path: Path, header: Sequence[str], subject: str) -> list[str]:
+    """The columns of a table, those with such a meaning by one name.
+
+    Args:
+        path: the table, for the error.
+        header: its columns.
+        subject: what the column of subjects is called.
+
+    Raises:
+        ValueError: two columns of one meaning.
+    """
+    found: dict[str, str] = {}
+    for name in header:
+        if meaning := meaning_of(name):
+            if meaning in found:
+                raise ValueError(
+                    f"{path}: the columns {found[meaning]} and {name} both say the {meaning}: keep one "
+                    "of them"
+                )
+            found[meaning] = name
+    names = {SUBJECT: subject, SPLIT: SPLIT}
+    return [names.get(meaning_of(name), name) for name in header]
+
+
+def warn_of_meant(path: Path, columns: Mapping[str, Sequence[str]]) -> None:
+    """A line on facts that look as if they said whom images show, or their split.
+
+    Args:
+        path: the table.
+        columns: the cells of all its columns.
+    """
+    there = {meaning_of(name) for name in columns}
+    for name, column in columns.items():
+        cells = [cell for cell in column if not is_nothing(cell)]
+        kinds = len(set(cells))
+        if SUBJECT not in there and _letters(name) in _MAYBE and 1 < kinds < len(cells):
+            warnings.warn(
+                f"{path}: the column {name!r} is taken for a fact ({kinds} values in {len(cells)} "
+                "rows): if it says whom images show, call it patient, or images of one patient may come "
+                "into two splits",
+                stacklevel=4,
+            )
+        words = {cell.casefold() for cell in cells}
+        if SPLIT not in there and len(words) > 1 and words <= ALIASES.keys():
+            warnings.warn(
+                f"{path}: the column {name!r} is taken for a fact, and its cells are called as splits "
+                f"({', '.join(sorted(words))}): call it split if it says which images are trained on",
+                stacklevel=4,
+            )

@@ -1,0 +1,94 @@
+"""Whom an image shows and its split are known however their columns are spelled."""
+
+import warnings
+
+import numpy as np
+import pytest
+from PIL import Image
+
+from msflow_jax import data
+from msflow_jax.data import Info, read_labelled
+from msflow_jax.data.sources.meant_columns import meaning_of
+
+PEOPLE, EACH = 10, 4
+
+
+def table(folder, header, row):
+    """Four pictures of each of ten people; ``row(i)`` gives the cells after path and label."""
+    rng = np.random.default_rng(0)
+    lines = [f"path,label,{header}"]
+    for i in range(PEOPLE * EACH):
+        pixels = rng.integers(0, 256, (8, 8), dtype=np.uint8)
+        Image.fromarray(pixels).save(folder / f"{i}.png")
+        # Both classes of everybody, so that classes alone keep nobody together.
+        lines.append(f"{i}.png,{'ab'[i % 2]},{row(i)}")
+    path = folder / "t.csv"
+    path.write_text("\n".join(lines))
+    return path
+
+
+def load(path):
+    config = data.default_config("manifest")
+    config.root, config.duplicates = str(path), "keep"
+    return data.load(config)
+
+
+def people(splits):
+    """The people of each split, by the numbers of their pictures."""
+    return {
+        name: {int(n.removesuffix(".png")) // EACH for n in splits[name].names}
+        for name in ("train", "val", "test")
+    }
+
+
+@pytest.mark.parametrize(
+    "spelled",
+    ["patient", "PatientID", "patient_id", "Patient", "subject", "Subject ID", "participant_id"],
+)  # fmt: skip
+def test_nobody_is_in_two_splits(tmp_path, spelled):
+    with warnings.catch_warnings():
+        warnings.simplefilter("error", UserWarning)
+        found = people(load(table(tmp_path, spelled, lambda i: f"P{i // EACH}")))
+    assert sum(map(len, found.values())) == PEOPLE and not found["train"] & found["test"]
+
+
+@pytest.mark.parametrize("spelled", ["split", "Split", "SPLIT"])
+def test_a_given_split_is_kept(tmp_path, spelled):
+    names = ["train", "val", "test"]
+    path = table(tmp_path, f"patient,{spelled}", lambda i: f"P{i // EACH},{names[i // EACH % 3]}")
+    found = people(load(path))
+    assert all({p % 3 for p in found[name]} == {k} for k, name in enumerate(names))
+
+
+def test_what_may_say_it_is_named(tmp_path):
+    path = table(tmp_path, "mrn,fold", lambda i: f"{i // EACH},{('train', 'test')[i % 2]}")
+    with pytest.warns(UserWarning) as caught:
+        load(path)
+    said = [str(w.message) for w in caught]
+    assert any("'mrn' is taken for a fact (10 values in 40 rows)" in one for one in said)
+    assert any("'fold' is taken for a fact" in one and "(test, train)" in one for one in said)
+
+
+def test_other_facts_are_not_named(tmp_path):
+    """Nor is a number of every row's own, which parts nobody."""
+    with warnings.catch_warnings():
+        warnings.simplefilter("error", UserWarning)
+        load(table(tmp_path, "patient,mrn,sex,fold", lambda i: f"P{i // EACH},{i},f,{i % 5}"))
+
+
+def test_two_columns_of_one_meaning_are_refused(tmp_path):
+    path = table(tmp_path, "patient,SubjectID", lambda i: f"P{i // EACH},{i}")
+    with pytest.raises(ValueError, match="columns patient and SubjectID both say the subject"):
+        load(path)
+
+
+def test_images_from_elsewhere_know_whom_they_show(tmp_path):
+    path = table(tmp_path, "PatientID,age", lambda i: f"P{i // EACH},{i}")
+    info = Info("x", ("a", "b"), 1, 8, "binary-class", "", "", "", ())
+    found = read_labelled(path, info)
+    assert len(set(found.groups)) == PEOPLE and list(found.truth) == ["age"]
+
+
+@pytest.mark.parametrize("name", ["age", "site", "patients_age", "splitter", "subjective", ""])
+def test_other_words_mean_nothing(name):
+    assert meaning_of(name) == ""
