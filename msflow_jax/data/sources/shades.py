@@ -113,7 +113,7 @@ class Shades:
             ("hold hardly any value but one", list(flat), "do they show anything?"),
             (f"hold no air (nothing below {AIR:g})", airless, HOUNSFIELD),
         ]
-        if intensity.kind in ("percentiles", "full"):
+        if intensity.kind in ("percentiles", "full", "range"):
             shaded = {key: one for key, one in seen.items() if key not in flat}
             lines += _off_scale(intensity, shaded, fitted)
         for line, names, question in lines:

@@ -87,6 +87,18 @@ def test_a_black_picture_of_8_bits_is_named(tmp_path):
     assert "1 of 10 images hold hardly any value but one: 3.png" in line
 
 
+@pytest.mark.parametrize("dim", [(), (3,), (0, 2, 4, 7)])
+def test_deep_pictures_of_two_scales_are_named(tmp_path, dim):
+    """12 bits in files of 16 become grey levels below 16."""
+    for i in range(COUNT):
+        deep = cohorts.volume(i, (8, 8), dtype=np.uint16, low=0, high=4096 if i in dim else 65536)
+        Image.fromarray(deep).save(tmp_path / f"{i}.png")
+    lines = told(lambda: by_manifest(tmp_path, [f"{i}.png" for i in range(COUNT)]))
+    assert len(lines) == bool(dim)
+    for line in lines:
+        assert f"{len(dim)} of 10 images use less than 1/16" in line and f"{dim[0]}.png" in line
+
+
 def test_blank_slices_of_a_volume_are_no_matter(tmp_path):
     spoilt = values(2)
     spoilt[0] = 0
