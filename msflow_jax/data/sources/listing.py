@@ -19,7 +19,7 @@ from msflow_jax.data.sources.finding import SUFFIXES, find_images, in_words, war
 from msflow_jax.data.sources.folder_checks import check_splits_above, warn_of_folders
 from msflow_jax.data.sources.items import Item, facts_of
 from msflow_jax.data.sources.label_checks import check_classes, label_hint
-from msflow_jax.data.sources.subjects import examples_of, keep_together
+from msflow_jax.data.sources.subjects import examples_of, headers_hint, keep_together
 from msflow_jax.data.splitting import VAL_PATTERN, assign
 from msflow_jax.storage.content import printable
 from msflow_jax.storage.places import expand
@@ -232,7 +232,7 @@ def cut_rows(
     try:
         return np.array(_cut(rows, labels, seed))
     except ValueError as error:
-        raise ValueError(f"{root}: {error}{hint}") from error
+        raise ValueError(f"{root}: {error}{headers_hint(rows)}{hint}") from error
 
 
 def _cut(rows: list[Row], labels: list[int], seed: int) -> list[str]:

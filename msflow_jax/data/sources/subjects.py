@@ -19,6 +19,10 @@ from msflow_jax.data.sources.values import refuse_broken
 if TYPE_CHECKING:
     from msflow_jax.data.sources.listing import Row
 
+_MANY, _SHARE = 10, 1 / 3  # of one subject, and more than so many of all: hardly a patient
+_BY_HEADERS = "by their headers (PatientID, else StudyInstanceUID)"
+_IF_BLANKED = "if these were blanked, list the files in a CSV with a column patient"
+
 
 def examples_of(rows: Sequence[Row], config: ConfigDict, source: Path) -> list[Row]:
     """The examples of listed files, each with the label and the split of its file.
@@ -54,10 +58,10 @@ def examples_of(rows: Sequence[Row], config: ConfigDict, source: Path) -> list[R
         _compare(found, source)
         return found
     warn_of_frames({row.source.volume: row.source.file for row in found}.values(), source)
-    return _with_subjects(found)
+    return _with_subjects(found, source)
 
 
-def _with_subjects(rows: list[Row]) -> list[Row]:
+def _with_subjects(rows: list[Row], source: Path) -> list[Row]:
     if not any(row.source.group or row.source.volume for row in rows):
         return rows
     items = [row.source for row in rows]
@@ -66,10 +70,32 @@ def _with_subjects(rows: list[Row]) -> list[Row]:
     first: dict[str, str] = {}
     for key, name in zip(keys, names, strict=True):
         first[key] = min(first.get(key, name), name)
+    _warn_of_one(rows, first, source)
     return [
         dataclasses.replace(row, patient=first[key] if key else name)
         for row, key, name in zip(rows, keys, names, strict=True)
     ]
+
+
+def _warn_of_one(rows: Sequence[Row], first: dict[str, str], source: Path) -> None:
+    """A line where headers say that much of a data set is one subject: they may have been blanked."""
+    units = {(row.source.volume or row.name): row.source.group for row in rows}
+    counts = Counter(filter(None, units.values())).most_common(1)
+    group, count = counts[0] if counts else ("", 0)
+    if count >= _MANY and count > _SHARE * len(units):
+        warnings.warn(
+            f"{source}: {count} of {len(units)} images or volumes, {first[group]} for one, are of one "
+            f"patient {_BY_HEADERS}, and stay in one split; {_IF_BLANKED}",
+            stacklevel=5,
+        )
+
+
+def headers_hint(rows: Sequence[Row]) -> str:
+    """What an error on too few subjects says where headers name them; empty where none does."""
+    groups = {row.source.group for row in rows if row.source.group}
+    if not groups:
+        return ""
+    return f"; they are {len(groups)} patients {_BY_HEADERS}: {_IF_BLANKED}"
 
 
 def warn_of_frames(files: Iterable[str], source: Path) -> None:

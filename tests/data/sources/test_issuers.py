@@ -1,5 +1,7 @@
 """Whom files show, where only some say who issued the patient's number, or all say the same series."""
 
+import warnings
+
 import numpy as np
 import pytest
 from hypothesis import given
@@ -35,6 +37,29 @@ def test_one_number_with_and_without_an_issuer_is_one_patient(tmp_path):
     splits = load(tmp_path)
     seen = [{name.rpartition("_")[0] for name in splits[split].names} for split in SPLITS]
     assert sum(map(len, seen)) == len(set.union(*seen)) == 24
+
+
+@pytest.mark.parametrize(("blanked", "told"), [(0, False), (9, False), (24, True)])
+def test_much_of_one_patient_is_named(tmp_path, blanked, told):
+    """De-identified files may all say the same."""
+    for i in range(48):
+        name = "ANONYMOUS" if i < blanked else f"P{i}"
+        xray(tmp_path / f"{'ab'[i % 2]}/{i:02d}.dcm", name, i + 1)
+    with warnings.catch_warnings(record=True) as caught:
+        warnings.simplefilter("always")
+        load(tmp_path)
+    said = [str(w.message) for w in caught if "of one patient by their headers" in str(w.message)]
+    assert len(said) == told and all("24 of 48 images" in one and "00.dcm" in one for one in said)
+
+
+def test_all_of_one_patient_is_refused_for_what_it_is(tmp_path):
+    for i in range(12):
+        xray(tmp_path / f"{'ab'[i % 2]}/{i:02d}.dcm", "ANONYMOUS", i + 1)
+    with (
+        pytest.warns(UserWarning, match="12 of 12 images"),
+        pytest.raises(ValueError, match="they are 1 patients by their headers"),
+    ):
+        load(tmp_path)
 
 
 @pytest.mark.parametrize("issuer", ["", "HOSPITAL"])
