@@ -133,7 +133,7 @@ def _train(config, workdir: Path, encode_only: bool) -> None:
             if teacher:
                 teacher.keep(workdir)
             if not (resumed and table.exists()):
-                write_csv(table, data.split_table(splits))
+                write_csv(table, data.table_with_pixels(splits))
             print(describe(splits, every))
         if jax.process_count() > 1:
             multihost_utils.sync_global_devices("workdir")

@@ -25,15 +25,10 @@ from msflow_jax.data.base import (
     some,
     some_rows,
 )
-from msflow_jax.data.identity import (
-    as_trained,
-    check_same,
-    identify,
-    pixels_of,
-    split_table,
-)
+from msflow_jax.data.identity import as_trained, check_same, identify, pixels_of, split_table
 from msflow_jax.data.intensity import WINDOW
 from msflow_jax.data.oddities import check_rare_classes, check_split_copies, without_blanks
+from msflow_jax.data.own_images import table_with_pixels
 from msflow_jax.data.settings import PHANTOMS, SETTINGS
 from msflow_jax.data.sources.images import read_images, read_sound_images
 from msflow_jax.data.sources.labelled import read_labelled
@@ -65,6 +60,7 @@ __all__ = [
     "some",
     "some_rows",
     "split_table",
+    "table_with_pixels",
     "upgrade",
 ]
 

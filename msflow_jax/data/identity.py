@@ -94,7 +94,7 @@ def pixels_of(splits: Splits, but: Sequence[str] = ()) -> Mapping[str, tuple[str
     parts = {split: splits[split] for split in SPLITS}
     if any(isinstance(part, LazySplit) for part in parts.values()):
         return {}
-    return {n: _contents(part, but) for n, part in parts.items() if isinstance(part, Split)}
+    return {n: contents_of(part, but) for n, part in parts.items() if isinstance(part, Split)}
 
 
 def as_trained(splits: Splits, then: Info, table: Path | None = None) -> Splits:
@@ -235,7 +235,8 @@ def _renumbered(splits: Splits, order: np.ndarray, classes: tuple[str, ...]) -> 
     return dataclasses.replace(splits, **parts, info=info)  # fmt: skip
 
 
-def _contents(split: Split, but: Sequence[str]) -> tuple[str, ...]:
+def contents_of(split: Split, but: Sequence[str] = ()) -> tuple[str, ...]:
+    """The MD5 of each example's arrays ``but`` labels and some."""
     kinds = split.modalities
     arrays = [
         np.ascontiguousarray(a)

@@ -2,8 +2,6 @@
 
 import dataclasses
 import math
-import warnings
-from collections import Counter
 from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
@@ -13,6 +11,7 @@ import numpy as np
 from msflow_jax import data
 from msflow_jax.data.base import digest
 from msflow_jax.data.identity import read_split_table
+from msflow_jax.data.own_images import warn_of_copies
 from msflow_jax.evaluation.outside import STAND_INS
 from msflow_jax.families import Section, choose_settings
 from msflow_jax.inference.evaluation import REFERENCE, Evaluation
@@ -121,27 +120,14 @@ def open_elsewhere(
     )
     outside = flow.config.data.get("outside", False)
     split = data.read_labelled(images, flow.info_of(modality), resize=resize, outside=outside)
-    if not split_archive(images):  # whose images are called by their numbers
-        _warn_of_own(images, split.names, flow.path / "splits.csv")
+    table = read_split_table(flow.path / "splits.csv")
+    # In an archive images are called by their numbers, as others are.
+    warn_of_copies(images, split, table, named=not split_archive(images))
     of = {"modality": modality} if modality else {}
     md5 = digest(repr(split.names).encode(), split.labels.tobytes(), split.images.tobytes())
     run = Evaluation(flow, {name: split}, name, by=by, calibration=learned)
     record = run_record(flow, {name: split})
     return run, record, {"images": images, "images_md5": md5, "standing": str(learned), **of}
-
-
-def _warn_of_own(source: str, names: Sequence[str], table: Path) -> None:
-    """A line on images from elsewhere that are called as those of the run's own data are."""
-    own = {row["name"]: row["split"] for row in read_split_table(table)}
-    found = [name for name in names if name in own]
-    if found:
-        counts = Counter(own[name] for name in found)
-        words = ", ".join(f"{n} in {split}" for split, n in counts.most_common())
-        warnings.warn(
-            f"{source}: {len(found)} of {len(names)} images are called as images of the run's own data "
-            f"are ({words}), {found[0]} for one: leave out what the model was trained on",
-            stacklevel=3,
-        )
 
 
 def change_settings(

@@ -80,7 +80,7 @@ def test_images_from_elsewhere(copied, pictures, tmp_path, command):
     own = [f"test/{line.removeprefix('b/')}" for line in lines[:2]]
     (pictures / "own.csv").write_text("path,label\n" + "".join(own))
     with pytest.warns(
-        UserWarning, match="2 of 2 images are called as images of the run's own data"
+        UserWarning, match="2 of 2 images are, pixel by pixel, images of the run's own data"
     ):
         given = f"--images={pictures / 'own.csv'}"
         assert command("evaluate", f"--workdir={copied}", given, "--name=own").status == 0
