@@ -6,8 +6,9 @@ import numpy as np
 import pytest
 from ml_collections import ConfigDict
 
+from msflow_jax.data import Splits
 from msflow_jax.data.split import Split
-from msflow_jax.data.splitting import held_back
+from msflow_jax.data.splitting import choosing, held_back
 from msflow_jax.inference.prediction import Prediction
 from msflow_jax.inference.sets import calibrate, few_cases, held, random_parts, sets_of
 
@@ -71,3 +72,11 @@ def test_an_image_is_a_case_where_its_subject_is():
     dealt = held_back(run.splits["val"], 3)
     np.testing.assert_array_equal(held(run), dealt[rows])
     assert 0 < held(run).sum() < len(rows)
+
+
+def test_what_is_held_back_chooses_no_checkpoint():
+    val = run_of(4, LABELS).splits["val"]
+    left = choosing(Splits(val, val, val, None), 4).val
+    held_back_names = {n for n, one in zip(val.names, held_back(val, 4), strict=True) if one}
+    assert len(held_back_names) == 12
+    assert set(left.names) == set(val.names) - held_back_names
