@@ -9,7 +9,7 @@ import jax.numpy as jnp
 import numpy as np
 import pytest
 
-from msflow_jax.coupling.attribution import likelihood_map, log_ratio_map
+from msflow_jax.coupling.attribution import SPREADS, likelihood_map, log_ratio_map
 from msflow_jax.coupling.conditioners import Residual
 from msflow_jax.coupling.layout import PUBLISHED, parse
 from msflow_jax.coupling.magic import Classification, Generation
@@ -208,3 +208,17 @@ def test_the_published_layout_has_the_published_number_of_parameters(side, publi
             total += stage.steps * sum(a.size for a in jax.tree.leaves(shapes))
     assert sum(stage.steps for stage in flow.stages) == 24
     assert total == pytest.approx(published, rel=2e-3)
+
+
+@pytest.mark.parametrize("dims", [2, 3])
+def test_a_block_has_the_same_nats_however_they_are_spread(dims):
+    flow = plain_flow(dims)  # squeezed once: blocks of 2 along each axis
+    params, x = shaken(flow, size=0.1), images(flow)
+    found = []
+    for spread in SPREADS:
+        nats = np.asarray(jax.jit(partial(likelihood_map, flow, spread=spread))(params, x, LABELS))
+        for axis in range(1, nats.ndim - 1):
+            nats = np.add.reduceat(nats, range(0, nats.shape[axis], 2), axis=axis)
+        found.append(nats.sum(axis=-1))
+    np.testing.assert_allclose(found[0], found[1], rtol=1e-4, atol=1e-4)
+    assert np.ptp(found[0], axis=-1).min() > 1e-2

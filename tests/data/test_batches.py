@@ -7,7 +7,7 @@ from hypothesis import strategies as st
 
 from msflow_jax.data.batches import to_float, to_loss, to_uint8
 from msflow_jax.data.modality import describe
-from msflow_jax.data.order import batch_indices, plan, set_seed, windows
+from msflow_jax.data.order import batch_indices, draw_balanced, plan, set_seed, windows
 from tests.data.random_images import EACH, IMAGES
 
 
@@ -126,3 +126,14 @@ def test_what_an_example_lacks_is_zero():
 def test_sets_have_seeds_of_their_own():
     seeds = {set_seed(seed, name) for seed in (0, 1) for name in ("ct", "mr")}
     assert len(seeds) == 4 and set_seed(0, "ct") in seeds
+
+
+def test_variants_and_balanced_draws_are_those_of_earlier_runs():
+    """From streams of chance of their own: what moves an example says nothing of its variant."""
+    labels = np.repeat([0, 1], [7, 2])
+    found = plan(7, 3, 2, examples=9, batch=5, variants=4, balance=labels)
+    for i, step in enumerate((3, 4)):
+        variants = np.random.default_rng((7, 2, step)).integers(4, size=5)
+        np.testing.assert_array_equal(found["variant"][i], variants)
+        drawn = draw_balanced(labels, (5,), np.random.default_rng((7, 3, step)))
+        np.testing.assert_array_equal(found["index"][i], drawn)

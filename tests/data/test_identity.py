@@ -177,3 +177,17 @@ def test_the_split_on_paper_is_read_as_it_was_written(tmp_path):
     names = ["=a.png", "'b.png", "+1", "a\udcff.png"]
     rows = [{"name": n, "subject": "", "split": "train", "label": "-x"} for n in names]
     assert read_split_table(text.write_csv(tmp_path / "splits.csv", rows)) == rows
+
+
+def test_three_classes_that_change_places_in_a_circle_are_mapped_by_name(tmp_path):
+    """Two that change places come back by either way; three tell there from back."""
+    now = load(listed(tmp_path, label=lambda i: "aabbbc"[i % 6]), "manifest")
+    of = dict(zip(now.info.classes, now.info.counts, strict=True))
+    assert now.info.classes == ("a", "b", "c") and len(set(of.values())) == 3
+    order = ("c", "a", "b")
+    then = dataclasses.replace(
+        now.info, classes=order, counts=tuple(of[name] for name in order), modalities={}
+    )
+    mapped = data.as_trained(now, then)
+    assert mapped.info.counts == then.counts
+    assert data.split_table(mapped) == data.split_table(now)

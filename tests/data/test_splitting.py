@@ -50,3 +50,10 @@ def test_val_alone():
 def test_too_few():
     with pytest.raises(ValueError, match=r"too few.*nothing left for val"):
         assign(["a", "b", "c"], [0, 0, 0], 0)
+
+
+def test_a_group_of_two_classes_alike_is_of_the_lower():
+    """Of class 0 it is the only one, which teaches its class; of class 1 it would be dealt."""
+    groups = ["x", "x", *map(str, range(20))]
+    for seed in range(20):
+        assert assign(groups, [1, 0] + [1] * 20, seed)[0] == "train"

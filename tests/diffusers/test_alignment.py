@@ -1,5 +1,7 @@
 """The common space: InfoNCE by its laws, the visual-invariant term, random views."""
 
+from types import SimpleNamespace
+
 import jax
 import jax.numpy as jnp
 import numpy as np
@@ -22,6 +24,7 @@ from msflow_jax.diffusers.invariance import (
     cross_correlation_loss,
     random_views,
 )
+from msflow_jax.diffusers.objectives import align_objective
 from msflow_jax.nets import init_params
 
 FEW = settings(max_examples=15, deadline=None)
@@ -140,3 +143,23 @@ def test_encoders_take_pictures_and_volumes(kind, space):
     size = 16 * 4 ** len(space) if kind == "cnn" else 16
     assert out.shape == (2, size) and out.dtype == jnp.float32
     assert init_params(net, jax.random.key(0), x)
+
+
+@pytest.mark.parametrize("equal", ["report", "ct"])
+def test_equal_rows_of_either_modality_are_pairs(equal):
+    """Two patients may have one report, or one image two reports: neither pushes the other away."""
+    rows = {"report": jnp.eye(3), "ct": jnp.eye(3)}
+    rows[equal] = rows[equal][jnp.array([0, 0, 2])]
+    text = SimpleNamespace(text=True, encoder=None)
+    model = SimpleNamespace(
+        embed=lambda params, name, x: x, modalities={"report": text, "ct": text}
+    )
+    scale = jnp.array([2.0])
+    _, found = align_objective(
+        model, "report", "ct", 0.0, 0.0, {"temperature": {"report": scale}}, rows,
+        jax.random.key(0), train=False,
+    )  # fmt: skip
+    same = jnp.array([[1, 1, 0], [1, 1, 0], [0, 0, 1]], bool)
+    wanted = infonce(rows["report"], rows["ct"], scale, same)
+    assert found["loss_contrast"] == pytest.approx(float(wanted), rel=1e-6)
+    assert found["recall"] == 1

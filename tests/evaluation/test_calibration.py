@@ -33,6 +33,13 @@ def test_table_by_hand():
     assert calibration.ece_of_table(table) == pytest.approx(expected)
 
 
+def test_the_error_of_each_class_by_hand():
+    """Class 0: 0.9 twice for one of two, and 0.4 for none; class 1 mirrors it."""
+    probabilities = np.array([[0.9, 0.1], [0.9, 0.1], [0.4, 0.6], [0.0, 1.0]])
+    found = calibration.classwise_ece(np.array([0, 1, 1, 1]), probabilities, bins=5)
+    assert found == pytest.approx((abs(1.8 - 1) + 0.4) / 4)
+
+
 def test_brier_sum_form_and_sklearn():
     metrics = pytest.importorskip("sklearn.metrics")
     rng = np.random.default_rng(1)

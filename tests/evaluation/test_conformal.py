@@ -118,3 +118,21 @@ def test_the_random_part_is_by_content_alone():
     assert found[0] == found[2] != found[1]
     many = conformal.uniform_of(np.arange(2000, dtype=np.uint32), 1)
     assert many.min() >= 0 and many.max() < 1 and abs(many.mean() - 0.5) < 0.03
+
+
+def test_what_is_said_of_sets_by_hand():
+    chosen = np.array([[1, 0, 0], [1, 1, 0], [0, 1, 1], [0, 0, 0]], bool)
+    found = conformal.evaluate_sets(np.array([0, 2, 1, 1]), chosen, CLASSES, 0.9, 20)
+    assert found["coverage"] == 0.5 and found["size"] == 1.25
+    assert found["single"] == 0.25 and found["empty"] == 0.25
+    assert found["by_size"] == [
+        {"size": 0, "count": 1, "coverage": 0.0},
+        {"size": 1, "count": 1, "coverage": 1.0},
+        {"size": 2, "count": 2, "coverage": 0.5},
+    ]
+    assert [row["coverage"] for row in found["classes"]] == [1.0, 0.5, 0.0]
+
+
+def test_another_seed_gives_another_random_part():
+    index = np.arange(5, dtype=np.uint32)
+    assert (conformal.uniform_of(index, 0) != conformal.uniform_of(index, 1)).all()

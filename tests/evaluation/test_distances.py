@@ -6,7 +6,11 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from msflow_jax.evaluation.distances import frechet_distance, gaussian_frechet, prdc
-from msflow_jax.evaluation.memorisation import NearestTraining, nearest_training
+from msflow_jax.evaluation.memorisation import (
+    NearestTraining,
+    check_memorisation,
+    nearest_training,
+)
 
 
 @settings(max_examples=20, deadline=None)
@@ -145,3 +149,11 @@ def test_nearest_training_refuses_floats_and_other_shapes():
         nearest_training(images(0, 3) / 255, images(0, 3), images(0, 3))
     with pytest.raises(ValueError, match="share"):
         nearest_training(images(0, 3), images(0, 3), images(0, 3, side=8))
+
+
+def test_pairs_are_named_by_their_places_in_what_was_given():
+    train, fake = images(0, 9), images(1, 3)
+    fake[1] = train[4]
+    found = check_memorisation(fake, images(2, 5), train, np.array([7, 30, 12]), (), pairs=2)
+    assert found["nearest"]["generated_index"][0] == 30
+    assert found["nearest"]["training_index"][0] == 4 and found["nearest"]["distance"][0] == 0

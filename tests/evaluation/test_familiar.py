@@ -85,3 +85,12 @@ def test_kept_and_read(tmp_path):
     path.unlink()
     with pytest.raises(ValueError, match=refused):
         Familiar.read(tmp_path, known.digest)
+
+
+@pytest.mark.parametrize(("alike", "distance"), [(9, 1.0), (10, 0.0)])
+def test_a_neighbour_is_the_tenth(alike, distance):
+    """Fewer images of one kind may be oddities themselves."""
+    bank = np.repeat(np.eye(3)[:2], [alike, 20], axis=0)
+    known = Familiar.of(bank, np.arange(len(bank)) % 2)
+    found = known.measures(4 * np.eye(3)[:1])[NEIGHBOUR]
+    np.testing.assert_allclose(found, [distance], atol=1e-6)

@@ -12,6 +12,7 @@ from msflow_jax.evaluation.features import (
     shrink,
     train_feature_classifier,
 )
+from msflow_jax.evaluation.generation import _of_planes, compare
 
 CLASSES = ["dark", "bright"]
 STEPS = 40
@@ -211,3 +212,20 @@ def test_volumes_are_measured_as_images_are_with_words_of_their_own(monkeypatch)
     assert near["generated_copies"] == 20 and near["compared_at_side"] == 8
     assert near["mirrored"] == ["depth"] and found["grain"]["sets"]["generated"]["spectrum"] > 0
     json.dumps(found, allow_nan=False)
+
+
+def test_precision_is_of_what_is_generated_and_recall_of_what_is_real():
+    """A generator that draws one image again and again is precise, and recalls next to nothing."""
+    rng = np.random.default_rng(0)
+    real = rng.normal(size=(60, 3))
+    one = real[:1] + 1e-3 * rng.normal(size=(60, 3))
+    found = compare(lambda x: x, {"generated": one}, real)["generated"]
+    assert found["precision"] == 1 and found["recall"] < 0.1
+
+
+def test_supplied_features_of_a_volume_are_those_of_its_three_middle_planes():
+    d, h, w = np.ogrid[:4, :6, :8]
+    volume = (100.0 * d + 10 * h + w)[None, ..., None]
+    means = _of_planes(lambda planes: planes.mean(axis=(1, 2)))(volume)
+    of_each = (200 + 25 + 3.5, 150 + 30 + 3.5, 150 + 25 + 4)
+    np.testing.assert_allclose(means, [[np.mean(of_each)]])

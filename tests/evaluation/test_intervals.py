@@ -67,3 +67,16 @@ def test_few_images_or_subjects_have_no_bootstrap_and_a_reason():
     assert "5 subjects" in found["intervals"]["undefined"]["accuracy"]
     row = found["per_class"][0]["intervals"]
     assert row["recall"] is None and "subjects" in row["undefined"]["recall"]
+
+
+def test_a_rate_without_an_error_has_its_exact_interval_by_the_images_it_counts():
+    """One of three of class 0 is missed, nothing else is given it."""
+    labels = np.repeat([0, 1], [3, 40])
+    distances = 1.0 - np.eye(2)[labels][None]
+    distances[:, 0] = distances[:, 0, ::-1]
+    rare, common = evaluate(labels, distances, softmax(-9 * distances))["per_class"]
+    of_rare = {"specificity": 40, "precision": 2}  # images of the other, and those given it
+    for name, count in of_rare.items():
+        assert rare["intervals"][name] == [pytest.approx(0.025 ** (1 / count)), 1.0], name
+    for name, count in {"recall": 40, "npv": 2}.items():
+        assert common["intervals"][name] == [pytest.approx(0.025 ** (1 / count)), 1.0], name

@@ -111,3 +111,20 @@ def test_an_image_its_map_and_its_class_are_cut_at_one_place():
     np.testing.assert_array_equal(image[..., 0], of_voxels)
     assert of_voxels.shape == (4, 4, 4) and kept is label
     assert windows.crop_one(model_of(6, 9, 4), None, volume, label)[0] is volume
+
+
+def test_what_else_is_said_of_an_image_is_of_all_its_windows():
+    """One window that came to no end spoils the image; measures are means."""
+    images = jnp.asarray(IMAGES) / 127.5 - 1
+    corner = images.at[0, :3, :3].set(1.0)
+
+    def said(params, pieces, key):
+        grey = pieces.mean(axis=(1, 2, 3, 4))
+        more = {"ok": grey[None] < 0.99, "measures": {"grey": grey[None]}}
+        return dataclasses.replace(classify(params, pieces, key), **more)
+
+    model = SimpleNamespace(classify=said, window=(3, 3, 4), classes=("a", "b"))
+    found = windows.classify(model, 0.9, corner, None, overlap=0.0)
+    assert found.ok.tolist() == [[False, True, True]]
+    wanted = corner.mean(axis=(1, 2, 3, 4))[None]
+    np.testing.assert_allclose(found.measures["grey"], wanted, atol=1e-5)

@@ -8,6 +8,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from msflow_jax.symmetric.codes import SCHEMES, Code, palette_table
+from msflow_jax.symmetric.readout import map_probabilities
 
 # The table of the specification (section 2.1): classes -> 8-bit codes, least distance of two codes.
 PUBLISHED = {
@@ -175,3 +176,17 @@ def test_only_a_posterior_can_be_reweighted(scheme):
     code = Code(scheme, 3)
     with pytest.raises(ValueError, match="needs the code 'simplex'.*not '" + scheme):
         code.reweight(jnp.zeros((1, 4, 4, code.channels)), jnp.ones(3))
+
+
+def test_draws_of_a_map_are_averaged_before_a_posterior_is_read_and_else_after():
+    """Noise of opposite signs is gone from a mean; the mean of two grey codes is that of a third."""
+    simplex = Code("simplex", 3)
+    clean = simplex.clean_pictures(jnp.array([[[0, 1], [2, 0]]]), 2, 2)
+    noise = 5 * jax.random.normal(jax.random.key(0), clean.shape)
+    found = map_probabilities(simplex, jnp.stack([clean + noise, clean - noise]))
+    np.testing.assert_allclose(found, jax.nn.one_hot(jnp.array([[[0, 1], [2, 0]]]), 3), atol=1e-4)
+    grey = Code("grey", 3)
+    draws = jnp.stack([grey.clean_pictures(jnp.array([k]), 2, 2) for k in (0, 2)])
+    found = map_probabilities(grey, draws)
+    np.testing.assert_allclose(found[..., 0], found[..., 2], rtol=1e-5)
+    assert (found[..., 1] < found[..., 0]).all()

@@ -76,6 +76,11 @@ def test_each_condition_can_be_left_out_alone():
     ]
     for one in less:
         assert np.abs(one - whole).max() > 1e-6
+    # What is left out says nothing, whatever it is.
+    others = Seen(seen.content + 1, seen.look), Seen(seen.content, seen.look + 1)
+    for other, given in zip(others, ([0.0, 1.0], [1.0, 0.0]), strict=True):
+        keep = jnp.array([given] * 3)
+        np.testing.assert_array_equal(run(params, other, keep), run(params, seen, keep))
 
 
 def test_a_fresh_model_draws_nothing_yet():

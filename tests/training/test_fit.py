@@ -169,3 +169,37 @@ def test_a_trace_of_a_few_steps(arrays, train_config, tmp_path):
     train_config.profile = True
     run(Plain(), arrays, train_config, tmp_path)
     assert list((tmp_path / "profile").rglob("*.xplane.pb"))
+
+
+def test_the_moving_average_is_validated(arrays, train_config, tmp_path):
+    seen = []
+
+    def validate(params):
+        seen.append(params)
+        return {"val_auc": 0.5}
+
+    state = run(Line(), arrays, train_config, tmp_path, validate=validate)
+    assert_equal(seen[-1], state.ema)
+    assert (np.asarray(state.ema["slope"]) != np.asarray(state.params["slope"])).all()
+
+
+class Noisy(Line):
+    """Says what noise it was given, and how much of the training is done."""
+
+    def loss(self, params, batch, key, *, train, progress):
+        noise = jax.random.normal(key)
+        said = {"noise": noise, "square": noise**2, "done": progress}
+        return params["slope"] ** 2, said
+
+
+@pytest.mark.parametrize("parts", [1, 2])
+def test_every_step_and_part_has_noise_of_its_own(parts, arrays, train_config, tmp_path):
+    train_config.accumulate = parts
+    run(Noisy(), arrays, train_config, tmp_path)
+    noise, square, done = (
+        np.array([row[name] for row in rows(tmp_path)]) for name in ("noise", "square", "done")
+    )
+    assert len(set(noise.tolist())) == 12
+    spread = square - noise**2  # over the parts of a batch
+    assert (spread > 1e-4).all() if parts > 1 else np.abs(spread).max() < 1e-5
+    np.testing.assert_allclose(done, np.arange(12) / 12, atol=1e-6)

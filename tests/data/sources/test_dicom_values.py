@@ -40,6 +40,10 @@ CASES = {
         mono(np.uint8([[0, 255, 3]]), PhotometricInterpretation="MONOCHROME1"),
         [[255, 0, 252]], "uint8",
     ),
+    "MONOCHROME1 of 4 bits": (
+        mono(np.uint8([[0, 5, 15]]), BitsStored=4, HighBit=3, PhotometricInterpretation="MONOCHROME1"),
+        [[255, 170, 0]], "uint8",
+    ),
     "MONOCHROME1 of 12 bits": (
         mono(np.uint16([[0, 4095]]), BitsStored=12, HighBit=11, PhotometricInterpretation="MONOCHROME1"),
         [[4095, 0]], "uint16",

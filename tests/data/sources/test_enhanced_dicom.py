@@ -8,6 +8,7 @@ import pytest
 
 from msflow_jax.data.sources.dicom import read_dicom, read_header
 from tests.data.sources.dicom_objects import (
+    encoded,
     make_dataset,
     save,
 )
@@ -68,9 +69,22 @@ def test_enhanced_frames_are_sorted(tmp_path):
 def test_a_loop_keeps_its_order():
     found = make_dataset(VOLUME, modality="US", ImagePositionPatient=[0, 0, 0],
                          ImageOrientationPatient=[1, 0, 0, 0, 1, 0])  # fmt: skip
-    from tests.data.sources.dicom_objects import encoded
-
     picture = read_dicom(encoded(found), Path("loop.dcm"))
     assert picture.affine is None and picture.dims == 3
     np.testing.assert_array_equal(picture.values[..., 0], VOLUME)
     assert "frames without positions" in picture.notes[0]
+
+
+@pytest.mark.parametrize("step", [2, -2])
+def test_frames_of_a_dose_lie_by_their_offsets(step):
+    """Along the normal, from the one position that is given; they may fall."""
+    found = make_dataset(
+        VOLUME, modality="RTDOSE", ImagePositionPatient=[1, 2, 30], PixelSpacing=[0.7, 0.6],
+        ImageOrientationPatient=[1, 0, 0, 0, 1, 0],
+        GridFrameOffsetVector=[5 + step * i for i in range(4)],
+    )  # fmt: skip
+    picture = read_dicom(encoded(found), Path("dose.dcm"))
+    rising = VOLUME if step > 0 else VOLUME[::-1]
+    np.testing.assert_array_equal(picture.values[..., 0], rising)
+    np.testing.assert_allclose(picture.affine[:3, 3], [-1, -2, 30 if step > 0 else 24])
+    np.testing.assert_allclose(picture.spacing, SPACING)

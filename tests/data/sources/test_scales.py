@@ -1,5 +1,7 @@
 """Images on another scale than those of their data set are named; a map sees all of a volume."""
 
+import warnings
+
 import numpy as np
 import pytest
 from hypothesis import given, settings
@@ -7,8 +9,9 @@ from hypothesis import strategies as st
 from PIL import Image
 
 from msflow_jax.data import read_images
+from msflow_jax.data.intensity import Intensity, fit_percentiles
 from msflow_jax.data.pictures import Picture
-from msflow_jax.data.sources.grey import SAMPLE, sample
+from msflow_jax.data.sources.grey import SAMPLE, fit, sample, to_grey
 from tests.data.sources.cohorts import save
 from tests.data.sources.test_shades import COUNT, by_cohort, by_manifest, told
 from tests.data.sources.test_values import images_of_12_bits
@@ -111,3 +114,21 @@ def test_a_picture_of_8_bits_that_uses_hardly_any_is_named(tmp_path, top):
     Image.fromarray(grey).save(tmp_path / "new.png")
     with pytest.warns(UserWarning, match="1 of 1 pictures use less than 1/16 .*0 to 255.*new"):
         read_images(tmp_path / "new.png", info)
+
+
+def test_every_volume_weighs_alike_however_many_slices_it_has():
+    one, *many = (np.linspace(low, low + 100, 501) for low in (0, 100, 300, 500, 700))
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore")
+        found = fit([("a", one), *(("b", part) for part in many)], "MR", "x")
+    wanted = fit_percentiles([one, np.concatenate(many)], modality="MR")
+    assert (found.low, found.high) == pytest.approx((wanted.low, wanted.high))
+    assert found.low < 2 and found.modality == "MR"
+
+
+@pytest.mark.parametrize("kind", ["range", "window", "full"])
+def test_where_there_is_no_value_it_is_black(kind):
+    values = np.array([[[0], [200], [200]]], np.uint8 if kind == "full" else np.uint16)
+    missing = np.array([[True, False, True]])
+    grey = to_grey(Picture(values, missing=missing), Intensity(kind, 0.0, 255.0), "a")
+    assert grey.ravel().tolist() == [0, 200, 0]
