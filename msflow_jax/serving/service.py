@@ -34,6 +34,7 @@ from msflow_jax.serving.parameters import ENDPOINTS
 from msflow_jax.serving.pictures import addresses
 from msflow_jax.serving.uploads import lines_of
 
+_OF_SETS = ("score", "by_class")  # what says nothing without coverage
 ANSWERS: Mapping[str, Callable[[Flow, Asked], Answer]] = MappingProxyType(
     {
         "segment": segment, "explain": explain, "generate": generate, "translate": translate,
@@ -119,12 +120,19 @@ class Service:
         if given["coverage"]:
             check_sets(known.conformal, given["coverage"], self.flow.path)
         seen, lines = read(asked, self.flow.info_of(given["modality"]))
+        usual = ENDPOINTS["classify"]
+        idle = [name for name in _OF_SETS if given[name] != usual[name].default]
+        if idle and not given["coverage"]:
+            lines = [
+                *lines,
+                f"warning: {' and '.join(idle)}: of sets, for which no coverage was given",
+            ]
         refuse_long(len(seen.images), given["draws"], given["steps"])
         return seen, lines
 
     def _predicted(self, asked: Asked, read: Any, lines: list[str], out: Any) -> Answer:
         given, known = asked.given, self.flow.calibration
-        of_sets = {name: given[name] for name in ("coverage", "score", "by_class")}
+        of_sets = {name: given[name] for name in ("coverage", *_OF_SETS)}
         settings = {name: given[name] for name in ("keep", "measure", "outside")}
         requested = {name: given[name] for name in ("draws", "steps")}
         rows, _, said = tabulate(

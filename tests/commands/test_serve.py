@@ -56,6 +56,14 @@ def test_it_says_what_classify_says(client, files, trained, command, tmp_path):
         assert {one["class"] for one in near} <= set(image["probability"])
 
 
+def test_what_is_of_sets_alone_is_named_without_them(client, files):
+    usual = send(client, files[0]).json()["warnings"]
+    line, *others = send(client, files[0], by_class=1, score="lac").json()["warnings"]
+    assert line == "warning: score and by_class: of sets, for which no coverage was given"
+    assert others == usual
+    assert send(client, files[0], by_class=0, score="aps").json()["warnings"] == usual
+
+
 def test_requests_at_once_are_answered_as_one_by_one(client, files):
     alone = [send(client, file).json()["images"][0] for file in files[:5]]
     together: list = [None] * 5
