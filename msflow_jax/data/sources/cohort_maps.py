@@ -9,7 +9,7 @@ import numpy as np
 
 from msflow_jax.data.intensity import FULL, Intensity
 from msflow_jax.data.sources.cohort_reading import Part, Seen
-from msflow_jax.data.sources.grey import fit
+from msflow_jax.data.sources.grey import fit, warn_of_window
 from msflow_jax.data.sources.shades import Shades
 
 # DICOM's words for a projection; a column of X-rays may have several of them.
@@ -47,6 +47,7 @@ def fit_maps(
                 shades.look(part.sample, part.place)
         what = "images for validation and test" if fitted else "images"
         shades.warn(maps[name], f"{source}, {name}", what)
+    warn_of_window(window, maps.values(), source)
     return maps
 
 

@@ -8,11 +8,11 @@ from __future__ import annotations
 
 import warnings
 from collections import defaultdict
-from collections.abc import Iterable
+from collections.abc import Iterable, Sequence
 
 import numpy as np
 
-from msflow_jax.data.intensity import Intensity, fit_percentiles
+from msflow_jax.data.intensity import WINDOW, Intensity, fit_percentiles
 from msflow_jax.data.pictures import Picture
 from msflow_jax.data.sources.shades import (
     AIR,
@@ -39,6 +39,22 @@ _LINES = {
     "unknown": "do not say what they are; those trained on are {trained}: {name} for one; their values "
     "are taken as such",
 }  # fmt: skip
+
+
+def warn_of_window(window: Sequence[float], maps: Iterable[Intensity], source: object) -> None:
+    """A line where a window was chosen and no image is shown by it: none is in Hounsfield units.
+
+    Args:
+        window: the setting ``data.window``.
+        maps: how the images become grey levels.
+        source: where they lie.
+    """
+    low, high = map(float, window)
+    if (low, high) != WINDOW and all(one.kind != "window" for one in maps):
+        warnings.warn(
+            f"{source}: data.window=({low:g}, {high:g}) has no effect: no image is in Hounsfield units",
+            stacklevel=4,
+        )
 
 
 def to_grey(picture: Picture, intensity: Intensity, name: str) -> np.ndarray:

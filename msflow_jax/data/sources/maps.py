@@ -12,7 +12,7 @@ import numpy as np
 
 from msflow_jax.data.intensity import FULL, WINDOW, Intensity
 from msflow_jax.data.pictures import Picture
-from msflow_jax.data.sources.grey import fit, sample
+from msflow_jax.data.sources.grey import fit, sample, warn_of_window
 from msflow_jax.data.sources.items import Item
 from msflow_jax.data.sources.reading import Reader
 from msflow_jax.data.sources.values import survey
@@ -43,6 +43,14 @@ def choose(
     Raises:
         ValueError: images of two modalities, or with and without a range of 8 bits.
     """
+    found, broken = _choose(items, training, config, source)
+    warn_of_window(config.window, [found], source)
+    return found, broken
+
+
+def _choose(
+    items: Sequence[Item], training: Sequence[int], config: Any, source: object
+) -> tuple[Intensity, dict[Path, str]]:
     plain = [item for item in items if item.kind in ("picture", "stack")]
     scanned = [item for item in items if item.kind in ("dicom", "nifti")]
     value_range, broken = survey(list(dict.fromkeys(item.paths[0] for item in plain)))

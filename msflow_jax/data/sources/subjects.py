@@ -11,6 +11,7 @@ from typing import TYPE_CHECKING
 
 from ml_collections import ConfigDict
 
+from msflow_jax.data.slices import Slices
 from msflow_jax.data.sources.examples import list_items
 from msflow_jax.data.sources.items import Wanted
 from msflow_jax.data.sources.sizes import sizes_of, warn_of_small
@@ -43,6 +44,11 @@ def examples_of(rows: Sequence[Row], config: ConfigDict, source: Path) -> list[R
     items, broken = list_items([row.path for row in rows], names, Wanted.of(config))
     refuse_broken(broken.values())
     warn_of_small(sizes_of(items), source)
+    if Slices.of(config.slices) != Slices() and not any(item.volume for item in items):
+        warnings.warn(
+            f"{source}: data.slices has no effect: no image is a slice of a volume",
+            stacklevel=4,
+        )
     by_path = {row.path: row for row in rows}
     found = []
     for item in items:

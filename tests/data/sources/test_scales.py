@@ -8,6 +8,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from PIL import Image
 
+from msflow_jax import data
 from msflow_jax.data import read_images
 from msflow_jax.data.intensity import Intensity, fit_percentiles
 from msflow_jax.data.pictures import Picture
@@ -132,3 +133,24 @@ def test_where_there_is_no_value_it_is_black(kind):
     missing = np.array([[True, False, True]])
     grey = to_grey(Picture(values, missing=missing), Intensity(kind, 0.0, 255.0), "a")
     assert grey.ravel().tolist() == [0, 200, 0]
+
+
+@pytest.mark.parametrize(
+    ("window", "slices", "said"),
+    [((0.0, 80.0), 0.0, "data.window"), ((-1024.0, 1024.0), 0.25, "data.slices"),
+     ((-1024.0, 1024.0), 0.0, "")],
+)  # fmt: skip
+def test_settings_of_ct_and_of_volumes_are_named_for_plain_pictures(tmp_path, window, slices, said):
+    rng = np.random.default_rng(0)
+    rows = []
+    for i in range(20):
+        Image.fromarray(rng.integers(0, 256, (8, 8), dtype=np.uint8)).save(tmp_path / f"{i}.png")
+        rows.append(f"{i}.png,{'ab'[i % 2]}")
+    (tmp_path / "t.csv").write_text("\n".join(["path,label", *rows]))
+    config = data.default_config("manifest")
+    config.root, config.window, config.slices.first = str(tmp_path / "t.csv"), window, slices
+    with warnings.catch_warnings(record=True) as caught:
+        warnings.simplefilter("always")
+        data.load(config)
+    lines = [str(w.message) for w in caught]
+    assert len(lines) == bool(said) and all(f"{said}" in x and "has no effect" in x for x in lines)
