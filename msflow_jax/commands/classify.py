@@ -29,6 +29,7 @@ from msflow_jax.commands.common import (
 from msflow_jax.commands.numbers import fraction, whole
 
 # What our tables begin with; others are not overwritten.
+_OTHER = (".tsv", ".xlsx", ".xls", ".ods", ".json", ".npz")  # endings of what a CSV is not
 _HEADER = ("name", "label", "class")
 
 
@@ -209,6 +210,8 @@ def main(arguments: Sequence[str]) -> None:
     add_overwrite(flags, "--output where it is not a table of an earlier call")
     o = flags.parse_args(arguments)
     flags.refuse_without(o, "coverage", "score", "by_class")
+    if o.output.suffix.lower() in _OTHER:
+        flags.error(f"--output={o.output}: what is written is a CSV: let its name end in .csv")
     start(o.distributed)
     sets = dict(coverage=o.coverage, score=o.score, by_class=o.by_class) if o.coverage else None
     classify(

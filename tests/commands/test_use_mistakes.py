@@ -15,6 +15,11 @@ MISTAKES = {
     "unknown split": ("evaluate", "--split=all", "invalid choice: 'all'"),
     "empty folder": ("classify", "--images={tmp}", "no image in {tmp}"),
     "missing image": ("classify", "--images={tmp}/x.png", "no image, folder or .npz at"),
+    "table of another kind": (
+        "classify",
+        "--output={tmp}/p.xlsx",
+        "p.xlsx: what is written is a CSV",
+    ),
     "other size": ("classify", "--images={tmp}/large", "is 12 x 12, .* 8 x 8 .*--resize"),
     "coverage": ("classify", "--keep=1.5", r"--keep must lie in \(0, 1\], got 1.5"),
     "measure": ("classify", "--measure=doubt", "unknown uncertainty 'doubt': .*distance"),

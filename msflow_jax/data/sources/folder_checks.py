@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 import warnings
 from collections import Counter
 from collections.abc import Sequence
@@ -10,6 +11,7 @@ from typing import TYPE_CHECKING
 
 from msflow_jax.data.base import SPLITS, class_name
 from msflow_jax.data.sources.entries import ALIASES
+from msflow_jax.storage.text import first_of
 
 if TYPE_CHECKING:
     from msflow_jax.data.sources.listing import Row
@@ -17,6 +19,26 @@ if TYPE_CHECKING:
 _TABLE = "list the images in a CSV (--config.data.name=manifest) with a column"
 _NO_NAMES = ("..", "/")
 Folder = tuple[str, ...]
+TABLES = (".csv", ".tsv")
+_NAMED = 3  # tables in a line
+_HEADER = 4096  # letters of a table's first line that are looked at
+
+
+def table_hint(root: Path) -> str:
+    """What to say of tables of images in a folder, for an error; empty without one."""
+    found = []
+    for path in sorted(p for p in root.iterdir() if p.suffix.lower() in TABLES and p.is_file()):
+        with path.open(encoding="utf-8-sig", errors="replace") as file:
+            if {"path", "label"} <= set(re.split(r"[,\t]", file.readline(_HEADER).strip())):
+                found.append(str(path))
+    named = first_of(found, _NAMED)
+    return f"; tables of images: {named}: name one, --config.data.root={found[0]}" if found else ""
+
+
+def warn_of_tables(root: Path) -> None:
+    """A line on tables of images beside class folders, which may say more than these."""
+    if hint := table_hint(root):
+        warnings.warn(f"{root}: its class folders are read{hint}", stacklevel=4)
 
 
 def check_splits_above(files: Sequence[Path], bases: Sequence[Path]) -> None:

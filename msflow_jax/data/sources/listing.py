@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import re
 import warnings
 from collections import Counter
 from collections.abc import Iterable
@@ -16,18 +15,20 @@ from msflow_jax.data.base import class_name, digest
 from msflow_jax.data.oddities import warn_of_lookalikes
 from msflow_jax.data.sources.entries import ALIASES, natural
 from msflow_jax.data.sources.finding import SUFFIXES, find_images, in_words, warn_of_left_out
-from msflow_jax.data.sources.folder_checks import check_splits_above, warn_of_folders
+from msflow_jax.data.sources.folder_checks import (
+    TABLES,
+    check_splits_above,
+    table_hint,
+    warn_of_folders,
+    warn_of_tables,
+)
 from msflow_jax.data.sources.items import Item, facts_of
 from msflow_jax.data.sources.label_checks import check_classes, label_hint
 from msflow_jax.data.sources.subjects import examples_of, headers_hint, keep_together
 from msflow_jax.data.splitting import VAL_PATTERN, assign
 from msflow_jax.storage.content import printable
 from msflow_jax.storage.places import expand
-from msflow_jax.storage.text import first_of
 
-_TABLES = (".csv", ".tsv")
-_NAMED = 3  # tables in an error
-_HEADER = 4096  # letters of a table's first line that are looked at
 COLUMNS = ("path", "label", "patient", "split")  # of a manifest; others are facts on the images
 LAYOUT = (
     "expected one sub-folder per class with images in it, or train/, test/ and maybe val/ with "
@@ -111,7 +112,7 @@ def list_folder(config: ConfigDict) -> Listing:
             "--config.data.name=manifest"
         )
     if not root.is_dir():
-        what = "file" if root.suffix.lower() in _TABLES else "folder"
+        what = "file" if root.suffix.lower() in TABLES else "folder"
         expected = "" if what == "file" else f"; {LAYOUT}"
         raise FileNotFoundError(f"no {what} at {root} (--config.data.root){expected}")
     given = given_splits(root)
@@ -133,9 +134,10 @@ def list_folder(config: ConfigDict) -> Listing:
         kinds = ", ".join(sorted(SUFFIXES))
         found = f"; found: {in_words(left)}" if left else ""
         raise FileNotFoundError(
-            f"no images in the sub-folders of {root}: {LAYOUT} ({kinds}){found}{_table_hint(root)}"
+            f"no images in the sub-folders of {root}: {LAYOUT} ({kinds}){found}{table_hint(root)}"
         )
     warn_of_left_out(root, left)
+    warn_of_tables(root)
     named = {class_name(folder.name) for _, base in bases for folder in _folders(base)}
     if empty := sorted(named - {row.label for row in rows}):
         raise ValueError(f"{root}: no image in the class folder {empty[0]}; remove it or fill it")
@@ -144,17 +146,6 @@ def list_folder(config: ConfigDict) -> Listing:
     keep_together(rows, root)
     warn_of_folders(rows, root, above=2 if given else 1)
     return sort_rows(rows, root, config.seed)
-
-
-def _table_hint(root: Path) -> str:
-    """What to say of tables of images in a folder, for an error; empty without one."""
-    found = []
-    for path in sorted(p for p in root.iterdir() if p.suffix.lower() in _TABLES and p.is_file()):
-        with path.open(encoding="utf-8-sig", errors="replace") as file:
-            if {"path", "label"} <= set(re.split(r"[,\t]", file.readline(_HEADER).strip())):
-                found.append(str(path))
-    named = first_of(found, _NAMED)
-    return f"; tables of images: {named}: name one, --config.data.root={found[0]}" if found else ""
 
 
 def root_of(config: ConfigDict) -> Path:

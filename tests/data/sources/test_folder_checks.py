@@ -35,6 +35,17 @@ def lines(call):
     return [line for line in found if STRANGERS in line or "called as a split" in line]
 
 
+@pytest.mark.parametrize(("header", "told"), [("path,label,patient", True), ("name,age", False)])
+def test_a_table_of_images_beside_class_folders_is_named(tmp_path, header, told):
+    fill(tmp_path, [f"{k}/{i}.png" for k in ("ill", "well") for i in range(10)])
+    (tmp_path / "labels.csv").write_text(f"{header}\n")
+    with warnings.catch_warnings(record=True) as caught:
+        warnings.simplefilter("always")
+        load(tmp_path)
+    said = [str(w.message) for w in caught if "class folders are read" in str(w.message)]
+    assert len(said) == told and all("labels.csv" in line for line in said)
+
+
 def listed(root, names, *, label=lambda name: name.split("/")[0], columns="path,label", more=""):
     return write_csv(root / "t.csv", columns, *(f"{name},{label(name)}{more}" for name in names))
 
