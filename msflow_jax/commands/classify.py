@@ -211,7 +211,7 @@ def main(arguments: Sequence[str]) -> None:
     o = flags.parse_args(arguments)
     flags.refuse_without(o, "coverage", "score", "by_class")
     if o.output.suffix.lower() in _OTHER:
-        flags.error(f"--output={o.output}: what is written is a CSV: let its name end in .csv")
+        raise ValueError(f"--output={o.output}: what is written is a CSV: let its name end in .csv")
     start(o.distributed)
     sets = dict(coverage=o.coverage, score=o.score, by_class=o.by_class) if o.coverage else None
     classify(
