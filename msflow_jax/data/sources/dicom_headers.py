@@ -31,7 +31,8 @@ SUFFIXES = frozenset((".dcm", ".dicom", ".ima"))
 HEAD = 4096  # bytes that tell DICOM
 KEYWORDS = tuple(re.findall(r"\w+", """
     ImageType SOPClassUID Modality PatientID IssuerOfPatientID StudyInstanceUID SeriesInstanceUID
-    AcquisitionNumber PresentationIntentType
+    AcquisitionNumber PresentationIntentType EchoTime InversionTime DiffusionBValue
+    TemporalPositionIdentifier
     ImagePositionPatient ImageOrientationPatient PixelSpacing GridFrameOffsetVector
     SharedFunctionalGroupsSequence PerFrameFunctionalGroupsSequence DoseGridScaling
     SamplesPerPixel PhotometricInterpretation PlanarConfiguration NumberOfFrames Rows Columns
