@@ -57,7 +57,7 @@ class Bringing:
             for name, whole in found.items():
                 picture, place = self._cut(whole, number), str(row.paths[name])
                 grey = to_grey(picture, self.maps[name], place)
-                arrays[name] = self.shaping(grey, picture.spacing, place, shapes[name])
+                arrays[name] = self.shaping(grey, picture.proportions, place, shapes[name])
             yield arrays
 
     def _cut(self, picture: Picture, number: int) -> Picture:
@@ -78,7 +78,7 @@ class Bringing:
                 continue  # all become the same; nothing is resized to see that
             picture = self._cut(part.picture, 0)
             stand_in = np.broadcast_to(np.uint8(0), picture.values.shape)
-            shape = self.shaping(stand_in, picture.spacing, part.place, found.get(name)).shape
+            shape = self.shaping(stand_in, picture.proportions, part.place, found.get(name)).shape
             found.setdefault(name, shape)
         return {name: found[name] for name in names if name in found}
 

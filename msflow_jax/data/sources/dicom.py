@@ -159,12 +159,14 @@ def read_dicom(data: bytes | Path, path: Path, *, window: int | None = None) -> 
             rules = [rules[i] for i in sequence]
             lies = [lies[i] for i in sequence]
         values, missing = _values(found, stored, rules, path, window)
-        said = [decoded, *rules[0].notes, odd, *notes]
+        ratio, unsound = geometry.aspect(found)
+        said = [decoded, *rules[0].notes, odd, *notes, unsound]
         common = {
             "modality": modality(found),
             "unit": rules[0].unit if window is None else "",
             "group": group_of(found),
             "intent": made[0].intent,
+            "aspect": ratio if step is None else (),  # planes of a volume may be cut across
         }
     if frames == 1:
         lie = lies[0]

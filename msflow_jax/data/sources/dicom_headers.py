@@ -34,6 +34,7 @@ KEYWORDS = tuple(re.findall(r"\w+", """
     AcquisitionNumber PresentationIntentType EchoTime InversionTime DiffusionBValue
     TemporalPositionIdentifier
     ImagePositionPatient ImageOrientationPatient PixelSpacing GridFrameOffsetVector
+    ImagerPixelSpacing NominalScannedPixelSpacing PixelAspectRatio
     SharedFunctionalGroupsSequence PerFrameFunctionalGroupsSequence DoseGridScaling
     SamplesPerPixel PhotometricInterpretation PlanarConfiguration NumberOfFrames Rows Columns
     BitsAllocated BitsStored HighBit PixelRepresentation PixelPaddingValue PixelPaddingRangeLimit

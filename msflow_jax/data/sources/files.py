@@ -77,7 +77,7 @@ class FileReader:
         item = self.items[index]
         picture = self.read(item)
         grey = to_grey(picture, self.intensity, item.place)
-        return self.shaping(grey, picture.spacing, item.place, self.first)
+        return self.shaping(grey, picture.proportions, item.place, self.first)
 
 
 def load_listing(listing: Listing, config: ConfigDict) -> Splits:
@@ -164,7 +164,7 @@ def _read(
         grids.look(picture, item.place)
         if split != "train" or not fitted:  # else it was looked at when the map was fitted
             shades.look(sample(picture), item.volume or item.name)
-        image = shaping(image, picture.spacing, item.place, shape or None)
+        image = shaping(image, picture.proportions, item.place, shape or None)
         shape = image.shape
         images[split].append(image)
     refuse_broken(broken.values())
