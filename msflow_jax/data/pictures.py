@@ -30,6 +30,8 @@ class Picture:
         intent: whether DICOM made it ``FOR PROCESSING`` or ``FOR PRESENTATION``; empty of anything else.
         aspect: distance of rows and of columns where only their ratio is known, of a loop those of its
             frames; the lesser is 1. Empty where ``spacing`` says it, where they are equal or not known.
+        directions: of a DICOM picture without a place where its rows and columns go, as ``L\\F``; empty
+            of anything else.
     """
 
     values: np.ndarray
@@ -42,6 +44,7 @@ class Picture:
     notes: tuple[str, ...] = field(default_factory=tuple)
     intent: str = ""
     aspect: tuple[float, ...] = ()
+    directions: str = ""
 
     @property
     def dims(self) -> int:

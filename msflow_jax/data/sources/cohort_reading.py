@@ -179,6 +179,7 @@ def _part(picture: Picture, place: str) -> Part:
     bare = Picture(
         empty, picture.affine, picture.spacing, picture.modality, picture.unit, None, picture.group,
         picture.notes, picture.intent, picture.aspect,
+        picture.directions,
     )  # fmt: skip
     low, high = float(known.min()), float(known.max())
     return Part(

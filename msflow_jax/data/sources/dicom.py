@@ -166,6 +166,7 @@ def read_dicom(data: bytes | Path, path: Path, *, window: int | None = None) -> 
             "unit": rules[0].unit if window is None else "",
             "group": group_of(found),
             "intent": made[0].intent,
+            "directions": "" if lies[0].placed else made[0].directions,
             "aspect": ratio if step is None else (),  # planes of a volume may be cut across
         }
     if frames == 1:

@@ -31,7 +31,7 @@ SUFFIXES = frozenset((".dcm", ".dicom", ".ima"))
 HEAD = 4096  # bytes that tell DICOM
 KEYWORDS = tuple(re.findall(r"\w+", """
     ImageType SOPClassUID Modality PatientID IssuerOfPatientID StudyInstanceUID SeriesInstanceUID
-    AcquisitionNumber PresentationIntentType EchoTime InversionTime DiffusionBValue
+    PatientOrientation AcquisitionNumber PresentationIntentType EchoTime InversionTime DiffusionBValue
     TemporalPositionIdentifier
     ImagePositionPatient ImageOrientationPatient PixelSpacing GridFrameOffsetVector
     ImagerPixelSpacing NominalScannedPixelSpacing PixelAspectRatio

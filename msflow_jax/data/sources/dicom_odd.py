@@ -11,6 +11,7 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
+from msflow_jax.data.sources.dicom_directions import directions
 from msflow_jax.data.sources.dicom_headers import get
 from msflow_jax.data.sources.dicom_meaning import Meaning
 from msflow_jax.data.sources.dicom_order import coincident
@@ -41,6 +42,7 @@ class Made:
         acquisition: the number of its acquisition; empty where the file does not say. It is not shown.
         intent: one of ``INTENTS``; empty where the file does not say.
         settings: what ``_SETTINGS`` are, empty text where the file does not say.
+        directions: where rows and columns go, see ``dicom_directions.directions``.
     """
 
     slope: float = 1.0
@@ -48,6 +50,7 @@ class Made:
     acquisition: str = ""
     intent: str = ""
     settings: tuple[str, ...] = ()
+    directions: str = ""
 
     @classmethod
     def of(cls, found: Dataset, rule: Meaning) -> Made:
@@ -59,6 +62,7 @@ class Made:
             _text(found, "AcquisitionNumber"),
             intent if intent in INTENTS else "",
             tuple(_text(found, keyword) for keyword in _SETTINGS),
+            directions(found),
         )
 
 
