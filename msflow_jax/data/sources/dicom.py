@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from dataclasses import dataclass, field, replace
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
@@ -161,7 +161,7 @@ def read_dicom(data: bytes | Path, path: Path, *, window: int | None = None) -> 
         values, missing = _values(found, stored, rules, path, window)
         ratio, unsound = geometry.aspect(found)
         said = [decoded, *rules[0].notes, odd, *notes, unsound]
-        common = {
+        common: dict[str, Any] = {
             "modality": modality(found),
             "unit": rules[0].unit if window is None else "",
             "group": group_of(found),
