@@ -52,7 +52,9 @@ def test_what_is_classified(tmp_path):
     assert "enlarged 5.33 times" in line
     save(tmp_path / "new" / "b.png", shape=(20, 16))
     (line,) = lines(lambda: data.read_images(tmp_path / "new", info, resize=True))
-    assert line.startswith("1 of 2 pictures are enlarged more than 4 times: a.png is 3 x 3, brought")
+    assert line.startswith(
+        "1 of 2 pictures are enlarged more than 4 times: a.png is 3 x 3, brought"
+    )
     save(tmp_path / "new" / "a.png", shape=(5, 5))
     assert lines(lambda: data.read_images(tmp_path / "new", info, resize=True)) == []
 
