@@ -145,7 +145,8 @@ def nearest(name: str, others: Collection[str]) -> str:
 
 
 def warn_of_lookalikes(names: Sequence[str], what: str, source: object) -> None:
-    """Says which names may be meant as one: they differ in case, blanks or how a number is written.
+    """Says which names may be meant as one: they differ in case, blanks, marks that nobody sees or how a
+    number is written.
 
     Args:
         names: the names, no two of them equal.
@@ -155,7 +156,8 @@ def warn_of_lookalikes(names: Sequence[str], what: str, source: object) -> None:
     seen: dict[str, str] = {}
     pairs = []
     for name in names:
-        key = " ".join(unicodedata.normalize("NFKC", name).casefold().split())
+        shown = "".join(c for c in name if unicodedata.category(c) != "Cf")  # such as U+200B
+        key = " ".join(unicodedata.normalize("NFKC", shown).casefold().split())
         with contextlib.suppress(ValueError, OverflowError):
             key = repr(float(key))
         if (other := seen.setdefault(key, name)) != name:

@@ -28,6 +28,10 @@ class Picture:
         group: whom it shows, as a salted hash that identifies nobody; empty where the file does not say.
         notes: what was decided in reading it and a user should know, a line each.
         intent: whether DICOM made it ``FOR PROCESSING`` or ``FOR PRESENTATION``; empty of anything else.
+        aspect: distance of rows and of columns where only their ratio is known, of a loop those of its
+            frames; the lesser is 1. Empty where ``spacing`` says it, where they are equal or not known.
+        directions: of a DICOM picture without a place where its rows and columns go, as ``L\\F``; empty
+            of anything else.
     """
 
     values: np.ndarray
@@ -39,6 +43,8 @@ class Picture:
     group: str = ""
     notes: tuple[str, ...] = field(default_factory=tuple)
     intent: str = ""
+    aspect: tuple[float, ...] = ()
+    directions: str = ""
 
     @property
     def dims(self) -> int:
@@ -49,6 +55,11 @@ class Picture:
     def space(self) -> tuple[int, ...]:
         """Size along each axis of space."""
         return self.values.shape[:-1]
+
+    @property
+    def proportions(self) -> tuple[float, ...]:
+        """``spacing``, or of a picture ``aspect``: what tells whether pixels are square."""
+        return self.spacing or (self.aspect if self.dims == 2 else ())
 
     @property
     def known(self) -> np.ndarray:

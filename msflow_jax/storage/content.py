@@ -26,6 +26,10 @@ _MAGIC = (
     (b"PAR1", "a Parquet file"),
     (b"ARROW1", "an Arrow file"),
     (b"\x89PNG\r\n\x1a\n", "a PNG image"),
+    (b"\x00\x00\x00\x0cjP  \r\n\x87\n", "a JPEG 2000 image"),
+    (b"\xff\x4f\xff\x51", "a JPEG 2000 image"),
+    (b"\x00\x00\x00\x0cJXL \r\n\x87\n", "a JPEG XL image"),
+    (b"\xff\x0a", "a JPEG XL image"),
     (b"\xff\xd8\xff", "a JPEG image"),
     (b"GIF8", "a GIF image"),
     (b"II*\x00", "a TIFF image"),
@@ -33,6 +37,10 @@ _MAGIC = (
     (b"\xd0\xcf\x11\xe0\xa1\xb1\x1a\xe1", "an Office document (.xls, .doc)"),
     (b"\x7fELF", "a program"),
 )  # fmt: skip
+# Of files of the ISO base media format, by their main brand.
+_HEIF = (b"heic", b"heix", b"heim", b"heis", b"hevc", b"hevx", b"mif1", b"msf1")
+_BRANDS = dict.fromkeys(_HEIF, "a HEIF image") | dict.fromkeys((b"avif", b"avis"), "an AVIF image")
+FOREIGN = ("JPEG 2000 image", "JPEG XL image", "HEIF image", "AVIF image")  # sound, and not read
 _UTF16 = (b"\xff\xfe", b"\xfe\xff")
 
 
@@ -66,7 +74,7 @@ def describe_content(head: bytes) -> str:
     if head[:2] == b"BM" and head[6:10] == bytes(4):
         return "a BMP image"
     if head[4:8] == b"ftyp":
-        return "a video or HEIF image"
+        return _BRANDS.get(head[8:12], "a video")
     if head[:4] == b"RIFF" and head[8:12] == b"WEBP":
         return "a WebP image"
     if head[128:132] == b"DICM":

@@ -1,10 +1,12 @@
 """Copies between splits, and classes of which there is next to nothing."""
 
 import shutil
+import warnings
 
 import pytest
 
 from msflow_jax import data
+from msflow_jax.data import oddities
 from msflow_jax.data.sources.packing import Settings, pack
 from tests.data.sources.test_files import fill, load, save
 from tests.data.sources.test_records import listing
@@ -98,3 +100,12 @@ def test_an_unknown_choice_is_refused():
         ValueError, match="unknown data.duplicates 'drop': choose one of refuse, keep"
     ):
         data.check(config)
+
+
+@pytest.mark.parametrize("mark", ["\u200b", "\u00ad", "\ufeff", "\u200f", "\u00a0"])
+def test_names_that_only_marks_unseen_part_are_said(mark):
+    with pytest.warns(UserWarning, match="'a' and 'a.*' are taken as two classes"):
+        oddities.warn_of_lookalikes(["a", f"a{mark}", "b"], "classes", "x")
+    with warnings.catch_warnings():
+        warnings.simplefilter("error", UserWarning)
+        oddities.warn_of_lookalikes([f"a{mark}", "b", "a b", "ab"], "classes", "x")

@@ -41,6 +41,12 @@ def picture(kind):
         (picture("PNG"), "a PNG image"),
         (picture("JPEG"), "a JPEG image"),
         (picture("BMP"), "a BMP image"),
+        (picture("JPEG2000"), "a JPEG 2000 image"),
+        (picture("JPEG2000")[85:], "a JPEG 2000 image"),  # the codestream alone (.j2k)
+        (b"\0\0\0\x18ftypheic\0\0\0\0mif1heic", "a HEIF image"),
+        (b"\0\0\0\x1cftypavif\0\0\0\0avifmif1", "an AVIF image"),
+        (b"\0\0\0\x18ftypisom\0\0\2\0", "a video"),
+        (b"\xff\x0a\x00\x10\xb0\x13", "a JPEG XL image"),
         (b"BMI,label", "text"),
         (b"{" + b'"a": 1}', "JSON"),
         (b'{"a": 1', "JSON that is cut or damaged"),

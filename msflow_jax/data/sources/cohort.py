@@ -27,6 +27,7 @@ from msflow_jax.data.sources.cohort_maps import fit_maps
 from msflow_jax.data.sources.cohort_reading import Reading, Seen, look, spaces
 from msflow_jax.data.sources.cohort_subjects import check_splits, files_of, subjects_of
 from msflow_jax.data.sources.cohort_table import Cohort, Examination, list_table
+from msflow_jax.data.sources.dicom_directions import warn_of_directions
 from msflow_jax.data.sources.dicom_odd import warn_of_intents
 from msflow_jax.data.sources.items import Wanted
 from msflow_jax.data.sources.listing import Row, root_of, sort_rows
@@ -77,6 +78,7 @@ def load(config: ConfigDict, *, told: bool = False) -> Splits:
     for name in names:  # each has a map of its own
         those = [one.parts[name] for one in seen if name in one.parts]
         warn_of_intents((part.place, part.picture.intent) for part in those)
+        warn_of_directions((part.place, part.picture.directions) for part in those)
     titles = _titles(cohort, rows, names)
     subjects = subjects_of(rows, seen, titles)
     check_splits(rows, subjects)

@@ -16,6 +16,7 @@ from msflow_jax.data.pictures import Picture
 from msflow_jax.data.slices import NO_SLICE
 from msflow_jax.data.sources.cohort_reading import WEIGHT, Reading, Seen
 from msflow_jax.data.sources.cohort_table import Examination
+from msflow_jax.data.sources.enlarging import Enlarged
 from msflow_jax.data.sources.grey import to_grey
 from msflow_jax.data.sources.reading import cut
 from msflow_jax.data.sources.shaping import Grids, Shaping
@@ -57,7 +58,7 @@ class Bringing:
             for name, whole in found.items():
                 picture, place = self._cut(whole, number), str(row.paths[name])
                 grey = to_grey(picture, self.maps[name], place)
-                arrays[name] = self.shaping(grey, picture.spacing, place, shapes[name])
+                arrays[name] = self.shaping(grey, picture.proportions, place, shapes[name])
             yield arrays
 
     def _cut(self, picture: Picture, number: int) -> Picture:
@@ -73,14 +74,24 @@ class Bringing:
                 names two of them.
         """
         found: dict[str, tuple[int, ...]] = {}
+        self._warn_of_enlarged(names, seen)
         for name, part in ((n, p) for one in seen for n, p in one.parts.items()):
             if name in found and self.shaping.side:
                 continue  # all become the same; nothing is resized to see that
             picture = self._cut(part.picture, 0)
             stand_in = np.broadcast_to(np.uint8(0), picture.values.shape)
-            shape = self.shaping(stand_in, picture.spacing, part.place, found.get(name)).shape
+            shape = self.shaping(stand_in, picture.proportions, part.place, found.get(name)).shape
             found.setdefault(name, shape)
         return {name: found[name] for name in names if name in found}
+
+    def _warn_of_enlarged(self, names: Sequence[str], seen: Sequence[Seen]) -> None:
+        for name in names:
+            enlarged = Enlarged(self.shaping.side, self.shaping.fit)
+            for part in (one.parts[name] for one in seen if name in one.parts):
+                space = part.picture.space
+                cut = self.reading.dims == 2 and part.picture.dims == 3
+                enlarged.look(self.reading.slices.pixel(space) if cut else space, part.place)
+            enlarged.warn(name)
 
     def spacing(self, name: str, seen: Sequence[Seen]) -> tuple[float, ...]:
         """Size in mm of the voxels of a modality's volumes; empty of slices, and where they differ."""

@@ -178,7 +178,8 @@ def _part(picture: Picture, place: str) -> Part:
     empty = np.broadcast_to(np.zeros((), values.dtype), values.shape)
     bare = Picture(
         empty, picture.affine, picture.spacing, picture.modality, picture.unit, None, picture.group,
-        picture.notes, picture.intent,
+        picture.notes, picture.intent, picture.aspect,
+        picture.directions,
     )  # fmt: skip
     low, high = float(known.min()), float(known.max())
     return Part(

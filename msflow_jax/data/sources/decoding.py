@@ -16,7 +16,7 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 from msflow_jax.data.sources.archives import Explained
-from msflow_jax.storage.content import describe_content, describe_file
+from msflow_jax.storage.content import FOREIGN, describe_content, describe_file
 
 if TYPE_CHECKING:
     from PIL import Image
@@ -128,7 +128,7 @@ def opened(source: Path | io.BytesIO, path: Path) -> Iterator[Image.Image]:
         held = source.getvalue()[:4096] if isinstance(source, io.BytesIO) else None
         kind = describe_file(path) if held is None else describe_content(held)
         raise ValueError(
-            f"{path} is not an image that can be read (it holds {kind}); remove it{_again(path)}"
+            f"{path} is not an image that can be read (it holds {kind}); remove it{_again(path, kind)}"
         ) from error
     except Image.DecompressionBombError as error:
         found = re.search(r"\((\d+) pixels\)", str(error))
@@ -138,8 +138,8 @@ def opened(source: Path | io.BytesIO, path: Path) -> Iterator[Image.Image]:
         raise ValueError(f"{path} cannot be decoded ({reason}); remove it{_again(path)}") from error
 
 
-def _again(path: Path) -> str:
-    if path.suffix.lower() == ".png":
+def _again(path: Path, kind: str = "") -> str:
+    if path.suffix.lower() == ".png" and not kind.endswith(FOREIGN):  # whatever its name
         return " or copy it again"
     return "" if path.suffix.lower() in _TEXTS else " or save it as PNG"
 

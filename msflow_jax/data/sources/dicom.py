@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from dataclasses import dataclass, field, replace
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
@@ -159,12 +159,15 @@ def read_dicom(data: bytes | Path, path: Path, *, window: int | None = None) -> 
             rules = [rules[i] for i in sequence]
             lies = [lies[i] for i in sequence]
         values, missing = _values(found, stored, rules, path, window)
-        said = [decoded, *rules[0].notes, odd, *notes]
-        common = {
+        ratio, unsound = geometry.aspect(found)
+        said = [decoded, *rules[0].notes, odd, *notes, unsound]
+        common: dict[str, Any] = {
             "modality": modality(found),
             "unit": rules[0].unit if window is None else "",
             "group": group_of(found),
             "intent": made[0].intent,
+            "directions": "" if lies[0].placed else made[0].directions,
+            "aspect": ratio if step is None else (),  # planes of a volume may be cut across
         }
     if frames == 1:
         lie = lies[0]

@@ -15,6 +15,9 @@ if TYPE_CHECKING:
     from pydicom import Dataset
 
 _NOTHING = np.zeros(0)
+# Where there is no PixelSpacing; what the first that is there says, counts.
+_RATIOS = ("ImagerPixelSpacing", "NominalScannedPixelSpacing", "PixelAspectRatio")
+_OBLONG = 20.0  # no detector's pixels are longer for their width
 _RAS = np.diag([-1.0, -1.0, 1.0])  # DICOM counts to the left and to the back
 
 
@@ -124,6 +127,32 @@ def _spacing(group: Dataset, notes: list[str]) -> tuple[float, ...]:
         notes.append("has a PixelSpacing of no two positive numbers: it is ignored")
         return ()
     return float(given[0]), float(given[1])
+
+
+def aspect(found: Dataset) -> tuple[tuple[float, ...], str]:
+    """How many times as far apart rows lie as columns do, where no PixelSpacing says it; and a note.
+
+    Sizes at the detector or scanner are not those in the patient: only their ratio is kept.
+
+    Returns:
+        Of rows and of columns, the lesser is 1; empty where they are equal or nothing is said.
+    """
+    if get(items(found, "PixelMeasuresSequence", 1)[0], "PixelSpacing") not in (None, ""):
+        return (), ""
+    for keyword in _RATIOS:
+        if get(found, keyword) in (None, ""):
+            continue
+        given = _vector(found, keyword, 2)
+        if not given.size or not (given > 0).all():
+            return (), f"has a {keyword} of no two positive numbers: it is ignored"
+        rows, columns = (given / given.min()).tolist()
+        if max(rows, columns) > _OBLONG:
+            return (), (
+                f"has a {keyword} of pixels {max(rows, columns):.3g} times as long as wide: it is "
+                "ignored; correct it"
+            )
+        return (() if rows == columns else (rows, columns)), ""
+    return (), ""
 
 
 @dataclass(frozen=True)

@@ -31,8 +31,10 @@ SUFFIXES = frozenset((".dcm", ".dicom", ".ima"))
 HEAD = 4096  # bytes that tell DICOM
 KEYWORDS = tuple(re.findall(r"\w+", """
     ImageType SOPClassUID Modality PatientID IssuerOfPatientID StudyInstanceUID SeriesInstanceUID
-    AcquisitionNumber PresentationIntentType
+    PatientOrientation AcquisitionNumber PresentationIntentType EchoTime InversionTime DiffusionBValue
+    TemporalPositionIdentifier
     ImagePositionPatient ImageOrientationPatient PixelSpacing GridFrameOffsetVector
+    ImagerPixelSpacing NominalScannedPixelSpacing PixelAspectRatio
     SharedFunctionalGroupsSequence PerFrameFunctionalGroupsSequence DoseGridScaling
     SamplesPerPixel PhotometricInterpretation PlanarConfiguration NumberOfFrames Rows Columns
     BitsAllocated BitsStored HighBit PixelRepresentation PixelPaddingValue PixelPaddingRangeLimit

@@ -2,20 +2,34 @@
 
 from __future__ import annotations
 
+import re
 import warnings
 from collections import Counter
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
+import numpy as np
+
+from msflow_jax.data.sources.dicom_directions import directions
 from msflow_jax.data.sources.dicom_headers import get
 from msflow_jax.data.sources.dicom_meaning import Meaning
+from msflow_jax.data.sources.dicom_order import coincident
 
 if TYPE_CHECKING:
     from pydicom import Dataset
 
 
 INTENTS = ("FOR PROCESSING", "FOR PRESENTATION")
+# What sets pictures of one place apart, the most telling first; a magnitude's ImageType is no phase's.
+_SETTINGS = (
+    "EchoTime",
+    "InversionTime",
+    "DiffusionBValue",
+    "TemporalPositionIdentifier",
+    "ImageType",
+)
+_NUMBER = re.compile(r"\d{1,9}(\.\d{1,9})?")
 
 
 @dataclass(frozen=True)
@@ -27,22 +41,38 @@ class Made:
         intercept: what is added then.
         acquisition: the number of its acquisition; empty where the file does not say. It is not shown.
         intent: one of ``INTENTS``; empty where the file does not say.
+        settings: what ``_SETTINGS`` are, empty text where the file does not say.
+        directions: where rows and columns go, see ``dicom_directions.directions``.
     """
 
     slope: float = 1.0
     intercept: float = 0.0
     acquisition: str = ""
     intent: str = ""
+    settings: tuple[str, ...] = ()
+    directions: str = ""
 
     @classmethod
     def of(cls, found: Dataset, rule: Meaning) -> Made:
         """What a header says."""
-        try:
-            acquisition = str(get(found, "AcquisitionNumber") or "").strip()
-        except (TypeError, ValueError, OverflowError):  # it says nothing that can be compared
-            acquisition = ""
-        intent = str(get(found, "PresentationIntentType") or "").strip().upper()
-        return cls(rule.slope, rule.intercept, acquisition, intent if intent in INTENTS else "")
+        intent = _text(found, "PresentationIntentType").upper()
+        return cls(
+            rule.slope,
+            rule.intercept,
+            _text(found, "AcquisitionNumber"),
+            intent if intent in INTENTS else "",
+            tuple(_text(found, keyword) for keyword in _SETTINGS),
+            directions(found),
+        )
+
+
+def _text(found: Dataset, keyword: str) -> str:
+    """A value of the header as text; empty where there is none, or none that can be compared."""
+    try:
+        value = get(found, keyword)
+        return "" if value is None else str(value).strip()
+    except (TypeError, ValueError, OverflowError):
+        return ""
 
 
 def warn_of_intents(made: Iterable[tuple[str, str]]) -> None:
@@ -108,6 +138,38 @@ def alternating(made: Sequence[Made], names: Sequence[str]) -> str:
         f"{told[changes[0]][1]} differ in AcquisitionNumber): are they several phases or contrasts? "
         "Keep one of them"
     )
+
+
+def at_one_place(made: Sequence[Made], names: Sequence[str], heights: np.ndarray) -> str:
+    """Which slices lie at one place, as the end of a sentence; empty if none do.
+
+    Args:
+        made: how each slice was made, in the order of the slices.
+        names: what each is called.
+        heights: where each lies along the normal in mm, rising.
+    """
+    pairs = coincident(heights)
+    if not pairs.size:
+        return ""
+    i = int(pairs[0])
+    return (
+        f"has slices at one place ({names[i]} and {names[i + 1]} at {heights[i]:.4g} mm along the "
+        f"normal, which {_difference(made[i], made[i + 1])}; {pairs.size} such in all): numbers and "
+        "neighbours of slices are wrong; keep one slice for each place (one echo, phase or time, no "
+        "copies)"
+    )
+
+
+def _difference(one: Made, other: Made) -> str:
+    """What sets two pictures of one place apart; of the header numbers alone are shown."""
+    for keyword, a, b in zip(_SETTINGS, one.settings, other.settings, strict=True):
+        if a != b:
+            if keyword == "EchoTime" and _NUMBER.fullmatch(a) and _NUMBER.fullmatch(b):
+                return f"differ in EchoTime, {float(a):g} and {float(b):g} ms"
+            return f"differ in {keyword}"
+    if one.acquisition != other.acquisition:
+        return "differ in AcquisitionNumber"
+    return "say nothing of how they differ"
 
 
 def _changes(told: Sequence[tuple[str, str]]) -> list[int]:

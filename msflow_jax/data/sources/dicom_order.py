@@ -71,6 +71,13 @@ def _check_parallel(found: Sequence[Plane], names: Sequence[str], subject: str) 
             )
 
 
+def coincident(heights: np.ndarray) -> np.ndarray:
+    """Of heights that rise, those that the next one equals, by their numbers."""
+    gaps = np.diff(heights)
+    apart = gaps[gaps > SAME]
+    return np.flatnonzero(gaps < max(SAME, _UNEVEN * np.median(apart) if apart.size else 0.0))
+
+
 def check_apart(heights: np.ndarray, names: Sequence[str], subject: str) -> None:
     """Refuses slices at one place.
 
@@ -82,9 +89,7 @@ def check_apart(heights: np.ndarray, names: Sequence[str], subject: str) -> None
     Raises:
         ValueError: names two of them.
     """
-    gaps = np.diff(heights)
-    apart = gaps[gaps > SAME]
-    equal = np.flatnonzero(gaps < max(SAME, _UNEVEN * np.median(apart) if apart.size else 0.0))
+    equal = coincident(heights)
     if equal.size:
         first, second = names[equal[0]], names[equal[0] + 1]
         raise Explained(

@@ -16,6 +16,7 @@ from msflow_jax.data.sources import nifti
 from msflow_jax.data.sources.archives import Explained
 from msflow_jax.data.sources.cutting import NoVolume, cut, warn_of_slices
 from msflow_jax.data.sources.dicom import Header, read_dicom, read_header
+from msflow_jax.data.sources.dicom_directions import warn_of_directions
 from msflow_jax.data.sources.dicom_odd import warn_of_intents
 from msflow_jax.data.sources.dicom_order import SAME, check_apart
 from msflow_jax.data.sources.finding import PLAIN, find_images
@@ -77,6 +78,9 @@ def list_items(
         except ValueError as error:
             broken[names[at]] = str(error)
     warn_of_intents((str(f.path), f.header.made.intent) for f in dicoms if f.header)
+    warn_of_directions(  # a slice that has a place is brought upright
+        (str(f.path), f.header.made.directions) for f in dicoms if f.header and not f.header.placed
+    )
     series = series_of(dicoms)
     folders = Counter(folder for group in series for folder in {file.folder for file in group})
     folders.update(item.name.rpartition("/")[0] for item in found)

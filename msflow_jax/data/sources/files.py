@@ -21,6 +21,7 @@ from msflow_jax.data.base import (
 from msflow_jax.data.intensity import FULL, Intensity
 from msflow_jax.data.pictures import Picture
 from msflow_jax.data.sources.decoding import decode, read_file
+from msflow_jax.data.sources.enlarging import Enlarged
 from msflow_jax.data.sources.grey import sample, to_grey
 from msflow_jax.data.sources.grey_levels import Meaning, meaning
 from msflow_jax.data.sources.items import Contents, Item, Wanted
@@ -77,7 +78,7 @@ class FileReader:
         item = self.items[index]
         picture = self.read(item)
         grey = to_grey(picture, self.intensity, item.place)
-        return self.shaping(grey, picture.spacing, item.place, self.first)
+        return self.shaping(grey, picture.proportions, item.place, self.first)
 
 
 def load_listing(listing: Listing, config: ConfigDict) -> Splits:
@@ -142,6 +143,7 @@ def _read(
     sums: list[str] = []
     content, reader = Contents(), Reader()
     notes, grids, shades = Notes(), Grids(shaping), Shades()
+    enlarged = Enlarged(shaping.side, shaping.fit)
     fitted = intensity.kind == "percentiles"
     positions = range(len(listing.rows))
     for i in track(positions, "Reading images"):
@@ -162,13 +164,15 @@ def _read(
             continue
         notes.look_at(picture, item)
         grids.look(picture, item.place)
+        enlarged.look(picture.space, item.place)
         if split != "train" or not fitted:  # else it was looked at when the map was fitted
             shades.look(sample(picture), item.volume or item.name)
-        image = shaping(image, picture.spacing, item.place, shape or None)
+        image = shaping(image, picture.proportions, item.place, shape or None)
         shape = image.shape
         images[split].append(image)
     refuse_broken(broken.values())
     notes.warn()
+    enlarged.warn(listing.root)
     shades.warn(intensity, listing.root, "images for validation and test" if fitted else "images")
     found = {split: np.stack(pictures) for split, pictures in images.items()}
     return found, shape, sums, grids.common()

@@ -192,7 +192,7 @@ def _collect(
         try:
             picture = read()
             grey = to_grey(picture, intensity, place)
-            images.add(shape_to_model(grey, picture.spacing, place, info, change))
+            images.add(shape_to_model(grey, picture.proportions, place, info, change))
         except ValueError as error:
             broken[item.name] = str(error)
             if item.volume:

@@ -13,7 +13,7 @@ import numpy as np
 from msflow_jax.data.slices import AXES
 from msflow_jax.data.sources.dicom import Header
 from msflow_jax.data.sources.dicom_geometry import Plane
-from msflow_jax.data.sources.dicom_odd import alternating, odd_rescale
+from msflow_jax.data.sources.dicom_odd import alternating, at_one_place, odd_rescale
 from msflow_jax.data.sources.identifiers import without_issuer
 from msflow_jax.data.sources.orientation import to_picture_axes
 
@@ -92,11 +92,17 @@ def warn_of_odd_slices(series: Sequence[Sequence[File]]) -> None:
     """Lines on series whose files are read one by one, as of those that are read as a whole."""
     found: defaultdict[str, list[str]] = defaultdict(list)
     for group in series:
-        ordered, _ = in_order(group)
+        ordered, heights = in_order(group)
         made = [file.header.made for file in ordered if file.header]
-        names = [file.path.name for file in ordered]
+        spread = len({file.folder for file in ordered}) > 1  # names of files may be there twice
+        names = [file.name if spread else file.path.name for file in ordered]
         modality = group[0].header.modality if group[0].header else ""
-        for kind, line in enumerate((odd_rescale(made, names, modality), alternating(made, names))):
+        # Pictures made to plan the others may well lie at one place, and echoes alternate.
+        twice = (
+            "" if group[0].header and group[0].header.scout else at_one_place(made, names, heights)
+        )
+        between = "" if twice else alternating(made, names)
+        for kind, line in enumerate((odd_rescale(made, names, modality), twice, between)):
             if line:
                 found[str(kind)].append(f"{ordered[0].path} and {len(group) - 1} more {line}")
     for lines in found.values():

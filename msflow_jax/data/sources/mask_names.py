@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import re
 import warnings
 from collections.abc import Sequence
 from dataclasses import dataclass
@@ -16,6 +17,8 @@ from msflow_jax.data.base import class_name
 FILES = ("classes.txt", "classes.json")
 _MOST = 64  # classes that are believed without names
 _WHITE = 255
+# A number and a name, as "0 air", "0: air", "0,air" and "0. air"; "0.5 mm" is a name alone.
+_NUMBERED = re.compile(r"(\d+)(?:\s*[,;:=]\s*|[.)]?\s+)(\S.*)")
 
 
 @dataclass(frozen=True)
@@ -34,7 +37,8 @@ class Seen:
 def read_names(root: Path) -> tuple[str, ...]:
     """Names of the classes in ``classes.txt`` or ``classes.json``; none where neither is there.
 
-    A line is ``0 background`` or a name alone, counted from 0. The JSON is a list of names, or an object
+    A line is ``0 background`` (``0,background``; ``,``, ``;``, ``:`` and ``=`` part them too) or a name
+    alone, counted from 0. The JSON is a list of names, or an object
     of names by number.
 
     Raises:
@@ -71,9 +75,9 @@ def _of_json(found: Any) -> list[tuple[Any, str]]:
 
 def _of_lines(text: str) -> list[tuple[Any, str]]:
     lines = [line.strip() for line in text.splitlines() if line.strip()]
-    parts = [line.split(None, 1) for line in lines]
-    if all(len(part) == 2 and part[0].rstrip(":,").isdecimal() for part in parts):
-        return [(part[0].rstrip(":,"), part[1]) for part in parts]
+    found = [one.groups() for line in lines if (one := _NUMBERED.fullmatch(line))]
+    if len(found) == len(lines):
+        return [(number, name) for number, name in found]
     return list(enumerate(lines))
 
 

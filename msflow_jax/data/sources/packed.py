@@ -110,7 +110,7 @@ class Records:
         picture = self.read(item) if data is None else Picture(decode(data, item.paths[0]))
         image = to_grey(picture, self.intensity, item.place)
         self.grids.look(picture, item.place)
-        image = self.shaping(image, picture.spacing, item.place, shape or None)
+        image = self.shaping(image, picture.proportions, item.place, shape or None)
         kept = data is not None and self.intensity == FULL and image.shape == picture.values.shape
         return image, data if kept and data is not None else _png(image)
 

@@ -113,6 +113,7 @@ def cut(volume: Picture, axis: str, number: int) -> Picture:
         group=volume.group,
         notes=volume.notes,
         intent=volume.intent,
+        aspect=volume.aspect if axis == "axial" else (),
     )
 
 
@@ -136,16 +137,21 @@ def upright(picture: Picture) -> Picture:
     """A single slice whose place is known as :func:`cut` gives it; anything else as it is."""
     if picture.dims == 3 or picture.affine is None:  # such as secondary captures and X-rays
         return picture
-    turned, affine = to_picture_axes(picture.values[None], picture.affine)
+    # Where only the ratio of rows and columns is known, it is turned as sizes in mm are.
+    place = picture.affine @ np.diag((1.0, *(picture.aspect or (1.0, 1.0)), 1.0))
+    turned, affine = to_picture_axes(picture.values[None], place)
     lies = next(name for name, axis in AXES.items() if turned.shape[axis] == 1)
     missing = picture.missing
     if missing is not None:
-        missing = to_picture_axes(missing[None], picture.affine)[0]
-    sizes = voxel_size(affine) if picture.spacing else ()
+        missing = to_picture_axes(missing[None], place)[0]
+    sizes = voxel_size(affine)
     volume = dataclasses.replace(
-        picture, values=turned, affine=affine, spacing=sizes, missing=missing
+        picture, values=turned, affine=affine, spacing=sizes, missing=missing, aspect=()
     )
-    return cut(volume, lies, 0)
+    found = cut(volume, lies, 0)
+    if picture.spacing:
+        return found
+    return dataclasses.replace(found, spacing=(), aspect=found.spacing if picture.aspect else ())
 
 
 def _read_folder(folder: Path) -> Picture:

@@ -128,7 +128,7 @@ def _of_picture(item: Item, info: Info) -> Restore:
         picture = read_item(item)
         _warn_if_turned(item.paths[0])
         grey = to_grey(picture, info.intensity(), item.place)
-        index, seen = nearest_pixels(picture.space, picture.spacing, maps.shape[1:], info.fit)
+        index, seen = nearest_pixels(picture.space, picture.proportions, maps.shape[1:], info.fit)
         back, spacing = to_stored(item, picture.spacing)
         return Restored(
             back(grey), back(np.where(seen, maps[0][index], 0).astype(np.uint8)),

@@ -12,6 +12,7 @@ from ml_collections import ConfigDict
 
 from msflow_jax.data.base import Info
 from msflow_jax.data.pictures import Picture
+from msflow_jax.data.sources.enlarging import MOST, Enlarged
 from msflow_jax.data.sources.fitting import (
     convert_channels,
     fit_to_first,
@@ -145,14 +146,22 @@ def lies_there(space: Sequence[int], spacing: Sequence[float], info: Info) -> bo
 
 def tell_changed(shapes: Mapping[str, tuple[int, ...]], info: Info) -> None:
     """A line on those images, by their names, that are brought to the shape that a model reads."""
-    if changed := [name for name, shape in shapes.items() if shape != info.shape]:
-        first = f"{changed[0]} is {size_text(shapes[changed[0]])}"
-        warnings.warn(
-            f"{len(changed)} of {len(shapes)} images are brought to {size_text(info.shape)} by "
-            f"data.fit={info.fit}: {first} (--no-resize refuses them)",
-            Note,
-            stacklevel=5,
-        )
+    changed = [name for name, shape in shapes.items() if shape != info.shape]
+    if not changed:
+        return
+    small = Enlarged(info.side, info.fit)
+    for name, shape in shapes.items():
+        small.look(shape[:-1], name)
+    first = f"{changed[0]} is {size_text(shapes[changed[0]])}"
+    if not small.warn() and small.most.times > MOST:
+        name = small.most.name
+        first = f"{name} is {size_text(shapes[name])}, enlarged {small.most.times:.3g} times"
+    warnings.warn(
+        f"{len(changed)} of {len(shapes)} images are brought to {size_text(info.shape)} by "
+        f"data.fit={info.fit}: {first} (--no-resize refuses them)",
+        Note,
+        stacklevel=5,
+    )
 
 
 def centred(grey: np.ndarray, space: Sequence[int]) -> np.ndarray:

@@ -21,7 +21,7 @@ from msflow_jax.data.sources.items import Item, Wanted
 from msflow_jax.data.sources.nifti import split_volume
 from msflow_jax.data.sources.nifti_writing import centred_affine
 from msflow_jax.data.sources.orientation import voxel_size
-from msflow_jax.data.sources.reading import read_item
+from msflow_jax.data.sources.reading import cut, read_item
 from msflow_jax.data.sources.values import refuse_broken
 from msflow_jax.data.sources.volume_fitting import place
 from msflow_jax.progress import track
@@ -76,7 +76,7 @@ class SlicedVolume:
         across = AXES[self.axis]
         inside = [axis for axis in range(3) if axis != across]
         old = [self.cut.space[axis] for axis in inside]
-        sizes = [self.cut.spacing[axis] for axis in inside] if self.cut.spacing else [1.0, 1.0]
+        sizes = cut(self.cut, self.axis, 0).proportions
         # As ``fitting.square_pixels`` and ``fitting.to_square`` brought them there.
         square = square_size(old, sizes)
         placing = place(square, images.shape[1:3], self.fit)
@@ -160,12 +160,13 @@ def files_at(path: str | Path) -> tuple[list[Path], list[str]]:
 def grids_of(item: Item) -> tuple[Picture, Picture]:
     """The grid of a volume as stored, and as its slices are cut; about the origin if not known."""
     stored = read_item(dataclasses.replace(item, spacing=0.0))
-    cut = read_item(item) if item.spacing else stored
+    wanted = read_item(item) if item.spacing else stored
     return tuple(  # type: ignore[return-value]
         Picture(
             np.broadcast_to(np.uint8(0), one.values.shape),
             centred_affine(one.space, one.spacing) if stored.affine is None else one.affine,
             one.spacing,
+            aspect=one.aspect,
         )
-        for one in (stored, cut)
+        for one in (stored, wanted)
     )

@@ -243,3 +243,21 @@ def test_pictures_are_opened_in_one_place():
             if "Image.open(" in path.read_text().replace("formats=FORMATS", ""):
                 opened = [line for line in path.read_text().splitlines() if "Image.open(" in line]
                 assert all("formats=FORMATS" in line for line in opened), path
+
+
+@pytest.mark.parametrize(
+    ("name", "content", "held"),
+    [
+        ("a.jp2", encoded(Image.fromarray(pixels()), "JPEG2000"), "a JPEG 2000 image"),
+        ("a.png", encoded(Image.fromarray(pixels()), "JPEG2000"), "a JPEG 2000 image"),
+        ("a.heic", b"\0\0\0\x18ftypheic\0\0\0\0mif1heic", "a HEIF image"),
+    ],
+)
+def test_pictures_of_formats_that_are_not_read_say_which(tmp_path, name, content, held):
+    path = tmp_path / name
+    path.write_bytes(content)
+    words = rf"{name} is not an image .*it holds {held}.; remove it or save it as PNG$"
+    with pytest.raises(ValueError, match=words):
+        decode(content, path)
+    with pytest.raises(ValueError, match=words):
+        is_deep(path)

@@ -9,6 +9,7 @@ import pytest
 from PIL import Image
 
 from msflow_jax import data
+from msflow_jax.data.sources.mask_names import read_names
 from msflow_jax.data.sources.mask_reading import read_mask
 
 AFFINE = np.array([[-1.0, 0, 0, 10], [0, 1.5, 0, -20], [0, 0, 3, 5], [0, 0, 0, 1]])
@@ -215,6 +216,18 @@ def test_what_is_not_a_mask_of_its_image_is_refused(copied, name):
     spoil(copied)
     with pytest.raises((ValueError, FileNotFoundError), match=message):
         load(copied)
+
+
+@pytest.mark.parametrize("mark", [" ", ",", ", ", ";", ":", ": ", "=", "\t", " = ", ". ", ") "])
+def test_a_number_is_parted_from_its_name_by_any_mark(tmp_path, mark):
+    named(tmp_path, f"1{mark}lesion, large\n0{mark}background\n")
+    assert read_names(tmp_path) == ("background", "lesion, large")
+
+
+@pytest.mark.parametrize("names", ["0.5 mm\n2.5 mm", "air\n1,lesion", "3D\n2D", "0,\n1,"])
+def test_names_that_only_begin_with_a_number_are_names(tmp_path, names):
+    named(tmp_path, names)
+    assert read_names(tmp_path) == tuple(names.split("\n"))
 
 
 def test_changed_masks_are_other_data(copied):

@@ -110,6 +110,46 @@ def test_a_series_twice_at_its_places_says_so_as_slices_too(tmp_path, wanted):
     assert str(whole.value).split(" lie at")[1] == error.split(" lie at")[1]
 
 
+EVERY = Wanted(2, 0.0)
+
+
+@pytest.mark.parametrize(
+    ("second", "said"),
+    [
+        ({"EchoTime": 80, "AcquisitionNumber": 2}, "differ in EchoTime, 5 and 80 ms"),
+        ({"ImageType": ["ORIGINAL", "PRIMARY", "P"]}, "differ in ImageType"),
+        ({"AcquisitionNumber": 2}, "differ in AcquisitionNumber"),
+        ({}, "say nothing of how they differ"),
+    ],
+)
+def test_two_pictures_at_each_place_are_said(tmp_path, second, said):
+    common = {"modality": "MR", "EchoTime": 5, "ImageType": ["ORIGINAL", "PRIMARY", "M"]}
+    paths = make_series(tmp_path / "a", VOLUME, **common)
+    paths += make_series(tmp_path / "b", VOLUME + 1, **common | second)
+    (line,) = lines(lambda: listed(paths, EVERY))
+    assert f"at 0 mm along the normal, which {said}; 6 such in all" in line
+    assert line.startswith(f"{paths[0]} and 11 more") and "keep one slice for each place" in line
+    assert not any(secret in line for secret in SECRETS)
+
+
+@pytest.mark.parametrize("wanted", [EVERY, HALVES])
+def test_two_slices_stored_twice_are_said(tmp_path, wanted):
+    paths = make_series(tmp_path / "a", VOLUME)
+    paths += make_series(tmp_path / "b", VOLUME + 1)[2:4]
+    (line,) = lines(lambda: listed(paths, wanted))
+    assert "at 4 mm along the normal" in line and "2 such in all" in line
+
+
+def test_of_pictures_that_may_share_a_place_nothing_is_said(tmp_path):
+    scout = {"ImageType": ["ORIGINAL", "PRIMARY", "LOCALIZER"]}
+    for folder in "ab":
+        make_series(tmp_path / "scouts" / folder, VOLUME, **scout)
+        make_series(tmp_path / "series" / folder, VOLUME, series="ab".index(folder))
+        make_series(tmp_path / "plain" / folder, VOLUME, ImagePositionPatient=None)
+    for name in ("scouts", "series", "plain"):
+        assert lines(lambda: listed(sorted((tmp_path / name).rglob("*.dcm")), EVERY)) == []  # noqa: B023
+
+
 def test_a_slice_in_colour_among_grey_ones(tmp_path):
     paths = make_series(tmp_path, VOLUME)
     make_object(paths[3], np.zeros((5, 5, 3), np.uint8), instance=9)
