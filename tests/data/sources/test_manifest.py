@@ -10,6 +10,17 @@ from tests.data.sources.dicom_objects import make_object
 from tests.data.sources.test_files import fill, load, save, write_csv
 
 
+def test_a_file_named_in_another_normal_form_is_found(tmp_path):
+    """A spreadsheet composes the letters that an older file system takes apart."""
+    apart, composed = "be\u0301", "b\u00e9"
+    for i in range(20):
+        save(tmp_path / f"{apart}{i}.png", seed=i)
+    rows = [f"{composed}{i}.png,{'ab'[i % 2]}" for i in range(20)]
+    splits = load(write_csv(tmp_path / "t.csv", "path,label", *rows), "manifest")
+    assert sum(len(splits[name]) for name in ("train", "val", "test")) == 20
+    assert splits.train.names[0].startswith(composed)
+
+
 def manifest(tmp_path, patients=20, split=None):
     """Two images for each patient, grades 1, 2 and 10 by turns."""
     lines = ["path,label,patient" + (",split" if split else "")]
