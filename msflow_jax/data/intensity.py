@@ -33,6 +33,9 @@ class Intensity:
         high: the value that becomes 255.
         unit: unit of the values: ``HU`` or empty.
         modality: DICOM's word for what it was made from, ``CT``, ``MR``, ...; empty where no file said.
+        intent: ``FOR PROCESSING`` or ``FOR PRESENTATION``, as DICOM said of the first image trained on;
+            empty where it did not. It changes no value: two maps that differ in it are equal.
+        directions: where that image's rows and columns go, such as ``L\\F``; likewise.
 
     Raises:
         ValueError: an unknown kind, or values that do not rise.
@@ -43,6 +46,8 @@ class Intensity:
     high: float = 255.0
     unit: str = ""
     modality: str = ""
+    intent: str = dataclasses.field(default="", compare=False)
+    directions: str = dataclasses.field(default="", compare=False)
 
     def __post_init__(self) -> None:
         if self.kind not in KINDS:
@@ -103,7 +108,8 @@ class Intensity:
 
     def to_dict(self) -> dict[str, Any]:
         """JSON types; ``Intensity(**fields)`` is its inverse."""
-        return dataclasses.asdict(self)
+        found = dataclasses.asdict(self)
+        return {k: v for k, v in found.items() if v or k not in ("intent", "directions")}
 
 
 def fit_percentiles(samples: Iterable[np.ndarray], unit: str = "", modality: str = "") -> Intensity:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import dataclasses
 import re
 from collections.abc import Sequence
 
@@ -38,7 +39,12 @@ def fit_maps(
     maps = {}
     for name in names:
         parts, known = _parts(name, seen), _parts(name, taught)
-        maps[name] = _map(name, parts, known, window, source)
+        first = (known or parts)[0].picture  # how it was made later images are compared with
+        maps[name] = dataclasses.replace(
+            _map(name, parts, known, window, source),
+            intent=first.intent,
+            directions=first.directions,
+        )
         fitted = maps[name].kind == "percentiles"  # then those of training have been looked at
         passed = {part.place for part in known} if fitted else set()
         shades = Shades()

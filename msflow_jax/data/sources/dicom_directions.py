@@ -46,7 +46,7 @@ def warn_of_directions(made: Iterable[tuple[str, str]]) -> None:
             found[way].append(place)
     ways = sorted(found, key=lambda way: -len(found[way]))
     for most, few in combinations(ways, 2):
-        if which := _opposed(most, few):
+        if which := opposed(most, few):
             warnings.warn(
                 f"{len(found[few])} pictures have PatientOrientation {few} ({found[few][0]} for one), "
                 f"{len(found[most])} have {most} ({found[most][0]}): their {which} run in opposite "
@@ -57,7 +57,12 @@ def warn_of_directions(made: Iterable[tuple[str, str]]) -> None:
             return
 
 
-def _opposed(one: str, other: str) -> str:
-    """Whether rows or columns go opposite ways by the first letter, the direction that is nearest."""
+def opposed(one: str, other: str) -> str:
+    """Which of rows and columns go opposite ways, by the first letter: the nearest direction.
+
+    Empty also where one of both is not said.
+    """
+    if not one or not other:
+        return ""
     pairs = zip(("rows", "columns"), one.split("\\"), other.split("\\"), strict=True)
     return " and ".join(which for which, a, b in pairs if _OPPOSITE[a[0]] == b[0])

@@ -14,6 +14,7 @@ import numpy as np
 
 from msflow_jax.data.intensity import WINDOW, Intensity, fit_percentiles
 from msflow_jax.data.pictures import Picture
+from msflow_jax.data.sources.dicom_directions import opposed
 from msflow_jax.data.sources.shades import (
     AIR,
     HOUNSFIELD,
@@ -38,6 +39,10 @@ _LINES = {
     "are they of one kind?",
     "unknown": "do not say what they are; those trained on are {trained}: {name} for one; their values "
     "are taken as such",
+    "intent": "are {intent}, those trained on {trained_for}, as their headers say: {name} for one; no "
+    "one map brings both to grey levels",
+    "turned": "have PatientOrientation {directions}, those trained on {trained_as}: {name} for one; "
+    "beside them they are mirrored or upside down: flip them",
 }  # fmt: skip
 
 
@@ -143,6 +148,10 @@ class Oddities:
             self._sound.add(key)
         else:
             self._found[said].setdefault(key, (name, _edges(picture)))
+        if picture.intent and self._map.intent and picture.intent != self._map.intent:
+            self._found["intent"].setdefault(key, (name, _edges(picture)))
+        if opposed(picture.directions, self._map.directions):
+            self._found["turned"].setdefault(key, (name, _edges(picture)))
         if self._map.clips:
             if self._map.unit and not picture.unit:
                 self._found["unit"].setdefault(key, (name, _edges(picture)))
@@ -162,7 +171,9 @@ class Oddities:
             name, first = next(iter(odd.values()))
             words = _LINES[said].format(
                 name=name, range=f"{self._map.low:g} to {self._map.high:g}", modality=first.modality,
-                trained=self._map.modality, low=first.values.min(), high=first.values.max(),
+                trained=self._map.modality, intent=first.intent, trained_for=self._map.intent,
+                directions=first.directions, trained_as=self._map.directions,
+                low=first.values.min(), high=first.values.max(),
             )  # fmt: skip
             warnings.warn(f"{len(odd)} of {len(self._looked)} {what} {words}", stacklevel=3)
 
@@ -170,7 +181,10 @@ class Oddities:
 def _edges(picture: Picture) -> Picture:
     """What a line needs of a picture, and not its values."""
     ends = np.array([picture.values.min(), picture.values.max()]).reshape(1, 2, 1)
-    return Picture(ends, modality=picture.modality, unit=picture.unit)
+    return Picture(
+        ends, modality=picture.modality, unit=picture.unit, intent=picture.intent,
+        directions=picture.directions,
+    )  # fmt: skip
 
 
 def sample(picture: Picture) -> np.ndarray:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import dataclasses
 import re
 import warnings
 from collections.abc import Iterator, Sequence
@@ -69,14 +70,20 @@ def _choose(
             "levels: use files of one kind"
         )
     if picture.values.dtype == np.uint8:
-        return FULL, broken
+        return _as_made(FULL, picture), broken
     low, high = map(float, config.window)
     if picture.unit == "HU" or (
         not picture.unit and not picture.modality and (low, high) != WINDOW
     ):
-        return Intensity("window", low, high, picture.unit, picture.modality), broken
+        window = Intensity("window", low, high, picture.unit, picture.modality)
+        return _as_made(window, picture), broken
     samples = _samples(items, training, read, broken)
-    return fit(samples, picture.modality, source), broken
+    return _as_made(fit(samples, picture.modality, source), picture), broken
+
+
+def _as_made(intensity: Intensity, first: Picture) -> Intensity:
+    """A map that knows how the first image trained on was made, to tell later ones made otherwise."""
+    return dataclasses.replace(intensity, intent=first.intent, directions=first.directions)
 
 
 def _check_modalities(items: Sequence[Item], source: object) -> None:

@@ -1,11 +1,13 @@
 """Radiographs that are mirrored, or upside down, as their PatientOrientation says."""
 
+import json
 import warnings
 
 import numpy as np
 import pytest
 
 from msflow_jax import data
+from msflow_jax.data import Info
 from msflow_jax.data.sources.dicom_directions import warn_of_directions
 from tests.data.sources.dicom_objects import make_object, mono, read
 from tests.data.sources.test_intents import READ
@@ -49,10 +51,22 @@ def test_pictures_that_agree_say_nothing(tmp_path, load):
 def test_what_is_classified_and_what_faces_each_other_by_custom(tmp_path):
     info = READ[0](fill(tmp_path / "train", [["L", "F"]] * 12)).info
     mixed = [["P", "H"], ["P", "F"]]
-    (line,) = lines(lambda: data.read_images(fill(tmp_path / "new", mixed), info))
-    assert "their columns run" in line
+    line, turned = lines(lambda: data.read_images(fill(tmp_path / "new", mixed), info))
+    assert "their columns run" in line and "1 of 2 pictures have PatientOrientation P\\H" in turned
     fill(tmp_path / "breasts", [["P", "L"], ["A", "R"]] * 6, modality="MG")
     assert lines(lambda: READ[0](tmp_path / "breasts")) == []
+
+
+@pytest.mark.parametrize("load", READ)
+def test_a_model_knows_how_what_it_was_trained_on_lay(tmp_path, load):
+    """Also one that is stored; of a set that is all mirrored nothing else tells."""
+    info = load(fill(tmp_path / "train", [["L", "F"]] * 12)).info
+    info = Info.from_dict(json.loads(json.dumps(info.to_dict())))
+    for way, count in ((["L", "F"], 0), (["A", "F"], 0), (None, 0), (["R", "F"], 1)):
+        folder = fill(tmp_path / str(way), [way] * 3)
+        found = lines(lambda folder=folder: data.read_images(folder, info))
+        assert len(found) == count
+        assert all("3 of 3 pictures have PatientOrientation R\\F, those tr" in one for one in found)
 
 
 def test_slices_that_are_brought_upright_are_not_compared():

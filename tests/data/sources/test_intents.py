@@ -76,3 +76,13 @@ def test_what_is_classified(tmp_path):
     fill(tmp_path / "new", [SHOWN, RAW])
     (line,) = lines(lambda: data.read_images(tmp_path / "new", info))
     assert line.startswith("1 of 2 pictures are FOR PROCESSING") and "b/1.dcm" in line
+
+
+@pytest.mark.parametrize("load_all", READ)
+def test_a_model_knows_what_its_training_images_were_made_for(tmp_path, load_all):
+    info = load_all(fill(tmp_path / "train", [SHOWN] * 12)).info
+    for made_for, count in ((SHOWN, 0), ("", 0), (RAW, 1)):
+        folder = fill(tmp_path / f"new{made_for}", [made_for] * 3)
+        found = lines(lambda folder=folder: data.read_images(folder, info))
+        assert len(found) == count
+        assert all("3 of 3 pictures are FOR PROCESSING, those trained on FOR P" in x for x in found)
