@@ -74,8 +74,10 @@ def test_one_kind_says_nothing(tmp_path, read):
 def test_what_is_classified(tmp_path):
     info = load(fill(tmp_path / "train", [SHOWN] * 12)).info
     fill(tmp_path / "new", [SHOWN, RAW])
-    (line,) = lines(lambda: data.read_images(tmp_path / "new", info))
-    assert line.startswith("1 of 2 pictures are FOR PROCESSING") and "b/1.dcm" in line
+    found = lines(lambda: data.read_images(tmp_path / "new", info))
+    assert len(found) == 2  # beside each other, and beside those trained on
+    for line in found:
+        assert line.startswith("1 of 2 pictures are FOR PROCESSING") and "b/1.dcm" in line
 
 
 @pytest.mark.parametrize("load_all", READ)
