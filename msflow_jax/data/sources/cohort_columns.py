@@ -9,7 +9,7 @@ from pathlib import Path
 from msflow_jax.data.sources.cells import is_nothing
 from msflow_jax.data.sources.entries import slash_hint
 from msflow_jax.data.sources.finding import SUFFIXES
-from msflow_jax.data.sources.meant_columns import meaning_of
+from msflow_jax.data.sources.meant_columns import meaning_of, refuse_two
 from msflow_jax.data.sources.nifti import split_volume
 from msflow_jax.data.sources.table import parted_hint
 from msflow_jax.storage.text import first_of
@@ -28,12 +28,7 @@ def meanings(path: Path, columns: Sequence[str]) -> dict[str, str]:
     """What the columns with a meaning mean, by their names."""
     found = {name: meaning_of(name) or _OWN.get(name.casefold(), "") for name in columns}
     meaning = {name: word for name, word in found.items() if word}
-    for word in set(meaning.values()):
-        both = [name for name in meaning if meaning[name] == word]
-        if len(both) > 1:
-            raise ValueError(
-                f"{path}: the columns {' and '.join(both)} both say the {word}: keep one of them"
-            )
+    refuse_two(path, meaning)
     return meaning
 
 

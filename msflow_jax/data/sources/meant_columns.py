@@ -35,6 +35,24 @@ def _letters(name: str) -> str:
     return re.sub(r"[\W_]+", "", name.casefold())
 
 
+def refuse_two(path: Path, meanings: Mapping[str, str]) -> None:
+    """Refuses two columns of one meaning.
+
+    Args:
+        path: the table, for the error.
+        meanings: what each column means, by its name; empty of one without a meaning.
+
+    Raises:
+        ValueError: there are two; names them.
+    """
+    for word in filter(None, dict.fromkeys(meanings.values())):
+        both = [name for name, meaning in meanings.items() if meaning == word]
+        if len(both) > 1:
+            raise ValueError(
+                f"{path}: the columns {' and '.join(both)} both say the {word}: keep one of them"
+            )
+
+
 def called(path: Path, header: Sequence[str], subject: str) -> list[str]:
     """The columns of a table, those with such a meaning by one name.
 
@@ -46,17 +64,10 @@ def called(path: Path, header: Sequence[str], subject: str) -> list[str]:
     Raises:
         ValueError: two columns of one meaning.
     """
-    found: dict[str, str] = {}
-    for name in header:
-        if meaning := meaning_of(name):
-            if meaning in found:
-                raise ValueError(
-                    f"{path}: the columns {found[meaning]} and {name} both say the {meaning}: keep one "
-                    "of them"
-                )
-            found[meaning] = name
+    found = {name: meaning_of(name) for name in header}
+    refuse_two(path, found)
     names = {SUBJECT: subject, SPLIT: SPLIT}
-    return [names.get(meaning_of(name), name) for name in header]
+    return [names.get(found[name], name) for name in header]
 
 
 def warn_of_meant(path: Path, columns: Mapping[str, Sequence[str]]) -> None:
