@@ -21,8 +21,9 @@ _PARTS = {
     "labels": "labels differ",
     "splits": "the cut into splits differs",
     "reports": "the texts of reports differ",
+    "columns": "images lie in other columns",
 }
-_NEW = ("reports",)  # that runs of before lack
+_NEW = ("reports", "columns")  # that runs of before lack
 Row = Mapping[str, str]  # see split_table
 
 
@@ -56,7 +57,7 @@ def split_table(splits: Splits) -> list[dict[str, str]]:
 
 
 def read_split_table(path: Path) -> list[dict[str, str]]:
-    """What a workdir's ``splits.csv`` holds; nothing where it is absent or damaged: it only explains."""
+    """A workdir's ``splits.csv``; nothing where it is absent or damaged: it only explains."""
     try:
         with path.open(newline="", encoding="utf-8", errors="surrogateescape") as file:
             found = csv.DictReader(file, restkey="", restval="")
@@ -85,8 +86,7 @@ def identify(splits: Splits) -> dict[str, str]:
     if contents := splits.contents or pixels_of(splits):
         sums = [one for split in SPLITS for one in contents[split]]
         values["contents"] = [f"{n}\t{one}" for n, one in zip(names, sums, strict=True)]
-    found = {key: _digest(lines) for key, lines in values.items()}
-    return {"contents": splits.info.md5, **found}
+    return {"contents": splits.info.md5} | {key: _digest(lines) for key, lines in values.items()}
 
 
 def pixels_of(splits: Splits, but: Sequence[str] = ()) -> Mapping[str, tuple[str, ...]]:
@@ -182,9 +182,9 @@ def _read_otherwise(then: Info, now: Info) -> list[str]:
             "by 257)"
         ]
     if then.intensities != now.intensities:
-        old, new = (info.intensity().describe() for info in (then, now))
-        found.append(f"it had grey values by {old}, these by {new} (of before: by few columns)")
-    # Whether they were scaled older versions do not say; their sides do.
+        old, new = (i.intensity().describe() for i in (then, now))
+        found += [f"it had grey values by {old}, these by {new} (of before: by few columns)"]
+    # Older versions do not say whether they were scaled; their sides do.
     before, after = ({k: v for k, v in i.volumes.items() if k != "scaled"} for i in (then, now))
     if before != after:
         found.append(
@@ -197,7 +197,7 @@ def _read_otherwise(then: Info, now: Info) -> list[str]:
 
 def _examples(part: str, before: Sequence[Row], after: Sequence[Row]) -> str:
     """How many pictures differ, and the first of them, where tables tell."""
-    if not before or part in ("contents", "masks", "reports"):
+    if not before or part in ("contents", "masks", *_NEW):
         return ""
     then, now = ({row["name"]: row for row in rows} for rows in (before, after))
     if part == "names":

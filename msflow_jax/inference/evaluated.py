@@ -2,6 +2,7 @@
 
 import dataclasses
 import math
+import warnings
 from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
@@ -70,6 +71,13 @@ def run_splits(flow: Flow, root: str = "") -> data.Splits:
     """
     config = flow.config.data.copy_and_resolve_references()
     config.root = root or config.root
+    if not flow.info.identity and data.of_user(config.name):
+        warnings.warn(
+            f"{flow.path} does not know the names, labels and splits of its data, as after msflow pull: "
+            f"that {config.root} has the same ones, and its test images were not trained on, cannot be "
+            "checked",
+            stacklevel=3,
+        )
     return data.as_trained(data.load(config, told=True), flow.info, flow.path / "splits.csv")
 
 
@@ -121,6 +129,12 @@ def open_elsewhere(
     outside = flow.config.data.get("outside", False)
     split = data.read_labelled(images, flow.info_of(modality), resize=resize, outside=outside)
     table = read_split_table(flow.path / "splits.csv")
+    if not table:
+        warnings.warn(
+            f"{flow.path} has no splits.csv, as after msflow pull: whether it was trained on any of "
+            f"{images} cannot be told",
+            stacklevel=2,
+        )
     # In an archive images are called by their numbers, as others are.
     warn_of_copies(images, split, table, named=not split_archive(images))
     of = {"modality": modality} if modality else {}

@@ -33,6 +33,8 @@ _SECTIONS = (
     *("segmentation", "likelihood"),
 )
 # Entries of these: values of a table's columns, and which training images are near.
+# Settings that may hold a slash and are no paths: words of a layout, a set of TFDS, a column.
+_NO_PATHS = ("layout", "name", "modality")
 _PRIVATE = ("subgroups", "nearest")
 # Of checkpoints: what training goes on from, and notes of success, which name the place of writing.
 _LEFT = shutil.ignore_patterns("state", "commit_success.txt")
@@ -113,7 +115,7 @@ def _data(found: Mapping[str, Any]) -> dict[str, Any]:
 def _config(found: Any) -> Any:
     """A configuration in which a path is its last part, and the data lie nowhere."""
     if isinstance(found, dict):
-        kept = {key: _config(value) for key, value in found.items()}
+        kept = {k: value if k in _NO_PATHS else _config(value) for k, value in found.items()}
         return {**kept, "root": ""} if "root" in kept else kept
     if isinstance(found, list):
         return [_config(value) for value in found]
@@ -123,8 +125,20 @@ def _config(found: Any) -> Any:
         # One path as a whole, whatever is in the names of its folders.
         return re.split(r"[/\\]", found.rstrip("/\\"))[-1]
     if re.fullmatch(r"[\w-]+=[^,=]*(,[\w-]+=[^,=]*)*", found):  # "ct=/home/me/vae,t1w=patches"
-        return re.sub(r"[^,=]*[/\\]", "", found)
+        return _named(found)
     return re.split(r"[/\\]", found.rstrip("/\\"))[-1] if re.search(r"[/\\]", found) else found
+
+
+def _named(text: str) -> str:
+    """The same of ``ct=/home/me/a/vae,t1w=/home/me/b/vae``, in which two places stay two."""
+    short: dict[str, str] = {}
+    pieces = [piece.partition("=")[::2] for piece in text.split(",")]
+    for _, place in pieces:
+        last = re.split(r"[/\\]", place.rstrip("/\\"))[-1]
+        names = (last, *(f"{last}-{k}" for k in range(2, len(pieces) + 2)))
+        if place not in short:
+            short[place] = next(name for name in names if name not in short.values())
+    return ",".join(f"{name}={short[place]}" for name, place in pieces)
 
 
 def _without(found: Any, names: tuple[str, ...]) -> Any:

@@ -32,6 +32,8 @@ def test_paths_are_shortened_and_nothing_else():
             "data": {"root": "/home/me/patients", "name": "folder"},
             "model": {"latent": {"autoencoder": "ct=/home/me/vae,t1w=patches"}, "steps": [1, 2]},
             "teacher": "C:\\runs\\teacher",
+            "two": {"autoencoder": "ct=/home/a/vae,t1w=b/vae,t2w=/home/a/vae,pdw=vae"},
+            "no paths": {"layout": "squeeze checkerboard:2/16,8", "name": "tfds:a/b:2"},
             "others": ["/home/Doe, John/vae", "~/a=b/c", "a=runs/Doe, J/vae", "plain, and = kept"],
         }
     )
@@ -39,6 +41,8 @@ def test_paths_are_shortened_and_nothing_else():
         "data": {"root": "", "name": "folder"},
         "model": {"latent": {"autoencoder": "ct=vae,t1w=patches"}, "steps": [1, 2]},
         "teacher": "teacher",
+        "two": {"autoencoder": "ct=vae,t1w=vae-2,t2w=vae,pdw=vae-3"},
+        "no paths": {"layout": "squeeze checkerboard:2/16,8", "name": "tfds:a/b:2"},
         "others": ["vae", "c", "vae", "plain, and = kept"],
     }
 

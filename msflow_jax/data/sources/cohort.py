@@ -19,6 +19,7 @@ from msflow_jax.data.sources.cohort_columns import LABEL
 from msflow_jax.data.sources.cohort_found import (
     Found,
     check_found_copies,
+    columns,
     common,
     contents,
     reports,
@@ -236,7 +237,7 @@ def _info(
         intensity=bringing.maps[first], fit=config.fit, spacing=bringing.spacing(first, found.seen),
     )  # fmt: skip
     known = Wanted.of(config).facts() if volumes else {}
-    info = dataclasses.replace(info, volumes=known, identity=reports(found))
+    info = dataclasses.replace(info, volumes=known, identity=reports(found) | columns(found))
     if len(found.names) == 1:
         return info
     modalities = {name: Modality("image", shape) for name, shape in shapes.items()}

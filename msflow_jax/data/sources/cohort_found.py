@@ -96,6 +96,17 @@ def contents(found: Found, split: str) -> tuple[str, ...]:
     )
 
 
+def columns(found: Found) -> dict[str, str]:
+    """The MD5 of which image lies in which column, likewise; nothing of a single one.
+
+    Their order does not matter, but whether ``t1w`` and ``t2w`` are exchanged.
+    """
+    if len(found.names) == 1:
+        return {}
+    lines = [f"{name}\t{p.content}" for one in found.seen for name, p in one.parts.items()]
+    return {"columns": digest("\n".join(sorted(lines)).encode())}
+
+
 def reports(found: Found) -> dict[str, str]:
     """The MD5 of the texts, a part of the cohort's identity; nothing where no examination has one."""
     if not any(row.report for row in found.rows):
