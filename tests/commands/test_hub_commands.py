@@ -2,11 +2,13 @@
 
 import json
 import sys
+import warnings
 
 import numpy as np
 import pytest
 
 import msflow_jax
+from msflow_jax.inference.evaluated import open_elsewhere, run_splits
 from tests.commands.hub_server import serving
 
 REPO = "someone/tiny"
@@ -54,6 +56,18 @@ def test_a_pulled_workdir_classifies_alike(command, hub, trained, pictures, tmp_
     assert "Membership inference: AUROC" in (tmp_path / "pulled/README.md").read_text()
     again = command("pull", REPO, f"--output={tmp_path / 'pulled'}")
     assert again.status == 2 and "not empty" in again.err
+
+
+def test_a_pulled_workdir_says_that_it_cannot_check_the_data(command, trained, pictures, tmp_path):
+    assert push(command, trained, f"--dry-run={tmp_path / 'out'}").status == 0
+    flow = msflow_jax.open(tmp_path / "out")
+    with pytest.warns(UserWarning, match="does not know the names, labels and splits of its data"):
+        run_splits(flow, str(pictures))
+    with warnings.catch_warnings():
+        warnings.simplefilter("error", UserWarning)
+        run_splits(msflow_jax.open(trained), str(pictures))
+    with pytest.warns(UserWarning, match="has no splits.csv, as after msflow pull"):
+        open_elsewhere(flow, "site", str(pictures / "test"), "", False, ())
 
 
 def test_a_second_push_replaces_the_first_alone(command, hub, trained):
