@@ -138,7 +138,7 @@ def test_an_export_tells_the_intensity_of_each_modality():
     one = exporting._reading(Info(**facts, intensities={"image": window}))
     assert one["intensity"] == window.to_dict() and "modalities" not in one
     of = {name: Modality("image", (8, 8, 1)) for name in ("ct", "xray")}
-    of["report"] = Modality("text", (4,))
+    of["report"] = Modality("tokens", (4,), (0, 9))
     many = exporting._reading(Info(**facts, modalities=of, intensities={"ct": window}))
     assert list(many["modalities"]) == ["ct", "xray"] and "intensity" not in many
     words = {name: found["in_words"] for name, found in many["modalities"].items()}
