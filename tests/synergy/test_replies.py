@@ -6,7 +6,8 @@ from types import SimpleNamespace
 import numpy as np
 import pytest
 
-from msflow_jax.synergy.answering import QUESTION
+from msflow_jax.synergy import phrases
+from msflow_jax.synergy.answering import QUESTION, arrays_of
 from msflow_jax.synergy.instances import SELECTION
 from msflow_jax.synergy.jsonl import Line
 from msflow_jax.synergy.parts import Questions
@@ -33,3 +34,34 @@ def test_what_was_never_taught_is_named_in_both_forms(task, form, name, recwarn)
     recwarn.clear()
     (row,) = said(task, form, name)
     assert not recwarn and row["answer"] == ("A" if form == "direct" else "B")
+
+
+def asked(prompt):
+    return arrays_of(
+        [Line("7", FILES, prompt, "A")], lambda files: np.zeros((len(files), 4, 4, 1), np.uint8),
+        lambda texts, what="": np.ones((len(texts), 3), np.int32), ("T1", "CT"),
+    )  # fmt: skip
+
+
+@pytest.mark.parametrize(
+    "prompt",
+    [
+        *(one.format(target="CT") for one in phrases.SELECTION),
+        "Among A to D, which is the reference slice as a T1w scan?",
+    ],
+)
+def test_a_selection_in_other_words_is_one(prompt, recwarn):
+    assert asked(prompt)["task"].tolist() == [SELECTION] and not recwarn
+
+
+@pytest.mark.parametrize(
+    "prompt",
+    [
+        "Which quadrant of the reference image is the brightest? A) upper left B) upper right",
+        "Is a lesion in image B, and in which half?", "Which CT shows a lesion?",
+    ],
+)  # fmt: skip
+def test_another_question_on_five_images_is_named(prompt):
+    with pytest.warns(UserWarning, match="line 7 asks .* it is answered as a selection") as found:
+        asked(prompt)
+    assert len(found) == 1 and prompt in str(found[0].message)
