@@ -44,17 +44,10 @@ def warn_of_drawings(flow: Any, needed: bool = False, classes: Collection[str] =
     Returns:
         The warnings.
     """
+    from msflow_jax.inference.standing_drawings import warnings_of_drawings
     from msflow_jax.parallel.startup import is_first
-    from msflow_jax.reports.alarms import warnings_of_drawing
-    from msflow_jax.reports.results import Results
-    from msflow_jax.storage import evaluations
 
-    texts = []
-    if name := evaluations.standing(flow.path):
-        found = Results(name="", evaluation=evaluations.read(flow.path, name))
-        texts = [f"evaluation {name!r}: {text}" for text in warnings_of_drawing(found, classes)]
-    elif needed:
-        texts = [f"how good drawn images are is not known: msflow evaluate --workdir={flow.path}"]
+    texts = warnings_of_drawings(flow.path, needed, classes)
     for text in texts if is_first() else ():
         print(f"warning: {text}", file=sys.stderr)
     return texts

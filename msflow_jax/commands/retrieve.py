@@ -118,11 +118,12 @@ def read_texts(place: Path) -> dict[str, str]:
     from msflow_jax.data.sources.table import read_table
 
     if place.is_dir():
-        files = sorted(place.rglob("*.txt"))
+        files = sorted(file for file in place.rglob("*") if file.suffix.lower() == ".txt")
         if not files:
             raise FileNotFoundError(f"no .txt file in {place}: name a folder of reports, or a CSV")
         return {
-            file.relative_to(place).as_posix(): file.read_text(encoding="utf-8") for file in files
+            file.relative_to(place).as_posix(): file.read_text(encoding="utf-8-sig")
+            for file in files
         }
     header, rows = read_table(place, ("report",), texts=("report",))
     at = header.index("report")

@@ -19,6 +19,7 @@ from msflow_jax.inference.evaluation import REFERENCE, Evaluation
 from msflow_jax.inference.flow import Flow
 from msflow_jax.inference.record import run_record
 from msflow_jax.storage.places import split_archive
+from msflow_jax.storage.text import listed
 
 # How many training images are read for comparison, if they do not lie in memory anyway.
 _MAX_READ, _MAX_BYTES = 20_000, 1 << 32
@@ -35,8 +36,14 @@ def requested_settings(
     """What evaluation.json says of the settings.
 
     Raises:
-        ValueError: ``outside`` or ``by`` where nothing is classified.
+        ValueError: ``outside`` or ``by`` where nothing is classified, ``features`` where no drawing is.
     """
+    if features and "generation" not in [section.name for section in sections]:
+        raise ValueError(
+            f"--features={features} compares drawn images with real ones, and no section of this "
+            f"evaluation of {flow.path} does so (it has {listed(one.name for one in sections)}): "
+            "leave it out"
+        )
     if by and "classification" not in [section.name for section in sections]:
         raise ValueError(
             f"--by={by[0]}: subgroups are of classes, and {flow.path} classifies nothing"

@@ -100,12 +100,24 @@ def describe(flow: Flow, verb: str, requested: dict[str, Any]) -> tuple[Any, Any
 
 
 def _reading(info: Info) -> dict[str, Any]:
-    """How files become the images of a program, or what drawn ones show: a program takes any uint8."""
-    intensity = info.intensity()
+    """How files become the images of a program, or what drawn ones show: a program takes any uint8.
+
+    Of several modalities each has its own intensity, under ``modalities``.
+    """
+    named = [name for name, one in info.modalities.items() if one.kind == "image"]
+    if "image" in named:
+        how = _grey(info, "image")
+    else:
+        how = {"modalities": {name: _grey(info, name) for name in named}}
     return {
-        "intensity": intensity.to_dict(), "in_words": intensity.describe(), "fit": info.fit,
-        "spacing": list(info.spacing) or None, "volumes": dict(info.volumes),
+        **how, "fit": info.fit, "spacing": list(info.spacing) or None,
+        "volumes": dict(info.volumes),
     }  # fmt: skip
+
+
+def _grey(info: Info, name: str) -> dict[str, Any]:
+    intensity = info.intensity(name)
+    return {"intensity": intensity.to_dict(), "in_words": intensity.describe()}
 
 
 def _serialized(

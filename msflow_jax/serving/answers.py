@@ -11,6 +11,7 @@ from msflow_jax.inference import together
 from msflow_jax.inference.explained import choose_classes, draw, scales
 from msflow_jax.inference.flow import Flow
 from msflow_jax.inference.reported import rows_of
+from msflow_jax.inference.standing_drawings import warnings_of_drawings
 from msflow_jax.inference.standing_routes import read_standing
 from msflow_jax.inference.translated import moments, read_sources, spread_levels
 from msflow_jax.serving.pictures import address_of, addresses
@@ -72,7 +73,10 @@ def explain(flow: Flow, asked: Asked) -> Answer:
 
 
 def generate(flow: Flow, asked: Asked) -> Answer:
-    """Images of a class; of a model of several modalities images and reports that belong together."""
+    """Images of a class; of a model of several modalities images and reports that belong together.
+
+    With what the standing evaluation warns of in drawings, as ``msflow generate`` prints it.
+    """
     given = dict(asked.given)
     own = {name: given.pop(name) for name in ("label", "text", "modalities", "count", "seed")}
     refuse_long(own["count"], 1, given["steps"])
@@ -85,7 +89,9 @@ def generate(flow: Flow, asked: Asked) -> Answer:
         many = flow.generate(own["label"], up(own["count"]), seed=own["seed"], **given)
         pictures = addresses(many[: own["count"]], flow.info.spacing)
         name = flow.classes[flow.model.numbers([own["label"]])[0]]
-        return {"class": name, "step": flow.drawing_step, "pictures": {name: pictures}}
+        lines = warnings_of_drawings(flow.path)
+        drawn = {"class": name, "step": flow.drawing_step, "pictures": {name: pictures}}
+        return {**drawn, "warnings": lines}
     if own["label"]:
         raise ValueError("label is for models of classes: give text, or modalities")
     return _drawn_together(flow, own, given)
@@ -107,7 +113,8 @@ def _drawn_together(flow: Flow, own: Mapping[str, Any], given: Mapping[str, Any]
     }
     texts = {name: written[:count] for name, written in found.texts.items()}
     routes = together.routes(flow.model, [*sources, *names])
-    return {"pictures": pictures, "texts": texts, "routes": routes}
+    lines = warnings_of_drawings(flow.path)
+    return {"pictures": pictures, "texts": texts, "routes": routes, "warnings": lines}
 
 
 def translate(flow: Flow, asked: Asked) -> Answer:

@@ -6,6 +6,7 @@ flow in pixels needs nothing.
 """
 
 import json
+import warnings
 from collections.abc import Mapping
 from dataclasses import dataclass, field, replace
 from pathlib import Path
@@ -26,6 +27,7 @@ from msflow_jax.storage.atomic import write_atomically
 from msflow_jax.storage.places import expand
 from msflow_jax.symmetric.latent_codes import SCHEMES, LatentCode, encode_pictures
 
+_SPREAD = 1 / 4, 4  # of latents, beyond which a flow from noise of spread 1 is warned of
 FOLDER, PICTURES, STD = "autoencoder", "label_pictures.safetensors", "latent_std.json"
 
 
@@ -80,7 +82,8 @@ def prepare(
     Args:
         config: part ``model`` of a configuration.
         info: what the data are.
-        train: training images, for the autoencoder ``patches`` and for preconditioning.
+        train: training images, for the autoencoder ``patches``, for preconditioning, and to warn of
+            latents whose spread is far from 1.
 
     Raises:
         FileNotFoundError: there is no autoencoder.
@@ -99,6 +102,10 @@ def prepare(
     parts = _parts(found, latent.dtype)
     if latent.precondition:
         parts = replace(parts, std=_measure_std(parts, config, train))
+    elif (
+        latent.autoencoder != PATCHES and train is not None
+    ):  # patches are fitted to be of spread 1
+        _warn_of_scale(parts, config, train)
     if config.code.scheme not in SCHEMES:
         return parts
     return replace(parts, code=encode_code(config, parts, len(info.classes), side))
@@ -157,9 +164,29 @@ def _measure_std(
 ) -> tuple[float, ...]:
     if train is None:
         raise FileNotFoundError(kept.NEEDS_IMAGES.format("model.latent.precondition"))
-    images, side = some(train, kept.MEASURED).images, config.resize or train.side
-    _, square = kept.channel_moments(parts.kept, images, side, config.latent.batch)
+    _, square = _moments(parts, config, train)
     return kept.not_constant(np.sqrt(square).astype(float))
+
+
+def _warn_of_scale(parts: SymmetricParts, config: ConfigDict, train: Split | LazySplit) -> None:
+    """Warns of latents whose spread is far from that of the noise, which is 1."""
+    mean, square = _moments(parts, config, train)
+    spread = float(np.sqrt(max(square.mean() - mean.mean() ** 2, 0.0)))
+    if not _SPREAD[0] <= spread <= _SPREAD[1]:
+        warnings.warn(
+            f"{config.latent.autoencoder}: latents of the training images have a standard deviation of "
+            f"{spread:.3g}, where that of the noise is 1, and the flow may learn badly: add "
+            "--config.model.latent.precondition=True, or convert the autoencoder again with another "
+            "convert-vae --scale",
+            stacklevel=3,
+        )
+
+
+def _moments(
+    parts: SymmetricParts, config: ConfigDict, train: Split | LazySplit
+) -> tuple[np.ndarray, np.ndarray]:
+    images, side = some(train, kept.MEASURED).images, config.resize or train.side
+    return kept.channel_moments(parts.kept, images, side, config.latent.batch)
 
 
 def _fit(config: ConfigDict, train: Split | LazySplit | None) -> Kept:

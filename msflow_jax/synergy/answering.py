@@ -131,7 +131,7 @@ def arrays_of(
     """The arrays of lines as a model's ``answer`` takes them; ``task`` as :func:`task_of` says.
 
     Options are padded as in training, whatever else is asked: see :func:`phrases.option_length`. Longer
-    ones are named in a warning.
+    ones are named in a warning, and so are five images of which another thing than a selection is asked.
 
     Args:
         lines: of a file.
@@ -143,6 +143,7 @@ def arrays_of(
         ValueError: a line of no task, or an image that does not fit.
     """
     tasks = [task_of(line) for line in lines]
+    _warn_of_others(lines, tasks, words)
     files = sorted({file for line in lines for file in line.images})
     images = read(files)
     at = {file: i for i, file in enumerate(files)}
@@ -171,6 +172,19 @@ def arrays_of(
         "answer": np.array([max(0, LETTERS.find(line.reply)) for line in lines], np.int32),
         "asked": np.zeros(len(lines), np.int32),
     }
+
+
+def _warn_of_others(lines: Sequence[Line], tasks: Sequence[int], words: Sequence[str]) -> None:
+    """Warns of what five images make a selection, and what does not read as one."""
+    both = zip(lines, tasks, strict=True)
+    if odd := [x for x, task in both if task == SELECTION and not phrases.selects(x.prompt, words)]:
+        warnings.warn(
+            f"line {odd[0].id} asks {odd[0].prompt!r} of five images ({len(odd)} such lines): it is "
+            "answered as a selection, which of A to D is the slice of the reference image, whatever was "
+            "meant; a selection names the reference image and a modality, a question on one image has "
+            "options A: to D:",
+            stacklevel=4,
+        )
 
 
 def replies(

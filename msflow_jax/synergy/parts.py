@@ -51,22 +51,20 @@ class Questions:
     def replies(
         self, logits: Mapping[str, np.ndarray], model: Any, form: str, evaluation: Mapping[str, Any],
     ) -> list[dict[str, Any]]:  # fmt: skip
-        """What is said to each, see :func:`answering.replies`, at the temperatures of an evaluation.
-
-        A task that the model was never taught is named in a warning.
-        """
-        asked = {TASKS[task] for task in self.arrays["task"].tolist() if task < len(TASKS)}
-        if form == "direct" and (foreign := sorted(asked - set(model.taught))):
-            warnings.warn(
-                f"this model was never taught {listed(foreign)}: what it says there means nothing",
-                stacklevel=2,
-            )
+        """As :func:`answering.replies`, at an evaluation's temperatures; warns of tasks never taught."""
         tasks = (evaluation.get("understanding") or {}).get("tasks") or {}
         fitted = {
             f"{task}/{name}": one["calibration"]["temperature"]
             for task, forms in tasks.items() for name, one in forms.items() if "calibration" in one
         }  # fmt: skip
-        return replies(self.lines, self.arrays, logits, model, form, fitted)
+        said = replies(self.lines, self.arrays, logits, model, form, fitted)
+        asked = {(*TASKS, "question")[task] for task in self.arrays["task"].tolist()}
+        if foreign := sorted(asked - set(model.taught)):
+            warnings.warn(
+                f"this model was never taught {listed(foreign)}: what it says there means nothing",
+                stacklevel=2,
+            )
+        return said
 
     @property
     def options(self) -> list[tuple[str, ...]]:

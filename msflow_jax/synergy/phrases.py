@@ -86,6 +86,17 @@ def word(name: str) -> str:
     return WORDS.get(name, name)
 
 
+def selects(prompt: str, words: Sequence[str]) -> bool:
+    """Whether a prompt has what all of ``SELECTION`` have: the reference, and the name of a modality.
+
+    ``T1w`` and ``MRI`` name T1 and MR as well.
+    """
+    said = prompt.casefold()
+    return "reference" in said and any(
+        re.search(rf"(?<!\w){re.escape(one.casefold())}", said) for one in words
+    )
+
+
 def choose(pool: Sequence[str], held_out: bool, rng: np.random.Generator) -> str:
     """One phrasing of a pool, of those in training or of those kept from it."""
     kept = max(1, len(pool) // 4)

@@ -34,3 +34,9 @@ def test_a_folder_of_texts(tmp_path):
     (tmp_path / "deep").mkdir()
     (tmp_path / "deep" / "a.txt").write_text("One.", encoding="utf-8")
     assert read_texts(tmp_path) == {"deep/a.txt": "One."}
+
+
+def test_endings_in_any_case_and_a_mark_of_the_order_of_bytes(tmp_path):
+    (tmp_path / "a.txt").write_text("One.", encoding="utf-8-sig")
+    (tmp_path / "b.TXT").write_text("Two.", encoding="utf-8")
+    assert read_texts(tmp_path) == {"a.txt": "One.", "b.TXT": "Two."}

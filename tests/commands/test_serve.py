@@ -15,6 +15,7 @@ from PIL import Image
 pytest.importorskip("starlette")
 from starlette.requests import ClientDisconnect
 
+from msflow_jax.inference import standing_drawings
 from msflow_jax.serving.answers import Asked
 from msflow_jax.serving.near import Nearest
 from msflow_jax.serving.parameters import read_parameters
@@ -162,6 +163,15 @@ def test_drawing_is_by_the_seed(client, service):
     )
     assert client.post("/generate", params=ask).json() == found
     assert client.post("/generate", params={**ask, "seed": 6}).json() != found
+
+
+def test_drawings_carry_what_generate_prints(client, trained, command, monkeypatch, tmp_path):
+    monkeypatch.setattr(standing_drawings, "warnings_of_drawing", lambda *of: ["Grain.", "Copies."])
+    given = "generate", f"--workdir={trained}", "--count=1", f"--output={tmp_path / 'g'}"
+    done = command(*given)
+    printed = [line for line in done.err.splitlines() if line.startswith("warning: evaluation")]
+    found = client.post("/generate", params={"label": "dark"}).json()["warnings"]
+    assert len(found) == 2 and printed == [f"warning: {line}" for line in found]
 
 
 def test_the_page_needs_no_other_place(client):

@@ -8,6 +8,8 @@ import numpy as np
 import pytest
 from ml_collections import ConfigDict
 
+from msflow_jax.data import Info, Modality
+from msflow_jax.data.intensity import Intensity
 from msflow_jax.inference import exporting
 from msflow_jax.inference.calibration import Calibration
 from msflow_jax.inference.flow import Flow
@@ -125,3 +127,19 @@ def test_an_exported_program_names_the_step_of_its_own_parameters(monkeypatch, v
         calibration=Calibration(),
     )
     assert exporting.describe(flow, verb, {})[2]["step"] == step
+
+
+def test_an_export_tells_the_intensity_of_each_modality():
+    facts = dict(
+        name="x", classes=("a", "b"), channels=1, side=8, task="binary-class", licence="", md5="",
+        source="s", flips=(),
+    )  # fmt: skip
+    window = Intensity("window", -1024.0, 1024.0, "HU", "CT")
+    one = exporting._reading(Info(**facts, intensities={"image": window}))
+    assert one["intensity"] == window.to_dict() and "modalities" not in one
+    of = {name: Modality("image", (8, 8, 1)) for name in ("ct", "xray")}
+    of["report"] = Modality("tokens", (4,), (0, 9))
+    many = exporting._reading(Info(**facts, modalities=of, intensities={"ct": window}))
+    assert list(many["modalities"]) == ["ct", "xray"] and "intensity" not in many
+    words = {name: found["in_words"] for name, found in many["modalities"].items()}
+    assert words == {"ct": window.describe(), "xray": Intensity("full").describe()}
