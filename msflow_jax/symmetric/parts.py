@@ -102,9 +102,7 @@ def prepare(
     parts = _parts(found, latent.dtype)
     if latent.precondition:
         parts = replace(parts, std=_measure_std(parts, config, train))
-    elif (
-        latent.autoencoder != PATCHES and train is not None
-    ):  # patches are fitted to be of spread 1
+    elif latent.autoencoder != PATCHES and train is not None:  # patches are fitted to a spread of 1
         _warn_of_scale(parts, config, train)
     if config.code.scheme not in SCHEMES:
         return parts
