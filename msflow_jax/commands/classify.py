@@ -29,7 +29,7 @@ from msflow_jax.commands.common import (
 from msflow_jax.commands.numbers import fraction, whole
 
 # What our tables begin with; others are not overwritten.
-_OTHER = (".tsv", ".xlsx", ".xls", ".ods", ".json", ".npz")  # endings of what a CSV is not
+_OTHER = (".tsv", ".xlsx", ".xls", ".ods")  # tables that a CSV is not
 _HEADER = ("name", "label", "class")
 
 

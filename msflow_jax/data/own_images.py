@@ -6,8 +6,6 @@ import warnings
 from collections import Counter
 from collections.abc import Mapping, Sequence
 
-import numpy as np
-
 from msflow_jax.data.base import SPLITS, Split, Splits
 from msflow_jax.data.identity import contents_of, pixels_of, split_table
 from msflow_jax.data.oddities import check_copies
@@ -36,18 +34,17 @@ def warn_of_copies(
         table: the run's own, as it was kept; of before there were pixels it has names alone.
         named: whether names are the images' own, so that equal ones say something.
     """
-    sums = contents_of(split)
+    flat = split.images.reshape(len(split), -1)
+    shows = (flat != flat[:, :1]).any(axis=1)  # slices of one value are no copies of each other
+    sums = [
+        one if seen else name
+        for name, one, seen in zip(split.names, contents_of(split), shows, strict=True)
+    ]
     check_copies(
         {source: split.names}, {source: split.labels}, {source: sums}, source, refuse=False
     )
-    flat = split.images.reshape(len(split), -1)
-    shows = (flat != flat[:, :1]).any(axis=1)  # slices of one value are no copies of each other
     own = {row[PIXELS]: row for row in table if row.get(PIXELS)}
-    same = [
-        (name, own[one])
-        for name, one, seen in zip(split.names, sums, shows, strict=True)
-        if seen and one in own
-    ]
+    same = [(name, own[one]) for name, one in zip(split.names, sums, strict=True) if one in own]
     _warn(source, split, same, "are, pixel by pixel, images of the run's own data")
     if named and not same:
         called = {row["name"]: row for row in table}
@@ -65,7 +62,7 @@ def _warn(
     name, row = found[0]
     other = "" if row["name"] == name else f", {row['name']}"
     warnings.warn(
-        f"{source}: {len(found)} of {len(np.atleast_1d(split.labels))} images {what} ({words}), {name} "
+        f"{source}: {len(found)} of {len(split)} images {what} ({words}), {name} "
         f"for one{other}: leave out what the model was trained on",
         stacklevel=4,
     )

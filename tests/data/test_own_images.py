@@ -58,7 +58,7 @@ def test_of_a_run_of_before_names_are_all_there_is():
 def test_blank_slices_are_no_copies():
     blank = np.zeros((6, 8, 8, 1), np.uint8)
     data = Splits(*(split(blank, map(str, range(6))) for _ in range(3)), INFO)
-    assert told(blank, list("abcdef"), [0] * 6, table_with_pixels(data)) == []
+    assert told(blank, list("abcdef"), [0, 1, 0, 1, 0, 1], table_with_pixels(data)) == []
 
 
 @pytest.mark.parametrize(("labels", "count"), [([0, 1, 0, 1, 0, 1], 1), ([0, 1, 0, 1, 0, 0], 0)])
