@@ -123,10 +123,15 @@ def _config(found: Any) -> Any:
         return found
     if found.startswith(("/", "~", "\\\\")) or re.match(r"[A-Za-z]:[/\\]", found):
         # One path as a whole, whatever is in the names of its folders.
-        return re.split(r"[/\\]", found.rstrip("/\\"))[-1]
+        return _last(found)
     if re.fullmatch(r"[\w-]+=[^,=]*(,[\w-]+=[^,=]*)*", found):  # "ct=/home/me/vae,t1w=patches"
         return _named(found)
-    return re.split(r"[/\\]", found.rstrip("/\\"))[-1] if re.search(r"[/\\]", found) else found
+    return _last(found)
+
+
+def _last(place: str) -> str:
+    """The last part of a path; of what is none all of it."""
+    return re.split(r"[/\\]", place.rstrip("/\\"))[-1] if re.search(r"[/\\]", place) else place
 
 
 def _named(text: str) -> str:
@@ -134,7 +139,7 @@ def _named(text: str) -> str:
     short: dict[str, str] = {}
     pieces = [piece.partition("=")[::2] for piece in text.split(",")]
     for _, place in pieces:
-        last = re.split(r"[/\\]", place.rstrip("/\\"))[-1]
+        last = _last(place)
         names = (last, *(f"{last}-{k}" for k in range(2, len(pieces) + 2)))
         if place not in short:
             short[place] = next(name for name in names if name not in short.values())

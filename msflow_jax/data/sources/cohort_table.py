@@ -25,8 +25,7 @@ from msflow_jax.data.sources.cohort_columns import (
 )
 from msflow_jax.data.sources.entries import check_cells, check_inside, split_of
 from msflow_jax.data.sources.meant_columns import SPLIT, SUBJECT, warn_of_meant
-from msflow_jax.data.sources.name_forms import other_form
-from msflow_jax.data.sources.nifti import split_volume
+from msflow_jax.data.sources.name_forms import as_there
 from msflow_jax.data.sources.table import read_table
 from msflow_jax.storage.content import describe_file, printable
 
@@ -126,12 +125,7 @@ def _file(folder: Path, cell: str, where: str, outside: bool, column: Sequence[s
     """The file or folder that a cell names; ``column`` are the cells of its column."""
     path = folder / cell
     try:
-        held = Path(split_volume(str(path))[0])
-        if not held.exists() and (alike := other_form(held)):
-            path = Path(
-                f"{alike}{str(path).removeprefix(str(held))}"
-            )  # with the number of its volume
-            held = alike
+        path, held = as_there(path)
         real, there = path.resolve(), held.exists()
     except (OSError, RuntimeError) as error:
         raise ValueError(f"{where}: {path} is no path ({error})") from error

@@ -21,7 +21,7 @@ from msflow_jax.data.sources.listing import (
     sort_rows,
 )
 from msflow_jax.data.sources.meant_columns import called, warn_of_meant
-from msflow_jax.data.sources.name_forms import other_form
+from msflow_jax.data.sources.name_forms import as_there
 from msflow_jax.data.sources.nifti import split_volume
 from msflow_jax.data.sources.subjects import examples_of, keep_together
 from msflow_jax.data.sources.table import read_table
@@ -145,12 +145,7 @@ def _row(path: Path, where: str, cells: dict[str, str], folder: Path | None) -> 
     split = split_of(cells, where)
     file = path.parent / cells["path"]
     try:
-        held = Path(split_volume(str(file))[0])
-        if not held.exists() and (alike := other_form(held)):
-            file = Path(
-                f"{alike}{str(file).removeprefix(str(held))}"
-            )  # with the number of its volume
-            held = alike
+        file, held = as_there(file)
         real, there = held.resolve(), held.is_file() or file.is_dir()
     except (OSError, RuntimeError) as error:  # a name too long, links in a circle
         raise ValueError(f"{where}: {file} is no path ({error})") from error

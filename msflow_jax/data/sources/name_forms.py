@@ -11,6 +11,25 @@ import unicodedata
 from collections.abc import Iterator
 from pathlib import Path
 
+from msflow_jax.data.sources.nifti import split_volume
+
+
+def as_there(path: Path) -> tuple[Path, Path]:
+    """What a table names, as the disk has it, and the file that holds it.
+
+    Args:
+        path: a file or folder, or one volume of a file, ``scan.nii.gz#3``.
+
+    Raises:
+        OSError: a name that cannot be.
+    """
+    held = Path(split_volume(str(path))[0])
+    if held.exists() or not (alike := other_form(held)):
+        return path, held
+    return Path(
+        f"{alike}{str(path).removeprefix(str(held))}"
+    ), alike  # with the number of its volume
+
 
 def other_form(path: Path) -> Path | None:
     """The file, or folder, that is there under the same name in another normal form.
