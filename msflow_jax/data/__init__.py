@@ -200,7 +200,7 @@ def load(config: ConfigDict, *, told: bool = False) -> Splits:
     _look_over(splits, config, pixels)
     with doing("reading the training images"):
         train = in_memory(splits.train) if config.loader == "device" else splits.train
-    return Splits(train, splits.val, splits.test, info)
+    return Splits(train, splits.val, splits.test, info, pixels=pixels)
 
 
 def upgrade(stored: Mapping[str, Any]) -> dict[str, Any]:

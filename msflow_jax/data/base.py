@@ -39,7 +39,8 @@ class Splits:
     """The three splits and their common facts; ``splits["test"]`` is ``splits.test``.
 
     ``train`` is a ``LazySplit`` where ``data.loader`` is ``grain``. ``contents`` has the MD5 of each
-    example's content by split, where a source knows them without reading its examples.
+    example's content by split, where a source knows them without reading its examples. ``pixels`` has
+    that of what a model sees of it, once ``data.load`` has made it.
     """
 
     train: Split | LazySplit
@@ -47,6 +48,7 @@ class Splits:
     test: Split
     info: Info
     contents: Mapping[str, tuple[str, ...]] = field(default_factory=dict)
+    pixels: Mapping[str, tuple[str, ...]] = field(default_factory=dict)
 
     def __getitem__(self, name: str) -> Split | LazySplit:
         if name not in SPLITS:

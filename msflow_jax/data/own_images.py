@@ -18,7 +18,8 @@ def table_with_pixels(splits: Splits) -> list[dict[str, str]]:
 
     Empty where the images are read while training, which are not read for this alone.
     """
-    rows, sums = split_table(splits), pixels_of(splits)
+    # Those of a cohort, whose wholes were compared as files, are not made before.
+    rows, sums = split_table(splits), splits.pixels or pixels_of(splits)
     every = [one for split in SPLITS for one in sums[split]] if sums else [""] * len(rows)
     return [{**row, PIXELS: one} for row, one in zip(rows, every, strict=True)]
 
