@@ -104,8 +104,8 @@ def main() -> None:
     import nibabel
     import pydicom
 
-    from msflow_jax.data.sources.dicom_series import read_series
-    from msflow_jax.data.sources.nifti import read_nifti
+    from msflow_jax.data.sources.dicom.series import read_series
+    from msflow_jax.data.sources.nifti.reading import read_nifti
 
     with tempfile.TemporaryDirectory() as name:
         folder, values = Path(name), head(args.slices, args.side)

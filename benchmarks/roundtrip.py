@@ -48,7 +48,7 @@ def config_of(options: argparse.Namespace, name: str, root: str = "") -> Any:
 def write(kind: str, folder: Path, options: argparse.Namespace) -> Path:
     """Writes the cohort's volumes, and a table with their grades and splits."""
     from msflow_jax import data
-    from msflow_jax.data.sources.nifti_writing import write_nifti
+    from msflow_jax.data.sources.nifti.writing import write_nifti
     from tests.data.sources.dicom_objects import make_series
 
     config = config_of(options, "phantom_cohort")

@@ -56,10 +56,10 @@ def stages(table: Path, folder: Path) -> dict[str, float]:
     """Seconds of one core for a slice, by stage."""
     from msflow_jax import data
     from msflow_jax.data.intensity import Intensity
-    from msflow_jax.data.sources import shards
-    from msflow_jax.data.sources.manifest import list_manifest
-    from msflow_jax.data.sources.packed import Records, Settings
-    from msflow_jax.data.sources.packing import pack
+    from msflow_jax.data.sources.listings.manifest import list_manifest
+    from msflow_jax.data.sources.packs import shards
+    from msflow_jax.data.sources.packs.packed import Records, Settings
+    from msflow_jax.data.sources.packs.packing import pack
     from msflow_jax.data.sources.shaping import Grids, Shaping
     from msflow_jax.storage.jobs import HERE
 

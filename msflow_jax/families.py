@@ -116,7 +116,7 @@ class Family(Protocol):
         """Settings by dotted key for the user's own images, see ``configs/own_images.py``.
 
         Args:
-            facts: :class:`msflow_jax.data.sources.own.Facts` of the images.
+            facts: :class:`msflow_jax.data.sources.listings.look.Facts` of the images.
             small: whether for a few CPU cores.
             memory: bytes of the device.
 

@@ -1,6 +1,7 @@
 """The floors of the house: a room imports from the rooms below it, and no generic room from a family."""
 
 import ast
+import graphlib
 import re
 from pathlib import Path
 
@@ -29,7 +30,7 @@ MODULES = sorted(PACKAGE.rglob("*.py"))
 
 
 def room(module: str) -> str:
-    """``msflow_jax.data.sources.files`` -> ``data``; "" for the package itself."""
+    """``msflow_jax.data.sources.listings.loading`` -> ``data``; "" for the package itself."""
     return [*module.split("."), ""][1]
 
 
@@ -84,6 +85,17 @@ def test_imports_go_down(path):
         other = room(module)
         if other != own:
             assert height(own) < height(other), f"{path.name} of {own} imports {module}"
+
+
+def test_data_sources_do_not_import_each_other_in_a_circle():
+    start = "msflow_jax.data.sources."
+    graph: dict[str, set[str]] = {}
+    for path in (PACKAGE / "data" / "sources").rglob("*.py"):
+        own = path.relative_to(PACKAGE / "data" / "sources").parts[0].removesuffix(".py")
+        others = {name.removeprefix(start).split(".")[0] for name in imported(path)
+                  if name.startswith(start)}  # fmt: skip
+        graph.setdefault(own, set()).update(others - {own})
+    tuple(graphlib.TopologicalSorter(graph).static_order())  # raises CycleError
 
 
 def test_nothing_imports_what_the_user_sees():

@@ -119,7 +119,7 @@ def _of_data(name: str, side: int) -> str:
     Raises:
         ValueError: neither a source that is listed here nor a set of MedMNIST.
     """
-    from msflow_jax.data.sources.medmnist_names import is_set
+    from msflow_jax.data.sources.medmnist.names import is_set
 
     if name in _DATA:
         return _DATA[name]

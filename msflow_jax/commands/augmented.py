@@ -123,7 +123,7 @@ def augment(
 
 def _tell(flow: Any, output: Path, found: Mapping[str, list[int]]) -> None:
     """Prints what was written, and how to train on it."""
-    from msflow_jax.data.sources.grey_levels import NAME
+    from msflow_jax.data.sources.grey.written import NAME
     from msflow_jax.inference import augmented
 
     words = zip(flow.classes, found["train"], found[augmented.DRAWN], strict=True)

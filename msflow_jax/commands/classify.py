@@ -70,7 +70,7 @@ def classify(
         KeyboardInterrupt: Ctrl-C; the rows so far are in ``OUTPUT.partial``.
     """
     from msflow_jax import data
-    from msflow_jax.data.sources.values import refuse_broken
+    from msflow_jax.data.sources.grey.values import refuse_broken
     from msflow_jax.inference.predicted import tabulate
     from msflow_jax.parallel.batched import Interrupted
     from msflow_jax.parallel.startup import is_first
@@ -113,7 +113,7 @@ def classify(
 @contextlib.contextmanager
 def _errors_kept(output: Path | None) -> Iterator[None]:
     """Where no image can be read, the error says so, and a table (None: none) has that of each."""
-    from msflow_jax.data.sources.values import NoneSound
+    from msflow_jax.data.sources.grey.values import NoneSound
     from msflow_jax.storage.text import write_csv
 
     try:

@@ -28,7 +28,7 @@ def medmnist_info(name: str, side: int) -> Any:
     """
     from msflow_jax.data import Info
     from msflow_jax.data.base import TASKS
-    from msflow_jax.data.sources.medmnist_table import FLIPS, TABLE
+    from msflow_jax.data.sources.medmnist.table import FLIPS, TABLE
 
     known = {k: entry for k, entry in TABLE.items() if entry.task in TASKS and entry.dims == 2}
     if name not in known:

@@ -141,7 +141,7 @@ def write(
 
 def write_volumes(folder: Path, stem: str, maps: Sequence[Any], spacing: Any) -> dict[str, str]:
     """Each map as a NIfTI file in nats, float32, on the model's grid; the files by their columns."""
-    from msflow_jax.data.sources.nifti_writing import write_nifti
+    from msflow_jax.data.sources.nifti.writing import write_nifti
 
     files = {column: f"{stem}_{column}.nii.gz" for column in _VOLUMES}
     for file, values in zip(files.values(), maps, strict=True):

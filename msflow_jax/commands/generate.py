@@ -189,7 +189,7 @@ def write(folder: Path, images: Any, numbers: Any, info: Any, record: Mapping[st
 
 def written_before(folder: Path) -> list[str] | None:
     """Names of the files that an earlier call left in a folder; None where there is no record of one."""
-    from msflow_jax.data.sources.grey_levels import NAME
+    from msflow_jax.data.sources.grey.written import NAME
     from msflow_jax.inference.augmented import IMAGES, TABLE
     from msflow_jax.storage.jsons import read_object
 

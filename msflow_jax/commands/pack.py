@@ -20,13 +20,13 @@ from msflow_jax.settings import SEED
 def pack(
     source: Path, folder: Path, cut_seed: int, duplicates: str, outside: bool, engine, **settings
 ) -> Path:
-    """Packs the images of a folder or a CSV; see ``msflow_jax.data.sources.packing.pack``."""
+    """Packs the images of a folder or a CSV; see ``msflow_jax.data.sources.packs.packing.pack``."""
     from msflow_jax import data
     from msflow_jax.data.slices import Slices
-    from msflow_jax.data.sources.listing import list_folder
-    from msflow_jax.data.sources.manifest import list_manifest
-    from msflow_jax.data.sources.packing import Settings
-    from msflow_jax.data.sources.packing import pack as write
+    from msflow_jax.data.sources.listings.folders import list_folder
+    from msflow_jax.data.sources.listings.manifest import list_manifest
+    from msflow_jax.data.sources.packs.packing import Settings
+    from msflow_jax.data.sources.packs.packing import pack as write
     from msflow_jax.progress import bar
 
     config = data.default_config("folder" if source.is_dir() else "manifest")
@@ -92,7 +92,7 @@ def main(arguments: Sequence[str]) -> None:
     )
     o = flags.parse_args(arguments)
     if o.verify:
-        from msflow_jax.data.sources.records import verify
+        from msflow_jax.data.sources.packs.records import verify
         from msflow_jax.progress import track
 
         count = verify(o.source, lambda files: track(files, "Verifying"))

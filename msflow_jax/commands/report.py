@@ -58,7 +58,7 @@ def report(
         OSError: an output that cannot be written.
     """
     from msflow_jax import data
-    from msflow_jax.data.sources.values import refuse_broken
+    from msflow_jax.data.sources.grey.values import refuse_broken
     from msflow_jax.inference.reported import rows_of
     from msflow_jax.inference.standing_routes import read_standing
     from msflow_jax.storage.jsons import write_json

@@ -96,7 +96,7 @@ def retrieve(
 def read(flow: Any, place: str, name: str, resize: bool) -> tuple[Any, Sequence[str], Any]:
     """Images, or rows of tokens, of a modality, what they are called, and what was read of images."""
     from msflow_jax import data
-    from msflow_jax.data.sources.values import refuse_broken
+    from msflow_jax.data.sources.grey.values import refuse_broken
     from msflow_jax.storage.places import expand
 
     if name != "report":
@@ -115,7 +115,7 @@ def read_texts(place: Path) -> dict[str, str]:
         FileNotFoundError: there is nothing, or no text.
         ValueError: as of ``read_table``: a CSV without a column ``report``, or with cells that run over.
     """
-    from msflow_jax.data.sources.table import read_table
+    from msflow_jax.data.sources.tables.reading import read_table
 
     if place.is_dir():
         files = sorted(file for file in place.rglob("*") if file.suffix.lower() == ".txt")

@@ -37,7 +37,7 @@ def fit_to_data(
     import jax
 
     from msflow_jax.config import leaves
-    from msflow_jax.data.sources import own
+    from msflow_jax.data.sources.listings import own
     from msflow_jax.families import get_family
     from msflow_jax.parallel.startup import describe_machine
     from msflow_jax.workdir import keep_length

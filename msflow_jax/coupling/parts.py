@@ -99,7 +99,7 @@ def few_enough(count: int, shape: tuple[int, ...]) -> int:
 
 def _read(path: Path, sides: tuple[int, ...], fit: str) -> np.ndarray:
     """A mask of images of these sides; of volumes a NIfTI file, or a picture as the workdir's."""
-    from msflow_jax.data.sources.nifti import has_suffix, read_nifti
+    from msflow_jax.data.sources.nifti.reading import has_suffix, read_nifti
 
     nifti, stacked = has_suffix(path), (math.prod(sides[:-1]), sides[-1])
     inside = (read_nifti(path).values if nifti else decode(path.read_bytes(), path)).max(-1) > 0

@@ -32,7 +32,7 @@ from msflow_jax.data.own_images import table_with_pixels
 from msflow_jax.data.settings import PHANTOMS, SETTINGS
 from msflow_jax.data.sources.images import read_images, read_sound_images
 from msflow_jax.data.sources.labelled import read_labelled
-from msflow_jax.data.sources.medmnist_names import NAMES, check_name, dims_of, is_set
+from msflow_jax.data.sources.medmnist.names import NAMES, check_name, dims_of, is_set
 from msflow_jax.data.sources.sliced import read_volumes
 from msflow_jax.progress import doing
 from msflow_jax.settings import check as check_values
@@ -64,7 +64,6 @@ __all__ = [
     "upgrade",
 ]
 
-
 _SOURCES = (
     "phantoms", "folder", "manifest", "masks", "cohort", "own", "arrayrecord", "phantom_cohort",
     "tfds:NAME",
@@ -78,9 +77,7 @@ def known() -> tuple[str, ...]:
 
 def of_user(name: str) -> bool:
     """Whether a source reads images of the user's own, for which ``root`` says which."""
-    return name.partition(":")[0] in (
-        "folder", "manifest", "masks", "cohort", "own", "arrayrecord",
-    )  # fmt: skip
+    return name.partition(":")[0] in ["folder", "manifest", "masks", "cohort", "own", "arrayrecord"]
 
 
 def default_config(name: str = "phantoms") -> ConfigDict:
@@ -90,9 +87,9 @@ def default_config(name: str = "phantoms") -> ConfigDict:
         name: One of ``known()``.
         root: The .npz file or its folder (MedMNIST; empty: ``~/.medmnist``), the folder of class
             folders (``folder``), the CSV (``manifest``), either (``own``), the folder of ``images/`` and
-            ``masks/`` (``masks``), a CSV of examinations or a
-            folder in the BIDS layout (``cohort``), what ``msflow pack`` wrote
-            (``arrayrecord``), or the TFDS data folder (``tfds:NAME``; empty: ``~/tensorflow_datasets``).
+            ``masks/`` (``masks``), a CSV of examinations or a folder in the BIDS layout (``cohort``),
+            what ``msflow pack`` wrote (``arrayrecord``), or the TFDS data folder (``tfds:NAME``; empty:
+            ``~/tensorflow_datasets``).
         side: Height and width in pixels. 0: 28 (MedMNIST), 32 (phantoms), as stored (own files).
         dims: 2: pictures; volumes are cut into ``slices``. 3: volumes ``[D, H, W, C]``. Sets of MedMNIST
             have their own.
@@ -230,13 +227,19 @@ def _source(config: ConfigDict, told: bool) -> Splits:
     """Calls the source's own loader; imported here so that the others' needs are not."""
     from msflow_jax.data.phantoms import cohort as phantom_cohort
     from msflow_jax.data.phantoms import heads
-    from msflow_jax.data.sources import cohort, files, masks, medmnist, own, records, tfds
+    from msflow_jax.data.sources.cohort import loading as cohort
+    from msflow_jax.data.sources.listings import loading as listings
+    from msflow_jax.data.sources.listings import own
+    from msflow_jax.data.sources.masks import loading as masks
+    from msflow_jax.data.sources.medmnist import loading as medmnist
+    from msflow_jax.data.sources.packs import records
+    from msflow_jax.data.sources.tfds import loading as tfds
 
     loaders: dict[str, Any] = {
         "phantoms": heads.load,
         "phantom_cohort": phantom_cohort.load,
-        "folder": files.load_folder,
-        "manifest": files.load_manifest,
+        "folder": listings.load_folder,
+        "manifest": listings.load_manifest,
         "masks": masks.load_masks,
         "cohort": partial(cohort.load, told=told),
         "own": own.load,

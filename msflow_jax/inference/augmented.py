@@ -14,7 +14,7 @@ import numpy as np
 from msflow_jax.data.base import SPLITS, Splits
 from msflow_jax.data.identity import number_subjects
 from msflow_jax.data.sources.decoding import encode
-from msflow_jax.data.sources.grey_levels import write_meaning
+from msflow_jax.data.sources.grey.written import write_meaning
 from msflow_jax.storage.text import file_stem
 
 TABLE, IMAGES = "manifest.csv", "images"

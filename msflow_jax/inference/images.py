@@ -63,11 +63,11 @@ def write_image(stem: Path, image: np.ndarray, info: Info, kind: str, descriptio
     """
     path = stem.with_name(stem.name + _FORMATS[kind][0])
     if kind == "nifti":
-        from msflow_jax.data.sources.nifti_writing import write_nifti
+        from msflow_jax.data.sources.nifti.writing import write_nifti
 
         return write_nifti(path, to_values(image, info.intensity()), spacing=info.spacing)
     if kind == "dicom":
-        from msflow_jax.data.sources.dicom_writing import write_capture
+        from msflow_jax.data.sources.dicom.writing import write_capture
 
         return write_capture(path, image, spacing=info.spacing, description=description)
     return write_planes(path, image, info)

@@ -140,7 +140,7 @@ def write_volume(
     Returns:
         As :func:`write_translation`.
     """
-    from msflow_jax.data.sources.nifti_writing import write_nifti, write_nifti_like
+    from msflow_jax.data.sources.nifti.writing import write_nifti, write_nifti_like
 
     intensity = info.intensity()
     unit = 1.0 if intensity.kind == "full" else (intensity.high - intensity.low) / 255

@@ -11,8 +11,8 @@ from pathlib import Path
 from typing import Any, TypeVar
 
 from msflow_jax.data import Info, read_sound_images
+from msflow_jax.data.sources.grey.values import refuse_broken
 from msflow_jax.data.sources.images import Sound
-from msflow_jax.data.sources.values import refuse_broken
 from msflow_jax.storage.content import Note
 
 MOST_IMAGES = 256  # of one request: slices of a volume, images of an archive

@@ -5,7 +5,7 @@ from __future__ import annotations
 from typing import Any
 
 from msflow_jax.config import default_config, leaves
-from msflow_jax.data.sources.own import Facts
+from msflow_jax.data.sources.listings.own import Facts
 from msflow_jax.symmetric.recipes import cpu
 
 _SMALLEST_BATCH = 8  # as many CPU cores as are used share it

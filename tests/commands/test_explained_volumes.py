@@ -6,7 +6,7 @@ import numpy as np
 
 from msflow_jax.commands import explain
 from msflow_jax.coupling import Explanation
-from msflow_jax.data.sources.nifti import read_nifti
+from msflow_jax.data.sources.nifti.reading import read_nifti
 from msflow_jax.inference.explained import draw, panels, scales
 from msflow_jax.reports.overlays import NEGATIVE, POSITIVE
 

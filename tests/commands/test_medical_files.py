@@ -5,7 +5,8 @@ import csv
 import numpy as np
 import pytest
 
-from msflow_jax.data.sources.nifti_writing import centred_affine, write_nifti
+from msflow_jax.data.sources.nifti.writing import write_nifti
+from msflow_jax.data.sources.volumes.orientation import centred_affine
 from tests.commands.browsing import answering
 from tests.commands.conftest import evaluation
 from tests.data.sources.dicom_objects import SECRETS, make_series, search_secrets

@@ -13,8 +13,8 @@ import pytest
 
 from msflow_jax import data
 from msflow_jax.commands.train import default_workdir
-from msflow_jax.data.sources.listing import list_folder
-from msflow_jax.data.sources.packing import Settings, pack
+from msflow_jax.data.sources.listings.folders import list_folder
+from msflow_jax.data.sources.packs.packing import Settings, pack
 from msflow_jax.training.records import read_records
 from tests.commands.conftest import evaluation
 

@@ -141,7 +141,7 @@ def test_without_an_evaluation_nothing_abstains(copied, pictures, tmp_path, comm
 
 def test_a_training_set_of_real_and_drawn_images(command, trained, config_file, tmp_path):
     from msflow_jax.config import load_config
-    from msflow_jax.data.sources.own import look
+    from msflow_jax.data.sources.listings.own import look
 
     call = ("generate", f"--workdir={trained}", f"--output={tmp_path / 'set'}", "--augment")
     done = command(*call, "--count=2")

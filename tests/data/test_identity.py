@@ -117,7 +117,7 @@ def test_loaders_and_sources_agree(tmp_path, name):
         root = write_csv(root / "list.csv", "path,label,split", *lines[::-1])
     if name == "arrayrecord":
         pytest.importorskip("array_record")
-        from msflow_jax.data.sources.packing import Settings, pack
+        from msflow_jax.data.sources.packs.packing import Settings, pack
         from tests.data.sources.test_records import listing
 
         pack(listing(root), tmp_path / "packed", Settings(shard_images=4))

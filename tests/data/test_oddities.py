@@ -7,7 +7,7 @@ import pytest
 
 from msflow_jax import data
 from msflow_jax.data import oddities
-from msflow_jax.data.sources.packing import Settings, pack
+from msflow_jax.data.sources.packs.packing import Settings, pack
 from tests.data.sources.test_files import fill, load, save
 from tests.data.sources.test_records import listing
 

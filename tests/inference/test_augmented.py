@@ -14,11 +14,11 @@ from msflow_jax.data import Split, Splits
 from msflow_jax.data.base import own_info
 from msflow_jax.data.intensity import Intensity
 from msflow_jax.data.pictures import Picture
-from msflow_jax.data.sources.grey import to_grey
-from msflow_jax.data.sources.grey_levels import NAME
-from msflow_jax.data.sources.manifest import list_manifest
-from msflow_jax.data.sources.packed import Settings
-from msflow_jax.data.sources.packing import pack
+from msflow_jax.data.sources.grey.levels import to_grey
+from msflow_jax.data.sources.grey.written import NAME
+from msflow_jax.data.sources.listings.manifest import list_manifest
+from msflow_jax.data.sources.packs.packed import Settings
+from msflow_jax.data.sources.packs.packing import pack
 from msflow_jax.inference.augmented import counts_to_draw, write_training_set
 
 CLASSES = ("a, b", "=c")

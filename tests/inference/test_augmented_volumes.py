@@ -6,11 +6,11 @@ import numpy as np
 import pytest
 
 from msflow_jax import data
-from msflow_jax.data.sources.grey_levels import NAME
-from msflow_jax.data.sources.manifest import list_manifest
-from msflow_jax.data.sources.nifti_writing import write_nifti
-from msflow_jax.data.sources.packed import Settings
-from msflow_jax.data.sources.packing import pack
+from msflow_jax.data.sources.grey.written import NAME
+from msflow_jax.data.sources.listings.manifest import list_manifest
+from msflow_jax.data.sources.nifti.writing import write_nifti
+from msflow_jax.data.sources.packs.packed import Settings
+from msflow_jax.data.sources.packs.packing import pack
 from msflow_jax.inference.augmented import write_training_set
 from tests.data.sources.test_files import fill, load
 

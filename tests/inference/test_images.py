@@ -10,8 +10,8 @@ from PIL import Image
 from msflow_jax.commands.generate import GRID, PLANES, RECORD, write, written_before
 from msflow_jax.data.base import own_info
 from msflow_jax.data.intensity import Intensity
-from msflow_jax.data.sources.dicom import read_dicom
-from msflow_jax.data.sources.nifti import read_nifti
+from msflow_jax.data.sources.dicom.reading import read_dicom
+from msflow_jax.data.sources.nifti.reading import read_nifti
 from msflow_jax.inference import images as written
 
 SHAPE = (4, 6, 5, 1)

@@ -11,8 +11,8 @@ from msflow_jax.data.base import own_info
 from msflow_jax.data.intensity import Intensity
 from msflow_jax.data.pictures import Picture
 from msflow_jax.data.sources.finding import file_names
-from msflow_jax.data.sources.nifti import read_nifti
-from msflow_jax.data.sources.nifti_writing import centred_affine
+from msflow_jax.data.sources.nifti.reading import read_nifti
+from msflow_jax.data.sources.volumes.orientation import centred_affine
 from msflow_jax.inference.translated import FOLDERS, write_preview, write_volume
 
 AFFINE = centred_affine((2, 4, 4), (3.0, 1.0, 1.0))

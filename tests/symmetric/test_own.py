@@ -10,7 +10,7 @@ from PIL import Image
 from msflow_jax import data, workdir
 from msflow_jax.commands.train import fit_to_data
 from msflow_jax.config import check_config, load_config
-from msflow_jax.data.sources.own import Facts, is_own, look
+from msflow_jax.data.sources.listings.own import Facts, is_own, look
 from msflow_jax.symmetric.own import choose, choose_side
 
 FACTS = Facts(

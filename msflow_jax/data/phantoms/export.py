@@ -18,8 +18,8 @@ from msflow_jax.data.phantoms.examinations import CT, MODALITIES, REPORT, XRAY
 from msflow_jax.data.phantoms.signals import SEQUENCES
 from msflow_jax.data.phantoms.subjects import GRADES
 from msflow_jax.data.sources.decoding import encode
-from msflow_jax.data.sources.dicom_headers import pydicom_package
-from msflow_jax.data.sources.nifti_writing import write_nifti
+from msflow_jax.data.sources.dicom.headers import pydicom_package
+from msflow_jax.data.sources.nifti.writing import write_nifti
 from msflow_jax.data.splitting import assign
 from msflow_jax.progress import track
 from msflow_jax.storage.atomic import check_new, new_folder, write_atomically

@@ -9,7 +9,7 @@ from pathlib import Path
 
 from msflow_jax.data.sources.archives import Explained
 from msflow_jax.data.sources.items import Item, Wanted
-from msflow_jax.data.sources.orientation import space_at
+from msflow_jax.data.sources.volumes.orientation import space_at
 
 
 class NoVolume(Explained):
@@ -33,7 +33,7 @@ def cut(item: Item, space: Sequence[int], spacing: Sequence[float], wanted: Want
     item = dataclasses.replace(item, volume=item.name, spacing=wanted.spacing, space=known)
     if wanted.dims == 3:
         return [item]
-    if wanted.spacing and spacing:  # as ``geometry.to_spacing`` makes it
+    if wanted.spacing and spacing:  # as ``volumes.geometry.to_spacing`` makes it
         space = space_at(space, spacing, wanted.spacing, str(item.paths[0]))
         spacing = (wanted.spacing,) * 3
     axis = wanted.slices.axis

@@ -43,7 +43,7 @@ def decode(data: bytes, path: Path) -> np.ndarray:
 
     Returns:
         ``[H, W, 1]`` or ``[H, W, 3]``: uint8 of pictures that state their range (1 to 8 bits), else the
-        values as stored, uint16, int16, int32, uint32 or float32, which only ``values.scale`` can read.
+        values as stored, uint16, int16, int32, uint32 or float32, which only ``grey.values`` can read.
 
     Raises:
         ValueError: if the bytes are no readable image of one picture; names ``path``.

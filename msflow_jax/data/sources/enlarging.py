@@ -7,7 +7,7 @@ from collections.abc import Sequence
 from pathlib import Path
 from typing import NamedTuple
 
-from msflow_jax.data.sources.orientation import size_text
+from msflow_jax.data.sources.volumes.orientation import size_text
 
 MOST = 4.0  # times that a picture may be enlarged without a line
 

@@ -12,17 +12,10 @@ from typing import Any
 import numpy as np
 
 from msflow_jax.data.slices import AXES, NO_SLICE
-from msflow_jax.data.sources import nifti
 from msflow_jax.data.sources.archives import Explained
 from msflow_jax.data.sources.cutting import NoVolume, cut, warn_of_slices
-from msflow_jax.data.sources.dicom import Header, read_dicom, read_header
-from msflow_jax.data.sources.dicom_directions import warn_of_directions
-from msflow_jax.data.sources.dicom_odd import warn_of_intents
-from msflow_jax.data.sources.dicom_order import SAME, check_apart
-from msflow_jax.data.sources.finding import PLAIN, find_images
-from msflow_jax.data.sources.identifiers import settled
-from msflow_jax.data.sources.items import Item, Wanted
-from msflow_jax.data.sources.listed_series import (
+from msflow_jax.data.sources.dicom.directions import warn_of_directions
+from msflow_jax.data.sources.dicom.listed import (
     LOCALISER,
     File,
     in_order,
@@ -32,9 +25,16 @@ from msflow_jax.data.sources.listed_series import (
     series_of,
     warn_of_odd_slices,
 )
-from msflow_jax.data.sources.orientation import to_picture_axes
+from msflow_jax.data.sources.dicom.odd import warn_of_intents
+from msflow_jax.data.sources.dicom.order import SAME, check_apart
+from msflow_jax.data.sources.dicom.reading import Header, read_dicom, read_header
+from msflow_jax.data.sources.finding import PLAIN, find_images
+from msflow_jax.data.sources.identifiers import settled
+from msflow_jax.data.sources.items import Item, Wanted
+from msflow_jax.data.sources.nifti import reading as nifti
 from msflow_jax.data.sources.reading import kind_of
-from msflow_jax.data.sources.stacks import pages, read_stack
+from msflow_jax.data.sources.volumes.orientation import to_picture_axes
+from msflow_jax.data.sources.volumes.stacks import pages, read_stack
 from msflow_jax.progress import track
 
 

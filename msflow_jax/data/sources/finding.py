@@ -7,7 +7,8 @@ from collections import Counter
 from collections.abc import Mapping, Sequence
 from pathlib import Path
 
-from msflow_jax.data.sources import dicom_headers, nifti
+from msflow_jax.data.sources.dicom import headers as dicom_headers
+from msflow_jax.data.sources.nifti import reading as nifti
 from msflow_jax.storage.text import file_stem
 
 PAGED = frozenset((".tif", ".tiff"))  # may hold several pictures

@@ -8,7 +8,7 @@ from typing import Any
 import numpy as np
 
 from msflow_jax.data.base import FITS, Info
-from msflow_jax.data.sources.volume_fitting import bring_volume
+from msflow_jax.data.sources.volumes.fitting import bring_volume
 
 
 def convert_channels(images: np.ndarray, channels: int) -> np.ndarray:
@@ -39,7 +39,7 @@ def bring(
         side: size along each axis of space.
         channels: 1, 3, or 0: as they are.
         fit: what happens to one that is no square or cube, see :func:`to_square`.
-        spacing: size of a volume's voxels, see ``volume_fitting.place``.
+        spacing: size of a volume's voxels, see ``volumes.fitting.place``.
 
     Returns:
         uint8 ``[side, side, C]`` or ``[side, side, side, C]``.

@@ -17,15 +17,15 @@ from msflow_jax.data.sources.archives import read_npz
 from msflow_jax.data.sources.decoding import check_pixels
 from msflow_jax.data.sources.examples import list_items
 from msflow_jax.data.sources.finding import SUFFIXES, find_images, in_words, warn_of_left_out
-from msflow_jax.data.sources.grey import Oddities, to_grey
+from msflow_jax.data.sources.grey.choice import Notes
+from msflow_jax.data.sources.grey.levels import Oddities, to_grey
+from msflow_jax.data.sources.grey.values import by_volume, refuse_all, refuse_broken
 from msflow_jax.data.sources.items import Item, Wanted
-from msflow_jax.data.sources.maps import Notes
-from msflow_jax.data.sources.nifti import split_volume
+from msflow_jax.data.sources.nifti.reading import split_volume
 from msflow_jax.data.sources.npz_headers import Layout, npz_layouts
 from msflow_jax.data.sources.piling import Pile
 from msflow_jax.data.sources.reading import Reader
 from msflow_jax.data.sources.shaping import shape_to_model, tell_changed
-from msflow_jax.data.sources.values import by_volume, refuse_all, refuse_broken
 from msflow_jax.progress import track
 from msflow_jax.storage.places import expand, split_archive
 

@@ -12,11 +12,11 @@ import numpy as np
 from msflow_jax.data.base import Info, Split, class_name
 from msflow_jax.data.oddities import nearest
 from msflow_jax.data.sources.archives import read_npz
-from msflow_jax.data.sources.folder_checks import warn_of_splits_within
+from msflow_jax.data.sources.grey.values import refuse_broken
 from msflow_jax.data.sources.images import Sound, read_images, read_listed, read_sound_images
 from msflow_jax.data.sources.items import facts_of
-from msflow_jax.data.sources.manifest import list_rows
-from msflow_jax.data.sources.values import refuse_broken
+from msflow_jax.data.sources.listings.folder_checks import warn_of_splits_within
+from msflow_jax.data.sources.listings.manifest import list_rows
 from msflow_jax.storage.places import expand, split_archive
 
 _NUMBER = re.compile(r"[+-]?\d+([.,]\d*)?")  # a class's name that is one
@@ -40,7 +40,7 @@ def read_labelled(
 
     Raises:
         FileNotFoundError: nothing there, or a listed image is missing.
-        ValueError: a malformed CSV (see ``manifest.list_rows``), a label that is no class (it and the
+        ValueError: a malformed CSV (see ``list_rows``), a label that is no class (it and the
             classes are named), or images that cannot be read or do not fit.
     """
     if archive := split_archive(str(path)):

@@ -10,14 +10,14 @@ import numpy as np
 from msflow_jax.data.pictures import Picture
 from msflow_jax.data.slices import AXES, Slices
 from msflow_jax.data.sources.decoding import decode, read_file
-from msflow_jax.data.sources.dicom import SUFFIXES, is_dicom, read_dicom, read_header
-from msflow_jax.data.sources.dicom_series import group_series, read_series
+from msflow_jax.data.sources.dicom.reading import SUFFIXES, is_dicom, read_dicom, read_header
+from msflow_jax.data.sources.dicom.series import group_series, read_series
 from msflow_jax.data.sources.finding import PAGED, PLAIN
-from msflow_jax.data.sources.geometry import to_spacing
 from msflow_jax.data.sources.items import Item
-from msflow_jax.data.sources.nifti import is_nifti, read_nifti, split_volume
-from msflow_jax.data.sources.orientation import to_picture_axes, voxel_size
-from msflow_jax.data.sources.stacks import pages, read_stack
+from msflow_jax.data.sources.nifti.reading import is_nifti, read_nifti, split_volume
+from msflow_jax.data.sources.volumes.geometry import to_spacing
+from msflow_jax.data.sources.volumes.orientation import to_picture_axes, voxel_size
+from msflow_jax.data.sources.volumes.stacks import pages, read_stack
 from msflow_jax.data.split import OpensLater
 
 KEPT = 1 << 29  # bytes of volumes that each process keeps, of which slices are asked for

@@ -18,17 +18,17 @@ from msflow_jax.data.sources.decoding import is_turned, opened
 from msflow_jax.data.sources.examples import list_items
 from msflow_jax.data.sources.finding import find_images, warn_of_left_out
 from msflow_jax.data.sources.fitting import square_size
-from msflow_jax.data.sources.geometry import resample_to
-from msflow_jax.data.sources.grey import to_grey
+from msflow_jax.data.sources.grey.levels import to_grey
+from msflow_jax.data.sources.grey.values import refuse_broken
 from msflow_jax.data.sources.images import read_images, read_items
 from msflow_jax.data.sources.items import Item, Wanted
-from msflow_jax.data.sources.orientation import voxel_size
 from msflow_jax.data.sources.reading import read_item
 from msflow_jax.data.sources.shaping import lies_there
 from msflow_jax.data.sources.sliced import SlicedVolume, files_at, grids_of, read_volumes
 from msflow_jax.data.sources.turned import to_stored
-from msflow_jax.data.sources.values import refuse_broken
-from msflow_jax.data.sources.volume_fitting import place
+from msflow_jax.data.sources.volumes.fitting import place
+from msflow_jax.data.sources.volumes.geometry import resample_to
+from msflow_jax.data.sources.volumes.orientation import voxel_size
 from msflow_jax.storage.places import expand, split_archive
 
 

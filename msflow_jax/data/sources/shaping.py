@@ -19,8 +19,8 @@ from msflow_jax.data.sources.fitting import (
     fit_to_model,
     square_pixels,
 )
-from msflow_jax.data.sources.orientation import size_text
-from msflow_jax.data.sources.volume_fitting import bring_volume, place
+from msflow_jax.data.sources.volumes.fitting import bring_volume, place
+from msflow_jax.data.sources.volumes.orientation import size_text
 from msflow_jax.storage.content import Note
 
 CLOSE = 0.01  # share by which sizes of voxels may differ and still be one

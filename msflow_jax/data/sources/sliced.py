@@ -15,15 +15,14 @@ from msflow_jax.data.slices import AXES, Slices
 from msflow_jax.data.sources.examples import list_items
 from msflow_jax.data.sources.finding import PLAIN, find_images, suffix_of
 from msflow_jax.data.sources.fitting import square_size
-from msflow_jax.data.sources.geometry import resample_to
+from msflow_jax.data.sources.grey.values import refuse_broken
 from msflow_jax.data.sources.images import read_items
 from msflow_jax.data.sources.items import Item, Wanted
-from msflow_jax.data.sources.nifti import split_volume
-from msflow_jax.data.sources.nifti_writing import centred_affine
-from msflow_jax.data.sources.orientation import voxel_size
+from msflow_jax.data.sources.nifti.reading import split_volume
 from msflow_jax.data.sources.reading import cut, read_item
-from msflow_jax.data.sources.values import refuse_broken
-from msflow_jax.data.sources.volume_fitting import place
+from msflow_jax.data.sources.volumes.fitting import place
+from msflow_jax.data.sources.volumes.geometry import resample_to
+from msflow_jax.data.sources.volumes.orientation import centred_affine, voxel_size
 from msflow_jax.progress import track
 from msflow_jax.storage.places import expand, split_archive
 

@@ -7,7 +7,7 @@ from collections.abc import Callable
 import numpy as np
 
 from msflow_jax.data.pictures import Picture
-from msflow_jax.data.sources.dicom import read_header
+from msflow_jax.data.sources.dicom.reading import read_header
 from msflow_jax.data.sources.items import Item
 from msflow_jax.data.sources.reading import upright
 

@@ -9,8 +9,9 @@ from PIL import Image
 
 from msflow_jax.commands.translate import translate
 from msflow_jax.data.phantoms.reports import stated
-from msflow_jax.data.sources.nifti import read_nifti
-from msflow_jax.data.sources.nifti_writing import centred_affine, write_nifti
+from msflow_jax.data.sources.nifti.reading import read_nifti
+from msflow_jax.data.sources.nifti.writing import write_nifti
+from msflow_jax.data.sources.volumes.orientation import centred_affine
 from tests.commands.browsing import ADDRESS, LOADED, answering, browsing, opened
 from tests.commands.conftest import evaluation
 

@@ -4,7 +4,7 @@ import numpy as np
 from PIL import Image
 
 from msflow_jax import data
-from msflow_jax.data.sources.nifti_writing import write_nifti
+from msflow_jax.data.sources.nifti.writing import write_nifti
 
 SPACE = (5, 8, 8)
 COUNT = 12

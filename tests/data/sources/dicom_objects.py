@@ -11,7 +11,7 @@ from pathlib import Path
 
 import numpy as np
 
-from msflow_jax.data.sources.dicom import read_dicom
+from msflow_jax.data.sources.dicom.reading import read_dicom
 
 NAME, PATIENT, ACCESSION = "Geheimnis^Zacharias", "PID-4711-0815", "ACC998877"
 BIRTH, STUDY, PLACE = "19370912", "20190317", "St. Telltale Infirmary"

@@ -2,7 +2,7 @@
 
 import numpy as np
 
-from msflow_jax.data.sources.nifti_writing import write_nifti
+from msflow_jax.data.sources.nifti.writing import write_nifti
 from tests.data.sources.dicom_objects import make_series
 
 SPACE = (5, 8, 8)

@@ -3,7 +3,7 @@
 import nibabel
 import numpy as np
 
-from msflow_jax.data.sources.nifti import read_nifti
+from msflow_jax.data.sources.nifti.reading import read_nifti
 
 SHAPE = (5, 4, 3)  # x, y, z
 VALUES = np.arange(-20, 40, dtype=np.int16).reshape(SHAPE)

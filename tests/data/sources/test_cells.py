@@ -4,7 +4,7 @@ import warnings
 
 import pytest
 
-from msflow_jax.data.sources.cells import NOTHING, emptied, is_nothing
+from msflow_jax.data.sources.tables.cells import NOTHING, emptied, is_nothing
 from tests.data.sources.cohorts import cohort, load, table
 from tests.data.sources.test_files import load as load_files
 from tests.data.sources.test_files import save, write_csv

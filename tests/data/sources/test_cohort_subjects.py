@@ -6,8 +6,8 @@ import json
 import pytest
 
 from msflow_jax.data.identity import split_table
-from msflow_jax.data.sources import cohort_reading
-from msflow_jax.data.sources.nifti import read_nifti
+from msflow_jax.data.sources.cohort import reading as cohort_reading
+from msflow_jax.data.sources.nifti.reading import read_nifti
 from tests.data.sources.cohorts import (
     COUNT,
     NAMES,

@@ -10,7 +10,7 @@ import pytest
 from PIL import Image
 
 from msflow_jax.data.sources.decoding import MAX_PIXELS, decode, is_deep
-from msflow_jax.data.sources.values import extent, scale
+from msflow_jax.data.sources.grey.values import extent, scale
 from tests.data.sources.picture_bytes import big_endian, packed, png, tiff
 
 RAMP = np.array([0, 36, 72, 109, 145, 182, 218, 255], np.uint8)  # 8 levels, black to white

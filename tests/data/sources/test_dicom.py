@@ -9,7 +9,7 @@ import warnings
 import numpy as np
 import pytest
 
-from msflow_jax.data.sources.dicom import is_dicom, read_dicom, read_header
+from msflow_jax.data.sources.dicom.reading import is_dicom, read_dicom, read_header
 from msflow_jax.storage.content import describe_content
 from tests.data.sources.dicom_objects import (
     RAMP,
@@ -161,7 +161,7 @@ def test_an_unknown_syntax():
 def test_without_pydicom():
     code = (
         "import sys; sys.modules['pydicom'] = None\n"
-        "from pathlib import Path; from msflow_jax.data.sources.dicom import read_dicom\n"
+        "from pathlib import Path; from msflow_jax.data.sources.dicom.reading import read_dicom\n"
         "try: read_dicom(bytes(128) + b'DICM' + bytes(20), Path('a'))\n"
         "except ModuleNotFoundError as error: print(error)"
     )

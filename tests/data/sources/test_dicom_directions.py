@@ -8,7 +8,7 @@ import pytest
 
 from msflow_jax import data
 from msflow_jax.data import Info
-from msflow_jax.data.sources.dicom_directions import warn_of_directions
+from msflow_jax.data.sources.dicom.directions import warn_of_directions
 from tests.data.sources.dicom_objects import make_object, mono, read
 from tests.data.sources.test_intents import READ
 

@@ -7,7 +7,7 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from msflow_jax.data.sources.dicom import is_dicom, read_dicom, read_header
+from msflow_jax.data.sources.dicom.reading import is_dicom, read_dicom, read_header
 from tests.data.sources.dicom_objects import (
     WHERE,
     make_dataset,

@@ -5,8 +5,8 @@ from itertools import product
 import numpy as np
 import pytest
 
-from msflow_jax.data.sources.dicom import read_header
-from msflow_jax.data.sources.dicom_series import group_series, read_series
+from msflow_jax.data.sources.dicom.reading import read_header
+from msflow_jax.data.sources.dicom.series import group_series, read_series
 from tests.data.sources.dicom_objects import (
     PLANES,
     SECRETS,

@@ -5,7 +5,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from msflow_jax.data.sources.dicom_series import read_series
+from msflow_jax.data.sources.dicom.series import read_series
 from tests.data.sources.dicom_objects import (
     RAMP,
     make_dataset,

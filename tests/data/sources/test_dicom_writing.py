@@ -6,8 +6,8 @@ from datetime import UTC, datetime, timedelta
 import numpy as np
 import pytest
 
-from msflow_jax.data.sources.dicom import read_dicom
-from msflow_jax.data.sources.dicom_writing import write_capture
+from msflow_jax.data.sources.dicom.reading import read_dicom
+from msflow_jax.data.sources.dicom.writing import write_capture
 
 pydicom = pytest.importorskip("pydicom")
 

@@ -6,7 +6,7 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from msflow_jax.data.sources.dicom import read_dicom, read_header
+from msflow_jax.data.sources.dicom.reading import read_dicom, read_header
 from tests.data.sources.dicom_objects import (
     encoded,
     make_dataset,

@@ -5,7 +5,7 @@ import warnings
 import numpy as np
 import pytest
 
-from msflow_jax.data.sources.nifti_writing import write_nifti
+from msflow_jax.data.sources.nifti.writing import write_nifti
 from tests.data.sources.dicom_objects import make_object
 from tests.data.sources.test_files import load, save, write_csv
 

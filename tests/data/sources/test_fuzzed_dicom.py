@@ -8,7 +8,7 @@ import pytest
 from hypothesis import strategies as st
 
 from msflow_jax.data.sources.decoding import MAX_PIXELS
-from msflow_jax.data.sources.dicom import read_dicom
+from msflow_jax.data.sources.dicom.reading import read_dicom
 from tests.data.sources.dicom_objects import SECRETS, encoded, make_dataset
 from tests.fuzzing import fuzz
 

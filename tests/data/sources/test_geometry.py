@@ -12,15 +12,14 @@ from PIL import Image
 
 from msflow_jax.data.pictures import Picture
 from msflow_jax.data.sources.fitting import bring, to_square
-from msflow_jax.data.sources.geometry import (
+from msflow_jax.data.sources.volumes.fitting import bring_volume, place
+from msflow_jax.data.sources.volumes.geometry import (
     check_same_grid,
     differences,
     resample_to,
     to_spacing,
 )
-from msflow_jax.data.sources.nifti_writing import centred_affine
-from msflow_jax.data.sources.orientation import voxel_size
-from msflow_jax.data.sources.volume_fitting import bring_volume, place
+from msflow_jax.data.sources.volumes.orientation import centred_affine, voxel_size
 
 
 def turned(degrees, axis=0):

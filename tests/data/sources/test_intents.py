@@ -6,7 +6,7 @@ import numpy as np
 import pytest
 
 from msflow_jax import data
-from msflow_jax.data.sources.dicom import read_header
+from msflow_jax.data.sources.dicom.reading import read_header
 from tests.data.sources import cohorts
 from tests.data.sources.dicom_objects import make_object
 from tests.data.sources.test_files import load, write_csv

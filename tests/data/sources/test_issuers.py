@@ -7,7 +7,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from msflow_jax.data.sources.dicom_series import read_series
+from msflow_jax.data.sources.dicom.series import read_series
 from msflow_jax.data.sources.examples import list_items
 from msflow_jax.data.sources.identifiers import settled, without_issuer
 from tests.data.sources.dicom_objects import make_object, make_series

@@ -4,8 +4,8 @@ import numpy as np
 import pytest
 from ml_collections import ConfigDict
 
-from msflow_jax.data.sources.listing import list_folder
-from msflow_jax.data.sources.manifest import list_manifest
+from msflow_jax.data.sources.listings.folders import list_folder
+from msflow_jax.data.sources.listings.manifest import list_manifest
 from tests.data.sources.dicom_objects import make_object
 from tests.data.sources.test_files import fill, load, save, write_csv
 

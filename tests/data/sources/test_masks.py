@@ -9,8 +9,8 @@ import pytest
 from PIL import Image
 
 from msflow_jax import data
-from msflow_jax.data.sources.mask_names import read_names
-from msflow_jax.data.sources.mask_reading import read_mask
+from msflow_jax.data.sources.masks.names import read_names
+from msflow_jax.data.sources.masks.reading import read_mask
 
 AFFINE = np.array([[-1.0, 0, 0, 10], [0, 1.5, 0, -20], [0, 0, 3, 5], [0, 0, 0, 1]])
 

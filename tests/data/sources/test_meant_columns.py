@@ -8,7 +8,7 @@ from PIL import Image
 
 from msflow_jax import data
 from msflow_jax.data import Info, read_labelled
-from msflow_jax.data.sources.meant_columns import meaning_of
+from msflow_jax.data.sources.listings.meant_columns import meaning_of
 
 PEOPLE, EACH = 10, 4
 

@@ -9,8 +9,8 @@ import numpy as np
 import pytest
 
 from msflow_jax import data
-from msflow_jax.data.sources import medmnist
-from msflow_jax.data.sources.medmnist_table import SIDES, TABLE, file_name, url
+from msflow_jax.data.sources.medmnist import loading as medmnist
+from msflow_jax.data.sources.medmnist.table import SIDES, TABLE, file_name, url
 from tests.data.sources.medmnist_files import SIZES, config, load, write
 
 pytestmark = pytest.mark.usefixtures("home")

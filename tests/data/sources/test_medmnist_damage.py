@@ -6,8 +6,8 @@ import numpy as np
 import pytest
 
 from msflow_jax import data
-from msflow_jax.data.sources import medmnist
-from msflow_jax.data.sources.medmnist_table import TABLE
+from msflow_jax.data.sources.medmnist import loading as medmnist
+from msflow_jax.data.sources.medmnist.table import TABLE
 from tests.data.sources.medmnist_files import arrays, config, load, write
 
 pytestmark = pytest.mark.usefixtures("home")

@@ -5,7 +5,7 @@ from itertools import product
 
 import pytest
 
-from msflow_jax.data.sources.name_forms import other_form
+from msflow_jax.data.sources.tables.name_forms import other_form
 
 MIXED = "e\u0301\u00e9.png"  # neither NFC nor NFD
 

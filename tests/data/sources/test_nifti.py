@@ -8,8 +8,8 @@ import pytest
 from nibabel import orientations
 from nibabel.testing import data_path
 
-from msflow_jax.data.sources import nifti
-from msflow_jax.data.sources.nifti import is_nifti, read_nifti, split_volume
+from msflow_jax.data.sources.nifti import reading as nifti
+from msflow_jax.data.sources.nifti.reading import is_nifti, read_nifti, split_volume
 from tests.data.sources.nifti_images import (
     OBLIQUE,
     SHAPE,

@@ -9,8 +9,8 @@ import numpy as np
 import pytest
 from hypothesis import strategies as st
 
-from msflow_jax.data.sources import nifti
-from msflow_jax.data.sources.nifti import is_nifti, read_nifti
+from msflow_jax.data.sources.nifti import reading as nifti
+from msflow_jax.data.sources.nifti.reading import is_nifti, read_nifti
 from tests.data.sources.nifti_images import (
     OBLIQUE,
     SHAPE,

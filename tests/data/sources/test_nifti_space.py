@@ -6,8 +6,8 @@ import nibabel
 import numpy as np
 import pytest
 
-from msflow_jax.data.sources import nifti
-from msflow_jax.data.sources.nifti import read_nifti
+from msflow_jax.data.sources.nifti import reading as nifti
+from msflow_jax.data.sources.nifti.reading import read_nifti
 from tests.data.sources.nifti_images import (
     OBLIQUE,
     VALUES,

@@ -7,8 +7,9 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from hypothesis.extra.numpy import arrays
 
-from msflow_jax.data.sources.nifti import read_nifti
-from msflow_jax.data.sources.nifti_writing import DTYPES, centred_affine, write_nifti
+from msflow_jax.data.sources.nifti.reading import read_nifti
+from msflow_jax.data.sources.nifti.writing import DTYPES, write_nifti
+from msflow_jax.data.sources.volumes.orientation import centred_affine
 
 SHAPE = (3, 4, 5)
 

@@ -8,11 +8,11 @@ import pytest
 from msflow_jax import data
 from msflow_jax.data.intensity import Intensity
 from msflow_jax.data.slices import Slices
-from msflow_jax.data.sources.dicom_odd import Made, alternating, odd_rescale
-from msflow_jax.data.sources.dicom_series import read_series
+from msflow_jax.data.sources.dicom.odd import Made, alternating, odd_rescale
+from msflow_jax.data.sources.dicom.series import read_series
 from msflow_jax.data.sources.examples import list_items
+from msflow_jax.data.sources.grey.values import by_volume
 from msflow_jax.data.sources.items import Wanted
-from msflow_jax.data.sources.values import by_volume
 from tests.data.sources.dicom_objects import SECRETS, make_object, make_series
 from tests.data.sources.test_dicom_series import change
 

@@ -6,10 +6,10 @@ import numpy as np
 import pytest
 
 from msflow_jax import data
-from msflow_jax.data.sources import packing, records, shards
-from msflow_jax.data.sources.listing import list_folder
-from msflow_jax.data.sources.manifest import list_manifest
-from msflow_jax.data.sources.packing import Settings, pack
+from msflow_jax.data.sources.listings.folders import list_folder
+from msflow_jax.data.sources.listings.manifest import list_manifest
+from msflow_jax.data.sources.packs import packing, records, shards
+from msflow_jax.data.sources.packs.packing import Settings, pack
 from msflow_jax.storage.jobs import Engine
 from tests.data.sources.test_files import fill, save
 from tests.data.sources.test_manifest import manifest

@@ -8,8 +8,8 @@ import pytest
 
 from msflow_jax import data
 from msflow_jax.data.slices import Slices
-from msflow_jax.data.sources.mask_fitting import fit_mask
-from msflow_jax.data.sources.nifti_writing import write_nifti_like
+from msflow_jax.data.sources.masks.fitting import fit_mask
+from msflow_jax.data.sources.nifti.writing import write_nifti_like
 from msflow_jax.data.sources.restoring import nearest_pixels, read_segmentable
 from msflow_jax.data.sources.shaping import Shaping
 from msflow_jax.inference.segmented import _measured
@@ -82,7 +82,7 @@ def test_volumes_come_back_onto_the_grid_of_their_files(tmp_path, dims, spacing,
 
 @pytest.mark.parametrize("affine", [AFFINE, TILTED, np.diag([1, 1, 1.0, 1])])
 def test_a_volume_is_written_in_the_order_of_another_file(tmp_path, affine):
-    from msflow_jax.data.sources.nifti import read_nifti
+    from msflow_jax.data.sources.nifti.reading import read_nifti
 
     values = np.random.default_rng(0).integers(0, 9, (5, 6, 4)).astype(np.uint8)
     image = nibabel.Nifti1Image(values, affine)

@@ -12,7 +12,7 @@ from msflow_jax import data
 from msflow_jax.data import read_images
 from msflow_jax.data.intensity import Intensity, fit_percentiles
 from msflow_jax.data.pictures import Picture
-from msflow_jax.data.sources.grey import SAMPLE, fit, sample, to_grey
+from msflow_jax.data.sources.grey.levels import SAMPLE, fit, sample, to_grey
 from tests.data.sources.cohorts import save
 from tests.data.sources.test_shades import COUNT, by_cohort, by_manifest, told
 from tests.data.sources.test_values import images_of_12_bits

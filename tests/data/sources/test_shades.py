@@ -8,7 +8,7 @@ from PIL import Image
 
 from msflow_jax.data import read_images
 from msflow_jax.data.intensity import FULL, Intensity
-from msflow_jax.data.sources.shades import Shades
+from msflow_jax.data.sources.grey.shades import Shades
 from tests.data.sources import cohorts
 from tests.data.sources.dicom_objects import make_object
 from tests.data.sources.test_files import load, write_csv

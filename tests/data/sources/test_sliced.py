@@ -10,8 +10,9 @@ from msflow_jax import data
 from msflow_jax.data.base import own_info
 from msflow_jax.data.intensity import Intensity
 from msflow_jax.data.slices import AXES, Slices
-from msflow_jax.data.sources.nifti import read_nifti
-from msflow_jax.data.sources.nifti_writing import centred_affine, write_nifti
+from msflow_jax.data.sources.nifti.reading import read_nifti
+from msflow_jax.data.sources.nifti.writing import write_nifti
+from msflow_jax.data.sources.volumes.orientation import centred_affine
 from tests.data.sources.dicom_objects import make_series
 
 SIDE = 12

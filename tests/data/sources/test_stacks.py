@@ -9,7 +9,7 @@ from hypothesis import strategies as st
 from PIL import Image, TiffImagePlugin
 
 from msflow_jax.data.sources.decoding import decode
-from msflow_jax.data.sources.stacks import UNPLACED, pages, read_stack
+from msflow_jax.data.sources.volumes.stacks import UNPLACED, pages, read_stack
 from tests.fuzzing import fuzz
 
 RNG = np.random.default_rng(0)

@@ -4,7 +4,7 @@ import pytest
 from hypothesis import strategies as st
 
 from msflow_jax import data
-from msflow_jax.data.sources.table import read_table
+from msflow_jax.data.sources.tables.reading import read_table
 from tests.fuzzing import fuzz
 
 

@@ -9,7 +9,7 @@ from PIL import Image
 
 from msflow_jax import data, workdir
 from msflow_jax.config import default_config
-from msflow_jax.data.sources.values import (
+from msflow_jax.data.sources.grey.values import (
     Extent,
     by_reason,
     common_range,
@@ -55,8 +55,8 @@ def test_twelve_bits_by_every_source(tmp_path, folder, source, loader):
         root = table_of(folder)
     if source == "arrayrecord":
         pytest.importorskip("array_record")
-        from msflow_jax.data.sources.listing import list_folder
-        from msflow_jax.data.sources.packing import Settings, pack
+        from msflow_jax.data.sources.listings.folders import list_folder
+        from msflow_jax.data.sources.packs.packing import Settings, pack
 
         config = data.default_config("folder")
         config.root = str(folder)
@@ -147,7 +147,7 @@ def test_no_common_range(found, words):
 
 
 def test_survey_reads_nothing_of_plain_pictures_but_their_headers(tmp_path, monkeypatch):
-    from msflow_jax.data.sources import values
+    from msflow_jax.data.sources.grey import values
 
     path = tmp_path / "a.png"
     Image.fromarray(np.tile(RAMP, (8, 1))).save(path)

@@ -3,9 +3,9 @@
 import numpy as np
 import pytest
 
-from msflow_jax.data.sources.geometry import resample_to
 from msflow_jax.data.sources.shaping import centred
-from msflow_jax.data.sources.volume_fitting import bring_volume, place
+from msflow_jax.data.sources.volumes.fitting import bring_volume, place
+from msflow_jax.data.sources.volumes.geometry import resample_to
 from tests.data.sources.test_geometry import turned, volume
 
 

@@ -7,7 +7,7 @@ import numpy as np
 import pytest
 
 from msflow_jax import data
-from msflow_jax.data.sources.listing import list_folder
+from msflow_jax.data.sources.listings.folders import list_folder
 from tests.data.sources.dicom_objects import make_object, make_series
 from tests.data.sources.head_files import NAMES, SPACE, SPACING, as_nifti, as_series, head, of
 from tests.data.sources.test_files import load, write_csv
@@ -124,7 +124,7 @@ def test_a_manifest_that_parts_whom_the_headers_call_one(tmp_path):
 def test_a_pack_holds_what_its_folder_does(tmp_path, dims):
     pytest.importorskip("array_record")
     from msflow_jax.data.slices import Slices
-    from msflow_jax.data.sources.packing import Settings, pack
+    from msflow_jax.data.sources.packs.packing import Settings, pack
 
     how = {"dims": dims, "slices": {"axis": "axial", "first": 0.2, "last": 0.8, "spacing": 0.0}}
     config = data.default_config("folder")

@@ -12,9 +12,9 @@ from PIL import Image
 from msflow_jax import data
 from msflow_jax.data.intensity import Intensity
 from msflow_jax.data.pictures import Picture
+from msflow_jax.data.sources.grey.choice import Notes, choose
 from msflow_jax.data.sources.items import Item
-from msflow_jax.data.sources.maps import Notes, choose
-from msflow_jax.data.sources.nifti_writing import write_nifti
+from msflow_jax.data.sources.nifti.writing import write_nifti
 from tests.data.sources.dicom_objects import make_object, make_series
 from tests.data.sources.head_files import NAMES, SPACE, SPACING, as_nifti, as_series, head, of
 from tests.data.sources.test_files import load

@@ -5,7 +5,7 @@ import pytest
 from PIL import Image
 
 from msflow_jax import data
-from msflow_jax.data.sources.nifti_writing import write_nifti
+from msflow_jax.data.sources.nifti.writing import write_nifti
 from tests.data.sources.dicom_objects import make_object, make_series
 from tests.data.sources.head_files import SPACE, SPACING, as_nifti, as_series, head, of
 from tests.data.sources.test_files import load, write_csv

@@ -1,0 +1,1 @@
+"""Cohorts: examinations of several modalities, from a table or the BIDS layout."""

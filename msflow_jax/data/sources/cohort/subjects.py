@@ -1,0 +1,75 @@
+"""Whom examinations show, by their list and by the headers of their files: both must agree."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from pathlib import Path
+
+from msflow_jax.data.sources.cohort.reading import Seen
+from msflow_jax.data.sources.cohort.table import Examination
+from msflow_jax.data.sources.identifiers import settled
+from msflow_jax.data.sources.nifti.reading import split_volume
+
+
+def subjects_of(
+    rows: Sequence[Examination], seen: Sequence[Seen], titles: Sequence[str]
+) -> list[str]:
+    """The subject of each examination, for the cut into splits; it depends on no salt.
+
+    Where neither says it, volumes of one file are of one subject, and each other row is its own.
+
+    Args:
+        rows: the examinations.
+        seen: what their headers say.
+        titles: what tables call them; who has no other name is called as the first one of them.
+
+    Raises:
+        ValueError: the headers of two rows name one patient, and the list two, or the other way round;
+            names both rows.
+    """
+    whom, names = settled([one.patient for one in seen]), dict[str, str]()
+    if not any(row.subject for row in rows):
+        found = []
+        for row, patient, title in zip(rows, whom, titles, strict=True):
+            keys = [patient] if patient else files_of(row)
+            name = next((names[key] for key in keys if key in names), title)
+            names.update(dict.fromkeys(keys, name))
+            found.append(name)
+        return found
+    patients: dict[str, int] = {}
+    subjects: dict[str, int] = {}
+    for i, (row, patient) in enumerate(zip(rows, whom, strict=True)):
+        if not patient:
+            continue
+        first = patients.setdefault(patient, i)
+        if rows[first].subject != row.subject:
+            raise _contradiction(rows[first], row, "show one patient, but are of two subjects here")
+        first = subjects.setdefault(row.subject, i)
+        if whom[first] != patient:
+            raise _contradiction(rows[first], row, "show two patients, but are of one subject here")
+    return [row.subject for row in rows]
+
+
+def files_of(row: Examination) -> list[str]:
+    """The files of an examination in which other volumes may lie."""
+    parts = (split_volume(str(path)) for path in row.paths.values())
+    return [str(Path(file).resolve()) for file, number in parts if number is not None]
+
+
+def _contradiction(first: Examination, second: Examination, what: str) -> ValueError:
+    return ValueError(
+        f"{first.where} and {second.where}: the headers of their files say that they {what}: correct "
+        "the subjects, or remove the patients from the headers"
+    )
+
+
+def check_splits(rows: Sequence[Examination], subjects: Sequence[str]) -> None:
+    """Refuses given splits that part a subject; names two of its rows."""
+    seen: dict[str, Examination] = {}
+    for row, subject in zip(rows, subjects, strict=True):
+        first = seen.setdefault(subject, row)
+        if first.split != row.split:
+            raise ValueError(
+                f"{first.where} is in {first.split} and {row.where} in {row.split}, but both are of one "
+                "subject: keep each in one split, or drop the split column to have it cut for you"
+            )

@@ -1,0 +1,1 @@
+"""DICOM: objects, series, and what their headers say."""

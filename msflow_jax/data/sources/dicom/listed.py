@@ -1,0 +1,119 @@
+"""Listed DICOM files as series: which files make up one, in which order, and what is odd about them."""
+
+from __future__ import annotations
+
+import warnings
+from collections import Counter, defaultdict
+from collections.abc import Sequence
+from dataclasses import dataclass
+from pathlib import Path
+
+import numpy as np
+
+from msflow_jax.data.slices import AXES
+from msflow_jax.data.sources.dicom.geometry import Plane
+from msflow_jax.data.sources.dicom.odd import alternating, at_one_place, odd_rescale
+from msflow_jax.data.sources.dicom.reading import Header
+from msflow_jax.data.sources.identifiers import without_issuer
+from msflow_jax.data.sources.volumes.orientation import to_picture_axes
+
+LOCALISER = "localiser"
+
+
+@dataclass(frozen=True)
+class File:
+    """A listed file, or one of a listed folder: the name that tables have for it, and its header."""
+
+    at: int
+    path: Path
+    name: str
+    header: Header | None = None
+
+    @property
+    def folder(self) -> str:
+        """The part of the name before the file's own."""
+        return self.name.rpartition("/")[0]
+
+
+def series_of(dicoms: Sequence[File]) -> list[list[File]]:
+    """DICOM files by series and plane; what is no slice of a volume stands alone; no localisers."""
+    groups: defaultdict[tuple, list[File]] = defaultdict(list)
+    scouts = [file for file in dicoms if file.header and file.header.scout]
+    others = [file for file in dicoms if file not in scouts]
+    for file in others or dicoms:
+        header = file.header
+        assert header is not None
+        alone = not (header.series and header.placed) or header.frames > 1
+        turn = () if alone else tuple(np.rint(normal(header) * 100).tolist())
+        # Who it shows as well: scripts that write or blank headers may give all files one series.
+        shape = (header.series, without_issuer(header.group), header.rows, header.columns)
+        groups[(file.name,) if alone else (*shape, *turn)].append(file)
+    if scouts and others:
+        warnings.warn(
+            f"{len(scouts)} localisers (made to plan the other pictures) are left out: "
+            f"{scouts[0].path} for one",
+            stacklevel=3,
+        )
+    return list(groups.values())
+
+
+def normal(header: Header) -> np.ndarray:
+    """The direction across a slice, to the head, the back or the left, in DICOM's coordinates."""
+    found = plane_of(header).normal
+    return found * np.sign(found[np.abs(found).argmax()])
+
+
+def plane_of(header: Header | None) -> Plane:
+    """Where the picture of a file lies that has a place."""
+    assert header is not None and header.plane is not None  # as of every slice that has a place
+    return header.plane
+
+
+def lies(header: Header) -> str:
+    """What a picture is among slices: ``localiser`` or a key of ``AXES``; empty if not known."""
+    if header.scout:
+        return LOCALISER
+    if not header.placed:
+        return ""
+    turned, _ = to_picture_axes(np.empty((1, 2, 2)), plane_of(header).affine())
+    return next(name for name, axis in AXES.items() if turned.shape[axis] == 1)
+
+
+def in_order(group: Sequence[File]) -> tuple[list[File], np.ndarray]:
+    """The files of a series in the order of their slices, and where these lie along their normal."""
+    assert group[0].header is not None
+    along = normal(group[0].header)
+    heights = np.array([plane_of(file.header).position @ along for file in group])
+    rising = np.argsort(heights, kind="stable")
+    return [group[i] for i in rising], heights[rising]
+
+
+def warn_of_odd_slices(series: Sequence[Sequence[File]]) -> None:
+    """Lines on series whose files are read one by one, as of those that are read as a whole."""
+    found: defaultdict[str, list[str]] = defaultdict(list)
+    for group in series:
+        ordered, heights = in_order(group)
+        made = [file.header.made for file in ordered if file.header]
+        spread = len({file.folder for file in ordered}) > 1  # names of files may be there twice
+        names = [file.name if spread else file.path.name for file in ordered]
+        modality = group[0].header.modality if group[0].header else ""
+        # Pictures made to plan the others may well lie at one place, and echoes alternate.
+        twice = (
+            "" if group[0].header and group[0].header.scout else at_one_place(made, names, heights)
+        )
+        between = "" if twice else alternating(made, names)
+        for kind, line in enumerate((odd_rescale(made, names, modality), twice, between)):
+            if line:
+                found[str(kind)].append(f"{ordered[0].path} and {len(group) - 1} more {line}")
+    for lines in found.values():
+        more = f" (and {len(lines) - 1} more series alike)" if len(lines) > 1 else ""
+        warnings.warn(f"{lines[0]}{more}", stacklevel=4)
+
+
+def name_of(group: list[File], folders: Counter[str]) -> str:
+    """The folder of a series if it has one of its own, else the name of its first file."""
+    found = {file.folder for file in group}
+    folder = min(found)
+    if len(found) == 1 and folders[folder] == 1:
+        return folder or group[0].path.parent.name  # the folder that was given
+    return min(file.name for file in group)

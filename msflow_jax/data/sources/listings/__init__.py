@@ -1,0 +1,1 @@
+"""The user's own images as folders or a CSV list them."""

@@ -1,0 +1,146 @@
+"""What folders of images seem to say and is not read: splits within a class, folders of patients."""
+
+from __future__ import annotations
+
+import re
+import warnings
+from collections import Counter
+from collections.abc import Sequence
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+from msflow_jax.data.base import SPLITS, class_name
+from msflow_jax.data.sources.listings.entries import ALIASES
+from msflow_jax.storage.text import first_of
+
+if TYPE_CHECKING:
+    from msflow_jax.data.sources.listings.folders import Row
+
+_TABLE = "list the images in a CSV (--config.data.name=manifest) with a column"
+_NO_NAMES = ("..", "/")
+Folder = tuple[str, ...]
+TABLES = (".csv", ".tsv")
+_NAMED = 3  # tables in a line
+_HEADER = 4096  # letters of a table's first line that are looked at
+
+
+def table_hint(root: Path) -> str:
+    """What to say of tables of images in a folder, for an error; empty without one."""
+    found = []
+    for path in sorted(p for p in root.iterdir() if p.suffix.lower() in TABLES and p.is_file()):
+        with path.open(encoding="utf-8-sig", errors="replace") as file:
+            if {"path", "label"} <= set(re.split(r"[,\t]", file.readline(_HEADER).strip())):
+                found.append(str(path))
+    named = first_of(found, _NAMED)
+    return f"; tables of images: {named}: name one, --config.data.root={found[0]}" if found else ""
+
+
+def warn_of_tables(root: Path) -> None:
+    """A line on tables of images beside class folders, which may say more than these."""
+    if hint := table_hint(root):
+        warnings.warn(f"{root}: its class folders are read{hint}", stacklevel=4)
+
+
+def check_splits_above(files: Sequence[Path], bases: Sequence[Path]) -> None:
+    """Refuses folders within those of classes that are called as splits, which would be mixed.
+
+    A single one may be anything, and gives a line.
+
+    Args:
+        files: the images, in ``BASE/CLASS/...``.
+        bases: the folders that hold class folders.
+
+    Raises:
+        ValueError: several classes have one, or one has several.
+    """
+    found = {
+        base / parts[0] / parts[1]
+        for base in bases
+        for parts in (file.relative_to(base).parts for file in files if file.is_relative_to(base))
+        if len(parts) > 2 and parts[1].lower() in ALIASES
+    }
+    if not found:
+        return
+    first = min(found)
+    if len(found) > 1:
+        raise ValueError(
+            f"{first} lies in the folder of a class ({len(found)} folders do that are called as splits)"
+            ", where splits are not looked for, so that all would be mixed and cut again: put splits "
+            f"above classes (train/CLASS, test/CLASS), or {_TABLE} split"
+        )
+    warnings.warn(
+        f"{first} is called as a split and lies in the folder of a class: its images are cut into "
+        f"splits as all others are; put splits above classes, or {_TABLE} split",
+        stacklevel=4,
+    )
+
+
+def warn_of_splits_within(names: Sequence[str], root: Path) -> None:
+    """A line on folders of labelled images that are called as splits, of which all are measured.
+
+    Args:
+        names: the images, as ``CLASS/...``.
+        root: where they were listed.
+    """
+    called = [Path(name).parts[1:-1] for name in names]
+    counts = Counter(
+        ALIASES[parts[0].lower()] for parts in called if parts[:1] and parts[0].lower() in ALIASES
+    )
+    if counts.keys() - {"test"}:
+        words = ", ".join(f"{n} {split}" for split, n in counts.most_common())
+        warnings.warn(
+            f"{root}: folders within those of classes are called as splits, and all are measured "
+            f"({words}): what a model was trained on is no test of it",
+            stacklevel=3,
+        )
+
+
+def warn_of_folders(rows: Sequence[Row], root: Path, above: int = 0) -> None:
+    """A line where splits are cut, and several images of nobody knows whom lie in one of many folders.
+
+    Folders of patients would be cut image by image. One that holds all images of a class is none, nor
+    is one that is called as a class of its images, or as a split.
+
+    Args:
+        rows: the images; patients are known where headers name them.
+        root: where they were listed.
+        above: how many folders a name begins with that are splits and classes whatever they are called.
+    """
+    if {*SPLITS} <= {row.split for row in rows}:
+        return
+    # Of a volume its slices are one.
+    units = {
+        row.source.volume or row.name: row.label
+        for row in rows
+        if not row.source.group and row.split in ("", "train")
+    }
+    sizes = Counter(units.values())
+    inside = Counter(
+        (folder, label) for name, label in units.items() for folder in _folders(name, label, above)
+    )
+    count: Counter[Folder] = Counter()
+    for (folder, label), n in inside.items():
+        count[folder] += n if n < sizes[label] else 0
+    several = {folder for folder, n in count.items() if n > 1}
+    several -= {folder[:k] for folder in several for k in range(1, len(folder))}  # the inner ones
+    if not several:
+        return
+    first = min(several)
+    remedy = "add a column patient" if root.is_file() else f"say whom: {_TABLE} patient"
+    warnings.warn(
+        f"{root}: whom images show is not known, and {len(several)} folders hold several images each, "
+        f"such as {'/'.join(first)} ({count[first]}): if these are folders of patients, images of one "
+        f"patient may come into two splits; {remedy}",
+        stacklevel=4,
+    )
+
+
+def _folders(name: str, label: str, above: int) -> list[Folder]:
+    """The folders that an image lies in and that may be those of patients, the outer ones first."""
+    parts = Path(name).parts[:-1]
+    known = {label.casefold(), *ALIASES, *(() if above else _NO_NAMES)}
+    return [
+        parts[:k]
+        for k in range(above + 1, len(parts) + 1)
+        if class_name(parts[k - 1]).casefold() not in known
+    ]

@@ -1,0 +1,97 @@
+"""Columns of the user's tables that say whom an image shows, or its split, however they are spelled.
+
+Taken for facts, as all other columns are, they would let a patient into two splits without a word.
+"""
+
+from __future__ import annotations
+
+import re
+import warnings
+from collections.abc import Mapping, Sequence
+from pathlib import Path
+
+from msflow_jax.data.sources.listings.entries import ALIASES
+from msflow_jax.data.sources.tables.cells import is_nothing
+
+SUBJECT, SPLIT = "subject", "split"
+_WHOM = ("patient", "subject", "participant")
+_SPELLINGS = {
+    **{f"{word}{end}": SUBJECT for word in _WHOM for end in ("", "s", "id", "ids")},
+    "patientname": SUBJECT, "split": SPLIT, "splits": SPLIT,
+}  # fmt: skip
+# What may say the same, and may not.
+_MAYBE = {
+    "mrn", "pid", "pat", "patid", "patno", "patientno", "patientnumber", "patientnr", "subj", "subjid",
+    "case", "caseid", "person", "personid", "individual", "hadmid",
+}  # fmt: skip
+
+
+def meaning_of(name: str) -> str:
+    """``subject``, ``split`` or empty: of ``PatientID``, ``patient_id`` and ``Split`` too."""
+    return _SPELLINGS.get(_letters(name), "")
+
+
+def _letters(name: str) -> str:
+    return re.sub(r"[\W_]+", "", name.casefold())
+
+
+def refuse_two(path: Path, meanings: Mapping[str, str]) -> None:
+    """Refuses two columns of one meaning.
+
+    Args:
+        path: the table, for the error.
+        meanings: what each column means, by its name; empty of one without a meaning.
+
+    Raises:
+        ValueError: there are two; names them.
+    """
+    for word in filter(None, dict.fromkeys(meanings.values())):
+        both = [name for name, meaning in meanings.items() if meaning == word]
+        if len(both) > 1:
+            raise ValueError(
+                f"{path}: the columns {' and '.join(both)} both say the {word}: keep one of them"
+            )
+
+
+def called(path: Path, header: Sequence[str], subject: str) -> list[str]:
+    """The columns of a table, those with such a meaning by one name.
+
+    Args:
+        path: the table, for the error.
+        header: its columns.
+        subject: what the column of subjects is called.
+
+    Raises:
+        ValueError: two columns of one meaning.
+    """
+    found = {name: meaning_of(name) for name in header}
+    refuse_two(path, found)
+    names = {SUBJECT: subject, SPLIT: SPLIT}
+    return [names.get(found[name], name) for name in header]
+
+
+def warn_of_meant(path: Path, columns: Mapping[str, Sequence[str]]) -> None:
+    """A line on facts that look as if they said whom images show, or their split.
+
+    Args:
+        path: the table.
+        columns: the cells of all its columns.
+    """
+    there = {meaning_of(name) for name in columns}
+    for name, column in columns.items():
+        cells = [cell for cell in column if not is_nothing(cell)]
+        kinds = len(set(cells))
+        if SUBJECT not in there and _letters(name) in _MAYBE and 1 < kinds < len(cells):
+            warnings.warn(
+                f"{path}: the column {name!r} is taken for a fact ({kinds} values in {len(cells)} "
+                "rows): if it says whom images show, call it patient, or images of one patient may come "
+                "into two splits",
+                stacklevel=4,
+            )
+        words = {cell.casefold() for cell in cells}
+        if SPLIT not in there and len(words) > 1 and words <= ALIASES.keys():
+            warnings.warn(
+                f"{path}: the column {name!r} is taken for a fact, and its cells are called as splits "
+                f"({', '.join(sorted(words))}): call it split if it says which images are trained on",
+                stacklevel=4,
+            )

@@ -1,0 +1,211 @@
+"""Images with masks: a folder ``images/`` and one ``masks/``, matched by the names of their files."""
+
+from __future__ import annotations
+
+import dataclasses
+import warnings
+from collections.abc import Sequence
+from pathlib import Path
+
+import numpy as np
+from ml_collections import ConfigDict
+
+from msflow_jax.data.base import SPLITS, Split, Splits, digest
+from msflow_jax.data.pixel_sizes import as_facts
+from msflow_jax.data.sources.finding import find_images, stem_of, warn_of_left_out
+from msflow_jax.data.sources.grey.values import refuse_broken
+from msflow_jax.data.sources.items import Item
+from msflow_jax.data.sources.listings.folders import (
+    Listing,
+    Row,
+    cut_rows,
+    given_splits,
+    root_of,
+)
+from msflow_jax.data.sources.listings.label_checks import check_classes
+from msflow_jax.data.sources.listings.loading import load_listing
+from msflow_jax.data.sources.listings.subjects import examples_of, keep_together
+from msflow_jax.data.sources.masks.checks import check_present, warn_of_lost, warn_of_strangers
+from msflow_jax.data.sources.masks.fitting import MaskReader, fit_mask, pixel_size
+from msflow_jax.data.sources.masks.names import Seen, choose_names
+from msflow_jax.data.sources.masks.reading import check_fits
+from msflow_jax.data.sources.shaping import Shaping
+from msflow_jax.progress import track
+from msflow_jax.storage.content import printable
+
+IMAGES, MASKS = "images", "masks"
+LAYOUT = (
+    "expected images/ and masks/ with files of equal names (scan.png and scan.png, a.nii.gz and "
+    "a.nii.gz), or train/, test/ and maybe val/ with both in each"
+)
+
+
+def load_masks(config: ConfigDict) -> Splits:
+    """Loads images with masks: a class for each pixel.
+
+    The class of an image, by which splits are cut, is the rarest one that its mask has. Slices of
+    one volume are one subject.
+
+    Raises:
+        FileNotFoundError: no such folder, or another layout.
+        ValueError: an image without a mask or the other way round, a mask that does not fit its image,
+            values that are no classes (see ``names``); names the file.
+    """
+    if config.loader != "device":
+        raise ValueError(
+            f"data.loader={config.loader}: masks are read into memory, use data.loader=device"
+        )
+    root = root_of(config)
+    rows, masks = _pairs(root)
+    rows = examples_of(rows, config, root)
+    keep_together(rows, root)
+    warn_of_strangers(rows, root)
+    _check(rows, masks)
+    seen, maps, shapes = _read(rows, masks, Shaping.of(config), config)
+    names, table = choose_names(config.map_classes, root, seen)
+    maps = table[maps]
+    has = np.zeros((len(seen), len(names)), bool)
+    for row, one in zip(has, seen, strict=True):
+        row[table[list(one.values)]] = True
+    labels = _rarest(has)
+    rows = [dataclasses.replace(row, label=names[k]) for row, k in zip(rows, labels, strict=True)]
+    splits = cut_rows(rows, labels.tolist(), config.seed, root)
+    check_classes(rows, splits, root)
+    check_present(has, splits, names, root)
+    warn_of_lost(has, maps, names, root)
+    listing = Listing(tuple(rows), names, labels, splits, root)
+    return _with_maps(load_listing(listing, config), listing, maps, shapes)
+
+
+def _pairs(root: Path) -> tuple[list[Row], dict[Path, Path]]:
+    """All images, and the mask of each; every one that lacks the other is named."""
+    if not root.is_dir():
+        raise FileNotFoundError(f"no folder at {root} (--config.data.root); {LAYOUT}")
+    given = given_splits(root)
+    if given and not {"train", "test"} <= set(given):
+        raise FileNotFoundError(
+            f"{root} has {', '.join(given)} but not both train and test; {LAYOUT}"
+        )
+    rows: list[Row] = []
+    masks: dict[Path, Path] = {}
+    broken: list[str] = []
+    for split, base in (given or {"": root}).items():
+        for name in (IMAGES, MASKS):
+            if not (base / name).is_dir():
+                raise FileNotFoundError(f"{base} has no folder {name}; {LAYOUT}")
+        images, drawn = (_by_name(base / name) for name in (IMAGES, MASKS))
+        broken += [
+            f"{images[n]} has no mask {base / MASKS / n}.*: draw one (all 0 where there is nothing), "
+            "or leave the image out"
+            for n in sorted(images.keys() - drawn.keys())
+        ]
+        broken += [
+            f"{drawn[n]} has no image {base / IMAGES / n}.*: give both one name"
+            for n in sorted(drawn.keys() - images.keys())
+        ]
+        for name, path in images.items():
+            rows.append(Row(path, printable(path.relative_to(root).as_posix()), "", "", split))
+            masks[path] = drawn.get(name, path)
+    refuse_broken(broken)
+    if not rows:
+        raise FileNotFoundError(f"no images in {root}; {LAYOUT}")
+    return rows, masks
+
+
+def _by_name(folder: Path) -> dict[str, Path]:
+    """Files by their path in the folder, without suffix."""
+    files, left = find_images(folder)
+    warn_of_left_out(folder, left)
+    found: dict[str, Path] = {}
+    for path in files:
+        name = path.relative_to(folder).with_name(stem_of(path)).as_posix()
+        if name in found:
+            raise ValueError(f"{found[name]} and {path} have one name: which is it? Rename one")
+        found[name] = path
+    return found
+
+
+def _check(rows: Sequence[Row], masks: dict[Path, Path]) -> None:
+    """Refuses masks that do not fit their images, all of them at once."""
+    kinds = {row.path: row.source.kind for row in rows}
+    broken = []
+    for path, kind in kinds.items():
+        try:
+            check_fits(path, masks[path], kind)
+        except ValueError as error:
+            broken.append(str(error))
+    refuse_broken(broken)
+
+
+def _read(
+    rows: Sequence[Row], masks: dict[Path, Path], shaping: Shaping, config: ConfigDict
+) -> tuple[list[Seen], np.ndarray, np.ndarray | None]:
+    """The values of each mask, its map at the model's side, and mm of its pixels ``[N, dims]``."""
+    seen, maps, sizes = list[Seen](), list[np.ndarray](), list[tuple[float, ...]]()
+    broken: dict[Path, str] = {}
+    reader = MaskReader()
+    for row in track(rows, "Reading masks"):
+        path = masks[row.path]
+        if path in broken:
+            continue
+        try:
+            item: Item = row.source
+            mask = reader(dataclasses.replace(item, paths=(path,)))
+            fitted = fit_mask(mask.values, mask.spacing, shaping, config.dims)
+        except ValueError as error:
+            broken[path] = str(error)
+            continue
+        if maps and fitted.shape != maps[0].shape:
+            broken[path] = (
+                f"{path} is {' x '.join(map(str, fitted.shape))}, those before it "
+                f"{' x '.join(map(str, maps[0].shape))}: --config.data.side=64 brings all to one size"
+            )
+            continue
+        seen.append(Seen(path, tuple(np.unique(mask.values).tolist())))
+        maps.append(fitted)
+        sizes.append(pixel_size(mask.values.shape, mask.spacing, fitted.shape, shaping))
+    refuse_broken(broken.values())
+    if reader.palettes:
+        warnings.warn(
+            f"{reader.palettes[0]} and {len(reader.palettes) - 1} more masks have palettes of colours: "
+            "the numbers of their entries are taken as classes",
+            stacklevel=4,
+        )
+    if any(sizes) and not all(sizes):
+        first = next(one.path for one, size in zip(seen, sizes, strict=True) if not size)
+        warnings.warn(
+            f"{first} does not say how large its pixels are: distances of all are in pixels",
+            stacklevel=4,
+        )
+    return seen, np.stack(maps), np.array(sizes) if all(sizes) else None
+
+
+def _rarest(has: np.ndarray) -> np.ndarray:
+    """The class of each image that fewest images have, int32 ``[N]``, by which has which ``[N, K]``."""
+    count = np.where(has, has.sum(axis=0, keepdims=True), len(has) + 1)
+    # Of two that are equally rare the later one: 0 is the background by habit.
+    return (has.shape[1] - 1 - count[:, ::-1].argmin(axis=1)).astype(np.int32)
+
+
+def _with_maps(
+    splits: Splits, listing: Listing, maps: np.ndarray, sizes: np.ndarray | None
+) -> Splits:
+    """The splits of a listing with their maps, and the facts that go with them."""
+    parts = {}
+    for name in SPLITS:
+        index, part = np.flatnonzero(listing.splits == name), splits[name]
+        assert isinstance(part, Split)
+        truth = dict(part.truth or {})
+        if sizes is not None:
+            truth |= as_facts(sizes[index])
+        arrays = {**part.arrays, "map": maps[index]}
+        parts[name] = dataclasses.replace(part, arrays=arrays, truth=truth or None)
+    lines = sorted(
+        f"{row.name}\t{digest(np.ascontiguousarray(one).tobytes())}"
+        for row, one in zip(listing.rows, maps, strict=True)
+    )
+    identity = {**splits.info.identity, "masks": digest("\n".join(lines).encode())}
+    info = dataclasses.replace(
+        splits.info, map_classes=listing.classes, modalities={}, identity=identity
+    )
+    return dataclasses.replace(splits, **parts, info=info)  # type: ignore[arg-type]

@@ -1,0 +1,1 @@
+"""The MedMNIST v2 sets."""

@@ -1,0 +1,1 @@
+"""NIfTI: volumes with their place in the patient, read and written."""

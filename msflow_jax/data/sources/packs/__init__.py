@@ -1,0 +1,1 @@
+"""Packs of images: ArrayRecord shards as ``msflow pack`` writes them, and their facts."""

@@ -1,0 +1,1 @@
+"""Volumes: axes, grids, slices."""
