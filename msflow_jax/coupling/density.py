@@ -176,17 +176,18 @@ class ConditionalDensity:
     def class_log_probs(
         self, params: Params, x: jax.Array, key: jax.Array | None = None
     ) -> jax.Array:
-        """Log-density given every class, ``[B, K]``, in one batched pass; on CPU class by class."""
-        count = len(self.classes)
+        """Log-density given every class, ``[B, K]``, in one batched pass; on CPU class by class.
+
+        All classes have the same dropout, of ``key``: else they would be told apart by its noise.
+        """
+
+        def given(label: jax.Array) -> jax.Array:
+            return self.log_prob(params, x, jnp.full(len(x), label), key)
+
+        every = jnp.arange(len(self.classes))
         if jax.default_backend() == "cpu":  # whose caches hold what a batch needs, not K times that
-
-            def given(label: jax.Array) -> jax.Array:
-                return self.log_prob(params, x, jnp.full(len(x), label), key)
-
-            return lax.map(given, jnp.arange(count)).T
-        labels = jnp.tile(jnp.arange(count), len(x))
-        found = self.log_prob(params, jnp.repeat(x, count, axis=0), labels, key)
-        return found.reshape(len(x), count)
+            return lax.map(given, every).T
+        return jax.vmap(given, out_axes=1)(every)
 
     def dequantised(
         self, params: Params, images: jax.Array, key: jax.Array, *, draw: int = 0,

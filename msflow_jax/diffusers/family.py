@@ -159,10 +159,12 @@ class DiffusersFamily:
         last = f"jump-{list(config.model.modalities)[-1]}"
         begun = stage.startswith(("text", "align", "draw", TAKEN, "jump")) and stage != last
         if not begun:
-            found += [Translation(routes, chosen.examples), Partners(routes, chosen.examples)]
+            found.append(Translation(routes, chosen.examples))
             if (learned := config.model.distillation).teacher:
                 given = weights_of_guidance(learned), routes, chosen.examples
                 found.append(FewSteps(taught, *given))
+            else:  # what was distilled has no drawing without a partner
+                found.append(Partners(routes, chosen.examples))
             if REPORT in config.model.modalities:
                 found += [Texts(chosen.examples), Facts(chosen.examples)]
             # Jumps are learned of what is drawn from another modality, not from nothing.

@@ -7,6 +7,7 @@ import jax.numpy as jnp
 import numpy as np
 
 _AXES = 3  # of a volume; a picture lies in its middle plane
+_NEAR = 8.0  # logits by which one's own place is ahead of the next, for heads that begin near
 PLACE = 1 + _AXES  # channels: tokens along an axis, and the coordinates in tokens
 
 
@@ -27,6 +28,21 @@ def apart(grid: Sequence[int], place: jax.Array) -> jax.Array:
     """Squared distances ``[T, S]`` of a grid's tokens to places ``[S, 4]``, in tokens of the latter."""
     own = jnp.asarray(_centres(grid))[:, None]  # [T, 1, 3]
     return jnp.square(place[None, :, :1] * own - place[None, :, 1:]).sum(axis=-1)
+
+
+def near_bias(free: jax.Array, distance: jax.Array) -> jax.Array:
+    """What is added to the logits of attention, so that heads begin near ``[heads, T, S]``.
+
+    Two thirds of the heads begin by looking at what lies where they are themselves, which else has to
+    be learned first, for hundreds of steps; the rest anywhere.
+
+    Args:
+        free: what is learned of how near each head looks, from zero, ``[heads]``.
+        distance: squared distances ``[T, S]``, in tokens.
+    """
+    heads = free.shape[0]
+    first = jnp.asarray(np.arange(heads) < -(-2 * heads // 3), jnp.float32)
+    return (first + free)[:, None, None] * (-_NEAR * distance)[None]
 
 
 def _centres(grid: Sequence[int]) -> np.ndarray:

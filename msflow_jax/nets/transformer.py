@@ -3,9 +3,9 @@
 import flax.linen as nn
 import jax
 import jax.numpy as jnp
-import numpy as np
 
 from msflow_jax.nets.layers import Dense, Dtype
+from msflow_jax.nets.places import near_bias
 
 
 class MultiHead(nn.Module):
@@ -87,16 +87,12 @@ class Block(nn.Module):
         return x + Dense(width, self.dtype, name="mlp2")(h)
 
 
-_NEAR = 8.0  # logits by which one's own place is ahead of the next, for heads that begin near
-
-
 class Guide(nn.Module):
     """Attention to a partner's tokens, behind an output layer that starts at zero and is its gate.
 
     At first the tokens pass bit for bit as they are. One number as the gate, with random layers behind
-    it, opened over hundreds of steps: it has no direction to open in before those have learned one. Two
-    thirds of the heads begin by looking at what lies where they are themselves, which else has to be
-    learned first. How far each looks is learned.
+    it, opened over hundreds of steps: it has no direction to open in before those have learned one.
+    Heads begin near (``places.near_bias``).
     """
 
     heads: int
@@ -109,8 +105,7 @@ class Guide(nn.Module):
         ``distance [T, S]`` is the squared distance to the partner's tokens, in tokens.
         """
         normal = nn.LayerNorm(dtype=jnp.float32, name="norm")(x).astype(self.dtype)
-        first = jnp.asarray(np.arange(self.heads) < -(-2 * self.heads // 3), jnp.float32)
         near = self.param("near_zero", nn.initializers.zeros, (self.heads,), jnp.float32)
-        bias = (first + near)[:, None, None] * (-_NEAR * distance)[None]
+        bias = near_bias(near, distance)
         attend = MultiHead(self.heads, self.dtype, zero=True, name="attend")
         return x + attend(normal, partner.astype(self.dtype), bias=bias)

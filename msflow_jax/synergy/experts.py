@@ -16,11 +16,10 @@ import jax.numpy as jnp
 
 from msflow_jax.nets.layers import Dense, Dtype
 from msflow_jax.nets.ops import per_channel
-from msflow_jax.nets.places import PLACE, with_places
+from msflow_jax.nets.places import PLACE, near_bias, with_places
 
 NORM_EPSILON = 1e-6
 ROTARY_BASE = 1e6  # of Qwen2.5
-_NEAR = 8.0  # logits by which one's own place is ahead of the next, for heads that begin near
 _NOWHERE = 0.5  # squared distance of tokens that have no place
 
 
@@ -107,9 +106,7 @@ class Layer(nn.Module):
         pairs: heads of keys and values; they divide those of queries.
         size: channels of a head.
         hidden: channels of the gated MLP.
-        near: whether two thirds of the heads begin by looking at their own place, of what came before
-            if anything did. How far they look is learned. Else attention has to find it, for hundreds
-            of steps.
+        near: whether heads begin near (``places.near_bias``), in what came before if anything did.
         dtype: compute dtype; norms and softmax are float32.
     """
 
@@ -144,11 +141,8 @@ class Layer(nn.Module):
             keys, values = (jnp.concatenate(both, axis=1) for both in zip(before, own, strict=True))
         bias = None
         if self.near:
-            first = (jnp.arange(self.heads) < -(-2 * self.heads // 3)).astype(jnp.float32)
             free = self.param("near_zero", nn.initializers.zeros, (self.heads,), jnp.float32)
-            bias = ((first + free)[:, None, None] * (-_NEAR * distance)[None]).astype(query.dtype)[
-                None
-            ]
+            bias = near_bias(free, distance).astype(query.dtype)[None]
         mixed = jax.nn.dot_product_attention(
             query, keys, values, bias=bias, mask=seen[:, None, None, :]
         )
@@ -165,7 +159,8 @@ class Expert(nn.Module):
 
     Attributes:
         depth: number of layers; those of all experts are equally many.
-        heads: see :class:`Layer`, as the rest.
+        heads: see :class:`Layer`.
+        pairs: see there, as ``size``, ``hidden``, ``near`` and ``dtype``.
         remat: recompute layers in the backward pass, to save memory.
     """
 

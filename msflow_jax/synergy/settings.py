@@ -6,16 +6,15 @@ from ml_collections import ConfigDict
 
 from msflow_jax.inference.settings import CLASSIFIED
 from msflow_jax.inference.settings import TABLE as CLASSIFYING
+from msflow_jax.paired.settings import LIMITS as PAIRED_LIMITS
+from msflow_jax.paired.settings import TABLE as PAIRED
 from msflow_jax.paired.settings import (
-    BETWEEN,
     control_lengths,
     control_settings,
     evaluate_settings,
     latent_settings,
     parse_route,
 )
-from msflow_jax.paired.settings import LIMITS as PAIRED_LIMITS
-from msflow_jax.paired.settings import TABLE as PAIRED
 from msflow_jax.settings import COUNT, Only, Setting
 from msflow_jax.streams import TIMES, UNIFORM
 from msflow_jax.synergy.instances import ARMS as TAUGHT
@@ -113,11 +112,6 @@ def all_routes(config: ConfigDict) -> tuple[tuple[str, str], ...]:
             "least two modalities"
         )
     return found
-
-
-def route_name(route: tuple[str, str]) -> str:
-    """A route as it is written."""
-    return BETWEEN.join(route)
 
 
 _ASKED = Only("model.stages", ("understand", "mixed"))

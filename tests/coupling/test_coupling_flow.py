@@ -4,6 +4,7 @@ import dataclasses
 from functools import partial
 
 import chex
+import flax.linen as nn
 import jax
 import jax.numpy as jnp
 import numpy as np
@@ -15,6 +16,7 @@ from msflow_jax.coupling.layout import PUBLISHED, parse
 from msflow_jax.coupling.magic import Classification, Generation
 from msflow_jax.coupling.mixing import ActNorm
 from msflow_jax.coupling.model import CouplingFlow
+from msflow_jax.nets.convolution import Conv
 from tests.coupling.table import OPTIONS
 from tests.coupling.tiny_flows import LABELS, Plain, eight_bit, images, move, plain_flow, shaken
 
@@ -107,6 +109,28 @@ def test_all_classes_in_one_pass_and_labels_matter():
         one = log_prob(params, x, jnp.full(4, k))
         np.testing.assert_allclose(found[:, k], one, rtol=1e-5)
     assert (np.ptp(found, axis=1) > 1e-3).all()
+
+
+@pytest.mark.parametrize("device", ["cpu", "gpu"])
+def test_classes_that_are_all_the_same_have_one_density_whatever_is_dropped(monkeypatch, device):
+    """On any device: else a class is told by the noise of its dropout, and cross-entropy learns that."""
+
+    class Blind(Plain):
+        @nn.compact
+        def __call__(self, x, labels, train=False):
+            h = nn.tanh(Conv(8, name="in")(x))
+            h = nn.Dropout(0.5, deterministic=not train)(h)
+            return jnp.split(Conv(2 * x.shape[-1], name="out_zero")(h), 2, axis=-1)
+
+    flow = CouplingFlow(
+        Blind(3), ("a", "b", "c"), (4, 4, 1), layout="checkerboard:1 squeeze channel:1"
+    )
+    params, x = shaken(flow, size=0.3), images(flow)
+    monkeypatch.setattr(jax, "default_backend", lambda: device)
+    found = jax.jit(flow.class_log_probs)(params, x, jax.random.key(0))
+    assert np.ptp(found, axis=1).max() < 1e-3
+    other = jax.jit(flow.class_log_probs)(params, x, jax.random.key(1))
+    assert np.abs(other - found).max() > 1
 
 
 def test_samples_depend_on_their_index_alone():

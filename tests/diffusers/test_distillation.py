@@ -1,6 +1,7 @@
 """Distilling translations of MedM2G: what a student starts as, what it learns from, and what stays."""
 
 import functools
+from pathlib import Path
 
 import jax
 import jax.numpy as jnp
@@ -10,6 +11,9 @@ import pytest
 from msflow_jax.diffusers.curriculum import stages
 from msflow_jax.diffusers.distillation import jumped, taught
 from msflow_jax.diffusers.family import FAMILY
+from msflow_jax.diffusers.parts import prepare
+from msflow_jax.inference.evaluation import Evaluation
+from msflow_jax.inference.flow import Flow
 from msflow_jax.paired.distillation import summed
 from msflow_jax.storage.facts import TEACHER
 from msflow_jax.training.distillation import start_from
@@ -129,6 +133,24 @@ def test_stages_of_a_distilled_run_are_evaluated_as_far_as_they_go(made):
         assert [one.name for one in FAMILY.sections(config, stage)] == ["retrieval"]
     names = [one.name for one in FAMILY.sections(config, "jump-t1w")]
     assert "few_steps" in names and "generation" not in names
+
+
+def test_every_section_of_a_distilled_model_can_be_measured():
+    """Also those that draw in other ways than its teacher's: they come at the end of a long training."""
+    config, data = tiny.config(distillation=SETTINGS), tiny.splits(16)
+    parts = prepare(config.model, data)
+    student = FAMILY.build(config, data.info, parts)
+    trained = tiny.params(taught(student), size=0.05)
+    own = start_from(jax.device_put(trained), student.init(jax.random.key(1)))
+    config.sample.translate.update(solver="jump", draws=2, steps=1)
+    config.sample.evaluate.update(examples=4, routes=("t1w-ct",))
+    flow = Flow(Path(), config, data.info, FAMILY, parts, student, own, 0)
+    found = {}
+    for section in FAMILY.sections(config):
+        if section.name in ("translation", "few_steps", "partners"):
+            found[section.name], _ = section(Evaluation(flow, data, "test"))
+    assert set(found) == {"translation", "few_steps"}
+    assert FAMILY.sections(tiny.config())[2].name == "partners"
 
 
 def test_noise_as_prediction_is_refused():
