@@ -144,8 +144,9 @@ def _covered(y: np.ndarray, ordered: np.ndarray, level: float) -> float | None:
     """Share of values within the central interval of draws of this level; None where K is too few."""
     count = len(ordered)
     # Order statistics i and K + 1 - i of K draws hold the next one with (K + 1 - 2 i) / (K + 1).
-    rank = (count + 1) * (1 - level) / 2
-    if rank < 1 - 1e-9:
+    # It may be a whole number that floats miss by a hair.
+    rank = round((count + 1) * (1 - level) / 2, 9)
+    if rank < 1:
         return None
     low, part = int(rank), rank - int(rank)
     below = ordered[low - 1] * (1 - part) + ordered[low] * part

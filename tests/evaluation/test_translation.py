@@ -1,5 +1,7 @@
 """Measures of translations by their laws and by reference packages."""
 
+from fractions import Fraction
+
 import jax.numpy as jnp
 import numpy as np
 import pytest
@@ -74,6 +76,19 @@ def test_a_calibrated_spread_covers_what_it_says():
     assert found["auroc"] == pytest.approx(0.5, abs=0.03)
     narrow = measures.spread(truth, 0.5 + 0.3 * (draws - 0.5), np.ones(truth.shape[:-1], bool))
     assert narrow["coverage_normal"]["0.9"] < 0.6 and narrow["crps"] > found["crps"]
+
+
+@pytest.mark.parametrize("level", measures.LEVELS)
+@pytest.mark.parametrize("count", range(2, 61))
+def test_any_number_of_draws_has_a_coverage_or_too_few_for_one(count, level):
+    share = Fraction(str(level))
+    draws = np.tile(np.arange(1.0, count + 1), (200, 1)).T.reshape(count, 200, 1, 1, 1)
+    truth = np.linspace(0, count + 1, 200).reshape(200, 1, 1, 1)
+    found = measures.spread(truth, draws, np.ones((200, 1, 1), bool))["coverage"][f"{level:g}"]
+    if Fraction(count - 1, count + 1) < share:
+        assert found is None
+    else:  # values that are even over the ranks: the level is their share, but for one at each end
+        assert found == pytest.approx(level, abs=0.011)
 
 
 def test_a_spread_that_knows_where_it_is_wrong():
