@@ -6,6 +6,9 @@ from typing import Any
 import numpy as np
 
 FEWEST = 10  # images or subjects, below which a bootstrap means nothing
+_DEFINED = 0.5  # share of the resamples that must define a metric
+_NO_WIDTH = "nearly every resample gives the same value, so the bootstrap has no width"
+_SELDOM = "fewer than half of the resamples define it: a class or a kind of image is too rare"
 
 
 def resample_counts(units: int, resamples: int, seed: int, chunk: int = 50) -> Iterator[np.ndarray]:
@@ -50,10 +53,11 @@ def bootstrap_intervals(
         level: mass inside the interval.
 
     Returns:
-        name -> [low, high], or of ``[R, K]`` a list of K of them; None where no resample defined it,
-        where nearly all agree, or of fewer than 10 images or subjects: such an interval means nothing.
-        And level, resamples, seed; with ``groups`` also ``unit`` ("subject") and ``groups`` (how
-        many); where there are too few ``undefined``, the reason by name.
+        name -> [low, high], over the resamples that define it, or of ``[R, K]`` a list of K of them;
+        None where fewer than half of them do, where nearly all agree, or of fewer than 10 images or
+        subjects: such an interval means nothing. And level, resamples, seed; with ``groups`` also
+        ``unit`` ("subject") and ``groups`` (how many); where something has no interval ``undefined``,
+        the reason by name: a text, or of ``[R, K]`` K texts, "" for those that have one.
 
     Raises:
         ValueError: the groups are not one per image.
@@ -69,13 +73,37 @@ def bootstrap_intervals(
         weights = counts if unit_of_image is None else counts[:, unit_of_image]
         for name, metric in metrics.items():
             values[name].append(metric(weights))
-    found = {name: _interval(chunks, level) for name, chunks in values.items()}
-    if units >= FEWEST or not resamples:
+    pairs = {
+        name: _interval(np.concatenate(chunks) if chunks else np.zeros(0), level)
+        for name, chunks in values.items()
+    }
+    found = {name: interval for name, (interval, _) in pairs.items()}
+    if not resamples:
         return facts | found
+    if units >= FEWEST:
+        reasons = {name: why for name, (_, why) in pairs.items() if any(why)}
+        return facts | found | ({"undefined": reasons} if reasons else {})
     found = {name: [None] * len(v) if _several(v) else None for name, v in found.items()}
     unit = "image" if groups is None else "subject"
     reason = f"{units} {unit}{'' if units == 1 else 's'}: a bootstrap needs {FEWEST} or more"
     return facts | found | {"undefined": dict.fromkeys(metrics, reason)}
+
+
+def mean_over(values: np.ndarray, there: np.ndarray) -> np.ndarray:
+    """Mean ``[R]`` over classes of values ``[R, K]``, for :func:`bootstrap_intervals`.
+
+    Args:
+        values: of each resample and class, NaN where the resample lacks the class.
+        there: the classes that the whole set has, bool ``[K]``.
+
+    Returns:
+        NaN where a resample lacks one of these: a mean over the others would be that of another
+        measure, and a class that is never found would leave an interval that reaches 1. NaN too where
+        there is no class.
+    """
+    if not there.any():
+        return np.full(len(values), np.nan)
+    return np.asarray(values[:, there].mean(axis=1))
 
 
 def proportion_interval(
@@ -134,14 +162,14 @@ def _number_groups(groups: Sequence[Any], images: int) -> np.ndarray:
     return np.unique(names, return_inverse=True)[1]
 
 
-def _interval(chunks: list[np.ndarray], level: float) -> Any:
-    """One interval of values ``[R]``, or a list of K of values ``[R, K]``."""
-    values: np.ndarray = np.concatenate(chunks) if chunks else np.zeros(0)
+def _interval(values: np.ndarray, level: float) -> tuple[Any, Any]:
+    """The interval of values ``[R]`` and why there is none, or of values ``[R, K]`` K of both."""
     if np.ndim(values) == 2:
-        return [_interval([values[:, k]], level) for k in range(values.shape[1])]
-    values = values[~np.isnan(values)]
-    if not values.size:
-        return None
+        pairs = [_interval(column, level) for column in values.T]
+        return [interval for interval, _ in pairs], [why for _, why in pairs]
+    known = values[~np.isnan(values)]
+    if not known.size or known.size < _DEFINED * values.size:
+        return None, _SELDOM
     tail = 100 * (1 - level) / 2
-    low, high = (float(v) for v in np.percentile(values, [tail, 100 - tail]))
-    return [low, high] if high - low > 1e-12 else None
+    low, high = (float(v) for v in np.percentile(known, [tail, 100 - tail]))
+    return ([low, high], "") if high - low > 1e-12 else (None, _NO_WIDTH)

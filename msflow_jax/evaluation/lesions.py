@@ -8,7 +8,7 @@ from typing import Any
 
 import numpy as np
 
-from msflow_jax.evaluation.bootstrap import bootstrap_intervals
+from msflow_jax.evaluation.bootstrap import bootstrap_intervals, mean_over
 
 BACKGROUND, LESION = "background", "lesion"  # names of the classes of a map that mean these
 
@@ -39,15 +39,13 @@ def overlap(
     maps = [(truth == k, predicted == k) for k, _ in named]
     both = np.stack([(a & b).sum(axes) for a, b in maps], axis=1).astype(float)  # [N, K]
     total = np.stack([a.sum(axes) + b.sum(axes) for a, b in maps], axis=1).astype(float)
-    there = np.array([a.any() for a, _ in maps])
+    true = np.stack([a.sum(axes) for a, _ in maps], axis=1).astype(float)
 
     def every(weights: np.ndarray) -> np.ndarray:
         return _ratio(2 * weights @ both, weights @ total)
 
     def mean(weights: np.ndarray) -> np.ndarray:
-        found = every(weights)[:, there]
-        known = ~np.isnan(found)
-        return _ratio(np.where(known, found, 0).sum(axis=1), known.sum(axis=1))
+        return mean_over(np.where(weights @ true > 0, every(weights), np.nan), true.any(axis=0))
 
     metrics = {"every": every, "mean": mean}
     intervals = bootstrap_intervals(metrics, len(truth), groups=groups, seed=seed)

@@ -5,7 +5,7 @@ from typing import Any
 
 import numpy as np
 
-from msflow_jax.evaluation.bootstrap import bootstrap_intervals, proportion_interval
+from msflow_jax.evaluation.bootstrap import bootstrap_intervals, mean_over, proportion_interval
 
 _STEPS = 2000  # of the optimiser at most
 
@@ -74,9 +74,7 @@ def probe(
     def balanced(weights: np.ndarray) -> np.ndarray:
         with np.errstate(invalid="ignore", divide="ignore"):
             recalls = (weights * right) @ of / (weights @ of)
-        # A resample without a label has the mean over the others.
-        there = ~np.isnan(recalls)
-        return np.where(there, recalls, 0).sum(axis=1) / there.sum(axis=1)
+        return mean_over(recalls, np.ones(len(known), bool))
 
     metrics = {
         "accuracy": lambda weights: weights @ right / weights.sum(axis=1),

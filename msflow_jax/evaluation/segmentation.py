@@ -5,7 +5,7 @@ from typing import Any
 
 import numpy as np
 
-from msflow_jax.evaluation.bootstrap import bootstrap_intervals
+from msflow_jax.evaluation.bootstrap import bootstrap_intervals, mean_over
 from msflow_jax.evaluation.surfaces import hausdorff
 
 
@@ -89,7 +89,7 @@ def evaluate_images(
     Returns:
         With each class also ``image_dice``, ``hd`` and ``hd95`` (means over images, None where there is
         none), ``intervals`` of these and of ``dice``, and the counts; ``unit`` of the distances; and
-        ``intervals`` of ``mean_dice``.
+        ``intervals`` of ``mean_dice``, of which ``undefined`` says why there is none.
 
     Raises:
         ValueError: see :func:`evaluate_segmentation`.
@@ -121,7 +121,8 @@ def evaluate_images(
 
     metrics: dict[str, Any] = {name: mean_of(values) for name, values in means.items()}
     metrics["dice"] = overlap
-    metrics["mean_dice"] = lambda weights: np.nanmean(overlap(weights), axis=1)
+    there = (true + made).sum(axis=0) > 0
+    metrics["mean_dice"] = lambda weights: mean_over(overlap(weights), there)
     spans = bootstrap_intervals(metrics, images, groups=groups, resamples=resamples, seed=seed)
     for i, row in enumerate(found["classes"].values()):
         row |= {name: _mean(values[:, i]) for name, values in means.items()}
@@ -133,7 +134,9 @@ def evaluate_images(
             "absent": int(((true[:, i] == 0) & (made[:, i] == 0)).sum()),
         }
     intervals: dict[str, Any] = {"mean_dice": spans["mean_dice"]}
-    intervals |= {key: spans[key] for key in ("unit", "groups", "undefined") if key in spans}
+    intervals |= {key: spans[key] for key in ("unit", "groups") if key in spans}
+    reasons = {k: why for k, why in spans.get("undefined", {}).items() if isinstance(why, str)}
+    intervals |= {"undefined": reasons} if reasons else {}
     return {**found, "unit": "pixels" if sizes is None else "mm", "intervals": intervals}
 
 
