@@ -84,9 +84,39 @@ def bootstrap_intervals(
         reasons = {name: why for name, (_, why) in pairs.items() if any(why)}
         return facts | found | ({"undefined": reasons} if reasons else {})
     found = {name: [None] * len(v) if _several(v) else None for name, v in found.items()}
-    unit = "image" if groups is None else "subject"
-    reason = f"{units} {unit}{'' if units == 1 else 's'}: a bootstrap needs {FEWEST} or more"
+    reason = _too_few(units, "image" if groups is None else "subject")
     return facts | found | {"undefined": dict.fromkeys(metrics, reason)}
+
+
+def values_of_two(
+    metrics: Mapping[str, Callable[[np.ndarray], np.ndarray]],
+    first: Sequence[Any],
+    second: Sequence[Any],
+) -> dict[str, Any]:
+    """Metrics that compare two sets of images, with the intervals of :func:`bootstrap_intervals`.
+
+    Args:
+        metrics: functions of the weights ``[R, N + M]`` of both sets, the first set's first.
+        first: subject of each image of the first set ``[N]``; whole subjects are resampled, and those
+            of one name in both sets together.
+        second: of the second set ``[M]``.
+
+    Returns:
+        ``{name: {"value", "interval"}}``, and ``undefined``: the reasons of intervals that are None,
+        which they also are where either set has fewer than 10 subjects.
+    """
+    sets = [[str(one) for one in names] for names in (first, second)]
+    found = bootstrap_intervals(metrics, len(first) + len(second), groups=sets[0] + sets[1])
+    reasons = found.get("undefined", {})
+    fewest = min(len(set(names)) for names in sets)
+    if fewest < FEWEST:
+        reasons = dict.fromkeys(metrics, f"of one set {_too_few(fewest, 'subject')}")
+    ones = np.ones((1, len(first) + len(second)))
+    rows: dict[str, Any] = {
+        name: {"value": float(of(ones)[0]), "interval": None if name in reasons else found[name]}
+        for name, of in metrics.items()
+    }
+    return rows | ({"undefined": reasons} if reasons else {})
 
 
 def mean_over(values: np.ndarray, there: np.ndarray) -> np.ndarray:
@@ -143,8 +173,12 @@ def proportion_interval(
         low, high = found.proportion_ci(level, method="exact")
         return [float(low), float(high)], ""
     if units < FEWEST:
-        return None, f"{units} subjects: a bootstrap needs {FEWEST} or more"
+        return None, _too_few(units, "subject")
     return bootstrapped, "" if bootstrapped else "no resample defines it"
+
+
+def _too_few(units: int, unit: str) -> str:
+    return f"{units} {unit}{'' if units == 1 else 's'}: a bootstrap needs {FEWEST} or more"
 
 
 def _several(value: Any) -> bool:

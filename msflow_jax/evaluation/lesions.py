@@ -40,12 +40,13 @@ def overlap(
     both = np.stack([(a & b).sum(axes) for a, b in maps], axis=1).astype(float)  # [N, K]
     total = np.stack([a.sum(axes) + b.sum(axes) for a, b in maps], axis=1).astype(float)
     true = np.stack([a.sum(axes) for a, _ in maps], axis=1).astype(float)
+    there = true.sum(axis=0) > 0
 
     def every(weights: np.ndarray) -> np.ndarray:
         return _ratio(2 * weights @ both, weights @ total)
 
     def mean(weights: np.ndarray) -> np.ndarray:
-        return mean_over(np.where(weights @ true > 0, every(weights), np.nan), true.any(axis=0))
+        return mean_over(np.where(weights @ true > 0, every(weights), np.nan), there)
 
     metrics = {"every": every, "mean": mean}
     intervals = bootstrap_intervals(metrics, len(truth), groups=groups, seed=seed)
