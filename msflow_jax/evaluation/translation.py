@@ -7,11 +7,10 @@ import jax.numpy as jnp
 import numpy as np
 
 from msflow_jax.evaluation.bootstrap import bootstrap_intervals
-from msflow_jax.evaluation.paired import ms_ssim, ssim_map
+from msflow_jax.evaluation.paired import decibels, ms_ssim, ssim_map
 
 LEVELS = (0.5, 0.8, 0.9)  # of the intervals whose coverage is counted
 LARGE = 0.9  # quantile of the errors from which on one is large
-_MIN_ERROR = 1e-10
 _PIXELS = 200_000  # for the AUROC, drawn at random
 
 
@@ -38,11 +37,11 @@ def scores(truth: np.ndarray, predicted: np.ndarray, inside: np.ndarray) -> dict
     with np.errstate(invalid="ignore", divide="ignore"):
         inner_likeness = np.where(count > 0, (likeness * weight).sum(axes) / count, np.nan)
     return {
-        "psnr": -10 * np.log10(np.maximum((error**2).mean(axes), _MIN_ERROR)),
+        "psnr": np.asarray(decibels((error**2).mean(axes)), np.float64),
         "ssim": likeness.mean(axes),
         "ms_ssim": _multiscale(truth, predicted),
         "mae": error.mean(axes),
-        "psnr_inside": -10 * np.log10(np.maximum(inner_square, _MIN_ERROR)),
+        "psnr_inside": np.asarray(decibels(inner_square), np.float64),
         "ssim_inside": inner_likeness,
         "mae_inside": inner,
     }
@@ -54,7 +53,7 @@ def _planes(images: np.ndarray) -> np.ndarray:
 
 
 def _likeness(truth: np.ndarray, predicted: np.ndarray) -> np.ndarray:
-    """SSIM of every pixel, of volumes slice by slice, ``[N, *space, C]``."""
+    """SSIM of every pixel, of volumes slice by slice, ``[N, *space, C]``, see ``paired.ssim``."""
     a, b = (jnp.asarray(2 * _planes(x) - 1, jnp.float32) for x in (truth, predicted))
     return np.asarray(ssim_map(a, b), np.float64).reshape(truth.shape)
 

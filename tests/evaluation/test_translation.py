@@ -9,7 +9,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from msflow_jax.evaluation import translation as measures
-from msflow_jax.evaluation.paired import ms_ssim, ssim, ssim_map
+from msflow_jax.evaluation.paired import ms_ssim, psnr, ssim, ssim_map
 
 RNG = np.random.default_rng(0)
 
@@ -47,12 +47,21 @@ def test_the_foreground_alone():
 
 
 @pytest.mark.parametrize("side", [16, 48])
-def test_the_map_of_ssim_has_its_mean_inside(side):
+def test_ssim_is_the_mean_of_its_map(side):
     a, b = (jnp.asarray(2 * images(3, side, seed) - 1) for seed in (0, 1))
     whole = ssim_map(a, b)
     assert whole.shape == a.shape
-    inner = whole[:, 5:-5, 5:-5]
-    np.testing.assert_allclose(inner.mean(axis=(1, 2, 3)), ssim(a, b), rtol=1e-4)
+    np.testing.assert_allclose(whole.mean(axis=(1, 2, 3)), ssim(a, b), rtol=1e-4)
+
+
+@pytest.mark.parametrize("side", [16, 48])
+def test_a_translation_and_a_reconstruction_have_one_psnr_and_one_ssim(side):
+    a, b = (images(3, side, seed) for seed in (0, 1))
+    pair = [jnp.asarray(2 * x - 1) for x in (a, b)]
+    found = measures.scores(a, b, np.ones(a.shape[:-1], bool))
+    np.testing.assert_allclose(found["ssim"], ssim(*pair), rtol=1e-4)
+    np.testing.assert_allclose(found["psnr"], psnr(*pair), rtol=1e-5)
+    assert measures.scores(a, a, np.ones(a.shape[:-1], bool))["psnr"][0] == psnr(a, a)[0]
 
 
 def test_multiscale_ssim():
@@ -61,7 +70,8 @@ def test_multiscale_ssim():
     found = ms_ssim(a, 0.9 * a + 0.1 * b)
     assert (found < 1).all() and (found > ms_ssim(a, b)).all()
     small = jnp.asarray(2 * images(3, 12) - 1)
-    np.testing.assert_allclose(ms_ssim(small, small * 0.5), ssim(small, small * 0.5), rtol=1e-5)
+    inner = ssim_map(small, small * 0.5)[:, 5:-5, 5:-5].mean(axis=(1, 2, 3))
+    np.testing.assert_allclose(ms_ssim(small, small * 0.5), inner, rtol=1e-5)
 
 
 def test_a_calibrated_spread_covers_what_it_says():
@@ -126,12 +136,11 @@ def test_against_a_reference_package():
     expected = metrics.structural_similarity(
         a, b, data_range=1, gaussian_weights=True, sigma=1.5, use_sample_covariance=False
     )
-    assert float(ssim(2 * a[None, ..., None] - 1, 2 * b[None, ..., None] - 1)[0]) == pytest.approx(
-        expected, abs=1e-3
-    )
+    whole = ssim_map(2 * a[None, ..., None] - 1, 2 * b[None, ..., None] - 1)[0]
+    assert float(whole[5:-5, 5:-5].mean()) == pytest.approx(expected, abs=1e-3)  # of no border
 
 
-@pytest.mark.parametrize("measure", [ssim, ms_ssim])
+@pytest.mark.parametrize("measure", [ssim, ssim_map, ms_ssim])
 def test_images_below_the_window(measure):
     with pytest.raises(ValueError, match="8 x 20 pixels are below the 11"):
         measure(*np.zeros((2, 1, 8, 20, 1)))
