@@ -119,6 +119,38 @@ def values_of_two(
     return rows | ({"undefined": reasons} if reasons else {})
 
 
+def weighted_ratio(above: np.ndarray, below: np.ndarray) -> Callable[[np.ndarray], np.ndarray]:
+    """A metric for :func:`bootstrap_intervals`: a sum over images divided by another.
+
+    Args:
+        above: what each image adds to the one sum, ``[images]`` or ``[images, K]``.
+        below: to the other sum, of the same shape and not negative.
+
+    Returns:
+        Function from weights ``[R, images]`` to ratios ``[R]`` or ``[R, K]``, NaN where nothing is
+        counted.
+    """
+    above, below = np.asarray(above, np.float64), np.asarray(below, np.float64)
+
+    def ratio(weights: np.ndarray) -> np.ndarray:
+        total = weights @ below
+        out = np.full(np.shape(total), np.nan)
+        return np.divide(weights @ above, total, out=out, where=total > 0)
+
+    return ratio
+
+
+def weighted_mean(values: np.ndarray) -> Callable[[np.ndarray], np.ndarray]:
+    """:func:`weighted_ratio` that is the mean of values ``[images]`` or ``[images, K]`` but for NaN."""
+    known = ~np.isnan(values)
+    return weighted_ratio(np.where(known, values, 0), known)
+
+
+def number_of(value: float) -> float | None:
+    """A number as JSON has it: None of NaN, which a metric is where it is not defined."""
+    return None if np.isnan(value) else float(value)
+
+
 def mean_over(values: np.ndarray, there: np.ndarray) -> np.ndarray:
     """Mean ``[R]`` over classes of values ``[R, K]``, for :func:`bootstrap_intervals`.
 

@@ -8,7 +8,12 @@ from typing import Any
 
 import numpy as np
 
-from msflow_jax.evaluation.bootstrap import bootstrap_intervals, mean_over
+from msflow_jax.evaluation.bootstrap import (
+    bootstrap_intervals,
+    mean_over,
+    number_of,
+    weighted_ratio,
+)
 
 BACKGROUND, LESION = "background", "lesion"  # names of the classes of a map that mean these
 
@@ -42,8 +47,7 @@ def overlap(
     true = np.stack([a.sum(axes) for a, _ in maps], axis=1).astype(float)
     there = true.sum(axis=0) > 0
 
-    def every(weights: np.ndarray) -> np.ndarray:
-        return _ratio(2 * weights @ both, weights @ total)
+    every = weighted_ratio(2 * both, total)
 
     def mean(weights: np.ndarray) -> np.ndarray:
         return mean_over(np.where(weights @ true > 0, every(weights), np.nan), there)
@@ -54,7 +58,7 @@ def overlap(
     values = dict(zip((name for _, name in named), every(ones)[0], strict=True))
     spans = dict(zip(values, intervals["every"], strict=True))
     values, spans = {"mean": mean(ones)[0], **values}, {"mean": intervals["mean"], **spans}
-    return {k: {"value": _number(v), "interval": spans[k]} for k, v in values.items()}
+    return {k: {"value": number_of(v), "interval": spans[k]} for k, v in values.items()}
 
 
 def count_lesions(truth: np.ndarray, predicted: np.ndarray) -> dict[str, np.ndarray]:
@@ -102,27 +106,16 @@ def lesion_scores(
     counts = {k: v.astype(float) for k, v in count_lesions(truth, predicted).items()}
 
     def share(of: str) -> Any:
-        below = counts["found"] + counts[of]
-        return lambda weights: _ratio(weights @ counts["found"], weights @ below)
+        return weighted_ratio(counts["found"], counts["found"] + counts[of])
 
     metrics = {"recall": share("lost"), "precision": share("added")}
     intervals = bootstrap_intervals(metrics, len(truth), groups=groups, seed=seed)
     ones = np.ones((1, len(truth)))
     values = {
-        name: {"value": _number(metric(ones)[0]), "interval": intervals[name]}
+        name: {"value": number_of(metric(ones)[0]), "interval": intervals[name]}
         for name, metric in metrics.items()
     }
     return {**values, **{name: int(of.sum()) for name, of in counts.items()}}
-
-
-def _ratio(a: np.ndarray, b: np.ndarray) -> np.ndarray:
-    """a / b, NaN where there is nothing to count."""
-    with np.errstate(invalid="ignore", divide="ignore"):
-        return np.where(b > 0, a / b, np.nan)
-
-
-def _number(value: float) -> float | None:
-    return None if np.isnan(value) else float(value)
 
 
 def _check(truth: np.ndarray, predicted: np.ndarray, classes: int) -> None:

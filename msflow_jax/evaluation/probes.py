@@ -5,7 +5,13 @@ from typing import Any
 
 import numpy as np
 
-from msflow_jax.evaluation.bootstrap import bootstrap_intervals, mean_over, proportion_interval
+from msflow_jax.evaluation.bootstrap import (
+    bootstrap_intervals,
+    mean_over,
+    proportion_interval,
+    weighted_mean,
+    weighted_ratio,
+)
 
 _STEPS = 2000  # of the optimiser at most
 
@@ -70,15 +76,10 @@ def probe(
     right = predict(features_test) == y_test
     known, numbers = np.unique(y_test, return_inverse=True)
     of = np.eye(len(known))[numbers]  # [M, K]
-
-    def balanced(weights: np.ndarray) -> np.ndarray:
-        with np.errstate(invalid="ignore", divide="ignore"):
-            recalls = (weights * right) @ of / (weights @ of)
-        return mean_over(recalls, np.ones(len(known), bool))
-
+    recalls, all_of_them = weighted_ratio(right[:, None] * of, of), np.ones(len(known), bool)
     metrics = {
-        "accuracy": lambda weights: weights @ right / weights.sum(axis=1),
-        "balanced_accuracy": balanced,
+        "accuracy": weighted_mean(right),
+        "balanced_accuracy": lambda weights: mean_over(recalls(weights), all_of_them),
     }
     spans = bootstrap_intervals(metrics, len(right), groups=groups, seed=seed)
     everyone = np.ones(len(right), bool)
@@ -120,15 +121,12 @@ def labels_found(
         values, counts = np.unique(labels, return_counts=True)
         right["most frequent"].append(values[counts.argmax()] == truth[kind])
 
-    def mean(columns: np.ndarray) -> Callable[[np.ndarray], np.ndarray]:
-        return lambda weights: weights @ columns / weights.sum(axis=1, keepdims=True)
-
     # [M, 1 + kinds] each: all kinds together, then one by one.
     found = {
         name: np.column_stack([np.mean(columns, axis=0), *columns]).astype(float)
         for name, columns in right.items()
     }
-    metrics = {name: mean(columns) for name, columns in found.items()}
+    metrics = {name: weighted_mean(columns) for name, columns in found.items()}
     count = len(next(iter(truth.values())))
     spans = bootstrap_intervals(metrics, count, groups=groups, seed=seed)
     return {

@@ -5,7 +5,7 @@ from typing import Any
 
 import numpy as np
 
-from msflow_jax.evaluation.bootstrap import bootstrap_intervals
+from msflow_jax.evaluation.bootstrap import bootstrap_intervals, weighted_mean
 
 RANKS = (1, 5)
 
@@ -42,7 +42,10 @@ def recall(
         hits["auroc"] = _nearer(right)
         same = (numbers[:, None] == numbers[None]).mean(axis=1)
         intervals = bootstrap_intervals(
-            {key: _mean(values) for key, values in hits.items()}, len(a), groups=groups, seed=seed
+            {key: weighted_mean(values) for key, values in hits.items()},
+            len(a),
+            groups=groups,
+            seed=seed,
         )
         found[name] = {
             **{k: {"value": float(v.mean()), "interval": intervals[k]} for k, v in hits.items()},
@@ -56,7 +59,3 @@ def _nearer(right: np.ndarray) -> np.ndarray:
     before = np.where(right, (~right).cumsum(axis=1), 0).sum(axis=1) / right.sum(axis=1)
     wrong = (~right).sum(axis=1)
     return np.where(wrong > 0, 1 - before / np.maximum(wrong, 1), 0.5)
-
-
-def _mean(values: np.ndarray) -> Any:
-    return lambda weights: weights @ values / weights.sum(axis=1)

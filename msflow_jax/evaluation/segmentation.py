@@ -5,7 +5,12 @@ from typing import Any
 
 import numpy as np
 
-from msflow_jax.evaluation.bootstrap import bootstrap_intervals, mean_over
+from msflow_jax.evaluation.bootstrap import (
+    bootstrap_intervals,
+    mean_over,
+    weighted_mean,
+    weighted_ratio,
+)
 from msflow_jax.evaluation.surfaces import hausdorff
 
 
@@ -104,22 +109,8 @@ def evaluate_images(
         dice = 2 * both / (true + made)
     far = _distances(truth, predicted, k, sizes)
     means = {"image_dice": dice, "hd": far[..., 0], "hd95": far[..., 1]}
-
-    def overlap(weights: np.ndarray) -> np.ndarray:
-        with np.errstate(invalid="ignore"):
-            return 2 * (weights @ both) / (weights @ (true + made))
-
-    def mean_of(values: np.ndarray) -> Any:
-        there = ~np.isnan(values)
-        known = np.where(there, values, 0.0)
-
-        def mean(weights: np.ndarray) -> np.ndarray:
-            with np.errstate(invalid="ignore", divide="ignore"):
-                return (weights @ known) / (weights @ there)
-
-        return mean
-
-    metrics: dict[str, Any] = {name: mean_of(values) for name, values in means.items()}
+    overlap = weighted_ratio(2 * both, true + made)
+    metrics: dict[str, Any] = {name: weighted_mean(values) for name, values in means.items()}
     metrics["dice"] = overlap
     there = (true + made).sum(axis=0) > 0
     metrics["mean_dice"] = lambda weights: mean_over(overlap(weights), there)

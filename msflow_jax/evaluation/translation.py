@@ -6,7 +6,7 @@ from typing import Any
 import jax.numpy as jnp
 import numpy as np
 
-from msflow_jax.evaluation.bootstrap import bootstrap_intervals
+from msflow_jax.evaluation.bootstrap import bootstrap_intervals, number_of, weighted_mean
 from msflow_jax.evaluation.paired import decibels, ms_ssim, ssim_map
 
 LEVELS = (0.5, 0.8, 0.9)  # of the intervals whose coverage is counted
@@ -67,24 +67,12 @@ def summary(
     measured: Mapping[str, np.ndarray], groups: Sequence[Any] | None, seed: int = 0
 ) -> dict[str, Any]:
     """Means over images with intervals over subjects: ``{name: {"value", "interval"}}``."""
-
-    def mean(values: np.ndarray) -> Any:
-        known = ~np.isnan(values)
-        filled = np.where(known, values, 0.0)
-
-        def weighted(weights: np.ndarray) -> np.ndarray:
-            total = weights @ known
-            with np.errstate(invalid="ignore", divide="ignore"):
-                return np.where(total > 0, weights @ filled / total, np.nan)
-
-        return weighted
-
     count = len(next(iter(measured.values())))
-    functions = {name: mean(values) for name, values in measured.items()}
+    functions = {name: weighted_mean(values) for name, values in measured.items()}
     intervals = bootstrap_intervals(functions, count, groups=groups, seed=seed)
     ones = np.ones((1, count))
     return {
-        name: {"value": _number(function(ones)[0]), "interval": intervals[name]}
+        name: {"value": number_of(function(ones)[0]), "interval": intervals[name]}
         for name, function in functions.items()
     }
 
@@ -167,10 +155,6 @@ def _auroc(score: np.ndarray, large: np.ndarray) -> float | None:
         return None
     ranks = rankdata(score)[large].sum()
     return float((ranks - positive * (positive + 1) / 2) / (positive * (len(large) - positive)))
-
-
-def _number(value: float) -> float | None:
-    return None if np.isnan(value) else float(value)
 
 
 def mean_image(targets: np.ndarray) -> np.ndarray:

@@ -5,7 +5,13 @@ import json
 import numpy as np
 import pytest
 
-from msflow_jax.evaluation.bootstrap import bootstrap_intervals, mean_over, resample_counts
+from msflow_jax.evaluation.bootstrap import (
+    bootstrap_intervals,
+    mean_over,
+    resample_counts,
+    weighted_mean,
+    weighted_ratio,
+)
 
 CORRECT = (np.random.default_rng(0).random(120) < 0.7).astype(float)
 METRICS = {"accuracy": lambda w: w @ CORRECT / w.sum(axis=-1)}
@@ -79,6 +85,18 @@ def test_what_few_resamples_define_has_no_interval_and_a_reason():
     assert "no width" in whole and "no width" in rare and part == ""
     assert found["both"] is None and "fewer than half" in found["undefined"]["both"]
     assert json.loads(json.dumps(found, allow_nan=False)) == found
+
+
+def test_ratios_and_means_under_weights_are_nan_where_nothing_is_counted():
+    above, below = (
+        np.array([[1.0, 0.0], [2.0, 3.0], [0.0, 0.0]]),
+        np.array([[2, 0], [2, 4], [1, 0]]),
+    )
+    weights = np.array([[1.0, 1.0, 0.0], [3.0, 0.0, 1.0], [0.0, 0.0, 0.0]])
+    expected = [[3 / 4, 3 / 4], [3 / 7, np.nan], [np.nan, np.nan]]
+    np.testing.assert_allclose(weighted_ratio(above, below)(weights), expected)
+    mean = weighted_mean(np.array([1.0, np.nan, 4.0]))
+    np.testing.assert_allclose(mean(weights), [1, 7 / 4, np.nan])
 
 
 def test_a_mean_over_classes_is_of_all_that_the_set_has():
