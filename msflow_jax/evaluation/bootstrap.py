@@ -5,6 +5,7 @@ from typing import Any
 
 import numpy as np
 
+LEVEL = 0.95  # mass inside an interval
 FEWEST = 10  # images or subjects, below which a bootstrap means nothing
 _DEFINED = 0.5  # share of the resamples that must define a metric
 _NO_WIDTH = "nearly every resample gives the same value, so the bootstrap has no width"
@@ -35,7 +36,6 @@ def bootstrap_intervals(
     groups: Sequence[Any] | None = None,
     resamples: int = 500,
     seed: int = 0,
-    level: float = 0.95,
 ) -> dict[str, Any]:
     """Percentile intervals of metrics that are functions of case weights.
 
@@ -50,7 +50,6 @@ def bootstrap_intervals(
             then. None resamples images.
         resamples: number of bootstrap resamples.
         seed: seed of the resampling.
-        level: mass inside the interval.
 
     Returns:
         name -> [low, high], over the resamples that define it, or of ``[R, K]`` a list of K of them;
@@ -62,7 +61,7 @@ def bootstrap_intervals(
     Raises:
         ValueError: the groups are not one per image.
     """
-    facts: dict[str, Any] = {"level": level, "resamples": resamples, "seed": seed}
+    facts: dict[str, Any] = {"level": LEVEL, "resamples": resamples, "seed": seed}
     units, unit_of_image = images, None
     if groups is not None:
         unit_of_image = _number_groups(groups, images)
@@ -74,7 +73,7 @@ def bootstrap_intervals(
         for name, metric in metrics.items():
             values[name].append(metric(weights))
     pairs = {
-        name: _interval(np.concatenate(chunks) if chunks else np.zeros(0), level)
+        name: _interval(np.concatenate(chunks) if chunks else np.zeros(0))
         for name, chunks in values.items()
     }
     found = {name: interval for name, (interval, _) in pairs.items()}
@@ -173,7 +172,6 @@ def proportion_interval(
     among: np.ndarray,
     groups: Sequence[Any] | None,
     bootstrapped: list[float] | None,
-    level: float = 0.95,
 ) -> tuple[list[float] | None, str]:
     """The interval of a proportion, also where the bootstrap gives none that holds.
 
@@ -186,7 +184,6 @@ def proportion_interval(
         among: bool ``[N]``: the images of the denominator.
         groups: subject of each image ``[N]``, or None.
         bootstrapped: interval of :func:`bootstrap_intervals`.
-        level: mass inside the interval.
 
     Returns:
         The interval; or None and the reason.
@@ -202,7 +199,7 @@ def proportion_interval(
         from scipy.stats import binomtest
 
         found = binomtest(right if not agree else units * (right > 0), units)
-        low, high = found.proportion_ci(level, method="exact")
+        low, high = found.proportion_ci(LEVEL, method="exact")
         return [float(low), float(high)], ""
     if units < FEWEST:
         return None, _too_few(units, "subject")
@@ -228,14 +225,14 @@ def _number_groups(groups: Sequence[Any], images: int) -> np.ndarray:
     return np.unique(names, return_inverse=True)[1]
 
 
-def _interval(values: np.ndarray, level: float) -> tuple[Any, Any]:
+def _interval(values: np.ndarray) -> tuple[Any, Any]:
     """The interval of values ``[R]`` and why there is none, or of values ``[R, K]`` K of both."""
     if np.ndim(values) == 2:
-        pairs = [_interval(column, level) for column in values.T]
+        pairs = [_interval(column) for column in values.T]
         return [interval for interval, _ in pairs], [why for _, why in pairs]
     known = values[~np.isnan(values)]
     if not known.size or known.size < _DEFINED * values.size:
         return None, _SELDOM
-    tail = 100 * (1 - level) / 2
+    tail = 100 * (1 - LEVEL) / 2
     low, high = (float(v) for v in np.percentile(known, [tail, 100 - tail]))
     return ([low, high], "") if high - low > 1e-12 else (None, _NO_WIDTH)

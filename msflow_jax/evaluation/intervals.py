@@ -20,7 +20,6 @@ def classifier_intervals(
     groups: Sequence[Any] | None = None,
     ordered: bool = False,
     resamples: int = 500,
-    seed: int = 0,
 ) -> tuple[dict[str, Any], list[dict[str, Any]]]:
     """Intervals of the scores of all classes, and those of each class against the rest.
 
@@ -31,7 +30,6 @@ def classifier_intervals(
         groups: subject of each image ``[N]``, or None.
         ordered: whether the classes are grades, which have a quadratic kappa.
         resamples: number of bootstrap resamples.
-        seed: seed of the bootstrap.
 
     Returns:
         What :func:`bootstrap_intervals` says of ``accuracy``, ``balanced_accuracy``, ``cohen_kappa``,
@@ -64,9 +62,7 @@ def classifier_intervals(
         ]
         return np.concatenate(columns).T
 
-    facts = bootstrap_intervals(
-        {"scores": scores}, len(labels), groups=groups, resamples=resamples, seed=seed
-    )
+    facts = bootstrap_intervals({"scores": scores}, len(labels), groups=groups, resamples=resamples)
     spans = facts.pop("scores")
     given: Any = facts.pop("undefined", {}).get("scores", "")
     if not resamples:

@@ -20,7 +20,7 @@ BACKGROUND, LESION = "background", "lesion"  # names of the classes of a map tha
 
 def overlap(
     truth: np.ndarray, predicted: np.ndarray, classes: Sequence[str],
-    groups: Sequence[Any] | None = None, seed: int = 0,
+    groups: Sequence[Any] | None = None,
 ) -> dict[str, Any]:  # fmt: skip
     """Dice of every class but the background, over all pixels of all images together.
 
@@ -29,7 +29,6 @@ def overlap(
         predicted: maps of the same shape.
         classes: K names.
         groups: subject of each image, for the intervals.
-        seed: seed of the bootstrap.
 
     Returns:
         ``{class: {"value", "interval"}}``, None of a class that neither has, and ``mean`` over those
@@ -53,7 +52,7 @@ def overlap(
         return mean_over(np.where(weights @ true > 0, every(weights), np.nan), there)
 
     metrics = {"every": every, "mean": mean}
-    intervals = bootstrap_intervals(metrics, len(truth), groups=groups, seed=seed)
+    intervals = bootstrap_intervals(metrics, len(truth), groups=groups)
     ones = np.ones((1, len(truth)))
     values = dict(zip((name for _, name in named), every(ones)[0], strict=True))
     spans = dict(zip(values, intervals["every"], strict=True))
@@ -94,7 +93,7 @@ def count_lesions(truth: np.ndarray, predicted: np.ndarray) -> dict[str, np.ndar
 
 
 def lesion_scores(
-    truth: np.ndarray, predicted: np.ndarray, groups: Sequence[Any] | None = None, seed: int = 0
+    truth: np.ndarray, predicted: np.ndarray, groups: Sequence[Any] | None = None
 ) -> dict[str, Any]:
     """Recall and precision of lesions over all images, see :func:`count_lesions` for the arguments.
 
@@ -109,7 +108,7 @@ def lesion_scores(
         return weighted_ratio(counts["found"], counts["found"] + counts[of])
 
     metrics = {"recall": share("lost"), "precision": share("added")}
-    intervals = bootstrap_intervals(metrics, len(truth), groups=groups, seed=seed)
+    intervals = bootstrap_intervals(metrics, len(truth), groups=groups)
     ones = np.ones((1, len(truth)))
     values = {
         name: {"value": number_of(metric(ones)[0]), "interval": intervals[name]}

@@ -47,7 +47,7 @@ def fit_probe(
 
 def probe(
     features_train: np.ndarray, y_train: np.ndarray, features_test: np.ndarray, y_test: np.ndarray,
-    groups: Sequence[Any] | None = None, *, seed: int = 0,
+    groups: Sequence[Any] | None = None,
 ) -> dict[str, Any]:  # fmt: skip
     """How well labels follow from frozen features, by :func:`fit_probe`.
 
@@ -57,7 +57,6 @@ def probe(
         features_test: float ``[M, D]``.
         y_test: labels ``[M]``; one that no training example has counts as wrong.
         groups: subject of each test example, for the interval.
-        seed: seed of the bootstrap.
 
     Returns:
         ``accuracy`` and ``balanced_accuracy`` (the mean recall of the labels that the test has) with
@@ -81,7 +80,7 @@ def probe(
         "accuracy": weighted_mean(right),
         "balanced_accuracy": lambda weights: mean_over(recalls(weights), all_of_them),
     }
-    spans = bootstrap_intervals(metrics, len(right), groups=groups, seed=seed)
+    spans = bootstrap_intervals(metrics, len(right), groups=groups)
     everyone = np.ones(len(right), bool)
     spans["accuracy"], _ = proportion_interval(right, everyone, groups, spans["accuracy"])
     values, counts = np.unique(y_train, return_counts=True)
@@ -95,7 +94,7 @@ def probe(
 
 def labels_found(
     train: np.ndarray, known: Mapping[str, np.ndarray], images: Mapping[str, np.ndarray],
-    truth: Mapping[str, np.ndarray], groups: Sequence[Any] | None = None, *, seed: int = 0,
+    truth: Mapping[str, np.ndarray], groups: Sequence[Any] | None = None,
 ) -> dict[str, dict[str, Any]]:  # fmt: skip
     """Which true labels linear classifiers of pixels, fitted to training images, find in other images.
 
@@ -107,7 +106,6 @@ def labels_found(
         images: several versions of the same examples ``[M, D]``, such as real and drawn ones.
         truth: true labels of the examples ``[M]`` by kind.
         groups: subject of each example, for the intervals.
-        seed: seed of the bootstrap.
 
     Returns:
         For each version, and for the ``most frequent`` training labels, the share that is right:
@@ -128,7 +126,7 @@ def labels_found(
     }
     metrics = {name: weighted_mean(columns) for name, columns in found.items()}
     count = len(next(iter(truth.values())))
-    spans = bootstrap_intervals(metrics, count, groups=groups, seed=seed)
+    spans = bootstrap_intervals(metrics, count, groups=groups)
     return {
         name: {
             kind: {"value": float(value), "interval": span}

@@ -74,7 +74,6 @@ def evaluate_images(
     sizes: np.ndarray | None = None,
     groups: Sequence[Any] | None = None,
     resamples: int = 500,
-    seed: int = 0,
 ) -> dict[str, Any]:
     """What :func:`evaluate_segmentation` gives, and scores of each image with their intervals.
 
@@ -89,7 +88,6 @@ def evaluate_images(
         sizes: mm of the pixels of each image along each axis ``[N, dims]``; None: distances in pixels.
         groups: subject of each image, or None; see :func:`bootstrap_intervals`.
         resamples: number of bootstrap resamples.
-        seed: seed of the bootstrap.
 
     Returns:
         With each class also ``image_dice``, ``hd`` and ``hd95`` (means over images, None where there is
@@ -114,7 +112,7 @@ def evaluate_images(
     metrics["dice"] = overlap
     there = (true + made).sum(axis=0) > 0
     metrics["mean_dice"] = lambda weights: mean_over(overlap(weights), there)
-    spans = bootstrap_intervals(metrics, images, groups=groups, resamples=resamples, seed=seed)
+    spans = bootstrap_intervals(metrics, images, groups=groups, resamples=resamples)
     for i, row in enumerate(found["classes"].values()):
         row |= {name: _mean(values[:, i]) for name, values in means.items()}
         row["intervals"] = {name: spans[name][i] for name in ("dice", *means)}

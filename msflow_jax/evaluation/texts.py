@@ -20,7 +20,6 @@ def fact_scores(
     found: Sequence[Facts],
     true: Sequence[Facts],
     groups: Sequence[Any] | None = None,
-    seed: int = 0,
 ) -> dict[str, Any]:
     """Precision, recall and F1 of stated facts, and the share of reports with exactly the true ones.
 
@@ -28,7 +27,6 @@ def fact_scores(
         found: fields and their words of each drawn report.
         true: the same of the true reports.
         groups: subject of each, for the intervals.
-        seed: seed of the bootstrap.
 
     Returns:
         ``f1``, ``precision``, ``recall``, ``exact`` with intervals, None where there is nothing to count
@@ -46,7 +44,7 @@ def fact_scores(
         "f1": weighted_ratio(2 * right, said + there), "precision": weighted_ratio(right, said),
         "recall": weighted_ratio(right, there), "exact": weighted_mean(exact),
     }  # fmt: skip
-    intervals = bootstrap_intervals(metrics, len(right), groups=groups, seed=seed)
+    intervals = bootstrap_intervals(metrics, len(right), groups=groups)
     ones = np.ones((1, len(right)))
     fields = sorted({field for one in true for field in one})
     by_field = {}

@@ -63,13 +63,11 @@ def _multiscale(truth: np.ndarray, predicted: np.ndarray) -> np.ndarray:
     return np.asarray(ms_ssim(a, b), np.float64).reshape(len(truth), -1).mean(axis=1)
 
 
-def summary(
-    measured: Mapping[str, np.ndarray], groups: Sequence[Any] | None, seed: int = 0
-) -> dict[str, Any]:
+def summary(measured: Mapping[str, np.ndarray], groups: Sequence[Any] | None) -> dict[str, Any]:
     """Means over images with intervals over subjects: ``{name: {"value", "interval"}}``."""
     count = len(next(iter(measured.values())))
     functions = {name: weighted_mean(values) for name, values in measured.items()}
-    intervals = bootstrap_intervals(functions, count, groups=groups, seed=seed)
+    intervals = bootstrap_intervals(functions, count, groups=groups)
     ones = np.ones((1, count))
     return {
         name: {"value": number_of(function(ones)[0]), "interval": intervals[name]}
@@ -77,16 +75,13 @@ def summary(
     }
 
 
-def spread(
-    truth: np.ndarray, draws: np.ndarray, inside: np.ndarray, seed: int = 0
-) -> dict[str, Any]:
+def spread(truth: np.ndarray, draws: np.ndarray, inside: np.ndarray) -> dict[str, Any]:
     """Whether the draws' spread is that of the errors, over foreground pixels.
 
     Args:
         truth: ``[N, *space, C]`` in [0, 1].
         draws: ``[K, N, *space, C]``, K at least 2.
         inside: foreground, bool ``[N, *space]``.
-        seed: seed of the pixels that the AUROC is measured on.
 
     Returns:
         ``coverage``: by the level of a central interval of the draws, the share of the true values in
@@ -108,7 +103,7 @@ def spread(
         for level in LEVELS
     }
     error = np.abs(y - mean)
-    chosen = np.random.default_rng(seed).permutation(len(y))[:_PIXELS]
+    chosen = np.random.default_rng(0).permutation(len(y))[:_PIXELS]
     large = error[chosen] > np.quantile(error[chosen], LARGE)
     found["auroc"] = _auroc(deviation[chosen], large)
     return found

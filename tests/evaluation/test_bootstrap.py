@@ -29,6 +29,8 @@ def test_intervals_over_images_are_the_percentiles_of_the_resamples():
 
 def test_subjects_of_one_image_each_give_the_same_interval():
     plain = bootstrap_intervals(METRICS, 120)
+    assert plain == bootstrap_intervals(METRICS, 120, seed=0)
+    assert plain["accuracy"] != bootstrap_intervals(METRICS, 120, seed=1)["accuracy"]
     names = [f"{i:03d}" for i in range(120)]
     assert bootstrap_intervals(METRICS, 120, groups=names) == {
         **plain,
