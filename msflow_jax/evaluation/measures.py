@@ -168,8 +168,8 @@ GENERATION = {
     ),
     "coverage": Measure("share of the real balls that hold a generated image", SHARE, MORE, _PRDC),
     "spectrum": Measure(
-        "root mean square over spatial frequencies, in cycles per pixel or voxel, of the ratio of the "
-        "mean power spectra in dB",
+        "root mean square over spatial frequencies, of 1 to side // 2 cycles per shortest side, of the "
+        "ratio of the mean power spectra in dB",
         "0 or more dB", LESS,
     ),
     "differences": Measure(

@@ -33,16 +33,25 @@ def fit_probe(
         ValueError: features that are not finite, or labels that are not one for each.
     """
     features, labels = _check(features, labels)
-    mean, deviation = features.mean(axis=0), features.std(axis=0)
-    scale = np.where(deviation > 1e-12, 1 / np.maximum(deviation, 1e-12), 0.0)
     if len(known := np.unique(labels)) == 1:
         return lambda x: np.repeat(known, len(x))
+    model, mean, scale = fit_standardised(features, labels, penalty)
+    return lambda x: model.predict((x - mean) * scale)
+
+
+def fit_standardised(
+    features: np.ndarray, labels: np.ndarray, penalty: float = 1.0
+) -> tuple[Any, np.ndarray, np.ndarray]:
+    """scikit-learn's logistic regression of ``(features - mean) * scale``, and these two ``[D]``.
+
+    Arguments as of :func:`fit_probe`, with two labels or more; a feature that does not vary has scale 0.
+    """
     from sklearn.linear_model import LogisticRegression
 
-    model = LogisticRegression(C=1 / penalty, max_iter=_STEPS).fit(
-        (features - mean) * scale, labels
-    )
-    return lambda x: model.predict((x - mean) * scale)
+    mean, deviation = features.mean(axis=0), features.std(axis=0)
+    scale = np.where(deviation > 1e-12, 1 / np.maximum(deviation, 1e-12), 0.0)
+    model = LogisticRegression(C=1 / penalty, max_iter=_STEPS)
+    return model.fit((features - mean) * scale, labels), mean, scale
 
 
 def probe(

@@ -6,6 +6,7 @@ from typing import Any
 import jax.numpy as jnp
 import numpy as np
 
+from msflow_jax.evaluation.auc import binary_auc
 from msflow_jax.evaluation.bootstrap import bootstrap_intervals, number_of, weighted_mean
 from msflow_jax.evaluation.paired import decibels, ms_ssim, ssim_map
 
@@ -105,7 +106,7 @@ def spread(truth: np.ndarray, draws: np.ndarray, inside: np.ndarray) -> dict[str
     error = np.abs(y - mean)
     chosen = np.random.default_rng(0).permutation(len(y))[:_PIXELS]
     large = error[chosen] > np.quantile(error[chosen], LARGE)
-    found["auroc"] = _auroc(deviation[chosen], large)
+    found["auroc"] = binary_auc(large, deviation[chosen])
     return found
 
 
@@ -140,16 +141,6 @@ def _quantile(level: float, count: int) -> float:
     from scipy.stats import t
 
     return float(t.ppf(0.5 + level / 2, count - 1))
-
-
-def _auroc(score: np.ndarray, large: np.ndarray) -> float | None:
-    from scipy.stats import rankdata
-
-    positive = int(large.sum())
-    if not positive or positive == len(large):
-        return None
-    ranks = rankdata(score)[large].sum()
-    return float((ranks - positive * (positive + 1) / 2) / (positive * (len(large) - positive)))
 
 
 def mean_image(targets: np.ndarray) -> np.ndarray:
