@@ -66,7 +66,7 @@ def _modality(run: Evaluation, name: str, chosen: Split, train: Split) -> Block:
     found = labels_found(
         _flat(fitted.arrays[name]), labels_of(fitted.truth or {}, truth),
         {key: _flat(one) for key, one in images.items()},
-        labels_of(chosen.truth or {}, truth), chosen.groups, seed=run.sample.seed,
+        labels_of(chosen.truth or {}, truth), chosen.groups,
     )  # fmt: skip
     linked = run.flow.model.linked(name, REPORT)
     return {"modality": name, "trained": linked, "examples": count, "rows": found}

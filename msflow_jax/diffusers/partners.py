@@ -87,8 +87,8 @@ class Partners:
         return {
             "source": source, "target": target, "trained": model.linked(source, target),
             "examples": len(chosen), "influence": float(moved / size),
-            "psnr": measures.summary(psnr, chosen.groups, seed=run.sample.seed),
-            "gain": measures.summary(gains, chosen.groups, seed=run.sample.seed),
+            "psnr": measures.summary(psnr, chosen.groups),
+            "gain": measures.summary(gains, chosen.groups),
         }  # fmt: skip
 
 

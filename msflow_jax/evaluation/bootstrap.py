@@ -5,7 +5,11 @@ from typing import Any
 
 import numpy as np
 
+LEVEL = 0.95  # mass inside an interval
 FEWEST = 10  # images or subjects, below which a bootstrap means nothing
+_DEFINED = 0.5  # share of the resamples that must define a metric
+_NO_WIDTH = "nearly every resample gives the same value, so the bootstrap has no width"
+_SELDOM = "fewer than half of the resamples define it: a class or a kind of image is too rare"
 
 
 def resample_counts(units: int, resamples: int, seed: int, chunk: int = 50) -> Iterator[np.ndarray]:
@@ -32,7 +36,6 @@ def bootstrap_intervals(
     groups: Sequence[Any] | None = None,
     resamples: int = 500,
     seed: int = 0,
-    level: float = 0.95,
 ) -> dict[str, Any]:
     """Percentile intervals of metrics that are functions of case weights.
 
@@ -47,18 +50,18 @@ def bootstrap_intervals(
             then. None resamples images.
         resamples: number of bootstrap resamples.
         seed: seed of the resampling.
-        level: mass inside the interval.
 
     Returns:
-        name -> [low, high], or of ``[R, K]`` a list of K of them; None where no resample defined it,
-        where nearly all agree, or of fewer than 10 images or subjects: such an interval means nothing.
-        And level, resamples, seed; with ``groups`` also ``unit`` ("subject") and ``groups`` (how
-        many); where there are too few ``undefined``, the reason by name.
+        name -> [low, high], over the resamples that define it, or of ``[R, K]`` a list of K of them;
+        None where fewer than half of them do, where nearly all agree, or of fewer than 10 images or
+        subjects: such an interval means nothing. And level, resamples, seed; with ``groups`` also
+        ``unit`` ("subject") and ``groups`` (how many); where something has no interval ``undefined``,
+        the reason by name: a text, or of ``[R, K]`` K texts, "" for those that have one.
 
     Raises:
         ValueError: the groups are not one per image.
     """
-    facts: dict[str, Any] = {"level": level, "resamples": resamples, "seed": seed}
+    facts: dict[str, Any] = {"level": LEVEL, "resamples": resamples, "seed": seed}
     units, unit_of_image = images, None
     if groups is not None:
         unit_of_image = _number_groups(groups, images)
@@ -69,13 +72,99 @@ def bootstrap_intervals(
         weights = counts if unit_of_image is None else counts[:, unit_of_image]
         for name, metric in metrics.items():
             values[name].append(metric(weights))
-    found = {name: _interval(chunks, level) for name, chunks in values.items()}
-    if units >= FEWEST or not resamples:
+    pairs = {
+        name: _interval(np.concatenate(chunks) if chunks else np.zeros(0))
+        for name, chunks in values.items()
+    }
+    found = {name: interval for name, (interval, _) in pairs.items()}
+    if not resamples:
         return facts | found
+    if units >= FEWEST:
+        reasons = {name: why for name, (_, why) in pairs.items() if any(why)}
+        return facts | found | ({"undefined": reasons} if reasons else {})
     found = {name: [None] * len(v) if _several(v) else None for name, v in found.items()}
-    unit = "image" if groups is None else "subject"
-    reason = f"{units} {unit}{'' if units == 1 else 's'}: a bootstrap needs {FEWEST} or more"
+    reason = _too_few(units, "image" if groups is None else "subject")
     return facts | found | {"undefined": dict.fromkeys(metrics, reason)}
+
+
+def values_of_two(
+    metrics: Mapping[str, Callable[[np.ndarray], np.ndarray]],
+    first: Sequence[Any],
+    second: Sequence[Any],
+) -> dict[str, Any]:
+    """Metrics that compare two sets of images, with the intervals of :func:`bootstrap_intervals`.
+
+    Args:
+        metrics: functions of the weights ``[R, N + M]`` of both sets, the first set's first.
+        first: subject of each image of the first set ``[N]``; whole subjects are resampled, and those
+            of one name in both sets together.
+        second: of the second set ``[M]``.
+
+    Returns:
+        ``{name: {"value", "interval"}}``, and ``undefined``: the reasons of intervals that are None,
+        which they also are where either set has fewer than 10 subjects.
+    """
+    sets = [[str(one) for one in names] for names in (first, second)]
+    found = bootstrap_intervals(metrics, len(first) + len(second), groups=sets[0] + sets[1])
+    reasons = found.get("undefined", {})
+    fewest = min(len(set(names)) for names in sets)
+    if fewest < FEWEST:
+        reasons = dict.fromkeys(metrics, f"of one set {_too_few(fewest, 'subject')}")
+    ones = np.ones((1, len(first) + len(second)))
+    rows: dict[str, Any] = {
+        name: {"value": float(of(ones)[0]), "interval": None if name in reasons else found[name]}
+        for name, of in metrics.items()
+    }
+    return rows | ({"undefined": reasons} if reasons else {})
+
+
+def weighted_ratio(above: np.ndarray, below: np.ndarray) -> Callable[[np.ndarray], np.ndarray]:
+    """A metric for :func:`bootstrap_intervals`: a sum over images divided by another.
+
+    Args:
+        above: what each image adds to the one sum, ``[images]`` or ``[images, K]``.
+        below: to the other sum, of the same shape and not negative.
+
+    Returns:
+        Function from weights ``[R, images]`` to ratios ``[R]`` or ``[R, K]``, NaN where nothing is
+        counted.
+    """
+    above, below = np.asarray(above, np.float64), np.asarray(below, np.float64)
+
+    def ratio(weights: np.ndarray) -> np.ndarray:
+        total = weights @ below
+        out = np.full(np.shape(total), np.nan)
+        return np.divide(weights @ above, total, out=out, where=total > 0)
+
+    return ratio
+
+
+def weighted_mean(values: np.ndarray) -> Callable[[np.ndarray], np.ndarray]:
+    """:func:`weighted_ratio` that is the mean of values ``[images]`` or ``[images, K]`` but for NaN."""
+    known = ~np.isnan(values)
+    return weighted_ratio(np.where(known, values, 0), known)
+
+
+def number_of(value: float) -> float | None:
+    """A number as JSON has it: None of NaN, which a metric is where it is not defined."""
+    return None if np.isnan(value) else float(value)
+
+
+def mean_over(values: np.ndarray, there: np.ndarray) -> np.ndarray:
+    """Mean ``[R]`` over classes of values ``[R, K]``, for :func:`bootstrap_intervals`.
+
+    Args:
+        values: of each resample and class, NaN where the resample lacks the class.
+        there: the classes that the whole set has, bool ``[K]``.
+
+    Returns:
+        NaN where a resample lacks one of these: a mean over the others would be that of another
+        measure, and a class that is never found would leave an interval that reaches 1. NaN too where
+        there is no class.
+    """
+    if not there.any():
+        return np.full(len(values), np.nan)
+    return np.asarray(values[:, there].mean(axis=1))
 
 
 def proportion_interval(
@@ -83,7 +172,6 @@ def proportion_interval(
     among: np.ndarray,
     groups: Sequence[Any] | None,
     bootstrapped: list[float] | None,
-    level: float = 0.95,
 ) -> tuple[list[float] | None, str]:
     """The interval of a proportion, also where the bootstrap gives none that holds.
 
@@ -96,7 +184,6 @@ def proportion_interval(
         among: bool ``[N]``: the images of the denominator.
         groups: subject of each image ``[N]``, or None.
         bootstrapped: interval of :func:`bootstrap_intervals`.
-        level: mass inside the interval.
 
     Returns:
         The interval; or None and the reason.
@@ -112,11 +199,15 @@ def proportion_interval(
         from scipy.stats import binomtest
 
         found = binomtest(right if not agree else units * (right > 0), units)
-        low, high = found.proportion_ci(level, method="exact")
+        low, high = found.proportion_ci(LEVEL, method="exact")
         return [float(low), float(high)], ""
     if units < FEWEST:
-        return None, f"{units} subjects: a bootstrap needs {FEWEST} or more"
+        return None, _too_few(units, "subject")
     return bootstrapped, "" if bootstrapped else "no resample defines it"
+
+
+def _too_few(units: int, unit: str) -> str:
+    return f"{units} {unit}{'' if units == 1 else 's'}: a bootstrap needs {FEWEST} or more"
 
 
 def _several(value: Any) -> bool:
@@ -134,14 +225,14 @@ def _number_groups(groups: Sequence[Any], images: int) -> np.ndarray:
     return np.unique(names, return_inverse=True)[1]
 
 
-def _interval(chunks: list[np.ndarray], level: float) -> Any:
-    """One interval of values ``[R]``, or a list of K of values ``[R, K]``."""
-    values: np.ndarray = np.concatenate(chunks) if chunks else np.zeros(0)
+def _interval(values: np.ndarray) -> tuple[Any, Any]:
+    """The interval of values ``[R]`` and why there is none, or of values ``[R, K]`` K of both."""
     if np.ndim(values) == 2:
-        return [_interval([values[:, k]], level) for k in range(values.shape[1])]
-    values = values[~np.isnan(values)]
-    if not values.size:
-        return None
-    tail = 100 * (1 - level) / 2
-    low, high = (float(v) for v in np.percentile(values, [tail, 100 - tail]))
-    return [low, high] if high - low > 1e-12 else None
+        pairs = [_interval(column) for column in values.T]
+        return [interval for interval, _ in pairs], [why for _, why in pairs]
+    known = values[~np.isnan(values)]
+    if not known.size or known.size < _DEFINED * values.size:
+        return None, _SELDOM
+    tail = 100 * (1 - LEVEL) / 2
+    low, high = (float(v) for v in np.percentile(known, [tail, 100 - tail]))
+    return ([low, high], "") if high - low > 1e-12 else (None, _NO_WIDTH)

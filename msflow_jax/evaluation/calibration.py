@@ -56,21 +56,20 @@ def ece_of_table(table: list[dict[str, Any]]) -> float:
     return float(sum(gaps) / total)
 
 
-def ece(labels: np.ndarray, probabilities: np.ndarray, bins: int = 15) -> float:
-    """Expected calibration error of the top label, in [0, 1].
+def ece(labels: np.ndarray, probabilities: np.ndarray) -> float:
+    """Expected calibration error of the top label in 15 bins of equal width, in [0, 1].
 
     Args:
         labels: int ``[N]``.
         probabilities: ``[N, K]``.
-        bins: number of equal-width bins.
     """
-    return ece_of_table(reliability_table(labels, probabilities, bins))
+    return ece_of_table(reliability_table(labels, probabilities))
 
 
 def classwise_ece(labels: np.ndarray, probabilities: np.ndarray, bins: int = 15) -> float:
     """Mean over classes of the calibration error of that class's probability, whether on top or not.
 
-    Kull et al. 2019 (arXiv 1910.12656). Arguments as of :func:`ece`.
+    Kull et al. 2019 (arXiv 1910.12656). Arguments as of :func:`reliability_table`.
     """
     probabilities = check_probabilities(probabilities)
     labels = check_labels(labels, probabilities.shape[1])

@@ -85,8 +85,6 @@ def evaluate_classifier(
     groups: Sequence[Any] | None = None,
     ordered: bool = False,
     resamples: int = 500,
-    seed: int = 0,
-    bins: int = 15,
     conventions: Mapping[str, str] | None = None,
 ) -> dict[str, Any]:
     """All classification metrics of one split, ready for ``json.dump(..., allow_nan=False)``.
@@ -104,8 +102,6 @@ def evaluate_classifier(
         groups: subject of each image ``[N]``, see :func:`bootstrap_intervals`; None if unknown.
         ordered: whether the classes are grades, which have a quadratic kappa.
         resamples: bootstrap resamples of the 95 % intervals; 0 leaves them out.
-        seed: seed of the bootstrap.
-        bins: number of bins of the calibration error.
         conventions: texts that replace those of the same name under ``conventions``, such as
             ``LIKELIHOOD_CONVENTIONS``.
 
@@ -126,14 +122,13 @@ def evaluate_classifier(
         groups=groups,
         ordered=ordered,
         resamples=resamples,
-        seed=seed,
     )
     table = class_table(labels, predictions, classes, probability, by_class)
     by_unit = {} if groups is None else _BY_SUBJECT
     return {
         "images": len(labels),
         "classes": [str(name) for name in classes],
-        **_pooled(labels, distance, probability, bins, ordered),
+        **_pooled(labels, distance, probability, ordered),
         "intervals": intervals,
         "confusion": confusion_matrix(labels, predictions, len(classes)).tolist(),
         "per_class": table,
@@ -181,12 +176,11 @@ def _pooled(
     labels: np.ndarray,
     distance: np.ndarray,
     probability: np.ndarray,
-    bins: int,
     ordered: bool,
 ) -> dict[str, Any]:
     """Metrics of the prediction pooled over the draws: distance and probability ``[N, K]``."""
     predictions = distance.argmin(axis=1)
-    reliability = calibration.reliability_table(labels, probability, bins)
+    reliability = calibration.reliability_table(labels, probability)
     metrics = {
         **headline_scores(labels, predictions, distance.shape[1], ordered),
         "auc_distance": auc.distance_auc(labels, distance),

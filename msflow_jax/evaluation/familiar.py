@@ -122,18 +122,15 @@ def shrunk_covariance(centred: np.ndarray) -> np.ndarray:
     """Covariance ``[F, F]`` of centred rows ``[M, F]``, drawn towards a multiple of the identity.
 
     By the share that is best for the squared error (Ledoit and Wolf 2004,
-    doi 10.1016/S0047-259X(03)00096-4).
+    doi 10.1016/S0047-259X(03)00096-4), and a millionth of the mean variance, so that it has an inverse.
     """
-    count, size = centred.shape
-    found = centred.T @ centred / count
-    mean = np.trace(found) / size
-    squares = (found**2).sum()
-    noise = ((centred**2).T @ (centred**2)).sum() / count - squares
-    spread = squares - size * mean**2
-    share = min(noise / count, spread) / spread if spread > 0 else 1.0
-    identity = np.eye(size)
-    least = _LEAST * mean or _LEAST
-    return (1 - share) * found + (share * mean + least) * identity
+    from sklearn.covariance import ledoit_wolf  # its import takes a second or two
+
+    # A single row has the covariance of two such rows; of one alone scikit-learn warns.
+    rows = centred if len(centred) > 1 else np.repeat(centred, 2, axis=0)
+    found, _ = ledoit_wolf(rows, assume_centered=True)
+    least = _LEAST * np.trace(found) / len(found) or _LEAST
+    return np.asarray(found + least * np.eye(len(found)))
 
 
 def _unit(features: np.ndarray) -> np.ndarray:

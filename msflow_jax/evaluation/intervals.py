@@ -6,11 +6,10 @@ from typing import Any
 import numpy as np
 
 from msflow_jax.evaluation import auc
-from msflow_jax.evaluation.bootstrap import bootstrap_intervals, proportion_interval
+from msflow_jax.evaluation.bootstrap import bootstrap_intervals, mean_over, proportion_interval
 from msflow_jax.evaluation.confusion import kappas, rates, weighted_confusion
 
 RATES = ("recall", "specificity", "precision", "npv")
-_NO_WIDTH = "nearly every resample gives the same value, so the bootstrap has no width"
 
 
 def classifier_intervals(
@@ -21,7 +20,6 @@ def classifier_intervals(
     groups: Sequence[Any] | None = None,
     ordered: bool = False,
     resamples: int = 500,
-    seed: int = 0,
 ) -> tuple[dict[str, Any], list[dict[str, Any]]]:
     """Intervals of the scores of all classes, and those of each class against the rest.
 
@@ -32,7 +30,6 @@ def classifier_intervals(
         groups: subject of each image ``[N]``, or None.
         ordered: whether the classes are grades, which have a quadratic kappa.
         resamples: number of bootstrap resamples.
-        seed: seed of the bootstrap.
 
     Returns:
         What :func:`bootstrap_intervals` says of ``accuracy``, ``balanced_accuracy``, ``cohen_kappa``,
@@ -43,6 +40,8 @@ def classifier_intervals(
     correct = predictions == labels
     names = ["accuracy", "balanced_accuracy", "cohen_kappa", "auc_probability"]
     names += ["quadratic_kappa"] if ordered else []
+    present = np.bincount(labels, minlength=classes) > 0
+    apart = present & (np.bincount(labels, minlength=classes) < len(labels))
 
     def scores(weights: np.ndarray) -> np.ndarray:
         """``[R, M]``: the scores of these names, the AUC of every class, each rate of every class."""
@@ -51,9 +50,9 @@ def classifier_intervals(
         found = rates(counts)
         whole = {
             "accuracy": weights @ correct / weights.sum(axis=-1),
-            "balanced_accuracy": auc.mean_defined(found["recall"].T),
+            "balanced_accuracy": mean_over(found["recall"], present),
             "cohen_kappa": kappas(counts),
-            "auc_probability": areas[1] if classes == 2 else auc.mean_defined(areas),
+            "auc_probability": areas[1] if classes == 2 else mean_over(areas.T, apart),
             "quadratic_kappa": kappas(counts, quadratic=True),
         }
         columns = [
@@ -63,22 +62,22 @@ def classifier_intervals(
         ]
         return np.concatenate(columns).T
 
-    facts = bootstrap_intervals(
-        {"scores": scores}, len(labels), groups=groups, resamples=resamples, seed=seed
-    )
-    few = facts.pop("undefined", {}).get("scores", _NO_WIDTH)
+    facts = bootstrap_intervals({"scores": scores}, len(labels), groups=groups, resamples=resamples)
     spans = facts.pop("scores")
+    given: Any = facts.pop("undefined", {}).get("scores", "")
     if not resamples:
         return facts | dict.fromkeys(names), [{} for _ in range(classes)]
     found = dict(zip(names, spans, strict=False))
     everything = np.ones(len(labels), bool)
     found["accuracy"], why = proportion_interval(correct, everything, groups, found["accuracy"])
-    reasons = {name: few for name in names if found[name] is None} | (
-        {"accuracy": why} if why else {}
-    )
+    every = [given] * len(spans) if isinstance(given, str) else given
+    reasons = {name: one for name, one in zip(names, every, strict=False) if found[name] is None}
+    reasons |= {"accuracy": why} if why else {}
     areas, by_rate = spans[len(names) : len(names) + classes], spans[len(names) + classes :]
     table = [
-        _of_class(labels, predictions, k, groups, areas[k], by_rate[k::classes], few)
+        _of_class(
+            labels, predictions, k, groups, areas[k], by_rate[k::classes], every[len(names) + k]
+        )
         for k in range(classes)
     ]
     return facts | found | ({"undefined": reasons} if reasons else {}), table
@@ -91,16 +90,16 @@ def _of_class(
     groups: Sequence[Any] | None,
     area: list[float] | None,
     bootstrapped: Sequence[list[float] | None],
-    few: str,
+    no_area: str,
 ) -> dict[str, Any]:
-    """Intervals of one class: its AUC and its rates."""
+    """Intervals of one class: its AUC, of which ``no_area`` says why it has none, and its rates."""
     true, given = labels == k, predictions == k
     parts = {
         "recall": (given, true), "specificity": (~given, ~true),
         "precision": (true, given), "npv": (~true, ~given),
     }  # fmt: skip
     row: dict[str, Any] = {"auc": area}
-    reasons = {} if area else {"auc": few}
+    reasons = {} if area else {"auc": no_area}
     for name, interval in zip(RATES, bootstrapped, strict=True):
         row[name], why = proportion_interval(*parts[name], groups, interval)
         reasons |= {name: why} if why else {}

@@ -8,14 +8,19 @@ from typing import Any
 
 import numpy as np
 
-from msflow_jax.evaluation.bootstrap import bootstrap_intervals
+from msflow_jax.evaluation.bootstrap import (
+    bootstrap_intervals,
+    mean_over,
+    number_of,
+    weighted_ratio,
+)
 
 BACKGROUND, LESION = "background", "lesion"  # names of the classes of a map that mean these
 
 
 def overlap(
     truth: np.ndarray, predicted: np.ndarray, classes: Sequence[str],
-    groups: Sequence[Any] | None = None, seed: int = 0,
+    groups: Sequence[Any] | None = None,
 ) -> dict[str, Any]:  # fmt: skip
     """Dice of every class but the background, over all pixels of all images together.
 
@@ -24,7 +29,6 @@ def overlap(
         predicted: maps of the same shape.
         classes: K names.
         groups: subject of each image, for the intervals.
-        seed: seed of the bootstrap.
 
     Returns:
         ``{class: {"value", "interval"}}``, None of a class that neither has, and ``mean`` over those
@@ -39,23 +43,21 @@ def overlap(
     maps = [(truth == k, predicted == k) for k, _ in named]
     both = np.stack([(a & b).sum(axes) for a, b in maps], axis=1).astype(float)  # [N, K]
     total = np.stack([a.sum(axes) + b.sum(axes) for a, b in maps], axis=1).astype(float)
-    there = np.array([a.any() for a, _ in maps])
+    true = np.stack([a.sum(axes) for a, _ in maps], axis=1).astype(float)
+    there = true.sum(axis=0) > 0
 
-    def every(weights: np.ndarray) -> np.ndarray:
-        return _ratio(2 * weights @ both, weights @ total)
+    every = weighted_ratio(2 * both, total)
 
     def mean(weights: np.ndarray) -> np.ndarray:
-        found = every(weights)[:, there]
-        known = ~np.isnan(found)
-        return _ratio(np.where(known, found, 0).sum(axis=1), known.sum(axis=1))
+        return mean_over(np.where(weights @ true > 0, every(weights), np.nan), there)
 
     metrics = {"every": every, "mean": mean}
-    intervals = bootstrap_intervals(metrics, len(truth), groups=groups, seed=seed)
+    intervals = bootstrap_intervals(metrics, len(truth), groups=groups)
     ones = np.ones((1, len(truth)))
     values = dict(zip((name for _, name in named), every(ones)[0], strict=True))
     spans = dict(zip(values, intervals["every"], strict=True))
     values, spans = {"mean": mean(ones)[0], **values}, {"mean": intervals["mean"], **spans}
-    return {k: {"value": _number(v), "interval": spans[k]} for k, v in values.items()}
+    return {k: {"value": number_of(v), "interval": spans[k]} for k, v in values.items()}
 
 
 def count_lesions(truth: np.ndarray, predicted: np.ndarray) -> dict[str, np.ndarray]:
@@ -91,7 +93,7 @@ def count_lesions(truth: np.ndarray, predicted: np.ndarray) -> dict[str, np.ndar
 
 
 def lesion_scores(
-    truth: np.ndarray, predicted: np.ndarray, groups: Sequence[Any] | None = None, seed: int = 0
+    truth: np.ndarray, predicted: np.ndarray, groups: Sequence[Any] | None = None
 ) -> dict[str, Any]:
     """Recall and precision of lesions over all images, see :func:`count_lesions` for the arguments.
 
@@ -103,27 +105,16 @@ def lesion_scores(
     counts = {k: v.astype(float) for k, v in count_lesions(truth, predicted).items()}
 
     def share(of: str) -> Any:
-        below = counts["found"] + counts[of]
-        return lambda weights: _ratio(weights @ counts["found"], weights @ below)
+        return weighted_ratio(counts["found"], counts["found"] + counts[of])
 
     metrics = {"recall": share("lost"), "precision": share("added")}
-    intervals = bootstrap_intervals(metrics, len(truth), groups=groups, seed=seed)
+    intervals = bootstrap_intervals(metrics, len(truth), groups=groups)
     ones = np.ones((1, len(truth)))
     values = {
-        name: {"value": _number(metric(ones)[0]), "interval": intervals[name]}
+        name: {"value": number_of(metric(ones)[0]), "interval": intervals[name]}
         for name, metric in metrics.items()
     }
     return {**values, **{name: int(of.sum()) for name, of in counts.items()}}
-
-
-def _ratio(a: np.ndarray, b: np.ndarray) -> np.ndarray:
-    """a / b, NaN where there is nothing to count."""
-    with np.errstate(invalid="ignore", divide="ignore"):
-        return np.where(b > 0, a / b, np.nan)
-
-
-def _number(value: float) -> float | None:
-    return None if np.isnan(value) else float(value)
 
 
 def _check(truth: np.ndarray, predicted: np.ndarray, classes: int) -> None:

@@ -8,8 +8,9 @@ from typing import Any
 
 import numpy as np
 
+from msflow_jax.evaluation.probes import fit_standardised
+
 _LEVELS = 16
-_STEPS = 2000  # of the optimiser at most
 _LEAST = 0.5  # nats: a smaller lead is said of nothing
 
 
@@ -42,8 +43,8 @@ class Looks:
         names: the M modalities.
         weights: of the features of :func:`grey_levels`, ``[M, 32]``.
         bias: ``[M]``.
-        slack: by modality the largest :meth:`lead` that held-out images of it have: of single images,
-            and of the slices of a volume together.
+        slack: by modality the largest of :meth:`leads` that held-out images of it have: of single
+            images, and of the slices of a volume together.
     """
 
     names: tuple[str, ...]
@@ -61,14 +62,10 @@ class Looks:
             train: images uint8 ``[N, *space, C]`` of two modalities or more.
             held: images that are not among them, and what each is of (its volume).
         """
-        from sklearn.linear_model import LogisticRegression
-
         names = tuple(train)
         x = np.concatenate([grey_levels(train[name]) for name in names])
         y = np.repeat(np.arange(len(names)), [len(train[name]) for name in names])
-        mean, deviation = x.mean(axis=0), x.std(axis=0)
-        scale = np.where(deviation > 1e-9, 1 / np.maximum(deviation, 1e-9), 0.0)
-        fitted = LogisticRegression(max_iter=_STEPS).fit((x - mean) * scale, y)
+        fitted, mean, scale = fit_standardised(x, y)
         weights, bias = fitted.coef_, fitted.intercept_
         if len(names) == 2:  # of which sklearn keeps the second alone
             weights, bias = np.stack([0 * weights[0], weights[0]]), np.array([0.0, bias[0]])

@@ -132,8 +132,10 @@ SELECTION = {
 }  # fmt: skip
 CALIBRATION = {
     "temperature": Measure(
-        "T that minimises the negative log-likelihood of softmax(log p / T) on the validation split",
-        "0.001 to 100000, 1 as it is", NEITHER, "Guo et al. 2017 (arXiv 1706.04599)",
+        "T that minimises the negative log-likelihood of softmax(log p / T), averaged over draws, on "
+        "the N images of the validation split; of models without a likelihood plus (log T)^2 / (2 N)",
+        "e^-4 to e^4; of likelihoods 0.001 to 100000 (of several draws to e^4 times that); 1 as it is",
+        NEITHER, "Guo et al. 2017 (arXiv 1706.04599)",
     ),
     "bias": Measure("what vector scaling adds to the logarithm of a class", "nats", NEITHER),
     "ece_before": Measure("ece of the model's own probabilities", SHARE, LESS),
@@ -166,8 +168,8 @@ GENERATION = {
     ),
     "coverage": Measure("share of the real balls that hold a generated image", SHARE, MORE, _PRDC),
     "spectrum": Measure(
-        "root mean square over spatial frequencies, in cycles per pixel or voxel, of the ratio of the "
-        "mean power spectra in dB",
+        "root mean square over spatial frequencies, of 1 to side // 2 cycles per shortest side, of the "
+        "ratio of the mean power spectra in dB",
         "0 or more dB", LESS,
     ),
     "differences": Measure(

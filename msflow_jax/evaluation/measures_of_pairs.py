@@ -6,15 +6,16 @@ _SSIM = "Wang et al. 2004"
 
 TRANSLATION = {
     "psnr": Measure(
-        "-10 log10 of the mean squared error, images in [0, 1]; of each image, then the mean", "dB", MORE
+        "-10 log10 of the mean squared error, images in [0, 1]; of each image, then the mean",
+        "to 100 dB (no error)", MORE,
     ),
     "ssim": Measure(
         "structural similarity, Gaussian window of 11 pixels and sigma 1.5, mirrored at the border",
         "-1 to 1", MORE, _SSIM,
     ),
     "ms_ssim": Measure(
-        "the same over as many of five scales as the window fits into, weights brought to a sum of 1",
-        SHARE, MORE, "Wang et al. 2003",
+        "the same over as many of five scales as the window fits into, weights brought to a sum of 1; "
+        "only where the window lies within the image", SHARE, MORE, "Wang et al. 2003",
     ),
     "mae": Measure("mean absolute error, images in [0, 1]; on the page in HU of CT", SHARE, LESS),
     "psnr_inside": Measure("psnr of the foreground: brighter than 12 in source or target", "dB", MORE),

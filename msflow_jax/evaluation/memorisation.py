@@ -10,6 +10,7 @@ import numpy as np
 from msflow_jax.data.order import FLIPS
 from msflow_jax.evaluation.checks import check_images
 
+_PAIRS = 16  # nearest pairs that are named
 PIXEL_SIDE = 32  # at which images are compared
 
 
@@ -70,7 +71,6 @@ def check_memorisation(
     train: np.ndarray,
     fake_index: np.ndarray,
     flips: Sequence[str],
-    pairs: int = 16,
 ) -> dict[str, Any]:
     """Summary of :func:`nearest_training` at small sides, and the nearest pairs.
 
@@ -80,13 +80,12 @@ def check_memorisation(
         train: images trained on, uint8 ``[T, *space, C]``.
         fake_index: position of each generated image in the caller's array, int ``[M]``.
         flips: see :func:`nearest_training`.
-        pairs: nearest pairs that are named.
     """
     from msflow_jax.evaluation.features import shrink
 
     small = [shrink(images, PIXEL_SIDE) for images in (fake, real, train)]
     near = nearest_training(*small, flips=flips)
-    closest = near.closest(pairs)
+    closest = near.closest(_PAIRS)
     return {
         **near.summary(),
         "training": len(train),

@@ -10,11 +10,11 @@ from typing import Any
 import numpy as np
 
 from msflow_jax.evaluation.auc import weighted_auc
-from msflow_jax.evaluation.bootstrap import resample_counts
+from msflow_jax.evaluation.bootstrap import values_of_two
 
 _MOST = 2000  # reference images whose score is kept
 _FLOOR = 1e-12
-_RATE, _RESAMPLES = 0.95, 200
+_RATE = 0.95
 STAND_INS = ("other scanner", "noise", "texture")
 MADE_OF_THE_SPLIT = STAND_INS[:1]
 
@@ -78,9 +78,8 @@ def _plain(name: str, values: np.ndarray, signed: Sequence[str]) -> np.ndarray:
 
 
 def detection(
-    inside: np.ndarray, outside: np.ndarray, groups: Sequence[Any] | None,
-    same: bool = False, seed: int = 0,
-) -> dict[str, Any]:  # fmt: skip
+    inside: np.ndarray, outside: np.ndarray, groups: Sequence[Any] | None, same: bool = False
+) -> dict[str, Any]:
     """How well a score tells images from outside, with 95 % intervals over subjects of the inside ones.
 
     Args:
@@ -88,14 +87,14 @@ def detection(
         outside: scores of the others ``[M]``.
         groups: subjects of the inside images; None: all differ.
         same: whether the outside images are made of the inside ones, in order; otherwise all differ.
-        seed: of the bootstrap.
 
     Returns:
         ``auroc``, and ``fpr95``: share of outside images that pass for inside ones at the threshold
-        that lets 95 % of the inside ones pass; each with its interval.
+        that lets 95 % of the inside ones pass; each with its interval,
+        None with the reason under ``undefined``, see :func:`values_of_two`.
     """
     own = [str(one) for one in (range(len(inside)) if groups is None else groups)]
-    names = [*own, *(own if same else [f"outside {i}" for i in range(len(outside))])]
+    others = own if same else [f"outside {i}" for i in range(len(outside))]
     both = np.concatenate([inside, outside])
     from_outside = np.arange(len(both)) >= len(inside)
 
@@ -106,18 +105,10 @@ def detection(
             return np.nan
         return float((scores[of] <= np.quantile(scores[~of], _RATE)).mean())
 
-    def measure(weights: np.ndarray) -> dict[str, np.ndarray]:
-        fpr95 = np.array([passing(row) for row in weights])
-        return {"auroc": weighted_auc(from_outside, both, weights), "fpr95": fpr95}
-
-    subjects, of_image = np.unique(names, return_inverse=True)
-    found = measure(np.ones((1, len(both))))
-    drawn = [measure(c[:, of_image]) for c in resample_counts(len(subjects), _RESAMPLES, seed)]
-    return {
-        name: {"value": float(value[0]), "interval": np.nanquantile(
-            np.concatenate([one[name] for one in drawn]), [0.025, 0.975]).tolist()}
-        for name, value in found.items()
-    }  # fmt: skip
+    return values_of_two({
+        "auroc": lambda weights: weighted_auc(from_outside, both, weights),
+        "fpr95": lambda weights: np.array([passing(row) for row in weights]),
+    }, own, others)  # fmt: skip
 
 
 def stand_ins(images: np.ndarray, seed: int) -> dict[str, np.ndarray]:

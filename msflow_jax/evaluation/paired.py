@@ -7,32 +7,37 @@ import numpy as np
 WINDOW, SIGMA = 11, 1.5  # of SSIM's Gaussian window, in pixels
 RANGE = 2.0  # of images in [-1, 1]
 SCALES = (0.0448, 0.2856, 0.3001, 0.2363, 0.1333)  # weights of multiscale SSIM, the finest first
-_MIN_ERROR = 1e-10  # so that the PSNR of equal images is a number, 106 dB
+_MIN_ERROR = 1e-10  # so that the PSNR of equal images is a number, 100 dB
 
 
 def psnr(a: jax.Array, b: jax.Array) -> jax.Array:
     """Peak signal-to-noise ratio ``[B]`` in dB of images ``[B, H, W, C]`` in [-1, 1]."""
-    error = jnp.mean((a - b) ** 2, axis=(1, 2, 3))
-    return 10 * jnp.log10(RANGE**2 / jnp.maximum(error, _MIN_ERROR))
+    return decibels(jnp.mean((a - b) ** 2, axis=(1, 2, 3)) / RANGE**2)
+
+
+def decibels(error: jax.Array | np.ndarray) -> jax.Array:
+    """Peak signal-to-noise ratio in dB, at most 100, of mean squared errors of images in [0, 1]."""
+    return -10 * jnp.log10(jnp.maximum(error, _MIN_ERROR))
 
 
 @jax.jit
 def ssim(a: jax.Array, b: jax.Array) -> jax.Array:
     """Structural similarity ``[B]`` of images ``[B, H, W, C]`` in [-1, 1], averaged over channels.
 
-    Wang et al. 2004: a Gaussian window of 11 pixels and sigma 1.5, K1 = 0.01, K2 = 0.03, only where the
-    window lies within the image.
+    Wang et al. 2004: a Gaussian window of 11 pixels and sigma 1.5, K1 = 0.01, K2 = 0.03. Every pixel
+    counts, with the image mirrored at its border, as the recorded figures of translations have it; the
+    authors and scikit-image leave out the outer five pixels, where the window leaves the image.
 
     Raises:
         ValueError: images smaller than the window.
     """
-    likeness, structure = _parts(a, b)
-    return jnp.mean(likeness * structure, axis=(1, 2, 3))
+    return jnp.mean(ssim_map(a, b), axis=(1, 2, 3))
 
 
 @jax.jit
 def ssim_map(a: jax.Array, b: jax.Array) -> jax.Array:
-    """Structural similarity of every pixel ``[B, H, W, C]``; mirrored at the border."""
+    """Structural similarity of every pixel ``[B, H, W, C]``, see :func:`ssim`."""
+    _check(a)
     pad = ((0, 0), *((WINDOW // 2,) * 2 for _ in range(2)), (0, 0))
     a, b = (jnp.pad(x, pad, mode="reflect") for x in (a, b))
     likeness, structure = _parts(a, b)
@@ -44,7 +49,7 @@ def ms_ssim(a: jax.Array, b: jax.Array) -> jax.Array:
     """Multiscale structural similarity ``[B]`` (Wang et al. 2003) of images ``[B, H, W, C]`` in [-1, 1].
 
     As many of the five scales as the window fits into, their weights brought to a sum of 1: of 32 pixels
-    two, of 64 three, of 176 all.
+    two, of 64 three, of 176 all. Unlike in :func:`ssim` only where the window lies within the image.
 
     Raises:
         ValueError: images smaller than the window.
@@ -84,14 +89,18 @@ def _windowed(x: jax.Array) -> jax.Array:
     """Means ``[B, H - 10, W - 10, C]`` under the window, of ``x`` ``[B, H, W, C]``."""
     weights = np.exp(-0.5 * ((np.arange(WINDOW) - WINDOW // 2) / SIGMA) ** 2)
     weights /= weights.sum()
-    if min(x.shape[1:3]) < WINDOW:
-        high, wide = x.shape[1:3]
-        raise ValueError(
-            f"images of {high} x {wide} pixels are below the {WINDOW} of SSIM's window"
-        )
+    _check(x)
     for axis in (1, 2):
         size = x.shape[axis] - WINDOW + 1
         # Sums, not a convolution: accelerators would round its factors to fewer digits.
         parts = [jax.lax.slice_in_dim(x, i, i + size, axis=axis) for i in range(WINDOW)]
         x = jnp.stack([w * part for w, part in zip(weights.tolist(), parts, strict=True)]).sum(0)
     return x
+
+
+def _check(x: jax.Array) -> None:
+    high, wide = x.shape[1:3]
+    if min(high, wide) < WINDOW:
+        raise ValueError(
+            f"images of {high} x {wide} pixels are below the {WINDOW} of SSIM's window"
+        )

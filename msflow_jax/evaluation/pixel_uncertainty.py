@@ -16,7 +16,6 @@ def evaluate_uncertainty(
     *,
     groups: Sequence[Any] | None = None,
     resamples: int = 500,
-    seed: int = 0,
 ) -> dict[str, Any]:
     """How well uncertainty tells wrong pixels from right ones, and how errors rise with it.
 
@@ -25,7 +24,6 @@ def evaluate_uncertainty(
         uncertainty: in [0, 1], ``[N, *space]``.
         groups: subject of each image, or None; see :func:`bootstrap_intervals`.
         resamples: number of bootstrap resamples.
-        seed: seed of the bootstrap.
 
     Returns:
         ``auroc`` of errors by uncertainty over all pixels (ties of 512 levels count half), its
@@ -53,7 +51,7 @@ def evaluate_uncertainty(
     tenths = np.array([_counts(one, bad, _BINS) for one, bad in pairs]).sum(axis=0)
     found = bootstrap_intervals(
         {"auroc": lambda weights: _areas(weights @ right, weights @ bad)}, images,
-        groups=groups, resamples=resamples, seed=seed,
+        groups=groups, resamples=resamples,
     )  # fmt: skip
     area = float(_areas(right.sum(axis=0), bad.sum(axis=0)))
     spearman = _spearman(flat.mean(axis=1), error.mean(axis=1))

@@ -10,17 +10,17 @@ from typing import Any
 import numpy as np
 
 from msflow_jax.evaluation.auc import weighted_auc
-from msflow_jax.evaluation.bootstrap import resample_counts
+from msflow_jax.evaluation.bootstrap import values_of_two
 from msflow_jax.evaluation.features import shrink
 from msflow_jax.evaluation.memorisation import PIXEL_SIDE, nearest
 
-_RESAMPLES, _PARTED = 200, 2000
+_PARTED = 2000
 _FALSE = 0.01  # share of images never trained on that may be taken for training images
 _LEAST = 1e-6
 
 
 def membership(
-    members: np.ndarray, others: np.ndarray, groups: Sequence[Any] | None = None, seed: int = 0
+    members: np.ndarray, others: np.ndarray, groups: Sequence[Any] | None = None
 ) -> dict[str, Any]:
     """How well a loss tells training images from others, with 95 % intervals over subjects.
 
@@ -28,12 +28,12 @@ def membership(
         members: loss of training images ``[M]``; the smaller, the more likely is membership.
         others: loss of images never trained on ``[N]``.
         groups: subject of each of both, members first ``[M + N]``; None: all differ.
-        seed: of the bootstrap.
 
     Returns:
         ``auroc`` (0.5 where nothing is given away) and ``tpr``, the share of members that are told at
-        no more than ``fpr`` = 1 % of the others, each with its interval; ``expected_tpr`` is what
-        images that were not trained on have.
+        no more than ``fpr`` = 1 % of the others, each with its interval, None with the reason under
+        ``undefined``, see :func:`values_of_two`; ``expected_tpr`` is what images that were not trained
+        on have.
     """
     scores = -np.concatenate([members, others]).astype(float)
     inside = np.arange(len(scores)) < len(members)
@@ -46,19 +46,11 @@ def membership(
             return float("nan")
         return float((own > outside[int(_FALSE * len(outside))]).mean())
 
-    def measure(weights: np.ndarray) -> dict[str, np.ndarray]:
-        auroc = weighted_auc(inside, scores, weights)
-        return {"auroc": auroc, "tpr": np.array([told(row) for row in weights])}
-
-    names = [str(one) for one in (range(len(scores)) if groups is None else groups)]
-    subjects, of_image = np.unique(names, return_inverse=True)
-    value = measure(np.ones((1, len(scores))))
-    drawn = [measure(c[:, of_image]) for c in resample_counts(len(subjects), _RESAMPLES, seed)]
-    found = {
-        name: {"value": float(one[0]), "interval": np.nanquantile(
-            np.concatenate([row[name] for row in drawn]), [0.025, 0.975]).tolist()}
-        for name, one in value.items()
-    }  # fmt: skip
+    names = range(len(scores)) if groups is None else groups
+    found = values_of_two({
+        "auroc": lambda weights: weighted_auc(inside, scores, weights),
+        "tpr": lambda weights: np.array([told(row) for row in weights]),
+    }, names[: len(members)], names[len(members) :])  # fmt: skip
     expected = (1 + int(_FALSE * len(others))) / (1 + len(others))
     counts = {"members": len(members), "others": len(others)}
     return {**counts, **found, "fpr": _FALSE, "expected_tpr": expected}

@@ -5,7 +5,13 @@ from typing import Any
 
 import numpy as np
 
-from msflow_jax.evaluation.bootstrap import bootstrap_intervals, proportion_interval
+from msflow_jax.evaluation.bootstrap import (
+    bootstrap_intervals,
+    mean_over,
+    proportion_interval,
+    weighted_mean,
+    weighted_ratio,
+)
 
 _STEPS = 2000  # of the optimiser at most
 
@@ -27,21 +33,30 @@ def fit_probe(
         ValueError: features that are not finite, or labels that are not one for each.
     """
     features, labels = _check(features, labels)
-    mean, deviation = features.mean(axis=0), features.std(axis=0)
-    scale = np.where(deviation > 1e-12, 1 / np.maximum(deviation, 1e-12), 0.0)
     if len(known := np.unique(labels)) == 1:
         return lambda x: np.repeat(known, len(x))
+    model, mean, scale = fit_standardised(features, labels, penalty)
+    return lambda x: model.predict((x - mean) * scale)
+
+
+def fit_standardised(
+    features: np.ndarray, labels: np.ndarray, penalty: float = 1.0
+) -> tuple[Any, np.ndarray, np.ndarray]:
+    """scikit-learn's logistic regression of ``(features - mean) * scale``, and these two ``[D]``.
+
+    Arguments as of :func:`fit_probe`, with two labels or more; a feature that does not vary has scale 0.
+    """
     from sklearn.linear_model import LogisticRegression
 
-    model = LogisticRegression(C=1 / penalty, max_iter=_STEPS).fit(
-        (features - mean) * scale, labels
-    )
-    return lambda x: model.predict((x - mean) * scale)
+    mean, deviation = features.mean(axis=0), features.std(axis=0)
+    scale = np.where(deviation > 1e-12, 1 / np.maximum(deviation, 1e-12), 0.0)
+    model = LogisticRegression(C=1 / penalty, max_iter=_STEPS)
+    return model.fit((features - mean) * scale, labels), mean, scale
 
 
 def probe(
     features_train: np.ndarray, y_train: np.ndarray, features_test: np.ndarray, y_test: np.ndarray,
-    groups: Sequence[Any] | None = None, *, seed: int = 0,
+    groups: Sequence[Any] | None = None,
 ) -> dict[str, Any]:  # fmt: skip
     """How well labels follow from frozen features, by :func:`fit_probe`.
 
@@ -51,7 +66,6 @@ def probe(
         features_test: float ``[M, D]``.
         y_test: labels ``[M]``; one that no training example has counts as wrong.
         groups: subject of each test example, for the interval.
-        seed: seed of the bootstrap.
 
     Returns:
         ``accuracy`` and ``balanced_accuracy`` (the mean recall of the labels that the test has) with
@@ -70,19 +84,12 @@ def probe(
     right = predict(features_test) == y_test
     known, numbers = np.unique(y_test, return_inverse=True)
     of = np.eye(len(known))[numbers]  # [M, K]
-
-    def balanced(weights: np.ndarray) -> np.ndarray:
-        with np.errstate(invalid="ignore", divide="ignore"):
-            recalls = (weights * right) @ of / (weights @ of)
-        # A resample without a label has the mean over the others.
-        there = ~np.isnan(recalls)
-        return np.where(there, recalls, 0).sum(axis=1) / there.sum(axis=1)
-
+    recalls, all_of_them = weighted_ratio(right[:, None] * of, of), np.ones(len(known), bool)
     metrics = {
-        "accuracy": lambda weights: weights @ right / weights.sum(axis=1),
-        "balanced_accuracy": balanced,
+        "accuracy": weighted_mean(right),
+        "balanced_accuracy": lambda weights: mean_over(recalls(weights), all_of_them),
     }
-    spans = bootstrap_intervals(metrics, len(right), groups=groups, seed=seed)
+    spans = bootstrap_intervals(metrics, len(right), groups=groups)
     everyone = np.ones(len(right), bool)
     spans["accuracy"], _ = proportion_interval(right, everyone, groups, spans["accuracy"])
     values, counts = np.unique(y_train, return_counts=True)
@@ -96,7 +103,7 @@ def probe(
 
 def labels_found(
     train: np.ndarray, known: Mapping[str, np.ndarray], images: Mapping[str, np.ndarray],
-    truth: Mapping[str, np.ndarray], groups: Sequence[Any] | None = None, *, seed: int = 0,
+    truth: Mapping[str, np.ndarray], groups: Sequence[Any] | None = None,
 ) -> dict[str, dict[str, Any]]:  # fmt: skip
     """Which true labels linear classifiers of pixels, fitted to training images, find in other images.
 
@@ -108,7 +115,6 @@ def labels_found(
         images: several versions of the same examples ``[M, D]``, such as real and drawn ones.
         truth: true labels of the examples ``[M]`` by kind.
         groups: subject of each example, for the intervals.
-        seed: seed of the bootstrap.
 
     Returns:
         For each version, and for the ``most frequent`` training labels, the share that is right:
@@ -122,17 +128,14 @@ def labels_found(
         values, counts = np.unique(labels, return_counts=True)
         right["most frequent"].append(values[counts.argmax()] == truth[kind])
 
-    def mean(columns: np.ndarray) -> Callable[[np.ndarray], np.ndarray]:
-        return lambda weights: weights @ columns / weights.sum(axis=1, keepdims=True)
-
     # [M, 1 + kinds] each: all kinds together, then one by one.
     found = {
         name: np.column_stack([np.mean(columns, axis=0), *columns]).astype(float)
         for name, columns in right.items()
     }
-    metrics = {name: mean(columns) for name, columns in found.items()}
+    metrics = {name: weighted_mean(columns) for name, columns in found.items()}
     count = len(next(iter(truth.values())))
-    spans = bootstrap_intervals(metrics, count, groups=groups, seed=seed)
+    spans = bootstrap_intervals(metrics, count, groups=groups)
     return {
         name: {
             kind: {"value": float(value), "interval": span}

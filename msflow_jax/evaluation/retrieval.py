@@ -5,14 +5,14 @@ from typing import Any
 
 import numpy as np
 
-from msflow_jax.evaluation.bootstrap import bootstrap_intervals
+from msflow_jax.evaluation.bootstrap import bootstrap_intervals, weighted_mean
 
 RANKS = (1, 5)
 
 
 def recall(
     a: np.ndarray, b: np.ndarray, content_a: np.ndarray, content_b: np.ndarray,
-    *, groups: Sequence[Any] | None = None, seed: int = 0,
+    *, groups: Sequence[Any] | None = None,
 ) -> dict[str, Any]:  # fmt: skip
     """Recall at 1 and 5 in both directions; any partner of equal content is right.
 
@@ -22,7 +22,6 @@ def recall(
         content_a: what the first show, ``[N, ...]``; equal ones are one and the same.
         content_b: what the partners show.
         groups: subject of each, for intervals.
-        seed: seed of the bootstrap.
 
     Returns:
         ``gallery``; for ``forward`` (a finds b) and ``backward`` the recalls and ``auroc``, the share of
@@ -42,7 +41,7 @@ def recall(
         hits["auroc"] = _nearer(right)
         same = (numbers[:, None] == numbers[None]).mean(axis=1)
         intervals = bootstrap_intervals(
-            {key: _mean(values) for key, values in hits.items()}, len(a), groups=groups, seed=seed
+            {key: weighted_mean(values) for key, values in hits.items()}, len(a), groups=groups
         )
         found[name] = {
             **{k: {"value": float(v.mean()), "interval": intervals[k]} for k, v in hits.items()},
@@ -56,7 +55,3 @@ def _nearer(right: np.ndarray) -> np.ndarray:
     before = np.where(right, (~right).cumsum(axis=1), 0).sum(axis=1) / right.sum(axis=1)
     wrong = (~right).sum(axis=1)
     return np.where(wrong > 0, 1 - before / np.maximum(wrong, 1), 0.5)
-
-
-def _mean(values: np.ndarray) -> Any:
-    return lambda weights: weights @ values / weights.sum(axis=1)

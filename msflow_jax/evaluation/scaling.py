@@ -10,12 +10,10 @@ from typing import Any
 
 import numpy as np
 
-from msflow_jax.evaluation.calibration import brier, classwise_ece, ece
 from msflow_jax.evaluation.checks import check_finite, check_labels, check_shape
 
 TEMPERATURE, VECTOR, NONE = METHODS = "temperature", "vector", "none"
-_TEMPERATURES = (1e-3, 1e5)  # ends of the range that is searched
-_FEW_ERRORS = 5  # on which a temperature should not rest
+_TEMPERATURES = (1e-3, 1e5)  # ends of the range that :func:`fit_temperature` searches
 _FOLDS = 5
 # Log of how far a temperature is looked for from 1, or from that of the draws' mean.
 _AROUND = 4.0
@@ -88,7 +86,7 @@ def fit_scaling(
         raise ValueError(f"unknown calibration {method!r}: choose one of {', '.join(METHODS)}")
     if method == NONE:
         return Scaling()
-    log_temperature = np.log(fit_temperature(labels, logs.mean(axis=0)))
+    log_temperature, bounds = searched(labels, logs, in_nats)
     rows, count = np.arange(len(labels)), logs.shape[-1]
 
     def loss(scaling: Scaling) -> float:
@@ -98,16 +96,28 @@ def fit_scaling(
         far = float(np.square(bias).sum()) + (0 if in_nats else log_temperature**2)
         return loss(Scaling(float(np.exp(log_temperature)), bias)) + far / (2 * len(labels))
 
-    right = (logs.mean(axis=0).argmax(axis=1) == labels).all()
+    right = bool((logs.mean(axis=0).argmax(axis=1) == labels).all())
     if (len(logs) > 1 or not in_nats) and not right:
-        middle, least = (log_temperature, np.log(_TEMPERATURES[0])) if in_nats else (0, -_AROUND)
-        bounds = max(middle - _AROUND, least), middle + _AROUND
         log_temperature = minimize_scalar(penalised, bounds=bounds, method="bounded").x
     if method == TEMPERATURE or right:
         return Scaling(float(np.exp(log_temperature)))
     start = np.r_[log_temperature, np.zeros(count)]
-    x = minimize(lambda x: penalised(x[0], x[1:] - x[1:].mean()), start, method="L-BFGS-B").x
+    ends = [bounds, *[(None, None)] * count]
+    x = minimize(lambda x: penalised(x[0], x[1:] - x[1:].mean()), start, bounds=ends).x
     return Scaling(float(np.exp(x[0])), tuple(map(float, x[1:] - x[1:].mean())))
+
+
+def searched(
+    labels: np.ndarray, logs: np.ndarray, in_nats: bool
+) -> tuple[float, tuple[float, float]]:
+    """Log of the temperature of the draws' mean, and the ends of where :func:`fit_scaling` looks."""
+    fitted = float(np.log(fit_temperature(labels, logs.mean(axis=0))))
+    least, most = (float(np.log(end)) for end in _TEMPERATURES)
+    if not in_nats:
+        return fitted, (-_AROUND, _AROUND)
+    if len(logs) == 1:
+        return fitted, (least, most)
+    return fitted, (max(fitted - _AROUND, least), fitted + _AROUND)
 
 
 def cross_fit(
@@ -164,7 +174,8 @@ def fit_temperature(labels: np.ndarray, logits: np.ndarray) -> float:
     got wrong have no best temperature and give 1; logits worse than chance give the upper end.
 
     Args:
-        labels: int ``[N]`` of the validation split; ``logits``: ``[N, K]`` as for ``log_softmax``.
+        labels: int ``[N]`` of the validation split.
+        logits: ``[N, K]`` as for ``log_softmax``.
 
     Raises:
         ValueError: for non-finite logits or labels that do not fit them.
@@ -172,7 +183,7 @@ def fit_temperature(labels: np.ndarray, logits: np.ndarray) -> float:
     from scipy.optimize import brentq
 
     logits = _logits(logits)
-    gaps = logits - _of_label(labels, logits)[:, None]
+    gaps = logits - of_label(labels, logits)[:, None]
 
     def slope(log_temperature: float) -> float:
         """Derivative of the negative log-likelihood by 1/T, which rises with 1/T: it is convex."""
@@ -188,54 +199,6 @@ def fit_temperature(labels: np.ndarray, logits: np.ndarray) -> float:
     return float(np.exp(brentq(slope, low, high)))
 
 
-def evaluate_scaling(
-    labels: np.ndarray,
-    before: np.ndarray,
-    after: np.ndarray,
-    scaling: Scaling,
-    notes: Sequence[str] = (),
-) -> dict[str, Any]:
-    """Calibration of a split before and after a scaling.
-
-    Args:
-        labels: int ``[N]``.
-        before: log-probabilities pooled over draws ``[N, K]``.
-        after: the same, scaled.
-        scaling: the one that is kept, fitted on the validation split.
-        notes: of :func:`notes_on`.
-
-    Returns:
-        ``temperature``, ``bias``, ``fitted_on`` ("val"), and on these labels ``ece``, ``classwise_ece``,
-        ``brier`` and ``nll`` with ``_before`` and ``_after``. The negative log-likelihood is in nats
-        and, unlike :func:`~msflow_jax.evaluation.calibration.negative_log_likelihood`, not clipped.
-    """
-    report: dict[str, Any] = {
-        "temperature": scaling.temperature, "bias": list(scaling.bias), "fitted_on": "val",
-    }  # fmt: skip
-    for name, logs in (("before", before), ("after", after)):
-        p = np.exp(logs)
-        report[f"ece_{name}"] = ece(labels, p)
-        report[f"classwise_ece_{name}"] = classwise_ece(labels, p)
-        report[f"brier_{name}"] = brier(labels, p)
-        report[f"nll_{name}"] = 0.0 - float(_of_label(labels, logs).mean())
-    return {**report, "notes": list(notes)} if notes else report
-
-
-def notes_on(labels: np.ndarray, logits: np.ndarray, temperature: float) -> list[str]:
-    """Why a temperature that was fitted to these log-probabilities ``[N, K]`` means little."""
-    right = int((logits.argmax(axis=1) == labels).sum())
-    notes = []
-    if right == len(labels):
-        notes.append("No validation image is misclassified: the temperature fits none.")
-    if not _TEMPERATURES[0] * 1.01 < temperature < _TEMPERATURES[1] * 0.99:
-        notes.append(f"The temperature {temperature:g} is an end of the range that is searched.")
-    if len(labels) - right < _FEW_ERRORS and right < len(labels):
-        notes.append(
-            f"The temperature rests on {len(labels) - right} misclassified validation images."
-        )
-    return notes
-
-
 def _logits(logits: np.ndarray) -> np.ndarray:
     logits = check_finite(logits, "logits")
     if logits.ndim != 2:
@@ -243,7 +206,7 @@ def _logits(logits: np.ndarray) -> np.ndarray:
     return logits
 
 
-def _of_label(labels: np.ndarray, logits: np.ndarray) -> np.ndarray:
+def of_label(labels: np.ndarray, logits: np.ndarray) -> np.ndarray:
     """The entry ``[N]`` of each row ``[N, K]`` that belongs to its label."""
     labels = check_labels(labels, logits.shape[1])
     check_shape(logits, (len(labels), logits.shape[1]), "logits")

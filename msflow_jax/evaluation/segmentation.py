@@ -5,7 +5,12 @@ from typing import Any
 
 import numpy as np
 
-from msflow_jax.evaluation.bootstrap import bootstrap_intervals
+from msflow_jax.evaluation.bootstrap import (
+    bootstrap_intervals,
+    mean_over,
+    weighted_mean,
+    weighted_ratio,
+)
 from msflow_jax.evaluation.surfaces import hausdorff
 
 
@@ -69,7 +74,6 @@ def evaluate_images(
     sizes: np.ndarray | None = None,
     groups: Sequence[Any] | None = None,
     resamples: int = 500,
-    seed: int = 0,
 ) -> dict[str, Any]:
     """What :func:`evaluate_segmentation` gives, and scores of each image with their intervals.
 
@@ -84,12 +88,11 @@ def evaluate_images(
         sizes: mm of the pixels of each image along each axis ``[N, dims]``; None: distances in pixels.
         groups: subject of each image, or None; see :func:`bootstrap_intervals`.
         resamples: number of bootstrap resamples.
-        seed: seed of the bootstrap.
 
     Returns:
         With each class also ``image_dice``, ``hd`` and ``hd95`` (means over images, None where there is
         none), ``intervals`` of these and of ``dice``, and the counts; ``unit`` of the distances; and
-        ``intervals`` of ``mean_dice``.
+        ``intervals`` of ``mean_dice``, of which ``undefined`` says why there is none.
 
     Raises:
         ValueError: see :func:`evaluate_segmentation`.
@@ -104,25 +107,12 @@ def evaluate_images(
         dice = 2 * both / (true + made)
     far = _distances(truth, predicted, k, sizes)
     means = {"image_dice": dice, "hd": far[..., 0], "hd95": far[..., 1]}
-
-    def overlap(weights: np.ndarray) -> np.ndarray:
-        with np.errstate(invalid="ignore"):
-            return 2 * (weights @ both) / (weights @ (true + made))
-
-    def mean_of(values: np.ndarray) -> Any:
-        there = ~np.isnan(values)
-        known = np.where(there, values, 0.0)
-
-        def mean(weights: np.ndarray) -> np.ndarray:
-            with np.errstate(invalid="ignore", divide="ignore"):
-                return (weights @ known) / (weights @ there)
-
-        return mean
-
-    metrics: dict[str, Any] = {name: mean_of(values) for name, values in means.items()}
+    overlap = weighted_ratio(2 * both, true + made)
+    metrics: dict[str, Any] = {name: weighted_mean(values) for name, values in means.items()}
     metrics["dice"] = overlap
-    metrics["mean_dice"] = lambda weights: np.nanmean(overlap(weights), axis=1)
-    spans = bootstrap_intervals(metrics, images, groups=groups, resamples=resamples, seed=seed)
+    there = (true + made).sum(axis=0) > 0
+    metrics["mean_dice"] = lambda weights: mean_over(overlap(weights), there)
+    spans = bootstrap_intervals(metrics, images, groups=groups, resamples=resamples)
     for i, row in enumerate(found["classes"].values()):
         row |= {name: _mean(values[:, i]) for name, values in means.items()}
         row["intervals"] = {name: spans[name][i] for name in ("dice", *means)}
@@ -133,7 +123,9 @@ def evaluate_images(
             "absent": int(((true[:, i] == 0) & (made[:, i] == 0)).sum()),
         }
     intervals: dict[str, Any] = {"mean_dice": spans["mean_dice"]}
-    intervals |= {key: spans[key] for key in ("unit", "groups", "undefined") if key in spans}
+    intervals |= {key: spans[key] for key in ("unit", "groups") if key in spans}
+    reasons = {k: why for k, why in spans.get("undefined", {}).items() if isinstance(why, str)}
+    intervals |= {"undefined": reasons} if reasons else {}
     return {**found, "unit": "pixels" if sizes is None else "mm", "intervals": intervals}
 
 

@@ -25,7 +25,6 @@ def by_subgroup(
     groups: Sequence[Any] | None = None,
     ordered: bool = False,
     resamples: int = 500,
-    seed: int = 0,
 ) -> list[dict[str, Any]]:
     """Scores of each subgroup.
 
@@ -39,7 +38,6 @@ def by_subgroup(
         groups: subject of each image ``[N]``, or None.
         ordered: whether the classes are grades.
         resamples: number of bootstrap resamples.
-        seed: seed of the bootstrap.
 
     Returns:
         A dict for each value in order: ``value``, ``images``, ``accuracy``, ``balanced_accuracy``,
@@ -59,7 +57,7 @@ def by_subgroup(
         scores = headline_scores(*given, probability.shape[1], ordered)
         kept = (*_SCORES, *(("quadratic_kappa",) if ordered else ()))
         intervals, _ = classifier_intervals(
-            *given, probability[inside], ordered=ordered, resamples=resamples, seed=seed,
+            *given, probability[inside], ordered=ordered, resamples=resamples,
             groups=None if groups is None else [groups[j] for j in inside.tolist()],
         )  # fmt: skip
         row: dict[str, Any] = {

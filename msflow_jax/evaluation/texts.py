@@ -6,7 +6,12 @@ from typing import Any
 
 import numpy as np
 
-from msflow_jax.evaluation.bootstrap import bootstrap_intervals
+from msflow_jax.evaluation.bootstrap import (
+    bootstrap_intervals,
+    number_of,
+    weighted_mean,
+    weighted_ratio,
+)
 
 Facts = Mapping[str, str]
 
@@ -15,7 +20,6 @@ def fact_scores(
     found: Sequence[Facts],
     true: Sequence[Facts],
     groups: Sequence[Any] | None = None,
-    seed: int = 0,
 ) -> dict[str, Any]:
     """Precision, recall and F1 of stated facts, and the share of reports with exactly the true ones.
 
@@ -23,10 +27,10 @@ def fact_scores(
         found: fields and their words of each drawn report.
         true: the same of the true reports.
         groups: subject of each, for the intervals.
-        seed: seed of the bootstrap.
 
     Returns:
-        ``f1``, ``precision``, ``recall``, ``exact`` with intervals, and ``by_field``: the share of the
+        ``f1``, ``precision``, ``recall``, ``exact`` with intervals, None where there is nothing to count
+        (as the precision of reports that state nothing), and ``by_field``: the share of the
         true reports with a field in which it is right.
     """
     right = np.array(
@@ -36,19 +40,11 @@ def fact_scores(
     there = np.array([len(t) for t in true])
     exact = np.array([f == t for f, t in zip(found, true, strict=True)], float)
 
-    def ratio(a: np.ndarray, b: np.ndarray) -> Any:
-        def metric(weights: np.ndarray) -> np.ndarray:
-            below = weights @ b
-            with np.errstate(invalid="ignore", divide="ignore"):
-                return np.where(below > 0, weights @ a / below, 0.0)
-
-        return metric
-
     metrics = {
-        "f1": ratio(2.0 * right, said + there), "precision": ratio(right, said),
-        "recall": ratio(right, there), "exact": ratio(exact, np.ones(len(exact))),
+        "f1": weighted_ratio(2 * right, said + there), "precision": weighted_ratio(right, said),
+        "recall": weighted_ratio(right, there), "exact": weighted_mean(exact),
     }  # fmt: skip
-    intervals = bootstrap_intervals(metrics, len(right), groups=groups, seed=seed)
+    intervals = bootstrap_intervals(metrics, len(right), groups=groups)
     ones = np.ones((1, len(right)))
     fields = sorted({field for one in true for field in one})
     by_field = {}
@@ -56,7 +52,7 @@ def fact_scores(
         pairs = [(f.get(field), t[field]) for f, t in zip(found, true, strict=True) if field in t]
         by_field[field] = float(np.mean([a == b for a, b in pairs]))
     values = {
-        name: {"value": float(metric(ones)[0]), "interval": intervals[name]}
+        name: {"value": number_of(metric(ones)[0]), "interval": intervals[name]}
         for name, metric in metrics.items()
     }
     return {**values, "by_field": by_field}

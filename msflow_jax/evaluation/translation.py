@@ -6,12 +6,12 @@ from typing import Any
 import jax.numpy as jnp
 import numpy as np
 
-from msflow_jax.evaluation.bootstrap import bootstrap_intervals
-from msflow_jax.evaluation.paired import ms_ssim, ssim_map
+from msflow_jax.evaluation.auc import binary_auc
+from msflow_jax.evaluation.bootstrap import bootstrap_intervals, number_of, weighted_mean
+from msflow_jax.evaluation.paired import decibels, ms_ssim, ssim_map
 
 LEVELS = (0.5, 0.8, 0.9)  # of the intervals whose coverage is counted
 LARGE = 0.9  # quantile of the errors from which on one is large
-_MIN_ERROR = 1e-10
 _PIXELS = 200_000  # for the AUROC, drawn at random
 
 
@@ -38,11 +38,11 @@ def scores(truth: np.ndarray, predicted: np.ndarray, inside: np.ndarray) -> dict
     with np.errstate(invalid="ignore", divide="ignore"):
         inner_likeness = np.where(count > 0, (likeness * weight).sum(axes) / count, np.nan)
     return {
-        "psnr": -10 * np.log10(np.maximum((error**2).mean(axes), _MIN_ERROR)),
+        "psnr": np.asarray(decibels((error**2).mean(axes)), np.float64),
         "ssim": likeness.mean(axes),
         "ms_ssim": _multiscale(truth, predicted),
         "mae": error.mean(axes),
-        "psnr_inside": -10 * np.log10(np.maximum(inner_square, _MIN_ERROR)),
+        "psnr_inside": np.asarray(decibels(inner_square), np.float64),
         "ssim_inside": inner_likeness,
         "mae_inside": inner,
     }
@@ -54,7 +54,7 @@ def _planes(images: np.ndarray) -> np.ndarray:
 
 
 def _likeness(truth: np.ndarray, predicted: np.ndarray) -> np.ndarray:
-    """SSIM of every pixel, of volumes slice by slice, ``[N, *space, C]``."""
+    """SSIM of every pixel, of volumes slice by slice, ``[N, *space, C]``, see ``paired.ssim``."""
     a, b = (jnp.asarray(2 * _planes(x) - 1, jnp.float32) for x in (truth, predicted))
     return np.asarray(ssim_map(a, b), np.float64).reshape(truth.shape)
 
@@ -64,42 +64,25 @@ def _multiscale(truth: np.ndarray, predicted: np.ndarray) -> np.ndarray:
     return np.asarray(ms_ssim(a, b), np.float64).reshape(len(truth), -1).mean(axis=1)
 
 
-def summary(
-    measured: Mapping[str, np.ndarray], groups: Sequence[Any] | None, seed: int = 0
-) -> dict[str, Any]:
+def summary(measured: Mapping[str, np.ndarray], groups: Sequence[Any] | None) -> dict[str, Any]:
     """Means over images with intervals over subjects: ``{name: {"value", "interval"}}``."""
-
-    def mean(values: np.ndarray) -> Any:
-        known = ~np.isnan(values)
-        filled = np.where(known, values, 0.0)
-
-        def weighted(weights: np.ndarray) -> np.ndarray:
-            total = weights @ known
-            with np.errstate(invalid="ignore", divide="ignore"):
-                return np.where(total > 0, weights @ filled / total, np.nan)
-
-        return weighted
-
     count = len(next(iter(measured.values())))
-    functions = {name: mean(values) for name, values in measured.items()}
-    intervals = bootstrap_intervals(functions, count, groups=groups, seed=seed)
+    functions = {name: weighted_mean(values) for name, values in measured.items()}
+    intervals = bootstrap_intervals(functions, count, groups=groups)
     ones = np.ones((1, count))
     return {
-        name: {"value": _number(function(ones)[0]), "interval": intervals[name]}
+        name: {"value": number_of(function(ones)[0]), "interval": intervals[name]}
         for name, function in functions.items()
     }
 
 
-def spread(
-    truth: np.ndarray, draws: np.ndarray, inside: np.ndarray, seed: int = 0
-) -> dict[str, Any]:
+def spread(truth: np.ndarray, draws: np.ndarray, inside: np.ndarray) -> dict[str, Any]:
     """Whether the draws' spread is that of the errors, over foreground pixels.
 
     Args:
         truth: ``[N, *space, C]`` in [0, 1].
         draws: ``[K, N, *space, C]``, K at least 2.
         inside: foreground, bool ``[N, *space]``.
-        seed: seed of the pixels that the AUROC is measured on.
 
     Returns:
         ``coverage``: by the level of a central interval of the draws, the share of the true values in
@@ -121,9 +104,9 @@ def spread(
         for level in LEVELS
     }
     error = np.abs(y - mean)
-    chosen = np.random.default_rng(seed).permutation(len(y))[:_PIXELS]
+    chosen = np.random.default_rng(0).permutation(len(y))[:_PIXELS]
     large = error[chosen] > np.quantile(error[chosen], LARGE)
-    found["auroc"] = _auroc(deviation[chosen], large)
+    found["auroc"] = binary_auc(large, deviation[chosen])
     return found
 
 
@@ -144,8 +127,9 @@ def _covered(y: np.ndarray, ordered: np.ndarray, level: float) -> float | None:
     """Share of values within the central interval of draws of this level; None where K is too few."""
     count = len(ordered)
     # Order statistics i and K + 1 - i of K draws hold the next one with (K + 1 - 2 i) / (K + 1).
-    rank = (count + 1) * (1 - level) / 2
-    if rank < 1 - 1e-9:
+    # It may be a whole number that floats miss by a hair.
+    rank = round((count + 1) * (1 - level) / 2, 9)
+    if rank < 1:
         return None
     low, part = int(rank), rank - int(rank)
     below = ordered[low - 1] * (1 - part) + ordered[low] * part
@@ -157,20 +141,6 @@ def _quantile(level: float, count: int) -> float:
     from scipy.stats import t
 
     return float(t.ppf(0.5 + level / 2, count - 1))
-
-
-def _auroc(score: np.ndarray, large: np.ndarray) -> float | None:
-    from scipy.stats import rankdata
-
-    positive = int(large.sum())
-    if not positive or positive == len(large):
-        return None
-    ranks = rankdata(score)[large].sum()
-    return float((ranks - positive * (positive + 1) / 2) / (positive * (len(large) - positive)))
-
-
-def _number(value: float) -> float | None:
-    return None if np.isnan(value) else float(value)
 
 
 def mean_image(targets: np.ndarray) -> np.ndarray:

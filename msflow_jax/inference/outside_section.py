@@ -33,7 +33,7 @@ class Outside:
         for i, (name, images) in enumerate(sets.items()):
             read = run.raw(name, images).scaled(scaling).uncertainty
             # What is made of the split's own images varies with their subjects.
-            given = groups, name in MADE_OF_THE_SPLIT, seed
+            given = groups, name in MADE_OF_THE_SPLIT
             rows = {m: detection(inside[m], read[m], *given) for m in inside}
             one = {"images": len(images), "measures": rows}
             if known:

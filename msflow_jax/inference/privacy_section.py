@@ -36,7 +36,7 @@ class Privacy:
             found = run.flow.classify(few.images, description="training images, for privacy")
             groups = [*few.groups, *val.groups] if few.groups and val.groups else None
             own = np.asarray(found.uncertainty[loss])
-            block["membership"] = {"loss": loss, **membership(own, others[loss], groups, seed)}
+            block["membership"] = {"loss": loss, **membership(own, others[loss], groups)}
         images, _ = run.samples
         known, held_out = (crops(run.flow.model, one.images, seed) for one in (train, val))
         of = (train.groups, val.groups) if train.groups and val.groups else ()

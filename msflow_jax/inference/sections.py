@@ -89,20 +89,15 @@ class Scaled:
 
     def __call__(self, run: Evaluation) -> tuple[Block, Arrays]:
         """See :class:`msflow_jax.families.Section`."""
-        from msflow_jax.evaluation.scaling import (
-            NONE,
-            evaluate_scaling,
-            log_softmax,
-            notes_on,
-            pooled,
-        )
+        from msflow_jax.evaluation.scaled import evaluate_scaling, notes_on
+        from msflow_jax.evaluation.scaling import NONE, log_softmax, pooled
 
         scaling, val = run.calibration.scaling, run.raw("val")
         before, after = run.raw(run.split), run.prediction
-        logs = val.log_probabilities.mean(axis=0)
         notes = []
         if run.method != NONE:
-            notes = notes_on(run.labelled("val").labels, logs, scaling.temperature)
+            logs, labels = val.log_probabilities, run.labelled("val").labels
+            notes = notes_on(labels, logs, scaling.temperature, val.in_nats)
         first, last = (pooled(log_softmax(one.log_probabilities)) for one in (before, after))
         labels = run.labelled(run.split).labels
         return {"method": run.method, **evaluate_scaling(labels, first, last, scaling, notes)}, {}

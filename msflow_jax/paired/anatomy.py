@@ -52,7 +52,7 @@ def anatomy(
     joined = np.concatenate([np.asarray(one, np.float32) for one in images.values()])
     found = np.split(segment(run.flow.params, joined), len(images))
     truth, tissues = chosen.arrays[MAP], run.flow.model.controls.tissues
-    given: dict[str, Any] = {"groups": chosen.groups, "seed": run.sample.seed}
+    given: dict[str, Any] = {"groups": chosen.groups}
     rows: dict[str, Block] = {}
     for name, predicted in zip(images, found, strict=True):
         rows[name] = {"dice": overlap(truth, predicted, tissues, **given)}

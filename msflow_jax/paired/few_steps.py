@@ -77,7 +77,7 @@ class FewSteps:
                 name: np.concatenate([one[name] for one in each])
                 for name in ("psnr", "ssim", "mae")
             }
-            rows[way] = summary(joined, subjects, seed=run.sample.seed)
+            rows[way] = summary(joined, subjects)
             differences = [
                 root_mean_square(*pair) for pair in zip(found, drawn[reference], strict=True)
             ]

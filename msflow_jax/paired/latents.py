@@ -15,7 +15,7 @@ import jax.numpy as jnp
 import numpy as np
 from ml_collections import ConfigDict
 
-from msflow_jax.data import Splits, in_memory
+from msflow_jax.data import Splits, in_memory, some_rows
 from msflow_jax.latent import kept
 from msflow_jax.latent.codec import LatentCodec, latent_side
 from msflow_jax.latent.kept import PATCHES, Kept
@@ -122,16 +122,19 @@ def measure(
     side = _side(train.shape[1:-1], name, config.resize)
     if place == PATCHES:
         latent_side(latent.patch, side)
-        one = kept.fit(some(train, kept.FITTED), side, latent.patch, latent.channels)
+        one = kept.fit(
+            train[some_rows(len(train), kept.FITTED)], side, latent.patch, latent.channels
+        )
     else:
         if place not in read:
             read[place] = kept.read(expand(place)).computing_in(latent.dtype)
         one = read[place]
     codec = _named(name, one, train.shape[1:], config.resize)
-    measured = some(train, kept.MEASURED)
+    measured = train[some_rows(len(train), kept.MEASURED)]
     mean, square = kept.channel_moments(one, measured, codec.side, latent.batch)
     std = kept.not_constant(np.sqrt(np.maximum(square - mean**2, 0)))
-    shown = some(held_out if len(held_out) else train, kept.MEASURED)
+    shown = held_out if len(held_out) else train
+    shown = shown[some_rows(len(shown), kept.MEASURED)]
     score = make_measure(one.autoencoder, codec.side, latent.batch)
     quality = {**score(one.weights, shown, f"reconstructing {name}"), "images": len(shown)}
     if jax.process_index() == 0:
@@ -195,12 +198,6 @@ def load(places: Mapping[str, str], dtype: str, folder: Path) -> dict[str, Laten
 def _first(latents: Mapping[str, Latents], name: str) -> str:
     """The first modality with this one's autoencoder."""
     return next(other for other, one in latents.items() if one.kept is latents[name].kept)
-
-
-def some(images: np.ndarray, limit: int) -> np.ndarray:
-    """Some of the images, in their order, the same every time."""
-    chosen = np.random.default_rng(0).permutation(len(images))[:limit]
-    return images[np.sort(chosen)]
 
 
 def _side(space: Sequence[int], name: str, resize: int) -> int:

@@ -93,7 +93,7 @@ class Translation:
         for name, image in predicted.items():
             measured = measures.scores(wanted, image, inside)
             each.append(measured["psnr"])
-            rows[name] = measures.summary(measured, chosen.groups, seed=run.sample.seed)
+            rows[name] = measures.summary(measured, chosen.groups)
             if real is not None:
                 distance = frechet_distance(features(_grey(image)), real)
                 rows[name]["frechet"] = {"value": distance, "interval": None}

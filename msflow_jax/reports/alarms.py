@@ -171,10 +171,13 @@ def _off_in_grain(grain: dict[str, Any]) -> str:
 def _of_privacy(found: dict[str, Any]) -> list[str]:
     texts = []
     member, near = ((found.get(n) or {}).get(k) for n, k in _GIVEN_AWAY)
-    if member and member["interval"][0] > 0.5:
+    # Where all are told there is no interval: every resample has 1.
+    least = (member["interval"] or [member["value"] == 1])[0] if member else 0
+    if member and least > 0.5:
+        ends = f" ({span(member['interval'], number)})" if member["interval"] else ""
         texts.append(
             "The model's loss tells training images from validation images: AUROC "
-            f"{number(member['value'])} ({span(member['interval'], number)}), chance has 0.5."
+            f"{number(member['value'])}{ends}, chance has 0.5."
         )
     if near and near["value"] > near["chance"][1]:
         texts.append(

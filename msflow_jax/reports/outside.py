@@ -61,8 +61,8 @@ def _name(measure: str) -> str:
 
 
 def _cell(one: dict[str, Any]) -> str:
-    low, high = one["interval"]
-    return f"{page.number(one['value'], 3)} ({page.number(low, 2)} to {page.number(high, 2)})"
+    span = page.span(one["interval"], lambda value: page.number(value, 2))
+    return page.number(one["value"], 3) + (f" ({span})" if span else "")
 
 
 def _share(value: float) -> str:

@@ -26,10 +26,17 @@ def segmentation_section(results: Results) -> Section:
         results, "segmentation", "Segmentation", rows=[_row(*pair) for pair in classes.items()],
         unit=found.get("unit") or "pixels", undefined=found.get("undefined") or {},
         subjects=(found.get("intervals") or {}).get("groups"),
-        few=next(iter(((found.get("intervals") or {}).get("undefined") or {}).values()), ""),
+        no_interval=_no_interval((found.get("intervals") or {}).get("undefined") or {}),
         unsure=found.get("uncertainty") or {}, shown=SHOWN, cases=_cases(results, len(classes)),
         legend=list(zip(colours, classes, strict=True)),
     )  # fmt: skip
+
+
+def _no_interval(undefined: Mapping[str, str]) -> str:
+    """Why there are no intervals, or none of the mean Dice, as a sentence; empty where there are."""
+    if "dice" in undefined:
+        return f"No intervals: {undefined['dice']}."
+    return f"No interval of the mean Dice: {undefined['mean_dice']}." if undefined else ""
 
 
 def _row(name: str, row: Mapping[str, Any]) -> list[Any]:

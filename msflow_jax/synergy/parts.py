@@ -10,7 +10,7 @@ from typing import Any
 import numpy as np
 from ml_collections import ConfigDict
 
-from msflow_jax.data import Info, Split, Splits, in_memory
+from msflow_jax.data import Info, Split, Splits, in_memory, some_rows
 from msflow_jax.data.order import cropped
 from msflow_jax.latent.codec import KEY
 from msflow_jax.latent.kept import FITTED
@@ -210,11 +210,12 @@ def _latents(config: ConfigDict, splits: Splits) -> Latents:
     shared_shape(config, splits.info)
     train, val = (
         # As many of each as are ever fitted to or measured.
-        np.concatenate(
-            [latents.some(split.arrays[n][has(split, n)], FITTED) for n in model.modalities]
-        )
+        np.concatenate([
+            images[some_rows(len(images), FITTED)]
+            for images in (split.arrays[n][has(split, n)] for n in model.modalities)
+        ])
         for split in (in_memory(splits.train), splits.val)
-    )
+    )  # fmt: skip
     return latents.measure(_IMAGES, model.latent.autoencoder, (train, val), model)
 
 

@@ -70,8 +70,7 @@ class Answers:
         there = set(batches[0]["task"].tolist()) & set(batches[1]["task"].tolist())
         return {
             (TASKS[task] if task < len(TASKS) else "question"): {
-                form: _form(form, batches, found, task, subjects, asked, run.sample.seed)
-                for form in FORMS[task]
+                form: _form(form, batches, found, task, subjects, asked) for form in FORMS[task]
             }
             for task in sorted(there)
         }
@@ -79,7 +78,7 @@ class Answers:
 
 def _form(
     form: str, batches: Sequence[Mapping[str, np.ndarray]], found: Sequence[Mapping[str, np.ndarray]],
-    task: int, subjects: np.ndarray, asked: Any, seed: int,
+    task: int, subjects: np.ndarray, asked: Any,
 ) -> Block:  # fmt: skip
     """Accuracy, by pair too, confusion and calibration of one form of a task's answers."""
     from msflow_jax.evaluation.calibration import ece
@@ -89,7 +88,7 @@ def _form(
         _of_task(batch, answers[form], task) for batch, answers in zip(batches, found, strict=True)
     )
     right = logits.argmax(axis=1) == labels
-    block = _accuracy(right, subjects[rows], seed)
+    block = _accuracy(right, subjects[rows])
     temperature = fit_temperature(val_labels, val_logits)
     block["calibration"] = {
         "temperature": temperature,
@@ -125,10 +124,10 @@ def _of_task(
     )
 
 
-def _accuracy(right: np.ndarray, subjects: np.ndarray, seed: int) -> Block:
+def _accuracy(right: np.ndarray, subjects: np.ndarray) -> Block:
     from msflow_jax.evaluation.translation import summary
 
-    found = summary({"accuracy": right.astype(float)}, subjects.tolist(), seed=seed)
+    found = summary({"accuracy": right.astype(float)}, subjects.tolist())
     return {**found, "count": len(right)}
 
 
@@ -165,5 +164,5 @@ def _probe(run: Evaluation, chosen: Split) -> Block:
             groups += [row if split.groups is None else split.groups[row] for row in rows]
         sets.append((np.concatenate(features), np.array(labels), groups))
     (x, y, _), (x_test, y_test, groups) = sets
-    found = probe(x, y, x_test, y_test, groups, seed=run.sample.seed)
+    found = probe(x, y, x_test, y_test, groups)
     return {"modality": found, "chance": 1 / len(names), "effective_rank": effective_rank(x_test)}

@@ -6,7 +6,8 @@ import numpy as np
 import pytest
 
 from msflow_jax.evaluation import calibration, scaling
-from msflow_jax.evaluation.scaling import Scaling, cross_fit, evaluate_scaling, fit_scaling, pooled
+from msflow_jax.evaluation.scaled import evaluate_scaling, notes_on
+from msflow_jax.evaluation.scaling import Scaling, cross_fit, fit_scaling, pooled
 
 
 def binary(p):
@@ -210,9 +211,18 @@ def test_a_temperature_that_means_little_says_so():
     wrong = right.copy()
     wrong[:2] = wrong[:2, ::-1]
 
-    def notes(logits):
-        return scaling.notes_on(labels, logits, scaling.fit_temperature(labels, logits))
+    def notes(logits, labels=labels, draws=1, **options):
+        logs = np.repeat(logits[None], draws, axis=0)
+        found = fit_scaling(labels, logs, **options)
+        options.pop("method", None)
+        return notes_on(labels, logs, found.temperature, **options)
 
     assert "No validation image is misclassified" in notes(right)[0]
-    assert notes(wrong) == ["The temperature rests on 2 misclassified validation images."]
-    assert "end of the range" in notes(-right)[0]
+    for options in ({}, {"draws": 3}, {"in_nats": True}, {"draws": 3, "in_nats": True}):
+        assert len(notes(right, **options)) == 1
+        rests = notes(wrong, **options)
+        assert rests == ["The temperature rests on 2 misclassified validation images."]
+    many, opposite = np.tile(labels, 500), np.tile(-right, (500, 1))
+    for options in ({}, {"draws": 3}, {"draws": 3, "in_nats": True}, {"method": "vector"}):
+        assert "end of the range" in notes(opposite, many, **options)[0], options
+    assert "end of the range" in notes(-right, in_nats=True)[0]

@@ -154,6 +154,6 @@ def test_nearest_training_refuses_floats_and_other_shapes():
 def test_pairs_are_named_by_their_places_in_what_was_given():
     train, fake = images(0, 9), images(1, 3)
     fake[1] = train[4]
-    found = check_memorisation(fake, images(2, 5), train, np.array([7, 30, 12]), (), pairs=2)
+    found = check_memorisation(fake, images(2, 5), train, np.array([7, 30, 12]), ())
     assert found["nearest"]["generated_index"][0] == 30
     assert found["nearest"]["training_index"][0] == 4 and found["nearest"]["distance"][0] == 0

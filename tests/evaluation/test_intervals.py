@@ -18,8 +18,6 @@ def test_intervals_are_seeded_hold_the_estimate_and_have_the_right_width():
     assert (
         first["intervals"] == evaluate(labels, distances, probabilities, resamples=500)["intervals"]
     )
-    other = evaluate(labels, distances, probabilities, resamples=500, seed=1)
-    assert other["intervals"] != first["intervals"]
 
 
 def test_intervals_over_subjects_say_so_and_change_nothing_else():
@@ -51,6 +49,28 @@ def test_a_perfect_score_has_an_interval_with_a_width_or_none():
     assert rare["auc"] is None and "no width" in rare["undefined"]["auc"]
     assert result["intervals"]["auc_probability"] is None
     assert "no width" in result["intervals"]["undefined"]["auc_probability"]
+
+
+def test_a_class_that_is_never_found_bounds_the_means_over_classes():
+    """Of one image: a third of the resamples lacks it, and has the mean over the others."""
+    labels = np.repeat([0, 1, 2], [60, 59, 1])
+    distances = 1.0 - np.eye(3)[labels][None]
+    distances[:, :4] = distances[:, :4, [1, 0, 2]]
+    distances[:, -1] = [0.0, 0.5, 2.0]  # taken for anything before its own class
+    found = evaluate(labels, distances, softmax(-distances), resamples=500)
+    for name in ("balanced_accuracy", "auc_probability"):
+        low, high = found["intervals"][name]
+        assert low <= found[name] <= high < 0.68, name
+
+
+def test_means_over_classes_that_few_resamples_hold_say_so():
+    labels = np.r_[np.repeat([0, 1], 60), np.arange(2, 8)]
+    distances = 1.0 - np.eye(8)[labels][None]
+    distances[:, :4] = distances[:, :4, [1, 0, *range(2, 8)]]
+    found = evaluate(labels, distances, softmax(-distances), resamples=500)["intervals"]
+    for name in ("balanced_accuracy", "auc_probability"):
+        assert found[name] is None and "fewer than half" in found["undefined"][name]
+    assert found["cohen_kappa"] and "cohen_kappa" not in found["undefined"]
 
 
 def test_few_images_or_subjects_have_no_bootstrap_and_a_reason():

@@ -32,6 +32,18 @@ def test_dice_by_hand_with_intervals_over_subjects():
     assert same["mean"]["value"] == same["grey"]["value"] == 1
 
 
+@pytest.mark.parametrize("invented", [0, 1])
+def test_a_lesion_that_is_never_found_bounds_the_mean(invented):
+    truth = np.zeros((24, 4, 4), int)
+    truth[:, :2] = 1
+    found = truth.copy()
+    truth[0, 3, 3] = 2
+    found[1, 3, :invented] = 2  # where it is not
+    mean = overlap(truth, found, NAMES)["mean"]
+    assert 0.49 < mean["value"] <= 0.5
+    assert mean["interval"] is None or max(mean["interval"]) <= 0.5
+
+
 def test_what_is_lost_and_added():
     truth = masks("##....#", "##.....", "......#")
     found = masks("#......", "....#..", "....#..")

@@ -48,15 +48,28 @@ def test_detection_by_hand_and_over_subjects():
     inside, outside = np.arange(20.0), np.arange(20.0) + 100
     found = detection(inside, outside, None)
     assert found["auroc"]["value"] == 1 and found["fpr95"]["value"] == 0
-    assert found["auroc"]["interval"] == [1, 1]
+    assert found["auroc"]["interval"] is None and "no width" in found["undefined"]["auroc"]
     rng = np.random.default_rng(0)
     same = detection(rng.normal(size=200), rng.normal(size=200), np.arange(200) // 4)
     low, high = same["auroc"]["interval"]
     assert low < 0.5 < high and same["fpr95"]["value"] > 0.85
     assert detection(outside, inside, None)["auroc"]["value"] == 0
     # Of images made of the inside ones subject and copy are drawn together: no set lacks either.
-    paired = detection(np.array([0.0, 2.0]), np.array([1.0, 3.0]), None, same=True)
+    steps = 2.0 * np.arange(10)
+    paired = detection(steps, steps + 1, None, same=True)
     assert paired["auroc"]["interval"][0] >= 0.5
+
+
+@pytest.mark.parametrize("inside, outside", [(9, 40), (40, 9)])
+def test_few_images_of_either_kind_have_no_interval(inside, outside):
+    rng = np.random.default_rng(0)
+    found = detection(rng.normal(size=inside), rng.normal(size=outside), None)
+    for name in ("auroc", "fpr95"):
+        assert found[name]["interval"] is None and 0 <= found[name]["value"] <= 1
+        assert "9 subjects: a bootstrap needs 10" in found["undefined"][name]
+    subjects = np.arange(200) // 40
+    few = detection(rng.normal(size=200), rng.normal(size=200), subjects)
+    assert few["auroc"]["interval"] is None and "5 subjects" in few["undefined"]["auroc"]
 
 
 @pytest.mark.parametrize("shape", [(6, 16, 16, 3), (3, 8, 8, 8, 1)])

@@ -26,6 +26,16 @@ def test_lower_losses_of_members_are_told():
     assert turned["auroc"]["value"] == turned["tpr"]["value"] == 0.0
 
 
+def test_few_subjects_have_no_interval():
+    rng = np.random.default_rng(3)
+    groups = [*np.arange(100) // 25, *range(100, 200)]  # four subjects were trained on
+    found = membership(rng.random(100), rng.random(100), groups)
+    assert found["auroc"]["interval"] is found["tpr"]["interval"] is None
+    assert "4 subjects: a bootstrap needs 10" in found["undefined"]["auroc"]
+    whole = membership(np.zeros(20), np.ones(20))
+    assert whole["auroc"]["interval"] is None and "no width" in whole["undefined"]["auroc"]
+
+
 def test_the_interval_is_over_subjects():
     rng = np.random.default_rng(2)
     losses = np.repeat(rng.random(20), 10)  # ten images of each subject, all alike

@@ -44,6 +44,13 @@ def test_one_label_alone_and_one_that_is_new():
     assert found["balanced_accuracy"]["value"] == 0.5
 
 
+def test_a_label_that_is_never_found_bounds_the_mean_recall():
+    x, y = clouds(200, 0.1, 6)
+    test, truth = clouds(40, 2.0, 7)
+    found = probe(x, y, test, np.where(np.arange(40) < 2, "new", truth))["balanced_accuracy"]
+    assert found["value"] < 0.75 and found["interval"][1] <= 0.75
+
+
 def test_labels_that_drawn_images_show():
     x, y = clouds(200, 0.3, 4)
     test, truth = clouds(60, 0.3, 5)

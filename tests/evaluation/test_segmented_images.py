@@ -64,6 +64,30 @@ def test_a_class_that_is_nowhere_and_too_few_images():
     assert row["intervals"]["dice"] is None and out["intervals"]["mean_dice"] is None
 
 
+@pytest.mark.parametrize("shown", [1, 3])
+def test_a_class_that_is_never_found_bounds_the_mean(shown):
+    """A resample without it has a mean over the others alone, which is another measure."""
+    truth = np.zeros((24, 6, 6), np.uint8)
+    truth[:, :3] = 1
+    found = truth.copy()
+    truth[:shown, :2, :2] = 2
+    out = evaluate_images(truth, found, NAMES)
+    low, high = out["intervals"]["mean_dice"]
+    assert low <= out["mean_dice"] <= high < 0.67
+
+
+def test_a_mean_of_which_few_resamples_have_all_classes_has_no_interval():
+    names = tuple("abcdefgh")
+    truth = np.tile(np.array([[0, 1]], np.uint8), (24, 2, 1))
+    for k in range(2, 8):
+        truth[k, 0, 0] = k  # each of one image
+    found = np.where(truth > 1, 1, truth)
+    out = evaluate_images(truth, found, names)
+    assert out["intervals"]["mean_dice"] is None
+    assert "fewer than half" in out["intervals"]["undefined"]["mean_dice"]
+    assert out["classes"]["b"]["intervals"]["dice"]
+
+
 def test_uncertainty_against_sklearn_and_by_hand():
     rng = np.random.default_rng(1)
     wrong = rng.random((20, 8, 8)) < np.linspace(0.05, 0.4, 20)[:, None, None]

@@ -20,7 +20,9 @@ def test_facts_that_are_right_wrong_missing_and_made_up():
     assert scores["by_field"] == {"side": 0.5, "size": 0.0}
     perfect = fact_scores(TRUE, TRUE)
     assert perfect["f1"]["value"] == perfect["exact"]["value"] == 1
-    assert fact_scores([{}, {}], TRUE)["f1"]["value"] == 0
+    silent = fact_scores([{}, {}], TRUE)
+    assert silent["f1"]["value"] == silent["recall"]["value"] == 0
+    assert silent["precision"] == {"value": None, "interval": None}  # nothing to be right about
 
 
 def test_draws_that_agree():

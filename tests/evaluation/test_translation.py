@@ -1,5 +1,7 @@
 """Measures of translations by their laws and by reference packages."""
 
+from fractions import Fraction
+
 import jax.numpy as jnp
 import numpy as np
 import pytest
@@ -7,7 +9,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from msflow_jax.evaluation import translation as measures
-from msflow_jax.evaluation.paired import ms_ssim, ssim, ssim_map
+from msflow_jax.evaluation.paired import ms_ssim, psnr, ssim, ssim_map
 
 RNG = np.random.default_rng(0)
 
@@ -45,12 +47,21 @@ def test_the_foreground_alone():
 
 
 @pytest.mark.parametrize("side", [16, 48])
-def test_the_map_of_ssim_has_its_mean_inside(side):
+def test_ssim_is_the_mean_of_its_map(side):
     a, b = (jnp.asarray(2 * images(3, side, seed) - 1) for seed in (0, 1))
     whole = ssim_map(a, b)
     assert whole.shape == a.shape
-    inner = whole[:, 5:-5, 5:-5]
-    np.testing.assert_allclose(inner.mean(axis=(1, 2, 3)), ssim(a, b), rtol=1e-4)
+    np.testing.assert_allclose(whole.mean(axis=(1, 2, 3)), ssim(a, b), rtol=1e-4)
+
+
+@pytest.mark.parametrize("side", [16, 48])
+def test_a_translation_and_a_reconstruction_have_one_psnr_and_one_ssim(side):
+    a, b = (images(3, side, seed) for seed in (0, 1))
+    pair = [jnp.asarray(2 * x - 1) for x in (a, b)]
+    found = measures.scores(a, b, np.ones(a.shape[:-1], bool))
+    np.testing.assert_allclose(found["ssim"], ssim(*pair), rtol=1e-4)
+    np.testing.assert_allclose(found["psnr"], psnr(*pair), rtol=1e-5)
+    assert measures.scores(a, a, np.ones(a.shape[:-1], bool))["psnr"][0] == psnr(a, a)[0]
 
 
 def test_multiscale_ssim():
@@ -59,7 +70,8 @@ def test_multiscale_ssim():
     found = ms_ssim(a, 0.9 * a + 0.1 * b)
     assert (found < 1).all() and (found > ms_ssim(a, b)).all()
     small = jnp.asarray(2 * images(3, 12) - 1)
-    np.testing.assert_allclose(ms_ssim(small, small * 0.5), ssim(small, small * 0.5), rtol=1e-5)
+    inner = ssim_map(small, small * 0.5)[:, 5:-5, 5:-5].mean(axis=(1, 2, 3))
+    np.testing.assert_allclose(ms_ssim(small, small * 0.5), inner, rtol=1e-5)
 
 
 def test_a_calibrated_spread_covers_what_it_says():
@@ -74,6 +86,19 @@ def test_a_calibrated_spread_covers_what_it_says():
     assert found["auroc"] == pytest.approx(0.5, abs=0.03)
     narrow = measures.spread(truth, 0.5 + 0.3 * (draws - 0.5), np.ones(truth.shape[:-1], bool))
     assert narrow["coverage_normal"]["0.9"] < 0.6 and narrow["crps"] > found["crps"]
+
+
+@pytest.mark.parametrize("level", measures.LEVELS)
+@pytest.mark.parametrize("count", range(2, 61))
+def test_any_number_of_draws_has_a_coverage_or_too_few_for_one(count, level):
+    share = Fraction(str(level))
+    draws = np.tile(np.arange(1.0, count + 1), (200, 1)).T.reshape(count, 200, 1, 1, 1)
+    truth = np.linspace(0, count + 1, 200).reshape(200, 1, 1, 1)
+    found = measures.spread(truth, draws, np.ones((200, 1, 1), bool))["coverage"][f"{level:g}"]
+    if Fraction(count - 1, count + 1) < share:
+        assert found is None
+    else:  # values that are even over the ranks: the level is their share, but for one at each end
+        assert found == pytest.approx(level, abs=0.011)
 
 
 def test_a_spread_that_knows_where_it_is_wrong():
@@ -111,12 +136,11 @@ def test_against_a_reference_package():
     expected = metrics.structural_similarity(
         a, b, data_range=1, gaussian_weights=True, sigma=1.5, use_sample_covariance=False
     )
-    assert float(ssim(2 * a[None, ..., None] - 1, 2 * b[None, ..., None] - 1)[0]) == pytest.approx(
-        expected, abs=1e-3
-    )
+    whole = ssim_map(2 * a[None, ..., None] - 1, 2 * b[None, ..., None] - 1)[0]
+    assert float(whole[5:-5, 5:-5].mean()) == pytest.approx(expected, abs=1e-3)  # of no border
 
 
-@pytest.mark.parametrize("measure", [ssim, ms_ssim])
+@pytest.mark.parametrize("measure", [ssim, ssim_map, ms_ssim])
 def test_images_below_the_window(measure):
     with pytest.raises(ValueError, match="8 x 20 pixels are below the 11"):
         measure(*np.zeros((2, 1, 8, 20, 1)))

@@ -108,6 +108,10 @@ def test_what_gives_training_images_away_is_told():
     near = {"nearer": {"value": 0.9, "chance": [0.4, 0.6]}}
     found = alarms(privacy={"membership": member, "neighbours": near})
     assert "AUROC 0.700 (0.600 to 0.800)" in found[0] and "90.0" in found[1] and len(found) == 2
+    whole = {"auroc": {"value": 1.0, "interval": None}}  # every resample has 1
+    assert "AUROC 1.000, chance" in alarms(privacy={"membership": whole})[0]
+    few = {"auroc": {"value": 0.9, "interval": None}}
+    assert alarms(privacy={"membership": few}) == []
     quiet = {"auroc": {"value": 0.55, "interval": [0.45, 0.6]}}
     near = {"nearer": {"value": 0.55, "chance": [0.4, 0.6]}}
     assert alarms(privacy={"membership": quiet, "neighbours": near}) == []

@@ -12,7 +12,8 @@ from msflow_jax.evaluation.classification import LIKELIHOOD_CONVENTIONS
 from msflow_jax.evaluation.counts import count_splits
 from msflow_jax.evaluation.curves import one_vs_rest_curves
 from msflow_jax.evaluation.likelihood import evaluate_likelihood
-from msflow_jax.evaluation.scaling import evaluate_scaling, fit_scaling, log_softmax
+from msflow_jax.evaluation.scaled import evaluate_scaling
+from msflow_jax.evaluation.scaling import fit_scaling, log_softmax
 from msflow_jax.evaluation.selective import kept_by_class
 from msflow_jax.evaluation.subgroups import by_subgroup
 
