@@ -144,10 +144,25 @@ def make_reporter(
 ) -> Runner:
     """``runner(params, sources) -> (tokens [K, N, T], log-probabilities [K, N])``; see ``report``.
 
-    Arguments as for :func:`translating`.
+    Arguments as for :func:`translating`. The runner raises FloatingPointError where a log-probability is
+    not finite.
     """
+    run = kept(_reporting, model, seed=seed, batch=batch, axis=1, draws=draws, **settings)
 
-    return kept(_reporting, model, seed=seed, batch=batch, axis=1, draws=draws, **settings)
+    def checked(found: Any) -> Any:
+        check_logs(found[1])
+        return found
+
+    def runner(params: Any, sources: Any, description: str = "") -> Any:
+        return finished(lambda: run(params, sources, description), checked)
+
+    return runner
+
+
+def check_logs(logs: np.ndarray) -> None:
+    """Raises a FloatingPointError where log-probabilities of reports are not finite."""
+    if not np.isfinite(logs).all():
+        raise FloatingPointError("drawn reports are not finite: the parameters are damaged")
 
 
 def _reporting(model: Any, key: jax.Array, draws: int, **settings: Any) -> Function:
@@ -163,12 +178,27 @@ def _reporting(model: Any, key: jax.Array, draws: int, **settings: Any) -> Funct
 
 
 def make_embedder(model: Any, name: str, *, batch: int = 128) -> Runner:
-    """``runner(params, images or tokens) -> unit vectors [N, D]``; see ``embed``."""
+    """``runner(params, images or tokens) -> unit vectors [N, D]``; see ``embed``.
+
+    The runner raises FloatingPointError where a vector is not finite.
+    """
 
     def function(params: Any, items: jax.Array, index: jax.Array) -> jax.Array:
         return model.embed(params, name, as_for_a_loss(items))
 
-    return batched(function, batch)
+    run = batched(function, batch)
+
+    def checked(vectors: np.ndarray) -> np.ndarray:
+        if not np.isfinite(vectors).all():
+            raise FloatingPointError(
+                f"vectors of {name} are not finite: the parameters are damaged"
+            )
+        return vectors
+
+    def runner(params: Any, items: Any, description: str = "") -> np.ndarray:
+        return finished(lambda: run(params, items, description), checked)
+
+    return runner
 
 
 def make_classifier(model: Any, *, seed: int, batch: int = 128, **settings: Any) -> Runner:
