@@ -15,8 +15,7 @@ import jax
 import numpy as np
 from ml_collections import ConfigDict
 
-from msflow_jax.arguments import like
-from msflow_jax.settings import Setting
+from msflow_jax.settings import ANY, Setting, like
 
 Params = Any
 FAMILIES = {
@@ -228,6 +227,6 @@ def choose_settings(
         raise ValueError(f"{verb} of this model has no {unsupported[0]}: its settings are {has}")
     usual = {n: p.default for n, p in inspect.signature(getattr(model, verb)).parameters.items()}
     for name, value in changes.items():
-        setting = (ranges or {}).get(f"sample.{part or verb}.{name}")
+        setting = (ranges or {}).get(f"sample.{part or verb}.{name}", ANY)
         changes[name] = like(name, value, configured.get(name, usual[name]), setting)
     return {name: value for name, value in {**configured, **changes}.items() if name in known}

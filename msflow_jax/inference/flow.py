@@ -10,7 +10,6 @@ import jax
 import numpy as np
 from ml_collections import ConfigDict
 
-from msflow_jax.arguments import whole_number
 from msflow_jax.data import Info, of_user
 from msflow_jax.data.checks import check_images
 from msflow_jax.families import Family, choose_settings, draws_modalities, require_verb
@@ -25,7 +24,7 @@ from msflow_jax.inference.segment_verbs import SegmentVerbs
 from msflow_jax.inference.settings import prior_weights
 from msflow_jax.inference.windows import warn_of_pieces
 from msflow_jax.parallel.batched import finished
-from msflow_jax.settings import Setting
+from msflow_jax.settings import Setting, whole_number
 
 
 @dataclass(frozen=True)

@@ -8,9 +8,8 @@ from typing import Any
 import jax
 import numpy as np
 
-from msflow_jax.arguments import whole_number
 from msflow_jax.parallel.batched import Runner, batched
-from msflow_jax.settings import SEED
+from msflow_jax.settings import SEED, whole_number
 
 # (parameters, items [B, ...], global index of each [B]) -> arrays: what ``batched`` takes. Only what is
 # drawn depends on the index: predictions leave it out, and their noise is by the image's content.

@@ -7,7 +7,6 @@ from typing import Any
 import numpy as np
 from ml_collections import ConfigDict
 
-from msflow_jax.arguments import whole_number
 from msflow_jax.data import Info
 from msflow_jax.data.batches import to_float
 from msflow_jax.families import draws_modalities
@@ -21,6 +20,7 @@ from msflow_jax.inference.runners import (
     to_images,
 )
 from msflow_jax.parallel.batched import batched, finished
+from msflow_jax.settings import whole_number
 from msflow_jax.streams import content_index
 
 _AT_ONCE = 128  # images whose content is looked at

@@ -1,7 +1,7 @@
 """A model's verbs over many images: a pure function of a batch each, and the same over any number."""
 
 import dataclasses
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from typing import Any
 
 import jax
@@ -88,6 +88,15 @@ def as_for_a_loss(x: jax.Array) -> jax.Array:
     return to_float(x) if x.dtype == jnp.uint8 else x
 
 
+def _checked(run: Runner, check: Callable[[Any], Any]) -> Runner:
+    """A runner whose results, or those up to Ctrl-C, are given to a function, and what that returns."""
+
+    def runner(params: Any, items: Any, description: str = "") -> Any:
+        return finished(lambda: run(params, items, description), check)
+
+    return runner
+
+
 def make_translator(
     model: Any, *, seed: int, target: str, draws: int, batch: int = 128, **settings: Any
 ) -> Runner:
@@ -99,10 +108,7 @@ def make_translator(
     given: Any = dict(seed=seed, batch=batch, axis=1, target=target, draws=draws)
     run = kept(translating, model, **given, **settings)
 
-    def runner(params: Any, items: Any, description: str = "") -> np.ndarray:
-        return finished(lambda: run(params, items, description), to_images)
-
-    return runner
+    return _checked(run, to_images)
 
 
 def make_joint_generator(
@@ -153,10 +159,7 @@ def make_reporter(
         check_logs(found[1])
         return found
 
-    def runner(params: Any, sources: Any, description: str = "") -> Any:
-        return finished(lambda: run(params, sources, description), checked)
-
-    return runner
+    return _checked(run, checked)
 
 
 def check_logs(logs: np.ndarray) -> None:
@@ -195,10 +198,7 @@ def make_embedder(model: Any, name: str, *, batch: int = 128) -> Runner:
             )
         return vectors
 
-    def runner(params: Any, items: Any, description: str = "") -> np.ndarray:
-        return finished(lambda: run(params, items, description), checked)
-
-    return runner
+    return _checked(run, checked)
 
 
 def make_classifier(model: Any, *, seed: int, batch: int = 128, **settings: Any) -> Runner:
@@ -219,10 +219,7 @@ def make_classifier(model: Any, *, seed: int, batch: int = 128, **settings: Any)
             )
         return out
 
-    def runner(params: Any, images: np.ndarray, description: str = "") -> Prediction:
-        return finished(lambda: run(params, images, description), checked)
-
-    return runner
+    return _checked(run, checked)
 
 
 def make_generator(model: Any, *, seed: int, batch: int = 128, **settings: Any) -> Runner:
@@ -231,11 +228,7 @@ def make_generator(model: Any, *, seed: int, batch: int = 128, **settings: Any) 
     The runner raises FloatingPointError where an image is not finite.
     """
     run = kept(generating, model, seed=seed, batch=batch, **settings)
-
-    def runner(params: Any, condition: np.ndarray, description: str = "") -> np.ndarray:
-        return finished(lambda: run(params, condition, description), to_images)
-
-    return runner
+    return _checked(run, to_images)
 
 
 def make_explainer(model: Any, *, seed: int, batch: int = 128, **settings: Any) -> Runner:

@@ -1,4 +1,4 @@
-"""Settings, seeds, counts and levels that a caller gives in Python, and what an evaluation says of them."""
+"""Settings, seeds, counts and levels that a caller gives in Python, and what an evaluation says."""
 
 import dataclasses
 import warnings
@@ -8,7 +8,6 @@ import jax
 import numpy as np
 import pytest
 
-from msflow_jax.arguments import like, whole_number
 from msflow_jax.config import default_config
 from msflow_jax.coupling.family import FAMILY
 from msflow_jax.coupling.parts import CouplingParts
@@ -17,7 +16,7 @@ from msflow_jax.inference.abstain_verbs import cautions
 from msflow_jax.inference.calibration import Calibration, measure_thresholds
 from msflow_jax.inference.flow import Flow
 from msflow_jax.inference.kinds import learn_reference
-from msflow_jax.settings import COUNT, SEED, Setting
+from msflow_jax.settings import ANY, COUNT, SEED, Setting, like, whole_number
 from msflow_jax.training.sequence import read_params
 from tests.coupling.tiny_flows import plain_flow, shaken
 
@@ -29,9 +28,7 @@ X = np.random.default_rng(0).integers(0, 256, (3, 4, 4, 1)).astype(np.uint8)
 def flow():
     model, config = plain_flow(classes=("a", "b")), default_config("coupling")
     config.sample.classify.draws = 2
-    return Flow(
-        Path("runs/w"), config, INFO, FAMILY, CouplingParts(), model, shaken(model), step=4
-    )
+    return Flow(Path("runs/w"), config, INFO, FAMILY, CouplingParts(), model, shaken(model), step=4)
 
 
 @pytest.fixture(scope="module")
@@ -49,9 +46,15 @@ def evaluated(flow):
         (lambda f: f.classify(X, draws=2.5), "draws must be a whole number such as 1, got 2.5"),
         (lambda f: f.classify(X, draws="8"), "draws must be a whole number .* got '8'"),
         (lambda f: f.classify(X, draws=True), "draws must be a whole number .* got True"),
-        (lambda f: f.classify(X, draws=np.array([2, 3])), "draws must be a whole number .* got arr"),
+        (
+            lambda f: f.classify(X, draws=np.array([2, 3])),
+            "draws must be a whole number .* got arr",
+        ),
         (lambda f: f.classify(X, draws=-1), "draws must be at least 1, got -1"),
-        (lambda f: f.classify(X, seed=2**32), r"seed must lie in \[0, 4294967295\], got 4294967296"),
+        (
+            lambda f: f.classify(X, seed=2**32),
+            r"seed must lie in \[0, 4294967295\], got 4294967296",
+        ),
         (lambda f: f.classify(X, seed=-1), "seed must lie in .* got -1"),
         (lambda f: f.classify(X, seed=1.5), "seed must be a whole number .* got 1.5"),
         (lambda f: f.classify(X, seed="1"), "seed must be a whole number .* got '1'"),
@@ -86,10 +89,10 @@ def test_values_of_the_type_of_the_usual_one():
     setting = Setting("[0, 1)", "")
     assert like("share", 0.5, 0.0, setting) == 0.5
     for name, value, usual, allowed, message in (
-        ("steps", 2.0, 5, None, "steps must be a whole number such as 1, got 2.0"),
+        ("steps", 2.0, 5, ANY, "steps must be a whole number such as 1, got 2.0"),
         ("share", 1.5, 0.0, setting, r"share must lie in \[0, 1\), got 1.5"),
-        ("solver", 3, "euler", None, "solver must be text such as 'euler', got 3"),
-        ("guidance", [1.0, 2.0], 1.0, None, "guidance must be a finite number"),
+        ("solver", 3, "euler", ANY, "solver must be text such as 'euler', got 3"),
+        ("guidance", [1.0, 2.0], 1.0, ANY, "guidance must be a finite number"),
     ):
         with pytest.raises(ValueError, match=message):
             like(name, value, usual, allowed)
