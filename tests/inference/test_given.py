@@ -141,3 +141,26 @@ def test_what_damaged_parameters_give_is_no_answer(flow):
             taking(damaged)[verb](X)
     with pytest.raises(FloatingPointError, match="drawn reports are not finite"):
         damaged.generate_modalities(["report"], sources={"ct": X})
+
+
+def test_what_is_no_setting_of_a_drawing(flow):
+    ct = {"ct": X}
+    for call, message in (
+        (lambda: flow.translate(ct, "t1w", draws=1.5), "draws must be a whole number .* got 1.5"),
+        (lambda: flow.report(ct, draws=-1), "draws must be at least 1, got -1"),
+        (lambda: flow.translate(ct, "t1w", steps=2.0), "steps must be a whole number .* got 2.0"),
+        (
+            lambda: flow.translate(ct, "t1w", guidance=np.nan),
+            "guidance must be a finite .* got nan",
+        ),
+        (lambda: flow.translate(ct, "t1w", guidance=-3), r"guidance must be at least 0, got -3"),
+        (lambda: flow.report(ct, seed=2**32), "seed must lie in .* got 4294967296"),
+        (lambda: flow.generate_modalities(["t1w"], 1.5), "count must be a whole .* got 1.5"),
+        (lambda: flow.translate(ct, "pet"), "no modality 'pet': this model has report, xray"),
+        (
+            lambda: flow.translate({"pet": X}, "ct"),
+            "no modality 'pet': this model has report, xray",
+        ),
+    ):
+        with pytest.raises(ValueError, match=message):
+            call()
