@@ -15,7 +15,7 @@ import jax
 import numpy as np
 from ml_collections import ConfigDict
 
-from msflow_jax.settings import Setting
+from msflow_jax.settings import ANY, Setting, like
 
 Params = Any
 FAMILIES = {
@@ -201,6 +201,8 @@ def choose_settings(
     verb: str,
     configured: Mapping[str, Any],
     requested: Mapping[str, Any] | None = None,
+    ranges: Mapping[str, Setting] | None = None,
+    part: str = "",
 ) -> dict[str, Any]:
     """Those of the settings that a verb of this model has, changed as the user requested.
 
@@ -209,15 +211,22 @@ def choose_settings(
         verb: name of the verb, such as ``generate``.
         configured: settings of a configuration; those that the verb does not have are left out.
         requested: changes; a value that is None, empty or 0 changes nothing.
+        ranges: settings by dotted key, such as ``Family.table``: what each takes.
+        part: part of ``sample`` that the settings lie in; empty: that of the verb's name.
 
     Raises:
-        ValueError: the model has no such verb, or a setting was requested that the verb has not.
+        ValueError: the model has no such verb, a setting was requested that the verb has not, or a value
+            of another type than the usual one, not finite, or outside of the setting's range.
     """
     if not hasattr(model, verb):
         raise ValueError(f"this model has no verb {verb!r}: it cannot {verb}")
     known = settings_of(getattr(model, verb))
-    changes = {name: value for name, value in (requested or {}).items() if value}
+    changes = {n: x for n, x in (requested or {}).items() if np.size(x) > 1 or x}
     if unsupported := [name for name in changes if name not in known]:
         has = ", ".join(known) or "none"
         raise ValueError(f"{verb} of this model has no {unsupported[0]}: its settings are {has}")
+    usual = {n: p.default for n, p in inspect.signature(getattr(model, verb)).parameters.items()}
+    for name, value in changes.items():
+        setting = (ranges or {}).get(f"sample.{part or verb}.{name}", ANY)
+        changes[name] = like(name, value, configured.get(name, usual[name]), setting)
     return {name: value for name, value in {**configured, **changes}.items() if name in known}

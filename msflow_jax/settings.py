@@ -7,6 +7,7 @@ others. Nothing here knows a setting.
 
 import ast
 import math
+import operator
 from collections.abc import Collection, Iterator, Mapping, Sequence
 from typing import Any, NamedTuple
 
@@ -86,6 +87,7 @@ class Setting(NamedTuple):
 
 
 Table = Mapping[str, Setting]
+ANY = Setting("", "")
 
 
 def check(table: Table, values: Mapping[str, Any], where: str = "") -> None:
@@ -173,6 +175,44 @@ def with_tuples(overrides: Sequence[str], values: Mapping[str, Any]) -> list[str
                 text = repr(tuple(filter(None, words)))
         found.append(f"{name}{equals}{text}")
     return found
+
+
+def whole_number(name: str, value: Any, values: str = COUNT) -> int:
+    """A whole number that a caller gave, also one of numpy.
+
+    Raises:
+        ValueError: none (2.0 and True are none), or not of ``values``, as :class:`Setting` has them.
+    """
+    try:
+        found = operator.index("" if isinstance(value, bool) else value)  # type: ignore[arg-type]
+    except TypeError:
+        raise ValueError(f"{name} must be a whole number such as 1, got {value!r}") from None
+    if not ANY._replace(values=values).takes(found):
+        raise ValueError(ANY._replace(values=values).refusal(name, found))
+    return found
+
+
+def like(name: str, value: Any, usual: Any, setting: Setting = ANY) -> Any:
+    """A value that a caller gave for a setting, of the type of its usual one (None, a tuple: any).
+
+    Raises:
+        ValueError: another type, a number that is not finite, or none that the setting takes.
+    """
+    if isinstance(usual, int) and not isinstance(usual, bool):
+        return whole_number(name, value, setting.values or "(-inf, inf)")
+    if isinstance(usual, float):
+        try:
+            found = math.nan if isinstance(value, str | bool) else float(value)
+        except (TypeError, ValueError):
+            found = math.nan
+        if not math.isfinite(found):
+            raise ValueError(f"{name} must be a finite number, got {value!r}")
+        value = found
+    if isinstance(usual, str) and not isinstance(value, str):
+        raise ValueError(f"{name} must be text such as {usual!r}, got {value!r}")
+    if not setting.takes(value):
+        raise ValueError(setting.refusal(name, value))
+    return value
 
 
 def bounds(part: str) -> tuple[float, float]:

@@ -17,6 +17,7 @@ from msflow_jax.progress import doing
 from msflow_jax.storage import checkpoints, earlier, facts
 from msflow_jax.storage.digests import differences, layouts
 from msflow_jax.storage.jsons import read_object, write_json
+from msflow_jax.storage.places import expand
 from msflow_jax.storage.revision import SOURCE, revision
 from msflow_jax.training import continuing
 from msflow_jax.training.continuing import check_length
@@ -191,7 +192,7 @@ def open_workdir(path: str | Path, stage: str = "", *, calibrated: bool = True) 
     """The model of a workdir with the parameters of its best checkpoint; nothing is written.
 
     Args:
-        path: path of the workdir.
+        path: path of the workdir; ``~`` is the home folder.
         stage: name of a training stage, whose parameters are used instead of the last one's.
         calibrated: whether what the standing evaluation learned is read too.
 
@@ -201,7 +202,7 @@ def open_workdir(path: str | Path, stage: str = "", *, calibrated: bool = True) 
     """
     import jax
 
-    path = Path(path)
+    path = expand(path)
     config, info = read(path)
     if not has_checkpoint(path):
         raise FileNotFoundError(

@@ -177,3 +177,12 @@ def test_a_failed_write_leaves_nothing(tmp_path):
     with pytest.raises(OSError):
         write_atomically(tmp_path / "taken", b"content")
     assert [p.name for p in tmp_path.iterdir()] == ["taken"]
+
+
+def test_a_workdir_in_the_home_folder(tmp_path, monkeypatch):
+    monkeypatch.setenv("HOME", str(tmp_path))
+    workdir.create(tmp_path / "runs" / "w", default_config(), INFO)
+    with pytest.raises(FileNotFoundError, match=rf"no checkpoint in {tmp_path}/runs/w"):
+        workdir.open_workdir("~/runs/w")
+    with pytest.raises(FileNotFoundError, match=rf"{tmp_path}/runs/v is no workdir"):
+        workdir.open_workdir("~/runs/v")

@@ -28,11 +28,27 @@ def check_range(images: jax.Array) -> None:
     refuse_outside(float(values.min()), float(values.max()))
 
 
-def refuse_outside(low: float, high: float) -> None:
+def refuse_outside(low: float, high: float, name: str = "images") -> None:
     """Raises a ValueError where the least or the largest value of images leaves [-1, 1]."""
     if not (-1 - ROUNDING <= low <= high <= 1 + ROUNDING):
         hint = ": of 0..255 give x / 127.5 - 1" if low >= 0 else ""
-        raise ValueError(f"float images must lie in [-1, 1], got {low:g} to {high:g}{hint}")
+        if not np.isfinite((low, high)).all():
+            hint = ": fill in first what is NaN or infinite"
+        raise ValueError(f"{_floats(name)} must lie in [-1, 1], got {low:g} to {high:g}{hint}")
+
+
+def _floats(name: str) -> str:
+    return "float images" if name == "images" else f"{name}: float images"
+
+
+def refuse_masked(array: Any, name: str = "images") -> None:
+    """Raises a ValueError for a masked array: numbers under a mask would be taken as they are."""
+    parts = array if isinstance(array, list | tuple) else [array]
+    if any(np.ma.is_masked(part) for part in parts):
+        raise ValueError(
+            f"{name} are a masked array, and what is masked has a value all the same: fill it first: "
+            "images.filled(value)"
+        )
 
 
 def layout_hint(images: Any, shape: tuple[int, ...]) -> str:
@@ -58,35 +74,74 @@ def check_labels(labels: Any, classes: int) -> None:
             raise ValueError(f"labels must lie in 0..{classes - 1}, got {low}..{high}")
 
 
-def check_images(images: Any, shape: tuple[int, ...]) -> np.ndarray:
+def check_images(images: Any, shape: tuple[int, ...], name: str = "images") -> np.ndarray:
     """Images ``[N, *shape]``: uint8 0..255, or floats in [-1, 1].
 
     Args:
         images: array; the last axis may be missing where it has one entry.
         shape: ``(*space, C)``.
+        name: what they are called in errors.
+
+    Returns:
+        uint8, or float32.
 
     Raises:
         ValueError: another type, shape or range, or floats that are not finite or lie in [0, 1], which
-            is what other libraries call normalised and here would be bright images without dark parts.
+            is what other libraries call normalised and here would be bright images without dark parts; a
+            masked array.
     """
-    images = np.asarray(images)
+    refuse_masked(images, name)
     expected = f"uint8 [N, {', '.join(map(str, shape))}], or floats of that shape in [-1, 1]"
+    try:
+        images = np.asarray(images)
+    except ValueError as error:  # arrays of different shapes in a list
+        raise ValueError(f"{name} must be {expected}, all of one size: {error}") from error
     if images.shape[1:] == shape[:-1] and shape[-1] == 1:
         images = images[..., None]
     if images.shape[1:] != shape or not len(images):
         hint = layout_hint(images, shape)
-        raise ValueError(f"images must be {expected}, got {images.dtype} {images.shape}{hint}")
+        raise ValueError(f"{name} must be {expected}, got {images.dtype} {images.shape}{hint}")
     if images.dtype == np.uint8:
         return images
-    if not np.issubdtype(images.dtype, np.floating):
+    if not jnp.issubdtype(images.dtype, jnp.floating):  # bfloat16 is none for numpy
         raise ValueError(
-            f"images must be {expected}, got {images.dtype}: scale them to 0..255 and make them uint8"
+            f"{name} must be {expected}, got {images.dtype}: scale them to 0..255 and make them uint8"
         )
     low, high = float(images.min()), float(images.max())
-    refuse_outside(low, high)
+    refuse_outside(low, high, name)
     if low >= -ROUNDING:
         raise ValueError(
-            f"float images lie in [-1, 1] here, and these go from {low:g} to {high:g}, which looks like "
-            "[0, 1]: give 2 x - 1, or uint8"
+            f"{_floats(name)} lie in [-1, 1] here, and these go from {low:g} to {high:g}, which looks "
+            "like [0, 1]: give 2 x - 1, or uint8"
         )
     return images.astype(np.float32).clip(-1, 1)
+
+
+def check_tokens(rows: Any, length: int, size: int, name: str = "tokens") -> np.ndarray:
+    """Rows of token numbers, int32 ``[N, length]``.
+
+    Args:
+        rows: whole numbers in ``0..size - 1``, as the model's tokeniser makes them.
+        length: numbers in a row.
+        size: how many numbers the tokeniser has.
+        name: what they are called in errors.
+
+    Raises:
+        ValueError: another type or shape, or a number that the tokeniser has not.
+    """
+    refuse_masked(rows, name)
+    found = np.asarray(rows)
+    expected = (
+        f"{name} must be int32 [N, {length}], as flow.parts.tokeniser.encode(texts) makes them"
+    )
+    if (
+        found.dtype.kind not in "iu"
+        or found.ndim != 2
+        or found.shape[1] != length
+        or not len(found)
+    ):
+        raise ValueError(f"{expected}, got {found.dtype} {list(found.shape)}")
+    low, high = int(found.min()), int(found.max())
+    if low < 0 or high >= size:
+        raise ValueError(f"{expected}, of numbers in 0..{size - 1}, got {low} to {high}")
+    return found.astype(np.int32)

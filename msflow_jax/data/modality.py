@@ -162,21 +162,21 @@ def describe(
     return found
 
 
-def check_lengths(count: int, parts: Mapping[str, Any]) -> None:
+def check_lengths(count: int, parts: Mapping[str, Any], known: str = "") -> None:
     """Refuses parts of which one does not have an entry per example.
 
     Args:
         count: number of examples.
         parts: what there must be ``count`` of, by name.
+        known: whose number that is, in words; empty: ``count`` examples.
 
     Raises:
         ValueError: for another number; names the part.
     """
     for name, part in parts.items():
         if len(part) != count:
-            raise ValueError(
-                f"{count} examples, but {len(part)} entries of {name}: one each is needed"
-            )
+            whole = known or f"{count} examples"
+            raise ValueError(f"{whole}, but {len(part)} entries of {name}: one each is needed")
 
 
 def check_present(arrays: Mapping[str, np.ndarray], present: Mapping[str, np.ndarray]) -> None:

@@ -97,7 +97,7 @@ class Calibration:
             ValueError: coverage outside (0, 1], or an unknown measure.
         """
         if not 0 < coverage <= 1:
-            raise ValueError(f"--keep must lie in (0, 1], got {coverage}")
+            raise ValueError(f"coverage (--keep) must lie in (0, 1], got {coverage}")
         if not self.known:
             return None
         if measure not in self.thresholds:

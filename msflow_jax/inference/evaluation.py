@@ -12,6 +12,7 @@ from msflow_jax.data.singles import MODALITY, one_by_one
 from msflow_jax.evaluation.familiar import MOST, Familiar, of_each_class
 from msflow_jax.evaluation.scaling import TEMPERATURE, cross_fit, fit_scaling
 from msflow_jax.families import Section
+from msflow_jax.inference.abstain_verbs import rejected
 from msflow_jax.inference.calibration import Calibration, measure_thresholds
 from msflow_jax.inference.flow import Flow
 from msflow_jax.inference.kinds import learn_reference, p_values, with_distances
@@ -180,8 +181,7 @@ class Evaluation:
 
     def predictions(self, evaluation: str) -> list[dict[str, Any]]:
         """The table of the split that is reported, see :func:`prediction_rows`."""
-        flow = dataclasses.replace(self.flow, calibration=self.calibration)
-        rejections = flow.rejections(self.prediction)
+        rejections = rejected(self.calibration, self.prediction)
         split = self.labelled(self.split)
         given = self.prediction, self.calibration.outside
         outside = p_values(*given, themselves=self.is_reference)

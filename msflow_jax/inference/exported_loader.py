@@ -16,8 +16,11 @@ from jax import export
 
 
 def load(folder):
-    """Facts of an exported model, and the function that it is."""
-    folder = Path(folder)
+    """Facts of an exported model, and the function that it is.
+
+    That function raises a ValueError for labels that are none of the model's classes.
+    """
+    folder = Path(folder).expanduser()
     facts = json.loads((folder / "export.json").read_text(encoding="utf-8"))
     files = {name: (folder / name).read_bytes() for name in facts["sha256"]}
     for name, data in files.items():
@@ -38,4 +41,21 @@ def load(folder):
             here[leaf] = array.reshape(about["shape"])
     program = export.deserialize(bytearray(files["program.stablehlo"]))
     params, call = jax.device_put(params), jax.jit(program.call)
-    return facts, lambda *inputs: jax.tree.map(np.asarray, call(params, *inputs))
+
+    def run(*inputs):
+        if facts["verb"] == "generate" and facts["classes"]:
+            check_labels(inputs[0], facts["classes"])
+        return jax.tree.map(np.asarray, call(params, *inputs))
+
+    return facts, run
+
+
+def check_labels(labels, classes):
+    """Refuses numbers of classes that there are not: the program would draw another class."""
+    labels = np.asarray(labels)
+    low, high = labels.min(initial=0), labels.max(initial=0)
+    if low < 0 or high >= len(classes):
+        known = ", ".join(f"{k} = {name}" for k, name in enumerate(classes))
+        raise ValueError(
+            f"labels must lie in 0..{len(classes) - 1}, got {low} to {high}: the model knows {known}"
+        )

@@ -16,10 +16,11 @@ from msflow_jax.data.batches import grey_levels
 from msflow_jax.data.sources.archives import file_sha256
 from msflow_jax.families import choose_settings
 from msflow_jax.inference.flow import Flow
-from msflow_jax.inference.predicted import other_settings
+from msflow_jax.inference.kinds import other_settings
 from msflow_jax.inference.runners import classifying, generating
 from msflow_jax.inference.settings import prior_weights
 from msflow_jax.storage.jsons import write_json
+from msflow_jax.storage.places import expand
 
 PLATFORMS = ("cpu", "cuda", "tpu")
 PROGRAM, PARAMETERS, FACTS, LOADER = FILES = (
@@ -49,6 +50,7 @@ def export(flow: Flow, verb: str, folder: Path, *, batch: int = 0, **requested: 
     """
     from safetensors.numpy import save
 
+    folder = expand(folder)
     function, inputs, about = describe(flow, verb, requested)
     params = flow.params if verb == "classify" else flow.drawing_params
     text = _serialized(function, params, inputs, batch)

@@ -13,9 +13,10 @@ from ml_collections import ConfigDict
 from msflow_jax.data import Info, of_user
 from msflow_jax.data.checks import check_images
 from msflow_jax.families import Family, choose_settings, draws_modalities, require_verb
+from msflow_jax.inference.abstain_verbs import AbstainVerbs
 from msflow_jax.inference.answer_verbs import AnswerVerbs
-from msflow_jax.inference.calibration import COVERAGE, Calibration
-from msflow_jax.inference.kinds import LEVEL, are_odd, level_used, with_distances
+from msflow_jax.inference.calibration import Calibration
+from msflow_jax.inference.kinds import with_distances
 from msflow_jax.inference.modality_verbs import ModalityVerbs
 from msflow_jax.inference.prediction import Prediction
 from msflow_jax.inference.runners import make_classifier, make_explainer, make_generator
@@ -23,10 +24,11 @@ from msflow_jax.inference.segment_verbs import SegmentVerbs
 from msflow_jax.inference.settings import prior_weights
 from msflow_jax.inference.windows import warn_of_pieces
 from msflow_jax.parallel.batched import finished
+from msflow_jax.settings import Setting, whole_number
 
 
 @dataclass(frozen=True)
-class Flow(ModalityVerbs, AnswerVerbs, SegmentVerbs):
+class Flow(ModalityVerbs, AbstainVerbs, AnswerVerbs, SegmentVerbs):
     """A workdir opened for use, see :func:`msflow_jax.open`.
 
     Attributes:
@@ -93,7 +95,8 @@ class Flow(ModalityVerbs, AnswerVerbs, SegmentVerbs):
         self.require("classify")
         images, sample = self.check(images), self.config.sample
         given = {**sample.classify.to_dict(), **self.calibration.settings}
-        settings = choose_settings(self.model, "classify", given, requested)
+        settings = choose_settings(self.model, "classify", given, requested, self.ranges)
+        asked = tuple((name, settings[name]) for name, value in requested.items() if value)
         run = make_classifier(
             self.model, seed=sample.seed if seed is None else seed, batch=sample.batch,
             weights=prior_weights(self, given.get("prior", "natural")),
@@ -102,46 +105,10 @@ class Flow(ModalityVerbs, AnswerVerbs, SegmentVerbs):
         scaling = self.calibration.scaling
         return finished(
             lambda: run(self.params, images, description),
-            lambda out: with_distances(out.scaled(scaling), self.calibration.familiar),
+            lambda out: dataclasses.replace(
+                with_distances(out.scaled(scaling), self.calibration.familiar), requested=asked
+            ),
         )
-
-    def abstains(
-        self, prediction: Prediction, *, coverage: float = COVERAGE, measure: str = "distance",
-        level: float = LEVEL,
-    ) -> np.ndarray | None:  # fmt: skip
-        """Which images are too uncertain to be classified, bool ``[N]``; None before an evaluation.
-
-        Arguments and errors as of :meth:`rejections`.
-        """
-        found = self.rejections(prediction, coverage=coverage, measure=measure, level=level)
-        return None if found is None else np.any(list(found.values()), axis=0)
-
-    def rejections(
-        self, prediction: Prediction, *, coverage: float = COVERAGE, measure: str = "distance",
-        level: float = LEVEL,
-    ) -> dict[str, np.ndarray] | None:  # fmt: skip
-        """Which images are rejected, bool ``[N]`` by the reason in words; None before an evaluation.
-
-        Args:
-            prediction: what :meth:`classify` returned.
-            coverage: fraction of the validation split that would be kept.
-            measure: name of the uncertainty that decides, see :func:`uncertainties`.
-            level: p-value up to which an image is of another kind, and rejected too; 0: none.
-
-        Raises:
-            ValueError: an unknown measure, or a coverage outside (0, 1].
-        """
-        found = prediction.uncertainty
-        threshold = self.calibration.threshold(measure, coverage)
-        if measure not in found:
-            raise ValueError(f"unknown uncertainty {measure!r}: choose one of {', '.join(found)}")
-        if threshold is None:
-            return None
-        masks = {f"too uncertain: {measure} above {threshold:.6g}": found[measure] > threshold}
-        if least := level_used(self.calibration.outside, level):
-            words = f"unlike the training images: outside at most {least:.4g}"
-            masks[words] = are_odd(found, self.calibration.outside, level)
-        return masks
 
     def generate(
         self,
@@ -171,8 +138,7 @@ class Flow(ModalityVerbs, AnswerVerbs, SegmentVerbs):
         self.require("generate")
         if draws_modalities(self.model):
             raise ValueError(f"the model of {self.path} draws modalities, not images of classes")
-        if count < 1:
-            raise ValueError(f"count must be at least 1, got {count}")
+        count = whole_number("count", count)
         warn_of_pieces(self.model, self.info)
         numbers = self.model.numbers([labels] if np.ndim(labels) == 0 else labels)
         sample = self.config.sample
@@ -184,7 +150,13 @@ class Flow(ModalityVerbs, AnswerVerbs, SegmentVerbs):
 
     def settings(self, verb: str, requested: Mapping[str, Any] | None = None) -> dict[str, Any]:
         """What a verb is called with: as configured, changed as requested."""
-        return choose_settings(self.model, verb, self.config.sample[verb].to_dict(), requested)
+        given = self.config.sample[verb].to_dict()
+        return choose_settings(self.model, verb, given, requested, self.ranges)
+
+    @property
+    def ranges(self) -> Mapping[str, Setting]:
+        """Settings of the family by dotted key, each with the values that it takes."""
+        return getattr(self.family, "table", {})
 
     def explain(
         self, images: Any, labels: Any, others: Any, *, description: str = "", **requested: Any
@@ -193,8 +165,8 @@ class Flow(ModalityVerbs, AnswerVerbs, SegmentVerbs):
 
         Args:
             images: images as :meth:`classify` takes them.
-            labels: class names or numbers to explain, ``[N]``.
-            others: class names or numbers to compare with, ``[N]``.
+            labels: class names or numbers to explain, ``[N]``, or one for all.
+            others: class names or numbers to compare with, alike.
             description: words before a progress bar; none where empty.
             **requested: settings of this model's ``explain``, such as ``spread``.
 
@@ -206,7 +178,8 @@ class Flow(ModalityVerbs, AnswerVerbs, SegmentVerbs):
         """
         self.require("explain")
         images, sample = self.check(images), self.config.sample
-        pair = [self.model.numbers(given) for given in (labels, others)]
+        both = ([x] * len(images) if np.ndim(x) == 0 else x for x in (labels, others))
+        pair = [self.model.numbers(given) for given in both]
         if any(len(numbers) != len(images) for numbers in pair):
             raise ValueError(f"{len(images)} images need as many labels and others")
         settings = choose_settings(self.model, "explain", {}, requested)

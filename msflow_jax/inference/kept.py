@@ -9,6 +9,7 @@ import jax
 import numpy as np
 
 from msflow_jax.parallel.batched import Runner, batched
+from msflow_jax.settings import SEED, whole_number
 
 # (parameters, items [B, ...], global index of each [B]) -> arrays: what ``batched`` takes. Only what is
 # drawn depends on the index: predictions leave it out, and their noise is by the image's content.
@@ -36,10 +37,15 @@ def kept(
     Args:
         make: makes the function of a batch.
         model: a model of any family.
-        seed: seed of the key. It goes in as an argument, so that another one is no other program.
+        seed: seed of the key, in 0..2^32 - 1. It goes in as an argument, so that another one is no other
+            program.
         batch: items at a time; ``axis``: batch axis of the results.
         settings: of the function.
+
+    Raises:
+        ValueError: a seed that is none.
     """
+    seed = whole_number("seed", seed, SEED)  # a larger one would be another one's, cut to 32 bits
     given = _Same(model), batch, axis
     try:
         hash(tuple(settings.items()))

@@ -42,10 +42,29 @@ def outdated(prediction: Prediction, known: Familiar | None, evaluation: str) ->
     if prediction.features is None or known is not None or not evaluation:
         return ""
     return (
-        f"warning: the evaluation {evaluation} is of an earlier version: it knows no features of "
+        f"the evaluation {evaluation} is of an earlier version: it knows no features of "
         "training images, and its temperature, thresholds, sets and p-values are of noisier "
         "predictions: evaluate again with a --name of its own and --adopt"
     )
+
+
+def other_settings(
+    evaluated: Mapping[str, Any], requested: Mapping[str, Any], flag: str = "--"
+) -> list[str]:
+    """A line for each setting that thresholds were measured with otherwise than requested.
+
+    Args:
+        evaluated: settings of the evaluation.
+        requested: settings that were asked for; 0 or empty: those of the evaluation.
+        flag: what stands before a setting's name: ``--`` on a command line, nothing in Python.
+    """
+    return [
+        f"{flag}{name}={value}, but thresholds, sets and p-values were measured with "
+        f"{evaluated[name]}: {'' if flag else 'msflow '}evaluate --{name}={value} --name=NAME --adopt "
+        "measures them so"
+        for name, value in requested.items()
+        if value and name in evaluated and evaluated[name] != value
+    ]
 
 
 def learn_reference(validation: Prediction) -> dict[str, Any]:
@@ -86,17 +105,17 @@ def check_level(level: float, kept: Mapping[str, Any]) -> str:
         ValueError: no p-value is as small, or all are.
     """
     if not 0 <= level < 1:
-        raise ValueError(f"--outside must lie in [0, 1), got {level:g}")
+        raise ValueError(f"level (--outside) must lie in [0, 1), got {level:g}")
     known = reference_of(kept)
     if not level or known is None or known.least <= level:
         return ""
     if level_of(known, level):
         return (
-            f"warning: {len(known.scores)} validation images give no p-value as small as {level:g}: "
+            f"{len(known.scores)} validation images give no p-value as small as {level:g}: "
             f"images odder than all of them ({known.least:.2g}) are abstained from"
         )
     return (
-        f"warning: {len(known.scores)} validation images are too few to tell images from outside: none "
+        f"{len(known.scores)} validation images are too few to tell images from outside: none "
         "is abstained from for that"
     )
 

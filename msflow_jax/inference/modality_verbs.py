@@ -10,7 +10,9 @@ from ml_collections import ConfigDict
 from msflow_jax.data import Info
 from msflow_jax.data.batches import to_float
 from msflow_jax.families import draws_modalities
+from msflow_jax.inference.given import check_source, check_sources
 from msflow_jax.inference.runners import (
+    check_logs,
     make_embedder,
     make_joint_generator,
     make_reporter,
@@ -18,6 +20,7 @@ from msflow_jax.inference.runners import (
     to_images,
 )
 from msflow_jax.parallel.batched import batched, finished
+from msflow_jax.settings import whole_number
 from msflow_jax.streams import content_index
 
 _AT_ONCE = 128  # images whose content is looked at
@@ -70,7 +73,8 @@ class ModalityVerbs:
         """Images of another modality of what the sources show, uint8 ``[K, N, *shape]``.
 
         Args:
-            sources: images uint8 ``[N, *shape]`` by modality, or rows of tokens int32 ``[N, T]``.
+            sources: images ``[N, *shape]`` by modality, as :meth:`classify` takes them; of reports rows
+                of tokens int32 ``[N, T]``, or N texts.
             target: modality to draw.
             draws: noise draws K; None or 0: as configured.
             seed: seed of the noise; None for the configured one.
@@ -80,20 +84,20 @@ class ModalityVerbs:
             **requested: settings of this model's ``translate``; 0 or empty: as configured.
 
         Raises:
-            ValueError: an unknown modality, images of another shape, or an unsupported setting.
+            ValueError: an unknown modality, no source or several of different lengths, images of another
+                type, range or shape, a target that is text, or an unsupported setting.
             FloatingPointError: an image is not finite.
         """
         self.require("translate")
-        known, sample = self.info.modalities, self.config.sample
-        for name, array in sources.items():
-            if name in known:
-                known[name].check(array, name)
+        given, sample = check_sources(self, sources), self.config.sample
+        if getattr(self.model.require(target), "text", False):
+            raise ValueError(f"target {target!r} is text: use flow.report(sources)")
         run = make_translator(
             self.model, seed=sample.seed if seed is None else seed, batch=sample.batch, target=target,
             draws=_draws(draws, sample.translate.draws), **self.settings("translate", requested),
         )  # fmt: skip
-        numbers = shared_numbers(sources[min(sources)], groups) if sources else None
-        return run(self.params, (dict(sources), numbers), description)
+        numbers = shared_numbers(given[min(given)], groups)
+        return run(self.params, (given, numbers), description)
 
     def generate_modalities(
         self,
@@ -110,23 +114,26 @@ class ModalityVerbs:
         Args:
             modalities: what to draw; one alone too.
             count: examples of each source in turn, or in all where there is none.
-            sources: what is known of them: images uint8 ``[N, *shape]``, or rows of tokens int32
-                ``[N, T]``, by modality; None: nothing.
+            sources: what is known of them, as for :meth:`translate`; None: nothing.
             seed: seed of the noise; None for the configured one.
             description: words before a progress bar; none where empty.
             **requested: settings of this model's ``generate``; 0 or empty: as configured.
 
         Raises:
             ValueError: a model that draws classes, an unknown modality, none, or one that is a source
-                too, guidance by what there is not, or an unsupported setting.
-            FloatingPointError: an image is not finite.
+                too, sources as of :meth:`translate`, guidance by what there is not, or an unsupported
+                setting.
+            FloatingPointError: an image, or a report's log-probability, is not finite.
             Interrupted: Ctrl-C came after the first batch; the error holds what was done.
         """
         self.require("generate")
         if not draws_modalities(self.model):
             raise ValueError(f"the model of {self.path} draws images of classes, not modalities")
-        given, names = dict(sources or {}), tuple(dict.fromkeys(modalities))
-        self._check_joint(names, given, count, requested)
+        wanted = [modalities] if isinstance(modalities, str) else modalities
+        names = tuple(dict.fromkeys(wanted))
+        given = check_sources(self, {} if sources is None else sources, least=0)
+        self._check_joint(names, given, requested)
+        count = whole_number("count", count)
         repeated = {name: np.repeat(array, count, axis=0) for name, array in given.items()}
         total = len(next(iter(repeated.values()))) if repeated else count
         sample = self.config.sample
@@ -138,20 +145,14 @@ class ModalityVerbs:
         return finished(lambda: run(self.params, items, description), self._drawn)
 
     def _check_joint(
-        self, names: Sequence[str], given: Mapping[str, np.ndarray], count: int, requested: Any
+        self, names: Sequence[str], given: Mapping[str, np.ndarray], requested: Any
     ) -> None:
-        if count < 1:
-            raise ValueError(f"count must be at least 1, got {count}")
         for name in (*names, *given):
             self.model.require(name)
         if not names:
             raise ValueError(f"name what to draw, of {', '.join(self.model.modalities)}")
         if both := set(names) & set(given):
             raise ValueError(f"{min(both)!r} is given, and cannot be drawn as well: leave it out")
-        known = self.info.modalities
-        for name, array in given.items():
-            if name in known:
-                known[name].check(array, name)
         if requested.get("guidance") and not given:
             raise ValueError("guidance is by a source, and none is given: leave it out")
         if requested.get("partner_guidance") and len(names) + len(given) < 2:
@@ -159,6 +160,8 @@ class ModalityVerbs:
 
     def _drawn(self, found: Mapping[str, Any]) -> DrawnTogether:
         text = {name for name in found if self.model.modalities[name].text}
+        for name in text:
+            check_logs(found[name][1])
         return DrawnTogether(
             {name: to_images(one) for name, one in found.items() if name not in text},
             {name: self.parts.tokeniser.decode(found[name][0]) for name in text},
@@ -183,22 +186,34 @@ class ModalityVerbs:
 
         Raises:
             ValueError: a model without reports, or as :meth:`translate`.
+            FloatingPointError: a log-probability is not finite.
         """
         self.require("report")
-        sample = self.config.sample
+        given, sample = check_sources(self, sources), self.config.sample
         run = make_reporter(
             self.model, seed=sample.seed if seed is None else seed, batch=sample.batch,
             draws=_draws(draws, sample.translate.draws), **self.settings("translate", requested),
         )  # fmt: skip
-        tokens, logs = run(self.params, dict(sources), description)
+        tokens, logs = run(self.params, given, description)
         return [self.parts.tokeniser.decode(rows) for rows in tokens], logs
 
-    def embed(self, name: str, x: np.ndarray, *, description: str = "") -> np.ndarray:
-        """Unit vectors ``[N, D]`` in the common space of a modality: images uint8, or rows of tokens."""
+    def embed(self, name: str, x: Any, *, description: str = "") -> np.ndarray:
+        """Unit vectors ``[N, D]`` in the common space of a modality.
+
+        Args:
+            name: the modality.
+            x: images ``[N, *shape]``, rows of tokens or texts, as sources of :meth:`translate`.
+            description: words before a progress bar; none where empty.
+
+        Raises:
+            ValueError: a model without a common space, an unknown modality, or what does not fit.
+            FloatingPointError: a vector is not finite.
+        """
         self.require("translate")
-        return make_embedder(self.model, name, batch=self.config.sample.batch)(
-            self.params, x, description
-        )
+        if not hasattr(self.model, "embed"):
+            raise ValueError(f"the model of {self.path} has no common space to embed {name} in")
+        run = make_embedder(self.model, name, batch=self.config.sample.batch)
+        return run(self.params, check_source(self, name, x), description)
 
 
 def shared_numbers(images: np.ndarray, groups: Any = None) -> np.ndarray:
@@ -225,6 +240,4 @@ def shared_numbers(images: np.ndarray, groups: Any = None) -> np.ndarray:
 
 
 def _draws(requested: int | None, configured: int) -> int:
-    if (requested or 0) < 0:
-        raise ValueError(f"draws must be at least 1, got {requested}")
-    return requested or configured
+    return whole_number("draws", requested) if requested else configured

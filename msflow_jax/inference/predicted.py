@@ -5,8 +5,9 @@ from typing import Any
 
 import numpy as np
 
+from msflow_jax.inference.abstain_verbs import cautions, rejected
 from msflow_jax.inference.flow import Flow
-from msflow_jax.inference.kinds import check_level, outdated, p_values
+from msflow_jax.inference.kinds import p_values
 from msflow_jax.inference.prediction import Prediction
 from msflow_jax.inference.sets import describe_sets, random_parts, sets_of
 from msflow_jax.inference.tables import prediction_rows, with_sets
@@ -40,11 +41,8 @@ def tabulate(
         ``Flow.rejections``; and lines of what a reader has to know.
     """
     known, sample = flow.calibration, flow.config.sample
-    rejections = flow.rejections(out, coverage=keep, measure=measure, level=outside)
-    lines = [
-        *(f"warning: {line}" for line in other_settings(known.settings, requested or {})),
-        outdated(out, known.familiar, str(known)), check_level(outside, known.outside),
-    ]  # fmt: skip
+    rejections = rejected(known, out, keep, measure, outside)
+    lines = [f"warning: {line}" for line in cautions(known, out, outside, requested or {}, "--")]
     given = read.names, rejections, str(known)
     rows = prediction_rows(out, *given, outside=p_values(out, known.outside))
     if sets:
@@ -52,14 +50,4 @@ def tabulate(
         found = sets_of(out, uniform, known.conformal, **sets)
         rows = with_sets(rows, found, flow.classes)
         lines.append(describe_sets(found, sets["coverage"]))
-    return rows, rejections, [line for line in lines if line]
-
-
-def other_settings(evaluated: Mapping[str, Any], requested: Mapping[str, Any]) -> list[str]:
-    """A line for each setting that thresholds were measured with otherwise than requested."""
-    return [
-        f"--{name}={value}, but thresholds, sets and p-values were measured with "
-        f"{evaluated[name]}: evaluate --{name}={value} --name=NAME --adopt measures them so"
-        for name, value in requested.items()
-        if value and name in evaluated and evaluated[name] != value
-    ]
+    return rows, rejections, lines

@@ -32,6 +32,7 @@ class Prediction:
         measures: further uncertainties of the family's own by name, ``[D, B]`` or ``[1, B]``.
         features: what the network makes of each image ``[1, B, F]``, to compare with training images;
             None for families without.
+        requested: names and values of the settings that a caller asked for.
     """
 
     distances: Any
@@ -45,6 +46,9 @@ class Prediction:
     in_nats: bool = dataclasses.field(default=False, metadata={"static": True})
     measures: dict[str, Any] = dataclasses.field(default_factory=dict)
     features: Any = None
+    requested: tuple[tuple[str, Any], ...] = dataclasses.field(
+        default=(), metadata={"static": True}
+    )
 
     def rows(self, rows: slice) -> "Prediction":
         """The predictions of some of the images."""

@@ -1,7 +1,7 @@
 """A model's verbs over many images: a pure function of a batch each, and the same over any number."""
 
 import dataclasses
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from typing import Any
 
 import jax
@@ -88,6 +88,15 @@ def as_for_a_loss(x: jax.Array) -> jax.Array:
     return to_float(x) if x.dtype == jnp.uint8 else x
 
 
+def _checked(run: Runner, check: Callable[[Any], Any]) -> Runner:
+    """A runner whose results, or those up to Ctrl-C, are given to a function, and what that returns."""
+
+    def runner(params: Any, items: Any, description: str = "") -> Any:
+        return finished(lambda: run(params, items, description), check)
+
+    return runner
+
+
 def make_translator(
     model: Any, *, seed: int, target: str, draws: int, batch: int = 128, **settings: Any
 ) -> Runner:
@@ -99,10 +108,7 @@ def make_translator(
     given: Any = dict(seed=seed, batch=batch, axis=1, target=target, draws=draws)
     run = kept(translating, model, **given, **settings)
 
-    def runner(params: Any, items: Any, description: str = "") -> np.ndarray:
-        return finished(lambda: run(params, items, description), to_images)
-
-    return runner
+    return _checked(run, to_images)
 
 
 def make_joint_generator(
@@ -144,10 +150,22 @@ def make_reporter(
 ) -> Runner:
     """``runner(params, sources) -> (tokens [K, N, T], log-probabilities [K, N])``; see ``report``.
 
-    Arguments as for :func:`translating`.
+    Arguments as for :func:`translating`. The runner raises FloatingPointError where a log-probability is
+    not finite.
     """
+    run = kept(_reporting, model, seed=seed, batch=batch, axis=1, draws=draws, **settings)
 
-    return kept(_reporting, model, seed=seed, batch=batch, axis=1, draws=draws, **settings)
+    def checked(found: Any) -> Any:
+        check_logs(found[1])
+        return found
+
+    return _checked(run, checked)
+
+
+def check_logs(logs: np.ndarray) -> None:
+    """Raises a FloatingPointError where log-probabilities of reports are not finite."""
+    if not np.isfinite(logs).all():
+        raise FloatingPointError("drawn reports are not finite: the parameters are damaged")
 
 
 def _reporting(model: Any, key: jax.Array, draws: int, **settings: Any) -> Function:
@@ -163,12 +181,24 @@ def _reporting(model: Any, key: jax.Array, draws: int, **settings: Any) -> Funct
 
 
 def make_embedder(model: Any, name: str, *, batch: int = 128) -> Runner:
-    """``runner(params, images or tokens) -> unit vectors [N, D]``; see ``embed``."""
+    """``runner(params, images or tokens) -> unit vectors [N, D]``; see ``embed``.
+
+    The runner raises FloatingPointError where a vector is not finite.
+    """
 
     def function(params: Any, items: jax.Array, index: jax.Array) -> jax.Array:
         return model.embed(params, name, as_for_a_loss(items))
 
-    return batched(function, batch)
+    run = batched(function, batch)
+
+    def checked(vectors: np.ndarray) -> np.ndarray:
+        if not np.isfinite(vectors).all():
+            raise FloatingPointError(
+                f"vectors of {name} are not finite: the parameters are damaged"
+            )
+        return vectors
+
+    return _checked(run, checked)
 
 
 def make_classifier(model: Any, *, seed: int, batch: int = 128, **settings: Any) -> Runner:
@@ -189,10 +219,7 @@ def make_classifier(model: Any, *, seed: int, batch: int = 128, **settings: Any)
             )
         return out
 
-    def runner(params: Any, images: np.ndarray, description: str = "") -> Prediction:
-        return finished(lambda: run(params, images, description), checked)
-
-    return runner
+    return _checked(run, checked)
 
 
 def make_generator(model: Any, *, seed: int, batch: int = 128, **settings: Any) -> Runner:
@@ -201,11 +228,7 @@ def make_generator(model: Any, *, seed: int, batch: int = 128, **settings: Any) 
     The runner raises FloatingPointError where an image is not finite.
     """
     run = kept(generating, model, seed=seed, batch=batch, **settings)
-
-    def runner(params: Any, condition: np.ndarray, description: str = "") -> np.ndarray:
-        return finished(lambda: run(params, condition, description), to_images)
-
-    return runner
+    return _checked(run, to_images)
 
 
 def make_explainer(model: Any, *, seed: int, batch: int = 128, **settings: Any) -> Runner:

@@ -8,6 +8,7 @@ from ml_collections import ConfigDict
 
 from msflow_jax.families import choose_settings
 from msflow_jax.inference.segmenting import Segmented, make_segmenter
+from msflow_jax.settings import Setting
 
 
 class SegmentVerbs:
@@ -22,6 +23,11 @@ class SegmentVerbs:
         raise NotImplementedError
 
     def check(self, images: Any) -> np.ndarray:
+        """See :class:`~msflow_jax.inference.flow.Flow`."""
+        raise NotImplementedError
+
+    @property
+    def ranges(self) -> Mapping[str, Setting]:
         """See :class:`~msflow_jax.inference.flow.Flow`."""
         raise NotImplementedError
 
@@ -70,4 +76,4 @@ class SegmentVerbs:
         given = self.config.sample.classify.to_dict()
         if (prior := given.get("prior")) != "natural":
             raise ValueError(f"a segmentation knows no class prior but 'natural', got {prior!r}")
-        return choose_settings(self.model, "segment", given, requested)
+        return choose_settings(self.model, "segment", given, requested, self.ranges, "classify")

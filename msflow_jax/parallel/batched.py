@@ -52,12 +52,13 @@ def batched(function: Callable[[Any, Any, jax.Array], Any], batch: int, axis: in
 
     Args:
         function: ``(params, items [B, ...], index [B]) -> arrays`` with the batch on ``axis``;
-            compiled once for each batch size. Items are an array or a tree of arrays.
+            compiled once for each batch size. Items are an array or a tree of arrays of one length.
         batch: how many at a time. The last batch is padded and the padding cut off; since every
             sample's noise depends on its global index alone, results do not depend on ``batch``.
         axis: batch axis of the results.
 
-    The runner raises Interrupted where Ctrl-C comes after the first batch.
+    The runner raises Interrupted where Ctrl-C comes after the first batch, and ValueError for no items
+    or arrays of different lengths.
     """
     mesh = make_mesh()
     devices = mesh.shape["data"]
@@ -65,9 +66,16 @@ def batched(function: Callable[[Any, Any, jax.Array], Any], batch: int, axis: in
     jitted = jax.jit(function, out_shardings=replicated(mesh))
 
     def runner(params: Any, items: Any, description: str = "") -> Any:
-        count = len(jax.tree.leaves(items)[0])
-        if not count:
+        lengths = [len(leaf) for leaf in jax.tree.leaves(items)]
+        if not any(lengths):
             raise ValueError("there is nothing to do: no images")
+        count = lengths[0]
+        if (
+            len(set(lengths)) > 1
+        ):  # the shortest would be all that is done, or an index out of range
+            raise ValueError(
+                f"what belongs together has different lengths, {lengths}: one entry each is needed"
+            )
         size = -(-min(batch, count) // devices) * devices
         # Of several processes each has them whole, and asks no other whether they agree.
         several = jax.process_count() > 1

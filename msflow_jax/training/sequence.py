@@ -142,9 +142,9 @@ def _stages_to_read(workdir: Path, select: str, upto: str | None) -> dict[str, s
     """The stages up to one, or to the last that has a checkpoint, with the metric of each."""
     selects = saved_stages(workdir) or {"": select}
     if upto is not None and upto not in selects:
-        raise ValueError(
-            f"{workdir} has no stage {upto!r}: its stages are {', '.join(map(repr, selects))}"
-        )
+        named = ", ".join(repr(name) for name in selects if name)
+        there = f"its stages are {named}" if named else "it was trained in one, without a name"
+        raise ValueError(f"{workdir} has no stage {upto!r}: {there}")
     chosen: dict[str, str] = {}
     for name, metric in selects.items():
         if chosen and upto is None and not exist(stage_folder(workdir, name)):

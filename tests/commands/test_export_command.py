@@ -87,6 +87,10 @@ def test_it_draws_as_the_library_does(trained, tmp_path, command):
     )
     wanted = flow.generate(flow.classes[0], 2, steps=2)
     assert np.abs(found["images"].astype(int) - wanted).max() <= 1
+    # The program itself would draw the last class.
+    last, numbers = len(flow.classes) - 1, np.array([0, 1], np.int32)
+    with pytest.raises(AssertionError, match=rf"labels must lie in 0\.\.{last}, got 0 to 99: "):
+        alone(folder, tmp_path, labels=np.array([0, 99], np.int32), numbers=numbers)
 
 
 def test_what_cannot_be_exported(trained, tmp_path, command, monkeypatch):

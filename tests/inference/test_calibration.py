@@ -22,7 +22,7 @@ def test_thresholds_keep_the_fraction_that_is_asked_for():
 def test_without_an_evaluation_nothing_is_known(tmp_path):
     found = read_calibration(tmp_path)
     assert not found.known and found.temperature == 1 and found.threshold("distance", 0.8) is None
-    with pytest.raises(ValueError, match="--keep must lie in"):
+    with pytest.raises(ValueError, match=r"coverage \(--keep\) must lie in"):
         found.threshold("distance", 0)
 
 

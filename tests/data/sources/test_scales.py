@@ -104,6 +104,19 @@ def test_a_head_to_classify_that_would_be_a_silhouette_is_named(tmp_path, dims):
         read_images(tmp_path / "new.nii.gz", info)
 
 
+@pytest.mark.parametrize("dims", [2, 3])
+def test_a_ct_for_a_model_of_mr_is_named(tmp_path, dims):
+    """A NIfTI says neither what it is nor its unit: values that no MR has do."""
+    info = by_manifest(tmp_path, heads(tmp_path, {}), dims=dims).info
+    save(tmp_path / "ct.nii.gz", head(50) * 2 - 1000, spacing=(3, 1, 1))
+    save(tmp_path / "mr.nii.gz", head(51) - 150, spacing=(3, 1, 1))
+    words = r"1 of 1 volumes hold values below -200, .*Hounsfield units; .*: ct.*, -1000 to"
+    with pytest.warns(UserWarning, match=words) as seen:
+        read_images(tmp_path / "ct.nii.gz", info)
+    assert sum("Hounsfield" in str(one.message) for one in seen) == 1
+    assert not told(lambda: read_images(tmp_path / "mr.nii.gz", info), ("Hounsfield",))
+
+
 @pytest.mark.parametrize("top", [1, 15])
 def test_a_picture_of_8_bits_that_uses_hardly_any_is_named(tmp_path, top):
     folder = images_of_12_bits(tmp_path / "images")

@@ -35,6 +35,8 @@ _LINES = {
     "one, {low:g} to {high:g}; they are taken as such",
     "airless": f"hold no air (nothing below {AIR:g}): {{name}} for one, {{low:g}} to {{high:g}}; "
     f"{HOUNSFIELD}",
+    "hounsfield": f"hold values below {AIR:g}, which look like Hounsfield units; those trained on have "
+    "none: {name} for one, {low:g} to {high:g}; are they CT?",
     "modality": "say what they are ({modality}), but those trained on do not say it: {name} for one; "
     "are they of one kind?",
     "unknown": "do not say what they are; those trained on are {trained}: {name} for one; their values "
@@ -142,6 +144,8 @@ class Oddities:
                 said = "dim"
             elif is_bright(known, edges):
                 said = "bright"
+            if not self._map.unit and self._map.low >= AIR > known.min():
+                self._found["hounsfield"].setdefault(key, (name, _edges(picture)))
         elif (known := picture.known).size and has_no_air(float(known.min()), self._map.unit):
             said = "airless"
         if not said:
