@@ -9,6 +9,7 @@ import numpy as np
 import pytest
 
 import msflow_jax.reports
+from msflow_jax.evaluation.privacy import membership
 from msflow_jax.families import FAMILIES
 from msflow_jax.reports import SECTIONS, build_report
 from msflow_jax.reports.page import Section
@@ -41,6 +42,24 @@ def test_every_section_that_the_library_knows_is_there():
     for name in SECTIONS:
         section = named_section(Results(name="w"), name)
         assert isinstance(section, Section) and section.name == name and section.html
+
+
+@pytest.mark.parametrize("members, others", [(40, 30), (40, 4), (0, 0)])
+@pytest.mark.parametrize("near", [True, False])
+def test_what_is_given_away_is_shown_whichever_parts_were_measured(members, others, near):
+    rng, block = np.random.default_rng(0), {}
+    if members:
+        losses = rng.normal(0, 1, members), rng.normal(0.2, 1, others)
+        block["membership"] = {**membership(*losses), "loss": "loss_image"}
+    if near:
+        block["neighbours"] = {
+            "generated": 8, "compared": 20, "nearer": {"value": 0.5, "chance": [0.4, 0.6]},
+            "ratio": {"median": 1.0, "p5": 0.9},
+        }  # fmt: skip
+    found = named_section(Results(name="w", evaluation={"privacy": block}), "privacy").html
+    assert ("Membership inference: AUROC" in found) == bool(members)
+    assert ("No interval of the membership auroc" in found) == (others == 4)
+    assert ("nearer to training" in found) == near
 
 
 def test_sections_follow_the_order_of_the_evaluation(tmp_path):
