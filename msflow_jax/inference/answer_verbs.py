@@ -9,6 +9,7 @@ from ml_collections import ConfigDict
 
 from msflow_jax.data import Info
 from msflow_jax.data.batches import to_float
+from msflow_jax.data.checks import check_images
 from msflow_jax.inference.kept import Function, kept
 from msflow_jax.inference.runners import as_for_a_loss
 from msflow_jax.parallel.batched import Runner
@@ -48,35 +49,33 @@ class AnswerVerbs:
         """Logits of the answers to questions, by what is answered; see the model's ``answer``.
 
         Args:
-            questions: arrays ``[N, ...]`` as the model's questions have them: images uint8, tokens.
+            questions: arrays ``[N, ...]`` as the model's questions have them: images as
+                ``Flow.classify`` takes them, tokens.
             description: words before a progress bar; none where empty.
 
         Raises:
-            ValueError: a model that answers nothing.
+            ValueError: a model that answers nothing, or images of another type, range or shape.
         """
         self.require("answer")
-        for name, array in questions.items():
-            if name.startswith("image"):
-                self._check(array, name)
-        return self._run(_answering)(self.params, dict(questions), description)
+        given = {
+            name: self._check(array, name) if name.startswith("image") else array
+            for name, array in questions.items()
+        }
+        return self._run(_answering)(self.params, given, description)
 
-    def identify(self, images: np.ndarray, *, description: str = "") -> np.ndarray:
-        """Probabilities of the modalities ``[N, M]`` that images uint8 ``[N, *shape]`` show."""
+    def identify(self, images: Any, *, description: str = "") -> np.ndarray:
+        """Probabilities of the modalities ``[N, M]`` that images ``[N, *shape]`` show, checked alike."""
         self.require("answer")
-        self._check(images, "images")
-        return self._run(_identifying)(self.params, images, description)
+        return self._run(_identifying)(self.params, self._check(images, "images"), description)
 
-    def content(self, images: np.ndarray, *, description: str = "") -> np.ndarray:
-        """Content tokens ``[N, T, F]`` of images uint8 ``[N, *shape]``."""
+    def content(self, images: Any, *, description: str = "") -> np.ndarray:
+        """Content tokens ``[N, T, F]`` of images ``[N, *shape]``, checked alike."""
         self.require("answer")
-        self._check(images, "images")
-        return self._run(_seeing)(self.params, images, description)
+        return self._run(_seeing)(self.params, self._check(images, "images"), description)
 
     def _run(self, make: Callable[..., Function]) -> Runner:
         return kept(make, self.model, seed=0, batch=self.config.sample.batch)
 
-    def _check(self, images: np.ndarray, name: str) -> None:
+    def _check(self, images: Any, name: str) -> np.ndarray:
         first = next(iter(self.model.modalities))
-        self.info.modalities[first].check(images, name)
-        if images.dtype != np.uint8:
-            raise ValueError(f"{name} must be uint8, got {images.dtype}")
+        return check_images(images, self.info.of_modality(first).shape, name)

@@ -20,7 +20,7 @@ def load(folder):
 
     That function raises a ValueError for labels that are none of the model's classes.
     """
-    folder = Path(folder).expanduser()
+    folder = Path(folder)
     facts = json.loads((folder / "export.json").read_text(encoding="utf-8"))
     files = {name: (folder / name).read_bytes() for name in facts["sha256"]}
     for name, data in files.items():

@@ -197,4 +197,15 @@ def test_what_a_model_cannot_do_it_says(trained):
     for verb in ("segment", "report", "explain"):
         with pytest.raises(ValueError, match=f"cannot {verb}.*translate, answer, classify"):
             flow.require(verb)
-    assert np.isfinite(flow.content(np.zeros((2, 16, 16, 1), np.uint8))).all()
+
+
+def test_images_to_understand_are_checked_as_those_to_classify(trained):
+    flow, x = open_workdir(trained), np.arange(512, dtype=np.uint8).reshape(2, 16, 16, 1)
+    seen = flow.content(x)
+    assert np.isfinite(seen).all()
+    np.testing.assert_allclose(flow.content(x[..., 0] / 127.5 - 1), seen, atol=1e-4)
+    for verb in (flow.content, flow.identify, lambda y: flow.answer({"image_0": y})):
+        with pytest.raises(ValueError, match="float images must lie in"):
+            verb(x.astype(np.float32))
+        with pytest.raises(ValueError, match="fill it first"):
+            verb(np.ma.masked_array(x, x > 9))
