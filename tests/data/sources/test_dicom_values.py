@@ -64,6 +64,23 @@ CASES = {
 }  # fmt: skip
 
 
+@pytest.mark.parametrize(
+    "kind, shape, odd",
+    [
+        ("MONOCHROME2", "INVERSE", True), ("MONOCHROME1", "IDENTITY", True),
+        ("MONOCHROME2", "IDENTITY", False), ("MONOCHROME1", "INVERSE", False),
+        ("MONOCHROME2", "", False),
+    ],
+)  # fmt: skip
+def test_two_words_on_black_that_contradict_each_other_are_told(kind, shape, odd):
+    found = mono(
+        np.uint8([[0, 255, 3]]), PhotometricInterpretation=kind, PresentationLUTShape=shape
+    )
+    picture = read(found)
+    assert picture.values[0, 1, 0] == (255 if kind == "MONOCHROME2" else 0)
+    assert any(f"PresentationLUTShape {shape}" in note for note in picture.notes) == odd
+
+
 @pytest.mark.parametrize("case", CASES)
 def test_values(case):
     found, expected, dtype = CASES[case]

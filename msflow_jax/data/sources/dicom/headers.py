@@ -32,7 +32,7 @@ HEAD = 4096  # bytes that tell DICOM
 KEYWORDS = tuple(re.findall(r"\w+", """
     ImageType SOPClassUID Modality PatientID IssuerOfPatientID StudyInstanceUID SeriesInstanceUID
     PatientOrientation AcquisitionNumber PresentationIntentType EchoTime InversionTime DiffusionBValue
-    TemporalPositionIdentifier
+    TemporalPositionIdentifier PresentationLUTShape
     ImagePositionPatient ImageOrientationPatient PixelSpacing GridFrameOffsetVector
     ImagerPixelSpacing NominalScannedPixelSpacing PixelAspectRatio
     SharedFunctionalGroupsSequence PerFrameFunctionalGroupsSequence DoseGridScaling

@@ -96,6 +96,13 @@ def _notes(found: Dataset) -> tuple[str, ...]:
         )
     if get(found, "DoseGridScaling") is not None:
         notes.append("is a dose whose DoseGridScaling is not applied: its values are as stored")
+    grey = str(get(found, "PhotometricInterpretation") or "").strip()
+    shape = str(get(found, "PresentationLUTShape") or "").strip().upper()
+    if shape in ("IDENTITY", "INVERSE") and (shape == "INVERSE") != (grey == "MONOCHROME1"):
+        notes.append(
+            f"is {grey} with PresentationLUTShape {shape}, which contradict each other: {grey} is "
+            "believed; is it a negative?"
+        )
     return tuple(notes)
 
 
