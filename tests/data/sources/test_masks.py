@@ -230,6 +230,12 @@ def test_names_that_only_begin_with_a_number_are_names(tmp_path, names):
     assert read_names(tmp_path) == tuple(names.split("\n"))
 
 
+def test_a_header_above_numbered_classes_is_no_class(tmp_path):
+    """Else it is class 0, and every name is that of the class behind it."""
+    named(tmp_path, "id,name\n0,air\n1,organ\n2,lesion")
+    assert read_names(tmp_path) == ("air", "organ", "lesion")
+
+
 def test_changed_masks_are_other_data(copied):
     before = load(copied)
     change(copied, 1)

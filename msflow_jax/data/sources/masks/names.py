@@ -38,8 +38,8 @@ def read_names(root: Path) -> tuple[str, ...]:
     """Names of the classes in ``classes.txt`` or ``classes.json``; none where neither is there.
 
     A line is ``0 background`` (``0,background``; ``,``, ``;``, ``:`` and ``=`` part them too) or a name
-    alone, counted from 0. The JSON is a list of names, or an object
-    of names by number.
+    alone, counted from 0; a header above numbered lines is passed over. The JSON is a list of names, or
+    an object of names by number.
 
     Raises:
         ValueError: both files, numbers that do not count from 0, or what is neither; names the file.
@@ -75,9 +75,14 @@ def _of_json(found: Any) -> list[tuple[Any, str]]:
 
 def _of_lines(text: str) -> list[tuple[Any, str]]:
     lines = [line.strip() for line in text.splitlines() if line.strip()]
-    found = [one.groups() for line in lines if (one := _NUMBERED.fullmatch(line))]
-    if len(found) == len(lines):
-        return [(number, name) for number, name in found]
+    found = [_NUMBERED.fullmatch(line) for line in lines]
+    pairs: list[tuple[Any, str]] = [(one[1], one[2]) for one in found if one]
+    if len(pairs) == len(lines):
+        return pairs
+    # A header, such as "id,name", stands above classes that are all numbered.
+    counted = sorted(int(number) for number, _ in pairs) == list(range(len(lines) - 1))
+    if len(pairs) > 1 and not found[0] and counted:
+        return pairs
     return list(enumerate(lines))
 
 
