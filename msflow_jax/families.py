@@ -196,6 +196,11 @@ def settings_of(verb: Callable[..., Any]) -> tuple[str, ...]:
     return tuple(name for name in own if name not in _GIVEN)
 
 
+def asked_for(requested: Mapping[str, Any]) -> dict[str, Any]:
+    """What a caller asks for: None, empty and 0 ask for nothing."""
+    return {name: value for name, value in requested.items() if np.size(value) > 1 or value}
+
+
 def choose_settings(
     model: Any,
     verb: str,
@@ -221,7 +226,7 @@ def choose_settings(
     if not hasattr(model, verb):
         raise ValueError(f"this model has no verb {verb!r}: it cannot {verb}")
     known = settings_of(getattr(model, verb))
-    changes = {n: x for n, x in (requested or {}).items() if np.size(x) > 1 or x}
+    changes = asked_for(requested or {})
     if unsupported := [name for name in changes if name not in known]:
         has = ", ".join(known) or "none"
         raise ValueError(f"{verb} of this model has no {unsupported[0]}: its settings are {has}")

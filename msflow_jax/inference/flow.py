@@ -12,7 +12,7 @@ from ml_collections import ConfigDict
 
 from msflow_jax.data import Info, of_user
 from msflow_jax.data.checks import check_images
-from msflow_jax.families import Family, choose_settings, draws_modalities, require_verb
+from msflow_jax.families import Family, asked_for, choose_settings, draws_modalities, require_verb
 from msflow_jax.inference.abstain_verbs import AbstainVerbs
 from msflow_jax.inference.answer_verbs import AnswerVerbs
 from msflow_jax.inference.calibration import Calibration
@@ -96,7 +96,7 @@ class Flow(ModalityVerbs, AbstainVerbs, AnswerVerbs, SegmentVerbs):
         images, sample = self.check(images), self.config.sample
         given = {**sample.classify.to_dict(), **self.calibration.settings}
         settings = choose_settings(self.model, "classify", given, requested, self.ranges)
-        asked = tuple((name, settings[name]) for name, value in requested.items() if value)
+        asked = tuple((name, settings[name]) for name in asked_for(requested))
         run = make_classifier(
             self.model, seed=sample.seed if seed is None else seed, batch=sample.batch,
             weights=prior_weights(self, given.get("prior", "natural")),
