@@ -49,7 +49,7 @@ def write(kind: str, folder: Path, options: argparse.Namespace) -> Path:
     """Writes the cohort's volumes, and a table with their grades and splits."""
     from msflow_jax import data
     from msflow_jax.data.sources.nifti.writing import write_nifti
-    from tests.data.sources.dicom_objects import make_series
+    from tests.data.sources.dicom.dicom_objects import make_series
 
     config = config_of(options, "phantom_cohort")
     config.dims = 3

@@ -8,7 +8,7 @@ import pytest
 
 from msflow_jax import data
 from msflow_jax.config import load_config
-from tests.data.sources.cohorts import cohort, save, table, volume
+from tests.data.sources.cohort.cohorts import cohort, save, table, volume
 
 
 def test_grids_and_modalities_are_refused_before_a_workdir_is_made(command, tmp_path):

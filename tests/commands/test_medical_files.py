@@ -9,7 +9,7 @@ from msflow_jax.data.sources.nifti.writing import write_nifti
 from msflow_jax.data.sources.volumes.orientation import centred_affine
 from tests.commands.browsing import answering
 from tests.commands.conftest import evaluation
-from tests.data.sources.dicom_objects import SECRETS, make_series, search_secrets
+from tests.data.sources.dicom.dicom_objects import SECRETS, make_series, search_secrets
 
 
 def read(path):

@@ -13,7 +13,7 @@ from PIL import Image
 import msflow_jax
 from msflow_jax.evaluation.measures import COUNTS, MEASURES
 from tests.commands.conftest import evaluation
-from tests.data.sources.test_masks import AFFINE, fill
+from tests.data.sources.masks.test_masks import AFFINE, fill
 from tests.test_reference import numbers
 
 

@@ -8,8 +8,8 @@ import pytest
 from msflow_jax import data
 from msflow_jax.data.identity import identify, read_split_table
 from msflow_jax.storage import text
-from tests.data.sources.test_files import fill, load, save, write_csv
-from tests.data.sources.test_manifest import manifest
+from tests.data.sources.listings.test_files import fill, load, save, write_csv
+from tests.data.sources.listings.test_manifest import manifest
 
 
 def listed(tmp_path, name="list.csv", label=lambda i: ("mild", "severe")[i % 2], split=None):
@@ -118,7 +118,7 @@ def test_loaders_and_sources_agree(tmp_path, name):
     if name == "arrayrecord":
         pytest.importorskip("array_record")
         from msflow_jax.data.sources.packs.packing import Settings, pack
-        from tests.data.sources.test_records import listing
+        from tests.data.sources.packs.test_records import listing
 
         pack(listing(root), tmp_path / "packed", Settings(shard_images=4))
         root = tmp_path / "packed"

@@ -8,8 +8,8 @@ import pytest
 from msflow_jax import data
 from msflow_jax.data import oddities
 from msflow_jax.data.sources.packs.packing import Settings, pack
-from tests.data.sources.test_files import fill, load, save
-from tests.data.sources.test_records import listing
+from tests.data.sources.listings.test_files import fill, load, save
+from tests.data.sources.packs.test_records import listing
 
 
 @pytest.fixture

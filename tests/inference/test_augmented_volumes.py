@@ -12,7 +12,7 @@ from msflow_jax.data.sources.nifti.writing import write_nifti
 from msflow_jax.data.sources.packs.packed import Settings
 from msflow_jax.data.sources.packs.packing import pack
 from msflow_jax.inference.augmented import write_training_set
-from tests.data.sources.test_files import fill, load
+from tests.data.sources.listings.test_files import fill, load
 
 CORONAL = {"axis": "coronal", "first": 0.2, "last": 0.8, "spacing": 0.0}
 pytestmark = pytest.mark.filterwarnings("ignore:.*(read as|has one training image|brought to)")

@@ -6,7 +6,7 @@ import pytest
 
 from msflow_jax.commands.build_understanding import main
 from msflow_jax.synergy import jsonl
-from tests.data.sources.cohorts import cohort, table
+from tests.data.sources.cohort.cohorts import cohort, table
 
 TINY = ("--subjects=10", "--side=8")
 

@@ -7,8 +7,8 @@ import pytest
 
 from msflow_jax import data
 from msflow_jax.data.sources.enlarging import Enlarged
-from tests.data.sources import cohorts
-from tests.data.sources.test_files import fill, load, save
+from tests.data.sources.cohort import cohorts
+from tests.data.sources.listings.test_files import fill, load, save
 
 
 def lines(call):

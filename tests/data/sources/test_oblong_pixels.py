@@ -9,8 +9,8 @@ from msflow_jax.data.sources import sliced
 from msflow_jax.data.sources.items import Item
 from msflow_jax.data.sources.reading import read_picture, upright
 from msflow_jax.data.sources.restoring import read_segmentable
-from tests.data.sources.dicom_objects import RAMP, make_object, mono, read
-from tests.data.sources.test_files import load
+from tests.data.sources.dicom.dicom_objects import RAMP, make_object, mono, read
+from tests.data.sources.listings.test_files import load
 
 pytest.importorskip("pydicom")
 RATIOS = {

@@ -13,7 +13,7 @@ from msflow_jax.data.sources.nifti.writing import write_nifti_like
 from msflow_jax.data.sources.restoring import nearest_pixels, read_segmentable
 from msflow_jax.data.sources.shaping import Shaping
 from msflow_jax.inference.segmented import _measured
-from tests.data.sources.test_masks import AFFINE, draw, fill, load
+from tests.data.sources.masks.test_masks import AFFINE, draw, fill, load
 
 TILTED = np.array([[0.2, -1.0, 0, 9], [1.3, 0.15, 0, -7], [0, 0, -2, 3], [0, 0, 0, 1]])
 

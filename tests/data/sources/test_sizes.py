@@ -6,9 +6,9 @@ import numpy as np
 import pytest
 
 from msflow_jax.data.sources.sizes import small
-from tests.data.sources import cohorts
-from tests.data.sources.dicom_objects import make_series
-from tests.data.sources.test_files import load, write_csv
+from tests.data.sources.cohort import cohorts
+from tests.data.sources.dicom.dicom_objects import make_series
+from tests.data.sources.listings.test_files import load, write_csv
 
 WHOLE = (16, 16, 16)
 

@@ -13,7 +13,7 @@ from msflow_jax.data.slices import AXES, Slices
 from msflow_jax.data.sources.nifti.reading import read_nifti
 from msflow_jax.data.sources.nifti.writing import write_nifti
 from msflow_jax.data.sources.volumes.orientation import centred_affine
-from tests.data.sources.dicom_objects import make_series
+from tests.data.sources.dicom.dicom_objects import make_series
 
 SIDE = 12
 

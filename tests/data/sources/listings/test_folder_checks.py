@@ -1,0 +1,148 @@
+"""Folders that seem to say what is not read: patients below classes, splits below classes."""
+
+import warnings
+
+import numpy as np
+import pytest
+
+from msflow_jax.data.sources.nifti.writing import write_nifti
+from tests.data.sources.dicom.dicom_objects import make_object
+from tests.data.sources.listings.test_files import load, save, write_csv
+
+STRANGERS = "whom images show is not known"
+
+
+def fill(root, names):
+    """Pictures that all differ."""
+    for i, name in enumerate(names):
+        save(root / name, seed=i)
+    return root
+
+
+def of_patients(images=2, above=""):
+    return [
+        f"{above}{k}/p{k}{i:02d}/{n}.png" for k in ("ill", "well") for i in range(10)
+        for n in range(images)
+    ]  # fmt: skip
+
+
+def lines(call):
+    """Warnings on folders that come of a call."""
+    with warnings.catch_warnings(record=True) as caught:
+        warnings.simplefilter("always")
+        call()
+    found = [str(one.message) for one in caught]
+    return [line for line in found if STRANGERS in line or "called as a split" in line]
+
+
+@pytest.mark.parametrize(("header", "told"), [("path,label,patient", True), ("name,age", False)])
+def test_a_table_of_images_beside_class_folders_is_named(tmp_path, header, told):
+    fill(tmp_path, [f"{k}/{i}.png" for k in ("ill", "well") for i in range(10)])
+    (tmp_path / "labels.csv").write_text(f"{header}\n")
+    with warnings.catch_warnings(record=True) as caught:
+        warnings.simplefilter("always")
+        load(tmp_path)
+    said = [str(w.message) for w in caught if "class folders are read" in str(w.message)]
+    assert len(said) == told and all("labels.csv" in line for line in said)
+
+
+def listed(root, names, *, label=lambda name: name.split("/")[0], columns="path,label", more=""):
+    return write_csv(root / "t.csv", columns, *(f"{name},{label(name)}{more}" for name in names))
+
+
+def test_folders_of_patients_are_told(tmp_path):
+    fill(tmp_path, names := of_patients())
+    words = (
+        r"20 folders hold several images each, such as ill/pill00 \(2\): if these .* two splits; say "
+        r"whom: list the images in a CSV \(--config\.data\.name=manifest\) with a column patient$"
+    )
+    with pytest.warns(UserWarning, match=f"{STRANGERS}, and {words}"):
+        load(tmp_path)
+    table = listed(tmp_path, names)
+    with pytest.warns(UserWarning, match=r"20 folders .*ill/pill00 \(2\).*; add a column patient$"):
+        load(table, "manifest")
+
+
+def test_folders_of_studies_count_where_patients_have_several(tmp_path):
+    names = [name.replace("/1.png", "/study/1.png") for name in of_patients()]
+    (line,) = lines(lambda: load(fill(tmp_path, names)))
+    assert "20 folders" in line and "ill/pill00 (2)" in line
+
+
+def test_one_patient_of_two_labels_in_a_table(tmp_path):
+    """As where each image is labelled, not each patient."""
+    names = [f"p{i:02d}/{n}.png" for i in range(12) for n in "ab"]
+    fill(tmp_path, names)
+    (line,) = lines(lambda: load(listed(tmp_path, names, label=lambda name: name[-5]), "manifest"))
+    assert "12 folders" in line and "p00 (2)" in line
+
+
+def test_given_splits_that_lack_val_are_cut_too(tmp_path):
+    names = [*of_patients(above="train/"), *(f"test/{k}/x.png" for k in ("ill", "well"))]
+    (line,) = lines(lambda: load(fill(tmp_path, names)))
+    assert "train/ill/pill00 (2)" in line
+    fill(tmp_path / "val", ["ill/y.png", "well/y.png"])
+    assert lines(lambda: load(tmp_path, duplicates="keep")) == []
+
+
+def test_usual_layouts_say_nothing(tmp_path):
+    flat = [f"{k}/{i}.png" for k in ("ill", "well") for i in range(20)]
+    deep = [f"{k}/images/{i}.png" for k in ("ill", "well") for i in range(20)]
+    layouts = {
+        "flat": flat, "all of a class in one folder": deep,
+        "one image for each patient": of_patients(1),
+    }  # fmt: skip
+    for what, names in layouts.items():
+        assert lines(lambda: load(fill(tmp_path / what, names))) == []  # noqa: B023
+        table = listed(tmp_path / what, names)
+        assert lines(lambda: load(table, "manifest")) == []  # noqa: B023
+    one = [f"images/{i}.png" for i in range(20)]
+    table = listed(fill(tmp_path / "one", one), one, label=lambda name: int(name[7:-4]) % 2)
+    assert lines(lambda: load(table, "manifest")) == []
+
+
+def test_a_column_patient_or_headers_that_name_them_say_nothing(tmp_path):
+    fill(tmp_path / "a", names := of_patients())
+    rows = [f"{name},{name.split('/')[0]},{name.split('/')[1]}" for name in names]
+    table = write_csv(tmp_path / "a" / "t.csv", "path,label,patient", *rows)
+    assert lines(lambda: load(table, "manifest")) == []
+    pytest.importorskip("pydicom")
+    rng = np.random.default_rng(0)
+    for i, name in enumerate(names):
+        values = rng.integers(0, 256, (8, 8), np.uint8)
+        path = tmp_path / "b" / name.replace("png", "dcm")
+        make_object(path, values, modality="DX", patient=f"P{i // 2}", series=i, BitsStored=8)
+    assert lines(lambda: load(tmp_path / "b")) == []
+
+
+def test_volumes_in_folders_of_patients(tmp_path):
+    """Each is one, however many slices it has."""
+    for i, name in enumerate(of_patients()):
+        path = tmp_path / name.replace("png", "nii")
+        path.parent.mkdir(parents=True, exist_ok=True)
+        write_nifti(path, np.random.default_rng(i).integers(0, 256, (3, 6, 6)).astype(np.uint8))
+    (line,) = lines(lambda: load(tmp_path))
+    assert "20 folders" in line and "ill/pill00 (2)" in line
+
+
+def test_splits_within_classes_are_refused(tmp_path):
+    names = [
+        f"{k}/{split}/{split}{k}{i}.png" for k in ("ill", "well") for split in ("Train", "test")
+        for i in range(6)
+    ]  # fmt: skip
+    words = r"ill/Train lies in the folder of a class \(4 folders .*train/CLASS.*column split"
+    with pytest.raises(ValueError, match=words):
+        load(fill(tmp_path / "both", names))
+    tests = [name for name in names if "/test/" in name]
+    loose = [f"{k}/{i}.png" for k in ("ill", "well") for i in range(10)]
+    with pytest.raises(ValueError, match=r"ill/test lies in the folder of a class \(2 folders"):
+        load(fill(tmp_path / "two", loose + tests))
+    one = [name for name in names if name.startswith("ill")]
+    with pytest.raises(ValueError, match=r"ill/Train lies in the folder of a class \(2 folders"):
+        load(fill(tmp_path / "one", loose + one))
+
+
+def test_one_folder_called_as_a_split_is_told(tmp_path):
+    names = [f"{k}/{i}.png" for k in ("ill", "well") for i in range(10)] + ["ill/test/a.png"]
+    (line,) = lines(lambda: load(fill(tmp_path, names)))
+    assert "ill/test is called as a split" in line and "column split" in line

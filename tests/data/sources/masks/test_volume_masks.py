@@ -1,0 +1,58 @@
+"""Masks of volumes: fitted as their images, or refused where they do not fit."""
+
+import nibabel
+import numpy as np
+import pytest
+
+from msflow_jax.data.pixel_sizes import sizes_of
+from tests.data.sources.masks.test_masks import AFFINE, fill, load, save
+
+
+@pytest.mark.parametrize("dims, spacing", [(2, 0.0), (2, 2.0), (3, 0.0), (3, 2.0)])
+def test_masks_of_volumes_are_fitted_as_their_images(tmp_path, dims, spacing):
+    root = fill(tmp_path, ".nii.gz", (14, 12, 6))
+    (root / "classes.txt").write_text("0 background\n1 organ\n2 lesion\n", encoding="utf-8")
+    splits = load(root, dims=dims, spacing=spacing)
+    part = splits.train
+    assert part.maps.shape == part.images.shape[:-1] and part.maps.ndim == 1 + dims
+    shown = np.rint(part.images[..., 0] / part.images.max() * 2)
+    assert np.mean(shown != part.maps) < 0.1 and splits.info.map_classes[2] == "lesion"
+    sizes = sizes_of(part, splits.info)
+    if spacing:
+        expected = [2.0] * dims if dims == 3 else [18 / 16] * 2
+        np.testing.assert_allclose(sizes[0], expected)
+    else:
+        np.testing.assert_allclose(sizes[0], [18 / 16] * dims)  # 12 rows of 1.5 mm, 6 slices of 3
+    if dims == 2:  # no volume is in two splits
+        groups = [set(one.groups) for one in (splits.train, splits.val, splits.test)]
+        assert sum(map(len, groups)) == len(set.union(*groups)) == 11
+
+
+def moved(root):
+    path = root / "masks/case03.nii.gz"
+    values = np.asarray(nibabel.load(path).dataobj)
+    off = AFFINE.copy()
+    off[0, 3] += 2
+    nibabel.save(nibabel.Nifti1Image(values, off), path)
+
+
+def probable(root):
+    path = root / "masks/case03.nii.gz"
+    save(path, np.asarray(nibabel.load(path).dataobj) * np.float32(0.5))
+
+
+@pytest.mark.parametrize(
+    "spoil, message",
+    [
+        (
+            moved,
+            "case03.nii.gz is not on the grid of its image .*first voxels 2 mm apart.*Resample",
+        ),
+        (probable, "case03.nii.gz holds 0.5, which is no whole number"),
+    ],
+)
+def test_masks_of_volumes_that_do_not_fit_are_refused(tmp_path, spoil, message):
+    root = fill(tmp_path, ".nii.gz", (8, 8, 4))
+    spoil(root)
+    with pytest.raises(ValueError, match=message):
+        load(root)
