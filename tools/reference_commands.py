@@ -44,9 +44,13 @@ def flag_rows(made: argparse.ArgumentParser) -> list[tuple[str, ...]]:
             takes = "(a switch)"
         else:
             takes = getattr(action.type, "__name__", "") or "text"
-            takes = {"str": "text", "Path": "path", "int": "integer", "float": "number"}.get(
-                takes, takes
-            )
+            takes = {
+                "str": "text",
+                "named": "text",
+                "Path": "path",
+                "int": "integer",
+                "float": "number",
+            }.get(takes, takes)
             if hasattr(action, "takes") and action.takes.values != "(-inf, inf)":
                 takes += f", {action.takes.values}"
         plain = any(action.default is unset for unset in (None, False, argparse.SUPPRESS))

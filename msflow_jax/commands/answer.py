@@ -17,6 +17,7 @@ from msflow_jax.commands.common import (
     add_overwrite,
     add_resize,
     file_path,
+    named,
     parser,
     path,
     run,
@@ -144,7 +145,7 @@ def main(arguments: Sequence[str]) -> None:
     flags.add_argument("--workdir", required=True, type=path)
     which = flags.add_mutually_exclusive_group(required=True)
     which.add_argument("--questions", type=path, help="a JSONL file of questions")
-    which.add_argument("--images", help="images whose modality is asked for")
+    which.add_argument("--images", type=named, help="images whose modality is asked for")
     flags.add_argument("--output", required=True, type=file_path, help="the CSV to write")
     flags.add_argument("--form", default="direct", choices=FORMS, help="how answers are found")
     add_resize(flags)

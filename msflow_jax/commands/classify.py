@@ -20,6 +20,7 @@ from msflow_jax.commands.common import (
     add_overwrite,
     add_resize,
     file_path,
+    named,
     parser,
     path,
     run,
@@ -181,7 +182,7 @@ def main(arguments: Sequence[str]) -> None:
     """The command."""
     flags = parser(__doc__ or "")
     flags.add_argument("--workdir", required=True, type=path)
-    flags.add_argument("--images", required=True, help="an image, a folder or an .npz")
+    flags.add_argument("--images", type=named, required=True, help="an image, a folder or an .npz")
     flags.add_argument("--output", default=Path("predictions.csv"), type=file_path)
     flags.add_argument("--draws", **whole(), help="noise draws (default: as evaluated)")
     flags.add_argument("--steps", **whole(), help="solver steps (default: as evaluated)")

@@ -99,16 +99,29 @@ def add_key(flags: argparse.ArgumentParser) -> None:
     flags.add_argument("--key", default="", help=words)
 
 
+class NoPath(argparse.ArgumentTypeError, ValueError):
+    """A path that is empty; argparse says its words."""
+
+
 def path(text: str) -> Path:
     """A path from the command line, with ``~`` looked up.
 
     Raises:
-        ValueError: it is empty, which would be the current folder.
+        NoPath: it is empty, which would be the current folder.
         FileNotFoundError: there is no such home folder.
     """
+    return expand(named(text))
+
+
+def named(text: str) -> str:
+    """What is read, as it is typed: a path, or one of several forms that hold one.
+
+    Raises:
+        NoPath: it is empty, which would be the current folder.
+    """
     if not text:
-        raise ValueError("the path is empty")
-    return expand(text)
+        raise NoPath("the path is empty: name a file or a folder")
+    return text
 
 
 def file_path(text: str) -> Path:

@@ -12,6 +12,7 @@ from collections.abc import Sequence
 from pathlib import Path
 
 from msflow_jax.commands.common import parser, path, run
+from msflow_jax.storage.places import resolved
 
 STEPS = 4  # that are drawn in unless asked otherwise
 
@@ -69,7 +70,7 @@ def main(arguments: Sequence[str]) -> None:
     options, rest = flags.parse_known_args(arguments)
     if unknown := [a for a in rest if not a.startswith("--config.")]:
         flags.error(f"unknown argument {unknown[0]}")
-    if options.output.resolve() == options.workdir.resolve():
+    if resolved(options.output) == resolved(options.workdir):
         flags.error("--output is the model's own workdir: name another folder")
 
     from msflow_jax.progress import doing

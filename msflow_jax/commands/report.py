@@ -16,6 +16,7 @@ from msflow_jax.commands.common import (
     add_overwrite,
     add_resize,
     file_path,
+    named,
     parser,
     path,
     run,
@@ -106,7 +107,7 @@ def main(arguments: Sequence[str]) -> None:
     """The command."""
     flags = parser(__doc__ or "")
     flags.add_argument("--workdir", required=True, type=path)
-    flags.add_argument("--images", required=True, help="an image, a folder or an .npz")
+    flags.add_argument("--images", type=named, required=True, help="an image, a folder or an .npz")
     flags.add_argument("--source", required=True, help="modality of the images")
     flags.add_argument("--output", default=Path("reports.csv"), type=file_path)
     flags.add_argument("--draws", **whole(), default=4, help="draws of each report")

@@ -15,6 +15,7 @@ from msflow_jax.commands.common import (
     add_overwrite,
     add_resize,
     file_path,
+    named,
     parser,
     path,
     run,
@@ -134,9 +135,9 @@ def main(arguments: Sequence[str]) -> None:
     """The command."""
     flags = parser(__doc__ or "")
     flags.add_argument("--workdir", required=True, type=path)
-    flags.add_argument("--images", required=True, help="what is looked for partners of")
+    flags.add_argument("--images", type=named, required=True, help="what is looked for partners of")
     flags.add_argument("--source", required=True, help="its modality, or report")
-    flags.add_argument("--among", required=True, help="where partners are looked for")
+    flags.add_argument("--among", type=named, required=True, help="where partners are looked for")
     flags.add_argument("--target", required=True, help="their modality, or report")
     flags.add_argument("--output", default=Path("retrieved.csv"), type=file_path)
     flags.add_argument("--top", **whole(), default=5, help="ranks of each image")

@@ -17,6 +17,7 @@ from typing import Any
 from msflow_jax.commands.common import (
     add_overwrite,
     add_resize,
+    named,
     parser,
     path,
     run,
@@ -107,7 +108,7 @@ def main(arguments: Sequence[str]) -> None:
     """The command."""
     flags = parser(__doc__ or "")
     flags.add_argument("--workdir", required=True, type=path)
-    flags.add_argument("--images", required=True, help="an image, a folder or an .npz")
+    flags.add_argument("--images", type=named, required=True, help="an image, a folder or an .npz")
     flags.add_argument("--output", required=True, type=path)
     flags.add_argument("--draws", **whole(), help="noise draws of each image")
     flags.add_argument("--steps", **whole(), help="solver steps (default: as configured)")

@@ -11,15 +11,15 @@ from pathlib import Path
 from typing import Any
 
 from msflow_jax.commands.common import add_distributed, parser, path, run
+from msflow_jax.storage.places import expand, resolved
 
 
 def default_workdir(config: str, data: str = "") -> Path:
     """``runs/NAME[-ARGUMENT][-DATA]`` for ``configs/NAME.py[:ARGUMENT]`` on own images at DATA."""
-    from msflow_jax.storage.places import expand
     from msflow_jax.storage.text import file_stem
 
     stem, _, argument = Path(config).name.partition(":")
-    images = file_stem(expand(data).resolve().stem) if data else ""
+    images = file_stem(resolved(expand(data)).stem) if data else ""
     return Path("runs") / "-".join(filter(None, (stem.removesuffix(".py"), argument, images)))
 
 
@@ -89,7 +89,6 @@ def _train(config, workdir: Path, encode_only: bool) -> None:
     from msflow_jax.storage.atomic import check_writable
     from msflow_jax.storage.lock import locked
     from msflow_jax.storage.outputs import check_run
-    from msflow_jax.storage.places import expand
     from msflow_jax.storage.text import write_csv
     from msflow_jax.training import continuing, run_stages
     from msflow_jax.training.sequence import unreached_stages
@@ -161,7 +160,7 @@ def _taken(source: Path, workdir: Path, model: Any, config: Any) -> Any:
     """
     from msflow_jax.workdir import read, take_params
 
-    if source.resolve() == workdir.resolve():
+    if resolved(source) == resolved(workdir):
         raise ValueError(f"--config.train.init={source} is this run's own --workdir: name another")
     before, own = read(source)[0].train.calibrate_every, config.train.calibrate_every
     if own and before != own:

@@ -14,14 +14,13 @@ from typing import Any
 
 from starlette.applications import Starlette
 from starlette.middleware import Middleware
-from starlette.middleware.trustedhost import TrustedHostMiddleware
 from starlette.requests import ClientDisconnect, Request
 from starlette.responses import HTMLResponse, JSONResponse, Response
 from starlette.routing import Route
 
 from msflow_jax.serving.answers import Asked
 from msflow_jax.serving.forms import files_of
-from msflow_jax.serving.guards import Hardened, Refused, Room, refusal, status_of
+from msflow_jax.serving.guards import Hardened, Named, Refused, Room, refusal, status_of
 from msflow_jax.serving.measured import Measured
 from msflow_jax.serving.page import Page
 from msflow_jax.serving.parameters import ENDPOINTS, read_parameters, takes_file
@@ -30,6 +29,7 @@ from msflow_jax.serving.work import Full, Worker
 
 _SENDING = 60  # seconds that sending a body may take
 _BODIES = 8  # largest bodies that are held at once
+_BY_GET = ("/", "/health", "/metrics")
 
 
 @dataclass(frozen=True)
@@ -97,11 +97,12 @@ def build_app(service: Service, limits: Limits) -> Starlette:
         Route("/", shown), Route("/health", health), Route("/metrics", metrics),
         Route("/{verb}", verb, methods=["POST"]),
     ]  # fmt: skip
-    hosts = Middleware(TrustedHostMiddleware, allowed_hosts=list(limits.hosts), www_redirect=False)
-    return Starlette(
-        routes=routes, middleware=[Middleware(Hardened), hosts], lifespan=life,
-        exception_handlers={404: _nothing, 405: _nothing},
+    app = Starlette(
+        routes=routes, middleware=[Middleware(Hardened), Middleware(Named, limits.hosts)],
+        lifespan=life, exception_handlers={404: _nothing, 405: _nothing},
     )  # fmt: skip
+    app.router.redirect_slashes = False  # a body does not follow
+    return app
 
 
 async def _answer(service: Service, limits: Limits, room: Room, request: Request, name: str) -> Any:
@@ -199,6 +200,9 @@ async def _receive(request: Request, most: int, room: Room, parts: list[bytes]) 
 
 async def _nothing(request: Request, error: Any) -> Response:
     """An address that is none, or is asked in another way than it answers."""
-    how = "POST" if request.method == "GET" else "GET"
-    line = f"ask by {how}" if error.status_code == 405 else f"there is no {request.url.path}"
-    return JSONResponse({"error": line}, error.status_code)
+    path = request.url.path
+    verb = path[1:] in ENDPOINTS
+    if error.status_code == 405 and (verb or path in _BY_GET):
+        line = f"ask {path} by {'POST' if verb else 'GET'}"
+        return JSONResponse({"error": line}, 405, headers=error.headers)
+    return JSONResponse({"error": f"there is no {path}"}, 404)

@@ -2,9 +2,11 @@
 
 import sys
 import traceback
-from collections.abc import Awaitable, Callable
+from collections.abc import Awaitable, Callable, Sequence
 from typing import Any
 
+from starlette.datastructures import Headers
+from starlette.middleware.trustedhost import TrustedHostMiddleware
 from starlette.responses import JSONResponse, Response
 
 from msflow_jax.serving.work import Closed, Full
@@ -76,3 +78,28 @@ class Hardened:
             await send(message)
 
         await self._app(scope, receive, sent if scope["type"] == "http" else send)
+
+
+class Named:
+    """Requests that call the service by another name than its own are refused, in one line as others."""
+
+    def __init__(self, app: Callable[..., Awaitable[None]], hosts: Sequence[str]):
+        self._app, self._hosts = app, list(hosts)
+
+    async def __call__(self, scope: Any, receive: Any, send: Any) -> None:
+        """As ASGI has it."""
+        known = []
+
+        async def sound(*asked: Any) -> None:
+            known.append(asked)
+
+        async def unsent(message: Any) -> None:
+            pass
+
+        check = TrustedHostMiddleware(sound, self._hosts, www_redirect=False)
+        await check(scope, receive, unsent)
+        if known:
+            return await self._app(scope, receive, send)
+        host = Headers(scope=scope).get("host", "")
+        line = f"this service is not called {host!r}: started with --allow-host=NAME it is"
+        await refusal(Refused(400, line), 400)(scope, receive, send)

@@ -48,7 +48,7 @@ class Parameter:
             what = "a whole number" if kind is int else "a number"
             raise ValueError(f"{name} must be {what}, got {text!r}") from None
         if not self.low <= value <= self.high:
-            raise ValueError(f"{name} must lie in [{self.low:g}, {self.high:g}], got {text}")
+            raise ValueError(f"{name} must lie in [{self.low}, {self.high}], got {text}")
         if self.among and value not in self.among:
             raise ValueError(f"{name} must be one of {self.listed}, got {text}")
         return value

@@ -49,6 +49,8 @@ class _Server(uvicorn.Server):
     @contextlib.contextmanager
     def capture_signals(self) -> Iterator[None]:
         """Within it the signals end the service."""
+        # Who listens for Ctrl-C besides would end the process: a command does, by its first one.
+        listener = signal.set_wakeup_fd(-1)
         before = {
             number: signal.signal(number, self.handle_exit)
             for number in (signal.SIGINT, signal.SIGTERM)
@@ -58,6 +60,7 @@ class _Server(uvicorn.Server):
         finally:
             for number, handler in before.items():
                 signal.signal(number, handler)
+            signal.set_wakeup_fd(listener)
 
 
 def run_server(app: Any, sockets: list[socket.socket], seconds: int) -> bool:

@@ -83,7 +83,13 @@ class Service:
         return endpoint, given["draws"], given["steps"], given["modality"]
 
     def do(self, kind: Any, asked: Sequence[Asked]) -> list[Answer | Exception]:
-        """Answers requests of one kind; an error stands in the place of its answer."""
+        """Answers requests of one kind; an error stands in the place of its answer.
+
+        Of the model's folder none says more than its name.
+        """
+        return [self._unplaced(one) for one in self._done(kind, asked)]
+
+    def _done(self, kind: Any, asked: Sequence[Asked]) -> list[Answer | Exception]:
         if kind[0] == "classify":
             found = attempted(self._classify, asked)
             if not isinstance(found, Exception):
@@ -91,8 +97,20 @@ class Service:
             if len(asked) == 1:
                 return [found]
             # An image that the network fails at fails for who sent it alone.
-            return [one for each in asked for one in self.do(kind, [each])]
+            return [one for each in asked for one in self._done(kind, [each])]
         return [attempted(ANSWERS[kind[0]], self.flow, one) for one in asked]
+
+    def _unplaced(self, found: Answer | Exception) -> Answer | Exception:
+        """An answer, or the words of an error for who asks, without the place of the model's folder."""
+        place, name = str(self.flow.path), self.flow.path.name
+        if len(self.flow.path.parts) < 2:
+            return found
+        if isinstance(found, ValueError | ImportError) and place in str(found):
+            return ValueError(str(found).replace(place, name))
+        if isinstance(found, dict):
+            lines = [line.replace(place, name) for line in found.get("warnings", ())]
+            return {**found, "warnings": lines} if lines else found
+        return found
 
     def _classify(self, asked: Sequence[Asked]) -> list[Answer | Exception]:
         """Images of all requests go through the network at once."""

@@ -1,8 +1,10 @@
 """Images that are sent: bytes to what a model takes. Nothing of them stays on the disk."""
 
+import errno
 import gzip
 import re
 import tempfile
+import unicodedata
 import warnings
 import zipfile
 from collections.abc import Callable, Iterator, Sequence
@@ -13,19 +15,29 @@ from typing import Any, TypeVar
 from msflow_jax.data import Info, read_sound_images
 from msflow_jax.data.sources.grey.values import refuse_broken
 from msflow_jax.data.sources.images import Sound
+from msflow_jax.serving.work import Full
 from msflow_jax.storage.content import Note
 
 MOST_IMAGES = 256  # of one request: slices of a volume, images of an archive
 _INFLATED = 256 << 20  # bytes that a packed file may become
 _CHUNK = 1 << 20
+_NO_ROOM = (errno.ENOSPC, errno.EDQUOT)
 _LONGEST = 80  # letters of a name
+_BYTES = 200  # of a name
 _Read = TypeVar("_Read")
 
 
 def safe_name(name: str) -> str:
     """A file's name without folders, and without letters that mean something to a file system."""
-    found = re.sub(r"[^A-Za-z0-9._ -]", "_", re.split(r"[/\\]", name)[-1]).strip(". ")
-    return found[-_LONGEST:].lstrip(". ") or "image"
+    plain = unicodedata.normalize("NFC", re.split(r"[/\\]", name)[-1])
+    found = "".join(one if _is_plain(one) else "_" for one in plain).strip(". ")[-_LONGEST:]
+    # A file's name has at most 255 bytes, and a letter up to four.
+    return found.encode()[-_BYTES:].decode(errors="ignore").lstrip(". ") or "image"
+
+
+def _is_plain(letter: str) -> bool:
+    """Whether it is a letter of any script, a mark on one, a digit, or one of ``._ -``."""
+    return letter in "._ -" or unicodedata.category(letter)[0] in "LMN"
 
 
 @contextmanager
@@ -45,11 +57,13 @@ def lying_together(files: Sequence[tuple[str, bytes]]) -> Iterator[tuple[Path, .
 
     Raises:
         ValueError: one has no bytes.
+        Full: the disk is full.
     """
     if not all(content for _, content in files):
         raise ValueError("no image was sent: put the bytes of a file into the body")
     paths: list[Path] = []
     with (
+        _finding_room(),
         tempfile.TemporaryDirectory(prefix="msflow_jax_") as folder,
         warnings.catch_warnings(record=True) as said,
     ):
@@ -57,16 +71,29 @@ def lying_together(files: Sequence[tuple[str, bytes]]) -> Iterator[tuple[Path, .
         try:
             for name, content in files:
                 path = Path(folder) / safe_name(name)
-                if path in paths:
+                while path in paths:
                     path = path.with_name(f"{len(paths)}_{path.name}")
                 path.write_bytes(content)
                 refuse_bombs(path)
                 paths.append(path)
             yield tuple(paths)
         except (ValueError, OSError, ImportError) as error:
+            if getattr(error, "errno", None) in _NO_ROOM:
+                raise
             raise ValueError(without(folder, str(error))) from error
     for line in lines_of(said):
         warnings.warn(without(folder, line), stacklevel=4)
+
+
+@contextmanager
+def _finding_room() -> Iterator[None]:
+    """A full disk is no fault of who asks, and may pass."""
+    try:
+        yield
+    except OSError as error:
+        if error.errno not in _NO_ROOM:
+            raise
+        raise Full("the service has no room on its disk for the files of requests") from error
 
 
 def refuse_bombs(path: Path) -> None:

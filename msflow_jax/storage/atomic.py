@@ -11,6 +11,7 @@ from pathlib import Path
 from typing import Any
 
 from msflow_jax.storage.interruption import Interruption
+from msflow_jax.storage.places import resolved
 
 _TRIED = bytes(1 << 16)  # written and thrown away, to see that there is room
 
@@ -130,7 +131,7 @@ def staging(folder: Path) -> Path:
     That is the case of a mounted volume, of the folder in which the user stands, and of one whose
     parent is not the user's.
     """
-    whole = folder.resolve()
+    whole = resolved(folder)
     if whole.is_dir():
         here = os.path.ismount(whole) or whole == Path.cwd()
         if here or not os.access(whole.parent, os.W_OK):
@@ -162,7 +163,7 @@ def new_folder(folder: Path, *, replace: bool = False) -> Iterator[Path]:
 def _new_folder(folder: Path, replace: bool) -> Iterator[Path]:
     if not replace:
         _check_empty(folder)
-    place, whole = staging(folder), folder.resolve()
+    place, whole = staging(folder), resolved(folder)
     place.mkdir(parents=True, exist_ok=True)
     with naming(folder), tempfile.TemporaryDirectory(prefix=".new-", dir=place) as temporary:
         unfinished = Path(temporary) / "new"

@@ -73,7 +73,7 @@ class Checkpoints:
         self._manager = ocp.CheckpointManager(self.folder, options=options, item_names=names)
 
     def __enter__(self) -> "Checkpoints":
-        self._quiet.enter_context(quiet())
+        self._quiet.callback(quiet())
         return self
 
     def __exit__(self, *error: object) -> None:
@@ -108,6 +108,7 @@ class Checkpoints:
         try:
             return self._manager.restore(step, args=ocp.args.Composite(**items))
         except Exception as error:  # whatever a broken file raises inside orbax
+            self._quiet.pop_all()  # its threads go on, and would tell of it after the end
             reason = (str(error).splitlines() or [""])[0]
             raise ValueError(damage.unreadable(self.folder / str(step), reason)) from error
 

@@ -10,6 +10,7 @@ import jax
 from msflow_jax.storage.jsons import read_object
 
 DELETED = "deleted"  # folder of checkpoints that are about to go
+_LONGEST = 160  # letters of a reason: what tensorstore says goes on for thousands
 
 
 def unreadable(path: Path, reason: str) -> str:
@@ -19,6 +20,7 @@ def unreadable(path: Path, reason: str) -> str:
         path: folder of the checkpoint.
         reason: what is wrong with it.
     """
+    reason = reason if len(reason) <= _LONGEST else f"{reason[:_LONGEST]} ..."
     return (
         f"checkpoint {path} cannot be read ({reason}): restore it from a copy, or remove that folder "
         "to use the others"

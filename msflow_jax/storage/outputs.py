@@ -8,6 +8,7 @@ from typing import Any
 
 from msflow_jax.storage.atomic import check_writable, staging, tell_made
 from msflow_jax.storage.jsons import read_object
+from msflow_jax.storage.places import resolved
 from msflow_jax.storage.text import first_of
 
 _NAMED = 3  # files named in a message
@@ -40,13 +41,13 @@ def check_file(
     """
     if path.is_dir():
         raise ValueError(f"{path} is a folder: name a file, such as {path / 'output.csv'}")
-    path = path.resolve() if path.is_symlink() else path
+    path = resolved(path) if path.is_symlink() else path
     if path.exists():
         if not path.is_file():
             raise ValueError(f"{path} is no plain file: name another --output")
         mine = ours(path)
         for given in inputs:
-            if _same(path, given) or (not mine and given.resolve() in path.resolve().parents):
+            if _same(path, given) or (not mine and resolved(given) in resolved(path).parents):
                 raise ValueError(
                     f"{path} is read by this command and would be overwritten: name another --output"
                 )
@@ -88,13 +89,13 @@ def check_folder(
         ValueError: a file, a folder that holds an input, or one that holds something else.
         OSError: the place cannot be written.
     """
-    folder = folder.resolve() if folder.is_symlink() else folder
+    folder = resolved(folder) if folder.is_symlink() else folder
     if folder.exists() and not folder.is_dir():
         raise ValueError(f"{folder} is a file: name a folder")
     there = sorted(path.name for path in folder.iterdir()) if folder.is_dir() else []
     if there:
-        whole = folder.resolve()
-        if any(whole in (given.resolve(), *given.resolve().parents) for given in inputs):
+        whole = resolved(folder)
+        if any(whole in (resolved(given), *resolved(given).parents) for given in inputs):
             raise ValueError(
                 f"{folder} is read by this command and would be replaced: name another --output"
             )
@@ -163,7 +164,7 @@ def check_both(
 
 def partial_of(output: Path) -> Path:
     """Where what Ctrl-C left of a file or a folder goes: beside it, or in it if it is all there is."""
-    whole = output.resolve()
+    whole = resolved(output)
     if output.is_dir() and not os.access(whole.parent, os.W_OK):
         return output
     name = f"{whole.name}.partial"

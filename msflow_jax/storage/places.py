@@ -40,6 +40,22 @@ def expand(path: str | Path) -> Path:
         ) from error
 
 
+def resolved(path: Path) -> Path:
+    """The whole path, links followed.
+
+    Raises:
+        OSError: links that lead in a circle.
+    """
+    try:
+        whole = path.resolve()
+        circle = whole.is_symlink()
+    except RuntimeError:  # of Python before 3.13
+        circle = True
+    if circle:
+        raise OSError(f"{path} is a link that leads in a circle: name another place")
+    return whole
+
+
 def find_config(given: str) -> str:
     """The file of a configuration and its argument: ``FILE[:ARGUMENT]``, or the name of a packaged one.
 

@@ -1,14 +1,12 @@
-"""What orbax and tensorstore tell of a failed save, many times over; it is told once by its report."""
+"""What orbax and tensorstore tell of a failure, many times over; it is told once by its report."""
 
 import sys
-from collections.abc import Iterator
-from contextlib import contextmanager
+from collections.abc import Callable
 from typing import Any
 
 
-@contextmanager
-def quiet() -> Iterator[None]:
-    """Within it, callbacks of a save that failed do not print that their event loop is closed."""
+def quiet() -> Callable[[], None]:
+    """Callbacks of what failed do not print that their event loop is closed, until this is called."""
     before = sys.unraisablehook
 
     def hook(told: Any) -> None:
@@ -17,8 +15,8 @@ def quiet() -> Iterator[None]:
         ):
             before(told)
 
-    sys.unraisablehook = hook
-    try:
-        yield
-    finally:
+    def restore() -> None:
         sys.unraisablehook = before
+
+    sys.unraisablehook = hook
+    return restore

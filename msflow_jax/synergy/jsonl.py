@@ -19,6 +19,7 @@ from msflow_jax.data.slices import SLICE
 from msflow_jax.data.sources.decoding import encode
 from msflow_jax.progress import track
 from msflow_jax.storage.atomic import write_atomically
+from msflow_jax.storage.places import resolved
 from msflow_jax.synergy.instances import LETTERS, NO_ROUTE, SELECTION, TASKS, Instance
 from msflow_jax.synergy.scoring import names_in
 from msflow_jax.synergy.tasks import Tasks
@@ -154,9 +155,9 @@ def _parse(line: bytes, number: int, root: Path) -> Line:
 def _images(named: Any, root: Path) -> tuple[Path, ...]:
     if not isinstance(named, list) or not named or not all(isinstance(n, str) for n in named):
         raise ValueError('"image" must be a list of at least one path')
-    whole = root.resolve()
+    whole = resolved(root)
     for name in named:
-        if whole not in (root / name).resolve().parents:
+        if whole not in resolved(root / name).parents:
             raise ValueError(f"the image {name!r} lies outside {root}: name it from there")
         if not (root / name).is_file():
             raise ValueError(f"the image {root / name} is missing")

@@ -13,6 +13,16 @@ from msflow_jax.commands.common import file_path, path, run, source_path
 from msflow_jax.storage.interruption import Interruption
 
 ROOT = Path(__file__).resolve().parents[2]
+READERS = [
+    "answer",
+    "classify",
+    "evaluate",
+    "explain",
+    "report",
+    "retrieve",
+    "segment",
+    "translate",
+]
 
 
 def call(body, *, shell="", before="", **environment):
@@ -176,3 +186,17 @@ def test_the_traceback_is_offered_where_the_words_are_not_ours(capsys):
     for main in (missing, lambda _: path("")):
         status, _, err = outcome(main, capsys)
         assert status == 2 and "--debug" not in err
+
+
+@pytest.mark.parametrize(
+    ("name", "flag"),
+    [
+        *((name, "--images=") for name in READERS), ("retrieve", "--among="),
+        ("evaluate", "--outside="), ("classify", "--workdir="), ("classify", "--output="),
+    ],
+)  # fmt: skip
+def test_an_empty_path_is_not_the_current_folder(name, flag, command):
+    """As of a variable of the shell that is not set."""
+    done = command(name, flag)
+    assert done.status == 2
+    assert done.err.endswith(f"argument {flag[:-1]}: the path is empty: name a file or a folder\n")

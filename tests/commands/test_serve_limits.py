@@ -14,6 +14,7 @@ from types import SimpleNamespace
 import pytest
 
 pytest.importorskip("starlette")
+import uvicorn
 from starlette.testclient import TestClient
 
 from msflow_jax.serving.app import Limits, build_app
@@ -43,6 +44,12 @@ from tests.commands.conftest import LOCAL, send
         ("GET", "/classify", {}, 405, "POST"),
         ("POST", "/", {}, 405, "GET"),
         ("POST", "/health", {}, 405, "GET"),
+        ("PUT", "/classify", {}, 405, "ask /classify by POST"),
+        ("DELETE", "/", {}, 405, "ask / by GET"),
+        ("GET", "/favicon.ico", {}, 404, "there is no /favicon.ico"),
+        ("POST", "/classify/", {"content": b"x"}, 404, "there is no /classify/"),
+        ("POST", "/classify?modality=ct", {"content": b"x"}, 400, "model of tiny: it is of one kind"),
+        ("GET", "/", {"headers": {"host": "evil.example"}}, 400, "--allow-host=NAME"),
         ("POST", "/classify", {"headers": {"origin": "http://evil.example"}}, 403, "evil.example"),
         ("POST", "/classify", {"headers": {"origin": "null"}}, 403, "a page of null"),
     ],
@@ -62,6 +69,33 @@ def test_another_host_name_is_refused(client):
     assert client.get("/", headers={"host": "localhost:8000"}).status_code == 200
     own = {"origin": "http://localhost:8000", "host": "localhost:8000"}
     assert client.post("/generate?label=dark&count=1", headers=own).status_code == 200
+
+
+def test_how_else_to_ask_is_a_header_too(client):
+    assert client.put("/classify").headers["allow"] == "POST"
+
+
+def test_ctrl_c_is_the_services_alone(monkeypatch):
+    """A command ends at once by the first one, wherever it listens."""
+    from msflow_jax.serving.server import _Server
+    from msflow_jax.storage import interruption
+
+    ended = []
+    monkeypatch.setattr(interruption, "end", ended.append)
+    before = signal.signal(signal.SIGINT, signal.default_int_handler)
+    try:
+        with interruption.Interruption(allowed=0) as command:
+            server = _Server(uvicorn.Config(None))
+            with server.capture_signals():
+                signal.raise_signal(signal.SIGINT)
+                time.sleep(0.2)  # for the thread that would listen
+            assert server.should_exit and not command.came and not ended
+            signal.raise_signal(signal.SIGINT)
+            end = time.monotonic() + 20
+            while not ended:  # as before the service
+                assert time.monotonic() < end
+    finally:
+        signal.signal(signal.SIGINT, before)
 
 
 def test_a_body_without_a_length_is_limited_too(client):

@@ -1,6 +1,8 @@
 """What is sent: parameters and files that are not what they should be are refused by name."""
 
+import errno
 import gzip
+import re
 
 import numpy as np
 import pytest
@@ -8,8 +10,10 @@ from PIL import Image
 
 from msflow_jax.data import Info
 from msflow_jax.serving.answers import padded, refuse_long, up
+from msflow_jax.serving.guards import status_of
 from msflow_jax.serving.parameters import ENDPOINTS, read_parameters
-from msflow_jax.serving.uploads import read_upload, refuse_many, safe_name
+from msflow_jax.serving.uploads import lying_together, read_upload, refuse_many, safe_name
+from msflow_jax.serving.work import Full
 
 INFO = Info("x", ("a", "b"), 1, 8, "binary-class", "", "", "", ())
 
@@ -44,7 +48,8 @@ def test_parameters_that_are_none(given, words):
     [
         ("a.png", "a.png"), ("../../etc/passwd", "passwd"), ("C:\\x\\scan.dcm", "scan.dcm"),
         ("", "image"), ("..", "image"), ("\u202egnp.exe\n", "_gnp.exe_"), ("s.nii.gz", "s.nii.gz"),
-        ("x" * 300 + ".png", "x" * 76 + ".png"),
+        ("x" * 300 + ".png", "x" * 76 + ".png"), ("头/schädel.png", "schädel.png"),
+        ("scha\u0308del.png", "schädel.png"), ("𠀀" * 300 + ".png", "𠀀" * 49 + ".png"),
     ],
 )  # fmt: skip
 def test_a_name_leads_nowhere_else(given, found):
@@ -113,3 +118,26 @@ def test_sizes_are_few(count, size):
     assert up(count) == size
     images = np.arange(count, dtype=np.uint8).reshape(-1, 1, 1, 1)
     assert padded(images).ravel().tolist() == [*range(count)] + [count - 1] * (size - count)
+
+
+def test_files_of_one_name_stay_apart():
+    given = [("2_a.png", b"0"), ("a.png", b"1"), ("a.png", b"2")]
+    with lying_together(given) as paths:
+        assert [path.read_bytes() for path in paths] == [b"0", b"1", b"2"]
+
+
+@pytest.mark.parametrize("number", [errno.ENOSPC, errno.EDQUOT])
+def test_a_full_disk_is_no_fault_of_who_asks(number, monkeypatch, tmp_path):
+    def full(*given, **more):
+        raise OSError(number, "No space left on device", str(tmp_path))
+
+    for place in ("pathlib.Path.write_bytes", "tempfile.mkdtemp"):
+        monkeypatch.setattr(place, full)
+        with pytest.raises(Full, match="no room on its disk") as refused:
+            read_upload(b"x", "x.png", INFO, False)
+        assert status_of(refused.value) == 503 and str(tmp_path) not in str(refused.value)
+
+
+def test_a_range_is_told_to_its_last_digit():
+    with pytest.raises(ValueError, match=re.escape("[0, 2147483647], got 2147483648")):
+        read_parameters("generate", [("seed", "2147483648")])

@@ -1,7 +1,9 @@
 """Checkpoints: bit-equal, the right ones kept, damage named, nothing invented."""
 
 import shutil
+import sys
 import warnings
+from types import SimpleNamespace
 
 import jax
 import jax.numpy as jnp
@@ -123,6 +125,21 @@ def test_damaged_parameters_are_never_replaced_by_others(tmp_path):
         pytest.raises(ValueError, match=r"c/2 cannot be read.*restore it from a copy"),
     ):
         checkpoints.restore_params()
+
+
+def test_what_cannot_be_read_is_told_once_and_short(tmp_path, monkeypatch):
+    told = []
+    monkeypatch.setattr(sys, "unraisablehook", told.append)
+    fill(tmp_path / "c", [0.5])
+    damage(tmp_path / "c" / "1" / "ema" / "d")
+    reading = Checkpoints(tmp_path / "c", read_only=True)
+    with pytest.raises(ValueError, match="cannot be read") as error, reading as checkpoints:
+        checkpoints.restore_params()
+    assert len(str(error.value)) < 400 + len(str(tmp_path))
+    late = [RuntimeError("Event loop is closed"), RuntimeError("something else")]
+    for one in late:  # as from threads that go on
+        sys.unraisablehook(SimpleNamespace(exc_value=one))
+    assert [one.exc_value for one in told] == late[1:]
 
 
 def test_an_empty_folder_with_a_number_is_ignored(tmp_path):

@@ -192,3 +192,18 @@ def test_a_folder_that_will_be_made_is_said_once(tmp_path, capsys):
     line = f"the folder {tmp_path / 'typo'} is not there: it will be made"
     assert capsys.readouterr().err.splitlines() == [line] * 3
     assert not (tmp_path / "typo").exists()
+
+
+def test_links_in_a_circle_are_named(tmp_path, images):
+    circle = tmp_path / "circle"
+    circle.symlink_to("circle")
+    for given in (
+        lambda: check_file(circle, ours),
+        lambda: check_folder(circle, written),
+        lambda: check_file(images / "a.png", ours, [circle]),
+        lambda: check_folder(images, written, [circle]),
+        lambda: check_new(circle),
+        lambda: partial_of(circle),
+    ):
+        with pytest.raises(OSError, match=r"circle is a link that leads in a circle: name another"):
+            given()
