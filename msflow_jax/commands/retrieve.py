@@ -65,7 +65,8 @@ def retrieve(
 
     if top < 1:
         raise ValueError(f"--top must be at least 1, got {top}")
-    output = check_file(output, ours, [workdir, source_path(images)], overwrite)
+    places = [workdir, source_path(images), source_path(among)]
+    output = check_file(output, ours, places, overwrite)
     flow = open_workdir(workdir)
     if not getattr(flow.model, "modalities", ()):
         raise ValueError(
@@ -113,18 +114,20 @@ def read_texts(place: Path) -> dict[str, str]:
 
     Raises:
         FileNotFoundError: there is nothing, or no text.
-        ValueError: as of ``read_table``: a CSV without a column ``report``, or with cells that run over.
+        ValueError: a .txt file that is empty or no text in UTF-8; as of ``read_table``: a CSV without a
+            column ``report``, or with cells that run over.
     """
     from msflow_jax.data.sources.tables.reading import read_table
+    from msflow_jax.storage.text import read_utf8
 
     if place.is_dir():
         files = sorted(file for file in place.rglob("*") if file.suffix.lower() == ".txt")
         if not files:
             raise FileNotFoundError(f"no .txt file in {place}: name a folder of reports, or a CSV")
-        return {
-            file.relative_to(place).as_posix(): file.read_text(encoding="utf-8-sig")
-            for file in files
-        }
+        texts = {file.relative_to(place).as_posix(): read_utf8(file) for file in files}
+        if empty := [name for name, text in texts.items() if not text.strip()]:
+            raise ValueError(f"{place / empty[0]} is empty: take it out, or write its report")
+        return texts
     header, rows = read_table(place, ("report",), texts=("report",))
     at = header.index("report")
     return {f"line {number}": cells[at] for number, cells in rows}

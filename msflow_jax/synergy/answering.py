@@ -27,6 +27,8 @@ from msflow_jax.synergy.jsonl import Line
 from msflow_jax.synergy.scoring import names_in
 
 _OPTION = re.compile(rf"\b([{LETTERS}]): ")
+# Options stated in another way, such as `A)`, `(b)` and `D:` without a blank.
+_OTHERWISE = re.compile(rf"(?<![\w(\[])[(\[]?([{LETTERS}])[)\].:]", re.I)
 QUESTION = len(TASKS)  # on a single image, in words: a control's
 # Of each task what its images are, in their order.
 SHOWN = MappingProxyType({
@@ -47,6 +49,11 @@ def task_of(line: Line) -> int:
         ValueError: it is none of these; names the line.
     """
     count, worded = len(line.images), options_of(line.prompt) is not None
+    if not worded and _states_otherwise(line.prompt):
+        raise ValueError(
+            f"line {line.id} states its options in another form or order ({line.prompt!r}): write them "
+            "as 'A: ... B: ... C: ... D: ...'"
+        )
     if names_in(line.reply):
         if count == len(LETTERS):
             return IDENTIFICATION
@@ -120,6 +127,13 @@ def options_of(prompt: str) -> tuple[str, ...] | None:
     if tuple(parts[1::2]) != tuple(LETTERS) or not all(part.strip() for part in parts[2::2]):
         return None
     return tuple(part.strip() for part in parts[2::2])
+
+
+def _states_otherwise(prompt: str) -> bool:
+    """Whether a question seems to state four options that :func:`options_of` does not read."""
+    parts = _OTHERWISE.split(prompt)
+    every = sorted(letter.upper() for letter in parts[1::2]) == list(LETTERS)
+    return every and all(part.strip() for part in parts[2::2])
 
 
 def arrays_of(

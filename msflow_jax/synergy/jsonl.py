@@ -8,6 +8,8 @@ human's words ``<image>`` stands for each image. Nothing in it, and no file's na
 from __future__ import annotations
 
 import json
+import warnings
+from collections import Counter
 from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
@@ -19,6 +21,7 @@ from msflow_jax.data.slices import SLICE
 from msflow_jax.data.sources.decoding import encode
 from msflow_jax.progress import track
 from msflow_jax.storage.atomic import write_atomically
+from msflow_jax.storage.jsons import once
 from msflow_jax.synergy.instances import LETTERS, NO_ROUTE, SELECTION, TASKS, Instance
 from msflow_jax.synergy.scoring import names_in
 from msflow_jax.synergy.tasks import Tasks
@@ -129,12 +132,19 @@ def read(path: Path, root: Path | None = None) -> list[Line]:
                 raise ValueError(f"{path}:{number}: {error}") from error
     if not found:
         raise ValueError(f"{path} holds no line: write it by msflow build-understanding")
+    often = Counter(line.id for line in found)
+    if twice := [name for name, count in often.items() if count > 1]:
+        warnings.warn(
+            f"{path}: {len(twice)} id(s) are of several lines, such as {twice[0]!r}: rows of answers "
+            "stand in the order of the lines",
+            stacklevel=2,
+        )
     return found
 
 
 def _parse(line: bytes, number: int, root: Path) -> Line:
     try:
-        found = json.loads(line)
+        found = json.loads(line, object_pairs_hook=once)
     except (ValueError, RecursionError) as error:
         raise ValueError(f"no JSON ({error})") from error
     if not isinstance(found, dict):
@@ -145,8 +155,11 @@ def _parse(line: bytes, number: int, root: Path) -> Line:
     index = found.get("slice_idx")
     if index is not None and (isinstance(index, bool) or not isinstance(index, int)):
         raise ValueError(f"slice_idx must be a whole number, got {index!r}")
+    name = found.get("id")
+    if name is not None and (isinstance(name, bool) or not isinstance(name, str | int)):
+        raise ValueError(f"id must be a text or a whole number, got {name!r}")
     return Line(
-        str(found.get("id", number)), _images(found["image"], root), prompt, reply,
+        str(number if name is None else name), _images(found["image"], root), prompt, reply,
         _pair(found.get("pair")), index,
     )  # fmt: skip
 

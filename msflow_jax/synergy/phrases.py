@@ -71,6 +71,10 @@ OPTIONS = {
     SIDE: ("no lesion", "left half", "right half", "both halves"),
     SIZE: ("no lesion", "small", "medium", "large"),
 }
+# What a question on one image is about, and no selection.
+_OF_ONE = re.compile(
+    r"\b(?:quarter|quadrant|corner|half|halves|lesion|bright|dark|light|large|small)", re.I
+)
 # What modalities are called where nothing else is said.
 WORDS = {
     "t1w": "T1", "t1": "T1", "t1ce": "T1ce", "t2w": "T2", "t2": "T2", "pdw": "PD", "pd": "PD",
@@ -89,11 +93,14 @@ def word(name: str) -> str:
 def selects(prompt: str, words: Sequence[str]) -> bool:
     """Whether a prompt has what all of ``SELECTION`` have: the reference, and the name of a modality.
 
-    ``T1w`` and ``MRI`` name T1 and MR as well.
+    ``T1w`` and ``MRI`` name T1 and MR as well. What asks of lesions, of the brightest quadrant or of
+    another thing that one image shows is none, whatever it names.
     """
     said = prompt.casefold()
-    return "reference" in said and any(
-        re.search(rf"(?<!\w){re.escape(one.casefold())}", said) for one in words
+    return (
+        "reference" in said
+        and not _OF_ONE.search(said)
+        and any(re.search(rf"(?<!\w){re.escape(one.casefold())}", said) for one in words)
     )
 
 

@@ -96,6 +96,8 @@ BAD = {
     "two": (line(conversations=turns(("human", "x"), ("gpt", "AB"))), "got 'AB'"),
     "panel": (line(conversations=turns(("human", "x"), ("gpt", '{"E": "T1"}'))), "a letter A to D"),
     "pair": (line(pair={"src": "t1w"}), '"pair" must be an object'),
+    "twice": ('{"image": ["a.png"], "id": 1, "id": 2}', "the key 'id' twice"),
+    "id": (line(id=[1]), r"id must be a text or a whole number, got \[1\]"),
     "slice": (line(slice_idx="3"), "slice_idx must be a whole number, got '3'"),
 }  # fmt: skip
 
@@ -124,6 +126,11 @@ def test_lines_of_others_are_read(tmp_path):
     first, second = jsonl.read(path, tmp_path / "slice")
     assert (first.pair, first.slice, first.prompt) == (("t1", "ct"), 4, "Which?")
     assert (second.id, second.reply, second.pair) == ("2", NAMED, None)
+    with pytest.warns(UserWarning, match="several lines, such as 'x': rows"):
+        path.write_text("\n".join([json.dumps(one)] * 2))
+        jsonl.read(path, tmp_path / "slice")
+    path.write_text(json.dumps({**one, "id": None}))
+    assert jsonl.read(path, tmp_path / "slice")[0].id == "1"
     path.write_bytes(b"\n")
     with pytest.raises(ValueError, match="holds no line"):
         jsonl.read(path)
