@@ -9,7 +9,8 @@ which modality it shows; images are of 8 bits, as the model sees them. A row for
 sure that is, and what was asked for.
 """
 
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 
@@ -80,8 +81,9 @@ def answer(
     def images(files: Sequence[Path]) -> Any:
         return read_pictures(flow, files, resize=flow.resizes(resize))
 
-    asked = flow.parts.read(questions, images, flow.model)
-    said = replies_to(flow, asked, form, "answering")
+    with _of(questions):
+        asked = flow.parts.read(questions, images, flow.model)
+        said = replies_to(flow, asked, form, "answering")
     rows = [
         {"id": line.id, "answer": one.pop("answer"), "probability": one.pop("probability"),
          "reply": line.reply, **{f"probability_{k}": one.get(f"probability_{k}", "") for k in "ABCD"}}
@@ -95,6 +97,17 @@ def answer(
         if found["count"]:
             print(f"{what}: {100 * found['accuracy']:.1f} % of {found['count']} right")
     return scores
+
+
+@contextmanager
+def _of(questions: Path) -> Iterator[None]:
+    """Errors on lines name their file."""
+    try:
+        yield
+    except ValueError as error:
+        if str(error).startswith(str(questions)):
+            raise
+        raise ValueError(f"{questions}: {error}") from error
 
 
 def identify(

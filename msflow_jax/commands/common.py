@@ -99,16 +99,29 @@ def add_key(flags: argparse.ArgumentParser) -> None:
     flags.add_argument("--key", default="", help=words)
 
 
+class EmptyPath(argparse.ArgumentTypeError, ValueError):
+    """A path of nothing, such as that of a variable that is not set: it would be the current folder."""
+
+
+def place(text: str) -> str:
+    """A path from the command line as it was typed, such as that of images.
+
+    Raises:
+        EmptyPath: it is empty.
+    """
+    if not text:
+        raise EmptyPath("the path is empty: write . for this folder")
+    return text
+
+
 def path(text: str) -> Path:
     """A path from the command line, with ``~`` looked up.
 
     Raises:
-        ValueError: it is empty, which would be the current folder.
+        EmptyPath: it is empty.
         FileNotFoundError: there is no such home folder.
     """
-    if not text:
-        raise ValueError("the path is empty")
-    return expand(text)
+    return expand(place(text))
 
 
 def file_path(text: str) -> Path:
@@ -134,8 +147,12 @@ def start(distributed: str | None = None) -> None:
 
 
 def source_path(images: str) -> Path:
-    """The file or folder that ``--images`` names, without the split of an ``.npz``."""
-    archive = split_archive(images)
+    """The file or folder that ``--images`` names, without the split of an ``.npz``.
+
+    Raises:
+        EmptyPath: it names nothing.
+    """
+    archive = split_archive(place(images))
     return archive[0] if archive else expand(images)
 
 

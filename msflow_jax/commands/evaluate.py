@@ -14,7 +14,7 @@ from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
-from msflow_jax.commands.common import add_distributed, add_resize, parser, path, run, start
+from msflow_jax.commands.common import add_distributed, add_resize, parser, path, place, run, start
 from msflow_jax.commands.numbers import fraction, whole
 
 # Sections that need no other split, for images from elsewhere.
@@ -209,7 +209,7 @@ def main(arguments: Sequence[str]) -> None:
         help="of a symmetric flow: for how many images of each kind; takes seconds for each",
     )  # fmt: skip
     flags.add_argument(
-        "--outside", action="append", default=[], metavar="PATH",
+        "--outside", type=place, action="append", default=[], metavar="PATH",
         help="images of another kind, which the uncertainties should tell; repeatable",
     )  # fmt: skip
     flags.add_argument(
@@ -222,7 +222,7 @@ def main(arguments: Sequence[str]) -> None:
     )  # fmt: skip
     flags.add_argument("--name", default="", help="of the evaluation (default: that of the split)")
     flags.add_argument(
-        "--images", default="", metavar="PATH",
+        "--images", type=place, metavar="PATH",
         help="labelled images from elsewhere: a folder with a sub-folder for each class, a CSV "
         "path,label[,patient], an .npz with images and labels; needs --name",
     )  # fmt: skip
@@ -241,8 +241,8 @@ def main(arguments: Sequence[str]) -> None:
         return adopt_existing(o.workdir, o.adopt)
     evaluate(
         o.workdir, o.split, o.root, o.draws, o.steps, o.prior, o.temperature, o.likelihood, o.outside,
-        o.features, o.stage, o.by, name=o.name, images=o.images, modality=o.modality, resize=o.resize,
-        adopt=o.adopt,
+        o.features, o.stage, o.by, name=o.name, images=o.images or "", modality=o.modality,
+        resize=o.resize, adopt=o.adopt,
     )  # fmt: skip
 
 

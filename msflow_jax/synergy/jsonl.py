@@ -29,6 +29,7 @@ from msflow_jax.synergy.tasks import Tasks
 FILE, FOLDER = "understanding.jsonl", "images"
 MARKER = "<image>"
 _ROLES = ("human", "gpt")
+_SHOWN = 80  # letters of a path in a message
 
 
 @dataclass(frozen=True)
@@ -120,8 +121,10 @@ def read(path: Path, root: Path | None = None) -> list[Line]:
     Raises:
         FileNotFoundError: there is no such file.
         ValueError: a line is not of the format, or an image that it names is missing; names file and
-            line. Or there is no line.
+            line. Or it is a folder, or there is no line.
     """
+    if path.is_dir():
+        raise ValueError(f"{path} is a folder: name the file, such as {path / FILE}")
     root = path.parent if root is None else root
     found = []
     for number, line in enumerate(path.read_bytes().splitlines(), start=1):
@@ -169,9 +172,13 @@ def _images(named: Any, root: Path) -> tuple[Path, ...]:
         raise ValueError('"image" must be a list of at least one path')
     whole = root.resolve()
     for name in named:
-        if whole not in (root / name).resolve().parents:
+        try:
+            inside, there = whole in (root / name).resolve().parents, (root / name).is_file()
+        except (OSError, ValueError) as error:  # too long, or with a NUL byte
+            raise ValueError(f"the image {name[:_SHOWN]!r} is no path of a file") from error
+        if not inside:
             raise ValueError(f"the image {name!r} lies outside {root}: name it from there")
-        if not (root / name).is_file():
+        if not there:
             raise ValueError(f"the image {root / name} is missing")
     return tuple(root / name for name in named)
 
@@ -189,6 +196,8 @@ def _said(turns: Any) -> tuple[str, str]:
     if not all(isinstance(value, str) and value.strip() for value in values):
         raise ValueError("a turn has no text as its value")
     prompt, reply = (str(value).replace(MARKER, "").strip() for value in values)
+    if not prompt:
+        raise ValueError("the human's turn has no words beside its images")
     if reply not in tuple(LETTERS) and not names_in(reply):
         raise ValueError(
             f"the reply must be a letter A to D, or the names of panels as a line of JSON, got {reply!r}"

@@ -71,6 +71,9 @@ OPTIONS = {
     SIDE: ("no lesion", "left half", "right half", "both halves"),
     SIZE: ("no lesion", "small", "medium", "large"),
 }
+_OPTION = re.compile(rf"\b([{LETTERS}]): ")
+# Options stated in another way, such as `A)`, `(b)` and `D:` without a blank.
+_OTHERWISE = re.compile(rf"(?<![\w(\[])[(\[]?([{LETTERS}])[)\].:]", re.I)
 # What a question on one image is about, and no selection.
 _OF_ONE = re.compile(
     r"\b(?:quarter|quadrant|corner|half|halves|lesion|bright|dark|light|large|small)", re.I
@@ -115,6 +118,21 @@ def asked(question: str, options: Sequence[str]) -> str:
     """The question with its four options: ``... A: ... B: ... C: ... D: ...``."""
     lines = [f"{letter}: {option}" for letter, option in zip(LETTERS, options, strict=True)]
     return " ".join([question, *lines])
+
+
+def options_of(prompt: str) -> tuple[str, ...] | None:
+    """The four options that a question states after ``A: `` to ``D: ``; None where it states none."""
+    parts = _OPTION.split(prompt)
+    if tuple(parts[1::2]) != tuple(LETTERS) or not all(part.strip() for part in parts[2::2]):
+        return None
+    return tuple(part.strip() for part in parts[2::2])
+
+
+def states_otherwise(prompt: str) -> bool:
+    """Whether a question seems to state four options that :func:`options_of` does not read."""
+    parts = _OTHERWISE.split(prompt)
+    every = sorted(letter.upper() for letter in parts[1::2]) == list(LETTERS)
+    return every and all(part.strip() for part in parts[2::2])
 
 
 def names_line(names: Sequence[str]) -> str:

@@ -38,3 +38,25 @@ def test_what_goes_together_is_not(tmp_path, monkeypatch, command):
     ):
         out = command(name, PLACES[0], *given)
         assert out.status == 2 and "nowhere" in out.err and "both or neither" not in out.err
+
+
+@pytest.mark.parametrize(
+    "name, given",
+    [
+        *((name, ("--images=", "--output=o")) for name in ("segment", "explain", "answer")),
+        ("classify", ("--images=", "--output=o.csv")),
+        ("report", ("--images=", "--source=a", "--output=o")),
+        ("translate", ("--images=", "--source=a", "--target=b", "--output=o")),
+        ("retrieve", ("--images=", "--source=a", "--target=b", "--among=x")),
+        ("retrieve", ("--images=x", "--source=a", "--target=b", "--among=")),
+        ("evaluate", ("--images=", "--name=b")),
+        ("evaluate", ("--outside=",)),
+        ("answer", ("--questions=", "--output=o.csv")),
+    ],
+)
+def test_an_empty_path_is_not_the_current_folder(name, given, tmp_path, monkeypatch, command):
+    """As of a variable of the shell that is not set."""
+    monkeypatch.chdir(tmp_path)
+    out = command(name, PLACES[0], *given)
+    assert out.status == 2 and out.err.endswith("the path is empty: write . for this folder\n")
+    assert not list(tmp_path.iterdir())
