@@ -73,7 +73,7 @@ def report(
     flow = open_workdir(workdir)
     flow.require("report")
     read = data.read_sound_images(
-        images, flow.info.of_modality(source), resize=flow.resizes(resize)
+        images, flow.info.of_modality(source, flow.model.modalities), resize=flow.resizes(resize)
     )
     refuse_broken(read.errors)
     read_standing(workdir).warn_unlike(read, source)
