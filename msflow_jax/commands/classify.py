@@ -19,7 +19,7 @@ from msflow_jax.commands.common import (
     add_distributed,
     add_overwrite,
     add_resize,
-    file_path,
+    csv_path,
     parser,
     path,
     run,
@@ -29,7 +29,6 @@ from msflow_jax.commands.common import (
 from msflow_jax.commands.numbers import fraction, whole
 
 # What our tables begin with; others are not overwritten.
-_OTHER = (".tsv", ".xlsx", ".xls", ".ods")  # tables that a CSV is not
 _HEADER = ("name", "label", "class")
 
 
@@ -182,7 +181,7 @@ def main(arguments: Sequence[str]) -> None:
     flags = parser(__doc__ or "")
     flags.add_argument("--workdir", required=True, type=path)
     flags.add_argument("--images", required=True, help="an image, a folder or an .npz")
-    flags.add_argument("--output", default=Path("predictions.csv"), type=file_path)
+    flags.add_argument("--output", default=Path("predictions.csv"), type=csv_path)
     flags.add_argument("--draws", **whole(), help="noise draws (default: as evaluated)")
     flags.add_argument("--steps", **whole(), help="solver steps (default: as evaluated)")
     flags.add_argument(
@@ -210,8 +209,6 @@ def main(arguments: Sequence[str]) -> None:
     add_overwrite(flags, "--output where it is not a table of an earlier call")
     o = flags.parse_args(arguments)
     flags.refuse_without(o, "coverage", "score", "by_class")
-    if o.output.suffix.lower() in _OTHER:
-        raise ValueError(f"--output={o.output}: what is written is a CSV: let its name end in .csv")
     start(o.distributed)
     sets = dict(coverage=o.coverage, score=o.score, by_class=o.by_class) if o.coverage else None
     classify(

@@ -16,6 +16,7 @@ from msflow_jax.storage.content import Note, printable
 from msflow_jax.storage.interruption import INTERRUPTED, Interruption
 from msflow_jax.storage.places import expand, split_archive
 
+_NO_CSV = (".tsv", ".xlsx", ".xls", ".ods", ".json", ".jsonl")  # tables that a CSV is not
 # ImportError: an optional package that is not there; its message says how to get it.
 EXPECTED_ERRORS = (ValueError, OSError, FloatingPointError, ImportError)
 
@@ -133,6 +134,20 @@ def file_path(text: str) -> Path:
     if text.endswith(("/", os.sep)):
         raise argparse.ArgumentTypeError(f"{text} names a folder: name a file")
     return path(text)
+
+
+def csv_path(text: str) -> Path:
+    """The path of a CSV to write, as :func:`file_path`.
+
+    Raises:
+        argparse.ArgumentTypeError: also where it ends as a file of another kind does.
+    """
+    found = file_path(text)
+    if found.suffix.lower() in _NO_CSV:
+        raise argparse.ArgumentTypeError(
+            f"{text}: what is written is a CSV: let its name end in .csv"
+        )
+    return found
 
 
 def start(distributed: str | None = None) -> None:

@@ -15,6 +15,7 @@ from typing import Any
 from msflow_jax.commands.common import (
     add_overwrite,
     add_resize,
+    csv_path,
     file_path,
     parser,
     path,
@@ -67,7 +68,7 @@ def report(
     from msflow_jax.workdir import open_workdir
 
     def ours(file: Path) -> bool:
-        return _of_reports(file) if file.suffix == ".json" else begins_with(file, _HEADER)
+        return _of_reports(file) if file.suffix.lower() == ".json" else begins_with(file, _HEADER)
 
     output = check_file(output, ours, [workdir, source_path(images)], overwrite)
     flow = open_workdir(workdir)
@@ -83,7 +84,7 @@ def report(
     )
     route = flow.model.route_words(source, "report")
     rows = rows_of(read.names, route, texts, logs)
-    if output.suffix == ".json":
+    if output.suffix.lower() == ".json":
         write_json(output, {"reports": rows})
     else:
         write_csv(output, rows)
@@ -102,13 +103,17 @@ def _of_reports(file: Path) -> bool:
         return False
 
 
+def _table_path(text: str) -> Path:
+    return (file_path if text.lower().endswith(".json") else csv_path)(text)
+
+
 def main(arguments: Sequence[str]) -> None:
     """The command."""
     flags = parser(__doc__ or "")
     flags.add_argument("--workdir", required=True, type=path)
     flags.add_argument("--images", required=True, help="an image, a folder or an .npz")
     flags.add_argument("--source", required=True, help="modality of the images")
-    flags.add_argument("--output", default=Path("reports.csv"), type=file_path)
+    flags.add_argument("--output", default=Path("reports.csv"), type=_table_path)
     flags.add_argument("--draws", **whole(), default=4, help="draws of each report")
     flags.add_argument("--seed", **whole(SEED), default=0, help="seed of the noise")
     flags.add_argument("--steps", **whole(), help="solver steps (default: as configured)")

@@ -14,7 +14,7 @@ from typing import Any
 from msflow_jax.commands.common import (
     add_overwrite,
     add_resize,
-    file_path,
+    csv_path,
     parser,
     path,
     run,
@@ -143,7 +143,7 @@ def main(arguments: Sequence[str]) -> None:
     flags.add_argument("--source", required=True, help="its modality, or report")
     flags.add_argument("--among", required=True, help="where partners are looked for")
     flags.add_argument("--target", required=True, help="their modality, or report")
-    flags.add_argument("--output", default=Path("retrieved.csv"), type=file_path)
+    flags.add_argument("--output", default=Path("retrieved.csv"), type=csv_path)
     flags.add_argument("--top", **whole(), default=5, help="ranks of each image")
     add_resize(flags)
     add_overwrite(flags, "--output where it is not a table of an earlier call")

@@ -43,6 +43,25 @@ def test_what_goes_together_is_not(tmp_path, monkeypatch, command):
 @pytest.mark.parametrize(
     "name, given",
     [
+        ("classify", PLACES[1:2]),
+        ("answer", PLACES[1:2]),
+        ("retrieve", ("--images=x", "--source=a", "--target=b", "--among=x")),
+        ("report", ("--images=x", "--source=a")),
+    ],
+)
+def test_a_csv_is_called_one(name, given, tmp_path, monkeypatch, command):
+    monkeypatch.chdir(tmp_path)
+    for ending in (".xlsx", ".TSV", ".jsonl"):
+        out = command(name, PLACES[0], *given, f"--output=o{ending}")
+        words = f"o{ending}: what is written is a CSV: let its name end in .csv\n"
+        assert out.status == 2 and out.err.endswith(words)
+    out = command(name, PLACES[0], *given, "--output=o.JSON")
+    assert out.status == 2 and ("is no workdir" if name == "report" else "is a CSV") in out.err
+
+
+@pytest.mark.parametrize(
+    "name, given",
+    [
         *((name, ("--images=", "--output=o")) for name in ("segment", "explain", "answer")),
         ("classify", ("--images=", "--output=o.csv")),
         ("report", ("--images=", "--source=a", "--output=o")),
@@ -52,11 +71,12 @@ def test_what_goes_together_is_not(tmp_path, monkeypatch, command):
         ("evaluate", ("--images=", "--name=b")),
         ("evaluate", ("--outside=",)),
         ("answer", ("--questions=", "--output=o.csv")),
+        ("convert_vae", ()),
     ],
 )
 def test_an_empty_path_is_not_the_current_folder(name, given, tmp_path, monkeypatch, command):
     """As of a variable of the shell that is not set."""
     monkeypatch.chdir(tmp_path)
-    out = command(name, PLACES[0], *given)
+    out = command(name, *((PLACES[0], *given) if given else ("", "v")))
     assert out.status == 2 and out.err.endswith("the path is empty: write . for this folder\n")
     assert not list(tmp_path.iterdir())
