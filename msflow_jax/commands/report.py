@@ -103,7 +103,8 @@ def _of_reports(file: Path) -> bool:
         return False
 
 
-def _table_path(text: str) -> Path:
+def table_path(text: str) -> Path:
+    """The path of a CSV or JSON to write; others are refused as by :func:`csv_path`."""
     return (file_path if text.lower().endswith(".json") else csv_path)(text)
 
 
@@ -113,7 +114,7 @@ def main(arguments: Sequence[str]) -> None:
     flags.add_argument("--workdir", required=True, type=path)
     flags.add_argument("--images", required=True, help="an image, a folder or an .npz")
     flags.add_argument("--source", required=True, help="modality of the images")
-    flags.add_argument("--output", default=Path("reports.csv"), type=_table_path)
+    flags.add_argument("--output", default=Path("reports.csv"), type=table_path)
     flags.add_argument("--draws", **whole(), default=4, help="draws of each report")
     flags.add_argument("--seed", **whole(SEED), default=0, help="seed of the noise")
     flags.add_argument("--steps", **whole(), help="solver steps (default: as configured)")
