@@ -17,9 +17,10 @@ from typing import Any
 from msflow_jax.commands.common import (
     add_overwrite,
     add_resize,
-    csv_path,
+    file_path,
     parser,
     path,
+    require_csv,
     run,
     source_path,
     start,
@@ -158,12 +159,13 @@ def main(arguments: Sequence[str]) -> None:
     which = flags.add_mutually_exclusive_group(required=True)
     which.add_argument("--questions", type=path, help="a JSONL file of questions")
     which.add_argument("--images", help="images whose modality is asked for")
-    flags.add_argument("--output", required=True, type=csv_path, help="the CSV to write")
+    flags.add_argument("--output", required=True, type=file_path, help="the CSV to write")
     flags.add_argument("--form", default="direct", choices=FORMS, help="how answers are found")
     add_resize(flags)
     add_overwrite(flags, "another file than an earlier table")
     o = flags.parse_args(arguments)
     flags.refuse_without(o, "questions", "form")
+    require_csv(o.output)
     start()
     if o.questions:
         answer(

@@ -19,9 +19,10 @@ from msflow_jax.commands.common import (
     add_distributed,
     add_overwrite,
     add_resize,
-    csv_path,
+    file_path,
     parser,
     path,
+    require_csv,
     run,
     source_path,
     start,
@@ -181,7 +182,7 @@ def main(arguments: Sequence[str]) -> None:
     flags = parser(__doc__ or "")
     flags.add_argument("--workdir", required=True, type=path)
     flags.add_argument("--images", required=True, help="an image, a folder or an .npz")
-    flags.add_argument("--output", default=Path("predictions.csv"), type=csv_path)
+    flags.add_argument("--output", default=Path("predictions.csv"), type=file_path)
     flags.add_argument("--draws", **whole(), help="noise draws (default: as evaluated)")
     flags.add_argument("--steps", **whole(), help="solver steps (default: as evaluated)")
     flags.add_argument(
@@ -209,6 +210,7 @@ def main(arguments: Sequence[str]) -> None:
     add_overwrite(flags, "--output where it is not a table of an earlier call")
     o = flags.parse_args(arguments)
     flags.refuse_without(o, "coverage", "score", "by_class")
+    require_csv(o.output)
     start(o.distributed)
     sets = dict(coverage=o.coverage, score=o.score, by_class=o.by_class) if o.coverage else None
     classify(

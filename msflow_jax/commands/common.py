@@ -136,18 +136,10 @@ def file_path(text: str) -> Path:
     return path(text)
 
 
-def csv_path(text: str) -> Path:
-    """The path of a CSV to write, as :func:`file_path`.
-
-    Raises:
-        argparse.ArgumentTypeError: also where it ends as a file of another kind does.
-    """
-    found = file_path(text)
-    if found.suffix.lower() in _NO_CSV:
-        raise argparse.ArgumentTypeError(
-            f"{text}: what is written is a CSV: let its name end in .csv"
-        )
-    return found
+def require_csv(output: Path) -> None:
+    """Raises a ValueError for a table to write whose name ends as a file of another kind does."""
+    if output.suffix.lower() in _NO_CSV:
+        raise ValueError(f"--output={output}: what is written is a CSV: let its name end in .csv")
 
 
 def start(distributed: str | None = None) -> None:

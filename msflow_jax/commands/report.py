@@ -15,10 +15,10 @@ from typing import Any
 from msflow_jax.commands.common import (
     add_overwrite,
     add_resize,
-    csv_path,
     file_path,
     parser,
     path,
+    require_csv,
     run,
     source_path,
     start,
@@ -103,24 +103,21 @@ def _of_reports(file: Path) -> bool:
         return False
 
 
-def table_path(text: str) -> Path:
-    """The path of a CSV or JSON to write; others are refused as by :func:`csv_path`."""
-    return (file_path if text.lower().endswith(".json") else csv_path)(text)
-
-
 def main(arguments: Sequence[str]) -> None:
     """The command."""
     flags = parser(__doc__ or "")
     flags.add_argument("--workdir", required=True, type=path)
     flags.add_argument("--images", required=True, help="an image, a folder or an .npz")
     flags.add_argument("--source", required=True, help="modality of the images")
-    flags.add_argument("--output", default=Path("reports.csv"), type=table_path)
+    flags.add_argument("--output", default=Path("reports.csv"), type=file_path)
     flags.add_argument("--draws", **whole(), default=4, help="draws of each report")
     flags.add_argument("--seed", **whole(SEED), default=0, help="seed of the noise")
     flags.add_argument("--steps", **whole(), help="solver steps (default: as configured)")
     add_resize(flags)
     add_overwrite(flags, "--output where it is not a table of an earlier call")
     o = flags.parse_args(arguments)
+    if o.output.suffix.lower() != ".json":
+        require_csv(o.output)
     start()
     report(
         o.workdir, o.images, o.source, o.output, draws=o.draws, seed=o.seed, steps=o.steps,

@@ -14,9 +14,10 @@ from typing import Any
 from msflow_jax.commands.common import (
     add_overwrite,
     add_resize,
-    csv_path,
+    file_path,
     parser,
     path,
+    require_csv,
     run,
     source_path,
     start,
@@ -143,11 +144,12 @@ def main(arguments: Sequence[str]) -> None:
     flags.add_argument("--source", required=True, help="its modality, or report")
     flags.add_argument("--among", required=True, help="where partners are looked for")
     flags.add_argument("--target", required=True, help="their modality, or report")
-    flags.add_argument("--output", default=Path("retrieved.csv"), type=csv_path)
+    flags.add_argument("--output", default=Path("retrieved.csv"), type=file_path)
     flags.add_argument("--top", **whole(), default=5, help="ranks of each image")
     add_resize(flags)
     add_overwrite(flags, "--output where it is not a table of an earlier call")
     o = flags.parse_args(arguments)
+    require_csv(o.output)
     start()
     retrieve(
         o.workdir, o.images, o.source, o.among, o.target, o.output, top=o.top, resize=o.resize,
