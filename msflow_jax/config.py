@@ -14,6 +14,8 @@ from msflow_jax.settings import Table, check, idle, leaves, limit, with_tuples
 from msflow_jax.storage.places import find_config
 from msflow_jax.train_settings import TABLE, check_train, train_config
 
+_PARTS = ("data", "model", "train", "sample")
+
 
 def default_config(family: str = "") -> ConfigDict:
     """Every setting of a family with its default, as published where there is something published.
@@ -144,18 +146,33 @@ def _parse(
             config_flags.DEFINE_config_dict("config", config, **options)
         values(line)
     except (AttributeError, KeyError) as error:
-        raise ValueError(_unknown_key(config, overrides, error)) from error
+        words = _unknown_key(config, overrides, error)
+        raise ValueError(f"{_file(named)}: {words}" if named else words) from error
     except (flags.Error, TypeError) as error:
         raise ValueError(_short(f"{error}".strip('"'), named)) from error
-    return values.config
+    except Exception as error:  # whatever a file raises that is no configuration, or has a fault
+        if not named or isinstance(error, ValueError | OSError):
+            raise
+        words = f"{type(error).__name__}: {error}"
+        raise ValueError(f"{_file(named)} cannot be used: {words}") from error
+    found = values.config
+    if not isinstance(found, ConfigDict) or not {*_PARTS} <= {*found}:
+        raise ValueError(
+            f"{_file(named)} cannot be used: its get_config() gives no configuration with "
+            f"{', '.join(_PARTS)}: begin with msflow_jax.config.default_config()"
+        )
+    return found
+
+
+def _file(named: Sequence[str]) -> str:
+    return named[-1].split("=", 1)[1] if named else "the configuration"
 
 
 def _short(message: str, named: Sequence[str]) -> str:
     """An error inside the configuration file comes as a whole traceback: its last line says it."""
     if "Traceback" not in message:
         return message
-    file = named[-1].split("=", 1)[1] if named else "the configuration"
-    return f"{file} cannot be used: {message.strip().splitlines()[-1]}"
+    return f"{_file(named)} cannot be used: {message.strip().splitlines()[-1]}"
 
 
 def _unknown_key(config: ConfigDict | None, overrides: Sequence[str], error: Exception) -> str:

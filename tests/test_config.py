@@ -206,3 +206,31 @@ def test_heads_that_do_not_divide_a_transformers_width_are_refused(file):
         load_config([*dit, "--config.model.net.width=96"])
     for width in (128, 32):  # a width below it is one head
         assert load_config([*dit, f"--config.model.net.width={width}"]).model.net.width == width
+
+
+@pytest.mark.parametrize(
+    "text, words",
+    [
+        ("def get_config(:\n", r"cannot be used: SyntaxError: invalid syntax \(some\.py, line 1\)"),
+        ('{"download": false}', "cannot be used: NameError: name 'false' is not defined"),
+        ("import nope_nope\n", "cannot be used: ModuleNotFoundError: No module named 'nope_nope'"),
+        (
+            "def get_config():\n    return 1 / 0\n",
+            "cannot be used: ZeroDivisionError: division by zero",
+        ),
+        (
+            "def get_config():\n    return {}\n",
+            r"cannot be used: its get_config\(\) gives no config",
+        ),
+        (
+            "from msflow_jax.config import default_config\n\n\ndef get_config():\n"
+            "    config = default_config()\n    config.train.stepz = 3\n    return config\n",
+            "unknown configuration key: .*stepz",
+        ),
+    ],
+)
+def test_a_file_that_is_no_configuration_is_one_line_that_names_it(tmp_path, text, words):
+    path = tmp_path / "some.py"
+    path.write_text(text)
+    with pytest.raises(ValueError, match=rf"some\.py:? {words}"):
+        load_config([f"--config={path}"])

@@ -9,7 +9,8 @@ which modality it shows; images are of 8 bits, as the model sees them. A row for
 sure that is, and what was asked for.
 """
 
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 
@@ -20,6 +21,7 @@ from msflow_jax.commands.common import (
     named,
     parser,
     path,
+    require_csv,
     run,
     source_path,
     start,
@@ -81,8 +83,9 @@ def answer(
     def images(files: Sequence[Path]) -> Any:
         return read_pictures(flow, files, resize=flow.resizes(resize))
 
-    asked = flow.parts.read(questions, images, flow.model)
-    said = replies_to(flow, asked, form, "answering")
+    with _of(questions):
+        asked = flow.parts.read(questions, images, flow.model)
+        said = replies_to(flow, asked, form, "answering")
     rows = [
         {"id": line.id, "answer": one.pop("answer"), "probability": one.pop("probability"),
          "reply": line.reply, **{f"probability_{k}": one.get(f"probability_{k}", "") for k in "ABCD"}}
@@ -96,6 +99,17 @@ def answer(
         if found["count"]:
             print(f"{what}: {100 * found['accuracy']:.1f} % of {found['count']} right")
     return scores
+
+
+@contextmanager
+def _of(questions: Path) -> Iterator[None]:
+    """Errors on lines name their file."""
+    try:
+        yield
+    except ValueError as error:
+        if str(error).startswith(str(questions)):
+            raise
+        raise ValueError(f"{questions}: {error}") from error
 
 
 def identify(
@@ -152,6 +166,7 @@ def main(arguments: Sequence[str]) -> None:
     add_overwrite(flags, "another file than an earlier table")
     o = flags.parse_args(arguments)
     flags.refuse_without(o, "questions", "form")
+    require_csv(o.output)
     start()
     if o.questions:
         answer(

@@ -23,6 +23,7 @@ from msflow_jax.commands.common import (
     named,
     parser,
     path,
+    require_csv,
     run,
     source_path,
     start,
@@ -30,7 +31,6 @@ from msflow_jax.commands.common import (
 from msflow_jax.commands.numbers import fraction, whole
 
 # What our tables begin with; others are not overwritten.
-_OTHER = (".tsv", ".xlsx", ".xls", ".ods")  # tables that a CSV is not
 _HEADER = ("name", "label", "class")
 
 
@@ -211,8 +211,7 @@ def main(arguments: Sequence[str]) -> None:
     add_overwrite(flags, "--output where it is not a table of an earlier call")
     o = flags.parse_args(arguments)
     flags.refuse_without(o, "coverage", "score", "by_class")
-    if o.output.suffix.lower() in _OTHER:
-        raise ValueError(f"--output={o.output}: what is written is a CSV: let its name end in .csv")
+    require_csv(o.output)
     start(o.distributed)
     sets = dict(coverage=o.coverage, score=o.score, by_class=o.by_class) if o.coverage else None
     classify(

@@ -16,6 +16,7 @@ from msflow_jax.storage.content import Note, printable
 from msflow_jax.storage.interruption import INTERRUPTED, Interruption
 from msflow_jax.storage.places import expand, split_archive
 
+_NO_CSV = (".tsv", ".xlsx", ".xls", ".ods", ".json", ".jsonl")  # tables that a CSV is not
 # ImportError: an optional package that is not there; its message says how to get it.
 EXPECTED_ERRORS = (ValueError, OSError, FloatingPointError, ImportError)
 
@@ -100,28 +101,28 @@ def add_key(flags: argparse.ArgumentParser) -> None:
 
 
 class NoPath(argparse.ArgumentTypeError, ValueError):
-    """A path that is empty; argparse says its words."""
-
-
-def path(text: str) -> Path:
-    """A path from the command line, with ``~`` looked up.
-
-    Raises:
-        NoPath: it is empty, which would be the current folder.
-        FileNotFoundError: there is no such home folder.
-    """
-    return expand(named(text))
+    """A path of nothing, such as that of a variable that is not set: it would be the current folder."""
 
 
 def named(text: str) -> str:
     """What is read, as it is typed: a path, or one of several forms that hold one.
 
     Raises:
-        NoPath: it is empty, which would be the current folder.
+        NoPath: it is empty.
     """
     if not text:
-        raise NoPath("the path is empty: name a file or a folder")
+        raise NoPath("the path is empty: name a file or a folder, or write . for this folder")
     return text
+
+
+def path(text: str) -> Path:
+    """A path from the command line, with ``~`` looked up.
+
+    Raises:
+        NoPath: it is empty.
+        FileNotFoundError: there is no such home folder.
+    """
+    return expand(named(text))
 
 
 def file_path(text: str) -> Path:
@@ -133,6 +134,12 @@ def file_path(text: str) -> Path:
     if text.endswith(("/", os.sep)):
         raise argparse.ArgumentTypeError(f"{text} names a folder: name a file")
     return path(text)
+
+
+def require_csv(output: Path) -> None:
+    """Raises a ValueError for a table to write whose name ends as a file of another kind does."""
+    if output.suffix.lower() in _NO_CSV:
+        raise ValueError(f"--output={output}: what is written is a CSV: let its name end in .csv")
 
 
 def start(distributed: str | None = None) -> None:
@@ -147,8 +154,12 @@ def start(distributed: str | None = None) -> None:
 
 
 def source_path(images: str) -> Path:
-    """The file or folder that ``--images`` names, without the split of an ``.npz``."""
-    archive = split_archive(images)
+    """The file or folder that ``--images`` names, without the split of an ``.npz``.
+
+    Raises:
+        NoPath: it names nothing.
+    """
+    archive = split_archive(named(images))
     return archive[0] if archive else expand(images)
 
 

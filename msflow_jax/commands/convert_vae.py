@@ -15,7 +15,7 @@ from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
-from msflow_jax.commands.common import add_key, parser, path, run
+from msflow_jax.commands.common import add_key, named, parser, path, run
 from msflow_jax.commands.numbers import fraction, whole
 
 SIDE = 128  # of the test image
@@ -31,7 +31,7 @@ def locate(name: str) -> Path:
     from msflow_jax.convert.shards import INDEX, SUFFIXES
     from msflow_jax.storage.places import expand
 
-    path = expand(name)
+    path = expand(named(name))
     known = name.lower().endswith((*SUFFIXES, INDEX))
     if path.exists() or known or not re.fullmatch(r"[\w.-]+/[\w.-]+", name):
         return path

@@ -32,13 +32,15 @@ def configure(teacher: Path, output: Path, overrides: Sequence[str]):
     from ml_collections import ConfigDict
 
     from msflow_jax.config import override
+    from msflow_jax.storage.places import expand
     from msflow_jax.streams import JUMP
     from msflow_jax.training.distillation import weights_of_guidance
     from msflow_jax.workdir import has_checkpoint, read
 
     if has_checkpoint(output):  # goes on, whether or not the teacher is still there
         config = read(output)[0]
-        if (named := config.model.get("distillation", {}).get("teacher")) != str(teacher):
+        named = config.model.get("distillation", {}).get("teacher")
+        if not named or (named != str(teacher) and expand(named).resolve() != teacher.resolve()):
             raise ValueError(
                 f"{output} holds a run of the teacher {named or 'none'}, not {teacher}: use another "
                 "--output, or name that one"

@@ -92,12 +92,11 @@ def read_texts(texts: Sequence[str], file: Path | None) -> tuple[str, ...]:
     """
     if any(not text.strip() for text in texts):
         raise ValueError("--text is empty: give a report in words, or leave it out")
+    from msflow_jax.storage.text import read_utf8
+
     if file is None:
         return tuple(texts)
-    try:
-        lines = file.read_text(encoding="utf-8-sig").splitlines()
-    except UnicodeDecodeError as error:
-        raise ValueError(f"{file} is no text in UTF-8: write it again as one") from error
+    lines = read_utf8(file).splitlines()
     if not lines:
         raise ValueError(f"{file} is empty: write a report in each line")
     if empty := [i for i, line in enumerate(lines, 1) if not line.strip()]:

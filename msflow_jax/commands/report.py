@@ -19,6 +19,7 @@ from msflow_jax.commands.common import (
     named,
     parser,
     path,
+    require_csv,
     run,
     source_path,
     start,
@@ -68,13 +69,13 @@ def report(
     from msflow_jax.workdir import open_workdir
 
     def ours(file: Path) -> bool:
-        return _of_reports(file) if file.suffix == ".json" else begins_with(file, _HEADER)
+        return _of_reports(file) if file.suffix.lower() == ".json" else begins_with(file, _HEADER)
 
     output = check_file(output, ours, [workdir, source_path(images)], overwrite)
     flow = open_workdir(workdir)
     flow.require("report")
     read = data.read_sound_images(
-        images, flow.info.of_modality(source), resize=flow.resizes(resize)
+        images, flow.info.of_modality(source, flow.model.modalities), resize=flow.resizes(resize)
     )
     refuse_broken(read.errors)
     read_standing(workdir).warn_unlike(read, source)
@@ -84,7 +85,7 @@ def report(
     )
     route = flow.model.route_words(source, "report")
     rows = rows_of(read.names, route, texts, logs)
-    if output.suffix == ".json":
+    if output.suffix.lower() == ".json":
         write_json(output, {"reports": rows})
     else:
         write_csv(output, rows)
@@ -116,6 +117,8 @@ def main(arguments: Sequence[str]) -> None:
     add_resize(flags)
     add_overwrite(flags, "--output where it is not a table of an earlier call")
     o = flags.parse_args(arguments)
+    if o.output.suffix.lower() != ".json":
+        require_csv(o.output)
     start()
     report(
         o.workdir, o.images, o.source, o.output, draws=o.draws, seed=o.seed, steps=o.steps,

@@ -18,6 +18,7 @@ from msflow_jax.commands.common import (
     named,
     parser,
     path,
+    require_csv,
     run,
     source_path,
     start,
@@ -66,7 +67,8 @@ def retrieve(
 
     if top < 1:
         raise ValueError(f"--top must be at least 1, got {top}")
-    output = check_file(output, ours, [workdir, source_path(images)], overwrite)
+    places = [workdir, source_path(images), source_path(among)]
+    output = check_file(output, ours, places, overwrite)
     flow = open_workdir(workdir)
     if not getattr(flow.model, "modalities", ()):
         raise ValueError(
@@ -101,7 +103,9 @@ def read(flow: Any, place: str, name: str, resize: bool) -> tuple[Any, Sequence[
     from msflow_jax.storage.places import expand
 
     if name != "report":
-        seen = data.read_sound_images(place, flow.info.of_modality(name), resize=resize)
+        seen = data.read_sound_images(
+            place, flow.info.of_modality(name, flow.model.modalities), resize=resize
+        )
         refuse_broken(seen.errors)
         return seen.images, seen.names, seen
     flow.require("report")
@@ -114,18 +118,20 @@ def read_texts(place: Path) -> dict[str, str]:
 
     Raises:
         FileNotFoundError: there is nothing, or no text.
-        ValueError: as of ``read_table``: a CSV without a column ``report``, or with cells that run over.
+        ValueError: a .txt file that is empty or no text in UTF-8; as of ``read_table``: a CSV without a
+            column ``report``, or with cells that run over.
     """
     from msflow_jax.data.sources.tables.reading import read_table
+    from msflow_jax.storage.text import read_utf8
 
     if place.is_dir():
         files = sorted(file for file in place.rglob("*") if file.suffix.lower() == ".txt")
         if not files:
             raise FileNotFoundError(f"no .txt file in {place}: name a folder of reports, or a CSV")
-        return {
-            file.relative_to(place).as_posix(): file.read_text(encoding="utf-8-sig")
-            for file in files
-        }
+        texts = {file.relative_to(place).as_posix(): read_utf8(file) for file in files}
+        if empty := [name for name, text in texts.items() if not text.strip()]:
+            raise ValueError(f"{place / empty[0]} is empty: take it out, or write its report")
+        return texts
     header, rows = read_table(place, ("report",), texts=("report",))
     at = header.index("report")
     return {f"line {number}": cells[at] for number, cells in rows}
@@ -144,6 +150,7 @@ def main(arguments: Sequence[str]) -> None:
     add_resize(flags)
     add_overwrite(flags, "--output where it is not a table of an earlier call")
     o = flags.parse_args(arguments)
+    require_csv(o.output)
     start()
     retrieve(
         o.workdir, o.images, o.source, o.among, o.target, o.output, top=o.top, resize=o.resize,

@@ -1,6 +1,6 @@
 """A verb of a trained model as one program for other machines: StableHLO, without this library."""
 
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Collection, Iterator
 from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
@@ -92,7 +92,7 @@ def describe(flow: Flow, verb: str, requested: dict[str, Any]) -> tuple[Any, Any
         "outputs": outputs, "classes": list(flow.classes),
         "step": flow.drawing_step if verb == "generate" else flow.step,
         "versions": {"jax": jax.__version__, "msflow_jax": __version__},
-        "images": _reading(flow.info),
+        "images": _reading(flow.info, getattr(flow.model, "modalities", ())),
     }  # fmt: skip
     if verb == "classify":
         known = flow.calibration
@@ -101,12 +101,16 @@ def describe(flow: Flow, verb: str, requested: dict[str, Any]) -> tuple[Any, Any
     return function, inputs, facts
 
 
-def _reading(info: Info) -> dict[str, Any]:
+def _reading(info: Info, used: Collection[str] = ()) -> dict[str, Any]:
     """How files become the images of a program, or what drawn ones show: a program takes any uint8.
 
-    Of several modalities each has its own intensity, under ``modalities``.
+    Of several modalities each has its own intensity, under ``modalities``: of those that a model uses,
+    where it says which (data may have others).
     """
-    named = [name for name, one in info.modalities.items() if one.kind == "image"]
+    named = [
+        name for name, one in info.modalities.items()
+        if one.kind == "image" and (not used or name in used)
+    ]  # fmt: skip
     if "image" in named:
         how = _grey(info, "image")
     else:

@@ -12,6 +12,7 @@ from typing import Any
 from msflow_jax.storage.hashes import CARD, RECORD, read_hashes
 
 _OWN = (RECORD, CARD, ".gitattributes")
+_CONFIG = "config.json"  # tells one model from another
 _LONGEST = 300  # of what a server says
 
 
@@ -110,7 +111,14 @@ def upload(folder: Path, repo: str, *, private: bool, revision: str, message: st
             with tempfile.TemporaryDirectory() as cache:
                 old = api.hf_hub_download(repo, RECORD, revision=info.sha, local_dir=cache)
                 before = read_hashes(Path(old))
-            stale = sorted((before.keys() & there) - read_hashes(folder / RECORD).keys())
+            now = read_hashes(folder / RECORD)
+            if before.get(_CONFIG) != now.get(_CONFIG):
+                warnings.warn(
+                    f"{repo} held a model of another configuration, which this one replaces: it stays "
+                    "in the history of the repository",
+                    stacklevel=2,
+                )
+            stale = sorted((before.keys() & there) - now.keys())
             if kept := [one for one in stale if "features-" in one]:
                 warnings.warn(
                     f"{repo}: {kept[0]} of an earlier push stays in the history of the repository: "

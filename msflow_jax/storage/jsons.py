@@ -22,7 +22,7 @@ def read_object(path: Path, remedy: str = COPY) -> dict[str, Any]:
         ValueError: the file is cut, is no JSON, holds no object, or names a key twice.
     """
     try:
-        found = json.loads(path.read_bytes(), object_pairs_hook=_once)
+        found = json.loads(path.read_bytes(), object_pairs_hook=once)
     except (ValueError, RecursionError) as error:
         reason = " ".join(str(error).split())[:120]
         raise ValueError(f"{path} is damaged (no JSON: {reason}): {remedy}") from error
@@ -32,7 +32,8 @@ def read_object(path: Path, remedy: str = COPY) -> dict[str, Any]:
     return found
 
 
-def _once(pairs: list[tuple[str, Any]]) -> dict[str, Any]:
+def once(pairs: list[tuple[str, Any]]) -> dict[str, Any]:
+    """An object of its pairs, for ``json.loads``; raises a ValueError that names a key given twice."""
     found = dict(pairs)
     if len(found) < len(pairs):
         keys = [key for key, _ in pairs]

@@ -16,6 +16,19 @@ _NUMBER = re.compile(r"[+-]?(\d+\.?\d*([eE][+-]?\d+)?|inf|nan)", re.ASCII)
 _LONGEST_STEM = 60
 
 
+def read_utf8(path: Path) -> str:
+    """What a file of text says, without the mark of the order of bytes.
+
+    Raises:
+        ValueError: it is no text in UTF-8; names the file.
+        OSError: it cannot be read.
+    """
+    try:
+        return path.read_text(encoding="utf-8-sig")
+    except UnicodeDecodeError as error:
+        raise ValueError(f"{path} is no text in UTF-8: write it again as one") from error
+
+
 def cell(value: Any) -> Any:
     """A value as a table holds it: text that a spreadsheet would run gets an apostrophe before it.
 

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import itertools
-import re
+import textwrap
 import warnings
 from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
@@ -26,7 +26,7 @@ from msflow_jax.synergy.instances import (
 from msflow_jax.synergy.jsonl import Line
 from msflow_jax.synergy.scoring import names_in
 
-_OPTION = re.compile(rf"\b([{LETTERS}]): ")
+_SHOWN = 120  # letters of a text in a message
 QUESTION = len(TASKS)  # on a single image, in words: a control's
 # Of each task what its images are, in their order.
 SHOWN = MappingProxyType({
@@ -46,7 +46,12 @@ def task_of(line: Line) -> int:
     Raises:
         ValueError: it is none of these; names the line.
     """
-    count, worded = len(line.images), options_of(line.prompt) is not None
+    count, worded = len(line.images), phrases.options_of(line.prompt) is not None
+    if not worded and phrases.states_otherwise(line.prompt):
+        raise ValueError(
+            f"line {line.id} states its options in another form or order ({_short(line.prompt)!r}): "
+            "write them as 'A: ... B: ... C: ... D: ...'"
+        )
     if names_in(line.reply):
         if count == len(LETTERS):
             return IDENTIFICATION
@@ -111,15 +116,7 @@ def question_on(
 
 def options_in(line: Line) -> tuple[str, ...]:
     """What the four letters of a question mean."""
-    return options_of(line.prompt) or phrases.PANELS
-
-
-def options_of(prompt: str) -> tuple[str, ...] | None:
-    """The four options that a question states after ``A: `` to ``D: ``; None where it states none."""
-    parts = _OPTION.split(prompt)
-    if tuple(parts[1::2]) != tuple(LETTERS) or not all(part.strip() for part in parts[2::2]):
-        return None
-    return tuple(part.strip() for part in parts[2::2])
+    return phrases.options_of(line.prompt) or phrases.PANELS
 
 
 def arrays_of(
@@ -158,8 +155,8 @@ def arrays_of(
     count = phrases.option_length(encode, words)
     if longer := [text for text, row in zip(options, rows, strict=True) if row[count:].any()]:
         warnings.warn(
-            f"{len(longer)} options are longer than any that training had ({longer[0]!r} for one): what "
-            "is made of them means little",
+            f"{len(longer)} options are longer than any that training had ({_short(longer[0])!r} for "
+            "one): what is made of them means little",
             stacklevel=3,
         )
         count = int(np.flatnonzero(rows.any(axis=0)).max()) + 1
@@ -174,15 +171,31 @@ def arrays_of(
     }
 
 
+def warn_of_pairs(lines: Sequence[Line], modalities: Mapping[str, Any]) -> None:
+    """Warns of pairs of modalities that a model has not, neither by name nor by ``word``."""
+    known = {*modalities, *(one.word for one in modalities.values())}
+    if odd := [x for x in lines if x.pair and set(x.pair) - known]:
+        warnings.warn(
+            f"line {odd[0].id} is of the pair {'->'.join(odd[0].pair or ())} ({len(odd)} such lines): "
+            f"this model has {', '.join(modalities)} and was never taught another",
+            stacklevel=4,
+        )
+
+
+def _short(text: str) -> str:
+    """As much of a text as a message has room for."""
+    return textwrap.shorten(text, _SHOWN, placeholder=" ...")
+
+
 def _warn_of_others(lines: Sequence[Line], tasks: Sequence[int], words: Sequence[str]) -> None:
     """Warns of what five images make a selection, and what does not read as one."""
     both = zip(lines, tasks, strict=True)
     if odd := [x for x, task in both if task == SELECTION and not phrases.selects(x.prompt, words)]:
         warnings.warn(
-            f"line {odd[0].id} asks {odd[0].prompt!r} of five images ({len(odd)} such lines): it is "
-            "answered as a selection, which of A to D is the slice of the reference image, whatever was "
-            "meant; a selection names the reference image and a modality, a question on one image has "
-            "options A: to D:",
+            f"line {odd[0].id} asks {_short(odd[0].prompt)!r} of five images ({len(odd)} such lines): "
+            "it is answered as a selection, which of A to D is the slice of the reference image, "
+            "whatever was meant; a selection names the reference image and a modality, a question on "
+            "one image has options A: to D:",
             stacklevel=4,
         )
 

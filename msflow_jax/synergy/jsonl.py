@@ -8,6 +8,8 @@ human's words ``<image>`` stands for each image. Nothing in it, and no file's na
 from __future__ import annotations
 
 import json
+import warnings
+from collections import Counter
 from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
@@ -19,6 +21,7 @@ from msflow_jax.data.slices import SLICE
 from msflow_jax.data.sources.decoding import encode
 from msflow_jax.progress import track
 from msflow_jax.storage.atomic import write_atomically
+from msflow_jax.storage.jsons import once
 from msflow_jax.storage.places import resolved
 from msflow_jax.synergy.instances import LETTERS, NO_ROUTE, SELECTION, TASKS, Instance
 from msflow_jax.synergy.scoring import names_in
@@ -27,6 +30,7 @@ from msflow_jax.synergy.tasks import Tasks
 FILE, FOLDER = "understanding.jsonl", "images"
 MARKER = "<image>"
 _ROLES = ("human", "gpt")
+_SHOWN = 80  # letters of a path in a message
 
 
 @dataclass(frozen=True)
@@ -118,8 +122,10 @@ def read(path: Path, root: Path | None = None) -> list[Line]:
     Raises:
         FileNotFoundError: there is no such file.
         ValueError: a line is not of the format, or an image that it names is missing; names file and
-            line. Or there is no line.
+            line. Or it is a folder, or there is no line.
     """
+    if path.is_dir():
+        raise ValueError(f"{path} is a folder: name the file, such as {path / FILE}")
     root = path.parent if root is None else root
     found = []
     for number, line in enumerate(path.read_bytes().splitlines(), start=1):
@@ -130,12 +136,19 @@ def read(path: Path, root: Path | None = None) -> list[Line]:
                 raise ValueError(f"{path}:{number}: {error}") from error
     if not found:
         raise ValueError(f"{path} holds no line: write it by msflow build-understanding")
+    often = Counter(line.id for line in found)
+    if twice := [name for name, count in often.items() if count > 1]:
+        warnings.warn(
+            f"{path}: {len(twice)} id(s) are of several lines, such as {twice[0]!r}: rows of answers "
+            "stand in the order of the lines",
+            stacklevel=2,
+        )
     return found
 
 
 def _parse(line: bytes, number: int, root: Path) -> Line:
     try:
-        found = json.loads(line)
+        found = json.loads(line, object_pairs_hook=once)
     except (ValueError, RecursionError) as error:
         raise ValueError(f"no JSON ({error})") from error
     if not isinstance(found, dict):
@@ -146,8 +159,11 @@ def _parse(line: bytes, number: int, root: Path) -> Line:
     index = found.get("slice_idx")
     if index is not None and (isinstance(index, bool) or not isinstance(index, int)):
         raise ValueError(f"slice_idx must be a whole number, got {index!r}")
+    name = found.get("id")
+    if name is not None and (isinstance(name, bool) or not isinstance(name, str | int)):
+        raise ValueError(f"id must be a text or a whole number, got {name!r}")
     return Line(
-        str(found.get("id", number)), _images(found["image"], root), prompt, reply,
+        str(number if name is None else name), _images(found["image"], root), prompt, reply,
         _pair(found.get("pair")), index,
     )  # fmt: skip
 
@@ -157,9 +173,13 @@ def _images(named: Any, root: Path) -> tuple[Path, ...]:
         raise ValueError('"image" must be a list of at least one path')
     whole = resolved(root)
     for name in named:
-        if whole not in resolved(root / name).parents:
+        try:
+            inside, there = whole in resolved(root / name).parents, (root / name).is_file()
+        except (OSError, ValueError) as error:  # too long, or with a NUL byte
+            raise ValueError(f"the image {name[:_SHOWN]!r} is no path of a file") from error
+        if not inside:
             raise ValueError(f"the image {name!r} lies outside {root}: name it from there")
-        if not (root / name).is_file():
+        if not there:
             raise ValueError(f"the image {root / name} is missing")
     return tuple(root / name for name in named)
 
@@ -177,6 +197,8 @@ def _said(turns: Any) -> tuple[str, str]:
     if not all(isinstance(value, str) and value.strip() for value in values):
         raise ValueError("a turn has no text as its value")
     prompt, reply = (str(value).replace(MARKER, "").strip() for value in values)
+    if not prompt:
+        raise ValueError("the human's turn has no words beside its images")
     if reply not in tuple(LETTERS) and not names_in(reply):
         raise ValueError(
             f"the reply must be a letter A to D, or the names of panels as a line of JSON, got {reply!r}"

@@ -21,6 +21,7 @@ from msflow_jax.paired.settings import parse_route
 from msflow_jax.paired.tokens import Tokeniser
 from msflow_jax.storage.jsons import read_object, write_json
 from msflow_jax.storage.text import listed
+from msflow_jax.synergy import answering
 from msflow_jax.synergy.answering import SHOWN, arrays_of, options_in, question_on, replies
 from msflow_jax.synergy.instances import TASKS
 from msflow_jax.synergy.jsonl import Line, read
@@ -161,8 +162,8 @@ class SynergyParts:
         return self._asked([question_on(task, files, words, target, routes)], images, model)
 
     def _asked(self, lines: Sequence[Line], images: Reader, model: Any) -> "Questions":
-        words = [one.word for one in model.modalities.values()]
-        return Questions(lines, arrays_of(lines, images, self.tokeniser.encode, words))
+        answering.warn_of_pairs(lines, model.modalities)
+        return Questions(lines, arrays_of(lines, images, self.tokeniser.encode, model.words))
 
 
 def make_tasks(config: ConfigDict, split: Split, **changes: Any) -> Tasks:

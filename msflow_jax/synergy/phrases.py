@@ -71,6 +71,13 @@ OPTIONS = {
     SIDE: ("no lesion", "left half", "right half", "both halves"),
     SIZE: ("no lesion", "small", "medium", "large"),
 }
+_OPTION = re.compile(rf"\b([{LETTERS}]): ")
+# Options stated in another way, such as `A)`, `(b)` and `D:` without a blank.
+_OTHERWISE = re.compile(rf"(?<![\w(\[])[(\[]?([{LETTERS}])[)\].:]", re.I)
+# What a question on one image is about, and no selection.
+_OF_ONE = re.compile(
+    r"\b(?:quarter|quadrant|corner|half|halves|lesion|bright|dark|light|large|small)", re.I
+)
 # What modalities are called where nothing else is said.
 WORDS = {
     "t1w": "T1", "t1": "T1", "t1ce": "T1ce", "t2w": "T2", "t2": "T2", "pdw": "PD", "pd": "PD",
@@ -89,11 +96,14 @@ def word(name: str) -> str:
 def selects(prompt: str, words: Sequence[str]) -> bool:
     """Whether a prompt has what all of ``SELECTION`` have: the reference, and the name of a modality.
 
-    ``T1w`` and ``MRI`` name T1 and MR as well.
+    ``T1w`` and ``MRI`` name T1 and MR as well. What asks of lesions, of the brightest quadrant or of
+    another thing that one image shows is none, whatever it names.
     """
     said = prompt.casefold()
-    return "reference" in said and any(
-        re.search(rf"(?<!\w){re.escape(one.casefold())}", said) for one in words
+    return (
+        "reference" in said
+        and not _OF_ONE.search(said)
+        and any(re.search(rf"(?<!\w){re.escape(one.casefold())}", said) for one in words)
     )
 
 
@@ -108,6 +118,21 @@ def asked(question: str, options: Sequence[str]) -> str:
     """The question with its four options: ``... A: ... B: ... C: ... D: ...``."""
     lines = [f"{letter}: {option}" for letter, option in zip(LETTERS, options, strict=True)]
     return " ".join([question, *lines])
+
+
+def options_of(prompt: str) -> tuple[str, ...] | None:
+    """The four options that a question states after ``A: `` to ``D: ``; None where it states none."""
+    parts = _OPTION.split(prompt)
+    if tuple(parts[1::2]) != tuple(LETTERS) or not all(part.strip() for part in parts[2::2]):
+        return None
+    return tuple(part.strip() for part in parts[2::2])
+
+
+def states_otherwise(prompt: str) -> bool:
+    """Whether a question seems to state four options that :func:`options_of` does not read."""
+    parts = _OTHERWISE.split(prompt)
+    every = sorted(letter.upper() for letter in parts[1::2]) == list(LETTERS)
+    return every and all(part.strip() for part in parts[2::2])
 
 
 def names_line(names: Sequence[str]) -> str:

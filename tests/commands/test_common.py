@@ -193,10 +193,16 @@ def test_the_traceback_is_offered_where_the_words_are_not_ours(capsys):
     [
         *((name, "--images=") for name in READERS), ("retrieve", "--among="),
         ("evaluate", "--outside="), ("classify", "--workdir="), ("classify", "--output="),
+        ("answer", "--questions="),
     ],
 )  # fmt: skip
 def test_an_empty_path_is_not_the_current_folder(name, flag, command):
     """As of a variable of the shell that is not set."""
     done = command(name, flag)
     assert done.status == 2
-    assert done.err.endswith(f"argument {flag[:-1]}: the path is empty: name a file or a folder\n")
+    assert f"argument {flag[:-1]}: the path is empty: name a file or a folder, or write" in done.err
+
+
+def test_weights_of_an_empty_name_are_not_the_current_folder(tmp_path, command):
+    done = command("convert_vae", "", str(tmp_path / "v"))
+    assert done.status == 2 and "the path is empty" in done.err

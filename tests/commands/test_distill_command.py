@@ -2,11 +2,14 @@
 
 import json
 import shutil
+from pathlib import Path
 
 import jax
 import numpy as np
 import pytest
 
+from msflow_jax.commands.distill import configure
+from msflow_jax.config import default_config
 from msflow_jax.inference import publishing
 from msflow_jax.inference.few_steps import walking
 from msflow_jax.symmetric.family import FAMILY
@@ -81,6 +84,20 @@ def test_given_again_it_needs_no_teacher_but_no_other_one(distilled, trained, co
     assert out.status == 0 and f"next: msflow evaluate --workdir={distilled}" in out.out, out.err
     out = command("distill", f"--workdir={trained}", f"--output={distilled}")
     assert out.status == 2 and "holds a run of the teacher" in out.err
+
+
+def test_its_teacher_may_be_named_by_another_path(tmp_path, monkeypatch):
+    config = default_config()
+    with config.unlocked():
+        config.model.distillation.teacher = "a"
+    for module in ("has_checkpoint", "read"):
+        monkeypatch.setattr(f"msflow_jax.workdir.{module}", lambda path: (config, None))
+    (tmp_path / "b").mkdir()
+    monkeypatch.chdir(tmp_path)
+    for same in ("a", "b/../a", str(tmp_path / "a")):
+        assert configure(Path(same), Path("v"), []).model.distillation.teacher == "a"
+    with pytest.raises(ValueError, match="holds a run of the teacher a, not b: use another"):
+        configure(Path("b"), Path("v"), [])
 
 
 def test_what_cannot_be_distilled(trained, distilled, tmp_path, command):

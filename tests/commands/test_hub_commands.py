@@ -9,6 +9,8 @@ import pytest
 
 import msflow_jax
 from msflow_jax.inference.evaluated import open_elsewhere, run_splits
+from msflow_jax.storage import hashes
+from msflow_jax.storage.hub import upload
 from tests.commands.hub_server import serving
 
 REPO = "someone/tiny"
@@ -82,6 +84,21 @@ def test_a_second_push_replaces_the_first_alone(command, hub, trained):
     assert not any("features-" in name for name in now) and any("features-" in n for n in files)
     assert push(command, trained, "--revision=second").status == 0
     assert set(hub.repos[REPO]["branches"]) == {"main", "second"}
+
+
+def test_another_model_in_its_place_is_named(hub, tmp_path, monkeypatch):
+    monkeypatch.setattr("huggingface_hub.utils.disable_progress_bars", lambda: None)
+    for turn, text in enumerate(("{}", "{}", '{"model": 1}')):
+        folder = tmp_path / str(turn)
+        folder.mkdir()
+        (folder / "config.json").write_text(text)
+        (folder / "other.txt").write_text(str(turn))
+        hashes.write_hashes(folder)
+        with warnings.catch_warnings(record=True) as said:
+            warnings.simplefilter("always", UserWarning)
+            upload(folder, REPO, private=False, revision="", message="x")
+        found = [str(one.message) for one in said if "another configuration" in str(one.message)]
+        assert len(found) == (turn == 2), found
 
 
 def test_what_is_not_ours_stays(command, hub, trained, monkeypatch):

@@ -38,3 +38,22 @@ def test_what_goes_together_is_not(tmp_path, monkeypatch, command):
     ):
         out = command(name, PLACES[0], *given)
         assert out.status == 2 and "nowhere" in out.err and "both or neither" not in out.err
+
+
+@pytest.mark.parametrize(
+    "name, given",
+    [
+        ("classify", PLACES[1:2]),
+        ("answer", PLACES[1:2]),
+        ("retrieve", ("--images=x", "--source=a", "--target=b", "--among=x")),
+        ("report", ("--images=x", "--source=a")),
+    ],
+)
+def test_a_csv_is_called_one(name, given, tmp_path, monkeypatch, command):
+    monkeypatch.chdir(tmp_path)
+    for ending in (".xlsx", ".TSV", ".jsonl"):
+        out = command(name, PLACES[0], *given, f"--output=o{ending}")
+        words = f"o{ending}: what is written is a CSV: let its name end in .csv\n"
+        assert out.status == 2 and out.err.endswith(words)
+    out = command(name, PLACES[0], *given, "--output=o.JSON")
+    assert out.status == 2 and ("is no workdir" if name == "report" else "is a CSV") in out.err

@@ -40,3 +40,13 @@ def test_endings_in_any_case_and_a_mark_of_the_order_of_bytes(tmp_path):
     (tmp_path / "a.txt").write_text("One.", encoding="utf-8-sig")
     (tmp_path / "b.TXT").write_text("Two.", encoding="utf-8")
     assert read_texts(tmp_path) == {"a.txt": "One.", "b.TXT": "Two."}
+
+
+@pytest.mark.parametrize(
+    "content, words", [(b"\xff\xfeO\x00", "no text in UTF-8"), (b" \n", "is empty")]
+)
+def test_a_text_that_is_none_is_named(tmp_path, content, words):
+    (tmp_path / "a.txt").write_bytes(b"One.")
+    (tmp_path / "b.txt").write_bytes(content)
+    with pytest.raises(ValueError, match=rf"b\.txt .*{words}|b\.txt {words}"):
+        read_texts(tmp_path)

@@ -116,13 +116,14 @@ def test_a_validation_says_what_it_reports():
 def test_an_exported_program_names_the_step_of_its_own_parameters(monkeypatch, verb, step):
     made = {verb: lambda flow, requested: (None, [], [], {})}
     monkeypatch.setattr(exporting, "_PROGRAMS", made)
-    monkeypatch.setattr(exporting, "_reading", lambda info: {})
+    monkeypatch.setattr(exporting, "_reading", lambda info, used: {})
     monkeypatch.setattr(exporting, "_abstain", lambda flow: [])
     flow = SimpleNamespace(
         step=3,
         drawing_step=7,
         classes=("a",),
         info=None,
+        model=None,
         require=lambda verb: None,
         calibration=Calibration(),
     )
@@ -143,3 +144,9 @@ def test_an_export_tells_the_intensity_of_each_modality():
     assert list(many["modalities"]) == ["ct", "xray"] and "intensity" not in many
     words = {name: found["in_words"] for name, found in many["modalities"].items()}
     assert words == {"ct": window.describe(), "xray": Intensity("full").describe()}
+    some = exporting._reading(
+        Info(**facts, modalities=of, intensities={"ct": window}), ("ct", "t1w")
+    )
+    with pytest.raises(ValueError, match="has no images 'pet'; there are ct$"):
+        Info(**facts, modalities=of).of_modality("pet", ("ct", "report"))
+    assert some["modalities"] == {"ct": many["modalities"]["ct"]}  # of those that the model uses

@@ -96,6 +96,11 @@ BAD = {
     "two": (line(conversations=turns(("human", "x"), ("gpt", "AB"))), "got 'AB'"),
     "panel": (line(conversations=turns(("human", "x"), ("gpt", '{"E": "T1"}'))), "a letter A to D"),
     "pair": (line(pair={"src": "t1w"}), '"pair" must be an object'),
+    "long": (line(image=["x" * 5000]), "the image 'x{80}' is no path of a file"),
+    "nul": (line(image=["a\0b"]), "is no path of a file"),
+    "images alone": (line(conversations=turns(("human", "<image>"), ("gpt", "D"))), "has no words"),
+    "twice": ('{"image": ["a.png"], "id": 1, "id": 2}', "the key 'id' twice"),
+    "id": (line(id=[1]), r"id must be a text or a whole number, got \[1\]"),
     "slice": (line(slice_idx="3"), "slice_idx must be a whole number, got '3'"),
 }  # fmt: skip
 
@@ -124,9 +129,18 @@ def test_lines_of_others_are_read(tmp_path):
     first, second = jsonl.read(path, tmp_path / "slice")
     assert (first.pair, first.slice, first.prompt) == (("t1", "ct"), 4, "Which?")
     assert (second.id, second.reply, second.pair) == ("2", NAMED, None)
+    with pytest.warns(UserWarning, match="several lines, such as 'x': rows"):
+        path.write_text("\n".join([json.dumps(one)] * 2))
+        jsonl.read(path, tmp_path / "slice")
+    path.write_text(json.dumps({**one, "id": None}))
+    assert jsonl.read(path, tmp_path / "slice")[0].id == "1"
     path.write_bytes(b"\n")
     with pytest.raises(ValueError, match="holds no line"):
         jsonl.read(path)
+    with pytest.raises(
+        ValueError, match=r"is a folder: name the file, such as .*understanding\.jsonl"
+    ):
+        jsonl.read(tmp_path)
     path.write_bytes(b"\xff\xfe\n")
     with pytest.raises(ValueError, match=r"x\.jsonl:1: no JSON"):
         jsonl.read(path)

@@ -7,7 +7,7 @@ import numpy as np
 import pytest
 
 from msflow_jax.synergy import phrases
-from msflow_jax.synergy.answering import QUESTION, arrays_of
+from msflow_jax.synergy.answering import QUESTION, arrays_of, warn_of_pairs
 from msflow_jax.synergy.instances import SELECTION
 from msflow_jax.synergy.jsonl import Line
 from msflow_jax.synergy.parts import Questions
@@ -59,9 +59,53 @@ def test_a_selection_in_other_words_is_one(prompt, recwarn):
     [
         "Which quadrant of the reference image is the brightest? A) upper left B) upper right",
         "Is a lesion in image B, and in which half?", "Which CT shows a lesion?",
+        "Which quadrant of the reference image, a CT, is the brightest?",
+        "Is there a lesion in the reference image, which is T1?",
     ],
 )  # fmt: skip
 def test_another_question_on_five_images_is_named(prompt):
     with pytest.warns(UserWarning, match="line 7 asks .* it is answered as a selection") as found:
         asked(prompt)
     assert len(found) == 1 and prompt in str(found[0].message)
+
+
+@pytest.mark.parametrize(
+    "options",
+    [
+        "A) left B) right C) both D) none", "(a) left (b) right (c) both (d) none",
+        "B: right A: left C: both D: none", "a: left b: right c: both d: none",
+        "A:left B:right C:both D:none", "A. left B. right C. both D. none",
+    ],
+)  # fmt: skip
+def test_options_in_another_form_or_order_are_refused(options):
+    with pytest.raises(ValueError, match=r"line 7 states its options in another form .*'A: "):
+        asked(f"Where does the reference image show CT values? {options}")
+
+
+@pytest.mark.parametrize(
+    "prompt",
+    ["Which is the reference image in CT? (A) (B) (C) (D)", "Which of A, B, C and D is it?"],
+)
+@pytest.mark.filterwarnings("ignore:line 7 asks")
+def test_letters_without_words_are_no_options(prompt):
+    assert asked(prompt)["task"].tolist() == [SELECTION]
+
+
+def test_a_message_has_no_room_for_a_whole_text():
+    with pytest.warns(UserWarning, match="line 7 asks 'what what") as found:
+        asked("what " * 900)
+    assert len(str(found[0].message)) < 500
+
+
+def test_a_pair_of_other_modalities_is_named(recwarn):
+    known = {"t1w": SimpleNamespace(word="T1"), "ct": SimpleNamespace(word="CT")}
+
+    def line(*pair):
+        return Line("7", FILES, "Which?", "A", pair or None)
+
+    warn_of_pairs([line("t1w", "ct"), line("T1", "CT"), line()], known)
+    assert not recwarn
+    with pytest.warns(
+        UserWarning, match="line 7 is of the pair pet->ct .1 such.*has t1w, ct and was never"
+    ):
+        warn_of_pairs([line("pet", "ct"), line()], known)
