@@ -76,6 +76,7 @@ def answer(
         )
     given = [workdir, questions]
     output = check_file(output, ours, given, overwrite)
+    require_csv(output)
     beside = check_file(output.with_suffix(".json"), scored, given, overwrite, True)
     flow = open_workdir(workdir)
     flow.require("answer")
@@ -138,6 +139,7 @@ def identify(
         return begins_with(file, _IMAGES)
 
     output = check_file(output, ours, [workdir, source_path(images)], overwrite)
+    require_csv(output)
     flow = open_workdir(workdir)
     require_modalities(flow)
     known = tuple(flow.model.modalities)
@@ -166,7 +168,6 @@ def main(arguments: Sequence[str]) -> None:
     add_overwrite(flags, "another file than an earlier table")
     o = flags.parse_args(arguments)
     flags.refuse_without(o, "questions", "form")
-    require_csv(o.output)
     start()
     if o.questions:
         answer(

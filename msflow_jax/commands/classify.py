@@ -66,8 +66,7 @@ def classify(
         skip_broken: whether images that cannot be read get a row with their ``error``, and no more.
 
     Raises:
-        ValueError: an output that must not be overwritten, or what the model cannot read.
-        OSError: an output that cannot be written.
+        ValueError, OSError: an output that must not or cannot be written, what the model cannot read.
         KeyboardInterrupt: Ctrl-C; the rows so far are in ``OUTPUT.partial``.
     """
     from msflow_jax import data
@@ -81,6 +80,7 @@ def classify(
 
     inputs = [workdir, source_path(images)]
     output, partial = check_both(check_file, output, _ours, inputs, overwrite)
+    require_csv(output)
     by_series, _ = check_both(check_file, of_series(output), _ours, inputs, overwrite, True)
     flow = open_workdir(workdir)
     flow.require("classify")
@@ -211,7 +211,6 @@ def main(arguments: Sequence[str]) -> None:
     add_overwrite(flags, "--output where it is not a table of an earlier call")
     o = flags.parse_args(arguments)
     flags.refuse_without(o, "coverage", "score", "by_class")
-    require_csv(o.output)
     start(o.distributed)
     sets = dict(coverage=o.coverage, score=o.score, by_class=o.by_class) if o.coverage else None
     classify(

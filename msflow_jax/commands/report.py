@@ -72,6 +72,8 @@ def report(
         return _of_reports(file) if file.suffix.lower() == ".json" else begins_with(file, _HEADER)
 
     output = check_file(output, ours, [workdir, source_path(images)], overwrite)
+    if output.suffix.lower() != ".json":
+        require_csv(output)
     flow = open_workdir(workdir)
     flow.require("report")
     read = data.read_sound_images(
@@ -117,8 +119,6 @@ def main(arguments: Sequence[str]) -> None:
     add_resize(flags)
     add_overwrite(flags, "--output where it is not a table of an earlier call")
     o = flags.parse_args(arguments)
-    if o.output.suffix.lower() != ".json":
-        require_csv(o.output)
     start()
     report(
         o.workdir, o.images, o.source, o.output, draws=o.draws, seed=o.seed, steps=o.steps,

@@ -69,6 +69,7 @@ def retrieve(
         raise ValueError(f"--top must be at least 1, got {top}")
     places = [workdir, source_path(images), source_path(among)]
     output = check_file(output, ours, places, overwrite)
+    require_csv(output)
     flow = open_workdir(workdir)
     if not getattr(flow.model, "modalities", ()):
         raise ValueError(
@@ -150,7 +151,6 @@ def main(arguments: Sequence[str]) -> None:
     add_resize(flags)
     add_overwrite(flags, "--output where it is not a table of an earlier call")
     o = flags.parse_args(arguments)
-    require_csv(o.output)
     start()
     retrieve(
         o.workdir, o.images, o.source, o.among, o.target, o.output, top=o.top, resize=o.resize,
