@@ -49,5 +49,5 @@ def tabulate(
         uniform = random_parts(read.images, sample.seed, sample.batch)
         found = sets_of(out, uniform, known.conformal, **sets)
         rows = with_sets(rows, found, flow.classes)
-        lines.append(describe_sets(found, sets["coverage"]))
+        lines.extend(describe_sets(found, sets["coverage"]))
     return rows, rejections, lines

@@ -173,7 +173,7 @@ def sets_of(
     return Found(sets(scores, thresholds), count, names, bool(kept["chose"]), by_class)
 
 
-def describe_sets(found: Found, coverage: float) -> str:
+def describe_sets(found: Found, coverage: float) -> list[str]:
     """What sets are like, and what weakens them, in a line each."""
     from msflow_jax.evaluation.conformal import needed
 
@@ -192,4 +192,4 @@ def describe_sets(found: Found, coverage: float) -> str:
         lines.append(
             "warning: the calibration images also chose the checkpoint: the rate may be lower"
         )
-    return "\n".join(lines)
+    return lines

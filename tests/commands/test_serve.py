@@ -42,6 +42,7 @@ def test_it_says_what_classify_says(client, files, trained, command, tmp_path):
         found, row = send(client, file, coverage=0.9).json(), rows[file.name]
         (image,) = found["images"]
         assert image["class"] == row["class"] and found["evaluation"] == row["evaluation"]
+        assert not any("\n" in line for line in found["warnings"])
         for name, p in image["probability"].items():
             assert p == pytest.approx(float(row[f"p_{name}"]), abs=2e-6)
         for name, value in image["uncertainty"].items():
