@@ -131,21 +131,27 @@ def _cond(params: Any, values: Sequence[Any], kept: Any) -> list[Any]:
 
 
 def _scan(params: Any, values: Sequence[Any], kept: Any) -> list[Any]:
-    of_carry = params["num_consts"] + params["num_carry"]
-    consts, carry = values[: params["num_consts"]], list(values[params["num_consts"] : of_carry])
+    consts, carry, columns = _parts(params, values)
     length = params["length"]
-    if (
-        not carry and length > 1
-    ):  # turns that know nothing of each other are a batch: one copy of all
+    # Turns that know nothing of each other are a batch: one copy of all.
+    if not carry and length > 1:
         turn = jax.vmap(lambda *row: _inside(params["jaxpr"], [*consts, *row], kept))
-        return turn(*map(as_array, values[of_carry:]))
+        return turn(*map(as_array, columns))
     order = range(length)[::-1] if params["reverse"] else range(length)
     rows: list[Any] = [None] * length
     for i in order:
-        row = [_row(xs, i, kept) for xs in values[of_carry:]]
+        row = [_row(xs, i, kept) for xs in columns]
         found = _inside(params["jaxpr"], [*consts, *carry, *row], kept)
         carry, rows[i] = found[: len(carry)], found[len(carry) :]
     return [*carry, *map(_stacked, zip(*rows, strict=True))]
+
+
+def _parts(params: Any, values: Sequence[Any]) -> Sequence[list[Any]]:
+    """What all turns of a loop see, what each hands to the next, and of what each sees a row."""
+    if "ft_in" in params:  # of newer JAX (0.12): a tree of the three
+        return [list(part) for part in params["ft_in"].update(values).unpack()]
+    first, rows = params["num_consts"], params["num_consts"] + params["num_carry"]
+    return [list(values[:first]), list(values[first:rows]), list(values[rows:])]
 
 
 def _row(xs: Any, i: int, kept: Any) -> Any:
