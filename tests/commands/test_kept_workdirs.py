@@ -27,7 +27,11 @@ from tests.commands.conftest import evaluation, quickly
 from tests.kept import NAMES, unpack
 
 CLASSIFY = ("pixel", "latent", "coupling")
-CLOSE = dict(rtol=1e-5, atol=1e-5)  # the same processor gives the same digits; others round
+# The same processor gives the same digits by the same compiler; others round.
+SAME = jax.__version_info__[:2] == (0, 10)
+ROUNDED = 1e-5 if SAME else 1e-4
+CLOSE = dict(rtol=ROUNDED, atol=ROUNDED)
+REJECTED = "classification.rejection."  # of uncertainties that are level the last digit goes first
 # What the classifier sees that the evaluation trains: training multiplies how a processor rounds, up
 # to 4 % of a distance and three of 16 images between two processors.
 TRAINED = ("generation.comparison.", "generation.recognition")
@@ -121,7 +125,7 @@ def assert_same_rows(found, expected):
                 name, value = "log_likelihood", f"{-float(value)}"
             here = str(now["prediction" if name == "answer" else name])
             try:
-                assert float(here) == pytest.approx(float(value), rel=1e-4, abs=2e-5), name
+                assert float(here) == pytest.approx(float(value), rel=1e-4, abs=2 * ROUNDED), name
             except ValueError:
                 assert here == value, name
 
@@ -171,7 +175,8 @@ def test_the_same_evaluation(kept, name, tmp_path):
             continue
         if isinstance(value, float):
             by_classifier = DISTANCE if key.endswith("frechet") else SHARE
-            allowed = by_classifier if key.startswith(TRAINED) else CLOSE
+            loose = key.startswith(TRAINED) or (not SAME and key.startswith(REJECTED))
+            allowed = by_classifier if loose else CLOSE
             np.testing.assert_allclose(now[key], value, err_msg=key, **allowed)
         elif not isinstance(value, str):
             assert now[key] == value, key
