@@ -12,7 +12,7 @@ from collections.abc import Sequence
 from pathlib import Path
 
 from msflow_jax.commands.common import parser, path, run
-from msflow_jax.storage.places import resolved
+from msflow_jax.storage.places import expand, resolved
 
 STEPS = 4  # that are drawn in unless asked otherwise
 
@@ -32,7 +32,6 @@ def configure(teacher: Path, output: Path, overrides: Sequence[str]):
     from ml_collections import ConfigDict
 
     from msflow_jax.config import override
-    from msflow_jax.storage.places import expand
     from msflow_jax.streams import JUMP
     from msflow_jax.training.distillation import weights_of_guidance
     from msflow_jax.workdir import has_checkpoint, read
@@ -40,7 +39,7 @@ def configure(teacher: Path, output: Path, overrides: Sequence[str]):
     if has_checkpoint(output):  # goes on, whether or not the teacher is still there
         config = read(output)[0]
         named = config.model.get("distillation", {}).get("teacher")
-        if not named or (named != str(teacher) and expand(named).resolve() != teacher.resolve()):
+        if not named or (named != str(teacher) and resolved(expand(named)) != resolved(teacher)):
             raise ValueError(
                 f"{output} holds a run of the teacher {named or 'none'}, not {teacher}: use another "
                 "--output, or name that one"
