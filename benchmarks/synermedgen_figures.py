@@ -3,7 +3,9 @@
 Used by ``synermedgen_runs.py``.
 """
 
-from collections.abc import Sequence
+import hashlib
+import json
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -205,3 +207,39 @@ def lesion_contrast(image: np.ndarray, truth: np.ndarray, some: Any) -> dict[str
             contrasts = [x[i][lesion].mean() - x[i][ring].mean() for x in (truth, image)]
             true[i], drawn[i] = abs(contrasts[0]), contrasts[1] * np.sign(contrasts[0])
     return {"lesion_true": true, "lesion_drawn": drawn}
+
+
+def kept_slices(
+    runs: Mapping[str, Sequence[Mapping[str, Any]]], ways: Sequence[str]
+) -> dict[str, Any]:
+    """PSNR of every slice, by arm and seed, for a record that other arms are compared with later."""
+    of_arms = {
+        arm: [
+            {key: np.round(rows, 3).tolist() for key, rows in one.items()
+             if key.startswith("psnr/") and key.split("/")[2] in ways}
+            for one in seeds
+        ]
+        for arm, seeds in runs.items()
+    }  # fmt: skip
+    return {"measured on": _slices_of(next(iter(runs.values()))[0]), "arms": of_arms}
+
+
+def recorded(
+    path: Path, arm: str, like: Sequence[Mapping[str, Any]], seeds: Sequence[int]
+) -> list[dict[str, Any]]:
+    """The PSNR that an earlier record has of an arm; all else is that of ``like``, seed by seed.
+
+    Raises:
+        ValueError: it was measured on other slices, or has other seeds.
+    """
+    record = json.loads(path.read_text(encoding="utf-8"))
+    found = record["slices"]
+    if found["measured on"] != _slices_of(like[0]) or record["seeds"] != list(seeds):
+        raise ValueError(f"{path} was measured on other slices or seeds: train {arm} instead")
+    pairs = zip(like, found["arms"][arm], strict=True)
+    return [{**one, **{key: np.array(rows) for key, rows in psnr.items()}} for one, psnr in pairs]
+
+
+def _slices_of(run: Mapping[str, Any]) -> str:
+    names = [[key, *map(str, run[key])] for key in sorted(run) if key.startswith("slice/")]
+    return hashlib.sha256(json.dumps(names).encode()).hexdigest()[:16]

@@ -6,7 +6,8 @@
 What is compared, and what would count as support, was written down in docs/synermedgen.md before the
 runs. The first command measures on validation subjects and may be stopped and given again; the second
 opens the test split, once. Of every workdir W the figures of each slice and route are kept in
-W/figures_SPLIT_EXAMPLES.npz, what it understands in W/understood_SPLIT.json.
+W/figures_SPLIT_EXAMPLES.npz, what it understands in W/understood_SPLIT.json. A record has the PSNR of
+every slice, so that an arm that is trained later needs no other beside it (``--beside``).
 """
 
 import argparse
@@ -17,7 +18,7 @@ from typing import Any
 
 import numpy as np
 from common import call, keep
-from synermedgen_figures import CONFIG, UNSEEN, WAYS, judge, measure
+from synermedgen_figures import CONFIG, UNSEEN, WAYS, judge, kept_slices, measure, recorded
 
 from msflow_jax.storage.atomic import write_atomically
 
@@ -51,6 +52,9 @@ def parse(arguments: list[str] | None = None) -> argparse.Namespace:
     parser.add_argument("--unseen", default="", choices=tuple(UNSEEN), help="data of another kind")
     parser.add_argument("--ways", nargs="+", default=list(WAYS), choices=WAYS)
     parser.add_argument("--judge", type=Path, help="folder of the segmenter (default: of the runs)")
+    parser.add_argument(
+        "--beside", type=Path, help="record of the same seeds whose first arm leads"
+    )
     parser.add_argument("--output", help="JSON file for the figures")
     return parser.parse_args(arguments)
 
@@ -201,6 +205,7 @@ def main() -> None:
         raise ValueError("--unseen=contrast: drawing from pairs is told the name of the source")
     runs = {arm: [run(o, arm, seed) for seed in o.seeds] for arm in o.arms}
     same_slices(runs)
+    lead = {FIRST: recorded(o.beside, FIRST, runs[o.arms[0]], o.seeds)} if o.beside else {}
     every = sorted(key.split("/")[1] for key in runs[o.arms[0]][0] if key.startswith("slice/"))
     kinds = {
         "all": every, "MR to MR": [r for r in every if "ct" not in r.split("-")],
@@ -212,8 +217,9 @@ def main() -> None:
     kinds = {kind: routes for kind, routes in kinds.items() if routes}
     record: dict[str, Any] = {"split": o.split, "unseen": o.unseen, "seeds": o.seeds, "figures": {}}
     for figure in (*FIGURES, *SHARES):
+        arms = {**lead, **runs} if figure == "psnr" else runs
         record["figures"][figure] = {
-            kind: describe(runs, figure, r, o.ways) for kind, r in kinds.items()
+            kind: describe(arms, figure, r, o.ways) for kind, r in kinds.items()
         }
         for name, row in record["figures"][figure]["all"].items():
             gap = row.get("first minus this")
@@ -228,7 +234,7 @@ def main() -> None:
         record["understanding"][arm] = {key: [one[key] for one in seeds] for key in seeds[0]}
         for key, values in record["understanding"][arm].items():
             print(f"{arm}: {key} {', '.join(f'{value:.3f}' for value in values)}", flush=True)
-    keep(record, o.output)
+    keep({**record, "slices": kept_slices(runs, o.ways)}, o.output)
 
 
 if __name__ == "__main__":
