@@ -225,17 +225,19 @@ def kept_slices(
 
 
 def recorded(
-    path: Path, arm: str, like: Sequence[Mapping[str, Any]], seeds: Sequence[int]
+    path: Path, arm: str, like: Sequence[Mapping[str, Any]], setting: Mapping[str, Any]
 ) -> list[dict[str, Any]]:
     """The PSNR that an earlier record has of an arm; all else is that of ``like``, seed by seed.
 
     Raises:
-        ValueError: it was measured on other slices, or has other seeds.
+        ValueError: it was measured on other slices, or in another ``setting`` (seeds, split, unseen).
     """
     record = json.loads(path.read_text(encoding="utf-8"))
     found = record["slices"]
-    if found["measured on"] != _slices_of(like[0]) or record["seeds"] != list(seeds):
-        raise ValueError(f"{path} was measured on other slices or seeds: train {arm} instead")
+    # Slices of another scanner have the same names.
+    other = [key for key, value in setting.items() if record[key] != value]
+    if other or found["measured on"] != _slices_of(like[0]):
+        raise ValueError(f"{path} has other {', '.join(other) or 'slices'}: train {arm} instead")
     pairs = zip(like, found["arms"][arm], strict=True)
     return [{**one, **{key: np.array(rows) for key, rows in psnr.items()}} for one, psnr in pairs]
 

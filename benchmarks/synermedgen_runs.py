@@ -52,9 +52,7 @@ def parse(arguments: list[str] | None = None) -> argparse.Namespace:
     parser.add_argument("--unseen", default="", choices=tuple(UNSEEN), help="data of another kind")
     parser.add_argument("--ways", nargs="+", default=list(WAYS), choices=WAYS)
     parser.add_argument("--judge", type=Path, help="folder of the segmenter (default: of the runs)")
-    parser.add_argument(
-        "--beside", type=Path, help="record of the same seeds whose first arm leads"
-    )
+    parser.add_argument("--beside", type=Path, help=f"record of these seeds, whose {FIRST} leads")
     parser.add_argument("--output", help="JSON file for the figures")
     return parser.parse_args(arguments)
 
@@ -205,7 +203,8 @@ def main() -> None:
         raise ValueError("--unseen=contrast: drawing from pairs is told the name of the source")
     runs = {arm: [run(o, arm, seed) for seed in o.seeds] for arm in o.arms}
     same_slices(runs)
-    lead = {FIRST: recorded(o.beside, FIRST, runs[o.arms[0]], o.seeds)} if o.beside else {}
+    record: dict[str, Any] = {"split": o.split, "unseen": o.unseen, "seeds": o.seeds}
+    lead = {FIRST: recorded(o.beside, FIRST, runs[o.arms[0]], record)} if o.beside else {}
     every = sorted(key.split("/")[1] for key in runs[o.arms[0]][0] if key.startswith("slice/"))
     kinds = {
         "all": every, "MR to MR": [r for r in every if "ct" not in r.split("-")],
@@ -215,7 +214,7 @@ def main() -> None:
         "lesions show": [r for r in every if set(r.split("-")) <= set(SHOWING)],
     }  # fmt: skip
     kinds = {kind: routes for kind, routes in kinds.items() if routes}
-    record: dict[str, Any] = {"split": o.split, "unseen": o.unseen, "seeds": o.seeds, "figures": {}}
+    record["figures"] = {}
     for figure in (*FIGURES, *SHARES):
         arms = {**lead, **runs} if figure == "psnr" else runs
         record["figures"][figure] = {
