@@ -27,7 +27,7 @@ def series(tmp_path):
             split = ("test", "val", "train", "train", "train")[i]
             make_series(
                 tmp_path / "images" / split / kind / f"head {i}", values, spacing=(2, 1, 1),
-                series=10 * k + i, patient=f"PID-4711-0815-{k}{i}",
+                series=10 * k + i, patient=f"PID-47Q11-0815-{k}{i}",
             )  # fmt: skip
     return tmp_path / "images"
 
@@ -74,7 +74,7 @@ def test_a_whole_run_on_a_hospitals_files_tells_nothing_of_a_person(
     said.append(command("classify", f"--workdir={workdir}", f"--images={tmp_path / 'mr'}"))
     assert said[-1].status == 2 and "is MR, the images trained on are CT" in said[-1].err
     told = served(workdir, tmp_path, next((series / "train/very bright/head 2").iterdir()), every)
-    secrets = [secret.lower() for secret in SECRETS if len(secret) > 4]  # four digits may be a loss
+    secrets = [secret.lower() for secret in SECRETS]
     text = " ".join([told, *(part for one in said for part in (one.out, one.err))]).lower()
     assert not [secret for secret in secrets if secret in text]
     for folder in (workdir, tmp_path / "out"):

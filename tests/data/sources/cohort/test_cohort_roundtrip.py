@@ -29,7 +29,7 @@ def as_dicom(folder, i):
     for k, (name, values) in enumerate(stored.items()):
         make_series(
             folder / f"s{i}" / name, values, spacing=SPACING, modality=name.upper(),
-            series=10 * i + k, patient=f"PID-4711-{i}",
+            series=10 * i + k, patient=f"PID-47Q11-{i}",
         )  # fmt: skip
     return {name: f"s{i}/{name}" for name in stored}
 
@@ -70,7 +70,7 @@ def test_patients_of_the_headers_are_the_subjects(tmp_path):
         for k in range(2):
             make_series(
                 tmp_path / f"s{i}" / str(k), volume(2 * i + k), modality="MR", series=2 * i + k,
-                patient=f"PID-4711-{i}",
+                patient=f"PID-47Q11-{i}",
             )  # fmt: skip
             rows.append({"mr": f"s{i}/{k}", "label": f"c{i % 2}"})
     splits = load(table(tmp_path, rows))

@@ -13,11 +13,11 @@ import numpy as np
 
 from msflow_jax.data.sources.dicom.reading import read_dicom
 
-NAME, PATIENT, ACCESSION = "Geheimnis^Zacharias", "PID-4711-0815", "ACC998877"
+NAME, PATIENT, ACCESSION = "Geheimnis^Zacharias", "PID-47Q11-0815", "ACC998877"
 BIRTH, STUDY, PLACE = "19370912", "20190317", "St. Telltale Infirmary"
 ROOT = "1.2.826.0.1.3680043.9.7777"  # of all UIDs
-SECRETS = (
-    *("Geheimnis", "Zacharias", PATIENT, "4711", ACCESSION, "Telltale", ROOT),
+SECRETS = (  # none of them only hexadecimal digits and short: salted hashes may hold such by chance
+    *("Geheimnis", "Zacharias", PATIENT, "47Q11", ACCESSION, "Telltale", ROOT),
     *(f"{d[:4]}{s}{d[4:6]}{s}{d[6:]}" for d in (BIRTH, STUDY) for s in ("", "-", ".")),
 )
 PLANES = {  # along a row and along a column, in DICOM's axes (left, back, up)
