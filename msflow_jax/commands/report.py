@@ -76,9 +76,7 @@ def report(
         require_csv(output)
     flow = open_workdir(workdir)
     flow.require("report")
-    read = data.read_sound_images(
-        images, flow.info.of_modality(source, flow.model.modalities), resize=flow.resizes(resize)
-    )
+    read = data.read_sound_images(images, flow.images_of(source), resize=flow.resizes(resize))
     refuse_broken(read.errors)
     read_standing(workdir).warn_unlike(read, source)
     words = f"reports of {source}"

@@ -104,9 +104,7 @@ def read(flow: Any, place: str, name: str, resize: bool) -> tuple[Any, Sequence[
     from msflow_jax.storage.places import expand
 
     if name != "report":
-        seen = data.read_sound_images(
-            place, flow.info.of_modality(name, flow.model.modalities), resize=resize
-        )
+        seen = data.read_sound_images(place, flow.images_of(name), resize=resize)
         refuse_broken(seen.errors)
         return seen.images, seen.names, seen
     flow.require("report")

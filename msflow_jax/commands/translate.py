@@ -81,7 +81,7 @@ def translate(
     output, partial = check_both(check_folder, output, written_before, places, overwrite)
     flow = open_workdir(workdir)
     flow.require("translate")
-    drawn = flow.info.of_modality(target, flow.model.modalities)
+    drawn = flow.images_of(target)
     given = read_sources(
         flow, images, source, target, resize=flow.resizes(resize), file_format=file_format
     )

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import dataclasses
 import unicodedata
-from collections.abc import Collection, Mapping
+from collections.abc import Mapping
 from dataclasses import dataclass, field
 from typing import Any
 
@@ -142,12 +142,11 @@ class Info:
                 "--config.data.modality=NAME"
             )
 
-    def of_modality(self, name: str, used: Collection[str] = ()) -> Info:
-        """The facts on one of several modalities; a ValueError names those there are, of ``used``."""
+    def of_modality(self, name: str) -> Info:
+        """The facts on one of several modalities; a ValueError names those there are."""
         known = {key: one for key, one in self.modalities.items() if one.kind == "image"}
         if name not in known:
-            there = [key for key in known if not used or key in used]
-            raise ValueError(f"{self.source} has no images {name!r}; there are {', '.join(there)}")
+            raise ValueError(f"{self.source} has no images {name!r}; there are {', '.join(known)}")
         *space, channels = known[name].shape
         maps = {"image": self.intensities[name]} if name in self.intensities else {}
         spacing = self.spacing if len(self.spacing) == len(space) else ()

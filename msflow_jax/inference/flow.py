@@ -216,6 +216,26 @@ class Flow(ModalityVerbs, AbstainVerbs, AnswerVerbs, SegmentVerbs):
             )
         return self.info.of_modality(modality) if modality else self.info
 
+    @property
+    def pictured(self) -> tuple[str, ...]:
+        """Modalities of images that a model of several has; none of one kind of image."""
+        known = getattr(self.model, "modalities", {})
+        return tuple(name for name, one in known.items() if not getattr(one, "text", False))
+
+    def images_of(self, modality: str) -> Info:
+        """The facts on images of one of several modalities.
+
+        Raises:
+            ValueError: the model has no such modality, or it is text.
+        """
+        self.model.require(modality)
+        if modality not in self.pictured:
+            raise ValueError(
+                f"{modality!r} is text, where one of {', '.join(self.pictured)} is meant: reports are "
+                "written by report, and drawn from by generate"
+            )
+        return self.info.of_modality(modality)
+
     def check(self, images: Any) -> np.ndarray:
         """Images as the model takes them, ``[N, *shape]``; see :func:`check_images`."""
         known = getattr(self.model, "modalities", {})

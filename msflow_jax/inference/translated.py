@@ -69,7 +69,7 @@ def read_sources(
     Raises:
         ValueError: an unknown modality, images that do not fit, or a format that they cannot have.
     """
-    shown, drawn = (flow.info.of_modality(name, flow.model.modalities) for name in (source, target))
+    shown, drawn = flow.images_of(source), flow.images_of(target)
     volumes: Sequence[Any] = ()
     slices = Slices.of(flow.config.data.slices)
     if shown.dims == drawn.dims == 2:

@@ -6,6 +6,7 @@ from typing import Any
 
 import numpy as np
 
+from msflow_jax.data import Info
 from msflow_jax.families import draws_modalities
 from msflow_jax.inference import together
 from msflow_jax.inference.explained import choose_classes, draw, scales
@@ -120,9 +121,9 @@ def _drawn_together(flow: Flow, own: Mapping[str, Any], given: Mapping[str, Any]
 def translate(flow: Flow, asked: Asked) -> Answer:
     """Of each image, or of some slices of a volume, mean, spread and samples of another modality."""
     given = dict(asked.given)
-    source, target = _modality(flow, given.pop("source"), "source"), given.pop("target")
-    drawn = flow.info.of_modality(_modality(flow, target, "target"))
-    shown, name, resize = flow.info.of_modality(source), given.pop("name"), given.pop("resize")
+    source, shown = _modality(flow, given.pop("source"), "source")
+    target, drawn = _modality(flow, given.pop("target"), "target")
+    name, resize = given.pop("name"), given.pop("resize")
     if words := given.pop("instruction"):
         instruct = getattr(flow.parts, "instruct", lambda text, *route: text)
         given["instruction"] = instruct(words, source, target)
@@ -163,8 +164,8 @@ def translate(flow: Flow, asked: Asked) -> Answer:
 def report(flow: Flow, asked: Asked) -> Answer:
     """Of each image reports, and how much they agree."""
     given = asked.given
-    source = _modality(flow, given["source"], "source")
-    seen, lines = read(asked, flow.info.of_modality(source))
+    source, info = _modality(flow, given["source"], "source")
+    seen, lines = read(asked, info)
     count, draws = len(seen.images), given["draws"]
     refuse_long(count, draws, given["steps"])
     lines += read_standing(flow.path).unlike_read(seen, source)
@@ -172,7 +173,7 @@ def report(flow: Flow, asked: Asked) -> Answer:
     texts, logs = flow.report(many, draws=draws, seed=given["seed"], steps=given["steps"])
     texts = [one[:count] for one in texts]
     route = flow.model.route_words(source, "report")
-    pictures = addresses(seen.images, flow.info.of_modality(source).spacing)
+    pictures = addresses(seen.images, info.spacing)
     rows = [
         {
             **row,
@@ -186,16 +187,15 @@ def report(flow: Flow, asked: Asked) -> Answer:
     return {"images": rows, "warnings": lines}
 
 
-def _modality(flow: Flow, name: str, what: str) -> str:
-    """A modality of the model, which has to be named.
+def _modality(flow: Flow, name: str, what: str) -> tuple[str, Info]:
+    """A modality of images, which has to be named, and the facts on them.
 
     Raises:
-        ValueError: none, or an unknown one.
+        ValueError: none, an unknown one, or text.
     """
     if not name:
-        raise ValueError(f"{what} is missing: choose one of {', '.join(flow.model.modalities)}")
-    flow.model.require(name)
-    return name
+        raise ValueError(f"{what} is missing: choose one of {', '.join(flow.pictured)}")
+    return name, flow.images_of(name)
 
 
 def refuse_long(count: int, draws: Any, steps: Any) -> None:

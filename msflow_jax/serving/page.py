@@ -119,8 +119,7 @@ class Page:
         if key in ("label", "against"):
             choices = [*([""] if endpoint == "explain" else []), *facts["classes"]]
         if key in ("source", "target", "modality"):
-            known = getattr(flow.model, "modalities", {})
-            choices = [name for name, of in known.items() if not getattr(of, "text", False)]
+            choices = list(flow.pictured)
         if key == "task":
             choices = [MODALITY, *flow.parts.asks]
         if key == "measure":

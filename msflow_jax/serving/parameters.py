@@ -1,5 +1,6 @@
 """What each endpoint may be asked: names, types and ranges, refused by name where they do not fit."""
 
+import re
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from types import MappingProxyType
@@ -144,6 +145,18 @@ def takes_form(endpoint: str) -> bool:
 def takes_file(endpoint: str) -> bool:
     """Whether a request's body is an image file."""
     return "name" in ENDPOINTS[endpoint]
+
+
+def as_parameters(line: str, endpoint: str) -> str:
+    """A line that names flags of a command, with the parameters of an endpoint in their place."""
+
+    def named(flag: re.Match) -> str:
+        name = flag[2].replace("-", "_")
+        if name not in ENDPOINTS[endpoint]:
+            return flag[0]
+        return f"{name}=0" if flag[1] else name
+
+    return re.sub(r"--(no-)?([a-z]+(?:-[a-z]+)*)", named, line)
 
 
 def read_parameters(endpoint: str, given: Sequence[tuple[str, str]]) -> dict[str, Any]:

@@ -30,7 +30,7 @@ from msflow_jax.serving.answers import (
 from msflow_jax.serving.asking import answer
 from msflow_jax.serving.masks import segment
 from msflow_jax.serving.near import Nearest
-from msflow_jax.serving.parameters import ENDPOINTS
+from msflow_jax.serving.parameters import ENDPOINTS, as_parameters
 from msflow_jax.serving.pictures import addresses
 from msflow_jax.serving.uploads import lines_of
 
@@ -85,9 +85,9 @@ class Service:
     def do(self, kind: Any, asked: Sequence[Asked]) -> list[Answer | Exception]:
         """Answers requests of one kind; an error stands in the place of its answer.
 
-        Of the model's folder none says more than its name.
+        None says more of the model's folder than its name; flags are called as requests call them.
         """
-        return [self._unplaced(one) for one in self._done(kind, asked)]
+        return [self._reworded(one, kind[0]) for one in self._done(kind, asked)]
 
     def _done(self, kind: Any, asked: Sequence[Asked]) -> list[Answer | Exception]:
         if kind[0] == "classify":
@@ -100,16 +100,18 @@ class Service:
             return [one for each in asked for one in self._done(kind, [each])]
         return [attempted(ANSWERS[kind[0]], self.flow, one) for one in asked]
 
-    def _unplaced(self, found: Answer | Exception) -> Answer | Exception:
-        """An answer, or the words of an error for who asks, without the place of the model's folder."""
+    def _reworded(self, found: Answer | Exception, endpoint: str) -> Answer | Exception:
+        """An answer, or an error, in the words of who asks, without the place of the model's folder."""
         place, name = str(self.flow.path), self.flow.path.name
-        if len(self.flow.path.parts) < 2:
-            return found
-        if isinstance(found, ValueError | ImportError) and place in str(found):
-            return ValueError(str(found).replace(place, name))
-        if isinstance(found, dict):
-            lines = [line.replace(place, name) for line in found.get("warnings", ())]
-            return {**found, "warnings": lines} if lines else found
+        placed = len(self.flow.path.parts) > 1
+
+        def words(line: str) -> str:
+            return as_parameters(line.replace(place, name) if placed else line, endpoint)
+
+        if isinstance(found, ValueError | ImportError):
+            return ValueError(words(str(found)))
+        if isinstance(found, dict) and found.get("warnings"):
+            return {**found, "warnings": [words(line) for line in found["warnings"]]}
         return found
 
     def _classify(self, asked: Sequence[Asked]) -> list[Answer | Exception]:

@@ -147,6 +147,6 @@ def test_an_export_tells_the_intensity_of_each_modality():
     some = exporting._reading(
         Info(**facts, modalities=of, intensities={"ct": window}), ("ct", "t1w")
     )
-    with pytest.raises(ValueError, match="has no images 'pet'; there are ct$"):
-        Info(**facts, modalities=of).of_modality("pet", ("ct", "report"))
+    with pytest.raises(ValueError, match="has no images 'pet'; there are ct, xray$"):
+        Info(**facts, modalities=of).of_modality("pet")
     assert some["modalities"] == {"ct": many["modalities"]["ct"]}  # of those that the model uses

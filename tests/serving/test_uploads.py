@@ -11,7 +11,7 @@ from PIL import Image
 from msflow_jax.data import Info
 from msflow_jax.serving.answers import padded, refuse_long, up
 from msflow_jax.serving.guards import status_of
-from msflow_jax.serving.parameters import ENDPOINTS, read_parameters
+from msflow_jax.serving.parameters import ENDPOINTS, as_parameters, read_parameters
 from msflow_jax.serving.uploads import lying_together, read_upload, refuse_many, safe_name
 from msflow_jax.serving.work import Full
 
@@ -41,6 +41,15 @@ def test_every_parameter_has_a_default_of_its_range(endpoint):
 def test_parameters_that_are_none(given, words):
     with pytest.raises(ValueError, match=words):
         read_parameters("classify", given)
+
+
+def test_a_flag_is_called_what_a_request_calls_it():
+    line = (
+        "--source=t1w is not checked (--no-resize refuses it, --by-class, --max-upload allows more)"
+    )
+    found = "source=t1w is not checked (resize=0 refuses it, --by-class, --max-upload allows more)"
+    assert as_parameters(line, "translate") == found
+    assert as_parameters("--by-class", "classify") == "by_class"
 
 
 @pytest.mark.parametrize(

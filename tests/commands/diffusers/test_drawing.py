@@ -78,10 +78,16 @@ def test_partners_are_found(trained, flow, pictures, tmp_path):
 @pytest.mark.parametrize(
     "verb, flags, message",
     [
-        ("translate", ("--source=t1w", "--target=pet"), "has no images 'pet'; there are"),
+        ("translate", ("--source=t1w", "--target=pet"), "no modality 'pet': this model has"),
+        (
+            "translate",
+            ("--source=t1w", "--target=report"),
+            "'report' is text, where one of ct, t1w",
+        ),
+        ("translate", ("--source=report", "--target=ct"), "'report' is text, where one of ct, t1w"),
         ("translate", ("--source=flair", "--target=ct"), "no modality 'flair'"),
         ("translate", ("--source=t1w", "--target=t1w"), "to draw 't1w', give at least one"),
-        ("report", ("--source=report",), "has no images 'report'; there are"),
+        ("report", ("--source=report",), "'report' is text, where one of ct, t1w is meant"),
         ("report", ("--source=t1w", "--draws=0"), "--draws must be at least 1, got 0"),
         ("generate", ("--label=none",), "draws modalities"),
         ("generate", ("--count=0",), "--count must be at least 1, got 0"),

@@ -122,7 +122,25 @@ def test_a_service_translates_reports_and_draws(client, pictures, tmp_path):
         ("translate", b"no image", {"name": "h.png", **route}, "h.png is not an image"),
         ("translate", b"", {"name": "h.png", **route}, "no image was sent"),
         ("translate", cut, {"name": "v.nii.gz", **route}, "v.nii.gz"),
-        ("report", content, {}, "source is missing: choose one of"),
+        (
+            "translate",
+            content,
+            {"source": "report", "target": "ct"},
+            "'report' is text, where one of",
+        ),
+        (
+            "translate",
+            content,
+            {"source": "ct", "target": "report"},
+            "'report' is text, where one of",
+        ),
+        ("report", content, {}, "source is missing: choose one of ct, t1w"),
+        (
+            "report",
+            content,
+            {"source": "report"},
+            "'report' is text, where one of ct, t1w is meant",
+        ),
         ("report", b"no image", {"name": "h.dcm", "source": "t1w"}, "h.dcm is no DICOM file"),
         ("generate", b"", {"label": "severe"}, "give text, or modalities"),
     ):
