@@ -143,8 +143,8 @@ def convert(
     from msflow_jax.convert.medsymmflow import STEMS, check_channels, check_velocity
     from msflow_jax.convert.shards import listed, weight_files
     from msflow_jax.convert.state_dicts import of_file
-    from msflow_jax.data.sources.archives import file_sha256
     from msflow_jax.nets import count_parameters
+    from msflow_jax.storage.archives import file_sha256
     from msflow_jax.storage.atomic import check_new
     from msflow_jax.symmetric.family import FAMILY
     from msflow_jax.symmetric.parts import prepare

@@ -134,9 +134,9 @@ def convert(
     from msflow_jax.convert.shards import listed, weight_files
     from msflow_jax.convert.state_dicts import of_file
     from msflow_jax.convert.vae import find_vae
-    from msflow_jax.data.sources.archives import file_sha256
     from msflow_jax.latent.autoencoder import Autoencoder, save
     from msflow_jax.nets import count_parameters
+    from msflow_jax.storage.archives import file_sha256
     from msflow_jax.storage.atomic import check_new
 
     check_new(folder)

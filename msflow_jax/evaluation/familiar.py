@@ -6,16 +6,17 @@ length.
 """
 
 import hashlib
-import zipfile
-import zlib
 from dataclasses import dataclass, fields
 from pathlib import Path
 
 import numpy as np
 
+from msflow_jax.storage.archives import read_npz
+
 MAHALANOBIS, NEIGHBOUR = MEASURES = "mahalanobis", "neighbour"
 MOST = 512  # training images that are compared with
 _NEAR = 10  # which neighbour: a single one may be an oddity itself
+_AGAIN = "evaluate the workdir again"
 _LEAST = 1e-6  # variance that is added, of the mean one
 
 
@@ -76,15 +77,11 @@ class Familiar:
         """
         path = folder / file_of(digest)
         try:
-            with np.load(path, allow_pickle=False) as kept:
-                found = cls(*(kept[f.name] for f in fields(cls)))
-            if found.digest != digest:
-                raise ValueError("it is not what was measured")
-        except (OSError, ValueError, KeyError, EOFError, zipfile.BadZipFile, zlib.error) as error:
-            raise ValueError(
-                f"{path}, features of training images, cannot be used ({error}): evaluate the workdir "
-                "again"
-            ) from error
+            found = cls(**read_npz(path, [f.name for f in fields(cls)], _AGAIN))
+        except OSError as error:
+            raise ValueError(f"{error}; {_AGAIN}") from error
+        if found.digest != digest:
+            raise ValueError(f"{path}: other features of training images were measured; {_AGAIN}")
         return found
 
     @property

@@ -13,12 +13,12 @@ from flax.traverse_util import flatten_dict, unflatten_dict
 from msflow_jax import __version__
 from msflow_jax.data.base import Info
 from msflow_jax.data.batches import grey_levels
-from msflow_jax.data.sources.archives import file_sha256
 from msflow_jax.families import choose_settings
 from msflow_jax.inference.flow import Flow
 from msflow_jax.inference.kinds import other_settings
 from msflow_jax.inference.runners import classifying, generating
 from msflow_jax.inference.settings import prior_weights
+from msflow_jax.storage.archives import file_sha256
 from msflow_jax.storage.jsons import write_json
 from msflow_jax.storage.places import expand
 

@@ -1,7 +1,6 @@
 """Reads what a workdir holds; a part that is missing or damaged is a remark, not a failure."""
 
 import json
-import zipfile
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
@@ -10,6 +9,7 @@ import numpy as np
 
 from msflow_jax.reports import planes
 from msflow_jax.storage import evaluations
+from msflow_jax.storage.archives import read_npz
 from msflow_jax.storage.jsons import read_object, read_rows
 
 # Blocks of files without a list of sections, in the order of the page, and arrays that show them too.
@@ -239,8 +239,7 @@ def _read_arrays(path: Path, problems: list[str]) -> dict[str, np.ndarray]:
     if not path.exists():
         return {}
     try:
-        with np.load(path, allow_pickle=False) as archive:
-            return {name: archive[name] for name in archive.files}
-    except (OSError, ValueError, EOFError, zipfile.BadZipFile) as error:
-        problems.append(f"{path.name} could not be read ({error}); evaluate again.")
+        return read_npz(path, None, "evaluate again")
+    except (OSError, ValueError) as error:
+        problems.append(f"{error}.".replace(str(path), path.name))
         return {}

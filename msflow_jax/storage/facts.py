@@ -4,13 +4,13 @@
 itself what they must hold.
 """
 
-import hashlib
 import json
 from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
 from msflow_jax.settings import leaves
+from msflow_jax.storage.archives import file_sha256
 from msflow_jax.storage.jsons import read_object
 
 ITEM = "facts"  # of a checkpoint
@@ -44,9 +44,7 @@ def digests(folder: Path, names: Sequence[str]) -> dict[str, str]:
         place = folder / name
         for path in [place] if place.is_file() else sorted(place.rglob("*")):
             if path.is_file():
-                with path.open("rb") as file:
-                    digest = hashlib.file_digest(file, "sha256").hexdigest()
-                found[path.relative_to(folder).as_posix()] = digest
+                found[path.relative_to(folder).as_posix()] = file_sha256(path)
     return found
 
 

@@ -125,7 +125,7 @@ def test_damaged_files_are_named_and_do_not_stop_the_page(tmp_path):
         file.write('{"step": 60, "lo\n')
     text = Page(build_report(tmp_path).read_text(encoding="utf-8")).text
     for words in ("config.json is damaged (no JSON", "manifest.json is damaged (a JSON object",
-                  "evaluation.npz could not be read", "1 unreadable line"):  # fmt: skip
+                  "evaluation.npz is cut short or damaged", "1 unreadable line"):  # fmt: skip
         assert words in text
 
 
@@ -157,7 +157,7 @@ def test_own_data_are_called_by_their_table_and_show_what_the_model_uses(tmp_pat
 def test_pickled_arrays_are_refused(tmp_path):
     np.savez(tmp_path / "evaluation.npz", samples=np.array([{"a": 1}], dtype=object))
     text = Page(build_report(tmp_path).read_text(encoding="utf-8")).text
-    assert "evaluation.npz could not be read" in text
+    assert "evaluation.npz holds pickled objects" in text
 
 
 def test_segmentation_has_a_section_where_there_is_one(tmp_path):

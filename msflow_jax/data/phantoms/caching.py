@@ -6,7 +6,6 @@ import hashlib
 import os
 import sys
 import warnings
-import zipfile
 from collections.abc import Callable, Iterable, Mapping
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import suppress
@@ -17,6 +16,7 @@ import numpy as np
 from filelock import FileLock, Timeout
 
 from msflow_jax.progress import track
+from msflow_jax.storage.archives import read_npz
 from msflow_jax.storage.atomic import replacing
 from msflow_jax.storage.jsons import digest_of
 from msflow_jax.storage.machine import count_cores
@@ -104,14 +104,13 @@ def kept(facts: Mapping[str, Any], make: Callable[[], Arrays], keep: bool = True
 def _read(path: Path) -> Arrays | None:
     """The arrays of a file; None where it is absent or damaged."""
     try:
-        with np.load(path, allow_pickle=False) as file:
-            found = {name: file[name] for name in file.files}
-        if str(found.pop(_SUM)) != _sum(found):
-            raise ValueError("its sum is another one")
-    except (FileNotFoundError, NotADirectoryError):
-        return None
-    except (OSError, ValueError, KeyError, EOFError, zipfile.BadZipFile) as error:
-        warnings.warn(f"{path} is damaged ({error}): its phantoms are made again", stacklevel=2)
+        if not path.is_file():
+            return None
+        found = read_npz(path, None, "its phantoms are made again")
+        if str(found.pop(_SUM, "")) != _sum(found):
+            raise ValueError(f"{path} is damaged: its phantoms are made again")
+    except (OSError, ValueError) as error:
+        warnings.warn(str(error), stacklevel=2)
         return None
     with suppress(OSError):
         os.utime(path)  # it was of use

@@ -7,9 +7,9 @@ import warnings
 from collections.abc import Sequence
 from pathlib import Path
 
-from msflow_jax.data.sources.archives import Explained
 from msflow_jax.data.sources.items import Item, Wanted
 from msflow_jax.data.sources.volumes.orientation import space_at
+from msflow_jax.storage.archives import Explained
 
 
 class NoVolume(Explained):

@@ -15,7 +15,7 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
-from msflow_jax.data.sources.archives import Explained
+from msflow_jax.storage.archives import Explained
 from msflow_jax.storage.content import FOREIGN, describe_content, describe_file
 
 if TYPE_CHECKING:

@@ -12,7 +12,6 @@ from typing import Any
 import numpy as np
 
 from msflow_jax.data.slices import AXES, NO_SLICE
-from msflow_jax.data.sources.archives import Explained
 from msflow_jax.data.sources.cutting import NoVolume, cut, warn_of_slices
 from msflow_jax.data.sources.dicom.directions import warn_of_directions
 from msflow_jax.data.sources.dicom.listed import (
@@ -36,6 +35,7 @@ from msflow_jax.data.sources.reading import kind_of
 from msflow_jax.data.sources.volumes.orientation import to_picture_axes
 from msflow_jax.data.sources.volumes.stacks import pages, read_stack
 from msflow_jax.progress import track
+from msflow_jax.storage.archives import Explained
 
 
 def list_items(

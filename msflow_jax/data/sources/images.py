@@ -13,7 +13,6 @@ from msflow_jax.data.base import Info
 from msflow_jax.data.intensity import FULL
 from msflow_jax.data.pictures import Picture
 from msflow_jax.data.slices import NO_SLICE
-from msflow_jax.data.sources.archives import read_npz
 from msflow_jax.data.sources.decoding import check_pixels
 from msflow_jax.data.sources.examples import list_items
 from msflow_jax.data.sources.finding import SUFFIXES, find_images, in_words, warn_of_left_out
@@ -27,6 +26,7 @@ from msflow_jax.data.sources.piling import Pile
 from msflow_jax.data.sources.reading import Reader
 from msflow_jax.data.sources.shaping import shape_to_model, tell_changed
 from msflow_jax.progress import track
+from msflow_jax.storage.archives import read_npz
 from msflow_jax.storage.places import expand, split_archive
 
 _TABLES = (".csv", ".tsv", ".xlsx", ".ods")

@@ -13,7 +13,7 @@ from ml_collections import ConfigDict
 
 from msflow_jax.data.base import Info, digest
 from msflow_jax.data.slices import NO_SLICE, SLICE, VOLUME, Slices
-from msflow_jax.data.sources.archives import file_md5
+from msflow_jax.storage.archives import file_md5
 
 
 @dataclass(frozen=True)

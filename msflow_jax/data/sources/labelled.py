@@ -11,12 +11,12 @@ import numpy as np
 
 from msflow_jax.data.base import Info, Split, class_name
 from msflow_jax.data.oddities import nearest
-from msflow_jax.data.sources.archives import read_npz
 from msflow_jax.data.sources.grey.values import refuse_broken
 from msflow_jax.data.sources.images import Sound, read_images, read_listed, read_sound_images
 from msflow_jax.data.sources.items import facts_of
 from msflow_jax.data.sources.listings.folder_checks import warn_of_splits_within
 from msflow_jax.data.sources.listings.manifest import list_rows
+from msflow_jax.storage.archives import read_npz
 from msflow_jax.storage.places import expand, split_archive
 
 _NUMBER = re.compile(r"[+-]?\d+([.,]\d*)?")  # a class's name that is one

@@ -20,8 +20,8 @@ from typing import TYPE_CHECKING, Any, BinaryIO
 
 import numpy as np
 
-from msflow_jax.data.sources.archives import Explained
 from msflow_jax.data.sources.decoding import MAX_BYTES
+from msflow_jax.storage.archives import Explained
 from msflow_jax.storage.content import describe_content
 
 if TYPE_CHECKING:

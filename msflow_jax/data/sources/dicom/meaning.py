@@ -6,9 +6,9 @@ from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from msflow_jax.data.sources.archives import Explained
 from msflow_jax.data.sources.dicom.headers import first, get, items, modality, number
 from msflow_jax.data.sources.dicom.windows import count_windows
+from msflow_jax.storage.archives import Explained
 
 if TYPE_CHECKING:
     from pydicom import Dataset

@@ -10,8 +10,8 @@ from collections.abc import Sequence
 
 import numpy as np
 
-from msflow_jax.data.sources.archives import Explained
 from msflow_jax.data.sources.dicom.geometry import Plane
+from msflow_jax.storage.archives import Explained
 
 _TURNED = 1e-3  # of a direction's cosines: below it two planes are parallel
 SAME = 1e-4  # mm: closer positions are one

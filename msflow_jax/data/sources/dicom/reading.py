@@ -9,7 +9,6 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 from msflow_jax.data.pictures import Picture
-from msflow_jax.data.sources.archives import Explained
 from msflow_jax.data.sources.decoding import read_file
 from msflow_jax.data.sources.dicom import geometry
 from msflow_jax.data.sources.dicom.headers import (
@@ -31,6 +30,7 @@ from msflow_jax.data.sources.dicom.values import to_values
 from msflow_jax.data.sources.dicom.windows import windowed
 from msflow_jax.data.sources.identifiers import patient_group, pseudonym
 from msflow_jax.data.sources.volumes.orientation import odd_size
+from msflow_jax.storage.archives import Explained
 
 if TYPE_CHECKING:
     from pydicom import Dataset

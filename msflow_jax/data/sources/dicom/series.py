@@ -11,7 +11,6 @@ from pathlib import Path
 import numpy as np
 
 from msflow_jax.data.pictures import Picture
-from msflow_jax.data.sources.archives import Explained
 from msflow_jax.data.sources.decoding import MAX_BYTES, read_file
 from msflow_jax.data.sources.dicom import geometry
 from msflow_jax.data.sources.dicom.headers import get, modality, parse, reading
@@ -28,6 +27,7 @@ from msflow_jax.data.sources.dicom.reading import (
 )
 from msflow_jax.data.sources.dicom.values import to_values
 from msflow_jax.data.sources.identifiers import without_issuer
+from msflow_jax.storage.archives import Explained
 
 
 @dataclass(frozen=True)

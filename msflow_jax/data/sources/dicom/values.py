@@ -15,8 +15,8 @@ from typing import Any
 
 import numpy as np
 
-from msflow_jax.data.sources.archives import Explained
 from msflow_jax.data.sources.dicom.meaning import Meaning
+from msflow_jax.storage.archives import Explained
 
 
 def to_values(

@@ -7,8 +7,8 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
-from msflow_jax.data.sources.archives import Explained
 from msflow_jax.data.sources.dicom.headers import get, items
+from msflow_jax.storage.archives import Explained
 
 if TYPE_CHECKING:
     from pydicom import Dataset

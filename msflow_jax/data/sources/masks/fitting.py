@@ -8,7 +8,6 @@ from pathlib import Path
 import numpy as np
 
 from msflow_jax.data.pictures import Picture
-from msflow_jax.data.sources.archives import Explained
 from msflow_jax.data.sources.fitting import square_pixels, square_size, to_square
 from msflow_jax.data.sources.items import Item
 from msflow_jax.data.sources.masks.reading import Mask, read_mask
@@ -16,6 +15,7 @@ from msflow_jax.data.sources.reading import cut
 from msflow_jax.data.sources.shaping import Shaping, centred
 from msflow_jax.data.sources.volumes.fitting import bring_volume, place
 from msflow_jax.data.sources.volumes.geometry import to_spacing
+from msflow_jax.storage.archives import Explained
 
 
 class MaskReader:

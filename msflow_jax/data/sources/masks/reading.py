@@ -11,12 +11,12 @@ from typing import Any
 import numpy as np
 
 from msflow_jax.data.pictures import Picture
-from msflow_jax.data.sources.archives import Explained
 from msflow_jax.data.sources.decoding import is_turned, opened, rawmodes, read_file
 from msflow_jax.data.sources.finding import suffix_of
 from msflow_jax.data.sources.nifti import reading as nifti
 from msflow_jax.data.sources.volumes.geometry import differences
 from msflow_jax.data.sources.volumes.orientation import size_text
+from msflow_jax.storage.archives import Explained
 
 _LOSSY = ("JPEG", "WEBP", "MPO")
 _WHITE = {"L;2": 85, "L;4": 17}  # what Pillow multiplies values of 2 and 4 bits by

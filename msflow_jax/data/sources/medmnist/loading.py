@@ -14,7 +14,6 @@ import numpy as np
 from ml_collections import ConfigDict
 
 from msflow_jax.data.base import SPLITS, Info, Split, Splits
-from msflow_jax.data.sources.archives import file_md5, read_npz
 from msflow_jax.data.sources.download import download
 from msflow_jax.data.sources.fitting import convert_channels
 from msflow_jax.data.sources.medmnist.table import (
@@ -28,6 +27,7 @@ from msflow_jax.data.sources.medmnist.table import (
 )
 from msflow_jax.data.sources.npz_headers import Layout, npz_layouts
 from msflow_jax.data.sources.volumes.fitting import bring_volume
+from msflow_jax.storage.archives import file_md5, read_npz
 from msflow_jax.storage.places import expand, home
 
 REMEDY = "delete the file and fetch it again"

@@ -17,10 +17,10 @@ from typing import Any, BinaryIO, cast
 import numpy as np
 
 from msflow_jax.data.pictures import Picture
-from msflow_jax.data.sources.archives import Explained
 from msflow_jax.data.sources.nifti.headers import HEADER_BYTES, Stored, parse, version
 from msflow_jax.data.sources.nifti.inflating import GZIP, Inflated, fill, finish, skip
 from msflow_jax.data.sources.volumes.orientation import to_picture_axes, voxel_size
+from msflow_jax.storage.archives import Explained
 
 SUFFIXES = (".nii", ".nii.gz")
 HEAD_BYTES = 1024  # of a file, compressed or not, that tell whether it is one

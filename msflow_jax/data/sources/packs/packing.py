@@ -12,7 +12,6 @@ import numpy as np
 from msflow_jax.data.base import SPLITS, digest
 from msflow_jax.data.identity import number_subjects
 from msflow_jax.data.oddities import check_copies
-from msflow_jax.data.sources.archives import file_sha256
 from msflow_jax.data.sources.grey.choice import choose
 from msflow_jax.data.sources.grey.values import refuse_broken
 from msflow_jax.data.sources.grey.written import Meaning, meaning
@@ -22,6 +21,7 @@ from msflow_jax.data.sources.packs.manifest import FORMAT, MANIFEST, VOLUMES
 from msflow_jax.data.sources.packs.packed import Entry, Records, Settings, facts_of, volumes_of
 from msflow_jax.data.sources.packs.shards import Shard, contents, leave_note, note_of, write_shards
 from msflow_jax.data.sources.shaping import Grids, Shaping
+from msflow_jax.storage.archives import file_sha256
 from msflow_jax.storage.atomic import check_writable, tell_made, write_atomically
 from msflow_jax.storage.jobs import HERE, Engine
 from msflow_jax.storage.jsons import read_object, write_json

@@ -29,7 +29,6 @@ from msflow_jax.data.base import (
     own_info,
 )
 from msflow_jax.data.slices import SLICE, VOLUME
-from msflow_jax.data.sources.archives import file_sha256
 from msflow_jax.data.sources.decoding import decode
 from msflow_jax.data.sources.fitting import fit_to_first
 from msflow_jax.data.sources.packs.manifest import (
@@ -40,6 +39,7 @@ from msflow_jax.data.sources.packs.manifest import (
 )
 from msflow_jax.data.sources.shaping import Shaping
 from msflow_jax.data.sources.tables.reading import read_table
+from msflow_jax.storage.archives import file_sha256
 from msflow_jax.storage.content import describe_file
 from msflow_jax.storage.places import expand
 from msflow_jax.storage.text import uncell

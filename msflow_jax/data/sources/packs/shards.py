@@ -11,10 +11,10 @@ from collections.abc import Callable, Iterable, Sequence
 from pathlib import Path
 from typing import Any, NamedTuple
 
-from msflow_jax.data.sources.archives import file_md5, file_sha256
 from msflow_jax.data.sources.items import Contents, Item
 from msflow_jax.data.sources.packs.packed import Entry, Records
 from msflow_jax.data.sources.packs.records import array_record
+from msflow_jax.storage.archives import file_md5, file_sha256
 from msflow_jax.storage.atomic import write_atomically
 from msflow_jax.storage.jobs import Engine, run_parts
 from msflow_jax.storage.jsons import read_object

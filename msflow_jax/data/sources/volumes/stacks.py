@@ -16,9 +16,9 @@ from typing import Any, BinaryIO, NamedTuple
 import numpy as np
 
 from msflow_jax.data.pictures import Picture
-from msflow_jax.data.sources.archives import Explained
 from msflow_jax.data.sources.decoding import check_pixels, opened, read_file, values_of
 from msflow_jax.data.sources.volumes.orientation import MAX_VOXELS
+from msflow_jax.storage.archives import Explained
 
 UNPLACED = (
     "a TIFF does not say how it lies in the patient: its pages are taken as axial slices, from the feet "

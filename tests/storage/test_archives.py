@@ -7,7 +7,7 @@ import numpy as np
 import pytest
 from hypothesis import strategies as st
 
-from msflow_jax.data.sources.archives import read_npz
+from msflow_jax.storage.archives import read_npz
 from tests.fuzzing import fuzz
 
 

@@ -26,12 +26,12 @@ def file_sha256(path: Path) -> str:
         return hashlib.file_digest(file, "sha256").hexdigest()
 
 
-def read_npz(path: Path, keys: Sequence[str], remedy: str) -> dict[str, np.ndarray]:
-    """Reads the arrays named ``keys`` out of a .npz file, never unpickling anything.
+def read_npz(path: Path, keys: Sequence[str] | None, remedy: str) -> dict[str, np.ndarray]:
+    """Reads arrays out of a .npz file, never unpickling anything.
 
     Args:
         path: path of the archive.
-        keys: names of the arrays to read.
+        keys: names of the arrays to read; None: all that it holds.
         remedy: what the reader of an error should do, such as "delete it and fetch it again".
 
     Raises:
@@ -50,9 +50,11 @@ def read_npz(path: Path, keys: Sequence[str], remedy: str) -> dict[str, np.ndarr
             archive = np.load(file, allow_pickle=False)
             if not isinstance(archive, np.lib.npyio.NpzFile):
                 raise Explained(f"{path} is no .npz archive; {remedy}")
+            if keys is None:
+                keys = archive.files
             if missing := [key for key in keys if key not in archive.files]:
                 raise Explained(
-                    f"{path} lacks {', '.join(missing)}; it holds {', '.join(archive.files)}"
+                    f"{path} lacks {', '.join(missing)}; it holds {', '.join(archive.files)}; {remedy}"
                 )
             return {key: _array(path, archive[key], key) for key in keys}
     except Explained:
@@ -61,7 +63,7 @@ def read_npz(path: Path, keys: Sequence[str], remedy: str) -> dict[str, np.ndarr
         if "allow_pickle" in str(error):
             raise ValueError(
                 f"{path} holds pickled objects, which could run any code and are never read: "
-                "save plain uint8 arrays instead"
+                f"save plain uint8 arrays instead; {remedy}"
             ) from error
         raise ValueError(f"{path} is cut short or damaged ({error!r}); {remedy}") from error
 
