@@ -88,6 +88,15 @@ def test_what_of_it_goes_on_just_now(fast, capsys):
     assert lines[0] == "classifying 0/12 (compiling)  0 s" and lines[-1] == "classifying 0/12  0 s"
 
 
+def test_the_time_left_does_not_count_what_comes_between_steps(fast, capsys):
+    with training_bar(0, 100) as shown:
+        time.sleep(0.05)
+        shown.tick(1, {"loss": 0.5})
+        with shown.doing("validating"):
+            time.sleep(0.3)  # longer than all that was done before
+        assert re.search(r"  0:00:0[4-9] left$", shown.line())
+
+
 def test_training_in_a_file_is_a_line_per_row(fast, capsys):
     with training_bar(4, 12) as shown:
         with shown.doing("compiling the training step"):

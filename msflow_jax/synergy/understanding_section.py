@@ -11,7 +11,6 @@ from msflow_jax.inference.evaluation import Arrays, Block, Evaluation
 from msflow_jax.paired.pairs import has
 from msflow_jax.synergy.answering import FORMS, QUESTION
 from msflow_jax.synergy.instances import IDENTIFICATION, LETTERS, TASKS
-from msflow_jax.synergy.settings import RANDOM
 
 _PROBED = 600  # images of a split whose tokens are probed
 
@@ -44,7 +43,7 @@ class Answers:
         except ValueError as error:
             # Such as two modalities, which leave too few routes to describe.
             block["left_out"] = f"Not all questions could be made: {error}."
-            if arm not in (RANDOM, "questions"):
+            if run.flow.model.taught and arm != "questions":
                 block["tasks"] = self._asked(run, chosen, arm=arm)
         if arm == "questions":
             block["tasks"] |= self._asked(run, chosen, arm=arm)

@@ -50,7 +50,8 @@ class TrainingBar:
             with doing(what):
                 yield
             # no time that the steps to come will take
-            self._clock += time.monotonic() - start
+            self._clock += (took := time.monotonic() - start)
+            self._at += took
             return
         self._task(text=what)
         yield
