@@ -136,7 +136,9 @@ def distilled(
         return start_from(so_far[TEACHER], fresh) if TEACHER in so_far else fresh
 
     loss = distillation_loss(stage.loss, jumped, settings)
-    return dataclasses.replace(stage, loss=loss, start=start, trains=STUDENT)
+    # Its start classifies as the teacher does: what has not learned to do it better does not replace it.
+    trained = settings.teacher != ITSELF
+    return dataclasses.replace(stage, loss=loss, start=start, trains=STUDENT, trained=trained)
 
 
 def distillation_loss(

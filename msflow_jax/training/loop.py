@@ -152,6 +152,8 @@ def _train(
     """Every step that is left."""
     config, state, steps = run.stage.config, run.state, run.steps
     step, steps_of, programs = int(state.step), _steps(run, batches), dict[int, Any]()
+    if run.stage.trained and not checkpoints.steps():
+        _keep(run, state, watched, checkpoints)
     while step < steps:
         count = _until_stop(step, steps, config)
         with watched.waiting():
@@ -169,11 +171,7 @@ def _train(
         step += count
         watched.stepped(step, count, metrics, float(run.schedule(step - 1)), state)
         if step == steps or is_due(step, config.eval_every):
-            with watched.doing("validating"):
-                found = _validated(run, state)
-            with watched.doing("saving"):
-                checkpoints.save(step, to_items(state), found)
-            watched.validated(step, found)
+            _keep(run, state, watched, checkpoints)
         if step < steps and preemption.requested(step):
             checkpoints.save(step, to_items(state), {})
             require_saved(checkpoints)
@@ -183,6 +181,16 @@ def _train(
                 preemption.status,
             )
     return state
+
+
+def _keep(run: _Run, state: TrainState, watched: Monitor, checkpoints: Checkpoints) -> None:
+    """A checkpoint, with what validation says of it."""
+    step = int(state.step)
+    with watched.doing("validating"):
+        found = _validated(run, state)
+    with watched.doing("saving"):
+        checkpoints.save(step, to_items(state), found)
+    watched.validated(step, found)
 
 
 def _validated(run: _Run, state: TrainState) -> dict[str, float]:

@@ -41,6 +41,8 @@ class Stage:
             even that once the stage is finished. Whatever it makes new must be trained; frozen leaves
             are those of the tree so far.
         trains: regular expression; leaves whose whole path matches are trained.
+        trained: whether ``start`` is a model that can be used: it is validated and kept as step 0, so
+            that the best one is none that has become worse.
         validate: ``validate(whole tree) -> metrics``, called with the moving average every
             ``eval_every`` steps; its metric ``select`` picks the best checkpoint. A ``Validation`` says
             beforehand what it reports.
@@ -56,6 +58,7 @@ class Stage:
     start: Callable[[Params], Params]
     trains: str = ".*"
     validate: Callable[[Params], Mapping[str, float]] | None = None
+    trained: bool = False
 
     def __post_init__(self) -> None:
         if isinstance(self.validate, Validation):

@@ -15,6 +15,7 @@ from msflow_jax.inference.few_steps import walking
 from msflow_jax.symmetric.family import FAMILY
 from msflow_jax.symmetric.objective import taught
 from msflow_jax.teachers import read_teacher
+from msflow_jax.training.records import read_records
 from msflow_jax.workdir import open_workdir
 from tests.commands.conftest import evaluation, only, quickly
 
@@ -47,6 +48,10 @@ def test_it_draws_in_jumps_and_classifies(distilled, pictures, tmp_path, command
         f"--output={tmp_path / 'p.csv'}",
     )  # fmt: skip
     assert out.status == 0, out.err
+
+
+def test_its_start_which_is_its_teacher_may_be_the_best(distilled):
+    assert read_records(distilled)[0]["step"] == 0
 
 
 def test_the_report_shows_few_jumps_beside_the_teacher(distilled):

@@ -1,5 +1,7 @@
 """The loop: resuming, recording, stopping."""
 
+import dataclasses
+
 import jax
 import jax.numpy as jnp
 import numpy as np
@@ -96,6 +98,28 @@ def test_steps_a_dispatch_change_nothing(arrays, train_config, tmp_path):
     several = run(Line(), arrays, train_config, tmp_path / "several")
     jax.tree.map(lambda a, b: np.testing.assert_allclose(a, b, rtol=1e-5), several, one)
     assert [r["step"] for r in rows(tmp_path / "several")] == [5, 10, 12]
+
+
+def test_a_start_that_can_be_used_is_kept_where_nothing_is_better(arrays, train_config, tmp_path):
+    values = iter([0.9, 0.5, Killed, 0.6, 0.7])
+
+    def validate(params):
+        if (found := next(values)) is Killed:
+            raise Killed
+        return {"val_auc": found}
+
+    source = Source.of_arrays(arrays)
+    stage = make_stage(Line(), source, train_config, validate=validate)
+    stage = dataclasses.replace(stage, trained=True)
+    with pytest.raises(Killed):
+        fit(stage, tmp_path, progress=False)
+    fit(stage, tmp_path, progress=False)
+    validated = [r["step"] for r in read_records(tmp_path) if "val_auc" in r]
+    assert validated == [0, 4, 8, 12] and next(values, None) is None
+    with Checkpoints(tmp_path / "checkpoints", keep=1, read_only=True) as kept:
+        step, params = kept.restore_params()
+    assert step == 0
+    jax.tree.map(np.testing.assert_array_equal, params, stage.initial({}))
 
 
 def test_never_is_zero(arrays, train_config, tmp_path):
