@@ -208,6 +208,13 @@ def test_heads_that_do_not_divide_a_transformers_width_are_refused(file):
         assert load_config([*dit, f"--config.model.net.width={width}"]).model.net.width == width
 
 
+def test_the_record_of_a_run_is_no_configuration(tmp_path):
+    record = tmp_path / "config.json"
+    record.write_text('{"download": false}')
+    with pytest.raises(ValueError, match=r"config\.json is not .* Python file: .* manifest\.json"):
+        load_config([f"--config={record}"])
+
+
 @pytest.mark.parametrize(
     "text, words",
     [
