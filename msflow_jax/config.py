@@ -93,16 +93,16 @@ def load_config(arguments: Sequence[str]) -> ConfigDict:
 
     Raises:
         FileNotFoundError: no such file, and no packaged configuration of that name.
-        ValueError: the record of a run, an unknown key (the nearest known ones are named), a value of another type, or a
-            family, network or code that does not exist.
+        ValueError: the record of a run, an unknown key (the nearest known ones are named), a value of
+            another type, or a family, network or code that does not exist.
     """
     from msflow_jax.nets.networks import check_heads  # here: flax takes a second to import
 
     named = [a for a in arguments if a.startswith("--config=")]
     if named[-1].endswith(".json"):
         raise ValueError(
-            f"{_file(named)} is not a configuration, which is a Python file: the config.json of a run is "
-            "its record, and beside it manifest.json has the command that made it"
+            f"{_file(named)} is not a configuration, which is a Python file: the config.json of a run "
+            "is its record, and beside it manifest.json has the command that made it"
         )
     overrides = [a for a in arguments if a.startswith("--config.")]
     config = _parse([f"--config={find_config(named[-1].split('=', 1)[1])}"], overrides=())

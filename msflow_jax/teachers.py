@@ -1,7 +1,8 @@
 """What a run that distils another takes from it, and keeps: its workdir then needs the other no more."""
 
 import shutil
-from dataclasses import dataclass
+from collections.abc import Sequence
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
 
@@ -14,6 +15,7 @@ from msflow_jax.settings import leaves
 from msflow_jax.storage import facts, weights
 from msflow_jax.storage.places import expand
 from msflow_jax.training.distillation import ITSELF
+from msflow_jax.training.stage import Stage
 from msflow_jax.workdir import open_workdir, plain
 
 _FACTS = "teacher.json"
@@ -28,9 +30,20 @@ class Teacher:
     def keep(self, path: Path) -> None:
         """Writes the parameters that it draws with into a run's workdir, which needs it no more."""
         flow = self.flow
-        own = {n: leaf for n, leaf in flow.drawing_params.items() if n not in flow.parts.params}
+        own = self._own(flow.drawing_params)
         said = {"workdir": str(flow.path), "step": flow.drawing_step, "data": flow.info.name}
         weights.save(path / facts.TEACHER, _FACTS, said, own)
+
+    def classifying(self, stages: Sequence[Stage]) -> list[Stage]:
+        """Stages that begin as it draws, and may classify as it does by another of its checkpoints."""
+        if self.flow.drawing_step == self.flow.step:
+            return list(stages)
+        own = self._own(self.flow.params)
+        return [replace(one, alternative=own) if one.trained else one for one in stages]
+
+    def _own(self, params: Any) -> Any:
+        """Without what no stage trains."""
+        return {name: leaf for name, leaf in params.items() if name not in self.flow.parts.params}
 
 
 def open_teacher(config: ConfigDict) -> Teacher | None:

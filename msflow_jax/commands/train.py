@@ -140,6 +140,7 @@ def _train(config, workdir: Path, encode_only: bool) -> None:
             stages = family.stages(config, choosing(splits, every), parts, model)
             if taken:
                 stages = continuing.begin_with(taken, stages, workdir)
+            stages = teacher.classifying(stages) if teacher else stages
         given = teachers.read_teacher(workdir)
         run_stages(stages, workdir, params=given, made=workdirs.made_with(workdir))
 

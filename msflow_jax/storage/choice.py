@@ -51,6 +51,25 @@ def best(found: Mapping[int, Metrics], select: str) -> int | None:
     return max(equals, key=lambda step: (score(found[step], f"-{TIES}"), step))
 
 
+def classifies_better(one: Metrics, other: Metrics, select: str, resolution: float) -> bool:
+    """Whether the first of two that were validated is the better by :func:`best`; not where they tie.
+
+    Args:
+        one: what validation said of it.
+        other: what it said of the other.
+        select: metric that picks, see :func:`score`.
+        resolution: differences of this metric that say nothing.
+    """
+    found = {0: one, 1: other}
+    noted = {step: {**metrics, RESOLUTION: resolution} for step, metrics in found.items()}
+    return best(noted, select) == 0
+
+
+def classifying_alone(metrics: Metrics) -> dict[str, float]:
+    """The metrics without those by which :func:`best_drawing` would pick their checkpoint."""
+    return {name: value for name, value in metrics.items() if f"-{name}" not in DRAWING}
+
+
 def best_drawing(found: Mapping[int, Metrics], select: str) -> int | None:
     """The step that draws best; where nothing measured that, the one that classifies best.
 

@@ -2,7 +2,7 @@
 
 from collections.abc import Mapping
 from contextlib import ExitStack, nullcontext
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from functools import partial
 from pathlib import Path
 from typing import Any
@@ -24,13 +24,14 @@ from msflow_jax.parallel.sharding import (
 )
 from msflow_jax.progress import doing
 from msflow_jax.storage.checkpoints import Checkpoints
+from msflow_jax.storage.choice import Metrics, classifies_better, classifying_alone
 from msflow_jax.training.endings import Preempted, check_finite, require_saved
 from msflow_jax.training.feed import BatchSource, open_batches
 from msflow_jax.training.memory import describe_memory
 from msflow_jax.training.monitor import Monitor, is_due, monitor
 from msflow_jax.training.optimiser import make_optimiser
 from msflow_jax.training.preemption import Preemption
-from msflow_jax.training.stage import Params, Stage, merge
+from msflow_jax.training.stage import Params, Stage, merge, update
 from msflow_jax.training.step import (
     TrainState,
     create_state,
@@ -188,12 +189,25 @@ def _keep(run: _Run, state: TrainState, watched: Monitor, checkpoints: Checkpoin
     step = int(state.step)
     with watched.doing("validating"):
         found = _validated(run, state)
+        if not step and run.stage.alternative:
+            state, found = _better(run, state, found)
     with watched.doing("saving"):
         checkpoints.save(step, to_items(state), found)
     watched.validated(step, found)
 
 
-def _validated(run: _Run, state: TrainState) -> dict[str, float]:
+def _better(run: _Run, state: TrainState, found: Metrics) -> tuple[TrainState, Metrics]:
+    """The start, or the alternative where that classifies better, and what validation says of it."""
+    config, leaves = run.stage.config, run.stage.alternative
+    placed = place(leaves, shard_tree(leaves, run.mesh, config.sharding))
+    other = replace(state, ema=update(state.ema, placed))
+    theirs = _validated(run, other)
+    if classifies_better(theirs, found, config.select, run.stage.resolution):
+        return other, classifying_alone(theirs)
+    return state, found
+
+
+def _validated(run: _Run, state: TrainState) -> Metrics:
     """Metrics of the moving average; the one that picks the best checkpoint must be among them."""
     if run.stage.validate is None:
         return {}

@@ -43,6 +43,8 @@ class Stage:
         trains: regular expression; leaves whose whole path matches are trained.
         trained: whether ``start`` is a model that can be used: it is validated and kept as step 0, so
             that the best one is none that has become worse.
+        alternative: leaves that may stand for the start's in step 0: they are kept there where they
+            classify better, to classify alone, and nothing is trained from them.
         validate: ``validate(whole tree) -> metrics``, called with the moving average every
             ``eval_every`` steps; its metric ``select`` picks the best checkpoint. A ``Validation`` says
             beforehand what it reports.
@@ -59,6 +61,7 @@ class Stage:
     trains: str = ".*"
     validate: Callable[[Params], Mapping[str, float]] | None = None
     trained: bool = False
+    alternative: Params | None = None
 
     def __post_init__(self) -> None:
         if isinstance(self.validate, Validation):

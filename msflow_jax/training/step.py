@@ -34,9 +34,10 @@ def to_items(state: TrainState) -> dict[str, Any]:
 
 
 def from_items(items: Mapping[str, Any]) -> TrainState:
-    """Inverse of :func:`to_items`."""
+    """Inverse of :func:`to_items`; what is kept at step 0 may be another model, and is no average."""
     rest = items["state"]
-    return TrainState(rest["step"], rest["params"], items["ema"], rest["opt_state"])
+    ema = items["ema"] if int(rest["step"]) else jax.tree.map(jnp.copy, rest["params"])
+    return TrainState(rest["step"], rest["params"], ema, rest["opt_state"])
 
 
 def fresh_state(params: Any, optimiser: optax.GradientTransformation) -> TrainState:

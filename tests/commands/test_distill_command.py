@@ -1,5 +1,6 @@
 """Distil a finished run into few steps: a workdir like any other, which needs its teacher no more."""
 
+import dataclasses
 import json
 import shutil
 from pathlib import Path
@@ -12,12 +13,20 @@ from msflow_jax.commands.distill import configure
 from msflow_jax.config import default_config
 from msflow_jax.inference import publishing
 from msflow_jax.inference.few_steps import walking
+from msflow_jax.storage.checkpoints import Checkpoints
 from msflow_jax.symmetric.family import FAMILY
 from msflow_jax.symmetric.objective import taught
 from msflow_jax.teachers import read_teacher
 from msflow_jax.training.records import read_records
 from msflow_jax.workdir import open_workdir
 from tests.commands.conftest import evaluation, only, quickly
+
+
+def with_two_checkpoints(*args, **kwargs):
+    """A run whose checkpoint that classifies is another than the one that draws."""
+    flow = open_workdir(*args, **kwargs)
+    other = jax.tree.map(lambda leaf: leaf + 0.5, flow.params)
+    return dataclasses.replace(flow, params=other, step=100, drawing=(flow.step, flow.params))
 
 
 @pytest.fixture(scope="module")
@@ -30,7 +39,9 @@ def distilled(trained, tmp_path_factory):
     with quickly(), only(FAMILY, "few_steps"), pytest.MonkeyPatch.context() as patch:
         patch.setattr("msflow_jax.inference.few_steps.JUMPS", (1, 2))  # each way is compiled
         patch.setattr("msflow_jax.inference.few_steps.REFERENCE", 3)
-        main([f"--workdir={teacher}", f"--output={folder / 'student'}"])
+        patch.setattr("msflow_jax.teachers.open_workdir", with_two_checkpoints)
+        patch.setattr("msflow_jax.training.loop.classifies_better", lambda *_: True)
+        main([f"--workdir={teacher}", f"--output={folder / 'student'}", "--config.train.keep=9"])
     teacher.rename(folder / "gone")
     return folder / "student"
 
@@ -50,8 +61,19 @@ def test_it_draws_in_jumps_and_classifies(distilled, pictures, tmp_path, command
     assert out.status == 0, out.err
 
 
-def test_its_start_which_is_its_teacher_may_be_the_best(distilled):
-    assert read_records(distilled)[0]["step"] == 0
+def test_its_start_may_be_the_teachers_checkpoint_that_classifies(distilled, trained):
+    """It draws as another of them does, which the student's own steps started from."""
+    start = read_records(distilled)[0]
+    assert start["step"] == 0 and "val_auc" in start and "val_jump_error" not in start
+    with Checkpoints(distilled / "checkpoints", read_only=True) as kept:
+        _, first = kept.restore_params(0)
+        assert kept.best_drawing() > 0
+    teacher = open_workdir(trained)
+    assert not first.pop("span_zero")["kernel"].any()
+    jax.tree.map(
+        np.testing.assert_array_equal, first, jax.tree.map(lambda leaf: leaf + 0.5, teacher.params)
+    )
+    jax.tree.map(np.testing.assert_array_equal, read_teacher(distilled)["teacher"], teacher.params)
 
 
 def test_the_report_shows_few_jumps_beside_the_teacher(distilled):

@@ -5,11 +5,42 @@ from types import SimpleNamespace
 import pytest
 
 from msflow_jax.storage.checkpoints import Checkpoints
-from msflow_jax.storage.choice import Keep, best, best_drawing, notes, score
+from msflow_jax.storage.choice import (
+    Keep,
+    best,
+    best_drawing,
+    classifies_better,
+    classifying_alone,
+    notes,
+    score,
+)
 from tests.storage.test_checkpoints import make_state
 from tests.training.tiny_training import save
 
 R = {"_resolution": 0.01}
+
+
+@pytest.mark.parametrize(
+    "one, other, better",
+    [
+        ({"val_auc": 0.9}, {"val_auc": 0.8}, True),
+        ({"val_auc": 0.8}, {"val_auc": 0.9}, False),
+        ({"val_auc": 0.9}, {"val_auc": 0.9}, False),  # a tie
+        ({"val_auc": 0.9}, {"val_auc": 0.895}, False),  # as good as equal
+        ({"val_auc": 0.9, "val_nll": 0.5}, {"val_auc": 0.895, "val_nll": 0.4}, False),
+        ({"val_auc": 0.895, "val_nll": 0.4}, {"val_auc": 0.9, "val_nll": 0.5}, True),
+    ],
+)
+def test_the_better_of_two(one, other, better):
+    assert classifies_better(one, other, "val_auc", 0.01) is better
+
+
+def test_what_classifies_alone_is_never_picked_to_draw():
+    found = classifying_alone({"val_auc": 0.9, "val_flow_loss": 0.1, "val_jump_error": 0.0})
+    assert found == {"val_auc": 0.9}
+    drawn = {"val_auc": 0.5, "val_jump_error": 3.0}
+    noted = {0: {**found, **R}, 4: {**drawn, **R}}
+    assert best_drawing(noted, "val_auc") == 4 and best(noted, "val_auc") == 0
 
 
 @pytest.mark.parametrize(

@@ -122,6 +122,38 @@ def test_a_start_that_can_be_used_is_kept_where_nothing_is_better(arrays, train_
     jax.tree.map(np.testing.assert_array_equal, params, stage.initial({}))
 
 
+@pytest.mark.parametrize("auc, better", [(0.9, True), (0.7, False)])
+def test_an_alternative_start_classifies_where_it_is_better(
+    arrays, train_config, tmp_path, auc, better
+):
+    """Nothing is trained from it, also where only step 0 was there to go on from."""
+    source, killed = Source.of_arrays(arrays), []
+
+    def validate(params):
+        if float(params["slope"]) == 7.0:
+            return {"val_auc": auc, "val_flow_loss": 0.0}
+        if not killed and len(list(tmp_path.glob("w/checkpoints/0"))):
+            killed.append(True)
+            raise Killed
+        return {"val_auc": 0.8 if np.all(params["slope"] == start["slope"]) else 0.6,
+                "val_flow_loss": 0.5}  # fmt: skip
+
+    plain = make_stage(Line(), source, train_config, validate=validate)
+    start = plain.initial({})
+    other = {"slope": np.float32(7.0), "offset": np.float32(1.0)}
+    stage = dataclasses.replace(plain, trained=True, alternative=other)
+    with pytest.raises(Killed):
+        fit(stage, tmp_path / "w", progress=False)
+    assert killed
+    found = fit(stage, tmp_path / "w", progress=False)
+    assert_equal(found, fit(plain, tmp_path / "plain", progress=False))
+    with Checkpoints(tmp_path / "w" / "checkpoints", read_only=True) as kept:
+        step, params = kept.restore_params()
+        assert step == 0 and ("val_flow_loss" in kept.metrics(0)) is not better
+        assert kept.best_drawing() > 0  # it classifies alone
+    jax.tree.map(np.testing.assert_array_equal, params, other if better else start)
+
+
 def test_never_is_zero(arrays, train_config, tmp_path):
     train_config.eval_every = train_config.log_every = 0
     found = []
