@@ -28,6 +28,7 @@ def parse(arguments: list[str] | None = None) -> argparse.Namespace:
     )  # fmt: skip
     parser.add_argument("--seeds", type=int, nargs="+", default=[0, 1, 2])
     parser.add_argument("--examples", type=int, default=64, help="slices of each route at most")
+    parser.add_argument("--overrides", nargs="*", default=[], help="of all runs, as train.steps=9")
     parser.add_argument("--output", help="JSON file for the figures")
     return parser.parse_args(arguments)
 
@@ -41,7 +42,8 @@ def main() -> None:
     for length in o.lengths:
         own = parse_runs([
             f"--runs={o.runs / f'length_{length:g}'}", f"--examples={o.examples}",
-            f"--judge={o.runs}", "--overrides", f"model.lengths.understand={length}",
+            f"--judge={o.runs}",
+            "--overrides", f"model.lengths.understand={length}", *o.overrides,
         ])  # fmt: skip
         for seed in o.seeds:
             drawn = run(own, FIRST, seed)
