@@ -5,6 +5,8 @@ from typing import Any
 
 import numpy as np
 
+from msflow_jax.evaluation.ratios import count_units
+
 LEVEL = 0.95  # mass inside an interval
 FEWEST = 10  # images or subjects, below which a bootstrap means nothing
 _DEFINED = 0.5  # share of the resamples that must define a metric
@@ -44,7 +46,7 @@ def bootstrap_intervals(
 
     Args:
         metrics: name -> function from weights ``[R, images]`` to values ``[R]`` or ``[R, K]``, NaN where
-            undefined.
+            undefined; a :class:`~msflow_jax.evaluation.ratios.Counted` one says which images count.
         images: number of test images.
         groups: subject of each image, names or numbers ``[images]``; whole subjects are resampled
             then. None resamples images.
@@ -54,9 +56,9 @@ def bootstrap_intervals(
     Returns:
         name -> [low, high], over the resamples that define it, or of ``[R, K]`` a list of K of them;
         None where fewer than half of them do, where nearly all agree, or of fewer than 10 images or
-        subjects: such an interval means nothing. And level, resamples, seed; with ``groups`` also
-        ``unit`` ("subject") and ``groups`` (how many); where something has no interval ``undefined``,
-        the reason by name: a text, or of ``[R, K]`` K texts, "" for those that have one.
+        subjects that count: such an interval means nothing. And level, resamples, seed; with ``groups``
+        also ``unit`` ("subject") and ``groups`` (how many); where something has no interval
+        ``undefined``, the reason by name: a text, or of ``[R, K]`` K texts, "" for those that have one.
 
     Raises:
         ValueError: the groups are not one per image.
@@ -73,7 +75,11 @@ def bootstrap_intervals(
         for name, metric in metrics.items():
             values[name].append(metric(weights))
     pairs = {
-        name: _interval(np.concatenate(chunks) if chunks else np.zeros(0))
+        name: _with_enough(
+            *_interval(np.concatenate(chunks) if chunks else np.zeros(0)),
+            getattr(metrics[name], "among", None),
+            unit_of_image,
+        )
         for name, chunks in values.items()
     }
     found = {name: interval for name, (interval, _) in pairs.items()}
@@ -118,55 +124,6 @@ def values_of_two(
     return rows | ({"undefined": reasons} if reasons else {})
 
 
-def weighted_ratio(above: np.ndarray, below: np.ndarray) -> Callable[[np.ndarray], np.ndarray]:
-    """A metric for :func:`bootstrap_intervals`: a sum over images divided by another.
-
-    Args:
-        above: what each image adds to the one sum, ``[images]`` or ``[images, K]``.
-        below: to the other sum, of the same shape and not negative.
-
-    Returns:
-        Function from weights ``[R, images]`` to ratios ``[R]`` or ``[R, K]``, NaN where nothing is
-        counted.
-    """
-    above, below = np.asarray(above, np.float64), np.asarray(below, np.float64)
-
-    def ratio(weights: np.ndarray) -> np.ndarray:
-        total = weights @ below
-        out = np.full(np.shape(total), np.nan)
-        return np.divide(weights @ above, total, out=out, where=total > 0)
-
-    return ratio
-
-
-def weighted_mean(values: np.ndarray) -> Callable[[np.ndarray], np.ndarray]:
-    """:func:`weighted_ratio` that is the mean of values ``[images]`` or ``[images, K]`` but for NaN."""
-    known = ~np.isnan(values)
-    return weighted_ratio(np.where(known, values, 0), known)
-
-
-def number_of(value: float) -> float | None:
-    """A number as JSON has it: None of NaN, which a metric is where it is not defined."""
-    return None if np.isnan(value) else float(value)
-
-
-def mean_over(values: np.ndarray, there: np.ndarray) -> np.ndarray:
-    """Mean ``[R]`` over classes of values ``[R, K]``, for :func:`bootstrap_intervals`.
-
-    Args:
-        values: of each resample and class, NaN where the resample lacks the class.
-        there: the classes that the whole set has, bool ``[K]``.
-
-    Returns:
-        NaN where a resample lacks one of these: a mean over the others would be that of another
-        measure, and a class that is never found would leave an interval that reaches 1. NaN too where
-        there is no class.
-    """
-    if not there.any():
-        return np.full(len(values), np.nan)
-    return np.asarray(values[:, there].mean(axis=1))
-
-
 def proportion_interval(
     hits: np.ndarray,
     among: np.ndarray,
@@ -191,9 +148,7 @@ def proportion_interval(
     total, right = int(among.sum()), int((hits & among).sum())
     if not total:
         return None, "no image to count"
-    units = total
-    if groups is not None:
-        units = len({str(group) for group, of in zip(groups, among, strict=True) if of})
+    units = count_units(among, groups)
     agree = right in (0, total)
     if agree or (groups is None and units < FEWEST):
         from scipy.stats import binomtest
@@ -204,6 +159,21 @@ def proportion_interval(
     if units < FEWEST:
         return None, _too_few(units, "subject")
     return bootstrapped, "" if bootstrapped else "no resample defines it"
+
+
+def _with_enough(interval: Any, why: Any, among: Any, unit_of_image: np.ndarray | None) -> Any:
+    """The same interval and reason, or those of too few images or subjects that count."""
+    if among is None or interval is None:
+        return interval, why
+    if isinstance(why, list):
+        every = zip(interval, why, among.T, strict=True)
+        pairs = [_with_enough(*one, unit_of_image) for one in every]
+        return [one for one, _ in pairs], [reason for _, reason in pairs]
+    units = count_units(among, unit_of_image)
+    if units >= FEWEST:
+        return interval, why
+    # One image of a class is in most resamples, and always the same one: what varies is the others.
+    return None, _too_few(units, "image" if unit_of_image is None else "subject")
 
 
 def _too_few(units: int, unit: str) -> str:

@@ -6,8 +6,9 @@ from typing import Any
 import numpy as np
 
 from msflow_jax.evaluation import auc
-from msflow_jax.evaluation.bootstrap import bootstrap_intervals, mean_over, proportion_interval
+from msflow_jax.evaluation.bootstrap import bootstrap_intervals, proportion_interval
 from msflow_jax.evaluation.confusion import kappas, rates, weighted_confusion
+from msflow_jax.evaluation.ratios import Counted, mean_over, rarest
 
 RATES = ("recall", "specificity", "precision", "npv")
 
@@ -40,8 +41,9 @@ def classifier_intervals(
     correct = predictions == labels
     names = ["accuracy", "balanced_accuracy", "cohen_kappa", "auc_probability"]
     names += ["quadratic_kappa"] if ordered else []
-    present = np.bincount(labels, minlength=classes) > 0
-    apart = present & (np.bincount(labels, minlength=classes) < len(labels))
+    members = labels[:, None] == np.arange(classes)  # [N, K]
+    present = members.any(axis=0)
+    apart = present & ~members.all(axis=0)
 
     def scores(weights: np.ndarray) -> np.ndarray:
         """``[R, M]``: the scores of these names, the AUC of every class, each rate of every class."""
@@ -62,7 +64,9 @@ def classifier_intervals(
         ]
         return np.concatenate(columns).T
 
-    facts = bootstrap_intervals({"scores": scores}, len(labels), groups=groups, resamples=resamples)
+    among = _counting(members, names, groups)
+    metrics = {"scores": Counted(scores, among)}
+    facts = bootstrap_intervals(metrics, len(labels), groups=groups, resamples=resamples)
     spans = facts.pop("scores")
     given: Any = facts.pop("undefined", {}).get("scores", "")
     if not resamples:
@@ -81,6 +85,24 @@ def classifier_intervals(
         for k in range(classes)
     ]
     return facts | found | ({"undefined": reasons} if reasons else {}), table
+
+
+def _counting(
+    members: np.ndarray, names: Sequence[str], groups: Sequence[Any] | None
+) -> np.ndarray:
+    """The images that count for each score, bool ``[N, M]``: of a class against the rest the fewer."""
+    present = members.any(axis=0)
+    areas = [rarest(np.stack([one, ~one], axis=1), groups) for one in members.T]
+    everything = np.ones(len(members), bool)
+    apart = np.stack(areas, axis=1)[:, present]
+    of = {
+        "balanced_accuracy": rarest(members[:, present], groups),
+        "auc_probability": rarest(apart, groups),
+    }
+    whole = [of.get(name, everything) for name in names]
+    # The rates of a class have exact intervals where few images count, see `proportion_interval`.
+    rest = [everything] * (members.shape[1] * len(RATES))
+    return np.stack([*whole, *areas, *rest], axis=1)
 
 
 def _of_class(

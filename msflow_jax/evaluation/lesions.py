@@ -8,12 +8,8 @@ from typing import Any
 
 import numpy as np
 
-from msflow_jax.evaluation.bootstrap import (
-    bootstrap_intervals,
-    mean_over,
-    number_of,
-    weighted_ratio,
-)
+from msflow_jax.evaluation.bootstrap import bootstrap_intervals
+from msflow_jax.evaluation.ratios import Counted, mean_over, number_of, rarest, weighted_ratio
 
 BACKGROUND, LESION = "background", "lesion"  # names of the classes of a map that mean these
 
@@ -51,7 +47,8 @@ def overlap(
     def mean(weights: np.ndarray) -> np.ndarray:
         return mean_over(np.where(weights @ true > 0, every(weights), np.nan), there)
 
-    metrics = {"every": every, "mean": mean}
+    among = rarest(true[:, there] > 0, groups)
+    metrics = {"every": every, "mean": Counted(mean, among)}
     intervals = bootstrap_intervals(metrics, len(truth), groups=groups)
     ones = np.ones((1, len(truth)))
     values = dict(zip((name for _, name in named), every(ones)[0], strict=True))

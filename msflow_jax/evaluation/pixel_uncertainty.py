@@ -6,6 +6,7 @@ from typing import Any
 import numpy as np
 
 from msflow_jax.evaluation.bootstrap import bootstrap_intervals
+from msflow_jax.evaluation.ratios import Counted, rarest
 
 _LEVELS, _BINS = 512, 10
 
@@ -49,8 +50,9 @@ def evaluate_uncertainty(
     counts = [_counts(np.cbrt(one), bad, _LEVELS) for one, bad in pairs]
     right, bad = np.array(counts, np.float64).reshape(images, 2, _LEVELS).transpose(1, 0, 2)
     tenths = np.array([_counts(one, bad, _BINS) for one, bad in pairs]).sum(axis=0)
+    among = rarest(np.stack([error.any(axis=1), ~error.all(axis=1)], axis=1), groups)
     found = bootstrap_intervals(
-        {"auroc": lambda weights: _areas(weights @ right, weights @ bad)}, images,
+        {"auroc": Counted(lambda weights: _areas(weights @ right, weights @ bad), among)}, images,
         groups=groups, resamples=resamples,
     )  # fmt: skip
     area = float(_areas(right.sum(axis=0), bad.sum(axis=0)))

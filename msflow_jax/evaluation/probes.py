@@ -5,13 +5,8 @@ from typing import Any
 
 import numpy as np
 
-from msflow_jax.evaluation.bootstrap import (
-    bootstrap_intervals,
-    mean_over,
-    proportion_interval,
-    weighted_mean,
-    weighted_ratio,
-)
+from msflow_jax.evaluation.bootstrap import bootstrap_intervals, proportion_interval
+from msflow_jax.evaluation.ratios import Counted, mean_over, rarest, weighted_mean, weighted_ratio
 
 _STEPS = 2000  # of the optimiser at most
 
@@ -87,7 +82,9 @@ def probe(
     recalls, all_of_them = weighted_ratio(right[:, None] * of, of), np.ones(len(known), bool)
     metrics = {
         "accuracy": weighted_mean(right),
-        "balanced_accuracy": lambda weights: mean_over(recalls(weights), all_of_them),
+        "balanced_accuracy": Counted(
+            lambda weights: mean_over(recalls(weights), all_of_them), rarest(of > 0, groups)
+        ),
     }
     spans = bootstrap_intervals(metrics, len(right), groups=groups)
     everyone = np.ones(len(right), bool)

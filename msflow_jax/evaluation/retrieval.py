@@ -5,7 +5,8 @@ from typing import Any
 
 import numpy as np
 
-from msflow_jax.evaluation.bootstrap import bootstrap_intervals, weighted_mean
+from msflow_jax.evaluation.bootstrap import bootstrap_intervals
+from msflow_jax.evaluation.ratios import weighted_mean
 
 RANKS = (1, 5)
 

@@ -5,12 +5,8 @@ from typing import Any
 
 import numpy as np
 
-from msflow_jax.evaluation.bootstrap import (
-    bootstrap_intervals,
-    mean_over,
-    weighted_mean,
-    weighted_ratio,
-)
+from msflow_jax.evaluation.bootstrap import bootstrap_intervals
+from msflow_jax.evaluation.ratios import Counted, mean_over, rarest, weighted_mean, weighted_ratio
 from msflow_jax.evaluation.surfaces import hausdorff
 
 
@@ -111,7 +107,9 @@ def evaluate_images(
     metrics: dict[str, Any] = {name: weighted_mean(values) for name, values in means.items()}
     metrics["dice"] = overlap
     there = (true + made).sum(axis=0) > 0
-    metrics["mean_dice"] = lambda weights: mean_over(overlap(weights), there)
+    metrics["mean_dice"] = Counted(
+        lambda weights: mean_over(overlap(weights), there), rarest(overlap.among[:, there], groups)
+    )
     spans = bootstrap_intervals(metrics, images, groups=groups, resamples=resamples)
     for i, row in enumerate(found["classes"].values()):
         row |= {name: _mean(values[:, i]) for name, values in means.items()}

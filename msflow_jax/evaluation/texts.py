@@ -6,12 +6,8 @@ from typing import Any
 
 import numpy as np
 
-from msflow_jax.evaluation.bootstrap import (
-    bootstrap_intervals,
-    number_of,
-    weighted_mean,
-    weighted_ratio,
-)
+from msflow_jax.evaluation.bootstrap import bootstrap_intervals
+from msflow_jax.evaluation.ratios import number_of, weighted_mean, weighted_ratio
 
 Facts = Mapping[str, str]
 

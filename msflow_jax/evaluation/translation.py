@@ -7,8 +7,9 @@ import jax.numpy as jnp
 import numpy as np
 
 from msflow_jax.evaluation.auc import binary_auc
-from msflow_jax.evaluation.bootstrap import bootstrap_intervals, number_of, weighted_mean
+from msflow_jax.evaluation.bootstrap import bootstrap_intervals
 from msflow_jax.evaluation.paired import decibels, ms_ssim, ssim_map
+from msflow_jax.evaluation.ratios import number_of, weighted_mean
 
 LEVELS = (0.5, 0.8, 0.9)  # of the intervals whose coverage is counted
 LARGE = 0.9  # quantile of the errors from which on one is large

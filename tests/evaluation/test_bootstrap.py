@@ -5,13 +5,8 @@ import json
 import numpy as np
 import pytest
 
-from msflow_jax.evaluation.bootstrap import (
-    bootstrap_intervals,
-    mean_over,
-    resample_counts,
-    weighted_mean,
-    weighted_ratio,
-)
+from msflow_jax.evaluation.bootstrap import bootstrap_intervals, resample_counts
+from msflow_jax.evaluation.ratios import mean_over, weighted_mean, weighted_ratio
 
 CORRECT = (np.random.default_rng(0).random(120) < 0.7).astype(float)
 METRICS = {"accuracy": lambda w: w @ CORRECT / w.sum(axis=-1)}

@@ -51,16 +51,39 @@ def test_a_perfect_score_has_an_interval_with_a_width_or_none():
     assert "no width" in result["intervals"]["undefined"]["auc_probability"]
 
 
-def test_a_class_that_is_never_found_bounds_the_means_over_classes():
+@pytest.mark.parametrize("rare", [1, 9, 10])
+def test_a_class_that_is_never_found_bounds_the_means_over_classes(rare):
     """Of one image: a third of the resamples lacks it, and has the mean over the others."""
-    labels = np.repeat([0, 1, 2], [60, 59, 1])
+    labels = np.repeat([0, 1, 2], [60, 59, rare])
     distances = 1.0 - np.eye(3)[labels][None]
     distances[:, :4] = distances[:, :4, [1, 0, 2]]
-    distances[:, -1] = [0.0, 0.5, 2.0]  # taken for anything before its own class
+    distances[:, -rare:] = [0.0, 0.5, 2.0]  # taken for anything before its own class
     found = evaluate(labels, distances, softmax(-distances), resamples=500)
     for name in ("balanced_accuracy", "auc_probability"):
-        low, high = found["intervals"][name]
-        assert low <= found[name] <= high < 0.68, name
+        span = found["intervals"][name]
+        if rare >= 10:
+            assert span[0] <= found[name] <= span[1] < 0.68, name
+        else:
+            assert span is None and found["intervals"]["undefined"][name].startswith(f"{rare} im")
+
+
+@pytest.mark.parametrize("by_subject", [False, True])
+def test_an_area_has_an_interval_where_ten_of_both_sides_are_there(by_subject):
+    """One image that is always the same one says nothing of how others of its class would be judged."""
+    labels = np.repeat([0, 1, 2, 0], [200, 12, 4, 4])
+    groups = np.r_[np.arange(200), np.repeat(200 + np.arange(6), 2), 300 + np.arange(8)]
+    probabilities = softmax(np.random.default_rng(0).normal(size=(1, 220, 3)) + np.eye(3)[labels])
+    found = evaluate(
+        labels, 1 - probabilities, probabilities, groups=groups if by_subject else None
+    )
+    healthy, ill, rare = (row["intervals"] for row in found["per_class"])
+    assert healthy["auc"] and rare["auc"] is None
+    unit = "subject" if by_subject else "image"
+    assert rare["undefined"]["auc"] == f"4 {unit}s: a bootstrap needs 10 or more"
+    assert (ill["auc"] is None) == by_subject
+    for name in ("auc_probability", "balanced_accuracy"):
+        assert found["intervals"]["undefined"][name].startswith(f"4 {unit}s")
+    assert found["intervals"]["cohen_kappa"] and found["intervals"]["accuracy"]
 
 
 def test_means_over_classes_that_few_resamples_hold_say_so():

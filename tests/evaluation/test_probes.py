@@ -46,9 +46,11 @@ def test_one_label_alone_and_one_that_is_new():
 
 def test_a_label_that_is_never_found_bounds_the_mean_recall():
     x, y = clouds(200, 0.1, 6)
-    test, truth = clouds(40, 2.0, 7)
-    found = probe(x, y, test, np.where(np.arange(40) < 2, "new", truth))["balanced_accuracy"]
+    test, truth = clouds(80, 2.0, 7)
+    found = probe(x, y, test, np.where(np.arange(80) < 10, "new", truth))["balanced_accuracy"]
     assert found["value"] < 0.75 and found["interval"][1] <= 0.75
+    rare = probe(x, y, test, np.where(np.arange(80) < 2, "new", truth))["balanced_accuracy"]
+    assert rare["value"] < 0.75 and rare["interval"] is None
 
 
 def test_labels_that_drawn_images_show():
