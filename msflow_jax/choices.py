@@ -1,4 +1,4 @@
-"""What a choice of the user's changes in the rest of a recipe."""
+"""What a choice of the user's changes in the rest of a recipe, and which choices undo each other."""
 
 import warnings
 from collections.abc import Collection
@@ -29,3 +29,27 @@ def follow(config: ConfigDict, given: Collection[str]) -> None:
             "configuration says: what is finer is lost; --config.model.resize=0 for none",
             stacklevel=3,
         )
+
+
+def check_prior(config: ConfigDict) -> None:
+    """Warns of biases of the classes that undo equal frequencies, which a model was trained for.
+
+    They are fitted to the frequencies of the validation split, and so bring them back.
+
+    Args:
+        config: the whole configuration of a run.
+
+    Raises:
+        ValueError: equal frequencies are asked for.
+    """
+    classify = config.sample.get("classify", {})
+    if classify.get("calibration") != "vector":
+        return
+    back = (
+        "sample.classify.calibration=vector brings back the class frequencies of the validation split, "
+        "which {} evens: calibration=temperature leaves them"
+    )
+    if classify.prior == "uniform":
+        raise ValueError(back.format("sample.classify.prior=uniform (--prior)"))
+    if config.train.balanced:
+        warnings.warn(back.format("train.balanced=True"), stacklevel=2)

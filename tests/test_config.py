@@ -80,13 +80,24 @@ def test_a_family_brings_its_settings_wherever_it_stands(file, turn):
         ("train.sharding=torn", "unknown train.sharding 'torn': choose one of replicated"),
         ("sample.generate.solver=rk9", "unknown sample.generate.solver 'rk9': choose one of euler"),
         ("sample.classify.prior=flat", "unknown sample.classify.prior 'flat'"),
+        (
+            "sample.classify.prior=uniform --config.sample.classify.calibration=vector",
+            "vector brings back the class frequencies .*prior=uniform",
+        ),
         ("data.name=pnemoniamnist", "unknown data source 'pnemoniamnist'"),
         ("data.loader=train", "unknown data.loader 'train': choose one of device"),
     ],
 )
 def test_what_does_not_exist_is_refused_without_data(file, override, message):
     with pytest.raises(ValueError, match=message):
-        load_config([file, f"--config.{override}"])
+        load_config([file, *f"--config.{override}".split()])
+
+
+def test_biases_of_classes_beside_balanced_training_are_told(file):
+    with pytest.warns(UserWarning, match=r"calibration=vector brings back .* train.balanced=True"):
+        load_config(
+            [file, "--config.sample.classify.calibration=vector", "--config.train.balanced=True"]
+        )
 
 
 @pytest.mark.parametrize(

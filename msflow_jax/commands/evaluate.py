@@ -74,7 +74,7 @@ def evaluate(
     requested: Any = dict(
         draws=draws, steps=steps, prior=prior, temperature=temperature, likelihood=likelihood
     )
-    other = (*requested.values(), outside, features, stage, adopt)
+    other = (*requested.values(), outside, features, stage, adopt, root, split != "test")
     name = choose_name(name, split, stage, images, any(other), modality)
     flow = open_workdir(workdir, stage, calibrated=bool(images))
     standing = evaluations.standing(workdir)
@@ -109,7 +109,7 @@ def choose_name(
         raise ValueError(f"--modality={modality} says what --images are of: give both or neither")
     if images and other:
         raise ValueError(
-            "--images is measured as the standing evaluation was: leave out other settings"
+            "--images is measured as the standing evaluation was: leave out --split, --root and others"
         )
     if images and (not name or name in SPLITS):
         raise ValueError(

@@ -1,6 +1,6 @@
 """What an evaluation learned, which every command then applies alike: prior, temperature, thresholds."""
 
-import math
+import warnings
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field, fields, replace
 from pathlib import Path
@@ -9,6 +9,14 @@ from typing import Any
 import numpy as np
 
 from msflow_jax.evaluation.familiar import Familiar
+from msflow_jax.inference.learned import (
+    as_object,
+    check_conformal,
+    check_reference,
+    check_thresholds,
+    check_types,
+    is_number,
+)
 from msflow_jax.inference.prediction import Prediction
 from msflow_jax.storage import evaluations
 from msflow_jax.storage.jsons import digest_of
@@ -20,7 +28,8 @@ _KEPT = (
 )  # fmt: skip
 _DIGEST = "digest"
 COVERAGE = 0.8  # at which images are rejected, if nothing else is requested
-_COVERAGES = np.linspace(0.05, 1, 20)
+# Of 1 to 99 % and what keeps nearly all: who abstains on the worst 3 % means these.
+_COVERAGES = np.r_[np.arange(1, 100) / 100, 0.995, 1]
 
 
 @dataclass(frozen=True)
@@ -94,7 +103,7 @@ class Calibration:
             The threshold; None before an evaluation.
 
         Raises:
-            ValueError: coverage outside (0, 1], or an unknown measure.
+            ValueError: coverage outside (0, 1] or below what was measured, or an unknown measure.
         """
         if not 0 < coverage <= 1:
             raise ValueError(f"coverage (--keep) must lie in (0, 1], got {coverage}")
@@ -103,8 +112,19 @@ class Calibration:
         if measure not in self.thresholds:
             names = ", ".join(name for name in self.thresholds if name != "coverage")
             raise ValueError(f"unknown uncertainty {measure!r}: the evaluation has {names}")
-        table = self.thresholds
-        return float(np.interp(coverage, table["coverage"], table[measure]))
+        table, measured = self.thresholds, self.thresholds["coverage"]
+        if coverage < measured[0]:
+            raise ValueError(
+                f"coverage (--keep) is {coverage}: the evaluation has thresholds from {measured[0]} on"
+            )
+        if len(measured) > 1 and measured[-2] < min(coverage, 0.98) and coverage < 1:
+            warnings.warn(
+                f"coverage (--keep) is {coverage}: the evaluation {self.name!r}, of an earlier version, "
+                f"has no threshold between {measured[-2]} and 1, and more than that may be kept; "
+                "evaluate again",
+                stacklevel=2,
+            )
+        return float(np.interp(coverage, measured, table[measure]))
 
 
 def measure_thresholds(prediction: Prediction) -> dict[str, list[float]]:
@@ -112,7 +132,7 @@ def measure_thresholds(prediction: Prediction) -> dict[str, list[float]]:
     table = {
         name: np.quantile(v, _COVERAGES).tolist() for name, v in prediction.uncertainty.items()
     }
-    return {"coverage": [round(float(c), 2) for c in _COVERAGES], **table}
+    return {"coverage": _COVERAGES.tolist(), **table}
 
 
 def read_calibration(
@@ -143,7 +163,7 @@ def read_calibration(
     path = evaluations.place(workdir, name) / evaluations.FILE
     try:
         found = _parse(content := evaluations.read(workdir, name), name)
-        _check_types(found.settings, configured or {})
+        check_types(found.settings, configured or {})
     except (TypeError, AttributeError) as error:
         raise ValueError(f"{path} is damaged ({error}): {evaluations.AGAIN}") from error
     if other := evaluations.parameters_of(content).difference(Parameters(step, digest)):
@@ -168,83 +188,32 @@ def _parse(found: Mapping[str, Any], name: str) -> Calibration:
         if unknown := sorted(learned.keys() - set(_KEPT)):
             raise TypeError(f"unknown entry learned.{unknown[0]}")
     else:  # of an evaluation before `learned` was written
-        used = _object(found.get("settings", {}), "settings")
+        used = as_object(found.get("settings", {}), "settings")
         learned = {
             "settings": used.get("classify", {}),
-            "temperature": _object(found.get("calibration", {}), "calibration").get(
+            "temperature": as_object(found.get("calibration", {}), "calibration").get(
                 "temperature", 1.0
             ),
             "thresholds": found.get("abstain", {}),
             "step": used.get("step"),
         }
-    settings = _object(learned.get("settings", {}), "settings")
+    settings = as_object(learned.get("settings", {}), "settings")
     temperature, step = learned.get("temperature", 1.0), learned.get("step")
-    if not _is_number(temperature) or temperature <= 0:
+    if not is_number(temperature) or temperature <= 0:
         raise TypeError(f"the temperature is {temperature!r}")
     bias = learned.get("bias", [])
-    if not isinstance(bias, list) or not all(map(_is_number, bias)):
+    if not isinstance(bias, list) or not all(map(is_number, bias)):
         raise TypeError(f"the biases are {bias!r}")
     if step is not None and (not isinstance(step, int) or isinstance(step, bool)):
         raise TypeError(f"the step is {step!r}")
-    thresholds = _object(learned.get("thresholds", {}), "thresholds")
-    _check_thresholds(thresholds)
-    conformal = _object(learned.get("conformal", {}), "conformal")
-    _check_conformal(conformal)
-    outside = _object(learned.get("outside", {}), "outside")
-    _check_reference(outside)
+    thresholds = as_object(learned.get("thresholds", {}), "thresholds")
+    check_thresholds(thresholds)
+    conformal = as_object(learned.get("conformal", {}), "conformal")
+    check_conformal(conformal)
+    outside = as_object(learned.get("outside", {}), "outside")
+    check_reference(outside)
     known = learned.get("familiar_digest", "")
     if not isinstance(known, str):
         raise TypeError(f"the digest of features is {known!r}")
     numbers = float(temperature), tuple(bias), dict(thresholds)
     return Calibration(dict(settings), *numbers, conformal, outside, known, step=step, name=name)
-
-
-def _check_types(settings: Mapping[str, Any], configured: Mapping[str, Any]) -> None:
-    for key, value in settings.items():
-        if key in configured and type(value) is not type(configured[key]):
-            raise TypeError(f"classify.{key} is {value!r}")
-
-
-def _check_thresholds(table: Mapping[str, Any]) -> None:
-    """Raises a TypeError for thresholds that are no lists of numbers, one for each coverage."""
-    coverage = table.get("coverage", [])
-    for name, values in table.items():
-        whole = isinstance(values, list) and values and all(map(_is_number, values))
-        if not whole or len(values) != len(coverage):
-            raise TypeError(f"the thresholds {name!r} are no numbers, one for each coverage")
-    if coverage != sorted(set(coverage)):
-        raise TypeError("the coverages do not rise")
-
-
-def _check_conformal(found: Mapping[str, Any]) -> None:
-    """Raises a TypeError for scores of calibration cases that are no numbers, class by class."""
-    if not found:
-        return
-    if not isinstance(found.get("chose"), bool):
-        raise TypeError("conformal.chose is neither true nor false")
-    for name, classes in _object(found.get("scores"), "conformal.scores").items():
-        lists = isinstance(classes, list) and all(isinstance(one, list) for one in classes)
-        if not lists or not all(_is_number(score) for one in classes for score in one):
-            raise TypeError(f"the scores {name!r} are no numbers, class by class")
-
-
-def _check_reference(found: Mapping[str, Any]) -> None:
-    """Raises a TypeError for what tells images from outside, where it is not as it was written."""
-    if not found:
-        return
-    centre, width = (_object(found.get(key), f"outside.{key}") for key in ("centre", "width"))
-    scores, signed = found.get("scores"), found.get("signed")
-    lists = isinstance(scores, list) and isinstance(signed, list)
-    numbers = [*centre.values(), *width.values(), *(scores or [])]
-    if not lists or set(centre) != set(width) or not all(map(_is_number, numbers)):
-        raise TypeError("outside holds no numbers for each measure")
-
-
-def _object(value: Any, name: str) -> dict[str, Any]:
-    if not isinstance(value, dict):
-        raise TypeError(f"{name} is no object")
-    return value
-
-
-def _is_number(value: Any) -> bool:
-    return isinstance(value, int | float) and not isinstance(value, bool) and math.isfinite(value)

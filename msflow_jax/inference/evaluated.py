@@ -10,6 +10,7 @@ from typing import Any
 import numpy as np
 
 from msflow_jax import data
+from msflow_jax.choices import check_prior
 from msflow_jax.data.base import digest
 from msflow_jax.data.identity import read_split_table
 from msflow_jax.data.own_images import warn_of_copies
@@ -166,6 +167,7 @@ def change_settings(
         raise ValueError("this model knows no class prior: leave out --prior")
     if prior:
         config.sample.classify.prior = prior
+    check_prior(config)
     if likelihood:
         if "likelihood" not in config.sample:
             raise ValueError("this model has no sample.likelihood: leave out --likelihood")

@@ -140,8 +140,14 @@ def _thresholds(results: Results) -> tuple[list[str], list[tuple[str, ...]]] | N
     rows = [
         (page.percent(kept, 0), *(page.number(value) for value in values))
         for kept, *values in zip(table["coverage"], *(table[n] for n in names), strict=True)
+        if _is_shown(kept)
     ]
     return ["kept", *(results.word(name) for name in names)], rows
+
+
+def _is_shown(kept: float) -> bool:
+    """Whether a fraction has a row of its own: every twentieth; the commands know finer ones."""
+    return abs(20 * kept - round(20 * kept)) < 1e-6
 
 
 def _cases(results: Results, kind: str) -> list[dict[str, Any]]:

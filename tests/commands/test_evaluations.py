@@ -98,6 +98,8 @@ def test_images_from_elsewhere(copied, pictures, tmp_path, command):
     assert "siteB.html" in index and str(table) in index
     for more, words in (
         (["--name=test"], "needs a --name of its own"), (["--name=x", "--draws=1"], "leave out"),
+        (["--name=x", "--root=elsewhere"], "leave out --split"),
+        (["--name=x", "--split=val"], "leave out --split"),
         ([], "needs a --name"),
     ):  # fmt: skip
         out = command("evaluate", f"--workdir={copied}", f"--images={table}", *more)

@@ -1,6 +1,7 @@
 """What an evaluation learned: read once, the same for every command."""
 
 import json
+import warnings
 
 import numpy as np
 import pytest
@@ -13,10 +14,25 @@ from tests.inference.test_prediction import prediction
 def test_thresholds_keep_the_fraction_that_is_asked_for():
     found = prediction(np.random.default_rng(0).random((2, 400, 3)))
     calibration = Calibration(thresholds=measure_thresholds(found))
-    for coverage in (0.05, 0.5, 0.8, 1.0):
+    for coverage in (0.01, 0.02, 0.05, 0.5, 0.8, 0.96, 0.97, 0.99, 1.0):
         for measure, values in found.uncertainty.items():
             kept = np.mean(values <= calibration.threshold(measure, coverage))
-            assert kept == pytest.approx(coverage, abs=0.01), measure
+            assert kept == pytest.approx(coverage, abs=0.004), measure
+    with pytest.raises(ValueError, match="is 0.005: the evaluation has thresholds from 0.01 on"):
+        calibration.threshold("distance", 0.005)
+
+
+def test_a_coarse_table_of_before_says_where_it_keeps_more():
+    values = np.sort(np.random.default_rng(0).lognormal(size=1000))
+    grid = np.linspace(0.05, 1, 20).round(2).tolist()
+    table = {"coverage": grid, "distance": np.quantile(values, grid).tolist()}
+    found = Calibration(thresholds=table, name="test")
+    with pytest.warns(UserWarning, match="is 0.97: the evaluation 'test'.*evaluate again"):
+        found.threshold("distance", 0.97)
+    with warnings.catch_warnings():
+        warnings.simplefilter("error")
+        for coverage in (0.05, 0.93, 0.95, 1.0):
+            found.threshold("distance", coverage)
 
 
 def test_without_an_evaluation_nothing_is_known(tmp_path):
