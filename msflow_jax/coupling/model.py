@@ -111,7 +111,7 @@ class CouplingFlow(ConditionalDensity):
         self, params: Params, labels: jax.Array, key: jax.Array, *,
         temperature: float | jax.Array = 1.0, index: jax.Array | None = None,
     ) -> jax.Array:  # fmt: skip
-        """An image for each label, ``[B, *space, C]``, of 256 equally spaced values in [-1, 1].
+        """An image for each label, ``[B, *space, C]``, of 256 equally spaced values in [-1, 1], or NaN.
 
         Args:
             params: parameters of the flow.
@@ -128,9 +128,11 @@ class CouplingFlow(ConditionalDensity):
         noise *= jnp.reshape(jnp.asarray(temperature, noise.dtype), (-1, 1))
         parts = zip(jnp.split(noise, ends, axis=1), shapes, strict=True)
         latents = [part.reshape(-1, *shape) for part, shape in parts]
-        images = self.codec.decode(None, self.inverse(params, latents, labels))
+        found = self.inverse(params, latents, labels)
         # A grey level is the interval that dequantisation spread it over, not the nearest of 256 points.
-        return bi.quantise(images) / 127.5 - 1
+        images = bi.quantise(self.codec.decode(None, found)) / 127.5 - 1
+        # Of what is not a number that makes black: it stays what it is, and whoever draws refuses it.
+        return jnp.where(jnp.isfinite(found), images, jnp.nan)
 
     def loss(
         self, params: Params, batch: dict[str, jax.Array], key: jax.Array, *, train: bool = True

@@ -4,6 +4,7 @@ The workdir keeps it as ``mask.png``; of a volume the slices stand below one ano
 """
 
 import math
+import warnings
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -59,6 +60,12 @@ def prepare(config: ConfigDict, info: Info, train: Split | LazySplit) -> Couplin
         ValueError: the mask of a volume is of another shape.
     """
     if not needs_mask(config):
+        if config.foreground:
+            warnings.warn(
+                f"model.foreground={config.foreground!r} has no effect: no step of model.layout is "
+                f"named {WORD}",
+                stacklevel=2,
+            )
         return CouplingParts()
     if config.foreground:
         path = expand(config.foreground)

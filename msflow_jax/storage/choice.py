@@ -105,7 +105,7 @@ def notes(
 
 @dataclass(frozen=True)
 class Keep:
-    """The newest few and both best ones, as orbax asks for it.
+    """The newest few, both best ones, and what may be the best later, as orbax asks for it.
 
     Attributes:
         newest: how many of the newest.
@@ -119,5 +119,10 @@ class Keep:
         """Which of the checkpoints, oldest first, stay; each has ``step`` and ``metrics``."""
         found = {one.step: one.metrics or {} for one in checkpoints}
         kept = {one.step for one in checkpoints[-self.newest :]}
-        kept |= {best(found, self.select), best_drawing(found, self.select)}
+        chosen = best(found, self.select)
+        kept |= {chosen, best_drawing(found, self.select)}
+        # One of a higher metric, which lost by the likelihood, is the best again once the chosen one is
+        # no longer within the resolution: else the choice would depend on how many of the newest stay.
+        least = score(found.get(chosen), self.select)
+        kept |= {step for step, metrics in found.items() if score(metrics, self.select) > least}
         return [one.step in kept for one in checkpoints]

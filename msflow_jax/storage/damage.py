@@ -37,16 +37,16 @@ def unsound(folder: Path) -> list[Path]:
 
 
 def clear(path: Path) -> None:
-    """Remove an unsound checkpoint that a newer one stands behind, else set it aside.
+    """Remove an unsound checkpoint that is a deletion cut short, else set it aside.
 
-    Older than a whole one, it is a deletion that was cut short.
+    That is one without parameters, and older than a whole one.
 
     Args:
         path: folder of the checkpoint.
     """
     cut = {other.name for other in unsound(path.parent)}
     whole = [int(p.name) for p in _numbered(path.parent) if p.name not in cut]
-    if whole and int(path.name) < max(whole):
+    if whole and int(path.name) < max(whole) and not (path / "ema").is_dir():
         shutil.rmtree(path, ignore_errors=True)
     else:
         set_aside(path)

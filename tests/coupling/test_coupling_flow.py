@@ -16,6 +16,7 @@ from msflow_jax.coupling.layout import PUBLISHED, parse
 from msflow_jax.coupling.magic import Classification, Generation
 from msflow_jax.coupling.mixing import ActNorm
 from msflow_jax.coupling.model import CouplingFlow
+from msflow_jax.inference.runners import to_images
 from msflow_jax.nets.convolution import Conv
 from tests.coupling.table import OPTIONS
 from tests.coupling.tiny_flows import LABELS, Plain, eight_bit, images, move, plain_flow, shaken
@@ -145,6 +146,15 @@ def test_samples_depend_on_their_index_alone():
     mixed = generate(params, LABELS, key, temperature=jnp.array([1.0, 0, 1, 0]))
     np.testing.assert_allclose(mixed[:2], [four[0], cold[1]], atol=1e-5)
     assert np.abs(four).max() <= 1
+
+
+def test_what_is_no_number_is_not_drawn_as_black():
+    flow = plain_flow(**OPTIONS["all"])
+    params = jax.tree.map(lambda x: x.at[...].set(jnp.nan), shaken(flow))
+    drawn = jax.jit(flow.generate)(params, LABELS, jax.random.key(0))
+    assert np.isnan(drawn).all()
+    with pytest.raises(FloatingPointError, match="not finite"):
+        to_images(np.asarray(drawn))
 
 
 def test_the_discriminative_weight_is_that_of_a_cross_entropy_over_likelihoods():

@@ -56,6 +56,12 @@ def test_a_mask_that_is_not_square_is_fitted_as_the_images_are(config, tmp_path)
     assert found[2:6].all() and not found[:2].any() and not found[6:].any()
 
 
+def test_a_mask_that_no_step_asks_for_is_named(config):
+    config.layout, config.foreground = "checkerboard:1", "head.png"
+    with pytest.warns(UserWarning, match="foreground='head.png' has no effect: no step .* foreground"):
+        assert prepare(config, INFO, None).foreground is None
+
+
 def test_a_missing_mask_is_named(config, tmp_path):
     config.foreground = str(tmp_path / "nowhere.png")
     with pytest.raises(FileNotFoundError, match="nowhere.png: correct model.foreground"):

@@ -117,6 +117,18 @@ def test_damaged_metrics(tmp_path):
         assert restore(checkpoints, make_state(0)).step == 1
 
 
+def test_an_older_one_whose_metrics_are_damaged_is_not_deleted(tmp_path):
+    """Of a deletion that was cut short the parameters are gone; here they are whole."""
+    folder = fill(tmp_path / "c", (0.9, 0.5, 0.6), keep=3)
+    damage(folder / "1" / "metrics")
+    shutil.rmtree(folder / "2" / "ema")
+    with pytest.warns(UserWarning, match=r"c/1 is no whole checkpoint: moved to 1.damaged"):
+        checkpoints = Checkpoints(folder)
+    with checkpoints:
+        assert checkpoints.steps() == [3]
+    assert sorted(path.name.split("-")[0] for path in folder.iterdir()) == ["1.damaged", "3"]
+
+
 def test_damaged_parameters_are_never_replaced_by_others(tmp_path):
     folder = fill(tmp_path / "c", (0.5, 0.6))
     damage(folder / "2" / "ema")

@@ -108,6 +108,20 @@ def test_the_newest_and_both_best_are_kept():
     assert keep.should_preserve([SimpleNamespace(step=3, metrics=None)]) == [True]
 
 
+def test_the_choice_does_not_depend_on_how_many_stay():
+    """Of 1 to 3 the last is best, by its likelihood; once 4 raises what is equal, 2 is."""
+    said = {1: (0.80, 0.9), 2: (0.91, 0.5), 3: (0.905, 0.4), 4: (0.916, 0.6)}
+    for newest in (1, 2, 4):
+        kept = {}
+        for step, (auc, nll) in said.items():
+            metrics = {"val_auc": auc, "val_nll": nll}
+            kept[step] = {**metrics, **notes(metrics, kept, "val_auc", 0.01)}
+            infos = [SimpleNamespace(step=s, metrics=m) for s, m in kept.items()]
+            stays = Keep(newest, "val_auc").should_preserve(infos)
+            kept = {one.step: one.metrics for one, stay in zip(infos, stays, strict=True) if stay}
+            assert best(kept, "val_auc") == {4: 2}.get(step, step), newest
+
+
 def test_both_best_are_on_disk_and_no_more(tmp_path):
     scores = [(0.9, 0.9), (0.5, 0.1), (0.6, 0.5), (0.7, 0.6)]
     folder = tmp_path / "c"

@@ -43,6 +43,20 @@ def test_a_signal_saves_and_the_run_goes_on(tmp_path, undisturbed, number, name,
     assert_equal(tiny_training.train(tmp_path), undisturbed[0])
 
 
+def test_a_signal_in_the_last_validation_ends_the_command_too(tmp_path, undisturbed):
+    """Else the evaluation of the test split would begin, which takes much longer than a step."""
+
+    def validate(params):
+        os.kill(os.getpid(), signal.SIGTERM)
+        return {"val_auc": 0.5}
+
+    with pytest.raises(Preempted, match="after step 12 of 12, which is saved"):
+        tiny_training.train(tmp_path, eval_every=12, validate=validate)
+    with Checkpoints(tmp_path / "checkpoints", read_only=True) as checkpoints:
+        assert checkpoints.metrics(12)["val_auc"] == 0.5
+    assert_equal(tiny_training.train(tmp_path), undisturbed[0])
+
+
 def test_the_second_interrupt_ends_at_once(tmp_path):
     code = """
 import ctypes, signal
