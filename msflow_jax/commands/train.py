@@ -5,7 +5,6 @@ python -m experiments.train --config=configs/pixel_retina.py:cpu --config.data.r
 """
 
 import contextlib
-import warnings
 from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
@@ -159,17 +158,12 @@ def _taken(source: Path, workdir: Path, model: Any, config: Any) -> Any:
     Raises:
         ValueError: it is the run itself.
     """
+    from msflow_jax.training.continuing import warn_of_others
     from msflow_jax.workdir import read, take_params
 
     if resolved(source) == resolved(workdir):
         raise ValueError(f"--config.train.init={source} is this run's own --workdir: name another")
-    before, own = read(source)[0].train.calibrate_every, config.train.calibrate_every
-    if own and before != own:
-        warnings.warn(
-            f"{source} was chosen by validation images that this run keeps for conformal sets: of the "
-            "same data their rate may be lower (train.calibrate_every)",
-            stacklevel=2,
-        )
+    warn_of_others(source, read(source)[0], config)
     return take_params(source, model)
 
 

@@ -1,6 +1,7 @@
 """A run that is made longer, and one that starts from the parameters of another."""
 
 import dataclasses
+import warnings
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
@@ -9,11 +10,12 @@ from typing import Any
 from flax.traverse_util import flatten_dict, unflatten_dict
 from ml_collections import ConfigDict
 
+from msflow_jax.settings import leaves
 from msflow_jax.storage.checkpoints import exist
 from msflow_jax.training.optimiser import one_cycle
 from msflow_jax.training.stage import Params, Stage, total_steps
 
-_SHOWN = 4  # arrays in a line
+_SHOWN = 4  # arrays or settings in a line
 
 
 def check_length(then: ConfigDict, now: ConfigDict, examples: int, run: Path) -> None:
@@ -98,6 +100,33 @@ class Taken:
             "workdir": self.source, "step": self.step, "taken": len(self.leaves),
             "fresh": list(self.rest),
         }  # fmt: skip
+
+
+def warn_of_others(source: Any, there: ConfigDict, here: ConfigDict) -> None:
+    """Warns of settings of a run to start from that give its parameters another meaning here.
+
+    Args:
+        source: workdir of that run.
+        there: its configuration.
+        here: the configuration of this run.
+    """
+    own = here.train.calibrate_every
+    if own and there.train.calibrate_every != own:
+        warnings.warn(
+            f"{source} was chosen by validation images that this run keeps for conformal sets: of the "
+            "same data their rate may be lower (train.calibrate_every)",
+            stacklevel=3,
+        )
+    before, now = (dict(leaves(one.model, "model.")) for one in (there, here))
+    other = [k for k in now if k in before and before[k] != now[k]]
+    if other:
+        # Arrays of one name and shape, that other settings read otherwise, are taken all the same.
+        named = ", ".join(f"{k}={now[k]!r} ({before[k]!r} there)" for k in other[:_SHOWN])
+        more = f", and {len(other) - _SHOWN} more" if len(other) > _SHOWN else ""
+        warnings.warn(
+            f"{source} was trained with other settings of the model than this run has: {named}{more}",
+            stacklevel=3,
+        )
 
 
 def take(source: str, step: int, params: Params, shapes: Params) -> Taken:

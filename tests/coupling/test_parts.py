@@ -58,7 +58,9 @@ def test_a_mask_that_is_not_square_is_fitted_as_the_images_are(config, tmp_path)
 
 def test_a_mask_that_no_step_asks_for_is_named(config):
     config.layout, config.foreground = "checkerboard:1", "head.png"
-    with pytest.warns(UserWarning, match="foreground='head.png' has no effect: no step .* foreground"):
+    with pytest.warns(
+        UserWarning, match="foreground='head.png' has no effect: no step .* foreground"
+    ):
         assert prepare(config, INFO, None).foreground is None
 
 

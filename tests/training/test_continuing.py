@@ -1,10 +1,12 @@
 """A run that is made longer, and one that starts from another: what is taken, and what is said."""
 
+import warnings
+
 import jax.numpy as jnp
 import numpy as np
 import pytest
 
-from msflow_jax.config import train_config
+from msflow_jax.config import default_config, train_config
 from msflow_jax.training import continuing
 from msflow_jax.training.optimiser import one_cycle
 from msflow_jax.training.stage import Stage
@@ -61,3 +63,14 @@ def test_arrays_of_one_name_and_shape_are_taken(tmp_path):
     assert continuing.begin_with(taken, [one], tmp_path) == [one]  # it has begun
     with pytest.raises(ValueError, match="train.init=runs/a: none of its arrays"):
         continuing.take("runs/a", 7, {"x": jnp.ones(1)}, here)
+
+
+def test_settings_that_give_the_same_arrays_another_meaning_are_named():
+    here, there = default_config(), default_config()
+    with warnings.catch_warnings():
+        warnings.simplefilter("error")
+        continuing.warn_of_others("runs/a", there, here)
+    with here.unlocked():
+        here.model.code.scheme = "grey"
+    with pytest.warns(UserWarning, match="runs/a .* model.code.scheme='grey' \\('.*' there\\)$"):
+        continuing.warn_of_others("runs/a", there, here)
