@@ -167,7 +167,8 @@ def _of_slices(
     """The examples of a series of files: the volume, its files as slices, or slices across them."""
     affine = plane_of(header).affine()
     ordered, heights = in_order(group)
-    whole = Item(name, tuple(f.path for f in ordered), **common)
+    listed = tuple(sorted({f.at for f in group}))
+    whole = Item(name, tuple(f.path for f in ordered), all_given=listed, **common)
     if wanted.dims == 3:
         return cut(whole, (), (), wanted)
     step = float(np.median(np.diff(heights)))
