@@ -121,7 +121,8 @@ def _of_table(path: Path, info: Info, resize: bool, outside: bool) -> Split:
     rows = list_rows(path, outside=outside, splits=False)
     names = tuple(row.name for row in rows)
     labels = _numbers([row.label for row in rows], names, info, path)
-    found, given = read_listed([row.path for row in rows], names, info, resize=resize)
+    files, known_by_name = [row.path for row in rows], all(row.patient for row in rows)
+    found, given = read_listed(files, names, info, resize=resize, named=known_by_name)
     check_alike(rows, found.items, path)
     rows = [rows[i] for i in given]
     known, truth = _facts(found)

@@ -41,7 +41,8 @@ def examples_of(rows: Sequence[Row], config: ConfigDict, source: Path) -> list[R
         ValueError: files that cannot be used; rows of one series that differ in label, split or patient.
     """
     names = [row.name for row in rows]
-    items, broken = list_items([row.path for row in rows], names, Wanted.of(config))
+    named = any(row.patient for row in rows)
+    items, broken = list_items([row.path for row in rows], names, Wanted.of(config), named=named)
     refuse_broken(broken.values())
     warn_of_small(sizes_of(items), source)
     if Slices.of(config.slices) != Slices() and not any(item.volume for item in items):
@@ -51,7 +52,7 @@ def examples_of(rows: Sequence[Row], config: ConfigDict, source: Path) -> list[R
         )
     check_alike(rows, items, source)
     found = [dataclasses.replace(rows[item.given], name=item.name, item=item) for item in items]
-    if any(row.patient for row in found):
+    if named:
         _compare(found, source)
         return found
     warn_of_frames({row.source.volume: row.source.file for row in found}.values(), source)
