@@ -26,6 +26,8 @@ class Picture:
         unit: unit of the values, ``HU`` or empty.
         missing: bool ``[*space]``: where there is no value (outside a scanner's circle), or None.
         group: whom it shows, as a salted hash that identifies nobody; empty where the file does not say.
+        study: of DICOM, a hash that the files of one study share.
+        alike: of DICOM, as ``group``, but one for numbers that differ only in how they are written.
         notes: what was decided in reading it and a user should know, a line each.
         intent: whether DICOM made it ``FOR PROCESSING`` or ``FOR PRESENTATION``; empty of anything else.
         aspect: distance of rows and of columns where only their ratio is known, of a loop those of its
@@ -45,6 +47,8 @@ class Picture:
     intent: str = ""
     aspect: tuple[float, ...] = ()
     directions: str = ""
+    study: str = ""
+    alike: str = ""
 
     @property
     def dims(self) -> int:

@@ -27,10 +27,11 @@ from msflow_jax.data.sources.dicom.listed import (
 from msflow_jax.data.sources.dicom.odd import warn_of_intents
 from msflow_jax.data.sources.dicom.order import SAME, check_apart
 from msflow_jax.data.sources.dicom.reading import Header, read_dicom, read_header
+from msflow_jax.data.sources.dicom.whose import has_patient
 from msflow_jax.data.sources.finding import PLAIN, find_images
-from msflow_jax.data.sources.identifiers import settled
 from msflow_jax.data.sources.items import Item, Wanted
 from msflow_jax.data.sources.nifti import reading as nifti
+from msflow_jax.data.sources.patients import Patients
 from msflow_jax.data.sources.reading import kind_of
 from msflow_jax.data.sources.volumes.orientation import to_picture_axes
 from msflow_jax.data.sources.volumes.stacks import pages, read_stack
@@ -39,7 +40,7 @@ from msflow_jax.storage.archives import Explained
 
 
 def list_items(
-    files: Sequence[Path], names: Sequence[str], wanted: Wanted
+    files: Sequence[Path], names: Sequence[str], wanted: Wanted, *, named: bool = False
 ) -> tuple[list[Item], dict[str, str]]:
     """The examples that files hold, in the order of the files.
 
@@ -52,6 +53,7 @@ def list_items(
             for the DICOM files in it.
         names: what tables call them.
         wanted: pictures or volumes, and which slices.
+        named: whether a list says whom files show, so that nothing is said of what headers make of it.
 
     Returns:
         The examples, and the error of each file that cannot be used by its name.
@@ -93,8 +95,12 @@ def list_items(
             broken[group[0].name] = str(error)
     single = {i.paths[0] for i in found if i.part is None and i.number != NO_SLICE}
     warn_of_odd_slices([group for group in series if any(f.path in single for f in group)])
-    groups = settled([item.group for item in found])
-    found = [dataclasses.replace(item, group=g) for item, g in zip(found, groups, strict=True)]
+    patients = Patients.among([file.header for file in dicoms if file.header])
+    found = [
+        dataclasses.replace(item, group=patients.of.get(item.group, item.group)) for item in found
+    ]
+    if not named:
+        patients.warn([str(file.path) for file in dicoms])
     found.sort(key=lambda item: (item.given, item.number))
     warn_of_slices(found, wanted)
     if found and pictures:  # planes of volumes lie beside them, in what is drawn here too
@@ -143,8 +149,10 @@ def _of_series(group: list[File], wanted: Wanted, folders: Counter[str]) -> list
     """The examples of the files of one series, or of one file."""
     file, header = group[0], group[0].header
     assert header is not None
+    headers = [one.header for one in group if one.header]
     common: dict[str, Any] = {
-        "kind": "dicom", "group": header.group, "modality": header.modality, "given": file.at,
+        "kind": "dicom", "group": next(filter(has_patient, headers), header).group,
+        "modality": header.modality, "given": file.at,
         "lies": LOCALISER if header.scout else "",
     }  # fmt: skip
     if header.frames > 1:
@@ -167,7 +175,8 @@ def _of_slices(
     """The examples of a series of files: the volume, its files as slices, or slices across them."""
     affine = plane_of(header).affine()
     ordered, heights = in_order(group)
-    whole = Item(name, tuple(f.path for f in ordered), **common)
+    listed = tuple(sorted({f.at for f in group}))
+    whole = Item(name, tuple(f.path for f in ordered), all_given=listed, **common)
     if wanted.dims == 3:
         return cut(whole, (), (), wanted)
     step = float(np.median(np.diff(heights)))

@@ -126,23 +126,23 @@ def read_sound_images(path: str | Path, info: Info, *, resize: bool = False) -> 
     else:
         raise FileNotFoundError(f"no image, folder or .npz at {path}")
     names = [file.relative_to(root).as_posix() for file in files]
-    return _read_files(files, names, info, resize)
+    items, broken = list_items(files, names, Wanted.as_trained(info))
+    return read_items(items, broken, info, resize)
 
 
 def read_listed(
-    files: Sequence[Path], names: Sequence[str], info: Info, *, resize: bool = False
-) -> tuple[Sound, list[int]]:
-    """Reads image files in their order, as :func:`read_images` does, and which file each is of."""
-    items, broken = list_items(files, names, Wanted.as_trained(info))
+    files: Sequence[Path], names: Sequence[str], info: Info, *, resize: bool = False,
+    named: bool = False,
+) -> tuple[Sound, list[int]]:  # fmt: skip
+    """Reads image files in their order, as :func:`read_images` does, and which file each is of.
+
+    ``named`` says whether a list says whom they show, as of ``list_items``.
+    """
+    items, broken = list_items(files, names, Wanted.as_trained(info), named=named)
     refuse_broken(broken.values())
     found = read_items(items, {}, info, resize)
     refuse_broken(found.errors)
     return found, [item.given for item in items]
-
-
-def _read_files(files: Sequence[Path], names: Sequence[str], info: Info, resize: bool) -> Sound:
-    items, broken = list_items(files, names, Wanted.as_trained(info))
-    return read_items(items, broken, info, resize)
 
 
 def read_items(items: Sequence[Item], broken: dict[str, str], info: Info, resize: bool) -> Sound:

@@ -33,7 +33,8 @@ class Item:
         number: place of a slice in its volume, from 0; ``NO_SLICE`` of anything else.
         group: whom it shows, as a salted hash; empty where the file does not say.
         modality: DICOM's word for what it is; empty where the file does not say.
-        given: which of the listed files it comes from.
+        given: which of the listed files or folders it comes from, the first of them.
+        all_given: every one of them, where it is a series that several hold; else empty.
         space: voxels of the volume along its axes, in their order in the file; empty where they were not
             looked at.
         lies: what a DICOM slice that is alone is: ``axial``, ``coronal``, ``sagittal`` or ``localiser``;
@@ -52,6 +53,7 @@ class Item:
     group: str = ""
     modality: str = ""
     given: int = 0
+    all_given: tuple[int, ...] = ()
     space: tuple[int, ...] = ()
     lies: str = ""
 

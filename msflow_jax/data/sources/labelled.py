@@ -13,9 +13,10 @@ from msflow_jax.data.base import Info, Split, class_name
 from msflow_jax.data.oddities import nearest
 from msflow_jax.data.sources.grey.values import refuse_broken
 from msflow_jax.data.sources.images import Sound, read_images, read_listed, read_sound_images
-from msflow_jax.data.sources.items import facts_of
+from msflow_jax.data.sources.items import Item, facts_of
 from msflow_jax.data.sources.listings.folder_checks import warn_of_splits_within
 from msflow_jax.data.sources.listings.manifest import list_rows
+from msflow_jax.data.sources.listings.subjects import check_alike
 from msflow_jax.storage.archives import read_npz
 from msflow_jax.storage.places import expand, split_archive
 
@@ -41,7 +42,8 @@ def read_labelled(
     Raises:
         FileNotFoundError: nothing there, or a listed image is missing.
         ValueError: a malformed CSV (see ``list_rows``), a label that is no class (it and the
-            classes are named), or images that cannot be read or do not fit.
+            classes are named), slices of one series under two labels or patients, or images that
+            cannot be read or do not fit.
     """
     if archive := split_archive(str(path)):
         return _of_archive(*archive, str(path), info, resize)
@@ -56,8 +58,25 @@ def read_labelled(
     refuse_broken(found.errors)
     names = found.names
     warn_of_splits_within(names, path)
-    folders = [name.partition("/")[0] if "/" in name else "" for name in names]
+    folders = [_class_folder(item, path) for item in found.items]
     return _split(found.images, _numbers(folders, names, info, path), names, *_facts(found))
+
+
+def _class_folder(item: Item, root: Path) -> str:
+    """The folder under ``root`` that an example lies in, which is its class; empty where in none.
+
+    Raises:
+        ValueError: slices of one series lie in folders of two classes; names a file of each.
+    """
+    inside = [path.relative_to(root) for path in item.paths]
+    folders = [path.parts[0] if len(path.parts) > 1 else "" for path in inside]
+    for path, folder in zip(inside, folders, strict=True):
+        if class_name(folder) != class_name(folders[0]):
+            raise ValueError(
+                f"{root}: {inside[0].as_posix()} and {path.as_posix()} are slices of one series, but "
+                "differ in label: put them into the folder of one class, or leave one out"
+            )
+    return folders[0]
 
 
 def _of_archive(path: Path, split: str, given: str, info: Info, resize: bool) -> Split:
@@ -102,7 +121,9 @@ def _of_table(path: Path, info: Info, resize: bool, outside: bool) -> Split:
     rows = list_rows(path, outside=outside, splits=False)
     names = tuple(row.name for row in rows)
     labels = _numbers([row.label for row in rows], names, info, path)
-    found, given = read_listed([row.path for row in rows], names, info, resize=resize)
+    files, known_by_name = [row.path for row in rows], all(row.patient for row in rows)
+    found, given = read_listed(files, names, info, resize=resize, named=known_by_name)
+    check_alike(rows, found.items, path)
     rows = [rows[i] for i in given]
     known, truth = _facts(found)
     named = tuple(row.patient for row in rows)

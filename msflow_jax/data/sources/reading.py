@@ -111,6 +111,8 @@ def cut(volume: Picture, axis: str, number: int) -> Picture:
         unit=volume.unit,
         missing=None if missing is None else slices.take(missing[..., None], number)[..., 0],
         group=volume.group,
+        study=volume.study,
+        alike=volume.alike,
         notes=volume.notes,
         intent=volume.intent,
         aspect=volume.aspect if axis == "axial" else (),

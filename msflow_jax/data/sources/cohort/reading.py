@@ -14,7 +14,7 @@ from msflow_jax.data.slices import NO_SLICE, Slices
 from msflow_jax.data.sources.cohort.table import Examination
 from msflow_jax.data.sources.grey.levels import sample
 from msflow_jax.data.sources.grey.values import refuse_broken
-from msflow_jax.data.sources.identifiers import settled
+from msflow_jax.data.sources.patients import Patients
 from msflow_jax.data.sources.reading import read_picture
 from msflow_jax.data.sources.volumes.geometry import check_same_grid, resample_to, to_spacing
 from msflow_jax.progress import LONG, track
@@ -179,7 +179,7 @@ def _part(picture: Picture, place: str) -> Part:
     bare = Picture(
         empty, picture.affine, picture.spacing, picture.modality, picture.unit, None, picture.group,
         picture.notes, picture.intent, picture.aspect,
-        picture.directions,
+        picture.directions, picture.study, picture.alike,
     )  # fmt: skip
     low, high = float(known.min()), float(known.max())
     return Part(
@@ -198,8 +198,9 @@ def _patient(row: Examination, found: Mapping[str, Picture]) -> str:
     Raises:
         ValueError: files of two patients; names both.
     """
-    named = {name: picture.group for name, picture in found.items() if picture.group}
-    groups = dict(zip(named, settled(list(named.values())), strict=True))
+    named = {name: picture for name, picture in found.items() if picture.group}
+    whom = Patients.among(list(named.values())).of
+    groups = {name: whom[picture.group] for name, picture in named.items()}
     first = next(iter(groups), "")
     for name, group in groups.items():
         if group != groups[first]:

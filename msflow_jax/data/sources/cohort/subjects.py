@@ -9,6 +9,7 @@ from msflow_jax.data.sources.cohort.reading import Seen
 from msflow_jax.data.sources.cohort.table import Examination
 from msflow_jax.data.sources.identifiers import settled
 from msflow_jax.data.sources.nifti.reading import split_volume
+from msflow_jax.data.sources.patients import Patients
 
 
 def subjects_of(
@@ -27,8 +28,11 @@ def subjects_of(
         ValueError: the headers of two rows name one patient, and the list two, or the other way round;
             names both rows.
     """
-    whom, names = settled([one.patient for one in seen]), dict[str, str]()
+    parts = [part for one in seen for part in one.parts.values()]
+    patients = Patients.among([part.picture for part in parts])
+    whom, names = [patients.of.get(one.patient, "") for one in seen], dict[str, str]()
     if not any(row.subject for row in rows):
+        patients.warn([part.place for part in parts], "subject")
         found = []
         for row, patient, title in zip(rows, whom, titles, strict=True):
             keys = [patient] if patient else files_of(row)
@@ -36,13 +40,17 @@ def subjects_of(
             names.update(dict.fromkeys(keys, name))
             found.append(name)
         return found
-    patients: dict[str, int] = {}
+    studies = {part.picture.study for part in parts}
+    numbers = ["" if n in studies else n for n in settled([one.patient for one in seen])]
+    first_of: dict[str, int] = {}
     subjects: dict[str, int] = {}
     for i, (row, patient) in enumerate(zip(rows, whom, strict=True)):
         if not patient:
             continue
-        first = patients.setdefault(patient, i)
-        if rows[first].subject != row.subject:
+        first = first_of.setdefault(patient, i)
+        # Of two numbers in one study the list says whether they are one patient's.
+        two = numbers[i] and numbers[first] and numbers[i] != numbers[first]
+        if rows[first].subject != row.subject and not two:
             raise _contradiction(rows[first], row, "show one patient, but are of two subjects here")
         first = subjects.setdefault(row.subject, i)
         if whom[first] != patient:

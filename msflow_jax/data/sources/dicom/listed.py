@@ -14,7 +14,7 @@ from msflow_jax.data.slices import AXES
 from msflow_jax.data.sources.dicom.geometry import Plane
 from msflow_jax.data.sources.dicom.odd import alternating, at_one_place, odd_rescale
 from msflow_jax.data.sources.dicom.reading import Header
-from msflow_jax.data.sources.identifiers import without_issuer
+from msflow_jax.data.sources.dicom.whose import patients_within
 from msflow_jax.data.sources.volumes.orientation import to_picture_axes
 
 LOCALISER = "localiser"
@@ -40,13 +40,14 @@ def series_of(dicoms: Sequence[File]) -> list[list[File]]:
     groups: defaultdict[tuple, list[File]] = defaultdict(list)
     scouts = [file for file in dicoms if file.header and file.header.scout]
     others = [file for file in dicoms if file not in scouts]
-    for file in others or dicoms:
+    kept = [file for file in others or dicoms if file.header]
+    patients = patients_within([file.header for file in kept if file.header])
+    for file, patient in zip(kept, patients, strict=True):
         header = file.header
         assert header is not None
         alone = not (header.series and header.placed) or header.frames > 1
         turn = () if alone else tuple(np.rint(normal(header) * 100).tolist())
-        # Who it shows as well: scripts that write or blank headers may give all files one series.
-        shape = (header.series, without_issuer(header.group), header.rows, header.columns)
+        shape = (header.series, patient, header.rows, header.columns)
         groups[(file.name,) if alone else (*shape, *turn)].append(file)
     if scouts and others:
         warnings.warn(

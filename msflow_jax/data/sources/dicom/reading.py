@@ -27,8 +27,8 @@ from msflow_jax.data.sources.dicom.odd import Made, odd_rescale
 from msflow_jax.data.sources.dicom.order import order
 from msflow_jax.data.sources.dicom.pixels import pixels, size
 from msflow_jax.data.sources.dicom.values import to_values
+from msflow_jax.data.sources.dicom.whose import Whose
 from msflow_jax.data.sources.dicom.windows import windowed
-from msflow_jax.data.sources.identifiers import patient_group, pseudonym
 from msflow_jax.data.sources.volumes.orientation import odd_size
 from msflow_jax.storage.archives import Explained
 
@@ -47,6 +47,8 @@ class Header:
         series: equal for the files of a series: a salted hash; empty where the file does not say.
         modality: DICOM's word, such as ``CT``; empty where the file does not say.
         group: whom it shows, as of a ``Picture``.
+        study: as of a ``Picture``.
+        alike: as of a ``Picture``.
         frames: how many pictures.
         rows: size of a picture.
         columns: size of a picture.
@@ -60,6 +62,8 @@ class Header:
     series: str
     modality: str
     group: str
+    study: str
+    alike: str
     frames: int
     rows: int
     columns: int
@@ -86,11 +90,14 @@ def read_header(path: Path) -> Header:
             found, frames, path
         )  # what has no meaning is refused before pixels are read
         plane = geometry.planes(found, 1)[0][0] if frames == 1 else None
+        whose = Whose.of(found)
         return Header(
             path=path,
-            series=series_key(found),
-            modality=modality(found),
-            group=group_of(found),
+            series=whose.series,
+            modality=whose.modality,
+            group=whose.group,
+            study=whose.study,
+            alike=whose.alike,
             frames=frames,
             rows=rows,
             columns=columns,
@@ -104,23 +111,6 @@ def read_header(path: Path) -> Header:
 def is_scout(found: Dataset) -> bool:
     """Whether an object is a localiser."""
     return "LOCALIZER" in str(get(found, "ImageType") or "").upper()
-
-
-def series_key(found: Dataset) -> str:
-    """A hash that files of one series share; empty where a file does not say."""
-    uid = str(get(found, "SeriesInstanceUID") or "")
-    return pseudonym("series", uid) if uid else ""
-
-
-def group_of(found: Dataset) -> str:
-    """A hash of the patient, else of the study, else of the series; empty where nothing is said."""
-    patient = str(get(found, "PatientID") or "").strip()
-    if patient:
-        return patient_group(patient, str(get(found, "IssuerOfPatientID") or "").strip())
-    for kind in ("Study", "Series"):
-        if uid := str(get(found, f"{kind}InstanceUID") or ""):
-            return pseudonym(kind, uid)
-    return ""
 
 
 def read_dicom(data: bytes | Path, path: Path, *, window: int | None = None) -> Picture:
@@ -161,10 +151,13 @@ def read_dicom(data: bytes | Path, path: Path, *, window: int | None = None) -> 
         values, missing = _values(found, stored, rules, path, window)
         ratio, unsound = geometry.aspect(found)
         said = [decoded, *rules[0].notes, odd, *notes, unsound]
+        whose = Whose.of(found)
         common: dict[str, Any] = {
-            "modality": modality(found),
+            "modality": whose.modality,
             "unit": rules[0].unit if window is None else "",
-            "group": group_of(found),
+            "group": whose.group,
+            "study": whose.study,
+            "alike": whose.alike,
             "intent": made[0].intent,
             "directions": "" if lies[0].placed else made[0].directions,
             "aspect": ratio if step is None else (),  # planes of a volume may be cut across

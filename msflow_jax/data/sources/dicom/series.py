@@ -13,20 +13,14 @@ import numpy as np
 from msflow_jax.data.pictures import Picture
 from msflow_jax.data.sources.decoding import MAX_BYTES, read_file
 from msflow_jax.data.sources.dicom import geometry
-from msflow_jax.data.sources.dicom.headers import get, modality, parse, reading
+from msflow_jax.data.sources.dicom.headers import get, parse, reading
 from msflow_jax.data.sources.dicom.meaning import Meaning, meanings
 from msflow_jax.data.sources.dicom.odd import Made, alternating, odd_rescale
 from msflow_jax.data.sources.dicom.order import order
 from msflow_jax.data.sources.dicom.pixels import pixels
-from msflow_jax.data.sources.dicom.reading import (
-    Header,
-    group_of,
-    is_scout,
-    read_dicom,
-    series_key,
-)
+from msflow_jax.data.sources.dicom.reading import Header, is_scout, read_dicom
 from msflow_jax.data.sources.dicom.values import to_values
-from msflow_jax.data.sources.identifiers import without_issuer
+from msflow_jax.data.sources.dicom.whose import Whose, has_patient, patients_within
 from msflow_jax.storage.archives import Explained
 
 
@@ -60,7 +54,7 @@ class Series:
     @property
     def group(self) -> str:
         """As of a ``Picture``."""
-        return self.headers[0].group
+        return next(filter(has_patient, self.headers), self.headers[0]).group
 
 
 def group_series(headers: Iterable[Header]) -> list[Series]:
@@ -70,9 +64,9 @@ def group_series(headers: Iterable[Header]) -> list[Series]:
         The series, sorted by their paths.
     """
     parts: dict[tuple[str, str], list[Header]] = defaultdict(list)
-    for header in headers:
-        key = header.series or f"file {header.path}", without_issuer(header.group)
-        parts[key].append(header)
+    headers = list(headers)
+    for header, patient in zip(headers, patients_within(headers), strict=True):
+        parts[header.series or f"file {header.path}", patient].append(header)
     folders: dict[Path, set[tuple[str, str]]] = defaultdict(set)
     for key, members in parts.items():
         for header in members:
@@ -97,7 +91,7 @@ class _Slice:
     told: tuple[str, ...]
     scout: bool
     made: Made
-    whose: tuple[str, str, str]
+    whose: Whose
 
 
 def read_series(paths: Sequence[Path]) -> Picture:
@@ -122,10 +116,12 @@ def read_series(paths: Sequence[Path]) -> Picture:
         return read_dicom(paths[0], paths[0])
     subject = f"{paths[0]} and {len(paths) - 1} more"
     slices: list[_Slice] = []
+    whose: Whose | None = None  # of the first file, or of the first one that names a patient
     folder = os.path.commonpath([path.parent.absolute() for path in paths])
     for path in paths:
         name = os.path.relpath(path.absolute(), folder)
-        slices.append(_read(path, name, slices[0].whose if slices else None, subject))
+        slices.append(_read(path, name, whose, subject))
+        whose = whose if whose and has_patient(whose) else slices[-1].whose
         _check_alike(slices[0], slices[-1], len(paths), subject)
     _check_placed(slices, subject)
     planes = [s.plane for s in slices]
@@ -135,26 +131,32 @@ def read_series(paths: Sequence[Path]) -> Picture:
     values, missing = to_values([s.stored for s in slices], [s.rule for s in slices], paths[0])
     spot = geometry.placed(values, missing, slices[0].plane, step)
     lines = dict.fromkeys(line for s in slices for line in s.told)
+    assert whose is not None
     return Picture(
         spot.values,
         spot.affine,
         spot.spacing,
-        modality=slices[0].whose[2],
+        modality=whose.modality,
         unit=slices[0].rule.unit,
         missing=spot.missing,
-        group=slices[0].whose[1],
+        group=whose.group,
+        study=whose.study,
+        alike=whose.alike,
         notes=tuple(f"{subject} {line}" for line in (*lines, *odd, *spot.notes) if line),
     )
 
 
-def _read(path: Path, name: str, first: tuple[str, str, str] | None, subject: str) -> _Slice:
+def _read(path: Path, name: str, first: Whose | None, subject: str) -> _Slice:
     content = read_file(path)  # outside of the lock
     with reading(path):
         found = parse(content, path)
-        whose = (series_key(found), group_of(found), modality(found))
-        given = ((a, without_issuer(b), c) for a, b, c in (whose, first or whose))
-        compared = zip(("series", "patients", "modalities"), *given, strict=True)
-        if what := next((name for name, mine, others in compared if mine != others), ""):
+        whose = Whose.of(found)
+        same = {
+            "series": first is None or whose.series == first.series,
+            "patients": first is None or whose.of_one_patient(first),
+            "modalities": first is None or whose.modality == first.modality,
+        }
+        if what := next((name for name, alike in same.items() if not alike), ""):
             raise Explained(
                 f"{subject} are of several {what} ({name} is of another one): read each on its own"
             )
@@ -205,7 +207,7 @@ def _kind(rule: Meaning) -> Meaning:
 
 def _oddities(slices: Sequence[_Slice], subject: str) -> tuple[str, str]:
     """What is odd about slices in their order; refuses a CT that is two, which no scanner makes one."""
-    made, names, kind = [s.made for s in slices], [s.name for s in slices], slices[0].whose[2]
+    made, names, kind = [s.made for s in slices], [s.name for s in slices], slices[0].whose.modality
     between = alternating(made, names)
     if between and kind == "CT":
         raise Explained(f"{subject} {between}")

@@ -14,7 +14,7 @@ from ml_collections import ConfigDict
 from msflow_jax.data.slices import Slices
 from msflow_jax.data.sources.examples import list_items
 from msflow_jax.data.sources.grey.values import refuse_broken
-from msflow_jax.data.sources.items import Wanted
+from msflow_jax.data.sources.items import Item, Wanted
 from msflow_jax.data.sources.sizes import sizes_of, warn_of_small
 
 if TYPE_CHECKING:
@@ -38,10 +38,11 @@ def examples_of(rows: Sequence[Row], config: ConfigDict, source: Path) -> list[R
         source: the list, for messages.
 
     Raises:
-        ValueError: files that cannot be used; files of one series that differ in label or split.
+        ValueError: files that cannot be used; rows of one series that differ in label, split or patient.
     """
     names = [row.name for row in rows]
-    items, broken = list_items([row.path for row in rows], names, Wanted.of(config))
+    named = any(row.patient for row in rows)
+    items, broken = list_items([row.path for row in rows], names, Wanted.of(config), named=named)
     refuse_broken(broken.values())
     warn_of_small(sizes_of(items), source)
     if Slices.of(config.slices) != Slices() and not any(item.volume for item in items):
@@ -49,22 +50,34 @@ def examples_of(rows: Sequence[Row], config: ConfigDict, source: Path) -> list[R
             f"{source}: data.slices has no effect: no image is a slice of a volume",
             stacklevel=4,
         )
-    by_path = {row.path: row for row in rows}
-    found = []
+    check_alike(rows, items, source)
+    found = [dataclasses.replace(rows[item.given], name=item.name, item=item) for item in items]
+    if named:
+        _compare(found, source)
+        return found
+    warn_of_frames({row.source.volume: row.source.file for row in found}.values(), source)
+    return _with_subjects(found, source)
+
+
+def check_alike(rows: Sequence[Row], items: Iterable[Item], source: Path) -> None:
+    """Refuses an example whose files come from several rows, files or folders, that differ.
+
+    Args:
+        rows: listed files and folders.
+        items: the examples that they give.
+        source: the list.
+
+    Raises:
+        ValueError: rows that hold parts of one series differ in label, split or patient; names both.
+    """
     for item in items:
         row = rows[item.given]
-        for other in (by_path.get(path, row) for path in item.paths):
+        for other in (rows[at] for at in item.all_given):
             if (other.label, other.split, other.patient) != (row.label, row.split, row.patient):
                 raise ValueError(
                     f"{source}: {row.name} and {other.name} are slices of one series, but differ in "
                     "label, split or patient: list them alike, or leave one out"
                 )
-        found.append(dataclasses.replace(row, name=item.name, item=item))
-    if any(row.patient for row in found):
-        _compare(found, source)
-        return found
-    warn_of_frames({row.source.volume: row.source.file for row in found}.values(), source)
-    return _with_subjects(found, source)
 
 
 def _with_subjects(rows: list[Row], source: Path) -> list[Row]:

@@ -7,6 +7,7 @@ files. Names of files and folders are not secret.
 import gzip
 import io
 import zipfile
+import zlib
 from pathlib import Path
 
 import numpy as np
@@ -52,7 +53,10 @@ def make_dataset(values, *, series=1, instance=1, patient=PATIENT, modality="CT"
     found.file_meta.TransferSyntaxUID = pydicom.uid.ExplicitVRLittleEndian
     found.SOPClassUID = "1.2.840.10008.5.1.4.1.1.2"
     found.SOPInstanceUID = f"{ROOT}.3.{series}.{instance}"
-    found.StudyInstanceUID, found.SeriesInstanceUID = f"{ROOT}.1", f"{ROOT}.2.{series}"
+    # Each patient has a study; without a patient it is that of the usual one.
+    who = "" if patient in (None, PATIENT) else patient.strip()
+    found.StudyInstanceUID = f"{ROOT}.1" + (f".{zlib.crc32(who.encode())}" if who else "")
+    found.SeriesInstanceUID = f"{ROOT}.2.{series}"
     found.PatientName, found.PatientID, found.PatientBirthDate = NAME, patient, BIRTH
     found.AccessionNumber, found.StudyDate, found.InstitutionName = ACCESSION, STUDY, PLACE
     found.StudyDescription = f"for {NAME}"
