@@ -9,9 +9,8 @@ from typing import Protocol
 
 from msflow_jax.data.sources.identifiers import settled
 
-_MOST = (
-    3  # PatientIDs of a study that was corrected; more of them have a placeholder as their study
-)
+# PatientIDs of a study that was corrected; more of them have a placeholder as their study.
+_MOST = 3
 
 
 class Named(Protocol):
