@@ -48,6 +48,25 @@ class Slices:
         """What ``data.slices`` says."""
         return cls(config.axis, config.first, config.last, config.spacing)
 
+    def check_across(self, space: Sequence[int], name: str) -> None:
+        """Refuses a volume of one slice that lies across these: each would be a line of voxels.
+
+        Args:
+            space: size of the volume ``(D, H, W)`` as its file has it.
+            name: of the volume, for the error.
+
+        Raises:
+            ValueError: it is one slice of another plane; says of which.
+        """
+        thin = [plane for plane, axis in AXES.items() if space[axis] == 1]
+        if len(thin) != 1 or thin == [self.axis]:
+            return
+        raise ValueError(
+            f"{name} is one {thin[0]} slice, which data.slices.axis={self.axis} would cut into "
+            f"{space[AXES[self.axis]]} lines of one voxel: data.slices.axis={thin[0]} in training reads "
+            f"such slices; leave it out where a model reads {self.axis} ones"
+        )
+
     def numbers(self, space: Sequence[int], spacing: Sequence[float], name: str) -> np.ndarray:
         """The numbers of the slices to take of a volume, rising, each once.
 

@@ -27,12 +27,17 @@ class NoVolume(Explained):
 
 
 def cut(item: Item, space: Sequence[int], spacing: Sequence[float], wanted: Wanted) -> list[Item]:
-    """A volume as it is, or its slices."""
+    """A volume as it is, or its slices.
+
+    Raises:
+        ValueError: it is one slice of another plane, or slices cannot be chosen; names the file.
+    """
     # Of DICOM volumes that stay whole only the headers of slices were looked at.
     known = () if item.kind == "dicom" and wanted.dims == 3 else tuple(space)
     item = dataclasses.replace(item, volume=item.name, spacing=wanted.spacing, space=known)
     if wanted.dims == 3:
         return [item]
+    wanted.slices.check_across(space, item.place)  # before voxels are brought to a size in mm
     if wanted.spacing and spacing:  # as ``volumes.geometry.to_spacing`` makes it
         space = space_at(space, spacing, wanted.spacing, str(item.paths[0]))
         spacing = (wanted.spacing,) * 3

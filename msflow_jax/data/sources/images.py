@@ -25,6 +25,7 @@ from msflow_jax.data.sources.npz_headers import Layout, npz_layouts
 from msflow_jax.data.sources.piling import Pile
 from msflow_jax.data.sources.reading import Reader
 from msflow_jax.data.sources.shaping import shape_to_model, tell_changed
+from msflow_jax.data.sources.unsized import Unsized
 from msflow_jax.progress import track
 from msflow_jax.storage.archives import read_npz
 from msflow_jax.storage.places import expand, split_archive
@@ -187,7 +188,7 @@ def _collect(
     images, sound = Pile(), []
     slices: dict[str, tuple[str, str]] = {}
     broken, shapes = dict(broken), dict[str, tuple[int, ...]]()
-    oddities = Oddities(intensity := info.intensity())
+    oddities, unsized = Oddities(intensity := info.intensity()), Unsized(info)
     for item, place, read in zip(items, places, pictures, strict=True):
         try:
             picture = read()
@@ -201,10 +202,12 @@ def _collect(
         sound.append(item)
         shapes[item.name] = grey.shape
         oddities.look(picture, item.name, item.volume)
+        unsized.look(picture.space, picture.spacing, place, item.kind == "picture")
     errors = by_volume(broken, slices)
     if not len(images):
         refuse_all(errors, broken)
     oddities.warn()
+    unsized.warn()
     tell_changed(shapes, info)
     return Sound(images.array(), tuple(sound), broken, tuple(errors))
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import warnings
+from collections import Counter
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
@@ -186,38 +187,62 @@ class Grids:
     def __init__(self, shaping: Shaping):
         self._shaping = shaping
         self._found: dict[tuple[float, ...], str] = {}
+        self._counts: Counter[tuple[float, ...]] = Counter()
 
     def look(self, picture: Picture, name: str) -> None:
         """Takes the size of a volume's voxels."""
         if picture.dims == 3:
-            spacing = self._shaping.spacing(picture.space, picture.spacing)
-            self._found.setdefault(spacing, name)
+            self._take(self._shaping.spacing(picture.space, picture.spacing), name)
+
+    def _take(self, spacing: tuple[float, ...], name: str, count: int = 1) -> None:
+        self._found.setdefault(spacing, name)
+        self._counts[spacing] += count
 
     def seen(self) -> list[list[Any]]:
-        """All sizes, each with the name of a volume that has it, as JSON types; for :meth:`join`."""
-        return [[list(spacing), name] for spacing, name in self._found.items()]
+        """All sizes, each with the name of a volume that has it and their number; for :meth:`join`."""
+        return [[list(spacing), n, self._counts[spacing]] for spacing, n in self._found.items()]
 
     def join(self, seen: Iterable[Sequence[Any]]) -> None:
-        """Takes what another process has seen."""
-        for spacing, name in seen:
-            self._found.setdefault(tuple(spacing), name)
+        """Takes what another process has seen, or a call of before, which did not count."""
+        for spacing, name, *count in seen:
+            self._take(tuple(spacing), name, *count)
 
     def common(self) -> tuple[float, ...]:
-        """The size of all; empty where it is not one, or not known. Warns where several are stored."""
-        if not self._found:
+        """The size of all; empty where it is not one, or not known.
+
+        Warns where several are stored, and where some are known and some are not.
+        """
+        self.warn_of_unsized()
+        known = {spacing: name for spacing, name in self._found.items() if spacing}
+        if not known:
             return ()
-        first = next(iter(self._found))
-        for other, name in self._found.items():
-            if not (first and other and _close(first, other)):
-                if first and other and not self._shaping.side:
+        first = next(iter(known))
+        for other, name in known.items():
+            if not _close(first, other):
+                if not self._shaping.side:
                     warnings.warn(
-                        f"{name} has voxels of {size_text(other)} mm, {self._found[first]} of "
+                        f"{name} has voxels of {size_text(other)} mm, {known[first]} of "
                         f"{size_text(first)} mm: what they show has another size in each; "
                         "--config.data.spacing=1.5 brings all to one",
                         stacklevel=3,
                     )
                 return ()
-        return first
+        return () if () in self._found else first
+
+    def warn_of_unsized(self) -> None:
+        """A line where some volumes say how large their voxels are and some do not."""
+        count, whole = self._counts[()], self._counts.total()
+        if not 0 < count < whole:
+            return
+        cubes = self._shaping.side and self._shaping.fit != "stretch"
+        taken = "taken for cubes, so that what they show may be squashed"
+        warnings.warn(
+            f"{count} of {whole} volumes do not say how large their voxels are, and the others do: "
+            f"{self._found[()]} for one; they are "
+            f"{taken if cubes else 'taken as they are, so that what they show may have another size'}: "
+            "write the size into their files, or leave them out",
+            stacklevel=4,
+        )
 
 
 def _close(a: Sequence[float], b: Sequence[float]) -> bool:

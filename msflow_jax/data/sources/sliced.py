@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import dataclasses
 import warnings
+from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -110,7 +111,8 @@ def read_volumes(
         resize: whether slices of another size are brought to the model's.
 
     Raises:
-        ValueError: unreadable files, or ones of another size, channel count or range of values.
+        ValueError: unreadable files, or ones of another size, channel count or range of values; or one
+            slice of another plane than those trained on.
     """
     wanted = dataclasses.replace(Wanted.as_trained(info), dims=3)
     files, names = files_at(path)
@@ -121,6 +123,7 @@ def read_volumes(
         return ()
     refuse_broken(broken.values())
     grids = [grids_of(item) for item in track(items, "Looking at volumes")]
+    refuse_broken(_across(items, grids, slices))
     axis = AXES[slices.axis]
     parts = [
         dataclasses.replace(
@@ -142,6 +145,19 @@ def read_volumes(
         SlicedVolume(item, found.images[series == item.name], slices.axis, *grid, info.fit)
         for item, grid in zip(items, grids, strict=True)
     )
+
+
+def _across(
+    items: Sequence[Item], grids: Sequence[tuple[Picture, Picture]], slices: Slices
+) -> list[str]:
+    """What is said of each volume that is one slice of another plane."""
+    found = []
+    for item, (stored, _) in zip(items, grids, strict=True):
+        try:
+            slices.check_across(stored.space, item.place)
+        except ValueError as error:
+            found.append(str(error))
+    return found
 
 
 def files_at(path: str | Path) -> tuple[list[Path], list[str]]:

@@ -93,13 +93,18 @@ class Bringing:
                 enlarged.look(self.reading.slices.pixel(space) if cut else space, part.place)
             enlarged.warn(name)
 
-    def spacing(self, name: str, seen: Sequence[Seen]) -> tuple[float, ...]:
-        """Size in mm of the voxels of a modality's volumes; empty of slices, and where they differ."""
-        grids = Grids(self.shaping)
-        for part in (one.parts[name] for one in seen if name in one.parts):
-            if self.reading.dims == 3:
-                grids.look(part.picture, part.place)
-        return grids.common()
+    def spacing(self, first: str, seen: Sequence[Seen]) -> tuple[float, ...]:
+        """Size in mm of the voxels of a modality's volumes; empty of slices, and where they differ.
+
+        Warns where some volumes of any modality say how large their voxels are and some do not.
+        """
+        grids = {first: Grids(self.shaping)}
+        if self.reading.dims == 3:
+            for name, part in ((n, p) for one in seen for n, p in one.parts.items()):
+                grids.setdefault(name, Grids(self.shaping)).look(part.picture, part.place)
+        for other in (one for name, one in grids.items() if name != first):
+            other.warn_of_unsized()
+        return grids[first].common()
 
 
 def fill(

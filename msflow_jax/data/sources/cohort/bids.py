@@ -7,16 +7,27 @@ from __future__ import annotations
 
 import warnings
 from collections import Counter
-from collections.abc import Collection, Iterator, Mapping
+from collections.abc import Collection, Iterator, Mapping, Sequence
 from pathlib import Path
 
 from msflow_jax.data.base import class_name
-from msflow_jax.data.sources.cohort.columns import LABEL, PARTICIPANTS, REPORT, refuse_taken
+from msflow_jax.data.sources.cohort.columns import (
+    LABEL,
+    PARTICIPANTS,
+    REPORT,
+    meanings,
+    refuse_taken,
+)
 from msflow_jax.data.sources.cohort.table import Cohort, Examination
 from msflow_jax.data.sources.finding import in_words
 from msflow_jax.data.sources.listings.entries import check_inside, natural, split_of
-from msflow_jax.data.sources.listings.meant_columns import SPLIT
-from msflow_jax.data.sources.tables.cells import emptied
+from msflow_jax.data.sources.listings.meant_columns import (
+    SPLIT,
+    SUBJECT,
+    meaning_of,
+    warn_of_meant,
+)
+from msflow_jax.data.sources.tables.cells import emptied, is_nothing
 from msflow_jax.data.sources.tables.reading import read_table
 from msflow_jax.storage.content import printable
 
@@ -36,8 +47,9 @@ def list_bids(root: Path, *, outside: bool) -> Cohort:
 
     Images of a subject that lie in none of its sessions are an examination too. Of several images of
     one modality in a session that with the fewest entities in its name is taken, of those the first run,
-    with a warning. ``participants.tsv`` gives ``label``, ``split`` and further columns of each subject;
-    ``sub-*_sessions.tsv``, where it has such columns, of each session.
+    with a warning. ``participants.tsv`` gives ``label``, ``split`` (spelled as in the table of a cohort)
+    and further columns of each subject; ``sub-*_sessions.tsv``, where it has such columns, of each
+    session.
 
     Args:
         root: folder with ``sub-*`` folders; ``derivatives`` and ``sourcedata`` are not looked at.
@@ -45,7 +57,7 @@ def list_bids(root: Path, *, outside: bool) -> Cohort:
 
     Raises:
         FileNotFoundError: no image of a known modality, or a link that leads nowhere.
-        ValueError: a malformed table, or a split that does not exist.
+        ValueError: a malformed table, two columns of one meaning, or a split that does not exist.
     """
     subjects = sorted((d for d in root.glob("sub-*") if d.is_dir()), key=lambda d: natural(d.name))
     known = _table(root / PARTICIPANTS, _SUBJECT, "sub-")
@@ -173,22 +185,44 @@ def _table(
 ) -> dict[str, dict[str, str]]:
     """The further columns of a table of the standard by subject or session.
 
+    Columns with a meaning are called by it, however they are spelled.
+
     Args:
         path: the table; nothing is found where there is none.
         column: the column that says which subject or session.
         start: what folders of such begin with; the table may leave it out.
-        columns: the columns that are looked at; None: all.
+        columns: the columns that are looked at; None: all, and what may be meant otherwise is said.
     """
     if not path.is_file():
         return {}
     header, lines = read_table(path, (column,), quotes=False)
-    kept = [name for name in header if name and (columns is None or name in columns)]
+    # Whom images show is said by their folders, whatever else a table says.
+    meaning = meanings(path, [name for name in header if meaning_of(name) != SUBJECT])
+    called = {name: meaning.get(name, name) for name in header if name and name != column}
+    kept = {name: word for name, word in called.items() if columns is None or word in columns}
     refuse_taken(kept, path)
+    if columns is None:
+        _warn_of_meant(path, {n: [cells[i] for _, cells in lines] for i, n in enumerate(header)})
+    label = next((name for name, word in meaning.items() if word == LABEL), "")
     found: dict[str, dict[str, str]] = {}
-    for number, cells in emptied(path, header, lines, _MEANING, label=LABEL, standard=True):
+    for number, cells in emptied(path, header, lines, meaning, label=label, standard=True):
         row = dict(zip(header, cells, strict=True))
         name = row[column] if row[column].startswith(start) else f"{start}{row[column]}"
         if name in found:
             raise ValueError(f"{path}, line {number}: {name} has a line before: keep one of them")
-        found[name] = {printable(n): printable(row[n]) for n in kept if n != column}
+        found[name] = {printable(word): printable(row[n]) for n, word in kept.items()}
     return found
+
+
+def _warn_of_meant(path: Path, columns: Mapping[str, Sequence[str]]) -> None:
+    """Lines on facts that look as if they were splits, or said that two folders show one person."""
+    warn_of_meant(path, {name: cells for name, cells in columns.items() if name})
+    for name, column in columns.items():
+        cells = [cell for cell in column if not is_nothing(cell)]
+        if meaning_of(name) == SUBJECT and 1 < len(set(cells)) < len(cells):
+            warnings.warn(
+                f"{path}: the column {name!r} is taken for a fact ({len(set(cells))} values in "
+                f"{len(cells)} rows), since a folder sub-* is a subject: if it says whom images show, "
+                "put those of one person into sessions of one folder, or they may come into two splits",
+                stacklevel=4,
+            )

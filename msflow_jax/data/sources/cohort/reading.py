@@ -51,7 +51,8 @@ class Reading:
         """The pictures of an examination; all volumes among them are on one grid.
 
         Raises:
-            ValueError: a file that cannot be read, or volumes on other grids; names the files.
+            ValueError: a file that cannot be read, volumes on other grids, or one slice of another plane
+                than slices are cut in; names the files.
         """
         found = {name: read_picture(row.paths[name]) for name in self.names if name in row.paths}
         volumes = [name for name, picture in found.items() if picture.dims == 3]
@@ -61,6 +62,8 @@ class Reading:
                 found[name] = resample_to(found[name], first, str(row.paths[name]), where)
             else:
                 check_same_grid(first, found[name], where, str(row.paths[name]))
+        if volumes and self.dims == 2:
+            self.slices.check_across(found[volumes[0]].space, str(row.paths[volumes[0]]))
         if self.spacing:
             for name in volumes:
                 found[name] = to_spacing(found[name], self.spacing, str(row.paths[name]))

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import TYPE_CHECKING
@@ -14,6 +15,7 @@ if TYPE_CHECKING:
     from pydicom import Dataset
 
 _ONE_OF_TWO = "has only one of RescaleSlope and RescaleIntercept"
+_SECONDARY = "1.2.840.10008.5.1.4.1.1.7"  # what storage classes of secondary captures begin with
 
 
 @dataclass(frozen=True)
@@ -54,8 +56,10 @@ def meanings(found: Dataset, frames: int, path: Path) -> list[Meaning]:
     """How the values of each frame are read, by the header alone.
 
     Raises:
-        ValueError: a slope of 0, one of two missing in CT, or more bits than are read.
+        ValueError: a slope of 0, one of two missing in CT, more bits than are read, or a picture whose
+            parts are the slices of a volume.
     """
+    _refuse_tiles(found, frames, path)
     stated, kind = number(found, "BitsStored", path), get(found, "PhotometricInterpretation")
     bits, signed = int(stated or 0), number(found, "PixelRepresentation", path, 0) == 1
     if stated is None:  # as of floats
@@ -82,6 +86,22 @@ def meanings(found: Dataset, frames: int, path: Path) -> list[Meaning]:
         if id(group) not in known:
             known[id(group)] = _rescaled(common, found, group, path)
     return [known[id(group)] for group in groups]
+
+
+def _refuse_tiles(found: Dataset, frames: int, path: Path) -> None:
+    """Refuses a picture that shows the slices of a volume side by side, as Siemens stores EPI.
+
+    Its place and its pixel size would be taken for those of one slice. A picture of the screen stays a
+    picture, whatever it shows, and an object of many frames has its slices as frames. Other scanners
+    than those of MR call pictures that were stitched together so.
+    """
+    kinds = re.split(r"\W+", str(get(found, "ImageType") or "").upper())
+    captured = str(get(found, "SOPClassUID") or "").startswith(_SECONDARY)
+    if "MOSAIC" in kinds and frames == 1 and modality(found) in ("MR", "") and not captured:
+        raise Explained(
+            f"{path} holds the slices of a volume as tiles (a Siemens mosaic): convert it with "
+            "dcm2niix, which makes a NIfTI volume of it"
+        )
 
 
 def _notes(found: Dataset) -> tuple[str, ...]:

@@ -156,3 +156,64 @@ def test_words_for_nothing_that_are_not_the_standard_s(tmp_path):
     said = "\n".join(str(warning.message) for warning in caught)
     assert "participants.tsv: cells taken as empty: 1 of 'label' ('nan')" in said
     assert "1 have no label (sub-05)" in said and splits.info.classes == ("c0", "c1")
+
+
+def respelled(folder, header, cells):
+    """The data set with other columns; ``cells`` are those of a subject's row, by its number."""
+    path = dataset(folder) / "participants.tsv"
+    lines = [f"sub-{i:02d} {cells(i)}" for i in range(10)]
+    path.write_text("\n".join((f"participant_id {header}", *lines)).replace(" ", "\t") + "\n")
+    return folder
+
+
+def given(i):
+    """Each split has both classes."""
+    return ("test", "test", "val", "val", *["train"] * 6)[i]
+
+
+@pytest.mark.parametrize("split", ["split", "Split", "SPLIT", "splits"])
+@pytest.mark.parametrize("label", ["label", "Label"])
+def test_a_split_is_known_however_it_is_spelled(tmp_path, split, label):
+    root = respelled(tmp_path, f"{label} {split} Report", lambda i: f"c{i % 2} {given(i)} r{i}")
+    splits = load(root, modality="t1w")
+    for name in NAMES:
+        numbers = [int(n[4:6]) for n in splits[name].names]
+        assert {given(i) for i in numbers} == {name}
+        assert splits[name].truth["report"].tolist() == [f"r{i}" for i in numbers]
+        assert set(splits[name].truth) == {"report"}
+
+
+def test_two_columns_of_a_split_are_refused(tmp_path):
+    root = respelled(tmp_path, "label split Split", lambda i: f"c{i % 2} {given(i)} train")
+    with pytest.raises(ValueError, match="participants.tsv: the columns split and Split both say"):
+        load(root)
+
+
+def test_the_columns_of_sessions_are_spelled_as_they_like(tmp_path):
+    dataset(tmp_path, columns=("label", "split"))
+    path = tmp_path / "participants.tsv"
+    rows = [line.rpartition("\t")[0] + f"\t{given(i)}" for i, line in enumerate(path.open(), -1)]
+    path.write_text("\n".join(["participant_id\tlabel\tSplit", *rows[1:]]) + "\n")
+    sessions(tmp_path, "session_id Label splits", "ses-1 c0 val", "ses-2 c1 val")
+    splits = load(tmp_path, modality="t1w")
+    assert labels(splits, "sub-01") == {"sub-01/ses-1": "c0", "sub-01/ses-2": "c1"}
+    assert {n[:6] for n in splits.val.names} == {"sub-01", "sub-02", "sub-03"}
+    sessions(tmp_path, "session_id Label label", "ses-1 c0 c0", "ses-2 c1 c1")
+    with pytest.raises(ValueError, match="sub-01_sessions.tsv: the columns Label and label both"):
+        load(tmp_path)
+
+
+def test_what_may_be_a_split_is_named(tmp_path):
+    root = respelled(tmp_path, "label fold", lambda i: f"c{i % 2} {given(i)}")
+    words = r"participants.tsv: the column 'fold' is taken for a fact, .*\(test, train, val\): call"
+    with pytest.warns(UserWarning, match=words):
+        load(root)
+
+
+def test_a_column_of_patients_is_a_fact_and_named_where_it_joins_folders(tmp_path):
+    root = respelled(tmp_path, "label patient subject", lambda i: f"c{i % 2} P{i // 2} S{i}")
+    with pytest.warns(UserWarning) as caught:
+        splits = load(root, modality="t1w")
+    said = [str(w.message) for w in caught if "is taken for a fact" in str(w.message)]
+    assert len(said) == 1 and "'patient' is taken for a fact (5 values in 10 rows)" in said[0]
+    assert set(splits.train.truth) == {"patient", "subject"}

@@ -1,0 +1,68 @@
+"""Volumes given to a trained model that do not say how large their voxels are: never without a word."""
+
+from __future__ import annotations
+
+import warnings
+from collections.abc import Sequence
+
+from msflow_jax.data.base import Info
+from msflow_jax.data.sources.volumes.orientation import size_text
+
+
+def taken_for(space: Sequence[int], spacing: Sequence[float], info: Info) -> str:
+    """What a volume without a voxel size is taken for; empty where there is one, or none matters.
+
+    Args:
+        space: its voxels along each axis.
+        spacing: their size in mm; empty if not known.
+        info: facts of the training data.
+    """
+    scaled, resized = bool(info.volumes.get("scaled")), tuple(space) != info.sides
+    if spacing or len(space) != 3 or not (scaled or info.spacing):
+        return ""
+    if scaled or (resized and not info.volumes.get("spacing")):
+        return "" if info.fit == "stretch" else "cubes"  # each axis is scaled by its own factor
+    return (
+        f"voxels of {size_text(info.spacing)} mm, as those trained on have" if info.spacing else ""
+    )
+
+
+class Unsized:
+    """Counts the volumes whose voxels are taken for something.
+
+    Args:
+        info: facts of the training data.
+    """
+
+    def __init__(self, info: Info):
+        self._info = info
+        self._found: dict[str, list[str]] = {}
+
+    def look(self, space: Sequence[int], spacing: Sequence[float], name: str, array: bool) -> None:
+        """Takes an image.
+
+        Args:
+            space: its size along each axis.
+            spacing: size of its voxels in mm; empty if not known.
+            name: its file, for the line.
+            array: whether it is one of an archive, which of a model's own size is what a model reads.
+        """
+        if array and tuple(space) == self._info.sides:
+            return
+        if what := taken_for(space, spacing, self._info):
+            self._found.setdefault(what, []).append(name)
+
+    def warn(self) -> None:
+        """A line for each thing that some were taken for."""
+        wrong = "if they are not, what it shows is squashed or of another size"
+        if (
+            not self._info.spacing
+        ):  # as of volumes that show more or less than others, or that said none
+            wrong = "unless those trained on do not say it either, what it shows may be squashed"
+        for what, names in self._found.items():
+            more = f" (and {len(names) - 1} more alike)" if len(names) > 1 else ""
+            warnings.warn(
+                f"{names[0]} does not say how large its voxels are: taken for {what}{more}; {wrong}: "
+                "write the size into its file",
+                stacklevel=4,
+            )
