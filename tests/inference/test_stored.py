@@ -159,6 +159,17 @@ def test_settings_edited_by_hand_are_no_way_to_go_on(tmp_path):
         workdir.refuse_other_run(tmp_path, workdir.read(tmp_path)[0])
 
 
+def test_a_run_goes_on_with_subjects_that_are_found_shared(tmp_path):
+    """The remedy of that error is a setting that changes nothing else."""
+    make(tmp_path, "diffusers")
+    config = workdir.read(tmp_path)[0]
+    assert not config.model.shared_subjects
+    config.model.shared_subjects = True
+    workdir.create(tmp_path, config, INFO)
+    check(tmp_path)
+    assert workdir.read(tmp_path)[0].model.shared_subjects
+
+
 json_values = st.recursive(
     st.none() | st.booleans() | st.integers() | st.floats(allow_nan=False) | st.text(max_size=5),
     lambda inner: st.lists(inner, max_size=3) | st.dictionaries(st.text(max_size=5), inner, max_size=3),
