@@ -167,6 +167,27 @@ def test_questions_on_one_image_teach_the_encoders():
         assert max(np.abs(leaf).max() for leaf in jax.tree.leaves(found[part])) > 1e-6
 
 
+def test_a_question_on_one_image_is_read_as_it_was_trained():
+    """Its four options at the length of the loss, of ``facts``; longer texts as they are."""
+    model, params, batch = tiny.model(), tiny.params(size=0.3), tiny.batch("questions")
+    alone = jnp.asarray(model.alone)
+    kind = jnp.arange(len(batch["answer"])) % 4
+    rows = alone.reshape(4, 4, -1)[kind]
+    width = batch["options"].shape[1] // 4
+    assert width > rows.shape[2]
+    options = jnp.pad(rows, ((0, 0), (0, 0), (0, width - rows.shape[2])))
+    given = {**batch, "options": options.reshape(len(kind), -1)}
+    found = jax.jit(model.answer)(params, given)
+    each = jnp.arange(len(kind))
+    np.testing.assert_allclose(
+        found["question"], found["facts"][each, batch["asked"], kind], atol=1e-4
+    )
+    longer = options.at[:, 0, -1].set(1)
+    other = jax.jit(model.answer)(params, {**given, "options": longer.reshape(len(kind), -1)})
+    np.testing.assert_array_equal(other["question"][:, 1:], found["question"][:, 1:])
+    assert np.abs(other["question"][:, 0] - found["question"][:, 0]).min() > 1e-3
+
+
 def test_the_expert_reads_a_share_in_training_and_all_in_validation():
     model, params, batch = tiny.model(), tiny.params(), tiny.batch()
     answer = jax.jit(model.answer, static_argnames="lettered")
