@@ -114,10 +114,10 @@ class Sayings:
             jnp.isfinite(logs).all(axis=-1), None, self.classes, in_nats=True,
         )  # fmt: skip
 
-    def identify(self: Any, params: Params, images: jax.Array) -> jax.Array:
-        """Probabilities of the modalities that images ``[B, *shape]`` show ``[B, M]``, in order."""
+    def modality_logits(self: Any, params: Params, images: jax.Array) -> jax.Array:
+        """Logits of the modalities that images ``[B, *shape]`` show ``[B, M]``, in order."""
         look = self.see(params, images).look
-        return jax.nn.softmax(unit(look) @ unit(self.names(params)).T / self.temperature)
+        return unit(look) @ unit(self.names(params)).T / self.temperature
 
 
 def unit(x: jax.Array) -> jax.Array:
