@@ -7,6 +7,7 @@ import jax
 import jax.numpy as jnp
 
 from msflow_jax.ode import integrate, jumps, shifted, shifted_time
+from msflow_jax.paired.one_by_one import one_by_one
 from msflow_jax.streams import (
     JUMP,
     FlowMap,
@@ -85,14 +86,20 @@ class Verbs(Sayings):
         wanted = instruction, guidance, image_guidance, look, last
         if solver == JUMP:
             check_jumps(self.drawing.span, guidance=guidance, image_guidance=image_guidance)
-            flow_map = self.flow_map(params, source, target, x, *wanted)
-            field, solver = jumps(flow_map, 1 / steps, shift), "euler"
-        else:
-            field = self.field(params, source, target, x, *wanted)
-            field = shifted(field, shift, 1 / steps if solver == "euler" else 0.0)
-        noise = {target: sample_noise(key, index, self.codec.inner)}
-        out = integrate(field, noise, 0.0, 1.0, solver=solver, steps=steps)
-        return self.decode(params, target, out.end[target])
+
+        def drawn(given: tuple[jax.Array, jax.Array]) -> jax.Array:
+            shown, numbers = given
+            if solver == JUMP:
+                flow_map = self.flow_map(params, source, target, shown, *wanted)
+                field = jumps(flow_map, 1 / steps, shift)
+            else:
+                field = self.field(params, source, target, shown, *wanted)
+                field = shifted(field, shift, 1 / steps if solver == "euler" else 0.0)
+            noise = {target: sample_noise(key, numbers, self.codec.inner)}
+            by = "euler" if solver == JUMP else solver
+            return integrate(field, noise, 0.0, 1.0, solver=by, steps=steps).end[target]
+
+        return self.decode(params, target, one_by_one(drawn, (x, jnp.asarray(index)), solver))
 
     def field(self: Any, *given: Any, **more: Any) -> VelocityField:
         """The velocity field of a drawing; arguments as of :meth:`flow_map`."""

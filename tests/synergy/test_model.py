@@ -15,6 +15,7 @@ from msflow_jax.synergy.encoder import ContentEncoder, Seen
 from msflow_jax.synergy.family import FAMILY
 from msflow_jax.synergy.generation import LEAST
 from msflow_jax.synergy.objectives import understand_objective
+from tests.paired.tiny import untimed
 from tests.synergy import tiny
 
 
@@ -126,6 +127,21 @@ def test_translation_guides_and_its_noise_is_by_content():
     never = tiny.model(dropout={"words": 0.0, "content": 0.3, "latents": 0.3})
     with pytest.raises(ValueError, match="guidance=3: .*model.dropout"):
         never.translate(params, {"t1w": x}, key, target="ct", guidance=3.0)
+
+
+def test_a_solver_that_chooses_its_steps_draws_several_as_each_alone():
+    model, params = tiny.model(), untimed(tiny.params(size=0.1))
+    x, key = jnp.asarray(tiny.images()), jax.random.key(0)
+    draw = jax.jit(
+        lambda params, x: model.translate(
+            params, {"t1w": x}, key, target="ct", solver="tsit5", guidance=2.0
+        )
+    )
+    found = draw(params, x)
+    chex.assert_shape(found, (3, 8, 8, 1))
+    for i in range(3):
+        np.testing.assert_allclose(found[i], draw(params, x[i : i + 1])[0], atol=1e-5)
+    assert np.abs(found[0] - found[1]).max() > 1e-3
 
 
 def test_answers_of_equal_content_are_right():
