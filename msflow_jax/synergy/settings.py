@@ -221,7 +221,9 @@ TABLE: dict[str, Setting] = {
     ),
     "sample.translate.draws": Setting(COUNT, "draws of a translation"),
     "sample.translate.steps": Setting(COUNT, "steps of the solver"),
-    "sample.translate.solver": Setting("", "solver of the equation"),
+    "sample.translate.solver": Setting(
+        "", "solver of the equation; for model.prediction=data euler, or jump of a distilled model"
+    ),
     "sample.translate.shift": Setting(
         "(0, inf)", "above 1, steps are shorter near noise and longer near the image"
     ),

@@ -17,6 +17,7 @@ from msflow_jax.streams import (
     content_index,
     sample_noise,
 )
+from msflow_jax.synergy.checks import check_prediction
 from msflow_jax.synergy.encoder import Seen
 from msflow_jax.synergy.generation import LEAST, guidance_terms
 from msflow_jax.synergy.sayings import Sayings
@@ -51,7 +52,8 @@ class Verbs(Sayings):
             key: PRNG key.
             target: the modality to draw, by its name.
             steps: solver steps.
-            solver: see :func:`msflow_jax.ode.integrate`; of a distilled model ``jump`` too.
+            solver: see :func:`msflow_jax.ode.integrate`; of a distilled model ``jump`` too, of one that
+                predicts images this and ``euler`` alone.
             shift: above 1, steps are shorter near noise, see :func:`msflow_jax.ode.shifted_time`.
             guidance: weight of the target's name and of the instruction; 1 is no guidance.
             image_guidance: weight of what is seen of the source; 1 is no guidance.
@@ -61,7 +63,8 @@ class Verbs(Sayings):
 
         Raises:
             ValueError: no source or several, an unknown modality, the target as the source, an
-                instruction to a model whose drawing reads no words, or a guidance that it cannot have.
+                instruction to a model whose drawing reads no words, or a guidance or solver that it
+                cannot have.
         """
         if len(sources) != 1 or target in sources:
             raise ValueError(
@@ -78,6 +81,7 @@ class Verbs(Sayings):
                     f"{name}={weight:g}: this model never drew without what it weighs "
                     "(model.dropout): leave it at 1"
                 )
+        check_prediction(self.prediction, solver)
         ((source, x),) = sources.items()
         self.require(source)
         self.require(target)

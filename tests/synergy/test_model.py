@@ -9,11 +9,13 @@ import numpy as np
 import pytest
 
 from msflow_jax.nets import init_params
+from msflow_jax.ode import SOLVERS
 from msflow_jax.synergy import recipes
 from msflow_jax.synergy.checks import unguided
 from msflow_jax.synergy.encoder import ContentEncoder, Seen
 from msflow_jax.synergy.family import FAMILY
 from msflow_jax.synergy.generation import LEAST
+from msflow_jax.synergy.model import Synergy
 from msflow_jax.synergy.objectives import understand_objective
 from tests.paired.tiny import untimed
 from tests.synergy import tiny
@@ -127,6 +129,36 @@ def test_translation_guides_and_its_noise_is_by_content():
     never = tiny.model(dropout={"words": 0.0, "content": 0.3, "latents": 0.3})
     with pytest.raises(ValueError, match="guidance=3: .*model.dropout"):
         never.translate(params, {"t1w": x}, key, target="ct", guidance=3.0)
+
+
+@pytest.mark.parametrize("solver", [one for one in SOLVERS if one != "euler"])
+def test_a_predicted_image_is_drawn_by_euler_alone(solver):
+    """Others ask for a velocity where no time is left, and noise of the start stays."""
+    config = tiny.config(prediction="data")
+    FAMILY.check(config)
+    config.sample.translate.solver = solver
+    says = "solver='.*' leaves noise .*model.prediction='data'.*choose 'euler'"
+    with pytest.raises(ValueError, match=f"sample.translate.{says}"):
+        FAMILY.check(config)
+    given = dict(params=None, sources={"t1w": tiny.images()}, key=None, target="ct", solver=solver)
+    with pytest.raises(ValueError, match=f"^{says}"):
+        tiny.model(prediction="data").translate(**given)
+    config.model.prediction = "velocity"
+    FAMILY.check(config)
+
+
+def test_a_perfect_prediction_is_the_image_after_euler_steps(monkeypatch):
+    monkeypatch.setattr(
+        Synergy, "draw", lambda self, params, z, *_: jnp.full(z.shape, 0.25, jnp.float32)
+    )
+    model, params, x = tiny.model(prediction="data"), tiny.params(), jnp.asarray(tiny.images())
+    for shift in (1.0, 3.0):
+        found = jax.jit(
+            lambda p, x, shift=shift: model.translate(
+                p, {"t1w": x}, jax.random.key(0), target="ct", steps=5, shift=shift
+            )
+        )(params, x)
+        np.testing.assert_allclose(found, 0.25, atol=1e-5)
 
 
 def test_a_solver_that_chooses_its_steps_draws_several_as_each_alone():
