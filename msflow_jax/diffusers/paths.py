@@ -34,8 +34,7 @@ def draw(
         targets: modalities to draw.
         steps: solver steps.
         solver: see :func:`msflow_jax.ode.integrate`; of a distilled model ``jump`` too.
-        guidance: weight of the condition from the common space, see :func:`guided_output`: 1 is none,
-            0 leaves it out.
+        guidance: weight of the condition from the common space: 1 is none, 0 leaves it out.
         partner_guidance: weight of what the partners' tokens say, alike.
         guides: what the context encoders look at in place of the sources; None: the sources.
 
