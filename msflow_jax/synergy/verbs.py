@@ -63,7 +63,7 @@ class Verbs(Sayings):
 
         Raises:
             ValueError: no source or several, an unknown modality, the target as the source, an
-                instruction to a drawing that reads no words, or a guidance or solver that it cannot have.
+                instruction to a drawing that reads no words, or guidance or a solver it cannot have.
         """
         if len(sources) != 1 or target in sources:
             raise ValueError(
