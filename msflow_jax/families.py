@@ -92,7 +92,8 @@ class Family(Protocol):
 
     Where a setting has an effect beside some others alone, ``limits`` says so, as
     :func:`msflow_jax.settings.limit` takes it. One whose models see larger images through windows, and
-    say so by ``window``, has ``crops`` True.
+    say so by ``window``, has ``crops`` True. One that refuses what it once took has ``restore``, which
+    changes it in the configuration of a kept run, and gives a line of each.
     """
 
     name: str

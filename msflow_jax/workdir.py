@@ -134,10 +134,11 @@ def take_params(path: Path, model: Any) -> continuing.Taken:
     return continuing.take(str(path), flow.step, own, shapes)
 
 
-# What may change when a run goes on: where the data lie, how the loop reports and keeps, the devices.
+# What may change when a run goes on: where the data lie, how the loop reports and keeps, the devices,
+# and whether what is found wrong of the data is an error or a line.
 _FREE = {
     "root", "download", "steps_per_dispatch", "log_every", "keep", "profile", "writers", "mesh",
-    "sharding", "cache", "workers", "loader", "md5", "duplicates", "outside",
+    "sharding", "cache", "workers", "loader", "md5", "duplicates", "outside", "shared_subjects",
 }  # fmt: skip
 
 

@@ -66,6 +66,11 @@ def test_two_settings_are_seen_together():
     ]
 
 
+def test_noise_on_content_reaches_the_classifier_too():
+    stages = "model.stages=understand,generate,classify"
+    assert told("--config=synermedgen_phantom", "model.noise=0.05", stages) == []
+
+
 TABLE = {"a.b": Setting("", "one"), "a.c": Setting("", "other"), "name": Setting("", "choice")}
 
 

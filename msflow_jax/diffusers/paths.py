@@ -100,7 +100,15 @@ def guided_output(
     keep: jax.Array, partners: Mapping[str, jax.Array], *, guidance: float, partner_guidance: float,
     span: jax.Array | None = None,
 ) -> jax.Array:  # fmt: skip
-    """What a diffuser gives with both guidances: arguments of ``Diffusers.output`` and :func:`draw`."""
+    """What a diffuser gives with both guidances: arguments of ``Diffusers.output`` and :func:`draw`.
+
+    A weight ``g`` adds ``g - 1`` times what its condition changes beside the other one. What has the
+    weight 0 is left out of all terms: else the other's would bring it back.
+    """
+    if not guidance:
+        keep, guidance = jnp.zeros_like(keep), 1.0
+    if not partner_guidance:
+        partners, partner_guidance = {}, 1.0
 
     def output(kept: jax.Array, beside: Mapping[str, jax.Array] | None) -> jax.Array:
         return model.output(params, name, z, tau, condition, kept, beside, span)

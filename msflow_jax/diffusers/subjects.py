@@ -14,7 +14,8 @@ def check_subjects(split: Split, links: Sequence[tuple[str, ...]], shared: bool)
     """Looks whether the sets of two links have subjects in common.
 
     A route that was never trained, between modalities of different links, is only then known to be one
-    if no subject had both.
+    if no subject had both. The set of a link are all who have what is new and what it attaches to: of
+    several new ones the link itself wants all, but each is aligned and drawn by such a pair alone.
 
     Args:
         split: training examples.
@@ -29,7 +30,8 @@ def check_subjects(split: Split, links: Sequence[tuple[str, ...]], shared: bool)
     groups = np.array(split.groups)
     sets: dict[tuple[str, ...], set[str]] = {}
     for link in links:
-        sets[link] = set(groups[np.all([has(split, name) for name in link], axis=0)])
+        known = has(split, link[-1])
+        sets[link] = set().union(*(groups[has(split, new) & known] for new in link[:-1]))
     for i, one in enumerate(links):
         for other in links[:i]:
             # What attaches to one image modality may be one set: all contrasts of an MR examination.

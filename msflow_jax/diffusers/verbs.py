@@ -8,6 +8,7 @@ import jax.numpy as jnp
 
 from msflow_jax.diffusers.paths import draw
 from msflow_jax.diffusers.text import write_reports
+from msflow_jax.paired.one_by_one import one_by_one
 from msflow_jax.paired.settings import REPORT
 from msflow_jax.streams import Streams, content_index
 
@@ -39,7 +40,7 @@ class Verbs:
             key: PRNG key.
             target: the modality to draw.
             steps: solver steps.
-            solver: see :func:`msflow_jax.ode.integrate`.
+            solver: see :func:`msflow_jax.ode.integrate`; of a distilled model ``jump`` too.
             guidance: weight of the sources' place in the common space; 1 is no guidance.
             partner_guidance: weight of what the sources' context encoders say; 1 is no guidance.
             guides: what those look at in place of the sources; None: the sources.
@@ -77,11 +78,16 @@ class Verbs:
             self.require(name)
         if index is None:
             index = content_index(next(iter(sources.values())).astype(jnp.float32))
-        out = draw(
-            self, params, sources, key, index, targets=modalities, steps=steps, solver=solver,
-            guidance=guidance, partner_guidance=partner_guidance, guides=guides,
-        )  # fmt: skip
-        return {name: self.decode(params, name, z) for name, z in out.end.items()}
+
+        def drawn(given: Any) -> Streams:
+            known, numbers, others = given
+            return draw(
+                self, params, known, key, numbers, targets=modalities, steps=steps, solver=solver,
+                guidance=guidance, partner_guidance=partner_guidance, guides=others,
+            ).end  # fmt: skip
+
+        end = one_by_one(drawn, (dict(sources), jnp.asarray(index), guides), solver)
+        return {name: self.decode(params, name, z) for name, z in end.items()}
 
     def decode(self: Any, params: Params, name: str, z: jax.Array) -> jax.Array:
         """Images in [-1, 1] of latents ``[B, *inner]``; those of reports as they are."""

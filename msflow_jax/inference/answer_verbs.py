@@ -10,9 +10,12 @@ from ml_collections import ConfigDict
 from msflow_jax.data import Info
 from msflow_jax.data.batches import to_float
 from msflow_jax.data.checks import check_images
+from msflow_jax.inference.answered import fitted, temperatures
 from msflow_jax.inference.kept import Function, kept
 from msflow_jax.inference.runners import as_for_a_loss
 from msflow_jax.parallel.batched import Runner
+
+_NAMED = "identification/name"  # the task and the form of an answer that identifying is
 
 
 def _answering(model: Any, key: jax.Array) -> Function:
@@ -24,7 +27,7 @@ def _answering(model: Any, key: jax.Array) -> Function:
 
 
 def _identifying(model: Any, key: jax.Array) -> Function:
-    return lambda params, items, index: model.identify(params, to_float(items))
+    return lambda params, items, index: model.modality_logits(params, to_float(items))
 
 
 def _seeing(model: Any, key: jax.Array) -> Function:
@@ -64,9 +67,16 @@ class AnswerVerbs:
         return self._run(_answering)(self.params, given, description)
 
     def identify(self, images: Any, *, description: str = "") -> np.ndarray:
-        """Probabilities of the modalities ``[N, M]`` that images ``[N, *shape]`` show, checked alike."""
+        """Probabilities of the modalities ``[N, M]`` that images ``[N, *shape]`` show, checked alike.
+
+        They are at the temperature of the same answers to questions, see
+        :func:`~msflow_jax.inference.answered.fitted`.
+        """
+        from msflow_jax.evaluation.scaling import apply_temperature
+
         self.require("answer")
-        return self._run(_identifying)(self.params, self._check(images, "images"), description)
+        logits = self._run(_identifying)(self.params, self._check(images, "images"), description)
+        return apply_temperature(logits, temperatures(fitted(self)).get(_NAMED, 1.0))
 
     def content(self, images: Any, *, description: str = "") -> np.ndarray:
         """Content tokens ``[N, T, F]`` of images ``[N, *shape]``, checked alike."""

@@ -2,7 +2,7 @@
 
 import dataclasses
 import warnings
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -53,10 +53,10 @@ def replies_to(flow: Any, asked: Any, form: str, description: str = "") -> list[
         ValueError: a model that answers nothing, or a question that this form has no answer to.
     """
     found = flow.answer(asked.arrays, description=description)
-    return asked.replies(found, flow.model, form, _fitted(flow))
+    return asked.replies(found, flow.model, form, fitted(flow))
 
 
-def _fitted(flow: Any) -> dict[str, Any]:
+def fitted(flow: Any) -> dict[str, Any]:
     """The evaluation whose temperatures hold for the parameters of a flow; empty without one."""
     passed, now = [], Parameters.of(flow)
     for name in names(flow.path):
@@ -73,6 +73,15 @@ def _fitted(flow: Any) -> dict[str, Any]:
             stacklevel=3,
         )
     return {}
+
+
+def temperatures(evaluation: Mapping[str, Any]) -> dict[str, float]:
+    """What an evaluation has fitted to answers, by ``TASK/FORM``; empty without one."""
+    tasks = (evaluation.get("understanding") or {}).get("tasks") or {}
+    return {
+        f"{task}/{name}": one["calibration"]["temperature"]
+        for task, forms in tasks.items() for name, one in forms.items() if "calibration" in one
+    }  # fmt: skip
 
 
 def require_modalities(flow: Any) -> None:

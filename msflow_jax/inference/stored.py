@@ -1,7 +1,8 @@
 """A workdir's config.json and manifest.json: read, and compared with what its checkpoints say."""
 
 import difflib
-from collections.abc import Mapping
+import warnings
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -54,7 +55,10 @@ def read(path: Path) -> tuple[ConfigDict, Info]:
         raise ValueError(
             f"{path / 'manifest.json'} is damaged ({_short(error)}): restore it from a copy"
         ) from error
-    return _config_of(stored, _format(path, found), path / "config.json"), info
+    config, said = _config_of(stored, _format(path, found), path / "config.json")
+    for line in said:
+        warnings.warn(f"{path / 'config.json'}: {line}", stacklevel=2)
+    return config, info
 
 
 def _meant(path: Path) -> str:
@@ -123,7 +127,7 @@ def check_made(path: Path, config: ConfigDict, info: Info) -> None:
                 continue
             made = found["made"]
             try:
-                then = _config_of(made["config"], made["format"], step / facts.ITEM).to_dict()
+                then = _config_of(made["config"], made["format"], step / facts.ITEM)[0].to_dict()
                 data = _read_info(made["data"]).to_dict()
                 files = dict(made.get("parts", parts)).items()
             except (AttributeError, LookupError, TypeError, ValueError) as error:
@@ -141,8 +145,12 @@ def check_made(path: Path, config: ConfigDict, info: Info) -> None:
                 )
 
 
-def _config_of(stored: dict[str, Any], version: int, source: Path) -> ConfigDict:
+def _config_of(
+    stored: dict[str, Any], version: int, source: Path
+) -> tuple[ConfigDict, Sequence[str]]:
     """A configuration from JSON, over the defaults of its family and its networks.
+
+    With it a line for each setting that a family has replaced, since it gave wrong results.
 
     Raises:
         ValueError: a value of another type, an unknown key, or a setting that does not exist.
@@ -159,7 +167,9 @@ def _config_of(stored: dict[str, Any], version: int, source: Path) -> ConfigDict
         raise ValueError(f"{source}: {_short(error)}") from error
 
 
-def _from_stored(stored: dict[str, Any], version: int, source: Path) -> ConfigDict:
+def _from_stored(
+    stored: dict[str, Any], version: int, source: Path
+) -> tuple[ConfigDict, Sequence[str]]:
     name = stored.get("model", {}).get("family", "")
     family = get_family(name) if name else None
     if family and version == 1:
@@ -173,8 +183,9 @@ def _from_stored(stored: dict[str, Any], version: int, source: Path) -> ConfigDi
         # Runs of before chose by all of their validation images.
         config.train.calibrate_every = 0
         _update(config, stored, source)
+        said = getattr(family, "restore", lambda _: ())(config)
     check_config(config)
-    return config
+    return config, said
 
 
 def _update(config: ConfigDict, stored: dict[str, Any], source: Path, where: str = "") -> None:

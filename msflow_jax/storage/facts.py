@@ -20,7 +20,7 @@ TEACHER = "teacher"  # folder of what a distilled run learned from
 HARMLESS = (
     *("config.data.root", "config.data.download", "config.data.md5", "config.data.loader"),
     *("config.data.workers", "config.data.duplicates", "config.data.outside"),
-    "config.data.phantoms.cache",
+    *("config.data.phantoms.cache", "config.model.shared_subjects"),
     *("config.train.", "config.sample.batch", "config.model.latent.cache", "config.model.latent.batch"),
     *("data.licence", "data.source"),
 )  # fmt: skip

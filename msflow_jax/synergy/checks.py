@@ -2,8 +2,10 @@
 
 from ml_collections import ConfigDict
 
+from msflow_jax.streams import JUMP
 from msflow_jax.synergy.settings import ARMS, RANDOM, STAGES
 
+EULER = "euler"
 GUIDANCE = ("guidance", "image_guidance")  # settings that weigh a condition
 
 
@@ -74,3 +76,46 @@ def check_networks(model: ConfigDict) -> None:
             f"model.encoder.heads={model.encoder.heads} do not divide its width, "
             f"{model.encoder.width}"
         )
+
+
+def follows(prediction: str, solver: str) -> bool:
+    """Whether a solver draws what a model predicts.
+
+    Of a predicted image the velocity is the way there over the time that is left. Only Euler's steps and
+    jumps never look at the end, where none is left: by others noise of the start stays in the image.
+    """
+    return prediction != "data" or solver in (EULER, JUMP)
+
+
+def check_prediction(prediction: str, solver: str, name: str = "solver") -> None:
+    """Refuses a solver that does not draw what a model predicts, see :func:`follows`.
+
+    Args:
+        prediction: of the model.
+        solver: that is chosen.
+        name: of the setting that chooses it.
+
+    Raises:
+        ValueError: such a one.
+    """
+    if not follows(prediction, solver):
+        raise ValueError(
+            f"{name}={solver!r} leaves noise in what is drawn by a model that predicts images "
+            f"(model.prediction='data'): choose {EULER!r}, with more steps if need be"
+        )
+
+
+def restored(config: ConfigDict) -> list[str]:
+    """Changes the solver of a kept run that is refused now; a line where there is one."""
+    drawn = config.sample.translate
+    if follows(config.model.prediction, before := drawn.solver):
+        return []
+    from msflow_jax.ode import SOLVERS  # diffrax takes a second to import
+
+    if before not in SOLVERS:  # what never was one is refused as it is
+        return []
+    drawn.solver = EULER
+    return [
+        f"sample.translate.solver={before!r} left noise in what this model drew, which predicts images "
+        f"(model.prediction='data'): it draws by {EULER!r} now"
+    ]

@@ -14,7 +14,14 @@ from msflow_jax.paired import latents
 from msflow_jax.paired.controls import make_controls
 from msflow_jax.paired.distillation import TAKEN, check_teacher
 from msflow_jax.paired.settings import check_guidance, check_settings, measured_routes
-from msflow_jax.synergy.checks import GUIDANCE, check_networks, check_stages, unguided
+from msflow_jax.synergy.checks import (
+    GUIDANCE,
+    check_networks,
+    check_prediction,
+    check_stages,
+    restored,
+    unguided,
+)
 from msflow_jax.synergy.encoder import AppearanceEncoder, ContentEncoder
 from msflow_jax.synergy.experts import Expert
 from msflow_jax.synergy.generation import Drawing
@@ -65,10 +72,16 @@ class SynergyFamily:
         check_guidance(config, "translate", unguided(model))
         check_teacher(config, unguided(model))
         check_solver(config, "translate", SOLVERS, jumps=True)
+        name = "sample.translate.solver"
+        check_prediction(model.prediction, config.sample.translate.solver, name)
 
     def upgrade(self, stored: Mapping[str, Any]) -> dict[str, Any]:
         """There was no such family in format 1."""
         return dict(stored)
+
+    def restore(self, config: ConfigDict) -> list[str]:
+        """Kept runs may have a solver that is refused now."""
+        return restored(config)
 
     def fit_to(self, facts: Any, *, small: bool, memory: int) -> dict[str, Any]:
         """Nothing: images of one modality with a class are not what this family is for."""

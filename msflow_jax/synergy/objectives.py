@@ -13,6 +13,7 @@ from msflow_jax.synergy.encoder import Seen
 from msflow_jax.synergy.instances import TASKS
 from msflow_jax.synergy.model import Params, Synergy
 from msflow_jax.synergy.scenes import FIRST, SECOND
+from msflow_jax.synergy.settings import LABEL_NOISE
 
 Metrics = dict[str, jax.Array]
 Result = tuple[jax.Array, Metrics]
@@ -136,12 +137,15 @@ def reconstruct_objective(
 def label_objective(
     model: Synergy, params: Params, batch: Any, key: jax.Array, *, train: bool = True
 ) -> Result:
-    """Cross-entropy of the class of an image, any of an example's; what sees it stays as it is."""
+    """Cross-entropy of the class of an image, any of an example's; what sees it stays as it is.
+
+    The noise on content is the model's, but at most ``LABEL_NOISE``.
+    """
     k_pick, k_noise = jax.random.split(key)
     x, _ = conditions.any_of(model, batch, k_pick)
     seen = jax.lax.stop_gradient(model.see(params, x))
     if train:
-        noise = model.noise * jax.random.normal(k_noise, seen.content.shape)
+        noise = min(model.noise, LABEL_NOISE) * jax.random.normal(k_noise, seen.content.shape)
         seen = seen._replace(content=seen.content + noise)
     loss, right = _choice(model.class_logits(params, seen), batch["label"])
     return loss.mean(), {"loss_class": loss.mean(), "accuracy_class": right.mean()}

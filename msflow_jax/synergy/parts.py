@@ -12,6 +12,7 @@ from ml_collections import ConfigDict
 
 from msflow_jax.data import Info, Split, Splits, in_memory, some_rows
 from msflow_jax.data.order import cropped
+from msflow_jax.inference.answered import temperatures
 from msflow_jax.latent.codec import KEY
 from msflow_jax.latent.kept import FITTED
 from msflow_jax.paired import latents
@@ -53,11 +54,7 @@ class Questions:
         self, logits: Mapping[str, np.ndarray], model: Any, form: str, evaluation: Mapping[str, Any],
     ) -> list[dict[str, Any]]:  # fmt: skip
         """As :func:`answering.replies`, at an evaluation's temperatures; warns of tasks never taught."""
-        tasks = (evaluation.get("understanding") or {}).get("tasks") or {}
-        fitted = {
-            f"{task}/{name}": one["calibration"]["temperature"]
-            for task, forms in tasks.items() for name, one in forms.items() if "calibration" in one
-        }  # fmt: skip
+        fitted = temperatures(evaluation)
         said = replies(self.lines, self.arrays, logits, model, form, fitted)
         asked = {(*TASKS, "question")[task] for task in self.arrays["task"].tolist()}
         if foreign := sorted(asked - set(model.taught)):

@@ -60,8 +60,10 @@ class Pool:
                 "volumes, with data.dims=2"
             )
         number = np.asarray(truth[SLICE]).astype(int)
-        volume = np.unique(np.asarray(truth[VOLUME]), return_inverse=True)[1].reshape(-1)
-        volume = np.where(sliced, volume, -1)
+        # Counted among slices alone, as ``slices`` are: an examination of pictures has no number.
+        volume = np.full(len(split), -1)
+        names_of = np.asarray(truth[VOLUME])[sliced]
+        volume[sliced] = np.unique(names_of, return_inverse=True)[1].reshape(-1)
         order = np.lexsort((number, volume))
         order = order[sliced[order]]
         ends = np.flatnonzero(np.diff(volume[order])) + 1

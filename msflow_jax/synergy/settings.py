@@ -117,6 +117,9 @@ def all_routes(config: ConfigDict) -> tuple[tuple[str, str], ...]:
 _ASKED = Only("model.stages", ("understand", "mixed"))
 _PAIRED = Only("model.stages", ("generate", "mixed"))
 _ALONE = Only("model.stages", ("reconstruct",))
+# Noise that the classifier's head learns with at most. Content tokens have unit mean square: what hides
+# the modality from a drawing, 100 in a control, would hide the class as well.
+LABEL_NOISE = 0.1
 _VIT = Only("model.encoder.kind", ("vit",))
 LIMITS = {
     **PAIRED_LIMITS,
@@ -131,7 +134,7 @@ LIMITS = {
     "model.encoder.depth": _VIT,
     "model.encoder.heads": _VIT,
     "model.named": _ALONE,
-    "model.noise": _ALONE,
+    "model.noise": Only("model.stages", ("reconstruct", "classify")),
     "model.pairs": _PAIRED,
     "model.dropout.latents": _PAIRED,
     "model.augment.changed": _PAIRED,
@@ -196,7 +199,10 @@ TABLE: dict[str, Setting] = {
     "model.named": Setting(
         "[0, 1]", "share of images drawn without pairs whose name stands for their look"
     ),
-    "model.noise": Setting("[0, inf)", "deviation of noise on content while drawing without pairs"),
+    "model.noise": Setting(
+        "[0, inf)",
+        f"deviation of noise on content while drawing without pairs; in classify at most {LABEL_NOISE}",
+    ),
     "model.dtype": Setting("float32 or bfloat16", "what the networks compute in"),
     "model.remat": Setting("", "recompute layers in the backward pass, to save memory"),
     "model.resize": Setting("[0, 16384]", "side of what is drawn; 0: as the images are"),
@@ -215,7 +221,9 @@ TABLE: dict[str, Setting] = {
     ),
     "sample.translate.draws": Setting(COUNT, "draws of a translation"),
     "sample.translate.steps": Setting(COUNT, "steps of the solver"),
-    "sample.translate.solver": Setting("", "solver of the equation"),
+    "sample.translate.solver": Setting(
+        "", "solver of the equation; for model.prediction=data euler, or jump of a distilled model"
+    ),
     "sample.translate.shift": Setting(
         "(0, inf)", "above 1, steps are shorter near noise and longer near the image"
     ),

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import dataclasses
+import warnings
 from collections.abc import Callable, Sequence
 from functools import cached_property, partial
 from typing import Any
@@ -22,7 +23,7 @@ from msflow_jax.synergy.distillation import jumped
 from msflow_jax.synergy.model import LABELS, Synergy
 from msflow_jax.synergy.parts import SynergyParts
 from msflow_jax.synergy.scenes import scenes
-from msflow_jax.synergy.settings import UNTAUGHT, all_routes
+from msflow_jax.synergy.settings import LABEL_NOISE, UNTAUGHT, all_routes
 from msflow_jax.synergy.sources import labelled_source, shown_source, some_subjects
 from msflow_jax.synergy.task_split import TaskSplit
 from msflow_jax.training import Stage
@@ -148,6 +149,13 @@ class _Maker:
 
     def classify(self) -> Stage:
         """The class of an image, from what understanding sees of it."""
+        if (noise := self.config.model.noise) > LABEL_NOISE:
+            warnings.warn(
+                f"model.noise={noise:g}: the stage classify learns with {LABEL_NOISE:g} at most, also "
+                "where an earlier version began it, since more hides the class: set it to "
+                f"{LABEL_NOISE:g} unless the stage reconstruct needs more",
+                stacklevel=3,
+            )
         objective = partial(objectives.label_objective, self.model)
         splits = (in_memory(self.splits.train), "training"), (self.splits.val, "validation")
         train, val = (labelled_source(split, self.config, what) for split, what in splits)

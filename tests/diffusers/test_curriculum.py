@@ -130,6 +130,17 @@ def test_subjects_of_two_sets_are_named():
         check_subjects(tiny.split(), links, shared=False)
 
 
+def test_who_has_a_part_of_a_link_is_in_its_set():
+    """What is new is aligned and drawn by pairs, also of those who lack what else is new."""
+    everything = ("report", "ct", "t1w")
+    links = (("ct", "report"), ("t1w", "xray", "ct"))
+    with pytest.raises(ValueError, match="12 training subjects .* ct-report and t1w-xray-ct"):
+        check_subjects(tiny.split(12, (everything,)), links, shared=False)
+    with warnings.catch_warnings():
+        warnings.simplefilter("error")
+        check_subjects(tiny.split(12, (("report", "ct"), ("ct", "t1w"))), links, shared=False)
+
+
 @pytest.mark.parametrize(
     "model, message",
     [

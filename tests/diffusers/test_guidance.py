@@ -6,6 +6,7 @@ import numpy as np
 import pytest
 
 from msflow_jax.diffusers.guidance import ContextEncoder, context_loss
+from msflow_jax.diffusers.paths import guided_output
 from msflow_jax.nets import init_params
 from tests.diffusers import tiny
 
@@ -83,3 +84,32 @@ def test_contexts_of_pairs_attract():
     a = jnp.eye(4)[:, None]
     assert context_loss(a, a, 0.1) < 1e-3
     assert context_loss(a, a[::-1], 0.1) > 5
+
+
+class Mixing:
+    """A model whose condition and partner, 10 and what it is told, change what the other does."""
+
+    def output(self, params, name, z, tau, condition, keep, partners, span):
+        return (1 + 10 * keep) * (1 + (partners or {"": 0.0})[""])
+
+
+@pytest.mark.parametrize(
+    ("guidance", "partner_guidance", "expected"),
+    [
+        (1, 1, lambda p: 11 * (1 + p)),
+        (1, 0, lambda p: 11),
+        (3, 0, lambda p: 11 + 2 * 10),
+        (0, 1, lambda p: 1 + p),
+        (0, 3, lambda p: 1 + p + 2 * p),
+        (0, 0, lambda p: 1),
+        (3, 3, lambda p: 11 * (1 + p) + 2 * 10 * (1 + p) + 2 * 11 * p),
+    ],
+)
+def test_a_weight_of_zero_leaves_its_condition_out(guidance, partner_guidance, expected):
+    """Also beside a weight of the other, whose term has both conditions in it."""
+    for partner in (2.0, 5.0):
+        (found,) = guided_output(
+            Mixing(), None, "ct", None, None, None, jnp.ones(1), {"": partner},
+            guidance=guidance, partner_guidance=partner_guidance,
+        )  # fmt: skip
+        assert found == expected(partner)

@@ -9,6 +9,7 @@ import pytest
 
 from msflow_jax.diffusers.family import FAMILY
 from tests.diffusers import tiny
+from tests.paired.tiny import untimed
 
 
 def sources(count=3, seed=0):
@@ -27,6 +28,28 @@ def test_a_translation_depends_on_its_image_alone(prediction):
     assert whole.shape == (3, tiny.SIDE, tiny.SIDE, 1) and np.abs(whole).max() <= 1
     turned = translate(params, {"ct": given["ct"][::-1]})
     np.testing.assert_allclose(turned[::-1], whole, atol=2e-5)
+
+
+def test_a_solver_that_chooses_its_steps_draws_several_as_each_alone():
+    model, _ = tiny.model()
+    params, key = untimed(tiny.gated(tiny.params(size=0.1), 2)), jax.random.key(0)
+    given = sources()
+    draw = jax.jit(
+        lambda p, s: model.translate(p, s, key, target="t1w", solver="dopri5", guidance=2.0)
+    )
+    found = draw(params, given)
+    assert found.shape == (3, tiny.SIDE, tiny.SIDE, 1)
+    for i in range(3):
+        alone = draw(params, {"ct": given["ct"][i : i + 1]})
+        np.testing.assert_allclose(found[i], alone[0], atol=1e-5)
+    together = jax.jit(
+        lambda p, index: model.generate(
+            p, {}, key, modalities=("ct", "t1w"), solver="tsit5", index=index
+        )
+    )
+    both, first = together(params, np.arange(2)), together(params, np.arange(1))
+    for name in ("ct", "t1w"):
+        np.testing.assert_allclose(both[name][0], first[name][0], atol=1e-5)
 
 
 def test_guidance_of_one_is_none_and_each_kind_counts():

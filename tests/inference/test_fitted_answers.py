@@ -1,12 +1,19 @@
 """Answers take their temperatures from an evaluation of the very parameters that answer."""
 
+import dataclasses
 import json
 import warnings
+from pathlib import Path
 from types import SimpleNamespace
 
+import numpy as np
 import pytest
 
 from msflow_jax.inference.answered import replies_to
+from msflow_jax.inference.calibration import Calibration
+from msflow_jax.inference.flow import Flow
+from msflow_jax.synergy.family import FAMILY
+from tests.synergy import tiny
 
 STEP = 30
 
@@ -20,11 +27,11 @@ def asked():
     return SimpleNamespace(arrays={}, replies=lambda found, model, form, fitted: fitted)
 
 
-def keep(workdir, name, step, stage="", parameters=""):
+def keep(workdir, name, step, stage="", parameters="", **sections):
     folder = workdir / "evaluations" / name
     folder.mkdir(parents=True)
     settings = {"step": step, "stage": stage, "parameters": parameters}
-    content = {"split": "test", "settings": settings, "mark": name}
+    content = {"split": "test", "settings": settings, "mark": name, **sections}
     (folder / "evaluation.json").write_text(json.dumps(content))
 
 
@@ -64,3 +71,27 @@ def test_one_of_another_training_to_the_same_step_calibrates_nothing(tmp_path):
         assert taken(tmp_path, "a" * 16) is None
     keep(tmp_path, "now", STEP, parameters="a" * 16)
     assert taken(tmp_path, "a" * 16) == "now"
+
+
+def test_images_are_identified_as_surely_as_panels_of_a_question(tmp_path):
+    """The logits are the same, and so is their temperature."""
+    model = dataclasses.replace(tiny.model(), taught=("identification",))
+    opened = Flow(
+        tmp_path, tiny.config(), tiny.splits().info, FAMILY, tiny.parts(), model,
+        tiny.params(size=0.3), STEP, Calibration(),
+    )  # fmt: skip
+    images = np.random.default_rng(0).integers(0, 256, (4, tiny.SIDE, tiny.SIDE, 1), np.uint8)
+    files = [Path(f"{i}.png") for i in range(4)]
+
+    def said():
+        asked = opened.parts.ask_of("identification", files, lambda some: images, model)
+        return np.array(replies_to(opened, asked, "direct")[0]["panels"]), opened.identify(images)
+
+    panels, chances = said()
+    np.testing.assert_allclose(chances, panels, atol=1e-5)
+    fitted = {"identification": {"name": {"calibration": {"temperature": 5.0}}}}
+    keep(tmp_path, "now", STEP, understanding={"tasks": fitted})
+    softer, found = said()
+    np.testing.assert_allclose(found, softer, atol=1e-5)
+    root = chances ** (1 / 5)
+    np.testing.assert_allclose(found, root / root.sum(axis=1, keepdims=True), atol=1e-5)

@@ -3,6 +3,7 @@
 import copy
 import json
 import shutil
+import warnings
 
 import pytest
 from hypothesis import strategies as st
@@ -157,6 +158,46 @@ def test_settings_edited_by_hand_are_no_way_to_go_on(tmp_path):
     workdir.write_json(tmp_path / "config.json", config)
     with pytest.raises(ValueError, match="model.code.beta=5.0, the checkpoint was made with 4.0"):
         workdir.refuse_other_run(tmp_path, workdir.read(tmp_path)[0])
+
+
+def test_a_run_goes_on_with_subjects_that_are_found_shared(tmp_path):
+    """The remedy of that error is a setting that changes nothing else."""
+    make(tmp_path, "diffusers")
+    config = workdir.read(tmp_path)[0]
+    assert not config.model.shared_subjects
+    config.model.shared_subjects = True
+    workdir.create(tmp_path, config, INFO)
+    check(tmp_path)
+    assert workdir.read(tmp_path)[0].model.shared_subjects
+
+
+def test_a_solver_that_is_refused_now_is_replaced_in_a_kept_run(tmp_path):
+    """The run opens, and goes on with what the refusal names; what never was a solver is no run's."""
+    make(tmp_path, "synergy")
+    places = tmp_path / "config.json", tmp_path / "checkpoints" / "4" / "facts" / "metadata"
+    before = [json.loads(file.read_text()) for file in places]
+
+    def write(solver):
+        stored, made = copy.deepcopy(before)
+        for one in (stored, made["made"]["config"]):
+            one["model"]["prediction"] = "data"
+            one["sample"]["translate"]["solver"] = solver
+        for file, content in zip(places, (stored, made), strict=True):
+            file.write_text(json.dumps(content))
+
+    write("heun")
+    with pytest.warns(UserWarning, match=r"config.json: sample.translate.solver='heun' left noise"):
+        config, info = workdir.read(tmp_path)
+    assert config.sample.translate.solver == "euler"
+    check_made(tmp_path, config, info)
+    with pytest.warns(UserWarning, match="draws by 'euler' now"):
+        workdir.create(tmp_path, config, INFO)
+    with warnings.catch_warnings():
+        warnings.simplefilter("error")
+        check(tmp_path)
+    write("guess")
+    with pytest.raises(ValueError, match="unknown sample.translate.solver 'guess'"):
+        workdir.read(tmp_path)
 
 
 json_values = st.recursive(

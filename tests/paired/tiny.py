@@ -2,6 +2,7 @@
 
 import dataclasses
 
+import jax
 import numpy as np
 
 from msflow_jax.data import Info, Modality, Split, Splits
@@ -58,4 +59,11 @@ def with_maps(data):
     info = dataclasses.replace(data.info, map_classes=TISSUES)
     return dataclasses.replace(
         data, train=mapped(data.train), val=mapped(data.val), test=mapped(data.test), info=info
+    )
+
+
+def untimed(params):
+    """Parameters of a drawing that does not look at the time: no solver follows random waves of it."""
+    return jax.tree_util.tree_map_with_path(
+        lambda path, leaf: 0 * leaf if "time" in str(path) else leaf, params
     )

@@ -9,12 +9,15 @@ import numpy as np
 import pytest
 
 from msflow_jax.nets import init_params
+from msflow_jax.ode import SOLVERS
 from msflow_jax.synergy import recipes
 from msflow_jax.synergy.checks import unguided
 from msflow_jax.synergy.encoder import ContentEncoder, Seen
 from msflow_jax.synergy.family import FAMILY
 from msflow_jax.synergy.generation import LEAST
+from msflow_jax.synergy.model import Synergy
 from msflow_jax.synergy.objectives import understand_objective
+from tests.paired.tiny import untimed
 from tests.synergy import tiny
 
 
@@ -128,6 +131,51 @@ def test_translation_guides_and_its_noise_is_by_content():
         never.translate(params, {"t1w": x}, key, target="ct", guidance=3.0)
 
 
+@pytest.mark.parametrize("solver", [one for one in SOLVERS if one != "euler"])
+def test_a_predicted_image_is_drawn_by_euler_alone(solver):
+    """Others ask for a velocity where no time is left, and noise of the start stays."""
+    config = tiny.config(prediction="data")
+    FAMILY.check(config)
+    config.sample.translate.solver = solver
+    says = "solver='.*' leaves noise .*model.prediction='data'.*choose 'euler'"
+    with pytest.raises(ValueError, match=f"sample.translate.{says}"):
+        FAMILY.check(config)
+    given = dict(params=None, sources={"t1w": tiny.images()}, key=None, target="ct", solver=solver)
+    with pytest.raises(ValueError, match=f"^{says}"):
+        tiny.model(prediction="data").translate(**given)
+    config.model.prediction = "velocity"
+    FAMILY.check(config)
+
+
+def test_a_perfect_prediction_is_the_image_after_euler_steps(monkeypatch):
+    monkeypatch.setattr(
+        Synergy, "draw", lambda self, params, z, *_: jnp.full(z.shape, 0.25, jnp.float32)
+    )
+    model, params, x = tiny.model(prediction="data"), tiny.params(), jnp.asarray(tiny.images())
+    for shift in (1.0, 3.0):
+        found = jax.jit(
+            lambda p, x, shift=shift: model.translate(
+                p, {"t1w": x}, jax.random.key(0), target="ct", steps=5, shift=shift
+            )
+        )(params, x)
+        np.testing.assert_allclose(found, 0.25, atol=1e-5)
+
+
+def test_a_solver_that_chooses_its_steps_draws_several_as_each_alone():
+    model, params = tiny.model(), untimed(tiny.params(size=0.1))
+    x, key = jnp.asarray(tiny.images()), jax.random.key(0)
+    draw = jax.jit(
+        lambda params, x: model.translate(
+            params, {"t1w": x}, key, target="ct", solver="tsit5", guidance=2.0
+        )
+    )
+    found = draw(params, x)
+    chex.assert_shape(found, (3, 8, 8, 1))
+    for i in range(3):
+        np.testing.assert_allclose(found[i], draw(params, x[i : i + 1])[0], atol=1e-5)
+    assert np.abs(found[0] - found[1]).max() > 1e-3
+
+
 def test_answers_of_equal_content_are_right():
     model, params = tiny.model(), tiny.params()
     batch = tiny.batch()
@@ -165,6 +213,27 @@ def test_questions_on_one_image_teach_the_encoders():
     found = jax.tree.map(jnp.subtract, found, without)
     for part in ("content", "look"):
         assert max(np.abs(leaf).max() for leaf in jax.tree.leaves(found[part])) > 1e-6
+
+
+def test_a_question_on_one_image_is_read_as_it_was_trained():
+    """Its four options at the length of the loss, of ``facts``; longer texts as they are."""
+    model, params, batch = tiny.model(), tiny.params(size=0.3), tiny.batch("questions")
+    alone = jnp.asarray(model.alone)
+    kind = jnp.arange(len(batch["answer"])) % 4
+    rows = alone.reshape(4, 4, -1)[kind]
+    width = batch["options"].shape[1] // 4
+    assert width > rows.shape[2]
+    options = jnp.pad(rows, ((0, 0), (0, 0), (0, width - rows.shape[2])))
+    given = {**batch, "options": options.reshape(len(kind), -1)}
+    found = jax.jit(model.answer)(params, given)
+    each = jnp.arange(len(kind))
+    np.testing.assert_allclose(
+        found["question"], found["facts"][each, batch["asked"], kind], atol=1e-4
+    )
+    longer = options.at[:, 0, -1].set(1)
+    other = jax.jit(model.answer)(params, {**given, "options": longer.reshape(len(kind), -1)})
+    np.testing.assert_array_equal(other["question"][:, 1:], found["question"][:, 1:])
+    assert np.abs(other["question"][:, 0] - found["question"][:, 0]).min() > 1e-3
 
 
 def test_the_expert_reads_a_share_in_training_and_all_in_validation():

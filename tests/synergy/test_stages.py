@@ -11,6 +11,7 @@ import pytest
 from msflow_jax.data import Splits
 from msflow_jax.synergy import objectives
 from msflow_jax.synergy.augmentation import Augmentation
+from msflow_jax.synergy.model import Synergy
 from msflow_jax.synergy.scenes import scenes
 from msflow_jax.synergy.stages import stages
 from msflow_jax.training.stage import update
@@ -50,6 +51,31 @@ def test_the_stages_of_a_configuration(names, arm, expected):
     for stage in found:
         assert paths(stage, so_far) == trained[stage.name]
         so_far = update(so_far, jax.eval_shape(stage.initial, so_far))
+
+
+def test_the_classifier_learns_with_no_more_noise_than_leaves_it_the_class(monkeypatch, recwarn):
+    """100 on content hides the modality from a control's drawing, and would hide the class."""
+    names, given = ("understand", "reconstruct", "classify"), []
+
+    def logits(self, params, seen):
+        given.append(seen.content)
+        return jnp.zeros((len(seen.look), 2))
+
+    monkeypatch.setattr(Synergy, "class_logits", logits)
+    batch = {name: jnp.asarray(tiny.images()) for name in tiny.NAMES}
+    batch["label"] = jnp.zeros(3, jnp.int32)
+    seen = {}
+    for noise in (0.0, 0.05, 0.1, 100.0):
+        recwarn.clear()
+        stage = made(stages=names, noise=noise)[-1]
+        said = [
+            str(one.message) for one in recwarn if "classify learns with 0.1" in str(one.message)
+        ]
+        assert len(said) == (noise > 0.1)
+        stage.loss(tiny.params(), batch, jax.random.key(0), train=True)
+        seen[noise] = given.pop()
+    assert np.abs(seen[0.05] - seen[0.0]).max() > 1e-3
+    np.testing.assert_array_equal(seen[100.0], seen[0.1])
 
 
 def test_scenes_are_replayed_while_questions_are_learned():

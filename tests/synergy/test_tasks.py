@@ -183,6 +183,23 @@ def test_what_cannot_be_asked_is_one_line(wrong):
     assert "\n" not in str(error.value)
 
 
+@pytest.mark.parametrize("name", ["a picture", "z picture"])
+def test_examinations_of_pictures_alone_change_no_instance(name):
+    """They are in no volume: those that are keep their candidates, whatever pictures are called."""
+    plain = cohort(facts=True)
+    last = np.r_[np.arange(len(plain)), 0]
+    truth = {key: np.asarray(of)[last] for key, of in plain.truth.items()}
+    truth[VOLUME] = np.array([*plain.truth[VOLUME], name])
+    truth[SLICE] = np.r_[plain.truth[SLICE], NO_SLICE]
+    more = dataclasses.replace(
+        plain, arrays={key: of[last] for key, of in plain.arrays.items()}, truth=truth,
+        names=(*plain.names, name), groups=(*plain.groups, name),
+    )  # fmt: skip
+    for arm in ("no_identification", "questions"):
+        pair = tasks(plain, arm=arm), tasks(more, arm=arm)
+        assert instances(pair[0], 60) == instances(pair[1], 60)
+
+
 def test_arms_without_a_task_need_less():
     assert tasks(names=("t1w", "ct"), arm="no_instruction").instance(0)
     assert tasks(cohort(3, 2), arm="no_selection").instance(0)
