@@ -81,6 +81,7 @@ def _train(config, workdir: Path, encode_only: bool) -> None:
     from msflow_jax import data, teachers
     from msflow_jax import workdir as workdirs
     from msflow_jax.config import check_config
+    from msflow_jax.data.begun import load_again
     from msflow_jax.data.splitting import choosing
     from msflow_jax.families import get_family, verbs_of
     from msflow_jax.paired.tokens import check_library
@@ -102,10 +103,9 @@ def _train(config, workdir: Path, encode_only: bool) -> None:
         check_run(workdir)
     then = workdirs.refuse_other_run(workdir, config) if resumed else None
     teacher = None if resumed else teachers.open_teacher(config)
-    splits, table = data.load(config.data), workdir / "splits.csv"
-    if then:
-        splits = data.as_trained(splits, then, table)
-    elif teacher:
+    table = workdir / "splits.csv"
+    splits = load_again(config.data, then, table) if then else data.load(config.data)
+    if teacher:
         splits = data.as_trained(splits, teacher.flow.info, teacher.flow.path / table.name)
     info = splits.info
     with doing("preparing the model"):

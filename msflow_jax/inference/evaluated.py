@@ -12,6 +12,7 @@ import numpy as np
 from msflow_jax import data
 from msflow_jax.choices import check_prior
 from msflow_jax.data.base import digest
+from msflow_jax.data.begun import load_again
 from msflow_jax.data.identity import read_split_table
 from msflow_jax.data.own_images import warn_of_copies
 from msflow_jax.evaluation.outside import STAND_INS
@@ -86,7 +87,7 @@ def run_splits(flow: Flow, root: str = "") -> data.Splits:
             "checked",
             stacklevel=3,
         )
-    return data.as_trained(data.load(config, told=True), flow.info, flow.path / "splits.csv")
+    return load_again(config, flow.info, flow.path / "splits.csv", told=True)
 
 
 def open_split(

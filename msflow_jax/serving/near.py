@@ -6,6 +6,7 @@ from typing import Any
 import numpy as np
 
 from msflow_jax import data
+from msflow_jax.data.begun import load_again
 from msflow_jax.evaluation.familiar import MOST, of_each_class
 from msflow_jax.inference.flow import Flow
 from msflow_jax.inference.prediction import Prediction
@@ -42,7 +43,7 @@ class Nearest:
         if known is None:
             raise ValueError("the standing evaluation knows no features of training images")
         config = flow.config
-        splits = data.as_trained(data.load(config.data), flow.info, flow.path / "splits.csv")
+        splits = load_again(config.data, flow.info, flow.path / "splits.csv")
         rows = of_each_class(np.asarray(splits.train.labels), MOST, config.sample.seed)
         if len(rows) != len(known.bank):
             raise ValueError("the standing evaluation compared with other training images")

@@ -128,7 +128,7 @@ def shape_to_model(
             )
         shaping = Shaping(fit=info.fit, scaled=not info.volumes.get("spacing"))
         return shaping.to_grid(grey, info.sides, spacing)
-    if not change and spacing and info.spacing and not _close(spacing, info.spacing):
+    if not change and spacing and info.spacing and not same_size(spacing, info.spacing):
         raise ValueError(
             f"{name} has voxels of {size_text(spacing)} mm, those trained on {size_text(info.spacing)} "
             "mm: what "
@@ -218,7 +218,7 @@ class Grids:
             return ()
         first = next(iter(known))
         for other, name in known.items():
-            if not _close(first, other):
+            if not same_size(first, other):
                 if not self._shaping.side:
                     warnings.warn(
                         f"{name} has voxels of {size_text(other)} mm, {known[first]} of "
@@ -245,5 +245,6 @@ class Grids:
         )
 
 
-def _close(a: Sequence[float], b: Sequence[float]) -> bool:
+def same_size(a: Sequence[float], b: Sequence[float]) -> bool:
+    """Whether two sizes of voxels are one, but for ``CLOSE``."""
     return len(a) == len(b) and bool(np.allclose(a, b, rtol=CLOSE, atol=0))

@@ -49,20 +49,29 @@ class Found:
 
 
 def check_found_copies(found: Found, *, refuse: bool) -> None:
-    """Refuses, or reports, equal images of one modality in two splits, and of two in an examination."""
-    for name in found.names:
-        having = [i for i, one in enumerate(found.seen) if name in one.parts]
-        index = {s: [i for i in having if found.listing.splits[i] == s] for s in SPLITS}
-        check_copies(
-            {s: [found.titles[i] for i in at] for s, at in index.items()},
-            {s: found.listing.labels[at] for s, at in index.items()},
-            {s: [found.seen[i].parts[name].content for i in at] for s, at in index.items()},
-            f"{found.cohort.root}, {name}",
-            refuse=refuse,
-        )
+    """Refuses, or reports, equal images in two splits, and says of two in an examination.
+
+    Images are compared by their numbers, whatever the type of their files, and whichever modalities they
+    are listed as.
+
+    Raises:
+        ValueError: as :func:`check_copies`.
+    """
+    at = {s: np.flatnonzero(found.listing.splits == s).tolist() for s in SPLITS}
+    shown = {s: [(i, name) for i in at[s] for name in found.seen[i].parts] for s in SPLITS}
+    alone = len(found.names) == 1
+    check_copies(
+        {
+            s: [found.titles[i] + ("" if alone else f", {name}") for i, name in images]
+            for s, images in shown.items()
+        },
+        {s: found.listing.labels[[i for i, _ in images]] for s, images in shown.items()},
+        {s: [found.seen[i].parts[name].copy for i, name in images] for s, images in shown.items()},
+        f"{found.cohort.root}, {found.names[0]}" if alone else str(found.cohort.root),
+        refuse=refuse,
+    )
     for row, one in zip(found.rows, found.seen, strict=True):
-        sums = {part.content: name for name, part in one.parts.items()}
-        if len(sums) < len(one.parts):
+        if len({part.copy for part in one.parts.values()}) < len(one.parts):
             warnings.warn(
                 f"{row.where}: equal images under two modalities of {listed(one.parts)}",
                 stacklevel=4,

@@ -54,7 +54,22 @@ class Reading:
             ValueError: a file that cannot be read, volumes on other grids, or one slice of another plane
                 than slices are cut in; names the files.
         """
-        found = {name: read_picture(row.paths[name]) for name in self.names if name in row.paths}
+        return self.brought(self.stored(row), row)
+
+    def stored(self, row: Examination) -> dict[str, Picture]:
+        """The pictures of an examination as their files hold them.
+
+        Raises:
+            ValueError: a file that cannot be read; names it.
+        """
+        return {name: read_picture(row.paths[name]) for name in self.names if name in row.paths}
+
+    def brought(self, found: dict[str, Picture], row: Examination) -> dict[str, Picture]:
+        """What ``stored`` gave, on one grid and with voxels of the size that is asked for; in place.
+
+        Raises:
+            ValueError: as :meth:`__call__`, but for files that cannot be read.
+        """
         volumes = [name for name, picture in found.items() if picture.dims == 3]
         for name in volumes[1:]:
             first, where = found[volumes[0]], str(row.paths[volumes[0]])
@@ -89,7 +104,8 @@ class Part:
         low: its smallest value.
         high: its largest value.
         sample: some of its values, for fitting a map.
-        content: MD5 of values and shape.
+        content: MD5 of values, their type and shape: a part of what the data are known by.
+        copy: MD5 by which copies are told, the same for the same numbers in files of another type.
     """
 
     place: str
@@ -98,6 +114,7 @@ class Part:
     high: float
     sample: np.ndarray
     content: str
+    copy: str
 
 
 @dataclass(frozen=True)
@@ -133,9 +150,12 @@ def look(
     room = _KEPT
     for i, row in enumerate(track(rows, "Looking at examinations", WEIGHT)):
         try:
-            found = reading(row)
+            stored = reading.stored(row)
+            # Before resampling, which rounds whole numbers and not floats.
+            copies = {name: _copy(picture.values) for name, picture in stored.items()}
+            found = reading.brought(stored, row)
             numbers = reading.numbers(found, row)
-            parts = {n: _part(picture, str(row.paths[n])) for n, picture in found.items()}
+            parts = {n: _part(p, str(row.paths[n]), copies[n]) for n, p in found.items()}
             seen.append(Seen(parts, numbers, _patient(row, found)))
         except ValueError as error:
             broken.append(str(error))
@@ -172,7 +192,19 @@ def spaces(name: str, seen: Sequence[Seen]) -> dict[str, tuple[int, ...]]:
     return {part.place: part.picture.space for part in parts if part.picture.dims == 3}
 
 
-def _part(picture: Picture, place: str) -> Part:
+def _copy(values: np.ndarray) -> str:
+    """The MD5 of numbers, whatever their type, three equal channels being one.
+
+    An image saved again may have become floats, or colour; what it shows is the same.
+    """
+    if values.shape[-1] > 1 and (values == values[..., :1]).all():
+        values = values[..., :1]
+    # By slices, since floats of a whole volume take much memory; + 0.0 makes -0.0 the same as 0.
+    sums = (digest((one.astype(np.float64) + 0.0).tobytes()).encode() for one in values)
+    return digest(str(values.shape).encode(), *sums)
+
+
+def _part(picture: Picture, place: str, copy: str) -> Part:
     values = np.ascontiguousarray(picture.values)
     known = picture.known
     if not known.size:
@@ -192,6 +224,7 @@ def _part(picture: Picture, place: str) -> Part:
         high,
         sample(picture),
         digest(facts, values.reshape(-1).view(np.uint8).data),
+        copy,
     )
 
 

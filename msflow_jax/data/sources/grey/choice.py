@@ -99,13 +99,18 @@ def _check_modalities(items: Sequence[Item], source: object) -> None:
         )
 
 
+def spread(positions: Sequence[int]) -> list[int]:
+    """At most ``FITTED`` of some positions, the first and the last among them."""
+    few = np.linspace(0, len(positions) - 1, min(len(positions), FITTED)).astype(int)
+    return [positions[i] for i in np.unique(few).tolist()]
+
+
 def _samples(
     items: Sequence[Item], training: Sequence[int], read: Reader, broken: dict[Path, str]
 ) -> Iterator[tuple[str, np.ndarray]]:
     """Volume and some values of each training image; one that is broken is named, and passed over."""
-    chosen = np.unique(np.linspace(0, len(training) - 1, min(len(training), FITTED)).astype(int))
-    for i in track(chosen.tolist(), "Fitting grey levels"):
-        item = items[training[i]]
+    for i in track(spread(training), "Fitting grey levels"):
+        item = items[i]
         try:
             picture = read(item)
         except ValueError as error:

@@ -21,17 +21,16 @@ from msflow_jax.data.base import (
 from msflow_jax.data.intensity import FULL, Intensity
 from msflow_jax.data.pictures import Picture
 from msflow_jax.data.sources.decoding import decode, read_file
-from msflow_jax.data.sources.enlarging import Enlarged
-from msflow_jax.data.sources.grey.choice import Notes, choose, warn_of_slow_slices
-from msflow_jax.data.sources.grey.levels import sample, to_grey
-from msflow_jax.data.sources.grey.shades import Shades
+from msflow_jax.data.sources.grey.choice import choose, spread, warn_of_slow_slices
+from msflow_jax.data.sources.grey.levels import to_grey
 from msflow_jax.data.sources.grey.values import refuse_broken
 from msflow_jax.data.sources.grey.written import Meaning, meaning
 from msflow_jax.data.sources.items import Contents, Item, Wanted
 from msflow_jax.data.sources.listings.folders import Listing, list_folder
+from msflow_jax.data.sources.listings.looked import Looked
 from msflow_jax.data.sources.listings.manifest import list_manifest
 from msflow_jax.data.sources.reading import Reader
-from msflow_jax.data.sources.shaping import Grids, Shaping
+from msflow_jax.data.sources.shaping import Shaping
 from msflow_jax.progress import track
 
 
@@ -133,19 +132,19 @@ def _read(
 ) -> tuple[dict[str, np.ndarray], tuple[int, ...], list[str], tuple[float, ...]]:
     """Returns the images of these splits, their common shape, the MD5 of each, and the size of voxels.
 
-    The files of other splits are read too, for their MD5 alone: what a run was trained on is known by
-    its content, whichever the loader. All broken files are named at once, those known already
-    among them.
+    The files of other splits are read too, for their MD5: what a run was trained on is known by its
+    content, whichever the loader. Some of them, evenly spread, are looked at for what is said of the
+    data, and all of them for the size of their voxels where a header says it. All broken files are named
+    at once, those known already among them.
     """
     broken = dict(broken)
     images: dict[str, list[np.ndarray]] = {split: [] for split in splits}
     shape: tuple[int, ...] = ()
     sums: list[str] = []
     content, reader = Contents(), Reader()
-    notes, grids, shades = Notes(), Grids(shaping), Shades()
-    enlarged = Enlarged(shaping.side, shaping.fit)
-    fitted = intensity.kind == "percentiles"
+    looked, fitted = Looked(shaping), intensity.kind == "percentiles"
     positions = range(len(listing.rows))
+    few = set(spread([i for i in positions if str(listing.splits[i]) not in images]))
     for i in track(positions, "Reading images"):
         item, split = listing.rows[i].source, str(listing.splits[i])
         if any(path in broken for path in item.paths):
@@ -153,7 +152,8 @@ def _read(
         try:
             data = read_file(item.paths[0]) if item.kind == "picture" else None
             sums.append(content(item) if data is None else digest(data))
-            if split not in images:
+            if split not in images and i not in few:
+                looked.measure(item)
                 continue
             picture = reader(item) if data is None else Picture(decode(data, item.paths[0]))
             image = to_grey(picture, intensity, item.place)
@@ -162,17 +162,14 @@ def _read(
             continue
         if broken:  # only to find the others
             continue
-        notes.look_at(picture, item)
-        grids.look(picture, item.place)
-        enlarged.look(picture.space, item.place)
-        if split != "train" or not fitted:  # else it was looked at when the map was fitted
-            shades.look(sample(picture), item.volume or item.name)
+        # Those a map was fitted to were looked at then.
+        looked.look(picture, item, shades=split != "train" or not fitted)
+        if split not in images:
+            continue
         image = shaping(image, picture.proportions, item.place, shape or None)
         shape = image.shape
         images[split].append(image)
     refuse_broken(broken.values())
-    notes.warn()
-    enlarged.warn(listing.root)
-    shades.warn(intensity, listing.root, "images for validation and test" if fitted else "images")
+    looked.warn(intensity, listing.root)
     found = {split: np.stack(pictures) for split, pictures in images.items()}
-    return found, shape, sums, grids.common()
+    return found, shape, sums, looked.spacing()

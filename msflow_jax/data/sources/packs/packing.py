@@ -11,16 +11,20 @@ import numpy as np
 
 from msflow_jax.data.base import SPLITS, digest
 from msflow_jax.data.identity import number_subjects
+from msflow_jax.data.intensity import Intensity
 from msflow_jax.data.oddities import check_copies
-from msflow_jax.data.sources.grey.choice import choose
+from msflow_jax.data.sources.grey.choice import choose, spread
 from msflow_jax.data.sources.grey.values import refuse_broken
 from msflow_jax.data.sources.grey.written import Meaning, meaning
 from msflow_jax.data.sources.items import facts_of as facts_of_items
 from msflow_jax.data.sources.listings.folders import Listing
+from msflow_jax.data.sources.listings.looked import Looked
 from msflow_jax.data.sources.packs.manifest import FORMAT, MANIFEST, VOLUMES
 from msflow_jax.data.sources.packs.packed import Entry, Records, Settings, facts_of, volumes_of
 from msflow_jax.data.sources.packs.shards import Shard, contents, leave_note, note_of, write_shards
+from msflow_jax.data.sources.reading import Reader
 from msflow_jax.data.sources.shaping import Grids, Shaping
+from msflow_jax.progress import track
 from msflow_jax.storage.archives import file_sha256
 from msflow_jax.storage.atomic import check_writable, tell_made, write_atomically
 from msflow_jax.storage.jobs import HERE, Engine
@@ -109,9 +113,28 @@ def _records(listing: Listing, settings: Settings) -> Records:
     intensity, broken = choose(items, training, settings, listing.root)
     refuse_broken(broken.values())
     shaping = Shaping(settings.side, settings.channels, settings.fit, not settings.spacing)
+    _look_over(listing, shaping, intensity)
     read_by = Meaning(intensity, volumes_of(items, settings), settings.fit)
     stands_for = meaning(listing.root, read_by)
     return Records(items, shaping, intensity, stands_for, Grids(shaping))
+
+
+def _look_over(listing: Listing, shaping: Shaping, intensity: Intensity) -> None:
+    """The lines on grey levels, notes and sizes, of some images evenly spread over all.
+
+    Before any is written, and not while they are: the shards of a pack are written by many processes, or
+    were by a call of before.
+    """
+    looked, read = Looked(shaping), Reader()
+    fitted = intensity.kind == "percentiles"
+    for i in track(spread(range(len(listing.rows))), "Looking at images"):
+        item = listing.rows[i].source
+        try:
+            picture = read(item)
+        except ValueError:
+            continue  # it is named when it is packed
+        looked.look(picture, item, shades=str(listing.splits[i]) != "train" or not fitted)
+    looked.warn(intensity, listing.root)
 
 
 def _begin(folder: Path, what: str) -> None:

@@ -1,0 +1,66 @@
+"""What is odd about the images of a listing as they are read, and how large their voxels are."""
+
+from __future__ import annotations
+
+import numpy as np
+
+from msflow_jax.data.intensity import Intensity
+from msflow_jax.data.pictures import Picture
+from msflow_jax.data.sources.enlarging import Enlarged
+from msflow_jax.data.sources.grey.choice import Notes
+from msflow_jax.data.sources.grey.levels import sample
+from msflow_jax.data.sources.grey.shades import Shades
+from msflow_jax.data.sources.items import Item
+from msflow_jax.data.sources.nifti.reading import header
+from msflow_jax.data.sources.shaping import Grids, Shaping
+
+
+class Looked:
+    """Collects what is said of images once all were looked at.
+
+    Args:
+        shaping: how they come to one shape.
+    """
+
+    def __init__(self, shaping: Shaping):
+        self._notes, self._shades = Notes(), Shades()
+        self._grids, self._enlarged = Grids(shaping), Enlarged(shaping.side, shaping.fit)
+
+    def look(self, picture: Picture, item: Item, *, shades: bool) -> None:
+        """Takes an image.
+
+        Args:
+            picture: what was read.
+            item: of what.
+            shades: whether its values count: not where a map was fitted to them, which says it itself.
+        """
+        self._notes.look_at(picture, item)
+        self._grids.look(picture, item.place)
+        self._enlarged.look(picture.space, item.place)
+        if shades:
+            self._shades.look(sample(picture), item.volume or item.name)
+
+    def measure(self, item: Item) -> None:
+        """Takes the size of a volume's voxels alone, where the header of one file says it.
+
+        Raises:
+            ValueError: the header is damaged.
+        """
+        if item.kind != "nifti" or item.part is not None:
+            return
+        found = header(item.paths[0])
+        spacing = (item.spacing,) * 3 if item.spacing and found.spacing else found.spacing
+        empty = np.broadcast_to(np.uint8(0), found.shape)
+        self._grids.look(Picture(empty, spacing=spacing), item.place)
+
+    def warn(self, intensity: Intensity, source: object) -> None:
+        """The lines, but those on voxels."""
+        self._notes.warn()
+        self._enlarged.warn(str(source))
+        fitted = intensity.kind == "percentiles"
+        what = "images for validation and test" if fitted else "images"
+        self._shades.warn(intensity, source, what)
+
+    def spacing(self) -> tuple[float, ...]:
+        """The size of all voxels, with the lines on them; see ``Grids.common``."""
+        return self._grids.common()
