@@ -15,7 +15,7 @@ from msflow_jax.data.base import class_name, digest
 from msflow_jax.data.oddities import warn_of_lookalikes
 from msflow_jax.data.sources.finding import SUFFIXES, find_images, in_words, warn_of_left_out
 from msflow_jax.data.sources.items import Item, facts_of
-from msflow_jax.data.sources.listings.entries import ALIASES, natural
+from msflow_jax.data.sources.listings.entries import ALIASES, check_all_split, natural
 from msflow_jax.data.sources.listings.folder_checks import (
     TABLES,
     check_splits_above,
@@ -218,8 +218,9 @@ def cut_rows(
     """Returns each row's split: as given, with val cut off train where it is not.
 
     Raises:
-        ValueError: too few images; names ``root`` and ends with ``hint``.
+        ValueError: too few images, or only some with a split; names ``root``, of too few with ``hint``.
     """
+    check_all_split([row.split for row in rows], lambda i: f"{root}: {rows[i].name}")
     try:
         return np.array(_cut(rows, labels, seed))
     except ValueError as error:
