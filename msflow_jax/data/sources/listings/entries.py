@@ -92,7 +92,7 @@ def check_all_split(splits: Sequence[str], name: Callable[[int], str]) -> None:
         raise ValueError(
             f"{name(without[0])} has no split, as {len(without)} of {len(splits)} have none while the "
             "others have one: give each a split (by its row; in the BIDS layout by its line in "
-            "participants.tsv or a sub-*_sessions.tsv), or drop all of them to have the splits cut for you"
+            "participants.tsv or a sub-*_sessions.tsv), or drop all of them to have them cut for you"
         )
 
 

@@ -10,8 +10,9 @@ import warnings
 from collections.abc import Mapping, Sequence
 from pathlib import Path
 
-from msflow_jax.data.sources.listings.entries import ALIASES
+from msflow_jax.data.sources.listings.split_words import called_as_splits
 from msflow_jax.data.sources.tables.cells import is_nothing
+from msflow_jax.storage.text import first_of
 
 SUBJECT, SPLIT = "subject", "split"
 _WHOM = ("patient", "subject", "participant")
@@ -24,6 +25,8 @@ _MAYBE = {
     "mrn", "pid", "pat", "patid", "patno", "patientno", "patientnumber", "patientnr", "subj", "subjid",
     "case", "caseid", "person", "personid", "individual", "hadmid",
 }  # fmt: skip
+_NO_FACTS = {"path", "label", "report"}  # columns with another meaning
+_SHOWN = 5  # cells in a line
 
 
 def meaning_of(name: str) -> str:
@@ -88,10 +91,11 @@ def warn_of_meant(path: Path, columns: Mapping[str, Sequence[str]]) -> None:
                 "into two splits",
                 stacklevel=4,
             )
-        words = {cell.casefold() for cell in cells}
-        if SPLIT not in there and len(words) > 1 and words <= ALIASES.keys():
+        is_fact = SPLIT not in there and _letters(name) not in _NO_FACTS
+        words = sorted(called_as_splits(cell.casefold() for cell in cells)) if is_fact else []
+        if words:
             warnings.warn(
                 f"{path}: the column {name!r} is taken for a fact, and its cells are called as splits "
-                f"({', '.join(sorted(words))}): call it split if it says which images are trained on",
+                f"({first_of(words, _SHOWN)}): call it split if it says which images are trained on",
                 stacklevel=4,
             )
