@@ -22,9 +22,17 @@ _SPELLINGS = {
 }  # fmt: skip
 # What may say the same, and may not.
 _MAYBE = {
-    "mrn", "pid", "pat", "patid", "patno", "patientno", "patientnumber", "patientnr", "subj", "subjid",
-    "case", "caseid", "person", "personid", "individual", "hadmid",
+    "mrn", "pid", "pat", "patid", "patno", "subj", "subjid", "case", "person", "individual", "hadmid",
+    "anonid", "pseudoid", "empi",
+    # A study is of one patient.
+    "studyid", "studyuid", "studyinstanceuid", "accession", "accessionid", "accessionno",
+    "accessionnumber",
 }  # fmt: skip
+_HIDDEN = "(?:anon(?:ymi[sz]ed)?|deid(?:entified)?|pseudo(?:nymi[sz]ed)?)?"
+_KEY = re.compile(
+    f"{_HIDDEN}(?:patient|subject|participant|person|case)"
+    "(?:id|uid|key|code|hash|identifier|index|number|no|nr|pseudonym)|pseudonym(?:id)?"
+)
 _NO_FACTS = {"path", "label", "report"}  # columns with another meaning
 _SHOWN = 5  # cells in a line
 
@@ -32,6 +40,11 @@ _SHOWN = 5  # cells in a line
 def meaning_of(name: str) -> str:
     """``subject``, ``split`` or empty: of ``PatientID``, ``patient_id`` and ``Split`` too."""
     return _SPELLINGS.get(_letters(name), "")
+
+
+def is_key(name: str) -> bool:
+    """Whether a column is called as one that numbers persons: ``patient_hash``, ``pseudonym``."""
+    return bool(_KEY.fullmatch(_letters(name)))
 
 
 def _letters(name: str) -> str:
@@ -84,7 +97,8 @@ def warn_of_meant(path: Path, columns: Mapping[str, Sequence[str]]) -> None:
     for name, column in columns.items():
         cells = [cell for cell in column if not is_nothing(cell)]
         kinds = len(set(cells))
-        if SUBJECT not in there and _letters(name) in _MAYBE and 1 < kinds < len(cells):
+        whose = SUBJECT not in there and (_letters(name) in _MAYBE or is_key(name))
+        if whose and 1 < kinds < len(cells):
             warnings.warn(
                 f"{path}: the column {name!r} is taken for a fact ({kinds} values in {len(cells)} "
                 "rows): if it says whom images show, call it patient, or images of one patient may come "

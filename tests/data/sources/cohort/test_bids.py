@@ -238,3 +238,9 @@ def test_a_split_of_all_but_one_examination_is_refused(tmp_path, absent):
     assert {n: sorted({int(x[4:6]) for x in splits[n].names}) for n in NAMES} == {
         n: [i for i in range(10) if given(i) == n] for n in NAMES
     }
+
+
+def test_a_number_of_persons_by_another_name_is_named_where_it_joins_folders(tmp_path):
+    root = respelled(tmp_path, "label patient_hash", lambda i: f"c{i % 2} h{i // 2}")
+    with pytest.warns(UserWarning, match=r"'patient_hash' is taken for a fact \(5 values in 10"):
+        load(root, modality="t1w")

@@ -71,6 +71,30 @@ def test_what_may_say_it_is_named(tmp_path):
 
 
 @pytest.mark.parametrize(
+    "name",
+    [
+        "patient_hash", "patient_key", "patient_uid", "PatientIdentifier", "patient code", "case-no",
+        "anon_patient_id", "pseudo_subject_index", "person_pseudonym", "pseudonym", "EMPI", "study_id",
+        "StudyInstanceUID", "accession", "AccessionNumber",
+        "patient_nr", "personid", "deidentified_case_id",
+    ],
+)  # fmt: skip
+def test_columns_that_number_persons_or_studies_are_named(tmp_path, name):
+    words = rf"the column '{name}' is taken for a fact \(10 values in 40 rows\).*call it patient"
+    with pytest.warns(UserWarning, match=words):
+        load(table(tmp_path, name, lambda i: f"h{i // EACH}"))
+
+
+@pytest.mark.parametrize(
+    "name", ["age", "sex", "patient_age", "patient_sex", "case_type", "study", "study_date", "hash"]
+)
+def test_other_facts_of_persons_are_not_named(tmp_path, name):
+    with warnings.catch_warnings():
+        warnings.simplefilter("error", UserWarning)
+        load(table(tmp_path, name, lambda i: f"h{i // EACH}"))
+
+
+@pytest.mark.parametrize(
     "words",
     [
         ("train", "dev", "test"), ("train", "tune", "test"), ("train", "val", "holdout"),
