@@ -15,6 +15,7 @@ _FURTHER = {
 }  # fmt: skip
 _HELD_OUT = re.compile(r"h[eo]ld[\W_]*out")
 _LETTERS = re.compile(r"[^\W\d_]+")
+_SET = re.compile(r"([a-z]+)[\W_]*sets?")
 _LONGEST = 3  # words of a name; more are a text
 _KINDS = 20  # names that a column of splits may have; more are of files or persons
 
@@ -34,6 +35,12 @@ def called_as_splits(names: Iterable[str]) -> list[str]:
     found = {name: words for name in kinds if (words := _words(name))}
     words = set().union(*found.values()) if found else set()
     return list(found) if len(found) > 1 and len(words) > 1 and words & _PLAIN else []
+
+
+def split_of_set(name: str) -> str:
+    """The split that a folder such as ``Training Set`` or ``test_set`` is of; empty of others."""
+    found = _SET.fullmatch(name.lower())
+    return ALIASES.get(found[1], "") if found else ""
 
 
 def _words(name: str) -> set[str]:
