@@ -19,6 +19,7 @@ from msflow_jax.storage.text import first_of
 _SHOWN = 3
 _NAMED = 5  # classes in a line
 _NUMBER = re.compile(r"[\d.,-]+")
+_ZEROS = re.compile(r"(?<![\d.,])0+(?=\d)")  # that lead a number, not those of 1.05
 _LIKE = 0.7  # share of letters that a misspelt name has in common with the right one
 
 
@@ -160,6 +161,7 @@ def warn_of_lookalikes(names: Sequence[str], what: str, source: object) -> None:
         key = " ".join(unicodedata.normalize("NFKC", shown).casefold().split())
         with contextlib.suppress(ValueError, OverflowError):
             key = repr(float(key))
+        key = _ZEROS.sub("", key)
         if (other := seen.setdefault(key, name)) != name:
             pairs.append(f"{other!r} and {name!r}")
     if pairs:

@@ -109,3 +109,18 @@ def test_names_that_only_marks_unseen_part_are_said(mark):
     with warnings.catch_warnings():
         warnings.simplefilter("error", UserWarning)
         oddities.warn_of_lookalikes([f"a{mark}", "b", "a b", "ab"], "classes", "x")
+
+
+@pytest.mark.parametrize("names", [("P1", "P01"), ("a-2-b", "a-002-b"), ("p 10", "P 010")])
+def test_names_that_only_leading_zeros_part_are_said(names):
+    with pytest.warns(
+        UserWarning, match=f"'{names[0]}' and '{names[1]}' are taken as two patients"
+    ):
+        oddities.warn_of_lookalikes(names, "patients", "x")
+
+
+def test_zeros_within_and_behind_numbers_part_names():
+    with warnings.catch_warnings():
+        warnings.simplefilter("error", UserWarning)
+        names = ["P1", "P10", "P100", "P101", "P11", "v1.05", "v1.5", "1.05", "1.5", "P0", "P"]
+        oddities.warn_of_lookalikes(names, "patients", "x")

@@ -24,6 +24,7 @@ from msflow_jax.data.sources.listings.entries import check_inside, natural, spli
 from msflow_jax.data.sources.listings.meant_columns import (
     SPLIT,
     SUBJECT,
+    is_key,
     meaning_of,
     warn_of_meant,
 )
@@ -219,7 +220,8 @@ def _warn_of_meant(path: Path, columns: Mapping[str, Sequence[str]]) -> None:
     warn_of_meant(path, {name: cells for name, cells in columns.items() if name})
     for name, column in columns.items():
         cells = [cell for cell in column if not is_nothing(cell)]
-        if meaning_of(name) == SUBJECT and 1 < len(set(cells)) < len(cells):
+        whose = meaning_of(name) == SUBJECT or is_key(name)
+        if whose and 1 < len(set(cells)) < len(cells):
             warnings.warn(
                 f"{path}: the column {name!r} is taken for a fact ({len(set(cells))} values in "
                 f"{len(cells)} rows), since a folder sub-* is a subject: if it says whom images show, "

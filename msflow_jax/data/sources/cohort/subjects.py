@@ -8,6 +8,7 @@ from pathlib import Path
 from msflow_jax.data.sources.cohort.reading import Seen
 from msflow_jax.data.sources.cohort.table import Examination
 from msflow_jax.data.sources.identifiers import settled
+from msflow_jax.data.sources.listings.entries import check_all_split
 from msflow_jax.data.sources.nifti.reading import split_volume
 from msflow_jax.data.sources.patients import Patients
 
@@ -72,7 +73,8 @@ def _contradiction(first: Examination, second: Examination, what: str) -> ValueE
 
 
 def check_splits(rows: Sequence[Examination], subjects: Sequence[str]) -> None:
-    """Refuses given splits that part a subject; names two of its rows."""
+    """Refuses given splits that part a subject, or leave an examination out; names the rows."""
+    check_all_split([row.split for row in rows], lambda i: rows[i].where)
     seen: dict[str, Examination] = {}
     for row, subject in zip(rows, subjects, strict=True):
         first = seen.setdefault(subject, row)

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Collection, Mapping, Sequence
+from collections.abc import Callable, Collection, Mapping, Sequence
 from pathlib import Path
 
 from msflow_jax.data.base import SPLITS
@@ -75,6 +75,25 @@ def split_of(cells: Mapping[str, str], where: str) -> str:
             f"{where}: split {word!r} is not one of {', '.join(SPLITS)}: write one of these"
         )
     return ALIASES[word.lower()]
+
+
+def check_all_split(splits: Sequence[str], name: Callable[[int], str]) -> None:
+    """Refuses splits that are given for some images alone: the others would belong to none.
+
+    Args:
+        splits: the split of each image; empty where none is given.
+        name: what an error calls the image of a number.
+
+    Raises:
+        ValueError: some have a split and some have none; names the first without one.
+    """
+    without = [i for i, split in enumerate(splits) if not split]
+    if 0 < len(without) < len(splits):
+        raise ValueError(
+            f"{name(without[0])} has no split, as {len(without)} of {len(splits)} have none while the "
+            "others have one: give each a split (by its row; in the BIDS layout by its line in "
+            "participants.tsv or a sub-*_sessions.tsv), or drop all of them to have them cut for you"
+        )
 
 
 def slash_hint(cell: str) -> str:

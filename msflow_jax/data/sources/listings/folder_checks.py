@@ -11,6 +11,7 @@ from typing import TYPE_CHECKING
 
 from msflow_jax.data.base import SPLITS, class_name
 from msflow_jax.data.sources.listings.entries import ALIASES
+from msflow_jax.data.sources.listings.split_words import called_as_splits
 from msflow_jax.storage.text import first_of
 
 if TYPE_CHECKING:
@@ -39,6 +40,21 @@ def warn_of_tables(root: Path) -> None:
     """A line on tables of images beside class folders, which may say more than these."""
     if hint := table_hint(root):
         warnings.warn(f"{root}: its class folders are read{hint}", stacklevel=4)
+
+
+def warn_of_split_classes(folders: Sequence[Path], root: Path) -> None:
+    """A line on folders of classes that are called as if they were splits, such as ``1_train``.
+
+    Args:
+        folders: the folders of classes.
+        root: where they are.
+    """
+    if called := called_as_splits(folder.name.lower() for folder in folders):
+        warnings.warn(
+            f"{root}: the folders {first_of(called, _NAMED)} are called as splits and are taken for "
+            "classes: if they are splits, call them train, val and test, with class folders in each",
+            stacklevel=4,
+        )
 
 
 def check_splits_above(files: Sequence[Path], bases: Sequence[Path]) -> None:

@@ -15,15 +15,17 @@ from msflow_jax.data.base import class_name, digest
 from msflow_jax.data.oddities import warn_of_lookalikes
 from msflow_jax.data.sources.finding import SUFFIXES, find_images, in_words, warn_of_left_out
 from msflow_jax.data.sources.items import Item, facts_of
-from msflow_jax.data.sources.listings.entries import ALIASES, natural
+from msflow_jax.data.sources.listings.entries import ALIASES, check_all_split, natural
 from msflow_jax.data.sources.listings.folder_checks import (
     TABLES,
     check_splits_above,
     table_hint,
     warn_of_folders,
+    warn_of_split_classes,
     warn_of_tables,
 )
 from msflow_jax.data.sources.listings.label_checks import check_classes, label_hint
+from msflow_jax.data.sources.listings.split_words import split_of_set
 from msflow_jax.data.sources.listings.subjects import examples_of, headers_hint, keep_together
 from msflow_jax.data.splitting import VAL_PATTERN, assign
 from msflow_jax.storage.content import printable
@@ -138,6 +140,8 @@ def list_folder(config: ConfigDict) -> Listing:
         )
     warn_of_left_out(root, left)
     warn_of_tables(root)
+    if not given:
+        warn_of_split_classes(_folders(root), root)
     named = {class_name(folder.name) for _, base in bases for folder in _folders(base)}
     if empty := sorted(named - {row.label for row in rows}):
         raise ValueError(f"{root}: no image in the class folder {empty[0]}; remove it or fill it")
@@ -166,6 +170,10 @@ def given_splits(root: Path) -> dict[str, Path]:
             )
         if split:
             found[split] = folder
+    # Such as "Training Set", where nothing is called by the plain word, and training and test are there.
+    sets = {split_of_set(folder.name): folder for folder in reversed(_folders(root))}
+    if {"train", "test"} <= {*found, *sets}:
+        found = {split: folder for split, folder in (sets | found).items() if split}
     others = [folder.name for folder in _folders(root) if folder not in found.values()]
     if found and others:
         warnings.warn(
@@ -218,8 +226,9 @@ def cut_rows(
     """Returns each row's split: as given, with val cut off train where it is not.
 
     Raises:
-        ValueError: too few images; names ``root`` and ends with ``hint``.
+        ValueError: too few images, or only some with a split; names ``root``, of too few with ``hint``.
     """
+    check_all_split([row.split for row in rows], lambda i: f"{root}: {rows[i].name}")
     try:
         return np.array(_cut(rows, labels, seed))
     except ValueError as error:

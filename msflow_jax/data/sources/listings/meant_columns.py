@@ -10,8 +10,9 @@ import warnings
 from collections.abc import Mapping, Sequence
 from pathlib import Path
 
-from msflow_jax.data.sources.listings.entries import ALIASES
+from msflow_jax.data.sources.listings.split_words import called_as_splits
 from msflow_jax.data.sources.tables.cells import is_nothing
+from msflow_jax.storage.text import first_of
 
 SUBJECT, SPLIT = "subject", "split"
 _WHOM = ("patient", "subject", "participant")
@@ -21,14 +22,29 @@ _SPELLINGS = {
 }  # fmt: skip
 # What may say the same, and may not.
 _MAYBE = {
-    "mrn", "pid", "pat", "patid", "patno", "patientno", "patientnumber", "patientnr", "subj", "subjid",
-    "case", "caseid", "person", "personid", "individual", "hadmid",
+    "mrn", "pid", "pat", "patid", "patno", "subj", "subjid", "case", "person", "individual", "hadmid",
+    "anonid", "pseudoid", "empi",
+    # A study is of one patient.
+    "studyid", "studyuid", "studyinstanceuid", "accession", "accessionid", "accessionno",
+    "accessionnumber",
 }  # fmt: skip
+_HIDDEN = "(?:anon(?:ymi[sz]ed)?|deid(?:entified)?|pseudo(?:nymi[sz]ed)?)?"
+_KEY = re.compile(
+    f"{_HIDDEN}(?:patient|subject|participant|person|case)"
+    "(?:id|uid|key|code|hash|identifier|index|number|no|nr|pseudonym)|pseudonym(?:id)?"
+)
+_NO_FACTS = {"path", "label", "report"}  # columns with another meaning
+_SHOWN = 5  # cells in a line
 
 
 def meaning_of(name: str) -> str:
     """``subject``, ``split`` or empty: of ``PatientID``, ``patient_id`` and ``Split`` too."""
     return _SPELLINGS.get(_letters(name), "")
+
+
+def is_key(name: str) -> bool:
+    """Whether a column is called as one that numbers persons: ``patient_hash``, ``pseudonym``."""
+    return bool(_KEY.fullmatch(_letters(name)))
 
 
 def _letters(name: str) -> str:
@@ -81,17 +97,19 @@ def warn_of_meant(path: Path, columns: Mapping[str, Sequence[str]]) -> None:
     for name, column in columns.items():
         cells = [cell for cell in column if not is_nothing(cell)]
         kinds = len(set(cells))
-        if SUBJECT not in there and _letters(name) in _MAYBE and 1 < kinds < len(cells):
+        whose = SUBJECT not in there and (_letters(name) in _MAYBE or is_key(name))
+        if whose and 1 < kinds < len(cells):
             warnings.warn(
                 f"{path}: the column {name!r} is taken for a fact ({kinds} values in {len(cells)} "
                 "rows): if it says whom images show, call it patient, or images of one patient may come "
                 "into two splits",
                 stacklevel=4,
             )
-        words = {cell.casefold() for cell in cells}
-        if SPLIT not in there and len(words) > 1 and words <= ALIASES.keys():
+        is_fact = SPLIT not in there and _letters(name) not in _NO_FACTS
+        words = sorted(called_as_splits(cell.casefold() for cell in cells)) if is_fact else []
+        if words:
             warnings.warn(
                 f"{path}: the column {name!r} is taken for a fact, and its cells are called as splits "
-                f"({', '.join(sorted(words))}): call it split if it says which images are trained on",
+                f"({first_of(words, _SHOWN)}): call it split if it says which images are trained on",
                 stacklevel=4,
             )

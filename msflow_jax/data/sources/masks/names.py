@@ -106,6 +106,8 @@ def choose_names(
     """
     names = tuple(map(class_name, given or read_names(root)))
     where = "data.map_classes" if given else str(root)
+    if given:
+        _warn_of_others(names, root)
     if len(set(names)) < len(names) or "" in names:
         raise ValueError(f"{where}: every class needs a name of its own, got {', '.join(names)}")
     table, all_of = np.arange(256).astype(np.uint8), {v for mask in masks for v in mask.values}
@@ -142,3 +144,18 @@ def choose_names(
             "classes without gaps, and name none that is not there"
         )
     return names, table
+
+
+def _warn_of_others(given: Sequence[str], root: Path) -> None:
+    """A line where the configuration names the classes otherwise than the file beside the masks."""
+    try:
+        filed = tuple(map(class_name, read_names(root)))
+    except ValueError:  # a file that is not needed
+        return
+    if filed and filed != tuple(given):
+        path = next(root / name for name in FILES if (root / name).is_file())
+        warnings.warn(
+            f"{path} names the classes {', '.join(filed)}, and data.map_classes, which is taken, "
+            f"{', '.join(given)}: correct the setting, or leave it empty to take the file's",
+            stacklevel=5,
+        )

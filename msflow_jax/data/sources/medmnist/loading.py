@@ -121,9 +121,10 @@ def find(flag: str, side: int, root: str, fetch: bool) -> Path:
 
     Without a home folder the current one stands for it.
     ``root`` is the file, or a folder with the published name or else exactly one ``<flag>*.npz`` in it.
+    Where such a folder has none, a line says what is read instead.
 
     Raises:
-        FileNotFoundError: if it is nowhere; names every place looked at.
+        FileNotFoundError: if it is nowhere, or ``root`` is not there; names every place looked at.
     """
     name = file_name(flag, side)
     own = home()
@@ -143,6 +144,8 @@ def find(flag: str, side: int, root: str, fetch: bool) -> Path:
     if default and default != target:
         looked.append(str(default))
         if default.is_file():
+            if root:
+                _say_default(given, default, absent=is_file or not given.exists(), fetch=fetch)
             return default
     if fetch:
         return download(url(flag, side), target, TABLE[flag].md5[TABLE[flag].stored.index(side)])
@@ -150,6 +153,22 @@ def find(flag: str, side: int, root: str, fetch: bool) -> Path:
         f"no file for {flag} at side {side}. Looked at: {'; '.join(looked)}. Give the file or its "
         f"folder with --config.data.root=..., or --config.data.download=True to fetch "
         f"{url(flag, side)}"
+    )
+
+
+def _say_default(given: Path, default: Path, *, absent: bool, fetch: bool) -> None:
+    """Says that ``data.root`` is not what is read; refuses one that is not there.
+
+    With ``fetch`` the published file is wanted, wherever it lies, and a line is enough.
+    """
+    if absent and not fetch:
+        raise FileNotFoundError(
+            f"nothing at {given} (--config.data.root): correct it, or leave it empty to read {default}"
+        )
+    warnings.warn(
+        f"--config.data.root: no file of the set at {given}; read is {default}: correct the root, or "
+        "leave it empty",
+        stacklevel=4,
     )
 
 

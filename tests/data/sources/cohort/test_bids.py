@@ -217,3 +217,30 @@ def test_a_column_of_patients_is_a_fact_and_named_where_it_joins_folders(tmp_pat
     said = [str(w.message) for w in caught if "is taken for a fact" in str(w.message)]
     assert len(said) == 1 and "'patient' is taken for a fact (5 values in 10 rows)" in said[0]
     assert set(splits.train.truth) == {"patient", "subject"}
+
+
+@pytest.mark.parametrize("absent", [0, 7])
+def test_a_split_of_all_but_one_examination_is_refused(tmp_path, absent):
+    """Without that of the first all were thrown away; a later examination was in no split."""
+    lines = ["participant_id\tlabel"]
+    for i in range(10):
+        name = f"sub-{i:02d}"
+        save(tmp_path / name / "ses-1" / "anat" / f"{name}_ses-1_T1w.nii.gz", volume(i))
+        lines.append(f"{name}\tc{i % 2}")
+        if i != absent:
+            sessions(tmp_path, "session_id split", f"ses-1 {given(i)}", subject=name)
+    (tmp_path / "participants.tsv").write_text("\n".join(lines) + "\n")
+    words = rf"sub-0{absent}.ses-1 has no split, as 1 of 10 have none .*sub-\*_sessions.tsv"
+    with pytest.raises(ValueError, match=words):
+        load(tmp_path)
+    sessions(tmp_path, "session_id split", f"ses-1 {given(absent)}", subject=f"sub-0{absent}")
+    splits = load(tmp_path)
+    assert {n: sorted({int(x[4:6]) for x in splits[n].names}) for n in NAMES} == {
+        n: [i for i in range(10) if given(i) == n] for n in NAMES
+    }
+
+
+def test_a_number_of_persons_by_another_name_is_named_where_it_joins_folders(tmp_path):
+    root = respelled(tmp_path, "label patient_hash", lambda i: f"c{i % 2} h{i // 2}")
+    with pytest.warns(UserWarning, match=r"'patient_hash' is taken for a fact \(5 values in 10"):
+        load(root, modality="t1w")

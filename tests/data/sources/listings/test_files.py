@@ -11,6 +11,7 @@ import pytest
 from PIL import Image
 
 from msflow_jax import data
+from msflow_jax.data.sources.listings import folders
 
 ROOT = Path(__file__).resolve().parents[4]
 
@@ -159,6 +160,7 @@ def test_many_files_with_a_bar(tmp_path):
 ORDER = """
 import sys
 from msflow_jax import data
+from msflow_jax.data.sources.listings import folders
 config = data.default_config("folder")
 config.root = sys.argv[1]
 splits = data.load(config)
@@ -237,3 +239,13 @@ def test_folders_that_are_no_classes(tmp_path):
         save(tmp_path / f"subject{i}" / "a.png", seed=i)
     with pytest.raises(ValueError, match=f"{tmp_path}: .*too few.*12 class folders for 12 images"):
         load(tmp_path)
+
+
+def test_rows_of_which_some_have_a_split_are_refused():
+    """Whatever source they come of."""
+    rows = [
+        folders.Row(Path(f"{i}.png"), f"{i}.png", "a", "", split)
+        for i, split in enumerate(["train", "test", "", "val", ""])
+    ]
+    with pytest.raises(ValueError, match=r"x: 2\.png has no split, as 2 of 5 have none"):
+        folders.cut_rows(rows, [0] * 5, 0, Path("x"))

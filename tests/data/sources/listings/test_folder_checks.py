@@ -5,6 +5,7 @@ import warnings
 import numpy as np
 import pytest
 
+from msflow_jax.data.sources.listings.folder_checks import warn_of_split_classes
 from msflow_jax.data.sources.nifti.writing import write_nifti
 from tests.data.sources.dicom.dicom_objects import make_object
 from tests.data.sources.listings.test_files import load, save, write_csv
@@ -146,3 +147,36 @@ def test_one_folder_called_as_a_split_is_told(tmp_path):
     names = [f"{k}/{i}.png" for k in ("ill", "well") for i in range(10)] + ["ill/test/a.png"]
     (line,) = lines(lambda: load(fill(tmp_path, names)))
     assert "ill/test is called as a split" in line and "column split" in line
+
+
+@pytest.mark.parametrize(
+    "called", [("Training Set", "Test Set"), ("train_set", "test_set"), ("train", "testset")]
+)
+def test_folders_called_as_sets_are_splits(tmp_path, called):
+    """They were the two classes of a model that told training images from test images."""
+    fill(
+        tmp_path, [f"{s}/{k}/{s}{i}.png" for s in called for k in ("ill", "well") for i in range(8)]
+    )
+    splits = load(tmp_path)
+    assert splits.info.classes == ("ill", "well") and len(splits.test) == 16
+    assert {name.split("/")[0] for name in splits.test.names} == {called[1]}
+
+
+@pytest.mark.parametrize(
+    ("called", "told"),
+    [(("1_train", "2_test"), True), (("train_set", "holdout"), True), (("test", "retest"), False),
+     (("internal", "external"), False)],
+)  # fmt: skip
+def test_classes_called_as_splits_are_named(tmp_path, called, told):
+    folders = [tmp_path / name for name in called]
+    with warnings.catch_warnings(record=True) as caught:
+        warnings.simplefilter("always")
+        warn_of_split_classes(folders, tmp_path)
+    said = [str(one.message) for one in caught]
+    assert len(said) == told and all("are called as splits and are taken for" in s for s in said)
+    if told:
+        fill(tmp_path, [f"{name}/{i}.png" for name in called for i in range(20)])
+        with pytest.warns(
+            UserWarning, match=f"folders {', '.join(sorted(called))} are called as splits"
+        ):
+            load(tmp_path)

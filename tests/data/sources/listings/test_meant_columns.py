@@ -1,6 +1,7 @@
 """Whom an image shows and its split are known however their columns are spelled."""
 
 import warnings
+from pathlib import Path
 
 import numpy as np
 import pytest
@@ -8,7 +9,7 @@ from PIL import Image
 
 from msflow_jax import data
 from msflow_jax.data import Info, read_labelled
-from msflow_jax.data.sources.listings.meant_columns import meaning_of
+from msflow_jax.data.sources.listings.meant_columns import meaning_of, warn_of_meant
 
 PEOPLE, EACH = 10, 4
 
@@ -67,6 +68,67 @@ def test_what_may_say_it_is_named(tmp_path):
     said = [str(w.message) for w in caught]
     assert any("'mrn' is taken for a fact (10 values in 40 rows)" in one for one in said)
     assert any("'fold' is taken for a fact" in one and "(test, train)" in one for one in said)
+
+
+@pytest.mark.parametrize(
+    "name",
+    [
+        "patient_hash", "patient_key", "patient_uid", "PatientIdentifier", "patient code", "case-no",
+        "anon_patient_id", "pseudo_subject_index", "person_pseudonym", "pseudonym", "EMPI", "study_id",
+        "StudyInstanceUID", "accession", "AccessionNumber",
+        "patient_nr", "personid", "deidentified_case_id",
+    ],
+)  # fmt: skip
+def test_columns_that_number_persons_or_studies_are_named(tmp_path, name):
+    words = rf"the column '{name}' is taken for a fact \(10 values in 40 rows\).*call it patient"
+    with pytest.warns(UserWarning, match=words):
+        load(table(tmp_path, name, lambda i: f"h{i // EACH}"))
+
+
+@pytest.mark.parametrize(
+    "name", ["age", "sex", "patient_age", "patient_sex", "case_type", "study", "study_date", "hash"]
+)
+def test_other_facts_of_persons_are_not_named(tmp_path, name):
+    with warnings.catch_warnings():
+        warnings.simplefilter("error", UserWarning)
+        load(table(tmp_path, name, lambda i: f"h{i // EACH}"))
+
+
+@pytest.mark.parametrize(
+    "words",
+    [
+        ("train", "dev", "test"), ("train", "tune", "test"), ("train", "val", "holdout"),
+        ("training", "hold-out", "hold-out"), ("training", "validation", "internal test"),
+        ("TRAIN", "val", "External"), ("trn", "tst", "tst"), ("train_1", "train_2", "eval"),
+        ("train set", "test set", "unknown"),
+    ],
+)  # fmt: skip
+def test_a_column_of_splits_is_named_whatever_other_words_are_in_it(tmp_path, words):
+    path = table(tmp_path, "part", lambda i: words[i % 3])
+    with pytest.warns(UserWarning, match="'part' is taken for a fact, and its cells are called as"):
+        load(path)
+
+
+@pytest.mark.parametrize(
+    "words",
+    [
+        ("test", "retest", "test"), ("internal", "external", "external"), ("valid", "invalid", ""),
+        ("pre-test", "post-test", "test"), ("dev", "prod", "stage"), ("train", "bus", "car"),
+        ("a test of the left arm", "after validation at the site", "train"),
+        ("trainer", "tester", "validated"),
+    ],
+)  # fmt: skip
+def test_words_that_only_look_like_splits_are_not_named(tmp_path, words):
+    with warnings.catch_warnings():
+        warnings.simplefilter("error", UserWarning)
+        load(table(tmp_path, "part", lambda i: words[i % 3]))
+
+
+def test_paths_below_folders_of_splits_are_no_facts():
+    columns = {"path": ["train/a.png", "test/b.png"], "label": ["train", "test"]}
+    with warnings.catch_warnings():
+        warnings.simplefilter("error", UserWarning)
+        warn_of_meant(Path("t.csv"), columns)
 
 
 def test_other_facts_are_not_named(tmp_path):

@@ -9,7 +9,7 @@ import pytest
 from PIL import Image
 
 from msflow_jax import data
-from msflow_jax.data.sources.masks.names import read_names
+from msflow_jax.data.sources.masks.names import Seen, choose_names, read_names
 from msflow_jax.data.sources.masks.reading import read_mask
 
 AFFINE = np.array([[-1.0, 0, 0, 10], [0, 1.5, 0, -20], [0, 0, 3, 5], [0, 0, 0, 1]])
@@ -254,3 +254,17 @@ def test_names_of_classes_are_of_masks_alone_and_masks_lie_in_memory(pictures):
         data.check(config)
     with pytest.raises(ValueError, match="use data.loader=device"):
         load(pictures, loader="grain")
+
+
+@pytest.mark.parametrize(
+    ("given", "told"),
+    [(("air", "lesion", "organ"), True), (("air", "organ", "lesion"), False)],
+)  # fmt: skip
+def test_names_of_the_configuration_that_contradict_the_file_are_said(tmp_path, given, told):
+    (tmp_path / "classes.txt").write_text("0 air\n1 organ\n2 lesion\n")
+    with warnings.catch_warnings(record=True) as caught:
+        warnings.simplefilter("always")
+        names, _ = choose_names(given, tmp_path, [Seen(tmp_path / "a.png", (0, 1, 2))])
+    said = [str(one.message) for one in caught]
+    assert names == given and len(said) == told
+    assert all("classes.txt names the classes air, organ, lesion, and data.map" in s for s in said)

@@ -102,10 +102,35 @@ def test_demanded_md5(tmp_path):
     ],
 )
 def test_places(tmp_path, place, root, side):
+    (tmp_path / "given").mkdir()
     write(tmp_path / place, side=side or 28)
     splits = load(tmp_path / root if root else "", side=side)
     assert splits.info.source == str(tmp_path / place)
     assert splits.info.side == (side or 28)
+
+
+def test_another_file_than_that_of_the_root_is_said(tmp_path, home):
+    default = write(home / ".medmnist" / "breastmnist.npz")
+    (tmp_path / "given").mkdir()
+    words = rf"no file of the set at {tmp_path / 'given'}; read is {default}: correct the root"
+    with pytest.warns(UserWarning, match=words):
+        data.load(config(tmp_path / "given"))
+    with warnings.catch_warnings(record=True) as caught:
+        warnings.simplefilter("always")
+        data.load(config(""))
+    assert not any("read is" in str(one.message) for one in caught)
+
+
+@pytest.mark.parametrize("root", ["given/breastmnist_corected.npz", "nowhere"])
+def test_a_root_that_is_not_there_is_refused(tmp_path, home, root):
+    """The file of the home folder was read instead, without a word."""
+    default = write(home / ".medmnist" / "breastmnist.npz")
+    write(tmp_path / "given" / "breastmnist_corrected.npz")
+    words = rf"nothing at {tmp_path / root} .*correct it, or leave it empty to read {default}"
+    with pytest.raises(FileNotFoundError, match=words):
+        load(tmp_path / root)
+    with pytest.warns(UserWarning, match=f"read is {default}"):
+        data.load(config(tmp_path / root, download=True))
 
 
 def test_side_28_does_not_take_a_published_larger_file(tmp_path):
