@@ -127,6 +127,7 @@ def write(folder: Path, found: Any, given: Any, info: Any, record: Mapping[str, 
     from msflow_jax.data.sources.finding import file_names
     from msflow_jax.inference.translated import (
         FOLDERS,
+        warn_of_unseen,
         write_preview,
         write_translation,
         write_volume,
@@ -150,6 +151,7 @@ def write(folder: Path, found: Any, given: Any, info: Any, record: Mapping[str, 
         write_preview(folder / preview, given.images[rows], found[:, rows], (source, target), info)
         said["preview"] = preview.as_posix()
         entries.append({"name": name, **said})
+    warn_of_unseen(entries)
     write_json(folder / RECORD, {**record, "draws": len(found), "images": entries})
     return len(entries)
 

@@ -1,6 +1,7 @@
 """Translations: what is read for them, and files of mean, spread, each draw and a preview."""
 
 import dataclasses
+import warnings
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from pathlib import Path
@@ -138,7 +139,8 @@ def write_volume(
         like: the NIfTI file that the volume is of, in whose order of axes voxels are written; None: RAS.
 
     Returns:
-        As :func:`write_translation`.
+        As :func:`write_translation`, and ``unseen_share``: of the voxels that no draw is of, since they
+        were cut off before. Their spread is NaN, as it is not known; other files have the lowest value.
     """
     from msflow_jax.data.sources.nifti.writing import write_nifti, write_nifti_like
 
@@ -150,14 +152,21 @@ def write_volume(
         whole = np.rint(grey).astype(np.uint8) if intensity.kind == "full" else grey
         return to_values(whole, intensity)
 
+    unseen = 0.0
+
     def write(part: str, name: str, images: np.ndarray, convert: Any) -> Path:
+        nonlocal unseen
         joined = join(images)
         found, path = convert(joined.values), folder / part / f"{name}.nii.gz"
         if found.shape[-1] > 1 and found.dtype != np.uint8:  # NIfTI has colours of 8 bits alone
             found = found.mean(axis=-1, keepdims=True).astype(found.dtype)
+        if joined.missing is not None:
+            unseen = float(joined.missing.mean())
+            if part == "spread":  # 0 would say that all draws agree there
+                found[joined.missing] = np.nan
         if like is not None:
-            return write_nifti_like(path, found, like)
-        return write_nifti(path, found, affine=joined.affine)
+            return write_nifti_like(path, found, like, gaps=part == "spread")
+        return write_nifti(path, found, affine=joined.affine, gaps=part == "spread")
 
     files = [
         write("mean", stem, mean, values),
@@ -165,7 +174,20 @@ def write_volume(
     ]
     for k, one in enumerate(draws):
         files += [write("samples", f"{stem}_{k}", one.astype(np.float32), values)]
-    return _said(folder, files, deviation)
+    return {**_said(folder, files, deviation), "unseen_share": unseen}
+
+
+def warn_of_unseen(entries: Sequence[dict[str, Any]]) -> None:
+    """One line where volumes were not drawn as a whole, which files of whole numbers cannot show."""
+    cut = [one for one in entries if one.get("unseen_share")]
+    if cut:
+        warnings.warn(
+            f"of {len(cut)} of {len(entries)} volumes a part was cut off before the model saw it "
+            f"({cut[0]['name']}: {cut[0]['unseen_share']:.1%}; data.fit, and voxels beside the grid "
+            "that was drawn): it is NaN in spread, in mean and samples the lowest value, which was "
+            "not drawn; unseen_share in translated.json; a model of data.fit=pad draws all of it",
+            stacklevel=3,
+        )
 
 
 def write_preview(
