@@ -3,7 +3,7 @@
     python -m experiments.translate --workdir=W --images=PATH --source=t1w --target=ct --output=DIR
 
 PATH is an image, a folder or an .npz; DICOM and NIfTI files are images too. DIR/mean has the mean of
-the draws, DIR/spread their standard deviation (white: that of a quarter of the range), DIR/samples each
+the draws, DIR/spread their standard deviation (as PNG white: a quarter of the range), DIR/samples each
 of them: PNG, of volumes NIfTI with the values of the target (Hounsfield units of CT). DIR/preview shows
 source, mean and spread beside each other. A model of slices draws every slice of a volume, all with one
 noise in each draw, and what is written is on the grid of the file, of NIfTI voxel by voxel in its order,
@@ -128,10 +128,10 @@ def write(folder: Path, found: Any, given: Any, info: Any, record: Mapping[str, 
     from msflow_jax.inference.translated import (
         FOLDERS,
         warn_of_unseen,
-        write_preview,
         write_translation,
         write_volume,
     )
+    from msflow_jax.inference.translated_preview import write_preview
     from msflow_jax.storage.jsons import write_json
 
     source, target = record["source"], record["target"]

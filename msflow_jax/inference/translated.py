@@ -1,6 +1,5 @@
 """Translations: what is read for them, and files of mean, spread, each draw and a preview."""
 
-import dataclasses
 import warnings
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
@@ -19,7 +18,6 @@ from msflow_jax.inference.images import choose_format, to_values, write_image
 
 FOLDERS = ("mean", "spread", "samples", "preview")
 _WHITE = 0.25  # spread, as a share of the range, that is white in a picture
-_SHOWN = 0.3, 0.5, 0.7  # slices of a volume in a preview, as shares of the axis
 Join = Callable[[np.ndarray], Picture]
 
 
@@ -100,7 +98,10 @@ def read_sources(
 def write_translation(
     folder: Path, stem: str, draws: np.ndarray, info: Info, kind: str, words: str
 ) -> dict[str, Any]:
-    """Writes the draws of one image; the spread as a picture, white where it is a quarter of the range.
+    """Writes the draws of one image.
+
+    The spread is a picture, white where it is a quarter of the range; as NIfTI it has the unit of the
+    target, as the record says of all files.
 
     Args:
         folder: folder that holds ``FOLDERS``.
@@ -114,12 +115,18 @@ def write_translation(
         What a record says: ``mean_spread``, as a share of the range, and ``files``.
     """
     mean, deviation = moments(draws)
-    # A spread has no values of its own: grey levels are written as they are.
-    plain = dataclasses.replace(info, intensities={}, value_range=()) if kind == "nifti" else info
-    spread = spread_levels(deviation)
     grey = np.rint(mean).astype(np.uint8)
     files = [write_image(folder / "mean" / stem, grey, info, kind, words)]
-    files += [write_image(folder / "spread" / stem, spread, plain, kind, f"spread: {words}")]
+    if kind == "nifti":
+        from msflow_jax.data.sources.nifti.writing import write_nifti
+
+        spread = (_unit(info) * deviation).astype(np.float32)
+        if spread.shape[-1] > 1:  # NIfTI has colours of 8 bits alone
+            spread = spread.mean(axis=-1, keepdims=True)
+        files += [write_nifti(folder / "spread" / f"{stem}.nii.gz", spread, spacing=info.spacing)]
+    else:
+        levels = spread_levels(deviation)
+        files += [write_image(folder / "spread" / stem, levels, info, kind, f"spread: {words}")]
     for k, one in enumerate(draws):
         files += [write_image(folder / "samples" / f"{stem}_{k}", one, info, kind, words)]
     return _said(folder, files, deviation)
@@ -145,7 +152,7 @@ def write_volume(
     from msflow_jax.data.sources.nifti.writing import write_nifti, write_nifti_like
 
     intensity = info.intensity()
-    unit = 1.0 if intensity.kind == "full" else (intensity.high - intensity.low) / 255
+    unit = _unit(info)
     mean, deviation = moments(draws)
 
     def values(grey: np.ndarray) -> np.ndarray:
@@ -190,48 +197,16 @@ def warn_of_unseen(entries: Sequence[dict[str, Any]]) -> None:
         )
 
 
-def write_preview(
-    path: Path, source: np.ndarray, draws: np.ndarray, words: tuple[str, str], info: Info
-) -> None:
-    """Writes a PNG of source, mean and spread beside each other; of a volume of three of its slices.
-
-    Args:
-        path: the file.
-        source: the images of one item, uint8 ``[N, *shape]``.
-        draws: what was drawn of them, uint8 ``[K, N, *shape]``.
-        words: names of source and target.
-        info: facts on the data of the target.
-    """
-    from msflow_jax.reports.figures import save_grid
-    from msflow_jax.reports.planes import flat
-
-    shown = sorted({round(share * (len(source) - 1)) for share in _SHOWN})
-    mean, deviation = moments(draws[:, shown])
-    parts = source[shown], np.rint(mean).astype(np.uint8), spread_levels(deviation)
-    pictures = [_as_large(flat(part, info.spacing), flat(parts[1], info.spacing)) for part in parts]
-    several = len(source) > 1
-    titles, images = [], []
-    for i, number in enumerate(shown):
-        at = f", slice {number}" if several else ""
-        titles += [f"{words[0]}{at}", f"{words[1]}, mean", f"spread of {len(draws)}"]
-        images += [part[i] for part in pictures]
-    save_grid(path, np.stack(images), np.arange(len(images)), titles, len(parts))
-
-
-def _as_large(images: np.ndarray, like: np.ndarray) -> np.ndarray:
-    """Pictures as RGB uint8 ``[N, H, W, 3]`` of the size of others."""
-    from PIL import Image
-
-    from msflow_jax.reports.figures import as_rgb
-
-    size = like.shape[2], like.shape[1]
-    return np.stack([np.asarray(Image.fromarray(one).resize(size)) for one in as_rgb(images)])
-
-
 def moments(draws: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
     """Mean and standard deviation over the draws, float32; 0 of a single one."""
     found = draws.astype(np.float32)
     return found.mean(axis=0), found.std(axis=0, ddof=int(len(draws) > 1))
+
+
+def _unit(info: Info) -> float:
+    """What one grey level is in the values of files."""
+    intensity = info.intensity()
+    return 1.0 if intensity.kind == "full" else (intensity.high - intensity.low) / 255
 
 
 def spread_levels(deviation: np.ndarray) -> np.ndarray:

@@ -16,9 +16,10 @@ from msflow_jax.data.sources.volumes.orientation import centred_affine
 from msflow_jax.inference.translated import (
     FOLDERS,
     warn_of_unseen,
-    write_preview,
+    write_translation,
     write_volume,
 )
+from msflow_jax.inference.translated_preview import write_preview
 
 AFFINE = centred_affine((2, 4, 4), (3.0, 1.0, 1.0))
 
@@ -70,6 +71,23 @@ def test_voxels_are_written_in_the_order_of_the_source_file(tmp_path, channels):
         assert file.shape[:3] == shape and np.array_equal(file.affine, axes)
         # Read as the source is read, it is what was drawn.
         np.testing.assert_array_equal(read_nifti(tmp_path / name).values, expected)
+
+
+@pytest.mark.parametrize("channels, unit", [(1, ""), (3, ""), (1, "HU")])
+def test_the_spread_of_a_drawn_volume_has_the_unit_of_the_record(tmp_path, channels, unit):
+    """It was levels of which 255 is a quarter of the range."""
+    shape = (4, 5, 6, channels)
+    info = own_info(("a", "b"), shape, name="folder", licence="", md5="", source="")
+    if unit:  # 8 HU to a level
+        info = replace(info, intensities={"image": Intensity("window", -1020.0, 1020.0, unit)})
+    for part in FOLDERS:
+        (tmp_path / part).mkdir()
+    draws = np.random.default_rng(0).integers(90, 110, (8, *shape), dtype=np.uint8)
+    said = write_translation(tmp_path, "a", draws, info, "nifti", "ct of t1w")
+    expected = draws.astype(float).std(axis=0, ddof=1).mean(axis=-1) * (8 if unit else 1)
+    found = read_nifti(tmp_path / said["files"][1]).values
+    assert found.dtype == np.float32 and found.shape == (*shape[:3], 1)
+    np.testing.assert_allclose(found[..., 0], expected, rtol=1e-5)
 
 
 @pytest.mark.parametrize("stored", [True, False])
