@@ -53,8 +53,7 @@ def translate(
 
     Args:
         workdir: workdir of a model of several modalities.
-        images: images of the source.
-        source, target: their modality, and the one to draw.
+        images: of the source; ``source``, ``target``: their modality, and the one to draw.
         output: folder to write; one that an earlier call wrote is replaced.
         draws, seed: how many of each image, None as configured, and the seed of their noise.
         resize: whether images of another size are brought to the model's; None: as in training.
@@ -74,11 +73,12 @@ def translate(
     from msflow_jax.inference.translated import read_sources
     from msflow_jax.parallel.batched import Interrupted
     from msflow_jax.storage.atomic import new_folder
-    from msflow_jax.storage.outputs import check_both, check_folder, remove_partial
+    from msflow_jax.storage.outputs import check_both, check_folder, refuse_within, remove_partial
     from msflow_jax.workdir import open_workdir
 
     places = [workdir, source_path(images)]
     output, partial = check_both(check_folder, output, written_before, places, overwrite)
+    refuse_within(output, places[1])
     flow = open_workdir(workdir)
     flow.require("translate")
     drawn = flow.images_of(target)
