@@ -10,6 +10,7 @@ OUTPUT.partial.
 """
 
 import contextlib
+import csv
 import sys
 from collections.abc import Iterator, Mapping, Sequence
 from pathlib import Path
@@ -81,7 +82,7 @@ def classify(
     inputs = [workdir, source_path(images)]
     output, partial = check_both(check_file, output, _ours, inputs, overwrite)
     require_csv(output)
-    by_series, _ = check_both(check_file, of_series(output), _ours, inputs, overwrite, True)
+    by_series, _ = check_both(check_file, of_series(output), _of_volumes, inputs, overwrite, True)
     flow = open_workdir(workdir)
     flow.require("classify")
     _check(flow, keep, measure, outside, sets)
@@ -122,6 +123,7 @@ def _errors_kept(output: Path | None) -> Iterator[None]:
     except NoneSound as none:
         if output:
             write_csv(output, add_broken([dict.fromkeys(_HEADER, "")], none.broken)[1:])
+            _remove_series(of_series(output))
             print(f"no image could be read, the error of each: {output}", file=sys.stderr)
         raise
 
@@ -152,8 +154,23 @@ def _write_series(output: Path, out: Any, read: Any, evaluation: str) -> None:
     if series := series_rows(out, read.series, read.subjects, evaluation):
         write_csv(output, series)
         print(f"{len(series)} volumes or series: {output}")
-    elif output.exists() and _ours(output):
+    else:
+        _remove_series(output)
+
+
+def _of_volumes(file: Path) -> bool:
+    """Whether a file is a table of series of an earlier call, not one of images."""
+    if not _ours(file):
+        return False
+    with file.open(encoding="utf-8", errors="replace", newline="") as lines:
+        return {"slices", "agree"} <= set(next(csv.reader(lines)))
+
+
+def _remove_series(output: Path) -> None:
+    """Removes the table of series of an earlier call, which is of other images."""
+    if output.is_file() and _of_volumes(output):
         output.unlink()
+        print(f"{output} is removed: it was of an earlier call's images", file=sys.stderr)
 
 
 def _note(calibration: Any, rejections: Any, broken: Mapping[str, str]) -> str:

@@ -66,11 +66,12 @@ def explain(
     from msflow_jax.inference.explained import choose_classes
     from msflow_jax.parallel.batched import Interrupted
     from msflow_jax.storage.atomic import new_folder
-    from msflow_jax.storage.outputs import check_both, check_folder, remove_partial
+    from msflow_jax.storage.outputs import check_both, check_folder, refuse_within, remove_partial
     from msflow_jax.workdir import open_workdir
 
     inputs = [workdir, source_path(images)]
     output, partial = check_both(check_folder, output, written_before, inputs, overwrite)
+    refuse_within(output, inputs[1])
     flow = open_workdir(workdir)
     flow.require("explain")
     model, sorts = flow.model, flow.classes

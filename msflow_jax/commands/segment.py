@@ -62,11 +62,12 @@ def segment(
     from msflow_jax.inference.segmented import write_segmented
     from msflow_jax.parallel.batched import Interrupted
     from msflow_jax.storage.atomic import new_folder
-    from msflow_jax.storage.outputs import check_both, check_folder, remove_partial
+    from msflow_jax.storage.outputs import check_both, check_folder, refuse_within, remove_partial
     from msflow_jax.workdir import open_workdir
 
     places = [workdir, source_path(images)]
     output, partial = check_both(check_folder, output, written_before, places, overwrite)
+    refuse_within(output, places[1])
     flow = open_workdir(workdir)
     flow.require("segment")
     settings, slices = flow.segment_settings(requested), Slices.of(flow.config.data.slices)

@@ -3,7 +3,7 @@
     python -m experiments.translate --workdir=W --images=PATH --source=t1w --target=ct --output=DIR
 
 PATH is an image, a folder or an .npz; DICOM and NIfTI files are images too. DIR/mean has the mean of
-the draws, DIR/spread their standard deviation (white: that of a quarter of the range), DIR/samples each
+the draws, DIR/spread their standard deviation (as PNG white: a quarter of the range), DIR/samples each
 of them: PNG, of volumes NIfTI with the values of the target (Hounsfield units of CT). DIR/preview shows
 source, mean and spread beside each other. A model of slices draws every slice of a volume, all with one
 noise in each draw, and what is written is on the grid of the file, of NIfTI voxel by voxel in its order,
@@ -53,8 +53,7 @@ def translate(
 
     Args:
         workdir: workdir of a model of several modalities.
-        images: images of the source.
-        source, target: their modality, and the one to draw.
+        images: of the source; ``source``, ``target``: their modality, and the one to draw.
         output: folder to write; one that an earlier call wrote is replaced.
         draws, seed: how many of each image, None as configured, and the seed of their noise.
         resize: whether images of another size are brought to the model's; None: as in training.
@@ -74,11 +73,12 @@ def translate(
     from msflow_jax.inference.translated import read_sources
     from msflow_jax.parallel.batched import Interrupted
     from msflow_jax.storage.atomic import new_folder
-    from msflow_jax.storage.outputs import check_both, check_folder, remove_partial
+    from msflow_jax.storage.outputs import check_both, check_folder, refuse_within, remove_partial
     from msflow_jax.workdir import open_workdir
 
     places = [workdir, source_path(images)]
     output, partial = check_both(check_folder, output, written_before, places, overwrite)
+    refuse_within(output, places[1])
     flow = open_workdir(workdir)
     flow.require("translate")
     drawn = flow.images_of(target)
@@ -127,10 +127,11 @@ def write(folder: Path, found: Any, given: Any, info: Any, record: Mapping[str, 
     from msflow_jax.data.sources.finding import file_names
     from msflow_jax.inference.translated import (
         FOLDERS,
-        write_preview,
+        warn_of_unseen,
         write_translation,
         write_volume,
     )
+    from msflow_jax.inference.translated_preview import write_preview
     from msflow_jax.storage.jsons import write_json
 
     source, target = record["source"], record["target"]
@@ -150,6 +151,7 @@ def write(folder: Path, found: Any, given: Any, info: Any, record: Mapping[str, 
         write_preview(folder / preview, given.images[rows], found[:, rows], (source, target), info)
         said["preview"] = preview.as_posix()
         entries.append({"name": name, **said})
+    warn_of_unseen(entries)
     write_json(folder / RECORD, {**record, "draws": len(found), "images": entries})
     return len(entries)
 

@@ -62,7 +62,7 @@ def draw(
     entry = "voxel" if image.ndim == 4 else "pixel"
     median, total = shown_values(likelihood, centre=True)[1], log_ratio.sum(dtype=np.float64)
     odds = 100 / (1 + np.exp(-total.clip(-50, 50)))  # percent, of even ones before
-    words = f"log-likelihood ratio: {total:+.3g} nats in all ({odds:.0f} : {100 - odds:.0f})"
+    words = f"log-likelihood ratio: {total:+.3g} nats in all ({odds:.3g} : {100 - odds:.3g})"
     return draw_panels(
         [
             Panel(shown[0], "the image"),

@@ -35,16 +35,18 @@ def with_distances(prediction: Prediction, known: Familiar | None) -> Prediction
 
 
 def outdated(prediction: Prediction, known: Familiar | None, evaluation: str) -> str:
-    """A line where an evaluation is of before features were measured; empty where it is not.
+    """A line where an evaluation knows no features, of a model that has them; empty where it does.
 
-    Noise draws did not come in pairs either then, so that its thresholds are of a noisier prediction.
+    It came without, or is of before they were measured: noise draws did not come in pairs either then,
+    so that its thresholds are of a noisier prediction.
     """
     if prediction.features is None or known is not None or not evaluation:
         return ""
     return (
-        f"the evaluation {evaluation} is of an earlier version: it knows no features of "
-        "training images, and its temperature, thresholds, sets and p-values are of noisier "
-        "predictions: evaluate again with a --name of its own and --adopt"
+        f"the evaluation {evaluation} knows no features of training images, so that nothing is taken "
+        "for one from outside by them: it was pushed without (--no-features), or it is of an earlier "
+        "version, and then its temperature, thresholds, sets and p-values are of noisier predictions: "
+        "evaluate again with a --name of its own and --adopt"
     )
 
 

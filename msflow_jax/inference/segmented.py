@@ -10,7 +10,8 @@ from msflow_jax.data.sources.decoding import encode
 from msflow_jax.data.sources.finding import file_names, suffix_of
 from msflow_jax.data.sources.nifti.reading import SUFFIXES
 from msflow_jax.data.sources.nifti.writing import write_nifti, write_nifti_like
-from msflow_jax.data.sources.restoring import Restored, Segmentable
+from msflow_jax.data.sources.restored import Restored
+from msflow_jax.data.sources.restoring import Segmentable
 from msflow_jax.progress import track
 from msflow_jax.reports.label_colours import label_colours, lay_over
 from msflow_jax.reports.planes import three_planes

@@ -1,6 +1,6 @@
 """Translations: what is read for them, and files of mean, spread, each draw and a preview."""
 
-import dataclasses
+import warnings
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from pathlib import Path
@@ -18,7 +18,6 @@ from msflow_jax.inference.images import choose_format, to_values, write_image
 
 FOLDERS = ("mean", "spread", "samples", "preview")
 _WHITE = 0.25  # spread, as a share of the range, that is white in a picture
-_SHOWN = 0.3, 0.5, 0.7  # slices of a volume in a preview, as shares of the axis
 Join = Callable[[np.ndarray], Picture]
 
 
@@ -99,7 +98,10 @@ def read_sources(
 def write_translation(
     folder: Path, stem: str, draws: np.ndarray, info: Info, kind: str, words: str
 ) -> dict[str, Any]:
-    """Writes the draws of one image; the spread as a picture, white where it is a quarter of the range.
+    """Writes the draws of one image.
+
+    The spread is a picture, white where it is a quarter of the range; as NIfTI it has the unit of the
+    target, as the record says of all files.
 
     Args:
         folder: folder that holds ``FOLDERS``.
@@ -113,12 +115,18 @@ def write_translation(
         What a record says: ``mean_spread``, as a share of the range, and ``files``.
     """
     mean, deviation = moments(draws)
-    # A spread has no values of its own: grey levels are written as they are.
-    plain = dataclasses.replace(info, intensities={}, value_range=()) if kind == "nifti" else info
-    spread = spread_levels(deviation)
     grey = np.rint(mean).astype(np.uint8)
     files = [write_image(folder / "mean" / stem, grey, info, kind, words)]
-    files += [write_image(folder / "spread" / stem, spread, plain, kind, f"spread: {words}")]
+    if kind == "nifti":
+        from msflow_jax.data.sources.nifti.writing import write_nifti
+
+        spread = (_unit(info) * deviation).astype(np.float32)
+        if spread.shape[-1] > 1:  # NIfTI has colours of 8 bits alone
+            spread = spread.mean(axis=-1, keepdims=True)
+        files += [write_nifti(folder / "spread" / f"{stem}.nii.gz", spread, spacing=info.spacing)]
+    else:
+        levels = spread_levels(deviation)
+        files += [write_image(folder / "spread" / stem, levels, info, kind, f"spread: {words}")]
     for k, one in enumerate(draws):
         files += [write_image(folder / "samples" / f"{stem}_{k}", one, info, kind, words)]
     return _said(folder, files, deviation)
@@ -138,26 +146,34 @@ def write_volume(
         like: the NIfTI file that the volume is of, in whose order of axes voxels are written; None: RAS.
 
     Returns:
-        As :func:`write_translation`.
+        As :func:`write_translation`, and ``unseen_share``: of the voxels that no draw is of, since they
+        were cut off before. Their spread is NaN, as it is not known; other files have the lowest value.
     """
     from msflow_jax.data.sources.nifti.writing import write_nifti, write_nifti_like
 
     intensity = info.intensity()
-    unit = 1.0 if intensity.kind == "full" else (intensity.high - intensity.low) / 255
+    unit = _unit(info)
     mean, deviation = moments(draws)
 
     def values(grey: np.ndarray) -> np.ndarray:
         whole = np.rint(grey).astype(np.uint8) if intensity.kind == "full" else grey
         return to_values(whole, intensity)
 
+    unseen = 0.0
+
     def write(part: str, name: str, images: np.ndarray, convert: Any) -> Path:
+        nonlocal unseen
         joined = join(images)
         found, path = convert(joined.values), folder / part / f"{name}.nii.gz"
         if found.shape[-1] > 1 and found.dtype != np.uint8:  # NIfTI has colours of 8 bits alone
             found = found.mean(axis=-1, keepdims=True).astype(found.dtype)
+        if joined.missing is not None:
+            unseen = float(joined.missing.mean())
+            if part == "spread":  # 0 would say that all draws agree there
+                found[joined.missing] = np.nan
         if like is not None:
-            return write_nifti_like(path, found, like)
-        return write_nifti(path, found, affine=joined.affine)
+            return write_nifti_like(path, found, like, gaps=part == "spread")
+        return write_nifti(path, found, affine=joined.affine, gaps=part == "spread")
 
     files = [
         write("mean", stem, mean, values),
@@ -165,51 +181,32 @@ def write_volume(
     ]
     for k, one in enumerate(draws):
         files += [write("samples", f"{stem}_{k}", one.astype(np.float32), values)]
-    return _said(folder, files, deviation)
+    return {**_said(folder, files, deviation), "unseen_share": unseen}
 
 
-def write_preview(
-    path: Path, source: np.ndarray, draws: np.ndarray, words: tuple[str, str], info: Info
-) -> None:
-    """Writes a PNG of source, mean and spread beside each other; of a volume of three of its slices.
-
-    Args:
-        path: the file.
-        source: the images of one item, uint8 ``[N, *shape]``.
-        draws: what was drawn of them, uint8 ``[K, N, *shape]``.
-        words: names of source and target.
-        info: facts on the data of the target.
-    """
-    from msflow_jax.reports.figures import save_grid
-    from msflow_jax.reports.planes import flat
-
-    shown = sorted({round(share * (len(source) - 1)) for share in _SHOWN})
-    mean, deviation = moments(draws[:, shown])
-    parts = source[shown], np.rint(mean).astype(np.uint8), spread_levels(deviation)
-    pictures = [_as_large(flat(part, info.spacing), flat(parts[1], info.spacing)) for part in parts]
-    several = len(source) > 1
-    titles, images = [], []
-    for i, number in enumerate(shown):
-        at = f", slice {number}" if several else ""
-        titles += [f"{words[0]}{at}", f"{words[1]}, mean", f"spread of {len(draws)}"]
-        images += [part[i] for part in pictures]
-    save_grid(path, np.stack(images), np.arange(len(images)), titles, len(parts))
-
-
-def _as_large(images: np.ndarray, like: np.ndarray) -> np.ndarray:
-    """Pictures as RGB uint8 ``[N, H, W, 3]`` of the size of others."""
-    from PIL import Image
-
-    from msflow_jax.reports.figures import as_rgb
-
-    size = like.shape[2], like.shape[1]
-    return np.stack([np.asarray(Image.fromarray(one).resize(size)) for one in as_rgb(images)])
+def warn_of_unseen(entries: Sequence[dict[str, Any]]) -> None:
+    """One line where volumes were not drawn as a whole, which files of whole numbers cannot show."""
+    cut = [one for one in entries if one.get("unseen_share")]
+    if cut:
+        warnings.warn(
+            f"of {len(cut)} of {len(entries)} volumes a part was cut off before the model saw it "
+            f"({cut[0]['name']}: {cut[0]['unseen_share']:.1%}; data.fit, and voxels beside the grid "
+            "that was drawn): it is NaN in spread, in mean and samples the lowest value, which was "
+            "not drawn; unseen_share in translated.json; a model of data.fit=pad draws all of it",
+            stacklevel=3,
+        )
 
 
 def moments(draws: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
     """Mean and standard deviation over the draws, float32; 0 of a single one."""
     found = draws.astype(np.float32)
     return found.mean(axis=0), found.std(axis=0, ddof=int(len(draws) > 1))
+
+
+def _unit(info: Info) -> float:
+    """What one grey level is in the values of files."""
+    intensity = info.intensity()
+    return 1.0 if intensity.kind == "full" else (intensity.high - intensity.low) / 255
 
 
 def spread_levels(deviation: np.ndarray) -> np.ndarray:

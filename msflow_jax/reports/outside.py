@@ -66,4 +66,4 @@ def _cell(one: dict[str, Any]) -> str:
 
 
 def _share(value: float) -> str:
-    return f"{100 * value:.0f} %"
+    return page.share(value).replace("\u00a0", " ")

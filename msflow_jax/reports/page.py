@@ -106,6 +106,16 @@ def percent(value: float | None, digits: int = 1) -> str:
     return NOTHING if value is None else f"{100 * value:.{digits}f}\u00a0%"
 
 
+def share(value: float | None) -> str:
+    """A share as whole per cent, with more digits near the ends: 0 and 100 % mean exactly these."""
+    digits = 0
+    while value is not None and 0 < value < 1 and digits < 6:
+        if 0 < float(f"{100 * value:.{digits}f}") < 100:
+            break
+        digits += 1
+    return percent(value, digits)
+
+
 def number(value: float | int | None, digits: int = 3) -> str:
     """A number, whole ones with thousands separated, or ``n/a``."""
     if value is None:

@@ -4,7 +4,7 @@ from collections.abc import Callable
 from typing import Any
 
 from msflow_jax.reports import curves, page
-from msflow_jax.reports.page import number, percent
+from msflow_jax.reports.page import number, percent, share
 from msflow_jax.reports.results import Results
 from msflow_jax.storage.text import listed
 
@@ -85,9 +85,9 @@ def abstention_rows(results: Results, found: dict[str, Any]) -> dict[str, Any]:
         rows.append([row["name"], number(row["images"])])
         for kept in measures.values():
             one = kept["classes"][i]
-            rows[-1].append((percent(one["kept"], 0), percent(one["accuracy"], 0)))
+            rows[-1].append((share(one["kept"]), share(one["accuracy"])))
     whole: list[Cell] = ["all", number(sum(row["images"] for row in first))]
-    whole += [(percent(m["kept"], 0), percent(m["accuracy"], 0)) for m in measures.values()]
+    whole += [(share(m["kept"]), share(m["accuracy"])) for m in measures.values()]
     return {
         "head": ["true class", "images", *(f"by {results.word(name)}" for name in measures)],
         "rows": [*rows, whole],

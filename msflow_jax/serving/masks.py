@@ -8,7 +8,8 @@ from typing import Any
 from msflow_jax.data.slices import Slices
 from msflow_jax.data.sources.decoding import encode
 from msflow_jax.data.sources.finding import stem_of
-from msflow_jax.data.sources.restoring import Restored, Segmentable, read_segmentable
+from msflow_jax.data.sources.restored import Restored
+from msflow_jax.data.sources.restoring import Segmentable, read_segmentable
 from msflow_jax.inference.flow import Flow
 from msflow_jax.inference.images import choose_format
 from msflow_jax.inference.segmented import (

@@ -116,6 +116,25 @@ def check_folder(
     return folder
 
 
+def refuse_within(output: Path, images: Path) -> None:
+    """Refuses a folder of pictures or volumes within the one that they are made of.
+
+    A folder is read with its sub-folders: the next call would take what this one wrote for images.
+
+    Args:
+        output: folder to be written.
+        images: what is read; a single file refuses nothing.
+
+    Raises:
+        ValueError: ``output`` lies in the folder ``images``.
+    """
+    if images.is_dir() and resolved(images) in (resolved(output), *resolved(output).parents):
+        raise ValueError(
+            f"{output} lies within {images}, which is read with its sub-folders: the next call would "
+            "take what this one writes for images; give an --output beside it"
+        )
+
+
 def check_run(workdir: Path) -> None:
     """Refuses a workdir in which a fresh run would write over what is not of a run.
 

@@ -28,7 +28,8 @@ def test_distances_stand_among_the_measures():
 
 def test_an_evaluation_of_before_is_named():
     line = outdated(featured(), None, "test (step 4)")
-    assert "the evaluation test (step 4) is of an earlier version" in line and "--adopt" in line
+    assert "the evaluation test (step 4) knows no features" in line and "--adopt" in line
+    assert "--no-features" in line and "of an earlier version" in line
     assert not outdated(featured(), KNOWN, "test (step 4)")
     assert not outdated(featured(), None, "")  # none at all, which is said already
     assert not outdated(prediction(RNG.random((2, 6, 3))), None, "test (step 4)")

@@ -13,7 +13,13 @@ from msflow_jax.data.pictures import Picture
 from msflow_jax.data.sources.finding import file_names
 from msflow_jax.data.sources.nifti.reading import read_nifti
 from msflow_jax.data.sources.volumes.orientation import centred_affine
-from msflow_jax.inference.translated import FOLDERS, write_preview, write_volume
+from msflow_jax.inference.translated import (
+    FOLDERS,
+    warn_of_unseen,
+    write_translation,
+    write_volume,
+)
+from msflow_jax.inference.translated_preview import write_preview
 
 AFFINE = centred_affine((2, 4, 4), (3.0, 1.0, 1.0))
 
@@ -65,6 +71,55 @@ def test_voxels_are_written_in_the_order_of_the_source_file(tmp_path, channels):
         assert file.shape[:3] == shape and np.array_equal(file.affine, axes)
         # Read as the source is read, it is what was drawn.
         np.testing.assert_array_equal(read_nifti(tmp_path / name).values, expected)
+
+
+@pytest.mark.parametrize("channels, unit", [(1, ""), (3, ""), (1, "HU")])
+def test_the_spread_of_a_drawn_volume_has_the_unit_of_the_record(tmp_path, channels, unit):
+    """It was levels of which 255 is a quarter of the range."""
+    shape = (4, 5, 6, channels)
+    info = own_info(("a", "b"), shape, name="folder", licence="", md5="", source="")
+    if unit:  # 8 HU to a level
+        info = replace(info, intensities={"image": Intensity("window", -1020.0, 1020.0, unit)})
+    for part in FOLDERS:
+        (tmp_path / part).mkdir()
+    draws = np.random.default_rng(0).integers(90, 110, (8, *shape), dtype=np.uint8)
+    said = write_translation(tmp_path, "a", draws, info, "nifti", "ct of t1w")
+    expected = draws.astype(float).std(axis=0, ddof=1).mean(axis=-1) * (8 if unit else 1)
+    found = read_nifti(tmp_path / said["files"][1]).values
+    assert found.dtype == np.float32 and found.shape == (*shape[:3], 1)
+    np.testing.assert_allclose(found[..., 0], expected, rtol=1e-5)
+
+
+@pytest.mark.parametrize("stored", [True, False])
+def test_what_a_crop_cut_off_has_no_spread(tmp_path, stored):
+    """It was written as air of which all draws are certain."""
+    shape = (4, 4, 1)
+    info = own_info(("a", "b"), shape, name="folder", licence="", md5="", source="")
+    info = replace(info, intensities={"image": Intensity("window", -100.0, 155.0, "HU")})
+    for part in FOLDERS:
+        (tmp_path / part).mkdir()
+    missing = np.zeros((2, 4, 6), bool)
+    missing[..., [0, 5]] = True
+    like = nibabel.Nifti1Image(np.zeros((6, 4, 2), np.uint8), np.diag([-1.0, 1, 1, 1]))
+    nibabel.save(like, tmp_path / "like.nii")
+    file = tmp_path / "like.nii" if stored else None
+
+    def join(images):
+        wide = np.zeros((2, 4, 6, 1), images.dtype)
+        wide[:, :, 1:5] = images
+        return Picture(wide, centred_affine((2, 4, 6), ()), missing=missing)
+
+    draws = np.random.default_rng(0).integers(50, 256, (3, 2, *shape), dtype=np.uint8)
+    said = write_volume(tmp_path, "a", draws, join, info, file)
+    assert said["unseen_share"] == pytest.approx(1 / 3)
+    mean, spread, *_ = (nibabel.load(tmp_path / name).get_fdata() for name in said["files"])
+    assert np.isnan(spread[[0, 5]]).all() and np.isfinite(spread[1:5]).all()
+    assert (mean[[0, 5]] == -100).all()
+    with pytest.warns(UserWarning, match=r"1 of 2 volumes .*\(a.nii: 33.3%; data.fit.*fit=pad"):
+        warn_of_unseen([{"name": "b.nii", "unseen_share": 0.0}, {"name": "a.nii", **said}])
+    whole = write_volume(tmp_path, "b", draws, lambda x: Picture(x, AFFINE), info)
+    warn_of_unseen([{"name": "c.png"}, {"name": "b.nii", **whole}])  # silent
+    assert whole["unseen_share"] == 0
 
 
 def test_files_are_called_as_their_sources_where_that_tells_them_apart():

@@ -9,7 +9,7 @@ import numpy as np
 import pytest
 
 from msflow_jax.reports import build_report, page
-from msflow_jax.reports.page import flatten, number, percent
+from msflow_jax.reports.page import flatten, number, percent, share
 from msflow_jax.storage.text import listed
 from tests.reports.workdirs import EVIL, Page, drawings, make_workdir
 
@@ -242,6 +242,8 @@ def test_missing_folder_is_an_error(tmp_path):
 
 
 def test_numbers_in_words():
+    shown = [share(x).removesuffix("\u00a0%") for x in (0, 0.0047, 0.12, 0.9962, 0.99996, 1)]
+    assert shown == ["0", "0.5", "12", "99.6", "99.996", "100"] and share(None) == "n/a"
     assert percent(0.1234) == "12.3\u00a0%" and percent(None) == "n/a"
     assert number(1234) == "1,234" and number(0.5) == "0.500" and number(None) == "n/a"
     assert flatten({"a": {"b": [1, 2], "c": []}, "d": None}) == [

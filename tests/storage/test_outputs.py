@@ -9,7 +9,14 @@ import pytest
 
 from msflow_jax.storage import atomic, outputs
 from msflow_jax.storage.atomic import check_new
-from msflow_jax.storage.outputs import check_both, check_file, check_folder, check_run, partial_of
+from msflow_jax.storage.outputs import (
+    check_both,
+    check_file,
+    check_folder,
+    check_run,
+    partial_of,
+    refuse_within,
+)
 from msflow_jax.storage.text import begins_with
 
 
@@ -106,6 +113,30 @@ def test_a_folder_that_may_be_written(tmp_path):
         check_folder(tmp_path / "old", written, overwrite=True)
     with pytest.raises(ValueError, match="is a file"):
         check_folder(tmp_path / "old/a.png", written)
+
+
+def test_no_folder_of_pictures_is_written_among_those_that_are_read(images, tmp_path, monkeypatch):
+    """Which the same command would read as images when it is called again."""
+    (tmp_path / "link").symlink_to(images)
+    for output in (images / "out", images / "deep/out", tmp_path / "link/out", images):
+        with pytest.raises(ValueError, match=r"lies within .*give an --output beside it"):
+            refuse_within(output, images)
+    monkeypatch.chdir(images)
+    with pytest.raises(ValueError, match="out lies within"):
+        refuse_within(atomic.Path("out"), atomic.Path("."))
+    refuse_within(tmp_path / "out", images)
+    refuse_within(images.with_name("images2"), images)
+    refuse_within(images / "out", images / "a.png")  # a single file: nothing else is read there
+
+
+@pytest.mark.parametrize("verb", ["segment", "translate", "explain"])
+def test_commands_refuse_an_output_among_their_images(images, tmp_path, verb):
+    import importlib
+
+    command = getattr(importlib.import_module(f"msflow_jax.commands.{verb}"), verb)
+    route = ("t1w", "ct") if verb == "translate" else ()
+    with pytest.raises(ValueError, match="out lies within .*images, which is read"):
+        command(tmp_path / "W", str(images), *route, images / "out")  # before any model is opened
 
 
 def test_a_workdir_of_something_else(tmp_path):

@@ -13,7 +13,7 @@ from msflow_jax.data.base import Info
 from msflow_jax.data.intensity import FULL
 from msflow_jax.data.pictures import Picture
 from msflow_jax.data.slices import NO_SLICE
-from msflow_jax.data.sources.decoding import check_pixels
+from msflow_jax.data.sources.arrays import check_layout, key_of, stored_array
 from msflow_jax.data.sources.examples import list_items
 from msflow_jax.data.sources.finding import SUFFIXES, find_images, in_words, warn_of_left_out
 from msflow_jax.data.sources.grey.choice import Notes
@@ -21,17 +21,15 @@ from msflow_jax.data.sources.grey.levels import Oddities, to_grey
 from msflow_jax.data.sources.grey.values import by_volume, refuse_all, refuse_broken
 from msflow_jax.data.sources.items import Item, Wanted
 from msflow_jax.data.sources.nifti.reading import split_volume
-from msflow_jax.data.sources.npz_headers import Layout, npz_layouts
+from msflow_jax.data.sources.npz_headers import npz_layouts
 from msflow_jax.data.sources.piling import Pile
 from msflow_jax.data.sources.reading import Reader
 from msflow_jax.data.sources.shaping import shape_to_model, tell_changed
 from msflow_jax.data.sources.unsized import Unsized
 from msflow_jax.progress import track
-from msflow_jax.storage.archives import read_npz
 from msflow_jax.storage.places import expand, split_archive
 
 _TABLES = (".csv", ".tsv", ".xlsx", ".ods")
-_ARCHIVE_HINT = "name a split as FILE.npz:test, or fetch the file again"
 
 
 @dataclass(frozen=True)
@@ -215,35 +213,18 @@ def _collect(
 def _read_archive(path: Path, split: str, info: Info, change: bool) -> Sound:
     if not path.is_file():
         raise FileNotFoundError(f"no .npz file at {path}")
-    key = f"{split}_images" if split else "images"
+    key = key_of(split)
     place = f"{path}: {key}"
     for layout in npz_layouts(path, [key]).values():
-        shape = _check_layout(layout, place, info.dims)
+        shape = check_layout(layout, place, info.dims)
         if not change:  # what will be refused is not read
             shape_to_model(np.broadcast_to(np.uint8(0), shape), (), place, info, change)
-    images = read_npz(path, [key], _ARCHIVE_HINT)[key]
-    shape = _check_layout(Layout(images.shape, images.dtype), place, info.dims)
+    images = stored_array(path, split, info)
     if (images.dtype == np.uint8) != (info.intensity() == FULL):
         to_grey(Picture(images.reshape(1, -1, 1)), info.intensity(), place)  # refused as a whole
-    images = images.reshape(len(images), *shape)
     items = [Item(f"{split or 'images'}/{i:05d}", (path,)) for i in range(len(images))]
     places = (f"{place}[{i}]" for i in range(len(images)))
     return _collect(items, places, (_value(image) for image in images), info, change, {})
-
-
-def _check_layout(layout: Layout, place: str, dims: int) -> tuple[int, ...]:
-    """The shape ``[*space, C]`` of an image of an array; refuses an array of no such images."""
-    space, colours = layout.shape[1 : 1 + dims], layout.shape[1 + dims :] or (1,)
-    if layout.dtype.kind not in "uif" or len(space) < dims or colours not in ((1,), (3,)):
-        sides = "N" + ", S" * dims
-        raise ValueError(
-            f"{place} is {layout.dtype} {layout.shape}, expected numbers [{sides}], [{sides}, 1] or "
-            f"[{sides}, 3]: the model reads {'pictures' if dims == 2 else 'volumes'}"
-        )
-    if not all(layout.shape):
-        raise ValueError(f"{place} holds no image")
-    check_pixels(space[-2] * space[-1], place, f"images of {space[-1]} x {space[-2]}, ")
-    return (*space, *colours)
 
 
 def _value(image: np.ndarray) -> Callable[[], Picture]:

@@ -62,7 +62,8 @@ class SlicedVolume:
         """One image for each slice as a volume on the grid of the file.
 
         Slices of the model's own size are stacked, value by value; others are brought back by where
-        they lie, linearly. What a slice lost when it was cut to a square is missing, and 0.
+        they lie, linearly. What a slice lost when it was cut to a square is 0, and ``missing`` of the
+        picture says where.
 
         Args:
             images: ``[N, S, S, C]``.

@@ -8,7 +8,7 @@ import pytest
 from PIL import Image
 
 from msflow_jax import data
-from msflow_jax.data.sources import images as images_module
+from msflow_jax.data.sources import arrays as arrays_module
 from msflow_jax.data.sources import npz_headers
 from msflow_jax.data.sources.decoding import read_file
 from msflow_jax.data.sources.finding import find_images
@@ -166,7 +166,7 @@ def test_all_broken_files_at_once_or_beside_the_sound_ones(tmp_path):
 
 def test_an_archive_is_refused_from_its_header(tmp_path, monkeypatch):
     np.savez_compressed(tmp_path / "a.npz", images=np.zeros((1000, 64, 64), np.uint8))
-    monkeypatch.setattr(images_module, "read_npz", lambda *_: pytest.fail("it was read"))
+    monkeypatch.setattr(arrays_module, "read_npz", lambda *_: pytest.fail("it was read"))
     with pytest.raises(ValueError, match="64 x 64, the model reads 8 x 8"):
         data.read_images(tmp_path / "a.npz", GREY)
 

@@ -10,7 +10,8 @@ from msflow_jax import data
 from msflow_jax.data.slices import Slices
 from msflow_jax.data.sources.masks.fitting import fit_mask
 from msflow_jax.data.sources.nifti.writing import write_nifti_like
-from msflow_jax.data.sources.restoring import nearest_pixels, read_segmentable
+from msflow_jax.data.sources.restored import nearest_pixels
+from msflow_jax.data.sources.restoring import read_segmentable
 from msflow_jax.data.sources.shaping import Shaping
 from msflow_jax.inference.segmented import _measured
 from tests.data.sources.masks.test_masks import AFFINE, draw, fill, load
@@ -78,6 +79,31 @@ def test_volumes_come_back_onto_the_grid_of_their_files(tmp_path, dims, spacing,
     table = _measured(hidden, ("none", *map(str, range(1, own.maps.max() + 1))))
     assert table["none (pixels)"] == 0 and table["none (uncertainty)"] == ""
     assert table["1 (pixels)"] == (own.maps == 1).sum()
+
+
+@pytest.mark.parametrize("fit", ["pad", "crop", "stretch"])
+@pytest.mark.parametrize("suffix, space", [(".png", (24, 16)), (".nii.gz", (16, 14, 7))])
+def test_maps_of_arrays_have_their_size(tmp_path, fit, suffix, space):
+    """They were those of the model's grid, padding and all."""
+    splits = load(fill(tmp_path, suffix, space), side=24, dims=len(space))
+    info = dataclasses.replace(splits.info, fit=fit, intensities={})
+    rng = np.random.default_rng(3)
+    masks = np.stack([draw(rng, space) for _ in range(2)])
+    np.savez(tmp_path / "a.npz", images=100 * masks)
+    images, given = read_segmentable(f"{tmp_path}/a.npz", info, Slices(), resize=True)
+    maps = np.rint(images[..., 0] / 100).astype(np.uint8)  # what a perfect model finds
+    for one, mask in zip(given, masks, strict=True):
+        unsure = np.full(maps[one.rows].shape, 0.25, np.float32)
+        own = one.restore(maps[one.rows], unsure)
+        assert own.maps.shape == own.uncertainty.shape == own.unseen.shape == space
+        np.testing.assert_array_equal(own.grey[..., 0], 100 * mask)
+        assert own.unseen.any() == (fit == "crop") and (own.uncertainty[own.unseen] == 1).all()
+        np.testing.assert_allclose(own.uncertainty[~own.unseen], 0.25, atol=1e-3)
+        assert (own.maps == mask)[~own.unseen].mean() > 0.9
+        if fit == "pad":
+            table = _measured(own, ("none", "1", "2"))
+            assert sum(table[f"{name} (pixels)"] for name in ("none", "1", "2")) == mask.size
+    assert (given[0].space == space) == (len(space) == 3)
 
 
 @pytest.mark.parametrize("affine", [AFFINE, TILTED, np.diag([1, 1, 1.0, 1])])

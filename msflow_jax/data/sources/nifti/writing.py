@@ -35,6 +35,7 @@ def write_nifti(
     *,
     affine: np.ndarray | None = None,
     spacing: Sequence[float] = (),
+    gaps: bool = False,
 ) -> Path:
     """Writes a volume; ``nifti.reading.read_nifti`` gives the same one back, bit for bit.
 
@@ -46,6 +47,7 @@ def write_nifti(
             ``Picture``; of one of ``DTYPES``.
         affine: ``[4, 4]`` from the index (d, h, w, 1) to RAS mm; None: straight axes about the origin.
         spacing: size of a voxel in mm where no affine is given; empty: 1 mm.
+        gaps: whether a float32 volume may hold NaN, where there is no value.
 
     Returns:
         ``path``.
@@ -57,7 +59,7 @@ def write_nifti(
     """
     import nibabel
 
-    values = _checked(values, path)
+    values = _checked(values, path, gaps)
     code = _ALIGNED if affine is None else _SCANNER
     if affine is None:
         affine = centred_affine(values.shape[:3], spacing)
@@ -84,7 +86,7 @@ def write_nifti(
     return write_atomically(path, data)
 
 
-def write_nifti_like(path: Path, values: np.ndarray, like: Path) -> Path:
+def write_nifti_like(path: Path, values: np.ndarray, like: Path, gaps: bool = False) -> Path:
     """Writes a volume on the grid of a NIfTI file: its voxels in their order, its place bit for bit.
 
     Args:
@@ -92,6 +94,7 @@ def write_nifti_like(path: Path, values: np.ndarray, like: Path) -> Path:
         values: as for :func:`write_nifti`, with the axes that ``read_nifti`` gives those of
             ``like``.
         like: the file whose grid is taken; nothing else of its header is.
+        gaps: see :func:`write_nifti`.
 
     Returns:
         ``path``.
@@ -103,7 +106,7 @@ def write_nifti_like(path: Path, values: np.ndarray, like: Path) -> Path:
     import nibabel
     from nibabel import orientations
 
-    values = _checked(values, path)
+    values = _checked(values, path, gaps)
     given: Any = nibabel.load(like)
     # Where the file does not say how it lies, any affine does that reading takes too.
     turn = orientations.ornt_transform(
@@ -130,7 +133,7 @@ def _with_colours(stored: np.ndarray) -> np.ndarray:
     return np.ascontiguousarray(stored).view(colours)[..., 0]
 
 
-def _checked(values: np.ndarray, path: Path) -> np.ndarray:
+def _checked(values: np.ndarray, path: Path, gaps: bool) -> np.ndarray:
     """The values as ``[D, H, W]``, or RGB ``[D, H, W, 3]``."""
     if not path.name.lower().endswith((".nii", ".nii.gz")):
         raise ValueError(f"{path}: NIfTI files are called .nii or .nii.gz")
@@ -142,6 +145,6 @@ def _checked(values: np.ndarray, path: Path) -> np.ndarray:
             f"{path}: {values.dtype} {values.shape} is to be written, a NIfTI file takes [D, H, W] of "
             f"{', '.join(DTYPES)}, or RGB as uint8 [D, H, W, 3]"
         )
-    if values.dtype.kind == "f" and not np.isfinite(values).all():
+    if values.dtype.kind == "f" and not (np.isfinite(values) | (gaps & np.isnan(values))).all():
         raise ValueError(f"{path}: values that are not finite (NaN or infinite) are to be written")
     return values
