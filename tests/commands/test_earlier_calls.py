@@ -12,7 +12,7 @@ def test_series_of_an_earlier_call_go(trained, pictures, tmp_path, command):
         out = command("classify", *given, *flags)
         assert out.status == 0, out.err
 
-    series.write_text("name,label,class\nan/earlier/volume,0,dark\n")
+    series.write_text("name,label,class,slices,agree\nan/earlier/volume,0,dark,3,1\n")
     classify(pictures / "test")
     assert not series.exists()
     series.write_text("mine\n")  # nothing is written in its place

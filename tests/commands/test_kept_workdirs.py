@@ -21,6 +21,7 @@ from msflow_jax.commands.classify import classify
 from msflow_jax.commands.evaluate import evaluate
 from msflow_jax.commands.explain import explain
 from msflow_jax.commands.train import train
+from msflow_jax.inference import calibration
 from msflow_jax.streams import sample_noise
 from msflow_jax.training.records import read_records
 from tests.commands.conftest import evaluation, quickly
@@ -157,7 +158,9 @@ def test_the_same_maps(kept, tmp_path):
 
 
 @pytest.mark.parametrize("name", [*CLASSIFY, "segment"])
-def test_the_same_evaluation(kept, name, tmp_path):
+def test_the_same_evaluation(kept, name, tmp_path, monkeypatch):
+    # Thresholds were of every twentieth then.
+    monkeypatch.setattr(calibration, "_COVERAGES", np.linspace(0.05, 1, 20))
     path = shutil.copytree(kept[name], tmp_path / name)
     then = dict(leaves(json.loads((path / "evaluation.json").read_text())))
     config = json.loads((path / "config.json").read_text())
