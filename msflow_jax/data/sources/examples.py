@@ -27,7 +27,7 @@ from msflow_jax.data.sources.dicom.listed import (
 from msflow_jax.data.sources.dicom.odd import warn_of_intents
 from msflow_jax.data.sources.dicom.order import SAME, check_apart
 from msflow_jax.data.sources.dicom.reading import Header, read_dicom, read_header
-from msflow_jax.data.sources.dicom.whose import has_patient
+from msflow_jax.data.sources.dicom.whose import group_of
 from msflow_jax.data.sources.finding import PLAIN, find_images
 from msflow_jax.data.sources.items import Item, Wanted
 from msflow_jax.data.sources.nifti import reading as nifti
@@ -149,9 +149,8 @@ def _of_series(group: list[File], wanted: Wanted, folders: Counter[str]) -> list
     """The examples of the files of one series, or of one file."""
     file, header = group[0], group[0].header
     assert header is not None
-    headers = [one.header for one in group if one.header]
     common: dict[str, Any] = {
-        "kind": "dicom", "group": next(filter(has_patient, headers), header).group,
+        "kind": "dicom", "group": group_of([one.header for one in group if one.header]),
         "modality": header.modality, "given": file.at,
         "lies": LOCALISER if header.scout else "",
     }  # fmt: skip

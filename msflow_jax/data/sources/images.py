@@ -104,7 +104,7 @@ def read_sound_images(path: str | Path, info: Info, *, resize: bool = False) -> 
             cannot.
     """
     if archive := split_archive(str(path)):
-        return _read_archive(*archive, info, resize)
+        return read_archive(*archive, info, resize)[0]
     path = expand(path)
     file, _ = split_volume(str(path))
     if path.is_dir():
@@ -210,21 +210,25 @@ def _collect(
     return Sound(images.array(), tuple(sound), broken, tuple(errors))
 
 
-def _read_archive(path: Path, split: str, info: Info, change: bool) -> Sound:
+def read_archive(path: Path, split: str, info: Info, resize: bool) -> tuple[Sound, np.ndarray]:
+    """Images of an archive as :func:`read_sound_images` gives them, and as they are stored there.
+
+    Arguments as of ``arrays.stored_array`` and :func:`read_images`, which say what is raised.
+    """
     if not path.is_file():
         raise FileNotFoundError(f"no .npz file at {path}")
     key = key_of(split)
     place = f"{path}: {key}"
     for layout in npz_layouts(path, [key]).values():
         shape = check_layout(layout, place, info.dims)
-        if not change:  # what will be refused is not read
-            shape_to_model(np.broadcast_to(np.uint8(0), shape), (), place, info, change)
+        if not resize:  # what will be refused is not read
+            shape_to_model(np.broadcast_to(np.uint8(0), shape), (), place, info, resize)
     images = stored_array(path, split, info)
     if (images.dtype == np.uint8) != (info.intensity() == FULL):
         to_grey(Picture(images.reshape(1, -1, 1)), info.intensity(), place)  # refused as a whole
     items = [Item(f"{split or 'images'}/{i:05d}", (path,)) for i in range(len(images))]
     places = (f"{place}[{i}]" for i in range(len(images)))
-    return _collect(items, places, (_value(image) for image in images), info, change, {})
+    return _collect(items, places, (_value(image) for image in images), info, resize, {}), images
 
 
 def _value(image: np.ndarray) -> Callable[[], Picture]:

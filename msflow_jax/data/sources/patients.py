@@ -90,35 +90,33 @@ class Patients:
             column: of a table, that says whom files show.
         """
         remedy = f"list the files in a CSV with a column {column}"
-        if joined := (*self.blank, *self.several):
-            one, other = joined[0]
-            kinds = [
-                (len(self.blank), "with and without a PatientID"),
-                (len(self.several), "of several PatientIDs"),
-            ]
-            said = [f"{count} studies hold files {what}" for count, what in kinds if count]
-            warnings.warn(
-                f"{' and '.join(said)}, such as {places[one]} and {places[other]}: files of one "
-                "StudyInstanceUID are kept together, as of one patient; if they show several, "
-                f"{remedy}",
-                stacklevel=4,
-            )
-        if self.placeholders:
-            one, other = self.placeholders[0]
-            warnings.warn(
+        kinds = [
+            (len(self.blank), "with and without a PatientID"),
+            (len(self.several), "of several PatientIDs"),
+        ]
+        joined = [f"{count} studies hold files {what}" for count, what in kinds if count]
+        lines = [
+            (
+                (*self.blank, *self.several),
+                f"{' and '.join(joined)}, such as {{}} and {{}}: files of one StudyInstanceUID are kept "
+                f"together, as of one patient; if they show several, {remedy}",
+            ),
+            (
+                self.placeholders,
                 f"{len(self.placeholders)} studies hold files of more than {_MOST} PatientIDs, such as "
-                f"{places[one]} and {places[other]}: their StudyInstanceUID is taken for a placeholder, "
-                f"and these for different patients; if they show one, {remedy}",
-                stacklevel=4,
-            )
-        if self.alike:
-            one, other = self.alike[0]
-            warnings.warn(
+                "{} and {}: their StudyInstanceUID is taken for a placeholder, and these for different "
+                f"patients; if they show one, {remedy}",
+            ),
+            (
+                self.alike,
                 f"PatientIDs of {len(self.alike)} pairs of patients differ in case, blanks or leading "
-                f"zeros alone, those of {places[one]} and {places[other]} for one: they are taken for "
-                f"two patients; if they are one, write them alike, or {remedy}",
-                stacklevel=4,
-            )
+                "zeros alone, those of {} and {} for one: they are taken for two patients; if they are "
+                f"one, write them alike, or {remedy}",
+            ),
+        ]
+        for pairs, line in lines:
+            if pairs:
+                warnings.warn(line.format(*(places[i] for i in pairs[0])), stacklevel=4)
 
 
 def _top(above: dict[str, str], group: str) -> str:

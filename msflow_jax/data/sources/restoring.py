@@ -14,13 +14,12 @@ import numpy as np
 from msflow_jax.data.base import Info
 from msflow_jax.data.pictures import Picture
 from msflow_jax.data.slices import Slices
-from msflow_jax.data.sources.arrays import stored_array
 from msflow_jax.data.sources.decoding import is_turned, opened
 from msflow_jax.data.sources.examples import list_items
 from msflow_jax.data.sources.finding import find_images, warn_of_left_out
 from msflow_jax.data.sources.grey.levels import to_grey
 from msflow_jax.data.sources.grey.values import refuse_broken
-from msflow_jax.data.sources.images import read_images, read_items
+from msflow_jax.data.sources.images import read_archive, read_items
 from msflow_jax.data.sources.items import Item, Wanted
 from msflow_jax.data.sources.reading import read_item
 from msflow_jax.data.sources.restored import Restore, Restored, nearest_pixels, shown_part
@@ -61,14 +60,14 @@ def read_segmentable(
         Images uint8 ``[N, *space, C]`` as the model takes them, and what they are of.
     """
     if archive := split_archive(str(path)):
-        images, names = read_images(path, info, resize=resize)
-        stored = stored_array(*archive, info)
+        sound, stored = read_archive(*archive, info, resize)
+        refuse_broken(sound.errors)
         space = stored.shape[1:-1] if info.dims == 3 else ()
         found = [
             Segmentable(name, slice(i, i + 1), _of_array(Picture(image), name, info), space)
-            for i, (name, image) in enumerate(zip(names, stored, strict=True))
+            for i, (name, image) in enumerate(zip(sound.names, stored, strict=True))
         ]
-        return images, tuple(found)
+        return sound.images, tuple(found)
     if info.dims == 2 and (volumes := read_volumes(path, info, slices, resize=resize)):
         ends = np.cumsum([len(one.slices) for one in volumes]).tolist()
         found = [
@@ -102,8 +101,8 @@ def _of_array(picture: Picture, name: str, info: Info) -> Restore:
         grey = to_grey(picture, info.intensity(), name)
         if info.dims == 3:
             grid = dataclasses.replace(picture, affine=centred_affine(picture.space, ()))
-            labels, uncertainty, unseen = _brought(_onto(grid, grid, name, info), maps, unsure)
-            return Restored(grey, labels.values[..., 0], uncertainty, unseen)
+            whole, uncertainty, unseen = _brought(_onto(grid, grid, name, info), maps, unsure)
+            return Restored(grey, whole.values[..., 0], uncertainty, unseen)
         index, seen = nearest_pixels(picture.space, (), maps.shape[1:], info.fit)
         labels = np.where(seen, maps[0][index], 0).astype(np.uint8)
         return Restored(grey, labels, np.where(seen, unsure[0][index], 1).astype(np.float32), ~seen)
@@ -162,7 +161,7 @@ def _onto(stored: Picture, cut: Picture, name: str, info: Info) -> Bring:
 
     def bring(values: np.ndarray, nearest: bool) -> Picture:
         part, step = shown_part(values[0], cut, info)
-        affine = cut.affine @ step  # type: ignore[operator]
+        affine = cut.affine @ step
         picture = Picture(part[..., None], affine, voxel_size(affine))
         return resample_to(picture, stored, name, name, nearest=nearest)
 

@@ -55,9 +55,8 @@ class Unsized:
     def warn(self) -> None:
         """A line for each thing that some were taken for."""
         wrong = "if they are not, what it shows is squashed or of another size"
-        if (
-            not self._info.spacing
-        ):  # as of volumes that show more or less than others, or that said none
+        # Not known of volumes that show more or less than others, or that said none.
+        if not self._info.spacing:
             wrong = "unless those trained on do not say it either, what it shows may be squashed"
         for what, names in self._found.items():
             more = f" (and {len(names) - 1} more alike)" if len(names) > 1 else ""

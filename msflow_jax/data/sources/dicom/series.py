@@ -20,7 +20,7 @@ from msflow_jax.data.sources.dicom.order import order
 from msflow_jax.data.sources.dicom.pixels import pixels
 from msflow_jax.data.sources.dicom.reading import Header, is_scout, read_dicom
 from msflow_jax.data.sources.dicom.values import to_values
-from msflow_jax.data.sources.dicom.whose import Whose, has_patient, patients_within
+from msflow_jax.data.sources.dicom.whose import Whose, group_of, has_patient, patients_within
 from msflow_jax.storage.archives import Explained
 
 
@@ -54,7 +54,7 @@ class Series:
     @property
     def group(self) -> str:
         """As of a ``Picture``."""
-        return next(filter(has_patient, self.headers), self.headers[0]).group
+        return group_of(self.headers)
 
 
 def group_series(headers: Iterable[Header]) -> list[Series]:

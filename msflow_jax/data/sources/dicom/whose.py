@@ -86,6 +86,11 @@ def has_patient(header: Slice) -> bool:
     return header.group not in ("", header.study)
 
 
+def group_of(headers: Sequence[Slice]) -> str:
+    """Whom a series shows: by the first of its headers that names a patient, else by the first."""
+    return next(filter(has_patient, headers), headers[0]).group
+
+
 def patients_within(headers: Sequence[Slice]) -> list[str]:
     """Of each file the patient by whom the files of one series are told apart.
 
