@@ -26,6 +26,8 @@ def told(*arguments):
         ("quickstart", "train.epochs=3", ""),
         ("pixel_pneumonia", "data.fit=crop", "for data.name=folder or"),
         ("pixel_pneumonia", "data.download=True", ""),
+        ("pixel_pneumonia", "data.seed=3", "for data.name=phantoms or"),
+        ("quickstart", "data.seed=3", ""),
         ("pixel_pneumonia", "model.latent.readout=decode", "where model.latent.autoencoder is set"),
         ("latent_pneumonia", "model.latent.readout=decode", ""),
         ("pixel_segment_phantom", "sample.generate.per_class=9", "for model.task=classify"),
@@ -42,6 +44,8 @@ def told(*arguments):
         ("synermedgen_phantom", "model.noise=2", "for model.stages=reconstruct"),
         ("synermedgen_phantom:zero_shot", "model.noise=2", ""),
         ("synermedgen_phantom", "train.shift=1", "model.augment"),
+        ("magic_modality", "model.conditioner.widths=(8,8,8)", "widths of their own"),
+        ("magic_breast", "model.conditioner.widths=(8,8,8)", ""),
         ("magic_breast", "sample.overlap=0.2", "where train.crop is set"),
     ],
 )

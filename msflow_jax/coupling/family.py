@@ -1,6 +1,7 @@
 """The family of coupling flows: its settings, parts, models, training and evaluation."""
 
 import dataclasses
+import warnings
 from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
@@ -99,7 +100,14 @@ class CouplingFamily:
                 f"conditioner_settings({model.conditioner.name!r}) first"
             )
         check_select(config.train.select, (*CLASSIFICATION, "-val_bits"))
-        parse(model.layout, (1 << 20, 1 << 20, 2))  # a side that any squeeze divides
+        stages = parse(model.layout, (1 << 20, 1 << 20, 2))  # a side that any squeeze divides
+        usual = _CONDITIONERS[model.conditioner.name].get("widths")
+        if all(s.widths for s in stages if s.steps) and model.conditioner.get("widths") != usual:
+            warnings.warn(
+                f"model.conditioner.widths={model.conditioner.widths} has no effect: all steps of "
+                "model.layout have widths of their own, as in channel:1/16,32,32",
+                stacklevel=2,
+            )
 
     def upgrade(self, stored: Mapping[str, Any]) -> dict[str, Any]:
         """Format 1 held the settings of all families and conditioners, and other words."""

@@ -14,6 +14,7 @@ _LIMITS = {
     "data.window": Only("data.name", (*_FILES, "phantom_cohort")),
     "data.slices.": Only("data.name", (*_FILES, "phantom_cohort")),
     "data.fit": Only("data.name", (*_FILES, "tfds")),
+    "data.seed": Only("data.name", (*_PHANTOMS, *_FILES, "tfds")),
     "data.duplicates": Only("data.name", (*_FILES, _PACKED)),
     "data.outside": Only("data.name", ("manifest", "cohort", "own")),
     "data.download": Only("data.name", but=(*_PHANTOMS, *_FILES, _PACKED)),
