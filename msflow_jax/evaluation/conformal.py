@@ -97,8 +97,9 @@ def thresholds_of(
 
 
 def evaluate_sets(
-    labels: np.ndarray, chosen: np.ndarray, classes: Sequence[str], coverage: float, cases: int
-) -> dict[str, Any]:
+    labels: np.ndarray, chosen: np.ndarray, classes: Sequence[str], coverage: float, cases: int,
+    subjects: int = 0,
+) -> dict[str, Any]:  # fmt: skip
     """How often sets hold the true class, and how large they are.
 
     Args:
@@ -108,9 +109,11 @@ def evaluate_sets(
         coverage: the rate that was wanted.
         cases: calibration cases n; given them, the coverage of all images yet to come is distributed as
             Beta(n + 1 - l, l) with l = floor((n + 1)(1 - coverage)), of M images as Beta-binomial.
+            Where subjects have several images, which are alike, give the number of subjects.
+        subjects: of these images; 0: each is of a subject of its own. M for the band.
 
     Returns:
-        ``coverage`` with its ``band`` (95 % of what N images may show if all is as assumed), ``size``
+        ``coverage`` with its ``band`` (95 % of what so many may show if all is as assumed), ``size``
         (mean), shares of sets of one class (``single``) and of none (``empty``), coverage by size, and
         ``classes``: of each name, count, coverage.
     """
@@ -121,8 +124,9 @@ def evaluate_sets(
     outside = math.floor(round((cases + 1) * (1 - coverage), 9))
     band = None
     if outside >= 1 and len(labels):
-        law = betabinom(len(labels), cases + 1 - outside, outside)
-        band = [float(law.ppf(q) / len(labels)) for q in (0.025, 0.975)]
+        of = subjects or len(labels)
+        law = betabinom(of, cases + 1 - outside, outside)
+        band = [float(law.ppf(q) / of) for q in (0.025, 0.975)]
     return {
         "wanted": coverage, "cases": cases, "coverage": float(held.mean()), "band": band,
         "size": float(size.mean()), "single": float((size == 1).mean()),

@@ -8,7 +8,7 @@ import numpy as np
 from msflow_jax.inference.calibration import COVERAGE
 from msflow_jax.inference.evaluation import Arrays, Block, Evaluation
 from msflow_jax.inference.sets import COVERAGE as SETS
-from msflow_jax.inference.sets import SCORE, held, random_parts, sets_of
+from msflow_jax.inference.sets import SCORE, counted, held, random_parts, sets_of
 from msflow_jax.inference.windows import crops
 
 SHOWN_SAMPLES, SHOWN_CASES = 10, 8  # how many of each the report shows
@@ -130,16 +130,18 @@ class Sets:
             rest = held(run)
             measured = np.flatnonzero(~rest) if rest.any() else measured[:0]
         block: Block = {"coverage": SETS, "measured": len(measured), "chose": kept["chose"]}
+        block["subjects"] = subjects = counted(split.groups, measured)
         if not len(measured):
             return block, {}
         rows, uniform = [], random_parts(split.images, run.sample.seed, run.sample.batch)
+        independent = counted(run.labelled("val").groups, held(run))
         for score in METHODS:
             for by_class in (False, True):
                 found = sets_of(run.prediction, uniform, kept, score=score, by_class=by_class)
                 # By class there is no one law of the coverage: every class has its own threshold.
-                cases = 0 if by_class else found.cases
-                given = split.labels[measured], found.chosen[measured], run.classes, SETS, cases
-                made = evaluate_sets(*given)
+                cases = 0 if by_class else independent or found.cases
+                given = split.labels[measured], found.chosen[measured], run.classes, SETS
+                made = evaluate_sets(*given, cases, subjects)
                 rows.append({"score": score, "by_class": by_class, "few": list(found.few), **made})
         counts = [len(one) for one in kept["scores"][SCORE]]
         return {**block, "cases": counts, "rows": rows}, {}

@@ -84,6 +84,21 @@ def held(run: Any) -> np.ndarray:
     return np.array([group in subjects for group in seen.groups])
 
 
+def counted(groups: Sequence[str] | None, chosen: np.ndarray) -> int:
+    """How many subjects the chosen images show; 0 where none has two, or it is not known.
+
+    Args:
+        groups: of whom each image is, or None.
+        chosen: their numbers, or bool ``[N]``; none means all.
+    """
+    if groups is None:
+        return 0
+    of = np.asarray(groups)[chosen]
+    of = of if len(of) else np.asarray(groups)
+    found = len(set(of.tolist()))
+    return found if found < len(of) else 0
+
+
 def few_cases(val: Any, every: int) -> str:
     """A line where the validation images that choose no checkpoint cannot give sets; else empty.
 

@@ -7,6 +7,7 @@ from hypothesis import strategies as st
 
 from msflow_jax.evaluation import conformal
 from msflow_jax.evaluation.conformal import APS, LAC, METHODS, RAPS
+from msflow_jax.inference.sets import counted
 
 CLASSES = ("a", "b", "c")
 
@@ -82,6 +83,27 @@ def test_the_band_is_that_of_the_beta_law():
     assert found["size"] == 3 and found["single"] == 0 and found["classes"][1]["coverage"] is None
     few = conformal.evaluate_sets(np.zeros(5, int), chosen[:5], CLASSES, 0.9, 5)
     assert few["band"] is None
+
+
+def test_images_of_one_subject_count_once_for_the_band():
+    """Of 25 subjects with 20 images each, whose images are all in their set or none."""
+    rng = np.random.default_rng(0)
+    inside = 0
+    for _ in range(300):
+        cut = np.sort(rng.random(99))[89]  # a threshold of 99 cases, each a subject
+        held = np.repeat(rng.random(25) <= cut, 20)
+        labels, chosen = np.zeros(500, int), np.stack([held, held], 1)
+        one = conformal.evaluate_sets(labels, chosen, CLASSES[:2], 0.9, 99, subjects=25)
+        inside += one["band"][0] <= one["coverage"] <= one["band"][1]
+    wrong = conformal.evaluate_sets(labels, chosen, CLASSES[:2], 0.9, 99)
+    assert inside >= 280 and np.diff(wrong["band"]) < np.diff(one["band"]) - 0.05
+
+
+def test_subjects_are_counted_where_they_have_several_images():
+    groups = ("a", "a", "b", "c")
+    assert counted(groups, np.arange(4)) == 3 and counted(None, np.arange(4)) == 0
+    assert counted(groups, np.array([False, False, True, True])) == 0
+    assert counted(groups, np.zeros(4, bool)) == 3  # of all, for want of any held back
 
 
 @pytest.mark.parametrize("by_class", [False, True])
