@@ -71,7 +71,7 @@ def read_item(item: Item) -> Picture:
         ValueError: it cannot be read.
     """
     whole = _read_whole(item)
-    return whole if item.part is None else cut(whole, item.axis, item.part)
+    return whole if item.part is None else _slice_of(whole, item)
 
 
 class Reader(OpensLater):
@@ -97,7 +97,19 @@ class Reader(OpensLater):
             room -= self._open[other].values.nbytes if other in self._open else 0
             if room < 0:
                 self._open.pop(other, None)
-        return cut(whole, item.axis, item.part)
+        return _slice_of(whole, item)
+
+
+def _slice_of(whole: Picture, item: Item) -> Picture:
+    """The slice of a volume that an item is, with a note where its pixels may not be square."""
+    found = cut(whole, item.axis, int(item.part or 0))
+    if item.axis == "axial" or whole.spacing:
+        return found
+    line = (
+        f"{item.paths[0]} does not say how large its voxels are: pixels of {item.axis} slices are taken "
+        "for squares; slices thicker than pixels are wide are squashed: write the size into the file"
+    )
+    return dataclasses.replace(found, notes=(*found.notes, line))
 
 
 def cut(volume: Picture, axis: str, number: int) -> Picture:

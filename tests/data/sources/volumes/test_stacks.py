@@ -9,6 +9,8 @@ from hypothesis import strategies as st
 from PIL import Image, TiffImagePlugin
 
 from msflow_jax.data.sources.decoding import decode
+from msflow_jax.data.sources.items import Item
+from msflow_jax.data.sources.reading import Reader, read_item
 from msflow_jax.data.sources.volumes.stacks import UNPLACED, pages, read_stack
 from tests.fuzzing import fuzz
 
@@ -198,3 +200,13 @@ def test_mutated_files(tmp_path):
                 assert got.values.ndim == 4 and got.values.size and np.isfinite(got.spacing).all()
 
     assert fuzz(check, st.sampled_from(seeds), places, share=0.1) > 50
+
+
+@pytest.mark.parametrize("axis", ["axial", "coronal"])
+def test_upright_slices_of_voxels_of_unknown_size_are_named(tmp_path, axis):
+    path = stack(tmp_path / "a.tif", np.zeros((4, 6, 8), np.uint8))
+    item = Item("a.tif/001", (path,), "stack", part=1, axis=axis, volume="a.tif")
+    for picture in (read_item(item), Reader()(item)):
+        said = [note for note in picture.notes if "taken for squares" in note]
+        assert len(said) == (axis == "coronal")
+        assert all(note.startswith(f"{path} ") for note in said)
