@@ -101,15 +101,19 @@ class Reader(OpensLater):
 
 
 def _slice_of(whole: Picture, item: Item) -> Picture:
-    """The slice of a volume that an item is, with a note where its pixels may not be square."""
-    found = cut(whole, item.axis, int(item.part or 0))
-    if item.axis == "axial" or whole.spacing:
-        return found
+    """The slice of a volume that an item is."""
+    return cut(tell_squares(whole, item.axis, item.paths[0]), item.axis, int(item.part or 0))
+
+
+def tell_squares(volume: Picture, axis: str, place: Path | str) -> Picture:
+    """A volume with a note where the pixels of its slices are taken for squares and may be none."""
+    if axis == "axial" or volume.spacing or volume.dims != 3:
+        return volume
     line = (
-        f"{item.paths[0]} does not say how large its voxels are: pixels of {item.axis} slices are taken "
-        "for squares; slices thicker than pixels are wide are squashed: write the size into the file"
+        f"{place} does not say how large its voxels are: pixels of {axis} slices are taken for squares; "
+        "where slices are thicker than pixels are wide they are squashed: write the size into the file"
     )
-    return dataclasses.replace(found, notes=(*found.notes, line))
+    return dataclasses.replace(volume, notes=(*volume.notes, line))
 
 
 def cut(volume: Picture, axis: str, number: int) -> Picture:

@@ -34,6 +34,7 @@ from msflow_jax.data.sources.grey.choice import Notes
 from msflow_jax.data.sources.items import Wanted
 from msflow_jax.data.sources.listings.folders import Row, root_of, sort_rows
 from msflow_jax.data.sources.listings.subjects import warn_of_frames
+from msflow_jax.data.sources.reading import tell_squares
 from msflow_jax.data.sources.sizes import warn_of_small
 from msflow_jax.data.sources.tables.reading import likely
 from msflow_jax.storage.machine import physical_memory
@@ -72,9 +73,10 @@ def load(config: ConfigDict, *, told: bool = False) -> Splits:
     reading = Reading.of(config, names)
     seen, kept = look(rows, reading)
     warn_of_small((spaces(name, seen) for name in names), cohort.root)
-    notes = Notes()
+    notes, axis = Notes(), config.slices.axis if config.dims == 2 else "axial"
     for name, part in ((n, p) for one in seen for n, p in one.parts.items()):
-        notes.look(part.picture, Path(part.place), f"{name} {part.place}")
+        told_of = tell_squares(part.picture, axis, part.place)
+        notes.look(told_of, Path(part.place), f"{name} {part.place}")
     notes.warn()
     for name in names:  # each has a map of its own
         those = [one.parts[name] for one in seen if name in one.parts]
