@@ -61,9 +61,12 @@ def open_teacher(config: ConfigDict) -> Teacher | None:
     if before := then.get("distillation.teacher", ""):
         remedy = "it draws in few steps already" if before == ITSELF else f"distil {before}"
         raise ValueError(f"{name} is distilled itself: {remedy}")
-    kept, own = (one.train.calibrate_every for one in (flow.config, config))
-    if kept != own:  # else images that chose the teacher would be taken for ones that chose nothing
-        raise ValueError(f"{name} has train.calibrate_every={kept}, not {own}: leave it as that")
+    # The student may be the teacher itself: images that chose it would be taken for ones that chose
+    # nothing, its prior for another, and it would see other windows of images.
+    for key in ("calibrate_every", "balanced", "crop"):
+        kept, own = (plain(one.train.get(key)) for one in (flow.config, config))
+        if kept != own:
+            raise ValueError(f"{name} has train.{key}={kept}, not {own}: leave it as that")
     for key in sorted(then.keys() | now.keys()):
         a, b = plain(then.get(key)), plain(now.get(key))
         part = key.partition(".")[0]

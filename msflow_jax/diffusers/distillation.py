@@ -14,13 +14,19 @@ from msflow_jax.streams import Clock, Streams
 from msflow_jax.training.flow_maps import Jumped
 
 
-def taught(model: Diffusers) -> Diffusers:
-    """The model that a model which jumps was distilled from: its diffusers are told no jump."""
+def taught(model: Diffusers, guided: bool | None = None) -> Diffusers:
+    """The model that a model which jumps was distilled from: its diffusers are told no jump.
+
+    Args:
+        model: a model that jumps.
+        guided: whether its teacher's guidance can be weighed; None: as its own.
+    """
+    own = model.guided if guided is None else guided
     modalities = {
         name: dataclasses.replace(one, diffuser=one.diffuser.clone(span=False))
         for name, one in model.modalities.items()
     }
-    return dataclasses.replace(model, modalities=modalities)
+    return dataclasses.replace(model, modalities=modalities, guided=own)
 
 
 def jumped(

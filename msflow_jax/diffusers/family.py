@@ -1,6 +1,7 @@
 """The family of MedM2G's diffusers: its settings, parts, models, training and evaluation."""
 
 from collections.abc import Mapping, Sequence
+from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -161,8 +162,9 @@ class DiffusersFamily:
         if not begun:
             found.append(Translation(routes, chosen.examples))
             if (learned := config.model.distillation).teacher:
+                teacher = partial(taught, guided=config.model.dropout > 0)
                 given = weights_of_guidance(learned), routes, chosen.examples
-                found.append(FewSteps(taught, *given))
+                found.append(FewSteps(teacher, *given))
             else:  # what was distilled has no drawing without a partner
                 found.append(Partners(routes, chosen.examples))
             if REPORT in config.model.modalities:

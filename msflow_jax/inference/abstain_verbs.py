@@ -60,9 +60,12 @@ class AbstainVerbs:
 
 def rejected(
     known: Calibration, prediction: Prediction, coverage: float = COVERAGE, measure: str = "distance",
-    level: float = LEVEL,
+    level: float = LEVEL, themselves: bool = False,
 ) -> dict[str, np.ndarray] | None:  # fmt: skip
-    """:meth:`AbstainVerbs.rejections` by what an evaluation learned, without its warnings."""
+    """:meth:`AbstainVerbs.rejections` by what an evaluation learned, without its warnings.
+
+    ``themselves``: whether these are the images that it learned from.
+    """
     found = prediction.uncertainty
     check_level(level, known.outside)
     threshold = known.threshold(measure, coverage)
@@ -73,7 +76,7 @@ def rejected(
     masks = {f"too uncertain: {measure} above {threshold:.6g}": found[measure] > threshold}
     if least := level_used(known.outside, level):
         words = f"unlike the training images: outside at most {least:.4g}"
-        masks[words] = are_odd(found, known.outside, level)
+        masks[words] = are_odd(found, known.outside, level, themselves)
     return masks
 
 

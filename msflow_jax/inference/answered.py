@@ -37,6 +37,9 @@ def read_pictures(flow: Any, files: Sequence[Path], *, resize: bool = False) -> 
     return found.images
 
 
+ANSWERS = "answers"  # of an evaluation that was given away: temperatures by TASK/FORM
+
+
 def replies_to(flow: Any, asked: Any, form: str, description: str = "") -> list[dict[str, Any]]:
     """What is said to each question, at the temperatures of the standing evaluation, or of any.
 
@@ -63,20 +66,29 @@ def fitted(flow: Any) -> dict[str, Any]:
         found = read(flow.path, name)
         of = parameters_of(found)
         known = of.step is not None and not of.difference(now)
-        if known and not describe(found)["stage"]:
+        if (
+            known
+            and not describe(found)["stage"]
+            and ("understanding" in found or ANSWERS in found)
+        ):
             return found
         passed.append(name)
     if passed:
         warnings.warn(
-            f"{flow.path}: no evaluation is of step {flow.step} of this training and of all stages "
-            f"({listed(passed)}): the probabilities of answers are not calibrated; run msflow evaluate",
+            f"{flow.path}: no evaluation is of step {flow.step} of this training and of all stages, "
+            f"with answers ({listed(passed)}): their probabilities are not calibrated; run msflow evaluate",
             stacklevel=3,
         )
     return {}
 
 
 def temperatures(evaluation: Mapping[str, Any]) -> dict[str, float]:
-    """What an evaluation has fitted to answers, by ``TASK/FORM``; empty without one."""
+    """What an evaluation has fitted to answers, by ``TASK/FORM``; empty without one.
+
+    Of a model that was pushed these are all that is kept of its answers.
+    """
+    if ANSWERS in evaluation:
+        return dict(evaluation[ANSWERS])
     tasks = (evaluation.get("understanding") or {}).get("tasks") or {}
     return {
         f"{task}/{name}": one["calibration"]["temperature"]

@@ -181,10 +181,9 @@ class Evaluation:
 
     def predictions(self, evaluation: str) -> list[dict[str, Any]]:
         """The table of the split that is reported, see :func:`prediction_rows`."""
-        rejections = rejected(self.calibration, self.prediction)
-        split = self.labelled(self.split)
-        given = self.prediction, self.calibration.outside
-        outside = p_values(*given, themselves=self.is_reference)
+        split, same = self.labelled(self.split), self.is_reference
+        rejections = rejected(self.calibration, self.prediction, themselves=same)
+        outside = p_values(self.prediction, self.calibration.outside, themselves=same)
         return prediction_rows(
             self.prediction, split.names, rejections, evaluation, split.labels, outside
         )

@@ -123,11 +123,18 @@ def check_level(level: float, kept: Mapping[str, Any]) -> str:
 
 
 def are_odd(
-    uncertainty: Mapping[str, np.ndarray], kept: Mapping[str, Any], level: float = LEVEL
-) -> np.ndarray:
-    """Which images are taken for ones from outside ``[N]``, by a reference that is not empty."""
+    uncertainty: Mapping[str, np.ndarray], kept: Mapping[str, Any], level: float = LEVEL,
+    themselves: bool = False,
+) -> np.ndarray:  # fmt: skip
+    """Which images are taken for ones from outside ``[N]``, by a reference that is not empty.
+
+    ``themselves``: whether these are its images: each is compared with the others, one fewer.
+    """
     known = Reference(**kept)
-    return known.p_values(uncertainty) <= level_of(known, level)
+    least = level_of(known, level)
+    if themselves and least:
+        least = max(least, 1 / len(known.scores))
+    return known.p_values(uncertainty, themselves) <= least
 
 
 def p_values(

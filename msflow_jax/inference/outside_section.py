@@ -6,7 +6,7 @@ import numpy as np
 
 from msflow_jax.data import some_rows
 from msflow_jax.inference.evaluation import Arrays, Block, Evaluation
-from msflow_jax.inference.kinds import level_of, reference_of
+from msflow_jax.inference.kinds import are_odd, level_of, reference_of
 
 _IMAGES, _SHOWN = 128, 8  # images of each kind, and how many the report shows
 
@@ -42,7 +42,7 @@ class Outside:
             block["sets"][name], arrays[f"outside_{i}"] = one, images[:_SHOWN]
         if known:
             block["level"] = level_of(known)
-            own = known.p_values(inside, themselves=run.is_reference) <= level_of(known)
+            own = are_odd(inside, run.calibration.outside, themselves=run.is_reference)
             block["rejected"], labels = float(own.mean()), split.labels[some]
             # The rate holds over all classes together: a rare one may bear all of it.
             block["rejected_classes"] = {

@@ -76,7 +76,7 @@ def jump_stage(
             k_data, k_times = jax.random.split(key)
             return field_loss(make(params, None, batch, k_data), k_times, times), {}
 
-        return distillation_loss(None if guided(settings) else anchor, make, settings)
+        return distillation_loss(None if guided(settings) else anchor, make, settings, shift)
 
     def error_of(make: Making) -> Any:
         def error(params: Params, batch: Any, key: jax.Array, *, train: bool) -> Any:

@@ -18,9 +18,15 @@ _LEFT = 1e-3  # of a path, the least time that is left where a predicted image m
 _KEYS = 4  # that conditions take at most
 
 
-def taught(model: Synergy) -> Synergy:
-    """The model that a model which jumps was distilled from: its drawing is told no jump."""
-    return dataclasses.replace(model, drawing=model.drawing.clone(span=False))
+def taught(model: Synergy, unguided: tuple[str, ...] | None = None) -> Synergy:
+    """The model that a model which jumps was distilled from: its drawing is told no jump.
+
+    Args:
+        model: a model that jumps.
+        unguided: weights of guidance that its teacher cannot have; None: as its own.
+    """
+    own = model.unguided if unguided is None else unguided
+    return dataclasses.replace(model, drawing=model.drawing.clone(span=False), unguided=own)
 
 
 def jumped(

@@ -1,6 +1,7 @@
 """The family of SynerMedGen: its settings, parts, models, training and evaluation."""
 
 from collections.abc import Mapping, Sequence
+from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -182,7 +183,8 @@ class SynergyFamily:
             routes, examples = measured_routes(config), config.sample.evaluate.examples
             found.append(Translation(routes, examples))
             if (learned := config.model.distillation).teacher:
-                found.append(FewSteps(taught, weights_of_guidance(learned), routes, examples))
+                teacher = partial(taught, unguided=unguided(config.model))
+                found.append(FewSteps(teacher, weights_of_guidance(learned), routes, examples))
         if "classify" in done:
             found += [Abstention(), Classification(), Scaled(), Sets(), Outside()]
         return found

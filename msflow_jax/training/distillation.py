@@ -145,6 +145,7 @@ def distillation_loss(
     anchor: Loss | None,
     jumped: Callable[[Params, Params | None, Mapping[str, jax.Array], jax.Array], Jumped],
     settings: ConfigDict,
+    shift: float = 1.0,
 ) -> Loss:
     """The loss of a stage that distils: one half of a batch is anchored, the other half jumps.
 
@@ -153,6 +154,7 @@ def distillation_loss(
             the batch jumps.
         jumped: ``(student's parameters, teacher's or None, batch, key) -> Jumped``.
         settings: part ``model.distillation``.
+        shift: of the jumps that will draw, see :func:`~msflow_jax.training.flow_maps.jump_times`.
 
     Returns:
         ``loss(params, batch, key, *, train)``, where a teacher's parameters stand under ``teacher``.
@@ -160,7 +162,13 @@ def distillation_loss(
 
     def learn(found: Jumped, key: jax.Array, batch: Mapping[str, jax.Array]) -> jax.Array:
         return map_loss(
-            found, key, settings.objective, settings.power, batch.get("mask"), guided(settings)
+            found,
+            key,
+            settings.objective,
+            settings.power,
+            batch.get("mask"),
+            guided(settings),
+            shift,
         )
 
     def loss(

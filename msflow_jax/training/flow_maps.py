@@ -67,7 +67,7 @@ class Jumped:
 
 def map_loss(
     jumped: Jumped, key: jax.Array, objective: str, power: float, mask: jax.Array | None = None,
-    still: bool = False,
+    still: bool = False, shift: float = 1.0,
 ) -> jax.Array:  # fmt: skip
     """Mean over examples and streams of the error of the average velocities, a scalar.
 
@@ -78,9 +78,10 @@ def map_loss(
         power: each example's error e is divided by ``(e + 0.01)^power``, held fixed.
         mask: ``[B]``, 0 where an example is padding.
         still: whether half of the jumps have no length: then nothing else teaches the field itself.
+        shift: of the jumps that will draw, see :func:`jump_times`.
     """
     count = len(next(iter(jumped.data.values())))
-    a, b = jump_times(key, count)
+    a, b = jump_times(key, count, shift)
     if still:
         b = jnp.where(jnp.arange(count) % 2 == 0, a, b)
     given = jumped.route, jumped.data, jumped.noise
@@ -112,13 +113,20 @@ def field_loss(jumped: Jumped, key: jax.Array, times: str = UNIFORM) -> jax.Arra
     return flow_loss(jumped.route, found, velocities, weights)[0]
 
 
-def jump_times(key: jax.Array, count: int) -> tuple[jax.Array, jax.Array]:
+def jump_times(key: jax.Array, count: int, shift: float = 1.0) -> tuple[jax.Array, jax.Array]:
     """Starts and ends ``[B]`` of jumps, 0 <= a < b <= 1.
 
     Half of them start where four jumps do, the others anywhere; they end anywhere behind.
+
+    Args:
+        key: PRNG key.
+        count: B.
+        shift: of the four jumps' times, see :func:`msflow_jax.ode.shifted_time`.
     """
+    from msflow_jax.ode import shifted_time  # diffrax takes a second to import
+
     k_which, k_grid, k_start, k_end = jax.random.split(key, 4)
-    grid = jax.random.randint(k_grid, (count,), 0, _GRID) / _GRID
+    grid = shifted_time(jax.random.randint(k_grid, (count,), 0, _GRID) / _GRID, shift)
     anywhere = jax.random.uniform(k_start, (count,))
     a = jnp.where(jax.random.bernoulli(k_which, 0.5, (count,)), grid, anywhere)
     return a, 1 - (1 - a) * jax.random.uniform(k_end, (count,))

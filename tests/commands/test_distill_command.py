@@ -135,6 +135,8 @@ def test_what_cannot_be_distilled(trained, distilled, tmp_path, command):
 
     assert "is distilled itself" in call(distilled)
     assert "leave it as the teacher's" in call(trained, "--config.model.net.width=16")
+    for key, value in (("balanced", True), ("crop", 4), ("calibrate_every", 2)):
+        assert f"not {value}: leave it as that" in call(trained, f"--config.train.{key}={value}")
     assert "eulerian" in call(trained, "--config.model.distillation.objective=eulerian")
     assert "is no workdir" in call(tmp_path)
     out = command("distill", f"--workdir={trained}", f"--output={trained}")

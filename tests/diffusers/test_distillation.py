@@ -1,7 +1,6 @@
 """Distilling translations of MedM2G: what a student starts as, what it learns from, and what stays."""
 
 import functools
-from pathlib import Path
 
 import jax
 import jax.numpy as jnp
@@ -15,6 +14,7 @@ from msflow_jax.diffusers.parts import prepare
 from msflow_jax.inference.evaluation import Evaluation
 from msflow_jax.inference.flow import Flow
 from msflow_jax.paired.distillation import summed
+from msflow_jax.storage import weights
 from msflow_jax.storage.facts import TEACHER
 from msflow_jax.training.distillation import start_from
 from msflow_jax.training.stage import update
@@ -135,21 +135,24 @@ def test_stages_of_a_distilled_run_are_evaluated_as_far_as_they_go(made):
     assert "few_steps" in names and "generation" not in names
 
 
-def test_every_section_of_a_distilled_model_can_be_measured():
+@pytest.mark.parametrize("weight", [1.0, 2.0])
+def test_every_section_of_a_distilled_model_can_be_measured(tmp_path, weight):
     """Also those that draw in other ways than its teacher's: they come at the end of a long training."""
-    config, data = tiny.config(distillation=SETTINGS), tiny.splits(16)
+    config, data = tiny.config(distillation={**SETTINGS, "guidance": weight}), tiny.splits(16)
     parts = prepare(config.model, data)
     student = FAMILY.build(config, data.info, parts)
     trained = tiny.params(taught(student), size=0.05)
     own = start_from(jax.device_put(trained), student.init(jax.random.key(1)))
     config.sample.translate.update(solver="jump", draws=2, steps=1)
     config.sample.evaluate.update(examples=4, routes=("t1w-ct",))
-    flow = Flow(Path(), config, data.info, FAMILY, parts, student, own, 0)
+    weights.save(tmp_path / TEACHER, "teacher.json", {}, trained)
+    flow = Flow(tmp_path, config, data.info, FAMILY, parts, student, own, 0)
     found = {}
     for section in FAMILY.sections(config):
         if section.name in ("translation", "few_steps", "partners"):
             found[section.name], _ = section(Evaluation(flow, data, "test"))
     assert set(found) == {"translation", "few_steps"}
+    assert "teacher, 25 steps" in found["few_steps"]["rows"]
     assert FAMILY.sections(tiny.config())[2].name == "partners"
 
 

@@ -1,9 +1,12 @@
 """Images of another kind: scores, p-values, AUROC, and stand-ins for them."""
 
+import dataclasses
+
 import numpy as np
 import pytest
 
 from msflow_jax.evaluation.outside import Reference, detection, stand_ins
+from msflow_jax.inference.kinds import are_odd
 
 
 def measures(count, seed, shift=0.0):
@@ -42,6 +45,17 @@ def test_reference_images_count_themselves_once():
     p = known.p_values(given, themselves=True)
     np.testing.assert_allclose(np.sort(p), np.arange(1, 100) / 99)
     assert known.p_values(given).min() == 2 / 100
+
+
+@pytest.mark.parametrize(("count", "odd"), [(30, 1), (60, 1), (150, 1), (300, 3)])
+def test_reference_images_are_odd_where_their_p_value_says_so(count, odd):
+    """Each is compared with the others: the oddest of few is as odd as can be told."""
+    given = measures(count, 0)
+    kept = dataclasses.asdict(Reference.of(given))
+    p = Reference(**kept).p_values(given, themselves=True)
+    found = are_odd(given, kept, 0.01, themselves=True)
+    assert found.sum() == odd == (p <= max(0.01, 1 / count)).sum() and found[np.argmin(p)]
+    assert not are_odd(given, kept, 0.0, themselves=True).any()
 
 
 def test_detection_by_hand_and_over_subjects():

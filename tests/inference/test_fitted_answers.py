@@ -9,7 +9,7 @@ from types import SimpleNamespace
 import numpy as np
 import pytest
 
-from msflow_jax.inference.answered import replies_to
+from msflow_jax.inference.answered import ANSWERS, replies_to, temperatures
 from msflow_jax.inference.calibration import Calibration
 from msflow_jax.inference.flow import Flow
 from msflow_jax.synergy.family import FAMILY
@@ -27,7 +27,9 @@ def asked():
     return SimpleNamespace(arrays={}, replies=lambda found, model, form, fitted: fitted)
 
 
-def keep(workdir, name, step, stage="", parameters="", **sections):
+def keep(workdir, name, step, stage="", parameters="", understanding=None):
+    """An evaluation; of answers by default, without them where it is False."""
+    sections = {} if understanding is False else {"understanding": understanding or {}}
     folder = workdir / "evaluations" / name
     folder.mkdir(parents=True)
     settings = {"step": step, "stage": stage, "parameters": parameters}
@@ -71,6 +73,19 @@ def test_one_of_another_training_to_the_same_step_calibrates_nothing(tmp_path):
         assert taken(tmp_path, "a" * 16) is None
     keep(tmp_path, "now", STEP, parameters="a" * 16)
     assert taken(tmp_path, "a" * 16) == "now"
+
+
+def test_one_that_measured_no_answers_calibrates_none(tmp_path):
+    keep(tmp_path, "drawing", STEP, understanding=False)
+    with pytest.warns(UserWarning, match=r"with answers \(drawing\).*not calibrated"):
+        assert taken(tmp_path) is None
+
+
+def test_temperatures_of_answers_are_given_away():
+    forms = {"direct": {"calibration": {"temperature": 2.5}, "accuracy": 0.5}, "letter": {}}
+    found = {"understanding": {"tasks": {"selection": forms}}}
+    assert temperatures(found) == {"selection/direct": 2.5}
+    assert temperatures({ANSWERS: temperatures(found)}) == {"selection/direct": 2.5}
 
 
 def test_images_are_identified_as_surely_as_panels_of_a_question(tmp_path):

@@ -140,6 +140,23 @@ def test_what_has_guidance_in_it_takes_no_more():
         FAMILY.check(config)
 
 
+def test_jumps_are_compared_with_the_guided_teacher():
+    """Whose guidance can be weighed although the student's, which has it in its jumps, cannot."""
+    config = tiny.config(stages=PAIRED, distillation=settings(guidance=2.0))
+    student = tiny.model(stages=PAIRED, distillation=settings(guidance=2.0))
+    params = jax.device_put(tiny.params())
+    few = next(one for one in FAMILY.sections(config, "jump") if one.name == "few_steps")
+    sources = {tiny.NAMES[0]: jnp.asarray(tiny.images(2))}
+    given = dict(target=tiny.NAMES[1], steps=2, solver="euler")
+
+    def drawn(**guidance):
+        model = few.taught(student)
+        return model.translate(params, sources, jax.random.key(0), **given, **guidance)
+
+    assert few.guidance["guidance"] == 2
+    assert np.abs(drawn(**few.guidance) - drawn()).max() > 1e-5
+
+
 def test_stages_of_a_distilled_run_are_evaluated_as_far_as_they_go():
     config = tiny.config(stages=PAIRED, distillation=settings())
     names = [one.name for one in FAMILY.sections(config, "taken")]

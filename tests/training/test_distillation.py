@@ -113,6 +113,14 @@ def test_jumps_start_and_end_in_time():
     assert 0.45 < on_grid < 0.55
 
 
+@pytest.mark.parametrize("shift", [1.0, 3.0])
+def test_half_of_the_jumps_start_where_those_that_draw_do(shift):
+    a, b = jump_times(jax.random.key(0), 4000, shift)
+    starts = np.array([s / (s + shift * (1 - s)) for s in (0, 0.25, 0.5, 0.75)])
+    near = np.abs(np.asarray(a)[:, None] - starts) < 1e-6
+    assert (np.abs(near.mean(axis=0) - 0.125) < 0.02).all() and (a < b).all()
+
+
 @pytest.mark.parametrize("objective", OBJECTIVES)
 def test_clean_streams_neither_move_nor_count(objective):
     route = {"image": Clock.FORWARD, "label": Clock.CLEAN}
