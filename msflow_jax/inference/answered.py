@@ -76,7 +76,7 @@ def fitted(flow: Any) -> dict[str, Any]:
     if passed:
         warnings.warn(
             f"{flow.path}: no evaluation is of step {flow.step} of this training and of all stages, "
-            f"with answers ({listed(passed)}): their probabilities are not calibrated; run msflow evaluate",
+            f"with answers ({listed(passed)}): their probabilities are not calibrated; evaluate again",
             stacklevel=3,
         )
     return {}
