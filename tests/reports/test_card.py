@@ -41,3 +41,11 @@ def test_without_an_evaluation_the_card_says_so():
     assert "had no standing evaluation" in text and "none was given" in text
     assert "features (vectors" not in text and "not calibrated" in text
     assert card.header_scores({}) == []
+
+
+def test_probabilities_that_nothing_scaled_are_called_so():
+    block, _ = classification(np.random.default_rng(0))
+    given = {"method": "none", "fitted_on": "val", "ece_before": 0.25, "ece_after": 0.25}
+    found = {"split": "test", "classification": block, "calibration": given}
+    text = card.write_card("", "me/model", found, data=INFO, **FACTS)
+    assert "not scaled: their calibration error (ECE) is 25" in text and "by none" not in text
