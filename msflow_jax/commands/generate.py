@@ -78,8 +78,7 @@ def generate(
     Raises:
         ValueError: an unknown class or format, a count below 1, a setting that the model has not, labels
             for a model of modalities or the reverse, a model of label maps, an output that must stay.
-        ImportError: the package that writes the format is not installed.
-        OSError: an output that cannot be written.
+        ImportError, OSError: no package that writes the format, an output that cannot be written.
         KeyboardInterrupt: Ctrl-C; the images so far are in ``OUTPUT.partial``.
     """
     from msflow_jax.parallel.startup import is_first

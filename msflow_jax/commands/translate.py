@@ -81,8 +81,7 @@ def translate(
     refuse_within(output, places[1])
     flow = open_workdir(workdir)
     flow.require("translate")
-    seed = flow.config.sample.seed if seed is None else seed
-    drawn = flow.images_of(target)
+    drawn, seed = flow.images_of(target), flow.config.sample.seed if seed is None else seed
     given = read_sources(
         flow, images, source, target, resize=flow.resizes(resize), file_format=file_format
     )
