@@ -31,6 +31,24 @@ def follow(config: ConfigDict, given: Collection[str]) -> None:
         )
 
 
+def check_sharding(config: ConfigDict) -> None:
+    """Warns of a mesh and a sharding of the whole configuration of a run that do not go together."""
+    model, tensor = config.train.mesh.model, config.train.sharding == "tensor"
+    if model != 1 and not tensor:
+        warnings.warn(
+            f"train.mesh.model={model} with train.sharding={config.train.sharding}: devices along it "
+            "repeat the same work: set train.sharding=tensor, which splits large matrices over them, or "
+            "train.mesh.model=1",
+            stacklevel=2,
+        )
+    if model == 1 and tensor:
+        warnings.warn(
+            "train.sharding=tensor with train.mesh.model=1 splits nothing: set train.mesh.model=2, or "
+            "more, or train.sharding=replicated",
+            stacklevel=2,
+        )
+
+
 def check_prior(config: ConfigDict) -> None:
     """Warns of biases of the classes that undo equal frequencies, which a model was trained for.
 

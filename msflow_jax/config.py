@@ -8,7 +8,7 @@ from typing import Any
 from ml_collections import ConfigDict
 
 from msflow_jax import data
-from msflow_jax.choices import check_prior, follow
+from msflow_jax.choices import check_prior, check_sharding, follow
 from msflow_jax.families import FAMILIES, get_family, takes_crops
 from msflow_jax.settings import Table, check, idle, leaves, limit, with_tuples
 from msflow_jax.storage.places import find_config
@@ -130,6 +130,7 @@ def override(config: ConfigDict, overrides: Sequence[str]) -> ConfigDict:
     follow(config, given)
     check_config(config)
     check_prior(config)
+    check_sharding(config)
     family = config.model.family
     for line in idle(settings_table(family), config, given, default_config(family)):
         warnings.warn(line, stacklevel=2)

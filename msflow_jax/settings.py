@@ -23,7 +23,7 @@ class Only(NamedTuple):
         values: those beside which it has; of a tuple one entry, of text what stands before a colon.
             Empty: any that is not empty, 0 or False.
         but: or, instead, those beside which it has none.
-        why: of what never has an effect, the reason.
+        why: of what never has an effect, the reason; of another what changes all the same.
     """
 
     key: str = ""
@@ -59,12 +59,12 @@ class Setting(NamedTuple):
             ``[0, 1)`` (a round bracket: the end itself is not taken) or ``red or green``; for a tuple
             each entry. Empty: text that is checked where it is used, or a switch.
         meaning: what it is for, in one line.
-        only: beside what it has an effect; None: always.
+        only: beside what it has an effect, all of them; none: always.
     """
 
     values: str
     meaning: str
-    only: Only | None = None
+    only: tuple[Only, ...] = ()
 
     def takes(self, value: Any) -> bool:
         """Whether a value is one of these; never NaN."""
@@ -106,15 +106,17 @@ def check(table: Table, values: Mapping[str, Any], where: str = "") -> None:
             raise ValueError(table[key].refusal(key, value))
 
 
-def limit(table: Table, limits: Mapping[str, Only]) -> dict[str, Setting]:
+def limit(table: Table, limits: Mapping[str, Only | tuple[Only, ...]]) -> dict[str, Setting]:
     """A table whose settings have an effect only so.
 
     Args:
         table: settings by dotted key.
-        limits: by dotted key, or by the beginning of several that ends in a dot.
+        limits: by dotted key, or by the beginning of several that ends in a dot; a later one counts
+            instead of one before it.
     """
     found = dict(table)
-    for start, only in limits.items():
+    for start, given in limits.items():
+        only = (given,) if isinstance(given, Only) else given
         for key in table:
             if key == start or (start.endswith(".") and key.startswith(start)):
                 found[key] = table[key]._replace(only=only)
@@ -130,17 +132,20 @@ def idle(
         table: settings by dotted key.
         values: the whole nested configuration.
         given: dotted keys that the user has set.
-        usual: the configuration of defaults: what has its default, or is off, is not named.
+        usual: the configuration of defaults: what has its default, or is off, is not named, but a
+            switch is that is on by default.
     """
     now, before = dict(leaves(values)), dict(leaves(usual))
     found = []
     for key in now:
-        only = table[key].only if key in given and key in table else None
-        if only is None or not now[key] or only.holds(now.get(only.key)):
+        limits = table[key].only if key in given and key in table else ()
+        only = next((one for one in limits if not one.holds(now.get(one.key))), None)
+        if only is None or not (now[key] or (only.key and now[key] is False)):
             continue
         if only.key and now[key] == before.get(key):
             continue
-        here = f" with {only.key}={now[only.key]!r}: it has one" if only.key else ":"
+        changed = f" but that {only.why}" if only.why else ""
+        here = f" with {only.key}={now[only.key]!r}{changed}: it has one" if only.key else ":"
         found.append(f"{key}={now[key]!r} has no effect{here} {only.in_words()}")
     return found
 

@@ -19,7 +19,7 @@ _TABLE: dict[str, Setting] = {
     "train.shift": Setting("[0, inf)", "largest random shift, in pixels or latents"),
     "train.crop": Setting("[0, 16384]", "side of the random crops of a step; 0: whole images"),
     "train.mesh.data": Setting("-1 or [1, inf)", "devices that share a batch; -1: all the others"),
-    "train.mesh.model": Setting("-1 or [1, inf)", "devices that share a large matrix"),
+    "train.mesh.model": Setting("-1 or [1, inf)", "devices that share a large matrix (tensor)"),
     "train.sharding": Setting("replicated or fsdp or tensor", "how the parameters are split"),
     "train.accumulate": Setting(COUNT, "parts of a batch whose gradients are averaged"),
     "train.steps_per_dispatch": Setting("[0, inf)", "steps at once; 0: 1 on CPU, 10 elsewhere"),

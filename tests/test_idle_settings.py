@@ -24,7 +24,9 @@ def told(*arguments):
         ("quickstart", "data.window=(0,80)", "with data.name='phantoms'"),
         ("quickstart", "data.root=x", "for any data.name but phantoms"),
         ("quickstart", "train.epochs=3", ""),
-        ("pixel_pneumonia", "data.fit=crop", "for data.name=folder or"),
+        ("pixel_pneumonia", "data.fit=crop", ""),  # of images at use
+        ("pixel_pneumonia", "data.outside=True", ""),  # of tables of evaluate --images
+        ("pixel_pneumonia", "data.modality=ct", "for data.name=cohort or"),
         ("pixel_pneumonia", "data.download=True", ""),
         ("pixel_pneumonia", "data.seed=3", "for data.name=phantoms or"),
         ("quickstart", "data.seed=3", ""),
@@ -32,10 +34,20 @@ def told(*arguments):
         ("latent_pneumonia", "model.latent.readout=decode", ""),
         ("pixel_segment_phantom", "sample.generate.per_class=9", "for model.task=classify"),
         ("pixel_segment_phantom", "model.code.pooling=pixels", "for model.task=classify"),
+        ("pixel_segment_phantom", "sample.classify.calibration=vector", "for model.task=classify"),
+        ("pixel_segment_phantom", "train.calibrate_every=2", "for model.task=classify"),
+        ("pixel_segment_phantom", "sample.generate.steps=5", "for model.task=classify"),
+        ("pixel_segment_phantom", "sample.generate.guidance=3", "for model.task=classify"),
         ("pixel_pneumonia", "sample.generate.guidance=3", "where model.code_dropout is set"),
         ("pixel_pneumonia", "model.time.loc=1", "for model.time.name=logit_normal"),
         ("pixel_pneumonia", "data.workers=4", "for data.loader=grain"),
         ("pixel_pneumonia", "model.distillation.power=1", "distillation.teacher is set"),
+        (
+            "medm2g_phantom",
+            "data.phantoms.slices=2",
+            "but that other heads are drawn: it has one for",
+        ),
+        ("pixel_segment_phantom", "data.phantoms.slices=2", ""),
         ("medm2g_phantom", "train.shift=2", "registered images are not shifted"),
         ("medm2g_phantom", "train.flips=True", "registered images are not flipped"),
         ("medm2g_phantom", "train.flips=False", ""),
@@ -44,6 +56,10 @@ def told(*arguments):
         ("synermedgen_phantom", "model.noise=2", "for model.stages=reconstruct"),
         ("synermedgen_phantom:zero_shot", "model.noise=2", ""),
         ("synermedgen_phantom", "train.shift=1", "model.augment"),
+        ("synermedgen_phantom", "model.frozen=False", ""),
+        ("synermedgen_phantom:zero_shot", "model.frozen=False", "for model.stages=generate"),
+        ("synermedgen_phantom", "model.pairs=0.2", ""),
+        ("synermedgen_phantom:zero_shot", "model.pairs=0.2", ""),
         ("magic_modality", "model.conditioner.widths=(8,8,8)", "widths of their own"),
         ("magic_breast", "model.conditioner.widths=(8,8,8)", ""),
         ("magic_breast", "sample.overlap=0.2", "where train.crop is set"),
@@ -70,6 +86,46 @@ def test_two_settings_are_seen_together():
     ]
 
 
+@pytest.mark.parametrize(
+    ("given", "beside", "words"),
+    [
+        (
+            "data.phantoms.contrast=t1w",
+            "data.phantoms.task=contrast",
+            "data.phantoms.task=grade or",
+        ),
+        ("data.phantoms.contrast=t1w", "data.phantoms.task=scanner", ""),
+        ("data.phantoms.slices=2", "data.dims=3", "but that other heads are drawn: it has one for"),
+        ("data.slices.axis=coronal", "data.dims=3", "for data.dims=2"),
+        ("data.fit=crop", "data.name=arrayrecord", "for any data.name but arrayrecord"),
+        ("data.slices.axis=coronal", "data.name=phantoms", "for data.name=folder or"),
+    ],
+)
+def test_one_that_needs_several_names_the_one_that_is_not(given, beside, words):
+    name = "data.name=folder" if given.startswith("data.slices") else "data.name=phantoms"
+    found = told("--config=quickstart", name, given, beside)
+    assert len(found) == bool(words) and all(words in line for line in found)
+
+
+@pytest.mark.parametrize(
+    ("given", "words"),
+    [
+        (
+            ("mesh.model=2",),
+            "train.mesh.model=2 with train.sharding=replicated: devices along it repeat",
+        ),
+        (("mesh.model=2", "sharding=fsdp"), "with train.sharding=fsdp: devices along it repeat"),
+        (("sharding=tensor",), "train.sharding=tensor with train.mesh.model=1 splits nothing"),
+        (("mesh.model=2", "sharding=tensor"), ""),
+        (("mesh.model=-1", "mesh.data=2", "sharding=tensor"), ""),
+        (("sharding=fsdp",), ""),
+    ],
+)
+def test_a_mesh_and_a_sharding_that_do_not_go_together_are_named(given, words):
+    found = told("--config=quickstart", *(f"train.{one}" for one in given))
+    assert len(found) == bool(words) and all(words in line for line in found)
+
+
 def test_noise_on_content_reaches_the_classifier_too():
     stages = "model.stages=understand,generate,classify"
     assert told("--config=synermedgen_phantom", "model.noise=0.05", stages) == []
@@ -92,6 +148,9 @@ TABLE = {"a.b": Setting("", "one"), "a.c": Setting("", "other"), "name": Setting
         (Only("name"), "", False),
         (Only("name"), "z", True),
         (Only(why="never"), "z", False),
+        ((Only("name", ("x",)), Only("a.c", (2,))), "x", True),
+        ((Only("name", ("x",)), Only("a.c", (3,))), "x", False),
+        ((Only("name", ("y",)), Only("a.c", (2,))), "x", False),
     ],
 )
 def test_beside_what(only, name, effect):
@@ -101,6 +160,16 @@ def test_beside_what(only, name, effect):
     assert bool(idle(table, given, {"a.b"}, usual)) is not effect
     assert not idle(table, given, {"a.c", "name"}, usual)
     assert not idle(table, {**given, "a": {"b": 0, "c": 2}}, {"a.b"}, usual)  # off
+
+
+def test_a_switch_that_is_on_by_default_is_named_where_it_is_off():
+    table = limit(TABLE, {"a.b": Only("name", ("x",), why="y grows")})
+    given, usual = {"a": {"b": False}, "name": "y"}, {"a": {"b": True}, "name": ""}
+    assert idle(table, given, {"a.b"}, usual) == [
+        "a.b=False has no effect with name='y' but that y grows: it has one for name=x"
+    ]
+    assert not idle(table, given, {"a.b"}, given)
+    assert not idle(limit(TABLE, {"a.b": Only(why="never")}), given, {"a.b"}, usual)
 
 
 def test_a_default_is_not_named_but_where_there_is_never_an_effect():
@@ -115,13 +184,13 @@ def test_limits_are_of_settings_that_there_are(family):
     for start in own:
         assert any(key == start or key.startswith(start) for key in table), start
     for key, setting in table.items():
-        if setting.only and setting.only.key:
-            assert setting.only.key in table, key
+        for only in setting.only:
+            assert not only.key or only.key in table, key
 
 
 def test_no_default_is_off_beside_itself():
     """A setting may name itself, as an autoencoder does; then it has an effect where it is given."""
     for config in of_every_kind():
         for key, setting in settings_table(config.model.family).items():
-            if setting.only and setting.only.key == key:
-                assert not setting.only.values and not setting.only.but
+            for only in setting.only:
+                assert only.key != key or (not only.values and not only.but)

@@ -42,10 +42,10 @@ def setting_rows(config: Any, known: Any, prefix: str) -> list[tuple[str, ...]]:
 
 def meaning(setting: Any) -> str:
     """What a setting is for, and beside which others alone."""
-    only = setting.only
-    if only is None:
+    if not setting.only:
         return setting.meaning
-    return f"{setting.meaning} ({only.in_words() if only.key else f'no effect: {only.why}'})"
+    words = (f"{'' if one.key else 'no effect: '}{one.in_words()}" for one in setting.only)
+    return f"{setting.meaning} ({', '.join(words)})"
 
 
 def networks(family: str, key: str) -> Iterator[tuple[str, Any]]:

@@ -61,7 +61,7 @@ def augment(
     labels: Sequence[str] = (),
     balance: bool = False,
     root: str = "",
-    seed: int = 0,
+    seed: int,
     requested: Mapping[str, Any],
 ) -> None:
     """Draw images of every class, and write them with the real ones. Of several processes one writes.

@@ -46,7 +46,7 @@ def generate(
     *,
     texts: Sequence[str] = (),
     modalities: Sequence[str] = (),
-    seed: int = 0,
+    seed: int | None = None,
     steps: int | None = None,
     guidance: float | None = None,
     partner_guidance: float | None = None,
@@ -78,8 +78,7 @@ def generate(
     Raises:
         ValueError: an unknown class or format, a count below 1, a setting that the model has not, labels
             for a model of modalities or the reverse, a model of label maps, an output that must stay.
-        ImportError: the package that writes the format is not installed.
-        OSError: an output that cannot be written.
+        ImportError, OSError: no package that writes the format, an output that cannot be written.
         KeyboardInterrupt: Ctrl-C; the images so far are in ``OUTPUT.partial``.
     """
     from msflow_jax.parallel.startup import is_first
@@ -92,6 +91,7 @@ def generate(
     output, partial = check_both(check_folder, output, written_before, [workdir], overwrite)
     flow = open_workdir(workdir)
     flow.require("generate")
+    seed = flow.config.sample.seed if seed is None else seed
     requested = dict(
         solver=solver, steps=steps, guidance=guidance, temperature=temperature,
         partner_guidance=partner_guidance,
@@ -221,7 +221,7 @@ def main(arguments: Sequence[str]) -> None:
         help="images per class (default: 64), of several modalities per text, or in all",
     )  # fmt: skip
     flags.add_argument("--output", required=True, type=path)
-    flags.add_argument("--seed", **whole(SEED), default=0, help="seed of the noise")
+    flags.add_argument("--seed", **whole(SEED), help="seed of the noise (default: as configured)")
     flags.add_argument("--steps", **whole(), help="solver steps (default: as configured)")
     flags.add_argument(
         "--solver", default="", help="euler, heun, midpoint, rk4, tsit5, dopri5, jump"

@@ -15,7 +15,7 @@ def draw_modalities(
     texts: Sequence[str] = (),
     modalities: Sequence[str] = (),
     count: int | None = None,
-    seed: int = 0,
+    seed: int,
     file_format: str = "",
     requested: Mapping[str, Any],
 ) -> None:

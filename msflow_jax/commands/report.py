@@ -37,7 +37,7 @@ def report(
     output: Path,
     *,
     draws: int = 4,
-    seed: int = 0,
+    seed: int | None = None,
     steps: int | None = None,
     resize: bool | None = None,
     overwrite: bool = False,
@@ -50,7 +50,7 @@ def report(
         source: modality of the images.
         output: the CSV, or JSON, to write.
         draws: draws of each report.
-        seed: seed of the noise.
+        seed: seed of the noise, None as configured.
         steps: solver steps, None as configured.
         resize: whether images of another size are brought to the model's; None: as in training.
         overwrite: whether another file than an earlier table is replaced.
@@ -112,7 +112,7 @@ def main(arguments: Sequence[str]) -> None:
     flags.add_argument("--source", required=True, help="modality of the images")
     flags.add_argument("--output", default=Path("reports.csv"), type=file_path)
     flags.add_argument("--draws", **whole(), default=4, help="draws of each report")
-    flags.add_argument("--seed", **whole(SEED), default=0, help="seed of the noise")
+    flags.add_argument("--seed", **whole(SEED), help="seed of the noise (default: as configured)")
     flags.add_argument("--steps", **whole(), help="solver steps (default: as configured)")
     add_resize(flags)
     add_overwrite(flags, "--output where it is not a table of an earlier call")

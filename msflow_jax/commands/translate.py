@@ -41,7 +41,7 @@ def translate(
     output: Path,
     *,
     draws: int | None = None,
-    seed: int = 0,
+    seed: int | None = None,
     resize: bool | None = None,
     one_noise: bool = True,
     file_format: str = "",
@@ -55,7 +55,7 @@ def translate(
         workdir: workdir of a model of several modalities.
         images: of the source; ``source``, ``target``: their modality, and the one to draw.
         output: folder to write; one that an earlier call wrote is replaced.
-        draws, seed: how many of each image, None as configured, and the seed of their noise.
+        draws, seed: how many of each image and the seed of their noise, None as configured.
         resize: whether images of another size are brought to the model's; None: as in training.
         one_noise: whether the slices of a volume have one noise in each draw, so that neighbours agree.
         file_format: ``png``, ``nifti`` or ``dicom``; empty: PNG for pictures, NIfTI for volumes.
@@ -81,7 +81,7 @@ def translate(
     refuse_within(output, places[1])
     flow = open_workdir(workdir)
     flow.require("translate")
-    drawn = flow.images_of(target)
+    drawn, seed = flow.images_of(target), flow.config.sample.seed if seed is None else seed
     given = read_sources(
         flow, images, source, target, resize=flow.resizes(resize), file_format=file_format
     )
@@ -177,7 +177,7 @@ def main(arguments: Sequence[str]) -> None:
     flags.add_argument("--target", required=True, help="modality to draw")
     flags.add_argument("--output", required=True, type=path)
     flags.add_argument("--draws", **whole(), help="draws of each image")
-    flags.add_argument("--seed", **whole(SEED), default=0, help="seed of the noise")
+    flags.add_argument("--seed", **whole(SEED), help="seed of the noise (default: as configured)")
     flags.add_argument("--steps", **whole(), help="solver steps (default: as configured)")
     flags.add_argument("--solver", default="", help="euler, heun, midpoint, rk4, tsit5 or dopri5")
     flags.add_argument("--guidance", **fraction("(0, inf)"), help="weight of the common space")

@@ -104,13 +104,14 @@ def default_config(name: str = "phantoms") -> ConfigDict:
             ``last`` as shares of it, ``spacing`` in mm.
         fit: Of pictures that are not square: ``pad`` (the longer side is scaled to ``side``, the rest is
             black, of colour pictures the colour of their edge), ``crop`` (the shorter side is scaled,
-            the ends of the longer one are lost) or ``stretch``. A pack has its own.
+            the ends of the longer one are lost) or ``stretch``; at use, too. A pack has its own.
         channels: 1 grey, 3 RGB, 0 as stored (own files: as the first; phantoms: 1).
         seed: Seed of the phantoms and of the cut of own files into splits.
         md5: If set, the data must have it (``Info.md5``).
         duplicates: ``refuse`` own pictures of equal content in two splits, or ``keep`` them with a
             warning, as those of published sets are.
-        outside: Whether a manifest or cohort may list files outside its own folder.
+        outside: Whether a manifest or cohort may list files outside its own folder, later the tables
+            of ``evaluate --images`` too.
         download: Whether missing MedMNIST or TFDS data may be fetched from their publishers.
         loader: ``device`` reads the training images into the device's memory; ``grain`` reads and
             decodes them while training, for what does not fit there.

@@ -5,22 +5,24 @@ from msflow_jax.settings import SEED, Only, Setting, limit
 _PHANTOMS = "phantoms", "phantom_cohort"
 _FILES = "folder", "manifest", "masks", "cohort", "own"  # of the user's
 _PACKED = "arrayrecord"
+_HEADS, _FLAT = Only("data.name", ("phantoms",)), Only("data.dims", (2,))
+_OTHERS = "other heads are drawn"
 # Beside which others a setting has an effect.
-_LIMITS = {
+_LIMITS: dict[str, Only | tuple[Only, ...]] = {
     "data.root": Only("data.name", but=_PHANTOMS),
     "data.spacing": Only("data.name", _FILES),
     "data.modality": Only("data.name", ("cohort", "phantom_cohort")),
     "data.resample": Only("data.name", ("cohort",)),
     "data.window": Only("data.name", (*_FILES, "phantom_cohort")),
-    "data.slices.": Only("data.name", (*_FILES, "phantom_cohort")),
-    "data.fit": Only("data.name", (*_FILES, "tfds")),
+    "data.slices.": (Only("data.name", (*_FILES, "phantom_cohort")), _FLAT),
+    "data.fit": Only("data.name", but=(_PACKED,)),  # of all others at use too
     "data.seed": Only("data.name", (*_PHANTOMS, *_FILES, "tfds")),
     "data.duplicates": Only("data.name", (*_FILES, _PACKED)),
-    "data.outside": Only("data.name", ("manifest", "cohort", "own")),
     "data.download": Only("data.name", but=(*_PHANTOMS, *_FILES, _PACKED)),
     "data.workers": Only("data.loader", ("grain",)),
     "data.phantoms.": Only("data.name", _PHANTOMS),
-    "data.phantoms.contrast": Only("data.name", ("phantoms",)),
+    "data.phantoms.contrast": (_HEADS, Only("data.phantoms.task", ("grade", "scanner"))),
+    "data.phantoms.slices": (_HEADS._replace(why=_OTHERS), _FLAT._replace(why=_OTHERS)),
     "data.phantoms.view": Only("data.name", ("phantom_cohort",)),
     "data.phantoms.withhold": Only("data.name", ("phantom_cohort",)),
 }
@@ -41,14 +43,18 @@ _TABLE: dict[str, Setting] = {
     "data.slices.first": Setting("[0, 1]", "where the slices begin, as a share of the axis"),
     "data.slices.last": Setting("[0, 1]", "where the slices end, as a share of the axis"),
     "data.slices.spacing": Setting("[0, inf)", "mm between the slices taken; 0: every slice"),
-    "data.fit": Setting("pad or crop or stretch", "what happens to pictures that are not square"),
+    "data.fit": Setting(
+        "pad or crop or stretch", "what happens to pictures that are not square, at use too"
+    ),
     "data.channels": Setting("0 or 1 or 3", "1 grey, 3 colour, 0 as stored"),
     "data.seed": Setting(SEED, "seed of the phantoms and of the cut into splits"),
     "data.md5": Setting("", "digest that the data must have; empty: any"),
     "data.duplicates": Setting(
         "refuse or keep", "own pictures of equal content in two splits: refused, or kept with a warning"
     ),
-    "data.outside": Setting("", "whether a manifest or cohort may list files outside its own folder"),
+    "data.outside": Setting(
+        "", "whether tables, of evaluate --images too, may list files outside their own folder"
+    ),
     "data.download": Setting("", "whether missing public data may be fetched"),
     "data.loader": Setting("device or grain", "all in the device's memory, or read while training"),
     "data.workers": Setting("[0, 1024]", "processes that read for grain; 0: threads"),
@@ -57,7 +63,9 @@ _TABLE: dict[str, Setting] = {
     ),
     "data.phantoms.contrast": Setting("t1w or t2w or pdw or flair or t1ir or stir", "kind of image"),
     "data.phantoms.subjects": Setting("[10, 1000000]", "heads; fewer cannot be split in three"),
-    "data.phantoms.slices": Setting("[1, 64]", "images of a head"),
+    "data.phantoms.slices": Setting(
+        "[1, 64]", "images of a head; elsewhere it only changes which heads are drawn"
+    ),
     "data.phantoms.noise": Setting("[0, 1]", "standard deviation, as a share of the brightest value"),
     "data.phantoms.bias": Setting("[0, 1]", "spread of the smooth shading, as a share"),
     "data.phantoms.view": Setting("frontal or lateral", "direction of the cohort's X-ray"),

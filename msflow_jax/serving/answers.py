@@ -15,6 +15,7 @@ from msflow_jax.inference.reported import rows_of
 from msflow_jax.inference.standing_drawings import warnings_of_drawings
 from msflow_jax.inference.standing_routes import read_standing
 from msflow_jax.inference.translated import moments, read_sources, spread_levels
+from msflow_jax.serving.parameters import seed_of
 from msflow_jax.serving.pictures import address_of, addresses
 from msflow_jax.serving.uploads import lying, read_upload, refuse_many
 
@@ -87,7 +88,7 @@ def generate(flow: Flow, asked: Asked) -> Answer:
         if not own["label"]:
             raise ValueError(f"label is missing: choose one of {', '.join(flow.classes)}")
         # Sizes are few, so that few programs are compiled; each image is by its own number.
-        many = flow.generate(own["label"], up(own["count"]), seed=own["seed"], **given)
+        many = flow.generate(own["label"], up(own["count"]), seed=seed_of(own["seed"]), **given)
         pictures = addresses(many[: own["count"]], flow.info.spacing)
         name = flow.classes[flow.model.numbers([own["label"]])[0]]
         lines = warnings_of_drawings(flow.path)
@@ -107,7 +108,9 @@ def _drawn_together(flow: Flow, own: Mapping[str, Any], given: Mapping[str, Any]
     wanted = [one.strip() for one in own["modalities"].split(",") if one.strip()]
     names = wanted or together.usual(flow.model, text if own["text"] else "")
     count = own["count"]
-    found = flow.generate_modalities(names, up(count), sources=sources, seed=own["seed"], **given)
+    found = flow.generate_modalities(
+        names, up(count), sources=sources, seed=seed_of(own["seed"]), **given
+    )
     pictures = {
         name: addresses(images[:count], flow.info.of_modality(name).spacing)
         for name, images in found.images.items()
@@ -130,7 +133,7 @@ def translate(flow: Flow, asked: Asked) -> Answer:
     # As the command reads it: of a volume all slices, which have one noise in each draw.
     with lying(asked.content, name) as path:
         seen = read_sources(flow, str(path), source, target, resize=resize, file_format="")
-    count, draws, seed = len(seen.images), given.pop("draws"), given.pop("seed")
+    count, draws, seed = len(seen.images), given.pop("draws"), seed_of(given.pop("seed"))
     refuse_many(count, name)
     refuse_long(count, draws, given["steps"])
     more, of = up(count) - count, np.arange(count) if seen.volumes is None else seen.volumes
@@ -170,7 +173,7 @@ def report(flow: Flow, asked: Asked) -> Answer:
     refuse_long(count, draws, given["steps"])
     lines += read_standing(flow.path).unlike_read(seen, source)
     many = {source: padded(seen.images)}
-    texts, logs = flow.report(many, draws=draws, seed=given["seed"], steps=given["steps"])
+    texts, logs = flow.report(many, draws=draws, seed=seed_of(given["seed"]), steps=given["steps"])
     texts = [one[:count] for one in texts]
     route = flow.model.route_words(source, "report")
     pictures = addresses(seen.images, info.spacing)

@@ -22,6 +22,7 @@ from msflow_jax.inference.segmented import (
     write_volume,
 )
 from msflow_jax.serving.answers import Answer, Asked, padded, refuse_long
+from msflow_jax.serving.parameters import seed_of
 from msflow_jax.serving.pictures import address_of, addresses
 from msflow_jax.serving.uploads import as_needed, lying, refuse_many
 
@@ -44,7 +45,7 @@ def segment(flow: Flow, asked: Asked) -> Answer:
         refuse_large([one.space for one in parts if one.space], name)
         if flow.info.dims == 3 or len(parts) < len(images):
             choose_format("nifti", 3)  # before the work: whether it can be written
-        found = flow.segment_uncertainly(padded(images), seed=None if seed < 0 else seed, **given)
+        found = flow.segment_uncertainly(padded(images), seed=seed_of(seed), **given)
         rows = [
             _row(one, one.restore(found.maps[one.rows], found.uncertainty[one.rows]), flow, path)
             for one in parts

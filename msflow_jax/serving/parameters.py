@@ -63,7 +63,7 @@ class Parameter:
 
 _FILE = Parameter("image", "name of the file that is sent, whose ending tells what it is")
 _RESIZE = Parameter(True, "bring an image of another size to the model's")
-_SEED = Parameter(0, "seed of the noise", high=2**31 - 1)
+_SEED = Parameter(-1, "seed of the noise; -1: as configured", -1, 2**31 - 1)
 _OF_STEPS = (0, 1, 2, 3, 4, 6, 8, 10, 15, 20, 25, 30, 40, 50, 75, 100)
 _OF_DRAWS = (0, 1, 2, 4, 8, 16, 32, 64)
 _OF_GUIDANCE = tuple(k / 2 for k in range(21))
@@ -88,7 +88,7 @@ ENDPOINTS: Mapping[str, Mapping[str, Parameter]] = MappingProxyType({
     },
     "segment": {
         "name": _FILE, "resize": _RESIZE, "draws": _DRAWS, "steps": _STEPS, "solver": _SOLVER,
-        "seed": Parameter(-1, "seed of the noise; -1: as configured", -1, 2**31 - 1),
+        "seed": _SEED,
     },
     "explain": {
         "name": _FILE, "resize": _RESIZE,
@@ -157,6 +157,11 @@ def as_parameters(line: str, endpoint: str) -> str:
         return f"{name}=0" if flag[1] else name
 
     return re.sub(r"--(no-)?([a-z]+(?:-[a-z]+)*)", named, line)
+
+
+def seed_of(given: int) -> int | None:
+    """The seed of a parameter ``seed``; None as configured."""
+    return None if given < 0 else given
 
 
 def read_parameters(endpoint: str, given: Sequence[tuple[str, str]]) -> dict[str, Any]:

@@ -9,15 +9,18 @@ from msflow_jax.training.distillation import LIMITS as DISTILLED
 from msflow_jax.training.distillation import TABLE as DISTILLATION
 from msflow_jax.training.distillation import guided
 
-LIMITS = {
+_CLASSES = Only("model.task", ("classify",))
+LIMITS: dict[str, Only | tuple[Only, ...]] = {
     **DISTILLED,
     "model.latent.": Only("model.latent.autoencoder"),
     "model.latent.patch": Only("model.latent.autoencoder", ("patches",)),
     "model.latent.channels": Only("model.latent.autoencoder", ("patches",)),
     "model.latent.pictures": Only("model.code.scheme", ("encoded", "pooled")),
-    "model.code.pooling": Only("model.task", ("classify",)),
-    "sample.generate.per_class": Only("model.task", ("classify",)),
-    "sample.generate.guidance": Only("model.code_dropout"),
+    "model.code.pooling": _CLASSES,
+    "sample.classify.calibration": _CLASSES,
+    "train.calibrate_every": _CLASSES,
+    "sample.generate.": _CLASSES,
+    "sample.generate.guidance": (_CLASSES, Only("model.code_dropout")),
     "model.time.loc": Only("model.time.name", ("logit_normal",)),
     "model.time.scale": Only("model.time.name", ("logit_normal",)),
     "model.time.classification_weight": Only("model.time.classification_fraction"),
@@ -26,7 +29,9 @@ TABLE: dict[str, Setting] = {
     "model.family": Setting("", "kind of flow"),
     "model.task": Setting("classify or segment", "a class for each image, or for each pixel"),
     "model.code.scheme": Setting("", "classes' colours: palette, grey, simplex, encoded or pooled"),
-    "model.code.beta": Setting("(0, inf)", "sharpness of the probabilities"),
+    "model.code.beta": Setting(
+        "(0, inf)", "grey levels that the noise of label pictures spans; grey: span of its codes"
+    ),
     "model.code.pooling": Setting("", "how a label picture is read; empty: as the scheme does"),
     "model.latent.autoencoder": Setting("", "folder of msflow convert-vae, or patches; empty: pixels"),
     "model.latent.readout": Setting("", "latent, or decode as published"),

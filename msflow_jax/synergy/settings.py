@@ -77,7 +77,7 @@ def model_settings() -> dict[str, Any]:
         resize=0,
         dropout=dict(words=0.1, latents=0.3, content=0.3),
         frozen=True,  # whether understanding stays as it is while drawing learns from pairs
-        # Share of the training subjects whose pairs are drawn from, to ask what understanding saves.
+        # Share of the training subjects that drawing learns from, to ask what understanding saves.
         pairs=1.0,
         augment=dict(shifted=0.0, far=0.1, changed=0.0, strength=0.4),
         distillation=dict(**distillation.SETTINGS, image_guidance=1.0),
@@ -115,6 +115,7 @@ def all_routes(config: ConfigDict) -> tuple[tuple[str, str], ...]:
 
 
 _ASKED = Only("model.stages", ("understand", "mixed"))
+_DRAWN = Only("model.stages", ("reconstruct", "generate", "mixed"))
 _PAIRED = Only("model.stages", ("generate", "mixed"))
 _ALONE = Only("model.stages", ("reconstruct",))
 # Noise that the classifier's head learns with at most. Content tokens have unit mean square: what hides
@@ -135,7 +136,8 @@ LIMITS = {
     "model.encoder.heads": _VIT,
     "model.named": _ALONE,
     "model.noise": Only("model.stages", ("reconstruct", "classify")),
-    "model.pairs": _PAIRED,
+    "model.frozen": Only("model.stages", ("generate",)),
+    "model.pairs": _DRAWN,
     "model.dropout.latents": _PAIRED,
     "model.augment.changed": _PAIRED,
     "model.augment.strength": Only("model.augment.changed"),
@@ -210,7 +212,9 @@ TABLE: dict[str, Setting] = {
     "model.dropout.latents": Setting("[0, 1)", "share without the source's latents"),
     "model.dropout.content": Setting("[0, 1)", "share without the source's content"),
     "model.frozen": Setting("", "whether understanding stays as it is in the stage generate"),
-    "model.pairs": Setting("(0, 1]", "share of the training subjects that drawing has pairs of"),
+    "model.pairs": Setting(
+        "(0, 1]", "share of the training subjects that drawing, and model.regression, learn from"
+    ),
     "model.augment.shifted": Setting("[0, 1]", "share of examples that are moved, pairs alike"),
     "model.augment.far": Setting("[0, 1)", "largest shift, of the side"),
     "model.augment.changed": Setting("[0, 1]", "share of sources of another intensity"),

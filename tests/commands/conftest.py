@@ -116,6 +116,21 @@ def copied(trained, tmp_path):
     return shutil.copytree(trained, tmp_path / "copy")
 
 
+@pytest.fixture
+def seeded(monkeypatch):
+    """Runs are opened as if they were configured with ``sample.seed=5``."""
+    from msflow_jax import workdir
+
+    opened = workdir.open_workdir
+
+    def reseeded(*args, **kwargs):
+        flow = opened(*args, **kwargs)
+        flow.config.sample.seed = 5
+        return flow
+
+    monkeypatch.setattr(workdir, "open_workdir", reseeded)
+
+
 @pytest.fixture(scope="session")
 def trained(pictures, config_file, tmp_path_factory):
     """Workdir of a whole run: trained, evaluated, reported. Not to be changed."""

@@ -121,6 +121,21 @@ def test_generated_folders(trained, tmp_path, command, monkeypatch):
     assert (tmp_path / "g/mine.png").exists()
 
 
+def test_the_seed_of_drawings_is_as_configured(trained, tmp_path, command, seeded):
+    """That of ``sample.seed``, or of the flag; records say which."""
+    given = "generate", f"--workdir={trained}", "--label=dark", "--count=2", "--steps=2"
+
+    def drawn(name, *flags):
+        assert command(*given, f"--output={tmp_path / name}", *flags).status == 0
+        record = json.loads((tmp_path / name / "generated.json").read_text())
+        pictures = [one["file"] for one in record.get("images", ())]
+        return record["seed"], [(tmp_path / name / one).read_bytes() for one in pictures]
+
+    assert drawn("usual") == drawn("five", "--seed=5")
+    assert drawn("zero", "--seed=0")[0] == 0 and drawn("zero", "--seed=0") != drawn("usual")
+    assert drawn("set", "--augment")[0] == 5
+
+
 LOST = """
 import pwd, sys
 def unknown(_):

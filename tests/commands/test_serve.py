@@ -166,6 +166,15 @@ def test_drawing_is_by_the_seed(client, service):
     assert client.post("/generate", params={**ask, "seed": 6}).json() != found
 
 
+def test_the_seed_of_drawings_is_as_configured(client, service, monkeypatch):
+    ask = {"label": "dark", "count": 3}
+    usual = client.post("/generate", params={**ask, "seed": 0}).json()
+    assert client.post("/generate", params=ask).json() == usual
+    monkeypatch.setitem(service.flow.config.sample, "seed", 5)
+    found = client.post("/generate", params={**ask, "seed": 5}).json()
+    assert client.post("/generate", params=ask).json() == found != usual
+
+
 def test_drawings_carry_what_generate_prints(client, trained, command, monkeypatch, tmp_path):
     monkeypatch.setattr(standing_drawings, "warnings_of_drawing", lambda *of: ["Grain.", "Copies."])
     given = "generate", f"--workdir={trained}", "--count=1", f"--output={tmp_path / 'g'}"

@@ -148,5 +148,5 @@ def test_a_full_disk_is_no_fault_of_who_asks(number, monkeypatch, tmp_path):
 
 
 def test_a_range_is_told_to_its_last_digit():
-    with pytest.raises(ValueError, match=re.escape("[0, 2147483647], got 2147483648")):
+    with pytest.raises(ValueError, match=re.escape("[-1, 2147483647], got 2147483648")):
         read_parameters("generate", [("seed", "2147483648")])

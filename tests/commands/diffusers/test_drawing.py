@@ -11,6 +11,7 @@ from msflow_jax.commands.generate import generate, written_before
 from msflow_jax.commands.joint import read_texts
 from msflow_jax.commands.report import report
 from msflow_jax.commands.retrieve import retrieve
+from msflow_jax.commands.translate import translate
 from msflow_jax.inference import together
 
 pytest.importorskip("tokenizers")
@@ -43,6 +44,21 @@ def test_images_of_a_text_by_the_command(trained, tmp_path, capsys):
     assert images[0].shape == (16, 16) and (images[0] != images[1]).any()
     assert {p.name for p in out.iterdir()} == {"ct", "generated.json"}
     assert {*written_before(out)} >= {"ct", "generated.json"}  # the next call replaces it
+
+
+def test_the_seed_of_use_is_as_configured(trained, pictures, tmp_path, seeded):
+    """Of reports, of drawings of a text and of translations; records say which."""
+    folder, _ = pictures
+    given: dict = dict(draws=2, overwrite=True)
+    usual, five, zero = (
+        report(trained, str(folder), "t1w", tmp_path / "r.csv", seed=seed, **given)
+        for seed in (None, 5, 0)
+    )
+    assert usual == five != zero
+    generate(trained, [], 4, tmp_path / "g", texts=["There is one lesion."])
+    assert json.loads((tmp_path / "g/generated.json").read_text())["seed"] == 5
+    translate(trained, str(folder), "t1w", "ct", tmp_path / "t", draws=3)
+    assert json.loads((tmp_path / "t/translated.json").read_text())["seed"] == 5
 
 
 def test_images_and_reports_together_of_nothing(flow, tmp_path):
