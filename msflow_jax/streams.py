@@ -116,7 +116,7 @@ def flow_loss(
 
     Returns:
         The scalar ``sum_s mean_b(w_s[b] mse_s[b])`` and ``{"loss_<stream>": ...}``, where a stream's
-        entry is its unweighted error over the samples whose weight is not 0.
+        entry is its unweighted error over the samples whose weight is not 0; NaN where all are 0.
     """
     batch = next(iter(predicted.values())).shape[0]
     mask = jnp.ones(batch) if mask is None else mask.astype(jnp.float32)
@@ -128,8 +128,7 @@ def flow_loss(
         error = jnp.mean(difference**2, axis=tuple(range(1, difference.ndim)))
         weight = jnp.broadcast_to(jnp.asarray(weights[name], jnp.float32), (batch,)) * mask
         total += jnp.sum(weight * error) / jnp.maximum(jnp.sum(mask), 1)
-        scored = (weight != 0).astype(jnp.float32)
-        metrics[f"loss_{name}"] = jnp.sum(scored * error) / jnp.maximum(jnp.sum(scored), 1)
+        metrics[f"loss_{name}"] = jnp.mean(error, where=weight != 0)
     return total, metrics
 
 

@@ -78,6 +78,22 @@ def test_loss_weights_mask_and_clean_streams():
     assert masked == pytest.approx(1)
 
 
+def test_a_stream_that_is_never_scored_has_no_error_and_costs_nothing():
+    route = {"a": Clock.FORWARD, "b": Clock.BACKWARD}
+    target = {name: jnp.zeros((2, 3)) for name in route}
+    weights = {"a": 0.5, "b": jnp.zeros(2)}
+
+    def loss(predicted):
+        return flow_loss(route, predicted, target, weights)
+
+    ones = jax.tree.map(jnp.ones_like, target)
+    (total, metrics), gradient = jax.value_and_grad(loss, has_aux=True)(ones)
+    assert total == pytest.approx(0.5) and metrics["loss_a"] == 1
+    assert np.isnan(metrics["loss_b"])  # and not 0, as if it were right
+    np.testing.assert_array_equal(gradient["b"], 0)
+    assert np.isfinite(gradient["a"]).all()
+
+
 def test_bad_input_is_named():
     route = ROUTES["symmetric"]
     with pytest.raises(ValueError, match="label"):

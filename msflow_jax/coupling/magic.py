@@ -1,7 +1,8 @@
 """MAGIC-Flow's conditioners (arXiv 2510.22070), for generation and for classification.
 
-They follow the paper with two changes: group norm where the public code has batch norm, plain kernels
-where it normalises them.
+They follow the paper with three changes: group norm where the public code has batch norm, plain
+kernels where it normalises them, and the global context of the generation conditioner is pooled before
+the residual block that it gates, not after it.
 """
 
 import math

@@ -60,8 +60,7 @@ class Generation:
         images = drawn.images[name]
         found = evaluate_generation(
             images, chosen.labels, train, images_of(run.chosen, name), run.classes,
-            seed=run.sample.seed, flips=run.flow.info.flips,
-            features=load_features(run.features) if run.features else None,
+            seed=run.sample.seed, features=load_features(run.features) if run.features else None,
             classifier=run.features_of(name, *train),
         )  # fmt: skip
         found |= {"source": source, "trained": run.flow.model.linked(source, name)}

@@ -106,6 +106,11 @@ class Evaluation:
         return self.flow.config.sample
 
     @property
+    def flips(self) -> tuple[str, ...]:
+        """Axes along which training mirrored images, as ``data.order.FLIPS`` names them."""
+        return self.flow.info.flips if self.flow.config.train.flips else ()
+
+    @property
     def classes(self) -> tuple[str, ...]:
         """Class names in label order."""
         return self.flow.classes

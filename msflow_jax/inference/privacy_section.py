@@ -40,6 +40,5 @@ class Privacy:
         images, _ = run.samples
         known, held_out = (crops(run.flow.model, one.images, seed) for one in (train, val))
         of = (train.groups, val.groups) if train.groups and val.groups else ()
-        flips = run.flow.info.flips
-        block["neighbours"] = neighbour_ratios(images, known, held_out, flips, seed, of)
+        block["neighbours"] = neighbour_ratios(images, known, held_out, run.flips, seed, of)
         return block, {}

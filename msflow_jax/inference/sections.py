@@ -202,7 +202,7 @@ class Generation:
             (seen(chosen.images), chosen.labels),
             run.classes,
             seed=run.sample.seed,
-            flips=run.flow.info.flips,
+            flips=run.flips,
             features=load_features(run.features) if run.features else None,
             classifier=run.features_of("image", train_images, train.labels),
         )

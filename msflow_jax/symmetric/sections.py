@@ -8,7 +8,7 @@ import jax
 import jax.numpy as jnp
 import numpy as np
 
-from msflow_jax.data import Info, some, some_rows
+from msflow_jax.data import some, some_rows
 from msflow_jax.data.batches import to_float, to_uint8
 from msflow_jax.evaluation.likelihood import bits_per_dimension, evaluate_likelihood
 from msflow_jax.evaluation.outside import stand_ins
@@ -40,7 +40,7 @@ class Likelihood:
         flow, sample = run.flow, run.sample
         model, seed = flow.model, sample.seed
         given = choose_settings(model, self.name, sample.likelihood.to_dict())
-        given["prior"] = _prior(flow.info, sample.classify.prior)
+        given["prior"] = _prior(flow, sample.classify.prior)
 
         def function(params: Any, images: jax.Array, index: jax.Array) -> Any:
             out = model.likelihood(params, to_float(images), jax.random.key(seed), **given)
@@ -72,8 +72,11 @@ class Likelihood:
         return {**found, "dimensions": dimensions, "bayes": bayes}, arrays
 
 
-def _prior(info: Info, name: str) -> tuple[float, ...]:
+def _prior(flow: Any, name: str) -> tuple[float, ...]:
     """Probability of each class: as in training, or as is configured; empty, all alike, if unknown."""
+    info = flow.info
+    if flow.config.train.balanced:  # as many of each, so that either prior is even
+        return (1 / len(info.classes),) * len(info.classes)
     if min(info.counts, default=0) < 1:
         return ()
     share = np.array(info.counts) / sum(info.counts) * (info.class_weights(name) or 1)

@@ -54,7 +54,7 @@ def understand_objective(
         loss = _mean(fact, there)
         return loss + letter.mean(), {
             "loss_question": loss, "accuracy_question": right,
-            "accuracy_fact": _mean(fact_right, there), "accuracy_letter": letter_right.mean(),
+            "accuracy_fact": _mean(fact_right, there, jnp.nan), "accuracy_letter": letter_right.mean(),
         }  # fmt: skip
     of = {name: (task == k).astype(jnp.float32) for k, name in enumerate(TASKS)}
     select, select_right = _choice(found["selection"], answer)
@@ -73,8 +73,8 @@ def understand_objective(
         + of["identification"] * name
         + of["instruction"] * instruct
     )
-    # A batch without a question of a kind has no mean of it: in validation it must not count as 0.
-    mean = partial(_mean, none=0.0 if train else jnp.nan)
+    # A batch without a question of a kind has no mean of it, which must not count as 0.
+    mean = partial(_mean, none=jnp.nan)
     metrics = {
         "loss_selection": mean(select, of["selection"]),
         "loss_place": mean(there, of["selection"]),

@@ -59,11 +59,15 @@ class Monitor:
         self._window = range(step + 5, step + 8) if config.profile else range(0)
         self._clock = time.perf_counter()
         self._steps_timed, self._seconds, self._waited = 0, 0.0, 0.0  # since the last row
+        self._sums: dict[str, np.ndarray] = {}  # likewise: of each metric its sum, and of how many
         self._row: dict[str, float] = {}
 
     @contextmanager
     def doing(self, what: str) -> Iterator[None]:
-        """Around work that takes long, such as compiling; it is not counted as time of the steps."""
+        """Around work that takes long, whose name is shown.
+
+        Validating and saving are not counted as time of the steps; compiling one is.
+        """
         with self._shown.doing(what) if self._shown else nullcontext():
             yield
 
@@ -103,10 +107,24 @@ class Monitor:
         rate: float,
         state: TrainState,
     ) -> None:
-        """After ``count`` steps; writes a row where ``log_every`` says."""
+        """After ``count`` steps; writes a row where ``log_every`` says.
+
+        Args:
+            step: steps done.
+            count: how many of them this dispatch did.
+            metrics: a value for each of these, ``[count]``; NaN where nothing of a metric was scored. A
+                row has the mean of the others since the last row, and no metric of which there is none.
+            rate: learning rate of the last step.
+            state: what training changes.
+        """
         self._seconds += time.perf_counter() - self._clock
         self._steps_timed += count
-        row = {k: float(v.mean()) for k, v in metrics.items()}
+        for name, values in metrics.items():
+            # The loss and the gradient's norm hold no NaN: it would have stopped the run.
+            known = values[~np.isnan(values)]
+            added = np.array([known.sum(dtype=np.float64), known.size])
+            self._sums[name] = self._sums.get(name, 0.0) + added
+        row = {k: float(total / n) for k, (total, n) in self._sums.items() if n}
         row["images_per_second"] = self._steps_timed * self._config.batch / self._seconds
         row["step_ms"] = 1e3 * self._seconds / self._steps_timed
         row["data_wait"] = self._waited / self._seconds
@@ -119,7 +137,7 @@ class Monitor:
                 row["device_gib"] = memory
             if self._records:
                 self._records.write(step, row)
-            self._steps_timed, self._seconds, self._waited = 0, 0.0, 0.0
+            self._steps_timed, self._seconds, self._waited, self._sums = 0, 0.0, 0.0, {}
         self._row = row
         if self._shown:
             self._shown.tick(step, row, due)

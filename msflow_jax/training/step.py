@@ -91,7 +91,8 @@ def make_steps(
 
     Returns:
         ``(state, data, plan, frozen=None) -> (state, metrics)``; the plan of n steps has a leading axis
-        of n, and so has each metric. The loss is given the state's parameters merged with the frozen.
+        of n, and so has each metric (a mean over the parts that it is not NaN of). The loss is given
+        the state's parameters merged with the frozen.
     """
     root = jax.random.key(seed)
     anneals = "progress" in inspect.signature(loss).parameters
@@ -106,22 +107,7 @@ def make_steps(
 
         if accumulate == 1:
             return of_part(batch, key)
-        # Part i takes every accumulate-th example from i on, so that no example changes its device.
-        parts = jax.tree.map(
-            lambda a: a.reshape(-1, accumulate, *a.shape[1:]).swapaxes(0, 1), batch
-        )
-        keys = jax.random.split(key, accumulate)
-
-        def add(total: Any, part: Any):
-            return jax.tree.map(jnp.add, total, of_part(*part)), None
-
-        first, rest = (
-            jax.tree.map(lambda a, s=s: a[s], (parts, keys)) for s in (0, slice(1, None))
-        )
-        # Without a loop on CPU, for the reason that ``steps`` gives.
-        flat = jax.default_backend() == "cpu"
-        total, _ = jax.lax.scan(add, of_part(*first), rest, unroll=flat)
-        return jax.tree.map(lambda a: a / accumulate, total)
+        return _in_parts(of_part, batch, key, accumulate)
 
     def step(state: TrainState, data: Any, plan: Any, frozen: Any):
         batch = to_batch(data, plan)
@@ -147,3 +133,24 @@ def make_steps(
 def _whole(loss: Loss, frozen: Any, part: Batch, key: jax.Array, more: Any, trained: Any) -> Any:
     """The loss as a function of the trained leaves."""
     return loss(merge(trained, frozen), part, key, train=True, **more)
+
+
+def _in_parts(of_part: Callable[..., Any], batch: Batch, key: jax.Array, count: int) -> Any:
+    """Value, metrics and gradients ``of_part(part, key)``, averaged over so many parts of a batch."""
+    # Part i takes every count-th example from i on, so that no example changes its device.
+    parts = jax.tree.map(lambda a: a.reshape(-1, count, *a.shape[1:]).swapaxes(0, 1), batch)
+    keys = jax.random.split(key, count)
+
+    def add(total: Any, part: Any):
+        value, metrics, grads = of_part(*part)
+        return jax.tree.map(jnp.add, total, (value, grads)), metrics
+
+    first, rest = (jax.tree.map(lambda a, s=s: a[s], (parts, keys)) for s in (0, slice(1, None)))
+    value, metrics, grads = of_part(*first)
+    # Without a loop on CPU, for the reason that ``make_steps`` gives.
+    flat = jax.default_backend() == "cpu"
+    total, others = jax.lax.scan(add, (value, grads), rest, unroll=flat)
+    value, grads = jax.tree.map(lambda a: a / count, total)
+    # A part of which nothing was scored says NaN, and must not count as 0.
+    metrics = jax.tree.map(lambda a, b: jnp.nanmean(jnp.append(a, b)), metrics, others)
+    return value, metrics, grads

@@ -5,11 +5,13 @@ from types import SimpleNamespace
 
 import numpy as np
 import pytest
+from ml_collections import ConfigDict
 
 from msflow_jax.config import default_config
-from msflow_jax.data import Split
+from msflow_jax.data import Split, Splits
+from msflow_jax.evaluation import generation
 from msflow_jax.families import get_family
-from msflow_jax.inference import sections
+from msflow_jax.inference import privacy_section, sections
 from msflow_jax.inference.calibration import Calibration
 from msflow_jax.inference.evaluation import Evaluation
 from msflow_jax.inference.prediction import Prediction
@@ -22,6 +24,8 @@ class OpenedFlow:
     info: SimpleNamespace
     calibration: Calibration
     classes: tuple[str, ...] = ("mild", "severe")
+    config: ConfigDict = dataclasses.field(default_factory=default_config)
+    model: SimpleNamespace = dataclasses.field(default_factory=SimpleNamespace)
 
 
 @pytest.fixture
@@ -60,6 +64,28 @@ def test_subgroups_of_texts_and_numbers(run):
 def test_a_column_that_is_not_there_is_refused_before_the_work(run):
     with pytest.raises(ValueError, match="--by=sex: the test split has no .* it has site, age"):
         Evaluation(run.flow, run.splits, "test", by=("sex",))
+
+
+class Mirrored(Exception):
+    """Holds the axes along which training images are looked for."""
+
+
+@pytest.mark.parametrize("flips", [True, False])
+def test_training_images_are_looked_for_mirrored_where_training_mirrored(run, monkeypatch, flips):
+    def stop(*given, flips, **_):
+        raise Mirrored(flips)
+
+    monkeypatch.setattr(generation, "evaluate_generation", stop)
+    monkeypatch.setattr(privacy_section, "neighbour_ratios", lambda *given: given[3])
+    run.flow.info.flips, run.flow.config.train.flips = ("vertical",), flips
+    run.splits = Splits(*3 * (run.chosen,), run.flow.info)
+    run.samples, run.features_of = (run.chosen.images, run.chosen.labels), lambda *_: None
+    run._raw["val"] = run.prediction
+    wanted = ("vertical",) if flips else ()
+    with pytest.raises(Mirrored) as found:
+        sections.Generation()(run)
+    assert found.value.args[0] == wanted
+    assert privacy_section.Privacy()(run)[0]["neighbours"] == wanted
 
 
 @pytest.mark.parametrize("name", ["symmetric", "coupling"])

@@ -18,7 +18,7 @@ from msflow_jax.latent.codec import PixelCodec
 from msflow_jax.symmetric.codes import Code
 from msflow_jax.symmetric.likelihood import likelihood
 from msflow_jax.symmetric.model import SymmetricFlow
-from msflow_jax.symmetric.sections import Likelihood
+from msflow_jax.symmetric.sections import Likelihood, _prior
 from msflow_jax.symmetric.settings import check_likelihood_settings
 
 # So many label pixels that they tell the class until the end, where images hardly differ.
@@ -131,13 +131,20 @@ def test_the_section():
         {"seed": 0, "batch": 3, "likelihood": settings, "classify": {"prior": "uniform"}}
     )
     info = Info("test", ("dark", "bright"), 1, SIDE, "binary-class", "", "", "", (), counts=(6, 2))
-    flow = SimpleNamespace(model=FLOW, params={}, info=info, config=SimpleNamespace(sample=sample))
+    train = SimpleNamespace(balanced=False)
+    config = SimpleNamespace(sample=sample, train=train)
+    flow = SimpleNamespace(model=FLOW, params={}, info=info, config=config)
     run = SimpleNamespace(
         flow=flow, sample=sample, split="test", splits=SimpleNamespace(train=split),
         outside={"flat": np.full_like(stored, 9)}, labelled=lambda name: split,
         prediction=SimpleNamespace(prediction=labels),
     )  # fmt: skip
     block, arrays = Likelihood(4)(run)
+    # What was trained on as many images of each class learned that these are alike.
+    for balanced, natural in ((False, [0.75, 0.25]), (True, [0.5, 0.5])):
+        train.balanced = balanced
+        for prior, wanted in (("natural", natural), ("uniform", [0.5, 0.5])):
+            assert _prior(flow, prior) == pytest.approx(wanted)
     assert block["outside"] == ["other scanner", "noise", "texture", "flat"]
     bayes = {"images": 4, "accuracy": 1.0, "readout": 1.0, "prior": [0.5, 0.5]}
     assert block["bayes"] == bayes

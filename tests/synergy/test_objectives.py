@@ -25,7 +25,7 @@ BATCH = {
 }
 
 
-def measured(sharp, **settings):
+def measured(sharp, train=False, batch=BATCH):
     """Loss and metrics of a model that is sure of what is right, or of nothing."""
     answer, shown = BATCH["answer"], BATCH["modality"]
     own = jnp.arange(PLACES)
@@ -38,7 +38,7 @@ def measured(sharp, **settings):
     }  # fmt: skip
     model = SimpleNamespace(answer=lambda params, batch, order, count: said)
     return understand_objective(
-        model, 0.5, 1.0, "aligned", {}, BATCH, jax.random.key(0), train=False, **settings
+        model, 0.5, 1.0, "aligned", {}, batch, jax.random.key(0), train=train
     )
 
 
@@ -47,6 +47,15 @@ def test_answers_that_are_right_cost_nothing():
     assert loss == pytest.approx(0, abs=1e-5)
     rights = {name: value for name, value in found.items() if name.startswith("accuracy")}
     assert len(rights) == 6 and all(value == 1 for value in rights.values()), rights
+
+
+@pytest.mark.parametrize("train", [False, True])
+def test_a_batch_without_a_question_of_a_kind_has_no_mean_of_it(train):
+    """A 0 would count as an answer that costs nothing, and as a wrong one."""
+    loss, found = measured(0.0, train, {**BATCH, "task": jnp.array([1, 1, 2])})
+    none = {"loss_selection", "loss_place", "accuracy_place", "accuracy_selection"}
+    assert {name for name, value in found.items() if np.isnan(value)} == none
+    assert np.isfinite(loss)
 
 
 def test_answers_by_chance_cost_the_logarithm_of_what_there_is_to_choose_from():
