@@ -7,7 +7,7 @@ from msflow_jax.reports import card
 from tests.reports.workdirs import CLASSES, EVIL, classification, generation
 
 FACTS = {
-    "family": "symmetric", "verbs": ("classify", "generate"), "step": 7, "parameters": 1234,
+    "family": "symmetric", "verbs": ("classify", "generate"), "steps": [7], "parameters": 1234,
     "licence": "mit", "versions": "jax 1", "config_digest": "0" * 64, "features": 24,
     "report": False, "words": False,
 }  # fmt: skip
@@ -41,3 +41,10 @@ def test_without_an_evaluation_the_card_says_so():
     assert "had no standing evaluation" in text and "none was given" in text
     assert "features (vectors" not in text and "not calibrated" in text
     assert card.header_scores({}) == []
+
+
+def test_steps_are_those_of_all_stages():
+    text = card.write_card("", "me/model", {}, data=INFO, **FACTS)
+    assert "generate, after 7 steps of training;\n1,234 parameters." in text
+    text = card.write_card("", "me/model", {}, data=INFO, **{**FACTS, "steps": [1000, 200, 34]})
+    assert "generate, after 1,234 steps of training in 3 stages;\n1,234 parameters." in text
