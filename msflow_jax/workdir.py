@@ -112,8 +112,10 @@ def describe_length(path: Path, config: ConfigDict) -> str:
     return continuing.describe_length(old.train, config.train, sum(info.counts), reached)
 
 
-def take_params(path: Path, model: Any) -> continuing.Taken:
+def take_params(path: Path, model: Any, parts: Any = None, config: Any = None) -> continuing.Taken:
     """The parameters of another workdir that fit a model, see :func:`continuing.take`.
+
+    Warns of what gives them another meaning in a run of these parts and this configuration.
 
     Raises:
         FileNotFoundError: no workdir, or no checkpoint in it.
@@ -122,6 +124,8 @@ def take_params(path: Path, model: Any) -> continuing.Taken:
     import jax
 
     flow = open_workdir(path, calibrated=False)
+    if config is not None:
+        continuing.warn_of_others(path, flow.config, config, flow.parts, parts)
     here = tuple(getattr(model, "classes", flow.classes))
     if here != tuple(flow.classes):
         warnings.warn(

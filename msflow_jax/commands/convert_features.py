@@ -17,6 +17,7 @@ from msflow_jax.commands.common import add_key, parser, path, run
 from msflow_jax.commands.numbers import fraction
 
 Numbers = tuple[float, ...]
+_NARROW = 0.1  # no network was trained on images that differ by less
 
 
 def normalisation(
@@ -30,14 +31,25 @@ def normalisation(
         std: standard deviation of the three channels, or None.
 
     Raises:
-        ValueError: neither a range nor both of the others, or an empty range.
+        ValueError: neither a range nor both of the others, an empty or narrow range, or numbers of
+            images in [0, 255].
     """
     if span is not None and mean is None and std is None:
         low, high = span
         if not low < high:
             raise ValueError(f"--range takes the lower value first, got {low} and {high}")
+        if high - low < _NARROW:
+            raise ValueError(
+                f"--range {low} {high} is narrower than {_NARROW}, and all features would be nearly "
+                "alike: give what black and white become, as -1 1"
+            )
         return (-low / (high - low),) * 3, (1 / (high - low),) * 3
     if span is None and mean is not None and std is not None:
+        if max(*mean, *std) * _NARROW > 1:
+            raise ValueError(
+                f"--mean {mean} and --std {std} are of images in [0, 1], which these would leave nearly "
+                "alike or far off: are they of images in [0, 255]? Divide all six numbers by 255"
+            )
         return tuple(mean), tuple(std)
     raise ValueError(
         "say how images are normalised for these weights, which no file shows: --range -1 1 (as in "

@@ -102,6 +102,7 @@ def _write(
     from msflow_jax.reports import card
     from msflow_jax.storage.hub import card_header
     from msflow_jax.storage.jsons import digest_of, read_object
+    from msflow_jax.training.sequence import steps_used
     from msflow_jax.workdir import open_workdir
 
     found = publishing.stage(flow, folder, features=features)
@@ -140,7 +141,8 @@ def _write(
     versions = ", ".join(f"{name} {one}" for name, one in packages.items())
     return card.write_card(
         header, repo, found, data=given.info,
-        family=flow.family.name, verbs=verbs, step=flow.step, licence=licence,
+        family=flow.family.name, verbs=verbs, steps=steps_used(flow.path, flow.config.train.select),
+        licence=licence,
         parameters=int(count_parameters(flow.params)), features=known, words=words,
         report=with_report, versions=f"msflow_jax {__version__}; trained with {versions}",
         config_digest=digest_of(read_object(folder / "config.json")),

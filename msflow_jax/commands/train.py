@@ -118,7 +118,7 @@ def _train(config, workdir: Path, encode_only: bool) -> None:
     every = config.train.calibrate_every if "classify" in verbs_of(model) else 0
     taken, first = None, jax.process_index() == 0
     if config.train.init and (not resumed or unreached_stages(workdir)):
-        taken = _taken(expand(config.train.init), workdir, model, config)
+        taken = _taken(expand(config.train.init), workdir, model, parts, config)
     with locked(workdir) if first else contextlib.nullcontext():
         if first:
             if line := workdirs.describe_length(workdir, config) if resumed else str(taken or ""):
@@ -152,19 +152,17 @@ def _check_encoding(config: Any, parts: Any) -> None:
         raise ValueError("--encode-only: this family encodes images while it trains")
 
 
-def _taken(source: Path, workdir: Path, model: Any, config: Any) -> Any:
+def _taken(source: Path, workdir: Path, model: Any, parts: Any, config: Any) -> Any:
     """What a run starts from.
 
     Raises:
         ValueError: it is the run itself.
     """
-    from msflow_jax.training.continuing import warn_of_others
-    from msflow_jax.workdir import read, take_params
+    from msflow_jax.workdir import take_params
 
     if resolved(source) == resolved(workdir):
         raise ValueError(f"--config.train.init={source} is this run's own --workdir: name another")
-    warn_of_others(source, read(source)[0], config)
-    return take_params(source, model)
+    return take_params(source, model, parts, config)
 
 
 def describe(splits, every: int) -> str:

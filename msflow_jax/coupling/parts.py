@@ -14,8 +14,10 @@ import numpy as np
 from ml_collections import ConfigDict
 
 from msflow_jax.data import Info, LazySplit, Split, some
+from msflow_jax.data.base import digest
 from msflow_jax.data.sources.decoding import decode, encode
 from msflow_jax.data.sources.fitting import to_square
+from msflow_jax.families import Fitted
 from msflow_jax.storage.atomic import write_atomically
 from msflow_jax.storage.places import expand
 
@@ -36,6 +38,13 @@ class CouplingParts:
 
     foreground: np.ndarray | None = None
     params: Mapping[str, Any] = field(default_factory=dict)
+
+    def fitted(self, folder: Path) -> Fitted:
+        """See :class:`msflow_jax.families.Parts`."""
+        if self.foreground is None:
+            return {}
+        found = digest(str(self.foreground.shape).encode(), np.packbits(self.foreground).data)
+        return {"model.foreground": ({"": found}, str(folder / FILE))}
 
     def save(self, folder: Path) -> None:
         """Writes the mask into a workdir."""

@@ -9,6 +9,7 @@ from typing import Any
 from ml_collections import ConfigDict
 
 from msflow_jax.data import Splits
+from msflow_jax.families import Fitted
 from msflow_jax.latent.codec import KEY
 from msflow_jax.paired import latents
 from msflow_jax.paired.latents import Latents
@@ -36,6 +37,13 @@ class DiffusersParts:
     def params(self) -> dict[str, Any]:
         """The autoencoders' parameters by modality, under the name of the codec; {} in pixels."""
         return {KEY: latents.placed(self.latents)} if self.latents else {}
+
+    def fitted(self, folder: Path) -> Fitted:
+        """See :class:`msflow_jax.families.Parts`."""
+        encoders = latents.fitted(self.latents, folder)
+        if self.tokeniser is None:
+            return encoders
+        return {**encoders, "model.tokeniser": ({"": self.tokeniser.digest}, str(folder / FILE))}
 
     def save(self, folder: Path) -> None:
         """Writes tokeniser and autoencoders into a workdir."""

@@ -1,5 +1,6 @@
 """A verb of a trained model as one program for other machines: StableHLO, without this library."""
 
+import re
 from collections.abc import Callable, Collection, Iterator
 from contextlib import contextmanager
 from pathlib import Path
@@ -28,6 +29,9 @@ PROGRAM, PARAMETERS, FACTS, LOADER = FILES = (
 )  # fmt: skip
 VERBS = ("classify", "generate")
 _LEAST = 1e-30  # probability of which a logarithm is taken
+_SYMBOL = re.compile(
+    r"DimExpr|symbolic|\bbatch\b", re.IGNORECASE
+)  # in errors on a size of any number
 
 
 def export(flow: Flow, verb: str, folder: Path, *, batch: int = 0, **requested: Any) -> Any:
@@ -158,7 +162,7 @@ def leading_side(batch: int, what: str) -> Iterator[Any]:
         what: what is made, for errors.
 
     Raises:
-        ValueError: the model cannot be traced with a symbol.
+        ValueError: the model cannot be traced with a symbol; other errors stay as they are.
     """
     from jax import export as exporting
 
@@ -166,7 +170,7 @@ def leading_side(batch: int, what: str) -> Iterator[Any]:
     try:
         yield side
     except (TypeError, jax.errors.InconclusiveDimensionOperation) as error:
-        if batch:
+        if batch or (isinstance(error, TypeError) and not _SYMBOL.search(str(error))):
             raise
         raise ValueError(
             f"{what} of this model is of one number of images: give it by --batch"
@@ -214,6 +218,7 @@ def _classify(flow: Flow, requested: dict[str, Any]) -> tuple[Any, ...]:
 
 
 def _generate(flow: Flow, requested: dict[str, Any]) -> tuple[Any, ...]:
+    flow.require_classes()
     settings = flow.settings("generate", requested)
     run = generating(flow.model, jax.random.key(flow.config.sample.seed), **settings)
 

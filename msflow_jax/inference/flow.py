@@ -135,9 +135,7 @@ class Flow(ModalityVerbs, AbstainVerbs, AnswerVerbs, SegmentVerbs):
                 of several modalities, see :meth:`generate_modalities`.
             FloatingPointError: an image is not finite.
         """
-        self.require("generate")
-        if draws_modalities(self.model):
-            raise ValueError(f"the model of {self.path} draws modalities, not images of classes")
+        self.require_classes()
         count = whole_number("count", count)
         warn_of_pieces(self.model, self.info)
         numbers = self.model.numbers([labels] if np.ndim(labels) == 0 else labels)
@@ -197,6 +195,12 @@ class Flow(ModalityVerbs, AbstainVerbs, AnswerVerbs, SegmentVerbs):
     def require(self, verb: str) -> None:
         """Raises a ValueError that names the workdir where its model cannot do this."""
         require_verb(self.model, verb, str(self.path))
+
+    def require_classes(self) -> None:
+        """Raises a ValueError that names the workdir where its model draws no images of classes."""
+        self.require("generate")
+        if draws_modalities(self.model):
+            raise ValueError(f"the model of {self.path} draws modalities, not images of classes")
 
     def info_of(self, modality: str = "") -> Info:
         """The facts on images that are classified: those of the data, of several modalities of one.

@@ -31,11 +31,11 @@ _RUN = ("parameters", "msflow_jax", "created", "packages")
 # Sections that hold figures of a whole split; of others some hold texts, or names of sets of images.
 _SECTIONS = (
     *("classification", "calibration", "sets", "abstain", "generation", "privacy"),
-    *("segmentation", "likelihood"),
+    *("segmentation", "likelihood", "translation"),
 )
-# Entries of these: values of a table's columns, and which training images are near.
 # Settings that may hold a slash and are no paths: words of a layout, a set of TFDS, a column.
 _NO_PATHS = ("layout", "name", "modality")
+# Entries of sections: values of a table's columns, and which training images are near.
 _PRIVATE = ("subgroups", "nearest")
 # Of checkpoints: what training goes on from, and notes of success, which name the place of writing.
 _LEFT = shutil.ignore_patterns("state", "commit_success.txt")

@@ -28,6 +28,7 @@ from msflow_jax.storage.jsons import digest_of
 from msflow_jax.storage.places import expand, user_cache
 
 SHARD = 256  # images per file
+_LOOKED_AT = 64  # images of a split that is read while training, by which its latents are known
 _WAIT = 0.5  # seconds between two looks at shards that other processes are at
 _FLIPS = {"horizontal": -2, "vertical": -3}  # axes of [..., S, S, C]
 
@@ -196,14 +197,25 @@ def split_latents(
         "data": info.name, "md5": info.md5, "split": name, "images": len(split), "flips": list(flips),
         "autoencoder": fingerprint(codec.autoencoder, params), "side": [info.side, codec.side],
         "channels": info.channels, "names": digest("\n".join(split.names).encode()),
-        "value_range": list(info.value_range), "fit": info.fit, "version": 3,
-        **info.files(),  # nothing of pictures, so that their latents of before are found
+        "value_range": list(info.value_range), "fit": info.fit, "pixels": _pixels(split),
+        "version": 4, **info.files(),
     }  # fmt: skip
     encode = make_encoder(codec, flips, config.batch)
     cache = locate(config.cache, facts)
     return read_or_encode(
         cache, split, lambda images: encode(params, images), f"encoding the {name} split"
     )
+
+
+def _pixels(split: Split | LazySplit) -> str:
+    """Of what is encoded: the same files may be read, cut and scaled otherwise by another version.
+
+    Of a split that is read while training some images stand for all: reading it twice would take long.
+    """
+    if isinstance(split, Split):
+        return digest(np.ascontiguousarray(split.images).data)
+    rows = np.linspace(0, len(split) - 1, min(len(split), _LOOKED_AT)).round().astype(int)
+    return digest(*(split.read(i).tobytes() for i in rows.tolist()))
 
 
 def _write(stem: Path, arrays: dict[str, np.ndarray], facts: dict[str, Any]) -> None:

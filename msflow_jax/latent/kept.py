@@ -44,6 +44,11 @@ class Kept:
     origin: Mapping[str, Any] = field(default_factory=dict)
     folder: Path | None = None
 
+    @property
+    def digest(self) -> str:
+        """Of network, scale and parameters, whatever it computes in: 16 hex digits."""
+        return autoencoders.fingerprint(self.computing_in("float32").autoencoder, self.weights)
+
     def save(self, folder: Path) -> None:
         """Writes it into a workdir; what a failed run left there is replaced."""
         shutil.rmtree(folder, ignore_errors=True)

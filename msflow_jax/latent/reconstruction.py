@@ -20,22 +20,25 @@ Params = Any
 Measure = Callable[..., dict[str, float]]
 
 
-def make_measure(autoencoder: Autoencoder, side: int, batch: int) -> Measure:
+def make_measure(
+    autoencoder: Autoencoder, side: int, batch: int, compared: int | None = None
+) -> Measure:
     """``measure(params, images uint8 [N, S, S, C], description="")``: quality of the reconstructions.
 
     Gives the means of ``psnr`` (dB) and ``ssim`` over the images, decoded from the posterior's mean and
-    clipped, and ``latent_std``, the standard deviation of all scaled latents together. The images are
-    compared at that side.
+    clipped, and ``latent_std``, the standard deviation of all scaled latents together.
 
     The function raises FloatingPointError where a reconstruction is not finite.
 
     Args:
         autoencoder: network and scale.
-        side: rows and columns at which images are encoded and compared.
+        side: rows and columns at which images are encoded.
         batch: images at a time.
+        compared: rows and columns at which they are compared; None: those at which they are encoded.
     """
+    at = side if compared is None else compared
     runner = batched(
-        lambda params, images, index: _quality(autoencoder, side, params, images), batch
+        lambda params, images, index: _quality(autoencoder, side, at, params, images), batch
     )
 
     def measure(params: Params, images: np.ndarray, description: str = "") -> dict[str, float]:
@@ -53,12 +56,12 @@ def make_measure(autoencoder: Autoencoder, side: int, batch: int) -> Measure:
 
 
 def _quality(
-    autoencoder: Autoencoder, side: int, params: Params, images: jax.Array
+    autoencoder: Autoencoder, side: int, compared: int, params: Params, images: jax.Array
 ) -> dict[str, jax.Array]:
-    originals = resize(to_float(images), side)
-    mean, deviation = autoencoder.moments(params, originals)
-    decoded = autoencoder.decode(params, mean, originals.shape[-1])
-    decoded = jnp.clip(decoded, -1, 1)
+    floats = to_float(images)
+    mean, deviation = autoencoder.moments(params, resize(floats, side))
+    decoded = autoencoder.decode(params, mean, floats.shape[-1])
+    decoded, originals = jnp.clip(resize(decoded, compared), -1, 1), resize(floats, compared)
     return {
         "psnr": psnr(decoded, originals),
         "ssim": ssim(decoded, originals),

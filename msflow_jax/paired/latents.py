@@ -16,6 +16,8 @@ import numpy as np
 from ml_collections import ConfigDict
 
 from msflow_jax.data import Splits, in_memory, some_rows
+from msflow_jax.evaluation.paired import WINDOW
+from msflow_jax.families import Fitted
 from msflow_jax.latent import kept
 from msflow_jax.latent.codec import LatentCodec, latent_side
 from msflow_jax.latent.kept import PATCHES, Kept
@@ -63,7 +65,8 @@ class Latents:
         kept: its autoencoder.
         mean: mean of each channel, of training images.
         std: deviation of each channel.
-        quality: ``psnr`` (dB) and ``ssim`` of its reconstructions of ``images`` validation images.
+        quality: ``psnr`` (dB) and ``ssim`` of its reconstructions of ``images`` validation images, at
+            their own side (where that is below the 11 pixels of SSIM's window: as they are encoded).
     """
 
     kept: Kept
@@ -135,7 +138,9 @@ def measure(
     std = kept.not_constant(np.sqrt(np.maximum(square - mean**2, 0)))
     shown = held_out if len(held_out) else train
     shown = shown[some_rows(len(shown), kept.MEASURED)]
-    score = make_measure(one.autoencoder, codec.side, latent.batch)
+    # What is drawn has the images' own side, whatever they are encoded at.
+    own = train.shape[1] if train.shape[1] >= WINDOW else codec.side
+    score = make_measure(one.autoencoder, codec.side, latent.batch, own)
     quality = {**score(one.weights, shown, f"reconstructing {name}"), "images": len(shown)}
     if jax.process_index() == 0:
         print(_in_words(name, codec.inner, quality))
@@ -147,6 +152,17 @@ def placed(latents: Mapping[str, Latents]) -> dict[str, Any]:
     weights = {id(one.kept): one.kept.weights for one in latents.values()}
     there = {key: jax.tree.map(jnp.asarray, one) for key, one in weights.items()}
     return {name: there[id(one.kept)] for name, one in latents.items()}
+
+
+def fitted(latents: Mapping[str, Latents], folder: Path, *, named: bool = True) -> Fitted:
+    """The autoencoders, see :class:`msflow_jax.families.Parts`; ``named``: of modalities, not of all."""
+    if not latents:
+        return {}
+    prints = {id(one.kept): one.kept.digest for one in latents.values()}
+    digests = {name: prints[id(one.kept)] for name, one in latents.items()}
+    places = {name: str(folder / FOLDER / _first(latents, name)) for name in latents}
+    value = ",".join(f"{name}={place}" if named else place for name, place in places.items())
+    return {"model.latent.autoencoder": (digests, value)}
 
 
 def save(latents: Mapping[str, Latents], folder: Path) -> None:

@@ -6,6 +6,7 @@ digits and signs, so that joining the tokens gives the text back letter by lette
 
 from __future__ import annotations
 
+import json
 import re
 import warnings
 from collections.abc import Mapping, Sequence
@@ -17,6 +18,7 @@ import numpy as np
 
 from msflow_jax.paired.settings import REPORT
 from msflow_jax.storage.atomic import write_atomically
+from msflow_jax.storage.jsons import digest_of
 from msflow_jax.storage.text import listed
 
 PAD, START, END = 0, 1, 2
@@ -107,6 +109,12 @@ class Tokeniser:
             made._library.no_padding()
             return cls(made._library.to_str())
         return cls._cutting(made._library, _longest(made._library, texts) or _LONGEST)
+
+    @property
+    def digest(self) -> str:
+        """Of which number stands for what; how long a text may be is left out."""
+        found = json.loads(self.content)
+        return digest_of({k: v for k, v in found.items() if k not in ("truncation", "padding")})
 
     def save(self, path: Path) -> None:
         """Writes the file atomically."""

@@ -104,9 +104,10 @@ def write_card(
         repo: ``OWNER/NAME``, of letters, digits, ``-``, ``_`` and ``.``.
         found: the standing evaluation as it is given away; empty for none.
         data: facts on the data, ``data.info.Info``.
-        facts: what the template ``card.md`` needs beside: ``family``, ``verbs``, ``step``,
-            ``parameters``, ``licence``, ``versions``, ``config_digest``, ``features`` (of how many
-            training images features are given away), ``report``, ``words`` (of reports).
+        facts: what the template ``card.md`` needs beside: ``family``, ``verbs``, ``steps`` (of each
+            stage of training), ``parameters``, ``licence``, ``versions``, ``config_digest``,
+            ``features`` (of how many training images features are given away), ``report``, ``words``
+            (of reports).
     """
     results = Results(name="", evaluation=dict(found))
     measured = results.part("classification")

@@ -19,6 +19,7 @@ from safetensors.numpy import load_file
 from safetensors.numpy import save as to_bytes
 
 from msflow_jax.data import Info, LazySplit, Split, some
+from msflow_jax.families import Fitted
 from msflow_jax.latent import kept
 from msflow_jax.latent.autoencoder import Autoencoder
 from msflow_jax.latent.codec import KEY, latent_side
@@ -61,6 +62,12 @@ class SymmetricParts:
     def params(self) -> dict[str, Any]:
         """The autoencoder's parameters, under the name of the codec."""
         return {} if self.autoencoder is None else {KEY: self.weights}
+
+    def fitted(self, folder: Path) -> Fitted:
+        """See :class:`msflow_jax.families.Parts`."""
+        if self.autoencoder is None:
+            return {}
+        return {"model.latent.autoencoder": ({"": self.kept.digest}, str(folder / FOLDER))}
 
     def save(self, folder: Path) -> None:
         """Writes the parts into a workdir; what a failed run left there is replaced."""

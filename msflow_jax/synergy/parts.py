@@ -12,6 +12,7 @@ from ml_collections import ConfigDict
 
 from msflow_jax.data import Info, Split, Splits, in_memory, some_rows
 from msflow_jax.data.order import cropped
+from msflow_jax.families import Fitted
 from msflow_jax.inference.answered import temperatures
 from msflow_jax.latent.codec import KEY
 from msflow_jax.latent.kept import FITTED
@@ -97,6 +98,10 @@ class SynergyParts:
     def _named(self) -> dict[str, Latents]:
         return {_IMAGES: self.latents} if self.latents else {}
 
+    def fitted(self, folder: Path) -> Fitted:
+        """See :class:`msflow_jax.families.Parts`; the words of questions are the same for all data."""
+        return latents.fitted(self._named, folder, named=False)
+
     def save(self, folder: Path) -> None:
         """Writes tokeniser, routes and autoencoder into a workdir."""
         self.tokeniser.save(folder / FILE)
@@ -166,12 +171,11 @@ class SynergyParts:
 def make_tasks(config: ConfigDict, split: Split, **changes: Any) -> Tasks:
     """The builder of a configuration's questions on a split."""
     model = config.model
-    names = tuple(model.modalities)
     arm = "aligned" if model.tasks.arm == RANDOM else model.tasks.arm
     withheld = tuple(parse_route(text, model) for text in model.tasks.withhold)
     given = dict(
-        split=split, names=names, words={name: word(name) for name in names}, arm=arm,
-        seed=config.train.seed, withhold=withheld, reach=tuple(model.tasks.reach),
+        split=split, names=tuple(model.modalities), words={n: word(n) for n in model.modalities},
+        arm=arm, seed=config.train.seed, withhold=withheld, reach=tuple(model.tasks.reach),
     )  # fmt: skip
     return Tasks(**{**given, **changes})
 
@@ -196,8 +200,7 @@ def prepare(config: ConfigDict, splits: Splits) -> SynergyParts:
             f"no training example shows both of {listed(apart)}: these are drawn zero-shot",
             stacklevel=2,
         )
-    words = {name: word(name) for name in names}
-    tokeniser = Tokeniser.fit(texts(words), margin=1.0)
+    tokeniser = Tokeniser.fit(texts({name: word(name) for name in names}), margin=1.0)
     encoded = _latents(config, splits) if config.model.latent.autoencoder else None
     return SynergyParts(tokeniser, routes, encoded)
 

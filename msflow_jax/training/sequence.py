@@ -138,6 +138,20 @@ def checkpoints_to_use(workdir: Path, select: str) -> list[Path]:
     return found
 
 
+def steps_used(workdir: Path, select: str) -> list[int]:
+    """The step of each stage at which :func:`read_params` reads it; one without named stages.
+
+    Args:
+        workdir: folder of the whole run.
+        select: as for :func:`read_params`.
+    """
+    stages = _stages_to_read(workdir, select, None)
+    return [
+        reading(stage_folder(workdir, name), metric, lambda kept: kept.best())  # type: ignore
+        for name, metric in stages.items()
+    ]
+
+
 def _stages_to_read(workdir: Path, select: str, upto: str | None) -> dict[str, str]:
     """The stages up to one, or to the last that has a checkpoint, with the metric of each."""
     selects = saved_stages(workdir) or {"": select}

@@ -2,9 +2,12 @@
 
 import json
 
+import jax
+import jax.numpy as jnp
+import numpy as np
 import pytest
 
-from msflow_jax.inference.exporting import describe
+from msflow_jax.inference.exporting import describe, leading_side
 from msflow_jax.workdir import open_workdir
 
 
@@ -24,3 +27,22 @@ def test_those_of_the_evaluation_are_not(trained):
     for requested in ({}, settings, {"draws": None, "steps": 0}):
         assert describe(flow, "classify", requested)[2]["warnings"] == []
     assert "warnings" not in describe(flow, "generate", {"steps": 3})[2]
+
+
+def missing(x, *, target):
+    return x
+
+
+@pytest.mark.parametrize(
+    ("function", "error", "words"),
+    [
+        (lambda x: jnp.zeros(int(x.shape[0])), ValueError, "give it by --batch"),
+        (lambda x: jnp.zeros(np.arange(x.shape[0]).shape), ValueError, "give it by --batch"),
+        (lambda x: x[: x.shape[0] // 2 > 3], ValueError, "give it by --batch"),
+        (missing, TypeError, "target"),
+        (lambda x: jnp.sin("no array"), TypeError, "str"),
+    ],
+)
+def test_only_errors_of_the_number_of_images_are_said_to_be_so(function, error, words):
+    with pytest.raises(error, match=words), leading_side(0, "the program") as side:
+        jax.export.export(jax.jit(function))(jax.ShapeDtypeStruct((side, 3), jnp.float32))

@@ -173,6 +173,19 @@ def test_a_full_disk_leaves_nothing(failing, tmp_path, convert, monkeypatch):
         (("--range", "1", "1"), "lower value first"),
         (("--mean", "0", "0", "0", "--std", "1", "0", "1"), "std above 0"),
         ((*RANGE, "--name", " "), "needs a name"),
+        (
+            ("--mean", "124", "116", "104", "--std", "58", "57", "57"),
+            "Divide all six numbers by 255",
+        ),
+        (
+            ("--mean", "124", "116", "104", "--std", "1", "1", "1"),
+            "are they of images in [0, 255]?",
+        ),
+        (
+            ("--mean", ".5", ".5", ".5", "--std", ".2", ".2", "11"),
+            "are they of images in [0, 255]?",
+        ),
+        (("--range", "0", "0.05"), "narrower than 0.1"),
     ],
 )
 def test_flags_that_say_nothing(flags, message, tmp_path, convert):

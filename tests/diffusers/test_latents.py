@@ -4,14 +4,17 @@ import functools
 import shutil
 
 import jax
+import jax.numpy as jnp
 import numpy as np
 import pytest
 
+from msflow_jax.data.batches import to_float
 from msflow_jax.diffusers import encoded
 from msflow_jax.diffusers.curriculum import stages
 from msflow_jax.diffusers.family import FAMILY
 from msflow_jax.diffusers.objectives import carried
 from msflow_jax.diffusers.parts import load, prepare
+from msflow_jax.evaluation.paired import psnr, ssim
 from msflow_jax.latent import kept
 from msflow_jax.paired import latents
 from tests.diffusers import tiny
@@ -83,6 +86,20 @@ def test_what_the_autoencoder_keeps_is_said(made, capsys):
     assert found.facts() == parts.latents["t1w"].facts()
     assert model.modalities["t1w"].inner == (4, 4, 5) and model.modalities["t1w"].latent
     assert model.modalities["t1w"].diffuser.patch == 1
+
+
+@pytest.mark.parametrize("resize", [32, 8])
+def test_what_it_keeps_is_of_images_at_their_own_side(made, resize):
+    """As an evaluation measures what is drawn, not at the side at which they are encoded."""
+    data, only = made[0], config("t1w=patches").model
+    only.resize = resize
+    one = latents.prepare(only, data)["t1w"]
+    images = data.val.arrays["t1w"][data.val.present["t1w"]]
+    codec, floats = one.codec(images.shape[1:], resize), to_float(jnp.asarray(images))
+    drawn = codec.decode(one.kept.weights, codec.encode(one.kept.weights, floats))
+    expected = {"psnr": psnr(drawn, floats).mean(), "ssim": ssim(drawn, floats).mean()}
+    for name, value in expected.items():
+        np.testing.assert_allclose(one.quality[name], value, rtol=1e-3)
 
 
 def test_every_channel_has_unit_spread(made):

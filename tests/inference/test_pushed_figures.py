@@ -9,8 +9,12 @@ import pytest
 from msflow_jax.commands.push import push
 from msflow_jax.evaluation.likelihood import evaluate_likelihood
 from msflow_jax.inference import publishing
+from msflow_jax.inference.standing_routes import read_standing
+from msflow_jax.reports import build_report
 from msflow_jax.storage import evaluations
 from msflow_jax.workdir import open_workdir
+from tests.evaluation.test_looks import learned
+from tests.inference.test_standing_routes import block, given
 from tests.kept import unpack
 
 
@@ -69,3 +73,24 @@ def test_folders_that_were_given_are_not_named():
     assert {k: given[k] for k in ("inside", "reference", "dimensions")} == {
         "inside": "test", "reference": "train", "dimensions": 64,
     }  # fmt: skip
+
+
+def test_a_translation_keeps_its_warnings(tmp_path):
+    """Of a bad route and of a wrong source, on the card and for whoever pulls it."""
+    workdir = unpack("segment", tmp_path)
+    name = evaluations.names(workdir)[0]
+    file = evaluations.place(workdir, name) / evaluations.FILE
+    found = json.loads(file.read_text())
+    translation = block(learned(("dark", "middle")), draws=2, examples=4)
+    translation["routes"][0] |= {"trained": True, "examples": 4, "unit": "HU", "per_unit": 2048.0}
+    found["translation"] = translation
+    found["sections"] = [*found.get("sections", ()), "translation"]
+    file.write_text(json.dumps(found))
+    push(workdir, "me/model", dry_run=tmp_path / "out")
+    card = (tmp_path / "out" / "README.md").read_text(encoding="utf-8").replace("\\", "")
+    assert "dark to middle: worse than the unchanged image (18.0 dB)" in card
+    here, there = read_standing(workdir), read_standing(tmp_path / "out")
+    assert there.block == here.block and there.of_route("dark", "middle", 24)
+    assert "look more like middle" in there.of_source(given("middle"), "dark")[0]
+    page = build_report(tmp_path / "out").read_text(encoding="utf-8")
+    assert "dark to middle" in page and "No translation in evaluation.json" not in page

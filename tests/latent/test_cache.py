@@ -11,7 +11,7 @@ import jax.numpy as jnp
 import numpy as np
 import pytest
 
-from msflow_jax.data import Info, Split
+from msflow_jax.data import Info, LazySplit, Split
 from msflow_jax.latent import cache as latents
 from msflow_jax.latent.autoencoder import Autoencoder
 from msflow_jax.latent.cache import flipped, locate, make_encoder, read_or_encode
@@ -67,6 +67,35 @@ def test_pictures_scaled_or_fitted_otherwise_have_other_latents(monkeypatch):
     variants = [info, replace(info, value_range=(0, 4095)), replace(info, fit="pad")]
     folders = {latents.split_latents(codec, None, SPLIT, "train", i, config) for i in variants}
     assert len(folders) == 3
+
+
+def test_other_pixels_of_the_same_files_have_other_latents(monkeypatch):
+    """As another version may read, cut or scale them; also where they are read while training."""
+    monkeypatch.setattr(latents, "fingerprint", lambda *_: "0")
+    monkeypatch.setattr(latents, "make_encoder", lambda *_: None)
+    monkeypatch.setattr(latents, "read_or_encode", lambda cache, *_: cache.folder)
+    codec, config = SimpleNamespace(autoencoder=None, side=8), SimpleNamespace(batch=1, cache="")
+    info, read = Info("x", ("a", "b"), 3, 8, "binary-class", "", "", "", ()), []
+
+    def folder(images, lazy):
+        def one(i):
+            read.append(i)
+            return images[i]
+
+        names = tuple(map(str, range(len(images))))
+        labels = np.zeros(len(images), np.int32)
+        split = Split.of_images(images, labels, names)
+        if lazy:
+            split = LazySplit(one, labels, names, images.shape[1:])
+        return latents.split_latents(codec, None, split, "train", info, config)
+
+    for lazy in (False, True):
+        other = IMAGES.copy()
+        other[-1, 3, 3] ^= 1
+        assert folder(IMAGES.copy(), lazy) == folder(IMAGES, lazy) != folder(other, lazy)
+    read.clear()
+    folder(np.zeros((1000, 2, 2, 3), np.uint8), True)
+    assert len(read) == 64 and (read[0], read[-1]) == (0, 999) and max(np.diff(read)) == 16
 
 
 def test_an_interrupted_call_goes_on(tmp_path):

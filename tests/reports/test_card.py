@@ -7,7 +7,7 @@ from msflow_jax.reports import card
 from tests.reports.workdirs import CLASSES, EVIL, classification, generation
 
 FACTS = {
-    "family": "symmetric", "verbs": ("classify", "generate"), "step": 7, "parameters": 1234,
+    "family": "symmetric", "verbs": ("classify", "generate"), "steps": [7], "parameters": 1234,
     "licence": "mit", "versions": "jax 1", "config_digest": "0" * 64, "features": 24,
     "report": False, "words": False,
 }  # fmt: skip
@@ -49,3 +49,10 @@ def test_probabilities_that_nothing_scaled_are_called_so():
     found = {"split": "test", "classification": block, "calibration": given}
     text = card.write_card("", "me/model", found, data=INFO, **FACTS)
     assert "not scaled: their calibration error (ECE) is 25" in text and "by none" not in text
+
+
+def test_steps_are_those_of_all_stages():
+    text = card.write_card("", "me/model", {}, data=INFO, **FACTS)
+    assert "generate, after 7 steps of training;\n1,234 parameters." in text
+    text = card.write_card("", "me/model", {}, data=INFO, **{**FACTS, "steps": [1000, 200, 34]})
+    assert "generate, after 1,234 steps of training in 3 stages;\n1,234 parameters." in text

@@ -15,7 +15,7 @@ import pytest
 from msflow_jax.storage.checkpoints import Checkpoints
 from msflow_jax.training import fit, read_params, run_stages
 from msflow_jax.training.records import read_records
-from msflow_jax.training.sequence import read_digested
+from msflow_jax.training.sequence import read_digested, steps_used
 from tests.training.tiny_stages import changed, make_stages
 from tests.training.tiny_training import assert_equal
 
@@ -80,6 +80,8 @@ def test_a_workdir_is_read_stage_by_stage(whole, tmp_path):
     tree, workdir = whole
     step, params = read_params(workdir, "unused")
     assert step == 12
+    first = read_params(workdir, "unused", upto="first")[0]
+    assert steps_used(workdir, "unused") == [first, 12]
     assert_equal(params, tree)
     assert_equal(read_params(workdir, "unused", upto="second")[1], tree)
     with pytest.raises(ValueError, match="no stage 'third': its stages are 'first', 'second'"):
@@ -96,7 +98,7 @@ def test_a_single_stage_is_read_as_ever(undisturbed):
     with Checkpoints(workdir / "checkpoints", select="val_auc", read_only=True) as checkpoints:
         step, params = checkpoints.restore_params()
     found = read_params(workdir, "val_auc")
-    assert found[0] == step
+    assert [found[0]] == [step] == steps_used(workdir, "val_auc")
     assert_equal(found[1], params)
     assert not (workdir / "stages.json").exists()
     assert set(items(workdir)[0]) == {"ema", "state"}

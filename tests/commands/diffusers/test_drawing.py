@@ -121,6 +121,15 @@ def test_what_it_cannot_do_is_a_line(trained, pictures, tmp_path, command, verb,
     assert not [*tmp_path.glob("out*")]
 
 
+@pytest.mark.parametrize("batch", [(), ("--batch=2",)])
+def test_its_drawing_is_not_exported(trained, tmp_path, command, batch):
+    given = (f"--workdir={trained}", "--verb=generate", f"--output={tmp_path / 'out'}")
+    done = command("export", *given, *batch)
+    (line,) = [one for one in done.err.splitlines() if "error" in one]
+    assert done.status == 2 and "draws modalities, not images of classes" in line
+    assert "--batch" not in line and "Traceback" not in done.err and not [*tmp_path.glob("out*")]
+
+
 def test_what_cannot_be_drawn_together_is_a_line(flow):
     ct = {"ct": np.zeros((1, 16, 16, 1), np.uint8)}
     draw = flow.generate_modalities
