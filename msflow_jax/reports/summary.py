@@ -99,9 +99,9 @@ def _generation_tiles(found: dict[str, Any]) -> list[Tile]:
     return [
         _frechet_tile(found),
         (
-            percent(recognised.get("generated"), 0),
+            page.share(recognised.get("generated")),
             "generated images recognised",
-            f"real ones: {percent(recognised.get('real'), 0)}",
+            f"real ones: {page.share(recognised.get('real'))}",
         ),
         (
             percent(near.get("share_below_threshold")),
