@@ -85,6 +85,16 @@ def noise_by_place(monkeypatch):
 
 
 @pytest.fixture(autouse=True)
+def every_drawn_image_once(monkeypatch):
+    """As the figures were made: memorisation of drawn images in the mix that they were drawn in."""
+
+    def alike(labels, others):
+        return np.ones(len(labels)), np.ones(len(others), bool)
+
+    monkeypatch.setattr("msflow_jax.evaluation.memorisation.in_mix_of", alike)
+
+
+@pytest.fixture(autouse=True)
 def nearest_levels(monkeypatch):
     """As the figures were made: what a coupling flow draws rounded to the nearest of 256 points."""
     monkeypatch.setattr("msflow_jax.coupling.bijections.quantise", lambda x: (x + 1) * 127.5)

@@ -27,7 +27,9 @@ def test_shares_near_the_ends_are_not_rounded_to_0_and_100():
         row["coverage"] = 0.9962
     kept = [{"name": n, "images": 500, "kept": k} for n, k in (("a", 0.9962), ("b", 0.0038))]
     abstention = {"coverage": 0.8, "measures": {"distance": {"classes": kept}}}
-    alarm = warnings_of(Results(name="w", evaluation={"classification": {"abstention": abstention}}))
+    alarm = warnings_of(
+        Results(name="w", evaluation={"classification": {"abstention": abstention}})
+    )
     html = str(classification_section(Results(name="w", evaluation={"classification": found})).html)
     table = html.split("kept at 90")[1].split("</table>")[0]
     confusion = html.split('class="confusion"')[1].split("</table>")[0]
