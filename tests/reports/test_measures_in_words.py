@@ -6,8 +6,10 @@ import numpy as np
 
 from msflow_jax.evaluation import evaluate_classifier
 from msflow_jax.evaluation.privacy import too_few
+from msflow_jax.evaluation.segmentation import evaluate_images
 from msflow_jax.reports.alarms import warnings_of
 from msflow_jax.reports.classification import classification_section
+from msflow_jax.reports.headlines import headlines
 from msflow_jax.reports.privacy import privacy_section
 from msflow_jax.reports.results import Results
 from msflow_jax.reports.summary import summary_section
@@ -60,3 +62,39 @@ def test_a_lack_of_training_images_of_a_class_is_told_where_privacy_is():
     assert text in html_of(privacy_section(Results(name="w", evaluation={"privacy": block})))
     del block["few"]  # an evaluation of before
     assert "mild" not in html_of(privacy_section(Results(name="w", evaluation={"privacy": block})))
+
+
+def segmented(shape=(12, 32, 32)):
+    """A lesion of 1 % of the pixels, of which a part that differs between images is found."""
+    truth, found = np.zeros(shape, int), np.zeros(shape, int)
+    truth[:, 4:7, 4:7] = 1
+    for i, one in enumerate(found):
+        one[4:7, 4 + i % 3 : 7 + i % 3] = 1
+    return evaluate_images(truth, found, ["background", "lesion"])
+
+
+def test_the_mean_dice_does_not_hide_the_background():
+    block = segmented()
+    lesion, whole = block["classes"]["lesion"]["dice"], block["mean_dice"]
+    assert whole > lesion + 0.1
+    page = page_of(segmentation=block)
+    first, second = (
+        page.index("mean Dice without the background"),
+        page.index("mean Dice, background"),
+    )
+    assert first < second < page.index("mean IoU, background included")
+    assert f"<b>{lesion:.3f}</b>" in page and page.count("95 % interval") == 2
+    assert "over the classes present but background; 95 % interval" in page
+    assert "over the classes present, background among them; 95 % interval" in page
+    assert f"mean Dice of {lesion:.3f} without background ({whole:.3f} with it)." in page
+    lines = headlines({"split": "test", "sections": ["segmentation"], "segmentation": block})
+    assert f"test mean_dice_foreground {lesion:.4f}" in lines
+    assert f"test mean_dice          {whole:.4f} (background included)" in lines
+
+
+def test_a_mean_dice_of_before_says_that_the_background_is_in_it():
+    block = segmented()
+    del block["mean_dice_foreground"], block["intervals"]["mean_dice_foreground"]
+    page = page_of(segmentation=block)
+    assert "without the background" not in page and "mean Dice, background included" in page
+    assert "true maps, background included, overlap with a mean Dice of" in page
