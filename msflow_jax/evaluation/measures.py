@@ -59,7 +59,8 @@ CLASSIFICATION = {
         "share of the images whose most probable class is the predicted one", SHARE, NEITHER
     ),
     "agreement": Measure(
-        "share of the images that two noise draws class alike, mean over pairs", SHARE, MORE
+        "share of the images that two draws of different noise class alike, mean over pairs",
+        SHARE, MORE,
     ),
     "unanimous": Measure("share of the images that all noise draws class alike", SHARE, MORE),
     "nfe": Measure("evaluations of the network for an image and a noise draw", "1 or more", LESS),
@@ -87,7 +88,9 @@ UNCERTAINTY = {
     "posterior": Measure("1 - max_k p_k", "0 to 1 - 1/K", "more is less certain"),
     "entropy": Measure("-sum_k p_k log p_k", "0 to log K nats", "more is less certain"),
     "spread": Measure(
-        "sample standard deviation over noise draws of the predicted class's probability",
+        "sample standard deviation over D noise draws of the predicted class's probability; of "
+        "symmetric flows, whose draws have opposite noise two and two, up to sqrt(D / (D - 1)) times "
+        "that of independent draws",
         "0 to 0.71 (of two draws; of many 0.5)",
         "more is less certain",
     ),

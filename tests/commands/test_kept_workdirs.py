@@ -80,6 +80,7 @@ def noise_by_place(monkeypatch):
         return sample_noise(key, index, shape)
 
     monkeypatch.setattr("msflow_jax.symmetric.paths.label_noise", apart)
+    monkeypatch.setattr("msflow_jax.symmetric.model.SymmetricFlow.opposite_draws", False)
     for module in ("symmetric.model", "symmetric.sections", "coupling.density"):
         monkeypatch.setattr(f"msflow_jax.{module}.content_index", lambda x: np.arange(len(x)))
 

@@ -3,6 +3,7 @@
 import html
 
 import numpy as np
+import pytest
 
 from msflow_jax.evaluation import evaluate_classifier
 from msflow_jax.evaluation.privacy import too_few
@@ -98,3 +99,24 @@ def test_a_mean_dice_of_before_says_that_the_background_is_in_it():
     page = page_of(segmentation=block)
     assert "without the background" not in page and "mean Dice, background included" in page
     assert "true maps, background included, overlap with a mean Dice of" in page
+
+
+@pytest.mark.parametrize("draws", [2, 8])
+def test_deviations_over_draws_of_opposite_noise_are_explained(draws):
+    rng = np.random.default_rng(0)
+    labels, distances = np.arange(40) % 2, rng.random((draws, 40, 2))
+    powers = np.exp(-distances)
+    given = labels, distances, powers / powers.sum(-1, keepdims=True), {}, ["a", "b"]
+    apart, paired = (
+        evaluate_classifier(*given, resamples=0, opposite=opposite) for opposite in (False, True)
+    )
+    pages = [
+        " ".join(html_of(classification_section(of)).split())
+        for of in (Results(name="w", evaluation={"classification": x}) for x in (apart, paired))
+    ]
+    assert "Two draws of different noise name the same class for" in pages[0]
+    assert "opposite noise" not in pages[0]
+    times = {2: "1.41", 8: "1.07"}[draws]
+    assert f"so that of {draws} the deviation may be {times} times that of indep" in pages[1]
+    words = "is not known: both draws have" if draws == 2 else "noise name the same class for"
+    assert words in pages[1]
