@@ -41,7 +41,8 @@ class Model(Protocol):
     ``answer(params, questions)`` -> logits by what is answered.
 
     Keyword-only parameters beside ``index`` and ``weights`` are the verb's settings. A model whose task
-    leaves it fewer verbs than methods names those that are left: ``verbs``. One of several modalities
+    leaves it fewer verbs than methods names those that are left: ``verbs``. One whose draws 0 and 1 of
+    ``classify`` have opposite noise, 2 and 3 again, says ``opposite_draws``. One of several modalities
     draws those that a caller names: ``generate(params, sources, key, *, modalities, index, **own)`` ->
     images, or latents of reports, by name; ``write(params, latents)`` gives these as ``report`` does.
     """

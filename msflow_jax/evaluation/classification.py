@@ -64,6 +64,14 @@ _BY_SUBJECT = {
     "over subjects (Clopper and Pearson 1934)",
 }
 
+# Replaces the convention of that name where draws have opposite noise two and two.
+_OPPOSITE = {
+    "draws": "spread over inference-noise draws of one trained model, which have opposite noise two and "
+    "two; sd is the sample standard deviation, and like the uncertainty spread up to sqrt(D / (D - 1)) "
+    "times that of D independent draws (1.41 of two, 1.07 of eight); agreement is of draws of different "
+    "noise",
+}
+
 # What is worded otherwise for a model that gives likelihoods: ``evaluate_classifier(conventions=...)``.
 LIKELIHOOD_CONVENTIONS = {
     "prediction": "class of the largest log-posterior (log-likelihood plus log-prior), averaged over "
@@ -86,6 +94,7 @@ def evaluate_classifier(
     ordered: bool = False,
     resamples: int = 500,
     conventions: Mapping[str, str] | None = None,
+    opposite: bool = False,
 ) -> dict[str, Any]:
     """All classification metrics of one split, ready for ``json.dump(..., allow_nan=False)``.
 
@@ -104,6 +113,7 @@ def evaluate_classifier(
         resamples: bootstrap resamples of the 95 % intervals; 0 leaves them out.
         conventions: texts that replace those of the same name under ``conventions``, such as
             ``LIKELIHOOD_CONVENTIONS``.
+        opposite: whether draws 0 and 1 have opposite noise, 2 and 3 again; see :func:`draw_agreement`.
 
     Returns:
         A dict of plain Python values; a metric that is undefined is None, with its reason under
@@ -124,7 +134,7 @@ def evaluate_classifier(
         resamples=resamples,
     )
     table = class_table(labels, predictions, classes, probability, by_class)
-    by_unit = {} if groups is None else _BY_SUBJECT
+    special = ({} if groups is None else _BY_SUBJECT) | (_OPPOSITE if opposite else {})
     return {
         "images": len(labels),
         "classes": [str(name) for name in classes],
@@ -132,29 +142,39 @@ def evaluate_classifier(
         "intervals": intervals,
         "confusion": confusion_matrix(labels, predictions, len(classes)).tolist(),
         "per_class": table,
-        "draws": _draws(labels, distances, probabilities),
+        "draws": _draws(labels, distances, probabilities, opposite),
         "rejection": _rejection(predictions == labels, uncertainties),
-        "conventions": {**_CONVENTIONS, **by_unit, **(conventions or {})},
+        "conventions": {**_CONVENTIONS, **special, **(conventions or {})},
         "notes": class_notes(table),
     }
 
 
-def draw_agreement(predictions: np.ndarray) -> dict[str, Any]:
+def draw_agreement(predictions: np.ndarray, opposite: bool = False) -> dict[str, Any]:
     """How far the draws agree on the class.
 
     Args:
         predictions: int ``[D, N]``.
+        opposite: whether draws 0 and 1 have opposite noise, 2 and 3 again. Such two agree less than two
+            that were drawn apart, so that only pairs of draws of different noise are compared.
 
     Returns:
         ``agreement`` (mean over pairs of draws of the share of images that both give the same class)
-        and ``unanimous`` (share of images that all draws give the same class); None with one draw.
+        and ``unanimous`` (share of images that all draws give the same class); None with one draw, the
+        first also without a pair, with the reason under ``undefined``.
     """
     if len(predictions) < 2:
         reason = "one draw only: draws=2 or more shows how far the noise changes the prediction"
         return {"agreement": None, "unanimous": None, "undefined": {"agreement": reason}}
-    pairs = [float((a == b).mean()) for a, b in combinations(predictions, 2)]
-    alike = (predictions == predictions[:1]).all(axis=0)
-    return {"agreement": float(np.mean(pairs)), "unanimous": float(alike.mean())}
+    pairs = [
+        float((predictions[i] == predictions[j]).mean())
+        for i, j in combinations(range(len(predictions)), 2)
+        if not opposite or i // 2 != j // 2
+    ]
+    unanimous = float((predictions == predictions[:1]).all(axis=0).mean())
+    if not pairs:
+        reason = "both draws have the same noise with opposite signs: draws=4 or more have others"
+        return {"agreement": None, "unanimous": unanimous, "undefined": {"agreement": reason}}
+    return {"agreement": float(np.mean(pairs)), "unanimous": unanimous}
 
 
 def _checked(
@@ -195,14 +215,17 @@ def _pooled(
     return {**metrics, "reliability": reliability, "undefined": undefined}
 
 
-def _draws(labels: np.ndarray, distances: np.ndarray, probabilities: np.ndarray) -> dict[str, Any]:
+def _draws(
+    labels: np.ndarray, distances: np.ndarray, probabilities: np.ndarray, opposite: bool
+) -> dict[str, Any]:
     predictions = distances.argmin(axis=2)
     per_draw: dict[str, list[float | None]] = {
         "accuracy": [float((p == labels).mean()) for p in predictions],
         "auc_distance": [auc.distance_auc(labels, d) for d in distances],
         "auc_probability": [auc.probability_auc(labels, p) for p in probabilities],
     }
-    out: dict[str, Any] = {"count": len(distances), **draw_agreement(predictions)}
+    out: dict[str, Any] = {"count": len(distances), **draw_agreement(predictions, opposite)}
+    out |= {"opposite": True} if opposite else {}
     for name, values in per_draw.items():
         known = [v for v in values if v is not None]
         out[name] = {

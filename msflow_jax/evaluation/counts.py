@@ -64,6 +64,38 @@ def count_sets(
     ]
 
 
+def in_mix_of(labels: np.ndarray, others: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
+    """How much each image of one set counts, so that its classes are mixed as another set's are.
+
+    Args:
+        labels: class numbers of the images that are weighted, int ``[N]``.
+        others: of the other set, int ``[M]``.
+
+    Returns:
+        Weights float64 ``[N]``, exactly 1 where both sets have one mix, and bool ``[M]``, which
+        images of the other set are of a class that both have. Those of another class count nothing.
+    """
+    labels, others = np.asarray(labels), np.asarray(others)
+    counted = np.isin(others, labels)
+    inside, total = int(np.isin(labels, others).sum()), int(counted.sum())
+    weights = np.zeros(len(labels))
+    for k in np.intersect1d(labels, others):
+        own, wanted = int((labels == k).sum()), int((others == k).sum())
+        weights[labels == k] = (wanted * inside) / (own * total)
+    return weights, counted
+
+
+def left_out(generated: np.ndarray, held_out: np.ndarray, classes: Sequence[str]) -> list[str]:
+    """A sentence on the classes that one of both sets lacks, by their labels ``[M]`` and ``[N]``."""
+    lacking = [str(classes[k]) for k in np.setxor1d(generated, held_out)]
+    if not lacking:
+        return []
+    return [
+        "Overall recognition and the shares and medians of memorisation leave out images of "
+        f"{listed(lacking)}: there are none among the generated or the held-out ones."
+    ]
+
+
 def too_few(classes: Sequence[str], matched: np.ndarray) -> list[str]:
     """A sentence for each lack of images that makes a distance say little.
 

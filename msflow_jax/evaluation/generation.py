@@ -10,7 +10,7 @@ from typing import Any
 import numpy as np
 
 from msflow_jax.evaluation.checks import check_images, check_labels
-from msflow_jax.evaluation.counts import count_sets, too_few
+from msflow_jax.evaluation.counts import count_sets, in_mix_of, left_out, too_few
 from msflow_jax.evaluation.distances import frechet_distance, prdc
 from msflow_jax.evaluation.grain import evaluate_grain
 from msflow_jax.evaluation.memorisation import check_memorisation
@@ -80,6 +80,7 @@ def evaluate_generation(
     )
     named = classifier.predict(fake), fake_labels, classifier.predict(real), real_labels
     recognition, overall = _recognition(*named, classes)
+    labels = fake_labels, real_labels
     a, b, c = matched(fake_labels, real_labels, train_labels, rng)
     noise = rng.integers(0, 256, size=(len(a), *fake.shape[1:]), dtype=np.uint8)
     sets = {"generated": fake[a], "real": train_images[c], "noise": noise}
@@ -92,9 +93,12 @@ def evaluate_generation(
         "counts": count_sets(classes, fake_labels, real_labels, train_labels, fake_labels[a]),
         "recognition": recognition,
         "recognition_overall": overall,
-        "memorisation": check_memorisation(fake, real, train_images, fake_index, flips),
+        "memorisation": check_memorisation(fake, real, train_images, fake_index, flips, labels),
         "settings": {"seed": seed, "feature_steps": feature_steps, "flips": bool(flips)},
-        "notes": _notes(len(a), len(fake), len(generated), features[0] if features else ""),
+        "notes": [
+            *_notes(len(a), len(fake), len(generated), features[0] if features else ""),
+            *left_out(*labels, classes),
+        ],
         "few": too_few(classes, fake_labels[a]),
     }
 
@@ -186,8 +190,11 @@ def _recognition(
     real: np.ndarray,
     real_labels: np.ndarray,
     classes: Sequence[str],
-) -> tuple[list[dict[str, Any]], dict[str, float]]:
-    """Share of each class that the feature classifier recognises: generated and held-out real."""
+) -> tuple[list[dict[str, Any]], dict[str, float | None]]:
+    """Share of each class that the feature classifier recognises: generated and held-out real.
+
+    Overall, both are of the mix of classes that was drawn, without those that only one of both has.
+    """
     table = []
     for k, name in enumerate(classes):
         row: dict[str, Any] = {"name": str(name)}
@@ -204,11 +211,13 @@ def _recognition(
         if reasons:
             row["undefined"] = reasons
         table.append(row)
-    overall = {
-        "generated": float((fake == fake_labels).mean()),
-        "real": float((real == real_labels).mean()),
+    weights, counted = in_mix_of(real_labels, fake_labels)
+    if not counted.any():
+        return table, {"generated": float((fake == fake_labels).mean()), "real": None}
+    return table, {
+        "generated": float((fake == fake_labels)[counted].mean()),
+        "real": float(np.average(real == real_labels, weights=weights)),
     }
-    return table, overall
 
 
 def _notes(matched: int, used: int, given: int, supplied: str) -> list[str]:

@@ -4,6 +4,7 @@
 """
 
 from msflow_jax.evaluation.measure import CHANCE, LESS, MORE, NEITHER, ODD, SHARE, Measure
+from msflow_jax.evaluation.measures_of_drawing import GENERATION
 from msflow_jax.evaluation.measures_of_maps import MAP_UNCERTAINTY, SEGMENTATION
 from msflow_jax.evaluation.measures_of_pairs import (
     ANATOMY,
@@ -17,8 +18,6 @@ from msflow_jax.evaluation.measures_of_privacy import PRIVACY
 
 _MEDMNIST = "MedMNIST (arXiv 2110.14795)"
 _MEDSYMMFLOW = "MedSymmFlow (arXiv 2507.19098)"
-_FRECHET = "Heusel et al. 2017 (arXiv 1706.08500)"
-_PRDC = "Naeem et al. 2020 (arXiv 2002.09797)"
 
 CLASSIFICATION = {
     "accuracy": Measure("share of the images whose predicted class is the true one", SHARE, MORE),
@@ -60,7 +59,8 @@ CLASSIFICATION = {
         "share of the images whose most probable class is the predicted one", SHARE, NEITHER
     ),
     "agreement": Measure(
-        "share of the images that two noise draws class alike, mean over pairs", SHARE, MORE
+        "share of the images that two draws of different noise class alike, mean over pairs",
+        SHARE, MORE,
     ),
     "unanimous": Measure("share of the images that all noise draws class alike", SHARE, MORE),
     "nfe": Measure("evaluations of the network for an image and a noise draw", "1 or more", LESS),
@@ -88,7 +88,9 @@ UNCERTAINTY = {
     "posterior": Measure("1 - max_k p_k", "0 to 1 - 1/K", "more is less certain"),
     "entropy": Measure("-sum_k p_k log p_k", "0 to log K nats", "more is less certain"),
     "spread": Measure(
-        "sample standard deviation over noise draws of the predicted class's probability",
+        "sample standard deviation over D noise draws of the predicted class's probability; of "
+        "symmetric flows, whose draws have opposite noise two and two, up to sqrt(D / (D - 1)) times "
+        "that of independent draws",
         "0 to 0.71 (of two draws; of many 0.5)",
         "more is less certain",
     ),
@@ -147,58 +149,6 @@ CALIBRATION = {
     "nll_before": Measure("mean of -log p_label, not clipped", "0 or more nats", LESS),
     "nll_after": Measure("the same of the scaled ones", "0 or more nats", LESS),
     "confidence": Measure("mean of the largest probability of the images in a bin", SHARE, NEITHER),
-}  # fmt: skip
-GENERATION = {
-    "frechet": Measure(
-        "|mu_a - mu_b|^2 + tr(A + B - 2 (A^1/2 B A^1/2)^1/2) of Gaussians fitted to features, which "
-        "are named beside it (of volumes: those of a small classifier that has the slices as channels); "
-        "compare only equal features and counts, and not with an FID", "0 or more", LESS, _FRECHET,
-    ),
-    "precision": Measure(
-        "share of the generated images within the ball of a real one to its k-th neighbour", SHARE, MORE,
-        "Kynkaanniemi et al. 2019 (arXiv 1904.06991)",
-    ),
-    "recall": Measure(
-        "share of the real images within the ball of a generated one", SHARE, MORE,
-        "Kynkaanniemi et al. 2019 (arXiv 1904.06991)",
-    ),
-    "density": Measure(
-        "mean number of real balls around a generated image, divided by k", "0 or more, alike 1",
-        MORE, _PRDC,
-    ),
-    "coverage": Measure("share of the real balls that hold a generated image", SHARE, MORE, _PRDC),
-    "spectrum": Measure(
-        "root mean square over spatial frequencies, of 1 to side // 2 cycles per shortest side, of the "
-        "ratio of the mean power spectra in dB",
-        "0 or more dB", LESS,
-    ),
-    "differences": Measure(
-        "1-Wasserstein distance of the distributions of differences between neighbouring pixels, mean "
-        "over the axes of space",
-        "0 or more grey levels", LESS,
-    ),
-    "generated": Measure(
-        "share of the generated images that a classifier takes for the class asked for", SHARE, MORE
-    ),
-    "real": Measure("the same of real images of the class: what can be expected", SHARE, NEITHER),
-    "threshold": Measure(
-        "1st percentile of the held-out images' distances to the training images (root mean square of "
-        "pixels in 0 to 1, at sides of at most 32, mirrored as in training)", SHARE, NEITHER,
-    ),
-    "share_below_threshold": Measure(
-        "share of the generated images that are nearer to a training image than the threshold", SHARE,
-        "near expected_below_threshold",
-    ),
-    "expected_below_threshold": Measure("what a generator that copies nothing has", SHARE, NEITHER),
-    "generated_copies": Measure("generated images that equal a training image", "0 or more", LESS),
-    "generated_repeats": Measure("generated images that equal another one", "0 or more", LESS),
-    "generated_least": Measure(
-        "least distance of a generated image to a training image", SHARE, NEITHER
-    ),
-    "generated_median": Measure("median of these distances", SHARE, "near held_out_median"),
-    "held_out_copies": Measure("held-out images that equal a training image", "0 or more", LESS),
-    "held_out_least": Measure("least distance of a held-out image to a training image", SHARE, NEITHER),
-    "held_out_median": Measure("median of these distances", SHARE, NEITHER),
 }  # fmt: skip
 LIKELIHOOD = {
     "log_likelihood": Measure("log p(x) of an 8-bit image, the marginal over classes", "nats", MORE),

@@ -3,8 +3,14 @@
 from msflow_jax.evaluation.measure import CHANCE, LESS, MORE, NEITHER, SHARE, Measure
 
 SEGMENTATION = {
-    "mean_dice": Measure("mean of dice over the classes in either map", SHARE, MORE),
-    "mean_iou": Measure("mean of iou over the classes in either map", SHARE, MORE),
+    "mean_dice_foreground": Measure(
+        "mean of dice over the classes in either map but class 0, the background and padding",
+        SHARE, MORE,
+    ),
+    "mean_dice": Measure(
+        "mean of dice over the classes in either map, background included", SHARE, MORE
+    ),
+    "mean_iou": Measure("mean of iou over the classes in either map, background included", SHARE, MORE),
     "dice": Measure(
         "2 |A and B| / (|A| + |B|), of all pixels of all images together", SHARE, MORE, "Dice 1945"
     ),

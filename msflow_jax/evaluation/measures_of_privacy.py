@@ -4,8 +4,8 @@ from msflow_jax.evaluation.measure import CHANCE, LESS, SHARE, Measure
 
 PRIVACY = {
     "auroc": Measure(
-        "area under the ROC curve of training images against validation images, by the model's loss of "
-        "the image: `flow_error`, or -log p(x)", CHANCE, "0.5 is best",
+        "area under the ROC curve of training images against validation images of the same mix of "
+        "classes, by the model's loss of the image: `flow_error`, or -log p(x)", CHANCE, "0.5 is best",
         "Yeom et al. 2018 (arXiv 1709.01604)",
     ),
     "tpr": Measure(
@@ -14,8 +14,8 @@ PRIVACY = {
     ),
     "expected_tpr": Measure("what images that were not trained on have", SHARE, "-"),
     "nearer": Measure(
-        "share of the generated images whose nearest image, of as many of training and validation, is a "
-        "training image; ties count half", SHARE, "0.5 is best",
+        "share of the generated images whose nearest image, of as many of each class of training and "
+        "validation, is a training image; ties count half", SHARE, "0.5 is best",
     ),
     "chance": Measure(
         "the share that 95 % of random ways to part these real images into two give", SHARE, "-"

@@ -9,9 +9,14 @@ import numpy as np
 
 from msflow_jax.data.order import FLIPS
 from msflow_jax.evaluation.checks import check_images
+from msflow_jax.evaluation.counts import in_mix_of
 
 _PAIRS = 16  # nearest pairs that are named
 PIXEL_SIDE = 32  # at which images are compared
+_COMPARED = (
+    *("generated_median", "held_out_median", "threshold"),
+    *("share_below_threshold", "expected_below_threshold"),
+)
 
 
 @dataclass(frozen=True)
@@ -28,41 +33,55 @@ class NearestTraining:
     held_out_index: np.ndarray
     repeated: int
 
-    @property
-    def threshold(self) -> float:
-        """1st percentile of the held-out images' distances."""
-        return float(np.percentile(self.held_out_distance, 1))
-
-    @property
-    def expected(self) -> float:
-        """Share of new real images at or below the threshold: near 1 %, more for few held-out images.
-
-        Of n exchangeable distances, a new one lies below the j-th smallest with probability j / (n + 1).
-        """
-        n = len(self.held_out_distance)
-        return (1 + 0.01 * (n - 1)) / (n + 1)
-
     def closest(self, count: int) -> np.ndarray:
         """Indices of the ``count`` generated images nearest to a training image, nearest first."""
         return np.argsort(self.generated_distance, kind="stable")[:count]
 
-    def summary(self) -> dict[str, Any]:
-        """Plain numbers: medians, the share nearer than the threshold, exact copies, repeats."""
+    def summary(self, labels: tuple[np.ndarray, np.ndarray] | None = None) -> dict[str, Any]:
+        """Plain numbers: medians, the share nearer than the threshold, exact copies, repeats.
+
+        Images of some classes are more alike than those of others. So that medians and shares are of one
+        mix of classes, generated images count as ``counts.in_mix_of`` says; all count alike without
+        ``labels``, the class numbers of the generated ``[M]`` and of the held-out images ``[N]``. Where
+        both have no class in common these are None.
+        """
         generated, held_out = self.generated_distance, self.held_out_distance
+        weights, counted = np.ones(len(generated)), np.ones(len(held_out), bool)
+        if labels is not None:
+            weights, counted = in_mix_of(*labels)
         return {
+            **_compared(generated, weights, held_out[counted]),
             "generated": len(generated),
             "held_out": len(held_out),
-            "generated_median": float(np.median(generated)),
             "generated_least": float(generated.min()),
-            "held_out_median": float(np.median(held_out)),
             "held_out_least": float(held_out.min()),
-            "threshold": self.threshold,
-            "share_below_threshold": float((generated <= self.threshold).mean()),
-            "expected_below_threshold": self.expected,
             "generated_copies": int((generated == 0).sum()),
             "held_out_copies": int((held_out == 0).sum()),
             "generated_repeats": self.repeated,
         }
+
+
+def _compared(
+    generated: np.ndarray, weights: np.ndarray, held_out: np.ndarray
+) -> dict[str, float | None]:
+    """Medians of the distances, and the share of the generated ones below the threshold."""
+    if not len(held_out):
+        return dict.fromkeys(_COMPARED)
+    threshold, n = float(np.percentile(held_out, 1)), len(held_out)
+    # Of n exchangeable distances, a new one lies below the j-th smallest with probability j / (n + 1).
+    values = (
+        _median(generated, weights), float(np.median(held_out)), threshold,
+        float(np.average(generated <= threshold, weights=weights)), (1 + 0.01 * (n - 1)) / (n + 1),
+    )  # fmt: skip
+    return dict(zip(_COMPARED, values, strict=True))
+
+
+def _median(values: np.ndarray, weights: np.ndarray) -> float:
+    """Median of values of which each counts so much; between two of them their mean, as numpy has it."""
+    order = np.argsort(values)
+    below = weights[order].cumsum()
+    middle = [int(np.searchsorted(below, below[-1] / 2, side)) for side in ("left", "right")]
+    return float(values[order[middle]].mean())
 
 
 def check_memorisation(
@@ -71,6 +90,7 @@ def check_memorisation(
     train: np.ndarray,
     fake_index: np.ndarray,
     flips: Sequence[str],
+    labels: tuple[np.ndarray, np.ndarray] | None = None,
 ) -> dict[str, Any]:
     """Summary of :func:`nearest_training` at small sides, and the nearest pairs.
 
@@ -80,6 +100,7 @@ def check_memorisation(
         train: images trained on, uint8 ``[T, *space, C]``.
         fake_index: position of each generated image in the caller's array, int ``[M]``.
         flips: see :func:`nearest_training`.
+        labels: class numbers of the first two ``[M]`` and ``[N]``, see :meth:`NearestTraining.summary`.
     """
     from msflow_jax.evaluation.features import shrink
 
@@ -87,7 +108,8 @@ def check_memorisation(
     near = nearest_training(*small, flips=flips)
     closest = near.closest(_PAIRS)
     return {
-        **near.summary(),
+        **near.summary(labels),
+        "class_mix": "as drawn" if labels is None else "held-out",
         "training": len(train),
         "compared_at_side": max(small[0].shape[1:-1]),
         "flips": bool(flips),

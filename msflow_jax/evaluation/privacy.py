@@ -4,19 +4,71 @@ Membership by a threshold on the loss: Yeom et al. 2018 (arXiv 1709.01604); its 
 false ones: Carlini et al. 2022 (arXiv 2112.03570). A stronger attack may tell more.
 """
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from typing import Any
 
 import numpy as np
 
+from msflow_jax.data import some_rows
 from msflow_jax.evaluation.auc import weighted_auc
 from msflow_jax.evaluation.bootstrap import values_of_two
 from msflow_jax.evaluation.features import shrink
 from msflow_jax.evaluation.memorisation import PIXEL_SIDE, nearest
+from msflow_jax.storage.text import listed
 
 _PARTED = 2000
 _FALSE = 0.01  # share of images never trained on that may be taken for training images
 _LEAST = 1e-6
+
+
+def rows_in_mix(
+    train: np.ndarray, held_out: np.ndarray, most: int, seed: int
+) -> tuple[np.ndarray, np.ndarray, dict[int, tuple[int, int]]]:
+    """Training images whose classes are mixed as the held-out ones are.
+
+    A loss differs between classes, and near images are of one class: two mixes look like a leak.
+
+    Args:
+        train: class numbers of the training images, int ``[T]``.
+        held_out: of images never trained on, int ``[N]``, N at least 1.
+        most: how many training images are chosen, unless fewer are held out.
+        seed: seed of the choice within a class.
+
+    Returns:
+        Rows of the training images, rows of the held-out images to compare with, and how many training
+        images there are and were wanted, by the number of each class that has too few: so many held-out
+        images of it are left out that the mix is the same. Without a class in common, rows of any class.
+    """
+    sets, count = (np.asarray(train), np.asarray(held_out)), min(most, len(held_out))
+    kinds, there = np.unique(sets[1], return_counts=True)
+    share = count * there / len(held_out)
+    wanted = share.astype(int)
+    wanted[np.argsort(wanted - share, kind="stable")[: count - wanted.sum()]] += 1
+    rng = np.random.default_rng(seed)
+    orders = [rng.permutation(len(one)) for one in sets]
+    chosen: tuple[list[int], list[int]] = ([], [])
+    short = {}
+    for k, want, held in zip(kinds.tolist(), wanted.tolist(), there.tolist(), strict=True):
+        own, others = (o[of[o] == k].tolist() for o, of in zip(orders, sets, strict=True))
+        if len(own) < want:
+            short[k] = len(own), want
+            others = others[: held * len(own) // want]
+        chosen[0].extend(own[:want])
+        chosen[1].extend(others)
+    if not chosen[0]:
+        return some_rows(len(train), count, seed), np.arange(len(held_out)), short
+    return np.sort(chosen[0]), np.sort(chosen[1]), short
+
+
+def too_few(short: Mapping[int, tuple[int, int]], classes: Sequence[str]) -> list[str]:
+    """A sentence on the classes of which :func:`rows_in_mix` found too few training images."""
+    named = [f"{classes[k]} ({here} of {wanted})" for k, (here, wanted) in short.items()]
+    if not named:
+        return []
+    return [
+        f"Too few training images for the validation images' mix of classes: {listed(named)}; as many "
+        "validation images fewer are compared with."
+    ]
 
 
 def membership(
@@ -25,7 +77,8 @@ def membership(
     """How well a loss tells training images from others, with 95 % intervals over subjects.
 
     Args:
-        members: loss of training images ``[M]``; the smaller, the more likely is membership.
+        members: loss of training images ``[M]``; the smaller, the more likely is membership. Classes
+            should be mixed as in ``others``, see :func:`rows_in_mix`.
         others: loss of images never trained on ``[N]``.
         groups: subject of each of both, members first ``[M + N]``; None: all differ.
 
@@ -64,7 +117,8 @@ def neighbour_ratios(
 
     Args:
         generated: drawn images, uint8 ``[M, *space, C]``.
-        train: training images, uint8 ``[T, *space, C]``; as many as are held out are compared with.
+        train: training images, uint8 ``[T, *space, C]``; as many as are held out are compared with, best
+            of the same mix of classes, see :func:`rows_in_mix`.
         held_out: images never trained on, uint8 ``[N, *space, C]``.
         flips: axes along which images are mirrored too, see ``memorisation.nearest_training``.
         seed: of the choice.

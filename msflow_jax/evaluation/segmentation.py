@@ -9,6 +9,8 @@ from msflow_jax.evaluation.bootstrap import bootstrap_intervals
 from msflow_jax.evaluation.ratios import Counted, mean_over, rarest, weighted_mean, weighted_ratio
 from msflow_jax.evaluation.surfaces import hausdorff
 
+FOREGROUND = "mean_dice_foreground"
+
 
 def evaluate_segmentation(
     truth: np.ndarray, predicted: np.ndarray, classes: Sequence[str]
@@ -21,9 +23,10 @@ def evaluate_segmentation(
         classes: K class names.
 
     Returns:
-        ``accuracy``, ``mean_dice`` and ``mean_iou`` over the classes present in either map, and
-        ``classes`` with ``dice``, ``iou`` and ``pixels`` (of the truth) for each; None where a class is
-        nowhere. Without a pixel all are None, with the reason under ``undefined``.
+        ``accuracy``, ``mean_dice`` and ``mean_iou`` over the classes present in either map,
+        ``mean_dice_foreground`` over those without class 0, which is the background, and ``classes``
+        with ``dice``, ``iou`` and ``pixels`` (of the truth) for each; None where a class is nowhere.
+        A mean over none is None, with the reason under ``undefined``; without a pixel all are.
 
     Raises:
         ValueError: for shapes that disagree or labels out of range.
@@ -42,7 +45,7 @@ def evaluate_segmentation(
     pairs = truth.astype(np.int64).ravel() * k + predicted.ravel()
     confusion = np.bincount(pairs, minlength=k * k).reshape(k, k)
     both, true, predicted_count = np.diag(confusion), confusion.sum(1), confusion.sum(0)
-    rows, dice, iou = {}, [], []
+    rows, dice, iou, foreground = {}, [], [], []
     for i, name in enumerate(classes):
         present = true[i] + predicted_count[i] > 0
         d = float(2 * both[i] / (true[i] + predicted_count[i])) if present else None
@@ -51,15 +54,17 @@ def evaluate_segmentation(
         if d is not None and j is not None:
             dice.append(d)
             iou.append(j)
+            foreground.extend([d] if i else [])
     found = {
         "accuracy": float(both.sum() / truth.size) if truth.size else None,
         "mean_dice": float(np.mean(dice)) if dice else None,
         "mean_iou": float(np.mean(iou)) if iou else None,
+        FOREGROUND: float(np.mean(foreground)) if foreground else None,
         "classes": rows,
     }
-    if truth.size:
-        return found
-    return {**found, "undefined": dict.fromkeys(("accuracy", "mean_dice", "mean_iou"), "no pixel")}
+    why = f"no pixel but of {classes[0]}" if truth.size else "no pixel"
+    undefined = {name: why for name, value in found.items() if value is None}
+    return found | ({"undefined": undefined} if undefined else {})
 
 
 def evaluate_images(
@@ -88,7 +93,7 @@ def evaluate_images(
     Returns:
         With each class also ``image_dice``, ``hd`` and ``hd95`` (means over images, None where there is
         none), ``intervals`` of these and of ``dice``, and the counts; ``unit`` of the distances; and
-        ``intervals`` of ``mean_dice``, of which ``undefined`` says why there is none.
+        ``intervals`` of both mean Dice, of which ``undefined`` says why there is none.
 
     Raises:
         ValueError: see :func:`evaluate_segmentation`.
@@ -107,9 +112,8 @@ def evaluate_images(
     metrics: dict[str, Any] = {name: weighted_mean(values) for name, values in means.items()}
     metrics["dice"] = overlap
     there = (true + made).sum(axis=0) > 0
-    metrics["mean_dice"] = Counted(
-        lambda weights: mean_over(overlap(weights), there), rarest(overlap.among[:, there], groups)
-    )
+    metrics["mean_dice"] = _mean_of(overlap, there, groups)
+    metrics[FOREGROUND] = _mean_of(overlap, there & (np.arange(k) > 0), groups)
     spans = bootstrap_intervals(metrics, images, groups=groups, resamples=resamples)
     for i, row in enumerate(found["classes"].values()):
         row |= {name: _mean(values[:, i]) for name, values in means.items()}
@@ -120,11 +124,18 @@ def evaluate_images(
             "invented": int(((true[:, i] == 0) & (made[:, i] > 0)).sum()),
             "absent": int(((true[:, i] == 0) & (made[:, i] == 0)).sum()),
         }
-    intervals: dict[str, Any] = {"mean_dice": spans["mean_dice"]}
+    intervals: dict[str, Any] = {name: spans[name] for name in ("mean_dice", FOREGROUND)}
     intervals |= {key: spans[key] for key in ("unit", "groups") if key in spans}
     reasons = {k: why for k, why in spans.get("undefined", {}).items() if isinstance(why, str)}
     intervals |= {"undefined": reasons} if reasons else {}
     return {**found, "unit": "pixels" if sizes is None else "mm", "intervals": intervals}
+
+
+def _mean_of(overlap: Counted, there: np.ndarray, groups: Sequence[Any] | None) -> Counted:
+    """The mean of ratios over the classes that are there, bool ``[K]``."""
+    return Counted(
+        lambda weights: mean_over(overlap(weights), there), rarest(overlap.among[:, there], groups)
+    )
 
 
 def _counts(truth: np.ndarray, predicted: np.ndarray, k: int) -> np.ndarray:

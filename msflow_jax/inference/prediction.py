@@ -154,8 +154,9 @@ def uncertainties(
         arXiv 2507.19098; of a coupling flow -log posterior), ``margin`` (minus the gap between the
         two nearest codes), ``posterior`` (one minus the largest probability), ``entropy`` in nats,
         with D > 1 ``spread``, the standard deviation over draws of the predicted class's
-        probability, and with a likelihood ``evidence``, the negative log-likelihood -log p(x) in
-        nats: how unlike the training images this one is.
+        probability (of draws of opposite noise up to sqrt(D / (D - 1)) times that of independent
+        ones), and with a likelihood ``evidence``, the negative log-likelihood -log p(x) in nats: how
+        unlike the training images this one is.
 
     Raises:
         ValueError: the arrays are not ``[D, N, K]`` of one shape.

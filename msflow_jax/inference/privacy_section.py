@@ -4,8 +4,7 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from msflow_jax.data import some_rows
-from msflow_jax.evaluation.privacy import membership, neighbour_ratios
+from msflow_jax.evaluation.privacy import membership, neighbour_ratios, rows_in_mix, too_few
 from msflow_jax.inference.evaluation import Arrays, Block, Evaluation
 from msflow_jax.inference.windows import crops
 
@@ -20,7 +19,8 @@ _LOSSES = (
 class Privacy:
     """Membership inference by the model's own loss, and drawn images between training and validation.
 
-    At most 256 training images are classified, as the validation split was.
+    At most 256 training images are classified, as the validation split was; their classes are mixed as
+    the validation split's are.
     """
 
     name: str = "privacy"
@@ -28,17 +28,23 @@ class Privacy:
     def __call__(self, run: Evaluation) -> tuple[Block, Arrays]:
         """See :class:`msflow_jax.families.Section`."""
         train, val, seed = run.splits.train, run.labelled("val"), run.sample.seed
-        others = run.raw("val").uncertainty
-        loss = next((name for name in _LOSSES if name in others), None)
+        measured = run.raw("val").uncertainty
+        loss = next((name for name in _LOSSES if name in measured), None)
         block: Block = {}
+        groups = [np.asarray(one) for one in (train.groups, val.groups) if one]
+        labels = train.labels, val.labels
         if loss:
-            few = train.take(some_rows(len(train), min(_MOST, len(val.labels)), seed))
-            found = run.flow.classify(few.images, description="training images, for privacy")
-            groups = [*few.groups, *val.groups] if few.groups and val.groups else None
+            rows, others, _ = rows_in_mix(*labels, _MOST, seed)
+            few = train.take(rows).images
+            found = run.flow.classify(few, description="training images, for privacy")
             own = np.asarray(found.uncertainty[loss])
-            block["membership"] = {"loss": loss, **membership(own, others[loss], groups)}
+            of = [*groups[0][rows], *groups[1][others]] if len(groups) == 2 else None
+            block["membership"] = {"loss": loss, **membership(own, measured[loss][others], of)}
         images, _ = run.samples
         known, held_out = (crops(run.flow.model, one.images, seed) for one in (train, val))
-        of = (train.groups, val.groups) if train.groups and val.groups else ()
-        block["neighbours"] = neighbour_ratios(images, known, held_out, run.flips, seed, of)
+        rows, others, short = rows_in_mix(*labels, len(val.labels), seed)
+        parts = (groups[0][rows], groups[1][others]) if len(groups) == 2 else ()
+        given = images, known[rows], held_out[others]
+        block["neighbours"] = neighbour_ratios(*given, run.flips, seed, parts)
+        block["few"] = too_few(short, run.classes)
         return block, {}

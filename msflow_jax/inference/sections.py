@@ -36,6 +36,7 @@ class Classification:
             split.labels, prediction.distances, prediction.probabilities, uncertainty, run.classes,
             conventions=None if prediction.log_prob is None else LIKELIHOOD_CONVENTIONS,
             groups=split.groups, ordered=run.flow.info.ordered,
+            opposite=getattr(run.flow.model, "opposite_draws", False),
         )  # fmt: skip
         block |= {"abstention": _abstention(run), "subgroups": _subgroups(run)}
         block["nfe"] = float(prediction.nfe.mean())

@@ -4,7 +4,7 @@ from collections.abc import Collection
 from typing import Any
 
 from msflow_jax.reports.generation import blocks_of
-from msflow_jax.reports.page import number, percent, span
+from msflow_jax.reports.page import number, percent, share, span
 from msflow_jax.reports.results import Results
 from msflow_jax.reports.routes import scores_of
 from msflow_jax.storage.text import listed
@@ -95,8 +95,8 @@ def _uneven_abstention(found: dict[str, Any], results: Results) -> list[str]:
     (low, least), (high, most) = min(shares), max(shares)
     return [
         f"Abstention is uneven: at {percent(found['abstention']['coverage'], 0)} coverage by "
-        f"{results.word(name)} the model abstains from {percent(1 - low, 0)} of the images of {least} "
-        f"but {percent(1 - high, 0)} of {most}."
+        f"{results.word(name)} the model abstains from {share(1 - low)} of the images of {least} "
+        f"but {share(1 - high)} of {most}."
     ]
 
 

@@ -8,7 +8,11 @@ from msflow_jax.reports.page import number
 from msflow_jax.reports.results import Results
 from msflow_jax.reports.routes import scores_of
 
-_SCORES = ("accuracy", "balanced_accuracy", "auc_probability", "auc_distance", "ece", "mean_dice")
+_SCORES = (
+    *("accuracy", "balanced_accuracy", "auc_probability", "auc_distance", "ece"),
+    *("mean_dice_foreground", "mean_dice"),
+)
+_REMARKS = {"mean_dice": " (background included)"}
 
 
 def headlines(found: Mapping[str, Any]) -> list[str]:
@@ -17,7 +21,7 @@ def headlines(found: Mapping[str, Any]) -> list[str]:
     for section in found["sections"]:
         for name in _SCORES:
             if (value := found[section].get(name)) is not None:
-                lines.append(f"{found['split']} {name:18s} {value:.4f}")
+                lines.append(f"{found['split']} {name:18s} {value:.4f}{_REMARKS.get(name, '')}")
         for row in found[section].get("per_set", ()):
             lines.append(f"{row['name']}: {row['mean']:.3f} bits per dimension")
     for one in scores_of(found.get("translation") or {}):

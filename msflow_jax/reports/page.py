@@ -97,7 +97,9 @@ def _environment() -> Environment:
         trim_blocks=True,
         lstrip_blocks=True,
     )
-    environment.filters.update(percent=percent, number=number, flatten=flatten, listed=listed)
+    environment.filters.update(
+        percent=percent, share=share, number=number, flatten=flatten, listed=listed
+    )
     return environment
 
 

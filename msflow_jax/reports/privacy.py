@@ -16,7 +16,7 @@ def privacy_section(results: Results) -> Section:
         return page.missing(results, "privacy", "Privacy", text)
     return page.section(
         results, "privacy", "Privacy", rows=rows, membership=found.get("membership") or {},
-        neighbours=found.get("neighbours") or {},
+        neighbours=found.get("neighbours") or {}, few=found.get("few") or (),
     )  # fmt: skip
 
 

@@ -74,13 +74,23 @@ def _likelihood_tiles(found: dict[str, Any]) -> list[Tile]:
 def _segmentation_tiles(found: dict[str, Any]) -> list[Tile]:
     if not found:
         return []
-    remark = "over the classes present"
-    interval = page.span((found.get("intervals") or {}).get("mean_dice"), number)
-    spread = f"95 % interval {interval}" if interval else remark
-    return [
-        (number(found.get("mean_dice")), "mean Dice", spread),
-        (number(found.get("mean_iou")), "mean IoU", remark),
+    first = next(iter(found.get("classes") or ()), "class 0")
+    means = [
+        ("mean_dice_foreground", "mean Dice without the background", f" but {first}"),
+        ("mean_dice", "mean Dice, background included", f", {first} among them"),
+        ("mean_iou", "mean IoU, background included", f", {first} among them"),
     ]
+    return [
+        (number(found.get(key)), label, _averaged(found, key, f"over the classes present{those}"))
+        for key, label, those in means
+        if key in found or key != "mean_dice_foreground"  # not in evaluations of before
+    ]
+
+
+def _averaged(found: dict[str, Any], key: str, remark: str) -> str:
+    """What a mean is over, with its interval."""
+    interval = page.span((found.get("intervals") or {}).get(key), number)
+    return f"{remark}; 95 % interval {interval}" if interval else remark
 
 
 def _translation_tiles(found: dict[str, Any]) -> list[Tile]:
@@ -99,9 +109,9 @@ def _generation_tiles(found: dict[str, Any]) -> list[Tile]:
     return [
         _frechet_tile(found),
         (
-            percent(recognised.get("generated"), 0),
+            page.share(recognised.get("generated")),
             "generated images recognised",
-            f"real ones: {percent(recognised.get('real'), 0)}",
+            f"real ones: {page.share(recognised.get('real'))}",
         ),
         (
             percent(near.get("share_below_threshold")),
@@ -169,12 +179,20 @@ def _segmentation_sentence(results: Results) -> str:
     known = {name: dice for name, dice in rows.items() if dice is not None}
     if not known or found.get("mean_dice") is None:
         return ""
+    mean, whole = found.get("mean_dice_foreground"), number(found["mean_dice"])
+    text = f"On the {results.evaluation.get('split', 'evaluated')} images of {results.title} "
+    text += "predicted and true maps"
+    if mean is None:
+        text += f", background included, overlap with a mean Dice of {whole}"
+    else:
+        first = next(iter(rows))
+        known.pop(first, None)
+        text += f" overlap with a mean Dice of {number(mean)} without {first} ({whole} with it)"
     worst, best = min(known, key=lambda name: known[name]), max(known, key=lambda name: known[name])
-    return (
-        f"On the {results.evaluation.get('split', 'evaluated')} images of {results.title} predicted and "
-        f"true maps overlap with a mean Dice of {number(found['mean_dice'])}, best for {best} "
-        f"({number(known[best])}), worst for {worst} ({number(known[worst])})."
-    )
+    if len(known) > 1:
+        text += f", best for {best} ({number(known[best])})"
+        text += f", worst for {worst} ({number(known[worst])})"
+    return text + "."
 
 
 def _generation_sentence(found: dict[str, Any]) -> str:

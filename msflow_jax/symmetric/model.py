@@ -76,6 +76,7 @@ class SymmetricFlow:
     verbs = property(own_verbs)
     likelihood = likelihood
     window = property(own_window)
+    opposite_draws = True  # see paths.label_noise
 
     def __post_init__(self):
         if len(self.classes) != self.code.classes:

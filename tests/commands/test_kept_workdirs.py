@@ -80,8 +80,19 @@ def noise_by_place(monkeypatch):
         return sample_noise(key, index, shape)
 
     monkeypatch.setattr("msflow_jax.symmetric.paths.label_noise", apart)
+    monkeypatch.setattr("msflow_jax.symmetric.model.SymmetricFlow.opposite_draws", False)
     for module in ("symmetric.model", "symmetric.sections", "coupling.density"):
         monkeypatch.setattr(f"msflow_jax.{module}.content_index", lambda x: np.arange(len(x)))
+
+
+@pytest.fixture(autouse=True)
+def every_drawn_image_once(monkeypatch):
+    """As the figures were made: memorisation of drawn images in the mix that they were drawn in."""
+
+    def alike(labels, others):
+        return np.ones(len(labels)), np.ones(len(others), bool)
+
+    monkeypatch.setattr("msflow_jax.evaluation.memorisation.in_mix_of", alike)
 
 
 @pytest.fixture(autouse=True)

@@ -195,3 +195,10 @@ def test_an_evaluation_says_what_the_model_gives_away(trained):
     assert 0 <= member["auroc"]["value"] <= 1 and found["neighbours"]["compared"] == 8
     text = (trained / "report" / "index.html").read_text()
     assert "Membership inference: AUROC" in text and "if nothing is given away" in text
+
+
+def test_an_evaluation_knows_that_draws_have_opposite_noise(trained):
+    found = evaluation(trained)["classification"]
+    assert (
+        found["draws"].get("opposite") is True and "opposite noise" in found["conventions"]["draws"]
+    )

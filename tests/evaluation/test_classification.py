@@ -55,6 +55,27 @@ def test_agreement_by_hand():
     assert found["unanimous"] == 0.5
 
 
+def test_draws_of_opposite_noise_are_compared_with_those_of_other_noise_alone():
+    predictions = np.array([[0, 0, 0, 0], [1, 1, 1, 1], [0, 0, 0, 1], [1, 1, 0, 1]])
+    found = draw_agreement(predictions, opposite=True)
+    assert found["agreement"] == pytest.approx((0.75 + 0.25 + 0.25 + 0.75) / 4)
+    assert found["agreement"] != draw_agreement(predictions)["agreement"]
+    assert draw_agreement(predictions[:3], opposite=True)["agreement"] == pytest.approx(0.5)
+    two = draw_agreement(predictions[2:], opposite=True)
+    assert two["agreement"] is None and two["unanimous"] == 0.5
+    assert "opposite signs: draws=4" in two["undefined"]["agreement"]
+
+
+def test_what_opposite_noise_means_for_deviations_is_said():
+    given = readings(3, draws=2)
+    apart, paired = (evaluate(*given, opposite=opposite) for opposite in (False, True))
+    assert "opposite" not in apart["draws"] and paired["draws"]["opposite"] is True
+    assert "sqrt(D / (D - 1))" in paired["conventions"]["draws"]
+    assert "opposite" not in apart["conventions"]["draws"]
+    assert paired["draws"]["accuracy"] == apart["draws"]["accuracy"]
+    assert paired["draws"]["agreement"] is None is not apart["draws"]["agreement"]
+
+
 def test_one_draw_has_no_spread_and_says_why():
     result = evaluate(*readings(3, draws=1))
     assert result["draws"]["accuracy"]["sd"] is None

@@ -3,7 +3,7 @@
 import numpy as np
 import pytest
 
-from msflow_jax.evaluation.privacy import membership, neighbour_ratios
+from msflow_jax.evaluation.privacy import membership, neighbour_ratios, rows_in_mix, too_few
 
 
 def test_losses_alike_tell_nothing():
@@ -78,3 +78,43 @@ def test_drawn_images_that_copy_are_nearer():
     assert mirrored["nearer"]["value"] == 1.0
     same = neighbour_ratios(images(10, 3), val, val)
     assert same["nearer"]["value"] == 0.5  # ties
+
+
+def test_training_images_are_chosen_in_the_held_out_mix():
+    train, held_out = np.repeat([0, 1, 2], [300, 90, 60]), np.repeat([0, 1, 2], [10, 20, 50])
+    rows, others, short = rows_in_mix(train, held_out, 40, 0)
+    assert np.bincount(train[rows]).tolist() == [5, 10, 25] and (np.diff(rows) > 0).all()
+    assert others.tolist() == list(range(80)) and short == {}
+    again, _, _ = rows_in_mix(train, held_out, 40, 0)
+    assert rows.tolist() == again.tolist() != rows_in_mix(train, held_out, 40, 1)[0].tolist()
+    rows, _, _ = rows_in_mix(train, held_out, 33, 0)
+    assert len(rows) == 33 and np.bincount(train[rows]).tolist() == [4, 8, 21]
+
+
+def test_a_class_of_too_few_training_images_leaves_held_out_ones_out_and_says_so():
+    train, held_out = np.repeat([0, 1], [100, 6]), np.repeat([0, 1, 2], [20, 18, 2])
+    rows, others, short = rows_in_mix(train, held_out, 256, 0)
+    assert np.bincount(train[rows]).tolist() == [20, 6]
+    assert np.bincount(held_out[others]).tolist() == [20, 6] and short == {1: (6, 18), 2: (0, 2)}
+    (text,) = too_few(short, ["none", "mild, b", "severe"])
+    assert "“mild, b (6 of 18)”, severe (0 of 2)" in text and too_few({}, []) == []
+    rows, others, short = rows_in_mix(np.zeros(9, int), np.ones(5, int), 4, 0)  # nothing in common
+    assert len(rows) == 4 and others.tolist() == list(range(5)) and short == {1: (0, 4)}
+
+
+def test_another_mix_of_classes_is_no_leak():
+    rng = np.random.default_rng(0)
+    train, held_out = np.repeat([0, 1], [300, 100]), np.repeat([0, 1], [60, 140])
+    losses = [rng.normal(labels, 0.3) for labels in (train, held_out)]  # nobody is a member
+    heads = rng.integers(0, 256, (2, 1, 8, 8, 1))
+    pictures = [
+        np.clip(heads[labels, 0] + rng.integers(-9, 10, (len(labels), 8, 8, 1)), 0, 255)
+        for labels in (train, held_out, np.arange(60) % 2)
+    ]
+    known, others, drawn = (one.astype(np.uint8) for one in pictures)
+    rows, kept, _ = rows_in_mix(train, held_out, 256, 0)
+    assert membership(*losses)["auroc"]["interval"][0] > 0.6  # as it was
+    low, high = membership(losses[0][rows], losses[1][kept])["auroc"]["interval"]
+    assert low < 0.5 < high
+    near = neighbour_ratios(drawn, known[rows], others[kept])["nearer"]
+    assert near["chance"][0] <= near["value"] <= near["chance"][1]

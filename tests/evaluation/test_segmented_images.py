@@ -115,3 +115,16 @@ def test_without_errors_there_is_no_area():
         evaluate_uncertainty(none, np.full(none.shape, 2.0))
     with pytest.raises(ValueError, match="differ"):
         evaluate_uncertainty(none, np.zeros((12, 3)))
+
+
+def test_the_mean_without_the_background_has_its_own_interval():
+    truth, found = some_maps()
+    out = evaluate_images(truth, found, NAMES)
+    dice = [row["dice"] for row in out["classes"].values()]
+    assert out["mean_dice_foreground"] == pytest.approx(np.mean(dice[1:]))
+    low, high = out["intervals"]["mean_dice_foreground"]
+    assert low < out["mean_dice_foreground"] < high
+    alone = evaluate_images(0 * truth, 0 * found, NAMES)
+    assert alone["mean_dice"] == 1 and alone["mean_dice_foreground"] is None
+    assert alone["undefined"] == {"mean_dice_foreground": f"no pixel but of {NAMES[0]}"}
+    assert alone["intervals"]["mean_dice_foreground"] is None
