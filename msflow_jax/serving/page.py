@@ -133,7 +133,7 @@ class Page:
             "key": key, "words": one.words, "default": one.default, "choices": choices,
             "kind": "range" if slides else "select" if choices else kind, "stops": stops,
             "value": (value := self._value(key, one, service)), "low": low, "high": high,
-            "place": stops.index(value) if stops else value,
+            "place": stops.index(value) if stops else value, "tasks": one.tasks,
             "step": 0.5 if key == "guidance" else 1 if type(one.default) is int else 0.01,
         }  # fmt: skip
 
