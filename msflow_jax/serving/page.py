@@ -55,10 +55,10 @@ class Page:
     def __init__(self, service: Service):
         flow = service.flow
         self.facts: dict[str, Any] = {
-            "version": __version__, "model": flow.path.name, "family": flow.family.name,
+            "version": __version__, "model": service.name, "family": flow.family.name,
             "step": flow.step, "endpoints": list(service.endpoints), "classes": list(flow.classes),
             "modalities": list(getattr(flow.model, "modalities", {})),
-            "evaluation": str(flow.calibration) or flow.calibration.reason,
+            "evaluation": service.evaluation,
         }  # fmt: skip
         environment = Environment(
             loader=ChoiceLoader([PackageLoader(name) for name in _TEMPLATES]),
