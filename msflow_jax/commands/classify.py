@@ -106,7 +106,7 @@ def classify(
         raise stopped.kept(len(read.names), partial) from stopped
     rows = add_broken(rows, read.broken) if skip_broken else rows
     write_csv(output, rows)
-    _write_series(by_series, out, read, str(flow.calibration))
+    _write_series(by_series, out, read, str(flow.calibration), rejections)
     partial.unlink(missing_ok=True)  # of an earlier call that was stopped
     print(f"{len(read.names)} images, {_note(flow.calibration, rejections, read.broken)}: {output}")
     return rows
@@ -146,12 +146,14 @@ def _check(flow: Any, keep: float, measure: str, outside: float, sets: Any) -> N
         check_sets(flow.calibration.conformal, sets["coverage"], flow.path)
 
 
-def _write_series(output: Path, out: Any, read: Any, evaluation: str) -> None:
+def _write_series(
+    output: Path, out: Any, read: Any, evaluation: str, rejections: Any = None
+) -> None:
     """The table of series; without slices of any, one of an earlier call would be of other images."""
     from msflow_jax.inference.tables import series_rows
     from msflow_jax.storage.text import write_csv
 
-    if series := series_rows(out, read.series, read.subjects, evaluation):
+    if series := series_rows(out, read.series, read.subjects, evaluation, rejections):
         write_csv(output, series)
         print(f"{len(series)} volumes or series: {output}")
     else:

@@ -44,7 +44,8 @@ def serve(
         together: most requests that go through the network at once.
         waiting: most requests that wait; others are refused with status 503.
         mebibytes: largest body of a request.
-        nearest: whether the nearest training images are shown; None: where others do not reach it.
+        nearest: whether the nearest training images are shown; None: where neither ``host`` nor
+            ``names`` let others reach it.
 
     Raises:
         ValueError: a workdir that cannot be opened, or a model without an endpoint.
@@ -69,8 +70,8 @@ def serve(
     service = Service(flow := open_workdir(workdir))
     if not service.endpoints:
         raise ValueError(f"the model of {workdir} can nothing that has an endpoint")
-    if (local if nearest is None else nearest) and "classify" in service.endpoints:
-        service = Service(flow, _nearest(flow))
+    if "classify" in service.endpoints:
+        service = Service(flow, _nearest(flow, nearest, local and not names))
     hosts = (*LOCAL, "[::1]") if local else (host, *_own_names())
     limits = Limits(together, waiting, mebibytes, _SECONDS, (*hosts, *names))
     app = build_app(service, limits)
@@ -99,10 +100,19 @@ def _own_names() -> tuple[str, ...]:
     return tuple(sorted(names))
 
 
-def _nearest(flow: Any) -> Any:
-    """The training images, or None and a line that says why they are not there."""
+def _nearest(flow: Any, asked: bool | None, private: bool) -> Any:
+    """The training images, or None and, where nobody asked for none, a line that says why."""
     from msflow_jax.serving.near import Nearest
 
+    if asked is None and not private:
+        print(
+            "the nearest training images are not shown, since others reach the service (--host, "
+            "--allow-host): --nearest shows them",
+            file=sys.stderr,
+        )
+        return None
+    if asked is False:
+        return None
     try:
         return Nearest.of(flow)
     except (ValueError, OSError, ImportError) as error:

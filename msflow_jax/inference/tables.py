@@ -95,8 +95,9 @@ def _written(name: str, classes: Sequence[str]) -> str:
 
 
 def series_rows(
-    found: Prediction, volumes: Sequence[str], subjects: Sequence[str], evaluation: str
-) -> list[dict[str, Any]]:
+    found: Prediction, volumes: Sequence[str], subjects: Sequence[str], evaluation: str,
+    rejections: Mapping[str, np.ndarray] | None = None,
+) -> list[dict[str, Any]]:  # fmt: skip
     """A row for each volume or series of which slices were classified.
 
     The probabilities of a series are the mean of its slices': one slice alone cannot outvote the others,
@@ -107,13 +108,16 @@ def series_rows(
         volumes: the volume that each is a slice of, empty of a picture that is none.
         subjects: whom each shows, as a salted hash; empty where not known.
         evaluation: which evaluation prior and temperature are of; empty for none.
+        rejections: as of :func:`prediction_rows`.
 
     Returns:
         ``name``, ``label``, ``class``, ``p_CLASS`` for each class, ``slices``, ``spread`` (standard
         deviation over the slices of the probability of this class; empty of a single one), ``agree``
-        (share of the slices of this class), ``subject``, ``evaluation``; none where there is no series.
+        (share of the slices of this class), ``abstained`` (share of those that are abstained from; empty
+        where not known), ``subject``, ``evaluation``; none where there is no series.
     """
     p, predicted = found.probability, found.prediction
+    unsure = None if rejections is None else np.any(list(rejections.values()), axis=0)
     members: dict[str, list[int]] = {}
     for i, volume in enumerate(volumes[: len(predicted)]):
         if volume:
@@ -127,5 +131,6 @@ def series_rows(
         row |= {f"p_{c}": f"{mean[j]:.6f}" for j, c in enumerate(found.classes)}
         row |= {"slices": len(index), "spread": spread}
         row["agree"] = f"{(predicted[index] == label).mean():.6f}"
+        row["abstained"] = "" if unsure is None else f"{unsure[index].mean():.6f}"
         rows.append({**row, "subject": subjects[index[0]], "evaluation": evaluation})
     return rows

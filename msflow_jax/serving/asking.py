@@ -15,6 +15,7 @@ from msflow_jax.inference.answered import (
 )
 from msflow_jax.inference.flow import Flow
 from msflow_jax.serving.answers import Answer, Asked, padded
+from msflow_jax.serving.parameters import warn_of_other_tasks
 from msflow_jax.serving.pictures import addresses
 from msflow_jax.serving.uploads import as_needed, lying_together, read_upload, refuse_many
 
@@ -26,6 +27,7 @@ def answer(flow: Flow, asked: Asked) -> Answer:
     known = (MODALITY, *flow.parts.asks)
     if given["task"] not in known:
         raise ValueError(f"unknown task {given['task']!r}: choose one of {', '.join(known)}")
+    warn_of_other_tasks("answer", given)
     if given["task"] == MODALITY:
         return _modalities(flow, files, given["resize"])
     return _replied(flow, files, given)

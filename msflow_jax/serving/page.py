@@ -55,10 +55,10 @@ class Page:
     def __init__(self, service: Service):
         flow = service.flow
         self.facts: dict[str, Any] = {
-            "version": __version__, "model": flow.path.name, "family": flow.family.name,
+            "version": __version__, "model": service.name, "family": flow.family.name,
             "step": flow.step, "endpoints": list(service.endpoints), "classes": list(flow.classes),
             "modalities": list(getattr(flow.model, "modalities", {})),
-            "evaluation": str(flow.calibration) or flow.calibration.reason,
+            "evaluation": service.evaluation,
         }  # fmt: skip
         environment = Environment(
             loader=ChoiceLoader([PackageLoader(name) for name in _TEMPLATES]),
@@ -133,7 +133,7 @@ class Page:
             "key": key, "words": one.words, "default": one.default, "choices": choices,
             "kind": "range" if slides else "select" if choices else kind, "stops": stops,
             "value": (value := self._value(key, one, service)), "low": low, "high": high,
-            "place": stops.index(value) if stops else value,
+            "place": stops.index(value) if stops else value, "tasks": one.tasks,
             "step": 0.5 if key == "guidance" else 1 if type(one.default) is int else 0.01,
         }  # fmt: skip
 

@@ -1,6 +1,7 @@
 """What each endpoint may be asked: names, types and ranges, refused by name where they do not fit."""
 
 import re
+import warnings
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from types import MappingProxyType
@@ -20,6 +21,7 @@ class Parameter:
         low: smallest number.
         high: largest number.
         among: those that may be given: each is another program, whose number has to be bounded.
+        tasks: of an endpoint that does several tasks, those that it changes; empty: every one.
     """
 
     default: Value
@@ -27,6 +29,7 @@ class Parameter:
     low: float = 0
     high: float = float("inf")
     among: tuple[Value, ...] = ()
+    tasks: tuple[str, ...] = ()
 
     def read(self, name: str, text: str) -> Value:
         """The value of a text.
@@ -126,15 +129,30 @@ ENDPOINTS: Mapping[str, Mapping[str, Parameter]] = MappingProxyType({
             "modality", "what is asked: the modality of each image, or a selection (5 images: the "
             "reference, and A to D), identification (4: A to D) or instruction (2: the reference, and A)"
         ),
-        "target": Parameter("", "of a selection: the modality that is looked for"),
+        "target": Parameter(
+            "", "of a selection: the modality that is looked for", tasks=("selection",)
+        ),
         "options": Parameter(
-            "", "of an instruction: four routes such as t1w-ct,ct-t1w,t1w-t2w,t2w-t1w; empty: the first"
+            "", "of an instruction: four routes such as t1w-ct,ct-t1w,t1w-t2w,t2w-t1w; empty: the first",
+            tasks=("instruction",),
         ),
         "form": Parameter(
-            "direct", "by comparing vectors, or a letter read off the expert", among=("direct", "letter")
+            "direct", "by comparing vectors, or a letter read off the expert",
+            among=("direct", "letter"), tasks=("selection", "identification", "instruction"),
         ),
     },
 })  # fmt: skip
+
+
+def warn_of_other_tasks(endpoint: str, given: Mapping[str, Any]) -> None:
+    """A warning where parameters are given that mean nothing to the task that is asked for."""
+    known, task = ENDPOINTS[endpoint], given["task"]
+    idle = [
+        name for name, one in known.items()
+        if one.tasks and task not in one.tasks and given[name] != one.default
+    ]  # fmt: skip
+    if idle:
+        warnings.warn(f"{' and '.join(idle)}: of other tasks than {task}", stacklevel=3)
 
 
 def takes_form(endpoint: str) -> bool:

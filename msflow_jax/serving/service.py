@@ -1,10 +1,12 @@
 """The verbs of a model as a service: files and parameters in, what JSON can carry out."""
 
 import contextlib
+import os
 import warnings
 from collections.abc import Callable, Hashable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from functools import partial
+from pathlib import Path
 from types import MappingProxyType
 from typing import Any
 
@@ -35,6 +37,9 @@ from msflow_jax.serving.pictures import addresses
 from msflow_jax.serving.uploads import lines_of
 
 _OF_SETS = ("score", "by_class")  # what says nothing without coverage
+_NUMBERS = (  # or None where they are not known
+    "log_likelihood", "bits_per_dimension", "outside", "spread", "agree", "abstained",
+)  # fmt: skip
 ANSWERS: Mapping[str, Callable[[Flow, Asked], Answer]] = MappingProxyType(
     {
         "segment": segment, "explain": explain, "generate": generate, "translate": translate,
@@ -54,6 +59,16 @@ class Service:
 
     flow: Flow
     near: Nearest | None = None
+
+    @property
+    def name(self) -> str:
+        """The name of the model's folder, which a path such as ``.`` has too."""
+        return Path(os.path.abspath(self.flow.path)).name
+
+    @property
+    def evaluation(self) -> str:
+        """Which evaluation is applied, or why none is."""
+        return str(self.flow.calibration) or self._words(self.flow.calibration.reason, "classify")
 
     @property
     def endpoints(self) -> tuple[str, ...]:
@@ -101,18 +116,19 @@ class Service:
         return [attempted(ANSWERS[kind[0]], self.flow, one) for one in asked]
 
     def _reworded(self, found: Answer | Exception, endpoint: str) -> Answer | Exception:
-        """An answer, or an error, in the words of who asks, without the place of the model's folder."""
-        place, name = str(self.flow.path), self.flow.path.name
-        placed = len(self.flow.path.parts) > 1
-
-        def words(line: str) -> str:
-            return as_parameters(line.replace(place, name) if placed else line, endpoint)
-
+        """An answer, or an error, in the words of who asks."""
         if isinstance(found, ValueError | ImportError):
-            return ValueError(words(str(found)))
+            return ValueError(self._words(str(found), endpoint))
         if isinstance(found, dict) and found.get("warnings"):
-            return {**found, "warnings": [words(line) for line in found["warnings"]]}
+            lines = [self._words(line, endpoint) for line in found["warnings"]]
+            return {**found, "warnings": lines}
         return found
+
+    def _words(self, line: str, endpoint: str) -> str:
+        """A line in the words of who asks, without the place of the model's folder."""
+        placed = len(self.flow.path.parts) > 1
+        line = line.replace(str(self.flow.path), self.name) if placed else line
+        return as_parameters(line, endpoint)
 
     def _classify(self, asked: Sequence[Asked]) -> list[Answer | Exception]:
         """Images of all requests go through the network at once."""
@@ -155,7 +171,7 @@ class Service:
         of_sets = {name: given[name] for name in ("coverage", *_OF_SETS)}
         settings = {name: given[name] for name in ("keep", "measure", "outside")}
         requested = {name: given[name] for name in ("draws", "steps")}
-        rows, _, said = tabulate(
+        rows, rejections, said = tabulate(
             self.flow, out, read, requested=requested, sets=of_sets if given["coverage"] else None,
             **settings,
         )  # fmt: skip
@@ -168,11 +184,11 @@ class Service:
         for image, found in zip(images, near, strict=False):
             image["nearest"] = found
         compared = self.near.counts if self.near and near else {}
-        series = series_rows(out, read.series, read.subjects, str(known))
+        series = series_rows(out, read.series, read.subjects, str(known), rejections)
         return {
             "images": images, "warnings": [*lines, *said],
             "series": [as_json(row, self.flow.classes) for row in series],
-            "evaluation": str(known) or known.reason, **compared,
+            "evaluation": self.evaluation, **compared,
         }  # fmt: skip
 
 
@@ -207,7 +223,7 @@ def as_json(row: Mapping[str, Any], classes: Sequence[str]) -> Answer:
             found["probability"][columns[column]] = float(value)
         elif column.startswith("uncertainty_"):
             found["uncertainty"][column.removeprefix("uncertainty_")] = float(value)
-        elif column in ("log_likelihood", "bits_per_dimension", "outside", "spread", "agree"):
+        elif column in _NUMBERS:
             found[column] = float(value) if value != "" else None
         elif column == "abstain":
             found[column] = None if value == "" else bool(value)

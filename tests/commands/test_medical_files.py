@@ -65,6 +65,8 @@ def test_a_whole_run_on_a_hospitals_files_tells_nothing_of_a_person(
         assert float(row["spread"]) == pytest.approx(p[:, label].std(), abs=2e-6)
         agree = np.mean([r["label"] == row["label"] for r in slices])
         assert (row["slices"], float(row["agree"])) == ("3", pytest.approx(agree, abs=1e-6))
+        abstained = np.mean([int(r["abstain"]) for r in slices])
+        assert float(row["abstained"]) == pytest.approx(abstained, abs=1e-6)
     assert len({row["subject"] for row in answers}) == 3
     assert all(len(row["subject"]) == 16 for row in answers)
     # A model of CT is given something else, and complains without telling either.
@@ -102,4 +104,6 @@ def served(workdir, tmp_path, slice_, every):
     assert mr.status_code == 400 and "b.dcm is MR, the images trained on are CT" in mr.text
     (whole,) = volume.json()["series"]
     assert whole["slices"] == 3 and len(volume.json()["images"]) == 3
+    abstained = np.mean([image["abstain"] for image in volume.json()["images"]])
+    assert whole["abstained"] == pytest.approx(abstained, abs=1e-6)
     return " ".join(answer.text for answer in (one, mr, volume))

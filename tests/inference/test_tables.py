@@ -25,6 +25,15 @@ def test_probabilities_of_a_series_are_the_mean_of_its_slices():
     assert series_rows(found, ("", "", "", ""), ("",) * 4, "") == []
 
 
+def test_a_series_says_which_share_of_its_slices_is_rejected():
+    found = predict([[0.9, 0.1], [0.4, 0.6], [0.4, 0.6], [0.2, 0.8]])
+    whom = ("x", "x", "", "y"), ("",) * 4, "test (step 4)"
+    unsure, unlike = np.array([[1, 0, 1, 1], [1, 0, 0, 0]], bool)
+    rows = series_rows(found, *whom, {"too uncertain": unsure, "unlike": unlike})
+    assert [float(row["abstained"]) for row in rows] == [0.5, 1]
+    assert [row["abstained"] for row in series_rows(found, *whom)] == ["", ""]
+
+
 def test_one_certain_slice_does_not_outvote_the_others():
     (row,) = series_rows(predict([[0.4, 0.6]] * 3 + [[1 - 1e-9, 1e-9]]), ("x",) * 4, ("",) * 4, "")
     assert row["class"] == "a" and float(row["p_a"]) == pytest.approx(0.55)

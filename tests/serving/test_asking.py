@@ -18,6 +18,7 @@ from msflow_jax.inference.flow import Flow
 from msflow_jax.serving.app import Limits, build_app
 from msflow_jax.serving.service import Service
 from msflow_jax.synergy.family import FAMILY
+from tests.commands.browsing import ADDRESS, browsing, opened
 from tests.synergy import tiny
 
 NAMES = tuple(tiny.NAMES)
@@ -130,6 +131,27 @@ def test_what_cannot_be_asked(client, pictures, count, given, words):
 
 
 @pytest.mark.parametrize(
+    ("count", "task", "own", "others"),
+    [
+        (5, "modality", (), ("target", "options", "form")),
+        (5, "selection", ("target", "form"), ("options",)),
+        (4, "identification", ("form",), ("target", "options")),
+        (2, "instruction", ("form",), ("target",)),
+    ],
+)
+def test_what_is_given_for_another_task_is_named(client, pictures, count, task, own, others):
+    every = {"target": NAMES[1], "options": "x-y", "form": "letter"}
+
+    def said(*names):
+        given = {name: every[name] for name in names}
+        found = send(client, pictures[-count:], task=task, **given).json()
+        return [line for line in found["warnings"] if "of other tasks" in line]
+
+    assert said(*own) == []
+    assert said(*own, *others) == [f"{' and '.join(others)}: of other tasks than {task}"]
+
+
+@pytest.mark.parametrize(
     ("kind", "body", "words"),
     [
         ("", b"--x--", "the form cannot be read: Missing boundary"),
@@ -174,6 +196,22 @@ def test_wrong_files_and_a_form_where_none_belongs(client, pictures, tmp_path):
     refused(client.post("/translate", files=form), "not a form")
     found = client.post("/segment", content=b"x")
     assert found.status_code == 404 and "/translate, /answer" in found.json()["error"]
+
+
+def test_the_page_asks_for_what_the_task_takes(client):
+    script = "String(query(forms.get('answer'), [{name: 'a.png'}]))"
+    with browsing() as browser, opened(browser, ADDRESS, client) as page:
+        page.click("#answer summary")
+        for task, names in {
+            "modality": [], "selection": ["target", "form"], "identification": ["form"],
+            "instruction": ["options", "form"],
+        }.items():  # fmt: skip
+            page.select_option("#answer-task", task)
+            shown = [n for n in ("target", "options", "form") if page.is_visible(f"#answer-{n}")]
+            assert shown == names
+            sent = {"target": f"target={NAMES[0]}", "form": "form=direct"}
+            asked = {f"task={task}", *(sent[name] for name in names if name in sent)}
+            assert set(page.evaluate(script).split("&")) == asked
 
 
 def test_the_page_asks_for_several_images(client):

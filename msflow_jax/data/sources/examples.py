@@ -19,7 +19,7 @@ from msflow_jax.data.sources.dicom.listed import (
     File,
     in_order,
     lies,
-    name_of,
+    names_of,
     plane_of,
     series_of,
     warn_of_odd_slices,
@@ -86,9 +86,9 @@ def list_items(
     series = series_of(dicoms)
     folders = Counter(folder for group in series for folder in {file.folder for file in group})
     folders.update(item.name.rpartition("/")[0] for item in found)
-    for group in series:
+    for group, name in zip(series, names_of(series, folders), strict=True):
         try:
-            found += _of_series(group, wanted, folders)
+            found += _of_series(group, wanted, name)
         except NoVolume as error:
             pictures[group[0].name] = str(error)
         except ValueError as error:
@@ -145,7 +145,7 @@ def _of_file(item: Item, wanted: Wanted) -> list[Item]:
     return [item]
 
 
-def _of_series(group: list[File], wanted: Wanted, folders: Counter[str]) -> list[Item]:
+def _of_series(group: list[File], wanted: Wanted, name: str) -> list[Item]:
     """The examples of the files of one series, or of one file."""
     file, header = group[0], group[0].header
     assert header is not None
@@ -165,7 +165,7 @@ def _of_series(group: list[File], wanted: Wanted, folders: Counter[str]) -> list
         if wanted.dims == 3:
             raise NoVolume(file.path)
         return [Item(file.name, (file.path,), **{**common, "lies": lies(header)})]
-    return _of_slices(group, header, common, wanted, name_of(group, folders))
+    return _of_slices(group, header, common, wanted, name)
 
 
 def _of_slices(

@@ -72,9 +72,9 @@ class SlicedVolume:
         Raises:
             ValueError: another number of images than of slices.
         """
-        if len(images) != len(self.slices):
-            raise ValueError(f"{self.name}: {len(images)} images of {len(self.slices)} slices")
         across = AXES[self.axis]
+        if len(images) != (count := self.cut.space[across]):
+            raise ValueError(f"{self.name}: {len(images)} images of {count} slices")
         inside = [axis for axis in range(3) if axis != across]
         old = [self.cut.space[axis] for axis in inside]
         sizes = cut(self.cut, self.axis, 0).proportions
@@ -125,13 +125,13 @@ def read_volumes(
     refuse_broken(broken.values())
     grids = [grids_of(item) for item in track(items, "Looking at volumes")]
     refuse_broken(_across(items, grids, slices))
-    axis = AXES[slices.axis]
+    counts = [cut.space[AXES[slices.axis]] for _, cut in grids]
     parts = [
         dataclasses.replace(
             item, name=f"{item.name}/{n:03d}", part=n, number=n, axis=slices.axis, volume=item.name
         )
-        for item, (_, cut) in zip(items, grids, strict=True)
-        for n in range(cut.space[axis])
+        for item, count in zip(items, counts, strict=True)
+        for n in range(count)
     ]
     found = read_items(parts, {}, info, resize)
     refuse_broken(found.errors)
@@ -141,10 +141,10 @@ def read_volumes(
             f"{slices.last:g} of the axis were never trained on (data.slices): look at them with care",
             stacklevel=2,
         )
-    series = np.array(found.series)
+    ends = np.cumsum(counts)
     return tuple(
-        SlicedVolume(item, found.images[series == item.name], slices.axis, *grid, info.fit)
-        for item, grid in zip(items, grids, strict=True)
+        SlicedVolume(item, found.images[end - count : end], slices.axis, *grid, info.fit)
+        for item, grid, count, end in zip(items, grids, counts, ends, strict=True)
     )
 
 

@@ -105,7 +105,8 @@ const show = {
       return card(image, element("p", { className: "muted" }, image.name), ...parts);
     });
     const whole = found.series.map((one) => element("div", {}, element("h3", {}, `${one.name}: ${one.class}`),
-      element("p", { className: "muted" }, `mean of ${one.slices} slices`), bars(one.probability)));
+      element("p", { className: "muted" }, `mean of ${one.slices} slices`),
+      ...(one.abstained ? [tag(`abstains from ${percent(one.abstained)} of them`, true)] : []), bars(one.probability)));
     if (forms.has("explain")) {
       const why = element("button", { type: "button", className: "second" }, "Show why");
       why.addEventListener("click", () => { choose(forms.get("explain"), files); ask(forms.get("explain")); });
@@ -174,7 +175,7 @@ const valueOf = (input) => input.dataset.values ? input.dataset.values.split(","
 function query(form, files) {
   const asked = new URLSearchParams();
   if (files && !several(form)) asked.set("name", files[0].name);
-  for (const input of form.querySelectorAll("[name]")) {
+  for (const input of form.querySelectorAll(".field:not([hidden]) [name]")) {
     const value = input.type === "checkbox" ? String(Number(input.checked)) : valueOf(input);
     if (value !== "" && (value !== input.dataset.default || input.tagName === "SELECT")) asked.set(input.name, value);
   }
@@ -235,6 +236,9 @@ for (const form of forms.values()) {
       slider.parentElement.querySelector("output").textContent = shown;
       slider.setAttribute("aria-valuetext", shown);
     });
+  const task = form.querySelector("[name=task]"), others = [...form.querySelectorAll("[data-tasks]")];
+  const fit = () => others.forEach((one) => { one.hidden = !one.dataset.tasks.split(" ").includes(task.value); });
+  if (task) { task.addEventListener("change", fit); fit(); }
   const input = form.querySelector(".file"), drop = form.querySelector(".drop");
   if (!input) continue;
   input.addEventListener("change", () => {

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 import warnings
 from collections import Counter, defaultdict
 from collections.abc import Sequence
@@ -111,10 +112,25 @@ def warn_of_odd_slices(series: Sequence[Sequence[File]]) -> None:
         warnings.warn(f"{lines[0]}{more}", stacklevel=4)
 
 
-def name_of(group: list[File], folders: Counter[str]) -> str:
-    """The folder of a series if it has one of its own, else the name of its first file."""
-    found = {file.folder for file in group}
-    folder = min(found)
-    if len(found) == 1 and folders[folder] == 1:
-        return folder or group[0].path.parent.name  # the folder that was given
-    return min(file.name for file in group)
+def names_of(series: Sequence[list[File]], folders: Counter[str]) -> list[str]:
+    """The folder of each series if it has one of its own, else the name of its first file.
+
+    No two series have one name: one that lies in the given folder itself is called by its first file
+    where a folder within has the name of the given one.
+
+    Args:
+        series: the files of each.
+        folders: how many series and other images each folder holds.
+    """
+    found = []
+    for group in series:
+        within = {file.folder for file in group}
+        alone = len(within) == 1 and folders[min(within)] == 1
+        found.append(min(within) if alone else min(file.name for file in group))
+    if "" in found:
+        at = found.index("")
+        # A path such as "." has no name of its own; nor has the root of a disk.
+        given = Path(os.path.abspath(series[at][0].path)).parent.name
+        others = {name for name, group in zip(found, series, strict=True) if len(group) > 1}
+        found[at] = given if given not in others else min(file.name for file in series[at])
+    return found
