@@ -12,7 +12,7 @@ from typing import Any, NoReturn
 
 from msflow_jax.commands.numbers import fraction
 from msflow_jax.commands.terminal import guarded_streams
-from msflow_jax.storage.content import Note, printable
+from msflow_jax.storage.content import Note, OfArrays, printable
 from msflow_jax.storage.interruption import INTERRUPTED, Interruption
 from msflow_jax.storage.places import expand, split_archive
 
@@ -173,6 +173,7 @@ def run(main: Callable[[Sequence[str]], Any]) -> None:
     warnings.formatwarning = _as_line
     # Training and its evaluation read the same data: what is said of them is said once.
     warnings.filterwarnings("once", category=UserWarning, append=True)
+    warnings.filterwarnings("ignore", category=OfArrays)
     with guarded_streams(), Interruption(allowed=0):
         status = _status(main)
     if status:

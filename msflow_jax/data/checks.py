@@ -1,12 +1,16 @@
 """What arrays of images must look like, said before anything is computed."""
 
+import warnings
 from typing import Any
 
 import jax
 import jax.numpy as jnp
 import numpy as np
 
+from msflow_jax.storage.content import OfArrays
+
 ROUNDING = 1e-4  # that float images may lie outside their range
+_DIM = 16  # of 255: uint8 images of which none reaches it were likely floats
 
 
 def check_shape(images: jax.Array, shape: tuple[int, ...]) -> None:
@@ -75,7 +79,7 @@ def check_labels(labels: Any, classes: int) -> None:
 
 
 def check_images(images: Any, shape: tuple[int, ...], name: str = "images") -> np.ndarray:
-    """Images ``[N, *shape]``: uint8 0..255, or floats in [-1, 1].
+    """Images ``[N, *shape]``: uint8 0..255, or floats in [-1, 1]. Warns of uint8 that is nearly black.
 
     Args:
         images: array; the last axis may be missing where it has one entry.
@@ -102,6 +106,13 @@ def check_images(images: Any, shape: tuple[int, ...], name: str = "images") -> n
         hint = layout_hint(images, shape)
         raise ValueError(f"{name} must be {expected}, got {images.dtype} {images.shape}{hint}")
     if images.dtype == np.uint8:
+        if all(image.max() < _DIM for image in images):
+            warnings.warn(
+                f"{name} are uint8 0..255, and none of {len(images)} has a value above {images.max()}: "
+                "they look nearly black; of floats in [0, 1] give 2 x - 1",
+                OfArrays,
+                stacklevel=4,
+            )
         return images
     if not jnp.issubdtype(images.dtype, jnp.floating):  # bfloat16 is none for numpy
         raise ValueError(

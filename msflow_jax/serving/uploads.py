@@ -16,7 +16,7 @@ from msflow_jax.data import Info, read_sound_images
 from msflow_jax.data.sources.grey.values import refuse_broken
 from msflow_jax.data.sources.images import Sound
 from msflow_jax.serving.work import Full
-from msflow_jax.storage.content import Note
+from msflow_jax.storage.content import Note, OfArrays
 
 MOST_IMAGES = 256  # of one request: slices of a volume, images of an archive
 _INFLATED = 256 << 20  # bytes that a packed file may become
@@ -181,4 +181,5 @@ def as_needed(read: Callable[[bool], _Read], resize: bool, folder: Path) -> tupl
 
 def lines_of(said: Any) -> list[str]:
     """Warnings to users as lines."""
-    return [str(one.message) for one in said if issubclass(one.category, UserWarning)]
+    told = [one for one in said if issubclass(one.category, UserWarning)]
+    return [str(one.message) for one in told if not issubclass(one.category, OfArrays)]

@@ -48,6 +48,11 @@ class Note(UserWarning):
     """What a user should know and need not worry about: commands print it as it is."""
 
 
+class OfArrays(UserWarning):
+    """What is said of arrays that a caller gives. Commands and services leave it out: of files their
+    readers have said it."""
+
+
 def describe_content(head: bytes) -> str:
     """What bytes look like, in words that end a sentence: "it holds an HTML page".
 

@@ -1,13 +1,17 @@
 """The library part of docs/use.md as it stands there; images that are not what they should be."""
 
 import re
+import warnings
 from pathlib import Path
 
 import numpy as np
 import pytest
+from PIL import Image
 
 import msflow_jax
 from msflow_jax.inference.flow import check_images
+from msflow_jax.serving.service import told
+from msflow_jax.storage.content import OfArrays
 
 ROOT = Path(__file__).resolve().parents[2]
 RNG = np.random.default_rng(0)
@@ -72,6 +76,34 @@ def test_images_that_are_not_what_they_should_be(images, make, message):
     images[0, 0, 0], images[0, 0, 1] = 0, 255
     with pytest.raises(ValueError, match=message):
         check_images(make(images), (8, 8, 1))
+
+
+def test_bytes_that_were_floats_of_0_to_1_are_named(flow, images):
+    dark = (images / 255).astype(np.uint8)
+    with pytest.warns(OfArrays, match=r"none of 5 has a value above 1: .*give 2 x - 1") as said:
+        flow.classify(dark)
+    assert [one.filename for one in said if one.category is OfArrays] == [__file__]
+    with pytest.warns(OfArrays, match="^ct are uint8 .* none of 2 has a value above 15:"):
+        check_images(np.full((2, 8, 8), 15, np.uint8), (8, 8, 1), "ct")
+    with warnings.catch_warnings():
+        warnings.simplefilter("error", OfArrays)
+        dark[3, 0, 0] = 16  # one that is not: air is dark as well
+        check_images(dark, (8, 8, 1))
+        check_images(dark / np.float32(127.5) - 1, (8, 8, 1))
+
+
+def test_what_readers_say_of_dark_files_is_said_once(trained, flow, command, tmp_path, recwarn):
+    file = tmp_path / "dark.png"
+    Image.fromarray(np.ones((8, 8), np.uint8)).save(file)
+    done = command(
+        "classify", f"--workdir={trained}", f"--images={file}", f"--output={tmp_path / 'p.csv'}"
+    )
+    said = " ".join(str(one.message) for one in recwarn)
+    assert done.status == 0 and said.count("nearly black") == 1
+    with told() as lines:  # of a service, whose readers have said it too
+        flow.classify(np.ones((1, 8, 8, 1), np.uint8))
+        warnings.warn("another", stacklevel=1)
+    assert lines == ["another"]
 
 
 def test_requests_that_the_model_does_not_know(flow, images):
