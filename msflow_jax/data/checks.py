@@ -106,7 +106,7 @@ def check_images(images: Any, shape: tuple[int, ...], name: str = "images") -> n
         hint = layout_hint(images, shape)
         raise ValueError(f"{name} must be {expected}, got {images.dtype} {images.shape}{hint}")
     if images.dtype == np.uint8:
-        if len(images) and all(image.max() < _DIM for image in images):
+        if all(image.max() < _DIM for image in images):
             warnings.warn(
                 f"{name} are uint8 0..255, and none of {len(images)} has a value above {images.max()}: "
                 "they look nearly black; of floats in [0, 1] give 2 x - 1",
