@@ -100,7 +100,8 @@ def describe(flow: Flow, verb: str, requested: dict[str, Any]) -> tuple[Any, Any
     }  # fmt: skip
     if verb == "classify":
         known = flow.calibration
-        facts |= {"calibrated_by": str(known) or known.reason, "abstain": _abstain(flow)}
+        why = known.reason.partition(" (msflow ")[0]  # the command names the workdir's place
+        facts |= {"calibrated_by": str(known) or why, "abstain": _abstain(flow)}
         facts["warnings"] = other_settings(known.settings, requested)
     return function, inputs, facts
 

@@ -1,5 +1,6 @@
 """An export with other draws and steps than those evaluated says that its thresholds are not of them."""
 
+import dataclasses
 import json
 
 import jax
@@ -7,6 +8,7 @@ import jax.numpy as jnp
 import numpy as np
 import pytest
 
+from msflow_jax.inference.calibration import Calibration
 from msflow_jax.inference.exporting import describe, leading_side
 from msflow_jax.workdir import open_workdir
 
@@ -19,6 +21,12 @@ def test_thresholds_of_other_settings_are_said(trained, tmp_path, command):
     (line,) = json.loads((tmp_path / "e" / "export.json").read_text())["warnings"]
     assert line.startswith("--steps=3, but thresholds, sets and p-values were measured with 1: ")
     assert out.err.splitlines()[-1] == f"warning: {line}"
+
+
+def test_where_the_model_lay_is_not_given_away(trained):
+    known = Calibration(reason=f"no evaluation in the workdir (msflow evaluate --workdir={trained})")
+    facts = describe(dataclasses.replace(open_workdir(trained), calibration=known), "classify", {})[2]
+    assert facts["calibrated_by"] == "no evaluation in the workdir"
 
 
 def test_those_of_the_evaluation_are_not(trained):
