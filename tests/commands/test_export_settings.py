@@ -24,8 +24,9 @@ def test_thresholds_of_other_settings_are_said(trained, tmp_path, command):
 
 
 def test_where_the_model_lay_is_not_given_away(trained):
-    known = Calibration(reason=f"no evaluation in the workdir (msflow evaluate --workdir={trained})")
-    facts = describe(dataclasses.replace(open_workdir(trained), calibration=known), "classify", {})[2]
+    why = f"no evaluation in the workdir (msflow evaluate --workdir={trained})"
+    flow = dataclasses.replace(open_workdir(trained), calibration=Calibration(reason=why))
+    facts = describe(flow, "classify", {})[2]
     assert facts["calibrated_by"] == "no evaluation in the workdir"
 
 
