@@ -66,11 +66,7 @@ def fitted(flow: Any) -> dict[str, Any]:
         found = read(flow.path, name)
         of = parameters_of(found)
         known = of.step is not None and not of.difference(now)
-        if (
-            known
-            and not describe(found)["stage"]
-            and ("understanding" in found or ANSWERS in found)
-        ):
+        if known and not describe(found)["stage"] and has_answers(found):
             return found
         passed.append(name)
     if passed:
@@ -80,6 +76,11 @@ def fitted(flow: Any) -> dict[str, Any]:
             stacklevel=3,
         )
     return {}
+
+
+def has_answers(evaluation: Mapping[str, Any]) -> bool:
+    """Whether an evaluation measured answers, or keeps their temperatures."""
+    return "understanding" in evaluation or ANSWERS in evaluation
 
 
 def temperatures(evaluation: Mapping[str, Any]) -> dict[str, float]:

@@ -15,7 +15,7 @@ import numpy as np
 
 from msflow_jax.evaluation.familiar import MEASURES, file_of
 from msflow_jax.evaluation.outside import STAND_INS
-from msflow_jax.inference.answered import ANSWERS, temperatures
+from msflow_jax.inference.answered import ANSWERS, has_answers, temperatures
 from msflow_jax.inference.flow import Flow
 from msflow_jax.storage import evaluations, facts
 from msflow_jax.storage.jsons import digest_of, read_object, write_json
@@ -190,7 +190,7 @@ def _copy_evaluation(flow: Flow, folder: Path, name: str, features: bool) -> dic
         shown["likelihood"] = _unnamed(shown["likelihood"])
     if known:
         shown["learned"] = learned
-    if "understanding" in found or ANSWERS in found:
+    if has_answers(found):
         shown[ANSWERS] = temperatures(found)
     place = evaluations.place(folder, name)
     write_json(place / evaluations.FILE, shown)
