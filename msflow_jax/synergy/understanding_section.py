@@ -69,7 +69,8 @@ class Answers:
         there = set(batches[0]["task"].tolist()) & set(batches[1]["task"].tolist())
         return {
             (TASKS[task] if task < len(TASKS) else "question"): {
-                form: _form(form, batches, found, task, subjects, asked) for form in FORMS[task]
+                form: _form(form, batches, found, task, subjects, asked, run.split == "val")
+                for form in FORMS[task]
             }
             for task in sorted(there)
         }
@@ -77,22 +78,27 @@ class Answers:
 
 def _form(
     form: str, batches: Sequence[Mapping[str, np.ndarray]], found: Sequence[Mapping[str, np.ndarray]],
-    task: int, subjects: np.ndarray, asked: Any,
+    task: int, subjects: np.ndarray, asked: Any, crossed: bool,
 ) -> Block:  # fmt: skip
-    """Accuracy, by pair too, confusion and calibration of one form of a task's answers."""
+    """Accuracy, by pair too, confusion and calibration of one form of a task's answers.
+
+    ``crossed``: the questions measured are of the images that the temperature is fitted on. Then each
+    is scaled by what was fitted on other subjects' answers.
+    """
     from msflow_jax.evaluation.calibration import ece
-    from msflow_jax.evaluation.scaling import apply_temperature, fit_temperature
+    from msflow_jax.evaluation.scaling import apply_temperature, cross_fit, fit_scaling
 
     (labels, logits, rows), (val_labels, val_logits, _) = (
         _of_task(batch, answers[form], task) for batch, answers in zip(batches, found, strict=True)
     )
     right = logits.argmax(axis=1) == labels
     block = _accuracy(right, subjects[rows])
-    temperature = fit_temperature(val_labels, val_logits)
+    fitted = fit_scaling(val_labels, val_logits[None])
+    scaling = cross_fit(labels, logits[None], subjects[rows]) if crossed else fitted
     block["calibration"] = {
-        "temperature": temperature,
+        "temperature": fitted.temperature,
         "ece": ece(labels, apply_temperature(logits, 1.0)),
-        "ece_calibrated": ece(labels, apply_temperature(logits, temperature)),
+        "ece_calibrated": ece(labels, np.exp(scaling.apply(logits))),
     }
     kinds = logits.shape[1]
     confusion = np.zeros((kinds, kinds), int)
