@@ -11,9 +11,8 @@ synthetic. Every image in the folder is one that was drawn. After Ctrl-C those t
 DIR.partial. With a model of several modalities (the second and third line) DIR has a folder of images
 for each, drawn reports are in reports.csv, and generated.json says which routes were never trained.
 
---augment writes a training set: the real images of all splits and, in the training split alone, drawn
-ones, of all classes or those of --label; DIR/manifest.csv lists path, label, split, origin (real or
-drawn) and patient, where known.
+--augment writes a training set: the real images of all splits and, for training alone, drawn ones of all
+classes or of --label; DIR/manifest.csv lists path, label, split, origin (real or drawn) and patient.
 """
 
 from collections.abc import Mapping, Sequence
@@ -81,6 +80,7 @@ def generate(
         ImportError, OSError: no package that writes the format, an output that cannot be written.
         KeyboardInterrupt: Ctrl-C; the images so far are in ``OUTPUT.partial``.
     """
+    from msflow_jax.inference.settings import used_seed
     from msflow_jax.parallel.startup import is_first
     from msflow_jax.storage.outputs import check_both, check_folder, remove_partial
     from msflow_jax.workdir import open_workdir
@@ -91,8 +91,7 @@ def generate(
     output, partial = check_both(check_folder, output, written_before, [workdir], overwrite)
     flow = open_workdir(workdir)
     flow.require("generate")
-    seed = flow.config.sample.seed if seed is None else seed
-    requested = dict(
+    seed, requested = used_seed(flow.config, seed), dict(
         solver=solver, steps=steps, guidance=guidance, temperature=temperature,
         partner_guidance=partner_guidance,
     )  # fmt: skip

@@ -60,6 +60,7 @@ def segment(
     from msflow_jax.data.sources.restoring import read_segmentable
     from msflow_jax.inference.images import choose_format
     from msflow_jax.inference.segmented import write_segmented
+    from msflow_jax.inference.settings import used_seed
     from msflow_jax.parallel.batched import Interrupted
     from msflow_jax.storage.atomic import new_folder
     from msflow_jax.storage.outputs import check_both, check_folder, refuse_within, remove_partial
@@ -76,7 +77,7 @@ def segment(
         choose_format("nifti", 3)  # before the work: whether it can be written
     record = {
         "workdir": str(workdir), "step": flow.step, **settings,
-        "seed": flow.config.sample.seed if seed is None else seed,
+        "seed": used_seed(flow.config, seed),
     }  # fmt: skip
     try:
         found = flow.segment_uncertainly(pixels, seed=seed, description="segmenting", **requested)

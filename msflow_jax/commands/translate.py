@@ -61,14 +61,14 @@ def translate(
         file_format: ``png``, ``nifti`` or ``dicom``; empty: PNG for pictures, NIfTI for volumes.
         overwrite: whether an earlier call's folder is replaced to which other files were added.
         instruction: words that name source and target, for a model that reads them.
-        **requested: settings of the model's ``translate``, such as steps and guidance; None or empty: as
-            configured.
+        **requested: settings of the model's ``translate``; None or empty: as configured.
 
     Raises:
         ValueError, OSError: an unknown modality, images that do not fit, an output that must stay.
         KeyboardInterrupt: Ctrl-C; what was drawn is in ``OUTPUT.partial``.
     """
     from msflow_jax.inference.images import describe_files
+    from msflow_jax.inference.settings import used_seed
     from msflow_jax.inference.standing_routes import read_standing
     from msflow_jax.inference.translated import read_sources
     from msflow_jax.parallel.batched import Interrupted
@@ -81,7 +81,7 @@ def translate(
     refuse_within(output, places[1])
     flow = open_workdir(workdir)
     flow.require("translate")
-    drawn, seed = flow.images_of(target), flow.config.sample.seed if seed is None else seed
+    drawn, seed = flow.images_of(target), used_seed(flow.config, seed)
     given = read_sources(
         flow, images, source, target, resize=flow.resizes(resize), file_format=file_format
     )

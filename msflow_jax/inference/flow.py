@@ -21,7 +21,7 @@ from msflow_jax.inference.modality_verbs import ModalityVerbs
 from msflow_jax.inference.prediction import Prediction
 from msflow_jax.inference.runners import make_classifier, make_explainer, make_generator
 from msflow_jax.inference.segment_verbs import SegmentVerbs
-from msflow_jax.inference.settings import prior_weights
+from msflow_jax.inference.settings import prior_weights, used_seed
 from msflow_jax.inference.windows import warn_of_pieces
 from msflow_jax.parallel.batched import finished
 from msflow_jax.settings import Setting, whole_number
@@ -98,7 +98,7 @@ class Flow(ModalityVerbs, AbstainVerbs, AnswerVerbs, SegmentVerbs):
         settings = choose_settings(self.model, "classify", given, requested, self.ranges)
         asked = tuple((name, settings[name]) for name in asked_for(requested))
         run = make_classifier(
-            self.model, seed=sample.seed if seed is None else seed, batch=sample.batch,
+            self.model, seed=used_seed(self.config, seed), batch=sample.batch,
             weights=prior_weights(self, given.get("prior", "natural")),
             overlap=sample.overlap, **settings,
         )  # fmt: skip
@@ -141,7 +141,7 @@ class Flow(ModalityVerbs, AbstainVerbs, AnswerVerbs, SegmentVerbs):
         numbers = self.model.numbers([labels] if np.ndim(labels) == 0 else labels)
         sample = self.config.sample
         run = make_generator(
-            self.model, seed=sample.seed if seed is None else seed, batch=sample.batch,
+            self.model, seed=used_seed(self.config, seed), batch=sample.batch,
             **self.settings("generate", requested),
         )  # fmt: skip
         return run(self.drawing_params, np.repeat(numbers, count), description)

@@ -19,6 +19,7 @@ from msflow_jax.inference.runners import (
     make_translator,
     to_images,
 )
+from msflow_jax.inference.settings import used_seed
 from msflow_jax.parallel.batched import batched, finished
 from msflow_jax.settings import whole_number
 from msflow_jax.streams import content_index
@@ -93,7 +94,7 @@ class ModalityVerbs:
         if getattr(self.model.require(target), "text", False):
             raise ValueError(f"target {target!r} is text: use flow.report(sources)")
         run = make_translator(
-            self.model, seed=sample.seed if seed is None else seed, batch=sample.batch, target=target,
+            self.model, seed=used_seed(self.config, seed), batch=sample.batch, target=target,
             draws=_draws(draws, sample.translate.draws), **self.settings("translate", requested),
         )  # fmt: skip
         numbers = shared_numbers(given[min(given)], groups)
@@ -138,7 +139,7 @@ class ModalityVerbs:
         total = len(next(iter(repeated.values()))) if repeated else count
         sample = self.config.sample
         run = make_joint_generator(
-            self.model, seed=sample.seed if seed is None else seed, batch=sample.batch,
+            self.model, seed=used_seed(self.config, seed), batch=sample.batch,
             modalities=names, **self.settings("generate", requested),
         )  # fmt: skip
         items = repeated, np.arange(total, dtype=np.int32)
@@ -191,7 +192,7 @@ class ModalityVerbs:
         self.require("report")
         given, sample = check_sources(self, sources), self.config.sample
         run = make_reporter(
-            self.model, seed=sample.seed if seed is None else seed, batch=sample.batch,
+            self.model, seed=used_seed(self.config, seed), batch=sample.batch,
             draws=_draws(draws, sample.translate.draws), **self.settings("translate", requested),
         )  # fmt: skip
         tokens, logs = run(self.params, given, description)

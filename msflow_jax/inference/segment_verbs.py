@@ -8,6 +8,7 @@ from ml_collections import ConfigDict
 
 from msflow_jax.families import choose_settings
 from msflow_jax.inference.segmenting import Segmented, make_segmenter
+from msflow_jax.inference.settings import used_seed
 from msflow_jax.settings import Setting
 
 
@@ -62,7 +63,7 @@ class SegmentVerbs:
         self.require("segment")
         images, sample = self.check(images), self.config.sample
         run = make_segmenter(
-            self.model, seed=sample.seed if seed is None else seed, batch=sample.batch,
+            self.model, seed=used_seed(self.config, seed), batch=sample.batch,
             overlap=sample.overlap, **self.segment_settings(requested),
         )  # fmt: skip
         return run(self.params, images, description)

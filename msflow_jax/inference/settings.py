@@ -20,6 +20,11 @@ TABLE: dict[str, Setting] = {
 }
 
 
+def used_seed(config: Any, seed: int | None) -> int:
+    """The seed of the noise at use: the one given, or for None that of the configuration."""
+    return config.sample.seed if seed is None else seed
+
+
 def prior_weights(flow: Any, prior: str) -> tuple[float, ...] | None:
     """Ratio of a class's wanted frequency to that which the model has learned; None where all are 1.
 
