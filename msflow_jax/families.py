@@ -60,15 +60,11 @@ class Model(Protocol):
         """Scalar loss of a batch, and metrics."""
 
 
-# Of parts, by setting: digests of what it stands for, by name, and the value that names a workdir's.
-Fitted = Mapping[str, tuple[Mapping[str, str], str]]
-
-
 class Parts(Protocol):
     """What a model needs beside its own parameters: autoencoders, masks, encoded label pictures.
 
     Those that a fresh run may fit to its data, so that parameters mean something by them alone, have
-    ``fitted(workdir) -> Fitted``.
+    ``fitted(workdir)``, see :mod:`msflow_jax.training.fitted`.
     """
 
     @property

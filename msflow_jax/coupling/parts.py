@@ -17,9 +17,9 @@ from msflow_jax.data import Info, LazySplit, Split, some
 from msflow_jax.data.base import digest
 from msflow_jax.data.sources.decoding import decode, encode
 from msflow_jax.data.sources.fitting import to_square
-from msflow_jax.families import Fitted
 from msflow_jax.storage.atomic import write_atomically
 from msflow_jax.storage.places import expand
+from msflow_jax.training.fitted import Fit, Fitted
 
 FILE = "mask.png"
 WORD = "foreground"  # of the layout
@@ -44,7 +44,7 @@ class CouplingParts:
         if self.foreground is None:
             return {}
         found = digest(str(self.foreground.shape).encode(), np.packbits(self.foreground).data)
-        return {"model.foreground": ({"": found}, str(folder / FILE))}
+        return {"model.foreground": {"": Fit(found, str(folder / FILE))}}
 
     def save(self, folder: Path) -> None:
         """Writes the mask into a workdir."""

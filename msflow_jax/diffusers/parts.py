@@ -9,7 +9,6 @@ from typing import Any
 from ml_collections import ConfigDict
 
 from msflow_jax.data import Splits
-from msflow_jax.families import Fitted
 from msflow_jax.latent.codec import KEY
 from msflow_jax.paired import latents
 from msflow_jax.paired.latents import Latents
@@ -17,6 +16,7 @@ from msflow_jax.paired.pairs import texts_of
 from msflow_jax.paired.settings import REPORT
 from msflow_jax.paired.tokens import Tokeniser
 from msflow_jax.storage.places import expand
+from msflow_jax.training.fitted import Fit, Fitted
 
 FILE = "tokeniser.json"
 
@@ -43,7 +43,8 @@ class DiffusersParts:
         encoders = latents.fitted(self.latents, folder)
         if self.tokeniser is None:
             return encoders
-        return {**encoders, "model.tokeniser": ({"": self.tokeniser.digest}, str(folder / FILE))}
+        words = Fit(self.tokeniser.digest, str(folder / FILE))
+        return {**encoders, "model.tokeniser": {"": words}}
 
     def save(self, folder: Path) -> None:
         """Writes tokeniser and autoencoders into a workdir."""

@@ -224,8 +224,8 @@ def _draws(
         "auc_distance": [auc.distance_auc(labels, d) for d in distances],
         "auc_probability": [auc.probability_auc(labels, p) for p in probabilities],
     }
-    out: dict[str, Any] = {"count": len(distances), **draw_agreement(predictions, opposite)}
-    out |= {"opposite": True} if opposite else {}
+    out: dict[str, Any] = {"count": len(distances), "opposite": opposite}
+    out |= draw_agreement(predictions, opposite)
     for name, values in per_draw.items():
         known = [v for v in values if v is not None]
         out[name] = {

@@ -17,7 +17,6 @@ from ml_collections import ConfigDict
 
 from msflow_jax.data import Splits, in_memory, some_rows
 from msflow_jax.evaluation.paired import WINDOW
-from msflow_jax.families import Fitted
 from msflow_jax.latent import kept
 from msflow_jax.latent.codec import LatentCodec, latent_side
 from msflow_jax.latent.kept import PATCHES, Kept
@@ -27,6 +26,7 @@ from msflow_jax.paired.settings import REPORT
 from msflow_jax.storage.atomic import write_atomically
 from msflow_jax.storage.jsons import read_object
 from msflow_jax.storage.places import expand
+from msflow_jax.training.fitted import Fit, Fitted
 
 FOLDER, FILE = "autoencoders", "latents.json"
 
@@ -159,10 +159,14 @@ def fitted(latents: Mapping[str, Latents], folder: Path, *, named: bool = True) 
     if not latents:
         return {}
     prints = {id(one.kept): one.kept.digest for one in latents.values()}
-    digests = {name: prints[id(one.kept)] for name, one in latents.items()}
-    places = {name: str(folder / FOLDER / _first(latents, name)) for name in latents}
-    value = ",".join(f"{name}={place}" if named else place for name, place in places.items())
-    return {"model.latent.autoencoder": (digests, value)}
+    found = {
+        name if named else "": Fit(
+            prints[id(one.kept)], str(folder / FOLDER / _first(latents, name)),
+            str(one.kept.folder or PATCHES), one.std,
+        )
+        for name, one in latents.items()
+    }  # fmt: skip
+    return {"model.latent.autoencoder": found}
 
 
 def save(latents: Mapping[str, Latents], folder: Path) -> None:

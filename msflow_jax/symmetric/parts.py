@@ -19,7 +19,6 @@ from safetensors.numpy import load_file
 from safetensors.numpy import save as to_bytes
 
 from msflow_jax.data import Info, LazySplit, Split, some
-from msflow_jax.families import Fitted
 from msflow_jax.latent import kept
 from msflow_jax.latent.autoencoder import Autoencoder
 from msflow_jax.latent.codec import KEY, latent_side
@@ -27,6 +26,7 @@ from msflow_jax.latent.kept import PATCHES, Kept
 from msflow_jax.storage.atomic import write_atomically
 from msflow_jax.storage.places import expand
 from msflow_jax.symmetric.latent_codes import SCHEMES, LatentCode, encode_pictures
+from msflow_jax.training.fitted import Fit, Fitted
 
 _SPREAD = 1 / 4, 4  # of latents, beyond which a flow from noise of spread 1 is warned of
 FOLDER, PICTURES, STD = "autoencoder", "label_pictures.safetensors", "latent_std.json"
@@ -64,10 +64,11 @@ class SymmetricParts:
         return {} if self.autoencoder is None else {KEY: self.weights}
 
     def fitted(self, folder: Path) -> Fitted:
-        """See :class:`msflow_jax.families.Parts`."""
+        """See :mod:`msflow_jax.training.fitted`."""
         if self.autoencoder is None:
             return {}
-        return {"model.latent.autoencoder": ({"": self.kept.digest}, str(folder / FOLDER))}
+        fit = Fit(self.kept.digest, str(folder / FOLDER), spread=self.std)
+        return {"model.latent.autoencoder": {"": fit}}
 
     def save(self, folder: Path) -> None:
         """Writes the parts into a workdir; what a failed run left there is replaced."""

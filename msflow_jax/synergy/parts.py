@@ -12,7 +12,6 @@ from ml_collections import ConfigDict
 
 from msflow_jax.data import Info, Split, Splits, in_memory, some_rows
 from msflow_jax.data.order import cropped
-from msflow_jax.families import Fitted
 from msflow_jax.inference.answered import temperatures
 from msflow_jax.latent.codec import KEY
 from msflow_jax.latent.kept import FITTED
@@ -32,6 +31,7 @@ from msflow_jax.synergy.scoring import score
 from msflow_jax.synergy.settings import RANDOM
 from msflow_jax.synergy.task_split import TaskSplit
 from msflow_jax.synergy.tasks import Tasks
+from msflow_jax.training.fitted import Fitted
 from msflow_jax.training.stage import Params
 
 FILE, ROUTES = "tokeniser.json", "routes.json"

@@ -12,7 +12,7 @@ from ml_collections import ConfigDict
 
 from msflow_jax.settings import leaves
 from msflow_jax.storage.checkpoints import exist
-from msflow_jax.storage.text import listed
+from msflow_jax.training.fitted import warn_of_parts
 from msflow_jax.training.optimiser import one_cycle
 from msflow_jax.training.stage import Params, Stage, total_steps
 
@@ -103,33 +103,6 @@ class Taken:
         }  # fmt: skip
 
 
-def _warn_of_parts(source: Path, there: Any, here: Any) -> list[str]:
-    """Warns of parts by which the parameters of a run to start from have another meaning here.
-
-    Args:
-        source: workdir of that run.
-        there: its parts.
-        here: the parts of this run.
-
-    Returns:
-        The settings of parts that were compared as a whole, whether they are the same or not.
-    """
-    compared = []
-    then, now = (one.fitted(source) if hasattr(one, "fitted") else {} for one in (there, here))
-    for key in sorted(then.keys() & now.keys()):
-        (old, value), (new, _) = then[key], now[key]
-        if other := [name for name in new if name in old and old[name] != new[name]]:
-            of = f" of {listed(other)}" if any(other) else ""
-            warnings.warn(
-                f"{source} was trained with another {key}{of} than this run has, so that what is taken "
-                f"of it means something else here: start with --config.{key}={value}",
-                stacklevel=4,
-            )
-        if old.keys() == new.keys():
-            compared.append(key)
-    return compared
-
-
 def warn_of_others(
     source: Any, there: ConfigDict, here: ConfigDict, parts_there: Any = None, parts: Any = None
 ) -> None:
@@ -142,7 +115,7 @@ def warn_of_others(
         parts_there: parts of that run; where they were compared, their settings need no word.
         parts: the parts of this run.
     """
-    compared = _warn_of_parts(source, parts_there, parts)
+    compared = warn_of_parts(source, parts_there, parts)
     own = here.train.calibrate_every
     if own and there.train.calibrate_every != own:
         warnings.warn(

@@ -137,6 +137,7 @@ class Monitor:
                 row["device_gib"] = memory
             if self._records:
                 self._records.write(step, row)
+        if due or not self._config.log_every:  # without rows the bar shows the last dispatch
             self._steps_timed, self._seconds, self._waited, self._sums = 0, 0.0, 0.0, {}
         self._row = row
         if self._shown:

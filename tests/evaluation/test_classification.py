@@ -69,7 +69,7 @@ def test_draws_of_opposite_noise_are_compared_with_those_of_other_noise_alone():
 def test_what_opposite_noise_means_for_deviations_is_said():
     given = readings(3, draws=2)
     apart, paired = (evaluate(*given, opposite=opposite) for opposite in (False, True))
-    assert "opposite" not in apart["draws"] and paired["draws"]["opposite"] is True
+    assert apart["draws"]["opposite"] is False and paired["draws"]["opposite"] is True
     assert "sqrt(D / (D - 1))" in paired["conventions"]["draws"]
     assert "opposite" not in apart["conventions"]["draws"]
     assert paired["draws"]["accuracy"] == apart["draws"]["accuracy"]

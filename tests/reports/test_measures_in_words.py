@@ -120,3 +120,7 @@ def test_deviations_over_draws_of_opposite_noise_are_explained(draws):
     assert f"so that of {draws} the deviation may be {times} times that of indep" in pages[1]
     words = "is not known: both draws have" if draws == 2 else "noise name the same class for"
     assert words in pages[1]
+    # An evaluation of before counted pairs of opposite noise too, where draws have it.
+    del apart["draws"]["opposite"]
+    before = Results(name="w", evaluation={"classification": apart})
+    assert "Two draws name the same" in " ".join(html_of(classification_section(before)).split())

@@ -6,6 +6,7 @@ import numpy as np
 import pytest
 
 from msflow_jax.training import fit
+from msflow_jax.training.bar import TrainingBar
 from msflow_jax.training.records import read_records
 from msflow_jax.training.source import Source
 from tests.training.tiny_training import make_stage
@@ -47,6 +48,19 @@ def test_a_row_has_means_of_all_steps_since_the_last_one(arrays, train_config, t
             alone = [every[i][name] for i in range(last + 1, step + 1)]
             assert row[name] == pytest.approx(np.mean(alone), rel=1e-5)
             assert np.ptp(alone) > 0.1
+
+
+def test_without_rows_the_bar_shows_the_last_steps(arrays, train_config, tmp_path, monkeypatch):
+    every, shown = rows(arrays, train_config, tmp_path / "every"), {}
+
+    def tick(self, step, row, due=False):
+        shown.setdefault(step, row["loss"])
+
+    monkeypatch.setattr(TrainingBar, "tick", tick)
+    train_config.log_every = 0
+    (tmp_path / "none").mkdir()
+    fit(make_stage(Noisy(), Source.of_arrays(arrays), train_config), tmp_path / "none")
+    assert shown[12] == pytest.approx(every[12]["loss"], rel=1e-5)
 
 
 def test_a_resumed_run_has_means_since_then(arrays, train_config, tmp_path):

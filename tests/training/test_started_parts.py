@@ -1,6 +1,7 @@
 """A run that starts from another: what was fitted to other data is named, with the way to take it."""
 
 import dataclasses
+import re
 import warnings
 
 import numpy as np
@@ -10,6 +11,7 @@ from msflow_jax.commands.train import main
 from msflow_jax.config import default_config
 from msflow_jax.data import Info, Split, Splits
 from msflow_jax.families import get_family
+from msflow_jax.paired.latents import parse_autoencoders
 from msflow_jax.training import continuing
 from tests.diffusers import tiny as diffusers
 from tests.paired.tiny import split as paired
@@ -112,6 +114,52 @@ def test_one_modality_of_two_is_named(tmp_path, recwarn):
     continuing.warn_of_others(tmp_path, config, config, there, here)
     (line,) = [str(one.message) for one in recwarn]
     assert "another model.latent.autoencoder of ct than" in line
+    # What the other run has not stays as this one has it; it would be drawn in pixels.
+    kept = tmp_path / "autoencoders"
+    value = f"t1w={kept}/t1w,ct={kept}/ct,xray=patches"
+    assert line.endswith(f"--config.model.latent.autoencoder={value}")
+    settings = config.model.copy_and_resolve_references()
+    settings.modalities, settings.latent.autoencoder = ("t1w", "ct", "xray"), value
+    assert list(parse_autoencoders(settings)) == ["t1w", "ct", "xray"]
+
+
+def test_one_modality_fewer_is_named_with_a_remedy_that_can_be_taken(tmp_path, recwarn):
+    config, data = made("diffusers")
+    family = get_family("diffusers")
+    there = family.prepare(config, data(0))
+    here = family.prepare(config, data(2))
+    here = dataclasses.replace(here, latents={"ct": here.latents["ct"]}, tokeniser=there.tokeniser)
+    recwarn.clear()
+    continuing.warn_of_others(tmp_path, config, config, there, here)
+    (line,) = [str(one.message) for one in recwarn]
+    assert line.endswith(f"autoencoder=ct={tmp_path / 'autoencoders'}/ct")
+
+
+def faint(seed):
+    """As :func:`pictures`, a fifth as bright."""
+    found = pictures(seed)
+    train = dataclasses.replace(found.train, arrays={"image": found.train.images // 5})
+    return Splits(train, train, train, found.info)
+
+
+@pytest.mark.parametrize("divided", [True, False])
+def test_another_spread_of_the_same_latents_is_named(divided, tmp_path, recwarn):
+    family, config = get_family("symmetric"), default_config("symmetric")
+    config.model.code.scheme = "grey"
+    config.model.latent.update({**LATENT, "precondition": divided})
+    first = pictures(0)
+    family.prepare(config, first).save(tmp_path)
+    there = family.load(config, first.info, tmp_path)
+    config.model.latent.autoencoder = str(tmp_path / "autoencoder")
+    for data, lines in ((first, 0), (faint(0), int(divided))):
+        parts = family.prepare(config, data)
+        recwarn.clear()
+        continuing.warn_of_others(tmp_path, config, config, there, parts)
+        said = [str(one.message) for one in recwarn]
+        assert len(said) == lines
+    if divided:
+        assert "divides latents by their spread in its data" in said[0]
+        assert float(re.search(r"up to ([\d.]+) times", said[0])[1]) > 2
 
 
 def test_the_command_says_so(tmp_path, monkeypatch):
