@@ -74,7 +74,7 @@ def rejected(
     if threshold is None:
         return None
     masks = {f"too uncertain: {measure} above {threshold:.6g}": found[measure] > threshold}
-    if least := level_used(known.outside, level):
+    if least := level_used(known.outside, level, themselves):
         words = f"unlike the training images: outside at most {least:.4g}"
         masks[words] = are_odd(found, known.outside, level, themselves)
     return masks

@@ -85,19 +85,23 @@ def reference_of(kept: Mapping[str, Any]) -> Reference | None:
     return Reference(**kept) if kept else None
 
 
-def level_of(known: Reference, level: float = LEVEL) -> float:
+def level_of(known: Reference, level: float = LEVEL, themselves: bool = False) -> float:
     """The largest p-value of images that are taken for ones from outside.
+
+    ``themselves``: whether these are its images: each is compared with the others, one fewer.
 
     Of fewer than 1 / level validation images none is as small: then those count that are odder than all
     of them, unless they are so few that one in twenty of the known kind would be, too.
     """
-    return max(level, known.least) if level and known.least <= max(level, _MOST) else 0.0
+    if not level or known.least > max(level, _MOST):
+        return 0.0
+    return max(level, 1 / len(known.scores) if themselves else known.least)
 
 
-def level_used(kept: Mapping[str, Any], level: float = LEVEL) -> float:
+def level_used(kept: Mapping[str, Any], level: float = LEVEL, themselves: bool = False) -> float:
     """:func:`level_of` what :func:`learn_reference` gave; 0 where nothing is taken for another kind."""
     known = reference_of(kept)
-    return level_of(known, level) if known else 0.0
+    return level_of(known, level, themselves) if known else 0.0
 
 
 def check_level(level: float, kept: Mapping[str, Any]) -> str:
@@ -126,15 +130,9 @@ def are_odd(
     uncertainty: Mapping[str, np.ndarray], kept: Mapping[str, Any], level: float = LEVEL,
     themselves: bool = False,
 ) -> np.ndarray:  # fmt: skip
-    """Which images are taken for ones from outside ``[N]``, by a reference that is not empty.
-
-    ``themselves``: whether these are its images: each is compared with the others, one fewer.
-    """
+    """Which images are taken for ones from outside ``[N]``, by a reference that is not empty."""
     known = Reference(**kept)
-    least = level_of(known, level)
-    if themselves and least:
-        least = max(least, 1 / len(known.scores))
-    return known.p_values(uncertainty, themselves) <= least
+    return known.p_values(uncertainty, themselves) <= level_of(known, level, themselves)
 
 
 def p_values(

@@ -6,7 +6,7 @@ import numpy as np
 import pytest
 
 from msflow_jax.evaluation.outside import Reference, detection, stand_ins
-from msflow_jax.inference.kinds import are_odd
+from msflow_jax.inference.kinds import are_odd, level_used
 
 
 def measures(count, seed, shift=0.0):
@@ -55,6 +55,7 @@ def test_reference_images_are_odd_where_their_p_value_says_so(count, odd):
     p = Reference(**kept).p_values(given, themselves=True)
     found = are_odd(given, kept, 0.01, themselves=True)
     assert found.sum() == odd == (p <= max(0.01, 1 / count)).sum() and found[np.argmin(p)]
+    assert p[found].max() <= level_used(kept, 0.01, themselves=True)  # as a reason names it
     assert not are_odd(given, kept, 0.0, themselves=True).any()
 
 
