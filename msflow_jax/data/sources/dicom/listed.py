@@ -19,6 +19,7 @@ from msflow_jax.data.sources.dicom.whose import patients_within
 from msflow_jax.data.sources.volumes.orientation import to_picture_axes
 
 LOCALISER = "localiser"
+_PARALLEL = np.cos(0.01)  # of the normals of two slices of one plane, in radians
 
 
 @dataclass(frozen=True)
@@ -39,6 +40,7 @@ class File:
 def series_of(dicoms: Sequence[File]) -> list[list[File]]:
     """DICOM files by series and plane; what is no slice of a volume stands alone; no localisers."""
     groups: defaultdict[tuple, list[File]] = defaultdict(list)
+    turns: defaultdict[tuple, list[np.ndarray]] = defaultdict(list)
     scouts = [file for file in dicoms if file.header and file.header.scout]
     others = [file for file in dicoms if file not in scouts]
     kept = [file for file in others or dicoms if file.header]
@@ -47,9 +49,9 @@ def series_of(dicoms: Sequence[File]) -> list[list[File]]:
         header = file.header
         assert header is not None
         alone = not (header.series and header.placed) or header.frames > 1
-        turn = () if alone else tuple(np.rint(normal(header) * 100).tolist())
         shape = (header.series, patient, header.rows, header.columns)
-        groups[(file.name,) if alone else (*shape, *turn)].append(file)
+        key = (file.name,) if alone else (*shape, _turn(turns[shape], plane_of(header).normal))
+        groups[key].append(file)
     if scouts and others:
         warnings.warn(
             f"{len(scouts)} localisers (made to plan the other pictures) are left out: "
@@ -57,6 +59,15 @@ def series_of(dicoms: Sequence[File]) -> list[list[File]]:
             stacklevel=3,
         )
     return list(groups.values())
+
+
+def _turn(known: list[np.ndarray], normal: np.ndarray) -> int:
+    """Which of the planes of a series this is, that of either direction; a new one is added."""
+    near = (i for i, one in enumerate(known) if abs(one @ normal) > _PARALLEL)
+    if (found := next(near, None)) is not None:
+        return found
+    known.append(normal)
+    return len(known) - 1
 
 
 def normal(header: Header) -> np.ndarray:

@@ -15,6 +15,7 @@ from msflow_jax.data.sources.volumes.orientation import (
     axis_codes,
     centred_affine,
     check_affine,
+    closest_axes,
     voxel_size,
 )
 from msflow_jax.storage.atomic import write_atomically
@@ -110,7 +111,7 @@ def write_nifti_like(path: Path, values: np.ndarray, like: Path, gaps: bool = Fa
     given: Any = nibabel.load(like)
     # Where the file does not say how it lies, any affine does that reading takes too.
     turn = orientations.ornt_transform(
-        orientations.axcodes2ornt(PICTURE_AXES), orientations.io_orientation(stored_affine(like))
+        orientations.axcodes2ornt(PICTURE_AXES), closest_axes(stored_affine(like))
     )
     stored = orientations.apply_orientation(values, turn)
     if stored.shape[:3] != given.shape[:3]:

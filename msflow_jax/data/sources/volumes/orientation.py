@@ -54,8 +54,21 @@ def to_picture_axes(values: np.ndarray, affine: np.ndarray) -> tuple[np.ndarray,
     """
     from nibabel import orientations as nib
 
-    turn = nib.ornt_transform(nib.io_orientation(affine), nib.axcodes2ornt(PICTURE_AXES))
+    turn = nib.ornt_transform(closest_axes(affine), nib.axcodes2ornt(PICTURE_AXES))
     return nib.apply_orientation(values, turn), affine @ nib.inv_ornt_aff(turn, values.shape[:3])
+
+
+def closest_axes(affine: np.ndarray) -> np.ndarray:
+    """Of each axis of a volume the closest of the patient, and its direction, as nibabel has them.
+
+    Directions that differ in rounding alone are one: at 45 degrees slices of one series would lie along
+    different axes.
+    """
+    from nibabel.orientations import io_orientation
+
+    turned, sizes = np.array(affine, float), np.array(voxel_size(affine))
+    turned[:3, :3] = np.round(turned[:3, :3] / sizes, 3) * sizes
+    return io_orientation(turned)
 
 
 def voxel_size(affine: np.ndarray) -> tuple[float, ...]:
@@ -72,10 +85,8 @@ def axis_codes(affine: np.ndarray) -> str:
 
 def oblique_degrees(affine: np.ndarray) -> float:
     """Largest angle between an axis of a volume and the axis of the patient that it is called by."""
-    from nibabel.orientations import io_orientation
-
     directions = affine[:3, :3] / np.array(voxel_size(affine))
-    chosen = io_orientation(affine)[:, 0].astype(int)
+    chosen = closest_axes(affine)[:, 0].astype(int)
     cosines = np.abs(directions[chosen, np.arange(3)]).clip(0, 1)
     return float(np.degrees(np.arccos(cosines.min())))
 

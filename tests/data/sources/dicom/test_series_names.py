@@ -12,7 +12,7 @@ from msflow_jax.data.intensity import Intensity
 from msflow_jax.data.slices import Slices
 from msflow_jax.data.sources.images import read_sound_images
 from msflow_jax.data.sources.labelled import read_labelled
-from tests.data.sources.dicom.dicom_objects import make_series
+from tests.data.sources.dicom.dicom_objects import make_object, make_series
 from tests.data.sources.test_sliced import info
 
 pytest.importorskip("pydicom")
@@ -105,3 +105,18 @@ def test_the_root_of_a_disk_has_no_name():
 
     group = [File(i, Path(f"/{name}"), name) for i, name in enumerate(("b", "a"))]
     assert names_of([group], Counter({"": 1})) == ["a"]
+
+
+@pytest.mark.parametrize("tilt", [np.pi / 4, np.arcsin(0.125), 0.3])
+def test_directions_that_differ_in_rounding_alone_are_one_series(tmp_path, tilt):
+    """At 45 degrees either axis may lead, and at sin = 0.125 hundredths round either way."""
+    for i in range(6):
+        turned = tilt + (-1) ** i * 1e-6
+        column = np.array([0, np.cos(turned), np.sin(turned)])
+        across = np.cross([1.0, 0, 0], column)
+        make_object(
+            tmp_path / "a" / f"{i}.dcm", VOLUME[i % 4], instance=i + 1, PixelSpacing=[1, 1],
+            ImagePositionPatient=[f"{v:.6f}" for v in i * across],
+            ImageOrientationPatient=[1, 0, 0, *(f"{v:.8f}" for v in column)],
+        )  # fmt: skip
+    assert read_sound_images(tmp_path, OF_CT).series == ("a",) * 6
