@@ -16,6 +16,7 @@ from typing import Any
 
 from msflow_jax.commands.common import add_distributed, add_resize, named, parser, path, run, start
 from msflow_jax.commands.numbers import fraction, whole
+from msflow_jax.commands.standing import adopt_existing, report
 
 # Sections that need no other split, for images from elsewhere.
 _ELSEWHERE = ("classification", "abstain")
@@ -154,39 +155,6 @@ def measure(
         if old.name != own:
             old.unlink()
     return found
-
-
-def report(workdir: Path, name: str, found: Mapping[str, Any], *, adopt: bool) -> None:
-    """The report, the headline numbers, and by which evaluation images are classified from now on."""
-    from msflow_jax.reports import build_report
-    from msflow_jax.reports.headlines import headlines
-    from msflow_jax.storage import evaluations
-
-    if adopt:
-        evaluations.adopt(workdir, name)
-    where = build_report(workdir)
-    print("\n".join([*headlines(found), f"report: {where}"]))
-    standing = evaluations.standing(workdir)
-    if standing != name:
-        print(
-            f"kept as {name!r}; images are classified by {standing or 'none'!r} (--adopt changes it)"
-        )
-
-
-def adopt_existing(workdir: Path, name: str) -> None:
-    """Makes an evaluation that is there the standing one; nothing is measured."""
-    from msflow_jax.inference.calibration import read_calibration
-    from msflow_jax.parallel.startup import is_first
-    from msflow_jax.reports import build_report
-    from msflow_jax.storage import evaluations
-    from msflow_jax.workdir import read
-
-    read(workdir)
-    read_calibration(workdir, name=name)  # one that could not be applied is refused
-    if not is_first():
-        return
-    evaluations.adopt(workdir, name)
-    print(f"images are classified by the evaluation {name!r} from now on: {build_report(workdir)}")
 
 
 def main(arguments: Sequence[str]) -> None:

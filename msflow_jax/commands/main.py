@@ -16,6 +16,7 @@ _SHARED = (
     "joint",
     "main",
     "numbers",
+    "standing",
     "terminal",
 )  # modules that are no commands
 _USAGE = """usage: msflow COMMAND ...

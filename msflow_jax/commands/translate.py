@@ -3,13 +3,13 @@
     python -m experiments.translate --workdir=W --images=PATH --source=t1w --target=ct --output=DIR
 
 PATH is an image, a folder or an .npz; DICOM and NIfTI files are images too. DIR/mean has the mean of
-the draws, DIR/spread their standard deviation (as PNG white: a quarter of the range), DIR/samples each
-of them: PNG, of volumes NIfTI with the values of the target (Hounsfield units of CT). DIR/preview shows
-source, mean and spread beside each other. A model of slices draws every slice of a volume, all with one
-noise in each draw, and what is written is on the grid of the file, of NIfTI voxel by voxel in its order,
-the spread in the target's units too. A source that does not look like its modality, and a route that the
-standing evaluation warns of, are named. A route that was never trained is called emergent in
-translated.json. After Ctrl-C what was drawn is in DIR.partial.
+the draws, DIR/spread their standard deviation (as PNG white: a quarter of the range; one draw has none),
+DIR/samples each of them: PNG, of volumes NIfTI with the values of the target (Hounsfield units of CT).
+DIR/preview shows source, mean and spread beside each other. A model of slices draws every slice of a
+volume, all with one noise in each draw, and what is written is on the grid of the file, of NIfTI voxel
+by voxel in its order, the spread in the target's units too. A source that does not look like its
+modality, and a route that the standing evaluation warns of, are named. A route that was never trained
+is called emergent in translated.json. After Ctrl-C what was drawn is in DIR.partial.
 """
 
 from collections.abc import Mapping, Sequence
@@ -108,6 +108,8 @@ def translate(
         count = write(folder, found, given, drawn, record)
     remove_partial(output, partial, written_before)
     print(f"{count} {given.noun} {words} ({record['route']}), {len(found)} draws each: {output}")
+    if len(found) == 1:
+        print("one draw has no spread: none is written; --draws=2 or more have one")
 
 
 def _numbers(flow: Any, instruction: str, source: str, target: str) -> Any:
@@ -138,7 +140,8 @@ def write(folder: Path, found: Any, given: Any, info: Any, record: Mapping[str, 
     words, entries = f"{target} of {source}, by msflow_jax", []
     stems = file_names([name for name, _, _ in given.parts])
     for part in FOLDERS:
-        (folder / part).mkdir()
+        if part != "spread" or len(found) > 1:
+            (folder / part).mkdir()
     for stem, (name, rows, volume) in zip(stems, given.parts, strict=True):
         if rows.stop > found.shape[1]:
             break

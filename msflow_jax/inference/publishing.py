@@ -77,8 +77,7 @@ def stage(flow: Flow, folder: Path, *, features: bool = True) -> dict[str, Any]:
 def reported_difference(flow: Flow) -> str:
     """What tells the parameters of the report's first page from a model's, in words; empty for none."""
     name = evaluations.standing(flow.path) or next(iter(evaluations.names(flow.path)), "")
-    of = evaluations.parameters_of(evaluations.read(flow.path, name)) if name else Parameters()
-    return of.difference(Parameters.of(flow), "the model is")
+    return evaluations.difference(flow.path, name, Parameters.of(flow), "the model is")
 
 
 def has_words(folder: Path) -> bool:

@@ -16,7 +16,10 @@ from msflow_jax.settings import leaves
 from msflow_jax.storage import facts
 from msflow_jax.storage.content import printable
 from msflow_jax.storage.jsons import read_object
+from msflow_jax.storage.parameters import Parameters, digest_of_stages, saved_digest
 from msflow_jax.storage.text import first_of
+from msflow_jax.training.sequence import saved_stages, steps_used
+from msflow_jax.training.stage import stage_folder
 
 # 1: the configuration was one union of all families' settings. Since 3 a checkpoint says what it was
 # made with, see ``storage/facts.py``.
@@ -59,6 +62,25 @@ def read(path: Path) -> tuple[ConfigDict, Info]:
     for line in said:
         warnings.warn(f"{path / 'config.json'}: {line}", stacklevel=2)
     return config, info
+
+
+def parameters_used(path: Path) -> Parameters:
+    """Step and digest of the parameters that a workdir is opened with; none are read.
+
+    Without a checkpoint both are unknown.
+
+    Raises:
+        ValueError: as of :func:`read`; also a checkpoint that is damaged.
+    """
+    try:
+        steps = steps_used(path, read(path)[0].train.select)
+    except FileNotFoundError:
+        return Parameters()
+    found = {
+        name: saved_digest(stage_folder(path, name) / "checkpoints" / str(step))
+        for name, step in zip(saved_stages(path) or [""], steps, strict=False)
+    }
+    return Parameters(steps[-1], digest_of_stages(found))
 
 
 def _meant(path: Path) -> str:

@@ -112,12 +112,15 @@ def write_translation(
         words: what they show, for formats that can say so.
 
     Returns:
-        What a record says: ``mean_spread``, as a share of the range, and ``files``.
+        What a record says: ``mean_spread``, as a share of the range, and ``files``. Of one draw the
+        former is None, and there is no file of a spread.
     """
     mean, deviation = moments(draws)
     grey = np.rint(mean).astype(np.uint8)
     files = [write_image(folder / "mean" / stem, grey, info, kind, words)]
-    if kind == "nifti":
+    if deviation is None:
+        pass
+    elif kind == "nifti":
         from msflow_jax.data.sources.nifti.writing import write_nifti
 
         spread = (_unit(info) * deviation).astype(np.float32)
@@ -159,6 +162,9 @@ def write_volume(
         whole = np.rint(grey).astype(np.uint8) if intensity.kind == "full" else grey
         return to_values(whole, intensity)
 
+    def in_units(grey: np.ndarray) -> np.ndarray:
+        return (unit * grey).astype(np.float32)
+
     unseen = 0.0
 
     def write(part: str, name: str, images: np.ndarray, convert: Any) -> Path:
@@ -175,10 +181,9 @@ def write_volume(
             return write_nifti_like(path, found, like, gaps=part == "spread")
         return write_nifti(path, found, affine=joined.affine, gaps=part == "spread")
 
-    files = [
-        write("mean", stem, mean, values),
-        write("spread", stem, deviation, lambda grey: (unit * grey).astype(np.float32)),
-    ]
+    files = [write("mean", stem, mean, values)]
+    if deviation is not None:
+        files.append(write("spread", stem, deviation, in_units))
     for k, one in enumerate(draws):
         files += [write("samples", f"{stem}_{k}", one.astype(np.float32), values)]
     return {**_said(folder, files, deviation), "unseen_share": unseen}
@@ -188,19 +193,25 @@ def warn_of_unseen(entries: Sequence[dict[str, Any]]) -> None:
     """One line where volumes were not drawn as a whole, which files of whole numbers cannot show."""
     cut = [one for one in entries if one.get("unseen_share")]
     if cut:
+        unknown = "" if cut[0]["mean_spread"] is None else "NaN in spread, "
         warnings.warn(
             f"of {len(cut)} of {len(entries)} volumes a part was cut off before the model saw it "
             f"({cut[0]['name']}: {cut[0]['unseen_share']:.1%}; data.fit, and voxels beside the grid "
-            "that was drawn): it is NaN in spread, in mean and samples the lowest value, which was "
+            f"that was drawn): it is {unknown}in mean and samples the lowest value, which was "
             "not drawn; unseen_share in translated.json; a model of data.fit=pad draws all of it",
             stacklevel=3,
         )
 
 
-def moments(draws: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
-    """Mean and standard deviation over the draws, float32; 0 of a single one."""
+def moments(draws: np.ndarray) -> tuple[np.ndarray, np.ndarray | None]:
+    """Mean and sample standard deviation over the draws, float32; of a single one no deviation."""
     found = draws.astype(np.float32)
-    return found.mean(axis=0), found.std(axis=0, ddof=int(len(draws) > 1))
+    return found.mean(axis=0), found.std(axis=0, ddof=1) if len(draws) > 1 else None
+
+
+def mean_spread(deviation: np.ndarray | None) -> float | None:
+    """The mean of a deviation of grey levels, as a share of the range; None without one."""
+    return None if deviation is None else float(deviation.mean() / 255)
 
 
 def _unit(info: Info) -> float:
@@ -214,8 +225,8 @@ def spread_levels(deviation: np.ndarray) -> np.ndarray:
     return np.rint(np.clip(deviation / _WHITE, 0, 255)).astype(np.uint8)
 
 
-def _said(folder: Path, files: list[Path], deviation: np.ndarray) -> dict[str, Any]:
+def _said(folder: Path, files: list[Path], deviation: np.ndarray | None) -> dict[str, Any]:
     return {
-        "mean_spread": float(deviation.mean() / 255),
+        "mean_spread": mean_spread(deviation),
         "files": [file.relative_to(folder).as_posix() for file in files],
     }

@@ -15,6 +15,8 @@ def write_preview(
 ) -> None:
     """Writes a PNG of source, mean and spread beside each other; of a volume of three of its slices.
 
+    One draw has no spread, and none is shown of it.
+
     Args:
         path: the file.
         source: the images of one item, uint8 ``[N, *shape]``.
@@ -27,13 +29,14 @@ def write_preview(
 
     shown = sorted({round(share * (len(source) - 1)) for share in _SHOWN})
     mean, deviation = moments(draws[:, shown])
-    parts = source[shown], np.rint(mean).astype(np.uint8), spread_levels(deviation)
+    parts = [source[shown], np.rint(mean).astype(np.uint8)]
+    parts += [] if deviation is None else [spread_levels(deviation)]
     pictures = [_as_large(flat(part, info.spacing), flat(parts[1], info.spacing)) for part in parts]
     several = len(source) > 1
     titles, images = [], []
     for i, number in enumerate(shown):
         at = f", slice {number}" if several else ""
-        titles += [f"{words[0]}{at}", f"{words[1]}, mean", f"spread of {len(draws)}"]
+        titles += [f"{words[0]}{at}", f"{words[1]}, mean", f"spread of {len(draws)}"][: len(parts)]
         images += [part[i] for part in pictures]
     save_grid(path, np.stack(images), np.arange(len(images)), titles, len(parts))
 

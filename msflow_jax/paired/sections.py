@@ -10,6 +10,7 @@ import numpy as np
 from msflow_jax.data import Split
 from msflow_jax.data.batches import to_float
 from msflow_jax.inference.evaluation import Arrays, Block, Evaluation
+from msflow_jax.inference.translated import moments
 from msflow_jax.paired.anatomy import anatomy, is_trained, make_segmenter
 from msflow_jax.paired.controls import Controls
 from msflow_jax.paired.looks import looks_of
@@ -110,13 +111,15 @@ class Translation:
             found["anatomy"] = anatomy(run, segment, chosen, {**predicted, CEILING: wanted})
         first = slice(0, SHOWN)
         error = np.abs(mean - wanted)[first]
-        deviation = draws[:, first].astype(np.float64).std(axis=0) / 255
+        deviation = moments(draws[:, first])[1]
         shown = {
             "source": given[first], "sample": draws[0, first], "mean": _grey(mean[first]),
-            "truth": truth[first], "error": _grey(2 * error), "spread": _grey(4 * deviation),
+            "truth": truth[first], "error": _grey(2 * error),
             # Of every example, in the order of the rows, so that two runs can be compared by subject.
             "psnr": np.stack(each), "subject": _numbers(chosen),
         }  # fmt: skip
+        if deviation is not None:
+            shown["spread"] = _grey(4 / 255 * deviation)
         return found, shown
 
 

@@ -13,11 +13,13 @@ from msflow_jax.reports.sections import named_section
 from msflow_jax.reports.summary import summary_section
 from msflow_jax.storage import evaluations
 from msflow_jax.storage.atomic import write_atomically
+from msflow_jax.storage.parameters import Parameters
 
+_ANY = Parameters()
 _FOOTER = "<footer>Written by msflow_jax."
 
 
-def build_report(workdir: Path) -> Path:
+def build_report(workdir: Path, now: Parameters = _ANY) -> Path:
     """Writes ``report/index.html``, a self-contained page, from the files of a workdir.
 
     Reads config.json, manifest.json, metrics.jsonl and the evaluations; a file that is missing or
@@ -27,6 +29,7 @@ def build_report(workdir: Path) -> Path:
 
     Args:
         workdir: folder that training and evaluation wrote.
+        now: the parameters that the run is used with; pages of others say so. By default not known.
 
     Returns:
         Path of the page ``index.html``.
@@ -39,7 +42,8 @@ def build_report(workdir: Path) -> Path:
     others = [
         read_results(workdir, name) for name in _names(workdir) if name != first.evaluation_name
     ]
-    every = [dataclasses.replace(first, first=True), *others]
+    first = dataclasses.replace(first, first=True)
+    every = [dataclasses.replace(one, other=_other(one, now)) for one in (first, *others)]
     with doing("writing the report"):
         for one in reversed(every):
             content = render(one, [other for other in every if other is not one])
@@ -48,6 +52,13 @@ def build_report(workdir: Path) -> Path:
             write_atomically(path, content.encode("utf-8", "replace"))
         _remove_others(path.parent, {page_name(one) for one in every})
     return path
+
+
+def _other(results: Results, now: Parameters) -> str:
+    """What tells the parameters of an evaluation from others; one of a stage alone is never applied."""
+    if results.part("settings").get("stage"):
+        return ""
+    return evaluations.parameters_of(results.evaluation).difference(now)
 
 
 def _remove_others(folder: Path, written: set[str]) -> None:

@@ -11,6 +11,7 @@ from msflow_jax.reports.svg import INK, MUTED, SERIES, to_svg
 
 Rows = Sequence[dict[str, Any]]
 
+_UNITS = {"val_psnr": "dB"}
 _POINTS = 500  # of one line: more cannot be told apart on the page and make the file large
 
 
@@ -56,32 +57,46 @@ def fewer(values: np.ndarray, limit: int = _POINTS) -> np.ndarray:
 def curve_names(rows: Rows) -> tuple[list[str], list[str]]:
     """Columns that hold losses, and those that hold validation scores, in order of appearance."""
     names = list(dict.fromkeys(name for row in rows for name in row))
-    losses = [n for n in names if n.startswith("loss") or n.endswith(("_loss", "_nll", "_bits"))]
+    losses = [
+        n
+        for n in names
+        if n.startswith(("loss", "val_loss")) or n.endswith(("_loss", "_nll", "_bits"))
+    ]
     return losses, [n for n in names if n.startswith("val_") and n not in losses]
 
 
 def training_chart(rows: Rows, label: str, stage: str = "") -> Markup:
     """Losses (log scale, see :func:`has_log_axis`) and validation scores against the training step.
 
+    Scores that are no shares, such as a PSNR, have an axis each.
+
     Args:
         rows: metrics.jsonl; values that are not finite are left out.
         label: what the chart shows, in words.
         stage: a word that no other stage of the run has; empty where there is one alone.
     """
-    groups = [(title, names) for title, names in zip(("Loss", "Validation"), curve_names(rows),
-              strict=True) if any(len(series(rows, n)[0]) for n in names)]  # fmt: skip
+    groups = _axes(rows)
     figure, axes = draw.figure(8.6, 2.9, columns=max(1, len(groups)))
-    for axis, (title, names) in zip(axes, groups, strict=False):
-        draw.style(axis, "training step", "", title)
+    for axis, (title, names, unit) in zip(axes, groups, strict=False):
+        draw.style(axis, "training step", unit, title)
         found = {name: series(rows, name) for name in names}
         found = {name: pair for name, pair in found.items() if len(pair[0])}
         for i, (name, (steps, values)) in enumerate(found.items()):
-            _curve(axis, i, steps, values, _in_words(name, title == "Validation"))
+            _curve(axis, i, steps, values, _in_words(name, title != "Loss"))
         if title == "Loss" and has_log_axis(rows):
             _log_axis(axis)
         axis.locator_params(axis="x", nbins=5)
         draw.legend(axis, loc="best")
     return to_svg(figure, f"training{stage}", label, draw.WIDE)
+
+
+def _axes(rows: Rows) -> list[tuple[str, list[str], str]]:
+    """Title, columns and label of each axis: losses, shares, and one for each score that is no share."""
+    losses, scores = ([n for n in names if len(series(rows, n)[0])] for names in curve_names(rows))
+    shares = [n for n in scores if "error" not in n and (np.abs(series(rows, n)[1]) <= 1).all()]
+    groups = [("Loss", losses, ""), ("Validation", shares, "")]
+    groups += [("Validation", [n], _UNITS.get(n, "")) for n in scores if n not in shares]
+    return [group for group in groups if group[1]]
 
 
 def has_log_axis(rows: Rows) -> bool:

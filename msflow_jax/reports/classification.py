@@ -138,7 +138,7 @@ def _thresholds(results: Results) -> tuple[list[str], list[tuple[str, ...]]] | N
     if not names or "coverage" not in table:
         return None
     rows = [
-        (page.percent(kept, 0), *(page.number(value) for value in values))
+        (page.percent(kept, 0), *(page.significant(value) for value in values))
         for kept, *values in zip(table["coverage"], *(table[n] for n in names), strict=True)
         if _is_shown(kept)
     ]

@@ -9,12 +9,15 @@ from markupsafe import Markup
 from msflow_jax.reports import drawing as draw
 from msflow_jax.reports.svg import MUTED, to_svg
 
+_TAIL = 14  # letters of an area in brackets, at most
+
 
 def roc_chart(curves: Mapping[str, np.ndarray], label: str) -> Markup:
     """True against false positive rate, a line for each class; dotted: guessing.
 
     Args:
-        curves: words of the legend -> ``[M, 2]``, false and true positive rate.
+        curves: words of the legend, an area in brackets behind -> ``[M, 2]``, false and true positive
+            rate.
         label: what the chart shows, in words.
     """
     figure, axis = _square(len(curves), "1 - specificity (%)", "sensitivity (%)")
@@ -26,7 +29,7 @@ def recall_chart(curves: Mapping[str, np.ndarray], label: str) -> Markup:
     """Precision against recall, a line for each class.
 
     Args:
-        curves: words of the legend -> ``[M, 2]``, recall and precision.
+        curves: words of the legend, an area in brackets behind -> ``[M, 2]``, recall and precision.
         label: what the chart shows, in words.
     """
     figure, axis = _square(len(curves), "recall, sensitivity (%)", "precision, PPV (%)")
@@ -52,6 +55,15 @@ def _finish(
 ) -> Markup:
     for i, (words, points) in enumerate(curves.items()):
         x, y = 100 * np.asarray(points, np.float64).T
-        axis.plot(x, y, lw=1.8, drawstyle=steps, label=draw.name(words), **draw.line(i))
+        axis.plot(x, y, lw=1.8, drawstyle=steps, label=_shortened(words), **draw.line(i))
     draw.legend(axis, figure, loc="outside lower left", ncols=2)
     return to_svg(figure, name, label, draw.NARROW)
+
+
+def _shortened(words: str) -> str:
+    """Words of a legend with what is in brackets behind them, which a long name would cut off."""
+    name, between, area = words.rpartition(" (")
+    tail = between + area
+    if not name or len(tail) > _TAIL:
+        return draw.name(words)
+    return draw.name(name, draw.LIMIT - len(tail)) + tail

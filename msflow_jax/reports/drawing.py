@@ -4,6 +4,7 @@ from typing import Any
 
 from msflow_jax.reports.svg import GRID, INK, MUTED, SERIES, plain
 
+LIMIT = 48  # letters of a name
 WIDE, NARROW = 920, 440  # widths on the page in CSS pixels
 # Dotted is the reference line of a chart. Five patterns beside eight colours: 40 different lines.
 _DASHES: tuple[Any, ...] = (
@@ -47,7 +48,7 @@ def legend(axis: Any, owner: Any = None, **options: Any) -> None:
             text.set_parse_math(False)  # a dollar sign would otherwise start mathematics
 
 
-def name(text: str, limit: int = 48) -> str:
+def name(text: str, limit: int = LIMIT) -> str:
     """A name for a chart; a very long one would leave no room for the chart."""
     text = plain(text)
     return text if len(text) <= limit else text[: limit - 1] + "…"

@@ -29,7 +29,7 @@ def evaluations_section(results: Results, others: Sequence[Results]) -> Section 
         results, "evaluations", "Evaluations", heading="All evaluations of this model",
         headings=[heading for heading, _, _ in _COLUMNS],
         rows=[_row(one, one is results) for one in (results, *others)],
-        stands=any(one.stands for one in (results, *others)),
+        standing=next((one for one in (results, *others) if one.stands), None),
     )  # fmt: skip
 
 
@@ -41,6 +41,7 @@ def _row(results: Results, here: bool) -> dict[str, Any]:
         "name": results.evaluation_name,
         "link": "" if here else page_name(results),
         "stands": results.stands,
+        "other": results.other,
         "what": str(settings.get("images") or f"{results.evaluation.get('split', '')} split"),
         "step": settings.get("step"),
         "settings": ", ".join(f"{k} {v}" for k, v in used.items()),

@@ -51,7 +51,9 @@ def _explained(results: Results, one: dict[str, np.ndarray]) -> dict[str, Any]:
         f"Log-likelihood-ratio map of that image, {predicted} against {second}",
     )
     return {
-        "pictures": [page.picture(*pair) for pair in zip(shown, alts, strict=True)],
+        "pictures": [
+            page.picture(*pair, joined=image.ndim == 4) for pair in zip(shown, alts, strict=True)
+        ],
         "true": true,
         "predicted": predicted,
         "second": second,

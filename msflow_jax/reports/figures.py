@@ -13,6 +13,8 @@ import numpy as np
 from msflow_jax.reports.planes import flat
 from msflow_jax.storage.atomic import write_atomically
 
+LIMIT = 128  # longest side of a picture in the report
+
 
 def as_rgb(images: np.ndarray) -> np.ndarray:
     """uint8 ``[N, H, W, 3]`` from uint8 images ``[N, H, W, C]``, C = 1 or 3.
@@ -37,10 +39,17 @@ def encode_png(pixels: np.ndarray) -> bytes:
     return buffer.getvalue()
 
 
-def thumbnails(images: np.ndarray, limit: int = 128, spacing: Sequence[float] = ()) -> np.ndarray:
+def thumbnails(
+    images: np.ndarray,
+    limit: int = LIMIT,
+    spacing: Sequence[float] = (),
+    *,
+    nearest: bool = False,
+) -> np.ndarray:
     """RGB images reduced to sides of at most ``limit``; smaller ones are left as they are.
 
-    Of volumes their three planes in a row, of at most three times ``limit``.
+    Of volumes their three planes in a row, of at most three times ``limit``. With ``nearest`` colours
+    are not mixed, as those of classes must not be.
     """
     from PIL import Image
 
@@ -51,7 +60,8 @@ def thumbnails(images: np.ndarray, limit: int = 128, spacing: Sequence[float] = 
     if longest <= limit or len(images) == 0:
         return images
     height, width = (max(1, round(side * limit / longest)) for side in images.shape[1:3])
-    small = [Image.fromarray(i).resize((width, height), Image.Resampling.LANCZOS) for i in images]
+    way = Image.Resampling.NEAREST if nearest else Image.Resampling.LANCZOS
+    small = [Image.fromarray(i).resize((width, height), way) for i in images]
     return np.stack([np.asarray(i) for i in small])
 
 

@@ -65,7 +65,9 @@ def _counts(results: Results) -> dict[str, Any]:
     rows.append(("all", *map(cell, splits)))
     head = ["class", *(split["split"] for split in splits)]
     known = any(split["subjects"] is not None for split in splits)
-    return {"head": head, "rows": rows, "subjects": known}
+    # One example of several modalities has several images, or some of them.
+    things = "Examples" if len(results.modalities) > 1 else "Images"
+    return {"head": head, "rows": rows, "subjects": known, "things": things}
 
 
 def _made(results: Results) -> dict[str, Any]:

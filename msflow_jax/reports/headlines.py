@@ -21,7 +21,9 @@ def headlines(found: Mapping[str, Any]) -> list[str]:
     for section in found["sections"]:
         for name in _SCORES:
             if (value := found[section].get(name)) is not None:
-                lines.append(f"{found['split']} {name:18s} {value:.4f}{_REMARKS.get(name, '')}")
+                lines.append(
+                    f"{found['split']} {name:18s} {number(float(value), 4)}{_REMARKS.get(name, '')}"
+                )
         for row in found[section].get("per_set", ()):
             lines.append(f"{row['name']}: {row['mean']:.3f} bits per dimension")
     for one in scores_of(found.get("translation") or {}):

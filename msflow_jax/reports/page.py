@@ -4,6 +4,7 @@ Templates escape every text on their own; only HTML that was rendered or drawn h
 """
 
 import base64
+import math
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from functools import cache
@@ -13,12 +14,13 @@ import numpy as np
 from jinja2 import Environment, PackageLoader, StrictUndefined
 from markupsafe import Markup
 
-from msflow_jax.reports.figures import encode_png, strip, thumbnails
+from msflow_jax.reports.figures import LIMIT, encode_png, strip, thumbnails
 from msflow_jax.reports.results import Results
 from msflow_jax.storage.text import listed
 
 NOTHING = "n/a"
 _ITEMS = 60  # of a list, that a table of facts shows
+_DIGITS = 8  # behind the point, at most
 
 
 @dataclass(frozen=True)
@@ -104,25 +106,39 @@ def _environment() -> Environment:
 
 
 def percent(value: float | None, digits: int = 1) -> str:
-    """A share as per cent, or ``n/a``."""
-    return NOTHING if value is None else f"{100 * value:.{digits}f}\u00a0%"
+    """A share as per cent, or ``n/a``; near the ends with more digits, see :func:`number`."""
+    if value is None:
+        return NOTHING
+    return f"{100 * value:.{_digits(100 * value, digits, 100)}f}\u00a0%"
 
 
 def share(value: float | None) -> str:
-    """A share as whole per cent, with more digits near the ends: 0 and 100 % mean exactly these."""
-    digits = 0
-    while value is not None and 0 < value < 1 and digits < 6:
-        if 0 < float(f"{100 * value:.{digits}f}") < 100:
-            break
-        digits += 1
-    return percent(value, digits)
+    """A share as whole per cent, near the ends with more digits."""
+    return percent(value, 0)
 
 
 def number(value: float | int | None, digits: int = 3) -> str:
-    """A number, whole ones with thousands separated, or ``n/a``."""
+    """A number, whole ones with thousands separated, or ``n/a``.
+
+    One between 0 and 1 has more digits near these: 0 and 1 mean exactly these.
+    """
     if value is None:
         return NOTHING
-    return f"{value:,}" if isinstance(value, int) else f"{value:,.{digits}f}"
+    return f"{value:,}" if isinstance(value, int) else f"{value:,.{_digits(value, digits)}f}"
+
+
+def _digits(value: float, digits: int, top: int = 1) -> int:
+    """As many digits, or more, that what lies between 0 and ``top`` is rounded to neither of both."""
+    for more in range(digits, _DIGITS + 1):
+        if not 0 < value < top or 0 < float(f"{value:.{more}f}") < top:
+            return more
+    return digits  # it differs by an error of floats
+
+
+def significant(value: float, figures: int = 3) -> str:
+    """A number with so many digits behind the point, or more where it has fewer figures then."""
+    least = math.ceil(-math.log10(abs(value))) if value else 0
+    return number(value, max(figures, min(_DIGITS, least + figures - 1)))
 
 
 def flatten(values: Mapping[str, Any], prefix: str = "") -> list[tuple[str, str]]:
@@ -148,9 +164,25 @@ def _listed(values: list[Any] | tuple[Any, ...]) -> str:
     return f"{text}, … ({len(values):,} in all)" if len(values) > _ITEMS else text
 
 
-def picture(image: np.ndarray, alt: str, spacing: Sequence[float] = ()) -> Picture:
-    """One image ``[*space, C]``, of a volume its three planes; see ``planes.three_planes``."""
-    small = thumbnails(image[None], spacing=spacing)[0]
+def picture(
+    image: np.ndarray,
+    alt: str,
+    spacing: Sequence[float] = (),
+    *,
+    joined: bool = False,
+    nearest: bool = False,
+) -> Picture:
+    """One image ``[*space, C]``, of a volume its three planes; see ``planes.three_planes``.
+
+    Args:
+        image: the image.
+        alt: what stands for the picture.
+        spacing: size of a voxel in mm along each axis of a volume; empty: cubes.
+        joined: whether it is three planes in a row already.
+        nearest: whether its colours are not mixed where it is shrunk.
+    """
+    limit = 3 * LIMIT if joined else LIMIT
+    small = thumbnails(image[None], limit, spacing, nearest=nearest)[0]
     return _picture(encode_png(small), alt, max(image.shape[:-1]))
 
 

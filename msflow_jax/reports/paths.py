@@ -19,13 +19,17 @@ class Film:
         times: u of each frame, in words.
         rows: name and frames of each stream.
         true: class that was requested or is true; empty if it is not stored.
-        predicted: predicted class; empty if there is none.
+        predicted: class that the model predicts; empty if it is not stored.
+        end: class at which a classification ends; empty if there is none.
+        steps: solver steps of the path; 0 where they are not stored.
     """
 
     times: list[str]
     rows: list[tuple[str, list[Picture]]]
     true: str
     predicted: str
+    end: str
+    steps: int
 
 
 def paths_section(results: Results) -> Section:
@@ -37,8 +41,9 @@ def paths_section(results: Results) -> Section:
         text = "No paths in evaluation.npz: run the evaluation to make them."
         return page.missing(results, "paths", "Paths", text, heading)
     return page.section(
-        results, "paths", "Paths", heading=heading, generate=generate, classify=classify
-    )
+        results, "paths", "Paths", heading=heading, generate=generate, classify=classify,
+        draws=results.part("paths").get("draws"),
+    )  # fmt: skip
 
 
 def _film(results: Results, prefix: str, true: tuple[str, ...]) -> Film | None:
@@ -56,7 +61,11 @@ def _film(results: Results, prefix: str, true: tuple[str, ...]) -> Film | None:
         (word, [page.picture(images[i], f"{word} at u = {u[i]:.2f}", space) for i in frames])
         for word, images in (("image", image), ("label", label))
     ]
-    return Film(times, rows, _class(results, prefix, *true), _class(results, prefix, "predicted"))
+    end, predicted = (_class(results, prefix, part) for part in ("end", "predicted"))
+    if not end:  # an evaluation of before: what it calls predicted is where the path ends
+        end, predicted = predicted, ""
+    steps = results.part("paths").get("steps") or {}
+    return Film(times, rows, _class(results, prefix, *true), predicted, end, steps.get(prefix, 0))
 
 
 def _class(results: Results, prefix: str, *parts: str) -> str:

@@ -47,7 +47,8 @@ class Results:
         arrays: evaluation.npz.
         problems: one sentence for each file that is there but could not be read.
         evaluation_name: name of the evaluation; empty where there is none.
-        stands: whether images are classified by it.
+        stands: whether images are classified by it, if they are by any.
+        other: what tells its parameters from those of the run, where it is not applied; else empty.
         first: whether it is the one of ``index.html``: that which stands, or else the first.
     """
 
@@ -61,6 +62,7 @@ class Results:
     problems: list[str] = field(default_factory=list)
     evaluation_name: str = ""
     stands: bool = True
+    other: str = ""
     first: bool = False
 
     @property

@@ -12,6 +12,8 @@ from msflow_jax.reports.results import Results
 
 _PARTS = ("images", "truth", "maps", "uncertainty")
 SHOWN = ("image", "truth", "prediction", "uncertainty")
+_MAPS = SHOWN[1:3]
+_THROUGH = "the middle of what is marked in the truth (of the volume where nothing is)"
 
 
 def segmentation_section(results: Results) -> Section:
@@ -29,6 +31,7 @@ def segmentation_section(results: Results) -> Section:
         no_interval=_no_interval((found.get("intervals") or {}).get("undefined") or {}),
         unsure=found.get("uncertainty") or {}, shown=SHOWN, cases=_cases(results, len(classes)),
         legend=list(zip(colours, classes, strict=True)),
+        through=planes.caption(results.dims, results.spacing, _THROUGH),
     )  # fmt: skip
 
 
@@ -68,13 +71,15 @@ def _cases(results: Results, classes: int) -> list[dict[str, Any]]:
             for one in (truth, maps)
         ]
         shown = [image, *over, unsure[..., None]]
-        if maps.ndim == 3:
+        volume = maps.ndim == 3
+        if volume:
             there = np.argwhere(truth > 0)
             at = np.median(there, axis=0).astype(int) if len(there) else None
             shown = [planes.three_planes(one, at, results.spacing) for one in shown]
         name = str(names[i]) if names is not None else ""
         pictures = [
-            page.picture(one, f"{words} of {name}") for one, words in zip(shown, SHOWN, strict=True)
+            page.picture(one, f"{words} of {name}", joined=volume, nearest=words in _MAPS)
+            for one, words in zip(shown, SHOWN, strict=True)
         ]
         error, mean = float((truth != maps).mean()), float(unsure.mean() / 255)
         cases.append({"pictures": pictures, "name": name, "error": error, "unsure": mean})

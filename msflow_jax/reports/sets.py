@@ -47,4 +47,4 @@ def _numbers(row: dict[str, Any]) -> tuple[str, ...]:
 
 
 def _share(value: float | None) -> str:
-    return "none" if value is None else f"{100 * value:.1f} %"
+    return "none" if value is None else page.percent(value)

@@ -23,8 +23,17 @@ def summary_section(results: Results) -> Section:
     ]
     return page.section(
         results, "summary", "Summary", tiles=tiles, sentences=headline_sentences(results),
-        alarms=warnings_of(results),
+        alarms=[*_not_applied(results), *warnings_of(results)],
     )  # fmt: skip
+
+
+def _not_applied(results: Results) -> list[str]:
+    """That the figures are of other parameters than the run's; of the same ones nothing."""
+    if not results.other:
+        return []
+    return [
+        f"The figures are {results.other}: nothing of this evaluation is applied. Evaluate again."
+    ]
 
 
 def headline_sentences(results: Results) -> str:

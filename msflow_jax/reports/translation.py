@@ -10,6 +10,7 @@ from msflow_jax.reports.results import Results
 
 _COLUMNS = ("psnr", "ssim", "ms_ssim", "mae", "psnr_inside", "ssim_inside", "frechet")
 _PARTS = ("source", "sample", "mean", "truth", "error", "spread")
+_OF_ONE = _PARTS[:-1]  # one draw has no spread
 _WORDS = ("f1", "exact", "bleu_1", "bleu_4", "rouge_l", "meteor_exact_stem")
 
 
@@ -19,7 +20,7 @@ def translation_section(results: Results) -> Section:
     routes = [_route(results, route) for route in found.get("routes") or ()]
     return page.section(
         results, "translation", "Translation", routes=routes, draws=found.get("draws"),
-        parts=_PARTS, left_out=found.get("left_out", ""),
+        parts=_parts(results), left_out=found.get("left_out", ""),
     )  # fmt: skip
 
 
@@ -67,16 +68,22 @@ def _cell(value: dict[str, Any], scale: float, digits: int) -> tuple[str, str]:
     return shown, page.span(interval, lambda x: page.number(scale * x, digits))
 
 
+def _parts(results: Results) -> tuple[str, ...]:
+    """What is shown of each case."""
+    return _OF_ONE if results.part("translation").get("draws") == 1 else _PARTS
+
+
 def _pictures(results: Results, source: str, target: str) -> list[Any]:
     """Rows of source, sample, mean, truth, error and spread; one picture for each case."""
-    arrays = [results.arrays.get(f"translation_{source}_{target}_{part}") for part in _PARTS]
+    parts = _parts(results)
+    arrays = [results.arrays.get(f"translation_{source}_{target}_{part}") for part in parts]
     if any(array is None or not len(array) for array in arrays):
         return []
     found = []
     for case in zip(*arrays, strict=True):
         images = np.stack([np.asarray(one) for one in case])
-        alt = f"{source}, drawn {target}, mean, true {target}, error, spread"
-        per_row = len(_PARTS) if results.dims == 2 else 2
+        alt = f"{source}, drawn {target}, mean, true {target}, {', '.join(parts[4:])}"
+        per_row = len(parts) if results.dims == 2 else 2
         found.append(page.image_strip(images, alt, per_row, results.spacing))
     return found
 
@@ -95,8 +102,9 @@ def retrieval_section(results: Results) -> Section:
                 _percent(one["recall_1"]),
                 _percent(one["recall_5"]),
                 _cell(one["auroc"], 1.0, 2),
+                page.percent(one.get("chance")),
             ]
-        cells += [page.percent(pair["forward"]["chance"]), page.number(pair["gallery"])]
+        cells.append(page.number(pair["gallery"]))
         rows.append(cells)
     return page.section(results, "retrieval", "Retrieval", rows=rows)
 

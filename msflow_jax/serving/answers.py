@@ -14,7 +14,7 @@ from msflow_jax.inference.flow import Flow
 from msflow_jax.inference.reported import rows_of
 from msflow_jax.inference.standing_drawings import warnings_of_drawings
 from msflow_jax.inference.standing_routes import read_standing
-from msflow_jax.inference.translated import moments, read_sources, spread_levels
+from msflow_jax.inference.translated import mean_spread, moments, read_sources, spread_levels
 from msflow_jax.serving.parameters import seed_of
 from msflow_jax.serving.pictures import address_of, addresses
 from msflow_jax.serving.uploads import lying, read_upload, refuse_many
@@ -152,12 +152,12 @@ def translate(flow: Flow, asked: Asked) -> Answer:
     images, pictures = [], addresses(seen.images[kept], shown.spacing)
     for i, picture in zip(kept, pictures, strict=True):
         mean, deviation = moments(found[:, i])
-        several = len(found) > 1  # one draw has no spread: none is not the same as nothing
         (drawn_mean,) = addresses(np.rint(mean).astype(np.uint8)[None], drawn.spacing)
-        spread = addresses(spread_levels(deviation)[None], drawn.spacing)[0] if several else None
+        spread = None if deviation is None else spread_levels(deviation)
         images.append({
-            "name": names[i], "picture": picture, "mean": drawn_mean, "spread": spread,
-            "mean_spread": float(deviation.mean() / 255) if several else None,
+            "name": names[i], "picture": picture, "mean": drawn_mean,
+            "spread": None if spread is None else addresses(spread[None], drawn.spacing)[0],
+            "mean_spread": mean_spread(deviation),
             "samples": addresses(found[:, i], drawn.spacing),
         })  # fmt: skip
     route = flow.model.route_words(source, target)

@@ -140,6 +140,18 @@ def parameters_of(found: Mapping[str, Any]) -> Parameters:
     )
 
 
+def difference(workdir: Path, name: str, now: Parameters, these: str = "the parameters") -> str:
+    """What tells the parameters of an evaluation from those that are used; empty where nothing does.
+
+    Args:
+        workdir: the workdir.
+        name: of the evaluation; of none, and of a damaged one, nothing is told.
+        now, these: see :meth:`Parameters.difference`.
+    """
+    found = _whole(workdir, name) if name else None
+    return parameters_of(found or {}).difference(now, these)
+
+
 def check_free(workdir: Path, name: str, made: Mapping[str, Any]) -> None:
     """Refuse a name under which another evaluation is kept.
 

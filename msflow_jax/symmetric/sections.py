@@ -22,6 +22,7 @@ from msflow_jax.symmetric.paths import to_image, to_label
 from msflow_jax.symmetric.readout import make_reader, to_pictures
 
 _TIMES = 9  # that are kept of a path
+_STEPS = {"generate": 25, "classify": 24}  # of Euler's method, whatever is configured
 
 
 @dataclass(frozen=True)
@@ -85,7 +86,11 @@ def _prior(flow: Any, name: str) -> tuple[float, ...]:
 
 @dataclass(frozen=True)
 class Paths:
-    """One generation and one classification as film strips."""
+    """One generation and one classification as film strips.
+
+    Both are one draw of a fixed number of Euler steps, without guidance and prior: where the
+    classification ends is kept beside what the model predicts of that image.
+    """
 
     name: str = "paths"
 
@@ -96,14 +101,15 @@ class Paths:
         label = len(model.classes) - 1
 
         def generate(params: Any, labels: jax.Array) -> Any:
-            out = to_image(model, params, labels, key, steps=25, grid=_TIMES)
+            out = to_image(model, params, labels, key, steps=_STEPS["generate"], grid=_TIMES)
             return out.grid, out.states
 
         def classify(params: Any, images: jax.Array) -> Any:
             floats = to_float(images)
             inner = model.codec.encode(params.get(KEY), floats)
             index = content_index(floats)
-            out = to_label(model, params, inner, index, key, steps=24, grid=_TIMES)
+            steps = _STEPS["classify"]
+            out = to_label(model, params, inner, index, key, steps=steps, grid=_TIMES)
             return out.grid, out.states
 
         generated = jax.jit(generate)(drawing, np.array([label]))
@@ -117,5 +123,7 @@ class Paths:
             arrays[f"{name}_u"] = np.asarray(u)
             shown = to_pictures(model, params, {k: v[:, 0] for k, v in states.items()})
             arrays[f"{name}_image"], arrays[f"{name}_label"] = map(to_uint8, shown)
-        predicted = make_reader(model, params)(classified[1]["label"][-1], None)[0][0].argmin()
-        return {"times": _TIMES}, {**arrays, "classify_predicted": np.asarray(predicted)}
+        end = make_reader(model, params)(classified[1]["label"][-1], None)[0][0].argmin()
+        arrays["classify_end"] = np.asarray(end)
+        arrays["classify_predicted"] = np.asarray(run.prediction.prediction[0])
+        return {"times": _TIMES, "steps": _STEPS, "draws": len(run.prediction.distances)}, arrays

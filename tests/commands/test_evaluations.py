@@ -41,6 +41,10 @@ def test_predictions_are_on_paper(trained):
     assert np.mean(correct) == pytest.approx(measured["classification"]["accuracy"])
     assert {"true_label", "label", "p_dark", "uncertainty_distance", "abstain"} <= set(rows[0])
     assert {row["evaluation"] for row in rows} == {f"test (step {measured['settings']['step']})"}
+    with np.load(trained / "evaluations" / "test" / "evaluation.npz") as shown:
+        assert int(shown["classify_predicted"]) == int(rows[0]["label"])
+        assert int(shown["classify_end"]) in (0, 1)  # of one draw, which may be another
+    assert measured["paths"]["draws"] == 2 and measured["paths"]["steps"]["classify"] == 24
     again = msflow_jax.open(trained)
     assert (again.calibration.name, again.calibration.step) == ("test", again.step)
 
@@ -129,6 +133,16 @@ def test_a_longer_run_leaves_old_thresholds_behind(
     del found["learned"]["digest"]  # as of an evaluation before there was one
     (copied / "evaluations" / "test" / "evaluation.json").write_text(json.dumps(found))
     assert {(row["abstain"], row["evaluation"]) for row in classify()} == {("", "")}
+    out = command("evaluate", f"--workdir={copied}", f"--root={pictures}", "--split=val")
+    assert out.status == 0 and "'test' stands, but is of step 1, the parameters of" in out.out
+    index = (copied / "report" / "index.html").read_text()
+    assert "The figures are of step 1, the" in index and "Images are classified by" not in index
+    out = command("evaluate", f"--workdir={copied}", "--adopt=val")
+    assert "images are classified by the evaluation 'val' from now on" in out.out
+    index = (copied / "report" / "index.html").read_text()
+    assert "The figures are" not in index and "Images are classified by" in index
+    out = command("evaluate", f"--workdir={copied}", "--adopt=test")
+    assert "'test' stands, but is of step 1" in out.out and "evaluate again" in out.out
     out = command("evaluate", f"--workdir={copied}", f"--root={pictures}")
     assert out.status == 0 and "is kept as 'test-step1'" in out.out
     assert {row["abstain"] for row in classify()} <= {"0", "1"}

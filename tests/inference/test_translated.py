@@ -122,6 +122,31 @@ def test_what_a_crop_cut_off_has_no_spread(tmp_path, stored):
     assert whole["unseen_share"] == 0
 
 
+@pytest.mark.parametrize("kind", ["nifti", "png", "volume"])
+def test_one_draw_has_no_spread(tmp_path, kind):
+    """It was 0, as if all draws agreed."""
+    shape = (2, 4, 4, 1) if kind == "nifti" else (4, 4, 1)
+    info = own_info(("a", "b"), shape, name="folder", licence="", md5="", source="")
+    for part in FOLDERS:
+        if part != "spread":
+            (tmp_path / part).mkdir()
+    draws = np.random.default_rng(0).integers(0, 256, (1, *shape), dtype=np.uint8)
+    if kind == "volume":
+        missing = np.zeros((2, 4, 4), bool)
+        missing[0] = True
+        draws = draws[:, None].repeat(2, axis=1)
+        said = write_volume(
+            tmp_path, "a", draws, lambda x: Picture(x, AFFINE, missing=missing), info
+        )
+        with pytest.warns(UserWarning, match="it is in mean and samples the lowest value"):
+            warn_of_unseen([{"name": "a", **said}])
+    else:
+        said = write_translation(tmp_path, "a", draws, info, kind, "ct of t1w")
+    assert said["mean_spread"] is None
+    assert [name.split("/")[0] for name in said["files"]] == ["mean", "samples"]
+    assert not (tmp_path / "spread").exists()
+
+
 def test_files_are_called_as_their_sources_where_that_tells_them_apart():
     assert file_names(["a/t1w.nii.gz", "b/t1w.nii.gz"]) == ["a-t1w", "b-t1w"]
     assert file_names(["t1w.nii.gz"]) == ["t1w"] and file_names(["1.2.840.10"]) == ["1-2-840-10"]
@@ -141,3 +166,7 @@ def test_a_preview_shows_source_mean_and_spread(tmp_path, space, count):
     with Image.open(path) as image:
         wide, high = image.size
     assert high > (1 if count == 1 else 3) * 100 and wide > 300
+    source = draws[0] if source is None else source
+    write_preview(path, source, draws[:1], ("t1w", "ct"), info)  # has no spread
+    with Image.open(path) as image:
+        assert image.size[0] == pytest.approx(wide * 2 / 3, abs=2) and image.size[1] == high

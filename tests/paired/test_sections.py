@@ -9,6 +9,8 @@ import pytest
 from msflow_jax.paired.controls import Controls
 from msflow_jax.paired.looks import looks_of
 from msflow_jax.paired.sections import Translation, foreground
+from msflow_jax.reports.results import Results
+from msflow_jax.reports.translation import translation_section
 from tests.paired.tiny import split, splits, with_maps
 
 SIDE, DRAWS = 16, 3  # SSIM looks through a window of 11 pixels
@@ -51,6 +53,23 @@ def test_a_model_needs_nothing_but_controls():
     assert list(block["routes"][0]["rows"]) == NAMES
     shown = arrays["translation_ct_t1w_source"]
     assert shown.dtype == np.uint8 and shown.shape == (4, SIDE, SIDE, 1)
+    draws = np.stack([np.clip(shown + 5.0 * k, 0, 255).astype(np.uint8) for k in range(DRAWS)])
+    spread = np.rint(4 * draws.std(axis=0, ddof=1)).astype(np.uint8)  # as that of files
+    np.testing.assert_allclose(arrays["translation_ct_t1w_spread"], spread, atol=1)
+
+
+def test_one_draw_has_no_spread_in_the_report(monkeypatch):
+    monkeypatch.setattr(f"{__name__}.DRAWS", 1)
+    data = splits(SIDE)
+    block, arrays = Translation((("ct", "t1w"),), 4)(
+        run_of(SimpleNamespace(controls=Controls()), data)
+    )
+    assert "translation_ct_t1w_spread" not in arrays and block["routes"][0]["spread"] == {}
+    before = {**arrays, "translation_ct_t1w_spread": 0 * arrays["translation_ct_t1w_error"]}
+    for shown in (arrays, before):  # an evaluation of before has one that is black
+        results = Results("w", evaluation={"translation": block}, arrays=shown)
+        page = str(translation_section(results).html)
+        assert page.count("<img") == 4 and "spread" not in page.lower()
 
 
 def test_what_a_model_may_have_beside_them():

@@ -7,7 +7,7 @@ from xml.etree import ElementTree
 import numpy as np
 import pytest
 
-from msflow_jax.reports import charts, figures
+from msflow_jax.reports import charts, curves, figures
 
 PNG = b"\x89PNG\r\n\x1a\n"
 
@@ -78,6 +78,30 @@ def test_series_leaves_out_what_is_not_finite():
         ["loss", "loss_image", "val_nll"],
         ["val_accuracy", "val_auc"],
     )
+
+
+def test_parts_of_a_validation_loss_are_losses_and_what_is_no_share_has_an_axis_of_its_own():
+    row = {
+        "step": 1,
+        "loss": 3.0,
+        "val_loss": 4.2,
+        "val_loss_place": 2.6,
+        "val_accuracy_place": 0.47,
+    }
+    losses, scores = charts.curve_names([row])
+    assert losses == ["loss", "val_loss", "val_loss_place"] and scores == ["val_accuracy_place"]
+    rows = [row, {"step": 2, "val_psnr": 23.5, "val_kappa": -0.2, "val_jump_error": 0.01}]
+    svg = charts.training_chart(rows, "curves")
+    assert svg.count(">training step<") == 4 and svg.count(">dB<") == 1
+    assert charts.training_chart([row], "curves").count(">training step<") == 2
+
+
+@pytest.mark.parametrize("draw", [curves.roc_chart, curves.recall_chart])
+def test_a_long_name_in_a_legend_keeps_its_area(draw):
+    long = "immature granulocytes(myelocytes, metamyelocytes and promyelocytes)"
+    points = np.array([[0.0, 0.0], [0.2, 0.9], [1.0, 1.0]])
+    svg = draw({f"{long} (0.912)": points, f"{long} (0.99996)": points, long: points}, "curves")
+    assert "… (0.912)" in svg and "… (0.99996)" in svg and svg.count(long[:30]) == 3
 
 
 def test_smooth_is_a_centred_mean():

@@ -5,6 +5,7 @@ import json
 import pytest
 
 from msflow_jax.reports import build_report
+from msflow_jax.storage.parameters import Parameters
 from tests.reports.test_page import Page
 
 
@@ -36,6 +37,32 @@ def test_where_none_stands_the_first_page_does_not_say_so(workdir):
         build_report(workdir)
         text = Page((workdir / "report" / page).read_text(encoding="utf-8")).text
         assert text.count("(stands)") == 1 and "None of them stands" not in text
+
+
+@pytest.mark.parametrize("now", [(6, ""), (4, "b" * 16)])
+def test_an_evaluation_of_other_parameters_is_not_said_to_be_applied(workdir, now):
+    """A run was trained longer, or again, and another split is measured."""
+    stand(workdir, "test")
+    content = {"split": "test", "sections": [], "settings": {"step": 4, "parameters": "a" * 16}}
+    newer = {**content, "settings": {"step": now[0], "parameters": now[1]}}
+    stage = {**content, "settings": {"step": 1, "stage": "first"}}
+    for name, found in (("test", content), ("test-b", newer), ("test-c", stage)):
+        (workdir / "evaluations" / name).mkdir(exist_ok=True)
+        (workdir / "evaluations" / name / "evaluation.json").write_text(json.dumps(found))
+    page = build_report(workdir, Parameters(*now))
+    text = " ".join(Page(page.read_text(encoding="utf-8")).text.split())
+    words = Parameters(4, "a" * 16).difference(Parameters(*now))
+    assert f"The figures are {words}: nothing of this evaluation is applied." in text
+    assert f"(stands, but is {words}: not applied)" in text
+    assert f"The evaluation that stands is {words}: images" in text
+    assert "Images are classified by the evaluation that stands" not in text
+    for name in ("test-b", "test-c"):
+        other = Page((workdir / "report" / f"{name}.html").read_text(encoding="utf-8")).text
+        assert "The figures are" not in other and "not applied" in other
+    for same in (Parameters(4, "a" * 16), Parameters(4), Parameters()):
+        text = Page(build_report(workdir, same).read_text(encoding="utf-8")).text
+        assert "The figures are" not in text and "(stands)" in text
+        assert "Images are classified by the evaluation that stands" in text
 
 
 def test_pages_of_before_go_and_others_stay(workdir):

@@ -1,7 +1,11 @@
 """What the report says of its intervals, levels and axes is what was measured."""
 
+import re
+
+import numpy as np
 import pytest
 
+from msflow_jax.evaluation.retrieval import recall
 from msflow_jax.reports import card, general
 from msflow_jax.reports.outside import outside_section
 from msflow_jax.reports.results import Results
@@ -41,6 +45,19 @@ def test_an_evaluation_of_before_says_neither():
     pairs = [{"source": "a", "target": "b"}]
     found = Results("x", evaluation={"retrieval": {"pairs": pairs}})
     assert "No retrieval" in text(retrieval_section(Results("x"))) and found.units == words
+
+
+def test_each_direction_of_a_retrieval_has_its_own_chance():
+    """60 of 100 reports read the same: any image finds such a one, hardly a report its image."""
+    reports, images = np.where(np.arange(100) < 60, 0, np.arange(100)), np.arange(100)
+    found = recall(np.eye(100)[images], np.eye(100)[reports], images[:, None], reports[:, None])
+    pair = {"pair": ["xray", "report"], "trained": True, **found}
+    html = str(retrieval_section(Results("x", evaluation={"retrieval": {"pairs": [pair]}})).html)
+    heads = re.findall(r'<th scope="col">(.*?)</th>', html)
+    cells = re.findall(r"<td>(.*?)</td>", re.sub("<small>.*?</small>", "", html))
+    shown = [cell for head, cell in zip(heads[1:], cells, strict=True) if head == "chance at 1"]
+    assert shown == ["36.4\u00a0%", "1.0\u00a0%"]
+    assert heads.index("chance at 1") < heads.index("backwards at 1")
 
 
 @pytest.mark.parametrize(

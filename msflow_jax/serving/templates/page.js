@@ -1,7 +1,13 @@
 "use strict";
 const facts = JSON.parse(document.getElementById("facts").textContent);
 const forms = new Map([...document.querySelectorAll("form")].map((form) => [form.dataset.endpoint, form]));
-const percent = (share) => `${(100 * share).toFixed(1)} %`;
+
+// Near the ends with more digits: 0 and 100 mean exactly these.
+function percent(share) {
+  const lies = (text) => Number(text) > 0 && Number(text) < 100;
+  const shown = [1, 2, 3, 4, 5, 6].map((digits) => (100 * share).toFixed(digits));
+  return `${shown.find(lies) || shown[0]} %`;
+}
 
 // Text goes into the page as text alone, never as markup.
 function element(tag, properties = {}, ...children) {
