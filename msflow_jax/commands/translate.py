@@ -31,6 +31,7 @@ from msflow_jax.commands.numbers import fraction, whole
 from msflow_jax.settings import SEED
 
 RECORD = "translated.json"
+_ALONE = "; one draw has no spread: none is written"
 
 
 def translate(
@@ -54,12 +55,11 @@ def translate(
     Args:
         workdir: workdir of a model of several modalities.
         images: of the source; ``source``, ``target``: their modality, and the one to draw.
-        output: folder to write; one that an earlier call wrote is replaced.
+        output, overwrite: folder to write; one of an earlier call is replaced, with other files if told.
         draws, seed: how many of each image and the seed of their noise, None as configured.
         resize: whether images of another size are brought to the model's; None: as in training.
         one_noise: whether the slices of a volume have one noise in each draw, so that neighbours agree.
         file_format: ``png``, ``nifti`` or ``dicom``; empty: PNG for pictures, NIfTI for volumes.
-        overwrite: whether an earlier call's folder is replaced to which other files were added.
         instruction: words that name source and target, for a model that reads them.
         **requested: settings of the model's ``translate``; None or empty: as configured.
 
@@ -107,9 +107,8 @@ def translate(
     with new_folder(output, replace=True) as folder:
         count = write(folder, found, given, drawn, record)
     remove_partial(output, partial, written_before)
-    print(f"{count} {given.noun} {words} ({record['route']}), {len(found)} draws each: {output}")
-    if len(found) == 1:
-        print("one draw has no spread: none is written; --draws=2 or more have one")
+    each = f"{len(found)} draws each: {output}{_ALONE if len(found) == 1 else ''}"
+    print(f"{count} {given.noun} {words} ({record['route']}), {each}")
 
 
 def _numbers(flow: Any, instruction: str, source: str, target: str) -> Any:
