@@ -66,7 +66,6 @@ def evaluate(
             one that does not classify, or a name under which an evaluation with other settings is kept.
     """
     from msflow_jax.inference import evaluated
-    from msflow_jax.parallel.startup import is_first
     from msflow_jax.storage import evaluations
     from msflow_jax.storage.atomic import check_writable
     from msflow_jax.workdir import open_workdir
@@ -94,8 +93,7 @@ def evaluate(
         run, record = evaluated.open_split(flow, split, outside, features, by)
         settings["training_images_compared"] = len(run.splits.train)
     found = measure(workdir, name, run, sections, {**record, "settings": settings})
-    if is_first():
-        report(workdir, name, found, adopt=adopt or not (stage or images or standing))
+    report(flow, name, found, adopt=adopt or not (stage or images or standing))
     return found
 
 

@@ -5,22 +5,27 @@ from pathlib import Path
 from typing import Any
 
 
-def report(workdir: Path, name: str, found: Mapping[str, Any], *, adopt: bool) -> None:
+def report(flow: Any, name: str, found: Mapping[str, Any], *, adopt: bool) -> None:
     """The report, the headline numbers, and by which evaluation images are classified from now on.
 
     Args:
-        workdir: the workdir.
+        flow: the opened workdir, or one of its stages.
         name: of the evaluation that was measured; ``found``: its content.
         adopt: whether it becomes the standing one.
     """
     from msflow_jax.inference.stored import parameters_used
+    from msflow_jax.parallel.startup import is_first
     from msflow_jax.reports import build_report
     from msflow_jax.reports.headlines import headlines
     from msflow_jax.storage import evaluations
+    from msflow_jax.storage.parameters import Parameters
 
+    workdir, stage = flow.path, evaluations.describe(found)["stage"]
+    now = parameters_used(workdir) if stage else Parameters.of(flow)
+    if not is_first():
+        return
     if adopt:
         evaluations.adopt(workdir, name)
-    now = parameters_used(workdir)
     where = build_report(workdir, now)
     print("\n".join([*headlines(found), f"report: {where}"]))
     standing = evaluations.standing(workdir)
@@ -47,10 +52,10 @@ def adopt_existing(workdir: Path, name: str) -> None:
 
     read(workdir)
     read_calibration(workdir, name=name)  # one that could not be applied is refused
+    now = parameters_used(workdir)
     if not is_first():
         return
     evaluations.adopt(workdir, name)
-    now = parameters_used(workdir)
     where = build_report(workdir, now)
     if other := evaluations.difference(workdir, name, now):
         print(f"{name!r} stands, but is {other}: nothing of it is applied, evaluate again: {where}")

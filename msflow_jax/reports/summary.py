@@ -31,9 +31,8 @@ def _not_applied(results: Results) -> list[str]:
     """That the figures are of other parameters than the run's; of the same ones nothing."""
     if not results.other:
         return []
-    return [
-        f"The figures are {results.other}: nothing of this evaluation is applied. Evaluate again."
-    ]
+    remedy = " Evaluate again." if results.stands else ""
+    return [f"The figures are {results.other}: nothing of this evaluation is applied.{remedy}"]
 
 
 def headline_sentences(results: Results) -> str:
