@@ -62,7 +62,7 @@ def explain(
         OSError: an output that cannot be written.
         KeyboardInterrupt: Ctrl-C; the maps so far are in ``OUTPUT.partial``.
     """
-    from msflow_jax import data
+    from msflow_jax.data.sources.images import read_sized_images
     from msflow_jax.inference.explained import choose_classes
     from msflow_jax.parallel.batched import Interrupted
     from msflow_jax.storage.atomic import new_folder
@@ -78,7 +78,8 @@ def explain(
     requested = [int(model.numbers([name])[0]) if name else None for name in (label, against)]
     if requested[0] is not None and requested[0] == requested[1]:
         raise ValueError(f"--label and --against are both {sorts[requested[0]]}: choose two")
-    pixels, names = data.read_images(images, flow.info, resize=flow.resizes(resize))
+    given = read_sized_images(images, flow.info, resize=flow.resizes(resize))
+    pixels, names = given.images, given.names
     prediction = flow.classify(pixels, description="classifying")
     labels, others = choose_classes(prediction, *requested)
     likelihood: Any = prediction.log_likelihood
@@ -94,10 +95,10 @@ def explain(
         found = flow.explain(pixels, labels, others, description="explaining", spread=spread)
     except Interrupted as stop:
         with new_folder(partial, replace=True) as folder:
-            write(folder, pixels, shown, labels, others, stop.partial, flow.info.spacing)
+            write(folder, pixels, shown, labels, others, stop.partial, given.spacings)
         raise stop.kept(len(names), partial) from stop
     with new_folder(output, replace=True) as folder:
-        rows = write(folder, pixels, shown, labels, others, found, flow.info.spacing)
+        rows = write(folder, pixels, shown, labels, others, found, given.spacings)
     remove_partial(output, partial, written_before)
     print(f"{len(rows)} images explained: {output}")
     return rows
@@ -105,9 +106,12 @@ def explain(
 
 def write(
     folder: Path, pixels: Any, shown: Sequence[dict[str, Any]], labels: Any, others: Any, found: Any,
-    spacing: Sequence[float] = (),
+    spacings: Sequence[Sequence[float]] = (),
 ) -> list[dict[str, Any]]:  # fmt: skip
-    """Overlays, maps and table of the images that were explained, which may be fewer than given."""
+    """Overlays, maps and table of the images that were explained, which may be fewer than given.
+
+    ``spacings`` are the sizes in mm of the voxels of each image, empty where not known; none: of none.
+    """
     import numpy as np
 
     from msflow_jax.data.sources.finding import file_names
@@ -123,6 +127,7 @@ def write(
     for i in range(count):
         file = f"{stems[i]}.png"
         pair = shown[i]["class"], shown[i]["against"]
+        spacing = spacings[i] if spacings else ()
         picture = draw(pixels[i], found.map[i], found.log_ratio[i], pair, limits, spacing)
         write_atomically(folder / file, picture)
         row = {

@@ -126,6 +126,7 @@ def write(folder: Path, found: Any, given: Any, info: Any, record: Mapping[str, 
         How many pictures, or volumes, were written.
     """
     from msflow_jax.data.sources.finding import file_names
+    from msflow_jax.inference.images import warn_of_unsized
     from msflow_jax.inference.translated import (
         FOLDERS,
         warn_of_unseen,
@@ -145,15 +146,17 @@ def write(folder: Path, found: Any, given: Any, info: Any, record: Mapping[str, 
         if rows.stop > found.shape[1]:
             break
         if volume is None:
-            draws = found[:, rows.start]
-            said = write_translation(folder, stem, draws, info, record["format"], words)
+            draws, own = found[:, rows.start], given.drawn_of(rows.start, info)
+            said = write_translation(folder, stem, draws, own, record["format"], words)
         else:
+            own = info
             said = write_volume(folder, stem, found[:, rows], volume.join, info, volume.file)
         preview = Path("preview", f"{stem}.png")
-        write_preview(folder / preview, given.images[rows], found[:, rows], (source, target), info)
+        write_preview(folder / preview, given.images[rows], found[:, rows], (source, target), own)
         said["preview"] = preview.as_posix()
         entries.append({"name": name, **said})
     warn_of_unseen(entries)
+    warn_of_unsized(entries, RECORD)
     write_json(folder / RECORD, {**record, "draws": len(found), "images": entries})
     return len(entries)
 

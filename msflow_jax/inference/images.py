@@ -1,6 +1,7 @@
 """Drawn images as files: PNG, NIfTI with the values that grey levels stand for, DICOM captures."""
 
-from collections.abc import Mapping
+import warnings
+from collections.abc import Mapping, Sequence
 from importlib.util import find_spec
 from pathlib import Path
 from types import MappingProxyType
@@ -99,6 +100,29 @@ def to_values(image: np.ndarray, intensity: Intensity) -> np.ndarray:
     values = intensity.to_values(image)
     whole = intensity.unit == "HU" and np.abs(values).max(initial=0) < np.iinfo(np.int16).max
     return np.rint(values).astype(np.int16) if whole else values
+
+
+def unsized(names: Sequence[str], count: int, where: str) -> str:
+    """A line on volumes without a known size of a voxel; empty where there are none.
+
+    Args:
+        names: of these volumes.
+        count: how many volumes there are in all.
+        where: what says so beside their files.
+    """
+    if not names:
+        return ""
+    return (
+        f"the size of a voxel is not known of {len(names)} of {count} volumes ({names[0]}): their files "
+        f"say 1 mm, which stands for not known ({where})"
+    )
+
+
+def warn_of_unsized(entries: Sequence[Mapping[str, Any]], record: str) -> None:
+    """That line on the entries of a record whose ``spacing`` is None."""
+    names = [one["name"] for one in entries if one.get("spacing", ()) is None]
+    if line := unsized(names, len(entries), f"spacing is null in {record}"):
+        warnings.warn(line, stacklevel=3)
 
 
 def describe_files(info: Info, kind: str) -> dict[str, Any]:

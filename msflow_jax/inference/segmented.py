@@ -12,6 +12,7 @@ from msflow_jax.data.sources.nifti.reading import SUFFIXES
 from msflow_jax.data.sources.nifti.writing import write_nifti, write_nifti_like
 from msflow_jax.data.sources.restored import Restored
 from msflow_jax.data.sources.restoring import Segmentable
+from msflow_jax.inference.images import warn_of_unsized
 from msflow_jax.progress import track
 from msflow_jax.reports.label_colours import label_colours, lay_over
 from msflow_jax.reports.planes import three_planes
@@ -47,13 +48,16 @@ def write_segmented(
     for name in FOLDERS:
         (folder / name).mkdir()
     whole = [one for one in given if one.rows.stop <= len(found.maps)]
-    rows = []
+    rows, entries = [], []
     stems = file_names([one.name for one in given])
     for i, one in enumerate(track(whole, "Writing masks")):
         own = one.restore(found.maps[one.rows], found.uncertainty[one.rows])
         write = _write_picture if own.maps.ndim == 2 else _write_volume
         files = write(folder, stems[i], own, len(classes))
         rows.append({"name": one.name, **_measured(own, classes), **files})
+        size = {"spacing": list(own.spacing) or None} if own.maps.ndim == 3 else {}
+        entries.append({**rows[-1], **size})
+    warn_of_unsized(entries, RECORD)
     columns = ["name"] if not rows else []
     write_csv(folder / TABLE, rows, columns)
     known = [
@@ -61,7 +65,7 @@ def write_segmented(
         for k, (name, colour) in enumerate(zip(classes, colours_of(classes), strict=True))
     ]
     write_json(
-        folder / RECORD, {**record, "uncertainty": MEANING, "classes": known, "images": rows}
+        folder / RECORD, {**record, "uncertainty": MEANING, "classes": known, "images": entries}
     )
     return rows
 

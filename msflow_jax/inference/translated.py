@@ -1,5 +1,6 @@
 """Translations: what is read for them, and files of mean, spread, each draw and a preview."""
 
+import dataclasses
 import warnings
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
@@ -12,6 +13,7 @@ from msflow_jax import data
 from msflow_jax.data import Info
 from msflow_jax.data.pictures import Picture
 from msflow_jax.data.slices import Slices
+from msflow_jax.data.sources.images import read_sized_images
 from msflow_jax.data.sources.sliced import SlicedVolume
 from msflow_jax.inference.flow import Flow
 from msflow_jax.inference.images import choose_format, to_values, write_image
@@ -31,6 +33,8 @@ class Sources:
         kind: format of the files.
         volumes: of slices the number of their volume, ``[N]``; else None.
         axis: along which volumes were cut; empty where none was.
+        spacings: of whole volumes size in mm of the voxels that are drawn of each, empty where not
+            known; none: as those trained on.
     """
 
     images: np.ndarray
@@ -38,6 +42,7 @@ class Sources:
     kind: str
     volumes: np.ndarray | None = None
     axis: str = ""
+    spacings: Sequence[tuple[float, ...]] = ()
 
     @property
     def noun(self) -> str:
@@ -45,11 +50,16 @@ class Sources:
         return "images" if self.volumes is None else "volumes"
 
     def facts(self, one_noise: bool) -> dict[str, Any]:
-        """What a record says of volumes that were cut into slices."""
+        """What a record says of volumes."""
         if self.volumes is None:
-            return {}
+            same = len(set(self.spacings)) == 1
+            return {"spacing": list(self.spacings[0]) * same or None} if self.spacings else {}
         noise = "one of each volume" if one_noise else "one of each slice"
         return {"slices": self.axis, "noise": noise, "spacing": None, "grid": "of each file"}
+
+    def drawn_of(self, i: int, info: Info) -> Info:
+        """The facts on what is drawn of an image: those on the target, with the size of its voxels."""
+        return dataclasses.replace(info, spacing=self.spacings[i]) if self.spacings else info
 
 
 def read_sources(
@@ -75,10 +85,10 @@ def read_sources(
         volumes = data.read_volumes(path, shown, slices, resize=resize)
     if not volumes:
         kind = choose_format(file_format, drawn.dims)
-        images, names = data.read_images(path, shown, resize=resize)
-        return Sources(
-            images, [(name, slice(i, i + 1), None) for i, name in enumerate(names)], kind
-        )
+        found = read_sized_images(path, shown, resize=resize)
+        parts = [(name, slice(i, i + 1), None) for i, name in enumerate(found.names)]
+        whole = drawn.dims == 3 and shown.sides == drawn.sides
+        return Sources(found.images, parts, kind, spacings=found.spacings if whole else ())
     if file_format not in ("", "nifti"):
         raise ValueError(
             f"--format={file_format}: {path} holds volumes, and what is drawn of them is written as "
@@ -107,13 +117,14 @@ def write_translation(
         folder: folder that holds ``FOLDERS``.
         stem: of the files' names.
         draws: uint8 ``[K, *space, C]``.
-        info: facts on the data of the target.
+        info: facts on the data of the target, see ``Sources.drawn_of``.
         kind: format of the files, see ``images.FORMATS``.
         words: what they show, for formats that can say so.
 
     Returns:
-        What a record says: ``mean_spread``, as a share of the range, and ``files``. Of one draw the
-        former is None, and there is no file of a spread.
+        What a record says: ``mean_spread``, as a share of the range, ``files``, and of NIfTI files
+        ``spacing``, None where the size of their voxels is not known. Of one draw ``mean_spread`` is
+        None, and there is no file of a spread.
     """
     mean, deviation = moments(draws)
     grey = np.rint(mean).astype(np.uint8)
@@ -132,7 +143,8 @@ def write_translation(
         files += [write_image(folder / "spread" / stem, levels, info, kind, f"spread: {words}")]
     for k, one in enumerate(draws):
         files += [write_image(folder / "samples" / f"{stem}_{k}", one, info, kind, words)]
-    return _said(folder, files, deviation)
+    size = {"spacing": list(info.spacing) or None} if kind == "nifti" else {}
+    return {**_said(folder, files, deviation), **size}
 
 
 def write_volume(
@@ -165,11 +177,12 @@ def write_volume(
     def in_units(grey: np.ndarray) -> np.ndarray:
         return (unit * grey).astype(np.float32)
 
-    unseen = 0.0
+    unseen, spacing = 0.0, tuple[float, ...]()
 
     def write(part: str, name: str, images: np.ndarray, convert: Any) -> Path:
-        nonlocal unseen
+        nonlocal unseen, spacing
         joined = join(images)
+        spacing = joined.spacing
         found, path = convert(joined.values), folder / part / f"{name}.nii.gz"
         if found.shape[-1] > 1 and found.dtype != np.uint8:  # NIfTI has colours of 8 bits alone
             found = found.mean(axis=-1, keepdims=True).astype(found.dtype)
@@ -179,14 +192,17 @@ def write_volume(
                 found[joined.missing] = np.nan
         if like is not None:
             return write_nifti_like(path, found, like, gaps=part == "spread")
-        return write_nifti(path, found, affine=joined.affine, gaps=part == "spread")
+        return write_nifti(
+            path, found, affine=joined.affine, spacing=spacing, gaps=part == "spread"
+        )
 
     files = [write("mean", stem, mean, values)]
     if deviation is not None:
         files.append(write("spread", stem, deviation, in_units))
     for k, one in enumerate(draws):
         files += [write("samples", f"{stem}_{k}", one.astype(np.float32), values)]
-    return {**_said(folder, files, deviation), "unseen_share": unseen}
+    said = _said(folder, files, deviation)
+    return {**said, "unseen_share": unseen, "spacing": list(spacing) or None}
 
 
 def warn_of_unseen(entries: Sequence[dict[str, Any]]) -> None:

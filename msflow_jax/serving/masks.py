@@ -11,7 +11,7 @@ from msflow_jax.data.sources.finding import stem_of
 from msflow_jax.data.sources.restored import Restored
 from msflow_jax.data.sources.restoring import Segmentable, read_segmentable
 from msflow_jax.inference.flow import Flow
-from msflow_jax.inference.images import choose_format
+from msflow_jax.inference.images import choose_format, unsized
 from msflow_jax.inference.segmented import (
     colours_of,
     flattened,
@@ -50,6 +50,11 @@ def segment(flow: Flow, asked: Asked) -> Answer:
             _row(one, one.restore(found.maps[one.rows], found.uncertainty[one.rows]), flow, path)
             for one in parts
         ]
+    sizeless = [
+        one["name"] for one in rows if one["unit"] == "mm3" and one["classes"][0]["size"] is None
+    ]
+    if line := unsized(sizeless, len(rows), "size is null"):
+        lines = [*lines, line]
     return {"images": rows, "step": flow.step, "warnings": lines}
 
 

@@ -53,7 +53,7 @@ def test_maps_are_written_as_nifti_and_known_when_replaced(tmp_path):
     shown = [
         {"name": n, "prediction": "a", "class": "a", "against": "b"} for n in ("x.nii.gz", "y", "z")
     ]
-    rows = explain.write(tmp_path, images, shown, np.zeros(3), np.ones(3), maps, SPACING)
+    rows = explain.write(tmp_path, images, shown, np.zeros(3), np.ones(3), maps, [SPACING] * 3)
     assert len(rows) == 2  # as many as were explained
     for row, values, ratio in zip(rows, maps.map, maps.log_ratio, strict=True):
         for column, expected in (("likelihood_map", values), ("log_ratio_map", ratio)):

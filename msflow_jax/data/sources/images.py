@@ -25,7 +25,7 @@ from msflow_jax.data.sources.npz_headers import npz_layouts
 from msflow_jax.data.sources.piling import Pile
 from msflow_jax.data.sources.reading import Reader
 from msflow_jax.data.sources.shaping import shape_to_model, tell_changed
-from msflow_jax.data.sources.unsized import Unsized
+from msflow_jax.data.sources.unsized import Unsized, spacing_on_grid
 from msflow_jax.progress import track
 from msflow_jax.storage.places import expand, split_archive
 
@@ -41,12 +41,14 @@ class Sound:
         items: what each is.
         broken: the error of each other one by its name.
         errors: the same, of slices of one volume that have one fault a single line.
+        spacings: size in mm of each one's voxels as they lie in ``images``; empty where not known.
     """
 
     images: np.ndarray
     items: tuple[Item, ...]
     broken: dict[str, str]
     errors: tuple[str, ...] = ()
+    spacings: tuple[tuple[float, ...], ...] = ()
 
     @property
     def names(self) -> tuple[str, ...]:
@@ -87,9 +89,15 @@ def read_images(
         ValueError: for unreadable files, or ones of another size, channel count or range of values;
             counts them, and names some of each reason.
     """
+    found = read_sized_images(path, info, resize=resize)
+    return found.images, found.names
+
+
+def read_sized_images(path: str | Path, info: Info, *, resize: bool = False) -> Sound:
+    """As :func:`read_images`, which says what is raised, with what is known of each image."""
     found = read_sound_images(path, info, resize=resize)
     refuse_broken(found.errors)
-    return found.images, found.names
+    return found
 
 
 def read_sound_images(path: str | Path, info: Info, *, resize: bool = False) -> Sound:
@@ -183,7 +191,7 @@ def _collect(
     info: Info, change: bool, broken: dict[str, str],
 ) -> Sound:  # fmt: skip
     """Scales and fits pictures; ``places`` are their names in errors."""
-    images, sound = Pile(), []
+    images, sound, spacings = Pile(), [], []
     slices: dict[str, tuple[str, str]] = {}
     broken, shapes = dict(broken), dict[str, tuple[int, ...]]()
     oddities, unsized = Oddities(intensity := info.intensity()), Unsized(info)
@@ -198,6 +206,7 @@ def _collect(
                 slices[item.name] = item.volume, place
             continue
         sound.append(item)
+        spacings.append(spacing_on_grid(picture.space, picture.spacing, info))
         shapes[item.name] = grey.shape
         oddities.look(picture, item.name, item.volume)
         unsized.look(picture.space, picture.spacing, place, item.kind == "picture")
@@ -207,7 +216,7 @@ def _collect(
     oddities.warn()
     unsized.warn()
     tell_changed(shapes, info)
-    return Sound(images.array(), tuple(sound), broken, tuple(errors))
+    return Sound(images.array(), tuple(sound), broken, tuple(errors), tuple(spacings))
 
 
 def read_archive(path: Path, split: str, info: Info, resize: bool) -> tuple[Sound, np.ndarray]:

@@ -166,10 +166,22 @@ def upright(picture: Picture) -> Picture:
     volume = dataclasses.replace(
         picture, values=turned, affine=affine, spacing=sizes, missing=missing, aspect=()
     )
-    found = cut(volume, lies, 0)
+    found = dataclasses.replace(
+        cut(volume, lies, 0), affine=_slice_affine(affine, lies, len(turned))
+    )
     if picture.spacing:
         return found
     return dataclasses.replace(found, spacing=(), aspect=found.spacing if picture.aspect else ())
+
+
+def _slice_affine(affine: np.ndarray, axis: str, height: int) -> np.ndarray:
+    """The affine of the slice that ``Slices.take`` cuts of a volume of one, ``height`` voxels high."""
+    across = AXES[axis]
+    found = affine[:, [across, *(n for n in range(3) if n != across), 3]]
+    if axis != "axial":  # the head is above
+        found[:, 3] += (height - 1) * found[:, 1]
+        found[:, 1] *= -1
+    return found
 
 
 def _read_folder(folder: Path) -> Picture:

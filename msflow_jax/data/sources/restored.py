@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import dataclasses
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from pathlib import Path
@@ -13,6 +14,7 @@ from msflow_jax.data.pictures import Picture
 from msflow_jax.data.sources.fitting import square_size
 from msflow_jax.data.sources.shaping import lies_there
 from msflow_jax.data.sources.volumes.fitting import place
+from msflow_jax.data.sources.volumes.orientation import centred_affine
 
 
 @dataclass(frozen=True)
@@ -25,7 +27,7 @@ class Restored:
         uncertainty: in [0, 1], float32 ``[*space]``.
         unseen: bool ``[*space]``: what the model was not shown (cut off); class 0, uncertainty 1.
         spacing: size of a pixel or voxel in mm along each axis; empty where not known.
-        affine: of a volume, as of a ``Picture``; else None.
+        affine: of a volume, as of a ``Picture``: None where its file does not say; else None.
         file: its file; None of an array.
     """
 
@@ -66,6 +68,13 @@ def nearest_pixels(
         seen.append((at >= 0) & (at < size))
         index.append((new - size) // 2 + at.clip(0, size - 1))
     return np.ix_(*index), np.logical_and.outer(*seen)
+
+
+def located(picture: Picture) -> Picture:
+    """A volume that lies somewhere: straight about the origin where its file does not say."""
+    if picture.affine is not None:
+        return picture
+    return dataclasses.replace(picture, affine=centred_affine(picture.space, picture.spacing))
 
 
 def shown_part(values: np.ndarray, cut: Picture, info: Info) -> tuple[np.ndarray, np.ndarray]:

@@ -22,11 +22,11 @@ from msflow_jax.data.sources.grey.values import refuse_broken
 from msflow_jax.data.sources.images import read_archive, read_items
 from msflow_jax.data.sources.items import Item, Wanted
 from msflow_jax.data.sources.reading import read_item
-from msflow_jax.data.sources.restored import Restore, Restored, nearest_pixels, shown_part
+from msflow_jax.data.sources.restored import Restore, Restored, located, nearest_pixels, shown_part
 from msflow_jax.data.sources.sliced import SlicedVolume, files_at, grids_of, read_volumes
 from msflow_jax.data.sources.turned import to_stored
 from msflow_jax.data.sources.volumes.geometry import resample_to
-from msflow_jax.data.sources.volumes.orientation import centred_affine, voxel_size
+from msflow_jax.data.sources.volumes.orientation import voxel_size
 from msflow_jax.storage.places import expand, split_archive
 
 Bring = Callable[[np.ndarray, bool], Picture]  # values, and whether they are classes
@@ -100,8 +100,8 @@ def _of_array(picture: Picture, name: str, info: Info) -> Restore:
     def restore(maps: np.ndarray, unsure: np.ndarray) -> Restored:
         grey = to_grey(picture, info.intensity(), name)
         if info.dims == 3:
-            grid = dataclasses.replace(picture, affine=centred_affine(picture.space, ()))
-            whole, uncertainty, unseen = _brought(_onto(grid, grid, name, info), maps, unsure)
+            bring = _onto(picture, picture, name, info)
+            whole, uncertainty, unseen = _brought(bring, maps, unsure)
             return Restored(grey, whole.values[..., 0], uncertainty, unseen)
         index, seen = nearest_pixels(picture.space, (), maps.shape[1:], info.fit)
         labels = np.where(seen, maps[0][index], 0).astype(np.uint8)
@@ -158,6 +158,7 @@ def _of_volume(item: Item, info: Info) -> Restore:
 
 def _onto(stored: Picture, cut: Picture, name: str, info: Info) -> Bring:
     """Brings the one map of a volume, which was cut from one grid, onto another one."""
+    stored, cut = located(stored), located(cut)
 
     def bring(values: np.ndarray, nearest: bool) -> Picture:
         part, step = shown_part(values[0], cut, info)
@@ -180,7 +181,7 @@ def _restored(
     stored = read_item(dataclasses.replace(item, spacing=0.0))
     return Restored(
         to_grey(stored, info.intensity(), item.place), labels.values[..., 0], uncertainty, unseen,
-        stored.spacing, labels.affine, item.paths[0],
+        stored.spacing, stored.affine, item.paths[0],
     )  # fmt: skip
 
 

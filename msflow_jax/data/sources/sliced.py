@@ -21,9 +21,10 @@ from msflow_jax.data.sources.images import read_items
 from msflow_jax.data.sources.items import Item, Wanted
 from msflow_jax.data.sources.nifti.reading import split_volume
 from msflow_jax.data.sources.reading import cut, read_item
+from msflow_jax.data.sources.restored import located
 from msflow_jax.data.sources.volumes.fitting import place
 from msflow_jax.data.sources.volumes.geometry import resample_to
-from msflow_jax.data.sources.volumes.orientation import centred_affine, voxel_size
+from msflow_jax.data.sources.volumes.orientation import voxel_size
 from msflow_jax.progress import track
 from msflow_jax.storage.places import expand, split_archive
 
@@ -36,7 +37,7 @@ class SlicedVolume:
         item: the volume, which has the name of its file or series.
         slices: uint8 ``[N, S, S, C]``.
         axis: along which they were cut, one of ``AXES``.
-        stored: the grid of the file; its values are not kept.
+        stored: the grid of the file, without affine where that is not known; its values are not kept.
         cut: the grid that the slices were cut from: that of the file, or of the voxels trained on.
         fit: how slices came to their side.
     """
@@ -63,7 +64,7 @@ class SlicedVolume:
 
         Slices of the model's own size are stacked, value by value; others are brought back by where
         they lie, linearly. What a slice lost when it was cut to a square is 0, and ``missing`` of the
-        picture says where.
+        picture says where. Its affine and spacing are those of the file, or not known.
 
         Args:
             images: ``[N, S, S, C]``.
@@ -90,11 +91,13 @@ class SlicedVolume:
             size = (placing.high[k] - placing.low[k]) / placing.size[k]
             step[axis, axis] = size * whole
             step[axis, 3] = (placing.low[k] + size / 2) * whole - 0.5
-        affine = self.cut.affine @ step  # type: ignore[operator]
+        affine = located(self.cut).affine @ step  # type: ignore[operator]
         drawn = Picture(stacked, affine, voxel_size(affine))
-        found = resample_to(drawn, self.stored, self.name, self.name, nearest=nearest)
+        found = resample_to(drawn, located(self.stored), self.name, self.name, nearest=nearest)
         if found.missing is not None:
             found.values[found.missing] = 0
+        if self.stored.affine is None:
+            return dataclasses.replace(found, affine=None, spacing=self.stored.spacing)
         return found
 
 
@@ -174,13 +177,13 @@ def files_at(path: str | Path) -> tuple[list[Path], list[str]]:
 
 
 def grids_of(item: Item) -> tuple[Picture, Picture]:
-    """The grid of a volume as stored, and as its slices are cut; about the origin if not known."""
+    """The grid of a volume as stored, and as its slices are cut; without values."""
     stored = read_item(dataclasses.replace(item, spacing=0.0))
     wanted = read_item(item) if item.spacing else stored
     return tuple(  # type: ignore[return-value]
         Picture(
             np.broadcast_to(np.uint8(0), one.values.shape),
-            centred_affine(one.space, one.spacing) if stored.affine is None else one.affine,
+            one.affine,
             one.spacing,
             aspect=one.aspect,
         )

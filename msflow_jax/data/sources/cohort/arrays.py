@@ -14,7 +14,8 @@ from msflow_jax.data.base import LazySplit, OpensLater, Split
 from msflow_jax.data.intensity import Intensity
 from msflow_jax.data.pictures import Picture
 from msflow_jax.data.slices import NO_SLICE
-from msflow_jax.data.sources.cohort.reading import WEIGHT, Reading, Seen
+from msflow_jax.data.sources.cohort.reading import WEIGHT, Reading
+from msflow_jax.data.sources.cohort.seen import Seen
 from msflow_jax.data.sources.cohort.table import Examination
 from msflow_jax.data.sources.enlarging import Enlarged
 from msflow_jax.data.sources.grey.levels import to_grey

@@ -14,7 +14,7 @@ from msflow_jax.data.oddities import check_copies
 from msflow_jax.data.slices import NO_SLICE, SLICE, VOLUME
 from msflow_jax.data.sources.cohort.arrays import Place
 from msflow_jax.data.sources.cohort.columns import REPORT
-from msflow_jax.data.sources.cohort.reading import Seen
+from msflow_jax.data.sources.cohort.seen import Seen
 from msflow_jax.data.sources.cohort.table import Cohort, Examination
 from msflow_jax.data.sources.listings.folders import Listing
 from msflow_jax.storage.text import listed

@@ -25,7 +25,8 @@ from msflow_jax.data.sources.cohort.found import (
     reports,
 )
 from msflow_jax.data.sources.cohort.maps import fit_maps
-from msflow_jax.data.sources.cohort.reading import Reading, Seen, look, spaces
+from msflow_jax.data.sources.cohort.reading import Reading, look
+from msflow_jax.data.sources.cohort.seen import Seen, spaces
 from msflow_jax.data.sources.cohort.subjects import check_splits, files_of, subjects_of
 from msflow_jax.data.sources.cohort.table import Cohort, Examination, list_table
 from msflow_jax.data.sources.dicom.directions import warn_of_directions

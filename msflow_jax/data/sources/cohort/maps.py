@@ -9,7 +9,7 @@ from collections.abc import Sequence
 import numpy as np
 
 from msflow_jax.data.intensity import FULL, Intensity
-from msflow_jax.data.sources.cohort.reading import Part, Seen
+from msflow_jax.data.sources.cohort.seen import Part, Seen
 from msflow_jax.data.sources.grey.levels import fit, warn_of_window
 from msflow_jax.data.sources.grey.shades import Shades
 

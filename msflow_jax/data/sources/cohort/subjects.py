@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 from pathlib import Path
 
-from msflow_jax.data.sources.cohort.reading import Seen
+from msflow_jax.data.sources.cohort.seen import Seen
 from msflow_jax.data.sources.cohort.table import Examination
 from msflow_jax.data.sources.identifiers import settled
 from msflow_jax.data.sources.listings.entries import check_all_split

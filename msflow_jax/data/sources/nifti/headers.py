@@ -40,6 +40,7 @@ class Stored:
         placed: whether the file says where it lies, so that the affine is no guess.
         spacing: size of a stored voxel in mm; empty where not known.
         oddities: what a user should know, a line each, without the file's name.
+        header: the fields, as nibabel takes them apart.
     """
 
     shape: tuple[int, int, int]
@@ -53,6 +54,7 @@ class Stored:
     placed: bool
     spacing: tuple[float, ...]
     oddities: tuple[str, ...]
+    header: Any
 
     @property
     def volume_bytes(self) -> int:
@@ -114,6 +116,7 @@ def parse(head: bytes, subject: str) -> Stored:
     return Stored(
         shape, volumes, _COLOURS.get(code, 1), np.dtype(order + _STORED.get(code, "u1")),
         int(start) or size + 4, slope, intercept, affine, UNPLACED not in lines, sizes, tuple(lines),
+        header,
     )  # fmt: skip
 
 

@@ -86,14 +86,14 @@ def header(path: Path) -> Header:
         )
 
 
-def stored_affine(path: Path) -> np.ndarray:
-    """The affine ``[4, 4]`` from the stored index (x, y, z, 1) to RAS mm; a guess where none is there.
+def stored_as(path: Path) -> Stored:
+    """How a file's voxels are stored and where they lie, by its header alone.
 
     Raises:
         ValueError: as :func:`read_nifti`, where the header shows it.
     """
     with _opened(path) as (_, stored):
-        return stored.affine
+        return stored
 
 
 def read_nifti(path: Path, *, volume: int | None = None) -> Picture:

@@ -5,11 +5,10 @@ from __future__ import annotations
 import gzip
 from collections.abc import Sequence
 from pathlib import Path
-from typing import Any
 
 import numpy as np
 
-from msflow_jax.data.sources.nifti.reading import stored_affine
+from msflow_jax.data.sources.nifti.reading import stored_as
 from msflow_jax.data.sources.volumes.orientation import (
     PICTURE_AXES,
     axis_codes,
@@ -94,7 +93,7 @@ def write_nifti_like(path: Path, values: np.ndarray, like: Path, gaps: bool = Fa
         path: see :func:`write_nifti`.
         values: as for :func:`write_nifti`, with the axes that ``read_nifti`` gives those of
             ``like``.
-        like: the file whose grid is taken; nothing else of its header is.
+        like: the file whose grid is taken, whatever it is called; nothing else of its header is.
         gaps: see :func:`write_nifti`.
 
     Returns:
@@ -108,18 +107,20 @@ def write_nifti_like(path: Path, values: np.ndarray, like: Path, gaps: bool = Fa
     from nibabel import orientations
 
     values = _checked(values, path, gaps)
-    given: Any = nibabel.load(like)
+    given = stored_as(like)
     # Where the file does not say how it lies, any affine does that reading takes too.
     turn = orientations.ornt_transform(
-        orientations.axcodes2ornt(PICTURE_AXES), closest_axes(stored_affine(like))
+        orientations.axcodes2ornt(PICTURE_AXES), closest_axes(given.affine)
     )
     stored = orientations.apply_orientation(values, turn)
-    if stored.shape[:3] != given.shape[:3]:
-        raise ValueError(f"{path}: {stored.shape} is to be written like {like}, {given.shape[:3]}")
+    if stored.shape[:3] != given.shape:
+        raise ValueError(f"{path}: {stored.shape} is to be written like {like}, {given.shape}")
     image = nibabel.Nifti1Image(_with_colours(stored), None)
     for key in _PLACE:
         image.header[key] = given.header[key]
-    image.header["pixdim"][:4] = given.header["pixdim"][:4]
+    qfac, *sizes = given.header["pixdim"][:4]
+    # Other programs refuse a size of 0, which an axis that was not there may have.
+    image.header["pixdim"][:4] = -1 if qfac == -1 else 1, *(abs(mm) or 1 for mm in sizes)
     data = image.to_bytes()
     if path.name.lower().endswith(".gz"):
         data = gzip.compress(data, _LEVEL, mtime=0)

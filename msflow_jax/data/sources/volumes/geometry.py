@@ -57,10 +57,10 @@ def differences(a: Picture, b: Picture) -> list[str]:
 
 
 def check_same_grid(first: Picture, other: Picture, first_name: str, other_name: str) -> None:
-    """Refuses two volumes that are not on one grid.
+    """Refuses two volumes, or two slices, that are not on one grid.
 
     Args:
-        first: a volume.
+        first: a volume, or a slice.
         other: another one that should show the same place at the same index.
         first_name: file of the first, for the error.
         other_name: file of the other.
@@ -69,10 +69,14 @@ def check_same_grid(first: Picture, other: Picture, first_name: str, other_name:
         ValueError: says what differs, with figures.
     """
     if found := differences(first, other):
-        raise ValueError(
-            f"{first_name} and {other_name} are not on one grid: {'; '.join(found)}. "
+        remedy = (
             "--config.data.resample=True brings the second onto the first's grid, if they are "
             "registered (show the patient in one position)"
+        )
+        if first.dims == 2:
+            remedy = "Pair slices that show one place, or give the folders of both series"
+        raise ValueError(
+            f"{first_name} and {other_name} are not on one grid: {'; '.join(found)}. {remedy}"
         )
 
 
