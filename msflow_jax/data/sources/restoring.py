@@ -162,7 +162,7 @@ def _onto(stored: Picture, cut: Picture, name: str, info: Info) -> Bring:
 
     def bring(values: np.ndarray, nearest: bool) -> Picture:
         part, step = shown_part(values[0], cut, info)
-        affine = cut.affine @ step  # type: ignore[operator]
+        affine = cut.affine @ step
         picture = Picture(part[..., None], affine, voxel_size(affine))
         return resample_to(picture, stored, name, name, nearest=nearest)
 
