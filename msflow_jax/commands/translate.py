@@ -108,8 +108,6 @@ def translate(
         count = write(folder, found, given, drawn, record)
     remove_partial(output, partial, written_before)
     print(f"{count} {given.noun} {words} ({record['route']}), {len(found)} draws each: {output}")
-    if len(found) == 1:
-        print("one draw has no spread: none is written; --draws=2 or more have one")
 
 
 def _numbers(flow: Any, instruction: str, source: str, target: str) -> Any:
@@ -154,6 +152,8 @@ def write(folder: Path, found: Any, given: Any, info: Any, record: Mapping[str, 
         write_preview(folder / preview, given.images[rows], found[:, rows], (source, target), info)
         said["preview"] = preview.as_posix()
         entries.append({"name": name, **said})
+    if len(found) == 1:
+        print("one draw has no spread: none is written; --draws=2 or more have one")
     warn_of_unseen(entries)
     write_json(folder / RECORD, {**record, "draws": len(found), "images": entries})
     return len(entries)
