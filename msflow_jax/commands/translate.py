@@ -31,7 +31,6 @@ from msflow_jax.commands.numbers import fraction, whole
 from msflow_jax.settings import SEED
 
 RECORD = "translated.json"
-_ALONE = "; one draw has no spread: none is written"
 
 
 def translate(
@@ -107,8 +106,7 @@ def translate(
     with new_folder(output, replace=True) as folder:
         count = write(folder, found, given, drawn, record)
     remove_partial(output, partial, written_before)
-    each = f"{len(found)} draws each: {output}{_ALONE if len(found) == 1 else ''}"
-    print(f"{count} {given.noun} {words} ({record['route']}), {each}")
+    print(f"{count} {given.noun} {words} ({record['route']}), {len(found)} draws each: {output}")
 
 
 def _numbers(flow: Any, instruction: str, source: str, target: str) -> Any:
@@ -155,6 +153,8 @@ def write(folder: Path, found: Any, given: Any, info: Any, record: Mapping[str, 
         write_preview(folder / preview, given.images[rows], found[:, rows], (source, target), own)
         said["preview"] = preview.as_posix()
         entries.append({"name": name, **said})
+    if len(found) == 1:
+        print("one draw has no spread: none is written; --draws=2 or more have one")
     warn_of_unseen(entries)
     warn_of_unsized(entries, RECORD)
     write_json(folder / RECORD, {**record, "draws": len(found), "images": entries})

@@ -1,5 +1,6 @@
 """Translations of volumes as files, whatever their channels and values."""
 
+import json
 from dataclasses import replace
 
 import nibabel
@@ -7,6 +8,7 @@ import numpy as np
 import pytest
 from PIL import Image
 
+from msflow_jax.commands import translate
 from msflow_jax.data.base import own_info
 from msflow_jax.data.intensity import Intensity
 from msflow_jax.data.pictures import Picture
@@ -15,6 +17,7 @@ from msflow_jax.data.sources.nifti.reading import read_nifti
 from msflow_jax.data.sources.volumes.orientation import centred_affine
 from msflow_jax.inference.translated import (
     FOLDERS,
+    Sources,
     warn_of_unseen,
     write_translation,
     write_volume,
@@ -145,6 +148,18 @@ def test_one_draw_has_no_spread(tmp_path, kind):
     assert said["mean_spread"] is None
     assert [name.split("/")[0] for name in said["files"]] == ["mean", "samples"]
     assert not (tmp_path / "spread").exists()
+
+
+@pytest.mark.parametrize("count", [1, 2])
+def test_the_command_says_that_one_draw_has_no_spread(tmp_path, capsys, count):
+    info = own_info(("a", "b"), (16, 16, 1), name="folder", licence="", md5="", source="")
+    draws = np.random.default_rng(0).integers(0, 256, (count, 1, 16, 16, 1), dtype=np.uint8)
+    given = Sources(draws[0], [("a.png", slice(0, 1), None)], "png")
+    record = {"source": "t1w", "target": "ct", "format": "png"}
+    assert translate.write(tmp_path, draws, given, info, record) == 1
+    (image,) = json.loads((tmp_path / translate.RECORD).read_text())["images"]
+    assert (image["mean_spread"] is None) == (count == 1) == (not (tmp_path / "spread").exists())
+    assert ("one draw has no spread" in capsys.readouterr().out) == (count == 1)
 
 
 def test_files_are_called_as_their_sources_where_that_tells_them_apart():

@@ -74,7 +74,7 @@ def test_what_lies_near_an_end_is_not_shown_as_the_end():
     }
     row |= {"intervals": {"recall": [0.9995, 1.0]}, "auc": 0.99998}
     rare = {"name": "a", "count": 4000, "predicted": 1, "recall": 1 / 4000, "specificity": 1.0}
-    rare["auc"] = 0.9
+    rare["auc"] = 0.5
     scores = {"accuracy": 0.99975, "balanced_accuracy": 0.99975, "ece": 0.0004, "brier": 0.0002}
     found = {"images": 8000, "auc_probability": 0.99996, **scores, "per_class": [row, rare]}
     found |= {"classes": ["b", "a"], "confusion": [[3999, 1], [3999, 1]], "draws": None}

@@ -50,11 +50,6 @@ def test_a_translation_as_files(trained, pictures, tmp_path, capsys):
     assert record["evaluated"]["psnr"] == route["rows"]["mean of 2"]["psnr"]["value"]
     again = str(folder / "head_1.png")  # what it wrote is replaced
     translate(trained, again, "t1w", "ct", tmp_path / "out", draws=3, seed=1)
-    capsys.readouterr()
-    translate(trained, again, "t1w", "ct", tmp_path / "out", draws=1, seed=1)
-    assert "one draw has no spread: none is written" in capsys.readouterr().out
-    (image,) = json.loads((tmp_path / "out" / "translated.json").read_text())["images"]
-    assert image["mean_spread"] is None and not (tmp_path / "out" / "spread").exists()
 
 
 def test_a_volume_is_drawn_slice_by_slice_on_its_own_grid(trained, tmp_path):
