@@ -8,6 +8,8 @@ import numpy as np
 
 PICTURE_AXES = ("S", "P", "L")  # where slices, rows and columns go: see ``pictures.Picture``
 OBLIQUE = 40.0  # degrees; near 45 it is an accident which axis is called axial
+# By a thousandth about each axis: far more than directions are rounded by.
+_TURN = np.eye(4) + 1e-3 * np.array([[0, -1, 1, 0], [1, 0, -1, 0], [-1, 1, 0, 0], [0, 0, 0, 0]])
 MAX_VOXELS = 1 << 30  # of one volume: 4 GiB of float32
 _VOXEL = (1e-4, 1e4)  # mm; nnU-Net stores 999 for the one slice of a picture
 # mm; mammograms have the smallest pixels of patients, 0.044; outside a unit is likely wrong, or it is a
@@ -61,14 +63,11 @@ def to_picture_axes(values: np.ndarray, affine: np.ndarray) -> tuple[np.ndarray,
 def closest_axes(affine: np.ndarray) -> np.ndarray:
     """Of each axis of a volume the closest of the patient, and its direction, as nibabel has them.
 
-    Directions that differ in rounding alone are one: at 45 degrees slices of one series would lie along
-    different axes.
+    At 45 degrees rounding alone would decide, for each slice of a series by itself: hence the turn.
     """
     from nibabel.orientations import io_orientation
 
-    turned, sizes = np.array(affine, float), np.array(voxel_size(affine))
-    turned[:3, :3] = np.round(turned[:3, :3] / sizes, 3) * sizes
-    return io_orientation(turned)
+    return io_orientation(_TURN @ affine)
 
 
 def voxel_size(affine: np.ndarray) -> tuple[float, ...]:
@@ -78,9 +77,9 @@ def voxel_size(affine: np.ndarray) -> tuple[float, ...]:
 
 def axis_codes(affine: np.ndarray) -> str:
     """Where the axes of an affine go: ``LAS`` for to the left, to the front, up; ``?`` for nowhere."""
-    from nibabel.orientations import aff2axcodes
+    from nibabel.orientations import ornt2axcodes
 
-    return "".join(code or "?" for code in aff2axcodes(affine))
+    return "".join(code or "?" for code in ornt2axcodes(closest_axes(affine)))
 
 
 def oblique_degrees(affine: np.ndarray) -> float:

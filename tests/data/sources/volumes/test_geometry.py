@@ -19,7 +19,13 @@ from msflow_jax.data.sources.volumes.geometry import (
     resample_to,
     to_spacing,
 )
-from msflow_jax.data.sources.volumes.orientation import centred_affine, voxel_size
+from msflow_jax.data.sources.volumes.orientation import (
+    PICTURE_AXES,
+    axis_codes,
+    centred_affine,
+    to_picture_axes,
+    voxel_size,
+)
 
 
 def turned(degrees, axis=0):
@@ -236,3 +242,16 @@ def test_the_filter_is_pillows():
     ours = bring_volume(image, (1, 20, 31), "stretch")[0, ..., 0]
     theirs = Image.fromarray(image[0, ..., 0]).resize((31, 20), Image.Resampling.BILINEAR)
     assert np.abs(ours.astype(int) - np.asarray(theirs)).max() <= 1
+
+
+@pytest.mark.parametrize("across", [0, 1, 2])
+@pytest.mark.parametrize("order", [(0, 1, 2), (1, 0, 2), (2, 1, 0)])
+def test_a_volume_turned_by_45_degrees_has_the_same_axes_whatever_is_rounded(across, order):
+    """Brought to those of a picture, it is written with them."""
+    found = []
+    for rounded in (-1e-6, 0.0, 1e-6):
+        affine = turned(45 + np.degrees(rounded), across)[:, [*order, 3]]
+        values, new = to_picture_axes(np.zeros((2, 3, 4)), affine)
+        assert tuple(axis_codes(new)) == PICTURE_AXES
+        found.append(values.shape)
+    assert len(set(found)) == 1
