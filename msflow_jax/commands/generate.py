@@ -12,7 +12,7 @@ DIR.partial. With a model of several modalities (the second and third line) DIR 
 for each, drawn reports are in reports.csv, and generated.json says which routes were never trained.
 
 --augment writes a training set: the real images of all splits and, for training alone, drawn ones of all
-classes or of --label; DIR/manifest.csv lists path, label, split, origin (real or drawn) and patient.
+classes or of --label; DIR/manifest.csv lists path, label, split, origin (real, drawn), patient if known.
 """
 
 from collections.abc import Mapping, Sequence

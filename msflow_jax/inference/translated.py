@@ -52,8 +52,8 @@ class Sources:
     def facts(self, one_noise: bool) -> dict[str, Any]:
         """What a record says of volumes."""
         if self.volumes is None:
-            same = len(set(self.spacings)) == 1
-            return {"spacing": list(self.spacings[0]) * same or None} if self.spacings else {}
+            one = self.spacings[0] if len(set(self.spacings)) == 1 else ()
+            return {"spacing": list(one) or None} if self.spacings else {}
         noise = "one of each volume" if one_noise else "one of each slice"
         return {"slices": self.axis, "noise": noise, "spacing": None, "grid": "of each file"}
 
@@ -129,16 +129,14 @@ def write_translation(
     mean, deviation = moments(draws)
     grey = np.rint(mean).astype(np.uint8)
     files = [write_image(folder / "mean" / stem, grey, info, kind, words)]
-    if deviation is None:
-        pass
-    elif kind == "nifti":
+    if deviation is not None and kind == "nifti":
         from msflow_jax.data.sources.nifti.writing import write_nifti
 
         spread = (_unit(info) * deviation).astype(np.float32)
         if spread.shape[-1] > 1:  # NIfTI has colours of 8 bits alone
             spread = spread.mean(axis=-1, keepdims=True)
         files += [write_nifti(folder / "spread" / f"{stem}.nii.gz", spread, spacing=info.spacing)]
-    else:
+    elif deviation is not None:
         levels = spread_levels(deviation)
         files += [write_image(folder / "spread" / stem, levels, info, kind, f"spread: {words}")]
     for k, one in enumerate(draws):
