@@ -19,6 +19,7 @@ from msflow_jax.storage import weights
 
 KINDS = {"kl": AutoencoderKL, "tiny": TinyAutoencoder, "patches": PatchAutoencoder}
 FILE = "autoencoder.json"
+DECODERS = "decoder", "post_quant_conv"  # parameters of no influence on latents
 Params = Any
 
 

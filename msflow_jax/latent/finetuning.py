@@ -13,7 +13,7 @@ from msflow_jax.data import LazySplit, Split, some_rows
 from msflow_jax.evaluation import features
 from msflow_jax.evaluation.features import FeatureClassifier
 from msflow_jax.evaluation.paired import WINDOW
-from msflow_jax.latent.autoencoder import Autoencoder
+from msflow_jax.latent.autoencoder import DECODERS, Autoencoder
 from msflow_jax.latent.reconstruction import resized
 from msflow_jax.nets.ops import resize
 from msflow_jax.train_settings import check_train, train_config
@@ -69,7 +69,7 @@ class FineTuning:
     @property
     def trains(self) -> str:
         """Regular expression of the paths that are trained, see :class:`msflow_jax.training.Stage`."""
-        return "(decoder|post_quant_conv)/.*" if self.freeze_encoder else ".*"
+        return f"({'|'.join(DECODERS)})/.*" if self.freeze_encoder else ".*"
 
     def loss(
         self, params: Params, batch: Mapping[str, jax.Array], key: jax.Array, *, train: bool

@@ -49,6 +49,12 @@ class Kept:
         """Of network, scale and parameters, whatever it computes in: 16 hex digits."""
         return autoencoders.fingerprint(self.computing_in("float32").autoencoder, self.weights)
 
+    @property
+    def latents_digest(self) -> str:
+        """As :attr:`digest`, of what encodes alone: equal where latents of images are equal."""
+        encoding = {k: v for k, v in self.weights.items() if k not in autoencoders.DECODERS}
+        return dataclasses.replace(self, weights=encoding).digest
+
     def save(self, folder: Path) -> None:
         """Writes it into a workdir; what a failed run left there is replaced."""
         shutil.rmtree(folder, ignore_errors=True)

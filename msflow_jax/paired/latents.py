@@ -158,7 +158,7 @@ def fitted(latents: Mapping[str, Latents], folder: Path, *, named: bool = True) 
     """The autoencoders, see :class:`msflow_jax.families.Parts`; ``named``: of modalities, not of all."""
     if not latents:
         return {}
-    prints = {id(one.kept): one.kept.digest for one in latents.values()}
+    prints = {id(one.kept): one.kept.latents_digest for one in latents.values()}
     found = {
         name if named else "": Fit(
             prints[id(one.kept)], str(folder / FOLDER / _first(latents, name)),

@@ -67,7 +67,7 @@ class SymmetricParts:
         """See :mod:`msflow_jax.training.fitted`."""
         if self.autoencoder is None:
             return {}
-        fit = Fit(self.kept.digest, str(folder / FOLDER), spread=self.std)
+        fit = Fit(self.kept.latents_digest, str(folder / FOLDER), spread=self.std)
         return {"model.latent.autoencoder": {"": fit}}
 
     def save(self, folder: Path) -> None:

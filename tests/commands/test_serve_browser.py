@@ -166,7 +166,8 @@ def test_a_dropped_file_is_classified(page, pictures):
     page.evaluate(
         """(bytes) => {
           const data = new DataTransfer();
-          data.items.add(new File([new Uint8Array(bytes)], "dropped.png", { type: "image/png" }));
+          for (const name of ["further.png", "dropped.png"])
+            data.items.add(new File([new Uint8Array(bytes)], name, { type: "image/png" }));
           for (const kind of ["dragover", "drop"])
             document.querySelector("#classify .drop").dispatchEvent(
               new DragEvent(kind, { dataTransfer: data, bubbles: true, cancelable: true }));
@@ -175,6 +176,8 @@ def test_a_dropped_file_is_classified(page, pictures):
     )
     page.wait_for_selector("#classify .card")
     assert "dropped.png" in page.inner_text("#classify .card")
+    chosen = page.inner_text("#classify .chosen")
+    assert chosen == "dropped.png (1 more not taken: one file at a time)"
 
 
 def test_a_mask_lies_over_its_image_beside_its_uncertainty(browser, tmp_path):

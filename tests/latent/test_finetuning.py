@@ -14,6 +14,7 @@ from msflow_jax.evaluation.paired import psnr
 from msflow_jax.latent import autoencoder, finetuning, reconstruction
 from msflow_jax.latent.autoencoder import Autoencoder
 from msflow_jax.latent.finetuning import FineTuning, divergence, training_config
+from msflow_jax.latent.kept import Kept
 from msflow_jax.nets.init import init_params
 from msflow_jax.nets.tiny import TinyAutoencoder
 from msflow_jax.nets.vae import AutoencoderKL
@@ -144,6 +145,8 @@ def test_a_run_reconstructs_better_and_its_folder_gives_the_same(
     ]
     assert all(same) if frozen else not any(same)
     assert (after["latent_std"] == before["latent_std"]) == frozen
+    then, now = (Kept(model.autoencoder, weights) for weights in (start, params))
+    assert then.digest != now.digest and (then.latents_digest == now.latents_digest) == frozen
 
     autoencoder.save(tmp_path / "new", model.autoencoder, params, {"after": after})
     again, loaded = autoencoder.load(tmp_path / "new")

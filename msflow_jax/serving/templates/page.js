@@ -227,8 +227,11 @@ async function ask(form) {
 }
 
 function choose(form, files) {  // several in the order of their names, with numbers as numbers
-  form.chosen = [...files].sort((a, b) => a.name.localeCompare(b.name, undefined, { numeric: true }));
-  form.querySelector(".chosen").textContent = form.chosen.map((file) => file.name).join(", ");
+  const named = [...files].sort((a, b) => a.name.localeCompare(b.name, undefined, { numeric: true }));
+  form.chosen = several(form) ? named : named.slice(0, 1);
+  const left = named.length - form.chosen.length;
+  form.querySelector(".chosen").textContent = form.chosen.map((file) => file.name).join(", ")
+    + (left ? ` (${left} more not taken: one file at a time)` : "");
 }
 
 for (const form of forms.values()) {
@@ -256,6 +259,6 @@ for (const form of forms.values()) {
       event.preventDefault();
       drop.classList.toggle("over", kind === "dragover");
       const files = kind === "drop" ? [...event.dataTransfer.files] : [];
-      if (files.length) { choose(form, several(form) ? files : files.slice(0, 1)); ask(form); }
+      if (files.length) { choose(form, files); ask(form); }
     });
 }
