@@ -89,7 +89,8 @@ def finetune(
         run_stages([stage], folder, params=pretrained)
         step, params = read_params(folder, training.select, params=pretrained)
         after = measure(params, splits.val.images) | probe(params)
-        origin = {"settings": settings, "step": step, "before": before, "after": after}
+        told = {key: value for key, value in settings.items() if key != "identity"}
+        origin = {"settings": told, "step": step, "before": before, "after": after}
         origin["base"] = autoencoders.origin(base)
         _draw(folder / "reconstructions.png", model, params, data.some(splits.val, _SHOWN).images)
         autoencoders.save(output, autoencoder, params, origin)

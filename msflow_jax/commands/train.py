@@ -111,11 +111,11 @@ def _train(config, workdir: Path, encode_only: bool) -> None:
     with doing("preparing the model"):
         parts = teachers.parts(teacher, family, config, splits, workdir if resumed else None)
         model = family.build(config, info, parts)
+    every = config.train.calibrate_every if "classify" in verbs_of(model) else 0
     if encode_only:
         _check_encoding(config, parts)
-        family.stages(config, splits, parts, model)
+        family.stages(config, choosing(splits, every), parts, model)
         return
-    every = config.train.calibrate_every if "classify" in verbs_of(model) else 0
     taken, first = None, jax.process_index() == 0
     if config.train.init and (not resumed or unreached_stages(workdir)):
         taken = _taken(expand(config.train.init), workdir, model, parts, config)

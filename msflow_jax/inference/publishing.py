@@ -17,7 +17,8 @@ from msflow_jax.evaluation.familiar import MEASURES, file_of
 from msflow_jax.evaluation.outside import STAND_INS
 from msflow_jax.inference.answered import ANSWERS, has_answers, temperatures
 from msflow_jax.inference.flow import Flow
-from msflow_jax.storage import evaluations, facts
+from msflow_jax.latent import autoencoder as autoencoders
+from msflow_jax.storage import evaluations, facts, weights
 from msflow_jax.storage.jsons import digest_of, read_object, write_json
 from msflow_jax.storage.parameters import Parameters
 from msflow_jax.training.sequence import NOTE, checkpoints_to_use
@@ -33,8 +34,9 @@ _SECTIONS = (
     *("classification", "calibration", "sets", "abstain", "generation", "privacy"),
     *("segmentation", "likelihood", "translation"),
 )
-# Settings that may hold a slash and are no paths: words of a layout, a set of TFDS, a column.
-_NO_PATHS = ("layout", "name", "modality")
+# Settings that may hold a slash and are no paths: words of a layout, a set of TFDS, a column, classes.
+_NO_PATHS = ("layout", "name", "modality", "map_classes")
+_NAMES = ("identity",)  # entries of facts: digests of names, labels and splits
 # Entries of sections: values of a table's columns, and which training images are near.
 _PRIVATE = ("subgroups", "nearest")
 # Of checkpoints: what training goes on from, and notes of success, which name the place of writing.
@@ -56,6 +58,8 @@ def stage(flow: Flow, folder: Path, *, features: bool = True) -> dict[str, Any]:
     workdir = flow.path
     for name in flow.family.files:
         _copy(workdir / name, folder / name)
+    for path in folder.rglob(autoencoders.FILE):  # which says what images it was fine-tuned on
+        weights.write_facts(path, _without(read_object(path), _NAMES))
     _copy(workdir / NOTE, folder / NOTE)
     parts = facts.digests(folder, flow.family.files)
     for step in checkpoints_to_use(workdir, flow.config.train.select):
@@ -107,7 +111,7 @@ def _copy_checkpoint(source: Path, target: Path, parts: Mapping[str, str]) -> No
 
 def _data(found: Mapping[str, Any]) -> dict[str, Any]:
     """The facts on data without the place where they lie and without digests of names."""
-    kept = {key: value for key, value in found.items() if key != "identity"}
+    kept = {key: value for key, value in found.items() if key not in _NAMES}
     public = str(found.get("source", "")).startswith(("https://", "http://"))
     return kept if public else {**kept, "source": found.get("name", "")}
 

@@ -33,13 +33,19 @@ def save(folder: Path, file: str, facts: dict[str, Any], params: Params) -> None
     from msflow_jax.storage.checkpoints import Checkpoints
 
     with new_folder(folder) as new:
-        write_json(new / file, {**facts, DIGEST: digest_of(facts)})
+        write_facts(new / file, facts)
         with Checkpoints(new / "checkpoints") as checkpoints:
             checkpoints.save_params(params)
             if not checkpoints.wait():
                 raise OSError(
                     f"{folder} could not be written, and nothing is left of it: see above"
                 )
+
+
+def write_facts(path: Path, facts: Mapping[str, Any]) -> None:
+    """Writes the facts of a folder, with their digest in place of one that was there."""
+    kept = {key: value for key, value in facts.items() if key != DIGEST}
+    write_json(path, {**kept, DIGEST: digest_of(kept)})
 
 
 def read_facts(folder: Path, file: str, what: str, tool: str) -> dict[str, Any]:

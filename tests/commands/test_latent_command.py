@@ -62,6 +62,23 @@ def test_it_goes_on_without_encoding(trained, capfd, monkeypatch):
     assert "phantoms: " in capfd.readouterr().out
 
 
+def test_what_training_needs_is_encoded_beforehand(tmp_path, monkeypatch):
+    """The images that choose the checkpoint alone, where there are enough to hold some back."""
+    asked = []
+
+    def encode(cache, split, *_):
+        asked.append((cache.folder.name, len(split)))
+        return {"image": np.zeros((len(split), 2, 4, 4, 8), np.float16)}
+
+    monkeypatch.setattr("msflow_jax.latent.cache.read_or_encode", encode)
+    monkeypatch.setattr("msflow_jax.training.run_stages", lambda *_, **__: None)
+    flags = [*FLAGS, f"--workdir={tmp_path / 'w'}", "--config.data.phantoms.subjects=80"]
+    main([*flags, "--encode-only"])
+    encoded, asked[:] = list(asked), []
+    main([*flags, "--no-evaluate"])
+    assert asked == encoded and encoded[1][1] < 32  # of 16 subjects' two slices each
+
+
 def test_the_verbs_need_the_workdir_alone(trained, tmp_path):
     folder, _ = trained
     moved = tmp_path / "moved"

@@ -5,7 +5,10 @@ import numpy as np
 import pytest
 
 from msflow_jax.inference import publishing
+from msflow_jax.latent import autoencoder as autoencoders
+from msflow_jax.storage import weights
 from msflow_jax.storage.hashes import check_files, read_hashes, write_hashes
+from msflow_jax.storage.jsons import read_object
 from msflow_jax.workdir import open_workdir
 from tests.kept import unpack
 
@@ -26,10 +29,25 @@ def test_a_staged_workdir_holds_the_same_model(name, tmp_path):
     assert not any("/state/" in file or file.endswith(".csv") for file in files)
 
 
+def test_an_autoencoder_does_not_tell_of_the_images_it_was_fine_tuned_on(tmp_path):
+    workdir, staged = unpack("latent", tmp_path), tmp_path / "staged"
+    path, staged_path = (folder / "autoencoder/autoencoder.json" for folder in (workdir, staged))
+    told = {"settings": {"data": "x", "identity": {"names": "9e107d9d"}}, "step": 4}
+    found = {**read_object(path), "origin": {**told, "base": told}}
+    weights.write_facts(path, found)
+    staged.mkdir()
+    publishing.stage(open_workdir(workdir), staged)
+    assert "9e107d9d" not in staged_path.read_text()
+    autoencoder, _ = autoencoders.load(staged_path.parent)  # whose own digest holds
+    assert autoencoder == autoencoders.load(path.parent)[0]
+    assert autoencoders.origin(staged_path.parent)["base"] == {"settings": {"data": "x"}, "step": 4}
+    assert open_workdir(staged).step == open_workdir(workdir).step
+
+
 def test_paths_are_shortened_and_nothing_else():
     found = publishing._config(
         {
-            "data": {"root": "/home/me/patients", "name": "folder"},
+            "data": {"root": "/home/me/patients", "name": "folder", "map_classes": ["air", "GM/WM"]},
             "model": {"latent": {"autoencoder": "ct=/home/me/vae,t1w=patches"}, "steps": [1, 2]},
             "teacher": "C:\\runs\\teacher",
             "two": {"autoencoder": "ct=/home/a/vae,t1w=b/vae,t2w=/home/a/vae,pdw=vae"},
@@ -38,7 +56,7 @@ def test_paths_are_shortened_and_nothing_else():
         }
     )
     assert found == {
-        "data": {"root": "", "name": "folder"},
+        "data": {"root": "", "name": "folder", "map_classes": ["air", "GM/WM"]},
         "model": {"latent": {"autoencoder": "ct=vae,t1w=patches"}, "steps": [1, 2]},
         "teacher": "teacher",
         "two": {"autoencoder": "ct=vae,t1w=vae-2,t2w=vae,pdw=vae-3"},
