@@ -47,7 +47,11 @@ def test_an_autoencoder_does_not_tell_of_the_images_it_was_fine_tuned_on(tmp_pat
 def test_paths_are_shortened_and_nothing_else():
     found = publishing._config(
         {
-            "data": {"root": "/home/me/patients", "name": "folder", "map_classes": ["air", "GM/WM"]},
+            "data": {
+                "root": "/home/me/patients",
+                "name": "folder",
+                "map_classes": ["air", "GM/WM"],
+            },
             "model": {"latent": {"autoencoder": "ct=/home/me/vae,t1w=patches"}, "steps": [1, 2]},
             "teacher": "C:\\runs\\teacher",
             "two": {"autoencoder": "ct=/home/a/vae,t1w=b/vae,t2w=/home/a/vae,pdw=vae"},
