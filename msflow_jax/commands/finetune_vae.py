@@ -39,8 +39,7 @@ def finetune(
     """Train from the parameters of ``base`` and write the best moving average to ``output``.
 
     Args:
-        base: folder of an autoencoder.
-        config: configuration of which the ``data`` part is used.
+        base: folder of an autoencoder; ``config``: of which the ``data`` part is used.
         output: folder to make; may exist if it is empty.
         side: rows and columns that images are resized to, None for those of the data.
         steps: number of training steps.
@@ -68,7 +67,7 @@ def finetune(
     check_new(output)
     folder = output.with_name(f"{output.name}-run")
     check_writable(folder)
-    numbers: dict[str, Any] = dict(steps=steps, batch=batch, learning_rate=learning_rate, seed=seed)
+    numbers: Any = dict(steps=steps, batch=batch, learning_rate=learning_rate, seed=seed)
     training = training_config(**numbers)
     (autoencoder, pretrained), splits = autoencoders.load(base), data.load(config.data)
     _check_images(splits.info, autoencoder.net.channels)

@@ -17,7 +17,6 @@ from msflow_jax.evaluation.familiar import MEASURES, file_of
 from msflow_jax.evaluation.outside import STAND_INS
 from msflow_jax.inference.answered import ANSWERS, has_answers, temperatures
 from msflow_jax.inference.flow import Flow
-from msflow_jax.latent import autoencoder as autoencoders
 from msflow_jax.storage import evaluations, facts, weights
 from msflow_jax.storage.jsons import digest_of, read_object, write_json
 from msflow_jax.storage.parameters import Parameters
@@ -58,7 +57,7 @@ def stage(flow: Flow, folder: Path, *, features: bool = True) -> dict[str, Any]:
     workdir = flow.path
     for name in flow.family.files:
         _copy(workdir / name, folder / name)
-    for path in folder.rglob(autoencoders.FILE):  # which says what images it was fine-tuned on
+    for path in folder.rglob("autoencoder.json"):  # which says what images it was fine-tuned on
         weights.write_facts(path, _without(read_object(path), _NAMES))
     _copy(workdir / NOTE, folder / NOTE)
     parts = facts.digests(folder, flow.family.files)

@@ -9,6 +9,7 @@ from typing import Any
 
 import jax
 import numpy as np
+from jax.experimental import multihost_utils
 from jax.sharding import AxisType, Mesh, NamedSharding, PartitionSpec
 
 from msflow_jax.nets import count_parameters
@@ -83,14 +84,27 @@ def shard_tree(tree: Any, mesh: Mesh, strategy: str) -> Any:
     return jax.tree.map(lambda a: NamedSharding(mesh, partition(a.shape, mesh, strategy)), tree)
 
 
+def on_host(tree: Any) -> Any:
+    """Numpy arrays of a tree, whole; what several processes hold in parts is gathered by all of them."""
+
+    def fetch(array: Any) -> np.ndarray:
+        if not isinstance(array, jax.Array):
+            return np.asarray(array)
+        if array.is_fully_addressable or array.is_fully_replicated:
+            return np.asarray(array)
+        return np.asarray(multihost_utils.process_allgather(array, tiled=True))
+
+    return jax.tree.map(fetch, tree)
+
+
 def place(tree: Any, shardings: Any) -> Any:
-    """Arrays that every process holds whole, put where the shardings say.
+    """Arrays that every process holds whole, or in parts together, put where the shardings say.
 
     Unlike ``jax.device_put`` it asks no other process whether the values agree.
     """
 
     def put(array: Any, sharding: NamedSharding) -> jax.Array:
-        host = np.asarray(array)
+        host = on_host(array)
         return jax.make_array_from_callback(host.shape, sharding, lambda index: host[index])
 
     if isinstance(shardings, NamedSharding):

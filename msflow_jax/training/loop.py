@@ -173,7 +173,7 @@ def _train(
         watched.stepped(step, count, metrics, float(run.schedule(step - 1)), state)
         if step == steps or is_due(step, config.eval_every):
             _keep(run, state, watched, checkpoints)
-        if preemption.requested(step):  # after the last step too: whoever called it would go on
+        if preemption.requested():  # after the last step too: whoever called it would go on
             checkpoints.save(step, to_items(state), {})
             require_saved(checkpoints)
             raise Preempted(

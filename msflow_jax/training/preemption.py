@@ -1,5 +1,6 @@
 """Noticing that a run shall end: SIGTERM, since the machine is about to be taken away, or Ctrl-C."""
 
+import itertools
 import os
 import signal
 import sys
@@ -12,6 +13,9 @@ from jax.experimental import multihost_utils
 
 from msflow_jax.storage.interruption import INTERRUPTED, Listener, end
 
+# JAX's coordination service agrees on a *call* of the process, whichever stage makes it: the one after
+# the last that any process has made. Steps, of which one call may make many, would pass it by.
+_CALLS = itertools.count(1)
 _PATIENCE = 2.0  # seconds after which Ctrl-C is acknowledged, if the step is not over by then
 
 
@@ -74,8 +78,8 @@ class Preemption:
         if not self._over.wait(_PATIENCE):
             print("stopping after this step; Ctrl-C once more stops at once", file=sys.stderr)
 
-    def requested(self, step: int) -> bool:
-        """Whether to save and stop after this step; every process must call this at every step."""
+    def requested(self) -> bool:
+        """Whether to save and stop now; every process must call this after the same steps."""
         if self._alone:
             return self._number is not None
-        return bool(multihost_utils.reached_preemption_sync_point(step))
+        return bool(multihost_utils.reached_preemption_sync_point(next(_CALLS)))

@@ -6,9 +6,8 @@ from pathlib import Path
 from typing import Any
 
 import jax
-import numpy as np
-from jax.experimental import multihost_utils
 
+from msflow_jax.parallel.sharding import on_host
 from msflow_jax.storage.atomic import write_atomically
 from msflow_jax.storage.beside import reading
 from msflow_jax.storage.checkpoints import Checkpoints, exist
@@ -54,7 +53,7 @@ def run_stages(
         if trained is None:
             fit(stage, workdir, so_far, progress=progress, made=made)
             trained = _best(stage.folder(workdir), stage.config.select)[1]
-        so_far = update(so_far, _on_host(trained))
+        so_far = update(so_far, on_host(trained))
     return so_far
 
 
@@ -101,7 +100,7 @@ def read_digested(
         so_far = update(so_far, trained)
     if params or len(saved_stages(workdir)) > 1:
         # A stage comes back on the devices it was trained on, the given tree lies on one.
-        so_far = jax.device_put(_on_host(so_far))
+        so_far = jax.device_put(on_host(so_far))
     return step, so_far, digest_of_stages(digests)
 
 
@@ -234,16 +233,3 @@ def _best(folder: Path, select: str, drawing: bool = False) -> tuple[int, Params
         return step, params, saved_digest(kept.folder / str(step))
 
     return reading(folder, select, read)
-
-
-def _on_host(params: Params) -> Params:
-    """Numpy arrays: the next stage puts them where it wants them, and no device holds them meanwhile."""
-
-    def fetch(array: jax.Array) -> np.ndarray:
-        if not isinstance(array, jax.Array):
-            return np.asarray(array)
-        if array.is_fully_addressable or array.is_fully_replicated:
-            return np.asarray(array)
-        return np.asarray(multihost_utils.process_allgather(array, tiled=True))
-
-    return jax.tree.map(fetch, params)

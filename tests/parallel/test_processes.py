@@ -28,8 +28,8 @@ def test_a_killed_run_goes_on_with_several_processes(tmp_path, undisturbed):
 
 
 def test_sigterm_to_one_process_stops_all_at_one_step(tmp_path, undisturbed):
-    """And one process goes on with what two have saved, each its part."""
-    pair = start_pair(2, tmp_path, {**SLOW, "pause": 3.0, "eval_every": 2})
+    """Also where one call makes several; one process goes on with what two have saved, each its part."""
+    pair = start_pair(2, tmp_path, {**SLOW, "pause": 3.0, "eval_every": 2, "steps_per_dispatch": 2})
     wait_for(pair, tmp_path / "checkpoints" / "2")
     pair[1].send_signal(signal.SIGTERM)
     told = finish(pair)

@@ -96,9 +96,9 @@ def test_what_is_ignored_stays_so():
 def _ignore():
     with Preemption() as preemption:
         os.kill(os.getpid(), signal.SIGINT)
-        assert not preemption.requested(0)
+        assert not preemption.requested()
         os.kill(os.getpid(), signal.SIGTERM)
-        assert preemption.requested(0) and preemption.status == 0
+        assert preemption.requested() and preemption.status == 0
 
 
 def test_sigkill_at_any_moment(tmp_path, undisturbed):
