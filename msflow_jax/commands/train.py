@@ -107,7 +107,7 @@ def _train(config, workdir: Path, encode_only: bool) -> None:
     splits = load_again(config.data, then, table) if then else data.load(config.data)
     if teacher:
         splits = data.as_trained(splits, teacher.flow.info, teacher.flow.path / table.name)
-    info = splits.info
+    info = _agreed(config, splits.info)
     with doing("preparing the model"):
         parts = teachers.parts(teacher, family, config, splits, workdir if resumed else None)
         model = family.build(config, info, parts)
@@ -144,8 +144,16 @@ def _train(config, workdir: Path, encode_only: bool) -> None:
         run_stages(stages, workdir, params=given, made=workdirs.made_with(workdir))
 
 
+def _agreed(config: Any, info: Any) -> Any:
+    """The facts on the data, if all processes have read the same, by the same configuration."""
+    from msflow_jax.parallel.agreement import check_agreement
+
+    found = repr((info.classes, info.identity))
+    check_agreement(settings=repr(config.to_dict()), images_or_labels=found)
+    return info
+
+
 def _check_encoding(config: Any, parts: Any) -> None:
-    """Raises a ValueError for a model that encodes nothing beforehand."""
     if not parts.params:
         raise ValueError("--encode-only is for latent models: this one sees the images")
     if "cache" not in config.model.latent:

@@ -7,6 +7,7 @@ from typing import Any
 import jax
 import numpy as np
 
+from msflow_jax.parallel.agreement import check_agreement
 from msflow_jax.parallel.sharding import make_mesh, place, replicated, split_batch
 from msflow_jax.parallel.startup import is_first
 from msflow_jax.progress import bar, noted
@@ -57,8 +58,8 @@ def batched(function: Callable[[Any, Any, jax.Array], Any], batch: int, axis: in
             sample's noise depends on its global index alone, results do not depend on ``batch``.
         axis: batch axis of the results.
 
-    The runner raises Interrupted where Ctrl-C comes after the first batch, and ValueError for no items
-    or arrays of different lengths.
+    The runner raises Interrupted where Ctrl-C comes after the first batch, and ValueError for no items,
+    arrays of different lengths, or several processes that do not have the same.
     """
     mesh = make_mesh()
     devices = mesh.shape["data"]
@@ -79,6 +80,7 @@ def batched(function: Callable[[Any, Any, jax.Array], Any], batch: int, axis: in
         size = -(-min(batch, count) // devices) * devices
         # Of several processes each has them whole, and asks no other whether they agree.
         several = jax.process_count() > 1
+        check_agreement(images_or_labels=items)
         params = (place if several else jax.device_put)(params, replicated(mesh))
 
         def part(start: int) -> tuple[Any, np.ndarray]:
