@@ -1,6 +1,7 @@
 """Metrics as they come: ``metrics.jsonl``, and further writers by name."""
 
 import json
+import secrets
 import time
 import warnings
 from collections.abc import Callable, Mapping, Sequence
@@ -9,8 +10,9 @@ from pathlib import Path
 from typing import Any, Protocol
 
 from msflow_jax.storage.atomic import write_atomically
-from msflow_jax.storage.jsons import read_object, read_rows
+from msflow_jax.storage.jsons import read_object, read_rows, write_json
 from msflow_jax.training.guarded import Guarded
+from msflow_jax.training.stage import STAGES
 
 
 class Writer(Protocol):
@@ -52,13 +54,16 @@ class TensorBoard:
 
 
 class WeightsAndBiases:
-    """A Weights & Biases run named after the workdir; WANDB_MODE and WANDB_PROJECT are respected."""
+    """A Weights & Biases run named after the workdir, and its stage; it goes on where the run does.
+
+    WANDB_MODE and WANDB_PROJECT are respected.
+    """
 
     def __init__(self, workdir: Path, resume_step: int):
-        wandb = _import("wandb")
-        self._run = wandb.init(
-            dir=str(workdir), name=workdir.name, config=_config(workdir), resume="allow"
-        )
+        wandb, (name, config) = _import("wandb"), _of_run(workdir)
+        known = _known(workdir, "wandb", resume_step) or secrets.token_hex(8)
+        self._run = wandb.init(dir=str(workdir), name=name, config=config, id=known, resume="allow")
+        _keep(workdir, "wandb", known)
 
     def write(self, step: int, values: Mapping[str, float]) -> None:
         """One row."""
@@ -70,12 +75,15 @@ class WeightsAndBiases:
 
 
 class MLflow:
-    """An MLflow run named after the workdir, where MLFLOW_TRACKING_URI says."""
+    """An MLflow run named as those of Weights & Biases are, where MLFLOW_TRACKING_URI says."""
 
     def __init__(self, workdir: Path, resume_step: int):
-        self._mlflow = _import("mlflow")
-        self._mlflow.start_run(run_name=workdir.name)
-        self._mlflow.log_dict(_config(workdir), "config.json")
+        self._mlflow, (name, config) = _import("mlflow"), _of_run(workdir)
+        known = _known(workdir, "mlflow", resume_step)
+        run = self._mlflow.start_run(run_id=known or None, run_name=name)
+        _keep(workdir, "mlflow", run.info.run_id)
+        if not known:
+            self._mlflow.log_dict(config, "config.json")
 
     def write(self, step: int, values: Mapping[str, float]) -> None:
         """One row."""
@@ -105,9 +113,23 @@ def _import(module: str) -> Any:
         ) from error
 
 
-def _config(workdir: Path) -> dict[str, Any]:
-    path = workdir / "config.json"
-    return read_object(path) if path.is_file() else {}
+def _of_run(folder: Path) -> tuple[str, dict[str, Any]]:
+    """What the run of a folder, its own or that of a stage, is called, and its configuration."""
+    folder = folder.absolute()
+    run = folder.parents[1] if folder.parent.name == STAGES else folder
+    path = run / "config.json"
+    name = run.name if run == folder else f"{run.name}/{folder.name}"
+    return name, read_object(path) if path.is_file() else {}
+
+
+def _known(folder: Path, service: str, resume_step: int) -> str:
+    """What a service calls the run that goes on here; empty for one that begins."""
+    path = folder / f"{service}.json"
+    return str(read_object(path).get("id", "")) if resume_step and path.is_file() else ""
+
+
+def _keep(folder: Path, service: str, name: str) -> None:
+    write_json(folder / f"{service}.json", {"id": name})
 
 
 class Records:

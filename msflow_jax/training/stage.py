@@ -21,6 +21,7 @@ from msflow_jax.training.validation import Validation, check_select
 Params = Any
 Loss = Callable[..., tuple[jax.Array, dict[str, jax.Array]]]
 _Leaves = dict[tuple[str, ...], Any]
+STAGES = "stages"  # folder of the folders of stages
 _SHOWN = 4  # paths in an error message
 
 
@@ -150,7 +151,7 @@ def stage_folder(workdir: Path, name: str) -> Path:
         return Path(workdir)
     if not re.fullmatch(r"[\w-]+", name):
         raise ValueError(f"a stage is named by letters, digits, '-' and '_', not {name!r}")
-    return Path(workdir) / "stages" / name
+    return Path(workdir) / STAGES / name
 
 
 def split(params: Params, pattern: str) -> tuple[Params, Params]:

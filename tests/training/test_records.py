@@ -16,6 +16,7 @@ from tensorboardX.proto.event_pb2 import Event, SessionLog
 from msflow_jax.training import guarded
 from msflow_jax.training import records as records_module
 from msflow_jax.training.records import Records, read_records
+from msflow_jax.training.stage import stage_folder
 
 
 def test_records_survive_a_torn_line(tmp_path):
@@ -162,26 +163,63 @@ def test_the_end_does_not_wait_for_ever(tmp_path):
         writer.close(seconds=0.1)
 
 
-@pytest.mark.parametrize("name", ["wandb", "mlflow"])
-def test_services_are_told_what_metrics_jsonl_is(name, tmp_path, monkeypatch):
-    """Their own packages stand aside: what is told to them is written down instead."""
-    told = []
+@pytest.fixture
+def service(monkeypatch):
+    """`service("wandb")`: its own package stands aside, and what is told to it is written down."""
+    told, begun = [], []
     run = SimpleNamespace(
-        log=lambda values, step: told.append((step, values)), finish=lambda: told.append("end")
-    )
+        log=lambda values, step: told.append((step, values)), finish=lambda: told.append("end"),
+        info=SimpleNamespace(run_id="r7"),
+    )  # fmt: skip
+
+    def init(name, id, config, **settings):
+        begun.append((name, id, config))
+        return told.append(name) or run
+
+    def start_run(run_name, run_id):
+        begun.append((run_name, run_id, {}))
+        return told.append(run_name) or run
+
     modules = {
-        "wandb": SimpleNamespace(init=lambda **settings: told.append(settings["name"]) or run),
+        "wandb": SimpleNamespace(init=init),
         "mlflow": SimpleNamespace(
-            start_run=lambda run_name: told.append(run_name),
-            log_dict=lambda values, name: None,
+            start_run=start_run,
+            log_dict=lambda values, name: begun.append((begun.pop()[0], None, values)),
             log_metrics=lambda values, step: told.append((step, values)),
             end_run=lambda: told.append("end"),
         ),
     }
-    monkeypatch.setitem(sys.modules, name, modules[name])
+
+    def called(name):
+        monkeypatch.setitem(sys.modules, name, modules[name])
+        return told, begun
+
+    return called
+
+
+@pytest.mark.parametrize("name", ["wandb", "mlflow"])
+def test_services_are_told_what_metrics_jsonl_is(name, tmp_path, service):
+    told, _ = service(name)
     with Records(tmp_path, writers=(name,)) as records:
         records.write(3, {"loss": 0.5})
     assert told == [tmp_path.name, (3, {"loss": 0.5}), "end"]
+
+
+@pytest.mark.parametrize("name", ["wandb", "mlflow"])
+def test_a_stage_is_called_by_its_run_and_goes_on_as_the_same(name, tmp_path, service):
+    _, begun = service(name)
+    folder = stage_folder(tmp_path, "align-ct")
+    folder.mkdir(parents=True)
+    (tmp_path / "config.json").write_text('{"model": 1}')
+    for step in (0, 4, 0):
+        Records(folder, resume_step=step, writers=(name,)).__exit__()
+    assert [one[0] for one in begun] == [f"{tmp_path.name}/align-ct"] * 3
+    assert begun[0][2] == {"model": 1}
+    first, second, third = (one[1] for one in begun)
+    if name == "wandb":
+        assert first == second != third
+    else:
+        assert (first, second, third) == (None, "r7", None)
 
 
 def test_a_writer_that_is_not_installed_says_how_to_get_it(tmp_path, monkeypatch):
