@@ -57,6 +57,8 @@ _CONVENTIONS = {
     "deviation",
 }
 
+WEIGHED = "classes weighed as equally frequent, as the probabilities are"
+_WEIGHED = f"Calibration error, Brier score and negative log-likelihood: {WEIGHED}."
 # Replaces the convention of that name where the subjects of the images are known.
 _BY_SUBJECT = {
     "intervals": "percentile bootstrap over the subjects of the test images, all images of a subject "
@@ -95,6 +97,7 @@ def evaluate_classifier(
     resamples: int = 500,
     conventions: Mapping[str, str] | None = None,
     opposite: bool = False,
+    weights: np.ndarray | None = None,
 ) -> dict[str, Any]:
     """All classification metrics of one split, ready for ``json.dump(..., allow_nan=False)``.
 
@@ -114,10 +117,12 @@ def evaluate_classifier(
         conventions: texts that replace those of the same name under ``conventions``, such as
             ``LIKELIHOOD_CONVENTIONS``.
         opposite: whether draws 0 and 1 have opposite noise, 2 and 3 again; see :func:`draw_agreement`.
+        weights: how much each image counts ``[N]`` for calibration error, Brier score and log-likelihood
+            of probabilities of equal class frequencies; None: all alike.
 
     Returns:
         A dict of plain Python values; a metric that is undefined is None, with its reason under
-        ``undefined``.
+        ``undefined``. With weights ``weighed`` is True.
 
     Raises:
         ValueError: for shapes that disagree, non-finite values, or labels out of range.
@@ -126,26 +131,22 @@ def evaluate_classifier(
     distance, probability = distances.mean(axis=0), probabilities.mean(axis=0)
     predictions = distance.argmin(axis=1)
     intervals, by_class = classifier_intervals(
-        labels,
-        predictions,
-        probability,
-        groups=groups,
-        ordered=ordered,
-        resamples=resamples,
+        labels, predictions, probability, groups=groups, ordered=ordered, resamples=resamples
     )
     table = class_table(labels, predictions, classes, probability, by_class)
     special = ({} if groups is None else _BY_SUBJECT) | (_OPPOSITE if opposite else {})
     return {
         "images": len(labels),
         "classes": [str(name) for name in classes],
-        **_pooled(labels, distance, probability, ordered),
+        **_pooled(labels, distance, probability, ordered, weights),
         "intervals": intervals,
         "confusion": confusion_matrix(labels, predictions, len(classes)).tolist(),
         "per_class": table,
         "draws": _draws(labels, distances, probabilities, opposite),
         "rejection": _rejection(predictions == labels, uncertainties),
         "conventions": {**_CONVENTIONS, **special, **(conventions or {})},
-        "notes": class_notes(table),
+        "notes": [*class_notes(table), *([] if weights is None else [_WEIGHED])],
+        **({} if weights is None else {"weighed": True}),
     }
 
 
@@ -193,21 +194,19 @@ def _checked(
 
 
 def _pooled(
-    labels: np.ndarray,
-    distance: np.ndarray,
-    probability: np.ndarray,
-    ordered: bool,
-) -> dict[str, Any]:
+    labels: np.ndarray, distance: np.ndarray, probability: np.ndarray, ordered: bool,
+    weights: np.ndarray | None,
+) -> dict[str, Any]:  # fmt: skip
     """Metrics of the prediction pooled over the draws: distance and probability ``[N, K]``."""
     predictions = distance.argmin(axis=1)
-    reliability = calibration.reliability_table(labels, probability)
+    reliability = calibration.reliability_table(labels, probability, weights=weights)
     metrics = {
         **headline_scores(labels, predictions, distance.shape[1], ordered),
         "auc_distance": auc.distance_auc(labels, distance),
         "auc_probability": auc.probability_auc(labels, probability),
         "ece": calibration.ece_of_table(reliability),
-        "brier": calibration.brier(labels, probability),
-        "nll": calibration.negative_log_likelihood(labels, probability),
+        "brier": calibration.brier(labels, probability, weights),
+        "nll": calibration.negative_log_likelihood(labels, probability, weights),
         "probability_agreement": float((probability.argmax(axis=1) == predictions).mean()),
     }
     reason = "the labels hold only one class, so there is nothing to tell apart"

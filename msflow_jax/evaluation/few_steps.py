@@ -25,20 +25,23 @@ def compare_ways(
 
     Returns:
         ``rows`` by name, the floor under ``real``: what ``evaluation.generation.compare``
-        measures, ``recognised`` (share that the classifier takes for the requested class) and
-        ``difference`` (root mean square from the reference, in grey levels).
+        measures, ``recognised`` (share that the classifier takes for the requested class; of ``real``
+        that of the held-out images, as ``recognised_real`` says) and ``difference`` (root mean square
+        from the reference, in grey levels).
     """
     a, b, c = matched(labels, held_out[1], train[1], np.random.default_rng(seed))
     real, sets = held_out[0][b], {"real": train[0][c], **{k: x[a] for k, x in drawn.items()}}
     rows = compare(classifier.features, sets, real)
-    for name, images in sets.items():
-        of_set = labels[a] if name in drawn else train[1][c]
+    for name, images in {**sets, "real": real}.items():
+        of_set = labels[a] if name in drawn else held_out[1][b]
         recognised = float((classifier.predict(images) == of_set).mean()) if len(a) else None
         rows[name]["recognised"] = recognised
         if name in drawn:
             rows[name]["difference"] = root_mean_square(drawn[name], drawn[reference])
-    features = FEATURES[real.ndim - 2]
-    return {"rows": rows, "samples": len(a), "features": features, "reference": reference}
+    return {
+        "rows": rows, "samples": len(a), "features": FEATURES[real.ndim - 2],
+        "reference": reference, "recognised_real": "held-out",
+    }  # fmt: skip
 
 
 def root_mean_square(one: np.ndarray, other: np.ndarray) -> float:

@@ -135,7 +135,9 @@ SELECTION = {
 CALIBRATION = {
     "temperature": Measure(
         "T that minimises the negative log-likelihood of softmax(log p / T), averaged over draws, on "
-        "the N images of the validation split; of models without a likelihood plus (log T)^2 / (2 N)",
+        "the N images of the validation split; of models without a likelihood plus (log T)^2 / (2 N). "
+        "Of probabilities of equal class frequencies an image weighs w, equal share over its class's, "
+        "there and in ece, brier and nll, and N is (sum w)^2 / sum w^2",
         "e^-4 to e^4; of likelihoods 0.001 to 100000 (of several draws to e^4 times that); 1 as it is",
         NEITHER, "Guo et al. 2017 (arXiv 1706.04599)",
     ),

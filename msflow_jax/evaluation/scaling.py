@@ -62,8 +62,9 @@ def pooled(logs: np.ndarray) -> np.ndarray:
 
 
 def fit_scaling(
-    labels: np.ndarray, logs: np.ndarray, method: str = TEMPERATURE, in_nats: bool = False
-) -> Scaling:
+    labels: np.ndarray, logs: np.ndarray, method: str = TEMPERATURE, ratios: bool = False,
+    weights: np.ndarray | None = None,
+) -> Scaling:  # fmt: skip
     """The scaling that minimises the negative log-likelihood of the pooled draws.
 
     Labels that are never got wrong have no best temperature and give 1. One image's worth of a normal
@@ -74,8 +75,10 @@ def fit_scaling(
         labels: int ``[N]`` of the validation split.
         logs: log-probabilities ``[D, N, K]``.
         method: one of ``METHODS``.
-        in_nats: whether they are log-likelihood ratios, hundreds of nats apart, whose temperature may be
-            anything.
+        ratios: whether they are of likelihoods, whose ratios are hundreds of nats, so that their
+            temperature may be anything.
+        weights: how much each image counts ``[N]``, at least 0; None: all alike. The prior is worth
+            one of as many images as these amount to.
 
     Raises:
         ValueError: an unknown method, or what :func:`fit_temperature` refuses.
@@ -86,18 +89,19 @@ def fit_scaling(
         raise ValueError(f"unknown calibration {method!r}: choose one of {', '.join(METHODS)}")
     if method == NONE:
         return Scaling()
-    log_temperature, bounds = searched(labels, logs, in_nats)
+    log_temperature, bounds = searched(labels, logs, ratios, weights)
     rows, count = np.arange(len(labels)), logs.shape[-1]
+    size = len(labels) if weights is None else weights.sum() ** 2 / np.square(weights).sum()
 
     def loss(scaling: Scaling) -> float:
-        return -float(pooled(scaling.apply(logs))[rows, labels].mean())
+        return -float(np.average(pooled(scaling.apply(logs))[rows, labels], weights=weights))
 
     def penalised(log_temperature: float, bias: Any = ()) -> float:
-        far = float(np.square(bias).sum()) + (0 if in_nats else log_temperature**2)
-        return loss(Scaling(float(np.exp(log_temperature)), bias)) + far / (2 * len(labels))
+        far = float(np.square(bias).sum()) + (0 if ratios else log_temperature**2)
+        return loss(Scaling(float(np.exp(log_temperature)), bias)) + far / (2 * size)
 
     right = bool((logs.mean(axis=0).argmax(axis=1) == labels).all())
-    if (len(logs) > 1 or not in_nats) and not right:
+    if (len(logs) > 1 or not ratios) and not right:
         log_temperature = minimize_scalar(penalised, bounds=bounds, method="bounded").x
     if method == TEMPERATURE or right:
         return Scaling(float(np.exp(log_temperature)))
@@ -108,12 +112,12 @@ def fit_scaling(
 
 
 def searched(
-    labels: np.ndarray, logs: np.ndarray, in_nats: bool
+    labels: np.ndarray, logs: np.ndarray, ratios: bool, weights: np.ndarray | None = None
 ) -> tuple[float, tuple[float, float]]:
     """Log of the temperature of the draws' mean, and the ends of where :func:`fit_scaling` looks."""
-    fitted = float(np.log(fit_temperature(labels, logs.mean(axis=0))))
+    fitted = float(np.log(fit_temperature(labels, logs.mean(axis=0), weights)))
     least, most = (float(np.log(end)) for end in _TEMPERATURES)
-    if not in_nats:
+    if not ratios:
         return fitted, (-_AROUND, _AROUND)
     if len(logs) == 1:
         return fitted, (least, most)
@@ -122,7 +126,7 @@ def searched(
 
 def cross_fit(
     labels: np.ndarray, logs: np.ndarray, groups: Sequence[Any] | None, method: str = TEMPERATURE,
-    in_nats: bool = False,
+    ratios: bool = False, weights: np.ndarray | None = None,
 ) -> Scaling:  # fmt: skip
     """A scaling for each image, fitted on the others' subjects: what the split itself is reported by.
 
@@ -137,7 +141,8 @@ def cross_fit(
     for one in np.unique(fold):
         inside = fold == one
         others = inside if inside.all() else ~inside
-        found = fit_scaling(labels[others], logs[:, others], method, in_nats)
+        counted = None if weights is None else weights[others]
+        found = fit_scaling(labels[others], logs[:, others], method, ratios, counted)
         temperature[inside] = found.temperature
         bias[inside] = found.bias or 0.0
     return Scaling(temperature, bias if method == VECTOR else ())
@@ -167,7 +172,9 @@ def apply_temperature(logits: np.ndarray, temperature: float) -> np.ndarray:
     return np.exp(log_softmax(logits, temperature))
 
 
-def fit_temperature(labels: np.ndarray, logits: np.ndarray) -> float:
+def fit_temperature(
+    labels: np.ndarray, logits: np.ndarray, weights: np.ndarray | None = None
+) -> float:
     """The temperature in [1e-3, 1e5] that minimises the negative log-likelihood (Guo et al. 2017).
 
     The likelihood ratios of a flow are hundreds of nats, hence the wide range. Labels that are never
@@ -176,6 +183,7 @@ def fit_temperature(labels: np.ndarray, logits: np.ndarray) -> float:
     Args:
         labels: int ``[N]`` of the validation split.
         logits: ``[N, K]`` as for ``log_softmax``.
+        weights: how much each image counts ``[N]``, at least 0; None: all alike.
 
     Raises:
         ValueError: for non-finite logits or labels that do not fit them.
@@ -187,8 +195,8 @@ def fit_temperature(labels: np.ndarray, logits: np.ndarray) -> float:
 
     def slope(log_temperature: float) -> float:
         """Derivative of the negative log-likelihood by 1/T, which rises with 1/T: it is convex."""
-        weights = apply_temperature(gaps, float(np.exp(log_temperature)))
-        return float((weights * gaps).sum(axis=1).mean())
+        shares = apply_temperature(gaps, float(np.exp(log_temperature)))
+        return float(np.average((shares * gaps).sum(axis=1), weights=weights))
 
     # In float64 throughout: the slope is a difference of sums over logits of hundreds of nats.
     low, high = (float(np.log(limit)) for limit in _TEMPERATURES)

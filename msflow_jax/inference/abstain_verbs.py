@@ -16,6 +16,7 @@ from msflow_jax.inference.kinds import (
     outdated,
 )
 from msflow_jax.inference.prediction import Prediction
+from msflow_jax.inference.settings import of_another_mix
 
 
 class AbstainVerbs:
@@ -32,7 +33,7 @@ class AbstainVerbs:
         Arguments, warnings and errors as of :meth:`rejections`.
         """
         found = rejected(self.calibration, prediction, coverage, measure, level)
-        _warn(self.calibration, prediction, level)
+        _warn(self, prediction, level)
         return None if found is None else np.any(list(found.values()), axis=0)
 
     def rejections(
@@ -54,7 +55,7 @@ class AbstainVerbs:
             ValueError: an unknown measure, a coverage outside (0, 1], or a level outside [0, 1).
         """
         found = rejected(self.calibration, prediction, coverage, measure, level)
-        _warn(self.calibration, prediction, level)
+        _warn(self, prediction, level)
         return found
 
 
@@ -81,26 +82,27 @@ def rejected(
 
 
 def cautions(
-    known: Calibration, prediction: Prediction, level: float, requested: Mapping[str, Any],
-    flag: str = "",
+    flow: Any, prediction: Prediction, level: float, requested: Mapping[str, Any], flag: str = ""
 ) -> list[str]:  # fmt: skip
     """What a reader of rejections has to know, a line each; nothing before an evaluation.
 
     Args:
-        known: what the evaluation learned.
+        flow: a trained model with what its evaluation learned.
         prediction: what is rejected.
         level: p-value up to which an image is of another kind.
         requested: settings that the images were classified with, where they are not the evaluation's.
         flag: what stands before a setting's name: ``--`` on a command line.
     """
+    known = flow.calibration
     lines = [
         *other_settings(known.settings, requested, flag),
-        outdated(prediction, known.familiar, str(known)), check_level(level, known.outside),
+        outdated(prediction, known.familiar, str(known)), of_another_mix(flow),
+        check_level(level, known.outside),
     ]  # fmt: skip
     return [line for line in lines if line]
 
 
-def _warn(known: Calibration, prediction: Prediction, level: float) -> None:
-    if known.known:
-        for line in cautions(known, prediction, level, dict(prediction.requested)):
+def _warn(flow: Any, prediction: Prediction, level: float) -> None:
+    if flow.calibration.known:
+        for line in cautions(flow, prediction, level, dict(prediction.requested)):
             warnings.warn(line, stacklevel=3)

@@ -24,7 +24,7 @@ from msflow_jax.storage.parameters import Parameters
 
 _KEPT = (
     *("settings", "temperature", "bias", "thresholds", "conformal", "outside"),
-    *("familiar_digest", "step"),
+    *("familiar_digest", "step", "weighed"),
 )  # fmt: skip
 _DIGEST = "digest"
 COVERAGE = 0.8  # at which images are rejected, if nothing else is requested
@@ -50,6 +50,7 @@ class Calibration:
         step: training step of the parameters that were evaluated; None before an evaluation.
         name: name of the evaluation; empty before one.
         reason: why nothing is applied, in words; empty where an evaluation is.
+        weighed: whether it was fitted for equally frequent classes, of which the probabilities are.
     """
 
     settings: Mapping[str, Any] = field(default_factory=dict)
@@ -63,10 +64,13 @@ class Calibration:
     step: int | None = None
     name: str = ""
     reason: str = ""
+    weighed: bool = False
 
     def to_dict(self) -> dict[str, Any]:
         """What evaluation.json keeps of it, with a digest: its name is the folder's."""
         kept = {f.name: getattr(self, f.name) for f in fields(self) if f.name in _KEPT}
+        if not self.weighed:  # as evaluations of before are written
+            del kept["weighed"]
         return {**kept, _DIGEST: digest_of(kept)}
 
     def __str__(self) -> str:
@@ -215,5 +219,9 @@ def _parse(found: Mapping[str, Any], name: str) -> Calibration:
     known = learned.get("familiar_digest", "")
     if not isinstance(known, str):
         raise TypeError(f"the digest of features is {known!r}")
+    if not isinstance(weighed := learned.get("weighed", False), bool):
+        raise TypeError("weighed is neither true nor false")
     numbers = float(temperature), tuple(bias), dict(thresholds)
-    return Calibration(dict(settings), *numbers, conformal, outside, known, step=step, name=name)
+    return Calibration(
+        dict(settings), *numbers, conformal, outside, known, step=step, name=name, weighed=weighed
+    )

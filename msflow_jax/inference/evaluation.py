@@ -18,6 +18,7 @@ from msflow_jax.inference.flow import Flow
 from msflow_jax.inference.kinds import learn_reference, p_values, with_distances
 from msflow_jax.inference.prediction import Prediction
 from msflow_jax.inference.sets import calibrate
+from msflow_jax.inference.settings import image_weights, of_equal_classes
 from msflow_jax.inference.tables import prediction_rows
 from msflow_jax.progress import doing
 
@@ -148,18 +149,29 @@ class Evaluation:
         if self._given is not None:
             return self._given
         val, labels = self.raw("val"), self.labelled("val").labels
-        found = fit_scaling(labels, val.log_probabilities, self.method, val.in_nats)
+        found = fit_scaling(
+            labels,
+            val.log_probabilities,
+            self.method,
+            val.log_prob is not None,
+            self.weights("val"),
+        )
         known = None if val.features is None else self.familiar
         return Calibration(
             self.sample.classify.to_dict(), found.temperature, found.bias,
             measure_thresholds(val.scaled(found)), calibrate(self), learn_reference(val),
             known.digest if known else "", known, self.flow.step,
+            weighed=of_equal_classes(self.flow),
         )  # fmt: skip
 
     @property
     def method(self) -> str:
         """How probabilities are scaled."""
         return self.sample.classify.get("calibration", TEMPERATURE)
+
+    def weights(self, name: str) -> np.ndarray | None:
+        """How much each image of a split counts, see :func:`image_weights`."""
+        return image_weights(self.flow, self.labelled(name).labels)
 
     @cached_property
     def prediction(self) -> Prediction:
@@ -181,8 +193,8 @@ class Evaluation:
     def cross_fitted(self) -> Prediction:
         """Predictions of the validation split, each scaled as the others' subjects ask for."""
         val, found = self.labelled("val"), self.raw("val")
-        given = found.log_probabilities, val.groups, self.method, found.in_nats
-        return found.scaled(cross_fit(val.labels, *given))
+        given = found.log_probabilities, val.groups, self.method, found.log_prob is not None
+        return found.scaled(cross_fit(val.labels, *given, self.weights("val")))
 
     def predictions(self, evaluation: str) -> list[dict[str, Any]]:
         """The table of the split that is reported, see :func:`prediction_rows`."""

@@ -42,7 +42,7 @@ def tabulate(
     """
     known, sample = flow.calibration, flow.config.sample
     rejections = rejected(known, out, keep, measure, outside)
-    lines = [f"warning: {line}" for line in cautions(known, out, outside, requested or {}, "--")]
+    lines = [f"warning: {line}" for line in cautions(flow, out, outside, requested or {}, "--")]
     given = read.names, rejections, str(known)
     rows = prediction_rows(out, *given, outside=p_values(out, known.outside))
     if sets:

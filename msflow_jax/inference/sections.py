@@ -36,7 +36,7 @@ class Classification:
             split.labels, prediction.distances, prediction.probabilities, uncertainty, run.classes,
             conventions=None if prediction.log_prob is None else LIKELIHOOD_CONVENTIONS,
             groups=split.groups, ordered=run.flow.info.ordered,
-            opposite=getattr(run.flow.model, "opposite_draws", False),
+            opposite=getattr(run.flow.model, "opposite_draws", False), weights=run.weights(run.split),
         )  # fmt: skip
         block |= {"abstention": _abstention(run), "subgroups": _subgroups(run)}
         block["nfe"] = float(prediction.nfe.mean())
@@ -98,10 +98,11 @@ class Scaled:
         notes = []
         if run.method != NONE:
             logs, labels = val.log_probabilities, run.labelled("val").labels
-            notes = notes_on(labels, logs, scaling.temperature, val.in_nats)
+            ratios, weights = val.log_prob is not None, run.weights("val")
+            notes = notes_on(labels, logs, scaling.temperature, ratios, weights)
         first, last = (pooled(log_softmax(one.log_probabilities)) for one in (before, after))
-        labels = run.labelled(run.split).labels
-        return {"method": run.method, **evaluate_scaling(labels, first, last, scaling, notes)}, {}
+        given = run.labelled(run.split).labels, first, last, scaling, notes
+        return {"method": run.method, **evaluate_scaling(*given, run.weights(run.split))}, {}
 
 
 @dataclass(frozen=True)

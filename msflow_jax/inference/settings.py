@@ -2,6 +2,9 @@
 
 from typing import Any
 
+import numpy as np
+
+from msflow_jax.evaluation.scaling import VECTOR
 from msflow_jax.settings import Setting
 
 # Part of ``sample.classify``.
@@ -40,5 +43,57 @@ def prior_weights(flow: Any, prior: str) -> tuple[float, ...] | None:
         ValueError: as :meth:`Info.class_weights`.
     """
     weights = flow.info.class_weights(prior)
-    equal = flow.config.train.balanced and not hasattr(flow.model, "class_prior")
-    return None if equal else weights
+    return None if _learned_equal(flow) else weights
+
+
+def _learned_equal(flow: Any) -> bool:
+    """Whether what the model has learned is of equal class frequencies."""
+    return flow.config.train.balanced and not hasattr(flow.model, "class_prior")
+
+
+def of_equal_classes(flow: Any) -> bool:
+    """Whether probabilities are of equally frequent classes, whatever the mix of the images.
+
+    Not with ``calibration=vector``: its biases bring the frequencies of the validation split back.
+
+    Args:
+        flow: a trained model; the prior is that of its calibration, or else of its configuration.
+    """
+    used = {**flow.config.sample.get("classify", {}), **flow.calibration.settings}
+    if used.get("calibration") == VECTOR:
+        return False
+    return used.get("prior") == "uniform" or _learned_equal(flow)
+
+
+def of_another_mix(flow: Any) -> str:
+    """A line where an evaluation of before fitted its temperature to another mix; empty where none did.
+
+    That is of the classes of the validation split, where probabilities are of equal frequencies.
+
+    Args:
+        flow: a trained model, as :func:`msflow_jax.open` gives it.
+    """
+    known = flow.calibration
+    if not known.known or known.weighed or known.temperature == 1 or not of_equal_classes(flow):
+        return ""
+    return (
+        f"the evaluation {known} is of an earlier version: its temperature {known.temperature:.3g} was "
+        "fitted to the class frequencies of the validation split, but probabilities are of equal ones: "
+        "evaluate again"
+    )
+
+
+def image_weights(flow: Any, labels: np.ndarray) -> np.ndarray | None:
+    """How much each image counts ``[N]``, 1 in the mean; None where all count alike.
+
+    Where probabilities are of equal class frequencies it is the equal share over that of the image's
+    class, so that what is measured of the images is of such frequencies too.
+
+    Args:
+        flow: as for :func:`of_equal_classes`.
+        labels: class numbers ``[N]``.
+    """
+    _, inverse, counts = np.unique(labels, return_inverse=True, return_counts=True)
+    if not of_equal_classes(flow) or len(set(counts.tolist())) < 2:
+        return None
+    return len(labels) / (len(counts) * counts[inverse])

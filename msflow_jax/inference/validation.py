@@ -87,7 +87,7 @@ def make_validation(
             bits = bits_per_dimension(prediction.log_prob, int(np.prod(images.shape[1:])))
             found["val_bits"] = float(bits.mean())
             prediction = prediction.scaled(
-                fit_scaling(labels, prediction.log_probabilities, in_nats=True)
+                fit_scaling(labels, prediction.log_probabilities, ratios=True)
             )
         p = prediction.probability
         found |= {

@@ -12,6 +12,7 @@ _SCORES = (
     *("accuracy", "balanced_accuracy", "auc_probability", "auc_distance", "ece"),
     *("mean_dice_foreground", "mean_dice"),
 )
+_WEIGHED = " (classes weighed alike)"
 _REMARKS = {"mean_dice": " (background included)"}
 
 
@@ -19,10 +20,12 @@ def headlines(found: Mapping[str, Any]) -> list[str]:
     """The scores of every section that has some, then what they hide."""
     lines = []
     for section in found["sections"]:
+        weighed = bool(found[section].get("weighed"))
         for name in _SCORES:
             if (value := found[section].get(name)) is not None:
                 lines.append(
-                    f"{found['split']} {name:18s} {number(float(value), 4)}{_REMARKS.get(name, '')}"
+                    f"{found['split']} {name:18s} {number(float(value), 4)}"
+                    f"{_REMARKS.get(name, '')}{_WEIGHED * (name == 'ece' and weighed)}"
                 )
         for row in found[section].get("per_set", ()):
             lines.append(f"{row['name']}: {row['mean']:.3f} bits per dimension")

@@ -1,6 +1,7 @@
 """The section that follows one generation and one classification through time, as film strips."""
 
 from dataclasses import dataclass
+from typing import Any
 
 import numpy as np
 
@@ -42,8 +43,16 @@ def paths_section(results: Results) -> Section:
         return page.missing(results, "paths", "Paths", text, heading)
     return page.section(
         results, "paths", "Paths", heading=heading, generate=generate, classify=classify,
-        draws=results.part("paths").get("draws"),
+        draws=results.part("paths").get("draws"), guidance=_learned_guidance(results),
     )  # fmt: skip
+
+
+def _learned_guidance(results: Results) -> float:
+    """Guidance that the field has in it, of a guided teacher; 1 for none."""
+    found: Any = results.config
+    for key in ("model", "distillation", "guidance"):
+        found = found.get(key) if isinstance(found, dict) else None
+    return found if isinstance(found, int | float) else 1.0
 
 
 def _film(results: Results, prefix: str, true: tuple[str, ...]) -> Film | None:

@@ -64,7 +64,11 @@ def _classification_tiles(found: dict[str, Any]) -> list[Tile]:
             "balanced accuracy, mean recall",
             interval("balanced_accuracy", percent),
         ),
-        (percent(found["ece"]), "calibration error", "ECE, 0 is best"),
+        (
+            percent(found["ece"]),
+            "calibration error",
+            "ECE, 0 is best" + ("; classes weighed alike" if found.get("weighed") else ""),
+        ),
     ]
 
 

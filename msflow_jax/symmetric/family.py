@@ -184,17 +184,15 @@ class SymmetricFamily:
             net=build_network(
                 model.net, codec.inner[-1] + code.channels, bool(model.distillation.teacher)
             ),
-            code=code,
-            classes=tuple(classes),
-            codec=codec,
-            image_weight=model.image_weight,
-            sigma_min=model.sigma_min,
+            code=code, classes=tuple(classes), codec=codec,
+            image_weight=model.image_weight, sigma_min=model.sigma_min,
             time=TimeDistribution(**model.time),
             code_dropout=0.0 if distillation.guided(model.distillation) else model.code_dropout,
             image_std=parts.std,
             readout=model.latent.readout if parts.autoencoder is not None else "latent",
             maps=maps,
-        )
+            learned_guidance=model.distillation.guidance,
+        )  # fmt: skip
 
     def stages(
         self, config: ConfigDict, splits: Splits, parts: Any, model: SymmetricFlow

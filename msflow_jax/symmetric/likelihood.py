@@ -19,6 +19,7 @@ from msflow_jax.latent.codec import PixelCodec
 from msflow_jax.ode import FIXED, GAINED, VALUE, integrate, tracing
 from msflow_jax.streams import content_index, sample_noise
 from msflow_jax.symmetric.readout import check_task
+from msflow_jax.symmetric.settings import NO_DENSITY
 from msflow_jax.symmetric.velocity import in_forward_mode
 
 if TYPE_CHECKING:
@@ -30,6 +31,8 @@ _LEVEL = 2 / 255  # distance of two values of an 8-bit image
 def check_likelihood(flow: "SymmetricFlow") -> None:
     """Raises a ValueError for a flow that carries no densities of the images as they are."""
     check_task(flow.maps, False)
+    if flow.learned_guidance != 1:
+        raise ValueError(NO_DENSITY)
     codec = flow.codec
     if not isinstance(codec, PixelCodec) or codec.inner != codec.shape:
         what = "resized images" if isinstance(codec, PixelCodec) else "latents"
@@ -76,8 +79,9 @@ def likelihood(
         lower bound of the log-probability of the 8-bit image. All classes have the same noise.
 
     Raises:
-        ValueError: a flow of latents, of resized images or of label maps; probes or draws that are
-            no counts; an adaptive solver; a prior that is none of these classes.
+        ValueError: a flow of latents, of resized images or of label maps, or one that was distilled with
+            guidance; probes or draws that are no counts; an adaptive solver; a prior that is none
+            of these classes.
     """
     check_likelihood(flow)
     _check_settings(len(flow.classes), solver, probes, draws, prior)

@@ -57,6 +57,8 @@ class SymmetricFlow:
         image_std: see :func:`make_field`; empty: none.
         readout: ``latent`` compares label pictures with codes, ``decode`` (published) with the palette.
         maps: whether labels are maps of a class per pixel (segmentation), not a class per image.
+        learned_guidance: that the field of images has in it, of a guided teacher; 1: none. Such a field
+            carries no density.
 
     Raises:
         ValueError: numbers that do not fit each other.
@@ -73,6 +75,7 @@ class SymmetricFlow:
     image_std: tuple[float, ...] = ()
     readout: str = "latent"
     maps: bool = False
+    learned_guidance: float = 1.0
     verbs = property(own_verbs)
     likelihood = likelihood
     window = property(own_window)
@@ -186,16 +189,9 @@ class SymmetricFlow:
         return completed(self, params, inner, index, key, found, outside)
 
     def segment(
-        self,
-        params: Params,
-        images: jax.Array,
-        key: jax.Array,
-        *,
-        steps: int = 1,
-        draws: int = 1,
-        solver: str = "euler",
-        index: jax.Array | None = None,
-    ) -> jax.Array:
+        self, params: Params, images: jax.Array, key: jax.Array, *, steps: int = 1, draws: int = 1,
+        solver: str = "euler", index: jax.Array | None = None,
+    ) -> jax.Array:  # fmt: skip
         """Class probabilities of every pixel, averaged over draws: ``[B, *space, K]`` (SymmFlow).
 
         For a model of label maps, otherwise a ValueError. Arguments as for :meth:`classify`.

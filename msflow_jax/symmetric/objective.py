@@ -54,7 +54,8 @@ def taught(flow: "SymmetricFlow", code_dropout: float | None = None) -> "Symmetr
             where it learned a guided field, and takes no guidance then.
     """
     kept = flow.code_dropout if code_dropout is None else code_dropout
-    return dataclasses.replace(flow, net=flow.net.clone(span=False), code_dropout=kept)
+    net = flow.net.clone(span=False)
+    return dataclasses.replace(flow, net=net, code_dropout=kept, learned_guidance=1.0)
 
 
 def jumped(

@@ -88,8 +88,9 @@ def _prior(flow: Any, name: str) -> tuple[float, ...]:
 class Paths:
     """One generation and one classification as film strips.
 
-    Both are one draw of a fixed number of Euler steps, without guidance and prior: where the
-    classification ends is kept beside what the model predicts of that image.
+    Both are one draw of a fixed number of Euler steps, without prior and without guidance beyond what
+    the field has learned: where the classification ends is kept beside what the model predicts of that
+    image.
     """
 
     name: str = "paths"

@@ -70,13 +70,17 @@ TABLE: dict[str, Setting] = {
 }  # fmt: skip
 
 
+NO_DENSITY = (
+    "a flow that was distilled with guidance (model.distillation.guidance) carries no density: no "
+    "likelihood; the model that it was distilled from has one"
+)
+
+
 def check_likelihood_settings(config: ConfigDict) -> None:
     """Raises a ValueError where likelihoods are asked of a flow that carries no images as they are."""
     model = config.model
     if config.sample.likelihood.images and guided(model.distillation):
-        raise ValueError(
-            "a flow that was distilled with guidance carries no density: no likelihood"
-        )
+        raise ValueError(NO_DENSITY)
     needs = {
         "model.task": (model.task, "classify"), "model.resize": (model.resize, 0),
         "model.latent.autoencoder": (model.latent.autoencoder, ""),

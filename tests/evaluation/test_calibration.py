@@ -111,7 +111,7 @@ def test_temperature_ends_where_the_labels_leave_no_best_one():
 
 def test_a_scaling_is_reported_before_and_after():
     val, (labels, logits) = flow_logits(2000, 2), flow_logits(3000, 3)
-    kept = fit_scaling(val[0], val[1][None], in_nats=True)
+    kept = fit_scaling(val[0], val[1][None], ratios=True)
     assert kept.temperature == scaling.fit_temperature(*val) and kept.bias == ()
     before, after = (pooled(one.apply(logits[None])) for one in (Scaling(), kept))
     found = evaluate_scaling(labels, before, after, kept)
@@ -151,7 +151,7 @@ def test_draws_are_scaled_before_they_are_averaged():
 def test_few_images_make_no_votes_of_the_draws():
     labels, logs = drawn_logs(8, 3)
     assert fit_scaling(labels, logs).temperature > 0.3
-    assert fit_scaling(labels, 300 * logs, in_nats=True).temperature > 50
+    assert fit_scaling(labels, 300 * logs, ratios=True).temperature > 50
 
 
 def test_a_bias_for_each_class_helps_where_a_class_is_taken_for_rarer():
@@ -218,11 +218,57 @@ def test_a_temperature_that_means_little_says_so():
         return notes_on(labels, logs, found.temperature, **options)
 
     assert "No validation image is misclassified" in notes(right)[0]
-    for options in ({}, {"draws": 3}, {"in_nats": True}, {"draws": 3, "in_nats": True}):
+    for options in ({}, {"draws": 3}, {"ratios": True}, {"draws": 3, "ratios": True}):
         assert len(notes(right, **options)) == 1
         rests = notes(wrong, **options)
         assert rests == ["The temperature rests on 2 misclassified validation images."]
     many, opposite = np.tile(labels, 500), np.tile(-right, (500, 1))
-    for options in ({}, {"draws": 3}, {"draws": 3, "in_nats": True}, {"method": "vector"}):
+    for options in ({}, {"draws": 3}, {"draws": 3, "ratios": True}, {"method": "vector"}):
         assert "end of the range" in notes(opposite, many, **options)[0], options
-    assert "end of the range" in notes(-right, in_nats=True)[0]
+    assert "end of the range" in notes(-right, ratios=True)[0]
+
+
+def uneven(count, mix, seed=0):
+    """Labels of two classes in a mix, and their exact log-posterior at equal frequencies ``[N, 2]``."""
+    rng = np.random.default_rng(seed)
+    labels = rng.choice(2, count, p=mix)
+    x = rng.normal(np.take((0, 2), labels), np.take((1, 3), labels))
+    logs = -0.5 * ((x[:, None] - (0, 2)) / (1, 3)) ** 2 - np.log((1, 3))
+    return labels, scaling.log_softmax(logs)
+
+
+def test_weights_count_an_image_so_many_times():
+    labels, logs = uneven(300, (0.8, 0.2))
+    counts = np.random.default_rng(1).integers(1, 5, 300)
+    p, again = np.exp(logs), (labels.repeat(counts), np.exp(logs).repeat(counts, axis=0))
+    for measure in (
+        calibration.ece, calibration.brier, calibration.negative_log_likelihood,
+        lambda *given, weights=None: calibration.classwise_ece(*given, weights=weights),
+        lambda labels, p, weights=None: scaling.fit_temperature(labels, np.log(p), weights),
+    ):  # fmt: skip
+        assert measure(labels, p, weights=counts) == pytest.approx(measure(*again))
+        assert measure(labels, p, weights=np.ones(300)) == pytest.approx(measure(labels, p))
+        assert measure(labels, p) != pytest.approx(measure(*again), rel=1e-3)
+
+
+@pytest.mark.parametrize("mix", [(0.9, 0.1), (0.1, 0.9), (0.74, 0.26)])
+def test_probabilities_of_equal_frequencies_that_are_right_stay_so_in_any_mix(mix):
+    labels, logs = uneven(4000, mix)
+    weights = len(labels) / (2 * np.bincount(labels)[labels])
+    assert abs(np.log(fit_scaling(labels, logs[None]).temperature)) > 0.3
+    found = fit_scaling(labels, logs[None], weights=weights)
+    assert found.temperature == pytest.approx(1, abs=0.1)
+    several = cross_fit(labels, logs[None], None, weights=weights)
+    np.testing.assert_allclose(several.temperature, found.temperature, rtol=0.1)
+    made = evaluate_scaling(labels, logs, found.apply(logs), found, weights=weights)
+    plain = evaluate_scaling(labels, logs, found.apply(logs), found)
+    assert made["ece_before"] < 0.03 < 0.06 < plain["ece_before"]
+    assert made["weighed"] and "weighed" not in plain
+
+
+def test_one_image_of_a_rare_class_makes_no_temperature():
+    """Weighed up to half of all it still is one image, which a prior of one holds."""
+    labels = np.r_[np.zeros(99, int), 1]
+    logs = scaling.log_softmax(np.repeat([[2.0, -2.0]], 100, axis=0))
+    weights = 50 / np.bincount(labels)[labels]
+    assert 1 < fit_scaling(labels, logs[None], weights=weights).temperature < 5

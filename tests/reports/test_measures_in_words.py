@@ -254,3 +254,16 @@ def test_a_path_is_not_called_the_prediction_of_the_model(classes, draws, words)
         "prediction, of" in words
     )
     assert ("Drawn by 25 steps of Euler's method without guidance" in text) == bool(draws)
+
+
+@pytest.mark.parametrize("guidance", [None, 1.0, 2.5])
+def test_the_film_of_a_drawing_names_the_guidance_that_the_field_has_in_it(guidance):
+    kinds = {"image": np.zeros((3, 4, 4, 1), np.uint8), "label": np.zeros((3, 4, 4, 1), np.uint8)}
+    arrays = {f"generate_{k}": v for k, v in {**kinds, "u": np.linspace(0, 1, 3)}.items()}
+    config = {"model": {} if guidance is None else {"distillation": {"guidance": guidance}}}
+    found = {"paths": {"times": 9, "steps": {"generate": 25}}}
+    section = paths_section(Results(name="w", config=config, evaluation=found, arrays=arrays))
+    words = "with the guidance that the model was distilled with (2.5) and no other"
+    how = words if guidance == 2.5 else "without guidance"
+    text = " ".join(html_of(section).split())
+    assert f"Drawn by 25 steps of Euler's method {how}, whatever sample.generate says." in text

@@ -187,7 +187,7 @@ def make_likelihoods(path, draws=1, name="breastmnist"):
         "train": rng.normal(3, 0.2, 90), "test": rng.normal(3, 0.2, 40),
         EVIL: rng.normal(2, 0.2, 30), "noise": rng.normal(8, 0.01, 20),
     }  # fmt: skip
-    scaling = fit_scaling(labels, logits, in_nats=True)
+    scaling = fit_scaling(labels, logits, ratios=True)
     before, after = log_softmax(logits.mean(0)), scaling.apply(logits.mean(0))
     calibration = evaluate_scaling(labels, before, after, scaling)
     likelihood = evaluate_likelihood(bits, "test", "train", [EVIL, "noise"])

@@ -16,8 +16,10 @@ from msflow_jax.config import default_config
 from msflow_jax.data import Info, Split
 from msflow_jax.latent.codec import PixelCodec
 from msflow_jax.symmetric.codes import Code
-from msflow_jax.symmetric.likelihood import likelihood
+from msflow_jax.symmetric.family import FAMILY
+from msflow_jax.symmetric.likelihood import check_likelihood, likelihood
 from msflow_jax.symmetric.model import SymmetricFlow
+from msflow_jax.symmetric.objective import taught
 from msflow_jax.symmetric.sections import Likelihood, _prior
 from msflow_jax.symmetric.settings import check_likelihood_settings
 
@@ -119,6 +121,26 @@ def test_latents_and_resized_images_have_none():
             config.update_from_flattened_dict({**fitting, key: value})
         with pytest.raises(ValueError, match=f"needs {key}="):
             check_likelihood_settings(config)
+
+
+def test_a_flow_that_was_distilled_with_guidance_has_none():
+    """It is refused in Python as on the command line, and its teacher is not."""
+    config = default_config()
+    distilled = {
+        "model.code_dropout": 0.1, "model.distillation.teacher": "W", "model.distillation.guidance": 3.0
+    }  # fmt: skip
+    with config.unlocked():
+        config.update_from_flattened_dict(distilled | {"model.resize": 0})
+    info = Info("test", ("dark", "bright"), 1, SIDE, "binary-class", "", "", "", (), counts=(6, 2))
+    guided = FAMILY.build(config, info, SimpleNamespace(code=None, autoencoder=None, std=()))
+    for flow in (guided, guided.inside):
+        with pytest.raises(ValueError, match="distilled with guidance .* carries no density"):
+            flow.likelihood({}, images(1)[0], jax.random.key(0))
+    check_likelihood(taught(guided))
+    check_likelihood(FLOW)
+    config.sample.likelihood.images = 4
+    with pytest.raises(ValueError, match="distilled with guidance .* carries no density"):
+        check_likelihood_settings(config)
 
 
 def test_the_section():
