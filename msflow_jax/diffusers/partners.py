@@ -86,7 +86,8 @@ class Partners:
         moved, size = (np.sqrt(out[name].mean()) for name in ("moved", "size"))
         return {
             "source": source, "target": target, "trained": model.linked(source, target),
-            "examples": len(chosen), "influence": float(moved / size),
+            "examples": len(chosen), "blank": measures.blank(inside),
+            "influence": float(moved / size),
             "psnr": measures.summary(psnr, chosen.groups),
             "gain": measures.summary(gains, chosen.groups),
         }  # fmt: skip
