@@ -98,6 +98,14 @@ class Diffusers(Verbs):
         """Pairs (new, known) in the order in which they are aligned."""
         return tuple((new, link[-1]) for link in self.links for new in link[:-1])
 
+    def near(self, a: str, b: str) -> str:
+        """Whether two modalities, in either order, were aligned: ``trained``, else ``emergent``.
+
+        A link of several new ones trains routes between these, whose encoders see the known one alone.
+        """
+        known = a == b or bool({(a, b), (b, a)} & set(self.aligned))
+        return "trained" if known else "emergent"
+
     def init(self, key: jax.Array) -> Params:
         """Fresh parameters of all networks."""
         tree = start(self, key, PARTS, tuple(self.modalities))

@@ -62,12 +62,13 @@ ANATOMY = {
 }  # fmt: skip
 RETRIEVAL = {
     "recall_1": Measure(
-        "share whose partner, or one of equal content, is the nearest", SHARE, MORE
+        "share whose nearest is right: the partner, what equals it, or the partner of an equal query",
+        SHARE, MORE,
     ),
     "recall_5": Measure("the same among the five nearest", SHARE, MORE),
     "auroc": Measure("share of wrong partners that a right one is nearer than", CHANCE, MORE),
     "chance": Measure("recall_1 of a random order", SHARE, NEITHER),
-}
+}  # fmt: skip
 FACTS = {
     "all": Measure(
         "share of the facts that linear classifiers of real training images' pixels find, mean over "
@@ -82,8 +83,8 @@ TEXTS = {
     "exact": Measure("share of the reports that state exactly the true facts", SHARE, MORE),
     "agreement": Measure("mean f1 of the facts of pairs of draws", SHARE, NEITHER),
     "bleu_n": Measure(
-        "corpus BLEU of n-grams up to n, tokeniser 13a; as in the others a word is one character in scripts "
-        "without blanks (Chinese, Japanese)", SHARE, MORE, "sacrebleu",
+        "corpus BLEU of n-grams up to n, tokeniser 13a; as in the others a character is a word in "
+        "scripts without blanks (Chinese, Japanese)", SHARE, MORE, "sacrebleu",
     ),
     "rouge_l": Measure(
         "F measure of the longest common subsequence of words of any script", SHARE, MORE, "rouge-score",

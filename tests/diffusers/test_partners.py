@@ -76,6 +76,9 @@ def test_several_new_modalities_in_one_link():
     assert model.links == (("ct", "report"), ("xray", "t1w", "ct"))
     assert model.aligned == (("ct", "report"), ("xray", "ct"), ("t1w", "ct"))
     assert model.linked("xray", "t1w") and not model.linked("xray", "report")
+    # Drawn beside each other, but their encoders have only seen CT.
+    assert model.near("xray", "t1w") == model.near("t1w", "report") == "emergent"
+    assert model.near("ct", "t1w") == model.near("t1w", "ct") == model.near("ct", "ct") == "trained"
     data = tiny.splits()
     given = Splits(tiny.split(12, SETS), tiny.split(8, SETS, seed=1), data.test, data.info)
     found = stages(chosen, given, parts.tokeniser, model)

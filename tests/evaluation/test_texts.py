@@ -107,6 +107,19 @@ def test_words_of_english_are_those_of_the_package():
     assert _Words().tokenize("ﬁne cafe\u0301") == ["ﬁne", "café"]
 
 
+def test_a_perfect_encoder_finds_all_where_reports_are_equal():
+    """60 of 100 subjects have one report: it found one of 60 images, and was wrong with the others."""
+    reports, images = np.r_[np.zeros(60, int), np.arange(1, 41)], np.arange(100)
+    vectors, order = np.eye(41)[reports], np.random.default_rng(0).permutation(100)
+    for rows in (images, order):
+        x = vectors[rows]
+        found = recall(x, x, images[rows, None], reports[rows, None])
+        for way in ("forward", "backward"):
+            for name in ("recall_1", "recall_5", "auroc"):
+                assert found[way][name]["value"] == 1, (way, name)
+            assert found[way]["chance"] == pytest.approx((60 * 60 + 40) / 100**2)
+
+
 def test_recall_counts_equal_partners():
     a = np.eye(4)
     content = np.array([[0], [1], [2], [3]])
@@ -118,4 +131,11 @@ def test_recall_counts_equal_partners():
     assert wrong["forward"]["auroc"]["value"] == pytest.approx(5 / 6)
     assert found["backward"]["auroc"]["value"] == 1
     same = np.array([[0], [0], [2], [3]])
+    for one, other in (
+        (same, content),
+        (content, same),
+    ):  # right both ways, whichever side is equal
+        found = recall(a, a[[1, 0, 2, 3]], one, other)
+        for way in ("forward", "backward"):
+            assert found[way]["recall_1"]["value"] == 1 and found[way]["chance"] == 6 / 16
     assert recall(a, a[[1, 0, 2, 3]], same, same)["forward"]["recall_1"]["value"] == 1
