@@ -41,6 +41,7 @@ class Diffusers(Verbs):
             the variance-preserving one.
         temperature: of the contrastive term between context encoders.
         guided: whether diffusers were trained without a condition too, as guidance needs.
+        alone: whether links left diffusers as they are without partners, as partner guidance needs.
         controls: what its drawings are compared with and judged by.
 
     Raises:
@@ -56,6 +57,7 @@ class Diffusers(Verbs):
     prediction: str = "velocity"
     temperature: float = 0.1
     guided: bool = True
+    alone: bool = True
     controls: ReportControls = field(default_factory=ReportControls)
 
     def __post_init__(self) -> None:

@@ -45,7 +45,7 @@ class Partners:
 
     def __call__(self, run: Evaluation) -> tuple[Block, Arrays]:
         """See :class:`msflow_jax.families.Section`."""
-        block: Block = {"routes": [], "clock": _CLOCK}
+        block: Block = {"routes": [], "clock": _CLOCK, "alone": run.flow.model.alone}
         for route in self.routes:
             chosen = None
             if together(run.chosen, route).any():

@@ -112,8 +112,8 @@ def retrieval_section(results: Results) -> Section:
 
 def partners_section(results: Results) -> Section:
     """What a partner changes, of every route."""
-    rows, blank = [], []
-    for route in results.part("partners").get("routes") or ():
+    rows, blank, found = [], [], results.part("partners")
+    for route in found.get("routes") or ():
         name = f"{route['source']} to {route['target']}"
         if line := blank_of(route, route.get("examples", 0)):
             blank.append(f"{name}: {line}")
@@ -122,7 +122,10 @@ def partners_section(results: Results) -> Section:
             name, "trained" if route["trained"] else "emergent",
             page.number(route["influence"], 3), *(_cell(one, 1.0, 2) for one in measured),
         ])  # fmt: skip
-    return page.section(results, "partners", "Partners", rows=rows, blank="; ".join(blank))
+    return page.section(
+        results, "partners", "Partners", rows=rows, blank="; ".join(blank),
+        alone=found.get("alone", True),
+    )  # fmt: skip
 
 
 def _percent(value: dict[str, Any]) -> tuple[str, str]:

@@ -190,6 +190,14 @@ def test_stages_read_latents_that_were_encoded_once(made, monkeypatch):
         np.testing.assert_allclose(np.std(drawn, axis=(0, 1, 2)), spread, rtol=0.3)
 
 
+def test_a_patch_that_latents_are_too_small_for_is_named(made):
+    data, chosen, parts, model = made
+    with pytest.warns(
+        UserWarning, match="model.latent.net_patch=2 .* xray, ct, t1w: a side of 4 lat"
+    ):
+        stages(chosen, data, parts.tokeniser, model, parts.latents)
+
+
 @pytest.mark.parametrize(
     "change, message",
     [
