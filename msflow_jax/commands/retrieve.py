@@ -84,7 +84,7 @@ def retrieve(
         if given is not None:
             standing.warn_unlike(given, name)
     similarity = flow.embed(source, here) @ flow.embed(target, there).T
-    route = flow.model.route_words(source, target)
+    route = flow.model.near(source, target)
     rows = []
     for name, row in zip(names, similarity, strict=True):
         for rank, k in enumerate((-row).argsort(kind="stable")[:top], 1):

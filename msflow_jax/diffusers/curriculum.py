@@ -7,6 +7,7 @@ and all that came before is frozen. Text and X-ray come first, then text and CT,
 from __future__ import annotations
 
 import dataclasses
+import warnings
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from functools import partial
 from typing import Any
@@ -44,6 +45,8 @@ def stages(
         ValueError: a link without training examples, or sets with common subjects.
     """
     check_subjects(in_memory(splits.train), model.links, config.model.shared_subjects)
+    for line in (*_small_patches(config, model), *_untrained_guidance(config)):
+        warnings.warn(line, stacklevel=2)
     make = _Maker(config, splits, tokeniser, model, _encoded(config, splits, latents or {}))
     if config.model.distillation.teacher:
         return list(make.distilled())
@@ -53,6 +56,34 @@ def stages(
     joint = config.model.curriculum == "joint"
     found += [make.joint()] if joint else [make.link(i) for i in range(len(model.links))]
     return [*found, *control_stages(make, model.controls), *decoder_stages(make)]
+
+
+def _small_patches(config: ConfigDict, model: Diffusers) -> Iterator[str]:
+    """A line for each patch that images, or their latents, are too small for."""
+    found: dict[tuple[bool, int], list[str]] = {}
+    for name, one in model.modalities.items():
+        wanted = config.model.latent.net_patch if one.latent else config.model.net.patch
+        if not one.text and one.diffuser.patch != wanted:
+            found.setdefault((one.latent, min(one.inner[:-1])), []).append(name)
+    for (latent, side), names in found.items():
+        key, of = ("latent.net_patch", "latents") if latent else ("net.patch", "pixels")
+        wanted = config.model.latent.net_patch if latent else config.model.net.patch
+        yield (
+            f"model.{key}={wanted} is not used for {', '.join(names)}: a side of {side} {of} is below "
+            f"four patches, and a patch of 1 is used, with as many tokens as {of}: set it to "
+            f"{max(side // 4, 1)} or less"
+        )
+
+
+def _untrained_guidance(config: ConfigDict) -> Iterator[str]:
+    """A line for each weight of partners against a drawing that links leave behind."""
+    parts = {f"sample.{verb}": config.sample[verb] for verb in ("translate", "generate")}
+    for key, part in {**parts, "model.distillation": config.model.distillation}.items():
+        if not config.model.frozen_trunks and (weight := part.partner_guidance) != 1:
+            yield (
+                f"{key}.partner_guidance={weight:g} weighs partners against drawing without them, which "
+                "links do not train with model.frozen_trunks=False: set it to 1"
+            )
 
 
 def _encoded(

@@ -132,7 +132,7 @@ class DiffusersFamily:
             modalities=modalities, links=parse_links(model), classes=tuple(info.classes), text=text,
             length=0 if tokeniser is None else tokeniser.length, prediction=model.prediction,
             shared_guides=model.shared_guides, temperature=model.context.temperature,
-            guided=model.dropout > 0 and not guided(model.distillation),
+            guided=model.dropout > 0 and not guided(model.distillation), alone=model.frozen_trunks,
         )  # fmt: skip
         return with_controls(made, model, info)
 

@@ -41,6 +41,7 @@ class Diffusers(Verbs):
             the variance-preserving one.
         temperature: of the contrastive term between context encoders.
         guided: whether diffusers were trained without a condition too, as guidance needs.
+        alone: whether links left diffusers as they are without partners, as partner guidance needs.
         controls: what its drawings are compared with and judged by.
 
     Raises:
@@ -56,6 +57,7 @@ class Diffusers(Verbs):
     prediction: str = "velocity"
     temperature: float = 0.1
     guided: bool = True
+    alone: bool = True
     controls: ReportControls = field(default_factory=ReportControls)
 
     def __post_init__(self) -> None:
@@ -97,6 +99,14 @@ class Diffusers(Verbs):
     def aligned(self) -> tuple[tuple[str, str], ...]:
         """Pairs (new, known) in the order in which they are aligned."""
         return tuple((new, link[-1]) for link in self.links for new in link[:-1])
+
+    def near(self, a: str, b: str) -> str:
+        """Whether two modalities, in either order, were aligned: ``trained``, else ``emergent``.
+
+        A link of several new ones trains routes between these, whose encoders see the known one alone.
+        """
+        known = a == b or bool({(a, b), (b, a)} & set(self.aligned))
+        return "trained" if known else "emergent"
 
     def init(self, key: jax.Array) -> Params:
         """Fresh parameters of all networks."""

@@ -45,7 +45,7 @@ class Partners:
 
     def __call__(self, run: Evaluation) -> tuple[Block, Arrays]:
         """See :class:`msflow_jax.families.Section`."""
-        block: Block = {"routes": [], "clock": _CLOCK}
+        block: Block = {"routes": [], "clock": _CLOCK, "alone": run.flow.model.alone}
         for route in self.routes:
             chosen = None
             if together(run.chosen, route).any():
@@ -86,7 +86,8 @@ class Partners:
         moved, size = (np.sqrt(out[name].mean()) for name in ("moved", "size"))
         return {
             "source": source, "target": target, "trained": model.linked(source, target),
-            "examples": len(chosen), "influence": float(moved / size),
+            "examples": len(chosen), "blank": measures.blank(inside),
+            "influence": float(moved / size),
             "psnr": measures.summary(psnr, chosen.groups),
             "gain": measures.summary(gains, chosen.groups),
         }  # fmt: skip

@@ -1,5 +1,6 @@
 """From noise to what is drawn: one modality or several together, beside sources."""
 
+import warnings
 from collections.abc import Mapping, Sequence
 from typing import TYPE_CHECKING, Any
 
@@ -46,6 +47,13 @@ def draw(
         raise ValueError(
             f"{what}: this model never drew without a condition (model.dropout=0): "
             + ("leave it at 1" if sources else "give it one")
+        )
+    # By 0 the section *partners* draws, which says so itself.
+    if partner_guidance not in (0, 1) and not model.alone:
+        warnings.warn(
+            f"partner_guidance={partner_guidance:g} weighs partners against drawing without them, which "
+            "the links of this model did not train (model.frozen_trunks=False): leave it at 1",
+            stacklevel=2,
         )
     if solver == JUMP:
         check_jumps(model.jumps)

@@ -6,8 +6,8 @@ _SSIM = "Wang et al. 2004"
 
 TRANSLATION = {
     "psnr": Measure(
-        "-10 log10 of the mean squared error, images in [0, 1]; of each image, then the mean",
-        "to 100 dB (no error)", MORE,
+        "-10 log10 of the mean squared error, images in [0, 1]; of each image, then the mean; as all of "
+        "these but frechet without images that have no foreground", "to 100 dB (no error)", MORE,
     ),
     "ssim": Measure(
         "structural similarity, Gaussian window of 11 pixels and sigma 1.5, mirrored at the border",
@@ -62,12 +62,13 @@ ANATOMY = {
 }  # fmt: skip
 RETRIEVAL = {
     "recall_1": Measure(
-        "share whose partner, or one of equal content, is the nearest", SHARE, MORE
+        "share whose nearest is right: the partner, what equals it, or the partner of an equal query",
+        SHARE, MORE,
     ),
     "recall_5": Measure("the same among the five nearest", SHARE, MORE),
     "auroc": Measure("share of wrong partners that a right one is nearer than", CHANCE, MORE),
     "chance": Measure("recall_1 of a random order", SHARE, NEITHER),
-}
+}  # fmt: skip
 FACTS = {
     "all": Measure(
         "share of the facts that linear classifiers of real training images' pixels find, mean over "
@@ -81,7 +82,12 @@ TEXTS = {
     "recall": Measure("right / true facts", SHARE, MORE),
     "exact": Measure("share of the reports that state exactly the true facts", SHARE, MORE),
     "agreement": Measure("mean f1 of the facts of pairs of draws", SHARE, NEITHER),
-    "bleu_n": Measure("corpus BLEU of n-grams up to n, tokeniser 13a", SHARE, MORE, "sacrebleu"),
-    "rouge_l": Measure("F measure of the longest common subsequence", SHARE, MORE, "rouge-score"),
+    "bleu_n": Measure(
+        "corpus BLEU of n-grams up to n, tokeniser 13a; as in the others a character is a word in "
+        "scripts without blanks (Chinese, Japanese)", SHARE, MORE, "sacrebleu",
+    ),
+    "rouge_l": Measure(
+        "F measure of the longest common subsequence of words of any script", SHARE, MORE, "rouge-score",
+    ),
     "meteor_exact_stem": Measure("METEOR without synonyms", SHARE, MORE, "nltk"),
-}
+}  # fmt: skip

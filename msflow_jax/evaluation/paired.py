@@ -7,6 +7,7 @@ import numpy as np
 WINDOW, SIGMA = 11, 1.5  # of SSIM's Gaussian window, in pixels
 RANGE = 2.0  # of images in [-1, 1]
 SCALES = (0.0448, 0.2856, 0.3001, 0.2363, 0.1333)  # weights of multiscale SSIM, the finest first
+DARK = 12  # of 255: what is brighter is foreground
 _MIN_ERROR = 1e-10  # so that the PSNR of equal images is a number, 100 dB
 
 

@@ -15,7 +15,10 @@ def recall(
     a: np.ndarray, b: np.ndarray, content_a: np.ndarray, content_b: np.ndarray,
     *, groups: Sequence[Any] | None = None,
 ) -> dict[str, Any]:  # fmt: skip
-    """Recall at 1 and 5 in both directions; any partner of equal content is right.
+    """Recall at 1 and 5 in both directions.
+
+    Right is the partner, what has equal content, and the partner of what has the query's content: of a
+    report that several subjects have the image of any of them.
 
     Args:
         a: unit vectors ``[N, D]``.
@@ -30,25 +33,28 @@ def recall(
         at 1 is by ``chance``.
     """
     scores = a @ b.T
+    partners = _equal(content_a) | _equal(content_b)
     found: dict[str, Any] = {"gallery": len(a)}
-    for name, matrix, content in (
-        ("forward", scores, content_b), ("backward", scores.T, content_a),
-    ):  # fmt: skip
-        flat = content.reshape(len(content), -1)
-        numbers = np.unique(flat, axis=0, return_inverse=True)[1].ravel()
+    for name, matrix in (("forward", scores), ("backward", scores.T)):
         order = np.argsort(-matrix, axis=1, kind="stable")
-        right = numbers[order] == numbers[:, None]
+        right = np.take_along_axis(partners, order, axis=1)
         hits = {f"recall_{k}": right[:, :k].any(axis=1).astype(float) for k in RANKS}
         hits["auroc"] = _nearer(right)
-        same = (numbers[:, None] == numbers[None]).mean(axis=1)
         intervals = bootstrap_intervals(
             {key: weighted_mean(values) for key, values in hits.items()}, len(a), groups=groups
         )
         found[name] = {
             **{k: {"value": float(v.mean()), "interval": intervals[k]} for k, v in hits.items()},
-            "chance": float(same.mean()),
+            "chance": float(partners.mean(axis=1).mean()),
         }
     return found
+
+
+def _equal(content: np.ndarray) -> np.ndarray:
+    """Which of ``[N, ...]`` are one and the same, bool ``[N, N]``."""
+    flat = content.reshape(len(content), -1)
+    numbers = np.unique(flat, axis=0, return_inverse=True)[1].ravel()
+    return np.asarray(numbers[:, None] == numbers[None])
 
 
 def _nearer(right: np.ndarray) -> np.ndarray:

@@ -1,5 +1,7 @@
 """How near drawn reports are to the true ones: facts first, then words."""
 
+import re
+import unicodedata
 from collections import Counter
 from collections.abc import Mapping, Sequence
 from typing import Any
@@ -10,6 +12,11 @@ from msflow_jax.evaluation.bootstrap import bootstrap_intervals
 from msflow_jax.evaluation.ratios import number_of, weighted_mean, weighted_ratio
 
 Facts = Mapping[str, str]
+# Scripts without blanks between words: Thai and Lao, Burmese, Khmer, kana, Chinese characters.
+_UNSPACED = re.compile(
+    "([\u0e00-\u0eff\u1000-\u109f\u1780-\u17ff\u3005-\u3007\u3040-\u30ff\u3400-\u4dbf\u4e00-\u9fff"
+    "\uf900-\ufaff\uff66-\uff9f\U00020000-\U0003ffff])"
+)
 
 
 def fact_scores(
@@ -85,9 +92,11 @@ def word_scores(found: Sequence[str], true: Sequence[str]) -> dict[str, Any]:
     """BLEU-1 to 4, ROUGE-L and METEOR of texts, by named packages; those that are missing are undefined.
 
     BLEU of the corpus by ``sacrebleu`` with its tokeniser 13a; ROUGE-L is the F measure of
-    ``rouge-score`` without stemming; METEOR is that of ``nltk`` with exact and stemmed matches alone,
-    since its synonyms need WordNet, which is not installed with it.
+    ``rouge-score`` without stemming, of words of any script; METEOR is that of ``nltk`` with exact and
+    stemmed matches alone, since its synonyms need WordNet, which is not installed with it. Of scripts
+    without blanks between words, as Chinese and Japanese, each character is a word.
     """
+    found, true = ([_UNSPACED.sub(r" \1 ", text) for text in texts] for texts in (found, true))
     scores: dict[str, Any] = {}
     undefined: dict[str, str] = {}
     for name, measure in (("bleu", _bleu), ("rouge_l", _rouge), ("meteor_exact_stem", _meteor)):
@@ -110,9 +119,19 @@ def _bleu(found: Sequence[str], true: Sequence[str]) -> dict[str, float]:
 def _rouge(found: Sequence[str], true: Sequence[str]) -> dict[str, float]:
     from rouge_score.rouge_scorer import RougeScorer
 
-    scorer = RougeScorer(["rougeL"])
+    scorer = RougeScorer(["rougeL"], tokenizer=_Words())
     pairs = zip(true, found, strict=True)
     return {"rouge_l": float(np.mean([scorer.score(a, b)["rougeL"].fmeasure for a, b in pairs]))}
+
+
+class _Words:
+    """Words of any script in lower case; the tokeniser of rouge-score keeps ASCII alone."""
+
+    def tokenize(self, text: str) -> list[str]:
+        whole = unicodedata.normalize("NFC", text.lower())
+        # A mark belongs to its letter: vowels of Hindi are such, and no letters to Python.
+        kept = (c if c.isalnum() or unicodedata.category(c)[0] == "M" else " " for c in whole)
+        return "".join(kept).split()
 
 
 def _meteor(found: Sequence[str], true: Sequence[str]) -> dict[str, float]:

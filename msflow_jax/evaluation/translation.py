@@ -22,11 +22,12 @@ def scores(truth: np.ndarray, predicted: np.ndarray, inside: np.ndarray) -> dict
     Args:
         truth: ``[N, *space, C]`` in [0, 1].
         predicted: the same shape.
-        inside: foreground, bool ``[N, *space]``; NaN where an image has none.
+        inside: foreground, bool ``[N, *space]``.
 
     Returns:
         ``psnr`` in dB (range 1), ``ssim``, ``ms_ssim``, ``mae``, and with ``_inside`` those of the
-        foreground alone.
+        foreground alone. NaN of an image without foreground: air that is drawn as air would count as
+        perfect, 100 dB, and outweigh all others in a mean.
     """
     axes = tuple(range(1, truth.ndim))
     error = np.abs(truth.astype(np.float64) - predicted)
@@ -38,15 +39,23 @@ def scores(truth: np.ndarray, predicted: np.ndarray, inside: np.ndarray) -> dict
     likeness = _likeness(truth, predicted)
     with np.errstate(invalid="ignore", divide="ignore"):
         inner_likeness = np.where(count > 0, (likeness * weight).sum(axes) / count, np.nan)
-    return {
+    whole = {
         "psnr": np.asarray(decibels((error**2).mean(axes)), np.float64),
         "ssim": likeness.mean(axes),
         "ms_ssim": _multiscale(truth, predicted),
         "mae": error.mean(axes),
+    }
+    return {
+        **{name: np.where(count > 0, values, np.nan) for name, values in whole.items()},
         "psnr_inside": np.asarray(decibels(inner_square), np.float64),
         "ssim_inside": inner_likeness,
         "mae_inside": inner,
     }
+
+
+def blank(inside: np.ndarray) -> int:
+    """How many images have no foreground, of bool ``[N, *space]``."""
+    return int((~inside.reshape(len(inside), -1).any(axis=1)).sum())
 
 
 def _planes(images: np.ndarray) -> np.ndarray:

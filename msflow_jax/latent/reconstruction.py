@@ -8,7 +8,7 @@ import jax.numpy as jnp
 import numpy as np
 
 from msflow_jax.data.batches import to_float, to_uint8
-from msflow_jax.evaluation.paired import psnr, ssim
+from msflow_jax.evaluation.paired import DARK, psnr, ssim
 from msflow_jax.latent.autoencoder import Autoencoder
 from msflow_jax.nets.ops import resize
 from msflow_jax.parallel.batched import Runner, batched
@@ -25,8 +25,9 @@ def make_measure(
 ) -> Measure:
     """``measure(params, images uint8 [N, S, S, C], description="")``: quality of the reconstructions.
 
-    Gives the means of ``psnr`` (dB) and ``ssim`` over the images, decoded from the posterior's mean and
-    clipped, and ``latent_std``, the standard deviation of all scaled latents together.
+    Gives the means of ``psnr`` (dB) and ``ssim`` over the images that are :func:`not_blank` (over all
+    where none is), decoded from the posterior's mean and clipped, and ``latent_std``, the standard
+    deviation of all scaled latents together.
 
     The function raises FloatingPointError where a reconstruction is not finite.
 
@@ -43,12 +44,15 @@ def make_measure(
 
     def measure(params: Params, images: np.ndarray, description: str = "") -> dict[str, float]:
         found = runner(params, images, description)
-        means = {name: float(np.mean(v, dtype=np.float64)) for name, v in found.items()}
-        if not np.isfinite(list(means.values())).all():
+        if not all(np.isfinite(values).all() for values in found.values()):
             raise FloatingPointError(
                 "the reconstructions are not finite: convert the weights again, or lower the "
                 "learning rate"
             )
+        some = not_blank(images)
+        for name in ("psnr", "ssim") if some.any() else ():
+            found[name] = found[name][some]
+        means = {name: float(np.mean(v, dtype=np.float64)) for name, v in found.items()}
         variance = means.pop("square") - means.pop("mean") ** 2
         return {**means, "latent_std": float(np.sqrt(max(variance, 0.0)))}
 
@@ -68,6 +72,11 @@ def _quality(
         "mean": mean.mean(axis=(1, 2, 3)),
         "square": (mean**2 + deviation**2).mean(axis=(1, 2, 3)),
     }
+
+
+def not_blank(images: np.ndarray) -> np.ndarray:
+    """Which images ``[N, S, S, C]`` show something, bool ``[N]``: blank ones come back without error."""
+    return np.asarray(images.reshape(len(images), -1).max(axis=1, initial=0) > DARK)
 
 
 def make_validation(measure: Measure, images: np.ndarray) -> Validation:

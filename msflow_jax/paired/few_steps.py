@@ -10,6 +10,7 @@ import numpy as np
 from msflow_jax.inference.evaluation import Arrays, Block, Evaluation
 from msflow_jax.inference.few_steps import JUMPS, REFERENCE, SHOWN, walking
 from msflow_jax.paired.pairs import examples, together
+from msflow_jax.paired.sections import foreground
 from msflow_jax.storage.facts import TEACHER
 from msflow_jax.streams import JUMP
 
@@ -36,7 +37,7 @@ class FewSteps:
     def __call__(self, run: Evaluation) -> tuple[Block, Arrays]:
         """See :class:`msflow_jax.families.Section`."""
         from msflow_jax.evaluation.few_steps import root_mean_square
-        from msflow_jax.evaluation.translation import scores, summary
+        from msflow_jax.evaluation.translation import blank, scores, summary
 
         flow = run.flow
         model, params, called = walking(flow, self.taught)
@@ -55,7 +56,7 @@ class FewSteps:
             chosen = examples(run.chosen, (source, target), self.count)
             given = chosen.arrays[source]
             truth.append(chosen.arrays[target] / 255.0)
-            inside.append(np.ones(given.shape[:-1], bool))
+            inside.append(foreground(chosen, (source, target)))
             own = [f"{source}-{target}-{i}" for i in range(len(chosen))]
             subjects += list(chosen.groups or own)
             for i, (way, (one, settings)) in enumerate(ways.items()):
@@ -85,5 +86,6 @@ class FewSteps:
         block = {
             "rows": rows, "ways": list(ways), "reference": reference, "samples": len(subjects),
             "routes": [list(route) for route in there], "step": flow.step, "translated": True,
+            "blank": sum(map(blank, inside)),
         }  # fmt: skip
         return block, arrays

@@ -20,7 +20,7 @@ from msflow_jax.evaluation.paired import WINDOW
 from msflow_jax.latent import kept
 from msflow_jax.latent.codec import LatentCodec, latent_side
 from msflow_jax.latent.kept import PATCHES, Kept
-from msflow_jax.latent.reconstruction import make_measure
+from msflow_jax.latent.reconstruction import make_measure, not_blank
 from msflow_jax.paired.pairs import has
 from msflow_jax.paired.settings import REPORT
 from msflow_jax.storage.atomic import write_atomically
@@ -65,8 +65,9 @@ class Latents:
         kept: its autoencoder.
         mean: mean of each channel, of training images.
         std: deviation of each channel.
-        quality: ``psnr`` (dB) and ``ssim`` of its reconstructions of ``images`` validation images, at
-            their own side (where that is below the 11 pixels of SSIM's window: as they are encoded).
+        quality: ``psnr`` (dB) and ``ssim`` of its reconstructions of ``images`` validation images that
+            are not blank, at their own side (where that is below the 11 pixels of SSIM's window: as they
+            are encoded).
     """
 
     kept: Kept
@@ -141,9 +142,10 @@ def measure(
     # What is drawn has the images' own side, whatever they are encoded at.
     own = train.shape[1] if train.shape[1] >= WINDOW else codec.side
     score = make_measure(one.autoencoder, codec.side, latent.batch, own)
-    quality = {**score(one.weights, shown, f"reconstructing {name}"), "images": len(shown)}
+    seen = int(not_blank(shown).sum())
+    quality = {**score(one.weights, shown, f"reconstructing {name}"), "images": seen}
     if jax.process_index() == 0:
-        print(_in_words(name, codec.inner, quality))
+        print(_in_words(name, codec.inner, quality, len(shown)))
     return Latents(one, tuple(mean.astype(float).tolist()), std, quality)
 
 
@@ -236,9 +238,12 @@ def _named(name: str, one: Kept, shape: Sequence[int], resize: int) -> LatentCod
         raise ValueError(f"{name}: {error}") from error
 
 
-def _in_words(name: str, inner: tuple[int, ...], quality: Mapping[str, float]) -> str:
+def _in_words(name: str, inner: Sequence[int], quality: Mapping[str, float], shown: int) -> str:
+    start, seen = f"{name}: latents of {' x '.join(map(str, inner))}", quality["images"]
+    if not seen:
+        return f"{start}; what they keep is not measured: all {shown} images are blank"
+    blank = f" ({shown - seen} blank ones left out)" if seen < shown else ""
     return (
-        f"{name}: latents of {' x '.join(map(str, inner))}; the autoencoder alone reaches PSNR "
-        f"{quality['psnr']:.1f} dB, SSIM {quality['ssim']:.3f} on {quality['images']} images: what is "
-        "drawn comes no nearer"
+        f"{start}; the autoencoder alone reaches PSNR {quality['psnr']:.1f} dB, SSIM "
+        f"{quality['ssim']:.3f} on {seen} images{blank}: what is drawn comes no nearer"
     )

@@ -9,6 +9,7 @@ import numpy as np
 
 from msflow_jax.data import Split
 from msflow_jax.data.batches import to_float
+from msflow_jax.evaluation.paired import DARK
 from msflow_jax.inference.evaluation import Arrays, Block, Evaluation
 from msflow_jax.inference.translated import moments
 from msflow_jax.paired.anatomy import anatomy, is_trained, make_segmenter
@@ -104,8 +105,9 @@ class Translation:
             unit = float(intensity.high - intensity.low)
         found = {
             "source": source, "target": target, "trained": was_trained(run.flow.model, source, target),
-            "examples": len(chosen), "rows": rows, "unit": intensity.unit if intensity else "",
-            "per_unit": unit, "spread": measures.spread(wanted, draws / 255.0, inside),
+            "examples": len(chosen), "blank": measures.blank(inside), "rows": rows,
+            "unit": intensity.unit if intensity else "", "per_unit": unit,
+            "spread": measures.spread(wanted, draws / 255.0, inside),
         }  # fmt: skip
         if segment is not None:
             found["anatomy"] = anatomy(run, segment, chosen, {**predicted, CEILING: wanted})
@@ -152,7 +154,7 @@ def _grey(values: np.ndarray) -> np.ndarray:
 
 def foreground(split: Split, names: Sequence[str]) -> np.ndarray:
     """Where any of these images is brighter than its darkest grey levels, bool ``[N, *space]``."""
-    bright = [(split.arrays[name].max(axis=-1) > 12) for name in names]
+    bright = [(split.arrays[name].max(axis=-1) > DARK) for name in names]
     return np.any(bright, axis=0)
 
 

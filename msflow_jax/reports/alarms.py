@@ -6,7 +6,7 @@ from typing import Any
 from msflow_jax.reports.generation import blocks_of
 from msflow_jax.reports.page import number, percent, share, span
 from msflow_jax.reports.results import Results
-from msflow_jax.reports.routes import scores_of
+from msflow_jax.reports.routes import scores_of, unmeasured
 from msflow_jax.storage.text import listed
 
 _RECALL = 0.25  # below which a class is as good as not recognised
@@ -24,6 +24,7 @@ def warnings_of(results: Results) -> list[str]:
         *_of_classification(results.part("classification"), results),
         *_of_segmentation(results.part("segmentation")),
         *(one.alarm for one in scores_of(results.part("translation")) if one.alarm),
+        *unmeasured(results.part("translation")),
         *_of_generation(results.part("generation")),
         *_of_privacy(results.part("privacy")),
         *_of_likelihood(results.part("likelihood")),

@@ -5,6 +5,7 @@ from typing import Any
 from msflow_jax.reports import page
 from msflow_jax.reports.page import Section
 from msflow_jax.reports.results import Results
+from msflow_jax.reports.routes import blank_of
 
 _METRICS = ("frechet", "precision", "recall", "recognised", "difference")
 _TRANSLATED = {"psnr": 2, "ssim": 3, "mae": 4, "difference": 2}  # and how many digits are shown
@@ -26,7 +27,7 @@ def few_steps_section(results: Results) -> Section:
         routes = ", ".join(" to ".join(route) for route in found.get("routes", ()))
         return page.section(
             results, "few_steps", "Few steps", heading=heading, strips=strips, rows=rows, found=found,
-            routes=routes,
+            routes=routes, blank=blank_of(found, found.get("samples", 0)),
         )  # fmt: skip
     rows = [
         ("real, from the training set (floor)" if name == "real" else name,

@@ -73,6 +73,31 @@ def scores_of(found: Mapping[str, Any]) -> list[RouteScore]:
     return scores
 
 
+def blank_of(found: Mapping[str, Any], images: int) -> str:
+    """Words on images that no mean counts; empty where all count.
+
+    Args:
+        found: what was measured, of this version or an older one, which says nothing of them.
+        images: how many there were.
+    """
+    if not (count := found.get("blank") or 0):
+        return ""
+    which = f"{count:,}" if count < images else "all"
+    return (
+        f"of {images:,} images {which} {'is' if which == '1' else 'are'} blank in source and target (no "
+        "pixel brighter than 12 of 255) and left out"
+    )
+
+
+def unmeasured(found: Mapping[str, Any]) -> list[str]:
+    """A sentence for each route of a block ``translation`` of which every image is blank."""
+    return [
+        f"{one['source']} to {one['target']}: not measured: {blank_of(one, one['examples'])}."
+        for one in found.get("routes") or ()
+        if one.get("blank") and one["blank"] == one["examples"]
+    ]
+
+
 def _psnr(row: Mapping[str, Any]) -> float | None:
     value = (row.get("psnr") or {}).get("value")
     return None if value is None else float(value)

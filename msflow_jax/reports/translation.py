@@ -7,6 +7,7 @@ import numpy as np
 from msflow_jax.reports import page
 from msflow_jax.reports.page import Section
 from msflow_jax.reports.results import Results
+from msflow_jax.reports.routes import blank_of
 
 _COLUMNS = ("psnr", "ssim", "ms_ssim", "mae", "psnr_inside", "ssim_inside", "frechet")
 _PARTS = ("source", "sample", "mean", "truth", "error", "spread")
@@ -37,8 +38,8 @@ def _route(results: Results, route: dict[str, Any]) -> dict[str, Any]:
     return {
         "name": f"{source} to {target}", "trained": route["trained"], "rows": rows, "unit": unit,
         "anatomy": _anatomy((route.get("anatomy") or {}).get("rows") or {}),
-        "examples": route["examples"], "spread": route.get("spread") or {},
-        "pictures": _pictures(results, source, target),
+        "examples": route["examples"], "blank": blank_of(route, route["examples"]),
+        "spread": route.get("spread") or {}, "pictures": _pictures(results, source, target),
     }  # fmt: skip
 
 
@@ -111,14 +112,20 @@ def retrieval_section(results: Results) -> Section:
 
 def partners_section(results: Results) -> Section:
     """What a partner changes, of every route."""
-    rows = []
-    for route in results.part("partners").get("routes") or ():
+    rows, blank, found = [], [], results.part("partners")
+    for route in found.get("routes") or ():
+        name = f"{route['source']} to {route['target']}"
+        if line := blank_of(route, route.get("examples", 0)):
+            blank.append(f"{name}: {line}")
         measured = [*route["psnr"].values(), *route["gain"].values()]
         rows.append([
-            f"{route['source']} to {route['target']}", "trained" if route["trained"] else "emergent",
+            name, "trained" if route["trained"] else "emergent",
             page.number(route["influence"], 3), *(_cell(one, 1.0, 2) for one in measured),
         ])  # fmt: skip
-    return page.section(results, "partners", "Partners", rows=rows)
+    return page.section(
+        results, "partners", "Partners", rows=rows, blank="; ".join(blank),
+        alone=found.get("alone", True),
+    )  # fmt: skip
 
 
 def _percent(value: dict[str, Any]) -> tuple[str, str]:

@@ -1,8 +1,15 @@
-"""Reports among which partners are looked for: whole, and called by their line."""
+"""Reports among which partners are looked for: whole, and called by their line; how a pair is called."""
 
+import csv
+from types import SimpleNamespace
+
+import numpy as np
 import pytest
 
+from msflow_jax import workdir
+from msflow_jax.commands import retrieve
 from msflow_jax.commands.retrieve import read_texts
+from tests.diffusers import tiny
 
 
 def test_reports_of_a_table(tmp_path):
@@ -50,3 +57,23 @@ def test_a_text_that_is_none_is_named(tmp_path, content, words):
     (tmp_path / "b.txt").write_bytes(content)
     with pytest.raises(ValueError, match=rf"b\.txt .*{words}|b\.txt {words}"):
         read_texts(tmp_path)
+
+
+@pytest.mark.parametrize(
+    "source, target, word",
+    [("xray", "t1w", "emergent"), ("ct", "t1w", "trained"), ("xray", "report", "emergent")],
+)
+def test_a_pair_of_one_link_that_was_never_aligned_is_emergent(
+    monkeypatch, tmp_path, source, target, word
+):
+    """As the section *retrieval* of an evaluation has it: both ends of a link were called trained."""
+    flow = SimpleNamespace(
+        model=tiny.model(links=("ct-report", "xray+t1w-ct"))[0], resizes=bool,
+        require=lambda verb: None, embed=lambda name, x: np.eye(2),
+    )  # fmt: skip
+    monkeypatch.setattr(workdir, "open_workdir", lambda path: flow)
+    monkeypatch.setattr(retrieve, "read", lambda *given: (None, ("a", "b"), None))
+    output = tmp_path / "f.csv"
+    retrieve.retrieve(tmp_path / "w", "x", source, "y", target, output)
+    with output.open(encoding="utf-8") as file:
+        assert {row["route"] for row in csv.DictReader(file)} == {word}

@@ -116,6 +116,41 @@ def test_all_links_at_once_train_what_links_train():
         assert re.fullmatch(last.trains, f"diffuser/{name}/block_0/qkv/kernel")
 
 
+def said_of(chosen):
+    """The lines of a run before it trains."""
+    _, parts = tiny.model()
+    model = FAMILY.build(chosen, tiny.splits().info, parts)
+    with warnings.catch_warnings(record=True) as caught:
+        warnings.simplefilter("always")
+        stages(chosen, tiny.splits(), parts.tokeniser, model)
+    return [str(one.message) for one in caught]
+
+
+@pytest.mark.parametrize("patch, said", [(2, False), (1, False), (3, True), (8, True)])
+def test_a_patch_that_images_are_too_small_for_is_named(patch, said):
+    """It became 1, with four times the tokens of 2, and nothing said so; a report has patches of 1."""
+    chosen = tiny.config()
+    chosen.model.net.patch = patch
+    wanted = (
+        f"model.net.patch={patch} is not used for xray, ct, t1w: a side of {tiny.SIDE} pixels is below "
+        "four patches, and a patch of 1 is used, with as many tokens as pixels: set it to 2 or less"
+    )
+    assert said_of(chosen) == [wanted] * said
+
+
+def test_weights_of_partners_that_links_do_not_train_are_named():
+    """With whole diffusers every update of a link has partners: drawing beside none is left behind."""
+    chosen = tiny.config(frozen_trunks=False)
+    assert said_of(chosen) == []
+    chosen.sample.generate.partner_guidance = 2.0
+    (line,) = said_of(chosen)
+    assert line.startswith(
+        "sample.generate.partner_guidance=2 weighs partners against drawing without"
+    )
+    chosen.model.frozen_trunks = True
+    assert said_of(chosen) == []
+
+
 def test_subjects_of_two_sets_are_named():
     everything = tiny.split(12, (("report", "xray", "ct", "t1w"),))
     links = tiny.model()[0].links

@@ -88,6 +88,23 @@ def test_what_the_autoencoder_keeps_is_said(made, capsys):
     assert model.modalities["t1w"].diffuser.patch == 1
 
 
+@pytest.mark.parametrize(
+    "blank, words",
+    [(0, "on {} images: what"), (3, "on {} images (3 blank ones left out)"), (None, "")],
+)
+def test_what_it_keeps_is_of_images_that_show_something(capsys, blank, words):
+    data, only = tiny.splits(SIDE), config("t1w=patches").model
+    images = data.val.arrays["t1w"]
+    rows = np.flatnonzero(data.val.present["t1w"])[:blank]
+    images[rows] = 0
+    found = latents.prepare(only, data)["t1w"].quality
+    seen = int(data.val.present["t1w"].sum()) - len(rows)
+    assert found["images"] == seen
+    said = capsys.readouterr().out
+    assert (words.format(seen) if words else "is not measured: all 4 images are blank") in said
+    assert ("reaches PSNR" in said) == bool(seen) and np.isfinite(found["psnr"])
+
+
 @pytest.mark.parametrize("resize", [32, 8])
 def test_what_it_keeps_is_of_images_at_their_own_side(made, resize):
     """As an evaluation measures what is drawn, not at the side at which they are encoded."""
@@ -171,6 +188,14 @@ def test_stages_read_latents_that_were_encoded_once(made, monkeypatch):
         drawn = carried(model, {}, name, given, jax.random.key(0)) - found
         spread = 0.5 / np.array(parts.latents[name].std)
         np.testing.assert_allclose(np.std(drawn, axis=(0, 1, 2)), spread, rtol=0.3)
+
+
+def test_a_patch_that_latents_are_too_small_for_is_named(made):
+    data, chosen, parts, model = made
+    with pytest.warns(
+        UserWarning, match="model.latent.net_patch=2 .* xray, ct, t1w: a side of 4 lat"
+    ):
+        stages(chosen, data, parts.tokeniser, model, parts.latents)
 
 
 @pytest.mark.parametrize(

@@ -65,6 +65,11 @@ def test_guidance_of_one_is_none_and_each_kind_counts():
     np.testing.assert_array_equal(run(guidance=1.0, partner_guidance=1.0), plain)
     assert np.abs(run(guidance=3.0) - plain).max() > 1e-4
     assert np.abs(run(partner_guidance=3.0) - plain).max() > 1e-4
+    model, _ = tiny.model(frozen_trunks=False)
+    with pytest.warns(
+        UserWarning, match="partner_guidance=3 .*model.frozen_trunks=False.* leave it"
+    ):
+        run(partner_guidance=3.0)
     model, _ = tiny.model(dropout=0.0)
     with pytest.raises(ValueError, match="guidance=3: .*model.dropout=0"):
         run(guidance=3.0)

@@ -2,6 +2,7 @@
 
 import dataclasses
 import re
+from types import SimpleNamespace
 
 import jax
 import jax.numpy as jnp
@@ -9,12 +10,16 @@ import numpy as np
 import pytest
 
 from msflow_jax.data import Splits
+from msflow_jax.diffusers import partners
 from msflow_jax.diffusers.curriculum import stages
 from msflow_jax.diffusers.model import Diffusers
 from msflow_jax.diffusers.objectives import link_objective
 from msflow_jax.diffusers.partners import SHUFFLED, WITH, WITHOUT, others, three_ways
 from msflow_jax.nets.places import PLACE
+from msflow_jax.reports.results import Results
+from msflow_jax.reports.translation import partners_section
 from tests.diffusers import tiny
+from tests.paired.tiny import splits
 
 SETTINGS = dict(steps=2, solver="euler", guidance=1.0, partner_guidance=1.0)
 SETS = (("report", "ct"), ("xray", "ct", "t1w"))
@@ -51,6 +56,43 @@ def test_open_gates_tell_partners_apart(measure):
     np.testing.assert_array_equal(again[SHUFFLED], again[WITH])
 
 
+@pytest.mark.parametrize("frozen", [True, False])
+def test_blank_images_and_drawing_that_was_not_trained_are_said(monkeypatch, frozen):
+    """The gain over no partner is of another model where links train whole diffusers beside partners."""
+
+    def drawn(model, params, given, source, target, seed, settings):
+        black = given["target"].max(axis=(1, 2, 3), keepdims=True) == -1
+        far = jnp.where(black, -1.0, jnp.clip(given["target"] + 0.2, -1, 1))
+        moved = jnp.ones(len(far))
+        return {WITH: given["target"], SHUFFLED: far, WITHOUT: far, "moved": moved, "size": moved}
+
+    monkeypatch.setattr(partners, "three_ways", drawn)
+    split = splits(16).test
+    arrays = {k: np.array(v) for k, v in split.arrays.items()}
+    for name in ("ct", "t1w"):
+        arrays[name][:2] = 0
+    chosen = dataclasses.replace(split, arrays=arrays)
+    flow = SimpleNamespace(
+        model=tiny.model(frozen_trunks=frozen)[0], params={}, settings=lambda verb: {}
+    )
+    run = SimpleNamespace(flow=flow, chosen=chosen, sample=SimpleNamespace(batch=6, seed=0))
+    block, _ = partners.Partners((("ct", "t1w"),), 6)(run)
+    (route,) = block["routes"]
+    assert route["blank"] == 2 and route["examples"] == 6 and block["alone"] == frozen
+    over = route["gain"][f"over {WITHOUT}"]["value"]
+    assert over == pytest.approx(100 - route["psnr"][WITHOUT]["value"], abs=1e-6)
+    assert route["psnr"][WITHOUT]["value"] < 23  # of black images it is 100
+    html = str(partners_section(Results("w", evaluation={"partners": block})).html)
+    page = " ".join(html.split())
+    assert "ct to t1w: of 6 images 2 are blank in source and target" in page
+    assert ("was not trained with the links" in page) != frozen
+    before = {k: v for k, v in block.items() if k != "alone"} | {
+        "routes": [{k: v for k, v in route.items() if k not in ("blank", "examples")}]
+    }
+    html = str(partners_section(Results("w", evaluation={"partners": before})).html)
+    assert "not trained" not in html and "blank" not in html
+
+
 def test_another_subject_for_everyone():
     split = tiny.split(12)
     groups = tuple("aabbbcdddddd")
@@ -76,6 +118,9 @@ def test_several_new_modalities_in_one_link():
     assert model.links == (("ct", "report"), ("xray", "t1w", "ct"))
     assert model.aligned == (("ct", "report"), ("xray", "ct"), ("t1w", "ct"))
     assert model.linked("xray", "t1w") and not model.linked("xray", "report")
+    # Drawn beside each other, but their encoders have only seen CT.
+    assert model.near("xray", "t1w") == model.near("t1w", "report") == "emergent"
+    assert model.near("ct", "t1w") == model.near("t1w", "ct") == model.near("ct", "ct") == "trained"
     data = tiny.splits()
     given = Splits(tiny.split(12, SETS), tiny.split(8, SETS, seed=1), data.test, data.info)
     found = stages(chosen, given, parts.tokeniser, model)

@@ -72,6 +72,54 @@ def test_equal_words_are_perfect():
     assert other["rouge_l"] < 0.3
 
 
+REPORTS = [
+    ("Очаг в левой лобной доле.", "Патологии не выявлено."),
+    ("左肺下叶见结节影,直径约12毫米。", "心影增大,胸腔积液12毫升。"),
+    ("左肺に結節を認める。", "胸水はありません。"),
+    ("फेफड़े में गाँठ है।", "कोई रोग नहीं मिला।"),
+    ("พบก้อนที่ปอดซ้าย", "ไม่พบความผิดปกติ"),
+    ("Größere Läsion links.", "Kein Erguß, Herz normal."),
+]
+
+
+@pytest.mark.parametrize("true, other", REPORTS)
+def test_reports_of_any_script_are_compared_by_their_words(true, other):
+    """All but ASCII was dropped, so that numbers alone counted, and a Chinese sentence was one word."""
+    for package in ("sacrebleu", "rouge_score", "nltk"):
+        pytest.importorskip(package)
+    same, wrong = word_scores([true], [true]), word_scores([other], [true])
+    assert same["rouge_l"] == pytest.approx(1) and wrong["rouge_l"] < 0.5
+    assert same["meteor_exact_stem"] > 0.9 > wrong["meteor_exact_stem"]
+    if len(true.split()) == 1 or true.isascii():
+        assert same["bleu_4"] == pytest.approx(1) and wrong["bleu_4"] < 0.3
+    if "ß" not in true:  # which is SS
+        assert word_scores([true.upper()], [true])["rouge_l"] == pytest.approx(1)
+
+
+def test_words_of_english_are_those_of_the_package():
+    tokenizers = pytest.importorskip("rouge_score.tokenizers")
+    from msflow_jax.evaluation.texts import _Words
+
+    text = (
+        "T2-weighted: 3.5 mm (left_lobe), Patient's  lesions\n\tare W.H.O. grade-II; no_1 -> 12 %."
+    )
+    assert _Words().tokenize(text) == tokenizers.DefaultTokenizer().tokenize(text)
+    assert _Words().tokenize("ﬁne cafe\u0301") == ["ﬁne", "café"]
+
+
+def test_a_perfect_encoder_finds_all_where_reports_are_equal():
+    """60 of 100 subjects have one report: it found one of 60 images, and was wrong with the others."""
+    reports, images = np.r_[np.zeros(60, int), np.arange(1, 41)], np.arange(100)
+    vectors, order = np.eye(41)[reports], np.random.default_rng(0).permutation(100)
+    for rows in (images, order):
+        x = vectors[rows]
+        found = recall(x, x, images[rows, None], reports[rows, None])
+        for way in ("forward", "backward"):
+            for name in ("recall_1", "recall_5", "auroc"):
+                assert found[way][name]["value"] == 1, (way, name)
+            assert found[way]["chance"] == pytest.approx((60 * 60 + 40) / 100**2)
+
+
 def test_recall_counts_equal_partners():
     a = np.eye(4)
     content = np.array([[0], [1], [2], [3]])
@@ -83,4 +131,11 @@ def test_recall_counts_equal_partners():
     assert wrong["forward"]["auroc"]["value"] == pytest.approx(5 / 6)
     assert found["backward"]["auroc"]["value"] == 1
     same = np.array([[0], [0], [2], [3]])
+    for one, other in (
+        (same, content),
+        (content, same),
+    ):  # right both ways, whichever side is equal
+        found = recall(a, a[[1, 0, 2, 3]], one, other)
+        for way in ("forward", "backward"):
+            assert found[way]["recall_1"]["value"] == 1 and found[way]["chance"] == 6 / 16
     assert recall(a, a[[1, 0, 2, 3]], same, same)["forward"]["recall_1"]["value"] == 1

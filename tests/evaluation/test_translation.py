@@ -46,6 +46,23 @@ def test_the_foreground_alone():
     assert measures.summary(none, None)["mae_inside"]["value"] is None
 
 
+def test_an_image_without_foreground_counts_in_no_mean():
+    """Air that is drawn as air had 100 dB: a fifth of such slices lifted a tone curve above a model."""
+    x = images(6)
+    inside = np.ones(x.shape[:-1], bool)
+    inside[:2] = x[:2] = 0
+    drawn = x.copy()
+    drawn[2:] += 0.1
+    found = measures.scores(x, drawn, inside)
+    of_others = measures.scores(x[2:], drawn[2:], inside[2:])
+    for name, values in found.items():
+        assert np.isnan(values[:2]).all(), name
+        np.testing.assert_array_equal(values[2:], of_others[name])
+        mean = measures.summary({name: values}, None)[name]["value"]
+        assert mean == measures.summary({name: of_others[name]}, None)[name]["value"]
+    assert measures.blank(inside) == 2 and measures.blank(inside[2:]) == 0
+
+
 @pytest.mark.parametrize("side", [16, 48])
 def test_ssim_is_the_mean_of_its_map(side):
     a, b = (jnp.asarray(2 * images(3, side, seed) - 1) for seed in (0, 1))

@@ -169,6 +169,19 @@ def test_measuring_does_not_depend_on_the_batch(splits):
     )
 
 
+def test_blank_images_count_for_no_quality(splits):
+    """Air comes back as air, at up to 100 dB."""
+    model = make_model("kl")
+    measure = make_measure(model, 4)
+    images, air = splits.train.images[:3], np.zeros((5, *splits.train.images.shape[1:]), np.uint8)
+    alone = measure(model.pretrained, images)
+    joined = measure(model.pretrained, np.concatenate([air + 12, images]))
+    assert reconstruction.not_blank(np.concatenate([air + 12, images])).sum() == 3
+    for name in ("psnr", "ssim"):
+        assert joined[name] == pytest.approx(alone[name], rel=1e-6)
+    assert np.isfinite(measure(model.pretrained, air)["psnr"])  # a training goes on
+
+
 def test_parameters_that_are_not_finite(splits):
     model = make_model("tiny")
     broken = jax.tree.map(lambda a: a * np.nan, model.pretrained)

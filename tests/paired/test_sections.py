@@ -6,9 +6,12 @@ from types import SimpleNamespace
 import numpy as np
 import pytest
 
+from msflow_jax.paired import few_steps
 from msflow_jax.paired.controls import Controls
 from msflow_jax.paired.looks import looks_of
 from msflow_jax.paired.sections import Translation, foreground
+from msflow_jax.reports.few_steps import few_steps_section
+from msflow_jax.reports.headlines import headlines
 from msflow_jax.reports.results import Results
 from msflow_jax.reports.translation import translation_section
 from tests.paired.tiny import split, splits, with_maps
@@ -97,6 +100,68 @@ def test_what_a_model_may_have_beside_them():
     assert "left_out" not in block  # there are maps, of a segmenter that is not trained yet
     assert there["trained"] and not back["trained"]
     assert list(there["rows"]) == NAMES and list(back["rows"]) == [*NAMES, "autoencoder alone"]
+
+
+def with_blank(data, count):
+    """The test split with its first images black, as slices beyond a head are."""
+    arrays = {k: np.array(v) for k, v in data.test.arrays.items()}
+    for name in ("ct", "t1w"):
+        arrays[name][:count] = 0
+    return dataclasses.replace(data, test=dataclasses.replace(data.test, arrays=arrays))
+
+
+def translated(data, count):
+    section = Translation((("ct", "t1w"),), count)
+    block, _ = section(run_of(SimpleNamespace(controls=Controls()), data))
+    found = {"split": "test", "sections": ["translation"], "translation": block}
+    page = str(translation_section(Results("w", evaluation=found)).html)
+    return block["routes"][0], headlines(found), " ".join(page.split())
+
+
+def test_blank_images_are_counted_and_in_no_mean():
+    data = splits(SIDE)
+    whole, _, page = translated(data, 6)
+    assert whole["blank"] == 0 and "blank" not in page
+    route, lines, page = translated(with_blank(data, 2), 6)
+    for name, row in route["rows"].items():
+        assert row["psnr"]["value"] < 30, name  # of black images all but the mean image had 100
+    assert route["blank"] == 2 and route["examples"] == 6
+    assert "of 6 images 2 are blank in source and target" in page
+    assert any("PSNR" in line for line in lines)
+
+
+def test_a_route_of_blank_images_alone_has_no_psnr_and_says_so():
+    route, lines, page = translated(with_blank(splits(SIDE), 6), 6)
+    assert route["rows"]["identity"]["psnr"] == {"value": None, "interval": None}
+    (line,) = [line for line in lines if "ct to t1w" in line]
+    assert line.startswith("warning: ct to t1w: not measured: of 6 images all are blank")
+    assert "all are blank" in page and "nan" not in page.lower()
+
+
+class Jumps(Perturbed):
+    """What :class:`FewSteps` asks beside."""
+
+    step = 3
+
+    def __init__(self, data):
+        super().__init__(None, data)
+        self.model = SimpleNamespace(jumps=True)
+
+    def translate(self, sources, target, draws=0, description="", **settings):
+        return super().translate(sources, target)[:1]
+
+
+def test_few_jumps_count_no_blank_images_either(monkeypatch):
+    data = with_blank(splits(SIDE), 2)
+    flow = Jumps(data)
+    monkeypatch.setattr(few_steps, "walking", lambda *_: (None, {}, "own field"))
+    monkeypatch.setattr(few_steps.dataclasses, "replace", lambda one, **_: one)
+    run = SimpleNamespace(flow=flow, chosen=data.test)
+    block, _ = few_steps.FewSteps(None, {}, (("ct", "t1w"),), 6)(run)
+    assert block["blank"] == 2 and block["samples"] == 6
+    assert all(row["psnr"]["value"] < 30 for row in block["rows"].values())
+    page = str(few_steps_section(Results("w", evaluation={"few_steps": block})).html)
+    assert "of 6 images 2 are blank in source and target" in " ".join(page.split())
 
 
 def test_a_route_that_no_example_has_is_absent():

@@ -48,7 +48,7 @@ def test_an_evaluation_of_before_says_neither():
 
 
 def test_each_direction_of_a_retrieval_has_its_own_chance():
-    """60 of 100 reports read the same: any image finds such a one, hardly a report its image."""
+    """60 of 100 reports read the same: an image may find any of these, and such a report any image."""
     reports, images = np.where(np.arange(100) < 60, 0, np.arange(100)), np.arange(100)
     found = recall(np.eye(100)[images], np.eye(100)[reports], images[:, None], reports[:, None])
     pair = {"pair": ["xray", "report"], "trained": True, **found}
@@ -56,7 +56,10 @@ def test_each_direction_of_a_retrieval_has_its_own_chance():
     heads = re.findall(r'<th scope="col">(.*?)</th>', html)
     cells = re.findall(r"<td>(.*?)</td>", re.sub("<small>.*?</small>", "", html))
     shown = [cell for head, cell in zip(heads[1:], cells, strict=True) if head == "chance at 1"]
-    assert shown == ["36.4\u00a0%", "1.0\u00a0%"]
+    assert shown == ["36.4\u00a0%", "36.4\u00a0%"]
+    pair["backward"]["chance"] = 0.01  # evaluations of before have another one
+    html = str(retrieval_section(Results("x", evaluation={"retrieval": {"pairs": [pair]}})).html)
+    assert "<td>36.4\u00a0%</td>" in html and "<td>1.0\u00a0%</td>" in html
     assert heads.index("chance at 1") < heads.index("backwards at 1")
 
 
