@@ -207,7 +207,7 @@ def sort_rows(rows: list[Row], root: Path, seed: int, layout: str = LAYOUT) -> L
         layout = "The column label names the class of each image"
     if len(classes) < 2:
         raise ValueError(f"{root}: one class only ({classes[0]}); at least 2 are needed. {layout}")
-    warn_of_lookalikes(classes, "classes", root)
+    warn_of_lookalikes(classes, "classes", root, words=True)
     patients = dict.fromkeys(row.patient for row in rows if row.patient)
     warn_of_lookalikes(list(patients), "patients, who may be in two splits", root)
     numbers = {name: k for k, name in enumerate(classes)}
