@@ -26,7 +26,7 @@ from msflow_jax.data.sources.cohort.found import (
 )
 from msflow_jax.data.sources.cohort.maps import fit_maps
 from msflow_jax.data.sources.cohort.reading import Reading, look
-from msflow_jax.data.sources.cohort.seen import spaces
+from msflow_jax.data.sources.cohort.seen import spaces, warn_of_shortcuts
 from msflow_jax.data.sources.cohort.subjects import as_rows, check_splits, files_of, subjects_of
 from msflow_jax.data.sources.cohort.table import Cohort, Examination, list_table
 from msflow_jax.data.sources.dicom.directions import warn_of_directions
@@ -92,6 +92,7 @@ def load(config: ConfigDict, *, told: bool = False) -> Splits:
         warn_of_frames((file for row in rows for file in set(files_of(row))), cohort.root)
         unknown = [row for row, one in zip(listing, seen, strict=True) if not one.patient]
         warn_of_series(unknown, cohort.root, "add a column subject")
+    warn_of_shortcuts(listing, seen, names, cohort.root)
     found = Found(
         cohort, names, tuple(rows), tuple(seen), tuple(titles), tuple(subjects),
         sort_rows(listing, cohort.root, config.seed, _LABELS),
