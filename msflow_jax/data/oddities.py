@@ -20,6 +20,9 @@ _SHOWN = 3
 _NAMED = 5  # classes in a line
 _NUMBER = re.compile(r"[\d.,-]+")
 _ZEROS = re.compile(r"(?<![\d.,])0+(?=\d)")  # that lead a number, not those of 1.05
+_WORD = re.compile(r"[^\W\d_]+|\d+")
+_LONG = 6  # letters of a word that may be written in two ways
+_PREFIX = 3  # letters in which another one makes another word
 _LIKE = 0.7  # share of letters that a misspelt name has in common with the right one
 
 
@@ -145,7 +148,9 @@ def nearest(name: str, others: Collection[str]) -> str:
     return f"is {near[0]!r} meant?" if near else ""
 
 
-def warn_of_lookalikes(names: Sequence[str], what: str, source: object) -> None:
+def warn_of_lookalikes(
+    names: Sequence[str], what: str, source: object, *, words: bool = False
+) -> None:
     """Says which names may be meant as one: they differ in case, blanks, marks that nobody sees or how a
     number is written.
 
@@ -153,6 +158,7 @@ def warn_of_lookalikes(names: Sequence[str], what: str, source: object) -> None:
         names: the names, no two of them equal.
         what: of what, in the plural.
         source: where they were found, for the message.
+        words: whether the names are words, of which one may be written in two ways (``tumor``).
     """
     seen: dict[str, str] = {}
     pairs = []
@@ -164,6 +170,14 @@ def warn_of_lookalikes(names: Sequence[str], what: str, source: object) -> None:
         key = _ZEROS.sub("", key)
         if (other := seen.setdefault(key, name)) != name:
             pairs.append(f"{other!r} and {name!r}")
+    if words:
+        parts = [(name, _WORD.findall(key)) for key, name in seen.items()]
+        pairs += [
+            f"{one!r} and {other!r}"
+            for i, (one, first) in enumerate(parts)
+            for other, second in parts[i + 1 :]
+            if _is_misspelt(first, second)
+        ]
     if pairs:
         more = f" (and {len(pairs) - _SHOWN} pairs more)" if len(pairs) > _SHOWN else ""
         warnings.warn(
@@ -171,6 +185,26 @@ def warn_of_lookalikes(names: Sequence[str], what: str, source: object) -> None:
             "they are one",
             stacklevel=5,
         )
+
+
+def _is_misspelt(words: Sequence[str], others: Sequence[str]) -> bool:
+    """Whether names are equal but for one letter of a long word: one more, another, or two exchanged.
+
+    Not the first letters, by which ``typical`` and ``atypical`` differ, ``micro-`` and ``macro-``.
+    """
+    pairs = [(a, b) for a, b in zip(words, others, strict=False) if a != b]
+    if len(words) != len(others) or len(pairs) != 1:
+        return False
+    one, other = sorted(pairs[0], key=len)
+    if len(other) < _LONG or not (one + other).isalpha():
+        return False
+    letters = enumerate(zip(one, other, strict=False))
+    start = next((i for i, (a, b) in letters if a != b), len(one))
+    a, b = one[start:], other[start:]
+    if len(a) < len(b):
+        return start > 0 and a == b[1:]
+    swapped = b[1::-1] + b[2:]
+    return start >= _PREFIX and (a[1:] == b[1:] or a == swapped)
 
 
 def _first(copies: Sequence[Sequence[tuple[str, str, int]]]) -> str:

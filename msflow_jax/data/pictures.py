@@ -26,6 +26,8 @@ class Picture:
         unit: unit of the values, ``HU`` or empty.
         missing: bool ``[*space]``: where there is no value (outside a scanner's circle), or None.
         group: whom it shows, as a salted hash that identifies nobody; empty where the file does not say.
+        photometric: of a DICOM object in grey its PhotometricInterpretation, which says whether it was a
+            negative; empty of anything else.
         study: of DICOM, a hash that the files of one study share.
         alike: of DICOM, as ``group``, but one for numbers that differ only in how they are written.
         notes: what was decided in reading it and a user should know, a line each.
@@ -47,6 +49,7 @@ class Picture:
     intent: str = ""
     aspect: tuple[float, ...] = ()
     directions: str = ""
+    photometric: str = ""
     study: str = ""
     alike: str = ""
 

@@ -7,6 +7,7 @@ import pytest
 
 from msflow_jax import data
 from msflow_jax.data import oddities
+from msflow_jax.data.sources.medmnist.table import TABLE
 from msflow_jax.data.sources.packs.packing import Settings, pack
 from tests.data.sources.listings.test_files import fill, load, save
 from tests.data.sources.packs.test_records import listing
@@ -124,3 +125,42 @@ def test_zeros_within_and_behind_numbers_part_names():
         warnings.simplefilter("error", UserWarning)
         names = ["P1", "P10", "P100", "P101", "P11", "v1.05", "v1.5", "1.05", "1.5", "P0", "P"]
         oddities.warn_of_lookalikes(names, "patients", "x")
+
+
+@pytest.mark.parametrize(
+    ("one", "other"),
+    [
+        ("tumor", "tumour"), ("Brain Tumour 2", "brain tumor 2"), ("adenoma", "adenomas"),
+        ("opacity", "opactiy"), ("anemia", "anaemia"), ("malignant", "malignent"),
+        ("melanoma_1", "melenoma_1"),
+    ],
+)  # fmt: skip
+def test_classes_whose_words_differ_in_one_letter_are_said(one, other):
+    names = ["healthy", one, other]
+    with pytest.warns(UserWarning, match=f"'{one}' and '{other}' are taken as two classes: write"):
+        oddities.warn_of_lookalikes(names, "classes", "x", words=True)
+    with warnings.catch_warnings():
+        warnings.simplefilter("error", UserWarning)
+        oddities.warn_of_lookalikes(names, "patients", "x")
+
+
+def test_words_that_are_two_classes_are_not_said():
+    """All class names of the published sets are, too."""
+    names = [
+        "normal", "abnormal", "typical", "atypical", "symptomatic", "asymptomatic", "grade1", "grade2",
+        "type a", "type b", "stage ii", "stage iii", "stage iv", "stage v", "group A", "group B",
+        "HER2+", "HER2-", "kidney-left", "kidney-right", "T1 tumour", "T2 tumour", "left", "lefts",
+        "class_a", "class_b", "positive", "negative", "male", "female", "hypertension", "hypotension",
+        "microadenoma", "macroadenoma", "adduction", "abduction", "infrarenal", "intrarenal",
+    ]  # fmt: skip
+    with warnings.catch_warnings():
+        warnings.simplefilter("error", UserWarning)
+        oddities.warn_of_lookalikes(names, "classes", "x", words=True)
+        for known in TABLE.values():
+            oddities.warn_of_lookalikes(known.classes, "classes", "x", words=True)
+
+
+def test_classes_of_two_spellings_in_a_table(tmp_path):
+    fill(tmp_path, classes=("healthy", "tumor", "tumour"))
+    with pytest.warns(UserWarning, match="'tumor' and 'tumour' are taken as two classes"):
+        load(tmp_path)

@@ -48,7 +48,7 @@ def find_images(folder: Path) -> tuple[list[Path], Counter[str]]:
             left[f"{path.suffix.lower()} files" if path.suffix else "files without a suffix"] += 1
     parents = {path: {p.lower() for p in path.relative_to(folder).parts[:-1]} for path in found}
     stems = {path: stem_of(path) for path in found}
-    pictures = {stems[p] for p in found if not parents[p] & set(_MASKS) and not _bare(stems[p])}
+    pictures = {stems[p] for p in found if not parents[p] & set(_MASKS) and not bare_stem(stems[p])}
     files = [p for p in found if not _is_mask(p, parents[p], pictures)]
     left["masks"] += len(found) - len(files)
     return files, +left
@@ -97,14 +97,14 @@ def _is_bare_dicom(path: Path) -> bool:
 
 def _is_mask(path: Path, parents: set[str], pictures: set[str]) -> bool:
     stem = stem_of(path)
-    bare = _bare(stem)
+    bare = bare_stem(stem)
     if "masks" in parents or (bare and bare in pictures):
         return True
     return "mask" in parents and (bare or stem) in pictures
 
 
-def _bare(stem: str) -> str:
-    """``x`` of ``x_mask`` and ``x_mask_1``; empty for any other name."""
+def bare_stem(stem: str) -> str:
+    """``x`` of the stem ``x_mask`` or ``x_mask_1``; empty for any other."""
     head, _, number = stem.rpartition("_")
     stem = head if head and number.isdecimal() else stem
     lower = stem.lower()

@@ -131,6 +131,7 @@ def cut(volume: Picture, axis: str, number: int) -> Picture:
         alike=volume.alike,
         notes=volume.notes,
         intent=volume.intent,
+        photometric=volume.photometric,
         aspect=volume.aspect if axis == "axial" else (),
     )
 

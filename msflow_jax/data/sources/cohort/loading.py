@@ -26,14 +26,15 @@ from msflow_jax.data.sources.cohort.found import (
 )
 from msflow_jax.data.sources.cohort.maps import fit_maps
 from msflow_jax.data.sources.cohort.reading import Reading, look
-from msflow_jax.data.sources.cohort.seen import Seen, spaces
-from msflow_jax.data.sources.cohort.subjects import check_splits, files_of, subjects_of
+from msflow_jax.data.sources.cohort.seen import spaces, warn_of_shortcuts
+from msflow_jax.data.sources.cohort.subjects import as_rows, check_splits, files_of, subjects_of
 from msflow_jax.data.sources.cohort.table import Cohort, Examination, list_table
 from msflow_jax.data.sources.dicom.directions import warn_of_directions
 from msflow_jax.data.sources.dicom.odd import warn_of_intents
 from msflow_jax.data.sources.grey.choice import Notes
 from msflow_jax.data.sources.items import Wanted
-from msflow_jax.data.sources.listings.folders import Row, root_of, sort_rows
+from msflow_jax.data.sources.listings.folder_checks import warn_of_series
+from msflow_jax.data.sources.listings.folders import root_of, sort_rows
 from msflow_jax.data.sources.listings.subjects import warn_of_frames
 from msflow_jax.data.sources.reading import tell_squares
 from msflow_jax.data.sources.sizes import warn_of_small
@@ -86,11 +87,15 @@ def load(config: ConfigDict, *, told: bool = False) -> Splits:
     titles = _titles(cohort, rows, names)
     subjects = subjects_of(rows, seen, titles)
     check_splits(rows, subjects)
+    listing = as_rows(rows, seen, titles, subjects)
     if not any(row.subject for row in rows):
         warn_of_frames((file for row in rows for file in set(files_of(row))), cohort.root)
+        unknown = [row for row, one in zip(listing, seen, strict=True) if not one.patient]
+        warn_of_series(unknown, cohort.root, "add a column subject")
+    warn_of_shortcuts(listing, seen, names, cohort.root)
     found = Found(
         cohort, names, tuple(rows), tuple(seen), tuple(titles), tuple(subjects),
-        sort_rows(_as_rows(rows, seen, titles, subjects), cohort.root, config.seed, _LABELS),
+        sort_rows(listing, cohort.root, config.seed, _LABELS),
     )  # fmt: skip
     check_found_copies(found, refuse=config.duplicates == "refuse")
     taught = [
@@ -184,19 +189,6 @@ def _titles(cohort: Cohort, rows: Sequence[Examination], names: Sequence[str]) -
     if cohort.root.is_file() and not cohort.named_by_files:
         return [row.name for row in rows]
     return [next(row.cells[name] for name in names if name in row.cells) for row in rows]
-
-
-def _as_rows(
-    rows: Sequence[Examination],
-    seen: Sequence[Seen],
-    titles: Sequence[str],
-    subjects: Sequence[str],
-) -> list[Row]:
-    """What the cut into splits needs."""
-    return [
-        Row(row.paths[next(iter(one.parts))], title, row.label, subject, row.split)
-        for row, one, title, subject in zip(rows, seen, titles, subjects, strict=True)
-    ]
 
 
 def _check_memory(found: Found, shapes: Mapping[str, tuple[int, ...]], loader: str) -> str:

@@ -2,9 +2,11 @@
 
 from __future__ import annotations
 
+import dataclasses
 import warnings
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
+from pathlib import Path
 
 import numpy as np
 
@@ -13,6 +15,8 @@ from msflow_jax.data.pictures import Picture
 from msflow_jax.data.sources.cohort.table import Examination
 from msflow_jax.data.sources.fitting import square_size
 from msflow_jax.data.sources.grey.levels import sample
+from msflow_jax.data.sources.listings.folders import Row
+from msflow_jax.data.sources.listings.shortcuts import Shortcuts
 from msflow_jax.data.sources.patients import Patients
 from msflow_jax.data.sources.shaping import CLOSE
 from msflow_jax.data.sources.volumes.orientation import size_text
@@ -103,6 +107,21 @@ def spaces(name: str, seen: Sequence[Seen]) -> dict[str, tuple[int, ...]]:
     return {part.place: part.picture.space for part in parts if part.picture.dims == 3}
 
 
+def warn_of_shortcuts(
+    rows: Sequence[Row], seen: Sequence[Seen], names: Sequence[str], source: Path
+) -> None:
+    """A line for each modality whose files tell the classes apart; see ``shortcuts``."""
+    for name in names:
+        shortcuts = Shortcuts()
+        for row, one in zip(rows, seen, strict=True):
+            if name in one.parts:
+                part, whom = one.parts[name], row.patient
+                shortcuts.look(
+                    part.picture, Path(part.place), label=row.label, name=row.name, whom=whom
+                )
+        shortcuts.warn(f"{source}, {name}")
+
+
 def copy_of(values: np.ndarray) -> str:
     """The MD5 of numbers, whatever their type, three equal channels being one.
 
@@ -132,11 +151,7 @@ def part_of(picture: Picture, place: str, copy: str) -> Part:
         raise ValueError(f"{place} holds no value but padding: remove it")
     facts = f"{values.dtype} {values.shape}".encode()
     empty = np.broadcast_to(np.zeros((), values.dtype), values.shape)
-    bare = Picture(
-        empty, picture.affine, picture.spacing, picture.modality, picture.unit, None, picture.group,
-        picture.notes, picture.intent, picture.aspect,
-        picture.directions, picture.study, picture.alike,
-    )  # fmt: skip
+    bare = dataclasses.replace(picture, values=empty, missing=None)
     low, high = float(known.min()), float(known.max())
     return Part(
         place,

@@ -9,6 +9,7 @@ from msflow_jax.data.sources.cohort.seen import Seen
 from msflow_jax.data.sources.cohort.table import Examination
 from msflow_jax.data.sources.identifiers import settled
 from msflow_jax.data.sources.listings.entries import check_all_split
+from msflow_jax.data.sources.listings.folders import Row
 from msflow_jax.data.sources.nifti.reading import split_volume
 from msflow_jax.data.sources.patients import Patients
 
@@ -57,6 +58,19 @@ def subjects_of(
         if whom[first] != patient:
             raise _contradiction(rows[first], row, "show two patients, but are of one subject here")
     return [row.subject for row in rows]
+
+
+def as_rows(
+    rows: Sequence[Examination],
+    seen: Sequence[Seen],
+    titles: Sequence[str],
+    subjects: Sequence[str],
+) -> list[Row]:
+    """What the cut into splits needs, of each examination its first file for all."""
+    return [
+        Row(row.paths[next(iter(one.parts))], title, row.label, subject, row.split)
+        for row, one, title, subject in zip(rows, seen, titles, subjects, strict=True)
+    ]
 
 
 def files_of(row: Examination) -> list[str]:

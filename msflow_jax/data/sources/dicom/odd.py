@@ -20,6 +20,7 @@ if TYPE_CHECKING:
     from pydicom import Dataset
 
 
+GREY = ("MONOCHROME1", "MONOCHROME2")
 INTENTS = ("FOR PROCESSING", "FOR PRESENTATION")
 # What sets pictures of one place apart, the most telling first; a magnitude's ImageType is no phase's.
 _SETTINGS = (
@@ -41,6 +42,7 @@ class Made:
         intercept: what is added then.
         acquisition: the number of its acquisition; empty where the file does not say. It is not shown.
         intent: one of ``INTENTS``; empty where the file does not say.
+        photometric: one of ``GREY``; empty where it is in colour.
         settings: what ``_SETTINGS`` are, empty text where the file does not say.
         directions: where rows and columns go, see ``directions.directions``.
     """
@@ -49,6 +51,7 @@ class Made:
     intercept: float = 0.0
     acquisition: str = ""
     intent: str = ""
+    photometric: str = ""
     settings: tuple[str, ...] = ()
     directions: str = ""
 
@@ -56,11 +59,13 @@ class Made:
     def of(cls, found: Dataset, rule: Meaning) -> Made:
         """What a header says."""
         intent = _text(found, "PresentationIntentType").upper()
+        grey = _text(found, "PhotometricInterpretation")
         return cls(
             rule.slope,
             rule.intercept,
             _text(found, "AcquisitionNumber"),
             intent if intent in INTENTS else "",
+            grey if grey in GREY else "",
             tuple(_text(found, keyword) for keyword in _SETTINGS),
             directions(found),
         )

@@ -159,6 +159,7 @@ def read_dicom(data: bytes | Path, path: Path, *, window: int | None = None) -> 
             "study": whose.study,
             "alike": whose.alike,
             "intent": made[0].intent,
+            "photometric": made[0].photometric,
             "directions": "" if lies[0].placed else made[0].directions,
             "aspect": ratio if step is None else (),  # planes of a volume may be cut across
         }

@@ -19,6 +19,7 @@ from msflow_jax.data.sources.listings.entries import ALIASES, check_all_split, n
 from msflow_jax.data.sources.listings.folder_checks import (
     TABLES,
     check_splits_above,
+    refuse_masks,
     table_hint,
     warn_of_folders,
     warn_of_split_classes,
@@ -100,12 +101,11 @@ def list_folder(config: ConfigDict) -> Listing:
     """Lists a folder of images with one sub-folder per class.
 
     With ``train/`` and ``test/`` (and ``val/``, else 1/8 of train is cut off) these are the splits;
-    without, images are cut 70/10/20 within each class, from the seed and the file names. Flips are
-    off: what may be mirrored is not known here.
+    without, images are cut 70/10/20 within each class, by the seed and the file names; flips are off.
 
     Raises:
         FileNotFoundError: if there is no such folder, or nothing of the expected layout in it.
-        ValueError: for a class folder without images, a single class, or splits within classes.
+        ValueError: for a class folder without images, a single class, splits within classes, or masks.
     """
     root = root_of(config)
     if root.is_file():
@@ -145,6 +145,7 @@ def list_folder(config: ConfigDict) -> Listing:
     named = {class_name(folder.name) for _, base in bases for folder in _folders(base)}
     if empty := sorted(named - {row.label for row in rows}):
         raise ValueError(f"{root}: no image in the class folder {empty[0]}; remove it or fill it")
+    refuse_masks(rows, root)
     check_splits_above([row.path for row in rows], [base for _, base in bases])
     rows = examples_of(rows, config, root)
     keep_together(rows, root)
@@ -207,7 +208,7 @@ def sort_rows(rows: list[Row], root: Path, seed: int, layout: str = LAYOUT) -> L
         layout = "The column label names the class of each image"
     if len(classes) < 2:
         raise ValueError(f"{root}: one class only ({classes[0]}); at least 2 are needed. {layout}")
-    warn_of_lookalikes(classes, "classes", root)
+    warn_of_lookalikes(classes, "classes", root, words=True)
     patients = dict.fromkeys(row.patient for row in rows if row.patient)
     warn_of_lookalikes(list(patients), "patients, who may be in two splits", root)
     numbers = {name: k for k, name in enumerate(classes)}

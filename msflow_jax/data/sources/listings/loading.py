@@ -80,8 +80,10 @@ class FileReader:
         return self.shaping(grey, picture.proportions, item.place, self.first)
 
 
-def load_listing(listing: Listing, config: ConfigDict) -> Splits:
+def load_listing(listing: Listing, config: ConfigDict, *, classes: bool = True) -> Splits:
     """Reads the images of a listing: of train only the first, if the loader is ``grain``.
+
+    ``classes`` says whether their classes are what is learned, not what masks show.
 
     Raises:
         ValueError: an unreadable image, or images that differ in size or channels.
@@ -92,7 +94,8 @@ def load_listing(listing: Listing, config: ConfigDict) -> Splits:
     intensity, broken = choose(items, training, config, listing.root)
     shaping = Shaping.of(config)
     wanted = ("val", "test") if lazy else SPLITS
-    read, shape, sums, spacing = _read(listing, shaping, wanted, intensity, broken)
+    looked = Looked(shaping, classes=classes)
+    read, shape, sums, spacing = _read(listing, shaping, wanted, intensity, broken, looked)
     parts: dict[str, Split | LazySplit] = {}
     contents = {}
     for split in SPLITS:
@@ -129,6 +132,7 @@ def _read(
     splits: Sequence[str],
     intensity: Intensity,
     broken: Mapping[Path, str],
+    looked: Looked,
 ) -> tuple[dict[str, np.ndarray], tuple[int, ...], list[str], tuple[float, ...]]:
     """Returns the images of these splits, their common shape, the MD5 of each, and the size of voxels.
 
@@ -142,7 +146,7 @@ def _read(
     shape: tuple[int, ...] = ()
     sums: list[str] = []
     content, reader = Contents(), Reader()
-    looked, fitted = Looked(shaping), intensity.kind == "percentiles"
+    fitted = intensity.kind == "percentiles"
     positions = range(len(listing.rows))
     few = set(spread([i for i in positions if str(listing.splits[i]) not in images]))
     for i in track(positions, "Reading images"):
@@ -163,7 +167,7 @@ def _read(
         if broken:  # only to find the others
             continue
         # Those a map was fitted to were looked at then.
-        looked.look(picture, item, shades=split != "train" or not fitted)
+        looked.look(picture, listing.rows[i], shades=split != "train" or not fitted)
         if split not in images:
             continue
         image = shaping(image, picture.proportions, item.place, shape or None)

@@ -11,6 +11,8 @@ from msflow_jax.data.sources.grey.choice import Notes
 from msflow_jax.data.sources.grey.levels import sample
 from msflow_jax.data.sources.grey.shades import Shades
 from msflow_jax.data.sources.items import Item
+from msflow_jax.data.sources.listings.folders import Row
+from msflow_jax.data.sources.listings.shortcuts import Shortcuts
 from msflow_jax.data.sources.nifti.reading import header
 from msflow_jax.data.sources.shaping import Grids, Shaping
 
@@ -20,23 +22,29 @@ class Looked:
 
     Args:
         shaping: how they come to one shape.
+        classes: whether the class of an image is what is learned.
     """
 
-    def __init__(self, shaping: Shaping):
+    def __init__(self, shaping: Shaping, *, classes: bool = True):
         self._notes, self._shades = Notes(), Shades()
+        self._shortcuts = Shortcuts() if classes else None
         self._grids, self._enlarged = Grids(shaping), Enlarged(shaping.side, shaping.fit)
 
-    def look(self, picture: Picture, item: Item, *, shades: bool) -> None:
+    def look(self, picture: Picture, row: Row, *, shades: bool) -> None:
         """Takes an image.
 
         Args:
             picture: what was read.
-            item: of what.
+            row: of what.
             shades: whether its values count: not where a map was fitted to them, which says it itself.
         """
+        item = row.source
         self._notes.look_at(picture, item)
         self._grids.look(picture, item.place)
         self._enlarged.look(picture.space, item.place)
+        if self._shortcuts:
+            whom = row.patient or item.volume or row.name
+            self._shortcuts.look(picture, item.paths[0], label=row.label, name=row.name, whom=whom)
         if shades:
             self._shades.look(sample(picture), item.volume or item.name)
 
@@ -57,6 +65,8 @@ class Looked:
         """The lines, but those on voxels."""
         self._notes.warn()
         self._enlarged.warn(str(source))
+        if self._shortcuts:
+            self._shortcuts.warn(source)
         fitted = intensity.kind == "percentiles"
         what = "images for validation and test" if fitted else "images"
         self._shades.warn(intensity, source, what)

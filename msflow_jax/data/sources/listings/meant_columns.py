@@ -22,15 +22,18 @@ _SPELLINGS = {
 }  # fmt: skip
 # What may say the same, and may not.
 _MAYBE = {
-    "mrn", "pid", "pat", "patid", "patno", "subj", "subjid", "case", "person", "individual", "hadmid",
-    "anonid", "pseudoid", "empi",
+    "id", "eid", "pid", "mrn", "pat", "pt", "subj", "case", "person", "individual",
+    "donor", "animal", "hadmid", "anonid", "pseudoid", "empi",
     # A study is of one patient.
     "studyid", "studyuid", "studyinstanceuid", "accession", "accessionid", "accessionno",
     "accessionnumber",
 }  # fmt: skip
+# What may be a site's or a visit's too: persons have a label each, and are many.
+_SELDOM = {"name", "exam", "examination", "study", "session", "visit", "encounter"}
+_MANY = 1 / 10  # of the rows
 _HIDDEN = "(?:anon(?:ymi[sz]ed)?|deid(?:entified)?|pseudo(?:nymi[sz]ed)?)?"
 _KEY = re.compile(
-    f"{_HIDDEN}(?:patient|subject|participant|person|case)"
+    f"{_HIDDEN}(?:patient|subject|participant|person|case|pat|pt|subj|donor|animal|record|exam)"
     "(?:id|uid|key|code|hash|identifier|index|number|no|nr|pseudonym)|pseudonym(?:id)?"
 )
 _NO_FACTS = {"path", "label", "report"}  # columns with another meaning
@@ -86,6 +89,16 @@ def called(path: Path, header: Sequence[str], subject: str) -> list[str]:
     return [names.get(found[name], name) for name in header]
 
 
+def _are_many(name: str, columns: Mapping[str, Sequence[str]]) -> bool:
+    """Whether a column that seldom says whom images show has many values, and a label for each."""
+    labels = next((cells for other, cells in columns.items() if _letters(other) == "label"), ())
+    if _letters(name) not in _SELDOM or not labels:
+        return False
+    pairs = {pair for pair in zip(columns[name], labels, strict=True) if not is_nothing(pair[0])}
+    values = {value for value, _ in pairs}
+    return len(values) == len(pairs) >= _MANY * len(labels)
+
+
 def warn_of_meant(path: Path, columns: Mapping[str, Sequence[str]]) -> None:
     """A line on facts that look as if they said whom images show, or their split.
 
@@ -97,8 +110,8 @@ def warn_of_meant(path: Path, columns: Mapping[str, Sequence[str]]) -> None:
     for name, column in columns.items():
         cells = [cell for cell in column if not is_nothing(cell)]
         kinds = len(set(cells))
-        whose = SUBJECT not in there and (_letters(name) in _MAYBE or is_key(name))
-        if whose and 1 < kinds < len(cells):
+        may = _letters(name) in _MAYBE or is_key(name) or _are_many(name, columns)
+        if may and SUBJECT not in there and 1 < kinds < len(cells):
             warnings.warn(
                 f"{path}: the column {name!r} is taken for a fact ({kinds} values in {len(cells)} "
                 "rows): if it says whom images show, call it patient, or images of one patient may come "

@@ -7,6 +7,7 @@ from pathlib import Path
 import numpy as np
 
 from msflow_jax.data.base import SPLITS
+from msflow_jax.data.sources.listings.folder_checks import warn_of_series
 from msflow_jax.data.sources.listings.folders import Row
 
 
@@ -29,10 +30,12 @@ def check_present(has: np.ndarray, splits: np.ndarray, names: Sequence[str], roo
 
 
 def warn_of_strangers(rows: Sequence[Row], root: Path) -> None:
-    """A line where splits are cut by the library, and it is not known whom images show."""
+    """A line where nobody knows whom images show, and the library cuts, or given splits part names."""
     given = {row.split for row in rows}
     unknown = sum(not row.patient for row in rows)
-    if unknown and not {"train", "val", "test"} <= given:
+    if {*SPLITS} <= given:
+        warn_of_series(rows, root, "put them into one split")
+    elif unknown:
         warnings.warn(
             f"{root}: whom {unknown} of {len(rows)} images show is not known, so that images of one "
             "patient may come into two splits: part patients by folders train, val and test",

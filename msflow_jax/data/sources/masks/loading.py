@@ -74,7 +74,7 @@ def load_masks(config: ConfigDict) -> Splits:
     check_present(has, splits, names, root)
     warn_of_lost(has, maps, names, root)
     listing = Listing(tuple(rows), names, labels, splits, root)
-    return _with_maps(load_listing(listing, config), listing, maps, shapes)
+    return _with_maps(load_listing(listing, config, classes=False), listing, maps, shapes)
 
 
 def _pairs(root: Path) -> tuple[list[Row], dict[Path, Path]]:

@@ -128,12 +128,12 @@ def _look_over(listing: Listing, shaping: Shaping, intensity: Intensity) -> None
     looked, read = Looked(shaping), Reader()
     fitted = intensity.kind == "percentiles"
     for i in track(spread(range(len(listing.rows))), "Looking at images"):
-        item = listing.rows[i].source
+        row = listing.rows[i]
         try:
-            picture = read(item)
+            picture = read(row.source)
         except ValueError:
             continue  # it is named when it is packed
-        looked.look(picture, item, shades=str(listing.splits[i]) != "train" or not fitted)
+        looked.look(picture, row, shades=str(listing.splits[i]) != "train" or not fitted)
     looked.warn(intensity, listing.root)
 
 

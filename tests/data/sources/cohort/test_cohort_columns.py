@@ -46,6 +46,30 @@ def test_facts_alone_are_not_remarked_on(tmp_path):
     assert not any("taken for a fact" in str(warning.message) for warning in caught)
 
 
+def test_columns_of_persons_and_labels_of_two_spellings_are_named(tmp_path):
+    rows = cohort(tmp_path, **MOVED, id=lambda i: f"h{i // 2}", visit=lambda i: f"v{i % 4}")
+    for i, row in enumerate(rows):
+        row["label"] = ("healthy", "tumor", "tumour")[i // 4]
+    with pytest.warns(UserWarning) as caught:
+        load(table(tmp_path, rows))
+    said = " ".join(str(warning.message) for warning in caught)
+    assert "the column 'id' is taken for a fact (6 values in 12 rows)" in said
+    assert "'tumor' and 'tumour' are taken as two classes" in said and "'visit'" not in said
+
+
+@pytest.mark.parametrize("subject", [None, lambda i: f"h{i // 2}"])
+def test_names_that_seem_to_say_whom_images_show_are_told(tmp_path, subject):
+    rows = cohort(tmp_path, **{**MOVED, "subject": subject})
+    for i, row in enumerate(rows):
+        row["t1w"] = save(tmp_path / f"P{i // 2}_{i % 2}.nii.gz", volume(i))
+    with warnings.catch_warnings(record=True) as caught:
+        warnings.simplefilter("always")
+        load(table(tmp_path, rows))
+    said = [str(one.message) for one in caught if "whom images show" in str(one.message)]
+    assert len(said) == (subject is None)
+    assert all("P0_0.nii.gz and P0_1.nii.gz" in s and "add a column subject" in s for s in said)
+
+
 @pytest.mark.parametrize("end", [".png", ".nii.gz", ".dcm"])
 def test_old_names_of_files_are_told_from_wrong_paths(tmp_path, end):
     rows = cohort(tmp_path, ct=None, xray=None, original=lambda i: f"old{i}{end}")

@@ -1,5 +1,6 @@
 """Folders that seem to say what is not read: patients below classes, splits below classes."""
 
+import re
 import warnings
 
 import numpy as np
@@ -180,3 +181,93 @@ def test_classes_called_as_splits_are_named(tmp_path, called, told):
             UserWarning, match=f"folders {', '.join(sorted(called))} are called as splits"
         ):
             load(tmp_path)
+
+
+@pytest.mark.parametrize(
+    ("pictures", "drawn", "end"),
+    [("images", "masks", ""), ("Images", "labels", "_seg"), ("img", "Segmentations", "_mask")],
+)
+@pytest.mark.parametrize("name", ["folder", "own:cpu"])
+def test_images_and_their_masks_are_no_two_classes(tmp_path, pictures, drawn, end, name):
+    """A classifier learned to tell pictures from masks."""
+    files = [f"{pictures}/c{i}.png" for i in range(12)] + [
+        f"{drawn}/c{i}{end}.png" for i in range(11)
+    ]
+    words = rf"{drawn}/c0{end}.png has the name of {pictures}/c0.png, .* 11 of 11 files .*own_masks"
+    with pytest.raises(ValueError, match=words):
+        load(fill(tmp_path / "a", files), name)
+    given = [f"{split}/{file}" for split in ("train", "test") for file in files]
+    with pytest.raises(ValueError, match="own_masks"):
+        load(fill(tmp_path / "b", given), name)
+
+
+@pytest.mark.parametrize(
+    ("classes", "start"),
+    [(("mask", "no mask"), ""), (("images", "masks"), "m"), (("scans", "photographs"), "")],
+)
+def test_classes_that_only_are_called_as_masks_are_read(tmp_path, classes, start):
+    names = [f"{k}/{start * j}{i}.png" for j, k in enumerate(classes) for i in range(20)]
+    assert len(load(fill(tmp_path, names)).info.classes) == 2
+
+
+def series(kind="P{:02d}_{}", images=4, above=""):
+    """Pictures of twelve persons, of whom file names alone tell."""
+    return [
+        f"{above}{'ab'[p % 2]}/{kind.format(p + 10, n)}.png" for p in range(12) for n in range(images)
+    ]  # fmt: skip
+
+
+@pytest.mark.parametrize(
+    "kind",
+    [
+        "P{:02d}_{}",
+        "CNV-10160{}-{}",
+        "person{}_virus_{}",
+        "P{} ({})",
+        "v{}_frame{:05d}",
+        "p{}_{}_left",
+    ],
+)
+def test_names_that_seem_to_say_whom_images_show_are_told(tmp_path, kind):
+    fill(tmp_path, names := series(kind))
+    first, second = (re.escape(name) for name in names[:2])
+    words = (
+        rf"12 names belong to several images each .*, such as {first} and {second}: if these are of"
+    )
+    with pytest.warns(UserWarning, match=f"{STRANGERS}, and {words}.* column patient$"):
+        load(tmp_path)
+    flat = [name.split("/")[1] for name in names]
+    table = listed(
+        fill(tmp_path / "flat", flat), flat, label=lambda n: "ab"[flat.index(n) // 4 % 2]
+    )
+    with pytest.warns(UserWarning, match=r"12 names belong .*; add a column patient$"):
+        load(table, "manifest")
+
+
+def test_names_that_given_splits_part_are_told(tmp_path):
+    parts = {"train": "01", "val": "2", "test": "3"}
+    names = [f"{s}/{n}" for n in series() for s, of in parts.items() if n[-5] in of]
+    (line,) = lines(lambda: load(fill(tmp_path / "a", names)))
+    assert "12 names of images are in two of the given splits" in line
+    assert "test/a/P10_3.png and train/a/P10_0.png" in line and "was seen in training" in line
+    kept = [f"{s}/{n}" for i, s in enumerate(parts) for n in series() if int(n[3:5]) % 6 // 2 == i]
+    assert lines(lambda: load(fill(tmp_path / "b", kept))) == []
+
+
+@pytest.mark.parametrize(
+    "kinds",
+    [
+        ("img_{:03d}",), ("{:03d}",), ("benign ({})", "malignant ({})"), ("a1_{}", "b1_{}"),
+        ("site1_{}", "site2_{}"), ("2020-01-02_10{:02d}33",), ("MSH_{}", "UCL_{}", "X_{}"),
+        ("0{:x}c1434d8d7",), ("550e8400-e29b-41d4-a716-44{}5440000",), ("y{}", "Y1 {}"),
+    ],
+)  # fmt: skip
+def test_counters_and_numbers_of_their_own_say_nothing(tmp_path, kinds):
+    names = [
+        f"{k}/{kinds[i % len(kinds)].format(10 + i)}.png"
+        for i in range(20)
+        for k in ("ill", "well")
+    ]
+    assert lines(lambda: load(fill(tmp_path, names))) == []
+    called = [f"{k}/grade{j}_{i}.png" for j, k in enumerate("abcdef") for i in range(10)]
+    assert lines(lambda: load(fill(tmp_path / "classes", called))) == []

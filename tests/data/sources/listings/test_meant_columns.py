@@ -77,12 +77,29 @@ def test_what_may_say_it_is_named(tmp_path):
         "anon_patient_id", "pseudo_subject_index", "person_pseudonym", "pseudonym", "EMPI", "study_id",
         "StudyInstanceUID", "accession", "AccessionNumber",
         "patient_nr", "personid", "deidentified_case_id",
+        "id", "ID", "record_id", "eid", "Pt", "pat_nr", "patno", "donor", "animal", "animal_no",
+        "exam_id",
     ],
 )  # fmt: skip
 def test_columns_that_number_persons_or_studies_are_named(tmp_path, name):
     words = rf"the column '{name}' is taken for a fact \(10 values in 40 rows\).*call it patient"
     with pytest.warns(UserWarning, match=words):
         load(table(tmp_path, name, lambda i: f"h{i // EACH}"))
+
+
+@pytest.mark.parametrize("name", ["name", "exam", "study", "Session", "visit"])
+def test_columns_that_may_be_of_sites_are_named_where_each_value_has_one_label(tmp_path, name):
+    labels, persons = list("ab") * 20, [f"h{i % 8}" for i in range(40)]
+    words = rf"the column '{name}' is taken for a fact \(8 values in 40 rows\).*call it patient"
+    with pytest.warns(UserWarning, match=words):
+        warn_of_meant(Path("t.csv"), {"path": labels, "label": labels, name: persons})
+    sites, both = [f"h{i % 2}" for i in range(40)], [f"h{i // 5}" for i in range(40)]
+    with warnings.catch_warnings():
+        warnings.simplefilter("error", UserWarning)
+        for cells in (sites, both, [f"h{i}" for i in range(40)]):
+            warn_of_meant(Path("t.csv"), {"label": labels, name: cells})
+        warn_of_meant(Path("t.csv"), {"label": labels, name: persons, "PatientID": persons})
+        warn_of_meant(Path("t.csv"), {name: persons})
 
 
 @pytest.mark.parametrize(

@@ -268,3 +268,24 @@ def test_names_of_the_configuration_that_contradict_the_file_are_said(tmp_path, 
     said = [str(one.message) for one in caught]
     assert names == given and len(said) == told
     assert all("classes.txt names the classes air, organ, lesion, and data.map" in s for s in said)
+
+
+@pytest.mark.parametrize("parted", [True, False])
+def test_given_splits_that_part_names_are_told(tmp_path, parted):
+    rng = np.random.default_rng(0)
+    for i in range(24):
+        split = ("train", "val", "test")[max(0, (i % 4 if parted else i // 4 - 2) - 1)]
+        mask = draw(rng, (24, 16))
+        for folder, values in (
+            ("images", rng.integers(0, 256, (24, 16), np.uint8)),
+            ("masks", mask),
+        ):
+            save(tmp_path / split / folder / f"P{i // 4}_{i % 4}.png", values)
+    config = data.default_config("masks")
+    config.root, config.side = str(tmp_path), 16
+    with warnings.catch_warnings(record=True) as caught:
+        warnings.simplefilter("always")
+        data.load(config)
+    said = [str(one.message) for one in caught if "two of the given splits" in str(one.message)]
+    assert len(said) == parted
+    assert all("6 names" in line and "; put them into one split" in line for line in said)
