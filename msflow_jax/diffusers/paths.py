@@ -42,19 +42,7 @@ def draw(
     Raises:
         ValueError: guidance, or no source, of a model that was never trained without a condition.
     """
-    if not model.guided and (guidance != 1 or not sources):
-        what = f"guidance={guidance:g}" if sources else "no source"
-        raise ValueError(
-            f"{what}: this model never drew without a condition (model.dropout=0): "
-            + ("leave it at 1" if sources else "give it one")
-        )
-    # By 0 the section *partners* draws, which says so itself.
-    if partner_guidance not in (0, 1) and not model.alone:
-        warnings.warn(
-            f"partner_guidance={partner_guidance:g} weighs partners against drawing without them, which "
-            "the links of this model did not train (model.frozen_trunks=False): leave it at 1",
-            stacklevel=2,
-        )
+    _check_guidance(model, guidance, partner_guidance, bool(sources))
     if solver == JUMP:
         check_jumps(model.jumps)
     if model.jumps:
@@ -101,6 +89,25 @@ def draw(
     }
     end = 1.0 if model.prediction == "velocity" else 1.0 - epsilon.LEAST
     return integrate(field, noise, 0.0, end, solver=solver, steps=steps)
+
+
+def _check_guidance(
+    model: "Diffusers", guidance: float, partner_guidance: float, given: bool
+) -> None:
+    """Refuses guidance by a condition that training never left out, and names that by partners."""
+    if not model.guided and (guidance != 1 or not given):
+        what = f"guidance={guidance:g}" if given else "no source"
+        raise ValueError(
+            f"{what}: this model never drew without a condition (model.dropout=0): "
+            + ("leave it at 1" if given else "give it one")
+        )
+    # By 0 the section *partners* draws, which says so itself.
+    if partner_guidance not in (0, 1) and not model.alone:
+        warnings.warn(
+            f"partner_guidance={partner_guidance:g} weighs partners against drawing without them, which "
+            "the links of this model did not train (model.frozen_trunks=False): leave it at 1",
+            stacklevel=2,
+        )
 
 
 def guided_output(
