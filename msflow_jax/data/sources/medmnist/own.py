@@ -7,10 +7,9 @@ import warnings
 from collections.abc import Sequence
 from pathlib import Path
 
-import numpy as np
-
 from msflow_jax.data.base import Split, class_name
 from msflow_jax.data.intensity import FULL
+from msflow_jax.data.sources.grey.choice import spread
 from msflow_jax.data.sources.grey.shades import Shades
 from msflow_jax.data.sources.medmnist.table import Entry
 
@@ -72,7 +71,7 @@ def with_classes(
 
 
 def look_over(train: Split, path: Path, named: Sequence[str]) -> None:
-    """The lines on training images of an own file that are nearly black or show nothing.
+    """The lines on training images of an own file that are nearly black or of one value; a few of many.
 
     Raises:
         ValueError: no training image has one of the labels that the user ``named``.
@@ -83,6 +82,6 @@ def look_over(train: Split, path: Path, named: Sequence[str]) -> None:
             "data.map_classes): name the classes that there are"
         )
     shades = Shades()
-    for name, image in zip(train.names, np.asarray(train.images), strict=True):
-        shades.look(image, name)
+    for i in spread(range(len(train))):
+        shades.look(train.images[i], train.names[i])
     shades.warn(FULL, path, "training images")
