@@ -153,7 +153,7 @@ def _outside_window(
 def _is_black(values: np.ndarray, edges: tuple[float, float]) -> bool:
     """Whether a window leaves most of a CT black, air apart."""
     body, (low, high) = values[values > AIR], edges
-    return bool(body.size) and np.mean(body < low + _DIM * (high - low)) > _BLACK
+    return bool(body.size and np.mean(body < low + _DIM * (high - low)) > _BLACK)
 
 
 def _off_scale(
