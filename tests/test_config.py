@@ -170,6 +170,18 @@ def test_settings_of_another_network_set_in_a_file_are_refused():
         check_config(config)
 
 
+@pytest.mark.parametrize(
+    ("window", "end"),
+    [("40", "240"), ("40,80,3", "240"), ("400,40", "240; centre 400 and width 40 are 380,420"),
+     ("40,-400", "240"), ("0,0", "240")],
+)  # fmt: skip
+def test_a_window_is_two_rising_numbers(file, window, end):
+    """The first two passed; the third was refused after reading began, and not by the setting's name."""
+    words = f"^data.window={window}( does not rise)?: give two rising numbers, .*=-160,{end}$"
+    with pytest.raises(ValueError, match=words):
+        load_config([file, f"--config.data.window={window}"])
+
+
 def test_words_of_a_tuple_may_be_joined_by_commas(file):
     chosen = "--config=configs/medm2g_cohort.py", "--config.model.modalities=t1w, t2w,ct"
     model = load_config(chosen).model

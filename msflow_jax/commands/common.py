@@ -3,6 +3,7 @@
 import argparse
 import errno
 import os
+import re
 import sys
 import traceback
 import warnings
@@ -38,6 +39,19 @@ class Parser(argparse.ArgumentParser):
         """An error for flags beside those that are allowed, which would be ignored."""
         for name in self._set(given, [name for name in vars(given) if name not in allowed]):
             self.error(f"--{name} says nothing to {what}: leave it out")
+
+    def check_settings(self, rest: Sequence[str], part: str = "--config.", more: str = "") -> None:
+        """An error for what is neither a flag nor a setting ``--config.a.b=v``; says what was meant."""
+        for before, text in zip(["", *rest], rest, strict=False):
+            if text.startswith(part):
+                continue
+            dotted = re.match(r"\W*(?:config\.)?([a-z]+\.[\w.]+=.*)", text, re.DOTALL)
+            meant = f"--config.{dotted[1]}" if dotted else ""
+            if before.startswith(part) and "=" not in before and not text.startswith("-"):
+                meant = f"{before}={text}"
+            wanted = meant.startswith(part) and meant != text
+            hint = f": settings are written with two hyphens and =, {meant}" if wanted else ""
+            self.error(f"unknown argument {text}{hint}{more}")
 
     def _set(self, given: argparse.Namespace, names: Iterable[str]) -> list[str]:
         """As they are typed, those of the flags that have another value than by default."""

@@ -69,8 +69,7 @@ def main(arguments: Sequence[str]) -> None:
     flags.add_argument("--output", type=path, required=True, help="workdir of the distilled model")
     flags.add_argument("--no-evaluate", action="store_true", help="stop after training")
     options, rest = flags.parse_known_args(arguments)
-    if unknown := [a for a in rest if not a.startswith("--config.")]:
-        flags.error(f"unknown argument {unknown[0]}")
+    flags.check_settings(rest)
     if resolved(options.output) == resolved(options.workdir):
         flags.error("--output is the model's own workdir: name another folder")
 

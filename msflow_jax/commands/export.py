@@ -12,7 +12,7 @@ from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
-from msflow_jax.commands.common import add_overwrite, parser, path, run
+from msflow_jax.commands.common import add_overwrite, parser, path, run, start
 from msflow_jax.commands.numbers import whole
 
 RECORD = "export.json"
@@ -41,14 +41,16 @@ def export_model(
         ValueError, OSError: a verb that cannot be exported, or an output that must stay.
         ModuleNotFoundError: flatbuffers is not installed.
     """
-    from msflow_jax.inference.exporting import export
+    from msflow_jax.inference.exporting import PLATFORMS, export
+    from msflow_jax.progress import doing
     from msflow_jax.storage.atomic import new_folder
     from msflow_jax.storage.outputs import check_folder
     from msflow_jax.workdir import open_workdir
 
     output = check_folder(output, written_before, [workdir], overwrite)
     flow = open_workdir(workdir)
-    with new_folder(output, replace=True) as folder:
+    traced = f"tracing {verb} for {', '.join(PLATFORMS)}"
+    with doing(traced), new_folder(output, replace=True) as folder:
         facts = export(flow, verb, folder, batch=batch or 0, **requested)
     size = sum(file.stat().st_size for file in output.iterdir()) / 2**20
     print(f"{verb} of {workdir}, for {', '.join(facts['platforms'])}: {output} ({size:.1f} MiB)")
@@ -83,6 +85,7 @@ def main(arguments: Sequence[str]) -> None:
     )
     add_overwrite(flags, "what was added to an earlier call's --output")
     o = flags.parse_args(arguments)
+    start()
     export_model(
         o.workdir,
         o.verb,

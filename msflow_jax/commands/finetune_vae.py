@@ -226,8 +226,8 @@ def main(arguments: Sequence[str]) -> None:
         help="train the decoder alone: flows trained on the latents stay valid",
     )  # fmt: skip
     o, rest = flags.parse_known_args(arguments)
-    if unknown := [a for a in rest if not a.startswith("--config.data.")]:
-        flags.error(f"unknown argument {unknown[0]}; of the configuration only config.data is used")
+    more = "; of the configuration only config.data is used"
+    flags.check_settings(rest, "--config.data.", more)
 
     from msflow_jax.config import load_config
     from msflow_jax.parallel.startup import use_cache, use_cores

@@ -221,8 +221,7 @@ def main(arguments: Sequence[str]) -> None:
     flags.add_argument("--no-evaluate", action="store_true", help="stop after training")
     add_distributed(flags)
     options, rest = flags.parse_known_args(arguments)
-    if unknown := [a for a in rest if not a.startswith("--config.")]:
-        flags.error(f"unknown argument {unknown[0]}")
+    flags.check_settings(rest)
     rest += ["--config.data.resample=True"] * options.resample
 
     from msflow_jax.progress import doing

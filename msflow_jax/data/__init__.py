@@ -26,7 +26,7 @@ from msflow_jax.data.base import (
     some_rows,
 )
 from msflow_jax.data.identity import as_trained, check_same, identify, pixels_of, split_table
-from msflow_jax.data.intensity import WINDOW
+from msflow_jax.data.intensity import WINDOW, check_window
 from msflow_jax.data.oddities import check_rare_classes, check_split_copies, without_blanks
 from msflow_jax.data.own_images import table_with_pixels
 from msflow_jax.data.settings import PHANTOMS, SETTINGS
@@ -95,7 +95,8 @@ def default_config(name: str = "phantoms") -> ConfigDict:
             have their own.
         spacing: Of volumes: what a voxel is brought to, in mm, before ``side`` cuts or pads; 0: stored.
         map_classes: Of masks: the names of the classes 0, 1, ...; empty: those of ``classes.txt`` or
-            ``classes.json`` in ``root``, else the numbers.
+            ``classes.json`` in ``root``, else the numbers. Of an own .npz read by the name of a set of
+            MedMNIST: of its labels; empty: those of the set.
         modality: Of a cohort: the column that is the image of a model of one; empty: the only one.
         resample: Of a cohort: whether volumes of an examination that lie on another grid than its first
             are brought onto that, or refused.
@@ -154,12 +155,8 @@ def check(config: ConfigDict) -> None:
     if config.name not in known() and kind not in ("tfds", "own") and not is_set(config.name):
         raise ValueError(f"unknown data source {config.name!r}; known: {', '.join(known())}")
     check_values(SETTINGS, config, "data")
-    if config.map_classes and config.name != "masks":
-        raise ValueError(
-            f"data.map_classes names the classes of masks: {config.name!r} takes none, leave it empty"
-        )
-    if is_set(config.name):
-        check_name(config.name, config.dims)
+    check_window(config.window)
+    check_name(config.name, config.dims, config.map_classes)
 
 
 def load(config: ConfigDict, *, told: bool = False) -> Splits:

@@ -140,4 +140,23 @@ def is_range(given: Sequence[Any]) -> bool:
     return numbers and -np.inf < given[0] < given[1] < np.inf
 
 
+def check_window(window: Sequence[Any]) -> None:
+    """Refuses a setting ``data.window`` that is no range of values.
+
+    Raises:
+        ValueError: there are not two finite numbers, or the second is not above the first.
+    """
+    if is_range(window):
+        return
+    hint = ""
+    if len(window) == 2 and is_range((0, window[1])):  # such as 400,40, were they centre and width
+        low, high = window[0] - window[1] / 2, window[0] + window[1] / 2
+        hint = f"; centre {window[0]:g} and width {window[1]:g} are {low:g},{high:g}"
+    falls = " does not rise" if len(window) == 2 else ""
+    raise ValueError(
+        f"data.window={','.join(map(str, window))}{falls}: give two rising numbers, the lowest and the "
+        f"highest value shown of CT in Hounsfield units, such as --config.data.window=-160,240{hint}"
+    )
+
+
 FULL = Intensity("full")

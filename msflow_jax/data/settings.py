@@ -35,7 +35,9 @@ _TABLE: dict[str, Setting] = {
     "data.side": Setting("[0, 16384]", "rows and columns; 0: 28 (MedMNIST), 32 (phantoms), as stored"),
     "data.dims": Setting("2 or 3", "images are pictures (volumes are cut into slices), or volumes"),
     "data.spacing": Setting("[0, inf)", "mm that a voxel of a volume is brought to; 0: as stored"),
-    "data.map_classes": Setting("", "names of the classes of masks; empty: of classes.txt, or numbers"),
+    "data.map_classes": Setting(
+        "", "names of the classes of masks (empty: of classes.txt, or numbers), or of an own .npz"
+    ),
     "data.modality": Setting("", "which modality of a cohort is the image; empty: the only one"),
     "data.resample": Setting("", "whether volumes of an examination are brought onto one grid"),
     "data.window": Setting("(-inf, inf)", "lowest and highest value shown of CT, in Hounsfield units"),

@@ -4,12 +4,14 @@ import json
 import shutil
 import subprocess
 import sys
+from contextlib import contextmanager
 from types import SimpleNamespace
 
 import numpy as np
 import pytest
 from ml_collections import ConfigDict
 
+from msflow_jax import progress
 from msflow_jax.data import Info
 from msflow_jax.evaluation.scaling import Scaling
 from msflow_jax.inference import exporting
@@ -135,3 +137,25 @@ def test_what_is_exported_pools_draws_as_predictions_do(monkeypatch, in_nats, bi
     np.testing.assert_allclose(found["probability"], wanted.probability, atol=1e-5)
     np.testing.assert_array_equal(found["prediction"], wanted.prediction)
     np.testing.assert_allclose(found["uncertainty"], wanted.uncertainty["distance"], rtol=1e-4)
+
+
+def test_it_says_what_takes_long(tmp_path, monkeypatch, command):
+    """Nothing was seen while it loaded, and while it traced for three platforms."""
+    said = []
+
+    @contextmanager
+    def doing(what):
+        said.append(what)
+        yield
+        said.append("")
+
+    def export(*_, **__):
+        assert said[-1] == "tracing generate for cpu, cuda, tpu"
+        return {"platforms": exporting.PLATFORMS}
+
+    monkeypatch.setattr(progress, "doing", doing)
+    monkeypatch.setattr(exporting, "export", export)
+    monkeypatch.setattr("msflow_jax.workdir.open_workdir", lambda _: None)
+    output = tmp_path / "new"
+    out = command("export", f"--workdir={tmp_path}/w", "--verb=generate", f"--output={output}")
+    assert out.status == 0 and said[0] == "starting"

@@ -176,6 +176,23 @@ def test_unknown_flag(config_file, command):
     assert out.status == 2 and "unknown argument --step=3" in out.err
 
 
+@pytest.mark.parametrize(
+    "given",
+    [("--config.data.root", "x"), ("config.data.root=x",), ("-config.data.root=x",),
+     ("\u2014config.data.root=x",), ("-\u2013config.data.root=x",), ("--data.root=x",)],
+)  # fmt: skip
+@pytest.mark.parametrize("name", ["train", "distill", "finetune_vae"])
+def test_a_setting_written_otherwise_is_answered_by_how_it_is(name, given, config_file, command):
+    flags = {
+        "train": (f"--config={config_file}",),
+        "distill": ("--workdir=a", "--output=b"),
+        "finetune_vae": ("--autoencoder=a", "--output=b", f"--config={config_file}"),
+    }
+    out = command(name, *flags[name], *given)
+    hint = "settings are written with two hyphens and =, --config.data.root=x"
+    assert out.status == 2 and f"unknown argument {given[-1]}: {hint}" in out.err
+
+
 def test_debug_shows_the_traceback(command):
     with pytest.raises(FileNotFoundError, match="no configuration file"):
         command("train", "--config=configs/nothing.py", "--debug")

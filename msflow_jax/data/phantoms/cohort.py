@@ -111,9 +111,6 @@ def _check(config: ConfigDict) -> None:
         raise ValueError(
             f"data.modality={config.modality!r}; a phantom cohort has {listed(MODALITIES)}"
         )
-    low, high = config.window
-    if not low < high:
-        raise ValueError(f"data.window=({low:g}, {high:g}) does not rise")
 
 
 def _split(found: Mapping[str, np.ndarray], channels: int) -> Split:

@@ -66,3 +66,19 @@ def _layout(file: Any) -> Layout:
         raise ValueError(f"version {version} of a .npy file")
     shape, _, dtype = read[version](file, max_header_size=_LONGEST)
     return Layout(shape, dtype)
+
+
+def refuse_npz(path: Path) -> Path:
+    """The path of images that lie in files of their own.
+
+    Raises:
+        ValueError: it is an .npz; says how such a one is read.
+    """
+    if path.suffix.lower() == ".npz" and path.is_file():
+        raise ValueError(
+            f"{path} is an .npz: one with train_images, train_labels and so on of val and test is read "
+            "by the name of a MedMNIST set (--config.data.name=breastmnist, of colour bloodmnist; "
+            "--config.data.map_classes=NAME,NAME names its classes); of any other save the images as "
+            "files, and list them in a CSV"
+        )
+    return path

@@ -22,6 +22,7 @@ from msflow_jax.data.sources.cohort.columns import (
     modalities_of,
     refuse_taken,
 )
+from msflow_jax.data.sources.cohort.mixed import warn_of_mixed
 from msflow_jax.data.sources.listings.entries import check_cells, check_inside, split_of
 from msflow_jax.data.sources.listings.meant_columns import SPLIT, SUBJECT, warn_of_meant
 from msflow_jax.data.sources.tables.cells import emptied
@@ -118,6 +119,7 @@ def list_table(path: Path, *, outside: bool) -> Cohort:
         _refuse_twice(seen, paths, where)
         facts = {printable(n): printable(row[n]) for n in free if n not in modalities}
         rows.append(_row(where, number, given, files, paths, facts, folder, outside))
+    warn_of_mixed(path, [f"line {number}" for number, _ in lines], [row.cells for row in rows])
     return Cohort(tuple(rows), tuple(modalities), path)
 
 

@@ -148,6 +148,8 @@ class Oddities:
                 self._found["hounsfield"].setdefault(key, (name, _edges(picture)))
         elif (known := picture.known).size and has_no_air(float(known.min()), self._map.unit):
             said = "airless"
+        elif kind == "window" and known.size and is_dim(known, edges):
+            said = "dim"
         if not said:
             self._sound.add(key)
         else:

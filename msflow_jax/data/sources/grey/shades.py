@@ -17,6 +17,7 @@ _DIM = 1 / 16  # of the range: a picture that stays below is likely of another r
 _BRIGHT = 1 / 2  # of what is not dark: a picture of which more lies above the range likewise
 _SPARSE = 1 / 50  # of all values: so few above the range, and it shows hardly anything
 _FAR = 3  # times as bright as others, or as dark: subjects of one protocol differ by less
+_BLACK = 3 / 4  # of a CT, air apart: so much of it black, and its window is likely another one
 _LEVELS = 33  # of the curve by which an image is remembered
 _SHOWN = 3
 
@@ -113,8 +114,10 @@ class Shades:
             ("hold hardly any value but one", list(flat), "do they show anything?"),
             (f"hold no air (nothing below {AIR:g})", airless, HOUNSFIELD),
         ]
-        if intensity.kind in ("percentiles", "full", "range"):
-            shaded = {key: one for key, one in seen.items() if key not in flat}
+        shaded = {key: one for key, one in seen.items() if key not in {*flat, *airless}}
+        if intensity.kind == "window":
+            lines.append(_outside_window((intensity.low, intensity.high), shaded))
+        else:
             lines += _off_scale(intensity, shaded, fitted)
         for line, names, question in lines:
             if names:
@@ -123,6 +126,34 @@ class Shades:
                     f"{first_of(sorted(names), _SHOWN)}; {question}",
                     stacklevel=4,
                 )
+
+
+def _outside_window(
+    edges: tuple[float, float], found: dict[str, _Seen]
+) -> tuple[str, list[str], str]:
+    """A line on CT that ``data.window`` leaves nearly black, which images those are, and what to ask.
+
+    Bone is bright by most windows: one that was given by centre and width shows it, and nothing else.
+    """
+    centre, width = edges
+    meant = centre - width / 2, centre + width / 2
+    dim = [key for key, one in found.items() if is_dim(np.array(one.high), edges)]
+    question = "are their values Hounsfield units, and is it the window that shows what matters?"
+    black = [key for key, one in found.items() if _is_black(one.curve, edges)]
+    else_black = [key for key, one in found.items() if _is_black(one.curve, meant)]
+    if width > 0 and 2 * len(black) > len(found) > 2 * len(else_black):
+        dim = list(dict.fromkeys(dim + black))
+        question = (
+            "it is the lowest and the highest value, not centre and width: is "
+            f"--config.data.window={meant[0]:g},{meant[1]:g} meant?"
+        )
+    return f"look nearly black by data.window={centre:g},{width:g}", dim, question
+
+
+def _is_black(values: np.ndarray, edges: tuple[float, float]) -> bool:
+    """Whether a window leaves most of a CT black, air apart."""
+    body, (low, high) = values[values > AIR], edges
+    return bool(body.size and np.mean(body < low + _DIM * (high - low)) > _BLACK)
 
 
 def _off_scale(

@@ -28,6 +28,7 @@ from msflow_jax.data.sources.listings.folder_checks import (
 from msflow_jax.data.sources.listings.label_checks import check_classes, label_hint
 from msflow_jax.data.sources.listings.split_words import split_of_set
 from msflow_jax.data.sources.listings.subjects import examples_of, headers_hint, keep_together
+from msflow_jax.data.sources.npz_headers import refuse_npz
 from msflow_jax.data.splitting import VAL_PATTERN, assign
 from msflow_jax.storage.content import printable
 from msflow_jax.storage.places import expand
@@ -156,7 +157,7 @@ def list_folder(config: ConfigDict) -> Listing:
 def root_of(config: ConfigDict) -> Path:
     if not config.root:
         raise ValueError(f"data source {config.name!r} needs a path: --config.data.root=PATH")
-    return expand(config.root)
+    return refuse_npz(expand(config.root))
 
 
 def given_splits(root: Path) -> dict[str, Path]:

@@ -17,6 +17,7 @@ from msflow_jax.data.base import class_name
 FILES = ("classes.txt", "classes.json")
 _MOST = 64  # classes that are believed without names
 _WHITE = 255
+_BACKGROUND = ("background", "bg", "back ground")
 # A number and a name, as "0 air", "0: air", "0,air" and "0. air"; "0.5 mm" is a name alone.
 _NUMBERED = re.compile(r"(\d+)(?:\s*[,;:=]\s*|[.)]?\s+)(\S.*)")
 
@@ -110,6 +111,7 @@ def choose_names(
         _warn_of_others(names, root)
     if len(set(names)) < len(names) or "" in names:
         raise ValueError(f"{where}: every class needs a name of its own, got {', '.join(names)}")
+    _warn_of_background(names, where)
     table, all_of = np.arange(256).astype(np.uint8), {v for mask in masks for v in mask.values}
     if all_of == {0, _WHITE} and len(names) in (0, 2):
         warnings.warn(
@@ -144,6 +146,17 @@ def choose_names(
             "classes without gaps, and name none that is not there"
         )
     return names, table
+
+
+def _warn_of_background(names: Sequence[str], where: str) -> None:
+    """A line where another class than 0 is called background: measures of foreground leave 0 out."""
+    for k, name in enumerate(names):
+        if k and name.casefold() in _BACKGROUND and names[0].casefold() not in _BACKGROUND:
+            warnings.warn(
+                f"{where}: the class {k} is called {name}, and 0 {names[0]}: measures of the foreground "
+                "leave out class 0; correct the names, or give the background the number 0",
+                stacklevel=5,
+            )
 
 
 def _warn_of_others(given: Sequence[str], root: Path) -> None:

@@ -16,6 +16,12 @@ from ml_collections import ConfigDict
 from msflow_jax.data.base import SPLITS, Info, Split, Splits
 from msflow_jax.data.sources.download import download
 from msflow_jax.data.sources.fitting import convert_channels
+from msflow_jax.data.sources.medmnist.own import (
+    look_over,
+    tell_borrowed,
+    tell_md5,
+    with_classes,
+)
 from msflow_jax.data.sources.medmnist.table import (
     FLIPS,
     TABLE,
@@ -40,7 +46,7 @@ def load(config: ConfigDict) -> Splits:
     Args:
         config: the data config; ``name`` is the set (``chestmnist:FINDING`` one of its findings),
             ``side`` 0 means 28, ``channels`` 0 as stored. Volumes may have a side of which a published
-            one is a multiple: they are averaged.
+            one is a multiple: they are averaged. ``map_classes`` names the classes of an own file.
 
     Raises:
         FileNotFoundError: if no file is found and ``download`` is False, or the download fails.
@@ -56,7 +62,9 @@ def load(config: ConfigDict) -> Splits:
     # Another name or another demanded MD5: the user's own file, which nobody should delete.
     own = path.name != file_name(name, stored) or config.md5 not in ("", published)
     remedy = OWN_REMEDY if own else REMEDY
-    md5 = _compare_md5(path, published, config.md5, entry.older)
+    md5 = file_md5(path)
+    tell_md5(path, md5, published, config.md5, entry.older)
+    unpublished = md5 not in (published, *entry.older)
     keys = [f"{split}_{kind}" for split in SPLITS for kind in ("images", "labels")]
     other_remedy = (
         OWN_REMEDY if own else "fetch the published file again, or correct it if it is your own"
@@ -65,13 +73,18 @@ def load(config: ConfigDict) -> Splits:
         if key.endswith("_images"):
             _check_images(path, key, layout, entry, stored, other_remedy)
     arrays = read_npz(path, keys, remedy)
-    remedy = other_remedy
+    remedy, named, flips = other_remedy, config.map_classes, FLIPS.get(name, ())
+    entry, flips = with_classes(entry, flips, named, path, own=unpublished)
+    if unpublished and not named and md5 != config.md5:
+        tell_borrowed(path, entry.classes, flips, finding)
     if column is not None:
         for key in keys[1::2]:
             arrays[key] = _of_column(path, key, arrays[key], name, column)
     train, val, test = (
         _split(path, split, arrays, entry, stored, config.channels, remedy) for split in SPLITS
     )
+    if unpublished:
+        look_over(train, path, named)
     source = str(path)
     if side != stored:
         source = f"{path}, {stored} voxels a side averaged to {side}"
@@ -90,7 +103,7 @@ def load(config: ConfigDict) -> Splits:
         licence=entry.licence,
         md5=md5,
         source=source,
-        flips=FLIPS.get(name, ()),
+        flips=flips,
         fit=config.fit,
     )
     return Splits(train, val, test, info)
@@ -176,19 +189,6 @@ def _other_files(folder: Path, flag: str) -> list[Path]:
     """Lists ``<flag>*.npz`` in the folder, without the published names, which say another side."""
     published = {file_name(flag, side) for side in TABLE[flag].stored}
     return sorted(p for p in folder.glob(f"{flag}*.npz") if p.name not in published)
-
-
-def _compare_md5(path: Path, published: str, demanded: str, older: tuple[str, ...]) -> str:
-    """Returns the file's MD5; warns where it is neither the published one nor the configured one."""
-    md5 = file_md5(path)
-    if md5 not in (published, demanded):
-        what = "an older release of it" if md5 in older else "not the authors' file"
-        warnings.warn(
-            f"{path} has md5 {md5}, the published file has {published}: {what}. "
-            f"Its results do not compare with published ones (--config.data.md5={md5} accepts it)",
-            stacklevel=3,
-        )
-    return md5
 
 
 def _check_images(

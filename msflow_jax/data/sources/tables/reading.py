@@ -142,6 +142,8 @@ def _other_header(path: Path, header: Sequence[str], needed: Sequence[str]) -> s
     for name in (name for name in needed if name not in header):
         if other := likely(header, name):
             hint += f"; is {other!r} the {name}? Rename it to {name}"
+    if "path" in needed and "path" not in header and "label" in header and not hint:
+        hint = "; a table of files of several modalities is a cohort (--config=cohort_classify)"
     with path.open("rb") as file:
         kind = _kind(file.read(4096))
     return (

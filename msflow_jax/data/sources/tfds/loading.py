@@ -18,7 +18,9 @@ from msflow_jax.data.intensity import FULL, Intensity
 from msflow_jax.data.pictures import Picture
 from msflow_jax.data.sources.decoding import decode
 from msflow_jax.data.sources.fitting import fit_to_first
+from msflow_jax.data.sources.grey.choice import spread
 from msflow_jax.data.sources.grey.levels import to_grey
+from msflow_jax.data.sources.grey.shades import Shades
 from msflow_jax.data.sources.grey.values import Range, common_range, extent
 from msflow_jax.data.sources.tfds.trust import check_features
 from msflow_jax.data.splitting import PATTERN, VAL_PATTERN, assign
@@ -113,6 +115,10 @@ def load(config: ConfigDict) -> Splits:
         fit=config.fit,
     )  # fmt: skip
     val, test = in_memory(found["val"]), in_memory(found["test"])
+    shades = Shades()  # of images that are in memory: all are of one map
+    for i in spread(range(len(val))):
+        shades.look(val.images[i], val.names[i])
+    shades.warn(FULL, folder, "validation images")
     return Splits(found["train"], val, test, info, contents)
 
 

@@ -135,3 +135,59 @@ def test_ct_without_its_offset_is_named(tmp_path):
     with warnings.catch_warnings():
         warnings.simplefilter("error")
         read_images(tmp_path / "a", splits.info)
+
+
+def ct(i, level):
+    """Air at -1000 around a body."""
+    rng = np.random.default_rng(i)
+    body = rng.integers(level, level + 25, (16, 16))
+    body[:4] = -1000 + rng.integers(0, 20, (4, 16))
+    return body.astype(np.int16)
+
+
+@pytest.mark.parametrize("bone", [0, 8])
+@pytest.mark.parametrize("form", ["dicom", "cohort"])
+def test_ct_by_a_window_typed_as_centre_and_width_is_asked_about(tmp_path, form, bone):
+    """40,400 is meant as -160..240, and what is soft tissue becomes black; a little bone is bright."""
+    pytest.importorskip("pydicom")
+    names = []
+    for i in range(20):
+        values = ct(i, 30)
+        values[8, :bone] = 900
+        if form == "dicom":
+            path, more = tmp_path / "ab"[i % 2] / f"{i}.dcm", {"StudyInstanceUID": f"1.2.{i}"}
+            make_object(path, values + 1024, patient=f"P{i}", series=i + 1, **more)
+        else:
+            volume = np.stack([values] * 3)
+            names.append(cohorts.save(tmp_path / f"v{i}.nii.gz", volume, spacing=(3, 1, 1)))
+
+    def read(*window):
+        if form == "dicom":
+            return load(tmp_path, window=window, duplicates="keep")
+        rows = [{"ct": n, "label": "ab"[i % 2]} for i, n in enumerate(names)]
+        table = cohorts.table(tmp_path, rows)
+        return cohorts.load(table, window=window, duplicates="keep")
+
+    (line,) = told(lambda: read(40.0, 400.0))
+    assert "20 of 20 images look nearly black by data.window=40,400: " in line
+    assert "not centre and width: is --config.data.window=-160,240 meant?" in line
+    (line,) = told(lambda: read(600.0, 1500.0))
+    assert "--config.data.window=-150,1350 meant?" in line
+    windows = ((-160.0, 240.0), (0.0, 80.0), (-1024.0, 1024.0), (-600.0, 1500.0))
+    assert told(lambda: [read(*window) for window in windows]) == []
+
+
+def test_a_few_images_that_a_window_leaves_nearly_black_are_named_in_training_and_later(tmp_path):
+    pytest.importorskip("pydicom")
+    for i in range(20):
+        path, more = tmp_path / "ab"[i % 2] / f"{i}.dcm", {"StudyInstanceUID": f"1.2.{i}"}
+        values = ct(i, -150 if i == 5 else 30) + 1024
+        make_object(path, values, patient=f"P{i}", series=i + 1, **more)
+    with pytest.warns(UserWarning, match="nearly black") as caught:
+        info = load(tmp_path, window=(0.0, 80.0)).info
+    (line,) = [str(w.message) for w in caught if "nearly" in str(w.message)]
+    assert "1 of 20 images" in line and "b/5.dcm; are their values Hounsfield units" in line
+    words = "1 of 10 pictures use less than 1/16 of the range trained on, 0 to 80, .*5.dcm for one"
+    with pytest.warns(UserWarning, match=words):
+        read_images(tmp_path / "b", info)
+    assert told(lambda: read_images(tmp_path / "a", info)) == []

@@ -222,3 +222,10 @@ def test_a_table_where_a_folder_is_read_and_the_reverse(tmp_path):
         list_manifest(ConfigDict(dict(given, name="manifest", root=str(tmp_path))))
     with pytest.raises(FileNotFoundError, match=r"line 2: no file .*; nor of line 3, 4$"):
         list_manifest(ConfigDict(dict(given, name="manifest")))
+
+
+@pytest.mark.parametrize("name", ["own", "folder", "manifest", "masks", "cohort"])
+def test_an_npz_where_files_are_read_says_how_it_is(tmp_path, name):
+    np.savez(tmp_path / "a.npz", train_images=np.zeros(3))
+    with pytest.raises(ValueError, match="a.npz is an .npz: .*=breastmnist.*map_classes=NAME,NAME"):
+        load(tmp_path / "a.npz", name)

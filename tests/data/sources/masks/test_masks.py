@@ -256,6 +256,29 @@ def test_names_of_classes_are_of_masks_alone_and_masks_lie_in_memory(pictures):
         load(pictures, loader="grain")
 
 
+@pytest.mark.parametrize("filed", [True, False])
+@pytest.mark.parametrize(
+    ("names", "told"),
+    [(("lesion", "Background"), True), (("air", "lesion", "background"), True),
+     (("background", "lesion"), False), (("air", "background cells"), False)],
+)  # fmt: skip
+def test_a_background_that_is_not_class_0_is_said(tmp_path, names, told, filed):
+    """Measures of the foreground would be of the background."""
+    if filed:
+        named(tmp_path, "\n".join(names))
+    with warnings.catch_warnings(record=True) as caught:
+        warnings.simplefilter("always")
+        seen = [Seen(tmp_path / "a.png", tuple(range(len(names))))]
+        choose_names(() if filed else names, tmp_path, seen)
+    said = [str(one.message) for one in caught]
+    assert len(said) == told
+    where = str(tmp_path) if filed else "data.map_classes"
+    words = (
+        f"{where}: the class {len(names) - 1} is called {names[-1]}, and 0 {names[0]}: measures of"
+    )
+    assert all(line.startswith(words) and "the number 0" in line for line in said)
+
+
 @pytest.mark.parametrize(
     ("given", "told"),
     [(("air", "lesion", "organ"), True), (("air", "organ", "lesion"), False)],

@@ -251,3 +251,57 @@ def test_every_single_label_set_loads(tmp_path, flag):
     assert splits.info.classes == entry.classes and splits.info.dims == entry.dims
     assert splits.train.images.shape[1:] == splits.info.shape
     assert data.Info.from_dict(splits.info.to_dict()) == splits.info
+
+
+def lines(path, name="breastmnist", **fields):
+    with warnings.catch_warnings(record=True) as caught:
+        warnings.simplefilter("always")
+        splits = data.load(config(path, name, **fields))
+    return splits.info, [str(w.message) for w in caught]
+
+
+def test_what_an_own_file_borrows_of_a_set_is_said(tmp_path):
+    """Its classes, and that it is mirrored, came from the name alone, without a word."""
+    path = write(tmp_path / "mine.npz")
+    info, said = lines(path)
+    taken = f"{path}: its labels are taken as 0 = malignant, 1 = normal, benign, and its images mirrored"
+    (line,) = [line for line in said if line.startswith(taken)]
+    assert "in training (horizontal)" in line and "map_classes=NAME,NAME" in line
+    assert not any("labels are taken" in one for one in lines(path, md5=info.md5)[1])  # accepted
+    line = next(one for one in lines(path, "pneumoniamnist")[1] if "labels are taken" in one)
+    assert "mirrored" not in line and "1 = pneumonia, as in the set" in line
+    columns = {f"{s}_labels": np.zeros((n, 14), np.uint8) for s, n in SIZES.items()}
+    findings = write(tmp_path / "findings.npz", **columns)
+    line = next(one for one in lines(findings, "chestmnist:mass")[1] if "labels are taken" in one)
+    assert "0 = no mass, 1 = mass" in line and "correct them" in line and "map_classes" not in line
+
+
+def test_classes_of_an_own_file_can_be_named(tmp_path, monkeypatch):
+    path = write(tmp_path / "mine.npz")
+    info, said = lines(path, map_classes=("cat", "dog"))
+    assert info.classes == ("cat", "dog") and info.flips == () and info.map_classes == ()
+    assert not any("labels are taken" in line for line in said)
+    for names, words in (
+        (("cat",), "data.map_classes=cat: give a name of its own to each class"),
+        (("cat", "cat"), "to each class, at least to two"),
+        (("cat", "dog", "cow"), r"no image of train_labels has the label 2 \(cow"),
+    ):
+        with pytest.raises(ValueError, match=words):
+            load(path, map_classes=names)
+    monkeypatch.setattr(medmnist, "file_md5", lambda _: TABLE["breastmnist"].md5[0])
+    with pytest.raises(ValueError, match="is the published file, and its classes are malignant"):
+        load(path, map_classes=("cat", "dog"))
+    with pytest.raises(ValueError, match="'chestmnist:mass' takes none"):
+        data.check(config(path, "chestmnist:mass", map_classes=("cat", "dog")))
+
+
+@pytest.mark.parametrize(("flag", "dims"), [("breastmnist", 2), ("nodulemnist3d", 3)])
+def test_nearly_black_images_of_an_own_file_are_named(tmp_path, flag, dims):
+    """12 bits shifted by 8, or floats of [0, 1] cast to uint8, were trained on without a word."""
+    dark = np.random.default_rng(1).integers(0, 16, (SIZES["train"], *(28,) * dims), np.uint8)
+    dark[3] = 0
+    _, said = lines(write(tmp_path / "mine.npz", dims=dims, train_images=dark), flag)
+    (line,) = [line for line in said if "nearly black" in line]
+    assert "6 of 7 training images" in line and "train/00000" in line
+    (line,) = [line for line in said if "hardly any value" in line]
+    assert "1 of 7 training images" in line and "train/00003" in line

@@ -60,6 +60,7 @@ def test_signs_that_only_python_takes_for_ends_of_lines_stay(tmp_path):
             "header must have path,label; got <!doctype html>; .*HTML page",
         ),
         ("version https://git-lfs.github.com/spec/v1\n", "header must have .*git lfs pull"),
+        ("subject,t1w,t2w,label\ns,a,b,c\n", "got .*; a table of .* .--config=cohort_classify.$"),
         ("path;label\na.png;1\n", "got path;label; cells are parted by semicolons"),
         ("path\tlabel\na.png\t1\n", "cells are parted by tabs"),
         (f"path,label\na.png,{'x' * 200_000}\n", "line 2: field larger than field limit"),

@@ -49,6 +49,13 @@ def test_arrays_in_one_split(root, loader):
     assert len(set(seen)) == 20
 
 
+def test_images_that_are_nearly_black_are_named(tmp_path):
+    builder = tiny_tfds.TinyDark(data_dir=tmp_path, file_format="array_record")
+    builder.download_and_prepare()
+    with pytest.warns(UserWarning, match="2 of 2 validation images use less than 1/16.*train/000"):
+        load(tmp_path, "tiny_dark")
+
+
 def test_pictures_in_their_own_splits(root):
     splits = load(root, "tiny_picture")
     assert [len(splits[s]) for s in ("train", "val", "test")] == [12, 4, 6]

@@ -71,6 +71,13 @@ class TinyPicture(_Tiny):
         return encoded(split, i)
 
 
+class TinyDark(TinyTensor):
+    """Values below 16."""
+
+    def value(self, split, i):
+        return image(split, i) // 16
+
+
 class TinyUnlabelled(_Tiny):
     """No class label."""
 
