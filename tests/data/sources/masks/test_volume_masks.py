@@ -36,6 +36,16 @@ def moved(root):
     nibabel.save(nibabel.Nifti1Image(values, off), path)
 
 
+def unsized(root):
+    """Neither file says where it lies, and the mask alone not how large its voxels are."""
+    for folder, sizes in (("images", (1, 1.5, 3)), ("masks", (0, 0, 0))):
+        path = root / folder / "case03.nii.gz"
+        image = nibabel.Nifti1Image(np.asarray(nibabel.load(path).dataobj), None)
+        image.header["pixdim"][1:4] = sizes
+        image.header["sform_code"] = image.header["qform_code"] = 0
+        nibabel.save(image, path)
+
+
 def probable(root):
     path = root / "masks/case03.nii.gz"
     save(path, np.asarray(nibabel.load(path).dataobj) * np.float32(0.5))
@@ -48,6 +58,7 @@ def probable(root):
             moved,
             "case03.nii.gz is not on the grid of its image .*first voxels 2 mm apart.*Resample",
         ),
+        (unsized, "case03.nii.gz is not on the grid .*only one of them says how large its voxels"),
         (probable, "case03.nii.gz holds 0.5, which is no whole number"),
     ],
 )
