@@ -9,6 +9,7 @@ import pytest
 from PIL import Image
 
 from msflow_jax import data
+from msflow_jax.data.padding import filled_of, inside_of
 from msflow_jax.data.sources.masks.names import Seen, choose_names, read_names
 from msflow_jax.data.sources.masks.reading import read_mask
 
@@ -268,3 +269,14 @@ def test_names_of_the_configuration_that_contradict_the_file_are_said(tmp_path, 
     said = [str(one.message) for one in caught]
     assert names == given and len(said) == told
     assert all("classes.txt names the classes air, organ, lesion, and data.map" in s for s in said)
+
+
+def test_where_pictures_lie_in_their_squares_is_kept(pictures):
+    """Padding is right and certain, and is not to be measured as if the model had said it."""
+    part = load(pictures).train  # 24 x 16 at 16 a side
+    inside = inside_of(part)
+    assert inside.shape == part.maps.shape and filled_of(inside[0]) == (16, 11)
+    assert not part.images[..., 0][~inside].any() and (inside == inside[0]).all()
+    assert part.images[:, :, 2:13].any(axis=(0, 1)).all() and inside[0, 0].nonzero()[0][0] == 2
+    for fit in ("crop", "stretch"):
+        assert inside_of(load(pictures, fit=fit).train) is None
