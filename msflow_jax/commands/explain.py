@@ -80,7 +80,8 @@ def explain(
         raise ValueError(f"--label and --against are both {sorts[requested[0]]}: choose two")
     given = read_sized_images(images, flow.info, resize=flow.resizes(resize))
     pixels, names = given.images, given.names
-    prediction = flow.classify(pixels, description="classifying")
+    # Of the first draw, as the maps are: of several draws likelihood and class would be of other noise.
+    prediction = flow.classify(pixels, description="classifying", draws=1)
     labels, others = choose_classes(prediction, *requested)
     likelihood: Any = prediction.log_likelihood
     columns = (names, prediction.names, labels, others, likelihood)

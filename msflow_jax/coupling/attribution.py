@@ -25,7 +25,8 @@ class Explanation:
 
     Attributes:
         map: log P(x | label) of the 8-bit image entry by entry, ``[B, *space]``; its sum is the
-            log-likelihood, of which ``Prediction.log_prob`` is the mean over classes.
+            log-likelihood. ``Prediction.log_prob`` of the first draw is the log-sum-exp of these over
+            the classes, each with its log-prior added.
         log_ratio: log-likelihood map of the label minus that of the other label; its sum is the
             log-likelihood ratio in nats.
     """

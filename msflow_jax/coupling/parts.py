@@ -15,8 +15,9 @@ from ml_collections import ConfigDict
 
 from msflow_jax.data import Info, LazySplit, Split, some
 from msflow_jax.data.base import digest
-from msflow_jax.data.sources.decoding import decode, encode
+from msflow_jax.data.sources.decoding import decode, encode, opened
 from msflow_jax.data.sources.fitting import to_square
+from msflow_jax.data.sources.masks.reading import refuse_lossy
 from msflow_jax.storage.atomic import write_atomically
 from msflow_jax.storage.places import expand
 from msflow_jax.training.fitted import Fit, Fitted
@@ -66,7 +67,8 @@ def prepare(config: ConfigDict, info: Info, train: Split | LazySplit) -> Couplin
 
     Raises:
         FileNotFoundError: there is no such file.
-        ValueError: the mask of a volume is of another shape.
+        ValueError: the mask of a volume is of another shape, or one that is a JPEG, which has other
+            values than 0 in the background.
     """
     if not needs_mask(config):
         if config.foreground:
@@ -118,6 +120,9 @@ def _read(path: Path, sides: tuple[int, ...], fit: str) -> np.ndarray:
     from msflow_jax.data.sources.nifti.reading import has_suffix, read_nifti
 
     nifti, stacked = has_suffix(path), (math.prod(sides[:-1]), sides[-1])
+    if not nifti:
+        with opened(path, path) as image:
+            refuse_lossy(image, path, "save model.foreground as PNG, 0 where it is background")
     inside = (read_nifti(path).values if nifti else decode(path.read_bytes(), path)).max(-1) > 0
     if len(sides) == 2 and not nifti:
         picture = np.where(inside, 255, 0).astype(np.uint8)[..., None]

@@ -49,7 +49,8 @@ class Explanations:
         rank = [np.flatnonzero(split.labels == k) for k in range(len(run.classes))]
         turns = [members[i] for i in range(SHOWN_CASES) for members in rank if i < len(members)]
         chosen = np.array(turns[:SHOWN_CASES])
-        order = run.prediction.distance[chosen].argsort(axis=1)
+        # Of the first draw, which the maps are of.
+        order = np.asarray(run.prediction.distances)[0, chosen].argsort(axis=1)
         found = run.flow.explain(split.images[chosen], order[:, 0], order[:, 1])
         space = tuple(range(1, found.map.ndim))
         return {"images": len(chosen)}, {

@@ -10,10 +10,23 @@ from msflow_jax.data.info import Info
 
 _COLUMNS = {2: ("mm_rows", "mm_columns"), 3: ("mm_slices", "mm_rows", "mm_columns")}
 
+_UNSIZED = "unsized"
+
 
 def as_facts(sizes: np.ndarray) -> dict[str, np.ndarray]:
     """Facts (``Split.truth``) of sizes in mm along each axis of space, ``[N, 2]`` or ``[N, 3]``."""
     return dict(zip(_COLUMNS[sizes.shape[1]], sizes.T, strict=True))
+
+
+def as_unsized(unsized: np.ndarray) -> dict[str, np.ndarray]:
+    """Facts where some images do not say their size, so that none counts: which, bool ``[N]``."""
+    return {_UNSIZED: unsized}
+
+
+def unsized_of(split: Any) -> int | None:
+    """Images of a split that do not say their size; None where all images of the data do, or none."""
+    found = (split.truth or {}).get(_UNSIZED)
+    return None if found is None else int(np.sum(found))
 
 
 def sizes_of(split: Any, info: Info) -> np.ndarray | None:

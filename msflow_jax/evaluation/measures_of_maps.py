@@ -21,7 +21,8 @@ SEGMENTATION = {
     ),
     "hd": Measure(
         "largest distance from a border pixel of one map to the other map's border, mean over the "
-        "images that have the class in both", "0 or more mm, or pixels (`unit`)", LESS, "Hausdorff 1914",
+        "images that have the class in both; pixels are those of the images as the model reads them, at "
+        "`data.side`, not of the files", "0 or more mm, or pixels (`unit`)", LESS, "Hausdorff 1914",
     ),
     "hd95": Measure(
         "the larger of the two 95th percentiles of these distances, one for each direction, likewise",
@@ -30,11 +31,16 @@ SEGMENTATION = {
     "missed": Measure("images that have the class in the true map alone", "0 to N", LESS),
     "invented": Measure("images that have the class in the predicted map alone", "0 to N", LESS),
     "absent": Measure("images that have the class in neither", "0 to N", NEITHER),
+    "unsized": Measure(
+        "images whose files do not say how large their pixels are, where others of the data do: the "
+        "distances of all are in pixels then", "0 to N", NEITHER,
+    ),
 }  # fmt: skip
 MAP_UNCERTAINTY = {
     "auroc": Measure(
         "share of pairs of a wrong and a right pixel whose wrong one is less certain; uncertainty "
-        "is the entropy of the class probabilities of all draws together, over log K", CHANCE, MORE,
+        "is the entropy of the class probabilities of all draws together, over log K; padding counts in "
+        "none of these measures", CHANCE, MORE,
     ),
     "mean_wrong": Measure("mean uncertainty of the wrong pixels", SHARE, NEITHER),
     "mean_right": Measure("mean uncertainty of the right pixels", SHARE, NEITHER),

@@ -15,6 +15,7 @@ def evaluate_uncertainty(
     wrong: np.ndarray,
     uncertainty: np.ndarray,
     *,
+    inside: np.ndarray | None = None,
     groups: Sequence[Any] | None = None,
     resamples: int = 500,
 ) -> dict[str, Any]:
@@ -23,11 +24,13 @@ def evaluate_uncertainty(
     Args:
         wrong: bool ``[N, *space]``.
         uncertainty: in [0, 1], ``[N, *space]``.
+        inside: bool ``[N, *space]``, of each image somewhere True: the pixels that count, where images
+            are padded; None: all.
         groups: subject of each image, or None; see :func:`bootstrap_intervals`.
         resamples: number of bootstrap resamples.
 
     Returns:
-        ``auroc`` of errors by uncertainty over all pixels (ties of 512 levels count half), its
+        ``auroc`` of errors by uncertainty over these pixels (ties of 512 levels count half), its
         ``intervals``, ``mean_wrong`` and ``mean_right`` uncertainty, ``images_spearman``: rank
         correlation of the images' mean uncertainty with their share of wrong pixels, and ``bins``:
         ``above``, ``share`` of the pixels and ``error`` among them for each tenth of the range. What is
@@ -43,31 +46,35 @@ def evaluate_uncertainty(
         raise ValueError(
             f"uncertainties lie in [0, 1], got {uncertainty.min():g} to {uncertainty.max():g}"
         )
+    inside = np.ones(wrong.shape, bool) if inside is None else np.asarray(inside, bool)
+    if inside.shape != wrong.shape:
+        raise ValueError(f"errors {wrong.shape} and the pixels inside {inside.shape} differ")
     images = len(wrong)
-    flat, error = uncertainty.reshape(images, -1), wrong.reshape(images, -1)
-    pairs = list(zip(flat, error, strict=True))
+    pairs = [(one[at], bad[at]) for one, bad, at in zip(uncertainty, wrong, inside, strict=True)]
+    values, error = (np.concatenate(of) for of in zip(*pairs, strict=True))
+    kinds = np.array([(bad.any(), not bad.all()) for _, bad in pairs])
     # Most pixels are nearly certain: levels are finer there.
     counts = [_counts(np.cbrt(one), bad, _LEVELS) for one, bad in pairs]
     right, bad = np.array(counts, np.float64).reshape(images, 2, _LEVELS).transpose(1, 0, 2)
     tenths = np.array([_counts(one, bad, _BINS) for one, bad in pairs]).sum(axis=0)
-    among = rarest(np.stack([error.any(axis=1), ~error.all(axis=1)], axis=1), groups)
+    among = rarest(kinds, groups)
     found = bootstrap_intervals(
         {"auroc": Counted(lambda weights: _areas(weights @ right, weights @ bad), among)}, images,
         groups=groups, resamples=resamples,
     )  # fmt: skip
     area = float(_areas(right.sum(axis=0), bad.sum(axis=0)))
-    spearman = _spearman(flat.mean(axis=1), error.mean(axis=1))
-    values: dict[str, Any] = {
+    spearman = _spearman(*(np.array([one.mean() for one in of]) for of in zip(*pairs, strict=True)))
+    scores: dict[str, Any] = {
         "auroc": None if np.isnan(area) else area,
-        "mean_wrong": float(flat[error].mean()) if error.any() else None,
-        "mean_right": float(flat[~error].mean()) if not error.all() else None,
+        "mean_wrong": float(values[error].mean()) if error.any() else None,
+        "mean_right": float(values[~error].mean()) if not error.all() else None,
         "images_spearman": spearman,
     }
-    reasons = {name: "no pixel is wrong, or none right" for name in values if values[name] is None}
+    reasons = {name: "no pixel is wrong, or none right" for name in scores if scores[name] is None}
     if spearman is None:
         reasons["images_spearman"] = "fewer than three images, or all of them alike"
     return {
-        **values, "intervals": {"auroc": found["auroc"]}, "bins": _bins(*tenths),
+        **scores, "intervals": {"auroc": found["auroc"]}, "bins": _bins(*tenths),
         **({"undefined": reasons} if reasons else {}),
     }  # fmt: skip
 

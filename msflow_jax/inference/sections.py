@@ -157,7 +157,8 @@ class Segmentation:
 
     def __call__(self, run: Evaluation) -> tuple[Block, Arrays]:
         """See :class:`msflow_jax.families.Section`."""
-        from msflow_jax.data.pixel_sizes import sizes_of
+        from msflow_jax.data.padding import inside_of
+        from msflow_jax.data.pixel_sizes import sizes_of, unsized_of
         from msflow_jax.evaluation.pixel_uncertainty import evaluate_uncertainty
         from msflow_jax.evaluation.segmentation import evaluate_images
 
@@ -165,10 +166,20 @@ class Segmentation:
         maps, uncertainty = run.flow.segment_uncertainly(split.images, description=words)
         sizes, wrong = sizes_of(split, run.flow.info), maps != split.maps
         block = evaluate_images(split.maps, maps, run.classes, sizes=sizes, groups=split.groups)
-        block["uncertainty"] = evaluate_uncertainty(wrong, uncertainty, groups=split.groups)
-        order = np.argsort(wrong.reshape(len(wrong), -1).mean(axis=1), kind="stable")
+        if (unsized := unsized_of(split)) is not None:
+            block["unsized"] = unsized
+        inside = inside_of(split)  # padding is right and certain, and would count as a success
+        block["uncertainty"] = evaluate_uncertainty(
+            wrong, uncertainty, inside=inside, groups=split.groups
+        )
+        axes = tuple(range(1, wrong.ndim))
+        order = np.argsort(
+            wrong.mean(axis=axes, where=True if inside is None else inside), kind="stable"
+        )
         shown = order[_spread(len(order), SHOWN_MAPS)]
+        padded = {} if inside is None else {"segmented_inside": inside[shown]}
         return block, {
+            **padded,
             "segmented_images": split.images[shown],
             "segmented_truth": split.maps[shown],
             "segmented_maps": maps[shown],

@@ -98,7 +98,7 @@ def regions(own: Restored, classes: int) -> list[dict[str, Any]]:
 
 def _measured(own: Restored, classes: Sequence[str]) -> dict[str, Any]:
     """The columns of a table: pixels, area or volume, and mean uncertainty of each class."""
-    unit, row = unit_of(own), dict[str, Any]()
+    unit, row, mean = unit_of(own), dict[str, Any](), mean_uncertainty(own)
     for name, one in zip(classes, regions(own, len(classes)), strict=True):
         size, unsure = one["size"], one["uncertainty"]
         row[f"{name} (pixels)"] = one["pixels"]
@@ -106,9 +106,15 @@ def _measured(own: Restored, classes: Sequence[str]) -> dict[str, Any]:
         row[f"{name} (uncertainty)"] = "" if unsure is None else f"{unsure:.4f}"
     return {
         **row,
-        "mean_uncertainty": f"{own.uncertainty.mean():.4f}",
+        "mean_uncertainty": "" if mean is None else f"{mean:.4f}",
         "unseen_share": f"{own.unseen.mean():.4f}",
     }
+
+
+def mean_uncertainty(own: Restored) -> float | None:
+    """Mean uncertainty in [0, 1] of what the model was shown; None where it was shown nothing."""
+    seen = own.uncertainty[~own.unseen]
+    return float(seen.mean()) if seen.size else None
 
 
 def unit_of(own: Restored) -> str:

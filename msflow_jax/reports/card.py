@@ -12,6 +12,7 @@ from msflow_jax.reports.classification import score_rows
 from msflow_jax.reports.page import number, percent, span
 from msflow_jax.reports.privacy import privacy_rows
 from msflow_jax.reports.results import Results
+from msflow_jax.reports.segmentation import unit_of
 from msflow_jax.storage.content import printable
 from msflow_jax.storage.text import listed
 
@@ -115,7 +116,7 @@ def write_card(
     context = {
         "classes": data.map_classes if "segment" in facts["verbs"] else data.classes,
         "regions": segmentation_rows(results.part("segmentation")),
-        "unit": results.part("segmentation").get("unit", ""),
+        "unit": unit_of(results),
         "use": Ready(_use(facts["verbs"], data)),
         "scores": [row[:3] for row in score_rows(results, measured)] if measured else [],
         "measured": measured, "calibration": results.part("calibration"),

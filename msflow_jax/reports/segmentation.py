@@ -26,13 +26,22 @@ def segmentation_section(results: Results) -> Section:
     colours = [f"#{r:02x}{g:02x}{b:02x}" for r, g, b in label_colours(len(classes)).tolist()]
     return page.section(
         results, "segmentation", "Segmentation", rows=[_row(*pair) for pair in classes.items()],
-        unit=found.get("unit") or "pixels", undefined=found.get("undefined") or {},
+        unit=unit_of(results), unsized=found.get("unsized"), undefined=found.get("undefined") or {},
         subjects=(found.get("intervals") or {}).get("groups"),
         no_interval=_no_interval((found.get("intervals") or {}).get("undefined") or {}),
         unsure=found.get("uncertainty") or {}, shown=SHOWN, cases=_cases(results, len(classes)),
         legend=list(zip(colours, classes, strict=True)),
         through=planes.caption(results.dims, results.spacing, _THROUGH),
     )  # fmt: skip
+
+
+def unit_of(results: Results) -> str:
+    """Unit of the distances; of pixels how many the model's images have, which files may not have."""
+    unit, space = results.part("segmentation").get("unit") or "pixels", results.data.get("space")
+    if unit != "pixels" or not isinstance(space, list) or not space:
+        return unit
+    sides = space[:1] if len(set(space)) == 1 else space
+    return f"pixels at {' x '.join(map(str, sides))}{' a side' if len(sides) == 1 else ''}"
 
 
 def _no_interval(undefined: Mapping[str, str]) -> str:
@@ -63,6 +72,7 @@ def _cases(results: Results, classes: int) -> list[dict[str, Any]]:
     if any(array is None or not len(array) for array in arrays):
         return []
     names = results.arrays.get("segmented_names")
+    inside = results.arrays.get("segmented_inside")
     cases = []
     for i, (image, truth, maps, unsure) in enumerate(zip(*arrays, strict=True)):
         colour = image.shape[-1] == 3  # of what is laid over in colour the map alone is plainer
@@ -81,6 +91,7 @@ def _cases(results: Results, classes: int) -> list[dict[str, Any]]:
             page.picture(one, f"{words} of {name}", joined=volume, nearest=words in _MAPS)
             for one, words in zip(shown, SHOWN, strict=True)
         ]
-        error, mean = float((truth != maps).mean()), float(unsure.mean() / 255)
+        at = ... if inside is None else inside[i]  # not the padding
+        error, mean = float((truth != maps)[at].mean()), float(unsure[at].mean() / 255)
         cases.append({"pictures": pictures, "name": name, "error": error, "unsure": mean})
     return cases

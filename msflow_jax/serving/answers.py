@@ -53,7 +53,7 @@ def explain(flow: Flow, asked: Asked) -> Answer:
         raise ValueError(f"label and against are both {given['label']}: choose two")
     seen, lines = read(asked, flow.info)
     many = padded(seen.images)
-    prediction = flow.classify(many)
+    prediction = flow.classify(many, draws=1)  # the first, which the maps are of
     labels, others = choose_classes(prediction, *chosen)
     found = flow.explain(many, labels, others, spread=given["spread"])
     count = len(seen.images)

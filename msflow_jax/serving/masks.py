@@ -16,6 +16,7 @@ from msflow_jax.inference.segmented import (
     colours_of,
     flattened,
     levels_of,
+    mean_uncertainty,
     overlay_of,
     regions,
     unit_of,
@@ -74,7 +75,7 @@ def _row(one: Segmentable, own: Restored, flow: Flow, path: Path) -> Answer:
         "uncertainty": address_of(encode(uncertainty)),
         "mask": mask, "mask_name": f"{stem_of(Path(one.name))}_mask{ending}",
         "classes": [{"name": name, "colour": colour, **of} for name, colour, of in known],
-        "unit": unit_of(own), "mean_uncertainty": float(own.uncertainty.mean()),
+        "unit": unit_of(own), "mean_uncertainty": mean_uncertainty(own),
         "unseen_share": float(own.unseen.mean()),
     }  # fmt: skip
 

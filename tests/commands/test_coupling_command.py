@@ -3,6 +3,7 @@
 import csv
 import json
 import re
+import shutil
 
 import numpy as np
 import pytest
@@ -217,3 +218,28 @@ def test_a_prediction_is_explained_in_a_browser(client, strangers):
         assert "nats" in said and "dark" in said and "very bright" in said
         width = page.evaluate("document.querySelector('#explain .card img').naturalWidth")
         assert width > 500  # image, map and ratio side by side, with their scales
+
+
+def test_an_explanation_of_a_run_of_several_draws_is_of_the_first(
+    command, workdir, pictures, tmp_path
+):
+    """The likelihood beside the maps was the mean over draws, and so was the class."""
+    run = shutil.copytree(workdir, tmp_path / "run")
+    out = command("evaluate", f"--workdir={run}", "--draws=4", "--name=several", "--adopt")
+    assert out.status == 0, out.err
+    given = f"--workdir={run}", f"--images={pictures / 'test'}"
+    tables = []
+    for k in range(2):
+        output = f"--output={tmp_path / str(k)}"
+        assert command("explain", *given, f"--label={k}", output).status == 0
+        tables.append(rows(tmp_path / str(k) / "explained.csv"))
+    counts = json.loads((run / "manifest.json").read_text())["data"]["counts"]
+    sums = np.array([[float(row["log_likelihood_of_class"]) for row in one] for one in tables])
+    joint = sums + np.log(np.array(counts) / sum(counts))[:, None]
+    said = [float(row["log_likelihood"]) for row in tables[0]]
+    np.testing.assert_allclose(np.logaddexp.reduce(joint), said, atol=5e-3)
+    output = f"--output={tmp_path / 'one.csv'}"
+    assert command("classify", *given, "--draws=1", output).status == 0
+    one = rows(tmp_path / "one.csv")
+    for key in ("prediction", "log_likelihood"):
+        assert [row[key] for row in one] == [row[key] for row in tables[0]]

@@ -56,6 +56,20 @@ def test_a_mask_that_is_not_square_is_fitted_as_the_images_are(config, tmp_path)
     assert found[2:6].all() and not found[:2].any() and not found[6:].any()
 
 
+@pytest.mark.parametrize("suffix", ["jpg", "webp"])
+def test_a_mask_of_a_lossy_format_is_refused(config, tmp_path, suffix):
+    """What a JPEG writes about an edge was foreground."""
+    picture = np.zeros((64, 64), np.uint8)
+    picture[20:41, 20:41] = 255
+    path = tmp_path / f"head.{suffix}"
+    Image.fromarray(picture).save(path, quality=75)
+    config.foreground = str(path)
+    with pytest.raises(
+        ValueError, match=f"head.{suffix} is .*, which changes values: save model.foreground as PNG"
+    ):
+        prepare(config, INFO, None)
+
+
 def test_a_mask_that_no_step_asks_for_is_named(config):
     config.layout, config.foreground = "checkerboard:1", "head.png"
     with pytest.warns(

@@ -128,3 +128,28 @@ def test_the_mean_without_the_background_has_its_own_interval():
     assert alone["mean_dice"] == 1 and alone["mean_dice_foreground"] is None
     assert alone["undefined"] == {"mean_dice_foreground": f"no pixel but of {NAMES[0]}"}
     assert alone["intervals"]["mean_dice_foreground"] is None
+
+
+def test_padding_says_nothing_of_errors():
+    """It is right and certain: it gave 0.74 and 0.99 to an uncertainty that knows nothing."""
+    rng = np.random.default_rng(0)
+    space = (40, 32, 32)
+    inside = np.zeros(space, bool)
+    for one in inside:
+        height = rng.integers(8, 33)
+        one[(32 - height) // 2 : (32 - height) // 2 + height] = True
+    wrong = (rng.random(space) < 0.2) & inside
+    unsure = np.where(inside, rng.uniform(0.05, 0.9, space), 0).astype(np.float32)
+    out = evaluate_uncertainty(wrong, unsure, inside=inside, resamples=100)
+    assert out["auroc"] == pytest.approx(0.5, abs=0.02) and abs(out["images_spearman"]) < 0.4
+    assert out["bins"][0]["error"] == pytest.approx(0.2, abs=0.03)
+    assert sum(row["share"] for row in out["bins"]) == pytest.approx(1)
+    area = roc_auc_score(wrong[inside], unsure[inside])
+    assert out["auroc"] == pytest.approx(area, abs=2e-3)
+    assert out["mean_right"] == pytest.approx(unsure[inside & ~wrong].mean())
+    everywhere = np.ones_like(inside)
+    assert evaluate_uncertainty(wrong, unsure, inside=everywhere) == evaluate_uncertainty(
+        wrong, unsure
+    )
+    with pytest.raises(ValueError, match="pixels inside"):
+        evaluate_uncertainty(wrong, unsure, inside=inside[1:])

@@ -123,10 +123,11 @@ const show = {
   segment(found) {
     return found.images.map((image) => {
       const unseen = image.unseen_share ? `; ${percent(image.unseen_share)} was not seen by the model` : "";
+      const mean = image.mean_uncertainty === null ? "n/a" : image.mean_uncertainty.toFixed(3);
       return element("div", { className: "card wide" }, element("h3", {}, image.name),
         element("div", { className: "row full" }, titled(image.picture, "the image"),
           titled(image.overlay, "its classes in colour"), titled(image.uncertainty,
-            `uncertainty (white: all classes are equally probable), mean ${image.mean_uncertainty.toFixed(3)}${unseen}`)),
+            `uncertainty (white: all classes are equally probable), mean ${mean}${unseen}`)),
         legend(image.classes, image.unit),
         element("p", {}, element("a", { href: image.mask, download: image.mask_name }, `Save the mask, ${image.mask_name}`)));
     });

@@ -4,14 +4,16 @@ from __future__ import annotations
 
 import dataclasses
 import warnings
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 
 import numpy as np
 from ml_collections import ConfigDict
 
 from msflow_jax.data.base import SPLITS, Split, Splits, digest
-from msflow_jax.data.pixel_sizes import as_facts
+from msflow_jax.data.padding import as_facts as filled_facts
+from msflow_jax.data.padding import filled_of
+from msflow_jax.data.pixel_sizes import as_facts, as_unsized
 from msflow_jax.data.sources.finding import find_images, stem_of, warn_of_left_out
 from msflow_jax.data.sources.grey.values import refuse_broken
 from msflow_jax.data.sources.items import Item
@@ -61,7 +63,7 @@ def load_masks(config: ConfigDict) -> Splits:
     keep_together(rows, root)
     warn_of_strangers(rows, root)
     _check(rows, masks)
-    seen, maps, shapes = _read(rows, masks, Shaping.of(config), config)
+    seen, maps, facts = _read(rows, masks, Shaping.of(config), config)
     names, table = choose_names(config.map_classes, root, seen)
     maps = table[maps]
     has = np.zeros((len(seen), len(names)), bool)
@@ -74,7 +76,7 @@ def load_masks(config: ConfigDict) -> Splits:
     check_present(has, splits, names, root)
     warn_of_lost(has, maps, names, root)
     listing = Listing(tuple(rows), names, labels, splits, root)
-    return _with_maps(load_listing(listing, config, classes=False), listing, maps, shapes)
+    return _with_maps(load_listing(listing, config, classes=False), listing, maps, facts)
 
 
 def _pairs(root: Path) -> tuple[list[Row], dict[Path, Path]]:
@@ -139,9 +141,10 @@ def _check(rows: Sequence[Row], masks: dict[Path, Path]) -> None:
 
 def _read(
     rows: Sequence[Row], masks: dict[Path, Path], shaping: Shaping, config: ConfigDict
-) -> tuple[list[Seen], np.ndarray, np.ndarray | None]:
-    """The values of each mask, its map at the model's side, and mm of its pixels ``[N, dims]``."""
+) -> tuple[list[Seen], np.ndarray, dict[str, np.ndarray]]:
+    """The values of each mask, its map at the model's side, and facts on where and how large it is."""
     seen, maps, sizes = list[Seen](), list[np.ndarray](), list[tuple[float, ...]]()
+    filled = list[tuple[int, ...]]()
     broken: dict[Path, str] = {}
     reader = MaskReader()
     for row in track(rows, "Reading masks"):
@@ -164,6 +167,8 @@ def _read(
         seen.append(Seen(path, tuple(np.unique(mask.values).tolist())))
         maps.append(fitted)
         sizes.append(pixel_size(mask.values.shape, mask.spacing, fitted.shape, shaping))
+        whole = np.ones_like(mask.values)  # fitted alike, it is 0 where a map is padded
+        filled.append(filled_of(fit_mask(whole, mask.spacing, shaping, config.dims) > 0))
     refuse_broken(broken.values())
     if reader.palettes:
         warnings.warn(
@@ -177,7 +182,16 @@ def _read(
             f"{first} does not say how large its pixels are: distances of all are in pixels",
             stacklevel=4,
         )
-    return seen, np.stack(maps), np.array(sizes) if all(sizes) else None
+    whole_grid = all(one == maps[0].shape for one in filled)
+    facts = {} if whole_grid else filled_facts(np.array(filled))
+    return seen, np.stack(maps), facts | _size_facts(sizes)
+
+
+def _size_facts(sizes: Sequence[tuple[float, ...]]) -> dict[str, np.ndarray]:
+    """Facts on the mm of pixels; where some are not known which, where none are nothing."""
+    if all(sizes):
+        return as_facts(np.array(sizes))
+    return as_unsized(np.array([not one for one in sizes])) if any(sizes) else {}
 
 
 def _rarest(has: np.ndarray) -> np.ndarray:
@@ -188,16 +202,14 @@ def _rarest(has: np.ndarray) -> np.ndarray:
 
 
 def _with_maps(
-    splits: Splits, listing: Listing, maps: np.ndarray, sizes: np.ndarray | None
+    splits: Splits, listing: Listing, maps: np.ndarray, facts: Mapping[str, np.ndarray]
 ) -> Splits:
-    """The splits of a listing with their maps, and the facts that go with them."""
+    """The splits of a listing with their maps, and the facts on these ``[N]``."""
     parts = {}
     for name in SPLITS:
         index, part = np.flatnonzero(listing.splits == name), splits[name]
         assert isinstance(part, Split)
-        truth = dict(part.truth or {})
-        if sizes is not None:
-            truth |= as_facts(sizes[index])
+        truth = {**(part.truth or {}), **{key: values[index] for key, values in facts.items()}}
         arrays = {**part.arrays, "map": maps[index]}
         parts[name] = dataclasses.replace(part, arrays=arrays, truth=truth or None)
     lines = sorted(

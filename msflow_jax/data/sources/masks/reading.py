@@ -56,11 +56,7 @@ def read_mask(path: Path) -> Mask:
 
 
 def _picture(image: Any, path: Path) -> Mask:
-    if image.format in _LOSSY:
-        raise Explained(
-            f"{path} is {image.format}, which changes values: save masks as PNG, one number for each "
-            "class"
-        )
+    refuse_lossy(image, path, "save masks as PNG, one number for each class")
     if getattr(image, "n_frames", 1) > 1:
         raise Explained(f"{path} holds {image.n_frames} pictures: a mask is one picture")
     turned = is_turned(image)
@@ -85,6 +81,12 @@ def _picture(image: Any, path: Path) -> Mask:
     if values.dtype == bool:
         values = values.astype(np.uint8)
     return Mask(whole_numbers(values[..., None] // (stored[0] if stored else 1), path))
+
+
+def refuse_lossy(image: Any, path: Path, remedy: str) -> None:
+    """Raises a ValueError with the remedy for a picture of a format that changes values."""
+    if image.format in _LOSSY:
+        raise Explained(f"{path} is {image.format}, which changes values: {remedy}")
 
 
 def _palette(image: Any, path: Path) -> Mask:

@@ -36,7 +36,10 @@ def differences(a: Picture, b: Picture) -> list[str]:
     found = []
     if a.space != b.space:
         found.append(f"{size_text(a.space)} and {size_text(b.space)} voxels")
-    if a.spacing and b.spacing and not _close(a.spacing, b.spacing):
+    if bool(a.spacing) != bool(b.spacing):
+        # Cubes are made by the size, so that both would be fitted to a grid differently.
+        found.append("only one of them says how large its voxels are")
+    elif a.spacing and not _close(a.spacing, b.spacing):
         found.append(f"voxels of {size_text(a.spacing)} and {size_text(b.spacing)} mm")
     if (a.affine is None) != (b.affine is None):
         found.append("only one of them says how it lies in the patient")

@@ -9,6 +9,7 @@ import pytest
 from PIL import Image
 
 from msflow_jax import data
+from msflow_jax.data.padding import filled_of, inside_of
 from msflow_jax.data.sources.masks.names import Seen, choose_names, read_names
 from msflow_jax.data.sources.masks.reading import read_mask
 
@@ -312,3 +313,14 @@ def test_given_splits_that_part_names_are_told(tmp_path, parted):
     said = [str(one.message) for one in caught if "two of the given splits" in str(one.message)]
     assert len(said) == parted
     assert all("6 names" in line and "; put them into one split" in line for line in said)
+
+
+def test_where_pictures_lie_in_their_squares_is_kept(pictures):
+    """Padding is right and certain, and is not to be measured as if the model had said it."""
+    part = load(pictures).train  # 24 x 16 at 16 a side
+    inside = inside_of(part)
+    assert inside.shape == part.maps.shape and filled_of(inside[0]) == (16, 11)
+    assert not part.images[..., 0][~inside].any() and (inside == inside[0]).all()
+    assert part.images[:, :, 2:13].any(axis=(0, 1)).all() and inside[0, 0].nonzero()[0][0] == 2
+    for fit in ("crop", "stretch"):
+        assert inside_of(load(pictures, fit=fit).train) is None

@@ -82,6 +82,8 @@ def test_one_grid():
     assert differences(unknown, a) == ["only one of them says how it lies in the patient"]
     bare = dataclasses.replace(unknown, spacing=())
     assert differences(bare, bare) == []
+    for pair in ((unknown, bare), (bare, unknown)):  # one becomes cubes, the other not
+        assert differences(*pair) == ["only one of them says how large its voxels are"]
     assert differences(a, slices[0])
 
 
