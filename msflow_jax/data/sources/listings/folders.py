@@ -134,10 +134,10 @@ def list_folder(config: ConfigDict) -> Listing:
         label = class_name(folder.name)
         rows += [Row(f, name, label, "", split) for f, name in zip(files, names, strict=True)]
     if not rows:
-        kinds = ", ".join(sorted(SUFFIXES))
         found = f"; found: {in_words(left)}" if left else ""
         raise FileNotFoundError(
-            f"no images in the sub-folders of {root}: {LAYOUT} ({kinds}){found}{table_hint(root)}"
+            f"no images in the sub-folders of {root}: {LAYOUT} ({', '.join(sorted(SUFFIXES))})"
+            f"{found}{table_hint(root)}"
         )
     warn_of_left_out(root, left)
     warn_of_tables(root)
@@ -238,8 +238,7 @@ def cut_rows(
 
 
 def _cut(rows: list[Row], labels: list[int], seed: int) -> list[str]:
-    groups = [row.patient or row.name for row in rows]
-    splits = [row.split for row in rows]
+    groups, splits = [row.patient or row.name for row in rows], [row.split for row in rows]
     if not splits[0]:
         return assign(groups, labels, seed)
     if "val" in splits:
