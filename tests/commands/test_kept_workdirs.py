@@ -96,6 +96,12 @@ def every_drawn_image_once(monkeypatch):
 
 
 @pytest.fixture(autouse=True)
+def every_image_once(monkeypatch):
+    """As the figures were made: calibration in the split's own mix, beside a uniform prior too."""
+    monkeypatch.setattr("msflow_jax.inference.evaluation.image_weights", lambda flow, labels: None)
+
+
+@pytest.fixture(autouse=True)
 def nearest_levels(monkeypatch):
     """As the figures were made: what a coupling flow draws rounded to the nearest of 256 points."""
     monkeypatch.setattr("msflow_jax.coupling.bijections.quantise", lambda x: (x + 1) * 127.5)
