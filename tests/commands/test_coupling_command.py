@@ -241,5 +241,5 @@ def test_an_explanation_of_a_run_of_several_draws_is_of_the_first(
     output = f"--output={tmp_path / 'one.csv'}"
     assert command("classify", *given, "--draws=1", output).status == 0
     one = rows(tmp_path / "one.csv")
-    for key in ("prediction", "log_likelihood"):
-        assert [row[key] for row in one] == [row[key] for row in tables[0]]
+    for here, there in (("class", "prediction"), ("log_likelihood", "log_likelihood")):
+        assert [row[here] for row in one] == [row[there] for row in tables[0]]
