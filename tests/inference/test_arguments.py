@@ -141,10 +141,10 @@ def test_thresholds_measured_otherwise_are_named(evaluated, flow):
 
 
 def test_a_command_has_its_own_words(evaluated):
-    known, found = evaluated.calibration, evaluated.classify(X)
-    (line,) = cautions(known, found, 0, {"draws": 1, "steps": None}, "--")
+    found = evaluated.classify(X)
+    (line,) = cautions(evaluated, found, 0, {"draws": 1, "steps": None}, "--")
     assert line.startswith("--draws=1, but") and "with 2: evaluate --draws=1" in line
-    assert cautions(known, found, 0, {}) == []
+    assert cautions(evaluated, found, 0, {}) == []
 
 
 def test_a_run_of_one_stage_has_no_stages(tmp_path):
