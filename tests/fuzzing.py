@@ -33,7 +33,7 @@ def fuzz(check: Callable[..., Any], *strategies: SearchStrategy[Any], share: flo
 
     while time.monotonic() < end:
         quiet = settings(
-            max_examples=_AT_ONCE, deadline=None, database=None,
+            max_examples=_AT_ONCE, database=None,
             suppress_health_check=list(HealthCheck),
         )  # fmt: skip
         seed(number)(quiet(given(tuples(*strategies))(counted)))()

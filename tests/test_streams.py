@@ -31,7 +31,7 @@ def streams(route, key, shape=(4, 3, 3, 2)):
 
 
 @pytest.mark.parametrize("route", ROUTES.values(), ids=ROUTES)
-@settings(max_examples=10, deadline=None)
+@settings(max_examples=10)
 @given(sigma=st.sampled_from([0.0, 1e-4, 0.1]), u=st.floats(0.05, 0.95))
 def test_velocity_is_the_derivative_of_the_state(route, sigma, u):
     data, noise = (streams(route, jax.random.key(i)) for i in (0, 1))
@@ -108,7 +108,7 @@ def test_bad_input_is_named():
 
 
 @given(st.integers(0, 3), st.integers(0, 255), st.integers(0, 255))
-@settings(max_examples=20, deadline=None)
+@settings(max_examples=20)
 def test_an_image_has_one_number_however_it_comes(place, before, after):
     images = np.random.default_rng(0).integers(0, 256, (4, 5, 6, 3), np.uint8)
     floats = (images / 127.5 - 1).astype(np.float32)

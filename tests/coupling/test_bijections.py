@@ -17,7 +17,7 @@ from msflow_jax.evaluation.likelihood import bits_per_dimension
 from tests.coupling.table import BIJECTIONS
 from tests.coupling.tiny_flows import move
 
-EACH = settings(max_examples=12, deadline=None)
+EACH = settings(max_examples=12)
 
 
 @cache

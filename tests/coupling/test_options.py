@@ -18,7 +18,7 @@ from msflow_jax.coupling.mixing import ActNorm
 from tests.coupling.table import OPTIONS
 from tests.coupling.tiny_flows import LABELS, eight_bit, images, move, plain_flow, shaken
 
-EACH = settings(max_examples=8, deadline=None)
+EACH = settings(max_examples=8)
 SEEDS = st.integers(0, 1000)
 DENSITIES = [name for name in OPTIONS if name != "variational"]  # which is none of the density's
 

@@ -10,7 +10,7 @@ from hypothesis import strategies as st
 from msflow_jax.data.splitting import VAL_PATTERN, assign
 
 
-@settings(max_examples=30, deadline=None)
+@settings(max_examples=30)
 @given(st.lists(st.integers(0, 4), min_size=40, max_size=120), st.integers(0, 5))
 def test_shares_strata_and_order(labels, seed):
     names = [f"image{i}" for i in range(len(labels))]
@@ -27,7 +27,7 @@ def test_shares_strata_and_order(labels, seed):
     assert backwards[::-1] == cut
 
 
-@settings(max_examples=30, deadline=None)
+@settings(max_examples=30)
 @given(st.integers(30, 60), st.integers(0, 1000))
 def test_groups_are_never_cut(patients, seed):
     rng = np.random.default_rng(seed)

@@ -27,7 +27,7 @@ from msflow_jax.diffusers.invariance import (
 from msflow_jax.diffusers.objectives import align_objective
 from msflow_jax.nets import init_params
 
-FEW = settings(max_examples=15, deadline=None)
+FEW = settings(max_examples=15)
 
 
 def vectors(seed, count=6, features=4):

@@ -31,7 +31,7 @@ def tokeniser():
     return Tokeniser.fit(SENTENCES)
 
 
-@settings(max_examples=30, deadline=None)
+@settings(max_examples=30)
 @given(st.lists(st.sampled_from(SENTENCES), min_size=1, max_size=3), st.integers(0, 999))
 def test_what_is_encoded_is_decoded_letter_by_letter(sentences, number):
     tokeniser = Tokeniser.fit([" ".join(SENTENCES)])

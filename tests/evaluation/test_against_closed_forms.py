@@ -38,7 +38,7 @@ def cases(draw):
     return labels, predictions, rng.dirichlet(np.full(classes, 0.3), n)
 
 
-@settings(max_examples=60, deadline=None)
+@settings(max_examples=60)
 @given(cases())
 def test_scores_of_predicted_classes(case):
     labels, predictions, probabilities = case
@@ -66,7 +66,7 @@ def test_scores_of_predicted_classes(case):
         assert set(row.get("undefined", {})) == {k for k, v in row.items() if v is None}
 
 
-@settings(max_examples=60, deadline=None)
+@settings(max_examples=60)
 @given(cases(), st.sampled_from([np.float64, np.float32]))
 def test_scores_of_probabilities(case, dtype):
     labels, _, probabilities = case

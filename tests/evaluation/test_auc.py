@@ -15,7 +15,7 @@ def softmax(scores):
     return powers / powers.sum(axis=-1, keepdims=True)
 
 
-@settings(max_examples=25, deadline=None)
+@settings(max_examples=25)
 @given(st.integers(0, 10_000), st.integers(2, 60), st.integers(1, 8))
 def test_binary_auc_matches_sklearn_with_ties(seed, n, levels):
     rng = np.random.default_rng(seed)
@@ -26,7 +26,7 @@ def test_binary_auc_matches_sklearn_with_ties(seed, n, levels):
     )
 
 
-@settings(max_examples=10, deadline=None)
+@settings(max_examples=10)
 @given(st.integers(0, 10_000))
 def test_weights_equal_repeated_rows(seed):
     rng = np.random.default_rng(seed)

@@ -58,7 +58,7 @@ def test_by_hand():
     assert conformal.needed(0.9) == 9 and conformal.needed(0.95) == 19
 
 
-@settings(max_examples=30, deadline=None)
+@settings(max_examples=30)
 @given(count=st.integers(1, 60), coverage=st.floats(0.5, 0.99), seed=st.integers(0, 99))
 def test_a_higher_rate_never_makes_a_smaller_set(count, coverage, seed):
     scores = np.random.default_rng(seed).random(count)

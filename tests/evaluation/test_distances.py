@@ -13,7 +13,7 @@ from msflow_jax.evaluation.memorisation import (
 )
 
 
-@settings(max_examples=20, deadline=None)
+@settings(max_examples=20)
 @given(st.integers(0, 10_000), st.integers(1, 6))
 def test_frechet_of_gaussians_that_share_axes(seed, size):
     # With common eigenvectors the distance is |mu|^2 + sum (sqrt a - sqrt b)^2.

@@ -65,7 +65,7 @@ def test_a_prediction_of_lesion_everywhere_finds_one():
 MASKS = hnp.arrays(bool, (3, 5, 6))
 
 
-@settings(max_examples=40, deadline=None)
+@settings(max_examples=40)
 @given(MASKS, MASKS, st.booleans())
 def test_laws_of_counting(truth, found, volumes):
     if volumes:

@@ -31,7 +31,7 @@ def test_by_hand():
 MAPS = hnp.arrays(np.uint8, (3, 4, 5), elements=st.integers(0, 3))
 
 
-@settings(max_examples=30, deadline=None)
+@settings(max_examples=30)
 @given(MAPS, MAPS)
 def test_against_a_count_of_sets(truth, found):
     out = evaluate_segmentation(truth, found, NAMES)

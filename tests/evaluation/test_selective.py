@@ -32,7 +32,7 @@ def test_ties_are_dropped_in_their_given_order():
     assert order.tolist() == [1, 2, 4, 3, 0]
 
 
-@settings(max_examples=25, deadline=None)
+@settings(max_examples=25)
 @given(
     st.lists(st.tuples(st.booleans(), st.integers(0, 3)), min_size=1, max_size=30), st.integers()
 )
@@ -71,7 +71,7 @@ def test_aurc_by_hand():
     assert selective.optimal_aurc(correct) == pytest.approx((1 / 3 + 2 / 4) / 4)
 
 
-@settings(max_examples=25, deadline=None)
+@settings(max_examples=25)
 @given(st.lists(st.booleans(), min_size=1, max_size=40), st.integers(0, 1000))
 def test_excess_is_never_negative_and_zero_for_the_best_order(correct, seed):
     correct = np.array(correct)

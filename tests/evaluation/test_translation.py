@@ -126,7 +126,7 @@ def test_a_spread_that_knows_where_it_is_wrong():
     assert found["auroc"] > 0.85
 
 
-@settings(max_examples=20, deadline=None)
+@settings(max_examples=20)
 @given(st.integers(2, 9), st.integers(0, 99))
 def test_the_crps_is_the_pairwise_formula(count, seed):
     rng = np.random.default_rng(seed)

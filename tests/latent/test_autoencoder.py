@@ -15,7 +15,7 @@ from msflow_jax.nets.tiny import TinyAutoencoder
 from msflow_jax.nets.vae import AutoencoderKL
 
 
-@settings(max_examples=10, deadline=None)
+@settings(max_examples=10)
 @given(
     height=st.integers(4, 11),
     width=st.integers(4, 11),

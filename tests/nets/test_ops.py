@@ -89,7 +89,7 @@ def test_time_embedding_is_raw_time_cosines_first():
     np.testing.assert_allclose(code[1], wanted, atol=1e-6)
 
 
-@settings(max_examples=10, deadline=None)
+@settings(max_examples=10)
 @given(st.integers(1, 9), st.integers(1, 9), st.sampled_from([1, 2, 4, 8]))
 def test_padding_is_even_and_undone_by_the_crop(height, width, multiple):
     x = normal(0, 1, height, width, 2)

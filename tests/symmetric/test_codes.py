@@ -51,7 +51,7 @@ def test_levels_are_the_published_numbers():
     )
 
 
-@settings(max_examples=12, deadline=None)
+@settings(max_examples=12)
 @given(code=codes)
 def test_what_is_written_is_read(code):
     labels = np.arange(code.classes)
@@ -100,7 +100,7 @@ def test_palette_distance_averages_pixels_first_to_last():
     np.testing.assert_allclose(code.distances(picture), expected, rtol=1e-5)
 
 
-@settings(max_examples=6, deadline=None)
+@settings(max_examples=6)
 @given(classes=st.integers(2, 20))
 def test_simplex_is_equidistant_with_unit_variance(classes):
     table = Code("simplex", classes).table
@@ -110,7 +110,7 @@ def test_simplex_is_equidistant_with_unit_variance(classes):
     np.testing.assert_allclose(table.T @ table / classes, np.eye(classes - 1), atol=1e-5)
 
 
-@settings(max_examples=10, deadline=None)
+@settings(max_examples=10)
 @given(seed=st.integers(0, 10_000), classes=st.sampled_from([2, 3, 8]))
 def test_simplex_read_out_is_the_posterior(seed, classes):
     """E[code] = sum_k p_k c_k gives p back, and the nearest code is the most probable class."""
@@ -152,7 +152,7 @@ def there_and_back(code, pictures, weights):
     return code.read(moved), code.reweight(moved, 1 / weights)
 
 
-@settings(deadline=None, max_examples=20)
+@settings(max_examples=20)
 @given(st.integers(2, 9), st.integers(0, 100))
 def test_reweighting_is_bayes_rule(classes, seed):
     """p_k w_k, renormalised; there and back changes nothing."""

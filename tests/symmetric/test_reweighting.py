@@ -30,7 +30,7 @@ def test_a_class_that_the_frequencies_favour_wins():
     assert distances.argmin() == 1
 
 
-@settings(deadline=None, max_examples=20)
+@settings(max_examples=20)
 @given(st.integers(2, 9), st.integers(0, 100))
 def test_it_is_bayes_rule_on_the_probabilities_that_are_reported(classes, seed):
     rng = np.random.default_rng(seed)

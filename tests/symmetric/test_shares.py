@@ -26,7 +26,7 @@ def test_parts_of_any_size_hold_the_share(fraction, batch):
     assert abs(found.mean() / batch - fraction) < 4 * 0.5 / np.sqrt(len(found)) / batch
 
 
-@settings(max_examples=15, deadline=None)
+@settings(max_examples=15)
 @given(st.floats(0, 1), st.integers(1, 12))
 def test_a_count_is_rounded_up_or_down(fraction, batch):
     found = counts(fraction, batch, 20)

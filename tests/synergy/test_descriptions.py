@@ -68,7 +68,7 @@ def test_descriptions_are_true_reversed_and_of_two_wrong_pairs(held_out):
         )
 
 
-@settings(deadline=None, max_examples=40)
+@settings(max_examples=40)
 @given(withheld=st.sets(st.sampled_from([*itertools.permutations(range(4), 2)]), max_size=8))
 def test_four_descriptions_wherever_four_routes_are_left(withheld):
     routes = tuple((NAMES[a], NAMES[b]) for a, b in sorted(withheld))

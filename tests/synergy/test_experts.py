@@ -75,7 +75,7 @@ def test_unseen_tokens_change_nothing():
     assert np.abs(seen - found[0]).max() > 1e-4
 
 
-@settings(max_examples=20, deadline=None)
+@settings(max_examples=20)
 @given(shift=st.integers(0, 500), seed=st.integers(0, 9))
 def test_rotary_products_depend_on_the_distance_alone(shift, seed):
     x, y = jax.random.normal(jax.random.key(seed), (2, 1, 1, 1, 8))

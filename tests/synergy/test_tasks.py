@@ -15,7 +15,7 @@ from msflow_jax.synergy.tasks import ARMS, SHARES, SLOTS, TASKS
 from tests.synergy.cohorts import NAMES, PAIRED_ARMS, cohort, instances, of_task, tasks
 
 
-@settings(deadline=None, max_examples=60)
+@settings(max_examples=60)
 @given(
     slices=st.integers(4, 9), subjects=st.integers(1, 4), low=st.integers(1, 4),
     more=st.integers(0, 5), seed=st.integers(0, 99), lacks=st.booleans(),
@@ -81,7 +81,7 @@ def test_the_mixture_is_the_papers(arm):
     assert ((shares == 0) == (expected == 0)).all()
 
 
-@settings(deadline=None, max_examples=25)
+@settings(max_examples=25)
 @given(arm=st.sampled_from(ARMS), seed=st.integers(0, 2**40), order=st.permutations(range(12)))
 def test_an_instance_depends_on_seed_and_index_alone(arm, seed, order):
     split = cohort(facts=True)

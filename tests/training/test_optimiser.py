@@ -22,7 +22,7 @@ def torch_cosine(start, end, share):
     return end + (start - end) / 2 * (1 + np.cos(np.pi * share))
 
 
-@settings(max_examples=15, deadline=None)
+@settings(max_examples=15)
 @given(steps=st.integers(2, 500), warmup=st.floats(0.05, 0.9), peak=st.floats(1e-5, 1e-1))
 def test_one_cycle_is_torchs_cosine(steps, warmup, peak):
     schedule = one_cycle(configuration(learning_rate=peak, warmup=warmup), steps)
@@ -104,7 +104,7 @@ def test_clipping_bounds_the_global_norm():
     )
 
 
-@settings(max_examples=20, deadline=None)
+@settings(max_examples=20)
 @given(rate=st.floats(0, 0.9999), step=st.integers(0, 100_000))
 def test_moving_average(rate, step):
     ema, params = {"w": jnp.array([1.0, -2.0])}, {"w": jnp.array([3.0, 0.5])}

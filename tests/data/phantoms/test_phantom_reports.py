@@ -42,13 +42,13 @@ def some_facts():
 phrasings = st.lists(st.integers(0, 5), min_size=7, max_size=7)
 
 
-@settings(max_examples=150, deadline=None)
+@settings(max_examples=150)
 @given(some_facts(), phrasings)
 def test_every_fact_is_recovered_from_every_text(known, numbers):
     assert reports.parse(reports.write(known, Given(numbers))) == known
 
 
-@settings(max_examples=100, deadline=None)
+@settings(max_examples=100)
 @given(some_facts(), some_facts(), phrasings, phrasings)
 def test_no_two_facts_give_the_same_text(one, other, first, second):
     texts = reports.write(one, Given(first)), reports.write(other, Given(second))

@@ -89,7 +89,7 @@ def test_values(case):
     assert picture.values.dtype == dtype
 
 
-@settings(max_examples=25, deadline=None)
+@settings(max_examples=25)
 @given(
     st.integers(-3000, 3000).filter(bool) | st.floats(0.001, 1000).map(lambda v: round(v, 4)),
     st.integers(-40000, 40000) | st.floats(-100, 100).map(lambda v: round(v, 3)),

@@ -54,7 +54,7 @@ def test_a_sample_has_its_values_from_everywhere(space):
         np.testing.assert_allclose(shares, 1 / 8, atol=0.015)
 
 
-@settings(max_examples=20, deadline=None)
+@settings(max_examples=20)
 @given(st.tuples(*[st.integers(1, 80)] * 3), st.integers(0, 2**31))
 def test_a_sample_is_of_the_values_and_always_the_same(space, seed):
     values = np.random.default_rng(seed).permutation(int(np.prod(space))).reshape(*space, 1)

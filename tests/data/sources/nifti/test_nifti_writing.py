@@ -30,7 +30,7 @@ def volumes(draw):
     return draw(arrays(dtype, shape, **finite))
 
 
-@settings(max_examples=40, deadline=None)
+@settings(max_examples=40)
 @given(volumes(), st.sampled_from(["a.nii", "a.nii.gz"]), st.floats(-0.5, 0.5), st.booleans())
 def test_round_trip(tmp_path_factory, values, name, angle, placed):
     turn = np.eye(4)

@@ -87,7 +87,7 @@ def test_one_grid():
     assert differences(a, slices[0])
 
 
-@settings(max_examples=30, deadline=None)
+@settings(max_examples=30)
 @given(
     st.tuples(*[st.floats(0.8, 1.5)] * 3), st.tuples(*[st.floats(-3, 3)] * 3), st.floats(-30, 30),
     st.integers(0, 2),
@@ -185,7 +185,7 @@ def noise(*shape):
     return np.random.default_rng(0).integers(0, 256, shape, dtype=np.uint8)
 
 
-@settings(max_examples=40, deadline=None)
+@settings(max_examples=40)
 @given(
     st.integers(1, 20), st.integers(1, 20), st.integers(1, 12),
     st.sampled_from(["pad", "crop", "stretch"]), st.sampled_from([1, 3]),
