@@ -39,7 +39,8 @@ def finetune(
     """Train from the parameters of ``base`` and write the best moving average to ``output``.
 
     Args:
-        base: folder of an autoencoder; ``config``: of which the ``data`` part is used.
+        base: folder of an autoencoder.
+        config: configuration of which the ``data`` part is used.
         output: folder to make; may exist if it is empty.
         side: rows and columns that images are resized to, None for those of the data.
         steps: number of training steps.
@@ -67,7 +68,7 @@ def finetune(
     check_new(output)
     folder = output.with_name(f"{output.name}-run")
     check_writable(folder)
-    numbers: Any = dict(steps=steps, batch=batch, learning_rate=learning_rate, seed=seed)
+    numbers: dict[str, Any] = dict(steps=steps, batch=batch, learning_rate=learning_rate, seed=seed)
     training = training_config(**numbers)
     (autoencoder, pretrained), splits = autoencoders.load(base), data.load(config.data)
     _check_images(splits.info, autoencoder.net.channels)
@@ -79,7 +80,7 @@ def finetune(
     }  # fmt: skip
     print(_describe(splits, model.side))
     with locked(folder):
-        _keep_settings(folder, settings)
+        _keep_settings(folder, {**settings, "identity": dict(splits.info.identity)})
         measure = make_measure(autoencoder, model.side, batch)
         probe = make_probe(autoencoder, model.side, data.some(splits.val, _PROBED).images, batch)
         before = measure(pretrained, splits.val.images, "reconstructing") | probe(pretrained)
@@ -88,8 +89,7 @@ def finetune(
         run_stages([stage], folder, params=pretrained)
         step, params = read_params(folder, training.select, params=pretrained)
         after = measure(params, splits.val.images) | probe(params)
-        told = {key: value for key, value in settings.items() if key != "identity"}
-        origin = {"settings": told, "step": step, "before": before, "after": after}
+        origin = {"settings": settings, "step": step, "before": before, "after": after}
         origin["base"] = autoencoders.origin(base)
         _draw(folder / "reconstructions.png", model, params, data.some(splits.val, _SHOWN).images)
         autoencoders.save(output, autoencoder, params, origin)
@@ -112,7 +112,6 @@ def _facts(info: Any) -> dict[str, Any]:
     """What the data of a run must have in common with those it goes on with."""
     return {
         "data": info.name, "md5": info.md5, "data_side": info.side, "channels": info.channels,
-        "identity": dict(info.identity),
         "value_range": list(info.value_range), "fit": info.fit,
         **{"intensities": {}, "volumes": {}, **info.files()},
     }  # fmt: skip

@@ -144,7 +144,7 @@ def _read(
 ) -> tuple[list[Seen], np.ndarray, dict[str, np.ndarray]]:
     """The values of each mask, its map at the model's side, and facts on where and how large it is."""
     seen, maps, sizes = list[Seen](), list[np.ndarray](), list[tuple[float, ...]]()
-    filled = list[tuple[int, ...]]()
+    filled, grids = list[tuple[int, ...]](), dict[tuple[tuple[float, ...], ...], tuple[int, ...]]()
     broken: dict[Path, str] = {}
     reader = MaskReader()
     for row in track(rows, "Reading masks"):
@@ -167,8 +167,10 @@ def _read(
         seen.append(Seen(path, tuple(np.unique(mask.values).tolist())))
         maps.append(fitted)
         sizes.append(pixel_size(mask.values.shape, mask.spacing, fitted.shape, shaping))
-        whole = np.ones_like(mask.values)  # fitted alike, it is 0 where a map is padded
-        filled.append(filled_of(fit_mask(whole, mask.spacing, shaping, config.dims) > 0))
+        if (grid := (mask.values.shape, mask.spacing)) not in grids:
+            whole = np.ones_like(mask.values)  # fitted alike, it is 0 where a map is padded
+            grids[grid] = filled_of(fit_mask(whole, mask.spacing, shaping, config.dims) > 0)
+        filled.append(grids[grid])
     refuse_broken(broken.values())
     if reader.palettes:
         warnings.warn(
